@@ -1,0 +1,1 @@
+"""comfyfix: finds, fetches and verifies the model files that ComfyUI workflows name."""

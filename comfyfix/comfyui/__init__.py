@@ -1,0 +1,1 @@
+"""What ComfyUI means: its model folders, its loaders, its workflow formats."""

@@ -1,0 +1,171 @@
+"""What can go wrong, one class per outcome that a user can act on.
+
+Every problem says what happened, why, and what to do next. Two families:
+
+- `SetupProblem`: nothing can start (exit code 3);
+- `ModelProblem`: one model has failed, the others go on (exit code 1).
+
+`outcome` is the stable word for the kind of failure; it is what the ledger keeps.
+"""
+
+from __future__ import annotations
+
+from typing import ClassVar
+
+
+class Problem(Exception):
+    """Something a user can act on: `what` happened, its `cause`, the `next_step`."""
+
+    outcome: ClassVar[str] = "problem"
+
+    def __init__(self, what: str, *, cause: str = "", next_step: str = "") -> None:
+        self.what = what
+        self.cause = cause
+        self.next_step = next_step
+        super().__init__(what)
+
+    def __str__(self) -> str:
+        """Return the whole message on one line: what, cause, next step."""
+        text = self.what
+        if self.cause:
+            text += f": {self.cause}"
+        if self.next_step:
+            text += f". Next: {self.next_step}"
+        return text
+
+
+class SetupProblem(Problem):
+    """Nothing can start: manifest, ComfyUI, workflows or the command line."""
+
+    outcome = "setup"
+
+
+class ManifestProblem(SetupProblem):
+    """The manifest or an extra_model_paths.yaml is not usable."""
+
+    outcome = "manifest"
+
+
+class WorkflowProblem(Problem):
+    """One workflow file can't be read; the other files are still scanned."""
+
+    outcome = "workflow"
+
+
+class ModelProblem(Problem):
+    """One model can't be had, or is not what it should be."""
+
+    outcome = "failed"
+
+
+class NameRefused(ModelProblem):
+    """The name in the workflow can't be a file below a model folder."""
+
+    outcome = "name refused"
+
+
+class FolderUnknown(ModelProblem):
+    """No loader and no hint tells in which model folder the file belongs."""
+
+    outcome = "folder unknown"
+
+
+class SearchFailed(ModelProblem):
+    """The model was searched for, without a result that counts."""
+
+    outcome = "search failed"
+
+
+class NotFound(SearchFailed):
+    """Every source was asked and none has the file."""
+
+    outcome = "not found"
+
+
+class Uncertain(SearchFailed):
+    """Several different files bear the name; choosing would be guessing."""
+
+    outcome = "uncertain"
+
+
+class SourceDown(SearchFailed):
+    """A source could not be asked, so "not found" can't be said."""
+
+    outcome = "source down"
+
+
+class HostRefused(SearchFailed):
+    """The only place known is on a host that is not allowed."""
+
+    outcome = "host refused"
+
+
+class DownloadFailed(ModelProblem):
+    """The script could not bring the file."""
+
+    outcome = "download failed"
+
+
+class TokenNeeded(DownloadFailed):
+    """The provider wants a token, or does not take the one it got."""
+
+    outcome = "token needed"
+
+
+class LicenceNeeded(DownloadFailed):
+    """The provider wants its licence page accepted first."""
+
+    outcome = "licence needed"
+
+
+class GoneAtSource(DownloadFailed):
+    """The file is no longer where the record says (404, 410)."""
+
+    outcome = "gone at source"
+
+
+class DiskFull(DownloadFailed):
+    """There is not enough free space for the file."""
+
+    outcome = "disk full"
+
+
+class WrongContent(DownloadFailed):
+    """What arrived is not the file that the record describes."""
+
+    outcome = "wrong content"
+
+
+class NetworkGaveUp(DownloadFailed):
+    """The network failed more often than `download.retries` allows."""
+
+    outcome = "network gave up"
+
+
+class LockedByAnother(DownloadFailed):
+    """Another process holds the file's lock for longer than we wait."""
+
+    outcome = "locked"
+
+
+class StoreUnwritable(DownloadFailed):
+    """The model folder can't be written."""
+
+    outcome = "store not writable"
+
+
+class ToolMissing(DownloadFailed):
+    """A program that the scripts need (bash, curl) is not installed."""
+
+    outcome = "tool missing"
+
+
+class Stopped(BaseException):
+    """The user or the system asked to stop; carries the exit code (130 or 143).
+
+    A BaseException, so that no handler for ordinary failures can swallow it.
+    """
+
+    def __init__(self, exit_code: int) -> None:
+        self.exit_code = exit_code
+        super().__init__(exit_code)

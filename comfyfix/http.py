@@ -1,0 +1,218 @@
+"""HTTP to the services' APIs: the only module that opens sessions.
+
+Small answers only (model files are fetched by the scripts). Tokens go to their own endpoint
+and nowhere else; redirects are followed inside one origin only; a service that fails is
+`SourceDown`, never "not found".
+"""
+
+from __future__ import annotations
+
+import email.utils
+import ipaddress
+import random
+import re
+import socket
+import threading
+import time
+from collections.abc import Callable, Mapping
+from typing import Any
+from urllib.parse import urljoin, urlsplit
+
+import msgspec
+import requests
+from requests.adapters import HTTPAdapter
+
+from comfyfix.errors import HostRefused, SourceDown
+
+USER_AGENT = "comfyfix/0.1 (+https://github.com/comfyfix/comfyfix)"
+TIMEOUT = (10.0, 30.0)  # seconds to connect, seconds between bytes
+TRIES = 3
+ANSWER_MAX = 64 << 20  # bytes; a listing of the largest repositories is a few MB
+WAIT_MAX = 60.0  # seconds; a longer Retry-After means the service is as good as down
+REDIRECTS_MAX = 5
+_RETRIED = frozenset({408, 425, 429, 500, 502, 503, 504})
+
+
+class Answer(msgspec.Struct, frozen=True, kw_only=True):
+    """One answer: status, headers with lower-case names, and the body."""
+
+    url: str
+    status: int
+    headers: dict[str, str]
+    body: bytes
+
+    def json(self) -> Any:
+        """Decode the body. Raises SourceDown when it is not JSON (a login page, half an answer)."""
+        try:
+            return msgspec.json.decode(self.body)
+        except (msgspec.DecodeError, RecursionError, UnicodeDecodeError) as error:
+            host = urlsplit(self.url).netloc
+            raise SourceDown(
+                f"{host} gave an answer that is not JSON", cause=str(error), next_step=RETRY
+            ) from None
+
+
+RETRY = "run doit again later; nothing is lost"
+
+
+class _NoNetrc(requests.auth.AuthBase):
+    """Keeps requests from adding credentials of a ~/.netrc behind our back."""
+
+    def __call__(self, request: requests.PreparedRequest) -> requests.PreparedRequest:
+        return request
+
+
+class Web:
+    """A session for all services of one run; safe to use from several threads."""
+
+    def __init__(
+        self, tokens: Mapping[str, str], wait: Callable[[float], object] = time.sleep
+    ) -> None:
+        """`tokens` maps an origin (`https://huggingface.co`) to the bearer token it may see."""
+        self._tokens = {origin.rstrip("/"): token for origin, token in tokens.items() if token}
+        self._wait = wait
+        self._local = threading.local()
+
+    def get(self, url: str, params: Mapping[str, Any] | None = None) -> Answer:
+        """GET; raises SourceDown when the service does not answer properly."""
+        return self._request("GET", url, params=params)
+
+    def head(self, url: str) -> Answer:
+        """HEAD, the compressed form refused so that sizes are true."""
+        return self._request("HEAD", url)
+
+    def probe(self, url: str) -> Answer:
+        """HEAD a file on a listed host, following its redirects; every hop must be public."""
+        for _ in range(REDIRECTS_MAX + 1):
+            _require_public(url)
+            answer = self.head(url)
+            target = answer.headers.get("location", "")
+            if answer.status not in (301, 302, 303, 307, 308) or not target:
+                return answer
+            url = urljoin(url, target)
+        raise _down(url, f"more than {REDIRECTS_MAX} redirects")
+
+    def post_form(self, url: str, data: list[tuple[str, str]]) -> Answer:
+        """POST a form."""
+        return self._request("POST", url, data=data)
+
+    def post_json(self, url: str, value: Any, timeout: float) -> Answer:
+        """POST JSON once, without retries, waiting at most `timeout` seconds."""
+        return self._request("POST", url, json=value, timeout=(TIMEOUT[0], timeout), tries=1)
+
+    def _session(self) -> requests.Session:
+        session: requests.Session | None = getattr(self._local, "session", None)
+        if session is None:
+            session = requests.Session()
+            session.auth = _NoNetrc()
+            session.headers["User-Agent"] = USER_AGENT
+            session.mount("http://", HTTPAdapter(max_retries=0))
+            session.mount("https://", HTTPAdapter(max_retries=0))
+            self._local.session = session
+        return session
+
+    def _request(self, method: str, url: str, *, tries: int = TRIES, **options: Any) -> Answer:
+        for attempt in range(1, tries + 1):
+            try:
+                answer = self._once(method, url, **options)
+            except requests.RequestException as error:
+                if attempt == tries:
+                    raise _down(url, _reason(error)) from None
+                pause = _backoff(attempt)
+            else:
+                if answer.status not in _RETRIED:
+                    return answer
+                pause = retry_after(answer.headers, _backoff(attempt))
+                if attempt == tries or pause > WAIT_MAX:
+                    raise _down(url, f"it answers {answer.status}")
+            self._wait(pause)
+        raise AssertionError("unreachable: the last try returns or raises")
+
+    def _once(self, method: str, url: str, **options: Any) -> Answer:
+        options.setdefault("timeout", TIMEOUT)
+        for _ in range(REDIRECTS_MAX + 1):
+            headers = {"Accept-Encoding": "identity"} if method == "HEAD" else {}
+            token = self._tokens.get(_origin(url))
+            if token:
+                headers["Authorization"] = f"Bearer {token}"
+            with self._session().request(
+                method, url, headers=headers, allow_redirects=False, stream=True, **options
+            ) as response:
+                target = urljoin(url, response.headers.get("Location", ""))
+                # A Hub answer with these headers is the answer, wherever it redirects to.
+                final = "X-Repo-Commit" in response.headers
+                inside = _origin(target) == _origin(url) and target != url and not final
+                if response.is_redirect and inside and method in ("GET", "HEAD"):
+                    url, options["params"] = target, None
+                    continue
+                return Answer(
+                    url=url,
+                    status=response.status_code,
+                    headers={k.lower(): v for k, v in response.headers.items()},
+                    body=_bounded_body(response),
+                )
+        raise requests.TooManyRedirects(f"more than {REDIRECTS_MAX} redirects")
+
+
+def _bounded_body(response: requests.Response) -> bytes:
+    body = bytearray()
+    for block in response.iter_content(1 << 16):
+        body += block
+        if len(body) > ANSWER_MAX:
+            raise requests.exceptions.ContentDecodingError("the answer is larger than 64 MB")
+    return bytes(body)
+
+
+def _require_public(url: str) -> None:
+    parts = urlsplit(url)
+    try:
+        found = socket.getaddrinfo(parts.hostname, parts.port or 443, type=socket.SOCK_STREAM)
+    except (OSError, UnicodeError):
+        raise _down(url, "its name is not known") from None
+    addresses = [ipaddress.ip_address(str(entry[4][0])) for entry in found]
+    if parts.scheme != "https" or not all(address.is_global for address in addresses):
+        raise HostRefused(
+            f"{parts.hostname} is refused",
+            cause="it leads to an address that is not public",
+            next_step="give another address under models: in manifest.yaml",
+        )
+
+
+def _origin(url: str) -> str:
+    parts = urlsplit(url)
+    return f"{parts.scheme}://{parts.netloc}"
+
+
+def _backoff(attempt: int) -> float:
+    # Jitter, so that many runners do not come back in step.
+    return float(0.4 * 2 ** (attempt - 1) * random.uniform(0.75, 1.25))  # noqa: S311 - not a secret
+
+
+def retry_after(headers: Mapping[str, str], default: float) -> float:
+    """Seconds to wait, from Retry-After (seconds or a date) or RateLimit's `t=`; 0.1 at least."""
+    value = headers.get("retry-after", "").strip()
+    if value.isdigit():
+        return max(0.1, float(value[:9]))
+    if value:
+        try:
+            date = email.utils.parsedate_to_datetime(value)
+        except (TypeError, ValueError):
+            return default
+        return max(0.1, date.timestamp() - time.time())
+    limit = re.search(r"\br=0\b.*?\bt=(\d{1,9})", headers.get("ratelimit", ""))
+    return float(limit.group(1)) + 1 if limit else default
+
+
+def _reason(error: requests.RequestException) -> str:
+    if isinstance(error, requests.exceptions.SSLError):
+        return "its certificate is not trusted"
+    if isinstance(error, requests.Timeout):
+        return "it does not answer in time"
+    if isinstance(error, requests.ConnectionError):
+        return "no connection"
+    return type(error).__name__
+
+
+def _down(url: str, cause: str) -> SourceDown:
+    host = urlsplit(url).netloc
+    return SourceDown(f"{host} could not be asked", cause=cause, next_step=RETRY)

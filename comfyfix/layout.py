@@ -1,0 +1,102 @@
+"""Every path below `output/` and `STORE/.comfyfix/`, in one place."""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+from pathlib import Path
+
+from comfyfix.records import Model
+
+STORE_STATE = ".comfyfix"
+_UNSAFE = re.compile(r"[^A-Za-z0-9._-]+")
+
+
+@dataclass(frozen=True, slots=True)
+class Layout:
+    """The files of one output folder."""
+
+    output: Path
+
+    @property
+    def ledger(self) -> Path:
+        """Numbers and history that outlive a run."""
+        return self.output / "ledger.json"
+
+    @property
+    def ledger_lock(self) -> Path:
+        """Held while the ledger is read, changed and written."""
+        return self.output / ".ledger.lock"
+
+    @property
+    def counter(self) -> Path:
+        """The highest number ever given out, for people and shell scripts."""
+        return self.output / "download_counter.txt"
+
+    @property
+    def missing(self) -> Path:
+        """The missing list of the newest plan."""
+        return self.output / "missing_models.json"
+
+    @property
+    def receipts(self) -> Path:
+        """Receipts of all that was downloaded here."""
+        return self.output / "downloaded_models.json"
+
+    @property
+    def scan_cache(self) -> Path:
+        """What was found in each workflow file, by the file's stamp."""
+        return self.output / ".cache" / "scan.json"
+
+    @property
+    def doit_db(self) -> Path:
+        """doit's own memory; losing it costs nothing."""
+        return self.output / ".cache" / "doit.json"
+
+    @property
+    def search_log(self) -> Path:
+        """Every query to every source, one JSON line each."""
+        return self.output / "log" / "search_history.log"
+
+    @property
+    def qwen_log(self) -> Path:
+        """Every Qwen exchange, readable."""
+        return self.output / "log" / "qwen_search_history.log"
+
+    def run_log(self, stamp: str) -> Path:
+        """The full log of the run that began at `stamp` (YYYYMMDD_HHMMSS)."""
+        return self.output / "log" / f"run_{stamp}.log"
+
+    def record(self, number: int, model: Model) -> Path:
+        """The resolved-source record of a model."""
+        return self.output / "sources" / f"{number:03d}_{file_slug(model)}.json"
+
+    def script(self, number: int, model: Model) -> Path:
+        """The download script of a model."""
+        return self.output / f"download_{number:03d}_{file_slug(model)}.sh"
+
+    def batch(self, number: int) -> Path:
+        """The verdicts of one batch."""
+        return self.output / "verified" / f"batch_{number:03d}.json"
+
+
+def slug(text: str) -> str:
+    """A name safe for tasks, files and shells: `[A-Za-z0-9._-]`, no leading `-` or `.`."""
+    return _UNSAFE.sub("_", text).strip("_").lstrip("-.")[:120] or "model"
+
+
+def file_slug(model: Model) -> str:
+    """`rife49_pth` for `rife49.pth`."""
+    return slug(model.name.replace(".", "_"))
+
+
+def task_slug(model: Model) -> str:
+    """`rife49` for `rife49.pth`."""
+    stem, dot, extension = model.name.rpartition(".")
+    # Only a short ending is an extension: `v1.5-pruned` keeps its number.
+    return slug(stem if dot and len(extension) <= len("safetensors") else model.name)
+
+
+def store_receipt(store: Path, folder: str, path: str) -> Path:
+    """One receipt per file, so that many writers of a shared store never meet in one."""
+    return store / STORE_STATE / "receipts" / slug(folder) / f"{path}.json"

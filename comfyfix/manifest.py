@@ -1,0 +1,266 @@
+"""manifest.yaml: what the user wants, read once, checked, made absolute, frozen."""
+
+from __future__ import annotations
+
+import os
+import re
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any, Literal
+
+import msgspec
+
+from comfyfix import yamlfile
+from comfyfix.errors import ManifestProblem
+
+SOURCES = ("store", "workflow", "catalog", "huggingface", "civitai", "openmodeldb", "qwen")
+DEMO = "demo"
+_SIZE = re.compile(r"^\s*(\d+(?:\.\d+)?)\s*([kMGT]?)(i?)B?\s*$")
+_VARIABLE = re.compile(r"\$\{([A-Za-z_][A-Za-z0-9_]*)\}")
+
+
+class Search(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """`search:` which sources, in trust order, and how many models at a time."""
+
+    sources: tuple[str, ...] = SOURCES
+    parallel: int = 6
+
+
+class Download(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """`download:` how many files at a time, tries per file, free bytes never touched, hosts."""
+
+    parallel: int = 3
+    retries: int = 5
+    reserve: int | str = "2GB"
+    allow_hosts: tuple[str, ...] = ()
+
+    @property
+    def reserve_bytes(self) -> int:
+        """`reserve` in bytes."""
+        return size_in_bytes(self.reserve)
+
+
+class Verify(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """`verify:` what to do with pickle files, and whether Qwen gives its opinion."""
+
+    pickle: Literal["refuse", "scan", "allow"] = "scan"
+    qwen: bool = False
+
+
+class Qwen(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """`qwen:` an OpenAI-compatible endpoint (or the qwen CLI) and its budgets per model."""
+
+    base_url: str = ""
+    model: str = "qwen-plus"
+    command: str = ""
+    parallel: int = 1
+    calls: int = 12
+    tokens: int = 20000
+    seconds: float = 180
+
+
+class Endpoints(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """`endpoints:` base addresses of the services."""
+
+    huggingface: str = "https://huggingface.co"
+    civitai: str = "https://civitai.com"
+    openmodeldb: str = "https://openmodeldb.info"
+
+
+class Override(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """One entry of `models:`: what the user knows better."""
+
+    folder: str | None = None
+    url: str | None = None
+    repo: str | None = None
+    path: str | None = None
+    model_version_id: int | None = None
+    file_id: int | None = None
+    sha256: str | None = None
+
+
+class Include(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """`include:` which references count besides the active, needed ones."""
+
+    inactive: bool = False
+    optional: bool = False
+
+
+class Manifest(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """The whole manifest. After `load`, every path is absolute and `${NAME}` is expanded."""
+
+    comfyui: str
+    extra_model_paths: tuple[str, ...] = ()
+    workflows: tuple[str, ...] = ()
+    store: str | None = None
+    output: str = "output"
+    confirm: bool = True
+    batch: int = 6
+    search: Search = Search()
+    download: Download = Download()
+    verify: Verify = Verify()
+    qwen: Qwen = Qwen()
+    endpoints: Endpoints = Endpoints()
+    models: dict[str, Override] = {}
+    ignore: tuple[str, ...] = ()
+    include: Include = Include()
+    comfyui_url: str | None = None
+
+    @property
+    def is_demo(self) -> bool:
+        """True when the embedded example is asked for instead of a ComfyUI folder."""
+        return self.comfyui == DEMO
+
+    def override_for(self, folder: str | None, path: str) -> Override | None:
+        """The user's entry for a model: `folder/path` first, then the file name alone."""
+        name = path.rpartition("/")[2]
+        return self.models.get(f"{folder}/{path}") or self.models.get(path) or self.models.get(name)
+
+
+def load(path: Path, environ: Mapping[str, str] = os.environ) -> Manifest:
+    """Read, check and complete a manifest. Raises ManifestProblem."""
+    value, lines = yamlfile.read(path)
+    if value is None:
+        value = {}
+    if not isinstance(value, dict):
+        raise ManifestProblem(
+            f"{path}, line 1",
+            cause="the manifest must be a list of `key: value` lines",
+            next_step="start with a line such as `comfyui: ~/ComfyUI`",
+        )
+    value = _expand(value, "$", lines, path, environ)
+    if environ.get("COMFYUI_PATH"):
+        value["comfyui"] = environ["COMFYUI_PATH"]
+    manifest = _convert(value, lines, path)
+    _check_ranges(manifest, lines, path)
+    return _absolute(_with_environment(manifest, environ), path.parent.absolute())
+
+
+def size_in_bytes(text: int | str) -> int:
+    """`2GB`, `500 MiB` or a number of bytes. Raises ValueError."""
+    if isinstance(text, int):
+        return text
+    match = _SIZE.match(text)
+    if not match:
+        raise ValueError(f"{text!r} is not a size; write it as 500MB or 2GB")
+    number, prefix, binary = match.groups()
+    base = 1024 if binary else 1000
+    return int(float(number) * base ** " kMGT".index(prefix or " "))
+
+
+def _expand(
+    value: Any, where: str, lines: yamlfile.Lines, path: Path, environ: Mapping[str, str]
+) -> Any:
+    if isinstance(value, dict):
+        return {k: _expand(v, f"{where}.{k}", lines, path, environ) for k, v in value.items()}
+    if isinstance(value, list):
+        return [_expand(v, f"{where}[{i}]", lines, path, environ) for i, v in enumerate(value)]
+    if not isinstance(value, str):
+        return value
+
+    def variable(match: re.Match[str]) -> str:
+        name = match.group(1)
+        if name not in environ:
+            raise _problem(path, lines, where, f"${{{name}}} is not set in the environment")
+        return environ[name]
+
+    return _VARIABLE.sub(variable, value)
+
+
+def _problem(path: Path, lines: yamlfile.Lines, where: str, cause: str) -> ManifestProblem:
+    key = where.removeprefix("$").removeprefix(".")
+    place = where
+    while place not in lines and "." in place:
+        place = place.rpartition(".")[0]
+    at = f", line {lines[place]}" if place in lines else ""
+    return ManifestProblem(
+        f"{path}{at}{f', key {key}' if key else ''}", cause=cause, next_step="mend that line"
+    )
+
+
+def _convert(value: Any, lines: yamlfile.Lines, path: Path) -> Manifest:
+    try:
+        return msgspec.convert(value, Manifest)
+    except msgspec.ValidationError as error:
+        message, _, where = str(error).partition(" - at ")
+        place = where.strip("`") or "$"
+        if place.startswith("$.models[...]"):
+            # msgspec does not say which entry of a mapping is wrong; the first that fails is.
+            place = place.replace("[...]", f".{_first_bad_override(value)}", 1)
+        unknown = re.match(r"Object contains unknown field `(.*)`", message)
+        if unknown:
+            place = f"{place}.{unknown.group(1)}"
+            message = "this key is not known"
+        if "missing required field `comfyui`" in message:
+            raise ManifestProblem(
+                f"{path}",
+                cause="it does not say where ComfyUI is",
+                next_step="add `comfyui: PATH`, or set COMFYUI_PATH",
+            ) from None
+        raise _problem(path, lines, place, message.replace("`", "")) from None
+
+
+def _first_bad_override(value: Any) -> str:
+    for name, entry in value["models"].items():
+        try:
+            msgspec.convert(entry, Override)
+        except msgspec.ValidationError:
+            return str(name)
+    return ""
+
+
+def _check_ranges(manifest: Manifest, lines: yamlfile.Lines, path: Path) -> None:
+    for where, number, low, high in (
+        ("$.batch", manifest.batch, 1, 1000),
+        ("$.search.parallel", manifest.search.parallel, 1, 64),
+        ("$.download.parallel", manifest.download.parallel, 1, 64),
+        ("$.download.retries", manifest.download.retries, 0, 100),
+        ("$.qwen.parallel", manifest.qwen.parallel, 1, 64),
+    ):
+        if not low <= number <= high:
+            raise _problem(path, lines, where, f"{number} is not from {low} to {high}")
+    for name in manifest.search.sources:
+        if name not in SOURCES:
+            raise _problem(
+                path, lines, "$.search.sources", f"{name!r} is not one of {', '.join(SOURCES)}"
+            )
+    for name, override in manifest.models.items():
+        if override.sha256 and not re.fullmatch(r"[0-9a-fA-F]{64}", override.sha256):
+            raise _problem(path, lines, f"$.models.{name}.sha256", "not 64 hexadecimal digits")
+    try:
+        size_in_bytes(manifest.download.reserve)
+    except ValueError as error:
+        raise _problem(path, lines, "$.download.reserve", str(error)) from None
+
+
+def _with_environment(manifest: Manifest, environ: Mapping[str, str]) -> Manifest:
+    if manifest.is_demo:
+        return manifest
+    endpoints = Endpoints(
+        huggingface=(environ.get("HF_ENDPOINT") or manifest.endpoints.huggingface).rstrip("/"),
+        civitai=(environ.get("CIVITAI_ENDPOINT") or manifest.endpoints.civitai).rstrip("/"),
+        openmodeldb=manifest.endpoints.openmodeldb.rstrip("/"),
+    )
+    qwen = msgspec.structs.replace(
+        manifest.qwen,
+        base_url=(environ.get("QWEN_BASE_URL") or manifest.qwen.base_url).rstrip("/"),
+        model=environ.get("QWEN_MODEL") or manifest.qwen.model,
+    )
+    return msgspec.structs.replace(manifest, endpoints=endpoints, qwen=qwen)
+
+
+def _absolute(manifest: Manifest, base: Path) -> Manifest:
+    def absolute(text: str) -> str:
+        return os.path.normpath(base / Path(text).expanduser())
+
+    comfyui = manifest.comfyui if manifest.is_demo else absolute(manifest.comfyui)
+    return msgspec.structs.replace(
+        manifest,
+        comfyui=comfyui,
+        extra_model_paths=tuple(map(absolute, manifest.extra_model_paths)),
+        workflows=tuple(
+            map(absolute, manifest.workflows or (f"{comfyui}/user/default/workflows",))
+        ),
+        store=absolute(manifest.store) if manifest.store else None,
+        output=absolute(manifest.output),
+    )

@@ -1,0 +1,106 @@
+"""Child processes: the only module that starts any.
+
+Each child leads a process group of its own, so that stopping it stops what it started, and a
+Ctrl-C in the terminal reaches us first: we stop the children in order and say what is left.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import shutil
+import signal
+import subprocess
+import threading
+import time
+from collections.abc import Callable, Mapping, Sequence
+
+from comfyfix.errors import DownloadFailed, ToolMissing
+
+GRACE_SECONDS = 5.0
+
+
+class Children:
+    """The children of one run; after `stop` no new one starts."""
+
+    def __init__(self) -> None:
+        self._lock = threading.Lock()
+        self._live: set[subprocess.Popen[str]] = set()
+        self._stopping = False
+
+    def run(
+        self, argv: Sequence[str], env: Mapping[str, str], on_line: Callable[[str], None]
+    ) -> int:
+        """Run a program to its end, hand each line it prints to `on_line`, return its status.
+
+        Raises DownloadFailed when the run is being stopped, ToolMissing when there is no such
+        program.
+        """
+        with self._lock:
+            if self._stopping:
+                raise DownloadFailed("Stopped before it began", next_step="run doit again")
+            try:
+                child = subprocess.Popen(
+                    list(argv),
+                    stdin=subprocess.DEVNULL,
+                    stdout=subprocess.PIPE,
+                    stderr=subprocess.STDOUT,
+                    env=dict(env),
+                    text=True,
+                    encoding="utf-8",
+                    errors="replace",
+                    start_new_session=True,
+                )
+            except FileNotFoundError:
+                raise tool_missing(argv[0]) from None
+            self._live.add(child)
+        try:
+            if child.stdout:
+                for line in child.stdout:
+                    on_line(line.rstrip("\n"))
+            return child.wait()
+        finally:
+            if child.poll() is None:  # something was raised above
+                _signal_group(child, signal.SIGTERM)
+                child.wait()
+            if child.stdout:
+                child.stdout.close()
+            with self._lock:
+                self._live.discard(child)
+
+    def stop(self) -> int:
+        """Stop every child and what it started; return how many there were."""
+        with self._lock:
+            self._stopping = True
+            live = list(self._live)
+        for child in live:
+            _signal_group(child, signal.SIGTERM)
+        deadline = time.monotonic() + GRACE_SECONDS
+        for child in live:
+            with contextlib.suppress(subprocess.TimeoutExpired):
+                child.wait(timeout=max(0.0, deadline - time.monotonic()))
+        for child in live:
+            # The group outlives its leader while a grandchild ignores the first signal.
+            _signal_group(child, signal.SIGKILL)
+        return len(live)
+
+
+def _signal_group(child: subprocess.Popen[str], number: signal.Signals) -> None:
+    with contextlib.suppress(ProcessLookupError, PermissionError):
+        os.killpg(child.pid, number)
+
+
+def tool_missing(name: str) -> ToolMissing:
+    """Return the problem for a program that is not installed."""
+    return ToolMissing(
+        f"{name} is not installed",
+        cause="the download scripts need it",
+        next_step=f"install it (on Debian and Ubuntu: apt install {name}), then run doit again",
+    )
+
+
+def require(*names: str) -> None:
+    """Raise ToolMissing for the first of these programs that is not on PATH."""
+    for name in names:
+        if not shutil.which(name):
+            raise tool_missing(name)

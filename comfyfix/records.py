@@ -1,0 +1,172 @@
+"""The records that stages hand to each other: frozen, checked on the way in, JSON both ways."""
+
+from __future__ import annotations
+
+from typing import Any, Literal
+
+import msgspec
+
+Kind = Literal["file", "directory", "embedding", "hub_repo"]
+Status = Literal["ok", "missing", "damaged", "wrong", "unsafe", "unverified"]
+
+
+class Hint(msgspec.Struct, frozen=True, kw_only=True):
+    """What a workflow itself says of a model: where it is, in which folder, with which hash."""
+
+    name: str
+    url: str
+    folder: str | None = None
+    sha256: str | None = None
+
+
+class Reference(msgspec.Struct, frozen=True, kw_only=True):
+    """One place in a workflow that names a model file.
+
+    `value` is as stored; `path` is the value with forward slashes, relative to the folder;
+    `name` its last part; `folder` the ComfyUI folder key, None if unknown; `guessed` when
+    no loader told the folder. `active` is false for muted or bypassed nodes, `optional` for
+    files that their node fetches itself.
+    """
+
+    workflow: str
+    node_id: str
+    node_type: str
+    input: str
+    value: str
+    name: str
+    path: str
+    folder: str | None
+    kind: Kind = "file"
+    active: bool = True
+    optional: bool = False
+    guessed: bool = False
+    hint: Hint | None = None
+
+
+class Model(msgspec.Struct, frozen=True, kw_only=True):
+    """A folder key and a relative path inside it; what references are joined into."""
+
+    folder: str | None
+    path: str
+
+    @property
+    def key(self) -> str:
+        """`loras/SDXL/detail.safetensors`: the model's name in every file of ours."""
+        return f"{self.folder or '?'}/{self.path}"
+
+    @property
+    def name(self) -> str:
+        """The file name alone."""
+        return self.path.rpartition("/")[2]
+
+
+class Candidate(msgspec.Struct, frozen=True, kw_only=True):
+    """One answer of one source, as the provider confirmed it.
+
+    `size` is in bytes. `sha256` is None where the provider publishes none. `local` is set
+    for a file of the store (then `url` is empty). `commit` pins a Hub file.
+    """
+
+    source: str
+    where: str
+    name: str
+    url: str = ""
+    local: str = ""
+    repo: str = ""
+    commit: str = ""
+    repo_path: str = ""
+    size: int | None = None
+    sha256: str | None = None
+    renamed: bool = False
+    gated: bool = False
+    popularity: int = 0
+    evidence: tuple[str, ...] = ()
+
+
+class Rejected(msgspec.Struct, frozen=True, kw_only=True):
+    """A candidate or a whole source that did not count, and why."""
+
+    source: str
+    where: str
+    reason: str
+
+
+class Record(msgspec.Struct, frozen=True, kw_only=True):
+    """The resolved source of one model: enough to fetch it again, months later.
+
+    `url` is pinned to a commit or file id and names its host by the placeholder of an
+    endpoint (`{huggingface}/…`) where it has one; it is empty when the file is linked from
+    `local` in the store. A script is rendered from this record and nothing else.
+    """
+
+    version: Literal[1] = 1
+    number: int
+    model: Model
+    destination: str
+    store: str
+    source: str
+    where: str
+    url: str = ""
+    local: str = ""
+    size: int | None = None
+    sha256: str | None = None
+    renamed: bool = False
+    gated: bool = False
+    evidence: tuple[str, ...] = ()
+    rejected: tuple[Rejected, ...] = ()
+
+    def same_content(self, other: Record) -> bool:
+        """Tell whether both records lead to the same bytes from the same place."""
+        return (self.url, self.local, self.sha256, self.size, self.destination) == (
+            other.url,
+            other.local,
+            other.sha256,
+            other.size,
+            other.destination,
+        )
+
+
+class Receipt(msgspec.Struct, frozen=True, kw_only=True):
+    """What was fetched and seen to be right: `size` in bytes, `mtime_ns` of the file then."""
+
+    version: Literal[1] = 1
+    model: str
+    path: str
+    size: int
+    sha256: str
+    mtime_ns: int
+    at: str
+    script: str = ""
+    verified: bool = True
+
+
+class Verdict(msgspec.Struct, frozen=True, kw_only=True):
+    """What verification says of one file. `size` in bytes, None when it is missing."""
+
+    model: str
+    filename: str
+    path: str
+    status: Status
+    reason: str = ""
+    size: int | None = None
+    sha256: str | None = None
+    moved_to: str = ""
+
+    @property
+    def good(self) -> bool:
+        """True for a file that can be used; `unverified` means no published hash exists."""
+        return self.status in ("ok", "unverified")
+
+
+class Attempt(msgspec.Struct, frozen=True, kw_only=True):
+    """One try at one model: when, how it ended, in words."""
+
+    at: str
+    outcome: str
+    reason: str = ""
+
+
+def to_json(value: Any) -> bytes:
+    """Encode records as indented, sorted JSON, so that state files diff well."""
+    text = msgspec.json.encode(value, order="sorted")
+    return msgspec.json.format(text, indent=2) + b"\n"

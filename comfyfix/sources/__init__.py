@@ -1,0 +1,15 @@
+"""Sources: who can say where a model can be had, in the order in which they are trusted."""
+
+from __future__ import annotations
+
+from comfyfix.sources import huggingface, qwen, store, workflow
+from comfyfix.sources.base import Source
+
+ALL: tuple[Source, ...] = (store, workflow, huggingface, qwen)
+"""The literal list, most trusted first; `search.sources` of the manifest picks from it."""
+
+
+def chosen(names: tuple[str, ...]) -> tuple[Source, ...]:
+    """Return the sources of these names, in the manifest's order."""
+    known = {source.NAME: source for source in ALL}
+    return tuple(known[name] for name in names if name in known)

@@ -1,0 +1,121 @@
+"""What all sources share: the question, the answers, and the services they may use."""
+
+from __future__ import annotations
+
+import json
+import threading
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Protocol
+
+from comfyfix import state
+from comfyfix.comfyui.folders import Folders
+from comfyfix.errors import ModelProblem
+from comfyfix.files import printable, sha256_of
+from comfyfix.layout import Layout
+from comfyfix.manifest import Manifest, Override
+from comfyfix.records import Candidate, Hint, Model, Receipt, Reference, Rejected
+
+if TYPE_CHECKING:
+    from comfyfix.http import Web
+
+TOKEN_VARIABLES = {
+    "huggingface": "HF_TOKEN",
+    "civitai": "CIVITAI_TOKEN",
+    "qwen": "QWEN_API_KEY",
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Wanted:
+    """The question: one model with all that is known of it before the search."""
+
+    model: Model
+    references: tuple[Reference, ...] = ()
+    hints: tuple[Hint, ...] = ()
+    override: Override | None = None
+    sha256: str | None = None
+    seen: tuple[Rejected, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Blocked:
+    """A candidate that is right but can't be had yet: a token or a licence is needed."""
+
+    candidate: Candidate
+    problem: ModelProblem
+
+
+Finding = Candidate | Rejected | Blocked
+
+
+class Source(Protocol):
+    """A module that can say where a model can be had.
+
+    `find` yields candidates that the provider has confirmed, and what was rejected on the way;
+    it raises SourceDown when the provider could not be asked. A source that is DECISIVE knows
+    which file is meant, so its first candidate that counts wins; the findings of the others are
+    compared, and different contents make the model uncertain.
+    """
+
+    NAME: str
+    TITLE: str
+    DECISIVE: bool
+
+    def find(self, wanted: Wanted, services: Services) -> Iterator[Finding]:
+        """Yield what this source says of the wanted model."""
+        ...
+
+
+@dataclass(slots=True)
+class Services:
+    """What sources may use during one run. Safe to share between threads."""
+
+    manifest: Manifest
+    folders: Folders
+    layout: Layout
+    web: Web
+    tokens: Mapping[str, str]
+    receipts: Mapping[str, Receipt] = field(default_factory=dict)
+    qwen_gate: threading.Semaphore = field(default_factory=lambda: threading.Semaphore(1))
+    _lock: threading.Lock = field(default_factory=threading.Lock)
+    _memo: dict[Any, Any] = field(default_factory=dict)
+    _busy: dict[Any, threading.Lock] = field(default_factory=dict)
+
+    def once(self, key: Any, make: Callable[[], Any]) -> Any:
+        """Make a value once per run, however many threads ask for it; failures are not kept."""
+        with self._lock:
+            busy = self._busy.setdefault(key, threading.Lock())
+        with busy:
+            if key not in self._memo:
+                self._memo[key] = make()
+            return self._memo[key]
+
+    def hash_of(self, path: Path) -> str:
+        """The sha256 of a file of the store, from a receipt where that is still true."""
+        info = path.stat()
+        for receipt in self.receipts.values():
+            same = receipt.path == str(path) and receipt.size == info.st_size
+            if same and receipt.mtime_ns == info.st_mtime_ns:
+                return receipt.sha256
+        digest: str = self.once(("sha256", str(path), info.st_mtime_ns), lambda: sha256_of(path))
+        return digest
+
+    def log_search(self, wanted: Wanted, source: str, query: str, answer: str) -> None:
+        """Add one query and its answer to log/search_history.log."""
+        line = {
+            "at": state.now(),
+            "model": wanted.model.key,
+            "source": source,
+            "query": printable(query, 500),
+            "answer": printable(answer, 1000),
+        }
+        self.append(self.layout.search_log, json.dumps(line, ensure_ascii=True) + "\n")
+
+    def append(self, path: Path, text: str) -> None:
+        """Append to a log, whole lines at a time."""
+        with self._lock:
+            path.parent.mkdir(parents=True, exist_ok=True)
+            with path.open("a", encoding="utf-8", errors="backslashreplace") as log:
+                log.write(text)

@@ -1,0 +1,147 @@
+"""Asking a Hugging Face endpoint about one file: does it exist, how large, which hash.
+
+Shapes and headers: the Hub's `resolve` (HEAD) and `paths-info` (POST) calls.
+"""
+
+from __future__ import annotations
+
+import re
+from typing import Any
+from urllib.parse import quote
+
+from comfyfix.errors import LicenceNeeded, ModelProblem, SourceDown, TokenNeeded
+from comfyfix.hosts import HubFile
+from comfyfix.http import RETRY, Answer
+from comfyfix.records import Candidate, Rejected
+from comfyfix.sources.base import Blocked, Finding, Services
+
+_SHA256 = re.compile(r"^[0-9a-f]{64}$")
+_COMMIT = re.compile(r"^[0-9a-f]{40}$")
+
+
+def confirm(file: HubFile, source: str, services: Services, *, evidence: str) -> Finding:
+    """Ask the Hub whether a file exists, and turn its answer into a candidate pinned to a commit.
+
+    One request. Raises SourceDown.
+    """
+    where = f"{file.repo}/{file.path}"
+    answer = services.web.head(services.manifest.endpoints.huggingface + file.resolve_path())
+    commit = answer.headers.get("x-repo-commit", "")
+    if answer.status in (200, 301, 302, 303, 307, 308) and _COMMIT.match(commit):
+        size = answer.headers.get("x-linked-size") or answer.headers.get("content-length", "")
+        etag = answer.headers.get("x-linked-etag", "").strip('W/"')
+        return candidate(
+            file,
+            source,
+            commit=commit,
+            size=int(size) if size.isdigit() else None,
+            sha256=etag if _SHA256.match(etag) else None,
+            evidence=evidence,
+        )
+    if answer.headers.get("x-error-code") == "GatedRepo":
+        return _gated(file, source, services, answer, evidence)
+    if answer.status in (401, 403, 404, 410, 451):
+        return Rejected(source=source, where=where, reason=_why_not(answer))
+    raise SourceDown(
+        f"Hugging Face gave no usable answer for {where}",
+        cause=f"status {answer.status}",
+        next_step=RETRY,
+    )
+
+
+def details(
+    repo: str, revision: str, paths: list[str], services: Services
+) -> dict[str, dict[str, Any]]:
+    """Size and hash of files of one repository: path → the Hub's own description."""
+    kind = "" if repo.startswith(("datasets/", "spaces/")) else "models/"
+    url = (
+        f"{services.manifest.endpoints.huggingface}/api/{kind}{repo}"
+        f"/paths-info/{quote(revision, safe='')}"
+    )
+    answer = services.web.post_form(url, [*(("paths", path) for path in paths), ("expand", "True")])
+    value = answer.json() if answer.status == 200 else []  # noqa: PLR2004 - HTTP
+    if not isinstance(value, list):
+        return {}
+    return {str(item.get("path")): item for item in value if isinstance(item, dict)}
+
+
+def candidate(
+    file: HubFile,
+    source: str,
+    *,
+    commit: str,
+    size: int | None,
+    sha256: str | None,
+    evidence: str,
+    popularity: int = 0,
+    gated: bool = False,
+) -> Candidate:
+    """Return a confirmed file of the Hub, its URL pinned to the commit."""
+    return Candidate(
+        source=source,
+        where=file.repo,
+        name=file.name,
+        url="{huggingface}" + file.resolve_path(commit),
+        repo=file.repo,
+        commit=commit,
+        repo_path=file.path,
+        size=size,
+        sha256=sha256,
+        gated=gated,
+        popularity=popularity,
+        evidence=(evidence,),
+    )
+
+
+def lfs(item: dict[str, Any]) -> tuple[int | None, str | None]:
+    """Size and sha256 from the Hub's description of a file (`lfs.oid` or `lfs.sha256`)."""
+    entry = item.get("lfs")
+    pointer = entry if isinstance(entry, dict) else {}
+    size = pointer.get("size", item.get("size"))
+    digest = pointer.get("oid") or pointer.get("sha256")
+    return (
+        size if isinstance(size, int) else None,
+        digest if isinstance(digest, str) and _SHA256.match(digest) else None,
+    )
+
+
+def _gated(
+    file: HubFile, source: str, services: Services, answer: Answer, evidence: str
+) -> Finding:
+    item = details(file.repo, file.revision, [file.path], services).get(file.path, {})
+    size, digest = lfs(item)
+    found = candidate(
+        file, source, commit=file.revision, size=size, sha256=digest, evidence=evidence, gated=True
+    )
+    return Blocked(found, blocked(file.repo, services, answer.status))
+
+
+def blocked(repo: str, services: Services, status: int) -> ModelProblem:
+    """What the user must do for a gated repository."""
+    page = f"{services.manifest.endpoints.huggingface}/{repo}"
+    if not services.tokens.get("huggingface"):
+        return TokenNeeded(
+            f"{repo} on Hugging Face needs a token",
+            cause="its licence must be accepted by a signed-in user",
+            next_step=f"accept the licence on {page}, then set HF_TOKEN",
+        )
+    if status == 401:  # noqa: PLR2004 - HTTP
+        return TokenNeeded(
+            f"{repo} on Hugging Face refuses the token",
+            cause="HF_TOKEN is wrong or has expired",
+            next_step="set a valid HF_TOKEN",
+        )
+    return LicenceNeeded(
+        f"The licence of {repo} is not accepted yet",
+        cause="the Hub does not give its files to your account",
+        next_step=f"accept it on {page}, then run doit again",
+    )
+
+
+def _why_not(answer: Answer) -> str:
+    code = answer.headers.get("x-error-code", "")
+    return {
+        "RepoNotFound": "no such repository, or it is private",
+        "EntryNotFound": "no such file in the repository",
+        "RevisionNotFound": "no such revision in the repository",
+    }.get(code, f"the Hub answers {answer.status}")

@@ -1,0 +1,109 @@
+"""The store as a source: a file that is there already, under another folder or name-case.
+
+Nothing is fetched then, it is linked. Only equal content counts: the hash that is wanted
+(`find`), the one that a provider has just confirmed (`same_content`), or, when no provider
+knows the name at all, the only content on disk that bears it (`same_name`).
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator
+from pathlib import Path
+
+from comfyfix.records import Candidate, Rejected
+from comfyfix.sources.base import Finding, Services, Wanted
+
+NAME = "store"
+TITLE = "the store"
+DECISIVE = True
+
+
+def find(wanted: Wanted, services: Services) -> Iterator[Finding]:
+    """Yield the file of this name whose hash is the wanted one."""
+    for path in _of_name(wanted, services):
+        if wanted.sha256 is None:
+            yield Rejected(
+                source=NAME,
+                where=str(path),
+                reason="it bears the name, but no hash says yet that it is the same file",
+            )
+        elif services.hash_of(path) == wanted.sha256:
+            yield _candidate(path, wanted.sha256, "its sha256 is the one that is wanted")
+        else:
+            yield Rejected(source=NAME, where=str(path), reason="its sha256 is another one")
+    services.log_search(wanted, NAME, wanted.model.name, "looked through the store")
+
+
+def same_content(wanted: Wanted, size: int, sha256: str, services: Services) -> Candidate | None:
+    """The file of the store that holds exactly these bytes, whatever its name."""
+    for path in _index(services).get(size, ()):
+        if path.is_file() and services.hash_of(path) == sha256:
+            services.log_search(wanted, NAME, f"{size} bytes, {sha256}", str(path))
+            return _candidate(path, sha256, "same size and sha256 as the confirmed source")
+    return None
+
+
+def same_name(wanted: Wanted, services: Services) -> Candidate | None:
+    """The file that bears the name, if all files of the store that do hold the same bytes."""
+    paths = _of_name(wanted, services)
+    contents = {services.hash_of(path) for path in paths}
+    if len(contents) != 1:
+        return None
+    return _candidate(
+        paths[0], contents.pop(), "the only content of this name; no provider knows another"
+    )
+
+
+def _candidate(path: Path, sha256: str, evidence: str) -> Candidate:
+    return Candidate(
+        source=NAME,
+        where=str(path),
+        name=path.name,
+        local=str(path),
+        size=path.stat().st_size,
+        sha256=sha256,
+        renamed=True,
+        evidence=(evidence,),
+    )
+
+
+def _of_name(wanted: Wanted, services: Services) -> list[Path]:
+    name = wanted.model.name.casefold()
+    return sorted(
+        path
+        for paths in _index(services).values()
+        for path in paths
+        if path.name.casefold() == name and path.is_file()
+    )
+
+
+def _index(services: Services) -> dict[int, list[Path]]:
+    index: dict[int, list[Path]] = services.once("store index", lambda: _walk(services))
+    return index
+
+
+def _walk(services: Services) -> dict[int, list[Path]]:
+    """All files of the store by size; symlinked folders are followed once each."""
+    index: dict[int, list[Path]] = {}
+    seen: set[tuple[int, int]] = set()
+    pending = [str(root) for root in services.folders.roots()]
+    while pending:
+        try:
+            entries = list(os.scandir(pending.pop()))
+        except OSError:
+            continue  # a folder that can't be read holds nothing that we could link
+        for entry in entries:
+            if entry.name.startswith("."):
+                continue
+            try:
+                info = entry.stat()
+                if entry.is_dir():
+                    if (info.st_dev, info.st_ino) not in seen:
+                        seen.add((info.st_dev, info.st_ino))
+                        pending.append(entry.path)
+                elif info.st_size:
+                    index.setdefault(info.st_size, []).append(Path(entry.path))
+            except OSError:
+                continue  # a dangling link
+    return index

@@ -1,0 +1,91 @@
+"""The workflow as a source: the URLs that it embeds, and those of `models:` in the manifest.
+
+Here, and only here, the file may have another name at its source than in ComfyUI: the workflow
+or the user says that this URL is meant.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from comfyfix.errors import HostRefused
+from comfyfix.hosts import CivitaiFile, DirectFile, HubFile, hub_path, hub_repo, read_url
+from comfyfix.records import Candidate, Hint, Rejected
+from comfyfix.sources import hub
+from comfyfix.sources.base import Finding, Services, Wanted
+
+NAME = "workflow"
+TITLE = "the workflow's own URL"
+DECISIVE = True
+
+
+def find(wanted: Wanted, services: Services) -> Iterator[Finding]:
+    """Yield what the embedded URLs lead to, those that end in the model's name first."""
+    name = wanted.model.name
+    for hint in sorted(
+        _hints(wanted), key=lambda h: h.url.partition("?")[0].endswith(name) is False
+    ):
+        finding = confirm_url(hint, NAME, services)
+        services.log_search(wanted, NAME, hint.url, _told(finding))
+        yield finding
+
+
+def confirm_url(hint: Hint, source: str, services: Services) -> Finding:
+    """Ask the provider of a URL about it. Raises SourceDown."""
+    try:
+        target = read_url(
+            hint.url, services.manifest.endpoints, services.manifest.download.allow_hosts
+        )
+    except HostRefused as refusal:
+        reason = f"{refusal.cause}; {refusal.next_step}"
+        return Rejected(source=source, where=hint.url, reason=reason)
+    if isinstance(target, HubFile):
+        return hub.confirm(target, source, services, evidence=f"URL in {source}: {hint.url}")
+    if isinstance(target, CivitaiFile):
+        return Rejected(source=source, where=hint.url, reason="Civitai can't be asked yet")
+    return _confirm_direct(target, hint, source, services)
+
+
+def _confirm_direct(target: DirectFile, hint: Hint, source: str, services: Services) -> Finding:
+    try:
+        answer = services.web.probe(target.url)
+    except HostRefused as refusal:
+        return Rejected(source=source, where=target.url, reason=refusal.cause)
+    size = answer.headers.get("content-length", "")
+    if answer.status != 200 or not size.isdigit():  # noqa: PLR2004 - HTTP
+        return Rejected(source=source, where=target.url, reason=f"it answers {answer.status}")
+    if answer.headers.get("content-type", "").startswith("text/html"):
+        return Rejected(source=source, where=target.url, reason="it is a web page, not a file")
+    return Candidate(
+        source=source,
+        where=target.url,
+        name=target.name,
+        url=target.url,
+        size=int(size),
+        sha256=hint.sha256,
+        evidence=(f"URL in {source}: {hint.url}",),
+    )
+
+
+def _hints(wanted: Wanted) -> list[Hint]:
+    override = wanted.override
+    if override is None:
+        return list(wanted.hints)
+    digest = override.sha256.lower() if override.sha256 else None
+    if override.url:
+        return [Hint(name=wanted.model.name, url=override.url, sha256=digest)]
+    if override.repo and override.path:
+        url = (
+            "https://huggingface.co"
+            + HubFile(hub_repo(override.repo), "main", hub_path(override.path)).resolve_path()
+        )
+        return [Hint(name=wanted.model.name, url=url, sha256=digest)]
+    return list(wanted.hints)
+
+
+def _told(finding: Finding) -> str:
+    if isinstance(finding, Rejected):
+        return f"rejected: {finding.reason}"
+    if isinstance(finding, Candidate):
+        return f"found: {finding.url} ({finding.size} bytes, sha256 {finding.sha256})"
+    return f"blocked: {finding.problem}"

@@ -1,0 +1,1 @@
+"""The stages: plain functions over records, one per arrow on the way of a model."""

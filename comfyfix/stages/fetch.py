@@ -1,0 +1,105 @@
+"""Fetch: run a script, and turn the way it ended into a receipt or a problem."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable, Mapping
+from pathlib import Path
+
+from comfyfix import receipts
+from comfyfix.comfyui.folders import Folders
+from comfyfix.errors import (
+    DiskFull,
+    DownloadFailed,
+    GoneAtSource,
+    LicenceNeeded,
+    LockedByAnother,
+    NetworkGaveUp,
+    StoreUnwritable,
+    TokenNeeded,
+    WrongContent,
+)
+from comfyfix.files import sha256_of
+from comfyfix.process import Children
+from comfyfix.records import Receipt, Record
+from comfyfix.sources.base import TOKEN_VARIABLES
+
+EXIT_CODES: dict[int, type[DownloadFailed]] = {
+    10: TokenNeeded,
+    11: LicenceNeeded,
+    12: GoneAtSource,
+    13: DiskFull,
+    14: WrongContent,
+    15: NetworkGaveUp,
+    16: LockedByAnother,
+}
+
+
+def environment(
+    base: Mapping[str, str], record: Record, endpoint: str, tokens: Mapping[str, str], *, demo: bool
+) -> dict[str, str]:
+    """Make the environment of a script: of our tokens it gets the one that it needs, or none."""
+    env = {name: value for name, value in base.items() if name not in TOKEN_VARIABLES.values()}
+    env["HF_ENDPOINT"] = endpoint
+    if demo:
+        env["HF_TOKEN_PATH"] = os.devnull
+    if record.url.startswith("{huggingface}") and tokens.get("huggingface"):
+        env[TOKEN_VARIABLES["huggingface"]] = tokens["huggingface"]
+    return env
+
+
+def fetch(
+    record: Record,
+    script: Path,
+    children: Children,
+    env: Mapping[str, str],
+    on_line: Callable[[str], None],
+) -> Receipt:
+    """Run the script of a record to its end. Raises DownloadFailed in one of its kinds."""
+    last: list[str] = []
+
+    def keep(line: str) -> None:
+        on_line(line)
+        if line.strip():
+            last[:] = [line.strip()]
+
+    status = children.run(["bash", str(script)], env, keep)
+    if status != 0:
+        raise _problem(status, last[0] if last else f"the script ended with status {status}")
+    path = Path(record.destination)
+    try:
+        digest = record.sha256 or sha256_of(path)
+        return receipts.of_file(
+            record.model, path, digest, script=script.name, verified=record.sha256 is not None
+        )
+    except OSError as error:
+        raise DownloadFailed(
+            f"{path} vanished after its download",
+            cause=error.strerror or "",
+            next_step="run doit again",
+        ) from None
+
+
+def require_contained(record: Record, folders: Folders) -> None:
+    """Refuse a destination that a symlinked folder leads out of the store."""
+    path = Path(record.destination)
+    roots = [folders.store, *folders.directories(record.model.folder or "")]
+    try:
+        parent = path.parent.resolve()
+        inside = any(parent.is_relative_to(root.resolve()) for root in roots)
+    except (OSError, RuntimeError):
+        inside = False
+    if not inside:
+        raise StoreUnwritable(
+            f"{path.parent} leads out of the model folders",
+            cause="a folder on the way is a symbolic link to elsewhere",
+            next_step="add the link's target to extra_model_paths.yaml",
+        )
+
+
+def _problem(status: int, said: str) -> DownloadFailed:
+    what, _, next_step = said.partition(" Next: ")
+    kind = EXIT_CODES.get(status)
+    if kind is None:
+        kind = StoreUnwritable if "permissions" in next_step else DownloadFailed
+    return kind(what.rstrip("."), next_step=next_step.rstrip(".") or "run doit again")

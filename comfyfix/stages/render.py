@@ -1,0 +1,102 @@
+"""Render: a record becomes a script that stands alone.
+
+Every value is quoted for the shell exactly once, and none stands in a comment, where a newline
+would run. Only what is in the record and the settings gets in: never a token.
+"""
+
+from __future__ import annotations
+
+import functools
+import shlex
+from importlib import resources
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from comfyfix.files import write_atomic
+from comfyfix.manifest import Manifest
+from comfyfix.records import Record
+from comfyfix.sources.base import TOKEN_VARIABLES
+
+if TYPE_CHECKING:
+    import jinja2
+
+_ENDPOINT = "{huggingface}"
+_PAGES = "https://huggingface.co/"
+
+
+def render(record: Record, manifest: Manifest) -> str:
+    """Return the text of the script for one record."""
+    at_hub = record.url.startswith(_ENDPOINT)
+    text: str = _template().render(
+        destination=record.destination,
+        size="" if record.size is None else str(record.size),
+        sha256=record.sha256 or "",
+        local=record.local,
+        endpoint="huggingface" if at_hub else "",
+        path=record.url.removeprefix(_ENDPOINT),
+        token_variable=TOKEN_VARIABLES["huggingface"] if at_hub else "",
+        page=_PAGES + record.where if at_hub else "",
+        retries=str(manifest.download.retries),
+        reserve=str(manifest.download.reserve_bytes),
+    )
+    return text
+
+
+def write(path: Path, text: str) -> bool:
+    """Write a script that is not there yet.
+
+    Returns False, and leaves the file alone, if it exists with other content: a script is
+    never rewritten. One that was cut short in writing is completed.
+    """
+    data = text.encode()
+    try:
+        old = path.read_bytes()
+    except FileNotFoundError:
+        old = b""
+    if old == data:
+        return True
+    if old and not data.startswith(old):
+        return False
+    write_atomic(path, data, mode=0o777)
+    return True
+
+
+@functools.cache
+def _template() -> jinja2.Template:
+    import jinja2  # noqa: PLC0415 - 90 ms that only a run with downloads needs
+
+    environment = jinja2.Environment(
+        undefined=jinja2.StrictUndefined,
+        autoescape=False,  # noqa: S701 - shell, not HTML; the `sh` filter quotes
+        trim_blocks=True,
+        lstrip_blocks=True,
+        keep_trailing_newline=True,
+        finalize=_only_quoted,
+    )
+    environment.filters["sh"] = _Quoted.of
+    return environment.from_string(_source())
+
+
+class _Quoted(str):
+    __slots__ = ()
+
+    @classmethod
+    def of(cls, value: str) -> _Quoted:
+        if "\0" in value:
+            raise ValueError("a shell word can't hold a NUL byte")
+        return cls(shlex.quote(value))
+
+
+def _only_quoted(value: Any) -> Any:
+    """Refuse a value that a template author forgot to quote."""
+    if isinstance(value, _Quoted):
+        return value
+    raise TypeError("every value in the script template needs `| sh`")
+
+
+def _source() -> str:
+    packaged = resources.files("comfyfix").joinpath("templates/download.sh.j2")
+    if packaged.is_file():  # an installed wheel carries the templates inside the package
+        return packaged.read_text(encoding="utf-8")
+    beside = Path(__file__).resolve().parents[2] / "templates" / "download.sh.j2"
+    return beside.read_text(encoding="utf-8")

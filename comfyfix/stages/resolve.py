@@ -1,0 +1,192 @@
+"""Resolve: ask the sources in trust order until one names a file that counts.
+
+A candidate counts when its provider has confirmed existence, size and sha256 and its name is
+exactly the wanted one. The workflow's own URL may bear another name, and may lack a hash; the
+file is `unverified` then. Of several different contents none counts: that is uncertain.
+"""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import msgspec
+
+from comfyfix.errors import HostRefused, NotFound, SearchFailed, SourceDown, Uncertain
+from comfyfix.files import printable
+from comfyfix.records import Candidate, Record, Rejected
+from comfyfix.sources import chosen, store
+from comfyfix.sources.base import Blocked, Finding, Services, Source, Wanted
+from comfyfix.sources.hub import blocked
+from comfyfix.stages.plan import Planned
+
+TITLES_SHOWN = 6
+
+
+def resolve(planned: Planned, services: Services) -> Record:
+    """Find the one right file of a model.
+
+    Raises NotFound, Uncertain, SourceDown, HostRefused, TokenNeeded or LicenceNeeded.
+    """
+    wanted = Wanted(
+        model=planned.model,
+        references=planned.references,
+        hints=planned.hints,
+        override=planned.override,
+        sha256=_expected_hash(planned),
+    )
+    rejected: list[Rejected] = []
+    down: list[SourceDown] = []
+    stuck: list[Blocked] = []
+    for source in chosen(services.manifest.search.sources):
+        try:
+            good = _ask(source, replace(wanted, seen=tuple(rejected)), services, rejected, stuck)
+        except SourceDown as problem:
+            services.log_search(wanted, source.NAME, wanted.model.name, f"not asked: {problem}")
+            rejected.append(Rejected(source=source.NAME, where="-", reason=f"not asked: {problem}"))
+            down.append(problem)
+            if source.DECISIVE and source is not store:
+                # The workflow says which file it means. While that can't be asked, a file of
+                # the same name from elsewhere may be another one.
+                raise
+            continue
+        if good is not None:
+            if good.gated and not services.tokens.get("huggingface"):
+                raise blocked(good.repo, services, 401)
+            return _record(planned, _prefer_store(wanted, good, services), rejected, services)
+    if stuck:
+        raise stuck[0].problem
+    if down:
+        raise down[0]
+    return _record(planned, _last_resort(wanted, rejected, services), rejected, services)
+
+
+def still_wanted(record: Record, planned: Planned) -> bool:
+    """Tell whether a record may be used again: same place, and the user has not decided anew."""
+    override = planned.override
+    if record.destination != str(planned.path):
+        return False
+    if override is None:
+        return True
+    if override.sha256 and override.sha256.lower() != record.sha256:
+        return False
+    if override.url:
+        return any(override.url in evidence for evidence in record.evidence)
+    if override.repo and override.path:
+        return f"/{override.repo}/resolve/" in record.url and record.url.endswith(override.path)
+    return True
+
+
+def _expected_hash(planned: Planned) -> str | None:
+    if planned.override and planned.override.sha256:
+        return planned.override.sha256.lower()
+    if planned.receipt and planned.receipt.verified and planned.record is None:
+        return planned.receipt.sha256  # only the record was lost; the file is known to be right
+    hashes = {hint.sha256 for hint in planned.hints if hint.sha256}
+    return hashes.pop() if len(hashes) == 1 else None
+
+
+def _ask(
+    source: Source,
+    wanted: Wanted,
+    services: Services,
+    rejected: list[Rejected],
+    stuck: list[Blocked],
+) -> Candidate | None:
+    counting: list[Candidate] = []
+    for finding in source.find(wanted, services):
+        judged = _judge(finding, wanted, source)
+        if isinstance(judged, Rejected):
+            rejected.append(judged)
+        elif isinstance(judged, Blocked):
+            stuck.append(judged)
+        elif source.DECISIVE:
+            return judged
+        else:
+            counting.append(judged)
+    if len({candidate.sha256 for candidate in counting}) > 1:
+        places = ", ".join(f"{c.where} ({(c.sha256 or '')[:8]})" for c in counting[:TITLES_SHOWN])
+        raise Uncertain(
+            f"Several different files are called {wanted.model.name}",
+            cause=f"{source.TITLE} has {places}",
+            next_step=f"say which one under models: in manifest.yaml, key {wanted.model.name}",
+        )
+    # Mirrors of one content: the open one first, then the one that most people use.
+    counting.sort(key=lambda c: (c.gated, -c.popularity, c.where))
+    return counting[0] if counting else None
+
+
+def _judge(finding: Finding, wanted: Wanted, source: Source) -> Finding:
+    if not isinstance(finding, Candidate):
+        return finding
+    reason = ""
+    if not finding.size:
+        reason = "the provider does not say how large it is"
+    elif wanted.sha256 and finding.sha256 and finding.sha256 != wanted.sha256:
+        reason = "its sha256 is not the one that is wanted"
+    elif finding.sha256 is None and not source.DECISIVE:
+        reason = "the provider publishes no sha256"
+    elif finding.name != wanted.model.name and not source.DECISIVE:
+        reason = f"its name is {printable(finding.name)}"
+    if reason:
+        return Rejected(source=finding.source, where=finding.where, reason=reason)
+    if finding.name != wanted.model.name:
+        return msgspec.structs.replace(finding, renamed=True)
+    return finding
+
+
+def _prefer_store(wanted: Wanted, found: Candidate, services: Services) -> Candidate:
+    """Link what is on disk already instead of fetching it again."""
+    if found.local or not (found.size and found.sha256):
+        return found
+    if store.NAME not in services.manifest.search.sources:
+        return found
+    local = store.same_content(wanted, found.size, found.sha256, services)
+    return local or found
+
+
+def _last_resort(wanted: Wanted, rejected: list[Rejected], services: Services) -> Candidate:
+    if store.NAME in services.manifest.search.sources and wanted.sha256 is None:
+        local = store.same_name(wanted, services)
+        if local is not None:
+            return local
+    raise _not_found(wanted, rejected)
+
+
+def _not_found(wanted: Wanted, rejected: list[Rejected]) -> SearchFailed:
+    refusals = [r for r in rejected if "allow_hosts" in r.reason]
+    if refusals:
+        return HostRefused(
+            f"The only place known for {wanted.model.name} is refused",
+            cause=printable(refusals[0].where),
+            next_step=refusals[0].reason.partition("; ")[2],
+        )
+    told = "; ".join(
+        f"{r.where}: {r.reason}" for r in rejected if r.source not in ("store",) and r.where != "-"
+    )
+    return NotFound(
+        f"No source has {wanted.model.name}",
+        cause=printable(told, 400) if told else "no repository that was searched lists it",
+        next_step=f"give its address under models: in manifest.yaml, key {wanted.model.name}",
+    )
+
+
+def _record(
+    planned: Planned, found: Candidate, rejected: list[Rejected], services: Services
+) -> Record:
+    sha256 = found.sha256 or (planned.override.sha256 if planned.override else None)
+    return Record(
+        number=planned.number,
+        model=planned.model,
+        destination=str(planned.path),
+        store=str(services.folders.store),
+        source=found.source,
+        where=found.where,
+        url=found.url,
+        local=found.local,
+        size=found.size,
+        sha256=sha256.lower() if sha256 else None,
+        renamed=found.renamed,
+        gated=found.gated,
+        evidence=found.evidence,
+        rejected=tuple(rejected),
+    )

@@ -1,0 +1,153 @@
+"""Scan: workflows in, references out. A file that did not change is not read again."""
+
+from __future__ import annotations
+
+import contextlib
+import glob
+import os
+import time
+from collections.abc import Iterable, Iterator
+from pathlib import Path
+from typing import Literal
+
+import msgspec
+
+from comfyfix import state
+from comfyfix.comfyui import references, workflow
+from comfyfix.errors import SetupProblem
+from comfyfix.files import write_atomic
+from comfyfix.records import Reference
+
+FILE_MAX = 256 << 20  # bytes; the largest real workflows have a few MB
+# A file may change once more within one tick of its timestamp; until this has passed, its
+# stamp proves nothing (2 s is the tick of FAT and of some network filesystems).
+SETTLED_NS = 2_000_000_000
+
+
+class ScannedFile(msgspec.Struct, frozen=True, kw_only=True):
+    """One file: its references, or why it could not be read.
+
+    `is_workflow` is false for JSON that is something else; `stamp` is (mtime_ns, ctime_ns,
+    size, inode) when it was read, empty when it was too fresh to be trusted.
+    """
+
+    path: str
+    workflow: str
+    references: tuple[Reference, ...] = ()
+    problem: str = ""
+    is_workflow: bool = True
+    stamp: tuple[int, ...] = ()
+
+
+class _Cache(msgspec.Struct, frozen=True, kw_only=True):
+    version: Literal[1] = 1
+    made_by: str = ""
+    files: dict[str, ScannedFile] = {}
+
+
+def find_files(places: Iterable[str]) -> list[tuple[Path, str]]:
+    """Expand files, folders and globs to (file, its name relative to its root), each once.
+
+    Raises SetupProblem for a file that is named outright and does not exist.
+    """
+    found: dict[Path, str] = {}
+    names: set[str] = set()
+    for place in places:
+        for path, root in _expand(place):
+            if path in found:
+                continue
+            name = os.path.relpath(path, root)
+            if name in names:  # two roots hold a file of one name
+                name = os.path.relpath(path, root.parent)
+            while name in names:
+                name = f"{name}~"
+            names.add(name)
+            found[path] = name
+    return sorted(found.items(), key=lambda item: item[1])
+
+
+def _expand(place: str) -> Iterator[tuple[Path, Path]]:
+    path = Path(place)
+    if path.is_file():
+        yield path, path.parent
+    elif path.is_dir():
+        for folder, folders, files in os.walk(path):
+            folders[:] = sorted(f for f in folders if not f.startswith("."))
+            for name in files:
+                if name.endswith((".json", ".JSON")):
+                    yield Path(folder, name), path
+    elif glob.has_magic(place):
+        root = Path(os.path.normpath(place[: place.find("*")] + "x")).parent
+        for match in sorted(glob.glob(place, recursive=True)):  # noqa: PTH207 - absolute patterns
+            if Path(match).is_file():
+                yield Path(match), root
+    elif path.suffix:
+        raise SetupProblem(
+            f"The workflow {place} does not exist",
+            next_step="mend `workflows:` in manifest.yaml, or the file name",
+        )
+
+
+def scan(files: Iterable[tuple[Path, str]], cache_path: Path | None = None) -> list[ScannedFile]:
+    """Scan workflow files, each on its own: one that can't be read does not stop the others."""
+    made_by = _made_by()
+    cache = (state.read(cache_path, _Cache) if cache_path else None) or _Cache()
+    known = cache.files if cache.made_by == made_by else {}
+    result, fresh = [], 0
+    for path, name in files:
+        cached = known.get(str(path))
+        if cached and cached.workflow == name and cached.stamp == _stamp(path):
+            result.append(cached)
+            continue
+        fresh += 1
+        result.append(scan_file(path, name))
+    kept = {file.path: file for file in result if file.stamp}
+    if cache_path and (fresh or len(kept) != len(known)):
+        with contextlib.suppress(OSError):  # without a cache the next scan is slower, no more
+            write_atomic(cache_path, msgspec.json.encode(_Cache(made_by=made_by, files=kept)))
+    return result
+
+
+def scan_file(path: Path, name: str) -> ScannedFile:
+    """Scan one file; problems are told in the result."""
+    stamp = _stamp(path)
+    try:
+        if stamp and stamp[2] > FILE_MAX:
+            return ScannedFile(path=str(path), workflow=name, problem="it is larger than 256 MB")
+        data = path.read_bytes()
+        found = references.references(workflow.parse(data), name)
+    except OSError as error:
+        return ScannedFile(
+            path=str(path), workflow=name, problem=error.strerror or "it can't be read"
+        )
+    except workflow.NotAWorkflow as error:
+        broken = "holds no workflow" not in str(error)
+        return ScannedFile(
+            path=str(path),
+            workflow=name,
+            problem=str(error) if broken else "",
+            is_workflow=broken,
+            stamp=_if_settled(stamp),
+        )
+    return ScannedFile(
+        path=str(path), workflow=name, references=tuple(found), stamp=_if_settled(stamp)
+    )
+
+
+def _stamp(path: Path) -> tuple[int, ...]:
+    try:
+        info = os.stat(path)  # noqa: PTH116 - once per workflow on every command
+    except OSError:
+        return ()
+    return (info.st_mtime_ns, info.st_ctime_ns, info.st_size, info.st_ino)
+
+
+def _if_settled(stamp: tuple[int, ...]) -> tuple[int, ...]:
+    return stamp if stamp and max(stamp[:2]) < time.time_ns() - SETTLED_NS else ()
+
+
+def _made_by() -> str:
+    """What the cache depends on besides the files: the code and tables that read them."""
+    sources = (workflow.__file__, references.__file__, __file__)
+    table = Path(references.__file__).with_name("loaders.json")
+    return "-".join(str(Path(p).stat().st_mtime_ns) for p in (*sources, table))

@@ -1,0 +1,160 @@
+"""Verify: is a file there, whole, of the right content and form? A damaged one is moved aside."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterable
+from pathlib import Path
+
+import msgspec
+
+from comfyfix import formats, receipts
+from comfyfix.files import quarantine, regular_stat, sha256_of
+from comfyfix.records import Model, Receipt, Record, Status, Verdict, to_json
+
+MEGABYTE = 1_000_000
+
+
+def verify(
+    model: Model, path: Path, record: Record | None, receipt: Receipt | None, *, anew: bool = False
+) -> Verdict:
+    """Look at one file and say what it is.
+
+    The receipt stands for the hash while size and time of the file are as it says, unless the
+    file is to be hashed `anew`. Nothing is moved or written here.
+    """
+
+    def verdict(
+        status: Status, reason: str = "", size: int | None = None, sha256: str | None = None
+    ) -> Verdict:
+        return Verdict(
+            model=model.key,
+            filename=path.name,
+            path=str(path),
+            status=status,
+            reason=reason,
+            size=size,
+            sha256=sha256,
+        )
+
+    info = regular_stat(path)
+    if info is None:
+        return verdict("missing", "there is no such file")
+    size = info.st_size
+    if not os.access(path, os.R_OK):
+        return verdict("damaged", "it can't be read: check its permissions", size)
+    known = receipt is not None and receipts.still_true(receipt, path, info)
+    try:
+        problem = formats.inspect(path)
+        if problem:
+            return verdict("damaged", problem, size)
+        expected, source = _expected(record, receipt)
+        if expected is None and record is not None and record.size not in (None, size):
+            return verdict("wrong", f"{record.where} says {record.size} bytes", size)
+        if receipt is not None and known and not anew:
+            digest = receipt.sha256
+        elif expected is None and not anew:
+            return verdict("unverified", "no source publishes its hash", size)
+        else:
+            digest = sha256_of(path)
+    except OSError as error:
+        return verdict("damaged", f"it can't be read ({error.strerror})", size)
+    if expected is not None and digest != expected:
+        return verdict("wrong", f"its sha256 is not the one of {source}", size, digest)
+    if expected is None:
+        return verdict("unverified", "no source publishes its hash", size, digest)
+    return verdict("ok", "", size, digest)
+
+
+def _expected(record: Record | None, receipt: Receipt | None) -> tuple[str | None, str]:
+    if record is not None and record.sha256:
+        return record.sha256, record.where
+    if receipt is not None and receipt.verified:
+        return receipt.sha256, "its receipt"
+    return None, ""
+
+
+def move_aside(verdict: Verdict) -> Verdict:
+    """Give a damaged or wrong file another name beside it; never deletes, never overwrites."""
+    if verdict.status not in ("damaged", "wrong", "unsafe") or not os.access(verdict.path, os.R_OK):
+        return verdict  # what can't be read has not been seen to be bad
+    ending = "unsafe" if verdict.status == "unsafe" else "damaged"
+    try:
+        aside = str(quarantine(Path(verdict.path), ending))
+    except OSError as error:
+        aside = ""
+        reason = f"{verdict.reason}; it can't be moved aside ({error.strerror})"
+    else:
+        reason = f"{verdict.reason}; moved to {Path(aside).name}"
+    return Verdict(
+        model=verdict.model,
+        filename=verdict.filename,
+        path=verdict.path,
+        status=verdict.status,
+        reason=reason,
+        size=verdict.size,
+        sha256=verdict.sha256,
+        moved_to=aside,
+    )
+
+
+class _Good(msgspec.Struct, frozen=True, kw_only=True):
+    filename: str
+    path: str
+    exists: bool
+    size_mb: float
+    sha256: str | None
+    status: str
+
+
+class _Bad(msgspec.Struct, frozen=True, kw_only=True):
+    filename: str
+    path: str
+    exists: bool
+    status: str
+    reason: str
+
+
+class BatchFile(msgspec.Struct, frozen=True, kw_only=True):
+    """`verified/batch_NNN.json`."""
+
+    version: int = 1
+    verified: tuple[_Good, ...] = ()
+    failed: tuple[_Bad, ...] = ()
+
+    @property
+    def all_good(self) -> frozenset[str]:
+        """The paths of its members if every one is good; empty otherwise."""
+        return frozenset() if self.failed else frozenset(good.path for good in self.verified)
+
+
+def batch_file(verdicts: Iterable[Verdict]) -> bytes:
+    """Return the verdicts of one batch as the content of its file."""
+    every = list(verdicts)
+    return to_json(
+        BatchFile(
+            verified=tuple(
+                _Good(
+                    filename=v.filename,
+                    path=v.path,
+                    exists=True,
+                    size_mb=round((v.size or 0) / MEGABYTE, 3),
+                    sha256=v.sha256,
+                    status=v.status,
+                )
+                for v in every
+                if v.good
+            ),
+            failed=tuple(
+                _Bad(
+                    filename=v.filename,
+                    path=v.path,
+                    exists=v.status != "missing" and not v.moved_to,
+                    status=v.status,
+                    reason=v.reason,
+                )
+                for v in every
+                if not v.good
+            ),
+        )
+    )

@@ -1,0 +1,1 @@
+"""The doit face: the only package that knows doit."""

@@ -1,0 +1,180 @@
+"""One build: the manifest read, the plan made, and what its actions share, made when needed."""
+
+from __future__ import annotations
+
+import os
+import threading
+import time
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from functools import cached_property
+from pathlib import Path
+
+from comfyfix import receipts
+from comfyfix.comfyui import folders as comfyui_folders
+from comfyfix.comfyui.folders import Folders
+from comfyfix.errors import SetupProblem
+from comfyfix.layout import Layout
+from comfyfix.manifest import Manifest, load
+from comfyfix.process import Children
+from comfyfix.records import Record
+from comfyfix.sources.base import TOKEN_VARIABLES, Services
+from comfyfix.stages import plan as plan_stage
+from comfyfix.stages import scan as scan_stage
+from comfyfix.stages.plan import Plan
+from comfyfix.stages.report import Tally
+from comfyfix.stages.scan import ScannedFile
+from comfyfix.tasks.console import Console
+
+MANIFEST = "manifest.yaml"
+
+
+@dataclass
+class Build:
+    """Everything that one doit process knows of one manifest."""
+
+    manifest: Manifest
+    folders: Folders
+    layout: Layout
+    scanned: list[ScannedFile]
+    plan: Plan
+    selected: str = ""
+    environ: Mapping[str, str] = field(default_factory=lambda: os.environ)
+    children: Children = field(default_factory=Children)
+    tally: Tally = field(default_factory=Tally)
+    records: dict[str, Record] = field(default_factory=dict)
+    stopping: bool = False
+
+    def __post_init__(self) -> None:
+        self.searches = threading.Semaphore(self.manifest.search.parallel)
+        self.downloads = threading.Semaphore(self.manifest.download.parallel)
+        self._services_lock = threading.Lock()
+
+    @cached_property
+    def console(self) -> Console:
+        """Where the lines of this run go."""
+        stamp = time.strftime("%Y%m%d_%H%M%S")
+        return Console(log=self.layout.run_log(stamp))
+
+    @cached_property
+    def tokens(self) -> dict[str, str]:
+        """The tokens of the environment, by source; the demo uses none."""
+        if self.manifest.is_demo:
+            return {}
+        found = {
+            source: self.environ.get(variable, "").strip()
+            for source, variable in TOKEN_VARIABLES.items()
+        }
+        if not found["huggingface"]:
+            found["huggingface"] = _token_of_login(self.environ)
+        return {source: token for source, token in found.items() if token}
+
+    def services(self) -> Services:
+        """What sources need; the first call opens sessions and, for the demo, starts the hub."""
+        with self._services_lock:
+            return self._services
+
+    @cached_property
+    def _services(self) -> Services:
+        from comfyfix.http import Web  # noqa: PLC0415 - 170 ms that only a search needs
+
+        manifest = self.manifest
+        if manifest.is_demo:
+            from comfyfix.demo import example  # noqa: PLC0415 - only the demo needs it
+
+            manifest = example.start_hub(manifest)
+        return Services(
+            manifest=manifest,
+            folders=self.folders,
+            layout=self.layout,
+            web=Web(
+                {
+                    manifest.endpoints.huggingface: self.tokens.get("huggingface", ""),
+                    _origin(manifest.qwen.base_url): self.tokens.get("qwen", ""),
+                }
+            ),
+            tokens=self.tokens,
+            receipts=receipts.load(self.layout),
+            qwen_gate=threading.Semaphore(manifest.qwen.parallel),
+        )
+
+
+def _origin(url: str) -> str:
+    return "/".join(url.split("/", 3)[:3])
+
+
+def _token_of_login(environ: Mapping[str, str]) -> str:
+    """The token that `hf auth login` wrote, where that command keeps it."""
+    cache = Path(environ.get("XDG_CACHE_HOME") or Path.home() / ".cache")
+    home = Path(environ.get("HF_HOME") or cache / "huggingface")
+    path = Path(environ.get("HF_TOKEN_PATH") or home / "token")
+    try:
+        return path.read_text(encoding="ascii").strip()
+    except (OSError, UnicodeDecodeError):
+        return ""
+
+
+def read_setup(manifest_path: Path) -> tuple[Manifest, Folders, Layout]:
+    """Read manifest and model folders; for the demo, lay out its example first.
+
+    Raises SetupProblem.
+    """
+    manifest = load(manifest_path)
+    layout = Layout(Path(manifest.output))
+    home = Path(manifest.comfyui)
+    if manifest.is_demo:
+        from comfyfix.demo import example  # noqa: PLC0415 - only the demo needs it
+
+        home, manifest = example.comfyui(manifest), example.prepare(manifest)
+    folders = comfyui_folders.read(
+        home,
+        map(Path, manifest.extra_model_paths),
+        Path(manifest.store) if manifest.store else None,
+    )
+    return manifest, folders, layout
+
+
+def open_build(manifest_path: Path, workflow: str | None = None) -> Build:
+    """Read, scan and plan. `workflow` adds a file and selects its models. Raises SetupProblem."""
+    manifest, folders, layout = read_setup(manifest_path)
+    places = list(manifest.workflows)
+    if workflow:
+        named = os.path.abspath(workflow)  # noqa: PTH100 - links in the path are left as they are
+        if not Path(named).is_file():
+            raise SetupProblem(
+                f"The workflow {workflow} does not exist", next_step="check the file name"
+            )
+        places.append(named)
+    files = scan_stage.find_files(places)
+    if not files:
+        raise SetupProblem(
+            "There are no workflows",
+            cause=f"no .json file in {', '.join(manifest.workflows)}",
+            next_step="save a workflow in ComfyUI, or set `workflows:` in manifest.yaml",
+        )
+    try:
+        layout.doit_db.parent.mkdir(parents=True, exist_ok=True)
+        scanned = scan_stage.scan(files, layout.scan_cache)
+        plan = plan_stage.make(manifest, folders, scanned, layout)
+    except OSError as error:
+        raise SetupProblem(
+            f"{layout.output} can't be written",
+            cause=str(error.strerror or error),
+            next_step="set `output:` in manifest.yaml to a folder that you may write",
+        ) from None
+    selected = next((name for path, name in files if workflow and str(path) == named), "")
+    return Build(manifest, folders, layout, scanned, plan, selected=selected)
+
+
+_opened: list[Build] = []
+
+
+def remember(build: Build) -> Build:
+    """Keep the build that the dodo has opened, for commands and reporter."""
+    _opened[:] = [build]
+    return build
+
+
+def current() -> Build | None:
+    """The build that the dodo has opened in this process, if any."""
+    return _opened[0] if _opened else None

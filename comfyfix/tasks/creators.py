@@ -1,0 +1,197 @@
+"""Task creators: they declare tasks for doit, and do nothing."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import msgspec
+from doit.doit_cmd import get_var
+from doit.exceptions import InvalidDodoFile
+
+from comfyfix import state
+from comfyfix.errors import SetupProblem
+from comfyfix.layout import slug
+from comfyfix.stages.plan import Planned, Present
+from comfyfix.stages.verify import BatchFile
+from comfyfix.tasks import actions
+from comfyfix.tasks.build import Build, open_build, remember
+from comfyfix.tasks.reporter import Reporter
+
+THREADS_MAX = 64
+PRESENT = "present"
+Task = dict[str, Any]
+Creator = Callable[[], Iterator[Task]]
+
+
+def load(manifest: Path) -> tuple[dict[str, Any], Creator]:
+    """Open the build of a manifest; return doit's configuration and the one task creator."""
+    try:
+        build = remember(open_build(manifest, get_var("workflow")))
+    except SetupProblem as problem:
+        raise InvalidDodoFile(str(problem)) from None
+
+    def task_download() -> Iterator[Task]:
+        """Search, script and download the missing models."""
+        return tasks(build)
+
+    return configuration(build), task_download
+
+
+def configuration(build: Build) -> dict[str, Any]:
+    """doit's settings: our database and reporter, a thread per pending task, our order."""
+    _drop_broken_database(build.layout.doit_db)
+    busy = len(build.plan.pending) + len(build.plan.batches())
+    return {
+        "dep_file": str(build.layout.doit_db),
+        "backend": "json",
+        "par_type": "thread",
+        "num_process": max(1, min(THREADS_MAX, busy)),
+        "continue": True,
+        "verbosity": 0,
+        "reporter": Reporter,
+        "default_tasks": default_tasks(build),
+    }
+
+
+def default_tasks(build: Build) -> list[str]:
+    """Six downloads, their verification, six more: so a batch is verified once it is settled."""
+    if build.selected:
+        return [f"workflow:{_workflow_tasks(build)[build.selected]}"]
+    names: list[str] = []
+    for number, members in build.plan.batches().items():
+        names += [f"download:{planned.task}" for planned in members]
+        names.append(f"verify:{number:03d}")
+    if build.plan.present:
+        names.append(f"verify:{PRESENT}")
+    broken = _workflow_tasks(build)
+    names += [f"workflow:{broken[file.workflow]}" for file in build.plan.unreadable]
+    return names or ["download"]
+
+
+def tasks(build: Build) -> Iterator[Task]:
+    """Every task of a build."""
+    yield {"basename": "download", "name": None, "doc": "search, script and download each model"}
+    if build.plan.models or build.plan.present:
+        yield {"basename": "verify", "name": None, "doc": "verify the models, six at a time"}
+    yield {"basename": "workflow", "name": None, "doc": "the models of one workflow"}
+    for planned in build.plan.models:
+        yield _download(build, planned)
+    for number, members in build.plan.batches().items():
+        yield _verify(build, number, members)
+    if build.plan.present:
+        yield _verify_present(build, build.plan.present)
+    yield from _workflows(build)
+
+
+def _download(build: Build, planned: Planned) -> Task:
+    folder = planned.model.folder or "?"
+    return {
+        "basename": "download",
+        "name": planned.task,
+        "doc": f"{folder}/{planned.model.path}",
+        "targets": targets(build, planned),
+        "actions": [
+            (actions.resolve, [build, planned]),
+            (actions.render, [build, planned]),
+            (actions.fetch, [build, planned]),
+        ],
+        "uptodate": [not planned.pending],
+        "io": {"capture": False},
+        "meta": {"number": planned.number, "model": planned.model.key},
+    }
+
+
+def targets(build: Build, planned: Planned) -> list[str]:
+    """Record, script and model file; none for a model that can have no legal file."""
+    if planned.problem is not None:
+        return []
+    return [
+        str(build.layout.record(planned.number, planned.model)),
+        str(build.layout.script(planned.number, planned.model)),
+        str(planned.path),
+    ]
+
+
+def _verify(build: Build, number: int, members: list[Planned]) -> Task:
+    def settled() -> bool:
+        if any(planned.pending for planned in members):
+            return False
+        known = state.read(build.layout.batch(number), BatchFile)
+        return known is not None and known.all_good >= {str(m.path) for m in members}
+
+    return {
+        "basename": "verify",
+        "name": f"{number:03d}",
+        "doc": f"verify {len(members)} models: {', '.join(m.model.name for m in members)}"[:100],
+        "task_dep": [f"download:{planned.task}" for planned in members],
+        "actions": [(actions.verify_batch, [build, number, members])],
+        "uptodate": [settled],
+        "io": {"capture": False},
+        # It has work to do also when some members failed; our runner knows this mark.
+        "meta": {"soft_deps": True},
+    }
+
+
+def _verify_present(build: Build, present: tuple[Present, ...]) -> Task:
+    def unchanged(task: object, values: dict[str, Any]) -> bool:  # noqa: ARG001 - doit's signature
+        return bool(values.get("seen") == actions.seen(present))
+
+    return {
+        "basename": "verify",
+        "name": PRESENT,
+        "doc": "verify the needed models that were there before",
+        "actions": [(actions.verify_present, [build, present])],
+        "uptodate": [unchanged],
+        "io": {"capture": False},
+    }
+
+
+def _workflows(build: Build) -> Iterator[Task]:
+    by_key = {planned.model.key: f"download:{planned.task}" for planned in build.plan.models}
+    names = _workflow_tasks(build)
+    for workflow, keys in build.plan.workflows.items():
+        yield {
+            "basename": "workflow",
+            "name": names[workflow],
+            "doc": f"the models of {workflow}",
+            "actions": None,
+            "task_dep": [by_key[key] for key in keys if key in by_key],
+        }
+    for file in build.plan.unreadable:
+        yield {
+            "basename": "workflow",
+            "name": names[file.workflow],
+            "doc": f"{file.workflow} can't be read: {file.problem}",
+            "actions": [(actions.unreadable, [build, file])],
+            "io": {"capture": False},
+        }
+
+
+def _workflow_tasks(build: Build) -> dict[str, str]:
+    """Task names of workflows: the file's stem, made unique where two share it."""
+    names: dict[str, str] = {}
+    taken: set[str] = set()
+    for file in build.scanned:
+        stem = slug(os.path.splitext(os.path.basename(file.workflow))[0])  # noqa: PTH119, PTH122 - one name, 1,000 times
+        whole = slug(os.path.splitext(file.workflow)[0])  # noqa: PTH122 - the same
+        options = [stem, whole, *(f"{whole}-{i}" for i in range(2, len(build.scanned) + 2))]
+        names[file.workflow] = next(name for name in options if name not in taken)
+        taken.add(names[file.workflow])
+    return names
+
+
+def _drop_broken_database(path: Path) -> None:
+    """Forget a half-written database of doit: it holds nothing that can't be found again."""
+    try:
+        data = path.read_bytes()
+        if data:
+            msgspec.json.decode(data, type=dict[str, dict[str, Any]])
+            return
+    except FileNotFoundError:
+        return
+    except (OSError, msgspec.DecodeError, RecursionError, UnicodeDecodeError):
+        pass
+    path.unlink(missing_ok=True)

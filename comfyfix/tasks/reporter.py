@@ -1,0 +1,85 @@
+"""doit's reporter for us: the stages tell what happens, so this only begins and ends a run."""
+
+from __future__ import annotations
+
+from typing import Any, TextIO
+
+from comfyfix.stages.report import summary
+from comfyfix.tasks.build import current
+
+
+class Reporter:
+    """Plain lines and the final summary, instead of doit's line per task."""
+
+    desc = "lines per model and a summary (comfyfix)"
+
+    def __init__(self, outstream: TextIO, options: dict[str, Any]) -> None:  # noqa: ARG002 - doit's signature
+        self.outstream = outstream
+        self._errors: list[str] = []
+
+    def initialize(self, tasks: dict[str, Any], selected_tasks: list[str]) -> None:
+        """Count what this run is about."""
+        build = current()
+        if build is None:
+            return
+        reached = _reached(tasks, selected_tasks)
+        names = {f"download:{planned.task}": planned for planned in build.plan.models}
+        chosen = [names[name] for name in reached if name in names]
+        build.tally.total = sum(bool(planned.pending) for planned in chosen)
+        build.tally.already = len(chosen) - build.tally.total
+        if "verify:present" in reached:
+            build.tally.already += len(build.plan.present)
+
+    def get_status(self, task: Any) -> None:
+        """Nothing to say: doit looks whether a task is up to date."""
+
+    def execute_task(self, task: Any) -> None:
+        """Nothing to say: the task's own actions do."""
+
+    def add_failure(self, task: Any, fail: Any) -> None:
+        """Keep what is no model's failure: an error of ours, told with its traceback."""
+        if type(fail).__name__ != "TaskFailed":
+            self._errors.append(f"{task.name}: {fail.get_msg()}")
+
+    def add_success(self, task: Any) -> None:
+        """Nothing to say."""
+
+    def skip_uptodate(self, task: Any) -> None:
+        """Nothing to say: what is there and right is counted in the summary."""
+
+    def skip_ignore(self, task: Any) -> None:
+        """Say that the user has told doit to ignore a task."""
+        self.outstream.write(f"Ignored: {task.name}\n")
+
+    def cleanup_error(self, exception: Any) -> None:
+        """Keep an error of a teardown."""
+        self._errors.append(exception.get_msg())
+
+    def runtime_error(self, msg: str) -> None:
+        """Keep an error of doit itself."""
+        self._errors.append(msg)
+
+    def teardown_task(self, task: Any) -> None:
+        """Nothing to say: no task of ours has a teardown."""
+
+    def complete_run(self) -> None:
+        """End with the summary."""
+        build = current()
+        if build is None or build.stopping:
+            return
+        for line in summary(build.tally):
+            build.console.line(line)
+        for error in self._errors:
+            build.console.line(f"✗ {error}")
+
+
+def _reached(tasks: dict[str, Any], selected: list[str]) -> list[str]:
+    """The selected tasks and all that they depend on, each once."""
+    seen: dict[str, None] = {}
+    pending = list(reversed(selected))
+    while pending:
+        name = pending.pop()
+        if name not in seen and name in tasks:
+            seen[name] = None
+            pending.extend(reversed(tasks[name].task_dep))
+    return list(seen)

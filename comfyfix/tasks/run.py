@@ -1,0 +1,159 @@
+"""The `run` command: doit's own, with a question first, soft dependencies and a clean stop."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import signal
+import sys
+from collections.abc import Iterator
+from types import FrameType
+from typing import Any, ClassVar, NoReturn
+
+from doit import cmd_run
+from doit.runner import MThreadRunner
+from doit.runner import Runner as OneByOneRunner
+
+from comfyfix.errors import Stopped
+from comfyfix.files import human_size
+from comfyfix.tasks.build import Build, current
+
+
+class _SoftDependencies:
+    """Lets a task marked `soft_deps` run also when some of its dependencies failed."""
+
+    def select_task(self, node: Any, tasks_dict: Any) -> bool:
+        """Forget failed dependencies of a marked task, then decide as doit does."""
+        if (node.task.meta or {}).get("soft_deps"):
+            node.bad_deps = []
+            node.ignored_deps = []
+        return bool(super().select_task(node, tasks_dict))  # type: ignore[misc]
+
+
+class ThreadRunner(_SoftDependencies, MThreadRunner):  # type: ignore[misc]
+    """doit's thread runner with soft dependencies."""
+
+
+class SerialRunner(_SoftDependencies, OneByOneRunner):  # type: ignore[misc]
+    """doit's runner of one task at a time (`-n 0`) with soft dependencies."""
+
+
+class Run(cmd_run.Run):  # type: ignore[misc]
+    """Search, download and verify what is missing (doit's `run`)."""
+
+    doc_purpose = "search, download and verify the missing models"
+    name: ClassVar[str] = "run"
+
+    def _execute(  # noqa: PLR0917 - doit reads the names of these parameters
+        self,
+        outfile: Any,
+        verbosity: int | None = None,
+        always: bool = False,
+        continue_: bool = False,
+        reporter: Any = "console",
+        num_process: int = 0,
+        par_type: str = "thread",
+        single: bool = False,
+        auto_delayed_regex: bool = False,
+        force_verbosity: bool = False,
+        failure_verbosity: int = 0,
+        pdb: bool = False,
+    ) -> int:
+        build = current()
+        with contextlib.suppress(AttributeError, ValueError):
+            sys.stdout.reconfigure(errors="replace")  # type: ignore[union-attr]
+        if build is not None and not _agreed(build):
+            return 1
+        with _our_runners(), _signals(build):
+            try:
+                result: int = super()._execute(
+                    outfile,
+                    verbosity,
+                    always,
+                    continue_,
+                    reporter,
+                    num_process,
+                    par_type,
+                    single,
+                    auto_delayed_regex,
+                    force_verbosity,
+                    failure_verbosity,
+                    pdb,
+                )
+            except Stopped as stopped:
+                return _stopped(build, stopped.exit_code)
+        return result
+
+
+@contextlib.contextmanager
+def _our_runners() -> Iterator[None]:
+    """doit names its runner classes in the middle of a method; put ours in their place."""
+    old = cmd_run.MThreadRunner, cmd_run.Runner
+    cmd_run.MThreadRunner, cmd_run.Runner = ThreadRunner, SerialRunner
+    try:
+        yield
+    finally:
+        cmd_run.MThreadRunner, cmd_run.Runner = old
+
+
+@contextlib.contextmanager
+def _signals(build: Build | None) -> Iterator[None]:
+    """Turn SIGINT, SIGTERM and SIGHUP into Stopped; a second one ends us at once."""
+
+    def on_signal(number: int, frame: FrameType | None) -> NoReturn:  # noqa: ARG001 - Python's signature
+        for known in handled:
+            signal.signal(known, signal.SIG_DFL)
+        if build is not None:
+            build.stopping = True
+            build.console.mute()
+        raise Stopped(128 + number)
+
+    handled = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
+    old = {number: signal.signal(number, on_signal) for number in handled}
+    try:
+        yield
+    finally:
+        for number, handler in old.items():
+            signal.signal(number, handler)
+
+
+def _stopped(build: Build | None, exit_code: int) -> int:
+    if build is None:
+        return exit_code
+    count = build.children.stop()
+    done = sum(outcome.problem is None for outcome in build.tally.outcomes)
+    left = build.tally.total - len(build.tally.outcomes)
+    print(  # noqa: T201 - the console is mute by now
+        f"\nStopped: {done} done, {left} not finished, {count} downloads under way were stopped.\n"
+        "  What has arrived is kept. Next: run doit again to go on.",
+        flush=True,
+    )
+    # Threads that wait for a slot would keep the interpreter from ending in good time.
+    sys.stdout.flush()
+    return exit_code
+
+
+def _agreed(build: Build) -> bool:
+    """Ask once before downloads, on a terminal only."""
+    pending = build.plan.pending
+    asked = build.manifest.confirm and not os.environ.get("CI")
+    if not (pending and asked and sys.stdin.isatty() and sys.stdout.isatty()):
+        return True
+    count = f"{len(pending)} models are" if len(pending) != 1 else "One model is"
+    print(f"{count} missing. Search and download to {build.folders.store}?")  # noqa: T201 - a question
+    while True:
+        try:
+            answer = input("Your choice [y/n/v] ").strip().lower()
+        except (EOFError, KeyboardInterrupt):
+            answer = "n"
+        if answer in ("y", "yes"):
+            return True
+        if answer in ("n", "no"):
+            print("Nothing was downloaded.")  # noqa: T201 - an answer
+            return False
+        if answer in ("v", "view"):
+            for planned in pending:
+                size = human_size(planned.record.size) if planned.record else "size not known yet"
+                print(f"  {planned.model.key}  ({size})")  # noqa: T201 - an answer
+        else:
+            print("y: yes, n: no, v: view the models")  # noqa: T201 - an answer
