@@ -16,6 +16,8 @@ from comfyfix.errors import HostRefused
 from comfyfix.files import printable
 from comfyfix.manifest import Endpoints
 
+HUGGINGFACE = "https://huggingface.co"
+"""What records and scripts call the Hub; it is asked at the configured endpoint."""
 HUGGINGFACE_HOSTS = frozenset(
     {"huggingface.co", "www.huggingface.co", "hf.co", "www.hf.co", "hf-mirror.com"}
 )

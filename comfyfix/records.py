@@ -94,9 +94,9 @@ class Rejected(msgspec.Struct, frozen=True, kw_only=True):
 class Record(msgspec.Struct, frozen=True, kw_only=True):
     """The resolved source of one model: enough to fetch it again, months later.
 
-    `url` is pinned to a commit or file id and names its host by the placeholder of an
-    endpoint (`{huggingface}/…`) where it has one; it is empty when the file is linked from
-    `local` in the store. A script is rendered from this record and nothing else.
+    `url` is pinned to a commit or file id; one of Hugging Face is written with its public
+    host, whatever endpoint was asked. It is empty when the file is linked from `local` in the
+    store. A script is rendered from this record and nothing else.
     """
 
     version: Literal[1] = 1

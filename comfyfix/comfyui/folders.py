@@ -24,7 +24,7 @@ MODEL_EXTENSIONS = frozenset(
 # Node packs add these to the core's list; a file of ours may have them.
 PACK_EXTENSIONS = frozenset({".gguf", ".onnx", ".engine"})
 
-_CORE = [
+_CORE = (
     "audio_encoders",
     "background_removal",
     "checkpoints",
@@ -47,7 +47,7 @@ _CORE = [
     "vae",
     "vae_approx",
     "classifiers",
-]
+)
 # Folder keys with more than one directory, in search order, or with a directory of another name.
 _DIRECTORIES = {
     "text_encoders": ("text_encoders", "clip"),

@@ -56,7 +56,7 @@ def comfyui(manifest: Manifest) -> Path:
 
 
 def prepare(manifest: Manifest) -> Manifest:
-    """Lay the example out below output/demo, unless it is there; files once there are left alone."""
+    """Lay the example out below output/demo; once it is there, its files are left alone."""
     home = comfyui(manifest)
     workflows = home / "user" / "default" / "workflows"
     if not workflows.is_dir():

@@ -78,7 +78,7 @@ class Hub:
         self.ranges = True
         self.lock = threading.Lock()
         self.closing = threading.Event()
-        self.on_request: Callable[[str], None] = lambda what: None
+        self.on_request: Callable[[str], None] = lambda _: None
         self._server = _Server(("127.0.0.1", 0), _Handler)
         self._server.hub = self
         self._thread = threading.Thread(target=self._server.serve_forever, args=(0.05,))

@@ -10,7 +10,7 @@ from typing import Any
 from urllib.parse import quote
 
 from comfyfix.errors import LicenceNeeded, ModelProblem, SourceDown, TokenNeeded
-from comfyfix.hosts import HubFile
+from comfyfix.hosts import HUGGINGFACE, HubFile
 from comfyfix.http import RETRY, Answer
 from comfyfix.records import Candidate, Rejected
 from comfyfix.sources.base import Blocked, Finding, Services
@@ -81,7 +81,7 @@ def candidate(
         source=source,
         where=file.repo,
         name=file.name,
-        url="{huggingface}" + file.resolve_path(commit),
+        url=HUGGINGFACE + file.resolve_path(commit),
         repo=file.repo,
         commit=commit,
         repo_path=file.path,

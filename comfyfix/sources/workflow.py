@@ -9,7 +9,15 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from comfyfix.errors import HostRefused
-from comfyfix.hosts import CivitaiFile, DirectFile, HubFile, hub_path, hub_repo, read_url
+from comfyfix.hosts import (
+    HUGGINGFACE,
+    CivitaiFile,
+    DirectFile,
+    HubFile,
+    hub_path,
+    hub_repo,
+    read_url,
+)
 from comfyfix.records import Candidate, Hint, Rejected
 from comfyfix.sources import hub
 from comfyfix.sources.base import Finding, Services, Wanted
@@ -76,7 +84,7 @@ def _hints(wanted: Wanted) -> list[Hint]:
         return [Hint(name=wanted.model.name, url=override.url, sha256=digest)]
     if override.repo and override.path:
         url = (
-            "https://huggingface.co"
+            HUGGINGFACE
             + HubFile(hub_repo(override.repo), "main", hub_path(override.path)).resolve_path()
         )
         return [Hint(name=wanted.model.name, url=url, sha256=digest)]

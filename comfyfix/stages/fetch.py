@@ -20,6 +20,7 @@ from comfyfix.errors import (
     WrongContent,
 )
 from comfyfix.files import sha256_of
+from comfyfix.hosts import HUGGINGFACE
 from comfyfix.process import Children
 from comfyfix.records import Receipt, Record
 from comfyfix.sources.base import TOKEN_VARIABLES
@@ -43,7 +44,7 @@ def environment(
     env["HF_ENDPOINT"] = endpoint
     if demo:
         env["HF_TOKEN_PATH"] = os.devnull
-    if record.url.startswith("{huggingface}") and tokens.get("huggingface"):
+    if record.url.startswith(f"{HUGGINGFACE}/") and tokens.get("huggingface"):
         env[TOKEN_VARIABLES["huggingface"]] = tokens["huggingface"]
     return env
 

@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from comfyfix.files import write_atomic
+from comfyfix.hosts import HUGGINGFACE
 from comfyfix.manifest import Manifest
 from comfyfix.records import Record
 from comfyfix.sources.base import TOKEN_VARIABLES
@@ -20,22 +21,19 @@ from comfyfix.sources.base import TOKEN_VARIABLES
 if TYPE_CHECKING:
     import jinja2
 
-_ENDPOINT = "{huggingface}"
-_PAGES = "https://huggingface.co/"
-
 
 def render(record: Record, manifest: Manifest) -> str:
     """Return the text of the script for one record."""
-    at_hub = record.url.startswith(_ENDPOINT)
+    at_hub = record.url.startswith(f"{HUGGINGFACE}/")
     text: str = _template().render(
         destination=record.destination,
         size="" if record.size is None else str(record.size),
         sha256=record.sha256 or "",
         local=record.local,
         endpoint="huggingface" if at_hub else "",
-        path=record.url.removeprefix(_ENDPOINT),
+        path=record.url.removeprefix(HUGGINGFACE) if at_hub else record.url,
         token_variable=TOKEN_VARIABLES["huggingface"] if at_hub else "",
-        page=_PAGES + record.where if at_hub else "",
+        page=f"{HUGGINGFACE}/{record.where}" if at_hub else "",
         retries=str(manifest.download.retries),
         reserve=str(manifest.download.reserve_bytes),
     )
