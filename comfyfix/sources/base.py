@@ -29,7 +29,11 @@ TOKEN_VARIABLES = {
 
 @dataclass(frozen=True, slots=True)
 class Wanted:
-    """The question: one model with all that is known of it before the search."""
+    """The question: one model with all that is known of it before the search.
+
+    `sha256` is binding (the user's word, or a receipt); the hashes that workflows tell are not:
+    they describe what their author had, and publishers do replace files.
+    """
 
     model: Model
     references: tuple[Reference, ...] = ()
@@ -37,6 +41,13 @@ class Wanted:
     override: Override | None = None
     sha256: str | None = None
     seen: tuple[Rejected, ...] = ()
+
+    @property
+    def likely(self) -> frozenset[str]:
+        """The hashes that the file should have: the binding one, or else those of workflows."""
+        if self.sha256:
+            return frozenset({self.sha256})
+        return frozenset(hint.sha256 for hint in self.hints if hint.sha256)
 
 
 @dataclass(frozen=True, slots=True)

@@ -22,14 +22,14 @@ DECISIVE = True
 def find(wanted: Wanted, services: Services) -> Iterator[Finding]:
     """Yield the file of this name whose hash is the wanted one."""
     for path in _of_name(wanted, services):
-        if wanted.sha256 is None:
+        if not wanted.likely:
             yield Rejected(
                 source=NAME,
                 where=str(path),
                 reason="it bears the name, but no hash says yet that it is the same file",
             )
-        elif services.hash_of(path) == wanted.sha256:
-            yield _candidate(path, wanted.sha256, "its sha256 is the one that is wanted")
+        elif (digest := services.hash_of(path)) in wanted.likely:
+            yield _candidate(path, digest, "its sha256 is the one that is wanted")
         else:
             yield Rejected(source=NAME, where=str(path), reason="its sha256 is another one")
     services.log_search(wanted, NAME, wanted.model.name, "looked through the store")

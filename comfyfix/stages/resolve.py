@@ -81,8 +81,7 @@ def _expected_hash(planned: Planned) -> str | None:
         return planned.override.sha256.lower()
     if planned.receipt and planned.receipt.verified and planned.record is None:
         return planned.receipt.sha256  # only the record was lost; the file is known to be right
-    hashes = {hint.sha256 for hint in planned.hints if hint.sha256}
-    return hashes.pop() if len(hashes) == 1 else None
+    return None
 
 
 def _ask(
@@ -93,16 +92,25 @@ def _ask(
     stuck: list[Blocked],
 ) -> Candidate | None:
     counting: list[Candidate] = []
+    changed: list[Candidate] = []
     for finding in source.find(wanted, services):
         judged = _judge(finding, wanted, source)
         if isinstance(judged, Rejected):
             rejected.append(judged)
         elif isinstance(judged, Blocked):
             stuck.append(judged)
+        elif source.DECISIVE and wanted.likely and judged.sha256 not in wanted.likely:
+            changed.append(judged)
         elif source.DECISIVE:
             return judged
         else:
             counting.append(judged)
+    if changed:
+        # The author's own address, with other bytes than the author had: replaced by its
+        # publisher. Another of the workflow's addresses with the old bytes would have won.
+        note = "its sha256 is not the one that the workflow tells: it was replaced since"
+        first = changed[0]
+        return msgspec.structs.replace(first, evidence=(*first.evidence, note))
     if len({candidate.sha256 for candidate in counting}) > 1:
         places = ", ".join(f"{c.where} ({(c.sha256 or '')[:8]})" for c in counting[:TITLES_SHOWN])
         raise Uncertain(

@@ -95,6 +95,8 @@ def _found_anew(build: Build, planned: Planned) -> Record:
     _say(build, planned.model, f"✓ Found on {TITLES.get(record.source, record.source)}: {where}")
     if record.renamed and not record.local:
         _say(build, planned.model, f"! Its name there is {record.url.rpartition('/')[2]}")
+    for remark in record.evidence[1:]:
+        _say(build, planned.model, f"! {remark}")
     return record
 
 

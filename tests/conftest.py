@@ -1,0 +1,56 @@
+"""Fixtures, and the walls: tests reach nothing but loopback, no real home and no real token."""
+
+from __future__ import annotations
+
+import os
+import socket
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from comfyfix.demo.hub import Hub
+from tests.rig import Site
+
+CORPUS = Path(__file__).resolve().parents[2] / "shared" / "corpus"
+
+
+@pytest.fixture(autouse=True)
+def _walls(monkeypatch: pytest.MonkeyPatch, tmp_path_factory: pytest.TempPathFactory) -> None:
+    """Keep a test inside this machine, away from the user's home and tokens."""
+    for name in list(os.environ):
+        if name.startswith(("HF_", "HUGGING", "CIVITAI", "QWEN", "COMFYUI", "OPENAI")):
+            monkeypatch.delenv(name)
+    monkeypatch.setenv("HOME", str(tmp_path_factory.mktemp("home")))
+    real = socket.socket.connect
+
+    def connect(self: socket.socket, address: Any) -> None:
+        if isinstance(address, tuple) and not str(address[0]).startswith(("127.", "::1")):
+            raise AssertionError(f"a test tried to reach {address}")
+        real(self, address)
+
+    monkeypatch.setattr(socket.socket, "connect", connect)
+
+
+@pytest.fixture
+def hub() -> Iterator[Hub]:
+    """An empty loopback hub."""
+    with Hub() as running:
+        yield running
+
+
+@pytest.fixture
+def site(tmp_path: Path, hub: Hub) -> Site:
+    """A project folder whose endpoint is the hub."""
+    return Site(tmp_path, hub)
+
+
+@pytest.fixture
+def corpus() -> Path:
+    """The labelled workflows, where they are at hand; our own CI must have them."""
+    if not CORPUS.is_dir():
+        if os.environ.get("CI") and os.environ.get("COMFYFIX_CORPUS") == "required":
+            pytest.fail("the labelled workflows are missing, and this run requires them")
+        pytest.skip("the labelled workflows are not on this machine")
+    return CORPUS

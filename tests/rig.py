@@ -1,0 +1,198 @@
+"""A project folder to run the real program in: a ComfyUI, workflows, a manifest, and doit."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import subprocess
+import sys
+from collections.abc import Iterable, Sequence
+from pathlib import Path
+from typing import Any
+
+from comfyfix.demo.content import file_for
+from comfyfix.demo.hub import Hub
+
+REPO = Path(__file__).resolve().parents[1]
+PROGRAM = (sys.executable, "-m", "doit")
+LOADERS = {  # folder → (node type, input) of ComfyUI's core
+    "checkpoints": ("CheckpointLoaderSimple", "ckpt_name"),
+    "loras": ("LoraLoaderModelOnly", "lora_name"),
+    "vae": ("VAELoader", "vae_name"),
+    "upscale_models": ("UpscaleModelLoader", "model_name"),
+    "diffusion_models": ("UNETLoader", "unet_name"),
+    "text_encoders": ("CLIPLoader", "clip_name"),
+    "controlnet": ("ControlNetLoader", "control_net_name"),
+}
+Need = tuple[str, str]  # folder, value
+
+
+def ui_workflow(needs: Iterable[Need], urls: dict[str, str] | None = None) -> dict[str, Any]:
+    """Make a UI workflow that loads these models; `urls` embeds addresses by value."""
+    nodes = []
+    for number, (folder, value) in enumerate(needs, 1):
+        node: dict[str, Any] = {
+            "id": number,
+            "type": LOADERS[folder][0],
+            "mode": 0,
+            "inputs": [],
+            "outputs": [],
+            "properties": {},
+            "widgets_values": [value],
+        }
+        if urls and value in urls:
+            node["properties"]["models"] = [
+                {"name": value, "url": urls[value], "directory": folder}
+            ]
+        nodes.append(node)
+    return {"version": 0.4, "nodes": nodes, "links": [], "groups": [], "extra": {}}
+
+
+class Site:
+    """One project folder."""
+
+    def __init__(self, root: Path, hub: Hub | None = None) -> None:
+        self.root = root
+        self.hub = hub
+        self.comfyui = root / "ComfyUI"
+        self.models = self.comfyui / "models"
+        self.workflows = self.comfyui / "user" / "default" / "workflows"
+        self.output = root / "output"
+        for folder in (self.models, self.workflows):
+            folder.mkdir(parents=True)
+        for name in ("dodo.py", "pyproject.toml"):
+            (root / name).write_bytes((REPO / name).read_bytes())
+        self.home = root / "home"
+        self.home.mkdir()
+        self.manifest()
+
+    def manifest(self, **settings: Any) -> None:
+        """Write manifest.yaml; JSON is YAML."""
+        value: dict[str, Any] = {"comfyui": "ComfyUI", "download": {"retries": 1, "reserve": 0}}
+        if self.hub:
+            value["endpoints"] = {"huggingface": self.hub.url}
+        for key, given in settings.items():
+            value[key] = {**value.get(key, {}), **given} if isinstance(given, dict) else given
+        (self.root / "manifest.yaml").write_text(json.dumps(value, indent=1))
+
+    def workflow(self, name: str, *needs: Need, urls: dict[str, str] | None = None) -> Path:
+        """Save a UI workflow."""
+        path = self.workflows / name
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_text(json.dumps(ui_workflow(needs, urls)))
+        return path
+
+    def put(self, folder: str, name: str, data: bytes | None = None) -> Path:
+        """Put a model file into the store."""
+        path = self.models / folder / name
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_bytes(file_for(path.name) if data is None else data)
+        return path
+
+    def environment(self, **extra: str) -> dict[str, str]:
+        """Nothing of the user's own, and no way out but loopback."""
+        return {
+            "PATH": os.environ["PATH"],
+            "HOME": str(self.home),
+            "LANG": "C.UTF-8",
+            "PYTHONWARNINGS": "error::ResourceWarning",
+            "PYTHONDONTWRITEBYTECODE": "1",
+            "HTTPS_PROXY": "http://127.0.0.1:9",
+            "HTTP_PROXY": "http://127.0.0.1:9",
+            "NO_PROXY": "127.0.0.1",
+            "no_proxy": "127.0.0.1",
+            "COMFYFIX_PAUSE": "0",
+            **extra,
+        }
+
+    def doit(
+        self, *arguments: str, program: Sequence[str] = PROGRAM, **extra: str
+    ) -> subprocess.CompletedProcess[str]:
+        """Run doit to its end."""
+        return subprocess.run(
+            [*program, *arguments],
+            cwd=self.root,
+            env=self.environment(**extra),
+            capture_output=True,
+            text=True,
+            stdin=subprocess.DEVNULL,
+            timeout=280,
+        )
+
+    def start(self, *arguments: str, **extra: str) -> subprocess.Popen[str]:
+        """Start doit and leave it running, as the leader of a group of its own."""
+        return subprocess.Popen(
+            [*PROGRAM, *arguments],
+            cwd=self.root,
+            env=self.environment(**extra),
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+            stdin=subprocess.DEVNULL,
+            text=True,
+            start_new_session=True,
+        )
+
+    def script(self, path: Path, **extra: str) -> subprocess.CompletedProcess[str]:
+        """Run a download script by hand, from another directory."""
+        return subprocess.run(
+            ["bash", str(path)],
+            cwd="/",
+            env=self.environment(**{"HF_ENDPOINT": self.hub.url if self.hub else "", **extra}),
+            capture_output=True,
+            text=True,
+            timeout=60,
+        )
+
+    def files(self) -> dict[str, bytes]:
+        """Every file of the model folders but our own receipts, by relative path."""
+        return {
+            str(path.relative_to(self.models)): path.read_bytes()
+            for path in sorted(self.models.rglob("*"))
+            if path.is_file() and ".comfyfix" not in path.parts
+        }
+
+    def pending(self) -> list[str]:
+        """The names that `doit list -q` prints."""
+        done = self.doit("list", "-q")
+        assert done.returncode == 0, done.stderr
+        return done.stdout.split()
+
+    def state(self, name: str) -> Any:
+        """One of the files in output/, decoded."""
+        return json.loads((self.output / name).read_bytes())
+
+
+def children_of(pid: int) -> list[int]:
+    """Every live descendant of a process, by /proc."""
+    parents: dict[int, int] = {}
+    for entry in Path("/proc").iterdir():
+        if entry.name.isdigit():
+            try:
+                fields = (entry / "stat").read_text().rpartition(")")[2].split()
+            except OSError:
+                continue
+            if fields[0] != "Z":
+                parents[int(entry.name)] = int(fields[1])
+    found: list[int] = []
+    front = [pid]
+    while front:
+        front = [child for child, parent in parents.items() if parent in front]
+        found += front
+    return found
+
+
+def is_alive(pid: int) -> bool:
+    """Tell whether a process runs (a zombie does not)."""
+    try:
+        return (Path(f"/proc/{pid}/stat")).read_text().rpartition(")")[2].split()[0] != "Z"
+    except OSError:
+        return False
+
+
+def kill_hard(process: subprocess.Popen[str]) -> None:
+    """kill -9, as a crash would."""
+    process.send_signal(signal.SIGKILL)
+    process.wait()
+    if process.stdout:
+        process.stdout.close()
