@@ -41,9 +41,11 @@ def hub() -> Iterator[Hub]:
 
 
 @pytest.fixture
-def site(tmp_path: Path, hub: Hub) -> Site:
+def site(tmp_path: Path, hub: Hub) -> Iterator[Site]:
     """A project folder whose endpoint is the hub."""
-    return Site(tmp_path, hub)
+    made = Site(tmp_path, hub)
+    yield made
+    made.close()
 
 
 @pytest.fixture

@@ -66,6 +66,13 @@ class Site:
         self.home = root / "home"
         self.home.mkdir()
         self.manifest()
+        self._started: list[subprocess.Popen[str]] = []
+
+    def close(self) -> None:
+        """Kill what a failed test has left running."""
+        for process in self._started:
+            if process.poll() is None:
+                kill_hard(process)
 
     def manifest(self, **settings: Any) -> None:
         """Write manifest.yaml; JSON is YAML."""
@@ -115,6 +122,7 @@ class Site:
             cwd=self.root,
             env=self.environment(**extra),
             capture_output=True,
+            check=False,
             text=True,
             stdin=subprocess.DEVNULL,
             timeout=280,
@@ -122,7 +130,7 @@ class Site:
 
     def start(self, *arguments: str, **extra: str) -> subprocess.Popen[str]:
         """Start doit and leave it running, as the leader of a group of its own."""
-        return subprocess.Popen(
+        process = subprocess.Popen(
             [*PROGRAM, *arguments],
             cwd=self.root,
             env=self.environment(**extra),
@@ -132,6 +140,8 @@ class Site:
             text=True,
             start_new_session=True,
         )
+        self._started.append(process)
+        return process
 
     def script(self, path: Path, **extra: str) -> subprocess.CompletedProcess[str]:
         """Run a download script by hand, from another directory."""
@@ -140,6 +150,7 @@ class Site:
             cwd="/",
             env=self.environment(**{"HF_ENDPOINT": self.hub.url if self.hub else "", **extra}),
             capture_output=True,
+            check=False,
             text=True,
             timeout=60,
         )

@@ -48,8 +48,7 @@ def needed(site: Site) -> dict[str, bytes]:
 
 
 @pytest.fixture
-def official(tmp_path: Path, hub: Hub) -> Site:
-    site = Site(tmp_path, hub)
+def official(site: Site, hub: Hub) -> Site:
     shutil.copytree(TEMPLATES, site.workflows, dirs_exist_ok=True)
     for urls in embedded().values():
         for url in urls:

@@ -1,0 +1,279 @@
+"""What a user types, and what comes back: commands, exit codes, lines, files."""
+
+from __future__ import annotations
+
+import json
+import stat
+
+from comfyfix.demo.content import file_for
+from comfyfix.demo.hub import Fault, Hub
+from tests.rig import Site
+
+RIFE = ("upscale_models", "rife49.pth")
+VAE = ("vae", "soft_vae.safetensors")
+
+
+def test_the_lines_of_one_model_and_the_files_it_leaves(site: Site, hub: Hub) -> None:
+    site.workflow("clip.json", RIFE)
+    hub.add("AlexWortega/RIFE", ["rife49.pth"])
+    done = site.doit()
+    assert done.returncode == 0, done.stdout
+    for line in (
+        "[1/1] Processing: rife49.pth\n",
+        "  ✓ Found on HuggingFace: AlexWortega/RIFE\n",
+        "  Generated: download_001_rife49_pth.sh\n",
+        "  Executing download: download_001_rife49_pth.sh",
+        "  ✓ Download completed successfully\n",
+        "Verifying batch 001 (1 model)\n",
+        "  ✓ Verified: 1 model\n",
+        "INCREMENTAL DOWNLOAD SUMMARY\n",
+        "  Total models: 1\n",
+        "  Successfully downloaded: 1\n",
+        "  Failed searches: 0\n",
+        "  Failed downloads: 0\n",
+        "  Download scripts created: 1\n",
+    ):
+        assert line in done.stdout
+    assert site.files() == {"upscale_models/rife49.pth": file_for("rife49.pth")}
+    record = site.state("sources/001_rife49_pth.json")
+    commit = hub.repositories["AlexWortega/RIFE"].commit
+    url = f"https://huggingface.co/AlexWortega/RIFE/resolve/{commit}/rife49.pth"
+    assert record["url"] == url
+    assert record["version"] == 1
+    assert record["size"] == len(file_for("rife49.pth"))
+    script = site.output / "download_001_rife49_pth.sh"
+    assert script.stat().st_mode & stat.S_IXUSR
+    assert hub.url not in script.read_text()
+    assert (site.output / "download_counter.txt").read_text() == "1\n"
+    batch = site.state("verified/batch_001.json")
+    assert [(v["filename"], v["status"], v["exists"]) for v in batch["verified"]] == [
+        ("rife49.pth", "ok", True)
+    ]
+    assert batch["failed"] == []
+    (receipt,) = site.state("downloaded_models.json")["models"].values()
+    assert receipt["script"] == "download_001_rife49_pth.sh"
+    assert (site.models / ".comfyfix").is_dir()
+    searches = (site.output / "log" / "search_history.log").read_text().splitlines()
+    assert any(json.loads(line)["source"] == "huggingface" for line in searches)
+
+
+def test_one_model_one_workflow_one_batch(site: Site, hub: Hub) -> None:
+    site.workflow("portrait.json", VAE)
+    site.workflow("clip.json", RIFE)
+    hub.add("AlexWortega/RIFE", ["rife49.pth"])
+    hub.add("someone/soft_vae", ["soft_vae.safetensors"])
+    assert site.doit("download:rife49").returncode == 0
+    assert set(site.files()) == {"upscale_models/rife49.pth"}
+    assert site.doit("workflow:portrait").returncode == 0
+    assert set(site.files()) == {"upscale_models/rife49.pth", "vae/soft_vae.safetensors"}
+    assert not (site.output / "verified").exists()
+    done = site.doit("verify:001")
+    assert done.returncode == 0
+    assert "Verifying batch 001 (2 models)" in done.stdout
+    assert "Nothing to do" in site.doit().stdout
+
+
+def test_a_workflow_that_the_manifest_does_not_list(site: Site, hub: Hub) -> None:
+    site.workflow("clip.json", RIFE)
+    elsewhere = site.workflow("../../other/extra.json", VAE)
+    hub.add("someone/soft_vae", ["soft_vae.safetensors"])
+    done = site.doit(f"workflow={elsewhere}")
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert set(site.files()) == {"vae/soft_vae.safetensors"}
+    missing = site.doit("workflow=nowhere.json")
+    assert missing.returncode == 3
+    assert "nowhere.json does not exist" in missing.stderr
+
+
+def test_list_shows_what_is_pending_and_why(site: Site) -> None:
+    site.workflow("clip.json", RIFE, VAE)
+    site.put("vae", "soft_vae.safetensors", b"")
+    done = site.doit("list")
+    assert done.returncode == 0
+    rows = [line.split() for line in done.stdout.splitlines()]
+    assert rows[0][:2] == ["NO", "TASK"]
+    assert rows[1][:3] == ["001", "download:rife49", "upscale_models"]
+    assert "absent" in rows[1]
+    assert "the file is empty" in done.stdout
+    assert site.doit("list", "-q").stdout == "download:rife49\ndownload:soft_vae\n"
+    every = site.doit("list", "--all", "--status").stdout
+    assert "R download:rife49" in every
+    assert "verify:001" in every
+    assert "workflow:clip" in every
+    info = site.doit("info", "download:rife49")
+    assert "sources/001_rife49_pth.json" in info.stdout
+    assert "rife49.pth" in info.stdout
+
+
+def test_list_says_so_when_nothing_is_pending(site: Site) -> None:
+    site.workflow("clip.json", RIFE)
+    site.put(*RIFE)
+    assert site.doit("list", "-q").stdout == ""
+    assert "Nothing is pending" in site.doit("list").stdout
+
+
+def test_numbers_and_names_are_kept_when_workflows_come_and_go(site: Site) -> None:
+    site.workflow("m.json", RIFE)
+    assert site.pending() == ["download:rife49"]
+    site.workflow("a.json", VAE)
+    assert site.pending() == ["download:rife49", "download:soft_vae"]
+    missing = site.state("missing_models.json")["models"]
+    assert [(m["model"], m["number"]) for m in missing] == [
+        ("rife49.pth", 1),
+        ("soft_vae.safetensors", 2),
+    ]
+    (site.workflows / "m.json").unlink()
+    assert site.pending() == ["download:soft_vae"]
+    site.workflow("m.json", RIFE)
+    assert site.pending() == ["download:rife49", "download:soft_vae"]
+
+
+def test_one_name_in_two_folders_is_two_models(site: Site, hub: Hub) -> None:
+    site.workflow(
+        "two.json", ("checkpoints", "flux.safetensors"), ("diffusion_models", "flux.safetensors")
+    )
+    assert site.pending() == ["download:flux", "download:flux-diffusion_models"]
+
+
+def test_json_reporter_is_json_alone_and_tells_the_truth(site: Site, hub: Hub) -> None:
+    site.workflow("clip.json", RIFE, VAE)
+    hub.add("AlexWortega/RIFE", ["rife49.pth"])
+    done = site.doit("-r", "json")
+    assert done.returncode == 1
+    results = {task["name"]: task["result"] for task in json.loads(done.stdout)["tasks"]}
+    assert results["download:rife49"] == "success"
+    assert results["download:soft_vae"] == "fail"
+    assert results["verify:001"] == "fail"
+
+
+def test_a_failed_search_is_never_cached(site: Site, hub: Hub) -> None:
+    site.workflow("clip.json", RIFE)
+    first = site.doit()
+    assert first.returncode == 1
+    assert "Failed searches: 1" in first.stdout
+    assert "Models not found:" in first.stdout
+    assert "Next: give its address under models:" in first.stdout
+    assert not list((site.output).glob("sources/*"))
+    hub.add("AlexWortega/RIFE", ["rife49.pth"])
+    assert site.doit().returncode == 0
+    (entry,) = site.state("ledger.json")["models"].values()
+    assert [attempt["outcome"] for attempt in entry["attempts"]] == ["not found", "done"]
+
+
+def test_a_batch_is_verified_also_when_some_of_it_failed(site: Site, hub: Hub) -> None:
+    site.workflow("many.json", *[("loras", f"style{i}.safetensors") for i in range(7)])
+    for i in (0, 1, 2, 4, 5, 6):
+        hub.add(f"someone/style{i}", [f"style{i}.safetensors"])
+    done = site.doit()
+    assert done.returncode == 1
+    assert "Verifying batch 001 (6 models)" in done.stdout
+    assert "Verifying batch 002 (1 model)" in done.stdout
+    batch = site.state("verified/batch_001.json")
+    assert len(batch["verified"]) == 5
+    (failed,) = batch["failed"]
+    assert failed["filename"] == "style3.safetensors"
+    assert failed["status"] == "missing"
+    assert failed["exists"] is False
+
+
+def test_doit_verify_moves_damage_aside_and_never_downloads(site: Site, hub: Hub) -> None:
+    site.workflow("clip.json", RIFE, VAE, ("loras", "cut.safetensors"))
+    site.put(*RIFE)
+    site.put(*VAE, b"<!DOCTYPE html><html>Sign in</html>")
+    site.put("loras", "cut.safetensors", file_for("cut.safetensors")[:-1])
+    done = site.doit("verify")
+    assert done.returncode == 1
+    assert "1 good, 2 not" in done.stdout
+    assert "it is a web page" in done.stdout
+    assert "it is cut short" in done.stdout
+    assert hub.seen == []
+    assert set(site.files()) == {
+        "upscale_models/rife49.pth",
+        "vae/soft_vae.safetensors.damaged",
+        "loras/cut.safetensors.damaged",
+    }
+    assert site.pending() == ["download:soft_vae", "download:cut"]
+    assert site.doit("verify", "rife49.pth").returncode == 0
+    assert site.doit("verify", "nothing").returncode == 3
+
+
+def test_doit_finds_a_changed_file_by_its_receipt(site: Site, hub: Hub) -> None:
+    site.workflow("clip.json", RIFE)
+    hub.add("AlexWortega/RIFE", ["rife49.pth"])
+    assert site.doit().returncode == 0
+    site.put(*RIFE, file_for("an impostor of equal form.pth"))
+    assert "changed since it was verified" in site.doit("list").stdout
+    done = site.doit()
+    assert done.returncode == 0
+    assert "Moved a wrong file aside" in done.stdout
+    assert site.files()["upscale_models/rife49.pth"] == file_for("rife49.pth")
+    assert "upscale_models/rife49.pth.damaged" in site.files()
+
+
+def test_touching_a_file_costs_a_hash_and_no_download(site: Site, hub: Hub) -> None:
+    site.workflow("clip.json", RIFE)
+    hub.add("AlexWortega/RIFE", ["rife49.pth"])
+    assert site.doit().returncode == 0
+    before = hub.count("GET", "/cdn/*")
+    (site.models / "upscale_models" / "rife49.pth").touch()
+    assert site.doit().returncode == 0
+    assert hub.count("GET", "/cdn/*") == before
+    assert site.pending() == []
+
+
+def test_a_source_that_changed_takes_the_next_number(site: Site, hub: Hub) -> None:
+    site.workflow("clip.json", RIFE)
+    hub.add("AlexWortega/RIFE", ["rife49.pth"])
+    hub.faults.append(Fault("file *", "reset"))
+    assert site.doit().returncode == 1
+    old = (site.output / "download_001_rife49_pth.sh").read_bytes()
+    hub.faults.clear()
+    hub.repositories.clear()
+    hub.add("other/rife-models", ["rife49.pth"])
+    done = site.doit()
+    assert done.returncode == 0, done.stdout
+    assert (site.output / "download_001_rife49_pth.sh").read_bytes() == old
+    assert (site.output / "download_002_rife49_pth.sh").exists()
+    assert site.doit("info", "download:rife49").stdout.count("002_rife49_pth") == 2
+    assert "Nothing to do" in site.doit().stdout
+
+
+def test_scan_prints_json_alone(site: Site) -> None:
+    site.workflow("clip.json", RIFE, ("loras", r"SDXL\detail.safetensors"))
+    site.put("loras", "SDXL/detail.safetensors")
+    (site.workflows / "broken.json").write_text('{"nodes": [\n  {"id": }')
+    done = site.doit("scan", "--json")
+    rows = json.loads(done.stdout)
+    assert rows[1] == {
+        "workflow": "clip.json",
+        "node_id": "2",
+        "node_type": "LoraLoaderModelOnly",
+        "input": "lora_name",
+        "value": "SDXL\\detail.safetensors",
+        "name": "detail.safetensors",
+        "path": "SDXL/detail.safetensors",
+        "folder": "loras",
+        "kind": "file",
+        "active": True,
+        "optional": False,
+        "present": True,
+    }
+    assert "broken JSON at line 2, column 10" in done.stderr
+    one = site.doit("scan", str(site.workflows / "clip.json"))
+    assert one.returncode == 0
+    assert "✗ absent   upscale_models/rife49.pth" in one.stdout
+
+
+def test_comfyfix_is_doit_without_a_dodo(site: Site, hub: Hub) -> None:
+    (site.root / "dodo.py").write_text("raise SystemExit('a foreign dodo.py was run')\n")
+    (site.root / "pyproject.toml").write_text("[tool.doit]\nnum_process = 'nonsense'\n")
+    site.workflow("clip.json", RIFE)
+    hub.add("AlexWortega/RIFE", ["rife49.pth"])
+    program = (*("python3",), "-c", "from comfyfix.tasks.program import main; main()")
+    import sys  # noqa: PLC0415 - the interpreter of this run
+
+    program = (sys.executable, *program[1:])
+    assert site.doit("list", "-q", program=program).stdout == "download:rife49\n"
+    assert site.doit(program=program).returncode == 0
+    assert site.doit("verify", program=program).returncode == 0
+    assert json.loads(site.doit("scan", "--json", program=program).stdout)[0]["present"] is True

@@ -1,0 +1,314 @@
+"""The script alone: real bash and curl against a hub that fails in every way."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import subprocess
+import threading
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from comfyfix.demo.content import file_for
+from comfyfix.demo.hub import Fault, Hub, sha256
+from comfyfix.files import write_atomic
+from comfyfix.manifest import Download, Manifest
+from comfyfix.records import Model, Record
+from comfyfix.stages.render import render
+from tests.rig import Site, children_of, is_alive
+
+NAME = "night_train.safetensors"
+DATA = file_for(NAME, size=300_000)
+REPO = "someone/night-train"
+
+
+def script_for(site: Site, hub: Hub, name: str = NAME, **changes: object) -> Path:
+    """Render the script of a file on the hub, as the program would."""
+    repository = hub.add(REPO, [])
+    repository.files[name] = DATA
+    values: dict[str, object] = {
+        "number": 1,
+        "model": Model(folder="loras", path=name),
+        "destination": str(site.models / "loras" / name),
+        "store": str(site.models),
+        "source": "huggingface",
+        "where": REPO,
+        "url": f"https://huggingface.co/{REPO}/resolve/{repository.commit}/{name}",
+        "size": len(DATA),
+        "sha256": sha256(DATA),
+        **changes,
+    }
+    retries, reserve = values.pop("retries", 3), values.pop("reserve", 0)
+    settings = Download(retries=retries, reserve=reserve)  # type: ignore[arg-type]
+    text = render(Record(**values), Manifest(comfyui="-", download=settings))  # type: ignore[arg-type]
+    path = site.root / "download.sh"
+    write_atomic(path, text.encode(), mode=0o777)
+    return path
+
+
+@pytest.fixture
+def folder(site: Site) -> Path:
+    return site.models / "loras"
+
+
+def left(folder: Path) -> list[str]:
+    """Names in the folder, locks and hidden files included."""
+    return sorted(os.listdir(folder)) if folder.is_dir() else []
+
+
+def test_it_brings_the_file_and_a_second_run_does_nothing(
+    site: Site, hub: Hub, folder: Path
+) -> None:
+    script = script_for(site, hub)
+    first = site.script(script)
+    assert first.returncode == 0, first.stdout + first.stderr
+    assert (folder / NAME).read_bytes() == DATA
+    assert left(folder) == [NAME]
+    asked = len(hub.seen)
+    second = site.script(script)
+    assert second.returncode == 0
+    assert "Already there" in second.stdout
+    assert len(hub.seen) == asked
+
+
+@pytest.mark.parametrize("ranges", [True, False])
+def test_a_cut_connection_is_taken_up_again(
+    site: Site, hub: Hub, folder: Path, ranges: bool
+) -> None:
+    hub.ranges = ranges
+    hub.faults.append(Fault("file *", "cut", times=2))
+    done = site.script(script_for(site, hub))
+    assert done.returncode == 0, done.stdout
+    assert (folder / NAME).read_bytes() == DATA
+    answers = [seen.status for seen in hub.seen if seen.path.startswith("/cdn/")]
+    assert answers[0] == 200
+    assert (206 in answers) is ranges
+
+
+@pytest.mark.parametrize(
+    ("kind", "code"),
+    [
+        ("flip", 14),
+        ("html", 14),
+        ("reset", 15),
+        ("cut", 0),  # every try brings half of the rest
+        ("404", 12),
+        ("410", 12),
+        ("500", 15),
+        ("503", 15),
+        ("429", 15),
+    ],
+)
+def test_what_fails_for_ever_ends_with_its_code(
+    site: Site, hub: Hub, folder: Path, kind: str, code: int
+) -> None:
+    hub.faults.append(Fault("file *", kind))
+    done = site.script(script_for(site, hub))
+    assert done.returncode == code, done.stdout
+    if code:
+        assert NAME not in left(folder)
+        assert "Next: " in done.stdout
+        hub.faults.clear()
+        assert site.script(site.root / "download.sh").returncode == 0
+    assert (folder / NAME).read_bytes() == DATA
+    assert left(folder) == [NAME]
+
+
+@pytest.mark.parametrize("kind", ["expire", "503", "429", "500", "reset"])
+def test_what_passes_is_tried_again(site: Site, hub: Hub, folder: Path, kind: str) -> None:
+    hub.faults.append(Fault("file *", kind, times=2, headers={"Retry-After": "0"}))
+    done = site.script(script_for(site, hub))
+    assert done.returncode == 0, done.stdout
+    assert (folder / NAME).read_bytes() == DATA
+
+
+def test_a_part_of_another_file_is_thrown_away(site: Site, hub: Hub, folder: Path) -> None:
+    folder.mkdir(parents=True)
+    part = folder / f"{NAME}.{sha256(DATA)[:8]}.part"
+    part.write_bytes(b"x" * 1000)
+    (folder / f"{NAME}.00000000.part").write_bytes(b"of an older source")
+    done = site.script(script_for(site, hub))
+    assert done.returncode == 0, done.stdout
+    assert (folder / NAME).read_bytes() == DATA
+    assert left(folder) == [NAME]
+
+
+def test_a_wrong_file_in_the_place_is_moved_aside(site: Site, hub: Hub, folder: Path) -> None:
+    folder.mkdir(parents=True)
+    (folder / NAME).write_bytes(b"x" * len(DATA))
+    (folder / f"{NAME}.damaged").write_bytes(b"an earlier one")
+    assert site.script(script_for(site, hub)).returncode == 0
+    assert (folder / NAME).read_bytes() == DATA
+    assert (folder / f"{NAME}.damaged").read_bytes() == b"an earlier one"
+    assert (folder / f"{NAME}.damaged.1").read_bytes() == b"x" * len(DATA)
+
+
+@pytest.fixture
+def elsewhere() -> Iterator[Hub]:
+    with Hub() as other:
+        yield other
+
+
+def test_gated_files_and_where_the_token_goes(
+    site: Site, hub: Hub, elsewhere: Hub, folder: Path
+) -> None:
+    script = script_for(site, hub)
+    hub.repositories[REPO].gated = True
+    hub.tokens = {"hf_accepted"}
+    hub.cdn = elsewhere.url
+    elsewhere.repositories = hub.repositories
+    assert site.script(script).returncode == 10
+    assert site.script(script, HF_TOKEN="hf_unknown").returncode == 11  # noqa: S106
+    done = site.script(script, HF_TOKEN="hf_accepted")  # noqa: S106
+    assert done.returncode == 0, done.stdout
+    assert {seen.token for seen in hub.seen} == {"", "hf_unknown", "hf_accepted"}
+    assert {seen.token for seen in elsewhere.seen} == {""}
+    assert "hf_accepted" not in script.read_text() + done.stdout + done.stderr
+
+
+def test_the_token_is_in_no_argument_list(site: Site, hub: Hub, folder: Path) -> None:
+    hub.faults.append(Fault("file *", "stall", times=1))
+    reached = threading.Event()
+    hub.on_request = lambda what: reached.set() if what.startswith("file ") else None
+    script = script_for(site, hub)
+    env = site.environment(HF_ENDPOINT=hub.url, HF_TOKEN="hf_canary")  # noqa: S106
+    with subprocess.Popen(["bash", "-x", str(script)], env=env, stdout=subprocess.PIPE,
+                          stderr=subprocess.STDOUT, text=True) as running:  # fmt: skip
+        assert reached.wait(20)
+        pids = [running.pid, *children_of(running.pid)]
+        lines = [Path(f"/proc/{pid}/cmdline").read_bytes() for pid in pids]
+        running.terminate()
+        printed = running.communicate(timeout=20)[0]
+    assert any(b"curl" in line for line in lines)
+    assert not any(b"hf_canary" in line for line in lines)
+    assert "hf_canary" not in printed
+    assert any(seen.token == "hf_canary" for seen in hub.seen)
+
+
+def test_stopped_it_keeps_the_part_and_goes_on_later(site: Site, hub: Hub, folder: Path) -> None:
+    hub.faults.append(Fault("file *", "stall", times=1))
+    script = script_for(site, hub)
+    with subprocess.Popen(["bash", str(script)], env=site.environment(HF_ENDPOINT=hub.url),
+                          stdout=subprocess.PIPE, text=True) as running:  # fmt: skip
+        part = folder / f"{NAME}.{sha256(DATA)[:8]}.part"
+        wait_for_size(part, len(DATA) // 2)
+        below = children_of(running.pid)
+        running.terminate()
+        assert "What has arrived is kept" in running.communicate(timeout=20)[0]
+    assert running.returncode == 143
+    assert not any(is_alive(pid) for pid in below)
+    assert left(folder) == [part.name]
+    assert site.script(script).returncode == 0
+    assert (folder / NAME).read_bytes() == DATA
+    assert [s.status for s in hub.seen if s.path.startswith("/cdn/")] == [200, 206]
+
+
+def wait_for_size(path: Path, size: int) -> None:
+    """Wait until curl has written this much, but for what it keeps in its buffer."""
+    done = threading.Event()
+    for _ in range(2000):
+        if path.exists() and path.stat().st_size >= size - 16_384:
+            return
+        done.wait(0.01)
+    raise AssertionError(f"{path} never reached {size} bytes")
+
+
+def test_two_at_once_make_one_download(site: Site, hub: Hub, folder: Path) -> None:
+    hub.delays["file"] = 0.5
+    script = script_for(site, hub)
+    env = site.environment(HF_ENDPOINT=hub.url)
+    both = [subprocess.Popen(["bash", str(script)], env=env) for _ in range(6)]
+    assert [process.wait(60) for process in both] == [0] * 6
+    assert (folder / NAME).read_bytes() == DATA
+    assert hub.count("GET", "/cdn/*") == 1
+    assert left(folder) == [NAME]
+
+
+def test_locks_of_the_living_and_of_the_dead(site: Site, hub: Hub, folder: Path) -> None:
+    script = script_for(site, hub)
+    lock = folder / f".{NAME}.lock"
+    lock.mkdir(parents=True)
+    (lock / "owner").write_text(f"{os.uname().nodename} {os.getpid()}\n")
+    locked = site.script(script, COMFYFIX_LOCK_WAIT="1")
+    assert locked.returncode == 16
+    assert "is locked by" in locked.stdout
+    assert lock.is_dir()
+    with subprocess.Popen(["true"]) as gone:
+        pass
+    (lock / "owner").write_text(f"{os.uname().nodename} {gone.pid}\n")
+    assert site.script(script).returncode == 0
+    assert left(folder) == [NAME]
+
+
+def test_a_full_disk_is_known_before_the_first_byte(site: Site, hub: Hub, folder: Path) -> None:
+    done = site.script(script_for(site, hub, reserve=1 << 60))
+    assert done.returncode == 13
+    assert "Not enough space" in done.stdout
+    assert hub.seen == []
+    assert left(folder) == []
+
+
+def test_a_linked_file_is_checked_and_not_copied(site: Site, hub: Hub, folder: Path) -> None:
+    other = site.put("checkpoints", "same.safetensors", DATA)
+    script = script_for(site, hub, url="", local=str(other))
+    assert site.script(script).returncode == 0
+    assert (folder / NAME).samefile(other)
+    (folder / NAME).unlink()
+    other.write_bytes(b"changed")
+    assert site.script(script).returncode == 14
+    other.unlink()
+    assert site.script(script).returncode == 12
+    assert hub.seen == []
+    assert left(folder) == []
+
+
+PAYLOADS = [
+    "$(touch pwned).safetensors",
+    "`touch pwned`.safetensors",
+    "a'; touch pwned; '.safetensors",
+    "a b.safetensors",
+    "${IFS}touch${IFS}pwned.safetensors",
+    "a&touch pwned&.safetensors",
+    "a;touch pwned;.safetensors",
+    "!!.safetensors",
+    "{a,b}.safetensors",
+    "[x].safetensors",
+    "#x.safetensors",
+    "%s%n.safetensors",
+    "ünï.safetensors",
+]
+
+
+@pytest.mark.parametrize("name", PAYLOADS)
+def test_a_name_is_data_wherever_it_stands(site: Site, hub: Hub, folder: Path, name: str) -> None:
+    from urllib.parse import quote  # noqa: PLC0415 - one use
+
+    commit = hub.add(REPO, [])
+    commit.files[name] = DATA
+    url = f"https://huggingface.co/{REPO}/resolve/{commit.commit}/{quote(name)}"
+    script = script_for(site, hub, name=name, url=url)
+    done = site.script(script)
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert left(folder) == [name]
+    assert not list(site.root.rglob("pwned*"))
+    assert not Path("/pwned").exists()
+
+
+def test_half_a_script_does_nothing(site: Site, hub: Hub, folder: Path) -> None:
+    script = script_for(site, hub)
+    text = script.read_text()
+    for part in (0.3, 0.6, 0.9, 0.999):
+        script.write_text(text[: int(len(text) * part)])
+        site.script(script)
+        assert left(folder) == []
+    assert hub.seen == []
+
+
+def test_shellcheck_has_nothing_to_say(site: Site, hub: Hub) -> None:
+    checker = shutil.which("shellcheck")
+    if checker is None:
+        pytest.skip("shellcheck is not installed")
+    done = subprocess.run([checker, str(script_for(site, hub))], capture_output=True, check=False)
+    assert done.returncode == 0, done.stdout.decode()

@@ -1,0 +1,78 @@
+"""Every file of output/, deleted or half written: the rerun is right and fetches nothing again."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from comfyfix.demo.hub import Hub
+from tests.rig import Site
+
+NEEDS = [("upscale_models", "rife49.pth"), ("vae", "soft_vae.safetensors")]
+FILES = [
+    "ledger.json",
+    "download_counter.txt",
+    "missing_models.json",
+    "downloaded_models.json",
+    "sources/001_rife49_pth.json",
+    "download_001_rife49_pth.sh",
+    "verified/batch_001.json",
+    ".cache/scan.json",
+    ".cache/doit.json",
+    "log/search_history.log",
+]
+
+
+@pytest.fixture
+def complete(site: Site, hub: Hub) -> Site:
+    site.workflow("clip.json", *NEEDS)
+    hub.add("AlexWortega/RIFE", ["rife49.pth"])
+    hub.add("someone/soft_vae", ["soft_vae.safetensors"])
+    assert site.doit().returncode == 0
+    assert site.doit().returncode == 0  # the second run also writes the caches
+    return site
+
+
+@pytest.mark.parametrize("harm", ["deleted", "half", "garbage"])
+@pytest.mark.parametrize("name", FILES)
+def test_lost_state(complete: Site, hub: Hub, name: str, harm: str) -> None:
+    path = complete.output / name
+    files, fetched = complete.files(), hub.count("GET", "/cdn/*")
+    data = path.read_bytes()
+    if harm == "deleted":
+        path.unlink()
+    else:
+        path.write_bytes(data[: len(data) // 2] if harm == "half" else b"\xff{nonsense")
+    done = complete.doit()
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert "Traceback" not in done.stdout + done.stderr
+    assert complete.files() == files
+    assert hub.count("GET", "/cdn/*") == fetched
+    assert complete.pending() == []
+    again = complete.doit()
+    assert again.returncode == 0
+    assert "Nothing to do" in again.stdout
+
+
+def test_all_of_output_lost_the_store_knows(complete: Site, hub: Hub) -> None:
+    import shutil  # noqa: PLC0415 - one use
+
+    shutil.rmtree(complete.output)
+    fetched = hub.count("GET", "/cdn/*")
+    assert complete.pending() == []
+    done = complete.doit("verify")
+    assert done.returncode == 0
+    assert "2 good, 0 not" in done.stdout
+    assert " ok " in done.stdout
+    assert hub.count("GET", "/cdn/*") == fetched
+
+
+def test_numbers_survive_the_loss_of_the_ledger(complete: Site) -> None:
+    (complete.output / "ledger.json").unlink()
+    complete.workflow("more.json", ("loras", "new.safetensors"))
+    assert complete.pending() == ["download:new"]
+    missing = complete.state("missing_models.json")["models"]
+    assert [m["number"] for m in missing] == [3]
+    listed = {path.name for path in Path(complete.output).glob("download_*.sh")}
+    assert listed == {"download_001_rife49_pth.sh", "download_002_soft_vae_safetensors.sh"}

@@ -1,0 +1,65 @@
+"""Ctrl-C and SIGTERM: every child ends, parts stay, and the message says how to go on."""
+
+from __future__ import annotations
+
+import os
+import signal
+import threading
+from pathlib import Path
+
+import pytest
+
+from comfyfix.demo.content import file_for
+from comfyfix.demo.hub import Fault, Hub
+from tests.behaviour.test_script import wait_for_size
+from tests.rig import Site, children_of, is_alive
+
+NAMES = [f"style{i}.safetensors" for i in range(8)]
+
+
+@pytest.mark.parametrize(
+    ("number", "code"), [(signal.SIGINT, 130), (signal.SIGTERM, 143), (signal.SIGHUP, 129)]
+)
+def test_stop(site: Site, hub: Hub, number: signal.Signals, code: int) -> None:
+    site.workflow("many.json", *[("loras", name) for name in NAMES])
+    for name in NAMES:
+        repository = hub.add(f"someone/{name.partition('.')[0]}", [])
+        repository.files[name] = file_for(name, size=100_000)
+    hub.faults.append(Fault("file *", "stall"))
+    three = threading.Semaphore(0)
+    hub.on_request = lambda what: three.release() if what.startswith("file ") else None
+    running = site.start()
+    for _ in range(3):
+        assert three.acquire(timeout=30)
+    parts = [next_part(site, 0), next_part(site, 1), next_part(site, 2)]
+    below = children_of(running.pid)
+    assert len([pid for pid in below if is_alive(pid)]) >= 6  # three scripts, three curls
+    os.kill(running.pid, number)
+    printed = running.communicate(timeout=30)[0]
+    assert running.returncode == code, printed
+    assert "Stopped: 0 done, 8 not finished" in printed
+    assert "Next: run doit again to go on" in printed
+    assert "Traceback" not in printed
+    assert not any(is_alive(pid) for pid in below)
+    assert all(part.exists() for part in parts)
+    assert not list((site.models / "loras").glob(".*.lock"))
+
+    hub.faults.clear()
+    again = site.doit()
+    assert again.returncode == 0, again.stdout
+    assert sum(seen.status == 206 for seen in hub.seen) == 3
+    assert {k: v for k, v in site.files().items()} == {
+        f"loras/{name}": file_for(name, size=100_000) for name in NAMES
+    }
+
+
+def next_part(site: Site, index: int) -> Path:
+    """Wait for the part file of the download that came at this place."""
+    pause = threading.Event()
+    for _ in range(2000):
+        parts = sorted((site.models / "loras").glob("*.part"), key=lambda p: p.stat().st_ctime_ns)
+        if len(parts) > index:
+            wait_for_size(parts[index], 50_000)
+            return parts[index]
+        pause.wait(0.01)
+    raise AssertionError("no part file came")
