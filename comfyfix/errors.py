@@ -12,6 +12,9 @@ from __future__ import annotations
 
 from typing import ClassVar
 
+RETRY = "run doit again later; nothing is lost"
+"""The next step after a failure that passes by itself."""
+
 
 class Problem(Exception):
     """Something a user can act on: `what` happened, its `cause`, the `next_step`."""

@@ -8,7 +8,7 @@ import os
 import re
 import stat
 import tempfile
-from pathlib import Path, PurePosixPath
+from pathlib import Path
 
 from comfyfix.errors import NameRefused
 
@@ -99,7 +99,7 @@ def relative_name(value: str) -> str:
             cause=reason,
             next_step="choose the model again in ComfyUI and save the workflow",
         )
-    return str(PurePosixPath(value.replace("\\", "/")))
+    return value.replace("\\", "/")
 
 
 def _why_refused(value: str) -> str:

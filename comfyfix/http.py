@@ -22,7 +22,7 @@ import msgspec
 import requests
 from requests.adapters import HTTPAdapter
 
-from comfyfix.errors import HostRefused, SourceDown
+from comfyfix.errors import RETRY, HostRefused, SourceDown
 
 USER_AGENT = "comfyfix/0.1 (+https://github.com/comfyfix/comfyfix)"
 TIMEOUT = (10.0, 30.0)  # seconds to connect, seconds between bytes
@@ -50,9 +50,6 @@ class Answer(msgspec.Struct, frozen=True, kw_only=True):
             raise SourceDown(
                 f"{host} gave an answer that is not JSON", cause=str(error), next_step=RETRY
             ) from None
-
-
-RETRY = "run doit again later; nothing is lost"
 
 
 class _NoNetrc(requests.auth.AuthBase):

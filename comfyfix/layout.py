@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import re
 from dataclasses import dataclass
 from pathlib import Path
@@ -69,11 +70,16 @@ class Layout:
 
     def record(self, number: int, model: Model) -> Path:
         """The resolved-source record of a model."""
-        return self.output / "sources" / f"{number:03d}_{file_slug(model)}.json"
+        return Path(self.targets(number, model)[0])
 
     def script(self, number: int, model: Model) -> Path:
         """The download script of a model."""
-        return self.output / f"download_{number:03d}_{file_slug(model)}.sh"
+        return Path(self.targets(number, model)[1])
+
+    def targets(self, number: int, model: Model) -> tuple[str, str]:
+        """Record and script as plain strings: every command asks for those of every model."""
+        name = f"{number:03d}_{file_slug(model.name)}"
+        return f"{self.output}/sources/{name}.json", f"{self.output}/download_{name}.sh"
 
     def batch(self, number: int) -> Path:
         """The verdicts of one batch."""
@@ -85,9 +91,10 @@ def slug(text: str) -> str:
     return _UNSAFE.sub("_", text).strip("_").lstrip("-.")[:120] or "model"
 
 
-def file_slug(model: Model) -> str:
+@functools.cache
+def file_slug(name: str) -> str:
     """`rife49_pth` for `rife49.pth`."""
-    return slug(model.name.replace(".", "_"))
+    return slug(name.replace(".", "_"))
 
 
 def task_slug(model: Model) -> str:

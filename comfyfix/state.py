@@ -24,10 +24,11 @@ _threads = threading.Lock()
 LOCK_SECONDS = 60.0
 
 
-def read(path: Path, kind: type[T]) -> T | None:
+def read(path: Path | str, kind: type[T]) -> T | None:
     """Read one state file; None when it is absent, half written, or of another version."""
     try:
-        return msgspec.json.decode(path.read_bytes(), type=kind)
+        with open(path, "rb", buffering=0) as stream:  # noqa: PTH123 - a thousand times per command
+            return msgspec.json.decode(stream.read(), type=kind)
     except FileNotFoundError:
         return None
     except (OSError, msgspec.DecodeError, RecursionError, UnicodeDecodeError):

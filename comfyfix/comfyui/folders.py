@@ -89,8 +89,10 @@ class Folders:
 
     def find(self, key: str, path: str) -> tuple[Path, os.stat_result] | None:
         """The file ComfyUI would load for this name, with its stat, or None."""
-        # Anchored as in ComfyUI: `..` can't climb out of the folder.
-        anchored = os.path.relpath(os.path.join("/", path), "/")  # noqa: PTH118 - same words as ComfyUI
+        anchored = path
+        if path.startswith("/") or "//" in path or "./" in path:
+            # As in ComfyUI: `..` can't climb out of the folder.
+            anchored = os.path.relpath(os.path.join("/", path), "/")  # noqa: PTH118 - its words
         for directory in self.directories(key):
             found = f"{directory}/{anchored}"
             info = regular_stat(found)

@@ -6,14 +6,16 @@ Shapes and headers: the Hub's `resolve` (HEAD) and `paths-info` (POST) calls.
 from __future__ import annotations
 
 import re
-from typing import Any
+from typing import TYPE_CHECKING, Any
 from urllib.parse import quote
 
-from comfyfix.errors import LicenceNeeded, ModelProblem, SourceDown, TokenNeeded
+from comfyfix.errors import RETRY, LicenceNeeded, ModelProblem, SourceDown, TokenNeeded
 from comfyfix.hosts import HUGGINGFACE, HubFile
-from comfyfix.http import RETRY, Answer
 from comfyfix.records import Candidate, Rejected
 from comfyfix.sources.base import Blocked, Finding, Services
+
+if TYPE_CHECKING:
+    from comfyfix.http import Answer
 
 _SHA256 = re.compile(r"^[0-9a-f]{64}$")
 _COMMIT = re.compile(r"^[0-9a-f]{40}$")

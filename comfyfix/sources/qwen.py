@@ -15,10 +15,9 @@ from typing import Any
 import msgspec
 
 from comfyfix import state
-from comfyfix.errors import HostRefused, SourceDown
+from comfyfix.errors import RETRY, HostRefused, SourceDown
 from comfyfix.files import printable
 from comfyfix.hosts import HubFile, hub_path, hub_repo
-from comfyfix.http import RETRY
 from comfyfix.records import Candidate, Hint, Rejected
 from comfyfix.sources import hub
 from comfyfix.sources.base import Finding, Services, Wanted

@@ -7,6 +7,7 @@ of its receipt. Everything else that has to be done gets a number, a task and a 
 from __future__ import annotations
 
 import fnmatch
+import os
 from collections.abc import Iterable
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -226,7 +227,7 @@ def _look(
     keys = (need.model.folder, *also_in(first.node_type, first.input))
     hit = next((hit for key in keys if (hit := folders.find(key, need.model.path))), None)
     if entry is not None:
-        need.record = state.read(layout.record(entry.number, need.model), Record)
+        need.record = state.read(layout.targets(entry.number, need.model)[0], Record)
     if hit is None:
         need.pending = "absent"
         return
@@ -255,7 +256,7 @@ def _look(
 def _what_is_lost(need: _Need, entry: ledgers.Entry, layout: Layout) -> str:
     if need.record is None:
         return "its record is lost"
-    if not layout.script(entry.number, need.model).exists():
+    if not os.path.exists(layout.targets(entry.number, need.model)[1]):  # noqa: PTH110 - hot
         return "its script is lost"
     return ""
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import glob
 import os
+import re
 import time
 from collections.abc import Iterable, Iterator
 from pathlib import Path
@@ -50,37 +51,39 @@ def find_files(places: Iterable[str]) -> list[tuple[Path, str]]:
 
     Raises SetupProblem for a file that is named outright and does not exist.
     """
-    found: dict[Path, str] = {}
+    found: dict[str, str] = {}
     names: set[str] = set()
     for place in places:
         for path, root in _expand(place):
             if path in found:
                 continue
-            name = os.path.relpath(path, root)
+            name = path.removeprefix(f"{root}/")
             if name in names:  # two roots hold a file of one name
-                name = os.path.relpath(path, root.parent)
+                name = path.removeprefix(f"{os.path.dirname(root)}/")  # noqa: PTH120 - plain text
             while name in names:
                 name = f"{name}~"
             names.add(name)
             found[path] = name
-    return sorted(found.items(), key=lambda item: item[1])
+    return [(Path(path), name) for path, name in sorted(found.items(), key=lambda item: item[1])]
 
 
-def _expand(place: str) -> Iterator[tuple[Path, Path]]:
+def _expand(place: str) -> Iterator[tuple[str, str]]:
+    """Yield (file, root), both absolute as given and normal."""
     path = Path(place)
     if path.is_file():
-        yield path, path.parent
+        yield place, os.path.dirname(place)  # noqa: PTH120 - plain text
     elif path.is_dir():
-        for folder, folders, files in os.walk(path):
+        for folder, folders, files in os.walk(place):
             folders[:] = sorted(f for f in folders if not f.startswith("."))
             for name in files:
                 if name.endswith((".json", ".JSON")):
-                    yield Path(folder, name), path
+                    yield f"{folder}/{name}", place
     elif glob.has_magic(place):
-        root = Path(os.path.normpath(place[: place.find("*")] + "x")).parent
+        fixed = re.split(r"[*?[]", place, maxsplit=1)[0]
+        root = os.path.dirname(fixed)  # noqa: PTH120 - plain text
         for match in sorted(glob.glob(place, recursive=True)):  # noqa: PTH207 - absolute patterns
             if Path(match).is_file():
-                yield Path(match), root
+                yield match, root
     elif path.suffix:
         raise SetupProblem(
             f"The workflow {place} does not exist",

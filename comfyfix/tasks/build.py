@@ -14,7 +14,7 @@ from comfyfix import receipts
 from comfyfix.comfyui import folders as comfyui_folders
 from comfyfix.comfyui.folders import Folders
 from comfyfix.errors import SetupProblem
-from comfyfix.layout import Layout
+from comfyfix.layout import Layout, slug
 from comfyfix.manifest import Manifest, load
 from comfyfix.process import Children
 from comfyfix.records import Record
@@ -55,6 +55,22 @@ class Build:
         """Where the lines of this run go."""
         stamp = time.strftime("%Y%m%d_%H%M%S")
         return Console(log=self.layout.run_log(stamp))
+
+    @cached_property
+    def workflow_tasks(self) -> dict[str, str]:
+        """Task names of workflows: the file's stem, made unique where two share it."""
+        names: dict[str, str] = {}
+        taken: set[str] = set()
+        for file in self.scanned:
+            whole = file.workflow.rpartition(".")[0] or file.workflow
+            stem = slug(whole.rpartition("/")[2])
+            if stem in taken:
+                stem = slug(whole)
+            while stem in taken:
+                stem += "-2"
+            names[file.workflow] = stem
+            taken.add(stem)
+        return names
 
     @cached_property
     def tokens(self) -> dict[str, str]:

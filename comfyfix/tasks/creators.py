@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
@@ -13,7 +12,6 @@ from doit.exceptions import InvalidDodoFile
 
 from comfyfix import state
 from comfyfix.errors import SetupProblem
-from comfyfix.layout import slug
 from comfyfix.stages.plan import Planned, Present
 from comfyfix.stages.verify import BatchFile
 from comfyfix.tasks import actions
@@ -59,14 +57,14 @@ def configuration(build: Build) -> dict[str, Any]:
 def default_tasks(build: Build) -> list[str]:
     """Six downloads, their verification, six more: so a batch is verified once it is settled."""
     if build.selected:
-        return [f"workflow:{_workflow_tasks(build)[build.selected]}"]
+        return [f"workflow:{build.workflow_tasks[build.selected]}"]
     names: list[str] = []
     for number, members in build.plan.batches().items():
         names += [f"download:{planned.task}" for planned in members]
         names.append(f"verify:{number:03d}")
     if build.plan.present:
         names.append(f"verify:{PRESENT}")
-    broken = _workflow_tasks(build)
+    broken = build.workflow_tasks
     names += [f"workflow:{broken[file.workflow]}" for file in build.plan.unreadable]
     return names or ["download"]
 
@@ -108,11 +106,7 @@ def targets(build: Build, planned: Planned) -> list[str]:
     """Record, script and model file; none for a model that can have no legal file."""
     if planned.problem is not None:
         return []
-    return [
-        str(build.layout.record(planned.number, planned.model)),
-        str(build.layout.script(planned.number, planned.model)),
-        str(planned.path),
-    ]
+    return [*build.layout.targets(planned.number, planned.model), str(planned.path)]
 
 
 def _verify(build: Build, number: int, members: list[Planned]) -> Task:
@@ -151,7 +145,7 @@ def _verify_present(build: Build, present: tuple[Present, ...]) -> Task:
 
 def _workflows(build: Build) -> Iterator[Task]:
     by_key = {planned.model.key: f"download:{planned.task}" for planned in build.plan.models}
-    names = _workflow_tasks(build)
+    names = build.workflow_tasks
     for workflow, keys in build.plan.workflows.items():
         yield {
             "basename": "workflow",
@@ -168,19 +162,6 @@ def _workflows(build: Build) -> Iterator[Task]:
             "actions": [(actions.unreadable, [build, file])],
             "io": {"capture": False},
         }
-
-
-def _workflow_tasks(build: Build) -> dict[str, str]:
-    """Task names of workflows: the file's stem, made unique where two share it."""
-    names: dict[str, str] = {}
-    taken: set[str] = set()
-    for file in build.scanned:
-        stem = slug(os.path.splitext(os.path.basename(file.workflow))[0])  # noqa: PTH119, PTH122 - one name, 1,000 times
-        whole = slug(os.path.splitext(file.workflow)[0])  # noqa: PTH122 - the same
-        options = [stem, whole, *(f"{whole}-{i}" for i in range(2, len(build.scanned) + 2))]
-        names[file.workflow] = next(name for name in options if name not in taken)
-        taken.add(names[file.workflow])
-    return names
 
 
 def _drop_broken_database(path: Path) -> None:

@@ -6,10 +6,13 @@ import sys
 from typing import Any, ClassVar
 
 from doit.cmd_list import List as DoitList
+from doit.exceptions import InvalidDodoFile
 
 from comfyfix.files import human_size
 from comfyfix.stages.plan import Plan, Planned
 from comfyfix.tasks.build import current
+
+_DOITS_OWN = ("subtasks", "status", "private", "list_deps", "template")
 
 
 class List(DoitList):  # type: ignore[misc]
@@ -19,27 +22,18 @@ class List(DoitList):  # type: ignore[misc]
     doc_usage = "[TASK ...]"
     name: ClassVar[str] = "list"
 
-    def _execute(
-        self,
-        subtasks: bool = False,
-        quiet: bool = False,
-        status: bool = False,
-        private: bool = False,
-        list_deps: bool = False,
-        template: str | None = None,
-        sort: str = "name",
-        pos_args: Any = None,
-    ) -> int:
-        build = current()
-        own = not (subtasks or status or private or list_deps or template or pos_args)
-        if build is None or not own:
-            result: int = super()._execute(
-                subtasks, quiet, status, private, list_deps, template, sort, pos_args
-            )
+    def execute(self, params: Any, args: list[str]) -> int:
+        """Print the pending models from the plan alone, or hand over to doit's own list."""
+        if args or any(params[name] for name in _DOITS_OWN):
+            result: int = super().execute(params, args)
             return result
+        self.loader.setup(params)  # reads the dodo, which makes the plan
+        build = current()
+        if build is None:
+            raise InvalidDodoFile("this dodo.py does not load comfyfix's tasks")
         for file in build.plan.unreadable:
             print(f"! {file.path} can't be read: {file.problem}", file=sys.stderr)  # noqa: T201
-        lines = names(build.plan) if quiet else table(build.plan)
+        lines = names(build.plan) if params["quiet"] else table(build.plan)
         self.outstream.write("".join(f"{line}\n" for line in lines))
         return 0
 

@@ -48,9 +48,7 @@ def test_stop(site: Site, hub: Hub, number: signal.Signals, code: int) -> None:
     again = site.doit()
     assert again.returncode == 0, again.stdout
     assert sum(seen.status == 206 for seen in hub.seen) == 3
-    assert {k: v for k, v in site.files().items()} == {
-        f"loras/{name}": file_for(name, size=100_000) for name in NAMES
-    }
+    assert site.files() == {f"loras/{name}": file_for(name, size=100_000) for name in NAMES}
 
 
 def next_part(site: Site, index: int) -> Path:

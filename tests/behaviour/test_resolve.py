@@ -1,0 +1,172 @@
+"""Which file is taken: the one meant, the only one, or none. By real runs of doit."""
+
+from __future__ import annotations
+
+import json
+
+from comfyfix.demo.content import file_for
+from comfyfix.demo.hub import Hub, sha256
+from tests.rig import Site
+
+NAME = "harbor_light.safetensors"
+NEED = ("loras", NAME)
+HUB = "https://huggingface.co"
+
+
+def run(site: Site, code: int = 0) -> str:
+    done = site.doit()
+    assert done.returncode == code, done.stdout + done.stderr
+    return done.stdout
+
+
+def test_mirrors_of_one_content_are_one_candidate(site: Site, hub: Hub) -> None:
+    site.workflow("w.json", NEED)
+    hub.add("mirror/harbor_light", [NAME], downloads=5)
+    hub.add("maker/harbor_light", [NAME], downloads=5000)
+    assert "✓ Found on HuggingFace: maker/harbor_light" in run(site)
+
+
+def test_different_contents_of_one_name_are_uncertain(site: Site, hub: Hub) -> None:
+    site.workflow("w.json", NEED)
+    hub.add("maker/harbor_light", [NAME])
+    hub.add("other/harbor_light", [NAME]).files[NAME] = file_for("something else.safetensors")
+    said = run(site, 1)
+    assert "Several different files are called harbor_light.safetensors" in said
+    assert "maker/harbor_light" in said
+    assert "other/harbor_light" in said
+    assert site.files() == {}
+    site.manifest(models={NAME: {"repo": "other/harbor_light", "path": NAME}})
+    run(site)
+    assert site.files() == {f"loras/{NAME}": file_for("something else.safetensors")}
+
+
+def test_the_workflows_own_url_wins_over_the_search(site: Site, hub: Hub) -> None:
+    hub.add("maker/harbor_light", [NAME]).files[NAME] = file_for("not meant.safetensors")
+    hub.add("meant/repository", [f"deep/{NAME}"])
+    url = f"{HUB}/meant/repository/blob/main/deep/{NAME}?download=true"
+    site.workflow("w.json", NEED, urls={NAME: url})
+    assert "✓ Found on the workflow's own URL: meant/repository" in run(site)
+    assert site.files() == {f"loras/{NAME}": file_for(NAME)}
+    assert hub.count("GET", "/api/*") == 0
+
+
+def test_another_name_at_the_workflows_url_is_recorded(site: Site, hub: Hub) -> None:
+    hub.add("meant/repository", ["HL_v1.safetensors"])
+    url = f"{HUB}/meant/repository/resolve/main/HL_v1.safetensors"
+    site.workflow("w.json", NEED, urls={NAME: url})
+    assert "! Its name there is HL_v1.safetensors" in run(site)
+    assert site.files() == {f"loras/{NAME}": file_for("HL_v1.safetensors")}
+    assert site.state("sources/001_harbor_light_safetensors.json")["renamed"] is True
+
+
+def test_while_the_url_cannot_be_asked_no_namesake_is_taken(site: Site, hub: Hub) -> None:
+    from comfyfix.demo.hub import Fault  # noqa: PLC0415 - one use
+
+    hub.add("maker/harbor_light", [NAME]).files[NAME] = file_for("a namesake.safetensors")
+    hub.add("meant/repository", [NAME])
+    hub.faults.append(Fault("resolve meant/*", "reset"))
+    url = f"{HUB}/meant/repository/resolve/main/{NAME}"
+    site.workflow("w.json", NEED, urls={NAME: url})
+    assert "could not be asked" in run(site, 1)
+    assert site.files() == {}
+
+
+def test_a_dead_url_leads_on_to_the_search(site: Site, hub: Hub) -> None:
+    hub.add("maker/harbor_light", [NAME])
+    url = f"{HUB}/gone/repository/resolve/main/{NAME}"
+    site.workflow("w.json", NEED, urls={NAME: url})
+    run(site)
+    (rejected, *_) = site.state("sources/001_harbor_light_safetensors.json")["rejected"]
+    assert rejected["where"] == f"gone/repository/{NAME}"
+    assert "no such repository" in rejected["reason"]
+
+
+def test_a_host_that_is_not_listed_is_refused_with_the_way_out(site: Site) -> None:
+    url = f"https://files.example.org/{NAME}"
+    site.workflow("w.json", NEED, urls={NAME: url})
+    said = run(site, 1)
+    assert "files.example.org" in said
+    assert "add files.example.org to download.allow_hosts" in said
+
+
+def test_a_gated_model_is_known_before_any_download(site: Site, hub: Hub) -> None:
+    hub.add("maker/harbor_light", [NAME], gated=True)
+    site.workflow("w.json", NEED)
+    said = run(site, 1)
+    assert "needs a token" in said
+    assert "set HF_TOKEN" in said
+    assert not list(site.output.glob("*.sh"))
+    hub.tokens = {"hf_good"}
+    assert site.doit(HF_TOKEN="hf_good").returncode == 0
+    kept = [path for path in site.output.rglob("*") if path.is_file()]
+    assert not [path for path in kept if b"hf_good" in path.read_bytes()]
+
+
+def test_the_token_of_hf_auth_login_works_too(site: Site, hub: Hub) -> None:
+    hub.add("maker/harbor_light", [NAME], gated=True)
+    hub.tokens = {"hf_filed"}
+    site.workflow("w.json", NEED)
+    token = site.home / ".cache" / "huggingface" / "token"
+    token.parent.mkdir(parents=True)
+    token.write_text("hf_filed\n")
+    run(site)
+
+
+def test_the_same_file_elsewhere_in_the_store_is_linked(site: Site, hub: Hub) -> None:
+    hub.add("maker/harbor_light", [NAME])
+    there = site.put("checkpoints", "under another name.safetensors", file_for(NAME))
+    site.workflow("w.json", NEED)
+    said = run(site)
+    assert "Linked inside the store: 1" in said
+    assert (site.models / "loras" / NAME).samefile(there)
+    assert hub.count("GET", "/cdn/*") == 0
+    assert (site.output / "download_001_harbor_light_safetensors.sh").exists()
+    assert "Nothing to do" in run(site)
+
+
+def test_another_case_of_the_name_is_linked_when_no_one_else_knows_it(site: Site) -> None:
+    there = site.put("loras", "Harbor_Light.safetensors", b"")
+    there.write_bytes(file_for(NAME))
+    site.workflow("w.json", NEED)
+    run(site)
+    assert (site.models / "loras" / NAME).samefile(there)
+
+
+def test_a_namesake_in_the_store_with_other_content_is_not_linked(site: Site, hub: Hub) -> None:
+    hub.add("maker/harbor_light", [NAME])
+    site.put("checkpoints", NAME, file_for("a namesake.safetensors"))
+    site.workflow("w.json", NEED)
+    run(site)
+    assert site.files()[f"loras/{NAME}"] == file_for(NAME)
+
+
+def test_qwen_is_asked_last_and_its_answer_is_checked(site: Site, hub: Hub) -> None:
+    hub.add("obscure/collection-of-things", [f"x/{NAME}"])
+    answer = {"source": "huggingface", "repo": "obscure/collection-of-things", "path": f"x/{NAME}"}
+    hub.answers[NAME] = json.dumps({"candidates": [answer], "reason": "known to me"})
+    site.manifest(qwen={"base_url": f"{hub.url}/v1", "model": "q"})
+    site.workflow("w.json", NEED)
+    assert "✓ Found on Qwen: obscure/collection-of-things" in run(site)
+    log = (site.output / "log" / "qwen_search_history.log").read_text()
+    assert "known to me" in log
+
+
+def test_the_users_word_is_binding(site: Site, hub: Hub) -> None:
+    hub.add("maker/harbor_light", [NAME])
+    site.workflow("w.json", NEED)
+    site.manifest(models={NAME: {"sha256": "0" * 64}})
+    assert "its sha256 is not the one that is wanted" in run(site, 1)
+    site.manifest(models={NAME: {"sha256": sha256(file_for(NAME)).upper(), "folder": "vae"}})
+    run(site)
+    assert set(site.files()) == {f"vae/{NAME}"}
+
+
+def test_ignored_and_inactive_models_are_left_out(site: Site) -> None:
+    path = site.workflow("w.json", NEED, ("vae", "old_one.safetensors"))
+    value = json.loads(path.read_text())
+    value["nodes"][0]["mode"] = 4
+    path.write_text(json.dumps(value))
+    site.manifest(ignore=["old_*"])
+    assert site.pending() == []
+    site.manifest(include={"inactive": True})
+    assert site.pending() == ["download:harbor_light", "download:old_one"]

@@ -1,0 +1,14 @@
+"""`python -m tests.bench [idle] [parallel]`: prints tables, ratios measured side by side."""
+
+from __future__ import annotations
+
+import sys
+
+from tests.bench import idle, parallel
+
+BENCHMARKS = {"idle": idle.main, "parallel": parallel.main}
+
+if __name__ == "__main__":
+    for name in sys.argv[1:] or BENCHMARKS:
+        BENCHMARKS[name]()
+        print()
