@@ -129,6 +129,11 @@ def inside(root: Path, target: Path) -> bool:
         return False
 
 
+def clean_text(text: str) -> str:
+    """Make text that can be encoded: what is no character becomes its escape (`\\ud800`)."""
+    return text.encode("utf-8", "backslashreplace").decode() if not text.isascii() else text
+
+
 def printable(text: str, limit: int = 120) -> str:
     """Text from outside made safe for a terminal: escapes for control and bidi characters."""
     shown = "".join(

@@ -38,7 +38,7 @@ DIRECT_HOSTS = frozenset(
         "heibox.uni-heidelberg.de",
     }
 )
-_REPO_PART = re.compile(r"^[A-Za-z0-9][A-Za-z0-9._-]{0,95}$")
+_REPO_PART = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,95}")
 _HOST = re.compile(r"^(?=.{1,253}$)([a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?\.)+[a-z][a-z0-9-]{1,62}$")
 _NEAR = (".local", ".internal", ".localhost", ".lan", ".home.arpa")
 _KINDS = ("datasets", "spaces")
@@ -93,7 +93,9 @@ def read_url(
     if "@" in parts.netloc:
         raise _refused(url, "it holds a user name before the host")
     origin = f"{parts.scheme}://{parts.netloc}"
-    if host in HUGGINGFACE_HOSTS or origin == _origin(endpoints.huggingface):
+    if origin == _origin(endpoints.huggingface):
+        return _hub_file(url, parts.path.removeprefix(urlsplit(endpoints.huggingface).path))
+    if host in HUGGINGFACE_HOSTS:
         return _hub_file(url, parts.path)
     if host in CIVITAI_HOSTS or origin == _origin(endpoints.civitai):
         return _civitai_file(url, parts.path, parts.query)
@@ -113,7 +115,7 @@ def read_url(
 def hub_repo(repo: str) -> str:
     """Check a repository id from outside. Raises HostRefused."""
     parts = repo.removeprefix("datasets/").removeprefix("spaces/").split("/")
-    if len(parts) > 2 or not all(_REPO_PART.match(p) and ".." not in p for p in parts):  # noqa: PLR2004 - owner/name
+    if len(parts) > 2 or not all(_REPO_PART.fullmatch(p) and ".." not in p for p in parts):  # noqa: PLR2004 - owner/name
         raise _refused(repo, "it is not a repository id (owner/name)")
     return repo
 
@@ -163,7 +165,9 @@ def _civitai_file(url: str, path: str, query: str) -> CivitaiFile:
     fields = parse_qs(query)
     match = re.search(r"/api/download/models/(\d{1,12})$", path)
     version = match.group(1) if match else fields.get("modelVersionId", [""])[0]
-    if not version.isdigit():
+    if not re.fullmatch(r"[0-9]{1,12}", version):
         raise _refused(url, "it names no model version (expected /api/download/models/ID)")
     file_id = fields.get("fileId", [""])[0]
-    return CivitaiFile(int(version), int(file_id) if file_id.isdigit() else None)
+    return CivitaiFile(
+        int(version), int(file_id) if re.fullmatch(r"[0-9]{1,12}", file_id) else None
+    )

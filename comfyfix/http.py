@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import email.utils
 import ipaddress
+import os
 import random
 import re
 import socket
@@ -52,6 +53,12 @@ class Answer(msgspec.Struct, frozen=True, kw_only=True):
             ) from None
 
 
+def authority(environ: Mapping[str, str]) -> str:
+    """Return the file of certificate authorities that the user has named, by any usual variable."""
+    names = ("REQUESTS_CA_BUNDLE", "SSL_CERT_FILE", "CURL_CA_BUNDLE")
+    return next((environ[name] for name in names if environ.get(name)), "")
+
+
 class _NoNetrc(requests.auth.AuthBase):
     """Keeps requests from adding credentials of a ~/.netrc behind our back."""
 
@@ -63,9 +70,17 @@ class Web:
     """A session for all services of one run; safe to use from several threads."""
 
     def __init__(
-        self, tokens: Mapping[str, str], wait: Callable[[float], object] = time.sleep
+        self,
+        tokens: Mapping[str, str],
+        *,
+        wait: Callable[[float], object] = time.sleep,
+        direct: bool = False,
     ) -> None:
-        """`tokens` maps an origin (`https://huggingface.co`) to the bearer token it may see."""
+        """`tokens` maps an origin (`https://huggingface.co`) to the bearer token it may see.
+
+        `direct` leaves proxies of the environment alone, for a hub inside this process.
+        """
+        self._direct = direct
         self._tokens = {origin.rstrip("/"): token for origin, token in tokens.items() if token}
         self._wait = wait
         self._local = threading.local()
@@ -102,6 +117,8 @@ class Web:
         if session is None:
             session = requests.Session()
             session.auth = _NoNetrc()
+            session.trust_env = not self._direct
+            session.verify = authority(os.environ) or True
             session.headers["User-Agent"] = USER_AGENT
             session.mount("http://", HTTPAdapter(max_retries=0))
             session.mount("https://", HTTPAdapter(max_retries=0))
@@ -188,7 +205,7 @@ def _backoff(attempt: int) -> float:
 def retry_after(headers: Mapping[str, str], default: float) -> float:
     """Seconds to wait, from Retry-After (seconds or a date) or RateLimit's `t=`; 0.1 at least."""
     value = headers.get("retry-after", "").strip()
-    if value.isdigit():
+    if re.fullmatch(r"[0-9]+", value):
         return max(0.1, float(value[:9]))
     if value:
         try:

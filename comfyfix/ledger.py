@@ -36,7 +36,19 @@ class Ledger(msgspec.Struct, frozen=True, kw_only=True):
 
 def load(layout: Layout) -> Ledger:
     """Read the ledger; where it is lost, find the numbers again in records and scripts."""
-    return state.read(layout.ledger, Ledger) or _rebuilt(layout)
+    return _trusted(state.read(layout.ledger, Ledger)) or _rebuilt(layout)
+
+
+def _trusted(ledger: Ledger | None) -> Ledger | None:
+    """Return a ledger whose numbers can be: each from 1 to the highest, none twice."""
+    if ledger is None:
+        return None
+    numbers = [entry.number for entry in ledger.models.values()]
+    tasks = {entry.task for entry in ledger.models.values()}
+    sound = len(set(numbers)) == len(numbers) == len(tasks) and all(
+        1 <= number <= ledger.highest for number in numbers
+    )
+    return ledger if sound else None
 
 
 def reserve(layout: Layout, models: Iterable[Model]) -> Ledger:
@@ -44,6 +56,7 @@ def reserve(layout: Layout, models: Iterable[Model]) -> Ledger:
     wanted = list(models)
 
     def update(ledger: Ledger) -> Ledger:
+        ledger = _trusted(ledger) or _rebuilt(layout)
         entries, highest = dict(ledger.models), ledger.highest
         tasks = {entry.task for entry in entries.values()}
         for model in wanted:
@@ -63,7 +76,7 @@ def renumber(layout: Layout, model: Model) -> int:
     """Give a model whose source changed the next number; the old script stays as it is."""
 
     def update(ledger: Ledger) -> Ledger:
-        old = ledger.models[model.key]
+        old = ledger.models.get(model.key) or Entry(number=0, task=task_slug(model))
         new = msgspec.structs.replace(
             old, number=ledger.highest + 1, earlier=(*old.earlier, old.number)
         )

@@ -7,6 +7,7 @@ import re
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, Literal
+from urllib.parse import urlsplit
 
 import msgspec
 
@@ -133,14 +134,16 @@ def load(path: Path, environ: Mapping[str, str] = os.environ) -> Manifest:
         value["comfyui"] = environ["COMFYUI_PATH"]
     manifest = _convert(value, lines, path)
     _check_ranges(manifest, lines, path)
-    return _absolute(_with_environment(manifest, environ), path.parent.absolute())
+    manifest = _with_environment(manifest, environ)
+    _check_endpoints(manifest, lines, path)
+    return _absolute(manifest, path.parent.absolute())
 
 
 def size_in_bytes(text: int | str) -> int:
     """`2GB`, `500 MiB` or a number of bytes. Raises ValueError."""
-    if isinstance(text, int):
+    if isinstance(text, int) and text >= 0:
         return text
-    match = _SIZE.match(text)
+    match = _SIZE.match(str(text))
     if not match:
         raise ValueError(f"{text!r} is not a size; write it as 500MB or 2GB")
     number, prefix, binary = match.groups()
@@ -227,10 +230,29 @@ def _check_ranges(manifest: Manifest, lines: yamlfile.Lines, path: Path) -> None
     for name, override in manifest.models.items():
         if override.sha256 and not re.fullmatch(r"[0-9a-fA-F]{64}", override.sha256):
             raise _problem(path, lines, f"$.models.{name}.sha256", "not 64 hexadecimal digits")
+    if manifest.qwen.seconds <= 0:
+        raise _problem(path, lines, "$.qwen.seconds", "it must be more than 0")
     try:
         size_in_bytes(manifest.download.reserve)
     except ValueError as error:
         raise _problem(path, lines, "$.download.reserve", str(error)) from None
+
+
+def _check_endpoints(manifest: Manifest, lines: yamlfile.Lines, path: Path) -> None:
+    given = [("qwen.base_url", manifest.qwen.base_url)] if manifest.qwen.base_url else []
+    given += [(f"endpoints.{k}", v) for k, v in msgspec.structs.asdict(manifest.endpoints).items()]
+    for where, url in given:
+        try:
+            parts = urlsplit(url)
+            usable = parts.scheme in ("http", "https") and bool(parts.hostname)
+            usable = usable and "@" not in parts.netloc and (parts.port or 1) > 0
+        except ValueError:
+            usable = False
+        if not usable or not re.fullmatch(r"[\x21-\x7e]+", url):
+            raise _problem(
+                path, lines, f"$.{where}", f"{url!r} is not an address (https://host); "
+                "HF_ENDPOINT, CIVITAI_ENDPOINT and QWEN_BASE_URL count here too"
+            )  # fmt: skip
 
 
 def _with_environment(manifest: Manifest, environ: Mapping[str, str]) -> Manifest:
@@ -251,16 +273,15 @@ def _with_environment(manifest: Manifest, environ: Mapping[str, str]) -> Manifes
 
 def _absolute(manifest: Manifest, base: Path) -> Manifest:
     def absolute(text: str) -> str:
-        return os.path.normpath(base / Path(text).expanduser())
+        # os.path leaves `~nobody` as it is where Path raises
+        return os.path.normpath(base / os.path.expanduser(text))  # noqa: PTH111
 
     comfyui = manifest.comfyui if manifest.is_demo else absolute(manifest.comfyui)
     return msgspec.structs.replace(
         manifest,
         comfyui=comfyui,
         extra_model_paths=tuple(map(absolute, manifest.extra_model_paths)),
-        workflows=tuple(
-            map(absolute, manifest.workflows or (f"{comfyui}/user/default/workflows",))
-        ),
+        workflows=tuple(map(absolute, manifest.workflows)),
         store=absolute(manifest.store) if manifest.store else None,
         output=absolute(manifest.output),
     )

@@ -14,7 +14,7 @@ from typing import Literal
 import msgspec
 
 from comfyfix import state
-from comfyfix.files import write_atomic
+from comfyfix.files import inside, write_atomic
 from comfyfix.layout import Layout, store_receipt
 from comfyfix.records import Model, Receipt, to_json
 
@@ -36,7 +36,8 @@ def from_store(store: Path, model: Model) -> Receipt | None:
     """The receipt that some writer of a shared store left for a model."""
     if model.folder is None:
         return None
-    return state.read(store_receipt(store, model.folder, model.path), Receipt)
+    path = store_receipt(store, model.folder, model.path)
+    return state.read(path, Receipt)
 
 
 def save(layout: Layout, store: Path, model: Model, receipt: Receipt) -> None:
@@ -51,7 +52,9 @@ def save(layout: Layout, store: Path, model: Model, receipt: Receipt) -> None:
     if model.folder is not None:
         # A store that can be read only is used all the same; only the next checkout hashes anew.
         with contextlib.suppress(OSError):
-            write_atomic(store_receipt(store, model.folder, model.path), to_json(receipt))
+            path = store_receipt(store, model.folder, model.path)
+            if inside(store, path):  # another writer may have put a link in the folder's place
+                write_atomic(path, to_json(receipt))
 
 
 def forget(layout: Layout, store: Path, model: Model) -> None:
@@ -65,7 +68,9 @@ def forget(layout: Layout, store: Path, model: Model) -> None:
     state.change(layout.receipts, layout.ledger_lock, ReceiptFile, ReceiptFile, update)
     if model.folder is not None:
         with contextlib.suppress(OSError):
-            store_receipt(store, model.folder, model.path).unlink()
+            path = store_receipt(store, model.folder, model.path)
+            if inside(store, path):
+                path.unlink()
 
 
 def still_true(receipt: Receipt, path: Path, info: os.stat_result) -> bool:

@@ -25,13 +25,16 @@ LOCK_SECONDS = 60.0
 
 
 def read(path: Path | str, kind: type[T]) -> T | None:
-    """Read one state file; None when it is absent, half written, or of another version."""
+    """Read one state file; None when it is absent, half written, or of another version.
+
+    Raises OSError when it is there and the system can't read it: that is no loss of state.
+    """
     try:
         with open(path, "rb", buffering=0) as stream:  # noqa: PTH123 - a thousand times per command
             return msgspec.json.decode(stream.read(), type=kind)
-    except FileNotFoundError:
+    except (FileNotFoundError, NotADirectoryError, IsADirectoryError):
         return None
-    except (OSError, msgspec.DecodeError, RecursionError, UnicodeDecodeError):
+    except (msgspec.DecodeError, RecursionError, UnicodeDecodeError):
         return None
 
 

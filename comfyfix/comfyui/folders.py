@@ -7,6 +7,7 @@ that is anchored so that a name can't climb out.
 from __future__ import annotations
 
 import os
+import re
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -63,9 +64,17 @@ _DIRECTORIES = {
 _WRITTEN = {"diffusion_models": "diffusion_models"}
 
 
+_KEY = re.compile(r"[A-Za-z0-9_-]{1,64}(/[A-Za-z0-9_-]{1,64}){0,3}")
+
+
 def folder_key(name: str) -> str:
     """Map ComfyUI's old folder names to the ones of today."""
     return ALIASES.get(name, name)
+
+
+def is_folder_key(name: str) -> bool:
+    """Tell whether a folder name from outside can be one: it can't leave models/ or be hidden."""
+    return bool(_KEY.fullmatch(name))
 
 
 @dataclass(frozen=True, slots=True)
@@ -204,7 +213,7 @@ def _extra_paths(path: Path) -> Iterator[tuple[str, Path, bool]]:
 
 def _section(section: dict[str, Any], beside: Path) -> Iterator[tuple[str, Path, bool]]:
     base_text = section.get("base_path")
-    base = Path(os.path.expandvars(str(base_text))).expanduser() if base_text else None
+    base = Path(os.path.expanduser(os.path.expandvars(str(base_text)))) if base_text else None  # noqa: PTH111 - an unknown user stays as written
     if base is not None and not base.is_absolute():
         base = (beside / base).absolute()
     is_default = bool(section.get("is_default"))

@@ -10,7 +10,7 @@ from typing import Any, Literal
 
 import msgspec
 
-from comfyfix.comfyui.folders import MODEL_EXTENSIONS, PACK_EXTENSIONS, folder_key
+from comfyfix.comfyui.folders import MODEL_EXTENSIONS, PACK_EXTENSIONS, folder_key, is_folder_key
 from comfyfix.comfyui.workflow import Node, Workflow, is_truthy
 from comfyfix.records import Hint, Kind, Reference
 
@@ -80,7 +80,7 @@ def references(workflow: Workflow, name: str) -> list[Reference]:
             path = _path(place.value)
             known = own.get(path) or by_name.get(path)
             folder, guessed = place.folder, False
-            if folder is None and known and known.folder:
+            if folder is None and known and known.folder and is_folder_key(known.folder):
                 folder, guessed = folder_key(known.folder), True
             found.append(
                 Reference(

@@ -9,12 +9,14 @@ from __future__ import annotations
 
 import json
 import math
+import re
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
 import msgspec
 
+from comfyfix.files import clean_text
 from comfyfix.records import Hint
 
 MUTED, BYPASSED = 2, 4
@@ -101,17 +103,29 @@ def parse(data: bytes) -> Workflow:
 def _decode(data: bytes) -> Any:
     data = data.removeprefix(b"\xef\xbb\xbf")
     try:
-        return msgspec.json.decode(data)
+        return msgspec.json.decode(data)  # refuses lone surrogates
     except (msgspec.DecodeError, RecursionError, UnicodeDecodeError):
         pass  # the slower decoder takes NaN, and tells the place of an error
     try:
-        return json.loads(data.decode("utf-8", "surrogatepass"))
+        value = json.loads(data.decode("utf-8", "backslashreplace"))
+        # A lone surrogate can be written to no file and no terminal: show its code instead.
+        return _printed(value) if re.search(rb"\\u[dD][89a-fA-F]", data) else value
     except json.JSONDecodeError as error:
         raise NotAWorkflow(
             f"broken JSON at line {error.lineno}, column {error.colno} ({error.msg})"
         ) from None
     except (RecursionError, ValueError) as error:
         raise NotAWorkflow(f"broken JSON ({type(error).__name__})") from None
+
+
+def _printed(value: Any) -> Any:
+    if isinstance(value, str):
+        return clean_text(value)
+    if isinstance(value, list):
+        return [_printed(item) for item in value]
+    if isinstance(value, dict):
+        return {clean_text(key): _printed(item) for key, item in value.items()}
+    return value
 
 
 def _is_api(value: dict[str, Any]) -> bool:
@@ -259,6 +273,7 @@ class _UiReader:
         self, definitions: Mapping[str, dict[str, Any]], groups: Mapping[str, Mapping[str, Any]]
     ) -> None:
         self.found: list[Node] = []
+        self._visited = 0
         self._definitions = definitions
         self._groups = groups
         self._graphs: dict[str, _Graph] = {}
@@ -267,6 +282,9 @@ class _UiReader:
         self, graph: _Graph, *, prefix: str, active: bool, outer: _Outer, stack: tuple[str, ...]
     ) -> None:
         for node_id, node in graph.nodes.items():
+            self._visited += 1
+            if self._visited > NODES_MAX:  # hosts count too: empty subgraphs can nest for ever
+                raise NotAWorkflow(f"it has more than {NODES_MAX} nodes")
             node_type = str(node.get("type"))
             runs = active and node.get("mode") not in (MUTED, BYPASSED)
             given = self._given(graph, node_id, node, outer)
@@ -289,8 +307,6 @@ class _UiReader:
                 else [(node_id, node)]
             )
             for leaf_id, leaf in leaves:
-                if len(self.found) >= NODES_MAX:
-                    raise NotAWorkflow(f"it has more than {NODES_MAX} nodes")
                 self.found.append(_leaf(f"{prefix}{leaf_id}", leaf, runs, given))
 
     def _graph_of(self, node_type: str) -> _Graph:

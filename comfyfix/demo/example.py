@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import tempfile
 from importlib import resources
 from pathlib import Path
 
@@ -10,9 +11,10 @@ import msgspec
 
 from comfyfix.demo.content import file_for
 from comfyfix.demo.hub import Hub
-from comfyfix.files import write_if_changed
+from comfyfix.files import write_atomic
 from comfyfix.manifest import Manifest, Qwen
 
+_WORKFLOWS = "user/default/workflows"
 # Models that the example has already; one lies in a folder where its workflow does not look.
 PRESENT = (
     "models/vae/river_vae.safetensors",
@@ -58,15 +60,17 @@ def comfyui(manifest: Manifest) -> Path:
 def prepare(manifest: Manifest) -> Manifest:
     """Lay the example out below output/demo; once it is there, its files are left alone."""
     home = comfyui(manifest)
-    workflows = home / "user" / "default" / "workflows"
-    if not workflows.is_dir():
+    if not home.is_dir():
+        home.parent.mkdir(parents=True, exist_ok=True)
+        fresh = Path(tempfile.mkdtemp(dir=home.parent))
         for name in PRESENT:
-            path = home / name
-            path.parent.mkdir(parents=True, exist_ok=True)
-            path.write_bytes(file_for(path.name))
+            write_atomic(fresh / name, file_for(name.rpartition("/")[2]))
         for entry in resources.files(__package__).joinpath("workflows").iterdir():
             if entry.name.endswith(".json"):
-                write_if_changed(workflows / entry.name, entry.read_bytes())
+                write_atomic(fresh / _WORKFLOWS / entry.name, entry.read_bytes())
+        fresh.chmod(0o755)
+        fresh.rename(home)  # whole or not at all
+    workflows = home / _WORKFLOWS
     return msgspec.structs.replace(manifest, workflows=(str(workflows),), store=None)
 
 

@@ -41,6 +41,7 @@ class Wanted:
     override: Override | None = None
     sha256: str | None = None
     seen: tuple[Rejected, ...] = ()
+    destination: str = ""
 
     @property
     def likely(self) -> frozenset[str]:

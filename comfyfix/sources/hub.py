@@ -17,8 +17,8 @@ from comfyfix.sources.base import Blocked, Finding, Services
 if TYPE_CHECKING:
     from comfyfix.http import Answer
 
-_SHA256 = re.compile(r"^[0-9a-f]{64}$")
-_COMMIT = re.compile(r"^[0-9a-f]{40}$")
+_SHA256 = re.compile(r"[0-9a-f]{64}")
+_COMMIT = re.compile(r"[0-9a-f]{40}")
 
 
 def confirm(file: HubFile, source: str, services: Services, *, evidence: str) -> Finding:
@@ -29,15 +29,16 @@ def confirm(file: HubFile, source: str, services: Services, *, evidence: str) ->
     where = f"{file.repo}/{file.path}"
     answer = services.web.head(services.manifest.endpoints.huggingface + file.resolve_path())
     commit = answer.headers.get("x-repo-commit", "")
-    if answer.status in (200, 301, 302, 303, 307, 308) and _COMMIT.match(commit):
+    if answer.status in (200, 301, 302, 303, 307, 308) and _COMMIT.fullmatch(commit):
         size = answer.headers.get("x-linked-size") or answer.headers.get("content-length", "")
+        known = size.isascii() and size.isdigit()
         etag = answer.headers.get("x-linked-etag", "").strip('W/"')
         return candidate(
             file,
             source,
             commit=commit,
-            size=int(size) if size.isdigit() else None,
-            sha256=etag if _SHA256.match(etag) else None,
+            size=int(size) if known else None,
+            sha256=etag if _SHA256.fullmatch(etag) else None,
             evidence=evidence,
         )
     if answer.headers.get("x-error-code") == "GatedRepo":
@@ -103,7 +104,7 @@ def lfs(item: dict[str, Any]) -> tuple[int | None, str | None]:
     digest = pointer.get("oid") or pointer.get("sha256")
     return (
         size if isinstance(size, int) else None,
-        digest if isinstance(digest, str) and _SHA256.match(digest) else None,
+        digest if isinstance(digest, str) and _SHA256.fullmatch(digest) else None,
     )
 
 

@@ -2,7 +2,7 @@
 
 Nothing is fetched then, it is linked. Only equal content counts: the hash that is wanted
 (`find`), the one that a provider has just confirmed (`same_content`), or, when no provider
-knows the name at all, the only content on disk that bears it (`same_name`).
+knows the name at all, the same name in another case (`same_name`).
 """
 
 from __future__ import annotations
@@ -38,15 +38,24 @@ def find(wanted: Wanted, services: Services) -> Iterator[Finding]:
 def same_content(wanted: Wanted, size: int, sha256: str, services: Services) -> Candidate | None:
     """The file of the store that holds exactly these bytes, whatever its name."""
     for path in _index(services).get(size, ()):
-        if path.is_file() and services.hash_of(path) == sha256:
+        if _usable(path, wanted) and services.hash_of(path) == sha256:
             services.log_search(wanted, NAME, f"{size} bytes, {sha256}", str(path))
             return _candidate(path, sha256, "same size and sha256 as the confirmed source")
     return None
 
 
 def same_name(wanted: Wanted, services: Services) -> Candidate | None:
-    """The file that bears the name, if all files of the store that do hold the same bytes."""
-    paths = _of_name(wanted, services)
+    """The file of the same folder whose name differs in case only, if there is one content.
+
+    In another folder a file of the name may be anything: `model.safetensors` of a text encoder
+    is no VAE. So there only equal content counts.
+    """
+    own = services.folders.directories(wanted.model.folder or "")
+    paths = [
+        path
+        for path in _of_name(wanted, services)
+        if any(str(path).casefold() == f"{root}/{wanted.model.path}".casefold() for root in own)
+    ]
     contents = {services.hash_of(path) for path in paths}
     if len(contents) != 1:
         return None
@@ -74,8 +83,17 @@ def _of_name(wanted: Wanted, services: Services) -> list[Path]:
         path
         for paths in _index(services).values()
         for path in paths
-        if path.name.casefold() == name and path.is_file()
+        if path.name.casefold() == name and _usable(path, wanted)
     )
+
+
+def _usable(path: Path, wanted: Wanted) -> bool:
+    """Tell whether a file may serve: it is there, and it is not the wanted file itself."""
+    return path.is_file() and str(path) != wanted.destination
+
+
+def _aside(name: str) -> bool:
+    return ".damaged" in name or ".unsafe" in name
 
 
 def _index(services: Services) -> dict[int, list[Path]]:
@@ -102,7 +120,7 @@ def _walk(services: Services) -> dict[int, list[Path]]:
                     if (info.st_dev, info.st_ino) not in seen:
                         seen.add((info.st_dev, info.st_ino))
                         pending.append(entry.path)
-                elif info.st_size:
+                elif info.st_size and not entry.name.endswith(".part") and not _aside(entry.name):
                     index.setdefault(info.st_size, []).append(Path(entry.path))
             except OSError:
                 continue  # a dangling link

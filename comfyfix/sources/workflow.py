@@ -60,7 +60,7 @@ def _confirm_direct(target: DirectFile, hint: Hint, source: str, services: Servi
     except HostRefused as refusal:
         return Rejected(source=source, where=target.url, reason=refusal.cause)
     size = answer.headers.get("content-length", "")
-    if answer.status != 200 or not size.isdigit():  # noqa: PLR2004 - HTTP
+    if answer.status != 200 or not (size.isascii() and size.isdigit()):  # noqa: PLR2004 - HTTP
         return Rejected(source=source, where=target.url, reason=f"it answers {answer.status}")
     if answer.headers.get("content-type", "").startswith("text/html"):
         return Rejected(source=source, where=target.url, reason="it is a web page, not a file")

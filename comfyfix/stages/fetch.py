@@ -7,7 +7,7 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 
 from comfyfix import receipts
-from comfyfix.comfyui.folders import Folders
+from comfyfix.comfyui.folders import Folders, folder_key
 from comfyfix.errors import (
     DiskFull,
     DownloadFailed,
@@ -43,7 +43,11 @@ def environment(
     env = {name: value for name, value in base.items() if name not in TOKEN_VARIABLES.values()}
     env["HF_ENDPOINT"] = endpoint
     if demo:
-        env["HF_TOKEN_PATH"] = os.devnull
+        env |= {"HF_TOKEN_PATH": os.devnull, "NO_PROXY": "127.0.0.1", "no_proxy": "127.0.0.1"}
+    names = ("REQUESTS_CA_BUNDLE", "SSL_CERT_FILE")
+    own_authority = next((base[name] for name in names if base.get(name)), "")
+    if own_authority:
+        env.setdefault("CURL_CA_BUNDLE", own_authority)  # the one that curl reads
     if record.url.startswith(f"{HUGGINGFACE}/") and tokens.get("huggingface"):
         env[TOKEN_VARIABLES["huggingface"]] = tokens["huggingface"]
     return env
@@ -84,7 +88,8 @@ def fetch(
 def require_contained(record: Record, folders: Folders) -> None:
     """Refuse a destination that a symlinked folder leads out of the store."""
     path = Path(record.destination)
-    roots = [folders.store, *folders.directories(record.model.folder or "")]
+    configured = folders.paths.get(folder_key(record.model.folder or ""), ())
+    roots = [folders.store, *configured]
     try:
         parent = path.parent.resolve()
         inside = any(parent.is_relative_to(root.resolve()) for root in roots)

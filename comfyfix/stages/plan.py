@@ -17,7 +17,7 @@ import msgspec
 from comfyfix import ledger as ledgers
 from comfyfix import receipts as receipt_files
 from comfyfix import state
-from comfyfix.comfyui.folders import Folders, folder_key
+from comfyfix.comfyui.folders import Folders, folder_key, is_folder_key
 from comfyfix.comfyui.references import also_in
 from comfyfix.errors import FolderUnknown, ModelProblem, NameRefused
 from comfyfix.files import printable, relative_name, write_if_changed
@@ -25,6 +25,9 @@ from comfyfix.layout import Layout
 from comfyfix.manifest import Manifest, Override
 from comfyfix.records import Hint, Model, Receipt, Record, Reference, to_json
 from comfyfix.stages.scan import ScannedFile
+
+UNVERIFIED = "not verified yet"
+"""Why a file is pending that is there, with a record but without a receipt of ours."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -194,11 +197,13 @@ def _need_of(manifest: Manifest, reference: Reference) -> _Need:
     folder = reference.folder
     if override and override.folder:
         folder = folder_key(override.folder)
+    if folder is not None and not is_folder_key(folder):
+        folder = None
     try:
         path = relative_name(reference.value)
     except NameRefused as problem:
         shown = Model(folder=folder, path=printable(reference.path))
-        place = f"node {reference.node_id} ({printable(reference.node_type)})"
+        place = f"node {printable(reference.node_id)} ({printable(reference.node_type)})"
         problem.what += f" ({reference.workflow}, {place})"
         return _Need(model=shown, problem=problem)
     model = Model(folder=folder, path=path)
@@ -240,7 +245,7 @@ def _look(
     elif need.receipt and not receipt_files.still_true(need.receipt, need.path, info):
         need.pending = "changed since it was verified"
     elif need.record and not need.receipt:
-        need.pending = "not verified yet"
+        need.pending = UNVERIFIED
     elif need.receipt and need.model.key in receipts and entry is not None:
         need.pending = _what_is_lost(need, entry, layout)
     else:
@@ -287,7 +292,7 @@ def _missing_file(plan: Plan) -> _MissingFile:
                 why=planned.pending,
                 workflows=planned.workflows,
                 nodes=tuple(
-                    f"{r.workflow}: {printable(r.node_type)} {r.node_id}"
+                    f"{r.workflow}: {printable(r.node_type)} {printable(r.node_id)}"
                     for r in planned.references
                 ),
             )

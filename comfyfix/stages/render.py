@@ -69,6 +69,8 @@ def _template() -> jinja2.Template:
         trim_blocks=True,
         lstrip_blocks=True,
         keep_trailing_newline=True,
+        comment_start_string="{=#",  # bash's own ${#length} would begin a comment
+        comment_end_string="#=}",
         finalize=_only_quoted,
     )
     environment.filters["sh"] = _Quoted.of

@@ -12,12 +12,16 @@ from comfyfix.records import Model, Verdict
 
 @dataclass(frozen=True, slots=True)
 class Outcome:
-    """How one model ended in this run; `problem` is None for a success."""
+    """How one model ended in this run; `problem` is None for a success.
+
+    `linked`: from elsewhere in the store; `found`: it lay in its place already.
+    """
 
     model: Model
     problem: Problem | None = None
     searching: bool = False
     linked: bool = False
+    found: bool = False
 
 
 @dataclass(slots=True)
@@ -60,15 +64,17 @@ def summary(tally: Tally) -> list[str]:
     """Return the lines of the final summary."""
     searches, downloads = tally.failures(searching=True), tally.failures(searching=False)
     done = [o for o in tally.outcomes if o.problem is None]
-    linked = sum(o.linked for o in done)
+    linked, found = sum(o.linked for o in done), sum(o.found for o in done)
     if not tally.total and not tally.outcomes and not tally.bad_verdicts:
         return [f"Nothing to do: {_models(tally.already, 'needed model')} present."]
     lines = [
         "",
         "INCREMENTAL DOWNLOAD SUMMARY",
         f"  Total models: {tally.total}",
-        f"  Successfully downloaded: {len(done) - linked}",
+        f"  Successfully downloaded: {len(done) - linked - found}",
     ]
+    if found:
+        lines.append(f"  There already, now verified: {found}")
     if linked:
         lines.append(f"  Linked inside the store: {linked}")
     lines += [

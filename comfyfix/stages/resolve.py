@@ -14,7 +14,7 @@ import msgspec
 from comfyfix.errors import HostRefused, NotFound, SearchFailed, SourceDown, Uncertain
 from comfyfix.files import printable
 from comfyfix.records import Candidate, Record, Rejected
-from comfyfix.sources import chosen, store
+from comfyfix.sources import chosen, store, workflow
 from comfyfix.sources.base import Blocked, Finding, Services, Source, Wanted
 from comfyfix.sources.hub import blocked
 from comfyfix.stages.plan import Planned
@@ -33,11 +33,15 @@ def resolve(planned: Planned, services: Services) -> Record:
         hints=planned.hints,
         override=planned.override,
         sha256=_expected_hash(planned),
+        destination=str(planned.path),
     )
     rejected: list[Rejected] = []
     down: list[SourceDown] = []
     stuck: list[Blocked] = []
-    for source in chosen(services.manifest.search.sources):
+    by_user = bool(planned.override and (planned.override.url or planned.override.repo))
+    # Where the user has said which file is meant, no other source may answer for it.
+    asked = (workflow,) if by_user else chosen(services.manifest.search.sources)
+    for source in asked:
         try:
             good = _ask(source, replace(wanted, seen=tuple(rejected)), services, rejected, stuck)
         except SourceDown as problem:
@@ -57,6 +61,8 @@ def resolve(planned: Planned, services: Services) -> Record:
         raise stuck[0].problem
     if down:
         raise down[0]
+    if by_user:
+        raise _users_place_fails(planned, rejected)
     return _record(planned, _last_resort(wanted, rejected, services), rejected, services)
 
 
@@ -158,6 +164,15 @@ def _last_resort(wanted: Wanted, rejected: list[Rejected], services: Services) -
         if local is not None:
             return local
     raise _not_found(wanted, rejected)
+
+
+def _users_place_fails(planned: Planned, rejected: list[Rejected]) -> SearchFailed:
+    told = "; ".join(f"{printable(r.where)}: {r.reason}" for r in rejected)
+    return NotFound(
+        f"The place that manifest.yaml gives for {planned.model.name} does not have it",
+        cause=printable(told, 400),
+        next_step=f"mend models: in manifest.yaml, key {planned.model.name}",
+    )
 
 
 def _not_found(wanted: Wanted, rejected: list[Rejected]) -> SearchFailed:

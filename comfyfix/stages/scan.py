@@ -16,7 +16,7 @@ import msgspec
 from comfyfix import state
 from comfyfix.comfyui import references, workflow
 from comfyfix.errors import SetupProblem
-from comfyfix.files import write_atomic
+from comfyfix.files import clean_text, write_atomic
 from comfyfix.records import Reference
 
 FILE_MAX = 256 << 20  # bytes; the largest real workflows have a few MB
@@ -49,7 +49,7 @@ class _Cache(msgspec.Struct, frozen=True, kw_only=True):
 def find_files(places: Iterable[str]) -> list[tuple[Path, str]]:
     """Expand files, folders and globs to (file, its name relative to its root), each once.
 
-    Raises SetupProblem for a file that is named outright and does not exist.
+    Raises SetupProblem for a place that does not exist or can't be read.
     """
     found: dict[str, str] = {}
     names: set[str] = set()
@@ -62,6 +62,7 @@ def find_files(places: Iterable[str]) -> list[tuple[Path, str]]:
                 name = path.removeprefix(f"{os.path.dirname(root)}/")  # noqa: PTH120 - plain text
             while name in names:
                 name = f"{name}~"
+            name = clean_text(name)
             names.add(name)
             found[path] = name
     return [(Path(path), name) for path, name in sorted(found.items(), key=lambda item: item[1])]
@@ -73,7 +74,7 @@ def _expand(place: str) -> Iterator[tuple[str, str]]:
     if path.is_file():
         yield place, os.path.dirname(place)  # noqa: PTH120 - plain text
     elif path.is_dir():
-        for folder, folders, files in os.walk(place):
+        for folder, folders, files in os.walk(place, onerror=_unreadable):
             folders[:] = sorted(f for f in folders if not f.startswith("."))
             for name in files:
                 if name.endswith((".json", ".JSON")):
@@ -84,11 +85,21 @@ def _expand(place: str) -> Iterator[tuple[str, str]]:
         for match in sorted(glob.glob(place, recursive=True)):  # noqa: PTH207 - absolute patterns
             if Path(match).is_file():
                 yield match, root
-    elif path.suffix:
+        return
+    else:
         raise SetupProblem(
-            f"The workflow {place} does not exist",
-            next_step="mend `workflows:` in manifest.yaml, or the file name",
+            f"{place} does not exist",
+            cause="it is listed under workflows:",
+            next_step="mend `workflows:` in manifest.yaml, or the name",
         )
+
+
+def _unreadable(error: OSError) -> None:
+    raise SetupProblem(
+        f"The folder {error.filename} can't be read",
+        cause=error.strerror or str(error),
+        next_step="check its permissions",
+    ) from None
 
 
 def scan(files: Iterable[tuple[Path, str]], cache_path: Path | None = None) -> list[ScannedFile]:
@@ -104,7 +115,8 @@ def scan(files: Iterable[tuple[Path, str]], cache_path: Path | None = None) -> l
             continue
         fresh += 1
         result.append(scan_file(path, name))
-    kept = {file.path: file for file in result if file.stamp}
+    # What has a path that is no text can't be kept in a JSON file; it is read each time.
+    kept = {f.path: f for f in result if f.stamp and f.path == clean_text(f.path)}
     if cache_path and (fresh or len(kept) != len(known)):
         with contextlib.suppress(OSError):  # without a cache the next scan is slower, no more
             write_atomic(cache_path, msgspec.json.encode(_Cache(made_by=made_by, files=kept)))

@@ -23,7 +23,7 @@ from comfyfix.errors import (
     WorkflowProblem,
     WrongContent,
 )
-from comfyfix.files import human_size, write_atomic
+from comfyfix.files import human_size, sha256_of, write_atomic
 from comfyfix.process import require
 from comfyfix.records import Attempt, Model, Receipt, Record, Verdict, to_json
 from comfyfix.sources import ALL
@@ -31,7 +31,7 @@ from comfyfix.stages import fetch as fetch_stage
 from comfyfix.stages import render as render_stage
 from comfyfix.stages import resolve as resolve_stage
 from comfyfix.stages import verify as verify_stage
-from comfyfix.stages.plan import Planned, Present
+from comfyfix.stages.plan import UNVERIFIED, Planned, Present
 from comfyfix.stages.report import Outcome
 from comfyfix.stages.scan import ScannedFile
 from comfyfix.tasks.build import Build
@@ -125,6 +125,9 @@ def _renumbered(build: Build, record: Record) -> Record:
 
 
 def _fetch(build: Build, planned: Planned) -> None:
+    if planned.pending == UNVERIFIED:
+        _accept_or_leave(build, planned)
+        return
     with build.downloads:
         try:
             receipt = _run_script(build, planned)
@@ -138,6 +141,28 @@ def _fetch(build: Build, planned: Planned) -> None:
     else:
         _say(build, planned.model, "✓ Download completed successfully")
     build.tally.add(Outcome(planned.model, linked=bool(record.local)))
+
+
+def _accept_or_leave(build: Build, planned: Planned) -> None:
+    """Check a file that came without us; one that is not ours to replace is left alone."""
+    record = build.records[planned.model.key]
+    verdict = verify_stage.verify(planned.model, planned.path, record, None)
+    if not verdict.good:
+        raise WrongContent(
+            f"{planned.path} was put there by someone else and is not the file of {record.where}",
+            cause=verdict.reason,
+            next_step="move it away to fetch the other, or list its name under ignore: to keep it",
+        )
+    receipt = receipts.of_file(
+        planned.model,
+        planned.path,
+        verdict.sha256 or sha256_of(planned.path),
+        script="",
+        verified=verdict.status == "ok",
+    )
+    receipts.save(build.layout, build.folders.store, planned.model, receipt)
+    _say(build, planned.model, "✓ It was there already")
+    build.tally.add(Outcome(planned.model, found=True))
 
 
 def _run_script(build: Build, planned: Planned) -> Receipt:
@@ -197,6 +222,17 @@ def verify_batch(build: Build, number: int, members: Sequence[Planned]) -> objec
     verdicts = []
     known = receipts.load(build.layout)
     for planned in members:
+        if planned.problem is not None:
+            verdicts.append(
+                Verdict(
+                    model=planned.model.key,
+                    filename=planned.model.name,
+                    path="",
+                    status="missing",
+                    reason=planned.problem.outcome,
+                )
+            )
+            continue
         record = build.records.get(planned.model.key) or planned.record
         receipt = known.get(planned.model.key) or planned.receipt
         verdicts.append(_verified(build, planned.model, planned.path, record, receipt))

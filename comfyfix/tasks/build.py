@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import os
+import re
 import threading
 import time
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
+
+import msgspec
 
 from comfyfix import receipts
 from comfyfix.comfyui import folders as comfyui_folders
@@ -83,6 +86,13 @@ class Build:
         }
         if not found["huggingface"]:
             found["huggingface"] = _token_of_login(self.environ)
+        for source, token in found.items():
+            if not re.fullmatch(r"[\x21-\x7e]*", token):
+                raise SetupProblem(
+                    f"The token in {TOKEN_VARIABLES[source]} is not usable",
+                    cause="it holds a character that no token has",
+                    next_step="set it again, without quotes or spaces",
+                )
         return {source: token for source, token in found.items() if token}
 
     def services(self) -> Services:
@@ -105,9 +115,10 @@ class Build:
             layout=self.layout,
             web=Web(
                 {
-                    manifest.endpoints.huggingface: self.tokens.get("huggingface", ""),
+                    _origin(manifest.endpoints.huggingface): self.tokens.get("huggingface", ""),
                     _origin(manifest.qwen.base_url): self.tokens.get("qwen", ""),
-                }
+                },
+                direct=manifest.is_demo,
             ),
             tokens=self.tokens,
             receipts=receipts.load(self.layout),
@@ -138,6 +149,8 @@ def read_setup(manifest_path: Path) -> tuple[Manifest, Folders, Layout]:
     manifest = load(manifest_path)
     layout = Layout(Path(manifest.output))
     home = Path(manifest.comfyui)
+    if not manifest.is_demo and not manifest.workflows:
+        manifest = _with_default_workflows(manifest)
     if manifest.is_demo:
         from comfyfix.demo import example  # noqa: PLC0415 - only the demo needs it
 
@@ -148,6 +161,12 @@ def read_setup(manifest_path: Path) -> tuple[Manifest, Folders, Layout]:
         Path(manifest.store) if manifest.store else None,
     )
     return manifest, folders, layout
+
+
+def _with_default_workflows(manifest: Manifest) -> Manifest:
+    place = Path(manifest.comfyui) / "user" / "default" / "workflows"
+    # Before the first workflow is saved there is no such folder; that is no mistake of a name.
+    return msgspec.structs.replace(manifest, workflows=(str(place),) if place.is_dir() else ())
 
 
 def open_build(manifest_path: Path, workflow: str | None = None) -> Build:
@@ -165,7 +184,7 @@ def open_build(manifest_path: Path, workflow: str | None = None) -> Build:
     if not files:
         raise SetupProblem(
             "There are no workflows",
-            cause=f"no .json file in {', '.join(manifest.workflows)}",
+            cause=f"no .json file in {', '.join(manifest.workflows) or manifest.comfyui}",
             next_step="save a workflow in ComfyUI, or set `workflows:` in manifest.yaml",
         )
     try:
@@ -174,12 +193,18 @@ def open_build(manifest_path: Path, workflow: str | None = None) -> Build:
         plan = plan_stage.make(manifest, folders, scanned, layout)
     except OSError as error:
         raise SetupProblem(
-            f"{layout.output} can't be written",
+            f"{error.filename or layout.output} can't be read or written",
             cause=str(error.strerror or error),
             next_step="set `output:` in manifest.yaml to a folder that you may write",
         ) from None
-    selected = next((name for path, name in files if workflow and str(path) == named), "")
-    return Build(manifest, folders, layout, scanned, plan, selected=selected)
+    build = Build(manifest, folders, layout, scanned, plan)
+    if workflow:
+        chosen = next(file for file in scanned if file.path == named)
+        if not chosen.is_workflow:
+            raise SetupProblem(f"{workflow} holds no workflow", next_step="check the file name")
+        build.selected = chosen.workflow
+    build.tokens  # noqa: B018 - an unusable token is told now, not in the middle of a run
+    return build
 
 
 _opened: list[Build] = []

@@ -14,6 +14,7 @@ from doit.cmd_base import Command
 from comfyfix import receipts
 from comfyfix.comfyui.folders import Folders
 from comfyfix.errors import SetupProblem
+from comfyfix.files import printable
 from comfyfix.records import Model, Receipt, Record, Reference
 from comfyfix.stages import plan as plan_stage
 from comfyfix.stages import scan as scan_stage
@@ -109,7 +110,7 @@ def _print_scan(scanned: Sequence[scan_stage.ScannedFile], folders: Folders) -> 
     for file in scanned:
         if not file.references:
             continue
-        say(file.workflow)
+        say(printable(file.workflow))
         for reference in file.references:
             there = plan_stage.found(folders, reference)
             remarks = [
@@ -125,7 +126,8 @@ def _print_scan(scanned: Sequence[scan_stage.ScannedFile], folders: Folders) -> 
             mark = "✓" if there else ("·" if not reference.active else "✗")
             state_word = "present" if there else "absent"
             remark = f"  ({', '.join(remarks)})" if remarks else ""
-            say(f"  {mark} {state_word:7}  {reference.folder or '?'}/{reference.path}{remark}")
+            path = printable(f"{reference.folder or '?'}/{reference.path}", 300)
+            say(f"  {mark} {state_word:7}  {path}{remark}")
     workflows = [file for file in scanned if file.is_workflow and not file.problem]
     references = [reference for file in workflows for reference in file.references]
     say(f"{len(workflows)} workflows, {len(references)} references")
@@ -140,10 +142,19 @@ class Verify(_Ours):
         "MODEL is a task name, a file name, or folder/path. Without MODEL: every needed model. "
         "A damaged file is moved aside, so that the next run fetches it."
     )
-    cmd_options = ()
+    cmd_options = (
+        {
+            "name": "anew",
+            "short": "",
+            "long": "anew",
+            "type": bool,
+            "default": False,
+            "help": "hash every file, also where size and time are as in its receipt",
+        },
+    )
     name = "verify"
 
-    def work(self, options: dict[str, Any], names: list[str]) -> int:  # noqa: ARG002 - one interface
+    def work(self, options: dict[str, Any], names: list[str]) -> int:
         """Verify and print a line per file."""
         build = open_build(Path(MANIFEST))
         chosen = _chosen(build, names)
@@ -151,7 +162,7 @@ class Verify(_Ours):
         count: Counter[str] = Counter()
         for model, path, record, receipt in chosen:
             receipt = known.get(model.key) or receipt  # noqa: PLW2901 - the nearer one wins
-            verdict = verify_stage.verify(model, path, record, receipt)
+            verdict = verify_stage.verify(model, path, record, receipt, anew=options["anew"])
             if verdict.status == "ok" and record is not None:
                 fresh = receipts.of_file(
                     model, path, verdict.sha256 or "", script="", verified=True
@@ -168,8 +179,10 @@ class Verify(_Ours):
             say(f"  {mark} {verdict.status:10} {model.key}{reason}")
         good = count["ok"] + count["unverified"]
         bad = sum(count.values()) - good
+        for file in build.plan.unreadable:
+            print(f"! {file.path} can't be read: {file.problem}", file=sys.stderr)  # noqa: T201
         say(f"{good} good, {bad} not" + (". Next: run doit to fetch what is not" if bad else ""))
-        return 1 if bad else 0
+        return 1 if bad or build.plan.unreadable else 0
 
 
 _Choice = tuple[Model, Path, Record | None, Receipt | None]

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import contextlib
+import os
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
@@ -26,6 +28,8 @@ Creator = Callable[[], Iterator[Task]]
 
 def load(manifest: Path) -> tuple[dict[str, Any], Creator]:
     """Open the build of a manifest; return doit's configuration and the one task creator."""
+    if os.name != "posix":
+        raise InvalidDodoFile("comfyfix runs on Linux, macOS and WSL, not on native Windows")
     try:
         build = remember(open_build(manifest, get_var("workflow")))
     except SetupProblem as problem:
@@ -175,4 +179,5 @@ def _drop_broken_database(path: Path) -> None:
         return
     except (OSError, msgspec.DecodeError, RecursionError, UnicodeDecodeError):
         pass
-    path.unlink(missing_ok=True)
+    with contextlib.suppress(OSError):
+        path.replace(path.with_name(path.name + ".damaged"))

@@ -60,6 +60,7 @@ class Run(cmd_run.Run):  # type: ignore[misc]
         pdb: bool = False,
     ) -> int:
         build = current()
+        par_type = "thread"  # processes would not share what the tasks of a run share
         with contextlib.suppress(AttributeError, ValueError):
             sys.stdout.reconfigure(errors="replace")  # type: ignore[union-attr]
         if build is not None and not _agreed(build):

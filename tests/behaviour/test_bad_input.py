@@ -132,4 +132,4 @@ def test_a_folder_that_cannot_be_made(site: Site, hub: Hub) -> None:
 def test_output_that_cannot_be_written(site: Site) -> None:
     site.workflow("clip.json", RIFE)
     site.output.write_text("a file in the place of the folder")
-    assert "can't be written" in one_error(site, "list")
+    assert "can't be read or written" in one_error(site, "list")

@@ -126,9 +126,8 @@ def test_what_passes_is_tried_again(site: Site, hub: Hub, folder: Path, kind: st
 
 def test_a_part_of_another_file_is_thrown_away(site: Site, hub: Hub, folder: Path) -> None:
     folder.mkdir(parents=True)
-    part = folder / f"{NAME}.{sha256(DATA)[:8]}.part"
-    part.write_bytes(b"x" * 1000)
-    (folder / f"{NAME}.00000000.part").write_bytes(b"of an older source")
+    (folder / f"{NAME}.{sha256(DATA)[:8]}.elsewhere.7.part").write_bytes(b"x" * 1000)
+    (folder / f"{NAME}.00000000.elsewhere.7.part").write_bytes(b"of an older source")
     done = site.script(script_for(site, hub))
     assert done.returncode == 0, done.stdout
     assert (folder / NAME).read_bytes() == DATA
@@ -192,8 +191,7 @@ def test_stopped_it_keeps_the_part_and_goes_on_later(site: Site, hub: Hub, folde
     script = script_for(site, hub)
     with subprocess.Popen(["bash", str(script)], env=site.environment(HF_ENDPOINT=hub.url),
                           stdout=subprocess.PIPE, text=True) as running:  # fmt: skip
-        part = folder / f"{NAME}.{sha256(DATA)[:8]}.part"
-        wait_for_size(part, len(DATA) // 2)
+        part = wait_for_part(folder, len(DATA) // 2)
         below = children_of(running.pid)
         running.terminate()
         assert "What has arrived is kept" in running.communicate(timeout=20)[0]
@@ -205,14 +203,15 @@ def test_stopped_it_keeps_the_part_and_goes_on_later(site: Site, hub: Hub, folde
     assert [s.status for s in hub.seen if s.path.startswith("/cdn/")] == [200, 206]
 
 
-def wait_for_size(path: Path, size: int) -> None:
-    """Wait until curl has written this much, but for what it keeps in its buffer."""
-    done = threading.Event()
-    for _ in range(2000):
-        if path.exists() and path.stat().st_size >= size - 16_384:
-            return
-        done.wait(0.01)
-    raise AssertionError(f"{path} never reached {size} bytes")
+def wait_for_part(folder: Path, size: int, but: tuple[Path, ...] = ()) -> Path:
+    """Wait until a part file has this much, but for what curl keeps in its buffer."""
+    pause = threading.Event()
+    for _ in range(3000):
+        for path in folder.glob("*.part"):
+            if path not in but and path.stat().st_size >= size - 16_384:
+                return path
+        pause.wait(0.01)
+    raise AssertionError(f"no part file in {folder} ever reached {size} bytes")
 
 
 def test_two_at_once_make_one_download(site: Site, hub: Hub, folder: Path) -> None:
@@ -226,19 +225,126 @@ def test_two_at_once_make_one_download(site: Site, hub: Hub, folder: Path) -> No
     assert left(folder) == [NAME]
 
 
-def test_locks_of_the_living_and_of_the_dead(site: Site, hub: Hub, folder: Path) -> None:
+def identity() -> str:
+    """How a script of this machine calls itself, but for its process id."""
+    boot = Path("/proc/sys/kernel/random/boot_id").read_text()[:8]
+    space = "".join(c for c in str(Path("/proc/self/ns/pid").readlink()) if c.isdigit())
+    return boot + space
+
+
+def test_a_lock_of_the_living_is_waited_for(site: Site, hub: Hub, folder: Path) -> None:
     script = script_for(site, hub)
+    folder.mkdir(parents=True)
     lock = folder / f".{NAME}.lock"
-    lock.mkdir(parents=True)
-    (lock / "owner").write_text(f"{os.uname().nodename} {os.getpid()}\n")
+    lock.symlink_to(f"{identity()}.{os.getpid()}")
     locked = site.script(script, COMFYFIX_LOCK_WAIT="1")
     assert locked.returncode == 16
     assert "is locked by" in locked.stdout
-    assert lock.is_dir()
+    assert lock.is_symlink()
+
+
+def test_a_lock_of_the_dead_is_taken_over(site: Site, hub: Hub, folder: Path) -> None:
+    script = script_for(site, hub)
+    folder.mkdir(parents=True)
     with subprocess.Popen(["true"]) as gone:
         pass
-    (lock / "owner").write_text(f"{os.uname().nodename} {gone.pid}\n")
+    (folder / f".{NAME}.lock").symlink_to(f"{identity()}.{gone.pid}")
+    assert site.script(script, COMFYFIX_LOCK_WAIT="1").returncode == 0
+    assert left(folder) == [NAME]
+
+
+def test_a_lock_without_a_sign_of_life_is_taken_over(site: Site, hub: Hub, folder: Path) -> None:
+    script = script_for(site, hub)
+    folder.mkdir(parents=True)
+    (folder / f".{NAME}.lock").symlink_to("anothermachine.7")
+    assert site.script(script, COMFYFIX_LOCK_STILL="2").returncode == 0
+    assert left(folder) == [NAME]
+
+
+def test_a_part_of_a_dead_run_is_taken_over(site: Site, hub: Hub, folder: Path) -> None:
+    """kill -9 of the script alone: its curl lives on, and must not write into our file."""
+    hub.faults.append(Fault("file *", "stall", times=1))
+    script = script_for(site, hub)
+    with subprocess.Popen(["bash", str(script)], env=site.environment(HF_ENDPOINT=hub.url),
+                          stdout=subprocess.PIPE, text=True) as running:  # fmt: skip
+        wait_for_part(folder, len(DATA) // 2)
+        below = children_of(running.pid)
+        running.kill()
+    curls = [pid for pid in below if b"curl" in Path(f"/proc/{pid}/cmdline").read_bytes()]
+    assert [pid for pid in curls if is_alive(pid)]
     assert site.script(script).returncode == 0
+    assert (folder / NAME).read_bytes() == DATA
+    assert left(folder) == [NAME]
+    assert not any(is_alive(pid) for pid in curls)
+    assert [s.status for s in hub.seen if s.path.startswith("/cdn/")] == [200, 206]
+
+
+def test_without_locks_nothing_wrong_gets_the_name(site: Site, hub: Hub, folder: Path) -> None:
+    hub.delays["file"] = 0.2
+    hub.faults.append(Fault("file *", "cut", times=4))
+    script = script_for(site, hub)
+    head, _, tail = script.read_text().rpartition("\nmain\n")
+    script.write_text(f"{head}\ntake_lock() {{ :; }}\nmain\n{tail}")
+    env = site.environment(HF_ENDPOINT=hub.url)
+    every = [subprocess.Popen(["bash", str(script)], env=env) for _ in range(8)]
+    assert [process.wait(60) for process in every] == [0] * 8
+    assert (folder / NAME).read_bytes() == DATA
+    assert left(folder) == [NAME]
+
+
+def test_a_link_in_the_place_of_a_part_is_not_written_through(
+    site: Site, hub: Hub, folder: Path
+) -> None:
+    folder.mkdir(parents=True)
+    victim = site.root / "victim"
+    victim.write_bytes(b"precious\n")
+    part = folder / f"{NAME}.{sha256(DATA)[:8]}.{identity()}.999999.part"
+    part.symlink_to(victim)
+    os.mkfifo(folder / f"{NAME}.{sha256(DATA)[:8]}.elsewhere.1.part")
+    assert site.script(script_for(site, hub)).returncode == 0
+    assert victim.read_bytes() == b"precious\n"
+    assert left(folder) == [NAME]
+
+
+@pytest.mark.parametrize("asked", ["99999999999999999999", "soon", "Wed, 21 Oct 2015 07:28:00 GMT"])
+def test_a_wait_that_is_no_number_is_bounded(
+    site: Site, hub: Hub, folder: Path, asked: str
+) -> None:
+    hub.faults.append(Fault("file *", "503", times=1, headers={"Retry-After": asked}))
+    script = script_for(site, hub)
+    head, _, tail = script.read_text().rpartition("\nmain\n")
+    script.write_text(f'{head}\npause() {{ say "pause $1"; }}\nmain\n{tail}')
+    done = site.script(script)
+    assert done.returncode == 0, done.stdout
+    waits = [int(line.split()[1]) for line in done.stdout.splitlines() if line.startswith("pause")]
+    assert all(0 <= wait <= 300 for wait in waits)
+
+
+def test_without_a_hash_nothing_is_taken_up_again(site: Site, hub: Hub, folder: Path) -> None:
+    hub.faults.append(Fault("file *", "cut", times=1))
+    done = site.script(script_for(site, hub, sha256=None))
+    assert done.returncode == 0, done.stdout
+    assert (folder / NAME).read_bytes() == DATA
+    assert [s.status for s in hub.seen if s.path.startswith("/cdn/")] == [200, 200]
+
+
+def test_without_a_tool_that_hashes_nothing_is_judged(
+    site: Site, hub: Hub, folder: Path, tmp_path: Path
+) -> None:
+    tools = tmp_path / "tools"
+    tools.mkdir()
+    needed = (
+        "bash sh curl awk cat cut df head ln ls mkdir mv readlink rm sleep sync tail tr uname wc"
+    )
+    for name in needed.split():
+        found = shutil.which(name)
+        if found:
+            (tools / name).symlink_to(found)
+    folder.mkdir(parents=True)
+    (folder / NAME).write_bytes(DATA)
+    done = site.script(script_for(site, hub), PATH=str(tools))
+    assert done.returncode == 1
+    assert "Can't compute the sha256" in done.stdout
     assert left(folder) == [NAME]
 
 

@@ -11,7 +11,7 @@ import pytest
 
 from comfyfix.demo.content import file_for
 from comfyfix.demo.hub import Fault, Hub
-from tests.behaviour.test_script import wait_for_size
+from tests.behaviour.test_script import wait_for_part
 from tests.rig import Site, children_of, is_alive
 
 NAMES = [f"style{i}.safetensors" for i in range(8)]
@@ -31,7 +31,9 @@ def test_stop(site: Site, hub: Hub, number: signal.Signals, code: int) -> None:
     running = site.start()
     for _ in range(3):
         assert three.acquire(timeout=30)
-    parts = [next_part(site, 0), next_part(site, 1), next_part(site, 2)]
+    parts: tuple[Path, ...] = ()
+    for _ in range(3):
+        parts = (*parts, wait_for_part(site.models / "loras", 50_000, but=parts))
     below = children_of(running.pid)
     assert len([pid for pid in below if is_alive(pid)]) >= 6  # three scripts, three curls
     os.kill(running.pid, number)
@@ -49,15 +51,3 @@ def test_stop(site: Site, hub: Hub, number: signal.Signals, code: int) -> None:
     assert again.returncode == 0, again.stdout
     assert sum(seen.status == 206 for seen in hub.seen) == 3
     assert site.files() == {f"loras/{name}": file_for(name, size=100_000) for name in NAMES}
-
-
-def next_part(site: Site, index: int) -> Path:
-    """Wait for the part file of the download that came at this place."""
-    pause = threading.Event()
-    for _ in range(2000):
-        parts = sorted((site.models / "loras").glob("*.part"), key=lambda p: p.stat().st_ctime_ns)
-        if len(parts) > index:
-            wait_for_size(parts[index], 50_000)
-            return parts[index]
-        pause.wait(0.01)
-    raise AssertionError("no part file came")

@@ -65,7 +65,7 @@ def test_every_source_has_a_case() -> None:
     assert set(CASES) <= set(SOURCES)
 
 
-@pytest.fixture(params=CASES.values(), ids=CASES.keys())
+@pytest.fixture(params=list(CASES.values()), ids=list(CASES))
 def case(request: pytest.FixtureRequest) -> Case:
     value: Case = request.param
     return value
@@ -89,7 +89,7 @@ def services(models: Path, hub: Hub) -> Services:
         ),
         folders=folders.read(models.parent, [], None),
         layout=Layout(models.parent.parent / "output"),
-        web=Web({hub.url: "hf_canary"}, wait=waits.append),
+        web=Web({hub.url: "hf_canary"}, wait=waits.append, direct=True),
         tokens={"huggingface": "hf_canary"},
     )
 
