@@ -74,8 +74,13 @@ def _expected(record: Record | None, receipt: Receipt | None) -> tuple[str | Non
     return None, ""
 
 
-def move_aside(verdict: Verdict) -> Verdict:
-    """Give a damaged or wrong file another name beside it; never deletes, never overwrites."""
+def move_aside(verdict: Verdict, receipt: Receipt | None) -> Verdict:
+    """Give a damaged or wrong file another name beside it; never deletes, never overwrites.
+
+    A file of another content that came without us (no receipt) is left: it may be meant.
+    """
+    if verdict.status == "wrong" and receipt is None:
+        return verdict
     if verdict.status not in ("damaged", "wrong", "unsafe") or not os.access(verdict.path, os.R_OK):
         return verdict  # what can't be read has not been seen to be bad
     ending = "unsafe" if verdict.status == "unsafe" else "damaged"

@@ -259,7 +259,7 @@ def _verified(
     verdict = verify_stage.verify(model, path, record, receipt)
     if verdict.good or verdict.status == "missing":
         return verdict
-    moved = verify_stage.move_aside(verdict)
+    moved = verify_stage.move_aside(verdict, receipt)
     if moved.moved_to:
         receipts.forget(build.layout, build.folders.store, model)
     return moved

@@ -170,7 +170,7 @@ class Verify(_Ours):
                 if receipt is None or fresh.mtime_ns != receipt.mtime_ns:
                     receipts.save(build.layout, build.folders.store, model, fresh)
             elif not verdict.good and verdict.status != "missing":
-                verdict = verify_stage.move_aside(verdict)
+                verdict = verify_stage.move_aside(verdict, receipt)
                 if verdict.moved_to:
                     receipts.forget(build.layout, build.folders.store, model)
             count[verdict.status] += 1
