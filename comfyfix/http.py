@@ -25,7 +25,7 @@ from requests.adapters import HTTPAdapter
 
 from comfyfix.errors import RETRY, HostRefused, SourceDown
 
-USER_AGENT = "comfyfix/0.1 (+comfyfix)"
+USER_AGENT = "comfyfix/0.1"
 TIMEOUT = (10.0, 30.0)  # seconds to connect, seconds between bytes
 TRIES = 3
 ANSWER_MAX = 64 << 20  # bytes; a listing of the largest repositories is a few MB

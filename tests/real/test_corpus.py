@@ -1,0 +1,60 @@
+"""The labelled corpus: what is found in real workflows, against what people say is in them."""
+
+from __future__ import annotations
+
+import json
+from collections import defaultdict
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from comfyfix.stages.scan import scan_file
+
+Key = tuple[str, str, str | None]
+LEAST = 0.99
+
+
+def labels(corpus: Path, name: str) -> list[dict[str, Any]]:
+    return [json.loads(line) for line in (corpus / name).read_text().splitlines()]
+
+
+@pytest.mark.parametrize("source", ["official", "community"])
+def test_references_of_real_workflows(corpus: Path, source: str) -> None:
+    """Scored on (workflow, name, folder), for workflows that are JSON files."""
+    rows = [r for r in labels(corpus, "gold.jsonl") if r["container"] == "json"]
+    rows = [r for r in rows if (r["source"] == "official") is (source == "official")]
+    want: dict[Key, bool] = defaultdict(bool)
+    optional: set[tuple[str, str]] = set()
+    for row in rows:
+        if row["optional"]:
+            optional.add((row["workflow"], row["name"]))
+        else:
+            want[row["workflow"], row["name"], row["folder"]] |= row["active"]
+    found: dict[Key, bool] = defaultdict(bool)
+    for workflow in sorted({row["workflow"] for row in rows}):
+        scanned = scan_file(corpus / "workflows" / workflow, workflow)
+        assert not scanned.problem
+        for reference in scanned.references:
+            if not reference.optional and (workflow, reference.name) not in optional:
+                found[workflow, reference.name, reference.folder] |= reference.active
+    right = set(want) & set(found)
+    assert len(right) > 100
+    assert len(right) / len(found) >= LEAST, sorted(set(found) - right, key=str)[:10]
+    assert len(right) / len(want) >= LEAST, sorted(set(want) - right, key=str)[:10]
+    active = [key for key in right if want[key] == found[key]]
+    assert len(active) / len(right) >= LEAST
+
+
+def test_what_is_no_model_is_not_found(corpus: Path) -> None:
+    wrong = []
+    rows = [r for r in labels(corpus, "negatives.jsonl") if not r.get("also_in_gold")]
+    for row in rows:
+        path = corpus / "workflows" / row["workflow"]
+        if path.suffix != ".json":
+            continue
+        names = {r.name for r in scan_file(path, row["workflow"]).references if not r.optional}
+        value = str(row.get("value", row.get("name")))
+        if value.replace("\\", "/").rpartition("/")[2] in names:
+            wrong.append((row["workflow"], value))
+    assert wrong == []
