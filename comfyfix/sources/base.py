@@ -68,7 +68,7 @@ class Source(Protocol):
     `find` yields candidates that the provider has confirmed, and what was rejected on the way;
     it raises SourceDown when the provider could not be asked. A source that is DECISIVE knows
     which file is meant, so its first candidate that counts wins; the findings of the others are
-    compared, and different contents make the model uncertain.
+    compared, and different contents make the model uncertain. TITLE follows "Found …".
     """
 
     NAME: str

@@ -17,7 +17,7 @@ from comfyfix.sources import hub
 from comfyfix.sources.base import Finding, Services, Wanted
 
 NAME = "huggingface"
-TITLE = "HuggingFace"
+TITLE = "on HuggingFace"
 DECISIVE = False
 REPOSITORIES = 20  # per query; the answer lists every file of each
 QUERIES_MAX = 4

@@ -24,7 +24,7 @@ from comfyfix.sources.base import Finding, Services, Wanted
 from comfyfix.sources.workflow import confirm_url
 
 NAME = "qwen"
-TITLE = "Qwen"
+TITLE = "by Qwen"
 DECISIVE = False
 CANDIDATES_MAX = 5
 

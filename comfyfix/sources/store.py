@@ -15,7 +15,7 @@ from comfyfix.records import Candidate, Rejected
 from comfyfix.sources.base import Finding, Services, Wanted
 
 NAME = "store"
-TITLE = "the store"
+TITLE = "in the store"
 DECISIVE = True
 
 

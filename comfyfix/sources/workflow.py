@@ -23,7 +23,7 @@ from comfyfix.sources import hub
 from comfyfix.sources.base import Finding, Services, Wanted
 
 NAME = "workflow"
-TITLE = "the workflow's own URL"
+TITLE = "in the workflow"
 DECISIVE = True
 
 

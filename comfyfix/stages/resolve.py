@@ -121,7 +121,7 @@ def _ask(
         places = ", ".join(f"{c.where} ({(c.sha256 or '')[:8]})" for c in counting[:TITLES_SHOWN])
         raise Uncertain(
             f"Several different files are called {wanted.model.name}",
-            cause=f"{source.TITLE} has {places}",
+            cause=f"found {source.TITLE}: {places}",
             next_step=f"say which one under models: in manifest.yaml, key {wanted.model.name}",
         )
     # Mirrors of one content: the open one first, then the one that most people use.

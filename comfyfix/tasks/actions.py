@@ -75,6 +75,11 @@ def _say(build: Build, model: Model, text: str) -> None:
     build.console.of_model(model.key, model.name, text)
 
 
+def _short(build: Build, path: str) -> str:
+    """A path of the store as people know it, below its root."""
+    return path.removeprefix(f"{build.folders.store}/")
+
+
 def _resolve(build: Build, planned: Planned) -> None:
     with build.searches:
         if build.stopping:
@@ -91,8 +96,8 @@ def _resolve(build: Build, planned: Planned) -> None:
 
 def _found_anew(build: Build, planned: Planned) -> Record:
     record = resolve_stage.resolve(planned, build.services())
-    where = record.local or record.where
-    _say(build, planned.model, f"✓ Found on {TITLES.get(record.source, record.source)}: {where}")
+    where = _short(build, record.local) if record.local else record.where
+    _say(build, planned.model, f"✓ Found {TITLES.get(record.source, record.source)}: {where}")
     if record.renamed and not record.local:
         _say(build, planned.model, f"! Its name there is {record.url.rpartition('/')[2]}")
     for remark in record.evidence[1:]:
@@ -116,7 +121,7 @@ def _render(build: Build, planned: Planned) -> None:
     build.records[planned.model.key] = record
     build.tally.add_script()
     script = build.layout.script(record.number, planned.model)
-    _say(build, planned.model, f"Generated: {script.name}")
+    build.console.of_model(planned.model.key, "", f"Generated: {script.name}")
 
 
 def _renumbered(build: Build, record: Record) -> Record:
@@ -137,7 +142,7 @@ def _fetch(build: Build, planned: Planned) -> None:
     receipts.save(build.layout, build.folders.store, planned.model, receipt)
     ledger.note(build.layout, planned.model, Attempt(at=state.now(), outcome="done"))
     if record.local:
-        _say(build, planned.model, f"✓ Linked: {record.local}")
+        _say(build, planned.model, f"✓ Linked: {_short(build, record.local)}")
     else:
         _say(build, planned.model, "✓ Download completed successfully")
     build.tally.add(Outcome(planned.model, linked=bool(record.local)))
@@ -173,7 +178,7 @@ def _run_script(build: Build, planned: Planned) -> Receipt:
     require("bash", *([] if record.local else ["curl"]))
     fetch_stage.require_contained(record, build.folders)
     size = f" ({human_size(record.size)})" if record.size else ""
-    _say(build, planned.model, f"Executing download: {script.name}{size}")
+    build.console.of_model(planned.model.key, "", f"Executing download: {script.name}{size}")
     env = fetch_stage.environment(
         build.environ,
         record,
@@ -267,10 +272,13 @@ def _verified(
 
 def _told(build: Build, verdicts: Sequence[Verdict]) -> TaskFailed | None:
     build.tally.add_verdicts(verdicts)
-    good = [v for v in verdicts if v.good]
+    proven = sum(v.status == "ok" for v in verdicts)
+    unproven = sum(v.status == "unverified" for v in verdicts)
     bad = [v for v in verdicts if not v.good]
-    if good:
-        build.console.line(f"  ✓ Verified: {_count(len(good))}")
+    if proven:
+        build.console.line(f"  ✓ Verified: {_count(proven)}")
+    if unproven:
+        build.console.line(f"  ! In order, without a published hash: {_count(unproven)}")
     for verdict in bad:
         build.console.line(f"  ✗ {verdict.filename}: {verdict.status} ({verdict.reason})")
     if bad:

@@ -34,9 +34,9 @@ class Console:
             self._last = key
 
     def of_model(self, key: str, name: str, text: str) -> None:
-        """Write a line that belongs to a model, below its beginning."""
+        """Write a line that belongs to a model; `name` is empty where the text tells it."""
         with self._lock:
-            known = self._last == key
+            known = self._last == key or not name
             self._write(f"  {text}" if known else f"  {text}  [{name}]")
             self._last = key
 

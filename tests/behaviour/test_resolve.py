@@ -45,7 +45,7 @@ def test_the_workflows_own_url_wins_over_the_search(site: Site, hub: Hub) -> Non
     hub.add("meant/repository", [f"deep/{NAME}"])
     url = f"{HUB}/meant/repository/blob/main/deep/{NAME}?download=true"
     site.workflow("w.json", NEED, urls={NAME: url})
-    assert "✓ Found on the workflow's own URL: meant/repository" in run(site)
+    assert "✓ Found in the workflow: meant/repository" in run(site)
     assert site.files() == {f"loras/{NAME}": file_for(NAME)}
     assert hub.count("GET", "/api/*") == 0
 
@@ -146,7 +146,7 @@ def test_qwen_is_asked_last_and_its_answer_is_checked(site: Site, hub: Hub) -> N
     hub.answers[NAME] = json.dumps({"candidates": [answer], "reason": "known to me"})
     site.manifest(qwen={"base_url": f"{hub.url}/v1", "model": "q"})
     site.workflow("w.json", NEED)
-    assert "✓ Found on Qwen: obscure/collection-of-things" in run(site)
+    assert "✓ Found by Qwen: obscure/collection-of-things" in run(site)
     log = (site.output / "log" / "qwen_search_history.log").read_text()
     assert "known to me" in log
 
