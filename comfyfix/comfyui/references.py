@@ -11,7 +11,7 @@ from typing import Any, Literal
 import msgspec
 
 from comfyfix.comfyui.folders import MODEL_EXTENSIONS, PACK_EXTENSIONS, folder_key, is_folder_key
-from comfyfix.comfyui.workflow import Node, Workflow, is_truthy
+from comfyfix.comfyui.graph import Node, Workflow, is_truthy
 from comfyfix.records import Hint, Kind, Reference
 
 EXTENSIONS = MODEL_EXTENSIONS | PACK_EXTENSIONS

@@ -151,6 +151,17 @@ def test_qwen_is_asked_last_and_its_answer_is_checked(site: Site, hub: Hub) -> N
     assert "known to me" in log
 
 
+def test_qwen_may_not_name_another_file(site: Site, hub: Hub) -> None:
+    hub.add("maker/twins", ["harbor_light_v2.safetensors"])
+    answer = {"source": "huggingface", "repo": "maker/twins", "path": "harbor_light_v2.safetensors"}
+    hub.answers[NAME] = json.dumps({"candidates": [answer], "reason": "nearly the same"})
+    site.manifest(qwen={"base_url": f"{hub.url}/v1", "model": "q"})
+    site.workflow("w.json", NEED)
+    said = run(site, 1)
+    assert "maker/twins: its name is harbor_light_v2.safetensors" in said
+    assert site.files() == {}
+
+
 def test_the_users_word_is_binding(site: Site, hub: Hub) -> None:
     hub.add("maker/harbor_light", [NAME])
     site.workflow("w.json", NEED)

@@ -1,0 +1,78 @@
+"""A workflow as one flat list of nodes, whatever form its file had."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from comfyfix.records import Hint
+
+NODES_MAX = 200_000
+DEPTH_MAX = 64
+
+
+class NotAWorkflow(ValueError):
+    """The file is not a workflow; the message says in what way."""
+
+
+@dataclass(frozen=True, slots=True)
+class Node:
+    """One node that would run, ids of enclosing hosts in front (`91:54`).
+
+    `given` are the values that come from outside the node (links, hosts), by input name;
+    `widgets` the node's own, by position or by name; `names` the inputs that are widgets, in
+    order, as far as the file tells them.
+    """
+
+    id: str
+    type: str
+    active: bool
+    given: Mapping[str, Any]
+    widgets: Sequence[Any] | Mapping[str, Any]
+    names: tuple[str, ...] = ()
+    hints: tuple[Hint, ...] = ()
+
+    def value(self, name: str, index: int | None = None) -> Any:
+        """The effective value of an input; `index` is its place among the widgets if known."""
+        if name in self.given:
+            return self.given[name]
+        if isinstance(self.widgets, Mapping):
+            return self.widgets.get(name)
+        if index is None and name in self.names:
+            index = self.names.index(name)
+        if index is not None and index < len(self.widgets):
+            return self.widgets[index]
+        return None
+
+    def values(self) -> Iterator[tuple[str, Any]]:
+        """Every (input name, effective value); the position stands for a name not told."""
+        seen = set(self.given)
+        yield from self.given.items()
+        if isinstance(self.widgets, Mapping):
+            own = list(self.widgets.items())
+        else:
+            complete = len(self.names) == len(self.widgets)
+            own = [
+                (self.names[i] if complete else f"widget_{i}", value)
+                for i, value in enumerate(self.widgets)
+            ]
+        yield from ((name, value) for name, value in own if name not in seen)
+
+
+@dataclass(frozen=True, slots=True)
+class Workflow:
+    """The nodes of one file, and everything the file itself says of where models are."""
+
+    nodes: tuple[Node, ...]
+    hints: tuple[Hint, ...]
+
+
+def is_truthy(value: Any) -> bool:
+    """Tell whether a switch of a node is on; numbers that are not finite are off."""
+    if isinstance(value, str):
+        return value.strip().lower() in ("on", "true", "yes", "enable", "enabled", "1")
+    if isinstance(value, float) and not math.isfinite(value):
+        return False
+    return bool(value)

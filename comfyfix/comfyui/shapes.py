@@ -1,0 +1,48 @@
+"""JSON from strangers: every value may be of any kind, so each is asked for by its kind."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from comfyfix.records import Hint
+
+
+def mapping(value: Any) -> Mapping[str, Any]:
+    """The value if it is a mapping, else an empty one."""
+    return value if isinstance(value, dict) else {}
+
+
+def items(value: Any) -> list[Any]:
+    """The value if it is a list, else an empty one."""
+    return value if isinstance(value, list) else []
+
+
+def dicts(value: Any) -> list[dict[str, Any]]:
+    """The mappings in a list."""
+    return [item for item in items(value) if isinstance(item, dict)]
+
+
+def hints(node: Mapping[str, Any]) -> list[Hint]:
+    """What a node's properties say of where its models are."""
+    return hint_list(mapping(node.get("properties")).get("models"))
+
+
+def hint_list(value: Any) -> list[Hint]:
+    """A `models` list: name, url, directory, and the hash where it is a sha256."""
+    found = []
+    for entry in dicts(value):
+        name, url = entry.get("name"), entry.get("url")
+        if not (isinstance(name, str) and isinstance(url, str)):
+            continue
+        folder, digest = entry.get("directory"), entry.get("hash")
+        is_sha256 = str(entry.get("hash_type", "")).upper().replace("-", "") == "SHA256"
+        found.append(
+            Hint(
+                name=name,
+                url=url,
+                folder=folder if isinstance(folder, str) and folder else None,
+                sha256=digest.lower() if isinstance(digest, str) and is_sha256 else None,
+            )
+        )
+    return found
