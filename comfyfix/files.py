@@ -13,9 +13,14 @@ from pathlib import Path
 from comfyfix.errors import NameRefused
 
 HASH_BLOCK = 1 << 20
-_WINDOWS_DEVICE = re.compile(r"(?i)^(con|prn|aux|nul|com[0-9¹²³]|lpt[0-9¹²³])(\.|$)")
+_WINDOWS_DEVICE = re.compile(
+    r"(?i)^(con|prn|aux|nul|conin\$|conout\$|com[0-9¹²³]|lpt[0-9¹²³])\s*(\.|$)"
+)
+# Control characters, what file names of some system can't have, and whatever is invisible or
+# turns the direction of text: it would hide the name's true end in a terminal.
 _FORBIDDEN = re.compile(
-    r'[\x00-\x1f\x7f<>:"|?*\u200e\u200f\u202a-\u202e\u2066-\u2069\ud800-\udfff]'
+    r'[\x00-\x1f\x7f-\x9f<>:"|?*\xad\u061c\u180e\u200b-\u200f\u2028-\u202e\u2060-\u206f'
+    r"\ufeff\ufff9-\ufffb\ud800-\udfff]"
 )
 NAME_BYTES_MAX = 240  # 255 is the usual limit; our part and quarantine endings need room
 

@@ -103,7 +103,7 @@ def read_url(
         raise _refused(url, "only https on its usual port is fetched")
     if not _is_public_name(host):
         raise _refused(url, "its host is not a public name")
-    if host not in DIRECT_HOSTS and host not in allow_hosts:
+    if host not in DIRECT_HOSTS and host not in {allowed.lower() for allowed in allow_hosts}:
         raise HostRefused(
             f"{printable(url)} is refused",
             cause=f"the host {host} is not listed",

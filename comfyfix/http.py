@@ -101,7 +101,10 @@ class Web:
             target = answer.headers.get("location", "")
             if answer.status not in (301, 302, 303, 307, 308) or not target:
                 return answer
-            url = urljoin(url, target)
+            try:
+                url = urljoin(url, target)
+            except ValueError:
+                raise _down(url, "it redirects to what is no address") from None
         raise _down(url, f"more than {REDIRECTS_MAX} redirects")
 
     def post_form(self, url: str, data: list[tuple[str, str]]) -> Answer:
@@ -129,7 +132,8 @@ class Web:
         for attempt in range(1, tries + 1):
             try:
                 answer = self._once(method, url, **options)
-            except requests.RequestException as error:
+            except (requests.RequestException, ValueError) as error:
+                # ValueError: a redirect to what is no address
                 if attempt == tries:
                     raise _down(url, _reason(error)) from None
                 pause = _backoff(attempt)
@@ -178,10 +182,10 @@ def _bounded_body(response: requests.Response) -> bytes:
 
 
 def _require_public(url: str) -> None:
-    parts = urlsplit(url)
     try:
+        parts = urlsplit(url)
         found = socket.getaddrinfo(parts.hostname, parts.port or 443, type=socket.SOCK_STREAM)
-    except (OSError, UnicodeError):
+    except (OSError, ValueError):
         raise _down(url, "its name is not known") from None
     addresses = [ipaddress.ip_address(str(entry[4][0])) for entry in found]
     if parts.scheme != "https" or not all(address.is_global for address in addresses):
@@ -209,15 +213,15 @@ def retry_after(headers: Mapping[str, str], default: float) -> float:
         return max(0.1, float(value[:9]))
     if value:
         try:
-            date = email.utils.parsedate_to_datetime(value)
-        except (TypeError, ValueError):
+            moment = email.utils.parsedate_to_datetime(value).timestamp()
+        except (TypeError, ValueError, OverflowError, OSError):
             return default
-        return max(0.1, date.timestamp() - time.time())
+        return max(0.1, moment - time.time())
     limit = re.search(r"\br=0\b.*?\bt=(\d{1,9})", headers.get("ratelimit", ""))
     return float(limit.group(1)) + 1 if limit else default
 
 
-def _reason(error: requests.RequestException) -> str:
+def _reason(error: Exception) -> str:
     if isinstance(error, requests.exceptions.SSLError):
         return "its certificate is not trusted"
     if isinstance(error, requests.Timeout):

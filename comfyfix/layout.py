@@ -10,6 +10,8 @@ from pathlib import Path
 from comfyfix.records import Model
 
 STORE_STATE = ".comfyfix"
+# Only these are cut off: `v1.5-pruned` keeps its number.
+_EXTENSION = re.compile(r"(?i)\.(safetensors|sft|ckpt|pt2?|pth|bin|pkl|gguf|onnx|engine|yaml)$")
 _UNSAFE = re.compile(r"[^A-Za-z0-9._-]+")
 
 
@@ -99,9 +101,7 @@ def file_slug(name: str) -> str:
 
 def task_slug(model: Model) -> str:
     """`rife49` for `rife49.pth`."""
-    stem, dot, extension = model.name.rpartition(".")
-    # Only a short ending is an extension: `v1.5-pruned` keeps its number.
-    return slug(stem if dot and len(extension) <= len("safetensors") else model.name)
+    return slug(_EXTENSION.sub("", model.name))
 
 
 def store_receipt(store: Path, folder: str, path: str) -> Path:

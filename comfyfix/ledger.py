@@ -76,10 +76,13 @@ def renumber(layout: Layout, model: Model) -> int:
     """Give a model whose source changed the next number; the old script stays as it is."""
 
     def update(ledger: Ledger) -> Ledger:
-        old = ledger.models.get(model.key) or Entry(number=0, task=task_slug(model))
-        new = msgspec.structs.replace(
-            old, number=ledger.highest + 1, earlier=(*old.earlier, old.number)
-        )
+        old = ledger.models.get(model.key)
+        if old is None:  # the ledger was lost since the plan was made
+            taken = {entry.task for entry in ledger.models.values()}
+            new = Entry(number=ledger.highest + 1, task=_unique_task(model, taken))
+        else:
+            earlier = (*old.earlier, old.number)
+            new = msgspec.structs.replace(old, number=ledger.highest + 1, earlier=earlier)
         return Ledger(highest=new.number, models={**ledger.models, model.key: new})
 
     return _change(layout, update).models[model.key].number
@@ -122,10 +125,13 @@ def _rebuilt(layout: Layout) -> Ledger:
     entries: dict[str, Entry] = {}
     highest = _highest_on_disk(layout)
     taken: set[str] = set()
-    for path in sorted(layout.output.glob("sources/*.json")):
-        record = state.read(path, Record)
-        if record is None:
-            continue
+    found = [state.read(path, Record) for path in sorted(layout.output.glob("sources/*.json"))]
+    numbers: set[int] = set()
+    for record in sorted((r for r in found if r is not None), key=lambda r: r.number):
+        if record.number in numbers or record.number < 1:
+            continue  # someone has copied a record; its model gets a number of its own
+        numbers.add(record.number)
+        highest = max(highest, record.number)
         old = entries.get(record.model.key)
         task = old.task if old else _unique_task(record.model, taken)
         taken.add(task)

@@ -17,6 +17,7 @@ from comfyfix.errors import ManifestProblem
 SOURCES = ("store", "workflow", "catalog", "huggingface", "civitai", "openmodeldb", "qwen")
 DEMO = "demo"
 _SIZE = re.compile(r"^\s*(\d+(?:\.\d+)?)\s*([kMGT]?)(i?)B?\s*$")
+SIZE_MAX = 1 << 60  # bytes
 _VARIABLE = re.compile(r"\$\{([A-Za-z_][A-Za-z0-9_]*)\}")
 
 
@@ -148,7 +149,10 @@ def size_in_bytes(text: int | str) -> int:
         raise ValueError(f"{text!r} is not a size; write it as 500MB or 2GB")
     number, prefix, binary = match.groups()
     base = 1024 if binary else 1000
-    return int(float(number) * base ** " kMGT".index(prefix or " "))
+    size = float(number) * base ** " kMGT".index(prefix or " ")
+    if size > SIZE_MAX:
+        raise ValueError(f"{text!r} is more than any disk has")
+    return int(size)
 
 
 def _expand(

@@ -14,6 +14,7 @@ import yaml
 from comfyfix.errors import ManifestProblem
 
 Lines = dict[str, int]
+DEPTH_MAX = 50
 _Loader: Any = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
 
 
@@ -40,7 +41,12 @@ def parse(text: str, path: Path) -> tuple[Any, Lines]:
     """Parse YAML text; `path` is only named in messages."""
     lines: Lines = {}
     try:
+        depth = 0
         for event in yaml.parse(text, Loader=_Loader):
+            depth += isinstance(event, yaml.CollectionStartEvent)
+            depth -= isinstance(event, yaml.CollectionEndEvent)
+            if depth > DEPTH_MAX:  # libyaml's composer would overflow the stack of the process
+                raise _refused(path, _line(event), f"nested more than {DEPTH_MAX} deep")
             if getattr(event, "anchor", None):
                 raise _refused(path, _line(event), "anchors and aliases are not allowed")
         root = yaml.compose(text, Loader=_Loader)
@@ -53,8 +59,9 @@ def parse(text: str, path: Path) -> tuple[Any, Lines]:
     return value, lines
 
 
-def _refused(path: Path, line: int, cause: str) -> ManifestProblem:
-    return ManifestProblem(f"{path}, line {line}", cause=cause, next_step="mend that line")
+def _refused(path: Path, line: int, cause: str, key: str = "") -> ManifestProblem:
+    place = f"{path}, line {line}{f', key {key}' if key else ''}"
+    return ManifestProblem(place, cause=cause, next_step="mend that line")
 
 
 def _line(marked: Any) -> int:
@@ -79,7 +86,13 @@ def _plain(node: Any, where: str, lines: Lines, path: Path) -> Any:
         return [
             _plain(item, f"{where}[{index}]", lines, path) for index, item in enumerate(node.value)
         ]
-    return _scalar(node)
+    try:
+        return _scalar(node)
+    except (ValueError, OverflowError):
+        raise _refused(
+            path, _line(node), f"{node.value!r} is no number that we know; put it in quotes",
+            key=where.removeprefix("$."),
+        ) from None  # fmt: skip
 
 
 def _scalar(node: Any) -> Any:

@@ -98,10 +98,7 @@ class Folders:
 
     def find(self, key: str, path: str) -> tuple[Path, os.stat_result] | None:
         """The file ComfyUI would load for this name, with its stat, or None."""
-        anchored = path
-        if path.startswith("/") or "//" in path or "./" in path:
-            # As in ComfyUI: `..` can't climb out of the folder.
-            anchored = os.path.relpath(os.path.join("/", path), "/")  # noqa: PTH118 - its words
+        anchored = _anchored(path)
         for directory in self.directories(key):
             found = f"{directory}/{anchored}"
             info = regular_stat(found)
@@ -111,7 +108,8 @@ class Folders:
 
     def is_directory(self, key: str, path: str) -> bool:
         """Tell whether a directory model (diffusers and the like) is there."""
-        return any((directory / path).is_dir() for directory in self.directories(key))
+        anchored = _anchored(path)
+        return any(os.path.isdir(f"{d}/{anchored}") for d in self.directories(key))  # noqa: PTH112 - never raises
 
     def destination(self, key: str, path: str) -> Path:
         """Where a new file of this model is written."""
@@ -168,6 +166,13 @@ def read(comfyui: Path, extra: Iterable[Path], store: Path | None) -> Folders:
         default_root=default_root,
         store=store or models,
     )
+
+
+def _anchored(path: str) -> str:
+    """Make a path that can't climb out of its folder with `..`, as ComfyUI does."""
+    if path.startswith("/") or "//" in path or "./" in path or path.endswith(".."):
+        return os.path.relpath(os.path.join("/", path), "/")  # noqa: PTH118 - ComfyUI's words
+    return path
 
 
 def _in(root: Path, key: str) -> Iterator[Path]:

@@ -36,7 +36,8 @@ def _graph(source: Mapping[str, Any]) -> _Graph:
         if ends:
             link_id, origin, origin_slot, target, target_slot = ends
             origins[target, target_slot] = (origin, origin_slot)
-            by_id[link_id] = (origin, origin_slot)
+            if link_id is not None:
+                by_id[link_id] = (origin, origin_slot)
     for node_id, node in nodes.items():
         for slot, given in enumerate(dicts(node.get("inputs"))):
             origin_of_link = by_id.get(_hashable(given.get("link")))
@@ -127,6 +128,7 @@ class _UiReader:
                 if group is not None and node_type.startswith("workflow")
                 else [(node_id, node)]
             )
+            self._visited += len(leaves) - 1
             for leaf_id, leaf in leaves:
                 self.found.append(_leaf(f"{prefix}{leaf_id}", leaf, runs, given))
 
@@ -211,7 +213,7 @@ def _promoted(inside: _Graph, host: Mapping[str, Any], linked: Mapping[str, Any]
 
 def _is_widget(node: Mapping[str, Any], slot: int) -> bool:
     entries = dicts(node.get("inputs"))
-    return slot < len(entries) and bool(entries[slot].get("widget"))
+    return 0 <= slot < len(entries) and bool(entries[slot].get("widget"))
 
 
 def _group_members(

@@ -17,13 +17,13 @@ def inspect(path: Path) -> str:
     with path.open("rb") as stream:
         size = path.stat().st_size
         head = stream.read(HEAD)
-        problem = impostors.problem(head, size)
-        if problem:
-            return problem
         extension = path.suffix.lower()
         if extension in (".safetensors", ".sft"):
             stream.seek(0)
-            return safetensors.problem(stream, size)
-        if extension == ".gguf":
+            problem = safetensors.problem(stream, size)
+            # The length of a good header may read like text or JSON, so it is asked first.
+            return problem and (impostors.problem(head, size) or problem)
+        problem = impostors.problem(head, size)
+        if not problem and extension == ".gguf":
             return gguf.problem(head)
-    return ""
+        return problem
