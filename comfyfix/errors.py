@@ -121,6 +121,24 @@ class LicenceNeeded(DownloadFailed):
     outcome = "licence needed"
 
 
+class EarlyAccess(DownloadFailed):
+    """The file is there, but not open to everyone yet."""
+
+    outcome = "early access"
+
+
+class ArchivedAtSource(DownloadFailed):
+    """The provider keeps the page, but gives the file to no one any more."""
+
+    outcome = "archived"
+
+
+class RegionBlocked(DownloadFailed):
+    """The provider does not serve the user's region."""
+
+    outcome = "region blocked"
+
+
 class GoneAtSource(DownloadFailed):
     """The file is no longer where the record says (404, 410)."""
 

@@ -18,6 +18,8 @@ from comfyfix.manifest import Endpoints
 
 HUGGINGFACE = "https://huggingface.co"
 """What records and scripts call the Hub; it is asked at the configured endpoint."""
+CIVITAI = "https://civitai.com"
+"""The same for Civitai."""
 HUGGINGFACE_HOSTS = frozenset(
     {"huggingface.co", "www.huggingface.co", "hf.co", "www.hf.co", "hf-mirror.com"}
 )

@@ -80,6 +80,11 @@ class Override(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
     file_id: int | None = None
     sha256: str | None = None
 
+    @property
+    def names_a_place(self) -> bool:
+        """True when the user says where the file is; no other source is asked then."""
+        return bool(self.url or self.repo or self.model_version_id)
+
 
 class Include(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """`include:` which references count besides the active, needed ones."""

@@ -63,8 +63,8 @@ class Model(msgspec.Struct, frozen=True, kw_only=True):
 class Candidate(msgspec.Struct, frozen=True, kw_only=True):
     """One answer of one source, as the provider confirmed it.
 
-    `size` is in bytes. `sha256` is None where the provider publishes none. `local` is set
-    for a file of the store (then `url` is empty). `commit` pins a Hub file.
+    `size` is in bytes; some providers round it. `sha256` is None where none is published.
+    `local` is set for a file of the store (then `url` is empty). `commit` pins a Hub file.
     """
 
     source: str
@@ -76,6 +76,7 @@ class Candidate(msgspec.Struct, frozen=True, kw_only=True):
     commit: str = ""
     repo_path: str = ""
     size: int | None = None
+    size_exact: bool = True
     sha256: str | None = None
     renamed: bool = False
     gated: bool = False
@@ -106,9 +107,11 @@ class Record(msgspec.Struct, frozen=True, kw_only=True):
     store: str
     source: str
     where: str
+    name: str = ""
     url: str = ""
     local: str = ""
     size: int | None = None
+    size_exact: bool = True
     sha256: str | None = None
     renamed: bool = False
     gated: bool = False

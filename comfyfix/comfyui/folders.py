@@ -90,6 +90,7 @@ class Folders:
     written: dict[str, Path]
     default_root: Path
     store: Path
+    comfyui: Path = Path()
 
     def directories(self, key: str) -> tuple[Path, ...]:
         """The directories of a key in search order; a key of a node pack has one of its name."""
@@ -165,6 +166,7 @@ def read(comfyui: Path, extra: Iterable[Path], store: Path | None) -> Folders:
         written=written,
         default_root=default_root,
         store=store or models,
+        comfyui=comfyui,
     )
 
 

@@ -6,7 +6,6 @@ file name, most telling first, and each repository's files are compared with the
 
 from __future__ import annotations
 
-import re
 from collections.abc import Iterator
 from typing import Any
 
@@ -15,36 +14,12 @@ from comfyfix.hosts import HubFile, hub_path, hub_repo
 from comfyfix.records import Rejected
 from comfyfix.sources import hub
 from comfyfix.sources.base import Finding, Services, Wanted
+from comfyfix.sources.words import GENERIC, queries
 
 NAME = "huggingface"
 TITLE = "on HuggingFace"
 DECISIVE = False
 REPOSITORIES = 20  # per query; the answer lists every file of each
-QUERIES_MAX = 4
-# Names that thousands of repositories use for different files: a search can't tell which.
-GENERIC = frozenset(
-    {
-        "model",
-        "diffusion_pytorch_model",
-        "pytorch_model",
-        "adapter_model",
-        "pytorch_lora_weights",
-        "lora",
-        "unet",
-        "vae",
-        "text_encoder",
-        "clip",
-        "weights",
-        "checkpoint",
-        "config",
-        "embeddings",
-    }
-)
-# Words that describe how a file was made, not what it is.
-_MAKING = re.compile(
-    r"^(fp\d+|bf16|f16|f32|int[48]|nf4|q\d.*|e[45]m[23]fn|scaled|pruned|ema(only)?|full|"
-    r"safetensors|v?\d+([._]\d+)*|\d+b|\d+steps?)$"
-)
 
 
 def find(wanted: Wanted, services: Services) -> Iterator[Finding]:
@@ -71,18 +46,6 @@ def find(wanted: Wanted, services: Services) -> Iterator[Finding]:
                 yield finding
         if matches:
             return
-
-
-def queries(name: str) -> list[str]:
-    """Words to search for, from the whole stem down to its first telling word."""
-    stem = re.sub(r"\.(safetensors|ckpt|pth|pt2?|bin|gguf|onnx|sft|pkl)$", "", name, flags=re.I)
-    words = [word for word in re.split(r"[\s_.\-]+", stem) if word]
-    # `rife49` is published as RIFE: the letters before a number are a word too.
-    roots = [match.group() for word in words if (match := re.match(r"[A-Za-z]{3,}(?=\d)", word))]
-    telling = [word for word in words if not _MAKING.match(word.lower())] or words
-    ladder = [stem, " ".join(telling), " ".join(telling[:3]), " ".join(telling[:2])]
-    ladder += [word for word in (*roots[:1], *telling[:2]) if len(word) > 3]  # noqa: PLR2004 - shorter words match anything
-    return list(dict.fromkeys(query for query in ladder if query))[:QUERIES_MAX]
 
 
 def _search(query: str, wanted: Wanted, services: Services) -> list[dict[str, Any]]:

@@ -10,6 +10,7 @@ from collections.abc import Iterator
 
 from comfyfix.errors import HostRefused
 from comfyfix.hosts import (
+    CIVITAI,
     HUGGINGFACE,
     CivitaiFile,
     DirectFile,
@@ -19,7 +20,7 @@ from comfyfix.hosts import (
     read_url,
 )
 from comfyfix.records import Candidate, Hint, Rejected
-from comfyfix.sources import hub
+from comfyfix.sources import civitai, hub
 from comfyfix.sources.base import Finding, Services, Wanted
 
 NAME = "workflow"
@@ -34,7 +35,7 @@ def find(wanted: Wanted, services: Services) -> Iterator[Finding]:
         _hints(wanted), key=lambda h: h.url.partition("?")[0].endswith(name) is False
     ):
         finding = confirm_url(hint, NAME, services)
-        services.log_search(wanted, NAME, hint.url, _told(finding))
+        services.log_search(wanted, NAME, hint.url, told(finding))
         yield finding
 
 
@@ -50,7 +51,7 @@ def confirm_url(hint: Hint, source: str, services: Services) -> Finding:
     if isinstance(target, HubFile):
         return hub.confirm(target, source, services, evidence=f"URL in {source}: {hint.url}")
     if isinstance(target, CivitaiFile):
-        return Rejected(source=source, where=hint.url, reason="Civitai can't be asked yet")
+        return civitai.confirm(target, hint.name, source, services)
     return _confirm_direct(target, hint, source, services)
 
 
@@ -82,6 +83,10 @@ def _hints(wanted: Wanted) -> list[Hint]:
     digest = override.sha256.lower() if override.sha256 else None
     if override.url:
         return [Hint(name=wanted.model.name, url=override.url, sha256=digest)]
+    if override.model_version_id:
+        file_id = f"?fileId={override.file_id}" if override.file_id else ""
+        url = f"{CIVITAI}/api/download/models/{override.model_version_id}{file_id}"
+        return [Hint(name=wanted.model.name, url=url, sha256=digest)]
     if override.repo and override.path:
         url = (
             HUGGINGFACE
@@ -91,7 +96,8 @@ def _hints(wanted: Wanted) -> list[Hint]:
     return list(wanted.hints)
 
 
-def _told(finding: Finding) -> str:
+def told(finding: Finding) -> str:
+    """Return a finding in words, for the log."""
     if isinstance(finding, Rejected):
         return f"rejected: {finding.reason}"
     if isinstance(finding, Candidate):

@@ -20,7 +20,8 @@ from comfyfix.errors import (
     WrongContent,
 )
 from comfyfix.files import sha256_of
-from comfyfix.hosts import HUGGINGFACE
+from comfyfix.hosts import CIVITAI, HUGGINGFACE
+from comfyfix.manifest import Endpoints
 from comfyfix.process import Children
 from comfyfix.records import Receipt, Record
 from comfyfix.sources.base import TOKEN_VARIABLES
@@ -37,19 +38,25 @@ EXIT_CODES: dict[int, type[DownloadFailed]] = {
 
 
 def environment(
-    base: Mapping[str, str], record: Record, endpoint: str, tokens: Mapping[str, str], *, demo: bool
+    base: Mapping[str, str],
+    record: Record,
+    endpoints: Endpoints,
+    tokens: Mapping[str, str],
+    *,
+    demo: bool,
 ) -> dict[str, str]:
     """Make the environment of a script: of our tokens it gets the one that it needs, or none."""
     env = {name: value for name, value in base.items() if name not in TOKEN_VARIABLES.values()}
-    env["HF_ENDPOINT"] = endpoint
+    env |= {"HF_ENDPOINT": endpoints.huggingface, "CIVITAI_ENDPOINT": endpoints.civitai}
     if demo:
         env |= {"HF_TOKEN_PATH": os.devnull, "NO_PROXY": "127.0.0.1", "no_proxy": "127.0.0.1"}
     names = ("REQUESTS_CA_BUNDLE", "SSL_CERT_FILE")
     own_authority = next((base[name] for name in names if base.get(name)), "")
     if own_authority:
         env.setdefault("CURL_CA_BUNDLE", own_authority)  # the one that curl reads
-    if record.url.startswith(f"{HUGGINGFACE}/") and tokens.get("huggingface"):
-        env[TOKEN_VARIABLES["huggingface"]] = tokens["huggingface"]
+    for source, base_url in (("huggingface", HUGGINGFACE), ("civitai", CIVITAI)):
+        if record.url.startswith(f"{base_url}/") and tokens.get(source):
+            env[TOKEN_VARIABLES[source]] = tokens[source]
     return env
 
 

@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from comfyfix.files import write_atomic
-from comfyfix.hosts import HUGGINGFACE
+from comfyfix.hosts import CIVITAI, HUGGINGFACE
 from comfyfix.manifest import Manifest
 from comfyfix.records import Record
 from comfyfix.sources.base import TOKEN_VARIABLES
@@ -25,14 +25,18 @@ if TYPE_CHECKING:
 def render(record: Record, manifest: Manifest) -> str:
     """Return the text of the script for one record."""
     at_hub = record.url.startswith(f"{HUGGINGFACE}/")
+    at_civitai = record.url.startswith(f"{CIVITAI}/")
+    endpoint = "huggingface" if at_hub else "civitai" if at_civitai else ""
+    base = {"huggingface": HUGGINGFACE, "civitai": CIVITAI}.get(endpoint, "")
     text: str = _template().render(
         destination=record.destination,
-        size="" if record.size is None else str(record.size),
+        size=str(record.size) if record.size is not None and record.size_exact else "",
+        space=str(record.size or ""),
         sha256=record.sha256 or "",
         local=record.local,
-        endpoint="huggingface" if at_hub else "",
-        path=record.url.removeprefix(HUGGINGFACE) if at_hub else record.url,
-        token_variable=TOKEN_VARIABLES["huggingface"] if at_hub else "",
+        endpoint=endpoint,
+        path=record.url.removeprefix(base),
+        token_variable=TOKEN_VARIABLES.get(endpoint, ""),
         page=f"{HUGGINGFACE}/{record.where}" if at_hub else "",
         retries=str(manifest.download.retries),
         reserve=str(manifest.download.reserve_bytes),

@@ -11,7 +11,14 @@ from dataclasses import replace
 
 import msgspec
 
-from comfyfix.errors import HostRefused, NotFound, SearchFailed, SourceDown, Uncertain
+from comfyfix.errors import (
+    HostRefused,
+    NotFound,
+    RegionBlocked,
+    SearchFailed,
+    SourceDown,
+    Uncertain,
+)
 from comfyfix.files import printable
 from comfyfix.records import Candidate, Record, Rejected
 from comfyfix.sources import chosen, store, workflow
@@ -38,7 +45,8 @@ def resolve(planned: Planned, services: Services) -> Record:
     rejected: list[Rejected] = []
     down: list[SourceDown] = []
     stuck: list[Blocked] = []
-    by_user = bool(planned.override and (planned.override.url or planned.override.repo))
+    last: RegionBlocked | None = None
+    by_user = bool(planned.override and planned.override.names_a_place)
     # Where the user has said which file is meant, no other source may answer for it.
     asked = (workflow,) if by_user else chosen(services.manifest.search.sources)
     for source in asked:
@@ -53,12 +61,18 @@ def resolve(planned: Planned, services: Services) -> Record:
                 # the same name from elsewhere may be another one.
                 raise
             continue
+        except RegionBlocked as problem:
+            rejected.append(Rejected(source=source.NAME, where="-", reason=problem.what))
+            last = last or problem
+            continue
         if good is not None:
             if good.gated and not services.tokens.get("huggingface"):
                 raise blocked(good.repo, services, 401)
             return _record(planned, _prefer_store(wanted, good, services), rejected, services)
     if stuck:
         raise stuck[0].problem
+    if last:
+        raise last
     if down:
         raise down[0]
     if by_user:
@@ -204,9 +218,11 @@ def _record(
         store=str(services.folders.store),
         source=found.source,
         where=found.where,
+        name=found.name,
         url=found.url,
         local=found.local,
         size=found.size,
+        size_exact=found.size_exact,
         sha256=sha256.lower() if sha256 else None,
         renamed=found.renamed,
         gated=found.gated,

@@ -23,7 +23,7 @@ from comfyfix.errors import (
     WorkflowProblem,
     WrongContent,
 )
-from comfyfix.files import human_size, sha256_of, write_atomic
+from comfyfix.files import human_size, printable, sha256_of, write_atomic
 from comfyfix.process import require
 from comfyfix.records import Attempt, Model, Receipt, Record, Verdict, to_json
 from comfyfix.sources import ALL
@@ -99,7 +99,7 @@ def _found_anew(build: Build, planned: Planned) -> Record:
     where = _short(build, record.local) if record.local else record.where
     _say(build, planned.model, f"✓ Found {TITLES.get(record.source, record.source)}: {where}")
     if record.renamed and not record.local:
-        _say(build, planned.model, f"! Its name there is {record.url.rpartition('/')[2]}")
+        _say(build, planned.model, f"! Its name there is {printable(record.name)}")
     for remark in record.evidence[1:]:
         _say(build, planned.model, f"! {remark}")
     return record
@@ -182,7 +182,7 @@ def _run_script(build: Build, planned: Planned) -> Receipt:
     env = fetch_stage.environment(
         build.environ,
         record,
-        build.services().manifest.endpoints.huggingface,
+        build.services().manifest.endpoints,
         build.tokens,
         demo=build.manifest.is_demo,
     )

@@ -116,6 +116,7 @@ class Build:
             web=Web(
                 {
                     _origin(manifest.endpoints.huggingface): self.tokens.get("huggingface", ""),
+                    _origin(manifest.endpoints.civitai): self.tokens.get("civitai", ""),
                     _origin(manifest.qwen.base_url): self.tokens.get("qwen", ""),
                 },
                 direct=manifest.is_demo,

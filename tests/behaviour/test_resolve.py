@@ -140,6 +140,34 @@ def test_a_namesake_in_the_store_with_other_content_is_not_linked(site: Site, hu
     assert site.files()[f"loras/{NAME}"] == file_for(NAME)
 
 
+def test_civitai_brings_what_the_hub_does_not_know(site: Site, hub: Hub) -> None:
+    version = hub.add_civitai("Harbor Light", NAME)
+    version.access, version.rounded = "login", True
+    site.workflow("w.json", NEED)
+    said = run(site, 1)
+    assert "Harbor Light (v1.0) on Civitai needs a token" in said
+    assert "set CIVITAI_TOKEN" in said
+    done = site.doit(CIVITAI_TOKEN="civ_canary")
+    assert done.returncode == 0, done.stdout
+    assert "✓ Found on Civitai: Harbor Light (v1.0)" in done.stdout
+    assert site.files() == {f"loras/{NAME}": file_for(NAME)}
+    script = site.output / "download_001_harbor_light_safetensors.sh"
+    assert "/api/download/models/7001?fileId=90001" in script.read_text()
+    kept = [path for path in site.output.rglob("*") if path.is_file()]
+    assert not [path for path in kept if b"civ_canary" in path.read_bytes()]
+    (site.models / "loras" / NAME).unlink()
+    assert site.script(script, CIVITAI_ENDPOINT=hub.url).returncode == 10
+    assert site.script(script, CIVITAI_ENDPOINT=hub.url, CIVITAI_TOKEN="civ_canary").returncode == 0
+
+
+def test_a_civitai_url_of_the_workflow_is_asked_by_its_ids(site: Site, hub: Hub) -> None:
+    version = hub.add_civitai("Anything", "uploaded_as_this.safetensors")
+    url = f"https://civitai.com/api/download/models/{version.id}?type=Model&format=SafeTensor"
+    site.workflow("w.json", NEED, urls={NAME: url})
+    assert "! Its name there is uploaded_as_this.safetensors" in run(site)
+    assert site.files() == {f"loras/{NAME}": version.data}
+
+
 def test_qwen_is_asked_last_and_its_answer_is_checked(site: Site, hub: Hub) -> None:
     hub.add("obscure/collection-of-things", [f"x/{NAME}"])
     answer = {"source": "huggingface", "repo": "obscure/collection-of-things", "path": f"x/{NAME}"}

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import pytest
@@ -12,13 +12,13 @@ import pytest
 from comfyfix.comfyui import folders
 from comfyfix.demo.content import file_for
 from comfyfix.demo.hub import Fault, Hub, sha256
-from comfyfix.errors import SourceDown
+from comfyfix.errors import RegionBlocked, SourceDown
 from comfyfix.http import Web
 from comfyfix.layout import Layout
 from comfyfix.manifest import SOURCES, Download, Endpoints, Manifest, Qwen
-from comfyfix.records import Candidate, Hint, Model
-from comfyfix.sources import ALL, huggingface, qwen, store, workflow
-from comfyfix.sources.base import Services, Source, Wanted
+from comfyfix.records import Candidate, Hint, Model, Rejected
+from comfyfix.sources import ALL, catalog, civitai, huggingface, qwen, store, workflow
+from comfyfix.sources.base import Blocked, Services, Source, Wanted
 
 NAME = "moonlit_alley_style.safetensors"
 REPO = "night-owl/moonlit-alley"
@@ -34,6 +34,7 @@ class Case:
     knows: Callable[[Hub, Path], None]
     wanted: Wanted
     remote: bool = True
+    pinned: str = "/resolve/"
 
 
 def _hub_knows(hub: Hub, models: Path) -> None:
@@ -48,6 +49,18 @@ def _store_knows(hub: Hub, models: Path) -> None:
     path.write_bytes(DATA)
 
 
+def _civitai_knows(hub: Hub, models: Path) -> None:
+    hub.add_civitai("Moonlit Alley Style", NAME)
+
+
+def _catalog_knows(hub: Hub, models: Path) -> None:
+    hub.add(REPO, [f"loras/{NAME}"])
+    listed = {"filename": NAME, "url": URL, "type": "lora", "save_path": "default"}
+    path = models.parent / "custom_nodes" / "comfyui-manager" / "model-list.json"
+    path.parent.mkdir(parents=True)
+    path.write_text(json.dumps({"models": [listed, {"filename": "x", "url": "a/b"}]}))
+
+
 PLAIN = Wanted(model=Model(folder="loras", path=f"styles/{NAME}"))
 HINTED = Wanted(model=PLAIN.model, hints=(Hint(name=NAME, url=URL),))
 CASES = {
@@ -55,7 +68,11 @@ CASES = {
         store, _store_knows, Wanted(model=PLAIN.model, sha256=sha256(DATA)), remote=False
     ),
     "workflow": Case(workflow, _hub_knows, HINTED),
+    "catalog": Case(catalog, _catalog_knows, PLAIN),
     "huggingface": Case(huggingface, _hub_knows, PLAIN),
+    "civitai": Case(
+        civitai, _civitai_knows, PLAIN, pinned="/api/download/models/7001?fileId=90001"
+    ),
     "qwen": Case(qwen, _hub_knows, PLAIN),
 }
 
@@ -83,7 +100,7 @@ def services(models: Path, hub: Hub) -> Services:
     return Services(
         manifest=Manifest(
             comfyui=str(models.parent),
-            endpoints=Endpoints(huggingface=hub.url),
+            endpoints=Endpoints(huggingface=hub.url, civitai=hub.url),
             qwen=Qwen(base_url=f"{hub.url}/v1", model="q", seconds=5),
             download=Download(allow_hosts=()),
         ),
@@ -110,8 +127,10 @@ def test_it_finds_the_file_confirmed_and_pinned(
     assert found.evidence
     if case.remote:
         assert found.name == NAME
-        assert f"/resolve/{hub.repositories[REPO].commit}/" in found.url
-        assert found.url.startswith("https://huggingface.co/")
+        assert case.pinned in found.url
+        assert found.url.startswith(("https://huggingface.co/", "https://civitai.com/"))
+        if REPO in hub.repositories:
+            assert f"/resolve/{hub.repositories[REPO].commit}/" in found.url
     else:
         assert Path(found.local).read_bytes() == DATA
 
@@ -142,7 +161,7 @@ def test_a_provider_that_fails_is_down_and_not_ignorant(
     if not case.remote:
         pytest.skip("the store has no provider to fail")
     case.knows(hub, models)
-    hub.faults += [Fault("search *", kind), Fault("resolve *", kind), Fault("qwen *", kind)]
+    hub.faults += [Fault(f"{what} *", kind) for what in ("search", "resolve", "qwen", "civitai")]
     with pytest.raises(SourceDown) as problem:
         candidates(case, services)
     assert problem.value.next_step
@@ -154,7 +173,7 @@ def test_a_short_failure_is_sat_out(case: Case, services: Services, hub: Hub, mo
     case.knows(hub, models)
     if case.source is qwen:
         pytest.skip("Qwen is asked once; the provider behind it is covered by the others")
-    hub.faults += [Fault("search *", "503", times=2), Fault("resolve *", "503", times=2)]
+    hub.faults += [Fault(f"{what} *", "503", times=2) for what in ("search", "resolve", "civitai")]
     assert len(candidates(case, services)) == 1
 
 
@@ -183,6 +202,68 @@ def test_what_qwen_makes_up_is_rejected(
 def test_an_answer_of_another_form_is_no_candidate(services: Services, hub: Hub, text: str) -> None:
     hub.answers[NAME] = text
     assert candidates(CASES["qwen"], services) == []
+
+
+@pytest.mark.parametrize(
+    ("access", "problem"),
+    [
+        ("login", "TokenNeeded"),
+        ("early", "EarlyAccess"),
+        ("archived", "ArchivedAtSource"),
+    ],
+)
+def test_what_civitai_does_not_give_is_told_before_any_download(
+    services: Services, hub: Hub, access: str, problem: str
+) -> None:
+    hub.add_civitai("Moonlit Alley Style", NAME).access = access
+    anonymous = replace(services, web=Web({}, wait=lambda _: None, direct=True))
+    (found,) = [f for f in civitai.find(PLAIN, anonymous) if not isinstance(f, Rejected)]
+    assert isinstance(found, Blocked)
+    assert type(found.problem).__name__ == problem
+    assert found.problem.next_step
+
+
+def test_civitai_in_a_blocked_region_is_its_own_outcome(services: Services, hub: Hub) -> None:
+    hub.add_civitai("Moonlit Alley Style", NAME).access = "region"
+    with pytest.raises(RegionBlocked):
+        list(civitai.find(PLAIN, services))
+
+
+@pytest.mark.parametrize("scan", ["Pending", "Danger", "Error"])
+def test_what_civitais_scan_did_not_pass_is_refused(
+    services: Services, hub: Hub, scan: str
+) -> None:
+    hub.add_civitai("Moonlit Alley Style", NAME).scan = scan
+    (found,) = civitai.find(PLAIN, services)
+    assert isinstance(found, Rejected)
+    assert scan in found.reason
+
+
+def test_civitai_by_hash_finds_a_file_of_another_name(services: Services, hub: Hub) -> None:
+    hub.add_civitai("Something Else Altogether", "renamed.safetensors").data = DATA
+    wanted = Wanted(model=PLAIN.model, sha256=sha256(DATA))
+    (found,) = civitai.find(wanted, services)
+    assert isinstance(found, Candidate)
+    assert found.sha256 == sha256(DATA)
+
+
+def test_a_size_that_civitai_rounds_is_not_taken_for_exact(services: Services, hub: Hub) -> None:
+    hub.add_civitai("Moonlit Alley Style", NAME).rounded = True
+    (found,) = civitai.find(PLAIN, services)
+    assert isinstance(found, Candidate)
+    assert found.size != len(DATA)
+    assert not found.size_exact
+
+
+def test_the_official_templates_are_a_catalogue(services: Services, hub: Hub) -> None:
+    url = "https://huggingface.co/Comfy-Org/sigclip_vision_384/resolve/main/"
+    name = "sigclip_vision_patch14_384.safetensors"
+    hub.add_url(url + name)
+    wanted = Wanted(model=Model(folder="clip_vision", path=name))
+    found = [f for f in catalog.find(wanted, services) if isinstance(f, Candidate)]
+    assert {candidate.where for candidate in found} == {"Comfy-Org/sigclip_vision_384"}
+    elsewhere = Wanted(model=Model(folder="loras", path=name))
+    assert not [f for f in catalog.find(elsewhere, services) if isinstance(f, Candidate)]
 
 
 def test_a_generic_name_is_not_searched(services: Services, hub: Hub) -> None:
