@@ -124,7 +124,8 @@ def hub_repo(repo: str) -> str:
 
 def hub_path(path: str) -> str:
     """Check a path inside a repository from outside. Raises HostRefused."""
-    if not path or any(part in ("", ".", "..") for part in path.split("/")):
+    hidden = path != printable(path, len(path))
+    if not path or hidden or any(part in ("", ".", "..") for part in path.split("/")):
         raise _refused(path, "it is not a path inside a repository")
     return path
 

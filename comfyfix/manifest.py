@@ -16,7 +16,7 @@ from comfyfix.errors import ManifestProblem
 
 SOURCES = ("store", "workflow", "catalog", "huggingface", "civitai", "openmodeldb", "qwen")
 DEMO = "demo"
-_SIZE = re.compile(r"^\s*(\d+(?:\.\d+)?)\s*([kMGT]?)(i?)B?\s*$")
+_SIZE = re.compile(r"^\s*(\d+(?:\.\d+)?)\s*([kKMGT]?)(i?)B?\s*$")
 SIZE_MAX = 1 << 60  # bytes
 _VARIABLE = re.compile(r"\$\{([A-Za-z_][A-Za-z0-9_]*)\}")
 
@@ -135,9 +135,8 @@ def load(path: Path, environ: Mapping[str, str] = os.environ) -> Manifest:
             cause="the manifest must be a list of `key: value` lines",
             next_step="start with a line such as `comfyui: ~/ComfyUI`",
         )
-    value = _expand(value, "$", lines, path, environ)
-    if environ.get("COMFYUI_PATH"):
-        value["comfyui"] = environ["COMFYUI_PATH"]
+    replaced = {"comfyui": environ["COMFYUI_PATH"]} if environ.get("COMFYUI_PATH") else {}
+    value = {**_expand({**value, **dict.fromkeys(replaced)}, "$", lines, path, environ), **replaced}
     manifest = _convert(value, lines, path)
     _check_ranges(manifest, lines, path)
     manifest = _with_environment(manifest, environ)
@@ -154,7 +153,7 @@ def size_in_bytes(text: int | str) -> int:
         raise ValueError(f"{text!r} is not a size; write it as 500MB or 2GB")
     number, prefix, binary = match.groups()
     base = 1024 if binary else 1000
-    size = float(number) * base ** " kMGT".index(prefix or " ")
+    size = float(number) * base ** " KMGT".index(prefix.upper() or " ")
     if size > SIZE_MAX:
         raise ValueError(f"{text!r} is more than any disk has")
     return int(size)

@@ -215,10 +215,10 @@ def _extra_paths(path: Path) -> Iterator[tuple[str, Path, bool]]:
                 cause="a section must be a list of `folder: path` lines",
                 next_step="mend that line",
             )
-        yield from _section(section, path.parent)
+        yield from _section(section, path.parent, f"{path}, line {lines[f'$.{section_name}']}")
 
 
-def _section(section: dict[str, Any], beside: Path) -> Iterator[tuple[str, Path, bool]]:
+def _section(section: dict[str, Any], beside: Path, where: str) -> Iterator[tuple[str, Path, bool]]:
     base_text = section.get("base_path")
     base = Path(os.path.expanduser(os.path.expandvars(str(base_text)))) if base_text else None  # noqa: PTH111 - an unknown user stays as written
     if base is not None and not base.is_absolute():
@@ -227,7 +227,13 @@ def _section(section: dict[str, Any], beside: Path) -> Iterator[tuple[str, Path,
     for key, value in section.items():
         if key in ("base_path", "is_default") or value is None:
             continue
-        for line in str(value).split("\n"):
+        if not isinstance(value, str):
+            raise ManifestProblem(
+                f"{where}, key {key}",
+                cause="a folder's paths must be text, one path a line",
+                next_step="mend that line",
+            )
+        for line in value.split("\n"):
             if not line:
                 continue
             full = base / line if base is not None else Path(line)

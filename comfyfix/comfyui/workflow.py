@@ -1,4 +1,4 @@
-"""Workflow files: UI or API JSON, told by content, never by place or name."""
+"""Workflow files: UI or API JSON, plain or in a picture, told by content, never by name."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from typing import Any
 
 import msgspec
 
-from comfyfix.comfyui import api, ui
+from comfyfix.comfyui import api, media, ui
 from comfyfix.comfyui.graph import NotAWorkflow, Workflow
 from comfyfix.files import clean_text
 
@@ -17,6 +17,8 @@ __all__ = ["NotAWorkflow", "Workflow", "parse"]
 
 def parse(data: bytes) -> Workflow:
     """Read a workflow file. Raises NotAWorkflow, with line and column where JSON is broken."""
+    if media.is_picture(data):
+        data = media.workflow_in(data)
     value = _decode(data)
     for key in ("workflow", "prompt"):  # as saved by servers and by other tools
         if isinstance(value, dict) and isinstance(value.get(key), dict) and "nodes" not in value:

@@ -4,16 +4,20 @@ from __future__ import annotations
 
 import json
 import tempfile
+from collections.abc import Mapping
 from importlib import resources
 from pathlib import Path
+from typing import Any
 
 import msgspec
 
 from comfyfix.demo.content import file_for
-from comfyfix.demo.hub import Hub
+from comfyfix.demo.hub import Fault, Hub
 from comfyfix.files import write_atomic
 from comfyfix.manifest import Manifest, Qwen
 
+SWITCH = "COMFYFIX_DEMO"
+"""`trouble` in this variable makes two models unknown and one download come out wrong."""
 _WORKFLOWS = "user/default/workflows"
 # Models that the example has already; one lies in a folder where its workflow does not look.
 PRESENT = (
@@ -26,17 +30,37 @@ REPOSITORIES = {
         "vae/harbor_light_vae.safetensors",
     ],
     "demo-loras/window-light": ["soft_window_light.safetensors"],
+    "demo-studio/pose-guide": ["pose_guide_xl.safetensors"],
     "demo-studio/river-flow": [
-        "diffusion_models/river_flow_fp8.safetensors",
-        "text_encoders/river_text_encoder_fp8.safetensors",
         "README.md",
+        "audio_encoders/river_audio_encoder.safetensors",
+        "diffusion_models/river_flow_fp8.safetensors",
+        "latent_upscale_models/river_latent_upscaler.safetensors",
+        "text_encoders/river_text_encoder_fp8.safetensors",
     ],
     "quant-mirror/river-flow-GGUF": ["river-flow-Q4_K_M.gguf"],
     "AlexWortega/RIFE": ["rife49.pth"],
-    "upscale-club/demo-sharp": ["4x_demo_sharp.pth"],
+    "upscale-club/sharpeners": ["4x/4x_demo_sharp.pth"],
     "vision-lab/clip-vision-demo": ["clip_vision_demo_h.safetensors"],
+    "vision-lab/detectors": ["face_spotter.onnx"],
     "night-owl/alley-collection": ["loras/moonlit_alley_style.safetensors"],
+    "paper-works/lantern-style-adapter": ["lantern_style_adapter.safetensors"],
+    "paper-works/paper-lantern-vae": ["paper_lantern_vae.pt"],
+    "paper-works/text-parts": ["lantern_clip_g.safetensors"],
 }
+CIVITAI = (  # model, file, type
+    ("Quiet Hands", "quiet_hands.pt", "TextualInversion"),
+    ("Slow Tide Motion", "slow_tide_motion.safetensors", "LORA"),
+    ("Ink Wash Poster", "ink_wash_poster.safetensors", "LORA"),
+    ("Paper Lantern", "paper_lantern_v3.safetensors", "Checkpoint"),
+)
+_HUB = "https://huggingface.co"
+# What ComfyUI-Manager's list says, as if it were installed.
+CATALOGUE = (
+    ("4x_demo_sharp.pth", "upscale", f"{_HUB}/upscale-club/sharpeners/resolve/main/4x/"),
+    ("face_spotter.onnx", "detection", f"{_HUB}/vision-lab/detectors/resolve/main/"),
+    ("lantern_clip_g.safetensors", "clip", f"{_HUB}/paper-works/text-parts/resolve/main/"),
+)
 # Only Qwen knows this one: no word of its name is in the repository's.
 QWEN_KNOWS = {
     "moonlit_alley_style.safetensors": {
@@ -66,23 +90,42 @@ def prepare(manifest: Manifest) -> Manifest:
         for name in PRESENT:
             write_atomic(fresh / name, file_for(name.rpartition("/")[2]))
         for entry in resources.files(__package__).joinpath("workflows").iterdir():
-            if entry.name.endswith(".json"):
-                write_atomic(fresh / _WORKFLOWS / entry.name, entry.read_bytes())
+            write_atomic(fresh / _WORKFLOWS / entry.name, entry.read_bytes())
+        catalogue = fresh / "custom_nodes" / "comfyui-manager" / "model-list.json"
+        write_atomic(catalogue, json.dumps({"models": _catalogue()}, indent=1).encode())
         fresh.chmod(0o755)
         fresh.rename(home)  # whole or not at all
-    workflows = home / _WORKFLOWS
-    return msgspec.structs.replace(manifest, workflows=(str(workflows),), store=None)
+    return msgspec.structs.replace(manifest, workflows=(str(home / _WORKFLOWS),), store=None)
 
 
-def start_hub(manifest: Manifest) -> Manifest:
+def _catalogue() -> list[dict[str, Any]]:
+    folders = {"detection": "detection"}  # a type without a folder of its own names the folder
+    return [
+        {
+            "filename": name,
+            "type": kind,
+            "save_path": folders.get(kind, "default"),
+            "url": place + name,
+        }
+        for name, kind, place in CATALOGUE
+    ]
+
+
+def start_hub(manifest: Manifest, environ: Mapping[str, str]) -> Manifest:
     """Start the hub and return the manifest with the addresses of this run."""
     hub = Hub()
     for repo, paths in REPOSITORIES.items():
         hub.add(repo, paths)
+    for model, file, kind in CIVITAI:
+        hub.add_civitai(model, file, type=kind)
     hub.answers = {name: json.dumps(answer) for name, answer in QWEN_KNOWS.items()}
+    if environ.get(SWITCH) == "trouble":
+        del hub.repositories["quant-mirror/river-flow-GGUF"]
+        hub.answers.clear()
+        hub.faults.append(Fault("file */pose_guide_xl.safetensors", "flip"))
     hub.start()
     return msgspec.structs.replace(
         manifest,
-        endpoints=msgspec.structs.replace(manifest.endpoints, huggingface=hub.url),
+        endpoints=msgspec.structs.replace(manifest.endpoints, huggingface=hub.url, civitai=hub.url),
         qwen=Qwen(base_url=f"{hub.url}/v1", model="qwen-demo"),
     )

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 from urllib.parse import quote
 
 from comfyfix.errors import RETRY, LicenceNeeded, ModelProblem, SourceDown, TokenNeeded
+from comfyfix.files import printable
 from comfyfix.hosts import HUGGINGFACE, HubFile
 from comfyfix.records import Candidate, Rejected
 from comfyfix.sources.base import Blocked, Finding, Services
@@ -26,7 +27,7 @@ def confirm(file: HubFile, source: str, services: Services, *, evidence: str) ->
 
     One request. Raises SourceDown.
     """
-    where = f"{file.repo}/{file.path}"
+    where = printable(f"{file.repo}/{file.path}")
     answer = services.web.head(services.manifest.endpoints.huggingface + file.resolve_path())
     commit = answer.headers.get("x-repo-commit", "")
     if answer.status in (200, 301, 302, 303, 307, 308) and _COMMIT.fullmatch(commit):

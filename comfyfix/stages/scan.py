@@ -19,6 +19,8 @@ from comfyfix.errors import SetupProblem
 from comfyfix.files import clean_text, write_atomic
 from comfyfix.records import Reference
 
+ENDINGS = (".json", ".png", ".webp", ".jpg", ".jpeg", ".avif")
+"""What a folder of workflows is searched for; a file that is named outright may end in anything."""
 FILE_MAX = 256 << 20  # bytes; the largest real workflows have a few MB
 # A file may change once more within one tick of its timestamp; until this has passed, its
 # stamp proves nothing (2 s is the tick of FAT and of some network filesystems).
@@ -77,7 +79,7 @@ def _expand(place: str) -> Iterator[tuple[str, str]]:
         for folder, folders, files in os.walk(place, onerror=_unreadable):
             folders[:] = sorted(f for f in folders if not f.startswith("."))
             for name in files:
-                if name.endswith((".json", ".JSON")):
+                if name.lower().endswith(ENDINGS):
                     yield f"{folder}/{name}", place
     elif glob.has_magic(place):
         fixed = re.split(r"[*?[]", place, maxsplit=1)[0]

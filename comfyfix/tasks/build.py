@@ -108,7 +108,7 @@ class Build:
         if manifest.is_demo:
             from comfyfix.demo import example  # noqa: PLC0415 - only the demo needs it
 
-            manifest = example.start_hub(manifest)
+            manifest = example.start_hub(manifest, self.environ)
         return Services(
             manifest=manifest,
             folders=self.folders,
@@ -185,7 +185,7 @@ def open_build(manifest_path: Path, workflow: str | None = None) -> Build:
     if not files:
         raise SetupProblem(
             "There are no workflows",
-            cause=f"no .json file in {', '.join(manifest.workflows) or manifest.comfyui}",
+            cause=f"no workflow file in {', '.join(manifest.workflows) or manifest.comfyui}",
             next_step="save a workflow in ComfyUI, or set `workflows:` in manifest.yaml",
         )
     try:

@@ -1,0 +1,199 @@
+"""Model folders: where ComfyUI looks, in which order, and where new files go."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from comfyfix.comfyui import folders
+from comfyfix.comfyui.folders import Folders
+from comfyfix.errors import ManifestProblem, SetupProblem
+
+
+@pytest.fixture
+def comfyui(tmp_path: Path) -> Path:
+    (tmp_path / "ComfyUI" / "models").mkdir(parents=True)
+    return tmp_path / "ComfyUI"
+
+
+def extra(comfyui: Path, text: str, store: Path | None = None) -> Folders:
+    (comfyui / "extra_model_paths.yaml").write_text(text)
+    return folders.read(comfyui, [], store)
+
+
+def put(path: Path) -> Path:
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.write_bytes(b"x")
+    return path
+
+
+def hit(found: Folders, key: str, path: str) -> Path | None:
+    return (found.find(key, path) or (None,))[0]
+
+
+@pytest.mark.parametrize(
+    ("key", "names"),
+    [
+        ("clip", ["text_encoders", "clip"]),
+        ("diffusion_models", ["unet", "diffusion_models"]),
+        ("controlnet", ["controlnet", "t2i_adapter"]),
+        ("a_key_of_a_node_pack", ["a_key_of_a_node_pack"]),
+    ],
+)
+def test_directories_are_searched_in_the_order_of_comfyui(
+    key: str, names: list[str], comfyui: Path
+) -> None:
+    found = folders.read(comfyui, [], None)
+    assert found.directories(key) == tuple(comfyui / "models" / name for name in names)
+
+
+def test_the_first_hit_wins_and_a_later_directory_is_searched_too(comfyui: Path) -> None:
+    found = folders.read(comfyui, [], None)
+    late = put(comfyui / "models/clip/sub/t5.safetensors")
+    assert hit(found, "text_encoders", "sub/t5.safetensors") == late
+    first = put(comfyui / "models/text_encoders/sub/t5.safetensors")
+    assert hit(found, "clip", "sub/t5.safetensors") == first
+    assert hit(found, "text_encoders", "t5.safetensors") is None
+    assert hit(found, "vae", "sub/t5.safetensors") is None
+
+
+@pytest.mark.parametrize(
+    ("key", "place"),
+    [
+        ("unet", "diffusion_models/a/x.gguf"),
+        ("clip", "text_encoders/a/x.gguf"),
+    ],
+)
+def test_new_files_go_to_the_directory_of_today(key: str, place: str, comfyui: Path) -> None:
+    found = folders.read(comfyui, [], None)
+    assert found.destination(key, "a/x.gguf") == found.store / place
+    assert found.store == comfyui / "models"
+
+
+def test_base_path_is_relative_to_the_file_and_paths_are_normalised(comfyui: Path) -> None:
+    text = "a:\n  base_path: ../shared\n  loras: x/../lora\n  unet: u\n  vae: /abs/vae\n"
+    found = extra(comfyui, f"{text}b: {{gligen: g}}")
+    assert found.directories("gligen")[1:] == (comfyui / "g",)
+    assert found.directories("loras")[1:] == (comfyui.parent / "shared/lora",)
+    assert found.directories("diffusion_models")[2:] == (comfyui.parent / "shared/u",)
+    assert found.directories("vae")[1:] == (Path("/abs/vae"),)
+
+
+def test_base_path_takes_the_home_and_variables(
+    comfyui: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("MY_DISK", "/mnt/disk")
+    text = "a: {base_path: ~/m, loras: l}\nb: {base_path: $MY_DISK/m, loras: l}\n"
+    extra(comfyui, "a: {base_path: ~nobody-at-all/m, loras: l}")  # no such user, and no crash
+    told = extra(comfyui, text + "c: {base_path: '${MY_DISK}', loras: '~/l'}").directories("loras")
+    assert told[1:] == (Path.home() / "m/l", Path("/mnt/disk/m/l"), Path("/mnt/disk/~/l"))
+
+
+def test_every_line_of_a_value_is_a_directory_also_of_an_unknown_key(comfyui: Path) -> None:
+    found = extra(comfyui, "a:\n  base_path: /b\n  clip: |\n    one\n\n    two\n")
+    assert found.directories("text_encoders")[2:] == (Path("/b/one"), Path("/b/two"))
+    unknown = extra(comfyui, "a: {base_path: /b, my_models: m}").directories("my_models")
+    assert unknown == (Path("/b/m"),)
+
+
+def test_null_sections_and_an_empty_file_change_nothing(comfyui: Path) -> None:
+    plain = folders.read(comfyui, [], None)
+    assert extra(comfyui, "") == plain
+    assert extra(comfyui, "a:\nb: {loras: }\n") == plain
+
+
+def test_a_default_comes_first_and_is_written_to(comfyui: Path) -> None:
+    found = extra(comfyui, "a: {base_path: /b, is_default: true, loras: l}\nc: {loras: /m}")
+    own = comfyui / "models/loras"
+    assert found.directories("loras") == (Path("/b/l"), own, Path("/m"))
+    assert found.destination("loras", "x.pth") == Path("/b/l/x.pth")
+    assert found.destination("vae", "x.pth") == comfyui / "models/vae/x.pth"
+
+
+def test_several_defaults_end_up_reversed_and_a_known_one_moves_up(comfyui: Path) -> None:
+    text = "a: {is_default: true, loras: /1}\nb: {is_default: true, loras: /2}\n"
+    own = comfyui / "models/loras"
+    found = extra(comfyui, text)
+    assert found.directories("loras") == (Path("/2"), Path("/1"), own)
+    assert found.destination("loras", "x") == Path("/2/x")
+    found = extra(comfyui, f"{text}c: {{is_default: true, loras: {own}}}\nd: {{loras: /1}}")
+    assert found.directories("loras") == (own, Path("/2"), Path("/1"))
+
+
+def test_further_files_are_read_after_comfyuis_own(comfyui: Path, tmp_path: Path) -> None:
+    (comfyui / "extra_model_paths.yaml").write_text("a: {loras: /1}")
+    (tmp_path / "more.yaml").write_text("a: {loras: two}")
+    found = folders.read(comfyui, [tmp_path / "more.yaml"], None)
+    assert found.directories("loras")[1:] == (Path("/1"), tmp_path / "two")
+    assert set(found.roots()) == {Path("/1"), comfyui / "models", tmp_path / "two"}
+
+
+@pytest.mark.parametrize(
+    ("text", "said"),
+    [
+        ("- a", "line 1: sections are missing"),
+        ("a: {loras: l}\nb: text", "line 2, key b: a section must be"),
+        ("a:\n  loras: x\n  loras: y", "line 3: the key 'loras' stands here twice"),
+    ],
+)
+def test_a_broken_file_is_told_with_its_line(text: str, said: str, comfyui: Path) -> None:
+    with pytest.raises(ManifestProblem) as caught:
+        extra(comfyui, text)
+    assert f"extra_model_paths.yaml, {said}" in str(caught.value)
+
+
+def test_a_store_is_searched_last_and_written_to(comfyui: Path) -> None:
+    found = folders.read(comfyui, [], Path("/mnt/store"))
+    assert found.directories("unet")[:2] == folders.read(comfyui, [], None).directories("unet")
+    assert found.directories("vae")[1:] == (Path("/mnt/store/vae"),)
+    assert found.destination("unet", "x") == Path("/mnt/store/diffusion_models/x")
+    assert found.destination("node_pack", "x") == Path("/mnt/store/node_pack/x")
+    assert found.store == Path("/mnt/store")
+
+
+def test_in_a_store_the_directory_that_comfyui_was_told_is_written_to(comfyui: Path) -> None:
+    text = "a: {base_path: /mnt/store, checkpoints: Stable-diffusion, loras: Lora}"
+    found = extra(comfyui, text, Path("/mnt/store"))
+    assert found.destination("loras", "x") == Path("/mnt/store/Lora/x")
+    assert found.destination("vae", "x") == Path("/mnt/store/vae/x")
+
+
+@pytest.mark.parametrize("path", ["../secret", "../../../secret", "/secret", "a/../../secret"])
+def test_a_name_can_not_climb_out_of_its_folder(path: str, comfyui: Path) -> None:
+    (comfyui / "models/loras/a").mkdir(parents=True)
+    put(comfyui / "models/secret")
+    put(comfyui.parent / "secret")
+    found = folders.read(comfyui, [], None)
+    assert hit(found, "loras", path) is None
+    inside = put(comfyui / "models/loras/secret")
+    assert hit(found, "loras", path) == inside
+
+
+def test_symlinks_are_followed_and_what_is_no_file_is_not_found(comfyui: Path) -> None:
+    loras = comfyui / "models/loras"
+    target = put(comfyui.parent / "elsewhere/x.pth")
+    (loras / "folder.pth").mkdir(parents=True)
+    (loras / "file.pth").symlink_to(target)
+    (loras / "linked").symlink_to(target.parent)
+    (loras / "dangling.pth").symlink_to("nowhere")
+    found = folders.read(comfyui, [], None)
+    assert hit(found, "loras", "file.pth") == loras / "file.pth"
+    assert hit(found, "loras", "linked/x.pth") == loras / "linked/x.pth"
+    absent = ("folder.pth", "dangling.pth", "", "..", "x\0.pth", "a" * 300)
+    assert [name for name in absent if hit(found, "loras", name)] == []
+    assert found.is_directory("loras", "linked")
+    assert not found.is_directory("loras", "file.pth")
+
+
+def test_a_missing_comfyui_says_what_to_set(comfyui: Path) -> None:
+    for place in (comfyui / "no", comfyui / "models"):
+        with pytest.raises(SetupProblem, match=f"no ComfyUI in {place}.*COMFYUI_PATH"):
+            folders.read(place, [], None)
+
+
+@pytest.mark.parametrize("path", ["/etc", "../vae", "a/../../vae", "a" * 300])
+def test_a_directory_model_can_not_climb_out_either(path: str, comfyui: Path) -> None:
+    for name in ("diffusers/a", "vae"):
+        (comfyui / "models" / name).mkdir(parents=True)
+    assert not folders.read(comfyui, [], None).is_directory("diffusers", path)

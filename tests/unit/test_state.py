@@ -1,0 +1,136 @@
+"""State files and receipts: read leniently, changed under a lock, true or not counted."""
+
+from __future__ import annotations
+
+import os
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+
+import pytest
+
+from comfyfix import receipts, state
+from comfyfix.files import write_atomic
+from comfyfix.layout import Layout, store_receipt
+from comfyfix.ledger import Ledger
+from comfyfix.receipts import ReceiptFile
+from comfyfix.records import Attempt, Model, Receipt, to_json
+
+
+def lora(name: str) -> Model:
+    return Model(folder="loras", path=name)
+
+
+@pytest.fixture
+def layout(tmp_path: Path) -> Layout:
+    return Layout(tmp_path / "output")
+
+
+def test_half_written_state_reads_as_none(tmp_path: Path) -> None:
+    whole = to_json(Attempt(at="now", outcome="done")).rstrip()
+    path = tmp_path / "x.json"
+    assert state.read(path, Attempt) is None
+    assert state.read(tmp_path, Attempt) is None
+    for end in range(len(whole)):
+        path.write_bytes(whole[:end])
+        assert state.read(path, Attempt) is None
+    path.write_bytes(whole)
+    assert state.read(path, Attempt) == Attempt(at="now", outcome="done")
+
+
+def test_receipts_survive_a_round_trip_and_can_be_forgotten(layout: Layout, tmp_path: Path) -> None:
+    model, store = lora("s/a.pth"), tmp_path / "store"
+    write_atomic(store / "a.pth", b"123")
+    receipt = receipts.of_file(model, store / "a.pth", "0" * 64, script="x.sh", verified=False)
+    assert (receipt.size, receipt.verified, receipt.model) == (3, False, "loras/s/a.pth")
+    receipts.save(layout, store, model, receipt)
+    assert receipts.load(layout) == {model.key: receipt}
+    assert receipts.from_store(store, model) == receipt
+    assert receipts.from_store(store, Model(folder="vae", path="s/a.pth")) is None
+    receipts.forget(layout, store, model)
+    assert receipts.load(layout) == {}
+    assert receipts.from_store(store, model) is None
+
+
+def test_a_store_that_takes_no_receipt_does_not_fail_the_model(
+    layout: Layout, tmp_path: Path
+) -> None:
+    (tmp_path / "file").touch()
+    receipt = Receipt(model="?/a", path="/a", size=1, sha256="", mtime_ns=1, at="")
+    for model in (lora("a.pth"), Model(folder=None, path="a")):
+        receipts.save(layout, tmp_path / "file", model, receipt)
+    assert set(receipts.load(layout)) == {"loras/a.pth", "?/a"}
+
+
+def test_a_receipt_is_true_until_size_time_or_name_change(tmp_path: Path) -> None:
+    path = tmp_path / "a.pth"
+    path.write_bytes(b"123")
+    receipt = receipts.of_file(lora("a.pth"), path, "", script="", verified=True)
+    assert receipts.still_true(receipt, path, path.stat())
+    assert not receipts.still_true(receipt, tmp_path / "b.pth", path.stat())
+    os.utime(path, ns=(0, receipt.mtime_ns + 1))
+    assert not receipts.still_true(receipt, path, path.stat())
+    path.write_bytes(b"1234")
+    os.utime(path, ns=(0, receipt.mtime_ns))
+    assert not receipts.still_true(receipt, path, path.stat())
+
+
+def test_a_receipt_of_another_version_does_not_count(tmp_path: Path) -> None:
+    path = store_receipt(tmp_path, "loras", "a.pth")
+    receipt = Receipt(model="loras/a.pth", path="/a", size=1, sha256="", mtime_ns=1, at="")
+    write_atomic(path, to_json(receipt).replace(b'"version": 1', b'"version": 2'))
+    assert receipts.from_store(tmp_path, lora("a.pth")) is None
+    write_atomic(path, to_json(receipt))
+    assert receipts.from_store(tmp_path, lora("a.pth")) == receipt
+
+
+def test_a_link_in_the_place_of_our_folder_is_not_written_through(
+    layout: Layout, tmp_path: Path
+) -> None:
+    (tmp_path / "elsewhere").mkdir()
+    (tmp_path / "store").mkdir()
+    (tmp_path / "store/.comfyfix").symlink_to(tmp_path / "elsewhere")
+    receipt = Receipt(model="loras/a.pth", path="/a", size=1, sha256="", mtime_ns=1, at="")
+    receipts.save(layout, tmp_path / "store", lora("a.pth"), receipt)
+    assert list((tmp_path / "elsewhere").rglob("*.json")) == []
+    assert receipts.load(layout) == {"loras/a.pth": receipt}
+
+
+def test_changes_of_many_threads_are_all_kept(tmp_path: Path) -> None:
+    path, lock = tmp_path / "s.json", tmp_path / ".lock"
+
+    def add(_: int) -> None:
+        state.change(path, lock, Ledger, Ledger, lambda old: Ledger(highest=old.highest + 1))
+
+    with ThreadPoolExecutor(4) as pool:
+        list(pool.map(add, range(40)))
+    assert state.read(path, Ledger) == Ledger(highest=40)
+
+
+def test_a_change_that_changes_nothing_does_not_write(tmp_path: Path) -> None:
+    path, lock = tmp_path / "s.json", tmp_path / ".lock"
+    state.change(path, lock, Ledger, lambda: Ledger(highest=3), lambda old: old)
+    before = path.stat()
+    state.change(path, lock, Ledger, Ledger, lambda old: old)
+    assert path.stat() == before
+    assert state.read(path, Ledger) == Ledger(highest=3)
+
+
+def test_a_change_that_fails_leaves_the_file_and_the_lock(tmp_path: Path) -> None:
+    path, lock = tmp_path / "s.json", tmp_path / ".lock"
+    state.change(path, lock, Ledger, lambda: Ledger(highest=3), lambda old: old)
+
+    def fail(_: Ledger) -> Ledger:
+        raise KeyError
+
+    with pytest.raises(KeyError):
+        state.change(path, lock, Ledger, Ledger, fail)
+    assert state.change(path, lock, Ledger, Ledger, lambda old: old) == Ledger(highest=3)
+
+
+def test_what_can_not_be_read_is_put_aside_and_made_anew(layout: Layout, tmp_path: Path) -> None:
+    write_atomic(layout.receipts, b'{"version": 1, "mod')
+    receipt = Receipt(model="loras/a.pth", path="/a", size=1, sha256="", mtime_ns=1, at="")
+    receipts.save(layout, tmp_path, lora("a.pth"), receipt)
+    aside = layout.receipts.with_name("downloaded_models.json.damaged")
+    assert aside.read_bytes() == b'{"version": 1, "mod'
+    assert state.read(layout.receipts, ReceiptFile) == ReceiptFile(models={receipt.model: receipt})
