@@ -57,6 +57,7 @@ class Hub:
         self.faults: list[Fault] = []
         self.seen: list[Seen] = []
         self.delays: dict[str, float] = {}  # seconds by kind: search, file, qwen, civitai
+        self.rate = 0.0  # bytes per second of one download; 0: no limit
         self.ranges = True
         self.cdn = ""  # another hub's address, to which file requests are redirected
         self.lock = threading.Lock()

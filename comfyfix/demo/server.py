@@ -220,7 +220,10 @@ class _Handler(http.server.BaseHTTPRequestHandler):
             return
         half = max(1, len(body) // 2) if fault and fault.kind in ("cut", "stall") else len(body)
         for begin in range(0, half, BLOCK):
-            self.wfile.write(body[begin : min(begin + BLOCK, half)])
+            block = body[begin : min(begin + BLOCK, half)]
+            self.wfile.write(block)
+            if self.server.hub.rate:
+                time.sleep(len(block) / self.server.hub.rate)
         if half < len(body):
             self.wfile.flush()
             if fault and fault.kind == "stall":

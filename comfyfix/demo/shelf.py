@@ -20,6 +20,7 @@ class Repository:
     files: dict[str, bytes] = field(default_factory=dict)
     downloads: int = 100
     gated: bool = False
+    licence: str = "apache-2.0"
 
     @property
     def commit(self) -> str:
@@ -36,7 +37,7 @@ class Repository:
             "private": False,
             "gated": "auto" if self.gated else False,
             "downloads": self.downloads,
-            "tags": [],
+            "tags": [f"license:{self.licence}"],
             "siblings": [{"rfilename": path} for path in sorted(self.files)],
         }
 

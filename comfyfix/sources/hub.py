@@ -69,6 +69,27 @@ def details(
     return {str(item.get("path")): item for item in value if isinstance(item, dict)}
 
 
+def is_ours(url: str) -> bool:
+    """Tell whether a record's URL is one of the Hub."""
+    return url.startswith(f"{HUGGINGFACE}/")
+
+
+def licence(repo: str, services: Services) -> str:
+    """The licence that a repository names, or an empty string. Raises SourceDown."""
+
+    def ask() -> str:
+        if repo.startswith(("datasets/", "spaces/")):
+            return ""
+        answer = services.web.get(f"{services.manifest.endpoints.huggingface}/api/models/{repo}")
+        value = answer.json() if answer.status == 200 else {}  # noqa: PLR2004 - HTTP
+        tags = value.get("tags") if isinstance(value, dict) else None
+        named = (str(tag) for tag in tags or [] if str(tag).startswith("license:"))
+        return printable(next(named, "").removeprefix("license:"), 40)
+
+    told: str = services.once(("licence", repo), ask)
+    return told
+
+
 def candidate(
     file: HubFile,
     source: str,

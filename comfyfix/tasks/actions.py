@@ -67,8 +67,18 @@ def _failed(build: Build, planned: Planned, problem: Problem, *, searching: bool
         attempt = Attempt(at=state.now(), outcome=problem.outcome, reason=str(problem))
         ledger.note(build.layout, planned.model, attempt)
     _say(build, planned.model, f"✗ {problem}")
-    build.tally.add(Outcome(planned.model, problem, searching=searching))
+    _settle(build, Outcome(planned.model, problem, searching=searching))
     return TaskFailed(f"{planned.model.key}: {problem}")
+
+
+def _settle(build: Build, outcome: Outcome) -> None:
+    build.tally.add(outcome)
+    build.console.settled(outcome.model.key, good=outcome.problem is None)
+
+
+def _phase(build: Build, planned: Planned, phase: str, size: int | None = None) -> None:
+    path = planned.path if phase == "downloading" else None
+    build.console.phase(planned.model.key, planned.model.name, phase, size=size, path=path)
 
 
 def _say(build: Build, model: Model, text: str) -> None:
@@ -86,6 +96,7 @@ def _resolve(build: Build, planned: Planned) -> None:
             raise DownloadFailed("Stopped before it began")
         total = len(build.plan.pending)
         build.console.processing(planned.model.name, planned.model.key, total)
+        _phase(build, planned, "searching")
         if planned.problem is not None:
             raise planned.problem
         record = planned.record
@@ -133,6 +144,7 @@ def _fetch(build: Build, planned: Planned) -> None:
     if planned.pending == UNVERIFIED:
         _accept_or_leave(build, planned)
         return
+    _phase(build, planned, "waiting", build.records[planned.model.key].size)
     with build.downloads:
         try:
             receipt = _run_script(build, planned)
@@ -145,11 +157,12 @@ def _fetch(build: Build, planned: Planned) -> None:
         _say(build, planned.model, f"✓ Linked: {_short(build, record.local)}")
     else:
         _say(build, planned.model, "✓ Download completed successfully")
-    build.tally.add(Outcome(planned.model, linked=bool(record.local)))
+    _settle(build, Outcome(planned.model, linked=bool(record.local)))
 
 
 def _accept_or_leave(build: Build, planned: Planned) -> None:
     """Check a file that came without us; one that is not ours to replace is left alone."""
+    _phase(build, planned, "verifying")
     record = build.records[planned.model.key]
     verdict = verify_stage.verify(planned.model, planned.path, record, None)
     if not verdict.good:
@@ -167,7 +180,7 @@ def _accept_or_leave(build: Build, planned: Planned) -> None:
     )
     receipts.save(build.layout, build.folders.store, planned.model, receipt)
     _say(build, planned.model, "✓ It was there already")
-    build.tally.add(Outcome(planned.model, found=True))
+    _settle(build, Outcome(planned.model, found=True))
 
 
 def _run_script(build: Build, planned: Planned) -> Receipt:
@@ -179,6 +192,7 @@ def _run_script(build: Build, planned: Planned) -> Receipt:
     fetch_stage.require_contained(record, build.folders)
     size = f" ({human_size(record.size)})" if record.size else ""
     build.console.of_model(planned.model.key, "", f"Executing download: {script.name}{size}")
+    _phase(build, planned, "downloading", record.size)
     env = fetch_stage.environment(
         build.environ,
         record,

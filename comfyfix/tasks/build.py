@@ -27,7 +27,7 @@ from comfyfix.stages import scan as scan_stage
 from comfyfix.stages.plan import Plan
 from comfyfix.stages.report import Tally
 from comfyfix.stages.scan import ScannedFile
-from comfyfix.tasks.console import Console
+from comfyfix.tasks.console import Console, choose
 
 MANIFEST = "manifest.yaml"
 
@@ -47,6 +47,7 @@ class Build:
     tally: Tally = field(default_factory=Tally)
     records: dict[str, Record] = field(default_factory=dict)
     stopping: bool = False
+    live: bool = False
 
     def __post_init__(self) -> None:
         self.searches = threading.Semaphore(self.manifest.search.parallel)
@@ -57,7 +58,7 @@ class Build:
     def console(self) -> Console:
         """Where the lines of this run go."""
         stamp = time.strftime("%Y%m%d_%H%M%S")
-        return Console(log=self.layout.run_log(stamp))
+        return choose(self.layout.run_log(stamp), live=self.live)
 
     @cached_property
     def workflow_tasks(self) -> dict[str, str]:
@@ -113,18 +114,25 @@ class Build:
             manifest=manifest,
             folders=self.folders,
             layout=self.layout,
-            web=Web(
-                {
-                    _origin(manifest.endpoints.huggingface): self.tokens.get("huggingface", ""),
-                    _origin(manifest.endpoints.civitai): self.tokens.get("civitai", ""),
-                    _origin(manifest.qwen.base_url): self.tokens.get("qwen", ""),
-                },
-                direct=manifest.is_demo,
-            ),
+            web=Web(_by_origin(manifest, self.tokens), direct=manifest.is_demo),
             tokens=self.tokens,
             receipts=receipts.load(self.layout),
             qwen_gate=threading.Semaphore(manifest.qwen.parallel),
         )
+
+
+def _by_origin(manifest: Manifest, tokens: Mapping[str, str]) -> dict[str, str]:
+    """Which origin may see which token; one that serves several services sees the first."""
+    places = (
+        (manifest.endpoints.huggingface, "huggingface"),
+        (manifest.endpoints.civitai, "civitai"),
+        (manifest.qwen.base_url, "qwen"),
+    )
+    found: dict[str, str] = {}
+    for url, source in places:
+        if url and tokens.get(source):
+            found.setdefault(_origin(url), tokens[source])
+    return found
 
 
 def _origin(url: str) -> str:

@@ -21,7 +21,7 @@ from comfyfix.stages import scan as scan_stage
 from comfyfix.stages import verify as verify_stage
 from comfyfix.tasks.build import MANIFEST, Build, open_build, read_setup
 
-_JSON = {
+JSON_OPTION = {
     "name": "as_json",
     "short": "",
     "long": "json",
@@ -31,7 +31,7 @@ _JSON = {
 }
 
 
-class _Ours(Command):  # type: ignore[misc]
+class Ours(Command):  # type: ignore[misc]
     """A command that reads the manifest of the working folder."""
 
     name: ClassVar[str]
@@ -54,13 +54,13 @@ def say(text: str = "") -> None:
     print(text)  # noqa: T201 - a command's answer goes to stdout
 
 
-class Scan(_Ours):
+class Scan(Ours):
     """List every reference to a model file in the workflows."""
 
     doc_purpose = "list the references to model files in the workflows"
     doc_usage = "[FILE ...]"
     doc_description = "Without FILE: the workflows of manifest.yaml."
-    cmd_options = (_JSON,)
+    cmd_options = (JSON_OPTION,)
     name = "scan"
 
     def work(self, options: dict[str, Any], names: list[str]) -> int:
@@ -133,7 +133,7 @@ def _print_scan(scanned: Sequence[scan_stage.ScannedFile], folders: Folders) -> 
     say(f"{len(workflows)} workflows, {len(references)} references")
 
 
-class Verify(_Ours):
+class Verify(Ours):
     """Check the needed models that are there; never downloads."""
 
     doc_purpose = "check the model files that are there"

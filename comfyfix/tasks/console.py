@@ -17,7 +17,7 @@ GREEN, RED, YELLOW, BOLD, PLAIN = "\x1b[32m", "\x1b[31m", "\x1b[33m", "\x1b[1m",
 
 
 class Console:
-    """Writes lines; safe to use from several threads."""
+    """Writes plain lines; safe to use from several threads."""
 
     def __init__(self, log: Path) -> None:
         self._log = log
@@ -25,6 +25,20 @@ class Console:
         self._last = ""
         self._started = 0
         self._muted = False
+
+    def begin(self, total: int) -> None:
+        """A run begins, with so many models to bring."""
+
+    def end(self) -> None:
+        """The run is over; the summary follows."""
+
+    def phase(
+        self, key: str, name: str, phase: str, *, size: int | None = None, path: Path | None = None
+    ) -> None:
+        """A model is searching, waiting, downloading or verifying now."""
+
+    def settled(self, key: str, *, good: bool) -> None:
+        """A model is done, or has failed."""
 
     def processing(self, name: str, key: str, total: int) -> None:
         """Begin a model: `[3/21] Processing: rife49.pth`."""
@@ -46,20 +60,27 @@ class Console:
             self._last = ""
             self._write(text)
 
+    def error(self, text: str) -> None:
+        """Mark a failure for whoever reads the output by machine."""
+
     def log(self, text: str) -> None:
         """Write a line to the log only."""
         with self._lock:
             self._to_log(text)
 
     def mute(self) -> None:
-        """Stop showing lines: what still happens in threads while stopping is no news."""
-        with self._lock:
-            self._muted = True
+        """Stop showing lines: what still happens in threads while stopping is no news.
+
+        Called by a signal handler, so it takes no lock.
+        """
+        self._muted = True
 
     def _write(self, text: str) -> None:
         self._to_log(text)
-        if self._muted:
-            return
+        if not self._muted:
+            self._show(text)
+
+    def _show(self, text: str) -> None:
         # Looked up each time: doit's json reporter puts a buffer in its place.
         print(paint(text), file=sys.stdout, flush=True)  # noqa: T201 - this is the screen
 
@@ -71,14 +92,44 @@ class Console:
                 log.write(f"{stamp} {text}\n")
 
 
-def paint(text: str) -> str:
+class ActionsConsole(Console):
+    """Plain lines for GitHub Actions: the run folds away, failures become annotations."""
+
+    def begin(self, total: int) -> None:
+        """Open the group."""
+        if total:
+            self._show(f"::group::comfyfix: {total} models")
+
+    def end(self) -> None:
+        """Close the group, so that the summary is read at once."""
+        self._show("::endgroup::")
+
+    def error(self, text: str) -> None:
+        """Annotate a failure."""
+        escaped = text.replace("%", "%25").replace("\r", "%0D").replace("\n", "%0A")
+        self._show(f"::error title=comfyfix::{escaped}")
+
+
+def choose(log: Path, *, live: bool) -> Console:
+    """Return the console that fits: GitHub Actions, a terminal, or anything else."""
+    if os.environ.get("GITHUB_ACTIONS") == "true":
+        return ActionsConsole(log)
+    if live and sys.stdout.isatty() and os.environ.get("TERM", "dumb") != "dumb":
+        from comfyfix.tasks.live import LiveConsole  # noqa: PLC0415 - 40 ms for a terminal only
+
+        return LiveConsole(log)
+    return Console(log)
+
+
+def paint(text: str, *, terminal: bool | None = None) -> str:
     """Colour marks and headings on a terminal, unless NO_COLOR is set."""
-    if not sys.stdout.isatty() or os.environ.get("NO_COLOR") or os.environ.get("TERM") == "dumb":
+    if terminal is None:
+        terminal = sys.stdout.isatty() and os.environ.get("TERM") != "dumb"
+    if not terminal or os.environ.get("NO_COLOR"):
         return text
+    bare = text.lstrip()
+    lead = text[: len(text) - len(bare)]
     for mark, colour in (("✓", GREEN), ("✗", RED), ("!", YELLOW)):
-        lead = text[: len(text) - len(text.lstrip())]
-        if text.lstrip().startswith(mark + " "):
-            return f"{lead}{colour}{mark}{PLAIN}{text.lstrip()[1:]}"
-    if text.isupper():
-        return f"{BOLD}{text}{PLAIN}"
-    return text
+        if bare.startswith(mark + " "):
+            return f"{lead}{colour}{mark}{PLAIN}{bare[1:]}"
+    return f"{BOLD}{text}{PLAIN}" if text.isupper() else text

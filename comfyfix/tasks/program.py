@@ -16,6 +16,7 @@ from comfyfix.tasks.build import MANIFEST
 COMMANDS = {
     "run": "comfyfix.tasks.run:Run",
     "list": "comfyfix.tasks.listing:List",
+    "plan": "comfyfix.tasks.planning:Plan",
     "scan": "comfyfix.tasks.commands:Scan",
     "verify": "comfyfix.tasks.commands:Verify",
 }

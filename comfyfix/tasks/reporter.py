@@ -29,6 +29,8 @@ class Reporter:
         build.tally.already = len(chosen) - build.tally.total
         if "verify:present" in reached:
             build.tally.already += len(build.plan.present)
+        build.live = True  # this reporter has the screen to itself
+        build.console.begin(build.tally.total)
 
     def get_status(self, task: Any) -> None:
         """Nothing to say: doit looks whether a task is up to date."""
@@ -67,8 +69,12 @@ class Reporter:
         build = current()
         if build is None or build.stopping:
             return
+        build.console.end()
         for line in summary(build.tally):
             build.console.line(line)
+        for outcome in build.tally.outcomes:
+            if outcome.problem is not None:
+                build.console.error(f"{outcome.model.key}: {outcome.problem}")
         for error in self._errors:
             build.console.line(f"✗ {error}")
 

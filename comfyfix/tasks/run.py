@@ -16,7 +16,10 @@ from doit.runner import Runner as OneByOneRunner
 
 from comfyfix.errors import Stopped
 from comfyfix.files import human_size
+from comfyfix.stages.plan import Planned
 from comfyfix.tasks.build import Build, current
+
+BIGGEST = 3
 
 
 class _SoftDependencies:
@@ -121,6 +124,7 @@ def _signals(build: Build | None) -> Iterator[None]:
 def _stopped(build: Build | None, exit_code: int) -> int:
     if build is None:
         return exit_code
+    build.console.end()
     count = build.children.stop()
     done = sum(outcome.problem is None for outcome in build.tally.outcomes)
     left = build.tally.total - len(build.tally.outcomes)
@@ -140,8 +144,8 @@ def _agreed(build: Build) -> bool:
     asked = build.manifest.confirm and not os.environ.get("CI")
     if not (pending and asked and sys.stdin.isatty() and sys.stdout.isatty()):
         return True
-    count = f"{len(pending)} models are" if len(pending) != 1 else "One model is"
-    print(f"{count} missing. Search and download to {build.folders.store}?")  # noqa: T201 - a question
+    for line in _question(pending, build):
+        print(line)  # noqa: T201 - a question
     while True:
         try:
             answer = input("Your choice [y/n/v] ").strip().lower()
@@ -158,3 +162,22 @@ def _agreed(build: Build) -> bool:
                 print(f"  {planned.model.key}  ({size})")  # noqa: T201 - an answer
         else:
             print("y: yes, n: no, v: view the models")  # noqa: T201 - an answer
+
+
+def _question(pending: list[Planned], build: Build) -> list[str]:
+    """What is about to be downloaded, with sizes as far as an earlier search told them."""
+    count = f"{len(pending)} models are" if len(pending) != 1 else "One model is"
+    lines = [f"{count} missing. Search and download to {build.folders.store}?"]
+    known = [p for p in pending if p.record and p.record.size and not p.record.local]
+    if known:
+        known.sort(key=lambda p: -(p.record.size or 0) if p.record else 0)
+        total = sum(p.record.size or 0 for p in known if p.record)
+        big = ", ".join(
+            f"{p.model.name} {human_size(p.record.size)}" for p in known[:BIGGEST] if p.record
+        )
+        rest = len(pending) - len(known)
+        unknown = f", {rest} of unknown size" if rest else ""
+        lines.append(f"{human_size(total)} in all{unknown}; the biggest: {big}")
+    else:
+        lines.append("Sizes are not known yet; `doit plan` searches without downloading.")
+    return lines

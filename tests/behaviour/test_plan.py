@@ -1,0 +1,60 @@
+"""`doit plan`: what a run would bring, without bringing it."""
+
+from __future__ import annotations
+
+import json
+
+from comfyfix.demo.content import file_for
+from comfyfix.demo.hub import Hub
+from tests.rig import Site
+
+RIFE = ("upscale_models", "rife49.pth")
+GATED = ("loras", "harbor_light.safetensors")
+
+
+def test_a_plan_tells_sizes_licences_and_what_to_do_first(site: Site, hub: Hub) -> None:
+    site.workflow("w.json", RIFE, GATED, ("vae", "nobody.safetensors"))
+    hub.add("AlexWortega/RIFE", ["rife49.pth"])
+    hub.add("maker/harbor_light", ["harbor_light.safetensors"], gated=True)
+    done = site.doit("plan", "--json")
+    assert done.returncode == 1
+    plan = json.loads(done.stdout)
+    rows = {row["model"]: row for row in plan["models"]}
+    assert rows["rife49.pth"]["size"] == len(file_for("rife49.pth"))
+    assert rows["rife49.pth"]["licence"] == "apache-2.0"
+    assert rows["rife49.pth"]["where"] == "AlexWortega/RIFE"
+    assert rows["harbor_light.safetensors"]["outcome"] == "token needed"
+    assert rows["nobody.safetensors"]["outcome"] == "not found"
+    assert plan["total_bytes"] == len(file_for("rife49.pth"))
+    assert plan["free_bytes"] > 0
+    assert plan["fits"] is True
+    (first,) = plan["first"]
+    assert "set HF_TOKEN" in first
+    assert hub.count("GET", "/cdn/*") == 0
+    assert site.files() == {}
+    shown = site.doit("plan").stdout
+    assert "1 of 3 found, 2.4 kB to fetch" in shown
+    assert "Before a run:\n  accept the licence on" in shown
+    assert "Next: give its address under models:" in shown
+
+
+def test_what_a_plan_has_found_is_not_searched_again(site: Site, hub: Hub) -> None:
+    site.workflow("w.json", RIFE)
+    hub.add("AlexWortega/RIFE", ["rife49.pth"])
+    assert site.doit("plan").returncode == 0
+    searches = hub.count("GET", "/api/models?*")
+    assert searches > 0
+    assert "2.4 kB" in site.doit("list").stdout
+    done = site.doit()
+    assert done.returncode == 0, done.stdout
+    assert hub.count("GET", "/api/models?*") == searches
+    assert "Nothing is pending" in site.doit("plan").stdout
+
+
+def test_a_plan_that_does_not_fit_says_so(site: Site, hub: Hub) -> None:
+    site.manifest(download={"reserve": 1 << 59})
+    site.workflow("w.json", RIFE)
+    hub.add("AlexWortega/RIFE", ["rife49.pth"])
+    done = site.doit("plan")
+    assert done.returncode == 1
+    assert "That does not fit. Next: make room" in done.stdout

@@ -1,0 +1,138 @@
+"""What stands on the screen: a terminal of 80 columns, GitHub Actions, and the demo."""
+
+from __future__ import annotations
+
+import fcntl
+import os
+import pty
+import re
+import struct
+import subprocess
+import sys
+import termios
+import unicodedata
+
+from comfyfix.demo.content import file_for
+from comfyfix.demo.hub import Hub
+from tests.rig import PROGRAM, REPO, Site
+
+ESCAPES = re.compile(r"\x1b\[[0-9;?]*[A-Za-z]")
+NAMES = [f"{'a_rather_long_name_' * 3}{i}.safetensors" for i in range(8)]
+
+
+def in_terminal(site: Site, *arguments: str, keys: str = "", **extra: str) -> tuple[int, str]:
+    """Run doit on a terminal of 24 rows and 80 columns; returns exit code and all it wrote."""
+    ours, theirs = pty.openpty()
+    fcntl.ioctl(theirs, termios.TIOCSWINSZ, struct.pack("HHHH", 24, 80, 0, 0))
+    env = site.environment(TERM="xterm-256color", COLUMNS="80", **extra)
+    process = subprocess.Popen(
+        [*PROGRAM, *arguments], cwd=site.root, env=env, stdin=theirs, stdout=theirs, stderr=theirs
+    )
+    os.close(theirs)
+    os.write(ours, keys.encode())
+    written = bytearray()
+    try:
+        while block := os.read(ours, 65536):
+            written += block
+    except OSError:
+        pass  # the terminal is gone once its last user has ended
+    os.close(ours)
+    return process.wait(60), written.decode()
+
+
+def columns(text: str) -> int:
+    return sum(2 if unicodedata.east_asian_width(c) in "WF" else 1 for c in text)
+
+
+def test_live_progress_is_never_wider_than_the_terminal(site: Site, hub: Hub) -> None:
+    site.workflow("w.json", *[("loras", name) for name in NAMES])
+    for name in NAMES:
+        hub.add(f"maker/{name.partition('.')[0]}", []).files[name] = file_for(name, size=600_000)
+    hub.rate = 800_000
+    hub.delays["search"] = 0.3
+    site.manifest(confirm=False)
+    code, written = in_terminal(site)
+    assert code == 0, written
+    lines = re.split(r"[\r\n]+", ESCAPES.sub("", written))
+    assert max(map(columns, lines)) <= 80
+    assert any("━" in line and "/s" in line for line in lines)
+    assert any("searching" in line for line in lines)
+    assert any(" left · " in line for line in lines)
+    assert "INCREMENTAL DOWNLOAD SUMMARY" in written
+    after = ESCAPES.sub("", written.rpartition("INCREMENTAL")[2])
+    assert "━" not in after, "the board was drawn into the summary"
+
+
+def test_it_asks_once_and_takes_no_for_an_answer(site: Site, hub: Hub) -> None:
+    site.workflow("w.json", ("upscale_models", "rife49.pth"))
+    hub.add("AlexWortega/RIFE", ["rife49.pth"])
+    code, written = in_terminal(site, keys="v\nn\n")
+    assert code == 1
+    assert "One model is missing" in written
+    assert written.count("Your choice [y/n/v]") == 2
+    assert "upscale_models/rife49.pth" in written
+    assert "Nothing was downloaded" in written
+    assert hub.seen == []
+    code, written = in_terminal(site, keys="y\n")
+    assert code == 0
+    assert written.count("Your choice [y/n/v]") == 1
+
+
+def test_it_does_not_ask_in_ci(site: Site, hub: Hub) -> None:
+    site.workflow("w.json", ("upscale_models", "rife49.pth"))
+    hub.add("AlexWortega/RIFE", ["rife49.pth"])
+    code, written = in_terminal(site, CI="true")
+    assert code == 0
+    assert "Your choice" not in written
+
+
+def test_sizes_are_part_of_the_question_once_they_are_known(site: Site, hub: Hub) -> None:
+    site.workflow("w.json", ("upscale_models", "rife49.pth"))
+    hub.add("AlexWortega/RIFE", ["rife49.pth"])
+    assert site.doit("plan").returncode == 0
+    _, written = in_terminal(site, keys="n\n")
+    assert "2.4 kB in all; the biggest: rife49.pth 2.4 kB" in written
+
+
+def test_github_actions_gets_a_group_and_annotations(site: Site) -> None:
+    site.workflow("w.json", ("upscale_models", "100%_rife.pth"))
+    done = site.doit(GITHUB_ACTIONS="true")
+    lines = done.stdout.splitlines()
+    assert lines[0] == "::group::comfyfix: 1 models"
+    assert lines.index("::endgroup::") < lines.index("INCREMENTAL DOWNLOAD SUMMARY")
+    (error,) = [line for line in lines if line.startswith("::error title=comfyfix::")]
+    assert "100%25_rife.pth" in error
+
+
+def test_the_demo_uses_every_source_and_ends_green(site: Site) -> None:
+    (site.root / "manifest.yaml").write_text("comfyui: demo\n")
+    done = site.doit()
+    assert done.returncode == 0, done.stdout
+    assert "Total models: 21" in done.stdout
+    for words in ("in the store", "in the workflow", "in a catalogue", "on HuggingFace",
+                  "on Civitai", "by Qwen"):  # fmt: skip
+        assert f"✓ Found {words}: " in done.stdout
+    assert site.doit("list", "-q").stdout == ""
+    home = site.output / "demo" / "ComfyUI" / "models"
+    kinds = {path.suffix for path in home.rglob("*") if path.is_file()}
+    assert kinds >= {".safetensors", ".pth", ".pt", ".gguf", ".onnx"}
+    (home / "upscale_models" / "rife49.pth").unlink()
+    assert site.doit("list", "-q").stdout == "download:rife49\n"
+
+
+def test_the_demo_in_trouble_tells_what_to_do(site: Site) -> None:
+    (site.root / "manifest.yaml").write_text("comfyui: demo\n")
+    done = site.doit(COMFYFIX_DEMO="trouble")
+    assert done.returncode == 1
+    for line in ("Successfully downloaded: 17", "Failed searches: 2", "Failed downloads: 1"):
+        assert line in done.stdout
+    summary = done.stdout.partition("INCREMENTAL DOWNLOAD SUMMARY")[2]
+    assert summary.count("    Next: ") == 3
+
+
+def test_plain_doit_and_comfyfix_say_the_same(site: Site) -> None:
+    (site.root / "manifest.yaml").write_text("comfyui: demo\n")
+    ours = (sys.executable, "-c", "from comfyfix.tasks.program import main; main()")
+    for command in (("list",), ("scan", "--json"), ("list", "--all"), ("info", "download:rife49")):
+        assert site.doit(*command).stdout == site.doit(*command, program=ours).stdout
+    assert (REPO / "dodo.py").read_text().count("\n") < 15
