@@ -1,4 +1,4 @@
-"""Commands that are no tasks: `scan` and `verify`."""
+"""What commands share that are no tasks, and `verify`."""
 
 from __future__ import annotations
 
@@ -8,18 +8,13 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, ClassVar
 
-import msgspec
 from doit.cmd_base import Command
 
 from comfyfix import receipts
-from comfyfix.comfyui.folders import Folders
 from comfyfix.errors import SetupProblem
-from comfyfix.files import printable
-from comfyfix.records import Model, Receipt, Record, Reference
-from comfyfix.stages import plan as plan_stage
-from comfyfix.stages import scan as scan_stage
+from comfyfix.records import Model, Receipt, Record
 from comfyfix.stages import verify as verify_stage
-from comfyfix.tasks.build import MANIFEST, Build, open_build, read_setup
+from comfyfix.tasks.build import MANIFEST, Build, open_build
 
 JSON_OPTION = {
     "name": "as_json",
@@ -52,85 +47,6 @@ class Ours(Command):  # type: ignore[misc]
 def say(text: str = "") -> None:
     """Print one line of a command's answer."""
     print(text)  # noqa: T201 - a command's answer goes to stdout
-
-
-class Scan(Ours):
-    """List every reference to a model file in the workflows."""
-
-    doc_purpose = "list the references to model files in the workflows"
-    doc_usage = "[FILE ...]"
-    doc_description = "Without FILE: the workflows of manifest.yaml."
-    cmd_options = (JSON_OPTION,)
-    name = "scan"
-
-    def work(self, options: dict[str, Any], names: list[str]) -> int:
-        """Print the references."""
-        manifest, folders, layout = read_setup(Path(MANIFEST))
-        missing = [name for name in names if not Path(name).exists()]
-        if missing:
-            raise SetupProblem(
-                f"{missing[0]} does not exist", next_step="check the name of the workflow file"
-            )
-        places = [str(Path(name).absolute()) for name in names] or manifest.workflows
-        files = scan_stage.find_files(places)
-        scanned = scan_stage.scan(files, None if names else layout.scan_cache)
-        problems = [file for file in scanned if file.problem or (names and not file.is_workflow)]
-        for file in problems:
-            reason = file.problem or "it holds no workflow"
-            print(f"! {file.path}: {reason}", file=sys.stderr)  # noqa: T201 - beside the answer
-        found = [reference for file in scanned for reference in file.references]
-        if options["as_json"]:
-            rows = [_row(reference, folders) for reference in found]
-            sys.stdout.write(msgspec.json.format(msgspec.json.encode(rows), indent=1).decode())
-            sys.stdout.write("\n")
-        else:
-            _print_scan(scanned, folders)
-        return 1 if problems else 0
-
-
-def _row(reference: Reference, folders: Folders) -> dict[str, Any]:
-    """One reference in the shape that scripts rely on."""
-    return {
-        "workflow": reference.workflow,
-        "node_id": reference.node_id,
-        "node_type": reference.node_type,
-        "input": reference.input,
-        "value": reference.value,
-        "name": reference.name,
-        "path": reference.path,
-        "folder": reference.folder,
-        "kind": reference.kind,
-        "active": reference.active,
-        "optional": reference.optional,
-        "present": plan_stage.found(folders, reference),
-    }
-
-
-def _print_scan(scanned: Sequence[scan_stage.ScannedFile], folders: Folders) -> None:
-    for file in scanned:
-        if not file.references:
-            continue
-        say(printable(file.workflow))
-        for reference in file.references:
-            there = plan_stage.found(folders, reference)
-            remarks = [
-                word
-                for word, said in (
-                    ("off", not reference.active),
-                    ("optional", reference.optional),
-                    (reference.kind, reference.kind != "file"),
-                    ("folder guessed", reference.guessed),
-                )
-                if said
-            ]
-            mark = "✓" if there else ("·" if not reference.active else "✗")
-            state_word = "present" if there else "absent"
-            remark = f"  ({', '.join(remarks)})" if remarks else ""
-            path = printable(f"{reference.folder or '?'}/{reference.path}", 300)
-            say(f"  {mark} {state_word:7}  {path}{remark}")
-    workflows = [file for file in scanned if file.is_workflow and not file.problem]
-    references = [reference for file in workflows for reference in file.references]
-    say(f"{len(workflows)} workflows, {len(references)} references")
 
 
 class Verify(Ours):

@@ -17,7 +17,7 @@ COMMANDS = {
     "run": "comfyfix.tasks.run:Run",
     "list": "comfyfix.tasks.listing:List",
     "plan": "comfyfix.tasks.planning:Plan",
-    "scan": "comfyfix.tasks.commands:Scan",
+    "scan": "comfyfix.tasks.scanning:Scan",
     "verify": "comfyfix.tasks.commands:Verify",
 }
 

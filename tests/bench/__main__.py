@@ -1,12 +1,12 @@
-"""`python -m tests.bench [idle] [parallel]`: prints tables, ratios measured side by side."""
+"""`python -m tests.bench [idle] [parallel] [screen]`: prints tables, ratios measured side by side."""
 
 from __future__ import annotations
 
 import sys
 
-from tests.bench import idle, parallel
+from tests.bench import idle, parallel, screen
 
-BENCHMARKS = {"idle": idle.main, "parallel": parallel.main}
+BENCHMARKS = {"idle": idle.main, "parallel": parallel.main, "screen": screen.main}
 
 if __name__ == "__main__":
     for name in sys.argv[1:] or BENCHMARKS:

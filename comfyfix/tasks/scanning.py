@@ -1,0 +1,117 @@
+"""The `scan` command: every reference of every workflow, and which workflows are ready."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import msgspec
+
+from comfyfix.comfyui.folders import Folders
+from comfyfix.errors import SetupProblem
+from comfyfix.files import printable
+from comfyfix.manifest import Manifest
+from comfyfix.records import Reference
+from comfyfix.stages import plan as plan_stage
+from comfyfix.stages import scan as scan_stage
+from comfyfix.stages.scan import ScannedFile
+from comfyfix.tasks.build import MANIFEST, read_setup
+from comfyfix.tasks.commands import JSON_OPTION, Ours, say
+from comfyfix.tasks.console import paint
+
+
+class Scan(Ours):
+    """List every reference to a model file in the workflows."""
+
+    doc_purpose = "list the references to model files in the workflows"
+    doc_usage = "[FILE ...]"
+    doc_description = "Without FILE: the workflows of manifest.yaml."
+    cmd_options = (JSON_OPTION,)
+    name = "scan"
+
+    def work(self, options: dict[str, Any], names: list[str]) -> int:
+        """Print the references."""
+        manifest, folders, layout = read_setup(Path(MANIFEST))
+        missing = [name for name in names if not Path(name).exists()]
+        if missing:
+            raise SetupProblem(
+                f"{missing[0]} does not exist", next_step="check the name of the workflow file"
+            )
+        places = [str(Path(name).absolute()) for name in names] or manifest.workflows
+        files = scan_stage.find_files(places)
+        scanned = scan_stage.scan(files, None if names else layout.scan_cache)
+        problems = [file for file in scanned if file.problem or (names and not file.is_workflow)]
+        for file in problems:
+            reason = file.problem or "it holds no workflow"
+            print(f"! {printable(file.path, 300)}: {reason}", file=sys.stderr)  # noqa: T201
+        if options["as_json"]:
+            found = [reference for file in scanned for reference in file.references]
+            rows = [row(reference, folders) for reference in found]
+            text = msgspec.json.format(msgspec.json.encode(rows), indent=1)
+            sys.stdout.write(f"{text.decode()}\n")
+        else:
+            for line in table(scanned, folders, manifest):
+                say(paint(line))
+        return 1 if problems else 0
+
+
+def row(reference: Reference, folders: Folders) -> dict[str, Any]:
+    """One reference in the shape that scripts rely on."""
+    return {
+        "workflow": reference.workflow,
+        "node_id": reference.node_id,
+        "node_type": reference.node_type,
+        "input": reference.input,
+        "value": reference.value,
+        "name": reference.name,
+        "path": reference.path,
+        "folder": reference.folder,
+        "kind": reference.kind,
+        "active": reference.active,
+        "optional": reference.optional,
+        "present": plan_stage.found(folders, reference),
+    }
+
+
+def table(scanned: Sequence[ScannedFile], folders: Folders, manifest: Manifest) -> list[str]:
+    """The workflows, each with what it has and lacks; at the end, how many are ready."""
+    lines: list[str] = []
+    workflows = [file for file in scanned if file.is_workflow and not file.problem]
+    ready = 0
+    for file in workflows:
+        shown: dict[str, str] = {}
+        lacks: set[str] = set()
+        for reference in file.references:
+            there = plan_stage.found(folders, reference)
+            name = printable(f"{reference.folder or '?'}/{reference.path}", 300)
+            needed = plan_stage.counts(manifest, reference)
+            if needed and not there:
+                lacks.add(name)
+            if needed or name not in shown:
+                shown[name] = _line(reference, name, there=there, needed=needed)
+        ready += not lacks
+        if shown:
+            verdict = f"lacks {len(lacks)} of {len(shown)}" if lacks else "ready"
+            lines += [f"{printable(file.workflow)}: {verdict}", *shown.values(), ""]
+    without = sum(not file.references for file in workflows)
+    summary = f"{len(workflows)} workflows: {ready} ready, {len(workflows) - ready} lack models"
+    return [*lines, summary + (f" ({without} name none)" if without else "")]
+
+
+def _line(reference: Reference, name: str, *, there: bool, needed: bool) -> str:
+    remarks = [
+        word
+        for word, said in (
+            ("off", not reference.active),
+            ("fetched by its node", reference.optional),
+            (reference.kind.replace("_", " "), reference.kind != "file"),
+            ("folder guessed", reference.guessed and reference.folder is not None),
+            ("folder unknown", reference.folder is None),
+        )
+        if said
+    ]
+    mark = "✓" if there else "✗" if needed else "·"
+    remark = f"  ({', '.join(remarks)})" if remarks else ""
+    return f"  {mark} {'present' if there else 'absent':7}  {name}{remark}"
