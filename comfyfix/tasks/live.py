@@ -110,7 +110,12 @@ class LiveConsole(Console):
             self._bytes_done += (work.size or 0) if work and good else 0
 
     def _show(self, text: str) -> None:
-        self._screen.print(Text.from_ansi(paint(text, terminal=True)), overflow="fold")
+        indent = len(text) - len(text.lstrip())
+        hang = " " * (indent + 2)
+        line = Text.from_ansi(paint(text.lstrip(), terminal=True))
+        room = max(20, self._screen.width - len(hang))
+        for number, piece in enumerate(line.wrap(self._screen, room)):
+            self._screen.print(Text(" " * indent if number == 0 else hang).append_text(piece))
 
     def _board(self) -> Board:
         now = time.monotonic()

@@ -1,4 +1,4 @@
-"""`python -m tests.bench [idle] [parallel] [screen]`: prints tables, ratios measured side by side."""
+"""`python -m tests.bench [idle] [parallel] [screen]`: tables, ratios measured side by side."""
 
 from __future__ import annotations
 
