@@ -94,9 +94,15 @@ def _row(answer: Answer) -> Row:
     )
 
 
-def _origin(row: Row, store: Path) -> str:
+def _size(row: Row) -> str:
     if row.problem:
         return f"✗ {row.outcome}"
+    return "linked" if row.linked else human_size(row.size)
+
+
+def _origin(row: Row, store: Path) -> str:
+    if row.problem:
+        return "-"
     return f"{row.source}: {row.where.removeprefix(f'{store}/')}"
 
 
@@ -112,41 +118,42 @@ def _free(store: Path) -> int | None:
     return info.f_bavail * info.f_frsize
 
 
-def lines(view: Preview, store: Path) -> list[str]:
-    """Return the dry run for people."""
+def table(view: Preview, store: Path) -> list[str]:
+    """Return a row per pending model, under a heading; empty if nothing is pending."""
     if not view.models:
-        return ["Nothing is pending: there is nothing to download."]
-    table = [("NO", "MODEL", "SIZE", "FROM", "LICENCE")]
-    table += [
+        return []
+    rows = [("NO", "MODEL", "SIZE", "LICENCE", "FROM")]
+    rows += [
         (
             f"{row.number:03d}",
             f"{row.folder or '?'}/{row.model}",
-            "linked" if row.linked else human_size(row.size) if not row.problem else "-",
-            _origin(row, store),
+            _size(row),
             ("gated, " if row.gated else "") + (row.licence or "-"),
+            _origin(row, store),
         )
         for row in view.models
     ]
-    widths = [max(len(cells[i]) for cells in table) for i in range(len(table[0]))]
-    text = ["  ".join(c.ljust(w) for c, w in zip(r, widths, strict=True)).rstrip() for r in table]
-    found = [row for row in view.models if not row.problem]
-    free = f"{human_size(view.free_bytes)} free in {store}" if view.free_bytes is not None else ""
-    text += [
-        "",
-        f"{len(found)} of {len(view.models)} found, {human_size(view.total_bytes)} to fetch",
-    ]
-    if free:
-        text.append(f"{free}, {human_size(view.reserve_bytes)} of it kept in reserve")
+    widths = [max(len(cells[i]) for cells in rows) for i in range(len(rows[0]))]
+    return ["  ".join(c.ljust(w) for c, w in zip(r, widths, strict=True)).rstrip() for r in rows]
+
+
+def advice(view: Preview, store: Path) -> list[str]:
+    """Return totals, and what the user must do before a run or instead of one."""
+    if not view.models:
+        return ["Nothing is pending: there is nothing to download."]
+    found = sum(not row.problem for row in view.models)
+    lines = ["", f"{found} of {len(view.models)} found, {human_size(view.total_bytes)} to fetch"]
+    if view.free_bytes is not None:
+        kept = human_size(view.reserve_bytes)
+        lines.append(f"{human_size(view.free_bytes)} free in {store}, {kept} of it kept in reserve")
     if not view.fits:
-        text.append("✗ That does not fit. Next: make room, or set `store:` to another disk")
+        lines.append("✗ That does not fit. Next: make room, or set `store:` to another disk")
     if view.first:
-        text += ["", "Before a run:", *(f"  {step}" for step in view.first)]
+        lines += ["", "Before a run:", *(f"  {step}" for step in view.first)]
     missing = [row for row in view.models if row.problem and row.next_step not in view.first]
     if missing:
-        text += ["", "Without a source:"]
-        for row in missing:
-            text += [
-                f"  {row.folder or '?'}/{row.model}: {row.problem}",
-                f"    Next: {row.next_step}",
-            ]
-    return text
+        lines += ["", "Without a source:"]
+    for row in missing:
+        lines.append(f"  {row.folder or '?'}/{row.model}: {row.problem}")
+        lines.append(f"    Next: {row.next_step}")
+    return lines

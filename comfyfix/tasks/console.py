@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import contextlib
 import os
+import shutil
 import sys
 import threading
 import time
@@ -119,6 +120,14 @@ def choose(log: Path, *, live: bool) -> Console:
 
         return LiveConsole(log)
     return Console(log)
+
+
+def fitted(line: str) -> str:
+    """Cut a row of a table to the terminal's width; a pipe or a file gets all of it."""
+    if not sys.stdout.isatty():
+        return line
+    width = shutil.get_terminal_size().columns
+    return line if len(line) < width else line[: width - 2] + "…"
 
 
 def paint(text: str, *, terminal: bool | None = None) -> str:

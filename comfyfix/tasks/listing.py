@@ -11,6 +11,7 @@ from doit.exceptions import InvalidDodoFile
 from comfyfix.files import human_size
 from comfyfix.stages.plan import Plan, Planned
 from comfyfix.tasks.build import current
+from comfyfix.tasks.console import fitted
 
 _DOITS_OWN = ("subtasks", "status", "private", "list_deps", "template")
 
@@ -34,7 +35,7 @@ class List(DoitList):  # type: ignore[misc]
         for file in build.plan.unreadable:
             print(f"! {file.path} can't be read: {file.problem}", file=sys.stderr)  # noqa: T201
         lines = names(build.plan) if params["quiet"] else table(build.plan)
-        self.outstream.write("".join(f"{line}\n" for line in lines))
+        self.outstream.write("".join(f"{fitted(line)}\n" for line in lines))
         return 0
 
 

@@ -20,7 +20,7 @@ from comfyfix.stages.plan import Planned
 from comfyfix.stages.preview import Answer
 from comfyfix.tasks.build import MANIFEST, Build, open_build
 from comfyfix.tasks.commands import JSON_OPTION, Ours, say
-from comfyfix.tasks.console import paint
+from comfyfix.tasks.console import fitted, paint
 
 
 class Plan(Ours):
@@ -47,7 +47,9 @@ class Plan(Ours):
                 msgspec.json.format(msgspec.json.encode(view), indent=1).decode() + "\n"
             )
         else:
-            for line in preview_stage.lines(view, build.folders.store):
+            for line in preview_stage.table(view, build.folders.store):
+                say(paint(fitted(line)))
+            for line in preview_stage.advice(view, build.folders.store):
                 say(paint(line))
         return 1 if any(row.problem for row in view.models) or not view.fits else 0
 
