@@ -16,6 +16,11 @@ from comfyfix.errors import ManifestProblem
 
 SOURCES = ("store", "workflow", "catalog", "huggingface", "civitai", "openmodeldb", "qwen")
 DEMO = "demo"
+TOKEN_VARIABLES = {
+    "huggingface": "HF_TOKEN",
+    "civitai": "CIVITAI_TOKEN",
+    "qwen": "QWEN_API_KEY",
+}
 _SIZE = re.compile(r"^\s*(\d+(?:\.\d+)?)\s*([kKMGT]?)(i?)B?\s*$")
 SIZE_MAX = 1 << 60  # bytes
 _VARIABLE = re.compile(r"\$\{([A-Za-z_][A-Za-z0-9_]*)\}")

@@ -73,12 +73,12 @@ def forget(layout: Layout, store: Path, model: Model) -> None:
                 path.unlink()
 
 
-def still_true(receipt: Receipt, path: Path, info: os.stat_result) -> bool:
+def still_true(receipt: Receipt, path: Path | str, info: os.stat_result) -> bool:
     """Tell whether a file is, by path, size and time, the one that the receipt speaks of."""
     return (
         receipt.size == info.st_size
         and receipt.mtime_ns == info.st_mtime_ns
-        and Path(receipt.path).name == path.name
+        and receipt.path.rpartition("/")[2] == str(path).rpartition("/")[2]
     )
 
 

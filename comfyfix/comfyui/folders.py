@@ -97,14 +97,14 @@ class Folders:
         known = self.paths.get(folder_key(key))
         return known if known is not None else tuple(_in(self.default_root, key))
 
-    def find(self, key: str, path: str) -> tuple[Path, os.stat_result] | None:
+    def find(self, key: str, path: str) -> tuple[str, os.stat_result] | None:
         """The file ComfyUI would load for this name, with its stat, or None."""
         anchored = _anchored(path)
         for directory in self.directories(key):
             found = f"{directory}/{anchored}"
             info = regular_stat(found)
             if info:
-                return Path(found), info
+                return found, info
         return None
 
     def is_directory(self, key: str, path: str) -> bool:
@@ -116,7 +116,7 @@ class Folders:
         """Where a new file of this model is written."""
         key = folder_key(key)
         base = self.written.get(key) or self.default_root / _written_name(key)
-        return base / path
+        return Path(f"{base}/{path}")
 
     def roots(self) -> tuple[Path, ...]:
         """Every directory that may hold models, none inside another."""

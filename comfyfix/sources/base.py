@@ -20,12 +20,6 @@ from comfyfix.records import Candidate, Hint, Model, Receipt, Reference, Rejecte
 if TYPE_CHECKING:
     from comfyfix.http import Web
 
-TOKEN_VARIABLES = {
-    "huggingface": "HF_TOKEN",
-    "civitai": "CIVITAI_TOKEN",
-    "qwen": "QWEN_API_KEY",
-}
-
 
 @dataclass(frozen=True, slots=True)
 class Wanted:

@@ -21,10 +21,9 @@ from comfyfix.errors import (
 )
 from comfyfix.files import sha256_of
 from comfyfix.hosts import CIVITAI, HUGGINGFACE
-from comfyfix.manifest import Endpoints
+from comfyfix.manifest import TOKEN_VARIABLES, Endpoints
 from comfyfix.process import Children
 from comfyfix.records import Receipt, Record
-from comfyfix.sources.base import TOKEN_VARIABLES
 
 EXIT_CODES: dict[int, type[DownloadFailed]] = {
     10: TokenNeeded,

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import fnmatch
 import os
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -34,14 +34,14 @@ UNVERIFIED = "not verified yet"
 class Planned:
     """One model with a task. `pending` says why there is work to do; empty: it is settled.
 
-    `path` is where the file is or will be; `problem` is set for a model that can have no
+    `location` is where the file is or will be; `problem` is set for a model that can have no
     legal file, whose task fails with it.
     """
 
     model: Model
     number: int
     task: str
-    path: Path
+    location: str
     pending: str
     references: tuple[Reference, ...]
     hints: tuple[Hint, ...] = ()
@@ -49,6 +49,11 @@ class Planned:
     record: Record | None = None
     receipt: Receipt | None = None
     problem: ModelProblem | None = None
+
+    @property
+    def path(self) -> Path:
+        """`location` as a path."""
+        return Path(self.location)
 
     @property
     def workflows(self) -> tuple[str, ...]:
@@ -61,10 +66,15 @@ class Present:
     """A needed model that was there before us: no number, no task of its own."""
 
     model: Model
-    path: Path
+    location: str
     size: int
     mtime_ns: int
     receipt: Receipt | None
+
+    @property
+    def path(self) -> Path:
+        """`location` as a path."""
+        return Path(self.location)
 
 
 @dataclass(frozen=True, slots=True)
@@ -96,7 +106,7 @@ class _Need:
     problem: ModelProblem | None = None
     references: list[Reference] = field(default_factory=list)
     pending: str = ""
-    path: Path = Path()
+    location: str = ""
     present: Present | None = None
     receipt: Receipt | None = None
     record: Record | None = None
@@ -120,7 +130,7 @@ def make(
             model=need.model,
             number=ledger.models[need.model.key].number,
             task=ledger.models[need.model.key].task,
-            path=need.path,
+            location=need.location,
             pending=need.pending,
             references=tuple(need.references),
             hints=tuple(dict.fromkeys(r.hint for r in need.references if r.hint)),
@@ -146,6 +156,11 @@ def make(
     )
     write_if_changed(layout.missing, to_json(_missing_file(plan)))
     return plan
+
+
+def seen(present: Sequence[Present]) -> dict[str, list[int]]:
+    """Size and time of files, as doit remembers them between runs."""
+    return {p.location: [p.size, p.mtime_ns] for p in present}
 
 
 def counts(manifest: Manifest, reference: Reference) -> bool:
@@ -174,7 +189,7 @@ def found(folders: Folders, reference: Reference) -> bool:
 def _join(manifest: Manifest, folders: Folders, files: Iterable[ScannedFile]) -> dict[str, _Need]:
     """Join references into models, in the order of first sight; one file, one model."""
     needs: dict[str, _Need] = {}
-    by_path: dict[Path, _Need] = {}
+    by_path: dict[str, _Need] = {}
     for file in files:
         for reference in file.references:
             if not counts(manifest, reference):
@@ -182,10 +197,10 @@ def _join(manifest: Manifest, folders: Folders, files: Iterable[ScannedFile]) ->
             need = _need_of(manifest, reference)
             known = needs.get(need.model.key)
             if known is None and need.problem is None and need.model.folder is not None:
-                path = folders.destination(need.model.folder, need.model.path)
+                path = str(folders.destination(need.model.folder, need.model.path))
                 # `ultralytics` + bbox/x.pt and `ultralytics_bbox` + x.pt are the same file.
                 known = by_path.setdefault(path, need)
-                need.path = path
+                need.location = path
             if known is None or known is need:
                 needs[need.model.key] = known = need
             known.references.append(reference)
@@ -236,13 +251,13 @@ def _look(
     if hit is None:
         need.pending = "absent"
         return
-    need.path, info = hit
+    need.location, info = hit
     need.receipt = receipts.get(need.model.key) or receipt_files.from_store(
         folders.store, need.model
     )
     if info.st_size == 0:
         need.pending = "the file is empty"
-    elif need.receipt and not receipt_files.still_true(need.receipt, need.path, info):
+    elif need.receipt and not receipt_files.still_true(need.receipt, need.location, info):
         need.pending = "changed since it was verified"
     elif need.record and not need.receipt:
         need.pending = UNVERIFIED
@@ -251,7 +266,7 @@ def _look(
     else:
         need.present = Present(
             model=need.model,
-            path=need.path,
+            location=need.location,
             size=info.st_size,
             mtime_ns=info.st_mtime_ns,
             receipt=need.receipt,

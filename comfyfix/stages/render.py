@@ -14,9 +14,8 @@ from typing import TYPE_CHECKING, Any
 
 from comfyfix.files import write_atomic
 from comfyfix.hosts import CIVITAI, HUGGINGFACE
-from comfyfix.manifest import Manifest
+from comfyfix.manifest import TOKEN_VARIABLES, Manifest
 from comfyfix.records import Record
-from comfyfix.sources.base import TOKEN_VARIABLES
 
 if TYPE_CHECKING:
     import jinja2

@@ -48,7 +48,7 @@ class _Cache(msgspec.Struct, frozen=True, kw_only=True):
     files: dict[str, ScannedFile] = {}
 
 
-def find_files(places: Iterable[str]) -> list[tuple[Path, str]]:
+def find_files(places: Iterable[str]) -> list[tuple[str, str]]:
     """Expand files, folders and globs to (file, its name relative to its root), each once.
 
     Raises SetupProblem for a place that does not exist or can't be read.
@@ -67,7 +67,7 @@ def find_files(places: Iterable[str]) -> list[tuple[Path, str]]:
             name = clean_text(name)
             names.add(name)
             found[path] = name
-    return [(Path(path), name) for path, name in sorted(found.items(), key=lambda item: item[1])]
+    return sorted(found.items(), key=lambda item: item[1])
 
 
 def _expand(place: str) -> Iterator[tuple[str, str]]:
@@ -104,14 +104,14 @@ def _unreadable(error: OSError) -> None:
     ) from None
 
 
-def scan(files: Iterable[tuple[Path, str]], cache_path: Path | None = None) -> list[ScannedFile]:
+def scan(files: Iterable[tuple[str, str]], cache_path: Path | None = None) -> list[ScannedFile]:
     """Scan workflow files, each on its own: one that can't be read does not stop the others."""
     made_by = _made_by()
     cache = (state.read(cache_path, _Cache) if cache_path else None) or _Cache()
     known = cache.files if cache.made_by == made_by else {}
     result, fresh = [], 0
     for path, name in files:
-        cached = known.get(str(path))
+        cached = known.get(path)
         if cached and cached.workflow == name and cached.stamp == _stamp(path):
             result.append(cached)
             continue
@@ -125,33 +125,29 @@ def scan(files: Iterable[tuple[Path, str]], cache_path: Path | None = None) -> l
     return result
 
 
-def scan_file(path: Path, name: str) -> ScannedFile:
+def scan_file(path: str, name: str) -> ScannedFile:
     """Scan one file; problems are told in the result."""
     stamp = _stamp(path)
     try:
         if stamp and stamp[2] > FILE_MAX:
-            return ScannedFile(path=str(path), workflow=name, problem="it is larger than 256 MB")
-        data = path.read_bytes()
+            return ScannedFile(path=path, workflow=name, problem="it is larger than 256 MB")
+        data = Path(path).read_bytes()
         found = references.references(workflow.parse(data), name)
     except OSError as error:
-        return ScannedFile(
-            path=str(path), workflow=name, problem=error.strerror or "it can't be read"
-        )
+        return ScannedFile(path=path, workflow=name, problem=error.strerror or "it can't be read")
     except workflow.NotAWorkflow as error:
         broken = "holds no workflow" not in str(error)
         return ScannedFile(
-            path=str(path),
+            path=path,
             workflow=name,
             problem=str(error) if broken else "",
             is_workflow=broken,
             stamp=_if_settled(stamp),
         )
-    return ScannedFile(
-        path=str(path), workflow=name, references=tuple(found), stamp=_if_settled(stamp)
-    )
+    return ScannedFile(path=path, workflow=name, references=tuple(found), stamp=_if_settled(stamp))
 
 
-def _stamp(path: Path) -> tuple[int, ...]:
+def _stamp(path: str) -> tuple[int, ...]:
     try:
         info = os.stat(path)  # noqa: PTH116 - once per workflow on every command
     except OSError:

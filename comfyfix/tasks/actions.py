@@ -31,7 +31,7 @@ from comfyfix.stages import fetch as fetch_stage
 from comfyfix.stages import render as render_stage
 from comfyfix.stages import resolve as resolve_stage
 from comfyfix.stages import verify as verify_stage
-from comfyfix.stages.plan import UNVERIFIED, Planned, Present
+from comfyfix.stages.plan import UNVERIFIED, Planned, Present, seen
 from comfyfix.stages.report import Outcome
 from comfyfix.stages.scan import ScannedFile
 from comfyfix.tasks.build import Build
@@ -265,11 +265,6 @@ def verify_present(build: Build, present: Sequence[Present]) -> object:
     verdicts = [_verified(build, p.model, p.path, None, p.receipt) for p in present]
     failed = _told(build, verdicts)
     return failed if failed is not None else {"seen": seen(present)}
-
-
-def seen(present: Sequence[Present]) -> dict[str, list[int]]:
-    """Size and time of files, as doit remembers them between runs."""
-    return {str(p.path): [p.size, p.mtime_ns] for p in present}
 
 
 def _verified(

@@ -10,6 +10,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import msgspec
 
@@ -18,16 +19,18 @@ from comfyfix.comfyui import folders as comfyui_folders
 from comfyfix.comfyui.folders import Folders
 from comfyfix.errors import SetupProblem
 from comfyfix.layout import Layout, slug
-from comfyfix.manifest import Manifest, load
+from comfyfix.manifest import TOKEN_VARIABLES, Manifest, load
 from comfyfix.process import Children
 from comfyfix.records import Record
-from comfyfix.sources.base import TOKEN_VARIABLES, Services
 from comfyfix.stages import plan as plan_stage
 from comfyfix.stages import scan as scan_stage
 from comfyfix.stages.plan import Plan
 from comfyfix.stages.report import Tally
 from comfyfix.stages.scan import ScannedFile
 from comfyfix.tasks.console import Console, choose
+
+if TYPE_CHECKING:
+    from comfyfix.sources.base import Services
 
 MANIFEST = "manifest.yaml"
 
@@ -103,7 +106,9 @@ class Build:
 
     @cached_property
     def _services(self) -> Services:
-        from comfyfix.http import Web  # noqa: PLC0415 - 170 ms that only a search needs
+        # 170 ms that only a search needs
+        from comfyfix.http import Web  # noqa: PLC0415
+        from comfyfix.sources.base import Services  # noqa: PLC0415
 
         manifest = self.manifest
         if manifest.is_demo:

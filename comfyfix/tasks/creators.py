@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import gc
 import os
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -14,9 +15,9 @@ from doit.exceptions import InvalidDodoFile
 
 from comfyfix import state
 from comfyfix.errors import SetupProblem
-from comfyfix.stages.plan import Planned, Present
+from comfyfix.stages.plan import Planned, Present, seen
 from comfyfix.stages.verify import BatchFile
-from comfyfix.tasks import actions
+from comfyfix.tasks import deferred
 from comfyfix.tasks.build import Build, open_build, remember
 from comfyfix.tasks.reporter import Reporter
 
@@ -30,6 +31,9 @@ def load(manifest: Path) -> tuple[dict[str, Any], Creator]:
     """Open the build of a manifest; return doit's configuration and the one task creator."""
     if os.name != "posix":
         raise InvalidDodoFile("comfyfix runs on Linux, macOS and WSL, not on native Windows")
+    # What is made now lives to the end of the process; looking it through for garbage again and
+    # again would cost every command an eighth of its time. A run with work to do turns it on.
+    gc.disable()
     try:
         build = remember(open_build(manifest, get_var("workflow")))
     except SetupProblem as problem:
@@ -96,9 +100,9 @@ def _download(build: Build, planned: Planned) -> Task:
         "doc": f"{folder}/{planned.model.path}",
         "targets": targets(build, planned),
         "actions": [
-            (actions.resolve, [build, planned]),
-            (actions.render, [build, planned]),
-            (actions.fetch, [build, planned]),
+            (deferred.resolve, [build, planned]),
+            (deferred.render, [build, planned]),
+            (deferred.fetch, [build, planned]),
         ],
         "uptodate": [not planned.pending],
         "io": {"capture": False},
@@ -110,7 +114,7 @@ def targets(build: Build, planned: Planned) -> list[str]:
     """Record, script and model file; none for a model that can have no legal file."""
     if planned.problem is not None:
         return []
-    return [*build.layout.targets(planned.number, planned.model), str(planned.path)]
+    return [*build.layout.targets(planned.number, planned.model), planned.location]
 
 
 def _verify(build: Build, number: int, members: list[Planned]) -> Task:
@@ -118,14 +122,14 @@ def _verify(build: Build, number: int, members: list[Planned]) -> Task:
         if any(planned.pending for planned in members):
             return False
         known = state.read(build.layout.batch(number), BatchFile)
-        return known is not None and known.all_good >= {str(m.path) for m in members}
+        return known is not None and known.all_good >= {m.location for m in members}
 
     return {
         "basename": "verify",
         "name": f"{number:03d}",
         "doc": f"verify {len(members)} models: {', '.join(m.model.name for m in members)}"[:100],
         "task_dep": [f"download:{planned.task}" for planned in members],
-        "actions": [(actions.verify_batch, [build, number, members])],
+        "actions": [(deferred.verify_batch, [build, number, members])],
         "uptodate": [settled],
         "io": {"capture": False},
         # It has work to do also when some members failed; our runner knows this mark.
@@ -135,13 +139,13 @@ def _verify(build: Build, number: int, members: list[Planned]) -> Task:
 
 def _verify_present(build: Build, present: tuple[Present, ...]) -> Task:
     def unchanged(task: object, values: dict[str, Any]) -> bool:  # noqa: ARG001 - doit's signature
-        return bool(values.get("seen") == actions.seen(present))
+        return bool(values.get("seen") == seen(present))
 
     return {
         "basename": "verify",
         "name": PRESENT,
         "doc": "verify the needed models that were there before",
-        "actions": [(actions.verify_present, [build, present])],
+        "actions": [(deferred.verify_present, [build, present])],
         "uptodate": [unchanged],
         "io": {"capture": False},
     }
@@ -163,7 +167,7 @@ def _workflows(build: Build) -> Iterator[Task]:
             "basename": "workflow",
             "name": names[file.workflow],
             "doc": f"{file.workflow} can't be read: {file.problem}",
-            "actions": [(actions.unreadable, [build, file])],
+            "actions": [(deferred.unreadable, [build, file])],
             "io": {"capture": False},
         }
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import gc
 import os
 import signal
 import sys
@@ -63,6 +64,8 @@ class Run(cmd_run.Run):  # type: ignore[misc]
         pdb: bool = False,
     ) -> int:
         build = current()
+        if build is None or build.plan.pending:
+            gc.enable()
         par_type = "thread"  # processes would not share what the tasks of a run share
         with contextlib.suppress(AttributeError, ValueError):
             sys.stdout.reconfigure(errors="replace")  # type: ignore[union-attr]

@@ -36,7 +36,7 @@ def test_references_of_real_workflows(corpus: Path, source: str) -> None:
             want[row["workflow"], row["name"], row["folder"]] |= row["active"]
     found: dict[Key, bool] = defaultdict(bool)
     for workflow in sorted({row["workflow"] for row in rows}):
-        scanned = scan_file(corpus / "workflows" / workflow, workflow)
+        scanned = scan_file(str(corpus / "workflows" / workflow), workflow)
         assert not scanned.problem
         for reference in scanned.references:
             if not reference.optional and (workflow, reference.name) not in optional:
@@ -54,7 +54,7 @@ def test_what_is_no_model_is_not_found(corpus: Path) -> None:
     rows = [r for r in labels(corpus, "negatives.jsonl") if not r.get("also_in_gold")]
     for row in rows:
         path = corpus / "workflows" / row["workflow"]
-        names = {r.name for r in scan_file(path, row["workflow"]).references if not r.optional}
+        names = {r.name for r in scan_file(str(path), row["workflow"]).references if not r.optional}
         value = str(row.get("value", row.get("name")))
         if value.replace("\\", "/").rpartition("/")[2] in names:
             wrong.append((row["workflow"], value))

@@ -29,7 +29,8 @@ def put(path: Path) -> Path:
 
 
 def hit(found: Folders, key: str, path: str) -> Path | None:
-    return (found.find(key, path) or (None,))[0]
+    seen = found.find(key, path)
+    return Path(seen[0]) if seen else None
 
 
 @pytest.mark.parametrize(
