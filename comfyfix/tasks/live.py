@@ -25,6 +25,9 @@ from comfyfix.tasks.console import Console, paint
 DRAWS_PER_SECOND = 4
 BAR = 12
 WINDOW_SECONDS = 5.0  # over which a speed is averaged
+# A row that is wider than a window after resizing is wrapped by the terminal, and what was drawn
+# can't be found again to be erased; so no row needs more than the narrowest usual window.
+WIDTH_MAX = 80
 ROWS_SPARE = 6  # rows of the terminal left to the lines above
 
 
@@ -138,7 +141,7 @@ class Board:
 
     def __rich_console__(self, screen: Screen, options: ConsoleOptions) -> RenderResult:
         """Draw no wider and no higher than the terminal is now."""
-        width = options.max_width
+        width = min(options.max_width, WIDTH_MAX)
         room = max(1, screen.size.height - ROWS_SPARE)
         active = [row for row in self.rows if row[0].phase != "waiting"]
         waiting = len(self.rows) - len(active)
