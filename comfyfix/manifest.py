@@ -243,8 +243,19 @@ def _check_ranges(manifest: Manifest, lines: yamlfile.Lines, path: Path) -> None
     for name, override in manifest.models.items():
         if override.sha256 and not re.fullmatch(r"[0-9a-fA-F]{64}", override.sha256):
             raise _problem(path, lines, f"$.models.{name}.sha256", "not 64 hexadecimal digits")
+        for given, needs in (("repo", "path"), ("path", "repo"), ("file_id", "model_version_id")):
+            if getattr(override, given) and not getattr(override, needs):
+                where = f"$.models.{name}.{given}"
+                raise _problem(path, lines, where, f"it needs {needs}: beside it")
     if manifest.qwen.seconds <= 0:
         raise _problem(path, lines, "$.qwen.seconds", "it must be more than 0")
+    for where, asked in (
+        ("$.verify.qwen", manifest.verify.qwen),
+        ("$.qwen.command", manifest.qwen.command),
+        ("$.comfyui_url", manifest.comfyui_url),
+    ):
+        if asked:
+            raise _problem(path, lines, where, "this is not available yet")
     try:
         size_in_bytes(manifest.download.reserve)
     except ValueError as error:

@@ -97,7 +97,8 @@ class Record(msgspec.Struct, frozen=True, kw_only=True):
 
     `url` is pinned to a commit or file id; one of Hugging Face is written with its public
     host, whatever endpoint was asked. It is empty when the file is linked from `local` in the
-    store. A script is rendered from this record and nothing else.
+    store. `asked` is the place that the user had named for it in the manifest, if any. A script
+    is rendered from this record and nothing else.
     """
 
     version: Literal[1] = 1
@@ -108,6 +109,7 @@ class Record(msgspec.Struct, frozen=True, kw_only=True):
     source: str
     where: str
     name: str = ""
+    asked: str = ""
     url: str = ""
     local: str = ""
     size: int | None = None

@@ -30,7 +30,9 @@ def workflow_in(data: bytes) -> bytes:
             warnings.simplefilter("ignore")  # of sizes: no pixel is decoded here
             with Image.open(io.BytesIO(data)) as picture:
                 texts = {k: v for k, v in picture.info.items() if isinstance(v, str)}
-                for field in _EXIF_FIELDS:
+                # Of a PNG without EXIF, Pillow would decode every pixel to look for it.
+                look = picture.format != "PNG" or "exif" in picture.info
+                for field in _EXIF_FIELDS if look and not texts else ():
                     key, found, text = _text(picture.getexif().get(field)).partition(":")
                     if found and key.strip().lower() in KEYS:
                         texts.setdefault(key.strip().lower(), text)

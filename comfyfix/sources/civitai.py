@@ -11,6 +11,7 @@ import re
 from collections.abc import Iterator
 from typing import Any
 
+from comfyfix.comfyui.shapes import dicts, mapping
 from comfyfix.errors import (
     RETRY,
     ArchivedAtSource,
@@ -20,6 +21,7 @@ from comfyfix.errors import (
     SourceDown,
     TokenNeeded,
 )
+from comfyfix.files import printable
 from comfyfix.hosts import CIVITAI, CivitaiFile
 from comfyfix.records import Candidate, Rejected
 from comfyfix.sources.base import Blocked, Finding, Services, Wanted
@@ -77,11 +79,16 @@ def confirm(target: CivitaiFile, name: str, source: str, services: Services) -> 
     if version.get("id") != target.version:
         return Rejected(source=source, where=where, reason="Civitai answered with another version")
     files = _files(version)
-    chosen = [file for file in files if file.get("id") == target.file] if target.file else []
-    chosen = chosen or [file for file in files if file.get("name") == name]
-    chosen = chosen or [file for file in files if file.get("primary")] or files[:1]
-    if not chosen:
-        return Rejected(source=source, where=where, reason="Civitai lists no file of it any more")
+    if target.file:
+        chosen = [file for file in files if file.get("id") == target.file]
+    else:
+        models = [file for file in files if file.get("type") == "Model"]
+        named = [file for file in files if file.get("name") == name]
+        primary = [file for file in models if file.get("primary")]
+        chosen = named or (primary if len(primary) == 1 else models)
+    if len(chosen) != 1:
+        reason = f"Civitai lists {len(chosen)} such files of it; name one by ?fileId="
+        return Rejected(source=source, where=where, reason=reason)
     return _confirmed(version, chosen[0], source, services, f"URL in {source}: {where}")
 
 
@@ -120,8 +127,8 @@ def _search(
         items: list[dict[str, Any]] = []
         for _ in range(PAGES_MAX):
             page = _get("/api/v1/models", params, services) or {}
-            items += [item for item in page.get("items") or [] if isinstance(item, dict)]
-            cursor = (page.get("metadata") or {}).get("nextCursor")
+            items += dicts(page.get("items"))
+            cursor = mapping(page.get("metadata")).get("nextCursor")
             if items or not cursor:
                 break
             params["cursor"] = cursor
@@ -131,16 +138,14 @@ def _search(
     names = ", ".join(str(item.get("name")) for item in items)
     services.log_search(wanted, NAME, query, f"{len(items)} models: {names}")
     for item in items:
-        for version in item.get("modelVersions") or []:
-            if isinstance(version, dict):
-                model = {key: item.get(key) for key in ("id", "name", "type", "mode")}
-                for file in _files(version):
-                    yield {**version, "model": model, "modelId": item.get("id")}, file
+        for version in dicts(item.get("modelVersions")):
+            model = {key: item.get(key) for key in ("id", "name", "type", "mode")}
+            for file in _files(version):
+                yield {**version, "model": model, "modelId": item.get("id")}, file
 
 
 def _files(version: dict[str, Any]) -> list[dict[str, Any]]:
-    files = version.get("files")
-    return [f for f in files if isinstance(f, dict)] if isinstance(files, list) else []
+    return dicts(version.get("files"))
 
 
 def _sha256(file: dict[str, Any]) -> str | None:
@@ -155,13 +160,13 @@ def _confirmed(
     version: dict[str, Any], file: dict[str, Any], source: str, services: Services, evidence: str
 ) -> Finding:
     """Turn a file into a candidate, unless Civitai itself says that it can't or must not be had."""
-    model = version.get("model") if isinstance(version.get("model"), dict) else {}
-    where = f"{(model or {}).get('name')} ({version.get('name')})"
+    model = mapping(version.get("model"))
+    where = printable(f"{model.get('name')} ({version.get('name')})")
     for scan in ("pickleScanResult", "virusScanResult"):
         if file.get(scan) != "Success":
             reason = f"Civitai's own scan says {file.get(scan)!r} ({scan})"
             return Rejected(source=source, where=where, reason=reason)
-    if (model or {}).get("mode") in ("Archived", "TakenDown"):
+    if model.get("mode") in ("Archived", "TakenDown"):
         return Rejected(source=source, where=where, reason="it is archived or was taken down")
     version_id, file_id = version.get("id"), file.get("id")
     if not (isinstance(version_id, int) and isinstance(file_id, int)):

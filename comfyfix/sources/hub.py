@@ -63,9 +63,15 @@ def details(
         f"/paths-info/{quote(revision, safe='')}"
     )
     answer = services.web.post_form(url, [*(("paths", path) for path in paths), ("expand", "True")])
-    value = answer.json() if answer.status == 200 else []  # noqa: PLR2004 - HTTP
-    if not isinstance(value, list):
+    if answer.status in (401, 403, 404) and "x-error-code" in answer.headers:
         return {}
+    value = answer.json()
+    if answer.status != 200 or not isinstance(value, list):  # noqa: PLR2004 - HTTP
+        raise SourceDown(
+            f"Hugging Face did not describe the files of {repo}",
+            cause=f"status {answer.status}",
+            next_step=RETRY,
+        )
     return {str(item.get("path")): item for item in value if isinstance(item, dict)}
 
 
@@ -83,7 +89,8 @@ def licence(repo: str, services: Services) -> str:
         answer = services.web.get(f"{services.manifest.endpoints.huggingface}/api/models/{repo}")
         value = answer.json() if answer.status == 200 else {}  # noqa: PLR2004 - HTTP
         tags = value.get("tags") if isinstance(value, dict) else None
-        named = (str(tag) for tag in tags or [] if str(tag).startswith("license:"))
+        listed = tags if isinstance(tags, list) else []
+        named = (str(tag) for tag in listed if str(tag).startswith("license:"))
         return printable(next(named, "").removeprefix("license:"), 40)
 
     told: str = services.once(("licence", repo), ask)

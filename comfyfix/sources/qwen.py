@@ -71,7 +71,7 @@ def find(wanted: Wanted, services: Services) -> Iterator[Finding]:
     if not reply.candidates:
         yield Rejected(source=NAME, where="-", reason=f"it knows none ({printable(reply.reason)})")
     for proposal in reply.candidates[:CANDIDATES_MAX]:
-        finding = _confirm(proposal, services)
+        finding = _confirm(proposal, wanted, services)
         told = "confirmed" if isinstance(finding, Candidate) else str(finding)
         services.log_search(wanted, NAME, msgspec.json.encode(proposal).decode(), told)
         yield finding
@@ -137,7 +137,7 @@ def _log(services: Services, wanted: Wanted, question: str, answer: str) -> None
     )
 
 
-def _confirm(proposal: Proposal, services: Services) -> Finding:
+def _confirm(proposal: Proposal, wanted: Wanted, services: Services) -> Finding:
     evidence = "proposed by Qwen, confirmed by the provider"
     where = printable(proposal.repo or proposal.url or str(proposal.model_version_id))
     if proposal.source == "huggingface":
@@ -148,7 +148,7 @@ def _confirm(proposal: Proposal, services: Services) -> Finding:
         return hub.confirm(file, NAME, services, evidence=evidence)
     if proposal.source == "civitai" and proposal.model_version_id:
         target = CivitaiFile(proposal.model_version_id, proposal.file_id)
-        return civitai.confirm(target, "", NAME, services)
+        return civitai.confirm(target, wanted.model.name, NAME, services)
     if proposal.source == "url" and proposal.url:
         return confirm_url(Hint(name="", url=proposal.url), NAME, services)
     return Rejected(source=NAME, where=where, reason=f"{printable(proposal.source)} is not asked")

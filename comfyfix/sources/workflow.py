@@ -19,6 +19,7 @@ from comfyfix.hosts import (
     hub_repo,
     read_url,
 )
+from comfyfix.manifest import Override
 from comfyfix.records import Candidate, Hint, Rejected
 from comfyfix.sources import civitai, hub
 from comfyfix.sources.base import Finding, Services, Wanted
@@ -76,24 +77,26 @@ def _confirm_direct(target: DirectFile, hint: Hint, source: str, services: Servi
     )
 
 
-def _hints(wanted: Wanted) -> list[Hint]:
-    override = wanted.override
-    if override is None:
-        return list(wanted.hints)
-    digest = override.sha256.lower() if override.sha256 else None
+def address(override: Override) -> str:
+    """Return the place that the user names for a model as one address; empty if there is none."""
     if override.url:
-        return [Hint(name=wanted.model.name, url=override.url, sha256=digest)]
+        return override.url
     if override.model_version_id:
         file_id = f"?fileId={override.file_id}" if override.file_id else ""
-        url = f"{CIVITAI}/api/download/models/{override.model_version_id}{file_id}"
-        return [Hint(name=wanted.model.name, url=url, sha256=digest)]
+        return f"{CIVITAI}/api/download/models/{override.model_version_id}{file_id}"
     if override.repo and override.path:
-        url = (
-            HUGGINGFACE
-            + HubFile(hub_repo(override.repo), "main", hub_path(override.path)).resolve_path()
-        )
-        return [Hint(name=wanted.model.name, url=url, sha256=digest)]
-    return list(wanted.hints)
+        file = HubFile(hub_repo(override.repo), "main", hub_path(override.path))
+        return HUGGINGFACE + file.resolve_path()
+    return ""
+
+
+def _hints(wanted: Wanted) -> list[Hint]:
+    override = wanted.override
+    place = address(override) if override else ""
+    if override is None or not place:
+        return list(wanted.hints)
+    digest = override.sha256.lower() if override.sha256 else None
+    return [Hint(name=wanted.model.name, url=place, sha256=digest)]
 
 
 def told(finding: Finding) -> str:

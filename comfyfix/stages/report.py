@@ -31,6 +31,7 @@ class Tally:
     total: int = 0
     already: int = 0
     scripts: int = 0
+    unreadable: int = 0
     outcomes: list[Outcome] = field(default_factory=list)
     bad_verdicts: list[Verdict] = field(default_factory=list)
     unverified: list[Verdict] = field(default_factory=list)
@@ -66,6 +67,8 @@ def summary(tally: Tally) -> list[str]:
     done = [o for o in tally.outcomes if o.problem is None]
     linked, found = sum(o.linked for o in done), sum(o.found for o in done)
     if not tally.total and not tally.outcomes and not tally.bad_verdicts:
+        if tally.unreadable:
+            return ["Nothing to do for the workflows that could be read."]
         return [f"Nothing to do: {_models(tally.already, 'needed model')} present."]
     lines = [
         "",

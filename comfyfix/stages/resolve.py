@@ -13,13 +13,14 @@ import msgspec
 
 from comfyfix.errors import (
     HostRefused,
+    NameRefused,
     NotFound,
     RegionBlocked,
     SearchFailed,
     SourceDown,
     Uncertain,
 )
-from comfyfix.files import printable
+from comfyfix.files import is_pickle, printable
 from comfyfix.records import Candidate, Record, Rejected
 from comfyfix.sources import chosen, store, workflow
 from comfyfix.sources.base import Blocked, Finding, Services, Source, Wanted
@@ -42,10 +43,11 @@ def resolve(planned: Planned, services: Services) -> Record:
         sha256=_expected_hash(planned),
         destination=str(planned.path),
     )
+    _refuse_pickle(planned, services)
     rejected: list[Rejected] = []
     down: list[SourceDown] = []
     stuck: list[Blocked] = []
-    last: RegionBlocked | None = None
+    regional: list[RegionBlocked] = []
     by_user = bool(planned.override and planned.override.names_a_place)
     # Where the user has said which file is meant, no other source may answer for it.
     asked = (workflow,) if by_user else chosen(services.manifest.search.sources)
@@ -63,37 +65,44 @@ def resolve(planned: Planned, services: Services) -> Record:
             continue
         except RegionBlocked as problem:
             rejected.append(Rejected(source=source.NAME, where="-", reason=problem.what))
-            last = last or problem
+            regional.append(problem)
             continue
         if good is not None:
             if good.gated and not services.tokens.get("huggingface"):
                 raise blocked(good.repo, services, 401)
             return _record(planned, _prefer_store(wanted, good, services), rejected, services)
-    if stuck:
-        raise stuck[0].problem
-    if last:
-        raise last
-    if down:
-        raise down[0]
+        if stuck and source.DECISIVE:
+            # The file that is meant is known, and locked away: only its equal may stand for it.
+            if stuck[0].candidate.sha256 is None:
+                raise stuck[0].problem
+            wanted = replace(wanted, sha256=stuck[0].candidate.sha256)
+    for obstacle in (*(b.problem for b in stuck), *regional, *down):
+        raise obstacle  # the first that a user can do something about
     if by_user:
         raise _users_place_fails(planned, rejected)
     return _record(planned, _last_resort(wanted, rejected, services), rejected, services)
 
 
+def _refuse_pickle(planned: Planned, services: Services) -> None:
+    if services.manifest.verify.pickle == "refuse" and is_pickle(planned.model.name):
+        raise NameRefused(
+            f"{planned.model.name} is a pickle file, and these are refused",
+            cause="verify.pickle is `refuse`",
+            next_step="use a .safetensors file in the workflow, or set verify.pickle: scan",
+        )
+
+
 def still_wanted(record: Record, planned: Planned) -> bool:
     """Tell whether a record may be used again: same place, and the user has not decided anew."""
     override = planned.override
-    if record.destination != str(planned.path):
+    if record.destination != planned.location or record.asked != _asked(planned):
         return False
-    if override is None:
-        return True
-    if override.sha256 and override.sha256.lower() != record.sha256:
-        return False
-    if override.url:
-        return any(override.url in evidence for evidence in record.evidence)
-    if override.repo and override.path:
-        return f"/{override.repo}/resolve/" in record.url and record.url.endswith(override.path)
-    return True
+    return not (override and override.sha256) or override.sha256.lower() == record.sha256
+
+
+def _asked(planned: Planned) -> str:
+    """The place that the user has named for a model, as one address."""
+    return workflow.address(planned.override) if planned.override else ""
 
 
 def _expected_hash(planned: Planned) -> str | None:
@@ -151,9 +160,13 @@ def _judge(finding: Finding, wanted: Wanted, source: Source) -> Finding:
         reason = "the provider does not say how large it is"
     elif wanted.sha256 and finding.sha256 and finding.sha256 != wanted.sha256:
         reason = "its sha256 is not the one that is wanted"
+    elif wanted.likely and not source.DECISIVE and finding.sha256 not in wanted.likely:
+        # A publisher may replace a file at the author's own address; a namesake elsewhere is
+        # another file.
+        reason = "its sha256 is not the one that the workflow tells"
     elif finding.sha256 is None and not source.DECISIVE:
         reason = "the provider publishes no sha256"
-    elif finding.name != wanted.model.name and not source.DECISIVE:
+    elif finding.name != wanted.model.name and not source.DECISIVE and not wanted.likely:
         reason = f"its name is {printable(finding.name)}"
     if reason:
         return Rejected(source=finding.source, where=finding.where, reason=reason)
@@ -219,6 +232,7 @@ def _record(
         source=found.source,
         where=found.where,
         name=found.name,
+        asked=_asked(planned),
         url=found.url,
         local=found.local,
         size=found.size,

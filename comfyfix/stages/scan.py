@@ -16,7 +16,7 @@ import msgspec
 from comfyfix import state
 from comfyfix.comfyui import references, workflow
 from comfyfix.errors import SetupProblem
-from comfyfix.files import clean_text, write_atomic
+from comfyfix.files import clean_text, regular_stat, write_atomic
 from comfyfix.records import Reference
 
 ENDINGS = (".json", ".png", ".webp", ".jpg", ".jpeg", ".avif")
@@ -129,6 +129,8 @@ def scan_file(path: str, name: str) -> ScannedFile:
     """Scan one file; problems are told in the result."""
     stamp = _stamp(path)
     try:
+        if regular_stat(path) is None and os.path.exists(path):  # noqa: PTH110 - a pipe would never end
+            return ScannedFile(path=path, workflow=name, problem="it is not a regular file")
         if stamp and stamp[2] > FILE_MAX:
             return ScannedFile(path=path, workflow=name, problem="it is larger than 256 MB")
         data = Path(path).read_bytes()

@@ -16,16 +16,23 @@ MEGABYTE = 1_000_000
 
 
 def verify(
-    model: Model, path: Path, record: Record | None, receipt: Receipt | None, *, anew: bool = False
+    model: Model,
+    path: Path,
+    record: Record | None,
+    receipt: Receipt | None,
+    *,
+    sha256: str | None = None,
+    anew: bool = False,
 ) -> Verdict:
     """Look at one file and say what it is.
 
     The receipt stands for the hash while size and time of the file are as it says, unless the
-    file is to be hashed `anew`. Nothing is moved or written here.
+    file is to be hashed `anew`. `sha256` is the user's word, and binding. Nothing is moved or
+    written here.
     """
 
     def verdict(
-        status: Status, reason: str = "", size: int | None = None, sha256: str | None = None
+        status: Status, reason: str = "", size: int | None = None, digest: str | None = None
     ) -> Verdict:
         return Verdict(
             model=model.key,
@@ -34,7 +41,7 @@ def verify(
             status=status,
             reason=reason,
             size=size,
-            sha256=sha256,
+            sha256=digest,
         )
 
     info = regular_stat(path)
@@ -48,7 +55,7 @@ def verify(
         problem = formats.inspect(path)
         if problem:
             return verdict("damaged", problem, size)
-        expected, source = _expected(record, receipt)
+        expected, source = (sha256, "manifest.yaml") if sha256 else _expected(record, receipt)
         if expected is None and record is not None and record.size not in (None, size):
             return verdict("wrong", f"{record.where} says {record.size} bytes", size)
         if receipt is not None and known and not anew:

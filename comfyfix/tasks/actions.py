@@ -270,7 +270,9 @@ def verify_present(build: Build, present: Sequence[Present]) -> object:
 def _verified(
     build: Build, model: Model, path: Path, record: Record | None, receipt: Receipt | None
 ) -> Verdict:
-    verdict = verify_stage.verify(model, path, record, receipt)
+    override = build.manifest.override_for(model.folder, model.path)
+    told = override.sha256.lower() if override and override.sha256 else None
+    verdict = verify_stage.verify(model, path, record, receipt, sha256=told)
     if verdict.good or verdict.status == "missing":
         return verdict
     moved = verify_stage.move_aside(verdict, receipt)
@@ -307,4 +309,5 @@ def unreadable(build: Build, file: ScannedFile) -> object:
         next_step="save it again in ComfyUI, or take it out of `workflows:`",
     )
     build.console.line(f"✗ {problem}")
+    build.tally.unreadable += 1
     return TaskFailed(str(problem))

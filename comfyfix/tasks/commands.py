@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import os
 import sys
 from collections import Counter
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, ClassVar
 
+from doit import doit_cmd
 from doit.cmd_base import Command
 
 from comfyfix import receipts
@@ -33,8 +35,15 @@ class Ours(Command):  # type: ignore[misc]
 
     def execute(self, opt_values: dict[str, Any], pos_args: list[str]) -> int:
         """Run it; a problem of set-up is one line on stderr and exit code 3."""
+        # doit takes any argument with `=` for a variable; a file's name may hold one.
+        variables = doit_cmd._CMDLINE_VARS or {}
+        others = [f"{k}={v}" for k, v in variables.items() if k != "workflow"]
         try:
-            return self.work(opt_values, pos_args)
+            return self.work(opt_values, [*pos_args, *others])
+        except BrokenPipeError:
+            # The reader (`| head`) has seen enough; nothing may be flushed to it at the end.
+            os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+            return 0
         except SetupProblem as problem:
             print(f"ERROR: {problem}", file=sys.stderr)  # noqa: T201 - as doit tells its own errors
             return 3
@@ -72,13 +81,17 @@ class Verify(Ours):
 
     def work(self, options: dict[str, Any], names: list[str]) -> int:
         """Verify and print a line per file."""
-        build = open_build(Path(MANIFEST))
+        build = open_build(Path(MANIFEST), doit_cmd.get_var("workflow"))
         chosen = _chosen(build, names)
         known = receipts.load(build.layout)
         count: Counter[str] = Counter()
         for model, path, record, receipt in chosen:
             receipt = known.get(model.key) or receipt  # noqa: PLW2901 - the nearer one wins
-            verdict = verify_stage.verify(model, path, record, receipt, anew=options["anew"])
+            override = build.manifest.override_for(model.folder, model.path)
+            told = override.sha256.lower() if override and override.sha256 else None
+            verdict = verify_stage.verify(
+                model, path, record, receipt, sha256=told, anew=options["anew"]
+            )
             if verdict.status == "ok" and record is not None:
                 fresh = receipts.of_file(
                     model, path, verdict.sha256 or "", script="", verified=True
@@ -90,7 +103,7 @@ class Verify(Ours):
                 if verdict.moved_to:
                     receipts.forget(build.layout, build.folders.store, model)
             count[verdict.status] += 1
-            mark = "✓" if verdict.good else "✗"
+            mark = {"ok": "✓", "unverified": "!"}.get(verdict.status, "✗")
             reason = f" ({verdict.reason})" if verdict.reason else ""
             say(f"  {mark} {verdict.status:10} {model.key}{reason}")
         good = count["ok"] + count["unverified"]

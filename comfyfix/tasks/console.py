@@ -14,6 +14,8 @@ import threading
 import time
 from pathlib import Path
 
+from comfyfix.files import printable
+
 GREEN, RED, YELLOW, BOLD, PLAIN = "\x1b[32m", "\x1b[31m", "\x1b[33m", "\x1b[1m", "\x1b[0m"
 
 
@@ -77,6 +79,9 @@ class Console:
         self._muted = True
 
     def _write(self, text: str) -> None:
+        # The one place that every line passes: names and answers from outside can't move the
+        # cursor or begin a command for whoever reads this output.
+        text = printable(text, len(text))
         self._to_log(text)
         if not self._muted:
             self._show(text)

@@ -154,13 +154,17 @@ def _verify_present(build: Build, present: tuple[Present, ...]) -> Task:
 def _workflows(build: Build) -> Iterator[Task]:
     by_key = {planned.model.key: f"download:{planned.task}" for planned in build.plan.models}
     names = build.workflow_tasks
+    there = {present.model.key for present in build.plan.present}
     for workflow, keys in build.plan.workflows.items():
         yield {
             "basename": "workflow",
             "name": names[workflow],
             "doc": f"the models of {workflow}",
             "actions": None,
-            "task_dep": [by_key[key] for key in keys if key in by_key],
+            "task_dep": [
+                *(by_key[key] for key in keys if key in by_key),
+                *([f"verify:{PRESENT}"] if there.intersection(keys) else []),
+            ],
         }
     for file in build.plan.unreadable:
         yield {

@@ -195,6 +195,6 @@ def _fitted(row: Text, width: int) -> Text:
 
 
 def _clock(seconds: float) -> str:
-    whole = int(min(seconds, 359_999))
+    whole = int(max(0, min(seconds, 359_999)))
     hours, minutes = divmod(whole // 60, 60)
     return f"{hours}:{minutes:02d}:{whole % 60:02d}" if hours else f"{minutes}:{whole % 60:02d}"

@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
+import os
 import sys
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
 import msgspec
+from doit.doit_cmd import get_var
 
 from comfyfix import ledger
-from comfyfix.errors import Problem
+from comfyfix.errors import Problem, SetupProblem, StoreUnwritable
 from comfyfix.files import write_atomic
 from comfyfix.records import Record, to_json
 from comfyfix.sources import hub
@@ -32,14 +34,23 @@ class Plan(Ours):
     cmd_options = (JSON_OPTION,)
     name = "plan"
 
-    def work(self, options: dict[str, Any], names: list[str]) -> int:  # noqa: ARG002 - one interface
+    def work(self, options: dict[str, Any], names: list[str]) -> int:
         """Search and print."""
-        build = open_build(Path(MANIFEST))
-        pending = build.plan.pending
+        if names:
+            raise SetupProblem(
+                f"plan does not know {names[0]}", next_step="use `doit plan` or `workflow=FILE`"
+            )
+        build = open_build(Path(MANIFEST), get_var("workflow"))
+        for file in build.plan.unreadable:
+            print(f"! {file.path} can't be read: {file.problem}", file=sys.stderr)  # noqa: T201
+        pending = [
+            planned
+            for planned in build.plan.pending
+            if not build.selected or build.selected in planned.workflows
+        ]
         if pending:
             print(f"Searching for {len(pending)} models …", file=sys.stderr)  # noqa: T201
-        with ThreadPoolExecutor(build.manifest.search.parallel) as pool:
-            answers = list(pool.map(lambda planned: _answer(build, planned), pending))
+        answers = _search(build, pending)
         reserve = build.manifest.download.reserve_bytes
         view = preview_stage.preview(answers, build.folders.store, reserve)
         if options["as_json"]:
@@ -51,7 +62,30 @@ class Plan(Ours):
                 say(paint(fitted(line)))
             for line in preview_stage.advice(view, build.folders.store):
                 say(paint(line))
-        return 1 if any(row.problem for row in view.models) or not view.fits else 0
+        failed = any(row.problem for row in view.models) or build.plan.unreadable
+        return 1 if failed or not view.fits else 0
+
+
+def _search(build: Build, pending: list[Planned]) -> list[Answer]:
+    pool = ThreadPoolExecutor(build.manifest.search.parallel)
+    try:
+        return list(pool.map(lambda planned: _answer(build, planned), pending))
+    except KeyboardInterrupt:
+        print("\nStopped. What was found is kept.", file=sys.stderr, flush=True)  # noqa: T201
+        sys.stdout.flush()
+        os._exit(130)  # searches under way would hold the end up for minutes
+    finally:
+        pool.shutdown(wait=False, cancel_futures=True)
+
+
+def _licence(record: Record, build: Build) -> str:
+    """The licence, if it can be asked for; a plan does not fail for want of it."""
+    if not hub.is_ours(record.url):
+        return ""
+    try:
+        return hub.licence(record.where, build.services())
+    except Problem:
+        return ""
 
 
 def _answer(build: Build, planned: Planned) -> Answer:
@@ -62,10 +96,16 @@ def _answer(build: Build, planned: Planned) -> Answer:
         if record is None or not resolve_stage.still_wanted(record, planned):
             record = resolve_stage.resolve(planned, build.services())
             _keep(build, planned, record)
-        licence = hub.licence(record.where, build.services()) if hub.is_ours(record.url) else ""
     except Problem as problem:
         return Answer(planned, problem=problem)
-    return Answer(planned, record=record, licence=licence)
+    except OSError as error:
+        unwritable = StoreUnwritable(
+            f"{error.filename or build.layout.output} can't be written",
+            cause=error.strerror or "",
+            next_step="check permissions and free space",
+        )
+        return Answer(planned, problem=unwritable)
+    return Answer(planned, record=record, licence=_licence(record, build))
 
 
 def _keep(build: Build, planned: Planned, record: Record) -> None:

@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 import msgspec
+from doit.doit_cmd import get_var
 
 from comfyfix.comfyui.folders import Folders
 from comfyfix.errors import SetupProblem
@@ -34,6 +35,8 @@ class Scan(Ours):
     def work(self, options: dict[str, Any], names: list[str]) -> int:
         """Print the references."""
         manifest, folders, layout = read_setup(Path(MANIFEST))
+        if get_var("workflow"):
+            names = [*names, get_var("workflow")]
         missing = [name for name in names if not Path(name).exists()]
         if missing:
             raise SetupProblem(
@@ -82,6 +85,7 @@ def table(scanned: Sequence[ScannedFile], folders: Folders, manifest: Manifest) 
     ready = 0
     for file in workflows:
         shown: dict[str, str] = {}
+        wanted = len({r.path for r in file.references if plan_stage.counts(manifest, r)})
         lacks: set[str] = set()
         for reference in file.references:
             there = plan_stage.found(folders, reference)
@@ -93,10 +97,11 @@ def table(scanned: Sequence[ScannedFile], folders: Folders, manifest: Manifest) 
                 shown[name] = _line(reference, name, there=there, needed=needed)
         ready += not lacks
         if shown:
-            verdict = f"lacks {len(lacks)} of {len(shown)}" if lacks else "ready"
+            verdict = f"lacks {len(lacks)} of {wanted}" if lacks else "ready"
             lines += [f"{printable(file.workflow)}: {verdict}", *shown.values(), ""]
     without = sum(not file.references for file in workflows)
-    summary = f"{len(workflows)} workflows: {ready} ready, {len(workflows) - ready} lack models"
+    count = f"{len(workflows)} workflow{'s' if len(workflows) != 1 else ''}"
+    summary = f"{count}: {ready} ready, {len(workflows) - ready} lack models"
     return [*lines, summary + (f" ({without} name none)" if without else "")]
 
 

@@ -252,3 +252,51 @@ def test_the_demo_works_behind_a_proxy(site: Site) -> None:
     assert done.returncode == 0, done.stdout
     assert "Nothing to do" in site.doit().stdout
     assert site.pending() == []
+
+
+def test_a_name_of_civitai_cannot_command_the_terminal(site: Site, hub: Hub) -> None:
+    version = hub.add_civitai("rife49 \x1b]0;PWN\x07\n::warning::injected", "rife49.pth")
+    version.type = "Upscaler"
+    site.workflow("w.json", RIFE)
+    done = site.doit(GITHUB_ACTIONS="true")
+    assert done.returncode == 0, done.stdout
+    assert "\x1b" not in done.stdout
+    assert not [line for line in done.stdout.splitlines() if line.startswith("::warning")]
+
+
+def test_a_pipe_among_the_workflows_does_not_hang(site: Site, hub: Hub) -> None:
+    os.mkfifo(site.workflows / "pipe.json")
+    site.workflow("w.json", RIFE)
+    hub.add("AlexWortega/RIFE", ["rife49.pth"])
+    done = site.doit()
+    assert done.returncode == 1
+    assert "pipe.json can't be read: it is not a regular file" in done.stdout
+
+
+def test_a_workflow_is_not_done_while_a_file_of_it_is_damaged(site: Site) -> None:
+    site.workflow("w.json", RIFE)
+    site.put(*RIFE, b"<!DOCTYPE html><html>Sign in</html>")
+    done = site.doit("workflow:w")
+    assert done.returncode != 0
+    assert "it is a web page" in done.stdout
+
+
+def test_the_users_hash_binds_what_is_there_too(site: Site) -> None:
+    site.workflow("w.json", RIFE)
+    site.put(*RIFE)
+    site.manifest(models={"rife49.pth": {"sha256": "0" * 64}})
+    done = site.doit()
+    assert done.returncode == 1
+    assert "its sha256 is not the one of manifest.yaml" in done.stdout
+    assert site.doit("verify").returncode == 1
+    assert set(site.files()) == {"upscale_models/rife49.pth"}
+
+
+def test_settings_that_nothing_reads_are_not_accepted_in_silence(site: Site) -> None:
+    site.workflow("w.json", RIFE)
+    for settings in ({"verify": {"qwen": True}}, {"comfyui_url": "http://127.0.0.1:8188"},
+                     {"models": {"x.pth": {"repo": "a/b"}}}):  # fmt: skip
+        site.manifest(**settings)
+        done = site.doit("list")
+        assert done.returncode == 3
+        assert "not available yet" in done.stderr or "it needs path" in done.stderr

@@ -168,6 +168,64 @@ def test_a_civitai_url_of_the_workflow_is_asked_by_its_ids(site: Site, hub: Hub)
     assert site.files() == {f"loras/{NAME}": version.data}
 
 
+def test_a_locked_file_is_not_replaced_by_a_namesake(site: Site, hub: Hub) -> None:
+    hub.add("meant/repository", [NAME], gated=True)
+    hub.add("evil/harbor_light", []).files[NAME] = file_for("a namesake.safetensors")
+    url = f"{HUB}/meant/repository/resolve/main/{NAME}"
+    site.workflow("w.json", NEED, urls={NAME: url})
+    assert "meant/repository on Hugging Face needs a token" in run(site, 1)
+    assert site.files() == {}
+    hub.add("mirror/harbor_light", [NAME])  # equal bytes, and open
+    assert "✓ Found on HuggingFace: mirror/harbor_light" in run(site)
+
+
+def test_a_hash_that_the_workflow_tells_binds_everyone_else(site: Site, hub: Hub) -> None:
+    path = site.workflow("w.json", NEED, urls={NAME: f"{HUB}/gone/repo/resolve/main/{NAME}"})
+    value = json.loads(path.read_text())
+    value["nodes"][0]["properties"]["models"][0] |= {"hash": "ab" * 32, "hash_type": "SHA256"}
+    path.write_text(json.dumps(value))
+    hub.add("squatter/harbor_light", [NAME])
+    assert "not the one that the workflow tells" in run(site, 1)
+    assert site.files() == {}
+
+
+def test_a_place_that_the_user_names_later_replaces_the_record(site: Site, hub: Hub) -> None:
+    site.workflow("w.json", NEED)
+    hub.add("maker/harbor_light", [f"vae/{NAME}"])
+    assert site.doit("plan").returncode == 0
+    version = hub.add_civitai("Chosen", "chosen.safetensors")
+    site.manifest(models={NAME: {"model_version_id": version.id}})
+    run(site)
+    assert site.files() == {f"loras/{NAME}": version.data}
+
+
+def test_a_civitai_file_id_that_is_gone_is_no_other_file(site: Site, hub: Hub) -> None:
+    version = hub.add_civitai("Anything", "other_file.safetensors")
+    url = f"https://civitai.com/api/download/models/{version.id}?fileId=12345"
+    site.workflow("w.json", NEED, urls={NAME: url})
+    assert "Civitai lists 0 such files" in run(site, 1)
+    assert site.files() == {}
+
+
+def test_civitai_knows_a_renamed_file_by_its_hash(site: Site, hub: Hub) -> None:
+    version = hub.add_civitai("Something Else", "nice_v1_final.safetensors")
+    path = site.workflow("w.json", NEED, urls={NAME: f"{HUB}/gone/repo/resolve/main/{NAME}"})
+    value = json.loads(path.read_text())
+    told = {"hash": sha256(version.data), "hash_type": "SHA256"}
+    value["nodes"][0]["properties"]["models"][0] |= told
+    path.write_text(json.dumps(value))
+    assert "✓ Found on Civitai" in run(site)
+    assert site.files() == {f"loras/{NAME}": version.data}
+
+
+def test_pickle_files_can_be_refused(site: Site, hub: Hub) -> None:
+    site.workflow("w.json", ("upscale_models", "rife49.pth"))
+    hub.add("AlexWortega/RIFE", ["rife49.pth"])
+    site.manifest(verify={"pickle": "refuse"})
+    assert "rife49.pth is a pickle file, and these are refused" in run(site, 1)
+    assert site.files() == {}
+
+
 def test_qwen_is_asked_last_and_its_answer_is_checked(site: Site, hub: Hub) -> None:
     hub.add("obscure/collection-of-things", [f"x/{NAME}"])
     answer = {"source": "huggingface", "repo": "obscure/collection-of-things", "path": f"x/{NAME}"}
