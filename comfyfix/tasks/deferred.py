@@ -38,20 +38,20 @@ def fetch(build: Build, planned: Planned) -> object:
 
 def verify_batch(build: Build, number: int, members: Sequence[Planned]) -> object:
     """Verify the members of a batch."""
-    from comfyfix.tasks import actions  # noqa: PLC0415 - see above
+    from comfyfix.tasks import verifying  # noqa: PLC0415 - see above
 
-    return actions.verify_batch(build, number, members)
+    return verifying.verify_batch(build, number, members)
 
 
 def verify_present(build: Build, present: Sequence[Present]) -> object:
     """Verify what was there before."""
-    from comfyfix.tasks import actions  # noqa: PLC0415 - see above
+    from comfyfix.tasks import verifying  # noqa: PLC0415 - see above
 
-    return actions.verify_present(build, present)
+    return verifying.verify_present(build, present)
 
 
 def unreadable(build: Build, file: ScannedFile) -> object:
     """Tell of a workflow that can't be read."""
-    from comfyfix.tasks import actions  # noqa: PLC0415 - see above
+    from comfyfix.tasks import verifying  # noqa: PLC0415 - see above
 
-    return actions.unreadable(build, file)
+    return verifying.unreadable(build, file)

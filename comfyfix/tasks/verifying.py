@@ -1,0 +1,96 @@
+"""What the verifying tasks do: batches, what was there before, workflows that can't be read."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+
+from doit.exceptions import TaskFailed
+
+from comfyfix import receipts
+from comfyfix.errors import WorkflowProblem
+from comfyfix.files import write_atomic
+from comfyfix.records import Model, Receipt, Record, Verdict
+from comfyfix.stages import verify as verify_stage
+from comfyfix.stages.plan import Planned, Present, seen
+from comfyfix.stages.scan import ScannedFile
+from comfyfix.tasks.build import Build
+
+
+def verify_batch(build: Build, number: int, members: Sequence[Planned]) -> object:
+    """Verify the members of one batch and write its verdicts."""
+    count = _count(len(members))
+    build.console.line(f"Verifying batch {number:03d} ({count})")
+    verdicts = []
+    known = receipts.load(build.layout)
+    for planned in members:
+        if planned.problem is not None:
+            verdicts.append(
+                Verdict(
+                    model=planned.model.key,
+                    filename=planned.model.name,
+                    path="",
+                    status="missing",
+                    reason=planned.problem.outcome,
+                )
+            )
+            continue
+        record = build.records.get(planned.model.key) or planned.record
+        receipt = known.get(planned.model.key) or planned.receipt
+        verdicts.append(_verified(build, planned.model, planned.path, record, receipt))
+    write_atomic(build.layout.batch(number), verify_stage.batch_file(verdicts))
+    return _told(build, verdicts)
+
+
+def verify_present(build: Build, present: Sequence[Present]) -> object:
+    """Verify the needed models that were there before, by form, and by receipt where one is."""
+    build.console.line(f"Verifying what was there before ({_count(len(present))})")
+    verdicts = [_verified(build, p.model, p.path, None, p.receipt) for p in present]
+    failed = _told(build, verdicts)
+    return failed if failed is not None else {"seen": seen(present)}
+
+
+def _verified(
+    build: Build, model: Model, path: Path, record: Record | None, receipt: Receipt | None
+) -> Verdict:
+    override = build.manifest.override_for(model.folder, model.path)
+    told = override.sha256.lower() if override and override.sha256 else None
+    verdict = verify_stage.verify(model, path, record, receipt, sha256=told)
+    if verdict.good or verdict.status == "missing":
+        return verdict
+    moved = verify_stage.move_aside(verdict, receipt)
+    if moved.moved_to:
+        receipts.forget(build.layout, build.folders.store, model)
+    return moved
+
+
+def _told(build: Build, verdicts: Sequence[Verdict]) -> TaskFailed | None:
+    build.tally.add_verdicts(verdicts)
+    proven = sum(v.status == "ok" for v in verdicts)
+    unproven = sum(v.status == "unverified" for v in verdicts)
+    bad = [v for v in verdicts if not v.good]
+    if proven:
+        build.console.line(f"  ✓ Verified: {_count(proven)}")
+    if unproven:
+        build.console.line(f"  ! In order, without a published hash: {_count(unproven)}")
+    for verdict in bad:
+        build.console.line(f"  ✗ {verdict.filename}: {verdict.status} ({verdict.reason})")
+    if bad:
+        return TaskFailed("; ".join(f"{v.model}: {v.status} ({v.reason})" for v in bad))
+    return None
+
+
+def _count(number: int) -> str:
+    return f"{number} model" if number == 1 else f"{number} models"
+
+
+def unreadable(build: Build, file: ScannedFile) -> object:
+    """Say that a workflow can't be read: what it needs is not known."""
+    problem = WorkflowProblem(
+        f"The workflow {file.path} can't be read",
+        cause=file.problem,
+        next_step="save it again in ComfyUI, or take it out of `workflows:`",
+    )
+    build.console.line(f"✗ {problem}")
+    build.tally.unreadable += 1
+    return TaskFailed(str(problem))
