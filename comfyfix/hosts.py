@@ -20,6 +20,7 @@ HUGGINGFACE = "https://huggingface.co"
 """What records and scripts call the Hub; it is asked at the configured endpoint."""
 CIVITAI = "https://civitai.com"
 """The same for Civitai."""
+PUBLIC = {"huggingface": HUGGINGFACE, "civitai": CIVITAI}
 HUGGINGFACE_HOSTS = frozenset(
     {"huggingface.co", "www.huggingface.co", "hf.co", "www.hf.co", "hf-mirror.com"}
 )
@@ -112,6 +113,11 @@ def read_url(
             next_step=f"if you trust it, add {host} to download.allow_hosts in manifest.yaml",
         )
     return DirectFile(url=url, name=unquote(parts.path.rpartition("/")[2]))
+
+
+def endpoint_of(url: str) -> str:
+    """The configured endpoint that a record's URL is asked at: a source's name, or nothing."""
+    return next((name for name, base in PUBLIC.items() if url.startswith(f"{base}/")), "")
 
 
 def hub_repo(repo: str) -> str:

@@ -86,6 +86,11 @@ class Override(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
     sha256: str | None = None
 
     @property
+    def digest(self) -> str | None:
+        """`sha256` as hashes are written everywhere else, in lower case."""
+        return self.sha256.lower() if self.sha256 else None
+
+    @property
     def names_a_place(self) -> bool:
         """True when the user says where the file is; no other source is asked then."""
         return bool(self.url or self.repo or self.model_version_id)

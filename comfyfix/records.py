@@ -74,7 +74,6 @@ class Candidate(msgspec.Struct, frozen=True, kw_only=True):
     local: str = ""
     repo: str = ""
     commit: str = ""
-    repo_path: str = ""
     size: int | None = None
     size_exact: bool = True
     sha256: str | None = None

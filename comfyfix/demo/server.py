@@ -90,13 +90,16 @@ class _Handler(http.server.BaseHTTPRequestHandler):
             {"Content-Type": "application/json", **(headers or {})},
         )
 
-    def _send(self, status: int, body: bytes, headers: dict[str, str]) -> None:
+    def _begin(self, status: int, headers: dict[str, str], length: int) -> None:
         self._note(status)
         self.send_response(status)
         for name, value in headers.items():
             self.send_header(name, value)
-        self.send_header("Content-Length", str(len(body)))
+        self.send_header("Content-Length", str(length))
         self.end_headers()
+
+    def _send(self, status: int, body: bytes, headers: dict[str, str]) -> None:
+        self._begin(status, headers, len(body))
         if self.command != "HEAD":
             self.wfile.write(body)
 
@@ -210,12 +213,7 @@ class _Handler(http.server.BaseHTTPRequestHandler):
         fault = self._fault
         if fault and fault.kind == "flip":
             body = body[:-1] + bytes([body[-1] ^ 0xFF])
-        self._note(status)
-        self.send_response(status)
-        for name, value in headers.items():
-            self.send_header(name, value)
-        self.send_header("Content-Length", str(len(body)))
-        self.end_headers()
+        self._begin(status, headers, len(body))
         if self.command == "HEAD":
             return
         half = max(1, len(body) // 2) if fault and fault.kind in ("cut", "stall") else len(body)

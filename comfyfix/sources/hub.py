@@ -75,11 +75,6 @@ def details(
     return {str(item.get("path")): item for item in value if isinstance(item, dict)}
 
 
-def is_ours(url: str) -> bool:
-    """Tell whether a record's URL is one of the Hub."""
-    return url.startswith(f"{HUGGINGFACE}/")
-
-
 def licence(repo: str, services: Services) -> str:
     """The licence that a repository names, or an empty string. Raises SourceDown."""
 
@@ -116,7 +111,6 @@ def candidate(
         url=HUGGINGFACE + file.resolve_path(commit),
         repo=file.repo,
         commit=commit,
-        repo_path=file.path,
         size=size,
         sha256=sha256,
         gated=gated,

@@ -95,8 +95,7 @@ def _hints(wanted: Wanted) -> list[Hint]:
     place = address(override) if override else ""
     if override is None or not place:
         return list(wanted.hints)
-    digest = override.sha256.lower() if override.sha256 else None
-    return [Hint(name=wanted.model.name, url=place, sha256=digest)]
+    return [Hint(name=wanted.model.name, url=place, sha256=override.digest)]
 
 
 def told(finding: Finding) -> str:

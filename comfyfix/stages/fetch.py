@@ -20,7 +20,8 @@ from comfyfix.errors import (
     WrongContent,
 )
 from comfyfix.files import sha256_of
-from comfyfix.hosts import CIVITAI, HUGGINGFACE
+from comfyfix.hosts import endpoint_of
+from comfyfix.http import authority
 from comfyfix.manifest import TOKEN_VARIABLES, Endpoints
 from comfyfix.process import Children
 from comfyfix.records import Receipt, Record
@@ -49,13 +50,11 @@ def environment(
     env |= {"HF_ENDPOINT": endpoints.huggingface, "CIVITAI_ENDPOINT": endpoints.civitai}
     if demo:
         env |= {"HF_TOKEN_PATH": os.devnull, "NO_PROXY": "127.0.0.1", "no_proxy": "127.0.0.1"}
-    names = ("REQUESTS_CA_BUNDLE", "SSL_CERT_FILE")
-    own_authority = next((base[name] for name in names if base.get(name)), "")
-    if own_authority:
-        env.setdefault("CURL_CA_BUNDLE", own_authority)  # the one that curl reads
-    for source, base_url in (("huggingface", HUGGINGFACE), ("civitai", CIVITAI)):
-        if record.url.startswith(f"{base_url}/") and tokens.get(source):
-            env[TOKEN_VARIABLES[source]] = tokens[source]
+    if authority(base):
+        env.setdefault("CURL_CA_BUNDLE", authority(base))  # the one that curl reads
+    source = endpoint_of(record.url)
+    if tokens.get(source):
+        env[TOKEN_VARIABLES[source]] = tokens[source]
     return env
 
 

@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from comfyfix.files import write_atomic
-from comfyfix.hosts import CIVITAI, HUGGINGFACE
+from comfyfix.hosts import HUGGINGFACE, PUBLIC, endpoint_of
 from comfyfix.manifest import TOKEN_VARIABLES, Manifest
 from comfyfix.records import Record
 
@@ -23,10 +23,7 @@ if TYPE_CHECKING:
 
 def render(record: Record, manifest: Manifest) -> str:
     """Return the text of the script for one record."""
-    at_hub = record.url.startswith(f"{HUGGINGFACE}/")
-    at_civitai = record.url.startswith(f"{CIVITAI}/")
-    endpoint = "huggingface" if at_hub else "civitai" if at_civitai else ""
-    base = {"huggingface": HUGGINGFACE, "civitai": CIVITAI}.get(endpoint, "")
+    endpoint = endpoint_of(record.url)
     text: str = _template().render(
         destination=record.destination,
         size=str(record.size) if record.size is not None and record.size_exact else "",
@@ -34,9 +31,9 @@ def render(record: Record, manifest: Manifest) -> str:
         sha256=record.sha256 or "",
         local=record.local,
         endpoint=endpoint,
-        path=record.url.removeprefix(base),
+        path=record.url.removeprefix(PUBLIC.get(endpoint, "")),
         token_variable=TOKEN_VARIABLES.get(endpoint, ""),
-        page=f"{HUGGINGFACE}/{record.where}" if at_hub else "",
+        page=f"{HUGGINGFACE}/{record.where}" if endpoint == "huggingface" else "",
         retries=str(manifest.download.retries),
         reserve=str(manifest.download.reserve_bytes),
     )

@@ -97,7 +97,7 @@ def still_wanted(record: Record, planned: Planned) -> bool:
     override = planned.override
     if record.destination != planned.location or record.asked != _asked(planned):
         return False
-    return not (override and override.sha256) or override.sha256.lower() == record.sha256
+    return not (override and override.digest) or override.digest == record.sha256
 
 
 def _asked(planned: Planned) -> str:
@@ -106,8 +106,8 @@ def _asked(planned: Planned) -> str:
 
 
 def _expected_hash(planned: Planned) -> str | None:
-    if planned.override and planned.override.sha256:
-        return planned.override.sha256.lower()
+    if planned.override and planned.override.digest:
+        return planned.override.digest
     if planned.receipt and planned.receipt.verified and planned.record is None:
         return planned.receipt.sha256  # only the record was lost; the file is known to be right
     return None
@@ -223,7 +223,7 @@ def _not_found(wanted: Wanted, rejected: list[Rejected]) -> SearchFailed:
 def _record(
     planned: Planned, found: Candidate, rejected: list[Rejected], services: Services
 ) -> Record:
-    sha256 = found.sha256 or (planned.override.sha256 if planned.override else None)
+    sha256 = found.sha256 or (planned.override.digest if planned.override else None)
     return Record(
         number=planned.number,
         model=planned.model,
@@ -237,7 +237,7 @@ def _record(
         local=found.local,
         size=found.size,
         size_exact=found.size_exact,
-        sha256=sha256.lower() if sha256 else None,
+        sha256=sha256,
         renamed=found.renamed,
         gated=found.gated,
         evidence=found.evidence,

@@ -15,8 +15,8 @@ from doit.cmd_base import Command
 from comfyfix import receipts
 from comfyfix.errors import SetupProblem
 from comfyfix.records import Model, Receipt, Record
-from comfyfix.stages import verify as verify_stage
 from comfyfix.tasks.build import MANIFEST, Build, open_build
+from comfyfix.tasks.verifying import verified
 
 JSON_OPTION = {
     "name": "as_json",
@@ -87,21 +87,13 @@ class Verify(Ours):
         count: Counter[str] = Counter()
         for model, path, record, receipt in chosen:
             receipt = known.get(model.key) or receipt  # noqa: PLW2901 - the nearer one wins
-            override = build.manifest.override_for(model.folder, model.path)
-            told = override.sha256.lower() if override and override.sha256 else None
-            verdict = verify_stage.verify(
-                model, path, record, receipt, sha256=told, anew=options["anew"]
-            )
+            verdict = verified(build, model, path, record, receipt, anew=options["anew"])
             if verdict.status == "ok" and record is not None:
                 fresh = receipts.of_file(
                     model, path, verdict.sha256 or "", script="", verified=True
                 )
                 if receipt is None or fresh.mtime_ns != receipt.mtime_ns:
                     receipts.save(build.layout, build.folders.store, model, fresh)
-            elif not verdict.good and verdict.status != "missing":
-                verdict = verify_stage.move_aside(verdict, receipt)
-                if verdict.moved_to:
-                    receipts.forget(build.layout, build.folders.store, model)
             count[verdict.status] += 1
             mark = {"ok": "✓", "unverified": "!"}.get(verdict.status, "✗")
             reason = f" ({verdict.reason})" if verdict.reason else ""

@@ -79,7 +79,6 @@ class LiveConsole(Console):
         self._board_lock = threading.Lock()
         self._work: dict[str, Work] = {}
         self._total = self._done = self._failed = 0
-        self._bytes_done = 0
         self._live = Live(
             get_renderable=self._board,
             console=self._screen,
@@ -107,10 +106,9 @@ class LiveConsole(Console):
     def settled(self, key: str, *, good: bool) -> None:
         """Take a model from the board."""
         with self._board_lock:
-            work = self._work.pop(key, None)
+            self._work.pop(key, None)
             self._done += good
             self._failed += not good
-            self._bytes_done += (work.size or 0) if work and good else 0
 
     def _show(self, text: str) -> None:
         indent = len(text) - len(text.lstrip())
@@ -126,7 +124,7 @@ class LiveConsole(Console):
             works = sorted(self._work.values(), key=lambda work: work.since)
             rows = [(work, work.look(now)) for work in works]
             left = self._total - self._done - self._failed
-            return Board(rows, self._done, self._failed, left, self._bytes_done)
+            return Board(rows, self._done, self._failed, left)
 
 
 @dataclass(frozen=True, slots=True)
@@ -137,7 +135,6 @@ class Board:
     done: int
     failed: int
     left: int
-    bytes_done: int
 
     def __rich_console__(self, screen: Screen, options: ConsoleOptions) -> RenderResult:
         """Draw no wider and no higher than the terminal is now."""

@@ -14,6 +14,7 @@ from doit.doit_cmd import get_var
 from comfyfix import ledger
 from comfyfix.errors import Problem, SetupProblem, StoreUnwritable
 from comfyfix.files import write_atomic
+from comfyfix.hosts import endpoint_of
 from comfyfix.records import Record, to_json
 from comfyfix.sources import hub
 from comfyfix.stages import preview as preview_stage
@@ -80,7 +81,7 @@ def _search(build: Build, pending: list[Planned]) -> list[Answer]:
 
 def _licence(record: Record, build: Build) -> str:
     """The licence, if it can be asked for; a plan does not fail for want of it."""
-    if not hub.is_ours(record.url):
+    if endpoint_of(record.url) != "huggingface":
         return ""
     try:
         return hub.licence(record.where, build.services())

@@ -37,7 +37,7 @@ def verify_batch(build: Build, number: int, members: Sequence[Planned]) -> objec
             continue
         record = build.records.get(planned.model.key) or planned.record
         receipt = known.get(planned.model.key) or planned.receipt
-        verdicts.append(_verified(build, planned.model, planned.path, record, receipt))
+        verdicts.append(verified(build, planned.model, planned.path, record, receipt))
     write_atomic(build.layout.batch(number), verify_stage.batch_file(verdicts))
     return _told(build, verdicts)
 
@@ -45,17 +45,24 @@ def verify_batch(build: Build, number: int, members: Sequence[Planned]) -> objec
 def verify_present(build: Build, present: Sequence[Present]) -> object:
     """Verify the needed models that were there before, by form, and by receipt where one is."""
     build.console.line(f"Verifying what was there before ({_count(len(present))})")
-    verdicts = [_verified(build, p.model, p.path, None, p.receipt) for p in present]
+    verdicts = [verified(build, p.model, p.path, None, p.receipt) for p in present]
     failed = _told(build, verdicts)
     return failed if failed is not None else {"seen": seen(present)}
 
 
-def _verified(
-    build: Build, model: Model, path: Path, record: Record | None, receipt: Receipt | None
+def verified(
+    build: Build,
+    model: Model,
+    path: Path,
+    record: Record | None,
+    receipt: Receipt | None,
+    *,
+    anew: bool = False,
 ) -> Verdict:
+    """Verify one file; a damaged one is moved aside and its receipts are dropped."""
     override = build.manifest.override_for(model.folder, model.path)
-    told = override.sha256.lower() if override and override.sha256 else None
-    verdict = verify_stage.verify(model, path, record, receipt, sha256=told)
+    told = override.digest if override else None
+    verdict = verify_stage.verify(model, path, record, receipt, sha256=told, anew=anew)
     if verdict.good or verdict.status == "missing":
         return verdict
     moved = verify_stage.move_aside(verdict, receipt)
