@@ -23,7 +23,8 @@ class Reference(msgspec.Struct, frozen=True, kw_only=True):
     """One place in a workflow that names a model file.
 
     `value` is as stored; `path` is the value with forward slashes, relative to the folder;
-    `name` its last part; `folder` the ComfyUI folder key, None if unknown; `guessed` when
+    `name` its last part; `folder` the ComfyUI folder key, None if unknown, `also` further
+    ones in which its node looks; `guessed` when
     no loader told the folder. `active` is false for muted or bypassed nodes, `optional` for
     files that their node fetches itself.
     """
@@ -36,6 +37,7 @@ class Reference(msgspec.Struct, frozen=True, kw_only=True):
     name: str
     path: str
     folder: str | None
+    also: tuple[str, ...] = ()
     kind: Kind = "file"
     active: bool = True
     optional: bool = False

@@ -2,16 +2,15 @@
 
 from __future__ import annotations
 
-import functools
 import re
 from collections.abc import Iterator, Mapping
-from importlib import resources
-from typing import Any, Literal
+from typing import Any
 
 import msgspec
 
 from comfyfix.comfyui.folders import MODEL_EXTENSIONS, PACK_EXTENSIONS, folder_key, is_folder_key
 from comfyfix.comfyui.graph import Node, Workflow, is_truthy
+from comfyfix.comfyui.loaders import Loader, LoaderInput, Loaders, Rows
 from comfyfix.records import Hint, Kind, Reference
 
 EXTENSIONS = MODEL_EXTENSIONS | PACK_EXTENSIONS
@@ -22,51 +21,7 @@ _NO_LOADER = re.compile(
 )
 
 
-class LoaderInput(msgspec.Struct, frozen=True, kw_only=True):
-    """What one input of a loader takes: folder key (None: unknown), widget position, kind."""
-
-    folder: str | None = None
-    index: int | None = None
-    kind: Literal["file", "directory", "directory_or_file", "hub_repo", "label", "config"] = "file"
-    optional: bool = False
-    switch: int | None = None
-    also: tuple[str, ...] = ()
-
-
-class Rows(msgspec.Struct, frozen=True, kw_only=True):
-    """A loader whose widgets are rows such as `{on: true, lora: x, strength: 1}`."""
-
-    folder: str
-    name: str
-    on: str
-    strength: tuple[str, ...] = ()
-
-
-class Loader(msgspec.Struct, frozen=True, kw_only=True):
-    """One node class. `count` is the widget that says how many of the inputs are used."""
-
-    inputs: dict[str, LoaderInput] = {}
-    count: int | None = None
-    rows: Rows | None = None
-    pattern: dict[str, str] = {}
-
-
-@functools.cache
-def loaders() -> dict[str, Loader]:
-    """The built-in table: node class → its inputs that name models."""
-    data = resources.files(__package__).joinpath("loaders.json").read_bytes()
-    return msgspec.json.decode(data, type=dict[str, Loader])
-
-
-@functools.cache
-def also_in(node_type: str, input_name: str) -> tuple[str, ...]:
-    """Further folders in which a loader looks for the same name."""
-    loader = loaders().get(node_type)
-    entry = loader.inputs.get(input_name) if loader else None
-    return entry.also if entry else ()
-
-
-def references(workflow: Workflow, name: str) -> list[Reference]:
+def references(workflow: Workflow, name: str, loaders: Loaders) -> list[Reference]:
     """Every reference of a workflow; `name` is the workflow's path relative to its root."""
     by_name: dict[str, Hint] = {}
     for hint in workflow.hints:
@@ -74,7 +29,7 @@ def references(workflow: Workflow, name: str) -> list[Reference]:
     found = []
     for node in workflow.nodes:
         own = {_path(hint.name): hint for hint in node.hints}
-        loader = loaders().get(node.type)
+        loader = loaders.get(node.type)
         places = _of_loader(node, loader) if loader else _of_unknown(node)
         for place in places:
             path = _path(place.value)
@@ -92,6 +47,7 @@ def references(workflow: Workflow, name: str) -> list[Reference]:
                     name=path.rpartition("/")[2],
                     path=path,
                     folder=folder,
+                    also=place.also,
                     kind=place.kind,
                     active=node.active and place.active,
                     optional=place.optional,
@@ -106,6 +62,7 @@ class _Place(msgspec.Struct, frozen=True, kw_only=True):
     input: str
     value: str
     folder: str | None
+    also: tuple[str, ...] = ()
     kind: Kind = "file"
     active: bool = True
     optional: bool = False
@@ -128,6 +85,7 @@ def _of_loader(node: Node, loader: Loader) -> Iterator[_Place]:
             input=name,
             value=value,
             folder=entry.folder,
+            also=entry.also,
             kind=kind,
             active=switched_on and counted,
             optional=entry.optional,

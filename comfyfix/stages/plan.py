@@ -18,7 +18,6 @@ from comfyfix import ledger as ledgers
 from comfyfix import receipts as receipt_files
 from comfyfix import state
 from comfyfix.comfyui.folders import Folders, folder_key, is_folder_key
-from comfyfix.comfyui.references import also_in
 from comfyfix.errors import FolderUnknown, ModelProblem, NameRefused
 from comfyfix.files import printable, relative_name, write_if_changed
 from comfyfix.layout import Layout
@@ -180,7 +179,7 @@ def found(folders: Folders, reference: Reference) -> bool:
     """Tell whether ComfyUI would find what a reference names."""
     if reference.folder is None:
         return False
-    keys = (reference.folder, *also_in(reference.node_type, reference.input))
+    keys = (reference.folder, *reference.also)
     if reference.kind == "directory":
         return any(folders.is_directory(key, reference.path) for key in keys)
     return any(folders.find(key, reference.path) for key in keys)
@@ -243,8 +242,7 @@ def _look(
     if need.problem is not None or need.model.folder is None:
         need.pending = need.problem.outcome if need.problem else "folder unknown"
         return
-    first = need.references[0]
-    keys = (need.model.folder, *also_in(first.node_type, first.input))
+    keys = (need.model.folder, *need.references[0].also)
     hit = next((hit for key in keys if (hit := folders.find(key, need.model.path))), None)
     if entry is not None:
         need.record = state.read(layout.targets(entry.number, need.model)[0], Record)

@@ -15,6 +15,7 @@ import msgspec
 
 from comfyfix import state
 from comfyfix.comfyui import references, workflow
+from comfyfix.comfyui.loaders import Loaders, built_in
 from comfyfix.errors import SetupProblem
 from comfyfix.files import clean_text, regular_stat, write_atomic
 from comfyfix.records import Reference
@@ -104,8 +105,15 @@ def _unreadable(error: OSError) -> None:
     ) from None
 
 
-def scan(files: Iterable[tuple[str, str]], cache_path: Path | None = None) -> list[ScannedFile]:
-    """Scan workflow files, each on its own: one that can't be read does not stop the others."""
+def scan(
+    files: Iterable[tuple[str, str]],
+    cache_path: Path | None = None,
+    loaders: Loaders | None = None,
+) -> list[ScannedFile]:
+    """Scan workflow files, each on its own: one that can't be read does not stop the others.
+
+    `loaders` says what inputs take; without it, the built-in table does.
+    """
     made_by = _made_by()
     cache = (state.read(cache_path, _Cache) if cache_path else None) or _Cache()
     known = cache.files if cache.made_by == made_by else {}
@@ -116,7 +124,7 @@ def scan(files: Iterable[tuple[str, str]], cache_path: Path | None = None) -> li
             result.append(cached)
             continue
         fresh += 1
-        result.append(scan_file(path, name))
+        result.append(scan_file(path, name, loaders))
     # What has a path that is no text can't be kept in a JSON file; it is read each time.
     kept = {f.path: f for f in result if f.stamp and f.path == clean_text(f.path)}
     if cache_path and (fresh or len(kept) != len(known)):
@@ -125,16 +133,17 @@ def scan(files: Iterable[tuple[str, str]], cache_path: Path | None = None) -> li
     return result
 
 
-def scan_file(path: str, name: str) -> ScannedFile:
+def scan_file(path: str, name: str, loaders: Loaders | None = None) -> ScannedFile:
     """Scan one file; problems are told in the result."""
     stamp = _stamp(path)
+    loaders = built_in() if loaders is None else loaders
     try:
         if regular_stat(path) is None and os.path.exists(path):  # noqa: PTH110 - a pipe would never end
             return ScannedFile(path=path, workflow=name, problem="it is not a regular file")
         if stamp and stamp[2] > FILE_MAX:
             return ScannedFile(path=path, workflow=name, problem="it is larger than 256 MB")
         data = Path(path).read_bytes()
-        found = references.references(workflow.parse(data), name)
+        found = references.references(workflow.parse(data), name, loaders)
     except OSError as error:
         return ScannedFile(path=path, workflow=name, problem=error.strerror or "it can't be read")
     except workflow.NotAWorkflow as error:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from typing import Any
 
+from comfyfix.comfyui.loaders import built_in
 from comfyfix.comfyui.references import references
 from comfyfix.comfyui.workflow import parse
 from comfyfix.records import Reference
@@ -40,7 +41,8 @@ def link(number: int, origin: int, slot: int, target: int, target_slot: int = 0)
 
 
 def found(value: Any) -> list[Reference]:
-    return references(parse(value if isinstance(value, bytes) else json.dumps(value).encode()), "w")
+    data = value if isinstance(value, bytes) else json.dumps(value).encode()
+    return references(parse(data), "w", built_in())
 
 
 def paths(value: Any) -> list[str]:

@@ -12,6 +12,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from comfyfix.comfyui.loaders import built_in
 from comfyfix.comfyui.references import references
 from comfyfix.comfyui.workflow import NotAWorkflow, parse
 from comfyfix.records import to_json
@@ -149,7 +150,7 @@ def test_any_json_is_parsed_or_is_no_workflow(value: Any) -> None:
         workflow = parse(json.dumps(value).encode())
     except NotAWorkflow:
         return
-    for reference in references(workflow, "w"):
+    for reference in references(workflow, "w", built_in()):
         assert reference.path.endswith(reference.name)
         assert to_json(reference)
 

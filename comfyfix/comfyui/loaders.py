@@ -1,0 +1,57 @@
+"""Loaders: which inputs of which node classes name model files, and in which folder each looks.
+
+The folder is a fact of the *input*: one node may take a checkpoint here and a text encoder there.
+"""
+
+from __future__ import annotations
+
+import functools
+from collections.abc import Mapping
+from importlib import resources
+from typing import Literal
+
+import msgspec
+
+
+class LoaderInput(msgspec.Struct, frozen=True, kw_only=True):
+    """What one input of a loader takes: folder key (None: unknown), widget position, kind.
+
+    `switch` is the position of the widget that turns the input on; `also` are further folders
+    in which the node looks for the same name; `optional` that the node fetches the file itself.
+    """
+
+    folder: str | None = None
+    index: int | None = None
+    kind: Literal["file", "directory", "directory_or_file", "hub_repo", "label", "config"] = "file"
+    optional: bool = False
+    switch: int | None = None
+    also: tuple[str, ...] = ()
+
+
+class Rows(msgspec.Struct, frozen=True, kw_only=True):
+    """A loader whose widgets are rows such as `{on: true, lora: x, strength: 1}`."""
+
+    folder: str
+    name: str
+    on: str
+    strength: tuple[str, ...] = ()
+
+
+class Loader(msgspec.Struct, frozen=True, kw_only=True):
+    """One node class. `count` is the widget that says how many of the inputs are used."""
+
+    inputs: dict[str, LoaderInput] = {}
+    count: int | None = None
+    rows: Rows | None = None
+    pattern: dict[str, str] = {}
+
+
+Loaders = Mapping[str, Loader]
+"""Node class → what its inputs take."""
+
+
+@functools.cache
+def built_in() -> Loaders:
+    """The table that comes with comfyfix."""
+    data = resources.files(__package__).joinpath("loaders.json").read_bytes()
+    return msgspec.json.decode(data, type=dict[str, Loader])
