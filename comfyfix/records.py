@@ -26,7 +26,8 @@ class Reference(msgspec.Struct, frozen=True, kw_only=True):
     `name` its last part; `folder` the ComfyUI folder key, None if unknown, `also` further
     ones in which its node looks; `guessed` when
     no loader told the folder. `active` is false for muted or bypassed nodes, `optional` for
-    files that their node fetches itself.
+    files that their node fetches itself. `files` are what has to be there where the value is no
+    file name itself: the halves of `taesd`, or `name.safetensors` of `embedding:name`.
     """
 
     workflow: str
@@ -38,6 +39,7 @@ class Reference(msgspec.Struct, frozen=True, kw_only=True):
     path: str
     folder: str | None
     also: tuple[str, ...] = ()
+    files: tuple[str, ...] = ()
     kind: Kind = "file"
     active: bool = True
     optional: bool = False

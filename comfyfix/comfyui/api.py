@@ -30,6 +30,11 @@ def read(value: dict[str, Any]) -> Workflow:
             given = next(iter(origin["inputs"].values()), None)
         return None
 
+    feeds: dict[str, list[tuple[str, str]]] = {}
+    for node in value.values():
+        for name, given in mapping(mapping(node).get("inputs")).items():
+            if isinstance(given, list) and given and isinstance(given[0], str | int):
+                feeds.setdefault(str(given[0]), []).append((str(node.get("class_type")), str(name)))
     nodes = tuple(
         Node(
             id=str(node_id),
@@ -37,6 +42,7 @@ def read(value: dict[str, Any]) -> Workflow:
             active=True,
             given={},
             widgets={str(k): literal(v) for k, v in mapping(node.get("inputs")).items()},
+            feeds=tuple(feeds.get(str(node_id), ())),
         )
         for node_id, node in value.items()
         if isinstance(node, dict) and "class_type" in node

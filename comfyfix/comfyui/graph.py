@@ -23,7 +23,8 @@ class Node:
 
     `given` are the values that come from outside the node (links, hosts), by input name;
     `widgets` the node's own, by position or by name; `names` the inputs that are widgets, in
-    order, as far as the file tells them.
+    order, as far as the file tells them; `feeds` the widgets, as (node type, input), that get
+    their value from this node over a link.
     """
 
     id: str
@@ -33,6 +34,7 @@ class Node:
     widgets: Sequence[Any] | Mapping[str, Any]
     names: tuple[str, ...] = ()
     hints: tuple[Hint, ...] = ()
+    feeds: tuple[tuple[str, str], ...] = ()
 
     def value(self, name: str, index: int | None = None) -> Any:
         """The effective value of an input; `index` is its place among the widgets if known."""

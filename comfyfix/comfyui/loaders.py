@@ -13,11 +13,19 @@ from typing import Literal
 import msgspec
 
 
+class FileSet(msgspec.Struct, frozen=True, kw_only=True):
+    """Files that one value stands for, such as the two halves of a tiny VAE."""
+
+    folder: str
+    files: tuple[str, ...]
+
+
 class LoaderInput(msgspec.Struct, frozen=True, kw_only=True):
     """What one input of a loader takes: folder key (None: unknown), widget position, kind.
 
     `switch` is the position of the widget that turns the input on; `also` are further folders
-    in which the node looks for the same name; `optional` that the node fetches the file itself.
+    in which the node looks for the same name; `optional` that the node fetches the file itself;
+    `sets` the values that are no file names but stand for several files.
     """
 
     folder: str | None = None
@@ -26,6 +34,7 @@ class LoaderInput(msgspec.Struct, frozen=True, kw_only=True):
     optional: bool = False
     switch: int | None = None
     also: tuple[str, ...] = ()
+    sets: dict[str, FileSet] = {}
 
 
 class Rows(msgspec.Struct, frozen=True, kw_only=True):

@@ -18,6 +18,7 @@ from comfyfix import ledger as ledgers
 from comfyfix import receipts as receipt_files
 from comfyfix import state
 from comfyfix.comfyui.folders import Folders, folder_key, is_folder_key
+from comfyfix.comfyui.references import spellings
 from comfyfix.errors import FolderUnknown, ModelProblem, NameRefused
 from comfyfix.files import printable, relative_name, write_if_changed
 from comfyfix.layout import Layout
@@ -182,7 +183,10 @@ def found(folders: Folders, reference: Reference) -> bool:
     keys = (reference.folder, *reference.also)
     if reference.kind == "directory":
         return any(folders.is_directory(key, reference.path) for key in keys)
-    return any(folders.find(key, reference.path) for key in keys)
+    return all(
+        any(folders.find(key, name) for name in spellings(reference, path) for key in keys)
+        for path in reference.files or (reference.path,)
+    )
 
 
 def _join(manifest: Manifest, folders: Folders, files: Iterable[ScannedFile]) -> dict[str, _Need]:
@@ -193,28 +197,29 @@ def _join(manifest: Manifest, folders: Folders, files: Iterable[ScannedFile]) ->
         for reference in file.references:
             if not counts(manifest, reference):
                 continue
-            need = _need_of(manifest, reference)
-            known = needs.get(need.model.key)
-            if known is None and need.problem is None and need.model.folder is not None:
-                path = str(folders.destination(need.model.folder, need.model.path))
-                # `ultralytics` + bbox/x.pt and `ultralytics_bbox` + x.pt are the same file.
-                known = by_path.setdefault(path, need)
-                need.location = path
-            if known is None or known is need:
-                needs[need.model.key] = known = need
-            known.references.append(reference)
+            for value in reference.files or (reference.value,):
+                need = _need_of(manifest, reference, value)
+                known = needs.get(need.model.key)
+                if known is None and need.problem is None and need.model.folder is not None:
+                    path = str(folders.destination(need.model.folder, need.model.path))
+                    # `ultralytics` + bbox/x.pt and `ultralytics_bbox` + x.pt are the same file.
+                    known = by_path.setdefault(path, need)
+                    need.location = path
+                if known is None or known is need:
+                    needs[need.model.key] = known = need
+                known.references.append(reference)
     return needs
 
 
-def _need_of(manifest: Manifest, reference: Reference) -> _Need:
-    override = manifest.override_for(reference.folder, reference.path)
+def _need_of(manifest: Manifest, reference: Reference, value: str) -> _Need:
+    override = manifest.override_for(reference.folder, value.replace("\\", "/"))
     folder = reference.folder
     if override and override.folder:
         folder = folder_key(override.folder)
     if folder is not None and not is_folder_key(folder):
         folder = None
     try:
-        path = relative_name(reference.value)
+        path = relative_name(value)
     except NameRefused as problem:
         shown = Model(folder=folder, path=printable(reference.path))
         place = f"node {printable(reference.node_id)} ({printable(reference.node_type)})"
@@ -242,8 +247,19 @@ def _look(
     if need.problem is not None or need.model.folder is None:
         need.pending = need.problem.outcome if need.problem else "folder unknown"
         return
-    keys = (need.model.folder, *need.references[0].also)
-    hit = next((hit for key in keys if (hit := folders.find(key, need.model.path))), None)
+    first = need.references[0]
+    keys = (need.model.folder, *first.also)
+    name, hit = next(
+        (
+            (name, hit)
+            for name in spellings(first, need.model.path)
+            for key in keys
+            if (hit := folders.find(key, name))
+        ),
+        (need.model.path, None),
+    )
+    if name != need.model.path:  # there under another extension that ComfyUI takes as well
+        need.model, entry = Model(folder=need.model.folder, path=name), None
     if entry is not None:
         need.record = state.read(layout.targets(entry.number, need.model)[0], Record)
     if hit is None:

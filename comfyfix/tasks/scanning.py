@@ -112,6 +112,7 @@ def _line(reference: Reference, name: str, *, there: bool, needed: bool) -> str:
             ("off", not reference.active),
             ("fetched by its node", reference.optional),
             (reference.kind.replace("_", " "), reference.kind != "file"),
+            (f"needs {' and '.join(reference.files)}", bool(reference.files)),
             ("folder guessed", reference.guessed and reference.folder is not None),
             ("folder unknown", reference.folder is None),
         )

@@ -6,7 +6,7 @@ import json
 
 from comfyfix.demo.content import file_for
 from comfyfix.demo.hub import Hub
-from tests.rig import Site
+from tests.rig import Site, ui_workflow
 
 RIFE = ("upscale_models", "rife49.pth")
 GATED = ("loras", "harbor_light.safetensors")
@@ -58,3 +58,27 @@ def test_a_plan_that_does_not_fit_says_so(site: Site, hub: Hub) -> None:
     done = site.doit("plan")
     assert done.returncode == 1
     assert "That does not fit. Next: make room" in done.stdout
+
+
+def test_names_that_stand_for_files_bring_those_files(site: Site, hub: Hub) -> None:
+    """`taesd` has two halves, and `embedding:name` an extension that ComfyUI adds."""
+    graph = ui_workflow([("vae", "taesd")])
+    prompt = {**graph["nodes"][0], "id": 2, "type": "CLIPTextEncode"}
+    prompt["widgets_values"] = ["a cat, embedding:easy_hands, (embedding:there:1.2)"]
+    graph["nodes"].append(prompt)
+    (site.workflows / "w.json").write_text(json.dumps(graph))
+    here = site.models / "embeddings" / "there.pt"
+    here.parent.mkdir()
+    here.write_bytes(file_for("there.pt"))
+    hub.add("maker/taesd", ["taesd_encoder.pth", "taesd_decoder.pth"])
+    hub.add("maker/easy_hands", ["easy_hands.safetensors"])
+    assert "lacks 2 of 3" in site.doit("scan").stdout
+    done = site.doit()
+    assert done.returncode == 0, done.stdout
+    assert set(site.files()) == {
+        "embeddings/there.pt",
+        "embeddings/easy_hands.safetensors",
+        "vae_approx/taesd_encoder.pth",
+        "vae_approx/taesd_decoder.pth",
+    }
+    assert "ready" in site.doit("scan").stdout

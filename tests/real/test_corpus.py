@@ -49,9 +49,20 @@ def test_references_of_real_workflows(corpus: Path, source: str) -> None:
     assert len(active) / len(right) >= LEAST
 
 
+def test_every_hand_written_edge_case(corpus: Path) -> None:
+    want = {(r["workflow"], r["name"], r["folder"]): r for r in labels(corpus, "gold_edge.jsonl")}
+    found = {}
+    for path in sorted((corpus / "workflows" / "edge").iterdir()):
+        for reference in scan_file(str(path), f"edge/{path.name}").references:
+            found[reference.workflow, reference.name, reference.folder] = reference.active
+    # A row that its own switch turns off is labelled apart.
+    assert found == {key: r["active"] and r.get("enabled", True) for key, r in want.items()}
+
+
 def test_what_is_no_model_is_not_found(corpus: Path) -> None:
     wrong = []
-    rows = [r for r in labels(corpus, "negatives.jsonl") if not r.get("also_in_gold")]
+    every = labels(corpus, "negatives.jsonl") + labels(corpus, "negatives_edge.jsonl")
+    rows = [r for r in every if not r.get("also_in_gold")]
     for row in rows:
         path = corpus / "workflows" / row["workflow"]
         names = {r.name for r in scan_file(str(path), row["workflow"]).references if not r.optional}

@@ -62,8 +62,106 @@ def test_an_unknown_node_is_placed_by_a_hint_of_the_file_or_not_at_all() -> None
     assert (own.hint.url, own.hint.sha256) == ("https://h/x", "ab")
     (other,) = found(ui(node(1, "New", "x.gguf"), models=models("x.gguf")["models"]))
     assert (other.folder, other.guessed) == ("text_encoders", True)
-    (none,) = found(ui(node(1, "New", "x.gguf"), vae(2, "pixel_space")))
+    (none,) = found(ui(node(1, "New", {"deep": ["x.gguf"]}), vae(2, "pixel_space")))
     assert (none.folder, none.guessed, none.hint) == (None, False, None)
+
+
+@pytest.mark.parametrize(
+    ("input_name", "path", "folder"),
+    [
+        ("lora_name_2", "anything.safetensors", "loras"),
+        ("model", "detail-lora_v2.safetensors", "loras"),
+        ("model", "sub/t5xxl_fp8_e4m3fn.safetensors", "text_encoders"),
+        ("model", "4x-UltraSharp.pth", "upscale_models"),
+        ("model", "ip-adapter-plus_sd15.safetensors", "ipadapter"),
+        ("model", "florae.safetensors", None),  # no word of its own
+        ("model", "vae-lora.safetensors", None),  # two words, two folders
+        ("model", "face_yolov8m.pt", None),
+        ("lora_name", "x-lora.gguf", None),
+    ],
+)
+def test_the_last_guess_is_made_from_plain_words_only(
+    input_name: str, path: str, folder: str | None
+) -> None:
+    (got,) = found(ui(node(1, "New", path, links={input_name: None})))
+    assert (got.folder, got.guessed) == (folder, folder is not None)
+
+
+def test_a_node_that_only_chooses_a_name_takes_the_folder_of_the_loader_it_feeds() -> None:
+    chooser = node(1, "Some Chooser", "chosen.pth")
+    stale = node(2, "CheckpointLoaderSimple", "stale.pth", links={"ckpt_name": 5})
+    graph = ui(chooser, stale, links=[[5, 1, 0, 2, 0, "COMBO"]])
+    api = {
+        "1": {"class_type": "Some Chooser", "inputs": {"name": "chosen.pth"}},
+        "2": {"class_type": "CheckpointLoaderSimple", "inputs": {"ckpt_name": ["1", 0]}},
+    }
+    for form in (graph, api):
+        (got,) = found(form)
+        assert (got.path, got.folder, got.guessed) == ("chosen.pth", "checkpoints", False)
+
+
+def test_a_value_that_only_a_run_decides_is_not_what_was_there_before_the_link() -> None:
+    graph = ui(node(1, "Random Name"), vae(2, "stale.pth", 5), links=[[5, 1, 0, 2, 0, "COMBO"]])
+    assert paths(graph) == []
+    inner = subgraph("G", ["vae_name"], vae(7, "stale.pth", 9), links=[link(9, -10, 0, 7)])
+    host = node(2, "G", "host.pth", links={"vae_name": 5})
+    assert paths(ui(node(1, "PrimitiveNode"), host, subgraphs=[inner])) == ["host.pth"]
+    links = [[5, 1, 0, 2, 0, "COMBO"]]
+    assert paths(ui(node(1, "Random Name"), host, links=links, subgraphs=[inner])) == []
+
+
+def test_values_pass_set_and_get_nodes() -> None:
+    nodes = [
+        node(1, "PrimitiveNode", "there.pth"),
+        {**node(2, "SetNode", "name", links={"*": 5})},
+        node(3, "GetNode", "name"),
+        vae(4, "stale.pth", 6),
+    ]
+    links = [[5, 1, 0, 2, 0, "*"], [6, 3, 0, 4, 0, "*"]]
+    assert paths(ui(*nodes, links=links)) == ["there.pth"]
+
+
+def test_a_group_node_has_the_widgets_that_no_link_inside_feeds() -> None:
+    members = [
+        {"type": "PrimitiveNode", "widgets_values": ["old.pth", "fixed"]},
+        {
+            "type": "VAELoader",
+            "inputs": [{"name": "vae_name", "widget": {"name": "vae_name"}, "link": 77}],
+            "widgets_values": ["older.pth"],
+        },
+        {"type": "LoraLoader", "widgets_values": ["lora.pth", 1, 1], "mode": 4},
+    ]
+    group = {"nodes": members, "links": [[0, 0, 1, 0, 3, "COMBO"], [None, 0, 1, 1, 3, "X"]]}
+    host = node(9, "workflow>G", "new.pth", "fixed", "mine.pth", 1, 1)
+    got = found(ui(host, extra={"groupNodes": {"G": group}}))
+    assert [(r.node_id, r.path, r.active) for r in got] == [
+        ("9:1", "new.pth", True), ("9:2", "mine.pth", False),
+    ]  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    ("prompt", "names"),
+    [
+        ("a girl, embedding:SDA768.pt, blonde", ["SDA768.pt"]),
+        ("(embedding:sub/bad-hands:1.2) and\nembedding:easy", ["sub/bad-hands", "easy"]),
+        ("embedding:one,embedding:two", ["one", "two"]),
+        ("no-embedding:x, embedding: y, Embedding:z", []),
+    ],
+)
+def test_embeddings_in_prompts_count(prompt: str, names: list[str]) -> None:
+    text = node(3, "CLIPTextEncode", prompt)
+    got = found(ui(text, node(4, "MarkdownNote", "embedding:note")))
+    assert [r.value for r in got] == names
+    assert {(r.folder, r.kind, r.input) for r in got} <= {("embeddings", "embedding", "widget_0")}
+    assert [r.files for r in got] == [
+        () if name.endswith(".pt") else (f"{name}.safetensors",) for name in names
+    ]
+
+
+def test_the_small_vaes_stand_for_two_files() -> None:
+    (got,) = found(ui(vae(1, "taesd")))
+    assert (got.path, got.folder) == ("taesd", "vae_approx")
+    assert got.files == ("taesd_encoder.pth", "taesd_decoder.pth")
 
 
 def test_stale_models_of_a_node_are_no_need() -> None:
