@@ -69,6 +69,7 @@ class Candidate(msgspec.Struct, frozen=True, kw_only=True):
 
     `size` is in bytes; some providers round it. `sha256` is None where none is published.
     `local` is set for a file of the store (then `url` is empty). `commit` pins a Hub file.
+    `publisher`, `licence` and `base_model` are the provider's words, empty where it has none.
     """
 
     source: str
@@ -84,6 +85,9 @@ class Candidate(msgspec.Struct, frozen=True, kw_only=True):
     renamed: bool = False
     gated: bool = False
     popularity: int = 0
+    publisher: str = ""
+    licence: str = ""
+    base_model: str = ""
     evidence: tuple[str, ...] = ()
 
 
@@ -120,6 +124,9 @@ class Record(msgspec.Struct, frozen=True, kw_only=True):
     sha256: str | None = None
     renamed: bool = False
     gated: bool = False
+    publisher: str = ""
+    licence: str = ""
+    base_model: str = ""
     evidence: tuple[str, ...] = ()
     rejected: tuple[Rejected, ...] = ()
 

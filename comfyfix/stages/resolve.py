@@ -240,6 +240,9 @@ def _record(
         sha256=sha256,
         renamed=found.renamed,
         gated=found.gated,
+        publisher=found.publisher,
+        licence=found.licence,
+        base_model=found.base_model,
         evidence=found.evidence,
         rejected=tuple(rejected),
     )
