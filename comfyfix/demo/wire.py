@@ -1,0 +1,121 @@
+"""What all services of the loopback hub share: requests, JSON, files, and faults on purpose."""
+
+from __future__ import annotations
+
+import http.server
+import json
+import re
+import time
+from typing import TYPE_CHECKING, Any
+from urllib.parse import unquote
+
+from comfyfix.demo.shelf import sha256
+
+if TYPE_CHECKING:
+    from comfyfix.demo.hub import Fault, Hub
+    from comfyfix.demo.server import Server
+
+BLOCK = 1 << 16
+Query = dict[str, list[str]]
+
+
+class Wire(http.server.BaseHTTPRequestHandler):
+    """One connection."""
+
+    protocol_version = "HTTP/1.1"
+    server: Server
+    fault: Fault | None = None
+    body = b""
+
+    def log_message(self, format: str, *args: Any) -> None:
+        """Say nothing; `Hub.seen` keeps the requests."""
+
+    @property
+    def hub(self) -> Hub:
+        """What there is to serve."""
+        return self.server.hub
+
+    @property
+    def token(self) -> str:
+        """The bearer token of the request, or an empty string."""
+        return (self.headers.get("Authorization") or "").removeprefix("Bearer ")
+
+    def _note(self, status: int) -> None:
+        self.hub.note(self.command, unquote(self.path), status, self.token)
+
+    def json(self, status: int, value: Any, headers: dict[str, str] | None = None) -> None:
+        """Answer with JSON."""
+        self.send(
+            status,
+            json.dumps(value).encode(),
+            {"Content-Type": "application/json", **(headers or {})},
+        )
+
+    def _begin(self, status: int, headers: dict[str, str], length: int) -> None:
+        self._note(status)
+        self.send_response(status)
+        for name, value in headers.items():
+            self.send_header(name, value)
+        self.send_header("Content-Length", str(length))
+        self.end_headers()
+
+    def send(self, status: int, body: bytes, headers: dict[str, str]) -> None:
+        """Answer with a whole body."""
+        self._begin(status, headers, len(body))
+        if self.command != "HEAD":
+            self.wfile.write(body)
+
+    def fails(self, what: str, kind: str) -> bool:
+        """Wait and fail as the test has asked; True if the answer is given already."""
+        hub = self.hub
+        if hub.delays.get(kind):
+            time.sleep(hub.delays[kind])
+        fault = hub.fault_for(what)
+        if fault is None or fault.kind in ("cut", "flip", "stall"):
+            self.fault = fault
+            return False
+        if fault.kind == "reset":
+            self._note(0)
+            self.close_connection = True
+            self.connection.close()
+        elif fault.kind == "html":
+            self.send(200, b"<!DOCTYPE html><html>Sign in</html>", {"Content-Type": "text/html"})
+        elif fault.kind == "expire":
+            self.send(403, b"expired", {"Content-Type": "text/plain"})
+        else:
+            self.json(int(fault.kind), {"error": "on purpose"}, fault.headers)
+        return True
+
+    def file(self, data: bytes) -> None:
+        """A file as a CDN gives it: ranges, If-Range, 416."""
+        etag = f'"{sha256(data)[:32]}"'
+        start, status = 0, 200
+        headers = {"ETag": etag, "Content-Type": "application/octet-stream"}
+        asked = re.match(r"bytes=(\d+)-$", self.headers.get("Range") or "")
+        if asked and self.hub.ranges and self.headers.get("If-Range", etag) == etag:
+            start, status = int(asked.group(1)), 206
+            if start >= len(data):
+                self.send(416, b"", {"Content-Range": f"bytes */{len(data)}"})
+                return
+            headers["Content-Range"] = f"bytes {start}-{len(data) - 1}/{len(data)}"
+        self._stream(status, data[start:], headers)
+
+    def _stream(self, status: int, body: bytes, headers: dict[str, str]) -> None:
+        fault = self.fault
+        if fault and fault.kind == "flip":
+            body = body[:-1] + bytes([body[-1] ^ 0xFF])
+        self._begin(status, headers, len(body))
+        if self.command == "HEAD":
+            return
+        half = max(1, len(body) // 2) if fault and fault.kind in ("cut", "stall") else len(body)
+        for begin in range(0, half, BLOCK):
+            block = body[begin : min(begin + BLOCK, half)]
+            self.wfile.write(block)
+            if self.hub.rate:
+                time.sleep(len(block) / self.hub.rate)
+        if half < len(body):
+            self.wfile.flush()
+            if fault and fault.kind == "stall":
+                self.hub.closing.wait()
+            self.close_connection = True
+            self.connection.close()
