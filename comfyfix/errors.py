@@ -12,6 +12,8 @@ from __future__ import annotations
 
 from typing import ClassVar
 
+from comfyfix.records import Rejected
+
 RETRY = "run doit again later; nothing is lost"
 """The next step after a failure that passes by itself."""
 
@@ -56,9 +58,15 @@ class WorkflowProblem(Problem):
 
 
 class ModelProblem(Problem):
-    """One model can't be had, or is not what it should be."""
+    """One model can't be had, or is not what it should be.
+
+    After a search, `asked` are the sources that were asked and `rejected` what they said that
+    did not count.
+    """
 
     outcome = "failed"
+    asked: tuple[str, ...] = ()
+    rejected: tuple[Rejected, ...] = ()
 
 
 class NameRefused(ModelProblem):

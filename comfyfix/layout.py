@@ -47,6 +47,11 @@ class Layout:
         return self.output / "downloaded_models.json"
 
     @property
+    def pins_lock(self) -> Path:
+        """Held while pins.yaml is read, changed and written."""
+        return self.output / ".pins.lock"
+
+    @property
     def scan_cache(self) -> Path:
         """What was found in each workflow file, by the file's stamp."""
         return self.output / ".cache" / "scan.json"

@@ -11,7 +11,7 @@ from urllib.parse import urlsplit
 
 import msgspec
 
-from comfyfix import yamlfile
+from comfyfix import pins, yamlfile
 from comfyfix.errors import ManifestProblem
 
 SOURCES = ("store", "workflow", "catalog", "huggingface", "civitai", "openmodeldb", "qwen")
@@ -104,7 +104,10 @@ class Include(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=T
 
 
 class Manifest(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """The whole manifest. After `load`, every path is absolute and `${NAME}` is expanded."""
+    """The whole manifest. After `load`, every path is absolute and `${NAME}` is expanded.
+
+    `models` holds what pins.yaml says, too.
+    """
 
     comfyui: str
     extra_model_paths: tuple[str, ...] = ()
@@ -134,7 +137,9 @@ class Manifest(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
         return self.models.get(f"{folder}/{path}") or self.models.get(path) or self.models.get(name)
 
 
-def load(path: Path, environ: Mapping[str, str] = os.environ) -> Manifest:
+def load(
+    path: Path, environ: Mapping[str, str] = os.environ, *, with_pins: bool = True
+) -> Manifest:
     """Read, check and complete a manifest. Raises ManifestProblem."""
     value, lines = yamlfile.read(path)
     if value is None:
@@ -149,9 +154,36 @@ def load(path: Path, environ: Mapping[str, str] = os.environ) -> Manifest:
     value = {**_expand({**value, **dict.fromkeys(replaced)}, "$", lines, path, environ), **replaced}
     manifest = _convert(value, lines, path)
     _check_ranges(manifest, lines, path)
+    if with_pins:
+        manifest = _with_pins(manifest, path.parent / pins.NAME)
     manifest = _with_environment(manifest, environ)
     _check_endpoints(manifest, lines, path)
     return _absolute(manifest, path.parent.absolute())
+
+
+def _with_pins(manifest: Manifest, path: Path) -> Manifest:
+    """Add what `doit pin` has settled; of one model, what the manifest itself says counts first."""
+    if not path.exists():
+        return manifest
+    value, lines = yamlfile.read(path)
+    if not isinstance(value, dict) or set(value) != {"models"}:
+        raise ManifestProblem(
+            f"{path}, line 1", cause="it is no list of `models:`", next_step="mend or delete it"
+        )
+    told = _convert({"comfyui": DEMO, **value}, lines, path)
+    _check_ranges(told, lines, path)
+    models = dict(manifest.models)
+    for key, pin in told.models.items():
+        own = manifest.override_for(*_folder_and_path(key))
+        if own is None or not own.names_a_place:
+            kept = {k: v for k, v in msgspec.structs.asdict(own).items() if v} if own else {}
+            models[key] = msgspec.structs.replace(pin, **kept)
+    return msgspec.structs.replace(manifest, models=models)
+
+
+def _folder_and_path(key: str) -> tuple[str | None, str]:
+    folder, slash, path = key.partition("/")
+    return (folder, path) if slash else (None, key)
 
 
 def size_in_bytes(text: int | str) -> int:

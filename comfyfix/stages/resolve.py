@@ -7,12 +7,14 @@ file is `unverified` then. Of several different contents none counts: that is un
 
 from __future__ import annotations
 
+import shlex
 from dataclasses import replace
 
 import msgspec
 
 from comfyfix.errors import (
     HostRefused,
+    ModelProblem,
     NameRefused,
     NotFound,
     RegionBlocked,
@@ -20,7 +22,7 @@ from comfyfix.errors import (
     SourceDown,
     Uncertain,
 )
-from comfyfix.files import is_pickle, printable
+from comfyfix.files import human_size, is_pickle, printable
 from comfyfix.records import Candidate, Record, Rejected
 from comfyfix.sources import chosen, store, workflow
 from comfyfix.sources.base import Blocked, Finding, Services, Source, Wanted
@@ -33,8 +35,21 @@ TITLES_SHOWN = 6
 def resolve(planned: Planned, services: Services) -> Record:
     """Find the one right file of a model.
 
-    Raises NotFound, Uncertain, SourceDown, HostRefused, TokenNeeded or LicenceNeeded.
+    Raises NotFound, Uncertain, SourceDown, HostRefused, TokenNeeded or LicenceNeeded, each with
+    the sources that were asked and what they said.
     """
+    rejected: list[Rejected] = []
+    asked: list[str] = []
+    try:
+        return _climb(planned, services, rejected, asked)
+    except ModelProblem as problem:
+        problem.asked, problem.rejected = tuple(asked), tuple(rejected)
+        raise
+
+
+def _climb(
+    planned: Planned, services: Services, rejected: list[Rejected], asked: list[str]
+) -> Record:
     wanted = Wanted(
         model=planned.model,
         references=planned.references,
@@ -44,14 +59,14 @@ def resolve(planned: Planned, services: Services) -> Record:
         destination=str(planned.path),
     )
     _refuse_pickle(planned, services)
-    rejected: list[Rejected] = []
     down: list[SourceDown] = []
     stuck: list[Blocked] = []
     regional: list[RegionBlocked] = []
     by_user = bool(planned.override and planned.override.names_a_place)
     # Where the user has said which file is meant, no other source may answer for it.
-    asked = (workflow,) if by_user else chosen(services.manifest.search.sources)
-    for source in asked:
+    ladder = (workflow,) if by_user else chosen(services.manifest.search.sources)
+    for source in ladder:
+        asked.append(source.NAME)
         try:
             good = _ask(source, replace(wanted, seen=tuple(rejected)), services, rejected, stuck)
         except SourceDown as problem:
@@ -142,14 +157,25 @@ def _ask(
         return msgspec.structs.replace(first, evidence=(*first.evidence, note))
     if len({candidate.sha256 for candidate in counting}) > 1:
         places = ", ".join(f"{c.where} ({(c.sha256 or '')[:8]})" for c in counting[:TITLES_SHOWN])
+        name = shlex.quote(wanted.model.name)
+        rejected += [_one_of_several(candidate) for candidate in counting]
         raise Uncertain(
             f"Several different files are called {wanted.model.name}",
             cause=f"found {source.TITLE}: {places}",
-            next_step=f"say which one under models: in manifest.yaml, key {wanted.model.name}",
+            next_step=f"compare them with `doit why {name}`, then say which: `doit pin {name} URL`",
         )
     # Mirrors of one content: the open one first, then the one that most people use.
     counting.sort(key=lambda c: (c.gated, -c.popularity, c.where))
     return counting[0] if counting else None
+
+
+def _one_of_several(candidate: Candidate) -> Rejected:
+    content = f"{human_size(candidate.size)}, sha256 {(candidate.sha256 or 'unknown')[:12]}"
+    return Rejected(
+        source=candidate.source,
+        where=f"{candidate.where}: {candidate.url}" if candidate.url else candidate.where,
+        reason=f"one of several contents of this name: {content}",
+    )
 
 
 def _judge(finding: Finding, wanted: Wanted, source: Source) -> Finding:
@@ -216,7 +242,7 @@ def _not_found(wanted: Wanted, rejected: list[Rejected]) -> SearchFailed:
     return NotFound(
         f"No source has {wanted.model.name}",
         cause=printable(told, 400) if told else "no repository that was searched lists it",
-        next_step=f"give its address under models: in manifest.yaml, key {wanted.model.name}",
+        next_step=f"give its address: `doit pin {shlex.quote(wanted.model.name)} URL`",
     )
 
 

@@ -16,6 +16,7 @@ from comfyfix import receipts
 from comfyfix.errors import SetupProblem
 from comfyfix.records import Model, Receipt, Record
 from comfyfix.tasks.build import MANIFEST, Build, open_build
+from comfyfix.tasks.naming import named
 from comfyfix.tasks.verifying import verified
 
 JSON_OPTION = {
@@ -111,27 +112,14 @@ _Choice = tuple[Model, Path, Record | None, Receipt | None]
 
 def _chosen(build: Build, names: Sequence[str]) -> list[_Choice]:
     every: dict[str, _Choice] = {}
-    asked: dict[str, set[str]] = {}
     for planned in build.plan.models:
         if planned.problem is None:
             every[planned.model.key] = (
                 planned.model, planned.path, planned.record, planned.receipt,
             )  # fmt: skip
-            asked[planned.model.key] = {planned.task, f"download:{planned.task}"}
     for present in build.plan.present:
         every[present.model.key] = (present.model, present.path, None, present.receipt)
     if not names:
         return list(every.values())
-    result = []
-    for name in names:
-        hits = [
-            key
-            for key, (model, *_) in every.items()
-            if name in {key, model.path, model.name} | asked.get(key, set())
-        ]
-        if not hits:
-            raise SetupProblem(
-                f"No needed model is called {name}", next_step="see the names in `doit list --all`"
-            )
-        result += [every[key] for key in hits]
-    return result
+    hits = [item.model.key for name in names for item in named(build.plan, name)]
+    return [every[key] for key in dict.fromkeys(hits) if key in every]

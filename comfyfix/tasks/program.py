@@ -19,6 +19,8 @@ COMMANDS = {
     "plan": "comfyfix.tasks.planning:Plan",
     "scan": "comfyfix.tasks.scanning:Scan",
     "verify": "comfyfix.tasks.commands:Verify",
+    "why": "comfyfix.tasks.why:Why",
+    "pin": "comfyfix.tasks.pin:Pin",
 }
 
 

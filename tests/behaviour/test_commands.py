@@ -152,7 +152,7 @@ def test_a_failed_search_is_never_cached(site: Site, hub: Hub) -> None:
     assert first.returncode == 1
     assert "Failed searches: 1" in first.stdout
     assert "Models not found:" in first.stdout
-    assert "Next: give its address under models:" in first.stdout
+    assert "Next: give its address: `doit pin" in first.stdout
     assert not list((site.output).glob("sources/*"))
     hub.add("AlexWortega/RIFE", ["rife49.pth"])
     assert site.doit().returncode == 0

@@ -35,7 +35,7 @@ def test_a_plan_tells_sizes_licences_and_what_to_do_first(site: Site, hub: Hub) 
     shown = site.doit("plan").stdout
     assert "1 of 3 found, 2.4 kB to fetch" in shown
     assert "Before a run:\n  accept the licence on" in shown
-    assert "Next: give its address under models:" in shown
+    assert "Next: give its address: `doit pin" in shown
 
 
 def test_what_a_plan_has_found_is_not_searched_again(site: Site, hub: Hub) -> None:

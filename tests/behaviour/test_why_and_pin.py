@@ -1,0 +1,127 @@
+"""`doit why` and `doit pin`: the evidence for a source, and the user's word against it."""
+
+from __future__ import annotations
+
+from comfyfix.demo.content import file_for
+from comfyfix.demo.hub import Hub
+from tests.rig import Site
+
+NAME = "harbor_light.safetensors"
+NEED = ("loras", NAME)
+HUB = "https://huggingface.co"
+
+
+def two_contents(site: Site, hub: Hub) -> None:
+    site.workflow("w.json", NEED)
+    hub.add("maker/harbor_light", [NAME])
+    hub.add("other/harbor_light", [NAME]).files[NAME] = file_for("something else.safetensors")
+
+
+def test_why_shows_each_rung_of_what_was_found(site: Site, hub: Hub) -> None:
+    site.workflow("w.json", NEED)
+    hub.add("maker/harbor_light", [NAME])
+    assert site.doit().returncode == 0
+    before = len(hub.seen)
+    for name in (NAME, f"loras/{NAME}", "harbor_light", "download:harbor_light"):
+        done = site.doit("why", name)
+        assert done.returncode == 0, done.stderr
+        lines = done.stdout.splitlines()
+        assert lines[0] == f"loras/{NAME}"
+        assert "001, it is there and verified; needed by w.json" in lines[1]
+        assert "store        no file of this name or content" in done.stdout
+        assert f"✓ maker/harbor_light, {len(file_for(NAME)) / 1000:.1f} kB" in done.stdout
+        assert "civitai      not asked: it was found before" in done.stdout
+    assert len(hub.seen) == before
+
+
+def test_why_lists_the_candidates_of_an_uncertain_one_and_writes_nothing(
+    site: Site, hub: Hub
+) -> None:
+    two_contents(site, hub)
+    done = site.doit("why", NAME)
+    assert done.returncode == 1
+    for repo in ("maker", "other"):
+        assert f"✗ {repo}/harbor_light" in done.stdout
+    assert "one of several contents of this name" in done.stdout
+    assert f"doit pin {NAME} URL" in done.stdout
+    assert site.files() == {}
+    assert not list((site.output / "sources").glob("*"))
+
+
+def test_why_of_a_model_that_was_there_and_of_none(site: Site, hub: Hub) -> None:
+    site.workflow("w.json", NEED)
+    (site.models / "loras").mkdir()
+    (site.models / "loras" / NAME).write_bytes(file_for(NAME))
+    assert "It is there:" in site.doit("why", NAME).stdout
+    done = site.doit("why", "harbour_light.safetensors")
+    assert done.returncode == 3
+    assert f"the nearest names are {NAME}" in done.stderr
+    assert site.doit("why").returncode == 3
+
+
+def test_a_pin_settles_an_uncertain_model(site: Site, hub: Hub) -> None:
+    two_contents(site, hub)
+    assert site.doit().returncode == 1
+    done = site.doit(
+        "pin", NAME, f"{HUB}/other/harbor_light/resolve/main/{NAME}?download=true&id=70"
+    )
+    assert done.returncode == 0, done.stderr
+    assert "Next: doit download:harbor_light" in done.stdout
+    done = site.doit("download:harbor_light")
+    assert done.returncode == 0, done.stdout
+    assert site.files() == {f"loras/{NAME}": file_for("something else.safetensors")}
+    assert "manifest.yaml" not in site.doit("why", NAME).stdout.partition("not asked")[0]
+    # The newest pin counts, and its removal too.
+    assert site.doit("pin", NAME, f"{HUB}/maker/harbor_light/resolve/main/{NAME}").returncode == 0
+    text = (site.root / "pins.yaml").read_text()
+    assert text.count("harbor_light.safetensors") == 2
+    (site.models / "loras" / NAME).unlink()
+    assert site.doit().returncode == 0
+    assert site.files() == {f"loras/{NAME}": file_for(NAME)}
+
+
+def test_a_pin_to_civitai_keeps_its_query(site: Site, hub: Hub) -> None:
+    site.workflow("w.json", NEED)
+    version = hub.add_civitai("Other Name", NAME)
+    url = f"https://civitai.com/api/download/models/{version.id}?fileId={version.file_id}"
+    assert site.doit("pin", NAME, url).returncode == 0
+    assert f"fileId={version.file_id}" in (site.root / "pins.yaml").read_text()
+    done = site.doit()
+    assert done.returncode == 0, done.stdout
+    assert site.files() == {f"loras/{NAME}": file_for(NAME)}
+
+
+def test_what_can_not_be_pinned_is_said(site: Site, hub: Hub) -> None:
+    two_contents(site, hub)
+    site.workflow("v.json", ("checkpoints", NAME))
+    for names, told in (
+        ([NAME], "pin needs a model and an address"),
+        ([f"loras/{NAME}", "https://unlisted.example/x.safetensors"], "download.allow_hosts"),
+        ([f"loras/{NAME}", "http://127.0.0.1:1/x"], "only https"),
+        ([NAME, f"{HUB}/a/b/resolve/main/c.pth"], f"Several models are called {NAME}"),
+        (["nothing.pth", f"{HUB}/a/b/resolve/main/c.pth"], "No needed model is called nothing.pth"),
+    ):
+        done = site.doit("pin", *names)
+        assert done.returncode == 3
+        assert told in done.stderr
+    assert not (site.root / "pins.yaml").exists()
+    site.manifest(models={f"loras/{NAME}": {"url": f"{HUB}/a/b/resolve/main/{NAME}"}})
+    done = site.doit("pin", f"loras/{NAME}", f"{HUB}/a/c/resolve/main/{NAME}")
+    assert done.returncode == 3
+    assert "manifest.yaml says already" in done.stderr
+
+
+def test_a_broken_pins_file_names_its_line(site: Site, hub: Hub) -> None:
+    site.workflow("w.json", NEED)
+    pins = site.root / "pins.yaml"
+    for text, told in (
+        ("models:\n  x: {ulr: 5}\n", "pins.yaml, line 2"),
+        ("- a\n", "pins.yaml, line 1"),
+        ("models: {x: {sha256: zz}}\n", "not 64 hexadecimal digits"),
+    ):
+        pins.write_text(text)
+        done = site.doit("list")
+        assert done.returncode == 3
+        assert told in done.stderr
+    pins.write_text("models: {}\n")
+    assert site.doit("list").returncode == 0
