@@ -49,7 +49,7 @@ def _rungs(
             told.append(f"and {len(own) - SHOWN_MAX} more that do not count")
         for number, line in enumerate(told or [_NOTHING.get(name, "nothing of this name")]):
             lines.append(f"  {name if number == 0 else '':12} {line}")
-    return [*lines, *(f"  {name:12} not asked: {why_left}" for name in left)]
+    return [*lines, f"  not asked    {', '.join(left)}: {why_left}"] if left else lines
 
 
 def _no(rejected: Rejected) -> str:

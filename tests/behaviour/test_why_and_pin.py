@@ -30,7 +30,7 @@ def test_why_shows_each_rung_of_what_was_found(site: Site, hub: Hub) -> None:
         assert "001, it is there and verified; needed by w.json" in lines[1]
         assert "store        no file of this name or content" in done.stdout
         assert f"✓ maker/harbor_light, {len(file_for(NAME)) / 1000:.1f} kB" in done.stdout
-        assert "civitai      not asked: it was found before" in done.stdout
+        assert "not asked    civitai, openmodeldb, qwen: it was found before" in done.stdout
     assert len(hub.seen) == before
 
 
