@@ -85,9 +85,11 @@ class Web:
         self._wait = wait
         self._local = threading.local()
 
-    def get(self, url: str, params: Mapping[str, Any] | None = None) -> Answer:
+    def get(
+        self, url: str, params: Mapping[str, Any] | None = None, *, tries: int = TRIES
+    ) -> Answer:
         """GET; raises SourceDown when the service does not answer properly."""
-        return self._request("GET", url, params=params)
+        return self._request("GET", url, params=params, tries=tries)
 
     def head(self, url: str) -> Answer:
         """HEAD, the compressed form refused so that sizes are true."""

@@ -57,6 +57,16 @@ class Layout:
         return self.output / ".cache" / "scan.json"
 
     @property
+    def pack_cache(self) -> Path:
+        """What the user's node packs say, by the stamps of their files."""
+        return self.output / ".cache" / "packs.json"
+
+    @property
+    def server_cache(self) -> Path:
+        """What a running ComfyUI said of its nodes."""
+        return self.output / ".cache" / "server.json"
+
+    @property
     def doit_db(self) -> Path:
         """doit's own memory; losing it costs nothing."""
         return self.output / ".cache" / "doit.json"

@@ -289,7 +289,6 @@ def _check_ranges(manifest: Manifest, lines: yamlfile.Lines, path: Path) -> None
     for where, asked in (
         ("$.verify.qwen", manifest.verify.qwen),
         ("$.qwen.command", manifest.qwen.command),
-        ("$.comfyui_url", manifest.comfyui_url),
     ):
         if asked:
             raise _problem(path, lines, where, "this is not available yet")
@@ -300,7 +299,8 @@ def _check_ranges(manifest: Manifest, lines: yamlfile.Lines, path: Path) -> None
 
 
 def _check_endpoints(manifest: Manifest, lines: yamlfile.Lines, path: Path) -> None:
-    given = [("qwen.base_url", manifest.qwen.base_url)] if manifest.qwen.base_url else []
+    places = (("qwen.base_url", manifest.qwen.base_url), ("comfyui_url", manifest.comfyui_url))
+    given = [(where, url) for where, url in places if url]
     given += [(f"endpoints.{k}", v) for k, v in msgspec.structs.asdict(manifest.endpoints).items()]
     for where, url in given:
         try:

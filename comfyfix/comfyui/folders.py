@@ -8,8 +8,8 @@ from __future__ import annotations
 
 import os
 import re
-from collections.abc import Iterable, Iterator
-from dataclasses import dataclass
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -117,6 +117,25 @@ class Folders:
         key = folder_key(key)
         base = self.written.get(key) or self.default_root / _written_name(key)
         return Path(f"{base}/{path}")
+
+    def with_registered(self, told: Mapping[str, Iterable[str]]) -> Folders:
+        """Add the directories that node packs register; those outside the installation are left.
+
+        A key that only packs know is written where its pack looks below models/.
+        """
+        paths, written = dict(self.paths), dict(self.written)
+        models = self.comfyui / "models"
+        for name, places in told.items():
+            key = folder_key(name)
+            inside = [Path(place) for place in places if Path(place).is_relative_to(self.comfyui)]
+            if not is_folder_key(name) or not inside:
+                continue
+            below = [path.relative_to(models) for path in inside if path.is_relative_to(models)]
+            if below and key not in paths:
+                written[key] = self.default_root / below[0]
+            own = paths.get(key, (written[key],) if key in written else ())
+            paths[key] = tuple(dict.fromkeys((*own, *inside)))
+        return replace(self, paths=paths, written=written)
 
     def roots(self) -> tuple[Path, ...]:
         """Every directory that may hold models, none inside another."""

@@ -64,3 +64,40 @@ def built_in() -> Loaders:
     """The table that comes with comfyfix."""
     data = resources.files(__package__).joinpath("loaders.json").read_bytes()
     return msgspec.json.decode(data, type=dict[str, Loader])
+
+
+def merged(*tables: Loaders) -> Loaders:
+    """One table of several, the most trusted first, input by input.
+
+    A better table's folders and position count; what only a worse one knows (kind, switch, count,
+    rows) stays.
+    """
+    result: dict[str, Loader] = dict(tables[-1])
+    for table in reversed(tables[:-1]):
+        for name, loader in table.items():
+            known = result.get(name)
+            result[name] = _over(loader, known) if known else loader
+    return result
+
+
+def _over(better: Loader, known: Loader) -> Loader:
+    inputs = dict(known.inputs)
+    for name, entry in better.inputs.items():
+        old = inputs.get(name)
+        inputs[name] = _over_input(entry, old) if old else entry
+    return msgspec.structs.replace(known, inputs=inputs)
+
+
+def _over_input(better: LoaderInput, old: LoaderInput) -> LoaderInput:
+    if better.folder is None:
+        return old
+    folders = dict.fromkeys((better.folder, *better.also))
+    # A choice of several folders is listed in the pack's order; the table knows the main one.
+    first = old.folder if old.folder in folders else better.folder
+    return msgspec.structs.replace(
+        old,
+        folder=first,
+        also=tuple(folder for folder in folders if folder != first),
+        index=old.index if better.index is None else better.index,
+        optional=False,
+    )

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import glob
+import hashlib
 import os
 import re
 import time
@@ -114,7 +115,7 @@ def scan(
 
     `loaders` says what inputs take; without it, the built-in table does.
     """
-    made_by = _made_by()
+    made_by = _made_by(loaders)
     cache = (state.read(cache_path, _Cache) if cache_path else None) or _Cache()
     known = cache.files if cache.made_by == made_by else {}
     result, fresh = [], 0
@@ -170,8 +171,10 @@ def _if_settled(stamp: tuple[int, ...]) -> tuple[int, ...]:
     return stamp if stamp and max(stamp[:2]) < time.time_ns() - SETTLED_NS else ()
 
 
-def _made_by() -> str:
+def _made_by(loaders: Loaders | None) -> str:
     """What the cache depends on besides the files: the code and tables that read them."""
+    own = loaders is None or loaders is built_in()
+    table = "" if own else hashlib.blake2b(msgspec.json.encode(loaders), digest_size=8).hexdigest()
     with os.scandir(os.path.dirname(references.__file__)) as package:  # noqa: PTH120 - on every command
         times = [entry.stat().st_mtime_ns for entry in package if entry.is_file()]
-    return f"{len(times)}-{max(times)}-{os.stat(__file__).st_mtime_ns}"  # noqa: PTH116 - the same
+    return f"{len(times)}-{max(times)}-{os.stat(__file__).st_mtime_ns}-{table}"  # noqa: PTH116 - the same

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import re
+import sys
 import threading
 import time
 from collections.abc import Mapping
@@ -22,6 +23,7 @@ from comfyfix.layout import Layout, slug
 from comfyfix.manifest import TOKEN_VARIABLES, Manifest, load
 from comfyfix.process import Children
 from comfyfix.records import Record
+from comfyfix.stages import knowledge
 from comfyfix.stages import plan as plan_stage
 from comfyfix.stages import scan as scan_stage
 from comfyfix.stages.plan import Plan
@@ -203,7 +205,9 @@ def open_build(manifest_path: Path, workflow: str | None = None) -> Build:
         )
     try:
         layout.doit_db.parent.mkdir(parents=True, exist_ok=True)
-        scanned = scan_stage.scan(files, layout.scan_cache)
+        known = knowledge.gather(folders, layout, manifest.comfyui_url)
+        folders = known.folders
+        scanned = scan_stage.scan(files, layout.scan_cache, known.loaders)
         plan = plan_stage.make(manifest, folders, scanned, layout)
     except OSError as error:
         raise SetupProblem(
@@ -211,6 +215,8 @@ def open_build(manifest_path: Path, workflow: str | None = None) -> Build:
             cause=str(error.strerror or error),
             next_step="set `output:` in manifest.yaml to a folder that you may write",
         ) from None
+    if known.warning:
+        print(f"! {known.warning}", file=sys.stderr)  # noqa: T201 - also before a console is there
     build = Build(manifest, folders, layout, scanned, plan)
     if workflow:
         chosen = next(file for file in scanned if file.path == named)

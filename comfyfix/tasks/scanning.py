@@ -15,6 +15,7 @@ from comfyfix.errors import SetupProblem
 from comfyfix.files import printable
 from comfyfix.manifest import Manifest
 from comfyfix.records import Reference
+from comfyfix.stages import knowledge
 from comfyfix.stages import plan as plan_stage
 from comfyfix.stages import scan as scan_stage
 from comfyfix.stages.scan import ScannedFile
@@ -44,7 +45,12 @@ class Scan(Ours):
             )
         places = [str(Path(name).absolute()) for name in names] or manifest.workflows
         files = scan_stage.find_files(places)
-        scanned = scan_stage.scan(files, None if names else layout.scan_cache)
+        known = knowledge.gather(folders, layout, manifest.comfyui_url)
+        if known.warning:
+            print(f"! {known.warning}", file=sys.stderr)  # noqa: T201
+        folders = known.folders
+        cache = None if names else layout.scan_cache
+        scanned = scan_stage.scan(files, cache, known.loaders)
         problems = [file for file in scanned if file.problem or (names and not file.is_workflow)]
         for file in problems:
             reason = file.problem or "it holds no workflow"

@@ -294,8 +294,7 @@ def test_the_users_hash_binds_what_is_there_too(site: Site) -> None:
 
 def test_settings_that_nothing_reads_are_not_accepted_in_silence(site: Site) -> None:
     site.workflow("w.json", RIFE)
-    for settings in ({"verify": {"qwen": True}}, {"comfyui_url": "http://127.0.0.1:8188"},
-                     {"models": {"x.pth": {"repo": "a/b"}}}):  # fmt: skip
+    for settings in ({"verify": {"qwen": True}}, {"models": {"x.pth": {"repo": "a/b"}}}):
         site.manifest(**settings)
         done = site.doit("list")
         assert done.returncode == 3

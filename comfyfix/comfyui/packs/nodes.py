@@ -1,0 +1,139 @@
+"""The inputs that a node class declares: which of them choose from a model folder, and where
+their value stands among the widgets.
+
+Two ways of declaring: `INPUT_TYPES`, a dict of tuples, and `define_schema`, a tree of objects.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import Any
+
+from comfyfix.comfyui.folders import folder_key, is_folder_key
+from comfyfix.comfyui.loaders import Loader, LoaderInput
+from comfyfix.comfyui.packs.evaluate import Evaluator
+from comfyfix.comfyui.packs.values import (
+    UNKNOWN,
+    Class,
+    Declared,
+    FolderPaths,
+    Function,
+    Listing,
+    listing,
+)
+
+_WIDGETS = frozenset({"INT", "FLOAT", "STRING", "BOOLEAN", "COMBO"})
+_DECLARED_WIDGETS = frozenset({"Int", "Float", "String", "Boolean", "Combo", "MultiCombo", "Color"})
+_SEEDS = ("seed", "noise_seed")
+# Their values are lists of what the user has uploaded; the button is a widget of its own.
+_UPLOADS = ("image_upload", "video_upload", "audio_upload", "animated_image_upload")
+INPUTS_MAX = 500
+
+
+@dataclass(frozen=True, slots=True)
+class _Input:
+    """One declared input. `widgets` is how many values it takes in the file; None: not known."""
+
+    name: str
+    choices: Listing
+    widgets: int | None
+
+
+def schema_of(evaluator: Evaluator, owner: Class) -> tuple[str, Loader]:
+    """The name that a class gives itself (empty if none), and its inputs that name models."""
+    function = evaluator.attribute(owner, "INPUT_TYPES")
+    if isinstance(function, Function):
+        told = evaluator.call(function, [], {})
+        return "", _loader(_of_types(told if isinstance(told, dict) else {}))
+    function = evaluator.attribute(owner, "define_schema")
+    if isinstance(function, Function):
+        told = evaluator.call(function, [], {})
+        if isinstance(told, Declared):
+            node_id = told.keywords.get("node_id", "")
+            inputs = told.keywords.get("inputs", [])
+            name = node_id if isinstance(node_id, str) else ""
+            return name, _loader(_of_schema(inputs if isinstance(inputs, list) else []))
+    return "", Loader()
+
+
+def _loader(inputs: Iterator[_Input]) -> Loader:
+    found: dict[str, LoaderInput] = {}
+    index: int | None = 0
+    for number, declared in enumerate(inputs):
+        if number >= INPUTS_MAX:
+            break
+        folders = [
+            folder_key(key) for key in dict.fromkeys(declared.choices.folders) if is_folder_key(key)
+        ]
+        if folders and not declared.choices.altered:
+            found[declared.name] = LoaderInput(
+                folder=folders[0], also=tuple(dict.fromkeys(folders[1:])), index=index
+            )
+        if declared.widgets is None:
+            index = None
+        elif index is not None:
+            index += declared.widgets
+    return Loader(inputs=found)
+
+
+def _of_types(told: dict[Any, Any]) -> Iterator[_Input]:
+    for part in ("required", "optional"):
+        entries = told.get(part)
+        for name, entry in (entries if isinstance(entries, dict) else {}).items():
+            if not isinstance(name, str):
+                yield _Input("", Listing(), None)
+                continue
+            parts = entry if isinstance(entry, list) else [entry]
+            kind = parts[0] if parts else UNKNOWN
+            options = parts[1] if len(parts) > 1 and isinstance(parts[1], dict) else {}
+            if isinstance(entry, Listing):  # the comma of the tuple is forgotten: (list)
+                kind = entry
+            yield _Input(name, _choices(kind, options), _widgets(name, kind, options))
+
+
+def _choices(kind: Any, options: dict[Any, Any]) -> Listing:
+    if isinstance(kind, Listing | list | FolderPaths):
+        return listing(kind)
+    return listing(options.get("options", UNKNOWN)) if kind == "COMBO" else Listing()
+
+
+def _widgets(name: str, kind: Any, options: dict[Any, Any]) -> int | None:
+    if kind is UNKNOWN:
+        return None
+    if isinstance(kind, str):
+        if kind not in _WIDGETS or options.get("forceInput") or options.get("rawLink"):
+            return 0
+    elif not isinstance(kind, Listing | list | FolderPaths):
+        return 0
+    controlled = options.get("control_after_generate")
+    seeded = name in _SEEDS and kind == "INT" and controlled is not False
+    uploads = any(options.get(key) for key in _UPLOADS)
+    return 1 + bool(seeded or controlled is True) + uploads
+
+
+def _of_schema(inputs: list[Any]) -> Iterator[_Input]:
+    for declared in inputs:
+        if not isinstance(declared, Declared):
+            yield _Input("", Listing(), None)
+            continue
+        kind = declared.name.split(".")[-2] if "." in declared.name else ""
+        name = declared.keywords.get("id", declared.arguments[0] if declared.arguments else "")
+        options = declared.keywords
+        choices = Listing()
+        if kind in ("Combo", "MultiCombo"):
+            given = options.get("options")
+            if given is None and len(declared.arguments) > 1:
+                given = declared.arguments[1]
+            choices = listing(given)
+        yield _Input(str(name), choices, _declared_widgets(str(name), kind, options))
+
+
+def _declared_widgets(name: str, kind: str, options: dict[str, Any]) -> int | None:
+    if kind.startswith("Dynamic") or kind in ("Autogrow", "MultiType", ""):
+        return None
+    if kind not in _DECLARED_WIDGETS or options.get("force_input"):
+        return 0
+    controlled = options.get("control_after_generate")
+    seeded = name in _SEEDS and kind == "Int" and controlled is not False
+    return 1 + bool(seeded or controlled is True)
