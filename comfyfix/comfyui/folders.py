@@ -56,6 +56,7 @@ _DIRECTORIES = {
     "controlnet": ("controlnet", "t2i_adapter"),
     "ultralytics_bbox": ("ultralytics/bbox",),
     "ultralytics_segm": ("ultralytics/segm",),
+    "cogvideox_loras": ("CogVideo/loras",),
     "xlabs_controlnets": ("xlabs/controlnets",),
     "xlabs_loras": ("xlabs/loras",),
     "xlabs_ipadapters": ("xlabs/ipadapters",),

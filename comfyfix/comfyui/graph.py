@@ -39,19 +39,19 @@ class Node:
     def value(self, name: str, index: int | None = None) -> Any:
         """The effective value of an input; `index` is its place among the widgets if known."""
         if name in self.given:
-            return self.given[name]
+            return chosen(self.given[name])
         if isinstance(self.widgets, Mapping):
-            return self.widgets.get(name)
+            return chosen(self.widgets.get(name))
         if index is None and name in self.names:
             index = self.names.index(name)
         if index is not None and index < len(self.widgets):
-            return self.widgets[index]
+            return chosen(self.widgets[index])
         return None
 
     def values(self) -> Iterator[tuple[str, Any]]:
         """Every (input name, effective value); the position stands for a name not told."""
         seen = set(self.given)
-        yield from self.given.items()
+        yield from ((name, chosen(value)) for name, value in self.given.items())
         if isinstance(self.widgets, Mapping):
             own = list(self.widgets.items())
         else:
@@ -60,7 +60,7 @@ class Node:
                 (self.names[i] if complete else f"widget_{i}", value)
                 for i, value in enumerate(self.widgets)
             ]
-        yield from ((name, value) for name, value in own if name not in seen)
+        yield from ((name, chosen(value)) for name, value in own if name not in seen)
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,6 +69,12 @@ class Workflow:
 
     nodes: tuple[Node, ...]
     hints: tuple[Hint, ...]
+
+
+def chosen(value: Any) -> Any:
+    """What a widget says; a list with pictures keeps `{content: name, image: preview}`."""
+    content = value.get("content") if isinstance(value, dict) else None
+    return content if isinstance(content, str) else value
 
 
 def is_truthy(value: Any) -> bool:

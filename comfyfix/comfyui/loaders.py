@@ -6,6 +6,7 @@ The folder is a fact of the *input*: one node may take a checkpoint here and a t
 from __future__ import annotations
 
 import functools
+import re
 from collections.abc import Mapping
 from importlib import resources
 from typing import Literal
@@ -20,10 +21,17 @@ class FileSet(msgspec.Struct, frozen=True, kw_only=True):
     files: tuple[str, ...]
 
 
+class Widget(msgspec.Struct, frozen=True, kw_only=True):
+    """A widget that is no model: its name, for files that tell names, and its position."""
+
+    name: str
+    index: int
+
+
 class LoaderInput(msgspec.Struct, frozen=True, kw_only=True):
     """What one input of a loader takes: folder key (None: unknown), widget position, kind.
 
-    `switch` is the position of the widget that turns the input on; `also` are further folders
+    `switch` is the widget that turns the input on; `also` are further folders
     in which the node looks for the same name; `optional` that the node fetches the file itself;
     `sets` the values that are no file names but stand for several files.
     """
@@ -32,31 +40,48 @@ class LoaderInput(msgspec.Struct, frozen=True, kw_only=True):
     index: int | None = None
     kind: Literal["file", "directory", "directory_or_file", "hub_repo", "label", "config"] = "file"
     optional: bool = False
-    switch: int | None = None
+    switch: Widget | None = None
     also: tuple[str, ...] = ()
     sets: dict[str, FileSet] = {}
 
 
 class Rows(msgspec.Struct, frozen=True, kw_only=True):
-    """A loader whose widgets are rows such as `{on: true, lora: x, strength: 1}`."""
+    """A loader whose widgets are, or hold, rows such as `{on: true, lora: x, strength: 1}`.
+
+    `bare` says that rows name a file without its extension.
+    """
 
     folder: str
     name: str
     on: str
     strength: tuple[str, ...] = ()
+    bare: bool = False
 
 
 class Loader(msgspec.Struct, frozen=True, kw_only=True):
-    """One node class. `count` is the widget that says how many of the inputs are used."""
+    """One node class. `count` is the widget that says how many of the inputs are used.
+
+    `tags` is the folder of the models that its texts name as `<lora:name:strength>`.
+    """
 
     inputs: dict[str, LoaderInput] = {}
-    count: int | None = None
+    count: Widget | None = None
     rows: Rows | None = None
     pattern: dict[str, str] = {}
+    tags: str | None = None
 
 
 Loaders = Mapping[str, Loader]
 """Node class → what its inputs take."""
+
+# Packs that run loaders of others on a device of the user's choice add one of these to a name;
+# what they add to the widgets comes last.
+_ELSEWHERE = re.compile(r"(DisTorch2?)?MultiGPU$")
+
+
+def find(loaders: Loaders, node_type: str) -> Loader | None:
+    """The loader of a node class, or of the class that it is made from."""
+    return loaders.get(node_type) or loaders.get(_ELSEWHERE.sub("", node_type))
 
 
 @functools.cache

@@ -7,6 +7,7 @@ then the value promoted to the host, then the node's own.
 from __future__ import annotations
 
 from collections.abc import Mapping
+from itertools import pairwise
 from typing import Any
 
 from comfyfix.comfyui import groups
@@ -15,6 +16,7 @@ from comfyfix.comfyui.links import INPUT_NODE, Graph, Outer, arrivals, graph_of,
 from comfyfix.comfyui.shapes import dicts, hint_list, hints, items, mapping
 
 MUTED, BYPASSED = 2, 4
+_AFTER_SEED = ("fixed", "increment", "decrement", "randomize")
 _HOST_INPUT = "-1"  # the inside of a subgraph's inputs, in legacy proxyWidgets
 
 
@@ -145,9 +147,24 @@ def _leaf(
         active=active,
         given=given,
         widgets=widgets,
-        names=tuple(
-            input_name(entry) for entry in dicts(node.get("inputs")) if entry.get("widget")
-        ),
+        names=_names(node, widgets),
         hints=tuple(hints(node)),
         feeds=feeds,
     )
+
+
+def _names(node: Mapping[str, Any], widgets: Any) -> tuple[str, ...]:
+    """The names of the widgets; those that the frontend adds after a seed have no input."""
+    told = [input_name(entry) for entry in dicts(node.get("inputs")) if entry.get("widget")]
+    spare = len(widgets) - len(told)
+    if spare <= 0 or not told or isinstance(widgets, dict):
+        return tuple(told)
+    names: list[str] = []
+    rest = iter(told)
+    for before, value in pairwise([None, *widgets]):
+        if spare and isinstance(before, int | float) and value in _AFTER_SEED:
+            names.append("control_after_generate")
+            spare -= 1
+        else:
+            names.append(next(rest, ""))
+    return tuple(names) if not spare else tuple(told)

@@ -37,6 +37,131 @@ def test_a_stack_uses_as_many_slots_as_it_counts() -> None:
     assert paths(ui(node(1, "LoRA Stacker", "simple", 2, *slots))) == ["a.pth", "b.pth"]
 
 
+@pytest.mark.parametrize("form", ["ui", "api"])
+def test_a_switch_and_a_count_are_read_in_either_form(form: str) -> None:
+    stack = {"switch_1": "Off", "lora_name_1": "a.pth", "model_weight_1": 1, "clip_weight_1": 1}
+    stack |= {"switch_2": "On", "lora_name_2": "b.pth", "model_weight_2": 1, "clip_weight_2": 1}
+    easy: Json = {"toggle": True, "mode": "simple", "num_loras": 1}
+    for number, name in ((1, "c.pth"), (2, "d.pth")):
+        easy |= {f"lora_{number}_name": name, f"lora_{number}_strength": 1}
+        easy |= {f"lora_{number}_model_strength": 1, f"lora_{number}_clip_strength": 1}
+    kinds = {"CR LoRA Stack": stack, "easy loraStack": easy}
+    graph: Json = {
+        str(i): {"class_type": kind, "inputs": values}
+        for i, (kind, values) in enumerate(kinds.items())
+    }
+    if form == "ui":
+        graph = ui(*(node(i, kind, *kinds[kind].values()) for i, kind in enumerate(kinds)))
+    assert [(r.value, r.active) for r in found(graph)] == [
+        ("a.pth", False), ("b.pth", True), ("c.pth", True), ("d.pth", False),
+    ]  # fmt: skip
+
+
+def test_rows_of_a_lora_manager_name_files_without_extension() -> None:
+    rows = [
+        {"name": "detail_v1.5", "strength": 0.6, "active": True, "clipStrength": 0.6},
+        {"name": "off", "strength": 1, "active": False},
+        {"name": "a\nb", "strength": 1, "active": True},
+    ]
+    kind = "Lora Loader (LoraManager)"
+    ui_form = ui(node(1, kind, {"version": 1}, "<lora:detail_v1.5:0.6>", rows))
+    api_form = {"1": {"class_type": kind, "inputs": {"loras": {"__value__": rows}}}}
+    for form in (ui_form, api_form):
+        got = found(form)
+        assert [(r.value, r.active) for r in got] == [("detail_v1.5", True), ("off", False)]
+        assert (got[0].folder, got[0].files) == ("loras", ("detail_v1.5.safetensors",))
+
+
+@pytest.mark.parametrize(
+    ("text", "names"),
+    [
+        (
+            "a <lora:sub/one:1.0:1.0:LBW=0,0;A=2.0> b <lora:two> <lora:sub/one:0.5>",
+            ["sub/one", "two"],
+        ),
+        ("<lora:with space v1.5:0.8>", ["with space v1.5"]),
+        ("<lora:own.safetensors:1>", ["own.safetensors"]),
+        ("<lora:> <lora::1> <lore:x> lora:y <lora:a\nb:1>", []),
+    ],
+)
+def test_tags_count_in_nodes_that_load_what_they_name(text: str, names: list[str]) -> None:
+    picked = "SD1.5/picked.safetensors"  # what was last chosen from the list is in the text too
+    got = found(ui(node(1, "ImpactWildcardEncode", text, text, False, picked)))
+    assert [r.value for r in got] == names
+    assert {r.folder for r in got} <= {"loras"}
+    assert [r.files for r in got] == [
+        () if name.endswith("safetensors") else (f"{name}.safetensors",) for name in names
+    ]
+    assert found(ui(node(1, "CLIPTextEncode", text))) == []
+
+
+def test_tags_count_in_a_text_that_reaches_such_a_node() -> None:
+    prompt = node(1, "Text Multiline", "<lora:far:1>")
+    loader = node(2, "LoraTagLoader", "", links={"text": 5})
+    assert paths(ui(prompt, loader, links=[[5, 1, 0, 2, 0, "STRING"]])) == ["far"]
+    api = {
+        "1": {"class_type": "CLIPTextEncode", "inputs": {"text": "<lora:far:1>"}},
+        "2": {"class_type": "FaceDetailer", "inputs": {"positive": ["1", 0]}},
+    }
+    assert paths(api) == []
+
+
+def test_a_list_with_pictures_keeps_the_name_beside_the_picture() -> None:
+    chosen = {"content": "SDXL\\a.safetensors", "image": "loras/a.preview.png"}
+    (got,) = found(ui(node(1, "LoraLoader|pysssss", chosen, 1, 1, "[none]")))
+    assert (got.path, got.folder) == ("SDXL/a.safetensors", "loras")
+    assert paths({"1": {"class_type": "LoraLoader", "inputs": {"lora_name": chosen}}}) == [got.path]
+
+
+def test_a_loader_that_runs_on_a_chosen_device_is_the_loader_it_is_made_from() -> None:
+    kinds = ("VAELoaderMultiGPU", "VAELoaderDisTorchMultiGPU", "VAELoaderDisTorch2MultiGPU")
+    got = found(ui(*(node(i, kind, "x.pth", "cuda:1") for i, kind in enumerate(kinds))))
+    assert [(r.folder, r.guessed) for r in got] == [("vae", False)] * 3
+
+
+def test_a_loader_of_another_version_keeps_its_folder() -> None:
+    old = node(1, "LoraLoaderBlockWeight //Inspire", "a.safetensors", 1, 1, False)
+    new = node(2, "LoraLoaderBlockWeight //Inspire", "All", "b.safetensors", 1, 1, False)
+    assert [(r.path, r.folder) for r in found(ui(old, new))] == [
+        ("a.safetensors", "loras"), ("b.safetensors", "loras"),
+    ]  # fmt: skip
+    linked = node(1, "LoraLoaderBlockWeight //Inspire", "stale.pth", 1, links={"lora_name": 5})
+    assert paths(ui(linked, node(3, "Any"), links=[[5, 3, 0, 1, 0, "COMBO"]])) == []
+
+
+def test_widgets_that_the_frontend_adds_after_a_seed_do_not_shift_the_names() -> None:
+    names: Json = {"seed": None, "lora_name": None}
+    (got,) = found(ui(node(1, "New", 7, "randomize", "x.safetensors", links=names)))
+    assert (got.input, got.folder) == ("lora_name", "loras")
+
+
+@pytest.mark.parametrize("kind", ["DownloadAndLoadSomething", "DepthAnythingPreprocessor"])
+def test_nodes_that_fetch_for_themselves_need_nothing(kind: str) -> None:
+    (got,) = found(ui(node(1, kind, "depth_lora.pth")))
+    assert (got.optional, got.folder) == (True, None)
+
+
+@pytest.mark.parametrize(
+    ("kind", "path", "folder"),
+    [
+        ("Some Lora Loader", "x.safetensors", "loras"),
+        ("CheckpointLoaderX", "x.safetensors", "checkpoints"),
+        ("XY Input: Checkpoint", "x.ckpt", "checkpoints"),
+        ("LoadVAEX", "x.pt", "vae"),
+        ("UNETLoaderX", "x.sft", "diffusion_models"),
+        ("Some Lora Loader", "my-controlnet-lora.safetensors", "loras"),
+        ("CheckpointLoaderX", "sdxl-vae.safetensors", None),  # the class and the name disagree
+        ("Exploration", "x.safetensors", None),
+        ("CheckpointLoaderX", "x.gguf", None),
+    ],
+)
+def test_the_last_guess_hears_the_name_of_the_class(
+    kind: str, path: str, folder: str | None
+) -> None:
+    (got,) = found(ui(node(1, kind, path)))
+    assert (got.folder, got.guessed) == (folder, folder is not None)
+
+
 def test_backslashes_are_separators_and_the_value_is_kept() -> None:
     (got,) = found(ui(vae(1, "SDXL\\sub\\v.pth")))
     assert (got.value, got.path, got.name) == ("SDXL\\sub\\v.pth", "SDXL/sub/v.pth", "v.pth")
@@ -183,7 +308,10 @@ def test_what_is_no_file_name_is_no_reference(kind: str, value: Any) -> None:
     assert paths(ui(node(1, kind, value))) == []
 
 
-@pytest.mark.parametrize("kind", ["SaveImage", "Note", "PreviewAny", "VAESave", "PrimitiveNode"])
+_WITHOUT_MODELS = ("SaveImage", "Note", "PreviewAny", "VAESave", "PrimitiveNode")
+
+
+@pytest.mark.parametrize("kind", [*_WITHOUT_MODELS, "Display Any (rgthree)", "easy showAnything"])
 def test_a_node_that_loads_nothing_names_nothing(kind: str) -> None:
     assert paths(ui(node(1, kind, "x.safetensors"))) == []
 
@@ -253,6 +381,7 @@ def test_any_json_is_parsed_or_is_no_workflow(value: Any) -> None:
         assert to_json(reference)
 
 
+@settings(deadline=None)
 @given(st.binary())
 def test_any_bytes_are_parsed_or_are_no_workflow(data: bytes) -> None:
     for whole in (data, b'{"nodes": [{"id": 1, "type": "' + data):
