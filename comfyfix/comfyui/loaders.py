@@ -124,5 +124,4 @@ def _over_input(better: LoaderInput, old: LoaderInput) -> LoaderInput:
         folder=first,
         also=tuple(folder for folder in folders if folder != first),
         index=old.index if better.index is None else better.index,
-        optional=False,
     )

@@ -10,7 +10,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from comfyfix.comfyui import installed
-from comfyfix.comfyui.loaders import Loader, LoaderInput, merged
+from comfyfix.comfyui.loaders import Loader, LoaderInput, Widget, merged
 from comfyfix.comfyui.packs import reading
 from comfyfix.comfyui.packs.facts import PackFacts
 from tests.unit.pack_sources import EXPECTED, FILES, lay_out
@@ -175,21 +175,26 @@ def test_what_is_unchanged_is_not_parsed_again(
 
 
 def test_tables_are_merged_input_by_input() -> None:
+    switch = Widget(name="on", index=1)
     best = {"A": Loader(inputs={"x": LoaderInput(folder="loras", also=("vae",))})}
     last = {
         "A": Loader(
             inputs={
-                "x": LoaderInput(folder="vae", index=3, switch=1, optional=True),
+                "x": LoaderInput(
+                    folder="vae", index=3, switch=Widget(name="on", index=1), optional=True
+                ),
                 "y": LoaderInput(folder="clip_vision"),
             },
-            count=2,
+            count=Widget(name="count", index=2),
         ),
         "B": Loader(inputs={"z": LoaderInput(folder="vae")}),
     }
     got = merged(best, last)
-    assert got["A"].count == 2
+    assert got["A"].count == Widget(name="count", index=2)
     # Both folders are looked in; which of them is meant first, the table knows.
-    assert got["A"].inputs["x"] == LoaderInput(folder="vae", also=("loras",), index=3, switch=1)
+    assert got["A"].inputs["x"] == LoaderInput(
+        folder="vae", also=("loras",), index=3, switch=switch, optional=True
+    )
     assert got["A"].inputs["y"].folder == "clip_vision"
     assert got["B"] == last["B"]
 
