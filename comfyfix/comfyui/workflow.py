@@ -1,10 +1,15 @@
-"""Workflow files: UI or API JSON, plain or in a picture, told by content, never by name."""
+"""Workflow files: UI or API JSON, plain or inside a picture, a video or a sound.
+
+The form is told by the content, never by place or name. What a file may cost is bounded before
+anything of it is decoded: bytes, values, nodes.
+"""
 
 from __future__ import annotations
 
+import io
 import json
 import re
-from typing import Any
+from typing import Any, BinaryIO
 
 import msgspec
 
@@ -12,15 +17,43 @@ from comfyfix.comfyui import api, media, ui
 from comfyfix.comfyui.graph import NotAWorkflow, Workflow
 from comfyfix.files import clean_text
 
-__all__ = ["NotAWorkflow", "Workflow", "parse"]
+__all__ = ["NotAWorkflow", "Workflow", "parse", "read"]
+
+TEXT_MAX = 32 << 20  # bytes of JSON; the largest real workflows have one or two million
+VALUES_MAX = 500_000  # values of JSON; the largest real workflows have some ten thousand
 
 
 def parse(data: bytes) -> Workflow:
-    """Read a workflow file. Raises NotAWorkflow, with line and column where JSON is broken."""
-    if media.is_picture(data):
-        data = media.workflow_in(data)
+    """Read a workflow from its bytes. Raises NotAWorkflow."""
+    return read(io.BytesIO(data))
+
+
+def read(stream: BinaryIO) -> Workflow:
+    """Read a workflow file; of a video or a sound only the tags are read.
+
+    Raises NotAWorkflow, with line and column where JSON is broken, and OSError.
+    """
+    form = media.form_of(stream.read(media.HEAD))
+    stream.seek(0)
+    if form is None:
+        return _of_json(stream.read(TEXT_MAX + 1))
+    problem = NotAWorkflow("it holds no workflow")
+    for number, data in enumerate(media.workflows_in(form, stream)):
+        try:
+            return _of_json(data)
+        except NotAWorkflow as error:
+            problem = problem if number else error
+    raise problem
+
+
+def _of_json(data: bytes) -> Workflow:
+    if len(data) > TEXT_MAX:
+        raise NotAWorkflow(f"it has more than {TEXT_MAX >> 20} MB of JSON")
+    # Each value costs about a hundred bytes, however few of the file's it takes.
+    if data.count(b",") + data.count(b"{") + data.count(b"[") > VALUES_MAX:
+        raise NotAWorkflow(f"it has more than {VALUES_MAX} values")
     value = _decode(data)
-    for key in ("workflow", "prompt"):  # as saved by servers and by other tools
+    for key in media.KEYS:  # as saved by servers and by other tools
         if isinstance(value, dict) and isinstance(value.get(key), dict) and "nodes" not in value:
             value = value[key]
     if not isinstance(value, dict):

@@ -17,6 +17,7 @@ import msgspec
 
 from comfyfix import receipts
 from comfyfix.comfyui import folders as comfyui_folders
+from comfyfix.comfyui import workflow_files
 from comfyfix.comfyui.folders import Folders
 from comfyfix.errors import SetupProblem
 from comfyfix.layout import Layout, slug
@@ -196,7 +197,7 @@ def open_build(manifest_path: Path, workflow: str | None = None) -> Build:
                 f"The workflow {workflow} does not exist", next_step="check the file name"
             )
         places.append(named)
-    files = scan_stage.find_files(places)
+    files = workflow_files.find(places)
     if not files:
         raise SetupProblem(
             "There are no workflows",

@@ -10,6 +10,7 @@ from typing import Any
 import msgspec
 from doit.doit_cmd import get_var
 
+from comfyfix.comfyui import workflow_files
 from comfyfix.comfyui.folders import Folders
 from comfyfix.errors import SetupProblem
 from comfyfix.files import printable
@@ -44,7 +45,7 @@ class Scan(Ours):
                 f"{missing[0]} does not exist", next_step="check the name of the workflow file"
             )
         places = [str(Path(name).absolute()) for name in names] or manifest.workflows
-        files = scan_stage.find_files(places)
+        files = workflow_files.find(places)
         known = knowledge.gather(folders, layout, manifest.comfyui_url)
         if known.warning:
             print(f"! {known.warning}", file=sys.stderr)  # noqa: T201
