@@ -50,6 +50,8 @@ def test_names_that_are_alike_in_one_folder_or_several_are_all_kept(tmp_path: Pa
     assert sorted(relative(root, index.akin("x.1.pt"))) == sorted(names)
     assert relative(root, index.named("y.pt")) == ["a/y.pt", "d/y.pt"]
     assert len(index) == len(names) + 2
+    alone = StoreIndex([root / "b"])  # where none of them was known before
+    assert relative(root, alone.akin("x.1.pt")) == ["b/X 1.pt", "b/x-1.pt", "b/x_1.pt"]
 
 
 def test_hidden_files_parts_and_what_was_moved_aside_are_left_out(tmp_path: Path) -> None:
