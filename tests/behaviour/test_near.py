@@ -96,7 +96,7 @@ def test_only_what_has_the_size_is_hashed(site: Site, hub: Hub) -> None:
     name = "harbor_light.safetensors"
     hub.add("maker/harbor_light", [name])
     for other in ("other.safetensors", name):
-        huge = site.put("vae", other, b"")
+        huge = site.put("audio_encoders", other, b"")
         os.truncate(
             huge, 1 << 40
         )  # a hole on disk; to hash it would take the better part of an hour

@@ -96,6 +96,7 @@ def test_what_is_nearly_it_is_told(wanted: str, there: str, kind: str, models: P
         ("loras/detail.pt", "loras/.hidden/detail.pt"),
         ("loras/detail.pt", "loras/detail.txt"),
         ("loras/detail.pt", "loras/detail"),
+        ("configs/V1.ckpt", "configs/v1.ckpt"),  # no node lists it there
         ("loras/détail.pt", "loras/rétail.pt"),
     ],
 )
