@@ -1,7 +1,7 @@
 """ComfyUI's model folders: which directories belong to a folder key, and what is found there.
 
-Follows ComfyUI's folder_paths.py: search order, aliases, extra_model_paths.yaml, and a lookup
-that is anchored so that a name can't climb out.
+Follows ComfyUI's folder_paths.py: search order, aliases, extra_model_paths.yaml, the endings that
+a key takes, and a lookup that is anchored so that a name can't climb out.
 """
 
 from __future__ import annotations
@@ -11,18 +11,25 @@ import re
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any
 
-from comfyfix import yamlfile
-from comfyfix.errors import ManifestProblem, SetupProblem
+from comfyfix.comfyui import extra_paths
+from comfyfix.errors import SetupProblem
 from comfyfix.files import regular_stat
 
-ALIASES = {"unet": "diffusion_models", "clip": "text_encoders"}
+ALIASES = {
+    "unet": "diffusion_models",
+    "clip": "text_encoders",
+    # ComfyUI-GGUF registers these over the very same directories, for .gguf alone.
+    "unet_gguf": "diffusion_models",
+    "clip_gguf": "text_encoders",
+}
 
 MODEL_EXTENSIONS = frozenset(
     {".ckpt", ".pt", ".pt2", ".bin", ".pth", ".safetensors", ".pkl", ".sft"}
 )
-# Node packs add these to the core's list; a file of ours may have them.
+# Node packs add these: to the core's set, which all its keys share, or by a key of their own over
+# the core's directories. A value that ends so comes from such a pack's node, since the core's
+# nodes never list one; so these count wherever the core's endings do.
 PACK_EXTENSIONS = frozenset({".gguf", ".onnx", ".engine"})
 
 _CORE = (
@@ -49,6 +56,10 @@ _CORE = (
     "vae_approx",
     "classifiers",
 )
+# Keys of the core beside models/: extra_model_paths.yaml may name them, but they hold no models.
+_BESIDE = ("custom_nodes", "datasets", "fonts")
+# Where the core's own save nodes write, and look again: the last directories of these keys.
+_OUTPUT = ("checkpoints", "clip", "vae", "diffusion_models", "loras")
 # Folder keys with more than one directory, in search order, or with a directory of another name.
 _DIRECTORIES = {
     "text_encoders": ("text_encoders", "clip"),
@@ -63,7 +74,17 @@ _DIRECTORIES = {
 }
 # What a folder is written to when its first directory is the old name.
 _WRITTEN = {"diffusion_models": "diffusion_models"}
-
+# What the files of a key may end in, in lower case; a key that is not here takes any file. The
+# core lists no file of diffusers at all, only folders; a file there is for a pack's own reading.
+_ENDINGS = {
+    **dict.fromkeys(
+        (*_CORE, "text_encoders", "diffusion_models", "controlnet"),
+        MODEL_EXTENSIONS | PACK_EXTENSIONS,
+    ),
+    "configs": frozenset({".yaml"}),
+    "classifiers": frozenset({""}),
+    "fonts": frozenset({".ttf", ".otf"}),
+}
 
 _KEY = re.compile(r"[A-Za-z0-9_-]{1,64}(/[A-Za-z0-9_-]{1,64}){0,3}")
 
@@ -76,6 +97,14 @@ def folder_key(name: str) -> str:
 def is_folder_key(name: str) -> bool:
     """Tell whether a folder name from outside can be one: it can't leave models/ or be hidden."""
     return bool(_KEY.fullmatch(name))
+
+
+def accepts(key: str, path: str) -> bool:
+    """Tell whether ComfyUI would list a file of this name for a key: by ending, and not in .git."""
+    endings = _ENDINGS.get(folder_key(key))
+    if endings is not None and os.path.splitext(path)[1].lower() not in endings:  # noqa: PTH122 - hot
+        return False
+    return "/.git/" not in f"/{path}"
 
 
 @dataclass(frozen=True, slots=True)
@@ -99,8 +128,13 @@ class Folders:
         return known if known is not None else tuple(_in(self.default_root, key))
 
     def find(self, key: str, path: str) -> tuple[str, os.stat_result] | None:
-        """The file ComfyUI would load for this name, with its stat, or None."""
+        """The file ComfyUI would load for this name, with its stat, or None.
+
+        The first directory that has it wins; a file that ComfyUI does not list is refused by it.
+        """
         anchored = _anchored(path)
+        if not accepts(key, anchored):
+            return None
         for directory in self.directories(key):
             found = f"{directory}/{anchored}"
             info = regular_stat(found)
@@ -109,9 +143,13 @@ class Folders:
         return None
 
     def is_directory(self, key: str, path: str) -> bool:
-        """Tell whether a directory model (diffusers and the like) is there."""
+        """Tell whether a directory model is there; one of diffusers must hold model_index.json."""
         anchored = _anchored(path)
-        return any(os.path.isdir(f"{d}/{anchored}") for d in self.directories(key))  # noqa: PTH112 - never raises
+        places = (f"{directory}/{anchored}" for directory in self.directories(key))
+        first = next((place for place in places if os.path.isdir(place)), None)  # noqa: PTH112 - never raises
+        if first is None or folder_key(key) != "diffusers":
+            return first is not None
+        return regular_stat(f"{first}/model_index.json") is not None
 
     def destination(self, key: str, path: str) -> Path:
         """Where a new file of this model is written."""
@@ -140,7 +178,8 @@ class Folders:
 
     def roots(self) -> tuple[Path, ...]:
         """Every directory that may hold models, none inside another."""
-        every = {p for paths in self.paths.values() for p in paths} | {self.default_root}
+        every = {p for key, paths in self.paths.items() if key not in _BESIDE for p in paths}
+        every.add(self.default_root)
         ordered = sorted(every, key=lambda p: len(p.parts))
         roots: list[Path] = []
         for path in ordered:
@@ -165,17 +204,23 @@ def read(comfyui: Path, extra: Iterable[Path], store: Path | None) -> Folders:
         )
     models = comfyui / "models"
     table = {key: list(_in(models, key)) for key in (*_CORE, *_DIRECTORIES)}
+    table |= {key: [comfyui / key] for key in _BESIDE}
     written: dict[str, Path] = {}
     own = comfyui / "extra_model_paths.yaml"
     for path in [*([own] if own.is_file() else []), *extra]:
-        for key, directory, is_default in _extra_paths(path):
+        for name, directory, is_default in extra_paths.read(path):
+            key = folder_key(name)
             _add(table, key, directory, is_default)
             if is_default:
                 written[key] = directory
+    for name in _OUTPUT:
+        _add(table, folder_key(name), comfyui / "output" / name, is_default=False)
     default_root = models
     if store is not None:
         # What ComfyUI was told about this store is where it will look for new files.
         for key, paths in table.items():
+            if key in _BESIDE:
+                continue
             told = [path for path in paths if path.is_relative_to(store)]
             named = [path for path in told if path.name == _written_name(key)]
             written[key] = (named or told or [store / _written_name(key)])[0]
@@ -192,9 +237,10 @@ def read(comfyui: Path, extra: Iterable[Path], store: Path | None) -> Folders:
 
 def _anchored(path: str) -> str:
     """Make a path that can't climb out of its folder with `..`, as ComfyUI does."""
-    if path.startswith("/") or "//" in path or "./" in path or path.endswith(".."):
-        return os.path.relpath(os.path.join("/", path), "/")  # noqa: PTH118 - ComfyUI's words
-    return path
+    plain = not (path.startswith("/") or path.endswith(("/", ".")) or "//" in path or "./" in path)
+    if plain:
+        return path
+    return os.path.relpath(os.path.join("/", path), "/")  # noqa: PTH118 - ComfyUI's words
 
 
 def _in(root: Path, key: str) -> Iterator[Path]:
@@ -216,47 +262,3 @@ def _add(table: dict[str, list[Path]], key: str, path: Path, is_default: bool) -
         paths.insert(0, path)
     else:
         paths.append(path)
-
-
-def _extra_paths(path: Path) -> Iterator[tuple[str, Path, bool]]:
-    value, lines = yamlfile.read(path)
-    if value is None:
-        return
-    if not isinstance(value, dict):
-        raise ManifestProblem(
-            f"{path}, line 1", cause="sections are missing", next_step="mend the file"
-        )
-    for section_name, section in value.items():
-        if section is None:
-            continue
-        if not isinstance(section, dict):
-            raise ManifestProblem(
-                f"{path}, line {lines[f'$.{section_name}']}, key {section_name}",
-                cause="a section must be a list of `folder: path` lines",
-                next_step="mend that line",
-            )
-        yield from _section(section, path.parent, f"{path}, line {lines[f'$.{section_name}']}")
-
-
-def _section(section: dict[str, Any], beside: Path, where: str) -> Iterator[tuple[str, Path, bool]]:
-    base_text = section.get("base_path")
-    base = Path(os.path.expanduser(os.path.expandvars(str(base_text)))) if base_text else None  # noqa: PTH111 - an unknown user stays as written
-    if base is not None and not base.is_absolute():
-        base = (beside / base).absolute()
-    is_default = bool(section.get("is_default"))
-    for key, value in section.items():
-        if key in ("base_path", "is_default") or value is None:
-            continue
-        if not isinstance(value, str):
-            raise ManifestProblem(
-                f"{where}, key {key}",
-                cause="a folder's paths must be text, one path a line",
-                next_step="mend that line",
-            )
-        for line in value.split("\n"):
-            if not line:
-                continue
-            full = base / line if base is not None else Path(line)
-            if base is None and not full.is_absolute():
-                full = (beside / full).absolute()
-            yield folder_key(key), Path(os.path.normpath(full)), is_default

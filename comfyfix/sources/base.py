@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any, Protocol
 
 from comfyfix import state
 from comfyfix.comfyui.folders import Folders
+from comfyfix.comfyui.index import StoreIndex
 from comfyfix.errors import ModelProblem
 from comfyfix.files import printable, sha256_of
 from comfyfix.layout import Layout
@@ -97,6 +98,12 @@ class Services:
             if key not in self._memo:
                 self._memo[key] = make()
             return self._memo[key]
+
+    @property
+    def index(self) -> StoreIndex:
+        """The files of the store, walked once per run."""
+        made: StoreIndex = self.once("index", lambda: StoreIndex(self.folders.roots()))
+        return made
 
     def hash_of(self, path: Path) -> str:
         """The sha256 of a file of the store, from a receipt where that is still true."""

@@ -7,10 +7,10 @@ knows the name at all, the same name in another case (`same_name`).
 
 from __future__ import annotations
 
-import os
 from collections.abc import Iterator
 from pathlib import Path
 
+from comfyfix.files import regular_stat
 from comfyfix.records import Candidate, Rejected
 from comfyfix.sources.base import Finding, Services, Wanted
 
@@ -37,7 +37,7 @@ def find(wanted: Wanted, services: Services) -> Iterator[Finding]:
 
 def same_content(wanted: Wanted, size: int, sha256: str, services: Services) -> Candidate | None:
     """The file of the store that holds exactly these bytes, whatever its name."""
-    for path in _index(services).get(size, ()):
+    for path in map(Path, services.index.of_size(size)):
         if _usable(path, wanted) and services.hash_of(path) == sha256:
             services.log_search(wanted, NAME, f"{size} bytes, {sha256}", str(path))
             return _candidate(path, sha256, "same size and sha256 as the confirmed source")
@@ -78,50 +78,11 @@ def _candidate(path: Path, sha256: str, evidence: str) -> Candidate:
 
 
 def _of_name(wanted: Wanted, services: Services) -> list[Path]:
-    name = wanted.model.name.casefold()
-    return sorted(
-        path
-        for paths in _index(services).values()
-        for path in paths
-        if path.name.casefold() == name and _usable(path, wanted)
-    )
+    paths = map(Path, services.index.named(wanted.model.name))
+    return [path for path in paths if _usable(path, wanted)]
 
 
 def _usable(path: Path, wanted: Wanted) -> bool:
-    """Tell whether a file may serve: it is there, and it is not the wanted file itself."""
-    return path.is_file() and str(path) != wanted.destination
-
-
-def _aside(name: str) -> bool:
-    return ".damaged" in name or ".unsafe" in name
-
-
-def _index(services: Services) -> dict[int, list[Path]]:
-    index: dict[int, list[Path]] = services.once("store index", lambda: _walk(services))
-    return index
-
-
-def _walk(services: Services) -> dict[int, list[Path]]:
-    """All files of the store by size; symlinked folders are followed once each."""
-    index: dict[int, list[Path]] = {}
-    seen: set[tuple[int, int]] = set()
-    pending = [str(root) for root in services.folders.roots()]
-    while pending:
-        try:
-            entries = list(os.scandir(pending.pop()))
-        except OSError:
-            continue  # a folder that can't be read holds nothing that we could link
-        for entry in entries:
-            if entry.name.startswith("."):
-                continue
-            try:
-                info = entry.stat()
-                if entry.is_dir():
-                    if (info.st_dev, info.st_ino) not in seen:
-                        seen.add((info.st_dev, info.st_ino))
-                        pending.append(entry.path)
-                elif info.st_size and not entry.name.endswith(".part") and not _aside(entry.name):
-                    index.setdefault(info.st_size, []).append(Path(entry.path))
-            except OSError:
-                continue  # a dangling link
-    return index
+    """Tell whether a file may serve: it is there, holds something, and is not the wanted one."""
+    info = regular_stat(path)
+    return info is not None and info.st_size > 0 and str(path) != wanted.destination

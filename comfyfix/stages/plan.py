@@ -26,6 +26,8 @@ from comfyfix.manifest import Manifest, Override
 from comfyfix.records import Hint, Model, Receipt, Record, Reference, to_json
 from comfyfix.stages.scan import ScannedFile
 
+ABSENT = "absent"
+"""Why a model is pending whose file ComfyUI does not find."""
 UNVERIFIED = "not verified yet"
 """Why a file is pending that is there, with a record but without a receipt of ours."""
 
@@ -263,7 +265,7 @@ def _look(
     if entry is not None:
         need.record = state.read(layout.targets(entry.number, need.model)[0], Record)
     if hit is None:
-        need.pending = "absent"
+        need.pending = ABSENT
         return
     need.location, info = hit
     need.receipt = receipts.get(need.model.key) or receipt_files.from_store(

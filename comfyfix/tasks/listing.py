@@ -8,8 +8,11 @@ from typing import Any, ClassVar
 from doit.cmd_list import List as DoitList
 from doit.exceptions import InvalidDodoFile
 
-from comfyfix.files import human_size
-from comfyfix.stages.plan import Plan, Planned
+from comfyfix.comfyui.folders import Folders
+from comfyfix.comfyui.index import StoreIndex
+from comfyfix.files import human_size, printable
+from comfyfix.stages.near import near_misses, told
+from comfyfix.stages.plan import ABSENT, Plan, Planned
 from comfyfix.tasks.build import current
 from comfyfix.tasks.console import fitted
 
@@ -34,7 +37,7 @@ class List(DoitList):  # type: ignore[misc]
             raise InvalidDodoFile("this dodo.py does not load comfyfix's tasks")
         for file in build.plan.unreadable:
             print(f"! {file.path} can't be read: {file.problem}", file=sys.stderr)  # noqa: T201
-        lines = names(build.plan) if params["quiet"] else table(build.plan)
+        lines = names(build.plan) if params["quiet"] else table(build.plan, build.folders)
         self.outstream.write("".join(f"{fitted(line)}\n" for line in lines))
         return 0
 
@@ -44,20 +47,26 @@ def names(plan: Plan) -> list[str]:
     return [f"download:{planned.task}" for planned in plan.pending]
 
 
-def table(plan: Plan) -> list[str]:
-    """The pending models as a table."""
+def table(plan: Plan, folders: Folders) -> list[str]:
+    """The pending models as a table; below an absent one, what lies there under nearly its name."""
     if not plan.pending:
         there = len(plan.models) + len(plan.present)
         return [f"Nothing is pending: all {there} needed models are present."]
     rows = [("NO", "TASK", "FOLDER", "SIZE", "WHY", "NEEDED BY")]
     rows += [_row(planned) for planned in plan.pending]
     widths = [max(len(row[i]) for row in rows) for i in range(len(rows[0]) - 1)]
-    return [
+    heading, *lines = (
         "  ".join(
             [*(cell.ljust(w) for cell, w in zip(row, widths, strict=False)), row[-1]]
         ).rstrip()
         for row in rows
-    ]
+    )
+    index = StoreIndex(folders.roots())  # walked at the first absent model
+    result = [heading]
+    for planned, line in zip(plan.pending, lines, strict=True):
+        near = near_misses(index, folders, planned.model) if planned.pending == ABSENT else ()
+        result += [line, *(f"     {printable(told(miss), 400)}" for miss in near)]
+    return result
 
 
 def _row(planned: Planned) -> tuple[str, str, str, str, str, str]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import sys
 from collections.abc import Sequence
 from pathlib import Path
@@ -12,13 +13,15 @@ from doit.doit_cmd import get_var
 
 from comfyfix.comfyui import workflow_files
 from comfyfix.comfyui.folders import Folders
+from comfyfix.comfyui.index import StoreIndex
 from comfyfix.errors import SetupProblem
 from comfyfix.files import printable
 from comfyfix.manifest import Manifest
-from comfyfix.records import Reference
+from comfyfix.records import Model, Reference
 from comfyfix.stages import knowledge
 from comfyfix.stages import plan as plan_stage
 from comfyfix.stages import scan as scan_stage
+from comfyfix.stages.near import near_misses, told
 from comfyfix.stages.scan import ScannedFile
 from comfyfix.tasks.build import MANIFEST, read_setup
 from comfyfix.tasks.commands import JSON_OPTION, Ours, say
@@ -88,10 +91,11 @@ def row(reference: Reference, folders: Folders) -> dict[str, Any]:
 def table(scanned: Sequence[ScannedFile], folders: Folders, manifest: Manifest) -> list[str]:
     """The workflows, each with what it has and lacks; at the end, how many are ready."""
     lines: list[str] = []
+    index = StoreIndex(folders.roots())
     workflows = [file for file in scanned if file.is_workflow and not file.problem]
     ready = 0
     for file in workflows:
-        shown: dict[str, str] = {}
+        shown: dict[str, list[str]] = {}
         wanted = len({r.path for r in file.references if plan_stage.counts(manifest, r)})
         lacks: set[str] = set()
         for reference in file.references:
@@ -101,15 +105,23 @@ def table(scanned: Sequence[ScannedFile], folders: Folders, manifest: Manifest) 
             if needed and not there:
                 lacks.add(name)
             if needed or name not in shown:
-                shown[name] = _line(reference, name, there=there, needed=needed)
+                shown[name] = [_line(reference, name, there=there, needed=needed)]
+                if needed and not there:
+                    shown[name] += _near_lines(reference, index, folders)
         ready += not lacks
         if shown:
             verdict = f"lacks {len(lacks)} of {wanted}" if lacks else "ready"
-            lines += [f"{printable(file.workflow)}: {verdict}", *shown.values(), ""]
+            rows = (line for of_one in shown.values() for line in of_one)
+            lines += [f"{printable(file.workflow)}: {verdict}", *rows, ""]
     without = sum(not file.references for file in workflows)
     count = f"{len(workflows)} workflow{'s' if len(workflows) != 1 else ''}"
     summary = f"{count}: {ready} ready, {len(workflows) - ready} lack models"
     return [*lines, summary + (f" ({without} name none)" if without else "")]
+
+
+def _near_lines(reference: Reference, index: StoreIndex, folders: Folders) -> list[str]:
+    model = Model(folder=reference.folder, path=reference.path)
+    return [f"      {printable(told(near), 400)}" for near in near_misses(index, folders, model)]
 
 
 def _line(reference: Reference, name: str, *, there: bool, needed: bool) -> str:
@@ -122,6 +134,8 @@ def _line(reference: Reference, name: str, *, there: bool, needed: bool) -> str:
             (f"needs {' and '.join(reference.files)}", bool(reference.files)),
             ("folder guessed", reference.guessed and reference.folder is not None),
             ("folder unknown", reference.folder is None),
+            # A name saved on Windows: the file is there, but ComfyUI's list here spells it with /.
+            ("saved with \\: choose it again", there and "\\" in reference.value and os.sep == "/"),
         )
         if said
     ]

@@ -140,7 +140,7 @@ TABLE = {
         "SetupProblem", known, "x.json", "does not exist", "check the file name",
         command=("workflow=x.json",), code=3),
     "no such model": Row(
-        "SetupProblem", known, "called x.pth", "No needed model", "doit list --all",
+        "SetupProblem", known, "called x.pth", "No needed model", "doit list",
         command=("verify", "x.pth"), code=3),
     "broken workflow": Row(
         "WorkflowProblem", lambda s, _: (s.workflows / "b.json").write_text('{"nodes": ['),
@@ -151,9 +151,10 @@ TABLE = {
     "unknown folder": Row(
         "FolderUnknown", unknown_loader, NAME, "NobodyKnowsThis of w.json", "folder: FOLDER"),
     "not found": Row(
-        "NotFound", lambda s, _: s.workflow("w.json", NEED), NAME, "no repository", "models:"),
+        "NotFound", lambda s, _: s.workflow("w.json", NEED), NAME, "no repository", f"doit pin {NAME} URL"),
     "uncertain": Row(
-        "Uncertain", twins, NAME, "maker/harbor_light .*other/harbor_light", "which one"),
+        "Uncertain", twins, NAME, "maker/harbor_light .*other/harbor_light",
+        f"doit pin {NAME} URL"),
     "source down": Row(
         "SourceDown", known, "127.0.0.1:.* could not be asked", "no connection", "later",
         variables={"HF_ENDPOINT": closed_port()}),
@@ -172,7 +173,7 @@ TABLE = {
     "region": Row(
         "RegionBlocked", civitai("region"), "Civitai", "does not serve your region", "models:"),
     "gone": Row(
-        "NotFound", moved, NAME, "no repository", "models:"),
+        "NotFound", moved, NAME, "no repository", f"doit pin {NAME} URL"),
     "disk full": Row(
         "DiskFull", after(lambda s, _: s.manifest(download={"reserve": 1 << 59})),
         NAME, r"\d+ MB free", "make room"),

@@ -1,12 +1,17 @@
-"""`python -m tests.bench [idle] [parallel] [screen]`: tables, ratios measured side by side."""
+"""`python -m tests.bench [idle] [index] …`: tables, ratios measured side by side."""
 
 from __future__ import annotations
 
 import sys
 
-from tests.bench import idle, parallel, screen
+from tests.bench import idle, index, parallel, screen
 
-BENCHMARKS = {"idle": idle.main, "parallel": parallel.main, "screen": screen.main}
+BENCHMARKS = {
+    "idle": idle.main,
+    "index": index.main,
+    "parallel": parallel.main,
+    "screen": screen.main,
+}
 
 if __name__ == "__main__":
     for name in sys.argv[1:] or BENCHMARKS:

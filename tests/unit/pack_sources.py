@@ -444,7 +444,7 @@ EXPECTED = {
     ("DiffusersLoader", "model_path"): ("diffusers", 0),
     ("UpscaleModelLoader", "model_name"): ("upscale_models", 0),
     ("TrainLoraNode", "existing_lora"): ("loras", 2),
-    ("UnetLoaderGGUF", "unet_name"): ("unet_gguf", 0),
+    ("UnetLoaderGGUF", "unet_name"): ("diffusion_models", 0),
     ("CLIPLoaderGGUF", "clip_name"): ("text_encoders", 0),
     ("DualCLIPLoaderGGUF", "clip_name1"): ("text_encoders", 0),
     ("DualCLIPLoaderGGUF", "clip_name2"): ("text_encoders", 1),

@@ -28,6 +28,12 @@ def put(path: Path) -> Path:
     return path
 
 
+def models(found: Folders, key: str) -> tuple[Path, ...]:
+    """The directories of a key without those beside ComfyUI's models that its savers write to."""
+    output = found.comfyui / "output"
+    return tuple(path for path in found.directories(key) if not path.is_relative_to(output))
+
+
 def hit(found: Folders, key: str, path: str) -> Path | None:
     seen = found.find(key, path)
     return Path(seen[0]) if seen else None
@@ -36,17 +42,20 @@ def hit(found: Folders, key: str, path: str) -> Path | None:
 @pytest.mark.parametrize(
     ("key", "names"),
     [
-        ("clip", ["text_encoders", "clip"]),
-        ("diffusion_models", ["unet", "diffusion_models"]),
-        ("controlnet", ["controlnet", "t2i_adapter"]),
-        ("a_key_of_a_node_pack", ["a_key_of_a_node_pack"]),
+        ("clip", ["models/text_encoders", "models/clip", "output/clip"]),
+        ("clip_gguf", ["models/text_encoders", "models/clip", "output/clip"]),
+        ("unet", ["models/unet", "models/diffusion_models", "output/diffusion_models"]),
+        ("loras", ["models/loras", "output/loras"]),
+        ("controlnet", ["models/controlnet", "models/t2i_adapter"]),
+        ("custom_nodes", ["custom_nodes"]),
+        ("a_key_of_a_node_pack", ["models/a_key_of_a_node_pack"]),
     ],
 )
 def test_directories_are_searched_in_the_order_of_comfyui(
     key: str, names: list[str], comfyui: Path
 ) -> None:
     found = folders.read(comfyui, [], None)
-    assert found.directories(key) == tuple(comfyui / "models" / name for name in names)
+    assert found.directories(key) == tuple(comfyui / name for name in names)
 
 
 def test_the_first_hit_wins_and_a_later_directory_is_searched_too(comfyui: Path) -> None:
@@ -75,10 +84,10 @@ def test_new_files_go_to_the_directory_of_today(key: str, place: str, comfyui: P
 def test_base_path_is_relative_to_the_file_and_paths_are_normalised(comfyui: Path) -> None:
     text = "a:\n  base_path: ../shared\n  loras: x/../lora\n  unet: u\n  vae: /abs/vae\n"
     found = extra(comfyui, f"{text}b: {{gligen: g}}")
-    assert found.directories("gligen")[1:] == (comfyui / "g",)
-    assert found.directories("loras")[1:] == (comfyui.parent / "shared/lora",)
-    assert found.directories("diffusion_models")[2:] == (comfyui.parent / "shared/u",)
-    assert found.directories("vae")[1:] == (Path("/abs/vae"),)
+    assert models(found, "gligen")[1:] == (comfyui / "g",)
+    assert models(found, "loras")[1:] == (comfyui.parent / "shared/lora",)
+    assert models(found, "diffusion_models")[2:] == (comfyui.parent / "shared/u",)
+    assert models(found, "vae")[1:] == (Path("/abs/vae"),)
 
 
 def test_base_path_takes_the_home_and_variables(
@@ -87,13 +96,20 @@ def test_base_path_takes_the_home_and_variables(
     monkeypatch.setenv("MY_DISK", "/mnt/disk")
     text = "a: {base_path: ~/m, loras: l}\nb: {base_path: $MY_DISK/m, loras: l}\n"
     extra(comfyui, "a: {base_path: ~nobody-at-all/m, loras: l}")  # no such user, and no crash
-    told = extra(comfyui, text + "c: {base_path: '${MY_DISK}', loras: '~/l'}").directories("loras")
-    assert told[1:] == (Path.home() / "m/l", Path("/mnt/disk/m/l"), Path("/mnt/disk/~/l"))
+    told = extra(comfyui, text + "c: {base_path: '${MY_DISK}', loras: '~/l'}")
+    assert models(told, "loras")[1:] == (
+        Path.home() / "m/l",
+        Path("/mnt/disk/m/l"),
+        Path("/mnt/disk/~/l"),
+    )
+    monkeypatch.setenv("ODD", "~/m")
+    odd = extra(comfyui, "a: {base_path: $ODD, loras: l}")
+    assert models(odd, "loras")[1:] == (comfyui / "~/m/l",)
 
 
 def test_every_line_of_a_value_is_a_directory_also_of_an_unknown_key(comfyui: Path) -> None:
     found = extra(comfyui, "a:\n  base_path: /b\n  clip: |\n    one\n\n    two\n")
-    assert found.directories("text_encoders")[2:] == (Path("/b/one"), Path("/b/two"))
+    assert models(found, "text_encoders")[2:] == (Path("/b/one"), Path("/b/two"))
     unknown = extra(comfyui, "a: {base_path: /b, my_models: m}").directories("my_models")
     assert unknown == (Path("/b/m"),)
 
@@ -107,7 +123,7 @@ def test_null_sections_and_an_empty_file_change_nothing(comfyui: Path) -> None:
 def test_a_default_comes_first_and_is_written_to(comfyui: Path) -> None:
     found = extra(comfyui, "a: {base_path: /b, is_default: true, loras: l}\nc: {loras: /m}")
     own = comfyui / "models/loras"
-    assert found.directories("loras") == (Path("/b/l"), own, Path("/m"))
+    assert models(found, "loras") == (Path("/b/l"), own, Path("/m"))
     assert found.destination("loras", "x.pth") == Path("/b/l/x.pth")
     assert found.destination("vae", "x.pth") == comfyui / "models/vae/x.pth"
 
@@ -116,18 +132,26 @@ def test_several_defaults_end_up_reversed_and_a_known_one_moves_up(comfyui: Path
     text = "a: {is_default: true, loras: /1}\nb: {is_default: true, loras: /2}\n"
     own = comfyui / "models/loras"
     found = extra(comfyui, text)
-    assert found.directories("loras") == (Path("/2"), Path("/1"), own)
+    assert models(found, "loras") == (Path("/2"), Path("/1"), own)
     assert found.destination("loras", "x") == Path("/2/x")
     found = extra(comfyui, f"{text}c: {{is_default: true, loras: {own}}}\nd: {{loras: /1}}")
-    assert found.directories("loras") == (own, Path("/2"), Path("/1"))
+    assert models(found, "loras") == (own, Path("/2"), Path("/1"))
 
 
 def test_further_files_are_read_after_comfyuis_own(comfyui: Path, tmp_path: Path) -> None:
     (comfyui / "extra_model_paths.yaml").write_text("a: {loras: /1}")
     (tmp_path / "more.yaml").write_text("a: {loras: two}")
     found = folders.read(comfyui, [tmp_path / "more.yaml"], None)
-    assert found.directories("loras")[1:] == (Path("/1"), tmp_path / "two")
-    assert set(found.roots()) == {Path("/1"), comfyui / "models", tmp_path / "two"}
+    assert models(found, "loras")[1:] == (Path("/1"), tmp_path / "two")
+    own = {path for path in found.roots() if not path.is_relative_to(comfyui / "output")}
+    assert own == {Path("/1"), comfyui / "models", tmp_path / "two"}
+
+
+def test_what_holds_no_models_is_no_root(comfyui: Path) -> None:
+    found = extra(comfyui, "a: {custom_nodes: /nodes, fonts: /fonts, default_clip_vision: /dcv}")
+    assert found.directories("custom_nodes") == (comfyui / "custom_nodes", Path("/nodes"))
+    assert {Path("/nodes"), Path("/fonts")}.isdisjoint(found.roots())
+    assert found.directories("default_clip_vision") == (Path("/dcv"),)  # a key like any other
 
 
 @pytest.mark.parametrize(
@@ -146,8 +170,8 @@ def test_a_broken_file_is_told_with_its_line(text: str, said: str, comfyui: Path
 
 def test_a_store_is_searched_last_and_written_to(comfyui: Path) -> None:
     found = folders.read(comfyui, [], Path("/mnt/store"))
-    assert found.directories("unet")[:2] == folders.read(comfyui, [], None).directories("unet")
-    assert found.directories("vae")[1:] == (Path("/mnt/store/vae"),)
+    assert found.directories("unet")[:3] == folders.read(comfyui, [], None).directories("unet")
+    assert models(found, "vae")[1:] == (Path("/mnt/store/vae"),)
     assert found.destination("unet", "x") == Path("/mnt/store/diffusion_models/x")
     assert found.destination("node_pack", "x") == Path("/mnt/store/node_pack/x")
     assert found.store == Path("/mnt/store")
@@ -160,14 +184,16 @@ def test_in_a_store_the_directory_that_comfyui_was_told_is_written_to(comfyui: P
     assert found.destination("vae", "x") == Path("/mnt/store/vae/x")
 
 
-@pytest.mark.parametrize("path", ["../secret", "../../../secret", "/secret", "a/../../secret"])
+@pytest.mark.parametrize(
+    "path", ["../secret.pt", "../../../secret.pt", "/secret.pt", "a/../../secret.pt"]
+)
 def test_a_name_can_not_climb_out_of_its_folder(path: str, comfyui: Path) -> None:
     (comfyui / "models/loras/a").mkdir(parents=True)
-    put(comfyui / "models/secret")
-    put(comfyui.parent / "secret")
+    put(comfyui / "models/secret.pt")
+    put(comfyui.parent / "secret.pt")
     found = folders.read(comfyui, [], None)
     assert hit(found, "loras", path) is None
-    inside = put(comfyui / "models/loras/secret")
+    inside = put(comfyui / "models/loras/secret.pt")
     assert hit(found, "loras", path) == inside
 
 

@@ -71,7 +71,8 @@ def test_choices_of_a_folder_are_known_however_they_are_written(expression: str)
 
 
 def test_choices_of_two_folders_are_looked_for_in_both() -> None:
-    assert folder_of('listing("clip") + listing("clip_gguf")') == ("text_encoders", ("clip_gguf",))
+    assert folder_of('listing("vae") + listing("vae_approx")') == ("vae", ("vae_approx",))
+    assert folder_of('listing("clip") + listing("clip_gguf")') == ("text_encoders", ())
 
 
 @pytest.mark.parametrize(

@@ -63,12 +63,11 @@ def _loader(inputs: Iterator[_Input]) -> Loader:
     for number, declared in enumerate(inputs):
         if number >= INPUTS_MAX:
             break
-        folders = [
-            folder_key(key) for key in dict.fromkeys(declared.choices.folders) if is_folder_key(key)
-        ]
+        named = (folder_key(key) for key in declared.choices.folders if is_folder_key(key))
+        folders = list(dict.fromkeys(named))
         if folders and not declared.choices.altered:
             found[declared.name] = LoaderInput(
-                folder=folders[0], also=tuple(dict.fromkeys(folders[1:])), index=index
+                folder=folders[0], also=tuple(folders[1:]), index=index
             )
         if declared.widgets is None:
             index = None
