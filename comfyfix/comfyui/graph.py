@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -15,6 +15,10 @@ DEPTH_MAX = 64
 
 class NotAWorkflow(ValueError):
     """The file is not a workflow; the message says in what way."""
+
+
+Values = Sequence[tuple[str, Any]]
+"""The inputs of a node that are not links, each with what it holds."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,19 +52,18 @@ class Node:
             return chosen(self.widgets[index])
         return None
 
-    def values(self) -> Iterator[tuple[str, Any]]:
+    def values(self) -> Values:
         """Every (input name, effective value); the position stands for a name not told."""
-        seen = set(self.given)
-        yield from ((name, chosen(value)) for name, value in self.given.items())
+        found = [(name, chosen(value)) for name, value in self.given.items()]
+        own: Iterable[tuple[str, Any]]
         if isinstance(self.widgets, Mapping):
-            own = list(self.widgets.items())
+            own = self.widgets.items()
+        elif len(self.names) == len(self.widgets):
+            own = zip(self.names, self.widgets, strict=True)
         else:
-            complete = len(self.names) == len(self.widgets)
-            own = [
-                (self.names[i] if complete else f"widget_{i}", value)
-                for i, value in enumerate(self.widgets)
-            ]
-        yield from ((name, chosen(value)) for name, value in own if name not in seen)
+            own = ((f"widget_{i}", value) for i, value in enumerate(self.widgets))
+        found += [(name, chosen(value)) for name, value in own if name not in self.given]
+        return found
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,7 +76,9 @@ class Workflow:
 
 def chosen(value: Any) -> Any:
     """What a widget says; a list with pictures keeps `{content: name, image: preview}`."""
-    content = value.get("content") if isinstance(value, dict) else None
+    if not isinstance(value, dict):
+        return value
+    content = value.get("content")
     return content if isinstance(content, str) else value
 
 

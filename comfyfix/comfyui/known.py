@@ -6,7 +6,7 @@ import re
 from collections.abc import Iterator, Mapping
 from typing import Any
 
-from comfyfix.comfyui.graph import Node, is_truthy
+from comfyfix.comfyui.graph import Node, Values, is_truthy
 from comfyfix.comfyui.loaders import Loader, LoaderInput, Rows, Widget
 from comfyfix.comfyui.places import (
     NESTED_MAX,
@@ -18,19 +18,19 @@ from comfyfix.comfyui.places import (
 from comfyfix.records import Kind
 
 
-def places(node: Node, loader: Loader) -> Iterator[Place]:
+def places(node: Node, values: Values, loader: Loader) -> Iterator[Place]:
     """Every model that the inputs, rows and patterned inputs of a loader name."""
     found = list(_of_inputs(node, loader))
-    yield from found or _of_other_version(node, loader)
+    yield from found or _of_other_version(node, values, loader)
     if loader.rows:
-        yield from _of_rows(node, loader.rows)
+        yield from _of_rows(values, loader.rows)
     for pattern, folder in loader.pattern.items():
-        for name, value in node.values():
+        for name, value in values:
             if re.match(pattern, name) and isinstance(value, str) and has_model_extension(value):
                 yield Place(input=name, value=value, folder=folder)
 
 
-def _of_other_version(node: Node, loader: Loader) -> Iterator[Place]:
+def _of_other_version(node: Node, values: Values, loader: Loader) -> Iterator[Place]:
     """Files in a loader whose widgets are not where the table has them: packs move them about.
 
     Only where every input looks in one folder, and no link decides what an input holds.
@@ -39,7 +39,7 @@ def _of_other_version(node: Node, loader: Loader) -> Iterator[Place]:
     if len({entry.folder for _, entry in entries}) != 1 or set(loader.inputs) & set(node.given):
         return
     name, entry = entries[0]
-    for _, value in node.values():
+    for _, value in values:
         if _kind(entry, value):
             yield Place(
                 input=name,
@@ -90,8 +90,8 @@ def _kind(entry: LoaderInput, value: Any) -> Kind | None:
     return "directory" if entry.kind in ("directory", "directory_or_file") else None
 
 
-def _of_rows(node: Node, rows: Rows) -> Iterator[Place]:
-    for name, value in node.values():
+def _of_rows(values: Values, rows: Rows) -> Iterator[Place]:
+    for name, value in values:
         for row in _rows(value, rows.name):
             place = _of_row(name, row, rows)
             if place:

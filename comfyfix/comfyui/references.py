@@ -8,7 +8,7 @@ from typing import Any
 
 from comfyfix.comfyui import guess, known, texts
 from comfyfix.comfyui.folders import folder_key, is_folder_key
-from comfyfix.comfyui.graph import Node, Workflow
+from comfyfix.comfyui.graph import Node, Values, Workflow
 from comfyfix.comfyui.loaders import LoaderInput, Loaders, find
 from comfyfix.comfyui.places import NESTED_MAX, Place, has_model_extension, plain_path
 from comfyfix.records import Hint, Reference
@@ -63,15 +63,16 @@ def references(workflow: Workflow, name: str, loaders: Loaders) -> list[Referenc
 
 def _places(node: Node, loaders: Loaders) -> Iterator[Place]:
     loader = find(loaders, node.type)
+    values = node.values()
     if loader:
-        yield from known.places(node, loader)
+        yield from known.places(node, values, loader)
     elif not _NO_LOADER.search(node.type):
-        yield from _of_unknown(node, loaders)
-    yield from texts.embeddings(node)
+        yield from _of_unknown(node, values, loaders)
+    yield from texts.embeddings(node, values)
     fed = (find(loaders, node_type) for node_type, name in node.feeds if name in _TEXTS)
     tags = next((one.tags for one in (loader, *fed) if one and one.tags), None)
     if tags:
-        yield from texts.tagged(node, tags)
+        yield from texts.tagged(values, tags)
 
 
 def _guess(node_type: str, place: Place, path: str, hint: Hint | None) -> str | None:
@@ -82,13 +83,13 @@ def _guess(node_type: str, place: Place, path: str, hint: Hint | None) -> str | 
     return guess.folder(node_type, place.input, path)
 
 
-def _of_unknown(node: Node, loaders: Loaders) -> Iterator[Place]:
+def _of_unknown(node: Node, values: Values, loaders: Loaders) -> Iterator[Place]:
     """What looks like a model file in a node that no one knows, at any depth.
 
     A node that only chooses a name says no folder, but the loader that it gives the name to does.
     """
     fed = next((entry for end in node.feeds if (entry := _input_of(loaders, *end))), None)
-    for name, value in node.values():
+    for name, value in values:
         for place, text in _strings(name, value):
             if has_model_extension(text):
                 yield Place(

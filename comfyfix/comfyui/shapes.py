@@ -20,7 +20,7 @@ def items(value: Any) -> list[Any]:
 
 def dicts(value: Any) -> list[dict[str, Any]]:
     """The mappings in a list."""
-    return [item for item in items(value) if isinstance(item, dict)]
+    return [i for i in value if isinstance(i, dict)] if isinstance(value, list) else []
 
 
 def hints(node: Mapping[str, Any]) -> list[Hint]:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator
 
-from comfyfix.comfyui.graph import Node
+from comfyfix.comfyui.graph import Node, Values
 from comfyfix.comfyui.places import Place, has_model_extension, with_extension
 
 PROMPT_MAX = 1 << 20  # characters of one text in which names are looked for
@@ -17,11 +17,11 @@ _EMBEDDING_ENDINGS = (".safetensors", ".pt", ".bin")
 _TAG = re.compile(r"<lora:([^\n:<>|\"*?]{1,255})(?::[^\n<>]{0,255})?>")
 
 
-def embeddings(node: Node) -> Iterator[Place]:
+def embeddings(node: Node, values: Values) -> Iterator[Place]:
     """Embeddings that a prompt names; ComfyUI adds the extension where the prompt has none."""
     if node.type in _NOTES:
         return
-    for name, text in node.values():
+    for name, text in values:
         if not isinstance(text, str) or "embedding:" not in text:
             continue
         for value in _EMBEDDING.findall(text[:PROMPT_MAX]):
@@ -30,10 +30,10 @@ def embeddings(node: Node) -> Iterator[Place]:
             yield Place(input=name, value=value, folder="embeddings", files=files, kind="embedding")
 
 
-def tagged(node: Node, folder: str) -> Iterator[Place]:
+def tagged(values: Values, folder: str) -> Iterator[Place]:
     """Models that the texts of a node name as `<lora:name:strength>`, each once."""
     seen = set()
-    for name, text in node.values():
+    for name, text in values:
         if not isinstance(text, str) or "<lora:" not in text:
             continue
         for value in map(str.strip, _TAG.findall(text[:PROMPT_MAX])):

@@ -34,9 +34,11 @@ def read(stream: BinaryIO) -> Workflow:
     Raises NotAWorkflow, with line and column where JSON is broken, and OSError.
     """
     form = media.form_of(stream.read(media.HEAD))
-    stream.seek(0)
     if form is None:
-        return _of_json(stream.read(TEXT_MAX + 1))
+        size = stream.seek(0, io.SEEK_END)
+        stream.seek(0)
+        return _of_json(stream.read(min(size, TEXT_MAX + 1)))
+    stream.seek(0)
     problem = NotAWorkflow("it holds no workflow")
     for number, data in enumerate(media.workflows_in(form, stream)):
         try:
@@ -50,7 +52,7 @@ def _of_json(data: bytes) -> Workflow:
     if len(data) > TEXT_MAX:
         raise NotAWorkflow(f"it has more than {TEXT_MAX >> 20} MB of JSON")
     # Each value costs about a hundred bytes, however few of the file's it takes.
-    if data.count(b",") + data.count(b"{") + data.count(b"[") > VALUES_MAX:
+    if len(data) > VALUES_MAX and sum(map(data.count, (b",", b"{", b"["))) > VALUES_MAX:
         raise NotAWorkflow(f"it has more than {VALUES_MAX} values")
     value = _decode(data)
     for key in media.KEYS:  # as saved by servers and by other tools

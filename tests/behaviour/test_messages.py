@@ -151,7 +151,8 @@ TABLE = {
     "unknown folder": Row(
         "FolderUnknown", unknown_loader, NAME, "NobodyKnowsThis of w.json", "folder: FOLDER"),
     "not found": Row(
-        "NotFound", lambda s, _: s.workflow("w.json", NEED), NAME, "no repository", f"doit pin {NAME} URL"),
+        "NotFound", lambda s, _: s.workflow("w.json", NEED), NAME, "no repository",
+        f"doit pin {NAME} URL"),
     "uncertain": Row(
         "Uncertain", twins, NAME, "maker/harbor_light .*other/harbor_light",
         f"doit pin {NAME} URL"),

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import sys
 
-from tests.bench import idle, index, parallel, screen
+from tests.bench import idle, index, parallel, scan, screen
 
 BENCHMARKS = {
     "idle": idle.main,
     "index": index.main,
     "parallel": parallel.main,
+    "scan": scan.main,
     "screen": screen.main,
 }
 

@@ -1,0 +1,118 @@
+"""Ten thousand broken workflows: each is read, or told in a line."""
+
+from __future__ import annotations
+
+import copy
+import json
+import random
+import signal
+from importlib import resources
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from comfyfix.comfyui.loaders import built_in
+from comfyfix.comfyui.references import references
+from comfyfix.comfyui.workflow import NotAWorkflow, parse
+from comfyfix.records import to_json
+
+COUNT, SEED = 10_000, 20
+SECONDS = 3  # for one file; the slowest takes a tenth of one
+MOST_PLACES = 50_000  # a tree grows thirtyfold in a change
+ODD: tuple[Any, ...] = (
+    None, True, -1, 0, 1e308, float("nan"), 10**30, "", "x.safetensors", "embedding:x", "\ud800",
+    "a" * 5000, "../../x.pth", "<lora:x:1>", [], {}, [[]], {"": {}}, {"id": -10}, ["-1", "x"], 2, 4,
+)  # fmt: skip
+KEYS = ("id", "type", "mode", "inputs", "widgets_values", "links", "link", "properties",
+        "nodes", "definitions", "subgraphs", "proxyWidgets", "extra", "groupNodes",
+        "class_type")  # fmt: skip
+
+
+def seeds() -> list[bytes]:
+    """Workflows of the demo, and real ones of all kinds."""
+    demo = Path(__file__).parents[2] / "comfyfix" / "demo" / "workflows"
+    media = Path(__file__).parents[1] / "unit" / "media"
+    found = [path.read_bytes() for path in sorted((*demo.iterdir(), *media.iterdir()))]
+    templates = resources.files("comfyui_workflow_templates_json").joinpath("templates")
+    names = sorted(entry.name for entry in templates.iterdir() if entry.name.endswith(".json"))
+    return found + [templates.joinpath(name).read_bytes() for name in names[::9]]
+
+
+def places(value: Any) -> list[tuple[Any, Any]]:
+    """Every (container, key) of a JSON value."""
+    found, pending = [], [value]
+    while pending:
+        inner = pending.pop()
+        keys = list(inner) if isinstance(inner, dict) else range(len(inner))
+        for key in keys:
+            found.append((inner, key))
+            if isinstance(inner[key], dict | list):
+                pending.append(inner[key])
+    return found
+
+
+def change(value: Any, chance: random.Random) -> Any:
+    for _ in range(chance.randint(1, 12)):
+        spots = places(value)
+        if not spots or len(spots) > MOST_PLACES:
+            return value
+        holder, key = chance.choice(spots)
+        other, other_key = chance.choice(spots)
+        match chance.randrange(6):
+            case 0:
+                del holder[key]
+            case 1:
+                holder[key] = chance.choice(ODD)
+            case 2:
+                holder[key] = copy.deepcopy(other[other_key])
+            case 3 if isinstance(holder, list):
+                holder.extend([holder[key]] * chance.randint(1, 30))
+            case 4 if isinstance(holder, dict):
+                holder[chance.choice(KEYS)] = holder[key]
+            case _:
+                holder[key] = [holder[key], chance.choice(ODD)]
+    return value
+
+
+def mutated(data: bytes, chance: random.Random) -> bytes:
+    if chance.random() < 0.6 and data[:1] == b"{":
+        return json.dumps(change(json.loads(data), chance)).encode()
+    broken = bytearray(data)
+    for _ in range(chance.randint(1, 20)):
+        at = chance.randrange(len(broken))
+        match chance.randrange(3):
+            case 0:
+                broken[at] = chance.randrange(256)
+            case 1:
+                del broken[at : at + chance.randint(1, 50)]
+            case _:
+                broken[at:at] = broken[at - 40 : at]
+    return bytes(broken)
+
+
+@pytest.mark.soak
+def test_ten_thousand_mutated_workflows() -> None:
+    def hangs(*_: object) -> None:
+        raise TimeoutError("it hangs")
+
+    chance, every, read = random.Random(SEED), seeds(), 0
+    before = signal.signal(signal.SIGALRM, hangs)
+    try:
+        for number in range(COUNT):
+            data = mutated(chance.choice(every), chance)
+            signal.setitimer(signal.ITIMER_REAL, SECONDS)
+            try:
+                found = references(parse(data), "w", built_in())
+                read += 1
+            except NotAWorkflow as problem:
+                assert "\n" not in str(problem)
+                continue
+            except BaseException as error:
+                raise AssertionError(f"number {number} of seed {SEED}: {error!r}") from error
+            finally:
+                signal.setitimer(signal.ITIMER_REAL, 0)
+            to_json(found)  # what was found can be kept
+    finally:
+        signal.signal(signal.SIGALRM, before)
+    assert read > COUNT // 3
