@@ -6,112 +6,23 @@ of its receipt. Everything else that has to be done gets a number, a task and a 
 
 from __future__ import annotations
 
-import fnmatch
 import os
-from collections.abc import Iterable, Sequence
-from dataclasses import dataclass, field
-from pathlib import Path
+from collections.abc import Iterable
 
 import msgspec
 
 from comfyfix import ledger as ledgers
 from comfyfix import receipts as receipt_files
 from comfyfix import state
-from comfyfix.comfyui.folders import Folders, folder_key, is_folder_key
+from comfyfix.comfyui.folders import Folders
 from comfyfix.comfyui.references import spellings
-from comfyfix.errors import FolderUnknown, ModelProblem, NameRefused
-from comfyfix.files import printable, relative_name, write_if_changed
+from comfyfix.files import printable, write_if_changed
 from comfyfix.layout import Layout
-from comfyfix.manifest import Manifest, Override
-from comfyfix.records import Hint, Model, Receipt, Record, Reference, to_json
+from comfyfix.manifest import Manifest
+from comfyfix.records import Model, Receipt, Record, Reference, to_json
+from comfyfix.stages.needs import Need, join
+from comfyfix.stages.planned import ABSENT, UNVERIFIED, Plan, Planned, Present
 from comfyfix.stages.scan import ScannedFile
-
-ABSENT = "absent"
-"""Why a model is pending whose file ComfyUI does not find."""
-UNVERIFIED = "not verified yet"
-"""Why a file is pending that is there, with a record but without a receipt of ours."""
-
-
-@dataclass(frozen=True, slots=True)
-class Planned:
-    """One model with a task. `pending` says why there is work to do; empty: it is settled.
-
-    `location` is where the file is or will be; `problem` is set for a model that can have no
-    legal file, whose task fails with it.
-    """
-
-    model: Model
-    number: int
-    task: str
-    location: str
-    pending: str
-    references: tuple[Reference, ...]
-    hints: tuple[Hint, ...] = ()
-    override: Override | None = None
-    record: Record | None = None
-    receipt: Receipt | None = None
-    problem: ModelProblem | None = None
-
-    @property
-    def path(self) -> Path:
-        """`location` as a path."""
-        return Path(self.location)
-
-    @property
-    def workflows(self) -> tuple[str, ...]:
-        """The workflows that need the model, each once."""
-        return tuple(dict.fromkeys(r.workflow for r in self.references))
-
-
-@dataclass(frozen=True, slots=True)
-class Present:
-    """A needed model that was there before us: no number, no task of its own."""
-
-    model: Model
-    location: str
-    size: int
-    mtime_ns: int
-    receipt: Receipt | None
-
-    @property
-    def path(self) -> Path:
-        """`location` as a path."""
-        return Path(self.location)
-
-
-@dataclass(frozen=True, slots=True)
-class Plan:
-    """What a run would do. `unreadable` are workflow files with a problem."""
-
-    models: tuple[Planned, ...]
-    present: tuple[Present, ...]
-    workflows: dict[str, tuple[str, ...]]
-    unreadable: tuple[ScannedFile, ...]
-    batch_size: int = 6
-
-    @property
-    def pending(self) -> list[Planned]:
-        """The models with work to do."""
-        return [planned for planned in self.models if planned.pending]
-
-    def batches(self) -> dict[int, list[Planned]]:
-        """Members by batch number; the batch of number n is (n-1)//6+1."""
-        result: dict[int, list[Planned]] = {}
-        for planned in sorted(self.models, key=lambda p: p.number):
-            result.setdefault((planned.number - 1) // self.batch_size + 1, []).append(planned)
-        return result
-
-
-@dataclass(slots=True)
-class _Need:
-    model: Model
-    problem: ModelProblem | None = None
-    references: list[Reference] = field(default_factory=list)
-    pending: str = ""
-    location: str = ""
-    present: Present | None = None
-    receipt: Receipt | None = None
-    record: Record | None = None
 
 
 def make(
@@ -119,7 +30,7 @@ def make(
 ) -> Plan:
     """Make the plan and reserve its numbers. Raises OSError if output/ can't be written."""
     files = list(scanned)
-    needs = _join(manifest, folders, files)
+    needs = join(manifest, folders, files)
     ledger = ledgers.load(layout)
     receipts = receipt_files.load(layout)
     for need in needs.values():
@@ -160,24 +71,6 @@ def make(
     return plan
 
 
-def seen(present: Sequence[Present]) -> dict[str, list[int]]:
-    """Size and time of files, as doit remembers them between runs."""
-    return {p.location: [p.size, p.mtime_ns] for p in present}
-
-
-def counts(manifest: Manifest, reference: Reference) -> bool:
-    """Tell whether a reference asks for a file that we should have."""
-    wanted = reference.kind in ("file", "embedding")
-    active = reference.active or manifest.include.inactive
-    needed = not reference.optional or manifest.include.optional
-    ignored = any(
-        fnmatch.fnmatchcase(text, pattern)
-        for pattern in manifest.ignore
-        for text in (reference.name, reference.path, f"{reference.folder}/{reference.path}")
-    )
-    return wanted and active and needed and not ignored
-
-
 def found(folders: Folders, reference: Reference) -> bool:
     """Tell whether ComfyUI would find what a reference names."""
     if reference.folder is None:
@@ -191,55 +84,8 @@ def found(folders: Folders, reference: Reference) -> bool:
     )
 
 
-def _join(manifest: Manifest, folders: Folders, files: Iterable[ScannedFile]) -> dict[str, _Need]:
-    """Join references into models, in the order of first sight; one file, one model."""
-    needs: dict[str, _Need] = {}
-    by_path: dict[str, _Need] = {}
-    for file in files:
-        for reference in file.references:
-            if not counts(manifest, reference):
-                continue
-            for value in reference.files or (reference.value,):
-                need = _need_of(manifest, reference, value)
-                known = needs.get(need.model.key)
-                if known is None and need.problem is None and need.model.folder is not None:
-                    path = str(folders.destination(need.model.folder, need.model.path))
-                    # `ultralytics` + bbox/x.pt and `ultralytics_bbox` + x.pt are the same file.
-                    known = by_path.setdefault(path, need)
-                    need.location = path
-                if known is None or known is need:
-                    needs[need.model.key] = known = need
-                known.references.append(reference)
-    return needs
-
-
-def _need_of(manifest: Manifest, reference: Reference, value: str) -> _Need:
-    override = manifest.override_for(reference.folder, value.replace("\\", "/"))
-    folder = reference.folder
-    if override and override.folder:
-        folder = folder_key(override.folder)
-    if folder is not None and not is_folder_key(folder):
-        folder = None
-    try:
-        path = relative_name(value)
-    except NameRefused as problem:
-        shown = Model(folder=folder, path=printable(reference.path))
-        place = f"node {printable(reference.node_id)} ({printable(reference.node_type)})"
-        problem.what += f" ({reference.workflow}, {place})"
-        return _Need(model=shown, problem=problem)
-    model = Model(folder=folder, path=path)
-    if folder is None:
-        problem_ = FolderUnknown(
-            f"No one tells in which model folder {model.path} belongs",
-            cause=f"the node {printable(reference.node_type)} of {reference.workflow} is not known",
-            next_step=f"add `models: {{{model.name}: {{folder: FOLDER}}}}` to manifest.yaml",
-        )
-        return _Need(model=model, problem=problem_)
-    return _Need(model=model)
-
-
 def _look(
-    need: _Need,
+    need: Need,
     folders: Folders,
     receipts: dict[str, Receipt],
     entry: ledgers.Entry | None,
@@ -289,7 +135,7 @@ def _look(
         )
 
 
-def _what_is_lost(need: _Need, entry: ledgers.Entry, layout: Layout) -> str:
+def _what_is_lost(need: Need, entry: ledgers.Entry, layout: Layout) -> str:
     if need.record is None:
         return "its record is lost"
     if not os.path.exists(layout.targets(entry.number, need.model)[1]):  # noqa: PTH110 - hot

@@ -12,7 +12,7 @@ import msgspec
 from comfyfix.errors import LicenceNeeded, Problem, TokenNeeded
 from comfyfix.files import human_size
 from comfyfix.records import Record
-from comfyfix.stages.plan import Planned
+from comfyfix.stages.planned import Planned
 
 
 class Row(msgspec.Struct, frozen=True, kw_only=True):

@@ -27,7 +27,7 @@ from comfyfix.records import Candidate, Record, Rejected
 from comfyfix.sources import chosen, store, workflow
 from comfyfix.sources.base import Blocked, Finding, Services, Source, Wanted
 from comfyfix.sources.hub import blocked
-from comfyfix.stages.plan import Planned
+from comfyfix.stages.planned import Planned
 
 TITLES_SHOWN = 6
 

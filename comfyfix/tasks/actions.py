@@ -29,7 +29,7 @@ from comfyfix.stages import fetch as fetch_stage
 from comfyfix.stages import render as render_stage
 from comfyfix.stages import resolve as resolve_stage
 from comfyfix.stages import verify as verify_stage
-from comfyfix.stages.plan import UNVERIFIED, Planned
+from comfyfix.stages.planned import UNVERIFIED, Planned
 from comfyfix.stages.report import Outcome
 from comfyfix.tasks.build import Build
 

@@ -21,13 +21,14 @@ from comfyfix.comfyui import workflow_files
 from comfyfix.comfyui.folders import Folders
 from comfyfix.errors import SetupProblem
 from comfyfix.layout import Layout, slug
-from comfyfix.manifest import TOKEN_VARIABLES, Manifest, load
+from comfyfix.manifest import TOKEN_VARIABLES, Manifest
+from comfyfix.manifest_file import load
 from comfyfix.process import Children
 from comfyfix.records import Record
 from comfyfix.stages import knowledge
 from comfyfix.stages import plan as plan_stage
 from comfyfix.stages import scan as scan_stage
-from comfyfix.stages.plan import Plan
+from comfyfix.stages.planned import Plan
 from comfyfix.stages.report import Tally
 from comfyfix.stages.scan import ScannedFile
 from comfyfix.tasks.console import Console, choose

@@ -15,7 +15,7 @@ from doit.exceptions import InvalidDodoFile
 
 from comfyfix import state
 from comfyfix.errors import SetupProblem
-from comfyfix.stages.plan import Planned, Present, seen
+from comfyfix.stages.planned import Planned, Present, seen
 from comfyfix.stages.verify import BatchFile
 from comfyfix.tasks import deferred
 from comfyfix.tasks.build import Build, open_build, remember

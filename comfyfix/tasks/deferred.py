@@ -10,7 +10,7 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from comfyfix.stages.plan import Planned, Present
+    from comfyfix.stages.planned import Planned, Present
     from comfyfix.stages.scan import ScannedFile
     from comfyfix.tasks.build import Build
 

@@ -12,7 +12,7 @@ from comfyfix.comfyui.folders import Folders
 from comfyfix.comfyui.index import StoreIndex
 from comfyfix.files import human_size, printable
 from comfyfix.stages.near import near_misses, told
-from comfyfix.stages.plan import ABSENT, Plan, Planned
+from comfyfix.stages.planned import ABSENT, Plan, Planned
 from comfyfix.tasks.build import current
 from comfyfix.tasks.console import fitted
 

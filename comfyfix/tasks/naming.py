@@ -5,7 +5,7 @@ from __future__ import annotations
 import difflib
 
 from comfyfix.errors import SetupProblem
-from comfyfix.stages.plan import Plan, Planned, Present
+from comfyfix.stages.planned import Plan, Planned, Present
 
 
 def named(plan: Plan, name: str) -> list[Planned | Present]:

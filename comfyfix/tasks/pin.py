@@ -11,8 +11,8 @@ from doit.doit_cmd import get_var
 from comfyfix import pins
 from comfyfix.errors import HostRefused, SetupProblem
 from comfyfix.hosts import DirectFile, HubFile, read_url
-from comfyfix.manifest import load
-from comfyfix.stages.plan import Planned, Present
+from comfyfix.manifest_file import load
+from comfyfix.stages.planned import Planned, Present
 from comfyfix.tasks.build import MANIFEST, Build, open_build
 from comfyfix.tasks.commands import Ours, say
 from comfyfix.tasks.naming import named

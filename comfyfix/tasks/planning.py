@@ -19,7 +19,7 @@ from comfyfix.records import Record, to_json
 from comfyfix.sources import hub
 from comfyfix.stages import preview as preview_stage
 from comfyfix.stages import resolve as resolve_stage
-from comfyfix.stages.plan import Planned
+from comfyfix.stages.planned import Planned
 from comfyfix.stages.preview import Answer
 from comfyfix.tasks.build import MANIFEST, Build, open_build
 from comfyfix.tasks.commands import JSON_OPTION, Ours, say

@@ -17,7 +17,7 @@ from doit.runner import Runner as OneByOneRunner
 
 from comfyfix.errors import Stopped
 from comfyfix.files import human_size
-from comfyfix.stages.plan import Planned
+from comfyfix.stages.planned import Planned
 from comfyfix.tasks.build import Build, current
 
 BIGGEST = 3

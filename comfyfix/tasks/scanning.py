@@ -18,7 +18,7 @@ from comfyfix.errors import SetupProblem
 from comfyfix.files import printable
 from comfyfix.manifest import Manifest
 from comfyfix.records import Model, Reference
-from comfyfix.stages import knowledge
+from comfyfix.stages import knowledge, needs
 from comfyfix.stages import plan as plan_stage
 from comfyfix.stages import scan as scan_stage
 from comfyfix.stages.near import near_misses, told
@@ -96,12 +96,12 @@ def table(scanned: Sequence[ScannedFile], folders: Folders, manifest: Manifest) 
     ready = 0
     for file in workflows:
         shown: dict[str, list[str]] = {}
-        wanted = len({r.path for r in file.references if plan_stage.counts(manifest, r)})
+        wanted = len({r.path for r in file.references if needs.counts(manifest, r)})
         lacks: set[str] = set()
         for reference in file.references:
             there = plan_stage.found(folders, reference)
             name = printable(f"{reference.folder or '?'}/{reference.path}", 300)
-            needed = plan_stage.counts(manifest, reference)
+            needed = needs.counts(manifest, reference)
             if needed and not there:
                 lacks.add(name)
             if needed or name not in shown:

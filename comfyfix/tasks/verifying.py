@@ -12,7 +12,7 @@ from comfyfix.errors import WorkflowProblem
 from comfyfix.files import write_atomic
 from comfyfix.records import Model, Receipt, Record, Verdict
 from comfyfix.stages import verify as verify_stage
-from comfyfix.stages.plan import Planned, Present, seen
+from comfyfix.stages.planned import Planned, Present, seen
 from comfyfix.stages.scan import ScannedFile
 from comfyfix.tasks.build import Build
 

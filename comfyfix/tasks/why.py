@@ -12,7 +12,7 @@ from comfyfix.errors import ModelProblem, SetupProblem
 from comfyfix.files import human_size, printable
 from comfyfix.records import Record
 from comfyfix.stages import evidence
-from comfyfix.stages.plan import Planned, Present
+from comfyfix.stages.planned import Planned, Present
 from comfyfix.tasks.build import MANIFEST, Build, open_build
 from comfyfix.tasks.commands import Ours, say
 from comfyfix.tasks.console import paint

@@ -11,13 +11,13 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from comfyfix import manifest
+from comfyfix import manifest_file
 from comfyfix.errors import ManifestProblem
 from comfyfix.manifest import Manifest, size_in_bytes
 
 LOAD = """
-import pathlib, comfyfix.errors, comfyfix.manifest
-try: comfyfix.manifest.load(pathlib.Path("m.yaml"))
+import pathlib, comfyfix.errors, comfyfix.manifest_file
+try: comfyfix.manifest_file.load(pathlib.Path("m.yaml"))
 except comfyfix.errors.ManifestProblem: pass
 """
 REPO = Path(__file__).resolve().parents[2]
@@ -35,7 +35,7 @@ MANIFESTS = st.dictionaries(st.sampled_from(FIELDS) | TEXT, JSON, max_size=4).ma
 
 def load(folder: Path, text: str, **environ: str) -> Manifest:
     (folder / "manifest.yaml").write_text(text, encoding="utf-8")
-    return manifest.load(folder / "manifest.yaml", environ)
+    return manifest_file.load(folder / "manifest.yaml", environ)
 
 
 def refusal(folder: Path, text: str, **environ: str) -> str:
@@ -87,7 +87,7 @@ def test_an_absent_a_binary_and_a_folder_manifest_are_problems(tmp_path: Path) -
     (tmp_path / "binary").write_bytes(b"comfyui: \xff")
     for name, said in (("no.yaml", "does not exist"), ("binary", "can't be"), ("", "can't be")):
         with pytest.raises(ManifestProblem, match=said):
-            manifest.load(tmp_path / name, {})
+            manifest_file.load(tmp_path / name, {})
 
 
 def test_variables_are_expanded_at_every_depth_and_a_bom_is_skipped(tmp_path: Path) -> None:

@@ -1,0 +1,48 @@
+"""What was scanned is read again as soon as it may have changed, however coarse the clock."""
+
+from __future__ import annotations
+
+import json
+import os
+from pathlib import Path
+
+import pytest
+
+from comfyfix.comfyui import workflow_files
+from comfyfix.stages.scan import scan
+from tests.unit.graphs import node, ui
+
+YEAR_2000 = 946_684_800
+
+
+def write(path: Path, name: str) -> None:
+    path.write_text(json.dumps(ui(node(1, "VAELoader", name))))
+
+
+def paths(file: Path, cache: Path) -> list[str]:
+    return [r.path for one in scan([(str(file), "w.json")], cache) for r in one.references]
+
+
+@pytest.mark.parametrize("tick", [10**9, 2 * 10**9])
+def test_a_file_that_changes_within_one_tick_of_the_clock(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, tick: int
+) -> None:
+    exact = workflow_files.stamp
+
+    def coarse(path: str) -> tuple[int, ...]:
+        mtime, ctime, size, inode = exact(path)
+        return (mtime // tick * tick, ctime // tick * tick, size, inode)
+
+    monkeypatch.setattr(workflow_files, "stamp", coarse)
+    file, cache = tmp_path / "w.json", tmp_path / "cache.json"
+    for name in ("a.pth", "b.pth", "c.pth"):  # one length, one inode
+        write(file, name)
+        assert paths(file, cache) == [name]
+
+
+def test_an_old_time_put_on_new_content_does_not_hide_it(tmp_path: Path) -> None:
+    file, cache = tmp_path / "w.json", tmp_path / "cache.json"
+    for name in ("a.pth", "b.pth"):
+        write(file, name)
+        os.utime(file, (YEAR_2000, YEAR_2000))
+        assert paths(file, cache) == [name]
