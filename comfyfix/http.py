@@ -84,6 +84,7 @@ class Web:
         self._tokens = {origin.rstrip("/"): token for origin, token in tokens.items() if token}
         self._wait = wait
         self._local = threading.local()
+        self._used_up: dict[tuple[str, bool], float] = {}  # until when, by the monotonic clock
 
     def get(
         self, url: str, params: Mapping[str, Any] | None = None, *, tries: int = TRIES
@@ -132,6 +133,7 @@ class Web:
 
     def _request(self, method: str, url: str, *, tries: int = TRIES, **options: Any) -> Answer:
         for attempt in range(1, tries + 1):
+            self._keep_the_limit(url)
             try:
                 answer = self._once(method, url, **options)
             except (requests.RequestException, ValueError) as error:
@@ -140,6 +142,7 @@ class Web:
                     raise _down(url, _reason(error)) from None
                 pause = _backoff(attempt)
             else:
+                self._note_the_limit(url, answer)
                 if answer.status not in _RETRIED:
                     return answer
                 pause = retry_after(answer.headers, _backoff(attempt))
@@ -147,6 +150,20 @@ class Web:
                     raise _down(url, f"it answers {answer.status}")
             self._wait(pause)
         raise AssertionError("unreachable: the last try returns or raises")
+
+    def _note_the_limit(self, url: str, answer: Answer) -> None:
+        """Remember a limit that this answer has used up, so that no thread asks into it."""
+        seconds = _used_up_for(answer.headers)
+        if seconds is not None:
+            self._used_up[_limited(url)] = time.monotonic() + seconds
+
+    def _keep_the_limit(self, url: str) -> None:
+        """Wait until a used-up limit is open again. Raises SourceDown if that takes too long."""
+        left = self._used_up.get(_limited(url), 0.0) - time.monotonic()
+        if left > WAIT_MAX:
+            raise _down(url, f"its limit of requests is used up for {left:.0f} s")
+        if left > 0:
+            self._wait(left)
 
     def _once(self, method: str, url: str, **options: Any) -> Answer:
         options.setdefault("timeout", TIMEOUT)
@@ -219,8 +236,19 @@ def retry_after(headers: Mapping[str, str], default: float) -> float:
         except (TypeError, ValueError, OverflowError, OSError):
             return default
         return max(0.1, moment - time.time())
+    seconds = _used_up_for(headers)
+    return default if seconds is None else seconds
+
+
+def _used_up_for(headers: Mapping[str, str]) -> float | None:
+    """Seconds until a limit opens that RateLimit says is used up (`"api";r=0;t=12`), else None."""
     limit = re.search(r"\br=0\b.*?\bt=(\d{1,9})", headers.get("ratelimit", ""))
-    return float(limit.group(1)) + 1 if limit else default
+    return float(limit.group(1)) + 1 if limit else None
+
+
+def _limited(url: str) -> tuple[str, bool]:
+    """What shares a limit: the API of an origin, and apart from it its files."""
+    return _origin(url), urlsplit(url).path.startswith("/api/")
 
 
 def _reason(error: Exception) -> str:

@@ -43,7 +43,7 @@ REPOSITORIES = {
     "upscale-club/sharpeners": ["4x/4x_demo_sharp.pth"],
     "vision-lab/clip-vision-demo": ["clip_vision_demo_h.safetensors"],
     "vision-lab/detectors": ["face_spotter.onnx"],
-    "night-owl/alley-collection": ["loras/moonlit_alley_style.safetensors"],
+    "night-owl/odds-and-ends": ["loras/moonlit_alley_style.safetensors"],
     "paper-works/lantern-style-adapter": ["lantern_style_adapter.safetensors"],
     "paper-works/paper-lantern-vae": ["paper_lantern_vae.pt"],
     "paper-works/text-parts": ["lantern_clip_g.safetensors"],
@@ -67,7 +67,7 @@ QWEN_KNOWS = {
         "candidates": [
             {
                 "source": "huggingface",
-                "repo": "night-owl/alley-collection",
+                "repo": "night-owl/odds-and-ends",
                 "path": "loras/moonlit_alley_style.safetensors",
             }
         ],

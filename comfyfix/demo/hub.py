@@ -24,10 +24,12 @@ __all__ = ["CivitaiVersion", "Fault", "Hub", "Repository", "Seen", "sha256"]
 class Fault:
     """Something that goes wrong on purpose.
 
-    `where` is a glob over `search QUERY`, `resolve REPO/PATH`, `file REPO/PATH`, `qwen NAME`,
-    `civitai PATH` or `file civitai/NAME`. `kind`: reset (connection cut), cut (half of the body),
-    flip (a wrong byte), html (a web page with 200), expire (403 of the CDN), stall (the body stops
-    until the hub closes), or a status code. `times` counts down; None is for ever.
+    `where` is a glob over `search QUERY` (`search author:NAME` for a list of one publisher),
+    `quick-search QUERY`, `full-text QUERY`, `repository REPO`, `resolve REPO/PATH`,
+    `file REPO/PATH`, `qwen NAME`, `civitai PATH` or `file civitai/NAME`. `kind`: reset
+    (connection cut), cut (half of the body), flip (a wrong byte), html (a web page with 200),
+    expire (403 of the CDN), stall (the body stops until the hub closes), or a status code.
+    `times` counts down; None is for ever.
     """
 
     where: str
@@ -59,6 +61,8 @@ class Hub:
         self.delays: dict[str, float] = {}  # seconds by kind: search, file, qwen, civitai
         self.rate = 0.0  # bytes per second of one download; 0: no limit
         self.ranges = True
+        self.quick_search = True
+        self.full_text = False  # undocumented at the real Hub, so it may be absent
         self.cdn = ""  # another hub's address, to which file requests are redirected
         self.lock = threading.Lock()
         self.closing = threading.Event()
@@ -79,7 +83,7 @@ class Hub:
         entry = self.repositories.setdefault(repo, Repository(repo))
         entry.downloads, entry.gated = downloads, gated
         for path in paths:
-            entry.files[path] = file_for(path.rpartition("/")[2])
+            entry.files.grow(path)
         return entry
 
     def add_url(self, url: str) -> None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from urllib.parse import parse_qs, quote
 
-from comfyfix.demo.shelf import sha256
+from comfyfix.demo.shelf import Repository
 from comfyfix.demo.wire import Query, Wire
 
 
@@ -16,8 +16,12 @@ class HubApi(Wire):
         """Answer if the path is one of the Hub's."""
         if path == "/api/models":
             self._search(query)
+        elif path == "/api/quicksearch":
+            self._quick_search(query)
+        elif path == "/api/search/full-text":
+            self._full_text(query)
         elif path.startswith("/api/models/"):
-            self._api(path.removeprefix("/api/models/"))
+            self._api(path.removeprefix("/api/models/"), query)
         elif path.startswith("/cdn/"):
             self._cdn(path.removeprefix("/cdn/"))
         elif match := re.match(r"^/([^/]+/[^/]+)/(?:resolve|raw)/([^/]+)/(.+)$", path):
@@ -28,22 +32,55 @@ class HubApi(Wire):
 
     def _search(self, query: Query) -> None:
         words = query.get("search", [""])[0].lower()
-        if self.fails(f"search {words}", "search"):
+        author = query.get("author", [""])[0].lower()
+        asked = " ".join(filter(None, (author and f"author:{author}", words)))
+        if self.fails(f"search {asked}", "search"):
             return
         hits = [
             repo
             for repo in self.hub.repositories.values()
-            if all(word in repo.id.lower() for word in words.split())
+            if (not author or repo.id.lower().startswith(f"{author}/"))
+            and all(word in repo.id.lower() for word in words.split())
         ]
         hits.sort(key=lambda repo: -repo.downloads)
-        limit = int(query.get("limit", ["20"])[0])
-        self.json(200, [repo.describe() for repo in hits[:limit]])
+        limit = min(int(query.get("limit", ["1000"])[0]), 1000)
+        full = "full" in query or "siblings" in query.get("expand", [])
+        self.json(200, [repo.describe(full=full) for repo in hits[:limit]])
 
-    def _api(self, rest: str) -> None:
+    def _quick_search(self, query: Query) -> None:
+        """Repositories whose name holds the text, as the search field offers them."""
+        text = query.get("q", [""])[0].lower()
+        if self.fails(f"quick-search {text}", "search"):
+            return
+        if not self.hub.quick_search:
+            self.json(404, {"error": "not found"})
+            return
+        hits = [repo for repo in self.hub.repositories.values() if text in repo.id.lower()]
+        hits.sort(key=lambda repo: (f"/{text}" not in repo.id.lower(), -repo.downloads))
+        limit = int(query.get("limit", ["5"])[0])
+        self.json(200, {"models": [{"id": repo.id} for repo in hits[:limit]], "datasets": []})
+
+    def _full_text(self, query: Query) -> None:
+        """Repositories whose file names or model card hold the text."""
+        text = query.get("q", [""])[0].lower()
+        if self.fails(f"full-text {text}", "search"):
+            return
+        if not self.hub.full_text:
+            self.json(404, {"error": "not found"})
+            return
+        hits = [repo for repo in self.hub.repositories.values() if _holds(repo, text)]
+        hits.sort(key=lambda repo: -repo.downloads)
+        limit = int(query.get("limit", ["20"])[0])
+        pairs = [repo.id.split("/", 1) for repo in hits[:limit]]
+        self.json(200, {"hits": [{"repoOwner": o, "repoName": n} for o, n in pairs]})
+
+    def _api(self, rest: str, query: Query) -> None:
         match = re.match(r"^([^/]+/[^/]+)(?:/(tree|paths-info|revision)/([^/]+))?(?:/(.*))?$", rest)
         repo = self.hub.repositories.get(match.group(1)) if match else None
         if match is None or repo is None:
             self._no_repository()
+            return
+        if self.fails(f"repository {repo.id}", "search"):
             return
         verb = match.group(2)
         if verb == "paths-info":
@@ -53,7 +90,7 @@ class HubApi(Wire):
             folder = match.group(4) or ""
             self.json(200, [repo.item(p) for p in sorted(repo.files) if p.startswith(folder)])
         else:
-            self.json(200, repo.describe())
+            self.json(200, repo.describe(blobs="blobs" in query))
 
     def _no_repository(self) -> None:
         # As the real one: without a token a missing repository can't be told from a private one.
@@ -75,15 +112,15 @@ class HubApi(Wire):
             status = 403 if self.token else 401
             self.json(status, {"error": "gated"}, {"X-Error-Code": "GatedRepo"})
             return
-        data = repo.files.get(path)
-        if data is None:
+        if path not in repo.files:
             self.json(404, {"error": "no file"}, {"X-Error-Code": "EntryNotFound", **commit})
             return
+        digest, size = repo.files.summary(path)
         target = f"/cdn/{quote(repo_id)}/{quote(path)}?sig={repo.commit[:8]}"
         headers = {
             "Location": (self.hub.cdn or self.hub.url) + target,
-            "X-Linked-Size": str(len(data)),
-            "X-Linked-Etag": f'"{sha256(data)}"',
+            "X-Linked-Size": str(size),
+            "X-Linked-Etag": f'"{digest}"',
             **commit,
         }
         self.send(302, b"", headers)
@@ -93,3 +130,7 @@ class HubApi(Wire):
         if self.fails(f"file {owner}/{name}/{path}", "file"):
             return
         self.file(self.hub.repositories[f"{owner}/{name}"].files[path])
+
+
+def _holds(repo: Repository, text: str) -> bool:
+    return text in repo.readme.lower() or any(text in path.lower() for path in repo.files)

@@ -2,9 +2,13 @@
 
 from __future__ import annotations
 
+import functools
 import hashlib
+from collections.abc import Iterator, MutableMapping
 from dataclasses import dataclass, field
 from typing import Any
+
+from comfyfix.demo.content import file_for
 
 
 def sha256(data: bytes) -> str:
@@ -12,40 +16,110 @@ def sha256(data: bytes) -> str:
     return hashlib.sha256(data).hexdigest()
 
 
+@functools.lru_cache(maxsize=1 << 16)
+def _made(name: str, seed: str) -> tuple[str, int]:
+    data = file_for(name, seed=seed)
+    return sha256(data), len(data)
+
+
+class Files(MutableMapping[str, bytes]):
+    """The files of a repository by path: bytes, or a seed from which they are made when asked for.
+
+    So thousands of repositories cost no memory, and their hashes are reckoned once.
+    """
+
+    def __init__(self) -> None:
+        self._held: dict[str, bytes | str] = {}
+
+    def __getitem__(self, path: str) -> bytes:
+        held = self._held[path]
+        return file_for(path.rpartition("/")[2], seed=held) if isinstance(held, str) else held
+
+    def __setitem__(self, path: str, data: bytes) -> None:
+        self._held[path] = data
+
+    def __delitem__(self, path: str) -> None:
+        del self._held[path]
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(self._held)
+
+    def __len__(self) -> int:
+        return len(self._held)
+
+    def __contains__(self, path: object) -> bool:
+        return path in self._held
+
+    def grow(self, path: str, seed: str = "") -> None:
+        """Add a file that is made from a seed; without one, from its name."""
+        self._held[path] = seed
+
+    def summary(self, path: str) -> tuple[str, int]:
+        """Hash and size in bytes of one file."""
+        held = self._held[path]
+        if isinstance(held, str):
+            return _made(path.rpartition("/")[2], held)
+        return sha256(held), len(held)
+
+    def state(self, path: str) -> str:
+        """Something that differs when the file does, without making it."""
+        held = self._held[path]
+        return held if isinstance(held, str) else sha256(held)
+
+
 @dataclass(slots=True)
 class Repository:
     """One repository: files by path, and what the API tells about it."""
 
     id: str
-    files: dict[str, bytes] = field(default_factory=dict)
+    files: Files = field(default_factory=Files)
     downloads: int = 100
     gated: bool = False
     licence: str = "apache-2.0"
+    base_model: str = ""
+    created: str = "2024-06-01T00:00:00.000Z"
+    readme: str = ""
 
     @property
     def commit(self) -> str:
         """The commit hash; it changes with the files."""
-        text = "".join(f"{path}{sha256(data)}" for path, data in sorted(self.files.items()))
+        text = "".join(f"{path}\0{self.files.state(path)}\0" for path in sorted(self.files))
         return hashlib.sha1(f"{self.id}{text}".encode(), usedforsecurity=False).hexdigest()
 
-    def describe(self) -> dict[str, Any]:
-        """Describe it as `/api/models` does."""
-        return {
+    def describe(self, *, full: bool = True, blobs: bool = False) -> dict[str, Any]:
+        """Describe it as `/api/models` does; `blobs` adds size and hash of each file."""
+        tags = [f"license:{self.licence}"]
+        if self.base_model:
+            tags.append(f"base_model:{self.base_model}")
+        brief = {
             "id": self.id,
+            "private": False,
+            "downloads": self.downloads,
+            "createdAt": self.created,
+            "tags": tags,
+        }
+        if not full:
+            return brief
+        return {
+            **brief,
             "author": self.id.partition("/")[0],
             "sha": self.commit,
-            "private": False,
             "gated": "auto" if self.gated else False,
-            "downloads": self.downloads,
-            "tags": [f"license:{self.licence}"],
-            "siblings": [{"rfilename": path} for path in sorted(self.files)],
+            "siblings": [self._sibling(path, blobs) for path in sorted(self.files)],
         }
+
+    def _sibling(self, path: str, blobs: bool) -> dict[str, Any]:
+        if not blobs:
+            return {"rfilename": path}
+        digest, size = self.files.summary(path)
+        lfs = {"sha256": digest, "size": size, "pointerSize": 130}
+        return {"rfilename": path, "size": size, "blobId": "0" * 40, "lfs": lfs}
 
     def item(self, path: str) -> dict[str, Any]:
         """Describe one file as `tree` and `paths-info` do."""
-        data = self.files[path]
-        lfs = {"oid": sha256(data), "size": len(data), "pointerSize": 130}
-        return {"type": "file", "path": path, "size": len(data), "oid": "0" * 40, "lfs": lfs}
+        digest, size = self.files.summary(path)
+        lfs = {"oid": digest, "size": size, "pointerSize": 130}
+        return {"type": "file", "path": path, "size": size, "oid": "0" * 40, "lfs": lfs}
 
 
 @dataclass(slots=True)

@@ -23,6 +23,7 @@ class Wire(http.server.BaseHTTPRequestHandler):
     """One connection."""
 
     protocol_version = "HTTP/1.1"
+    disable_nagle_algorithm = True  # head and body are two writes; the second must not wait
     server: Server
     fault: Fault | None = None
     body = b""

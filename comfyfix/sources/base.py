@@ -54,7 +54,18 @@ class Blocked:
     problem: ModelProblem
 
 
-Finding = Candidate | Rejected | Blocked
+@dataclass(frozen=True, slots=True)
+class Doubtful:
+    """The only candidate that was found, but too little says that it is the one meant.
+
+    It never wins. When no other source knows better, the model is uncertain, and this is shown.
+    """
+
+    candidate: Candidate
+    reason: str
+
+
+Finding = Candidate | Rejected | Blocked | Doubtful
 
 
 class Source(Protocol):

@@ -1,109 +1,136 @@
-"""Hugging Face as a source: repositories by words of the name, then their file lists.
+"""Hugging Face as a source: repositories by words, publishers and text, then their file lists.
 
-The Hub's `search` matches repository names only, never file names. So the words come from the
-file name, most telling first, and each repository's files are compared with the name.
+The Hub's `search` matches repository names, never file names. So repositories are looked for by
+the words of the name, at publishers of its family, and by full text where that answers; then
+every file that bears exactly the name is described, and contents are compared. One content
+counts when the rules of `trust` say so; several are for the user to choose from.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from typing import Any
+from collections.abc import Callable, Iterator
+from functools import partial
 
-from comfyfix.errors import HostRefused, SourceDown
-from comfyfix.hosts import HubFile, hub_path, hub_repo
 from comfyfix.records import Rejected
-from comfyfix.sources import hub
+from comfyfix.sources import hubsearch, publishers
 from comfyfix.sources.base import Finding, Services, Wanted
-from comfyfix.sources.words import GENERIC, queries
+from comfyfix.sources.places import Places
+from comfyfix.sources.words import SHORT, Words, read
 
-NAME = "huggingface"
+NAME = hubsearch.SOURCE
 TITLE = "on HuggingFace"
 DECISIVE = False
-REPOSITORIES = 20  # per query; the answer lists every file of each
+UNLISTED = 3  # repositories that only the extras know, looked into one by one
+FAMILY = 5  # publishers asked when the likeliest one has nothing
+COLLECTIONS = ("lora", "model", "comfyui")
+Step = Callable[[], object]
 
 
 def find(wanted: Wanted, services: Services) -> Iterator[Finding]:
-    """Yield every file of the searched repositories that bears exactly the wanted name."""
-    name = wanted.model.name
-    if name.rpartition(".")[0].lower() in GENERIC:
+    """Yield one candidate per content that bears the name, and what almost does. See Doubtful."""
+    words = read(wanted.model.name)
+    if words.generic and not wanted.likely:
         yield Rejected(
             source=NAME,
-            where=name,
+            where=wanted.model.name,
             reason="the name is too common to search for; give its URL under models:",
         )
         return
-    seen: set[str] = set()
-    for query in queries(name):
-        repositories = _search(query, wanted, services)
-        matches = 0
-        for repository in repositories:
-            repo = str(repository.get("id"))
-            if repo in seen:
-                continue
-            seen.add(repo)
-            for finding in _files(repository, repo, wanted, services):
-                matches += not isinstance(finding, Rejected)
-                yield finding
-        if matches:
-            return
+    hunt = _Hunt(wanted, services, words)
+    for ask in hunt.rounds():
+        ask()
+        if hunt.places.settled():
+            hunt.of_the_same_name()
+            break
+    yield from hunt.places.near()
+    yield from hunt.places.findings()
 
 
-def _search(query: str, wanted: Wanted, services: Services) -> list[dict[str, Any]]:
-    def ask() -> list[dict[str, Any]]:
-        answer = services.web.get(
-            f"{services.manifest.endpoints.huggingface}/api/models",
-            {"search": query, "limit": REPOSITORIES, "full": "true", "sort": "downloads"},
-        )
-        value = answer.json()
-        if answer.status != 200 or not isinstance(value, list):  # noqa: PLR2004 - HTTP
-            raise SourceDown(
-                "The search of Hugging Face gave no list",
-                cause=f"status {answer.status}",
-                next_step="run doit again later",
-            )
-        return [item for item in value if isinstance(item, dict)]
+class _Hunt:
+    """One search: what is asked, in which order."""
 
-    repositories: list[dict[str, Any]] = services.once(("hub search", query.lower()), ask)
-    names = ", ".join(str(item.get("id")) for item in repositories)
-    services.log_search(wanted, NAME, query, f"{len(repositories)} repositories: {names}")
-    return repositories
+    def __init__(self, wanted: Wanted, services: Services, words: Words) -> None:
+        self.wanted = wanted
+        self.services = services
+        self.words = words
+        self.places = Places(wanted, services, words)
+        self.asked_for: list[str] = []  # words whose lists came whole
 
+    def rounds(self) -> Iterator[Step]:
+        """What to ask, the most telling first; the answers decide how far it goes."""
+        words, folder = self.words, self.wanted.model.folder
+        family = publishers.likely(self.wanted.model.name, words.stem, folder)
+        everywhere = publishers.always()
+        family = [author for author in family if author not in everywhere]
 
-def _files(
-    repository: dict[str, Any], repo: str, wanted: Wanted, services: Services
-) -> Iterator[Finding]:
-    siblings = repository.get("siblings")
-    paths = [
-        str(item.get("rfilename"))
-        for item in (siblings if isinstance(siblings, list) else [])
-        if isinstance(item, dict)
-    ]
-    name = wanted.model.name
-    exact = [path for path in paths if path.rpartition("/")[2] == name]
-    for path in paths:
-        if path not in exact and path.rpartition("/")[2].casefold() == name.casefold():
-            yield Rejected(
-                source=NAME, where=f"{repo}/{path}", reason="the name differs in upper/lower case"
-            )
-    if not exact:
-        return
-    revision = str(repository.get("sha") or "main")
-    try:
-        hub_repo(repo)
-        described = hub.details(repo, revision, [hub_path(path) for path in exact], services)
-    except HostRefused as refusal:
-        yield Rejected(source=NAME, where=repo, reason=refusal.cause)
-        return
-    downloads = repository.get("downloads")
-    for path in exact:
-        size, digest = hub.lfs(described.get(path, {}))
-        yield hub.candidate(
-            HubFile(repo, revision, path),
-            NAME,
-            commit=revision,
-            size=size,
-            sha256=digest,
-            evidence=f"the repository lists {path}",
-            popularity=downloads if isinstance(downloads, int) else 0,
-            gated=bool(repository.get("gated")),
-        )
+        def first() -> None:
+            self._search(searches[0])
+            for author in (*everywhere, *family[:1]):
+                self._of_publisher(author)
+            self._by_text()
+
+        searches = self._searches()
+        yield first
+        if len(searches) > 1:
+            # A word that too many repositories bear is narrowed by the next one.
+            whole = searches[0].casefold() in self.asked_for
+            yield partial(self._search, searches[1] if whole else " ".join(searches))
+        for author in family[1:FAMILY]:
+            yield partial(self._of_publisher, author)
+        for piece in (*words.telling[2:4], *words.pieces[:2]):
+            if len(piece) >= SHORT:
+                yield partial(self._search, piece)
+        yield self._by_quick_search
+        # Collections are named for what they hold, or for nothing; one list serves a whole run.
+        for collection in (*((folder.rstrip("s"),) if folder else ()), *COLLECTIONS):
+            yield partial(self._in_collections, collection)
+
+    def _searches(self) -> list[str]:
+        telling = [word for word in self.words.telling if len(word) >= SHORT]
+        # `ltxv` is published in LTX-Video: the family's beginning finds more than the word.
+        telling = [publishers.family(word) for word in telling]
+        return telling[:2] or [" ".join((*self.words.telling, *self.words.marks)[:2])]
+
+    def _search(self, words: str) -> None:
+        if self._took(words, hubsearch.search(words, self.services)):
+            self.asked_for.append(words.casefold())
+
+    def of_the_same_name(self) -> None:
+        """Look for more repositories that are named like the one found: copies keep its name."""
+        for holder in self.places.holders()[:1]:
+            title = holder.listing.repo.rpartition("/")[2]
+            seen = any(all(w in title.casefold() for w in a.split()) for a in self.asked_for)
+            if not seen:
+                self._search(title)
+
+    def _in_collections(self, word: str) -> None:
+        self._took(word, hubsearch.search(word, self.services, limit=hubsearch.MOST))
+
+    def _of_publisher(self, author: str) -> bool:
+        return self._took(f"author:{author}", hubsearch.of_publisher(author, self.services))
+
+    def _took(self, query: str, answered: hubsearch.Answered) -> bool:
+        self.places.add(answered.listings)
+        names = ", ".join(listing.repo for listing in answered.listings)
+        told = f"{len(answered.listings)} repositories: {names}"
+        self.services.log_search(self.wanted, NAME, query, told)
+        return answered.whole
+
+    def _by_text(self) -> None:
+        name = self.wanted.model.name
+        repos = hubsearch.full_text(name, self.services)
+        if repos is not None:
+            self._look_into(f"text:{name}", repos)
+            self.places.alone = len(repos) < hubsearch.HITS
+
+    def _by_quick_search(self) -> None:
+        text = next(iter(self.words.telling), self.words.stem)
+        self._look_into(f"quick:{text}", hubsearch.quick(text, self.services))
+
+    def _look_into(self, query: str, repos: list[str]) -> None:
+        unlisted = [repo for repo in repos if repo not in self.places.listings]
+        for repo in unlisted[:UNLISTED]:
+            listing = hubsearch.repository(repo, self.services)
+            self.places.add([listing] if listing else [])
+        told = f"{len(repos)} repositories: {', '.join(repos)}"
+        self.services.log_search(self.wanted, NAME, query, told)

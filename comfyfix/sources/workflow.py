@@ -22,7 +22,7 @@ from comfyfix.hosts import (
 from comfyfix.manifest import Override
 from comfyfix.records import Candidate, Hint, Rejected
 from comfyfix.sources import civitai, hub
-from comfyfix.sources.base import Finding, Services, Wanted
+from comfyfix.sources.base import Doubtful, Finding, Services, Wanted
 
 NAME = "workflow"
 TITLE = "in the workflow"
@@ -102,6 +102,8 @@ def told(finding: Finding) -> str:
     """Return a finding in words, for the log."""
     if isinstance(finding, Rejected):
         return f"rejected: {finding.reason}"
+    if isinstance(finding, Doubtful):
+        return f"doubtful: {finding.reason}"
     if isinstance(finding, Candidate):
         return f"found: {finding.url} ({finding.size} bytes, sha256 {finding.sha256})"
     return f"blocked: {finding.problem}"

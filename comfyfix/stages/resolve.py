@@ -25,7 +25,7 @@ from comfyfix.errors import (
 from comfyfix.files import human_size, is_pickle, printable
 from comfyfix.records import Candidate, Record, Rejected
 from comfyfix.sources import chosen, store, workflow
-from comfyfix.sources.base import Blocked, Finding, Services, Source, Wanted
+from comfyfix.sources.base import Blocked, Doubtful, Finding, Services, Source, Wanted
 from comfyfix.sources.hub import blocked
 from comfyfix.stages.planned import Planned
 
@@ -62,13 +62,15 @@ def _climb(
     down: list[SourceDown] = []
     stuck: list[Blocked] = []
     regional: list[RegionBlocked] = []
+    doubtful: list[Doubtful] = []
     by_user = bool(planned.override and planned.override.names_a_place)
     # Where the user has said which file is meant, no other source may answer for it.
     ladder = (workflow,) if by_user else chosen(services.manifest.search.sources)
     for source in ladder:
         asked.append(source.NAME)
         try:
-            good = _ask(source, replace(wanted, seen=tuple(rejected)), services, rejected, stuck)
+            asking = replace(wanted, seen=tuple(rejected))
+            good = _ask(source, asking, services, rejected, stuck, doubtful)
         except SourceDown as problem:
             services.log_search(wanted, source.NAME, wanted.model.name, f"not asked: {problem}")
             rejected.append(Rejected(source=source.NAME, where="-", reason=f"not asked: {problem}"))
@@ -95,6 +97,8 @@ def _climb(
         raise obstacle  # the first that a user can do something about
     if by_user:
         raise _users_place_fails(planned, rejected)
+    if doubtful:
+        raise _doubted(wanted, doubtful)
     return _record(planned, _last_resort(wanted, rejected, services), rejected, services)
 
 
@@ -134,6 +138,7 @@ def _ask(
     services: Services,
     rejected: list[Rejected],
     stuck: list[Blocked],
+    doubtful: list[Doubtful],
 ) -> Candidate | None:
     counting: list[Candidate] = []
     changed: list[Candidate] = []
@@ -143,6 +148,8 @@ def _ask(
             rejected.append(judged)
         elif isinstance(judged, Blocked):
             stuck.append(judged)
+        elif isinstance(judged, Doubtful):
+            doubtful.append(judged)
         elif source.DECISIVE and wanted.likely and judged.sha256 not in wanted.likely:
             changed.append(judged)
         elif source.DECISIVE:
@@ -217,6 +224,15 @@ def _last_resort(wanted: Wanted, rejected: list[Rejected], services: Services) -
         if local is not None:
             return local
     raise _not_found(wanted, rejected)
+
+
+def _doubted(wanted: Wanted, doubtful: list[Doubtful]) -> SearchFailed:
+    told = "; ".join(f"{d.candidate.where} ({(d.candidate.sha256 or '')[:8]})" for d in doubtful)
+    return Uncertain(
+        f"It is not sure that the file found is the {wanted.model.name} that is meant",
+        cause=printable(f"found {told}: {doubtful[0].reason}", 400),
+        next_step=f"if it is, name it under models: in manifest.yaml, key {wanted.model.name}",
+    )
 
 
 def _users_place_fails(planned: Planned, rejected: list[Rejected]) -> SearchFailed:

@@ -1,0 +1,170 @@
+"""Which places bear a name, which contents they hold, and what is said of each in the end."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+
+import msgspec
+
+from comfyfix.errors import HostRefused
+from comfyfix.hosts import HubFile, hub_path
+from comfyfix.records import Candidate, Rejected
+from comfyfix.sources import hub, trust
+from comfyfix.sources.base import Doubtful, Finding, Services, Wanted
+from comfyfix.sources.hubsearch import SOURCE, Listing
+from comfyfix.sources.trust import Holder
+from comfyfix.sources.words import Words, loose
+
+HOLDERS_MAX = 12  # places of one name that are compared, one request each
+SHOWN = 6
+RENAMED_REPOSITORIES = 3
+RENAMED_FILES = 60
+
+
+class Places:
+    """The repositories that one search has listed, and the files in them that bear the name."""
+
+    def __init__(self, wanted: Wanted, services: Services, words: Words) -> None:
+        self.wanted = wanted
+        self.services = services
+        self.words = words
+        self.listings: dict[str, Listing] = {}
+        self.alone = False  # the full-text search knows no further place
+        self._described: dict[str, list[Holder]] = {}
+
+    def add(self, listings: Iterable[Listing]) -> None:
+        """Take in what a question has listed."""
+        for listing in listings:
+            self.listings.setdefault(listing.repo, listing)
+
+    def settled(self) -> bool:
+        """Tell whether more questions can't change the answer."""
+        contents = self.contents()
+        if self.wanted.likely:
+            return bool(self.wanted.likely & contents.keys())
+        if len(contents) != 1:
+            return len(contents) > 1
+        (held,) = contents.values()
+        # A stranger can give his repository any name: more places are looked into first.
+        vouched = self.alone or trust.vouched(held)
+        return vouched and self._points(held)[0] >= trust.ENOUGH
+
+    def near(self) -> Iterator[Rejected]:
+        """Files whose names differ from the wanted one in case or separators only."""
+        name = self.wanted.model.name
+        paths = [
+            f"{listing.repo}/{path}"
+            for listing in self.listings.values()
+            for path in listing.files.get(loose(name), ())
+            if path.rpartition("/")[2] != name
+        ]
+        for where in paths[:SHOWN]:
+            reason = "the name differs in upper/lower case or separators"
+            yield Rejected(source=SOURCE, where=where, reason=reason)
+
+    def findings(self) -> Iterator[Finding]:
+        """Yield the best place of every content."""
+        contents = self.contents()
+        if self.wanted.likely and not self.wanted.likely & contents.keys():
+            yield from self._renamed()
+        for held in contents.values():
+            points, rules = self._points(held)
+            candidate = self._candidate(held, rules)
+            doubtful = len(contents) == 1 and points < trust.ENOUGH and not self.wanted.likely
+            yield Doubtful(candidate, _doubt(rules)) if doubtful else candidate
+        for holder in self.holders():
+            if holder.sha256 is None:
+                where = f"{holder.listing.repo}/{holder.path}"
+                reason = "the provider publishes no sha256"
+                yield Rejected(source=SOURCE, where=where, reason=reason)
+
+    def holders(self) -> list[Holder]:
+        """Every place that bears the name, described by the Hub."""
+        name = self.wanted.model.name
+        bearing = [item for item in self.listings.values() if item.bearing(name)]
+        bearing.sort(key=lambda item: (item.gated, -item.downloads))
+        for listing in bearing[:HOLDERS_MAX]:
+            if listing.repo not in self._described:
+                self._described[listing.repo] = self._describe(listing, listing.bearing(name))
+        return [holder for held in self._described.values() for holder in held]
+
+    def _describe(self, listing: Listing, paths: list[str]) -> list[Holder]:
+        def ask() -> list[Holder]:
+            items = hub.details(listing.repo, listing.revision, safe, self.services)
+            sizes = [(path, *hub.lfs(items.get(path, {}))) for path in safe]
+            return [Holder(listing, path, size, sha256) for path, size, sha256 in sizes]
+
+        safe = [path for path in paths if _is_path(path)]
+        key = ("hub details", listing.repo, listing.revision, tuple(safe))
+        described: list[Holder] = self.services.once(key, ask) if safe else []
+        return described
+
+    def contents(self) -> dict[str, list[Holder]]:
+        """The places by the sha256 of what they hold."""
+        contents: dict[str, list[Holder]] = {}
+        for holder in self.holders():
+            if holder.sha256:
+                contents.setdefault(holder.sha256, []).append(holder)
+        return contents
+
+    def _points(self, held: list[Holder]) -> tuple[float, list[str]]:
+        return trust.weigh(self.words, held, self.wanted.model.folder, alone=self.alone)
+
+    def _renamed(self) -> Iterator[Finding]:
+        """Files of another name whose hash is the wanted one, in the likeliest repositories."""
+        name = self.wanted.model.name
+        ending = "." + name.rpartition(".")[2].casefold()
+        related = sorted(
+            self.listings.values(),
+            key=lambda item: (
+                loose(name) not in item.files,
+                -self.words.in_repository(item.repo),
+                -item.downloads,
+            ),
+        )
+        for listing in related[:RENAMED_REPOSITORIES]:
+            paths = [
+                p for ps in listing.files.values() for p in ps if p.casefold().endswith(ending)
+            ]
+            for holder in self._describe(listing, paths[:RENAMED_FILES]):
+                if holder.sha256 in self.wanted.likely:
+                    yield self._candidate([holder], ["its sha256 is the one that is wanted"])
+                    return
+
+    def _candidate(self, held: list[Holder], rules: list[str]) -> Candidate:
+        first, *others = trust.by_origin(held)
+        listing = first.listing
+        evidence = [f"the repository lists {first.path}", *rules]
+        if others:
+            places = ", ".join(sorted({other.listing.repo for other in others})[:SHOWN])
+            evidence.append(f"the same content is in {places}")
+        found = hub.candidate(
+            HubFile(listing.repo, listing.revision, first.path),
+            SOURCE,
+            commit=listing.revision,
+            size=first.size,
+            sha256=first.sha256,
+            evidence=evidence[0],
+            popularity=listing.downloads,
+            gated=listing.gated,
+        )
+        return msgspec.structs.replace(
+            found,
+            evidence=tuple(evidence),
+            publisher=listing.owner,
+            licence=listing.licence,
+            base_model=listing.base_model,
+        )
+
+
+def _is_path(path: str) -> bool:
+    try:
+        hub_path(path)
+    except HostRefused:
+        return False
+    return True
+
+
+def _doubt(rules: list[str]) -> str:
+    for_it = ", ".join(rules) or "nothing"
+    return f"the name says too little to be sure that no other file bears it; for it: {for_it}"
