@@ -105,6 +105,12 @@ class SourceDown(SearchFailed):
     outcome = "source down"
 
 
+class TokenRefused(SourceDown):
+    """A service takes no question with the token that it was given."""
+
+    outcome = "token refused"
+
+
 class HostRefused(SearchFailed):
     """The only place known is on a host that is not allowed."""
 

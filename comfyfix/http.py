@@ -23,7 +23,7 @@ import msgspec
 import requests
 from requests.adapters import HTTPAdapter
 
-from comfyfix.errors import RETRY, HostRefused, SourceDown
+from comfyfix.errors import RETRY, HostRefused, SourceDown, TokenRefused
 
 USER_AGENT = "comfyfix/0.1"
 TIMEOUT = (10.0, 30.0)  # seconds to connect, seconds between bytes
@@ -31,6 +31,7 @@ TRIES = 3
 ANSWER_MAX = 64 << 20  # bytes; a listing of the largest repositories is a few MB
 WAIT_MAX = 60.0  # seconds; a longer Retry-After means the service is as good as down
 REDIRECTS_MAX = 5
+_UNAUTHORIZED = 401
 _RETRIED = frozenset({408, 425, 429, 500, 502, 503, 504})
 
 
@@ -143,6 +144,7 @@ class Web:
                 pause = _backoff(attempt)
             else:
                 self._note_the_limit(url, answer)
+                _require_good_token(url, answer)
                 if answer.status not in _RETRIED:
                     return answer
                 pause = retry_after(answer.headers, _backoff(attempt))
@@ -189,6 +191,20 @@ class Web:
                     body=_bounded_body(response),
                 )
         raise requests.TooManyRedirects(f"more than {REDIRECTS_MAX} redirects")
+
+
+def _require_good_token(url: str, answer: Answer) -> None:
+    """Raise TokenRefused where a service takes no question with this token, even a public one.
+
+    The Hub answers so; it would give the same answer to every further question.
+    """
+    told = answer.headers.get("x-error-message", "")
+    if answer.status == _UNAUTHORIZED and "Invalid credentials" in told:
+        raise TokenRefused(
+            f"{urlsplit(url).netloc} refuses the token",
+            cause="it is wrong or has expired, and nothing is answered with it",
+            next_step="set a valid HF_TOKEN, or unset it (`hf auth logout` for a stored one)",
+        )
 
 
 def _bounded_body(response: requests.Response) -> bytes:

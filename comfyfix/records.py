@@ -69,7 +69,9 @@ class Candidate(msgspec.Struct, frozen=True, kw_only=True):
 
     `size` is in bytes; some providers round it. `sha256` is None where none is published.
     `local` is set for a file of the store (then `url` is empty). `commit` pins a Hub file.
+    `scan` is what the provider's own malware scan says, empty where it says nothing.
     `publisher`, `licence` and `base_model` are the provider's words, empty where it has none.
+    `evidence` is why it counts; `note` is what the user should hear of it all the same.
     """
 
     source: str
@@ -82,6 +84,7 @@ class Candidate(msgspec.Struct, frozen=True, kw_only=True):
     size: int | None = None
     size_exact: bool = True
     sha256: str | None = None
+    scan: str = ""
     renamed: bool = False
     gated: bool = False
     popularity: int = 0
@@ -89,6 +92,7 @@ class Candidate(msgspec.Struct, frozen=True, kw_only=True):
     licence: str = ""
     base_model: str = ""
     evidence: tuple[str, ...] = ()
+    note: str = ""
 
 
 class Rejected(msgspec.Struct, frozen=True, kw_only=True):
@@ -128,6 +132,7 @@ class Record(msgspec.Struct, frozen=True, kw_only=True):
     licence: str = ""
     base_model: str = ""
     evidence: tuple[str, ...] = ()
+    note: str = ""
     rejected: tuple[Rejected, ...] = ()
 
     def same_content(self, other: Record) -> bool:

@@ -56,6 +56,7 @@ class Hub:
         self.civitai: dict[int, CivitaiVersion] = {}  # by version id
         self.answers: dict[str, str] = {}  # Qwen's, by file name
         self.tokens: set[str] = set()  # those that may see gated repositories
+        self.refused_tokens: set[str] = set()  # those that are no longer valid
         self.faults: list[Fault] = []
         self.seen: list[Seen] = []
         self.delays: dict[str, float] = {}  # seconds by kind: search, file, qwen, civitai

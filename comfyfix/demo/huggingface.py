@@ -14,7 +14,10 @@ class HubApi(Wire):
 
     def answers_hub(self, path: str, query: Query) -> bool:
         """Answer if the path is one of the Hub's."""
-        if path == "/api/models":
+        if self.token and self.token in self.hub.refused_tokens:
+            message = "Invalid credentials in Authorization header"
+            self.json(401, {"error": message}, {"X-Error-Message": message})
+        elif path == "/api/models":
             self._search(query)
         elif path == "/api/quicksearch":
             self._quick_search(query)
@@ -82,15 +85,19 @@ class HubApi(Wire):
             return
         if self.fails(f"repository {repo.id}", "search"):
             return
-        verb = match.group(2)
-        if verb == "paths-info":
-            paths = parse_qs(self.body.decode()).get("paths", [])
-            self.json(200, [repo.item(path) for path in paths if path in repo.files])
+        verb, revision = match.group(2), match.group(3)
+        if revision not in (None, "main", repo.commit):
+            self.json(404, {"error": "no revision"}, {"X-Error-Code": "RevisionNotFound"})
+        elif verb == "paths-info":
+            form = parse_qs(self.body.decode())
+            expand = form.get("expand", [""])[0] == "True"
+            items = [repo.item(p, scans=expand) for p in form.get("paths", []) if p in repo.files]
+            self.json(200, items)
         elif verb == "tree":
             folder = match.group(4) or ""
             self.json(200, [repo.item(p) for p in sorted(repo.files) if p.startswith(folder)])
         else:
-            self.json(200, repo.describe(blobs="blobs" in query))
+            self.json(200, repo.describe(blobs="blobs" in query, scans="securityStatus" in query))
 
     def _no_repository(self) -> None:
         # As the real one: without a token a missing repository can't be told from a private one.

@@ -79,6 +79,7 @@ class Repository:
     base_model: str = ""
     created: str = "2024-06-01T00:00:00.000Z"
     readme: str = ""
+    flagged: dict[str, str] = field(default_factory=dict)  # path → the scanner's word, if not safe
 
     @property
     def commit(self) -> str:
@@ -86,8 +87,13 @@ class Repository:
         text = "".join(f"{path}\0{self.files.state(path)}\0" for path in sorted(self.files))
         return hashlib.sha1(f"{self.id}{text}".encode(), usedforsecurity=False).hexdigest()
 
-    def describe(self, *, full: bool = True, blobs: bool = False) -> dict[str, Any]:
-        """Describe it as `/api/models` does; `blobs` adds size and hash of each file."""
+    def describe(
+        self, *, full: bool = True, blobs: bool = False, scans: bool = False
+    ) -> dict[str, Any]:
+        """Describe it as `/api/models` does.
+
+        `blobs` adds size and hash of each file, `scans` which files the scanners flag.
+        """
         tags = [f"license:{self.licence}"]
         if self.base_model:
             tags.append(f"base_model:{self.base_model}")
@@ -100,8 +106,11 @@ class Repository:
         }
         if not full:
             return brief
+        issues = [{"path": path, "level": level} for path, level in self.flagged.items()]
+        status = {"securityRepoStatus": {"scansDone": True, "filesWithIssues": issues}}
         return {
             **brief,
+            **(status if scans else {}),
             "author": self.id.partition("/")[0],
             "sha": self.commit,
             "gated": "auto" if self.gated else False,
@@ -115,11 +124,14 @@ class Repository:
         lfs = {"sha256": digest, "size": size, "pointerSize": 130}
         return {"rfilename": path, "size": size, "blobId": "0" * 40, "lfs": lfs}
 
-    def item(self, path: str) -> dict[str, Any]:
-        """Describe one file as `tree` and `paths-info` do."""
+    def item(self, path: str, *, scans: bool = False) -> dict[str, Any]:
+        """Describe one file as `tree` and `paths-info` do; `scans` as they do when expanded."""
         digest, size = self.files.summary(path)
         lfs = {"oid": digest, "size": size, "pointerSize": 130}
-        return {"type": "file", "path": path, "size": size, "oid": "0" * 40, "lfs": lfs}
+        item = {"type": "file", "path": path, "size": size, "oid": "0" * 40, "lfs": lfs}
+        if scans:
+            item["securityFileStatus"] = {"status": self.flagged.get(path, "safe")}
+        return item
 
 
 @dataclass(slots=True)

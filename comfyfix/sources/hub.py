@@ -1,6 +1,7 @@
-"""Asking a Hugging Face endpoint about one file: does it exist, how large, which hash.
+"""Asking a Hugging Face endpoint about files: do they exist, how large, which hash, how safe.
 
-Shapes and headers: the Hub's `resolve` (HEAD) and `paths-info` (POST) calls.
+Shapes: the Hub's model info (`/revision/` with blobs and securityStatus), which tells all of a
+repository in one answer, and its `paths-info` for a few files of one.
 """
 
 from __future__ import annotations
@@ -9,120 +10,156 @@ import re
 from typing import TYPE_CHECKING, Any
 from urllib.parse import quote
 
-from comfyfix.errors import RETRY, LicenceNeeded, ModelProblem, SourceDown, TokenNeeded
+import msgspec
+
+from comfyfix.comfyui.shapes import dicts, mapping
+from comfyfix.errors import RETRY, SourceDown
 from comfyfix.files import printable
 from comfyfix.hosts import HUGGINGFACE, HubFile
 from comfyfix.records import Candidate, Rejected
-from comfyfix.sources.base import Blocked, Finding, Services
+from comfyfix.sources import hubaccess
+from comfyfix.sources.base import Finding, Services
 
 if TYPE_CHECKING:
     from comfyfix.http import Answer
 
 _SHA256 = re.compile(r"[0-9a-f]{64}")
 _COMMIT = re.compile(r"[0-9a-f]{40}")
+_OK = 200
+
+
+class HubItem(msgspec.Struct, frozen=True, kw_only=True):
+    """One file as the Hub describes it: size in bytes; `scan` is the word of its own scanners."""
+
+    size: int | None = None
+    sha256: str | None = None
+    scan: str = ""
+
+
+class About(msgspec.Struct, frozen=True, kw_only=True):
+    """One repository at one commit: its files, and what its publisher says of it."""
+
+    commit: str
+    files: dict[str, HubItem]
+    gated: bool = False
+    downloads: int = 0
+    licence: str = ""
+    base_model: str = ""
 
 
 def confirm(file: HubFile, source: str, services: Services, *, evidence: str) -> Finding:
     """Ask the Hub whether a file exists, and turn its answer into a candidate pinned to a commit.
 
-    One request. Raises SourceDown.
+    One request for all files of a repository; one more where access to it must be asked for.
+    Raises SourceDown.
     """
-    where = printable(f"{file.repo}/{file.path}")
-    answer = services.web.head(services.manifest.endpoints.huggingface + file.resolve_path())
-    commit = answer.headers.get("x-repo-commit", "")
-    if answer.status in (200, 301, 302, 303, 307, 308) and _COMMIT.fullmatch(commit):
-        size = answer.headers.get("x-linked-size") or answer.headers.get("content-length", "")
-        known = size.isascii() and size.isdigit()
-        etag = answer.headers.get("x-linked-etag", "").strip('W/"')
-        return candidate(
-            file,
-            source,
-            commit=commit,
-            size=int(size) if known else None,
-            sha256=etag if _SHA256.fullmatch(etag) else None,
-            evidence=evidence,
-        )
-    if answer.headers.get("x-error-code") == "GatedRepo":
-        return _gated(file, source, services, answer, evidence)
-    if answer.status in (401, 403, 404, 410, 451):
-        return Rejected(source=source, where=where, reason=_why_not(answer))
-    raise SourceDown(
-        f"Hugging Face gave no usable answer for {where}",
-        cause=f"status {answer.status}",
-        next_step=RETRY,
+    told = about(file.repo, file.revision, services)
+    if isinstance(told, str):
+        return Rejected(source=source, where=printable(f"{file.repo}/{file.path}"), reason=told)
+    item = told.files.get(file.path)
+    if item is None:
+        where = printable(f"{file.repo}/{file.path}")
+        return Rejected(source=source, where=where, reason="no such file in the repository")
+    found = candidate(file, source, told, item, evidence=(evidence,))
+    return hubaccess.checked(found, file, services) if told.gated else found
+
+
+def about(repo: str, revision: str, services: Services) -> About | str:
+    """All of a repository, asked once per run; or why it can't be had. Raises SourceDown."""
+
+    def ask() -> About | str:
+        kind = "" if repo.startswith(("datasets/", "spaces/")) else "models/"
+        url = f"{services.manifest.endpoints.huggingface}/api/{kind}{repo}"
+        asked = {"blobs": "true", "securityStatus": "true"}
+        answer = services.web.get(f"{url}/revision/{quote(revision, safe='')}", asked)
+        if answer.status in (401, 403, 404, 410, 451):
+            return _why_not(answer)
+        value = answer.json()
+        commit = str(value.get("sha")) if isinstance(value, dict) else ""
+        if answer.status != _OK or not _COMMIT.fullmatch(commit):
+            raise SourceDown(
+                f"Hugging Face gave no usable answer for {repo}",
+                cause=f"status {answer.status}",
+                next_step=RETRY,
+            )
+        return _about(value, commit)
+
+    told: About | str = services.once(("hub about", repo, revision), ask)
+    return told
+
+
+def _about(value: dict[str, Any], commit: str) -> About:
+    issues = dicts(mapping(value.get("securityRepoStatus")).get("filesWithIssues"))
+    scans = {str(issue.get("path")): printable(str(issue.get("level")), 40) for issue in issues}
+    files = {}
+    for sibling in dicts(value.get("siblings")):
+        path = str(sibling.get("rfilename"))
+        size, digest = lfs(sibling)
+        files[path] = HubItem(size=size, sha256=digest, scan=scans.get(path, ""))
+    downloads = value.get("downloads")
+    return About(
+        commit=commit,
+        files=files,
+        gated=bool(value.get("gated")),
+        downloads=downloads if isinstance(downloads, int) else 0,
+        licence=tagged(value.get("tags"), "license:"),
+        base_model=tagged(value.get("tags"), "base_model:"),
     )
 
 
-def details(
-    repo: str, revision: str, paths: list[str], services: Services
-) -> dict[str, dict[str, Any]]:
-    """Size and hash of files of one repository: path → the Hub's own description."""
-    kind = "" if repo.startswith(("datasets/", "spaces/")) else "models/"
+def details(repo: str, revision: str, paths: list[str], services: Services) -> dict[str, HubItem]:
+    """Describe files of one repository: path → item; unknown paths are left out.
+
+    One request. Raises SourceDown.
+    """
     url = (
-        f"{services.manifest.endpoints.huggingface}/api/{kind}{repo}"
+        f"{services.manifest.endpoints.huggingface}/api/models/{repo}"
         f"/paths-info/{quote(revision, safe='')}"
     )
     answer = services.web.post_form(url, [*(("paths", path) for path in paths), ("expand", "True")])
     if answer.status in (401, 403, 404) and "x-error-code" in answer.headers:
         return {}
     value = answer.json()
-    if answer.status != 200 or not isinstance(value, list):  # noqa: PLR2004 - HTTP
+    if answer.status != _OK or not isinstance(value, list):
         raise SourceDown(
             f"Hugging Face did not describe the files of {repo}",
             cause=f"status {answer.status}",
             next_step=RETRY,
         )
-    return {str(item.get("path")): item for item in value if isinstance(item, dict)}
-
-
-def licence(repo: str, services: Services) -> str:
-    """The licence that a repository names, or an empty string. Raises SourceDown."""
-
-    def ask() -> str:
-        if repo.startswith(("datasets/", "spaces/")):
-            return ""
-        answer = services.web.get(f"{services.manifest.endpoints.huggingface}/api/models/{repo}")
-        value = answer.json() if answer.status == 200 else {}  # noqa: PLR2004 - HTTP
-        tags = value.get("tags") if isinstance(value, dict) else None
-        listed = tags if isinstance(tags, list) else []
-        named = (str(tag) for tag in listed if str(tag).startswith("license:"))
-        return printable(next(named, "").removeprefix("license:"), 40)
-
-    told: str = services.once(("licence", repo), ask)
-    return told
+    found = {}
+    for item in dicts(value):
+        size, digest = lfs(item)
+        scan = printable(str(mapping(item.get("securityFileStatus")).get("status") or ""), 40)
+        found[str(item.get("path"))] = HubItem(size=size, sha256=digest, scan=scan)
+    return found
 
 
 def candidate(
-    file: HubFile,
-    source: str,
-    *,
-    commit: str,
-    size: int | None,
-    sha256: str | None,
-    evidence: str,
-    popularity: int = 0,
-    gated: bool = False,
+    file: HubFile, source: str, told: About, item: HubItem, *, evidence: tuple[str, ...]
 ) -> Candidate:
     """Return a confirmed file of the Hub, its URL pinned to the commit."""
     return Candidate(
         source=source,
         where=file.repo,
         name=file.name,
-        url=HUGGINGFACE + file.resolve_path(commit),
+        url=HUGGINGFACE + file.resolve_path(told.commit),
         repo=file.repo,
-        commit=commit,
-        size=size,
-        sha256=sha256,
-        gated=gated,
-        popularity=popularity,
-        evidence=(evidence,),
+        commit=told.commit,
+        size=item.size,
+        sha256=item.sha256,
+        scan=item.scan,
+        gated=told.gated,
+        popularity=told.downloads,
+        publisher=file.repo.removeprefix("datasets/").removeprefix("spaces/").partition("/")[0],
+        licence=told.licence,
+        base_model=told.base_model,
+        evidence=evidence,
     )
 
 
 def lfs(item: dict[str, Any]) -> tuple[int | None, str | None]:
     """Size and sha256 from the Hub's description of a file (`lfs.oid` or `lfs.sha256`)."""
-    entry = item.get("lfs")
-    pointer = entry if isinstance(entry, dict) else {}
+    pointer = mapping(item.get("lfs"))
     size = pointer.get("size", item.get("size"))
     digest = pointer.get("oid") or pointer.get("sha256")
     return (
@@ -131,43 +168,19 @@ def lfs(item: dict[str, Any]) -> tuple[int | None, str | None]:
     )
 
 
-def _gated(
-    file: HubFile, source: str, services: Services, answer: Answer, evidence: str
-) -> Finding:
-    item = details(file.repo, file.revision, [file.path], services).get(file.path, {})
-    size, digest = lfs(item)
-    found = candidate(
-        file, source, commit=file.revision, size=size, sha256=digest, evidence=evidence, gated=True
-    )
-    return Blocked(found, blocked(file.repo, services, answer.status))
-
-
-def blocked(repo: str, services: Services, status: int) -> ModelProblem:
-    """What the user must do for a gated repository."""
-    page = f"{services.manifest.endpoints.huggingface}/{repo}"
-    if not services.tokens.get("huggingface"):
-        return TokenNeeded(
-            f"{repo} on Hugging Face needs a token",
-            cause="its licence must be accepted by a signed-in user",
-            next_step=f"accept the licence on {page}, then set HF_TOKEN",
-        )
-    if status == 401:  # noqa: PLR2004 - HTTP
-        return TokenNeeded(
-            f"{repo} on Hugging Face refuses the token",
-            cause="HF_TOKEN is wrong or has expired",
-            next_step="set a valid HF_TOKEN",
-        )
-    return LicenceNeeded(
-        f"The licence of {repo} is not accepted yet",
-        cause="the Hub does not give its files to your account",
-        next_step=f"accept it on {page}, then run doit again",
-    )
+def tagged(tags: Any, kind: str) -> str:
+    """What a repository's tags say of one kind (`license:`, `base_model:`); empty if nothing."""
+    listed = tags if isinstance(tags, list) else []
+    named = (str(tag).removeprefix(kind) for tag in listed if str(tag).startswith(kind))
+    # `base_model:quantized:NAME` tells the relation first.
+    return printable(next(named, "").rpartition(":")[2], 80)
 
 
 def _why_not(answer: Answer) -> str:
     code = answer.headers.get("x-error-code", "")
+    if "disabled" in answer.headers.get("x-error-message", ""):
+        return "the Hub has taken the repository offline"
     return {
         "RepoNotFound": "no such repository, or it is private",
-        "EntryNotFound": "no such file in the repository",
         "RevisionNotFound": "no such revision in the repository",
     }.get(code, f"the Hub answers {answer.status}")

@@ -8,7 +8,6 @@ the search goes on without them.
 from __future__ import annotations
 
 from collections.abc import Iterable
-from functools import partial
 from typing import Any
 
 import msgspec
@@ -18,6 +17,7 @@ from comfyfix.errors import RETRY, HostRefused, SourceDown
 from comfyfix.files import printable
 from comfyfix.hosts import hub_repo
 from comfyfix.sources.base import Services
+from comfyfix.sources.hub import tagged
 from comfyfix.sources.words import loose
 
 SOURCE = "huggingface"
@@ -167,7 +167,6 @@ def _listing(item: dict[str, Any]) -> Listing | None:
         path = str(sibling.get("rfilename"))
         key = loose(path.rpartition("/")[2])
         files[key] = (*files.get(key, ()), path)
-    tagged = partial(_tag, item.get("tags"))
     downloads = item.get("downloads")
     return Listing(
         repo=repo,
@@ -176,13 +175,6 @@ def _listing(item: dict[str, Any]) -> Listing | None:
         downloads=downloads if isinstance(downloads, int) else 0,
         created=printable(str(item.get("createdAt") or ""), 40),
         gated=bool(item.get("gated")),
-        licence=tagged("license:"),
-        base_model=tagged("base_model:"),
+        licence=tagged(item.get("tags"), "license:"),
+        base_model=tagged(item.get("tags"), "base_model:"),
     )
-
-
-def _tag(tags: Any, kind: str) -> str:
-    listed = tags if isinstance(tags, list) else []
-    named = (str(tag).removeprefix(kind) for tag in listed if str(tag).startswith(kind))
-    # `base_model:quantized:NAME` tells the relation first.
-    return printable(next(named, "").rpartition(":")[2], 80)

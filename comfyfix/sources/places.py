@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
-
-import msgspec
+from urllib.parse import unquote
 
 from comfyfix.errors import HostRefused
 from comfyfix.hosts import HubFile, hub_path
 from comfyfix.records import Candidate, Rejected
-from comfyfix.sources import hub, trust
+from comfyfix.sources import hub, hubaccess, trust
 from comfyfix.sources.base import Doubtful, Finding, Services, Wanted
 from comfyfix.sources.hubsearch import SOURCE, Listing
 from comfyfix.sources.trust import Holder
@@ -71,9 +70,12 @@ class Places:
             points, rules = self._points(held)
             candidate = self._candidate(held, rules)
             doubtful = len(contents) == 1 and points < trust.ENOUGH and not self.wanted.likely
-            yield Doubtful(candidate, _doubt(rules)) if doubtful else candidate
+            if doubtful:
+                yield Doubtful(candidate, _doubt(rules))
+            else:
+                yield self._opened(candidate)
         for holder in self.holders():
-            if holder.sha256 is None:
+            if holder.item.sha256 is None:
                 where = f"{holder.listing.repo}/{holder.path}"
                 reason = "the provider publishes no sha256"
                 yield Rejected(source=SOURCE, where=where, reason=reason)
@@ -91,8 +93,7 @@ class Places:
     def _describe(self, listing: Listing, paths: list[str]) -> list[Holder]:
         def ask() -> list[Holder]:
             items = hub.details(listing.repo, listing.revision, safe, self.services)
-            sizes = [(path, *hub.lfs(items.get(path, {}))) for path in safe]
-            return [Holder(listing, path, size, sha256) for path, size, sha256 in sizes]
+            return [Holder(listing, path, items.get(path, hub.HubItem())) for path in safe]
 
         safe = [path for path in paths if _is_path(path)]
         key = ("hub details", listing.repo, listing.revision, tuple(safe))
@@ -103,8 +104,8 @@ class Places:
         """The places by the sha256 of what they hold."""
         contents: dict[str, list[Holder]] = {}
         for holder in self.holders():
-            if holder.sha256:
-                contents.setdefault(holder.sha256, []).append(holder)
+            if holder.item.sha256:
+                contents.setdefault(holder.item.sha256, []).append(holder)
         return contents
 
     def _points(self, held: list[Holder]) -> tuple[float, list[str]]:
@@ -127,8 +128,9 @@ class Places:
                 p for ps in listing.files.values() for p in ps if p.casefold().endswith(ending)
             ]
             for holder in self._describe(listing, paths[:RENAMED_FILES]):
-                if holder.sha256 in self.wanted.likely:
-                    yield self._candidate([holder], ["its sha256 is the one that is wanted"])
+                if holder.item.sha256 in self.wanted.likely:
+                    rules = ["its sha256 is the one that is wanted"]
+                    yield self._opened(self._candidate([holder], rules))
                     return
 
     def _candidate(self, held: list[Holder], rules: list[str]) -> Candidate:
@@ -138,22 +140,24 @@ class Places:
         if others:
             places = ", ".join(sorted({other.listing.repo for other in others})[:SHOWN])
             evidence.append(f"the same content is in {places}")
-        found = hub.candidate(
-            HubFile(listing.repo, listing.revision, first.path),
-            SOURCE,
+        told = hub.About(
             commit=listing.revision,
-            size=first.size,
-            sha256=first.sha256,
-            evidence=evidence[0],
-            popularity=listing.downloads,
+            files={},
             gated=listing.gated,
-        )
-        return msgspec.structs.replace(
-            found,
-            evidence=tuple(evidence),
-            publisher=listing.owner,
+            downloads=listing.downloads,
             licence=listing.licence,
             base_model=listing.base_model,
+        )
+        file = HubFile(listing.repo, listing.revision, first.path)
+        return hub.candidate(file, SOURCE, told, first.item, evidence=tuple(evidence))
+
+    def _opened(self, found: Candidate) -> Finding:
+        """Look whether the gate of a gated repository is open to the user."""
+        if not found.gated:
+            return found
+        path = found.url.partition(f"/resolve/{found.commit}/")[2]
+        return hubaccess.checked(
+            found, HubFile(found.repo, found.commit, unquote(path)), self.services
         )
 
 

@@ -14,10 +14,11 @@ from dataclasses import dataclass
 
 from comfyfix.comfyui.folders import folder_key
 from comfyfix.sources import publishers
+from comfyfix.sources.hub import HubItem
 from comfyfix.sources.hubsearch import Listing
 from comfyfix.sources.words import SHORT, Words, loose
 
-ENOUGH = 3.0
+ENOUGH = 2.0
 LONG = 8  # letters; a word of this length is hardly used for two things
 USED = 1000  # downloads a month
 _PRECISION = re.compile(r"(fp|bf|int|nf|nvfp|q)\d")
@@ -50,8 +51,7 @@ class Holder:
 
     listing: Listing
     path: str
-    size: int | None
-    sha256: str | None
+    item: HubItem
 
 
 def weigh(
@@ -66,14 +66,14 @@ def weigh(
     fits = max(fit(holder.path, folder) for holder in holders)
     rules = [
         (_says(words), "what its name says"),
-        (_related(words, listings, folder), "the repository's name has words of it"),
+        (_related(words, listings, folder), "how its words fit the repository's name"),
         (2.0 * bool(owners & publishers.known().keys()), "a well-known publisher has it"),
         (min(2.0, len(owners) - 1.0), "several publishers have the same file"),
         (1.0 * fits, "the folder that it lies in"),
         (0.5 * any(item.downloads >= USED for item in listings), "the repository is much used"),
         (1.0 * alone, "the full-text search knows no other"),
         (
-            -4.0 * (_named_after(words, listings) and not alone and not vouched(holders)),
+            -5.0 * (_named_after(words, listings) and not alone and not vouched(holders)),
             "a little known repository that is named after the file",
         ),
     ]
@@ -141,4 +141,4 @@ def _related(words: Words, listings: Sequence[Listing], folder: str | None) -> f
     if shared:
         return 2.0 if 1 < shared == len(words.telling) else min(1.5, 0.5 + 0.5 * shared)
     kind = (folder or "?").rstrip("s")
-    return 0.5 * any(kind in listing.repo.casefold() for listing in listings)
+    return 0.0 if any(kind in listing.repo.casefold() for listing in listings) else -0.5

@@ -66,6 +66,7 @@ def _found(record: Record) -> str:
 
 def _because(record: Record) -> list[str]:
     lines = [f"  because {printable(text, 300)}" for text in record.evidence]
+    lines += [f"! {printable(record.note, 300)}"] if record.note else []
     facts = (
         ("published by", record.publisher),
         ("licence", record.licence),

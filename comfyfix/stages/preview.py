@@ -16,7 +16,10 @@ from comfyfix.stages.planned import Planned
 
 
 class Row(msgspec.Struct, frozen=True, kw_only=True):
-    """One pending model. `size` in bytes; `licence` as the provider tells it, if it does."""
+    """One pending model. `size` in bytes; publisher, licence and base model as the provider tells.
+
+    Those three are empty where it does not.
+    """
 
     number: int
     model: str
@@ -28,7 +31,9 @@ class Row(msgspec.Struct, frozen=True, kw_only=True):
     size: int | None = None
     sha256: str | None = None
     gated: bool = False
+    publisher: str = ""
     licence: str = ""
+    base_model: str = ""
     linked: bool = False
     problem: str = ""
     outcome: str = "found"
@@ -54,7 +59,6 @@ class Answer:
     planned: Planned
     record: Record | None = None
     problem: Problem | None = None
-    licence: str = ""
 
 
 def preview(answers: Sequence[Answer], store: Path, reserve: int) -> Preview:
@@ -86,7 +90,9 @@ def _row(answer: Answer) -> Row:
         size=record.size if record else None,
         sha256=record.sha256 if record else None,
         gated=bool(record and record.gated),
-        licence=answer.licence,
+        publisher=record.publisher if record else "",
+        licence=record.licence if record else "",
+        base_model=record.base_model if record else "",
         linked=bool(record and record.local),
         problem=problem.what if problem else "",
         outcome=problem.outcome if problem else "found",

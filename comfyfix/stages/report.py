@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import threading
+from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 
@@ -14,7 +15,8 @@ from comfyfix.records import Model, Verdict
 class Outcome:
     """How one model ended in this run; `problem` is None for a success.
 
-    `linked`: from elsewhere in the store; `found`: it lay in its place already.
+    `linked`: from elsewhere in the store; `found`: it lay in its place already. `licence` of what
+    was downloaded, empty where its provider tells none.
     """
 
     model: Model
@@ -22,6 +24,7 @@ class Outcome:
     searching: bool = False
     linked: bool = False
     found: bool = False
+    licence: str | None = None
 
 
 @dataclass(slots=True)
@@ -89,6 +92,10 @@ def summary(tally: Tally) -> list[str]:
         lines.append(f"  Already present: {tally.already}")
     if tally.unverified:
         lines.append(f"  Without a published hash (unverified): {len(tally.unverified)}")
+    licences = Counter(o.licence or "not told" for o in done if o.licence is not None)
+    if licences:
+        told = (f"{licence} ({count})" for licence, count in licences.most_common())
+        lines.append(f"  Licences of what was downloaded: {', '.join(told)}")
     lines += _section("Models not found:", searches)
     lines += _section("Download failures:", downloads)
     failed = {o.model.key for o in (*searches, *downloads)}

@@ -26,10 +26,13 @@ from comfyfix.files import human_size, is_pickle, printable
 from comfyfix.records import Candidate, Record, Rejected
 from comfyfix.sources import chosen, store, workflow
 from comfyfix.sources.base import Blocked, Doubtful, Finding, Services, Source, Wanted
-from comfyfix.sources.hub import blocked
 from comfyfix.stages.planned import Planned
 
 TITLES_SHOWN = 6
+FLAGGED = ("unsafe", "malicious", "infected")
+"""Words of a provider's scanner that refuse a file, unless `verify.pickle` is `allow`."""
+
+UNSCANNED = ("queued", "unscanned", "pending", "scanning", "error")
 
 
 def resolve(planned: Planned, services: Services) -> Record:
@@ -85,10 +88,8 @@ def _climb(
             regional.append(problem)
             continue
         if good is not None:
-            if good.gated and not services.tokens.get("huggingface"):
-                raise blocked(good.repo, services, 401)
             return _record(planned, _prefer_store(wanted, good, services), rejected, services)
-        if stuck and source.DECISIVE:
+        if stuck:
             # The file that is meant is known, and locked away: only its equal may stand for it.
             if stuck[0].candidate.sha256 is None:
                 raise stuck[0].problem
@@ -143,13 +144,15 @@ def _ask(
     counting: list[Candidate] = []
     changed: list[Candidate] = []
     for finding in source.find(wanted, services):
-        judged = _judge(finding, wanted, source)
+        judged = _judge(finding, wanted, source, services)
         if isinstance(judged, Rejected):
             rejected.append(judged)
         elif isinstance(judged, Blocked):
             stuck.append(judged)
         elif isinstance(judged, Doubtful):
             doubtful.append(judged)
+            where = f"{judged.candidate.where}: {judged.candidate.url}"
+            rejected.append(Rejected(source=source.NAME, where=where, reason=judged.reason))
         elif source.DECISIVE and wanted.likely and judged.sha256 not in wanted.likely:
             changed.append(judged)
         elif source.DECISIVE:
@@ -160,12 +163,12 @@ def _ask(
         # The author's own address, with other bytes than the author had: replaced by its
         # publisher. Another of the workflow's addresses with the old bytes would have won.
         note = "its sha256 is not the one that the workflow tells: it was replaced since"
-        first = changed[0]
-        return msgspec.structs.replace(first, evidence=(*first.evidence, note))
-    if len({candidate.sha256 for candidate in counting}) > 1:
-        places = ", ".join(f"{c.where} ({(c.sha256 or '')[:8]})" for c in counting[:TITLES_SHOWN])
+        return msgspec.structs.replace(changed[0], note=note)
+    held = [*counting, *(b.candidate for b in stuck if b.candidate.source == source.NAME)]
+    if counting and len({candidate.sha256 for candidate in held}) > 1:
+        places = ", ".join(f"{c.where} ({(c.sha256 or '')[:8]})" for c in held[:TITLES_SHOWN])
         name = shlex.quote(wanted.model.name)
-        rejected += [_one_of_several(candidate) for candidate in counting]
+        rejected += [_one_of_several(candidate) for candidate in held]
         raise Uncertain(
             f"Several different files are called {wanted.model.name}",
             cause=f"found {source.TITLE}: {places}",
@@ -185,11 +188,17 @@ def _one_of_several(candidate: Candidate) -> Rejected:
     )
 
 
-def _judge(finding: Finding, wanted: Wanted, source: Source) -> Finding:
+def _judge(finding: Finding, wanted: Wanted, source: Source, services: Services) -> Finding:
+    if isinstance(finding, Blocked):
+        # What would not count if it could be had is no reason to ask for a token.
+        inner = _judge(finding.candidate, wanted, source, services)
+        return inner if isinstance(inner, Rejected) else finding
     if not isinstance(finding, Candidate):
         return finding
     reason = ""
-    if not finding.size:
+    if finding.scan in FLAGGED and services.manifest.verify.pickle != "allow":
+        reason = f"the provider's own scan says that it is {finding.scan}"
+    elif not finding.size:
         reason = "the provider does not say how large it is"
     elif wanted.sha256 and finding.sha256 and finding.sha256 != wanted.sha256:
         reason = "its sha256 is not the one that is wanted"
@@ -203,9 +212,12 @@ def _judge(finding: Finding, wanted: Wanted, source: Source) -> Finding:
         reason = f"its name is {printable(finding.name)}"
     if reason:
         return Rejected(source=finding.source, where=finding.where, reason=reason)
-    if finding.name != wanted.model.name:
-        return msgspec.structs.replace(finding, renamed=True)
-    return finding
+    if finding.scan not in ("", "safe", *UNSCANNED):
+        note = f"the provider's own scan says {printable(finding.scan)} of it"
+        finding = msgspec.structs.replace(finding, note=note)
+    return msgspec.structs.replace(
+        finding, renamed=finding.renamed or finding.name != wanted.model.name
+    )
 
 
 def _prefer_store(wanted: Wanted, found: Candidate, services: Services) -> Candidate:
@@ -228,10 +240,11 @@ def _last_resort(wanted: Wanted, rejected: list[Rejected], services: Services) -
 
 def _doubted(wanted: Wanted, doubtful: list[Doubtful]) -> SearchFailed:
     told = "; ".join(f"{d.candidate.where} ({(d.candidate.sha256 or '')[:8]})" for d in doubtful)
+    first = doubtful[0]
     return Uncertain(
         f"It is not sure that the file found is the {wanted.model.name} that is meant",
-        cause=printable(f"found {told}: {doubtful[0].reason}", 400),
-        next_step=f"if it is, name it under models: in manifest.yaml, key {wanted.model.name}",
+        cause=printable(f"found {told}: {first.reason}", 400),
+        next_step=f"if it is: `doit pin {shlex.quote(wanted.model.name)} {first.candidate.url}`",
     )
 
 
@@ -286,5 +299,6 @@ def _record(
         licence=found.licence,
         base_model=found.base_model,
         evidence=found.evidence,
+        note=found.note,
         rejected=tuple(rejected),
     )

@@ -108,8 +108,8 @@ def _found_anew(build: Build, planned: Planned) -> Record:
     _say(build, planned.model, f"✓ Found {TITLES.get(record.source, record.source)}: {where}")
     if record.renamed and not record.local:
         _say(build, planned.model, f"! Its name there is {printable(record.name)}")
-    for remark in record.evidence[1:]:
-        _say(build, planned.model, f"! {remark}")
+    if record.note:
+        _say(build, planned.model, f"! {record.note}")
     return record
 
 
@@ -154,7 +154,8 @@ def _fetch(build: Build, planned: Planned) -> None:
         _say(build, planned.model, f"✓ Linked: {_short(build, record.local)}")
     else:
         _say(build, planned.model, "✓ Download completed successfully")
-    _settle(build, Outcome(planned.model, linked=bool(record.local)))
+    licence = None if record.local else record.licence
+    _settle(build, Outcome(planned.model, linked=bool(record.local), licence=licence))
 
 
 def _accept_or_leave(build: Build, planned: Planned) -> None:

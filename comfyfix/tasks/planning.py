@@ -14,9 +14,7 @@ from doit.doit_cmd import get_var
 from comfyfix import ledger
 from comfyfix.errors import Problem, SetupProblem, StoreUnwritable
 from comfyfix.files import write_atomic
-from comfyfix.hosts import endpoint_of
 from comfyfix.records import Record, to_json
-from comfyfix.sources import hub
 from comfyfix.stages import preview as preview_stage
 from comfyfix.stages import resolve as resolve_stage
 from comfyfix.stages.planned import Planned
@@ -79,16 +77,6 @@ def _search(build: Build, pending: list[Planned]) -> list[Answer]:
         pool.shutdown(wait=False, cancel_futures=True)
 
 
-def _licence(record: Record, build: Build) -> str:
-    """The licence, if it can be asked for; a plan does not fail for want of it."""
-    if endpoint_of(record.url) != "huggingface":
-        return ""
-    try:
-        return hub.licence(record.where, build.services())
-    except Problem:
-        return ""
-
-
 def _answer(build: Build, planned: Planned) -> Answer:
     try:
         if planned.problem is not None:
@@ -106,7 +94,7 @@ def _answer(build: Build, planned: Planned) -> Answer:
             next_step="check permissions and free space",
         )
         return Answer(planned, problem=unwritable)
-    return Answer(planned, record=record, licence=_licence(record, build))
+    return Answer(planned, record=record)
 
 
 def _keep(build: Build, planned: Planned, record: Record) -> None:

@@ -118,15 +118,15 @@ def test_no_network_is_not_called_not_found(site: Site) -> None:
 
 def test_a_folder_that_cannot_be_made(site: Site, hub: Hub) -> None:
     """As in a read-only store; root ignores permission bits, so a file stands in the way."""
-    site.workflow("clip.json", RIFE, ("vae", "v.safetensors"))
+    site.workflow("clip.json", RIFE, ("vae", "river_stone.safetensors"))
     hub.add("AlexWortega/RIFE", ["rife49.pth"])
-    hub.add("someone/v", ["v.safetensors"])
+    hub.add("someone/river_stone", ["river_stone.safetensors"])
     (site.models / "upscale_models").write_text("in the way")
     done = site.doit()
     assert done.returncode == 1
     assert "Can't make the folder" in done.stdout
     assert "Next: check its permissions" in done.stdout
-    assert "vae/v.safetensors" in site.files()
+    assert "vae/river_stone.safetensors" in site.files()
 
 
 def test_output_that_cannot_be_written(site: Site) -> None:

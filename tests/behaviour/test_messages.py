@@ -115,6 +115,11 @@ def closed_port() -> str:
         return f"http://127.0.0.1:{probe.getsockname()[1]}"
 
 
+def refusing_tokens(site: Site, hub: Hub) -> None:
+    known(site, hub)
+    hub.refused_tokens.add("hf_old")
+
+
 def tools_without_curl(site: Site, hub: Hub) -> None:
     known(site, hub)
     tools = site.root / "tools"
@@ -159,6 +164,9 @@ TABLE = {
     "source down": Row(
         "SourceDown", known, "127.0.0.1:.* could not be asked", "no connection", "later",
         variables={"HF_ENDPOINT": closed_port()}),
+    "token refused": Row(
+        "TokenRefused", refusing_tokens, "127.0.0.1:.* refuses the token", "wrong or has expired",
+        "set a valid HF_TOKEN", variables={"HF_TOKEN": "hf_old"}),
     "foreign host": Row(
         "HostRefused", foreign, NAME, "files.example.org", "allow_hosts"),
     "token needed": Row(

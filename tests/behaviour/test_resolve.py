@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import json
 
+import pytest
+
 from comfyfix.demo.content import file_for
 from comfyfix.demo.hub import Hub, sha256
 from tests.rig import Site
@@ -47,7 +49,8 @@ def test_the_workflows_own_url_wins_over_the_search(site: Site, hub: Hub) -> Non
     site.workflow("w.json", NEED, urls={NAME: url})
     assert "✓ Found in the workflow: meant/repository" in run(site)
     assert site.files() == {f"loras/{NAME}": file_for(NAME)}
-    assert hub.count("GET", "/api/*") == 0
+    assert [seen.method for seen in hub.seen if "/cdn/" not in seen.path] == ["GET", "GET"]
+    assert hub.count("GET", "/api/models/meant/repository/revision/main*") == 1
 
 
 def test_another_name_at_the_workflows_url_is_recorded(site: Site, hub: Hub) -> None:
@@ -64,7 +67,7 @@ def test_while_the_url_cannot_be_asked_no_namesake_is_taken(site: Site, hub: Hub
 
     hub.add("maker/harbor_light", [NAME]).files[NAME] = file_for("a namesake.safetensors")
     hub.add("meant/repository", [NAME])
-    hub.faults.append(Fault("resolve meant/*", "reset"))
+    hub.faults.append(Fault("repository meant/*", "reset"))
     url = f"{HUB}/meant/repository/resolve/main/{NAME}"
     site.workflow("w.json", NEED, urls={NAME: url})
     assert "could not be asked" in run(site, 1)
@@ -100,6 +103,61 @@ def test_a_gated_model_is_known_before_any_download(site: Site, hub: Hub) -> Non
     assert site.doit(HF_TOKEN="hf_good").returncode == 0
     kept = [path for path in site.output.rglob("*") if path.is_file()]
     assert not [path for path in kept if b"hf_good" in path.read_bytes()]
+
+
+def test_a_licence_that_is_not_accepted_is_told_while_searching(site: Site, hub: Hub) -> None:
+    hub.add("maker/harbor_light", [NAME], gated=True)
+    site.workflow("w.json", NEED)
+    done = site.doit(HF_TOKEN="hf_other")
+    assert done.returncode == 1
+    assert f"accept it on {hub.url}/maker/harbor_light, then run doit again" in done.stdout
+    assert "Failed searches: 1" in done.stdout
+    assert not list(site.output.glob("*.sh"))
+
+
+def test_one_open_and_one_locked_content_of_a_name_are_uncertain(site: Site, hub: Hub) -> None:
+    site.workflow("w.json", NEED)
+    hub.add("maker/harbor_light", [NAME], gated=True)
+    hub.add("other/harbor_light", []).files[NAME] = file_for("something else.safetensors")
+    assert "Several different files are called harbor_light.safetensors" in run(site, 1)
+    assert site.files() == {}
+
+
+@pytest.mark.parametrize("embedded", [True, False], ids=["embedded", "searched"])
+def test_what_the_hubs_scan_flags_is_refused(site: Site, hub: Hub, embedded: bool) -> None:
+    name = "harbor_light.ckpt"
+    repository = hub.add("maker/harbor_light", [name])
+    repository.flagged[name] = "unsafe"
+    url = f"{HUB}/maker/harbor_light/resolve/main/{name}"
+    site.workflow("w.json", ("checkpoints", name), urls={name: url} if embedded else None)
+    assert "the provider's own scan says that it is unsafe" in run(site, 1)
+    assert site.files() == {}
+    repository.flagged[name] = "suspicious"
+    assert "! the provider's own scan says suspicious of it" in run(site)
+
+
+def test_what_the_publisher_says_is_in_record_and_summary(site: Site, hub: Hub) -> None:
+    repository = hub.add("maker/harbor_light", [NAME])
+    repository.licence, repository.base_model = "openrail++", "maker/base-xl"
+    url = f"{HUB}/maker/harbor_light/resolve/main/{NAME}"
+    for embedded in ({NAME: url}, {}):
+        site.workflow("w.json", NEED, urls=embedded)
+        (row,) = json.loads(site.doit("plan", "--json").stdout)["models"]
+        assert row["licence"] == "openrail++"
+        record = site.state("sources/001_harbor_light_safetensors.json")
+        told = (record["publisher"], record["licence"], record["base_model"])
+        assert told == ("maker", "openrail++", "maker/base-xl")
+        (site.output / "sources" / "001_harbor_light_safetensors.json").unlink()
+    assert "Licences of what was downloaded: openrail++ (1)" in run(site)
+
+
+def test_a_model_with_an_address_takes_one_question(site: Site, hub: Hub) -> None:
+    names = [f"harbor_light_{i}.safetensors" for i in range(6)]
+    hub.add("maker/collection", names)
+    urls = {name: f"{HUB}/maker/collection/resolve/main/{name}" for name in names}
+    site.workflow("w.json", *(("loras", name) for name in names), urls=urls)
+    run(site)
+    assert hub.count("GET", "/api/*") == 1
 
 
 def test_the_token_of_hf_auth_login_works_too(site: Site, hub: Hub) -> None:

@@ -154,6 +154,9 @@ def test_every_question_is_logged_without_secrets(
     assert "hf_canary" not in logs
 
 
+PARTS = ("search", "repository", "resolve", "qwen", "civitai")
+
+
 @pytest.mark.parametrize("kind", ["reset", "500", "503", "429", "html"])
 def test_a_provider_that_fails_is_down_and_not_ignorant(
     case: Case, services: Services, hub: Hub, models: Path, kind: str
@@ -161,7 +164,7 @@ def test_a_provider_that_fails_is_down_and_not_ignorant(
     if not case.remote:
         pytest.skip("the store has no provider to fail")
     case.knows(hub, models)
-    hub.faults += [Fault(f"{what} *", kind) for what in ("search", "resolve", "qwen", "civitai")]
+    hub.faults += [Fault(f"{what} *", kind) for what in PARTS]
     with pytest.raises(SourceDown) as problem:
         candidates(case, services)
     assert problem.value.next_step
@@ -173,7 +176,7 @@ def test_a_short_failure_is_sat_out(case: Case, services: Services, hub: Hub, mo
     case.knows(hub, models)
     if case.source is qwen:
         pytest.skip("Qwen is asked once; the provider behind it is covered by the others")
-    hub.faults += [Fault(f"{what} *", "503", times=2) for what in ("search", "resolve", "civitai")]
+    hub.faults += [Fault(f"{what} *", "503", times=2) for what in PARTS]
     assert len(candidates(case, services)) == 1
 
 

@@ -47,7 +47,7 @@ class World:
 
     hub: Hub
     wishes: dict[str, Wish] = field(default_factory=dict)
-    random: random.Random = field(default_factory=lambda: random.Random(20))
+    random: random.Random = field(default_factory=random.Random)
     contents: dict[str, set[str]] = field(default_factory=dict)
     places: dict[str, list[str]] = field(default_factory=dict)
     meant: dict[str, str] = field(default_factory=dict)  # the content that was published first
@@ -83,9 +83,9 @@ class World:
         return len(self.contents.get(name, ())) == 1
 
 
-def build(hub: Hub, *, corpus: bool = True, generated: int = 3000) -> World:
-    """Load the hub. Takes seconds."""
-    world = World(hub)
+def build(hub: Hub, *, corpus: bool = True, generated: int = 3000, seed: int = 20) -> World:
+    """Load the hub; another seed makes other names and other confusions. Takes seconds."""
+    world = World(hub, random=random.Random(seed))
     for repo, paths in _known().items():
         for path in paths:
             world.put(repo, path, downloads=int(10 ** world.random.uniform(3, 6)))
