@@ -64,6 +64,7 @@ class Hub:
         self.ranges = True
         self.quick_search = True
         self.full_text = False  # undocumented at the real Hub, so it may be absent
+        self.empty_pages = 0  # so many pages of a list of repositories are empty, with a cursor
         self.cdn = ""  # another hub's address, to which file requests are redirected
         self.lock = threading.Lock()
         self.closing = threading.Event()

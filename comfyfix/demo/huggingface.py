@@ -39,6 +39,12 @@ class HubApi(Wire):
         asked = " ".join(filter(None, (author and f"author:{author}", words)))
         if self.fails(f"search {asked}", "search"):
             return
+        cursor = int(query.get("cursor", ["0"])[0])
+        if cursor < self.hub.empty_pages:
+            # The host is one that must not be followed.
+            following = f"https://elsewhere.example/api/models?cursor={cursor + 1}"
+            self.json(200, [], {"Link": f'<{following}>; rel="next"'})
+            return
         hits = [
             repo
             for repo in self.hub.repositories.values()

@@ -63,8 +63,18 @@ class Wire(http.server.BaseHTTPRequestHandler):
     def send(self, status: int, body: bytes, headers: dict[str, str]) -> None:
         """Answer with a whole body."""
         self._begin(status, headers, len(body))
-        if self.command != "HEAD":
+        if self.command == "HEAD":
+            return
+        kind = self.fault.kind if self.fault else ""
+        if kind not in ("cut", "stall"):
             self.wfile.write(body)
+            return
+        self.wfile.write(body[: len(body) // 2])
+        self.wfile.flush()
+        if kind == "stall":
+            self.hub.closing.wait()
+        self.close_connection = True
+        self.connection.close()
 
     def fails(self, what: str, kind: str) -> bool:
         """Wait and fail as the test has asked; True if the answer is given already."""
@@ -72,6 +82,7 @@ class Wire(http.server.BaseHTTPRequestHandler):
         if hub.delays.get(kind):
             time.sleep(hub.delays[kind])
         fault = hub.fault_for(what)
+        self.fault = None
         if fault is None or fault.kind in ("cut", "flip", "stall"):
             self.fault = fault
             return False

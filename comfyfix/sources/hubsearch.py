@@ -7,8 +7,10 @@ the search goes on without them.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable
-from typing import Any
+from typing import TYPE_CHECKING, Any
+from urllib.parse import parse_qs, urlsplit
 
 import msgspec
 
@@ -20,7 +22,11 @@ from comfyfix.sources.base import Services
 from comfyfix.sources.hub import tagged
 from comfyfix.sources.words import loose
 
+if TYPE_CHECKING:
+    from comfyfix.http import Answer
+
 SOURCE = "huggingface"
+PAGES_MAX = 3
 REPOSITORIES = 200  # per question; the answer lists every file of each
 OF_PUBLISHER = 300
 MOST = 1000  # what the Hub gives at once
@@ -74,16 +80,29 @@ def of_publisher(author: str, services: Services) -> Answered:
 
 def _list(asked: dict[str, str], limit: int, services: Services) -> Answered:
     def ask() -> Answered:
-        parameters = {**asked, "limit": limit, "full": "true", "sort": "downloads"}
-        value = _get("/api/models", parameters, services)
-        if not isinstance(value, list):
-            raise _no_list("no list")
+        value = _pages({**asked, "limit": limit, "full": "true", "sort": "downloads"}, services)
         listings = [listing for item in dicts(value) if (listing := _listing(item))]
         return Answered(listings=tuple(listings), whole=len(value) < limit)
 
     key = ("hub list", *(f"{how} {what.casefold()}" for how, what in asked.items()))
     answered: Answered = services.once(key, ask)
     return answered
+
+
+def _pages(parameters: dict[str, Any], services: Services) -> list[Any]:
+    """The first page that lists anything: an empty one with a cursor is not the end."""
+    for _ in range(PAGES_MAX):
+        answer = _ask("/api/models", parameters, services)
+        value = answer.json()
+        if not isinstance(value, list):
+            raise _no_list("no list")
+        following = re.search(r"<([^>]*)>\s*;\s*rel=\"?next", answer.headers.get("link", ""))
+        cursor = parse_qs(urlsplit(following.group(1)).query).get("cursor") if following else None
+        if value or not cursor:
+            return value
+        # Of the next page's address only the cursor is used, never its host.
+        parameters = {**parameters, "cursor": cursor[0]}
+    return []
 
 
 def quick(text: str, services: Services) -> list[str]:
@@ -119,13 +138,17 @@ def repository(repo: str, services: Services) -> Listing | None:
 def _get(
     path: str, parameters: dict[str, Any], services: Services, *, missing: tuple[int, ...] = ()
 ) -> Any:
+    answer = _ask(path, parameters, services, missing=missing)
+    return None if answer.status in missing else answer.json()
+
+
+def _ask(
+    path: str, parameters: dict[str, Any], services: Services, *, missing: tuple[int, ...] = ()
+) -> Answer:
     answer = services.web.get(services.manifest.endpoints.huggingface + path, parameters)
-    if answer.status in missing:
-        return None
-    value = answer.json()
-    if answer.status != _OK:
+    if answer.status != _OK and answer.status not in missing:
         raise _no_list(f"status {answer.status}")
-    return value
+    return answer
 
 
 def _no_list(cause: str) -> SourceDown:

@@ -4,14 +4,17 @@ from __future__ import annotations
 
 import sys
 
-from tests.bench import idle, index, parallel, scan, screen
+from tests.bench import idle, index, parallel, scan, screen, searches
+from tests.bench.resolve import run as resolve
 
 BENCHMARKS = {
     "idle": idle.main,
     "index": index.main,
     "parallel": parallel.main,
+    "resolve": resolve.main,
     "scan": scan.main,
     "screen": screen.main,
+    "searches": searches.main,
 }
 
 if __name__ == "__main__":
