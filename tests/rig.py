@@ -78,7 +78,8 @@ class Site:
         """Write manifest.yaml; JSON is YAML."""
         value: dict[str, Any] = {"comfyui": "ComfyUI", "download": {"retries": 1, "reserve": 0}}
         if self.hub:
-            value["endpoints"] = {"huggingface": self.hub.url, "civitai": self.hub.url}
+            names = ("huggingface", "civitai", "openmodeldb")
+            value["endpoints"] = dict.fromkeys(names, self.hub.url)
         for key, given in settings.items():
             value[key] = {**value.get(key, {}), **given} if isinstance(given, dict) else given
         (self.root / "manifest.yaml").write_text(json.dumps(value, indent=1))

@@ -40,7 +40,7 @@ REPOSITORIES = {
     ],
     "quant-mirror/river-flow-GGUF": ["river-flow-Q4_K_M.gguf"],
     "AlexWortega/RIFE": ["rife49.pth"],
-    "upscale-club/sharpeners": ["4x/4x_demo_sharp.pth"],
+    "upscale-club/weights": ["4x_demo_sharp/net_g.pth"],
     "vision-lab/clip-vision-demo": ["clip_vision_demo_h.safetensors"],
     "vision-lab/detectors": ["face_spotter.onnx"],
     "night-owl/odds-and-ends": ["loras/moonlit_alley_style.safetensors"],
@@ -57,10 +57,11 @@ CIVITAI = (  # model, file, type
 _HUB = "https://huggingface.co"
 # What ComfyUI-Manager's list says, as if it were installed.
 CATALOGUE = (
-    ("4x_demo_sharp.pth", "upscale", f"{_HUB}/upscale-club/sharpeners/resolve/main/4x/"),
     ("face_spotter.onnx", "detection", f"{_HUB}/vision-lab/detectors/resolve/main/"),
     ("lantern_clip_g.safetensors", "clip", f"{_HUB}/paper-works/text-parts/resolve/main/"),
 )
+# OpenModelDB knows the upscaler, whose file has another name at its publisher.
+UPSCALERS = {"4x_demo_sharp": f"{_HUB}/upscale-club/weights/resolve/main/4x_demo_sharp/net_g.pth"}
 # Only Qwen knows this one: no word of its name is in the repository's.
 QWEN_KNOWS = {
     "moonlit_alley_style.safetensors": {
@@ -118,6 +119,9 @@ def start_hub(manifest: Manifest, environ: Mapping[str, str]) -> Manifest:
         hub.add(repo, paths)
     for model, file, kind in CIVITAI:
         hub.add_civitai(model, file, type=kind)
+    for key, url in UPSCALERS.items():
+        repo, _, path = url.removeprefix(f"{_HUB}/").partition("/resolve/main/")
+        hub.add_upscaler(key, [url], hub.repositories[repo].files[path])
     hub.answers = {name: json.dumps(answer) for name, answer in QWEN_KNOWS.items()}
     if environ.get(SWITCH) == "trouble":
         del hub.repositories["quant-mirror/river-flow-GGUF"]
@@ -126,6 +130,8 @@ def start_hub(manifest: Manifest, environ: Mapping[str, str]) -> Manifest:
     hub.start()
     return msgspec.structs.replace(
         manifest,
-        endpoints=msgspec.structs.replace(manifest.endpoints, huggingface=hub.url, civitai=hub.url),
+        endpoints=msgspec.structs.replace(
+            manifest.endpoints, huggingface=hub.url, civitai=hub.url, openmodeldb=hub.url
+        ),
         qwen=Qwen(base_url=f"{hub.url}/v1", model="qwen-demo"),
     )

@@ -11,6 +11,7 @@ import re
 import threading
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
+from typing import Any
 from urllib.parse import unquote
 
 from comfyfix.demo.content import file_for
@@ -26,9 +27,10 @@ class Fault:
 
     `where` is a glob over `search QUERY` (`search author:NAME` for a list of one publisher),
     `quick-search QUERY`, `full-text QUERY`, `repository REPO`, `resolve REPO/PATH`,
-    `file REPO/PATH`, `qwen NAME`, `civitai PATH` or `file civitai/NAME`. `kind`: reset
-    (connection cut), cut (half of the body), flip (a wrong byte), html (a web page with 200),
-    expire (403 of the CDN), stall (the body stops until the hub closes), or a status code.
+    `file REPO/PATH`, `qwen NAME`, `civitai PATH`, `file civitai/NAME` or
+    `openmodeldb models.json`. `kind`: reset (connection cut), cut (half of the body), flip (a
+    wrong byte), html (a web page with 200), expire (403 of the CDN), stall (the body stops until
+    the hub closes), or a status code.
     `times` counts down; None is for ever.
     """
 
@@ -54,6 +56,7 @@ class Hub:
     def __init__(self) -> None:
         self.repositories: dict[str, Repository] = {}
         self.civitai: dict[int, CivitaiVersion] = {}  # by version id
+        self.upscalers: dict[str, dict[str, Any]] = {}  # OpenModelDB's list, by id
         self.answers: dict[str, str] = {}  # Qwen's, by file name
         self.tokens: set[str] = set()  # those that may see gated repositories
         self.refused_tokens: set[str] = set()  # those that are no longer valid
@@ -109,6 +112,21 @@ class Hub:
         )
         self.civitai[version.id] = version
         return version
+
+    def add_upscaler(self, key: str, urls: list[str], data: bytes) -> dict[str, Any]:
+        """Add a model with one file to OpenModelDB's list; the entry may be changed afterwards."""
+        entry = {"size": len(data), "sha256": sha256(data), "urls": urls}
+        resource = {"platform": "pytorch", "type": urls[0].rpartition(".")[2], **entry}
+        model = {
+            "name": key,
+            "author": ["demo-author"],
+            "license": "CC-BY-4.0",
+            "architecture": "esrgan",
+            "scale": 4,
+            "resources": [resource],
+        }
+        self.upscalers[key] = model
+        return model
 
     def count(self, method: str, pattern: str) -> int:
         """How many requests of a method had a path that fits a glob."""

@@ -9,6 +9,7 @@ from urllib.parse import parse_qs, unquote, urlsplit
 from comfyfix.demo.civitai import CivitaiApi
 from comfyfix.demo.huggingface import HubApi
 from comfyfix.demo.openai import OpenAiApi
+from comfyfix.demo.openmodeldb import OpenModelDbApi
 
 if TYPE_CHECKING:
     from comfyfix.demo.hub import Hub
@@ -28,7 +29,7 @@ class Server(http.server.ThreadingHTTPServer):
         """Say nothing: clients that go away in the middle are part of the tests."""
 
 
-class _Handler(HubApi, CivitaiApi, OpenAiApi):
+class _Handler(HubApi, CivitaiApi, OpenModelDbApi, OpenAiApi):
     def do_HEAD(self) -> None:  # noqa: N802 - the names that http.server calls
         self._route()
 
@@ -46,6 +47,7 @@ class _Handler(HubApi, CivitaiApi, OpenAiApi):
         try:
             if not (
                 self.answers_openai(path)
+                or self.answers_openmodeldb(path)
                 or self.answers_civitai(path, query)
                 or self.answers_hub(path, query)
             ):

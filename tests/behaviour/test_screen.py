@@ -110,7 +110,7 @@ def test_the_demo_uses_every_source_and_ends_green(site: Site) -> None:
     assert done.returncode == 0, done.stdout
     assert "Total models: 21" in done.stdout
     for words in ("in the store", "in the workflow", "in a catalogue", "on HuggingFace",
-                  "on Civitai", "by Qwen"):  # fmt: skip
+                  "on Civitai", "on OpenModelDB", "by Qwen"):  # fmt: skip
         assert f"✓ Found {words}: " in done.stdout
     assert site.doit("list", "-q").stdout == ""
     home = site.output / "demo" / "ComfyUI" / "models"

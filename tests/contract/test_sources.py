@@ -17,7 +17,7 @@ from comfyfix.http import Web
 from comfyfix.layout import Layout
 from comfyfix.manifest import SOURCES, Download, Endpoints, Manifest, Qwen
 from comfyfix.records import Candidate, Hint, Model, Rejected
-from comfyfix.sources import ALL, catalog, civitai, huggingface, qwen, store, workflow
+from comfyfix.sources import ALL, catalog, civitai, huggingface, openmodeldb, qwen, store, workflow
 from comfyfix.sources.base import Blocked, Services, Source, Wanted
 
 NAME = "moonlit_alley_style.safetensors"
@@ -61,7 +61,13 @@ def _catalog_knows(hub: Hub, models: Path) -> None:
     path.write_text(json.dumps({"models": [listed, {"filename": "x", "url": "a/b"}]}))
 
 
+def _openmodeldb_knows(hub: Hub, models: Path) -> None:
+    hub.add(REPO, [f"loras/{NAME}"])
+    hub.add_upscaler("moonlit-alley", [URL], DATA)
+
+
 PLAIN = Wanted(model=Model(folder="loras", path=f"styles/{NAME}"))
+UPSCALER = Wanted(model=Model(folder="upscale_models", path=NAME))
 HINTED = Wanted(model=PLAIN.model, hints=(Hint(name=NAME, url=URL),))
 CASES = {
     "store": Case(
@@ -73,6 +79,7 @@ CASES = {
     "civitai": Case(
         civitai, _civitai_knows, PLAIN, pinned="/api/download/models/7001?fileId=90001"
     ),
+    "openmodeldb": Case(openmodeldb, _openmodeldb_knows, UPSCALER),
     "qwen": Case(qwen, _hub_knows, PLAIN),
 }
 
@@ -100,7 +107,7 @@ def services(models: Path, hub: Hub) -> Services:
     return Services(
         manifest=Manifest(
             comfyui=str(models.parent),
-            endpoints=Endpoints(huggingface=hub.url, civitai=hub.url),
+            endpoints=Endpoints(huggingface=hub.url, civitai=hub.url, openmodeldb=hub.url),
             qwen=Qwen(base_url=f"{hub.url}/v1", model="q", seconds=5),
             download=Download(allow_hosts=()),
         ),
@@ -154,7 +161,7 @@ def test_every_question_is_logged_without_secrets(
     assert "hf_canary" not in logs
 
 
-PARTS = ("search", "repository", "resolve", "qwen", "civitai")
+PARTS = ("search", "repository", "resolve", "qwen", "civitai", "openmodeldb")
 
 
 @pytest.mark.parametrize("kind", ["reset", "cut", "500", "503", "429", "html"])
