@@ -141,6 +141,24 @@ class EarlyAccess(DownloadFailed):
     outcome = "early access"
 
 
+class DownloadsDisabled(DownloadFailed):
+    """The creator lets no one download the file, with a token or without."""
+
+    outcome = "downloads disabled"
+
+
+class NotPermitted(DownloadFailed):
+    """The provider does not give the file to this account."""
+
+    outcome = "not permitted"
+
+
+class TakenDown(DownloadFailed):
+    """The provider has removed the model."""
+
+    outcome = "taken down"
+
+
 class ArchivedAtSource(DownloadFailed):
     """The provider keeps the page, but gives the file to no one any more."""
 

@@ -111,6 +111,10 @@ class Web:
                 raise _down(url, "it redirects to what is no address") from None
         raise _down(url, f"more than {REDIRECTS_MAX} redirects")
 
+    def peek(self, url: str) -> Answer:
+        """GET without following a redirect, and without more than the beginning of the body."""
+        return self._request("GET", url, follow=False)
+
     def post_form(self, url: str, data: list[tuple[str, str]]) -> Answer:
         """POST a form."""
         return self._request("POST", url, data=data)
@@ -167,7 +171,7 @@ class Web:
         if left > 0:
             self._wait(left)
 
-    def _once(self, method: str, url: str, **options: Any) -> Answer:
+    def _once(self, method: str, url: str, *, follow: bool = True, **options: Any) -> Answer:
         options.setdefault("timeout", TIMEOUT)
         for _ in range(REDIRECTS_MAX + 1):
             headers = {"Accept-Encoding": "identity"} if method == "HEAD" else {}
@@ -181,14 +185,14 @@ class Web:
                 # A Hub answer with these headers is the answer, wherever it redirects to.
                 final = "X-Repo-Commit" in response.headers
                 inside = _origin(target) == _origin(url) and target != url and not final
-                if response.is_redirect and inside and method in ("GET", "HEAD"):
+                if follow and response.is_redirect and inside and method in ("GET", "HEAD"):
                     url, options["params"] = target, None
                     continue
                 return Answer(
                     url=url,
                     status=response.status_code,
                     headers={k.lower(): v for k, v in response.headers.items()},
-                    body=_bounded_body(response),
+                    body=_bounded_body(response) if follow else _beginning(response),
                 )
         raise requests.TooManyRedirects(f"more than {REDIRECTS_MAX} redirects")
 
@@ -214,6 +218,10 @@ def _bounded_body(response: requests.Response) -> bytes:
         if len(body) > ANSWER_MAX:
             raise requests.exceptions.ContentDecodingError("the answer is larger than 64 MB")
     return bytes(body)
+
+
+def _beginning(response: requests.Response) -> bytes:
+    return next(iter(response.iter_content(1 << 16)), b"")
 
 
 def _require_public(url: str) -> None:

@@ -3,9 +3,13 @@
 from __future__ import annotations
 
 import re
+from typing import Any
 
-from comfyfix.demo.shelf import CivitaiVersion, sha256
+from comfyfix.demo.shelf import CivitaiVersion
 from comfyfix.demo.wire import Query, Wire
+
+_LOGIN = "The creator of this asset requires you to be logged in to download it"
+_DISABLED = "The creator of this asset has disabled downloads on this file"
 
 
 class CivitaiApi(Wire):
@@ -18,7 +22,7 @@ class CivitaiApi(Wire):
         elif path.startswith("/api/download/models/"):
             self._civitai_download(path.rpartition("/")[2], query)
         elif path.startswith("/cdn-civitai/"):
-            self._civitai_file(int(path.rpartition("/")[2]))
+            self._civitai_file(*map(int, path.split("/")[2:4]))
         else:
             return False
         return True
@@ -32,8 +36,7 @@ class CivitaiApi(Wire):
         elif rest == "models":
             self._civitai_search(versions, query)
         elif match := re.match(r"model-versions/by-hash/(\w+)$", rest):
-            digest = match.group(1).lower()
-            self._one_version([v for v in versions if sha256(v.data) == digest])
+            self._one_version([v for v in versions if _has_hash(v, match.group(1))])
         elif match := re.match(r"model-versions/(\d+)$", rest):
             self._one_version([v for v in versions if v.id == int(match.group(1))])
         else:
@@ -47,47 +50,88 @@ class CivitaiApi(Wire):
 
     def _civitai_search(self, versions: list[CivitaiVersion], query: Query) -> None:
         words = query.get("query", [""])[0].lower().split()
-        types = query.get("types", [])
-        cursor = query.get("cursor")
-        hits = [
-            version
-            for version in versions
-            if all(word in version.model.lower() for word in words)
-            and (not types or version.type in types)
-        ]
-        items = [
-            {
-                "id": hit.model_id,
-                "name": hit.model,
-                "type": hit.type,
-                "mode": hit.mode,
-                "modelVersions": [hit.describe()],
-            }
-            for hit in hits
-        ]
+        if words and "page" in query:
+            self.json(400, {"error": "page can't be used with query; use cursor"})
+            return
+        types, cursor = query.get("types", []), query.get("cursor")
+        models: dict[int, dict[str, Any]] = {}
+        for hit in versions:
+            fits = all(word in hit.model.lower() for word in words)
+            if fits and (not types or hit.type in types):
+                item = models.setdefault(hit.model_id, _model(hit))
+                item["modelVersions"].append(_inside(hit))
+        items = list(models.values())
         # As seen in the real one: the first page may be empty and still have a cursor.
         if cursor is None and items:
-            self.json(200, {"items": [], "metadata": {"nextCursor": "1"}})
-        else:
-            self.json(200, {"items": items, "metadata": {}})
+            following = "https://elsewhere.example/api/v1/models?cursor=1"
+            self.json(200, {"items": [], "metadata": {"nextCursor": "1", "nextPage": following}})
+            return
+        limit = int(query.get("limit", ["100"])[0])
+        self.json(200, {"items": items[:limit], "metadata": {}})
 
     def _civitai_download(self, version_id: str, query: Query) -> None:
         version = self.hub.civitai.get(int(version_id)) if version_id.isdigit() else None
-        file_id = query.get("fileId", [""])[0]
-        if version is None or version.access == "gone" or file_id != str(version.file_id):
+        asked = query.get("fileId", ["0"])[0]
+        file_id = int(asked) if asked.isdigit() else 0
+        if version is None or version.content(file_id) is None or self._is_away(version):
             self.json(404, {"error": "File not found"})
-        elif version.access == "login" and not self.headers.get("Authorization"):
-            message = "The creator of this asset requires you to be logged in to download it"
-            self.json(401, {"error": "Unauthorized", "message": message})
+        elif version.access in ("login", "disabled"):
+            self._civitai_login(version, file_id)
         elif version.access == "early":
             self.json(403, {"error": "Early Access", "deadline": "2030-01-01T00:00:00.000Z"})
+        elif version.access == "forbidden":
+            self.json(403, {"error": "You do not have access to download this file"})
         elif version.access == "archived":
             self.json(410, {"error": "Model archived, not available for download"})
+        elif version.access == "page":
+            self.send(200, b"<!DOCTYPE html><html>Sign in</html>", {"Content-Type": "text/html"})
         else:
-            base = self.hub.cdn or self.hub.url
-            self.send(307, b"", {"Location": f"{base}/cdn-civitai/{version.id}"})
+            self._civitai_redirect(version, file_id)
 
-    def _civitai_file(self, version_id: int) -> None:
+    def _is_away(self, version: CivitaiVersion) -> bool:
+        if version.access == "away-once":
+            version.access = "open"
+            return True
+        return version.access == "gone"
+
+    def _civitai_login(self, version: CivitaiVersion, file_id: int) -> None:
+        disabled = version.access == "disabled"
+        if disabled or not self.token or self.token in self.hub.refused_tokens:
+            message = _DISABLED if disabled else _LOGIN
+            self.json(401, {"error": "Unauthorized", "message": message})
+        else:
+            self._civitai_redirect(version, file_id)
+
+    def _civitai_redirect(self, version: CivitaiVersion, file_id: int) -> None:
+        base = self.hub.cdn or self.hub.url
+        self.send(307, b"", {"Location": f"{base}/cdn-civitai/{version.id}/{file_id}"})
+
+    def _civitai_file(self, version_id: int, file_id: int) -> None:
         version = self.hub.civitai[version_id]
+        data = version.content(file_id)
         if not self.fails(f"file civitai/{version.file}", "file"):
-            self.file(version.data)
+            self.file(data or b"")
+
+
+def _has_hash(version: CivitaiVersion, digest: str) -> bool:
+    files = version.describe()["files"]
+    return any(digest.upper() in file["hashes"].values() for file in files)
+
+
+def _model(version: CivitaiVersion) -> dict[str, Any]:
+    return {
+        "id": version.model_id,
+        "name": version.model,
+        "type": version.type,
+        "mode": version.mode,
+        "creator": {"username": version.creator},
+        "allowCommercialUse": ["Image", "Rent"],
+        "modelVersions": [],
+    }
+
+
+def _inside(version: CivitaiVersion) -> dict[str, Any]:
+    """A version inside its model, which tells no model of its own."""
+    told = version.describe()
+    del told["model"], told["modelId"]
+    return told

@@ -136,10 +136,11 @@ class Repository:
 
 @dataclass(slots=True)
 class CivitaiVersion:
-    """One model version with one file.
+    """One model version with one file, and perhaps others.
 
-    `access`: open, login, early, archived, region or gone; `scan` is the verdict of both scans;
-    `rounded` makes Civitai tell a whole number of KiB.
+    `access`: open, login, disabled, early, forbidden, archived, region, gone, page (HTML), or
+    away-once (404 the first time); `scan` is the verdict of both scans; `rounded` makes Civitai
+    tell a whole number of KiB; `mode` is Archived or TakenDown.
     """
 
     model_id: int
@@ -154,30 +155,49 @@ class CivitaiVersion:
     scan: str = "Success"
     mode: str | None = None
     rounded: bool = False
+    file_type: str = "Model"
+    creator: str = "demo-creator"
+    words: tuple[str, ...] = ()
+    base_model: str = "SDXL 1.0"
+    others: dict[int, tuple[str, str, bytes]] = field(default_factory=dict)  # id: name, type, data
+
+    def content(self, file_id: int) -> bytes | None:
+        """The bytes of one of its files."""
+        if file_id == self.file_id:
+            return self.data
+        return self.others[file_id][2] if file_id in self.others else None
 
     def describe(self) -> dict[str, Any]:
         """Describe the version as `/api/v1/model-versions` does."""
-        size: float = len(self.data) / 1024
-        file = {
-            "id": self.file_id,
-            "name": self.file,
-            "type": "Model",
-            "sizeKB": round(size) or 1 if self.rounded else size,
-            "pickleScanResult": self.scan,
-            "virusScanResult": self.scan,
-            "metadata": {"format": "SafeTensor"},
-            "hashes": {
-                "SHA256": sha256(self.data).upper(),
-                "AutoV2": sha256(self.data)[:10].upper(),
-            },
-            "downloadUrl": f"/api/download/models/{self.id}",
-            "primary": True,
-        }
+        listed = [self._file(self.file_id, self.file, self.file_type, self.data, primary=True)]
+        listed += [
+            self._file(file_id, name, kind, data)
+            for file_id, (name, kind, data) in self.others.items()
+        ]
         return {
             "id": self.id,
             "modelId": self.model_id,
             "name": self.name,
-            "baseModel": "SDXL 1.0",
+            "baseModel": self.base_model,
+            "trainedWords": list(self.words),
             "model": {"name": self.model, "type": self.type, "mode": self.mode},
-            "files": [] if self.mode == "Archived" else [file],
+            "files": [] if self.mode else listed,
         }
+
+    def _file(
+        self, file_id: int, name: str, kind: str, data: bytes, *, primary: bool = False
+    ) -> dict[str, Any]:
+        size: float = len(data) / 1024
+        digest = sha256(data).upper()
+        file = {
+            "id": file_id,
+            "name": name,
+            "type": kind,
+            "sizeKB": round(size) or 1 if self.rounded else size,
+            "pickleScanResult": self.scan,
+            "virusScanResult": self.scan,
+            "metadata": {"format": "SafeTensor"},
+            "hashes": {"SHA256": digest, "AutoV2": digest[:10]},
+            "downloadUrl": f"/api/download/models/{self.id}",
+        }
+        return {**file, "primary": True} if primary else file

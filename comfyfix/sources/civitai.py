@@ -1,41 +1,28 @@
 """Civitai as a source: by hash where one is known, else by the words of the name.
 
 Civitai's search knows model names, not file names; the files of what it finds are compared with
-the wanted name. Downloads are asked for by file id, and every answer's ids are compared with
-what was asked: both have been seen to differ.
+the wanted name, the name that a download gets included. Downloads are asked for by file id.
 """
 
 from __future__ import annotations
 
-import re
-from collections.abc import Iterator
-from typing import Any
+from collections.abc import Iterator, Sequence
 
-from comfyfix.comfyui.shapes import dicts, mapping
-from comfyfix.errors import (
-    RETRY,
-    ArchivedAtSource,
-    EarlyAccess,
-    ModelProblem,
-    RegionBlocked,
-    SourceDown,
-    TokenNeeded,
-)
-from comfyfix.files import printable
 from comfyfix.hosts import CIVITAI, CivitaiFile
 from comfyfix.records import Candidate, Rejected
-from comfyfix.sources.base import Blocked, Finding, Services, Wanted
-from comfyfix.sources.words import GENERIC, queries
+from comfyfix.sources import civitai_access, civitai_api
+from comfyfix.sources.base import Finding, Services, Wanted
+from comfyfix.sources.civitai_api import CivitaiEntry
+from comfyfix.sources.civitai_names import model_queries
+from comfyfix.sources.words import GENERIC, loose
 
 NAME = "civitai"
 TITLE = "on Civitai"
 DECISIVE = False
-MODELS = 20  # per page
-PAGES_MAX = 3  # an empty page with a cursor is not the end
-QUERIES_MAX = 2
-TYPES = {
+SHOWN = 6
+TYPES = {  # ComfyUI's folder → the types of models whose files go there
     "checkpoints": ("Checkpoint",),
-    "diffusion_models": ("Checkpoint",),
+    "diffusion_models": ("Checkpoint", "UNet"),
     "loras": ("LORA", "LoCon", "DoRA"),
     "embeddings": ("TextualInversion",),
     "vae": ("VAE", "Checkpoint"),
@@ -46,177 +33,112 @@ TYPES = {
     "text_encoders": ("TextEncoder", "Checkpoint"),
     "clip_vision": ("CLIPVision",),
     "ultralytics": ("Detection",),
+    "ultralytics_bbox": ("Detection",),
+    "ultralytics_segm": ("Detection",),
+}
+NEVER = frozenset({"Training Data", "Config", "Archive", "Workflow", "Workflows", "Other"})
+PARTS = {  # types of files that go into one folder only
+    "VAE": "vae",
+    "Text Encoder": "text_encoders",
+    "Vision Encoder": "clip_vision",
+    "CLIPVision": "clip_vision",
+    "UNet": "diffusion_models",
+    "Diffusion Model": "diffusion_models",
+    "ControlNet": "controlnet",
+    "Negative": "embeddings",
 }
 
 
 def find(wanted: Wanted, services: Services) -> Iterator[Finding]:
     """Yield the files that have the wanted hash, or else those that bear the wanted name."""
     for digest in sorted(wanted.likely):
-        version = _get(f"/api/v1/model-versions/by-hash/{digest}", {}, services)
-        services.log_search(wanted, NAME, digest, "a version" if version else "no version")
-        for file in _files(version or {}):
-            if _sha256(file) == digest:
-                yield _confirmed(version or {}, file, NAME, services, "its sha256 is known there")
-                return
+        entries = civitai_api.by_hash(digest, services)
+        services.log_search(wanted, NAME, digest, f"{len(entries)} files")
+        for entry in entries[:1]:
+            yield _confirmed(entry, NAME, services, "its sha256 is known there", entry.name)
+            return
     if wanted.model.name.rpartition(".")[0].lower() in GENERIC:
         return
-    for query in queries(wanted.model.name)[:QUERIES_MAX]:
-        found = False
-        for version, file in _search(query, wanted, services):
-            if file.get("name") == wanted.model.name:
-                found = True
-                yield _confirmed(version, file, NAME, services, f"found with the words {query}")
-        if found:
+    types = TYPES.get(wanted.model.folder or "", ())
+    akin: list[Rejected] = []
+    for query in model_queries(wanted.model.name):
+        entries = civitai_api.search(query, types, services)
+        models = ", ".join(dict.fromkeys(entry.model for entry in entries))
+        services.log_search(wanted, NAME, query, f"{len(entries)} files of: {models}")
+        akin += _akin(entries, wanted)
+        bearing = [e for e in entries if wanted.model.name in (e.name, e.saved_as)]
+        for entry in bearing:
+            yield _judged(entry, query, wanted, services)
+        if bearing:
             return
+    yield from akin[:SHOWN]
 
 
 def confirm(target: CivitaiFile, name: str, source: str, services: Services) -> Finding:
     """Ask Civitai about the file that a URL names. Raises SourceDown."""
     where = f"model version {target.version}"
-    version = _get(f"/api/v1/model-versions/{target.version}", {}, services)
-    if version is None:
+    entries = civitai_api.version(target.version, services)
+    if entries is None:
         return Rejected(source=source, where=where, reason="Civitai has no such model version")
-    if version.get("id") != target.version:
-        return Rejected(source=source, where=where, reason="Civitai answered with another version")
-    files = _files(version)
-    if target.file:
-        chosen = [file for file in files if file.get("id") == target.file]
-    else:
-        models = [file for file in files if file.get("type") == "Model"]
-        named = [file for file in files if file.get("name") == name]
-        primary = [file for file in models if file.get("primary")]
-        chosen = named or (primary if len(primary) == 1 else models)
+    chosen = _chosen(entries, target, name)
     if len(chosen) != 1:
         reason = f"Civitai lists {len(chosen)} such files of it; name one by ?fileId="
         return Rejected(source=source, where=where, reason=reason)
-    return _confirmed(version, chosen[0], source, services, f"URL in {source}: {where}")
+    evidence = f"URL in {source}: {where}"
+    return _confirmed(chosen[0], source, services, evidence, chosen[0].name)
 
 
-def _get(path: str, params: dict[str, Any], services: Services) -> dict[str, Any] | None:
-    """One API call; None for what does not exist. Raises SourceDown, RegionBlocked."""
-    answer = services.web.get(services.manifest.endpoints.civitai + path, params)
-    if answer.status in (400, 404):
-        return None
-    if answer.status == 451:  # noqa: PLR2004 - HTTP
-        raise _region()
-    value = answer.json()
-    if answer.status != 200 or not isinstance(value, dict):  # noqa: PLR2004 - HTTP
-        raise SourceDown(
-            "Civitai gave no usable answer", cause=f"status {answer.status}", next_step=RETRY
-        )
-    return value
+def _chosen(entries: list[CivitaiEntry], target: CivitaiFile, name: str) -> list[CivitaiEntry]:
+    if any(not entry.file_id for entry in entries):
+        return entries[:1]  # nothing is listed any more: archived, whatever file was meant
+    if target.file:
+        return [entry for entry in entries if entry.file_id == target.file]
+    models = [entry for entry in entries if entry.file_type == "Model"]
+    primary = [entry for entry in models if entry.primary]
+    named = [entry for entry in entries if name in (entry.name, entry.saved_as)]
+    return named or (primary if len(primary) == 1 else models)
 
 
-def _region() -> RegionBlocked:
-    return RegionBlocked(
-        "Civitai does not serve your region",
-        next_step="give another address under models: in manifest.yaml",
-    )
+def _akin(entries: Sequence[CivitaiEntry], wanted: Wanted) -> list[Rejected]:
+    name = wanted.model.name
+    reason = "the name differs in upper/lower case or separators"
+    return [
+        Rejected(source=NAME, where=f"{entry.where}: {entry.name}", reason=reason)
+        for entry in entries
+        if loose(entry.name) == loose(name) and name not in (entry.name, entry.saved_as)
+    ]
 
 
-def _search(
-    query: str, wanted: Wanted, services: Services
-) -> Iterator[tuple[dict[str, Any], dict[str, Any]]]:
-    """Yield (version, file) of all models that a search finds."""
-    types = TYPES.get(wanted.model.folder or "", ())
-    params: dict[str, Any] = {"query": query, "limit": MODELS, "nsfw": "true"}
-    if types:
-        params["types"] = list(types)
-
-    def ask() -> list[dict[str, Any]]:
-        items: list[dict[str, Any]] = []
-        for _ in range(PAGES_MAX):
-            page = _get("/api/v1/models", params, services) or {}
-            items += dicts(page.get("items"))
-            cursor = mapping(page.get("metadata")).get("nextCursor")
-            if items or not cursor:
-                break
-            params["cursor"] = cursor
-        return items
-
-    items = services.once(("civitai search", query.lower(), types), ask)
-    names = ", ".join(str(item.get("name")) for item in items)
-    services.log_search(wanted, NAME, query, f"{len(items)} models: {names}")
-    for item in items:
-        for version in dicts(item.get("modelVersions")):
-            model = {key: item.get(key) for key in ("id", "name", "type", "mode")}
-            for file in _files(version):
-                yield {**version, "model": model, "modelId": item.get("id")}, file
-
-
-def _files(version: dict[str, Any]) -> list[dict[str, Any]]:
-    return dicts(version.get("files"))
-
-
-def _sha256(file: dict[str, Any]) -> str | None:
-    hashes = file.get("hashes")
-    digest = hashes.get("SHA256") if isinstance(hashes, dict) else None
-    if isinstance(digest, str) and re.fullmatch(r"[0-9A-Fa-f]{64}", digest):
-        return digest.lower()
-    return None
+def _judged(entry: CivitaiEntry, query: str, wanted: Wanted, services: Services) -> Finding:
+    folder = wanted.model.folder
+    only = PARTS.get(entry.file_type)
+    if entry.file_type in NEVER or (only and folder in TYPES and only != folder):
+        reason = f"it is a file of another kind there ({entry.file_type})"
+        return Rejected(source=NAME, where=entry.where, reason=reason)
+    evidence = f"found with the words {query}"
+    if wanted.model.name != entry.name:
+        evidence += "; a download of it gets this name"
+    return _confirmed(entry, NAME, services, evidence, wanted.model.name)
 
 
 def _confirmed(
-    version: dict[str, Any], file: dict[str, Any], source: str, services: Services, evidence: str
+    entry: CivitaiEntry, source: str, services: Services, evidence: str, name: str
 ) -> Finding:
     """Turn a file into a candidate, unless Civitai itself says that it can't or must not be had."""
-    model = mapping(version.get("model"))
-    where = printable(f"{model.get('name')} ({version.get('name')})")
-    for scan in ("pickleScanResult", "virusScanResult"):
-        if file.get(scan) != "Success":
-            reason = f"Civitai's own scan says {file.get(scan)!r} ({scan})"
-            return Rejected(source=source, where=where, reason=reason)
-    if model.get("mode") in ("Archived", "TakenDown"):
-        return Rejected(source=source, where=where, reason="it is archived or was taken down")
-    version_id, file_id = version.get("id"), file.get("id")
-    if not (isinstance(version_id, int) and isinstance(file_id, int)):
-        return Rejected(source=source, where=where, reason="Civitai tells no ids")
-    size, exact = _size(file.get("sizeKB"))
-    path = f"/api/download/models/{version_id}?fileId={file_id}"
+    if entry.scan and not entry.mode:
+        reason = f"Civitai's own scan says {entry.scan}"
+        return Rejected(source=source, where=entry.where, reason=reason)
     found = Candidate(
         source=source,
-        where=where,
-        name=str(file.get("name")),
-        url=CIVITAI + path,
-        size=size,
-        size_exact=exact,
-        sha256=_sha256(file),
+        where=entry.where,
+        name=name,
+        url=f"{CIVITAI}/api/download/models/{entry.version_id}?fileId={entry.file_id}",
+        size=entry.size,
+        size_exact=entry.exact,
+        sha256=entry.sha256,
+        publisher=entry.publisher,
+        licence=entry.licence,
+        base_model=entry.base_model,
         evidence=(evidence,),
     )
-    problem = _access(path, where, version_id, services)
-    return Blocked(found, problem) if problem else found
-
-
-def _size(kibibytes: Any) -> tuple[int | None, bool]:
-    """Bytes from `sizeKB`, a float of KiB that is sometimes rounded; and whether it is exact."""
-    if not isinstance(kibibytes, int | float) or not 0 < kibibytes < 1 << 40:
-        return None, False
-    size = kibibytes * 1024
-    # A float that came from a number of bytes gives that number back; a rounded one does not.
-    return round(size), abs(size - round(size)) < 1e-6 and not float(kibibytes).is_integer()  # noqa: PLR2004
-
-
-def _access(path: str, where: str, version_id: int, services: Services) -> ModelProblem | None:
-    """Ask, before any download, whether we would be let in."""
-    answer = services.web.head(services.manifest.endpoints.civitai + path)
-    page = f"{CIVITAI}/model-versions/{version_id}"
-    if answer.status == 401:  # noqa: PLR2004 - HTTP
-        return TokenNeeded(
-            f"{where} on Civitai needs a token",
-            cause="its creator asks you to sign in, or has switched downloads off",
-            next_step=f"set CIVITAI_TOKEN; if that does not help, look at {page}",
-        )
-    if answer.status == 403:  # noqa: PLR2004 - HTTP
-        return EarlyAccess(
-            f"{where} on Civitai is not open to everyone yet",
-            cause="early access, or no permission",
-            next_step=f"see {page}, and run doit again when it is open",
-        )
-    if answer.status == 410:  # noqa: PLR2004 - HTTP
-        return ArchivedAtSource(
-            f"{where} on Civitai is archived",
-            next_step="give another address under models: in manifest.yaml",
-        )
-    if answer.status == 451:  # noqa: PLR2004 - HTTP
-        return _region()
-    return None
+    return civitai_access.checked(found, entry, services)

@@ -191,33 +191,38 @@ def _one_of_several(candidate: Candidate) -> Rejected:
 def _judge(finding: Finding, wanted: Wanted, source: Source, services: Services) -> Finding:
     if isinstance(finding, Blocked):
         # What would not count if it could be had is no reason to ask for a token.
-        inner = _judge(finding.candidate, wanted, source, services)
-        return inner if isinstance(inner, Rejected) else finding
+        reason = _mismatch(finding.candidate, wanted, source)
+        where = finding.candidate.where
+        return Rejected(source=source.NAME, where=where, reason=reason) if reason else finding
     if not isinstance(finding, Candidate):
         return finding
-    reason = ""
+    reason = _mismatch(finding, wanted, source)
     if finding.scan in FLAGGED and services.manifest.verify.pickle != "allow":
         reason = f"the provider's own scan says that it is {finding.scan}"
     elif not finding.size:
         reason = "the provider does not say how large it is"
-    elif wanted.sha256 and finding.sha256 and finding.sha256 != wanted.sha256:
-        reason = "its sha256 is not the one that is wanted"
-    elif wanted.likely and not source.DECISIVE and finding.sha256 not in wanted.likely:
-        # A publisher may replace a file at the author's own address; a namesake elsewhere is
-        # another file.
-        reason = "its sha256 is not the one that the workflow tells"
     elif finding.sha256 is None and not source.DECISIVE:
         reason = "the provider publishes no sha256"
-    elif finding.name != wanted.model.name and not source.DECISIVE and not wanted.likely:
-        reason = f"its name is {printable(finding.name)}"
     if reason:
         return Rejected(source=finding.source, where=finding.where, reason=reason)
     if finding.scan not in ("", "safe", *UNSCANNED):
         note = f"the provider's own scan says {printable(finding.scan)} of it"
         finding = msgspec.structs.replace(finding, note=note)
-    return msgspec.structs.replace(
-        finding, renamed=finding.renamed or finding.name != wanted.model.name
-    )
+    renamed = finding.renamed or finding.name != wanted.model.name
+    return msgspec.structs.replace(finding, renamed=renamed)
+
+
+def _mismatch(found: Candidate, wanted: Wanted, source: Source) -> str:
+    """Why a candidate is not the wanted file, by its hash and its name; empty if it may be."""
+    if wanted.sha256 and found.sha256 and found.sha256 != wanted.sha256:
+        return "its sha256 is not the one that is wanted"
+    if wanted.likely and found.sha256 and not source.DECISIVE and found.sha256 not in wanted.likely:
+        # A publisher may replace a file at the author's own address; a namesake elsewhere is
+        # another file.
+        return "its sha256 is not the one that the workflow tells"
+    if found.name != wanted.model.name and not source.DECISIVE and not wanted.likely:
+        return f"its name is {printable(found.name)}"
+    return ""
 
 
 def _prefer_store(wanted: Wanted, found: Candidate, services: Services) -> Candidate:

@@ -25,6 +25,7 @@ NAME = "harbor_light.safetensors"
 NEED = ("loras", NAME)
 REPO = "maker/harbor_light"
 HUB = "https://huggingface.co"
+CIVITAI = "https://civitai.com/api/download/models"
 Prepare = Callable[[Site, Hub], object]
 
 
@@ -120,6 +121,12 @@ def refusing_tokens(site: Site, hub: Hub) -> None:
     hub.refused_tokens.add("hf_old")
 
 
+def taken_down(site: Site, hub: Hub) -> None:
+    version = hub.add_civitai("Harbor Light", NAME, type="Checkpoint")
+    version.mode = "TakenDown"
+    site.workflow("w.json", NEED, urls={NAME: f"{CIVITAI}/{version.id}"})
+
+
 def tools_without_curl(site: Site, hub: Hub) -> None:
     known(site, hub)
     tools = site.root / "tools"
@@ -178,7 +185,13 @@ TABLE = {
     "early access": Row(
         "EarlyAccess", civitai("early"), "Harbor Light", "early access", "when it is open"),
     "archived": Row(
-        "ArchivedAtSource", civitai("archived"), "Harbor Light", "is archived", "models:"),
+        "ArchivedAtSource", civitai("archived"), "Harbor Light", "is archived", "doit pin"),
+    "taken down": Row(
+        "TakenDown", taken_down, "Harbor Light", "its page is closed", "doit pin"),
+    "no downloads": Row(
+        "DownloadsDisabled", civitai("disabled"), "Harbor Light", "own pages only", "doit pin"),
+    "not permitted": Row(
+        "NotPermitted", civitai("forbidden"), "Harbor Light", "do not have access", "civitai.com"),
     "region": Row(
         "RegionBlocked", civitai("region"), "Civitai", "does not serve your region", "models:"),
     "gone": Row(

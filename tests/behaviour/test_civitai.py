@@ -1,0 +1,150 @@
+"""Civitai: which file is taken, and an outcome of its own for each way it may be withheld."""
+
+from __future__ import annotations
+
+import json
+
+import pytest
+
+from comfyfix.demo.content import file_for
+from comfyfix.demo.hub import CivitaiVersion, Hub
+from tests.rig import Site
+
+NAME = "harborLightXL_v9Lightning.safetensors"
+NEED = ("checkpoints", NAME)
+PAGE = "https://civitai.com/api/download/models"
+
+
+def run(site: Site, code: int = 0, **variables: str) -> str:
+    done = site.doit(**variables)
+    assert done.returncode == code, done.stdout + done.stderr
+    return done.stdout
+
+
+@pytest.fixture
+def version(site: Site, hub: Hub) -> CivitaiVersion:
+    site.workflow("w.json", NEED)
+    made = hub.add_civitai("Harbor Light XL", "uploaded.safetensors", type="Checkpoint")
+    made.name = "V9 Lightning"
+    return made
+
+
+def test_the_name_of_a_download_is_made_of_model_and_version(
+    site: Site, version: CivitaiVersion
+) -> None:
+    assert "✓ Found on Civitai: Harbor Light XL (V9 Lightning)" in run(site)
+    assert site.files() == {f"checkpoints/{NAME}": version.data}
+    record = site.state("sources/001_harborLightXL_v9Lightning_safetensors.json")
+    told = (record["publisher"], record["base_model"], record["licence"])
+    assert told == ("demo-creator", "SDXL 1.0", "commercial use: Image, Rent")
+    assert record["url"].endswith(f"/{version.id}?fileId={version.file_id}")
+
+
+def test_of_several_files_the_one_of_the_name_is_fetched(
+    site: Site, hub: Hub, version: CivitaiVersion
+) -> None:
+    data = file_for("another.safetensors")
+    version.name = "V3"
+    version.others = {
+        501: (NAME, "Pruned Model", data),
+        502: ("config.yaml", "Config", b"x: 1"),
+    }
+    run(site)
+    assert site.files() == {f"checkpoints/{NAME}": data}
+
+
+def test_two_models_with_files_of_one_name_are_uncertain(
+    site: Site, hub: Hub, version: CivitaiVersion
+) -> None:
+    twin = hub.add_civitai("Harbor Light XL", "x.safetensors", type="Checkpoint")
+    twin.name = "V9 Lightning"
+    assert "Several different files are called" in run(site, 1)
+    assert site.files() == {}
+
+
+def test_a_file_of_another_kind_is_not_taken(site: Site, version: CivitaiVersion) -> None:
+    version.file, version.file_type = NAME, "Training Data"
+    assert "it is a file of another kind there (Training Data)" in run(site, 1)
+    assert site.files() == {}
+
+
+def test_a_twin_in_case_is_shown_and_not_taken(site: Site, hub: Hub) -> None:
+    site.workflow("w.json", ("loras", "ink_wash_poster.safetensors"))
+    hub.add_civitai("Ink Wash Poster", "Ink-Wash-Poster.safetensors")
+    said = run(site, 1)
+    assert "Ink-Wash-Poster.safetensors: the name differs in upper/lower case" in said
+    assert site.files() == {}
+
+
+WITHHELD = [
+    ("login", "needs a token", "then set CIVITAI_TOKEN"),
+    ("page", "needs a token", "then set CIVITAI_TOKEN"),
+    ("disabled", "has switched its downloads off", "doit pin"),
+    ("early", "early access until 2030-01-01", "run doit again when it is open"),
+    ("forbidden", "does not give Harbor Light XL", "doit pin"),
+    ("archived", "is archived", "doit pin"),
+    ("region", "does not serve your region", "models: in manifest.yaml"),
+    ("gone", "its file is not there", "doit pin"),
+]
+
+
+@pytest.mark.parametrize(("access", "told", "step"), WITHHELD, ids=[w[0] for w in WITHHELD])
+def test_what_is_withheld_is_told_before_any_download(
+    site: Site, hub: Hub, version: CivitaiVersion, access: str, told: str, step: str
+) -> None:
+    version.access = access
+    said = run(site, 1)
+    assert told in said
+    assert step in said
+    assert "Failed searches: 1" in said
+    assert hub.count("GET", "/cdn-civitai/*") == 0
+    assert not list(site.output.glob("*.sh"))
+
+
+@pytest.mark.parametrize(
+    ("mode", "told"), [("Archived", "is archived"), ("TakenDown", "was taken down by Civitai")]
+)
+@pytest.mark.parametrize("embedded", [True, False], ids=["embedded", "searched"])
+def test_a_model_that_is_no_longer_given_is_named(
+    site: Site, version: CivitaiVersion, mode: str, told: str, embedded: bool
+) -> None:
+    version.mode = mode
+    urls = {NAME: f"{PAGE}/{version.id}"} if embedded else None
+    site.workflow("w.json", NEED, urls=urls)
+    assert "Harbor Light XL (V9 Lightning)" in (said := run(site, 1))
+    assert told in said
+
+
+def test_a_file_that_was_away_for_a_moment_is_asked_for_again(
+    site: Site, version: CivitaiVersion
+) -> None:
+    version.access = "away-once"
+    run(site)
+    assert site.files() == {f"checkpoints/{NAME}": version.data}
+
+
+def test_a_token_that_is_not_taken_is_named(site: Site, hub: Hub, version: CivitaiVersion) -> None:
+    version.access = "login"
+    hub.refused_tokens.add("civ_old")
+    # The Hub of this test has the same address, and is not asked.
+    site.manifest(search={"sources": ["workflow", "civitai"]})
+    said = run(site, 1, CIVITAI_TOKEN="civ_old")
+    assert "CIVITAI_TOKEN is wrong or has expired" in said
+    assert "civ_old" not in said
+
+
+def test_an_answer_of_another_id_is_no_answer(
+    site: Site, hub: Hub, version: CivitaiVersion
+) -> None:
+    hub.civitai[4242] = version  # 4242 is asked, and version 7001 answers
+    site.workflow("w.json", NEED, urls={NAME: f"{PAGE}/4242"})
+    site.manifest(search={"sources": ["workflow"]})
+    assert "Civitai has no such model version" in run(site, 1)
+
+
+def test_few_questions(site: Site, hub: Hub, version: CivitaiVersion) -> None:
+    site.manifest(search={"sources": ["civitai"]})
+    assert site.doit("plan").returncode == 0
+    assert len(hub.seen) <= 3
+    why = json.loads(site.doit("plan", "--json").stdout)
+    assert why["models"][0]["outcome"] == "found"
