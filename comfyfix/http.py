@@ -23,12 +23,14 @@ import msgspec
 import requests
 from requests.adapters import HTTPAdapter
 
+from comfyfix.deadline import Late, within
 from comfyfix.errors import RETRY, HostRefused, SourceDown
 
 USER_AGENT = "comfyfix/0.1"
 TIMEOUT = (10.0, 30.0)  # seconds to connect, seconds between bytes
 TRIES = 3
 ANSWER_MAX = 64 << 20  # bytes; a listing of the largest repositories is a few MB
+CHAT_MAX = 4 << 20  # bytes; an answer of a language model
 WAIT_MAX = 60.0  # seconds; a longer Retry-After means the service is as good as down
 REDIRECTS_MAX = 5
 _RETRIED = frozenset({408, 425, 429, 500, 502, 503, 504})
@@ -114,21 +116,47 @@ class Web:
         """POST a form."""
         return self._request("POST", url, data=data)
 
-    def post_json(self, url: str, value: Any, timeout: float) -> Answer:
-        """POST JSON once, without retries, waiting at most `timeout` seconds."""
-        return self._request("POST", url, json=value, timeout=(TIMEOUT[0], timeout), tries=1)
+    def post_once(self, url: str, body: bytes, *, token: str, seconds: float) -> Answer:
+        """POST JSON: no retry, no redirect, and over after `seconds`, even if bytes drip in.
+
+        Only the token given here is sent, whatever other token its origin may see. Raises
+        SourceDown.
+        """
+        until = time.monotonic() + seconds
+        headers = {"Content-Type": "application/json"}
+        if token:
+            headers["Authorization"] = f"Bearer {token}"
+        options: dict[str, Any] = {"data": body, "headers": headers, "allow_redirects": False}
+
+        def ask() -> Answer:
+            limits = (min(TIMEOUT[0], seconds), seconds)
+            with (
+                self._open() as session,
+                session.post(url, stream=True, timeout=limits, **options) as response,
+            ):
+                return _answer(url, response, CHAT_MAX, until)
+
+        try:
+            return within(seconds, ask)
+        except Late:
+            raise _down(url, "it does not answer in time") from None
+        except (requests.RequestException, ValueError) as error:
+            raise _down(url, _reason(error)) from None
 
     def _session(self) -> requests.Session:
         session: requests.Session | None = getattr(self._local, "session", None)
         if session is None:
-            session = requests.Session()
-            session.auth = _NoNetrc()
-            session.trust_env = not self._direct
-            session.verify = authority(os.environ) or True
-            session.headers["User-Agent"] = USER_AGENT
-            session.mount("http://", HTTPAdapter(max_retries=0))
-            session.mount("https://", HTTPAdapter(max_retries=0))
-            self._local.session = session
+            session = self._local.session = self._open()
+        return session
+
+    def _open(self) -> requests.Session:
+        session = requests.Session()
+        session.auth = _NoNetrc()
+        session.trust_env = not self._direct
+        session.verify = authority(os.environ) or True
+        session.headers["User-Agent"] = USER_AGENT
+        session.mount("http://", HTTPAdapter(max_retries=0))
+        session.mount("https://", HTTPAdapter(max_retries=0))
         return session
 
     def _request(self, method: str, url: str, *, tries: int = TRIES, **options: Any) -> Answer:
@@ -182,22 +210,23 @@ class Web:
                 if response.is_redirect and inside and method in ("GET", "HEAD"):
                     url, options["params"] = target, None
                     continue
-                return Answer(
-                    url=url,
-                    status=response.status_code,
-                    headers={k.lower(): v for k, v in response.headers.items()},
-                    body=_bounded_body(response),
-                )
+                return _answer(url, response, ANSWER_MAX)
         raise requests.TooManyRedirects(f"more than {REDIRECTS_MAX} redirects")
 
 
-def _bounded_body(response: requests.Response) -> bytes:
+def _answer(
+    url: str, response: requests.Response, most: int, until: float = float("inf")
+) -> Answer:
+    """Read a body of at most `most` bytes, before the moment `until` of the monotonic clock."""
     body = bytearray()
     for block in response.iter_content(1 << 16):
         body += block
-        if len(body) > ANSWER_MAX:
-            raise requests.exceptions.ContentDecodingError("the answer is larger than 64 MB")
-    return bytes(body)
+        if len(body) > most:
+            raise requests.exceptions.ContentDecodingError("the answer is too large")
+        if time.monotonic() > until:
+            raise requests.Timeout
+    headers = {name.lower(): value for name, value in response.headers.items()}
+    return Answer(url=url, status=response.status_code, headers=headers, body=bytes(body))
 
 
 def _require_public(url: str) -> None:

@@ -65,7 +65,7 @@ def weigh(
     owners = {listing.owner for listing in listings}
     fits = max(fit(holder.path, folder) for holder in holders)
     rules = [
-        (_says(words), "what its name says"),
+        (says(words), "what its name says"),
         (_related(words, listings, folder), "the repository's name has words of it"),
         (2.0 * bool(owners & publishers.known().keys()), "a well-known publisher has it"),
         (min(2.0, len(owners) - 1.0), "several publishers have the same file"),
@@ -129,7 +129,8 @@ def by_origin(holders: Sequence[Holder]) -> list[Holder]:
     )
 
 
-def _says(words: Words) -> float:
+def says(words: Words) -> float:
+    """Points for what a file name tells by itself."""
     points = 0.0
     for word in words.telling:
         points += 0.5 if len(word) < SHORT else 1.5 if len(word) >= LONG else 1.0

@@ -227,11 +227,13 @@ def test_pickle_files_can_be_refused(site: Site, hub: Hub) -> None:
 
 
 def test_qwen_is_asked_last_and_its_answer_is_checked(site: Site, hub: Hub) -> None:
-    hub.add("obscure/collection-of-things", [f"x/{NAME}"])
-    answer = {"source": "huggingface", "repo": "obscure/collection-of-things", "path": f"x/{NAME}"}
-    hub.answers[NAME] = json.dumps({"candidates": [answer], "reason": "known to me"})
+    path = "loras/midnight_harbor_light.safetensors"
+    hub.add("obscure/collection-of-things", [path])
+    answer = {"source": "huggingface", "repo": "obscure/collection-of-things", "path": path}
+    name = path.rpartition("/")[2]
+    hub.answers[name] = json.dumps({"candidates": [answer], "reason": "known to me"})
     site.manifest(qwen={"base_url": f"{hub.url}/v1", "model": "q"})
-    site.workflow("w.json", NEED)
+    site.workflow("w.json", ("loras", name))
     assert "✓ Found by Qwen: obscure/collection-of-things" in run(site)
     log = (site.output / "log" / "qwen_search_history.log").read_text()
     assert "known to me" in log
