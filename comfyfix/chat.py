@@ -4,6 +4,8 @@ The only module that knows huggingface_hub, and it is imported only once Qwen is
 client's requests are sent by `comfyfix.http`, with its rules: no redirect, no retry, no netrc, an
 answer bounded in size and time, and no token but the endpoint's own. huggingface_hub would send
 the user's Hugging Face token for want of another; what it puts into its headers is dropped.
+It would also ask huggingface.co, by the way, which programs call it; nothing but the question gets
+out.
 """
 
 from __future__ import annotations
@@ -77,6 +79,7 @@ class _Line:
     """What one question is sent over."""
 
     web: Web
+    url: str
     token: str
     seconds: float
 
@@ -88,9 +91,11 @@ class _ThroughWeb(httpx2.BaseTransport):
     """Sends what huggingface_hub asks for over the line of the question that is being asked."""
 
     def handle_request(self, request: httpx2.Request) -> httpx2.Response:
-        line = _LINE.get()
+        line = _LINE.get(None)
+        if line is None or (request.method, str(request.url)) != ("POST", line.url):
+            raise httpx2.ConnectError("only the question to the endpoint is sent", request=request)
         answer = line.web.post_once(
-            str(request.url), request.read(), token=line.token, seconds=line.seconds
+            line.url, request.read(), token=line.token, seconds=line.seconds
         )
         headers = {"content-type": answer.headers.get("content-type", "")}
         return httpx2.Response(answer.status, headers=headers, content=answer.body)
@@ -108,7 +113,7 @@ class Chat:
 
     def __init__(self, url: str, model: str, token: str, web: Web) -> None:
         """`url` is where questions go, `token` the key of the endpoint; empty: none is sent."""
-        self.url = url
+        self.url = str(httpx2.URL(url))  # as it comes back in a request
         self._model = model
         self._token = token
         self._web = web
@@ -123,7 +128,7 @@ class Chat:
         seconds: float,
     ) -> Said:
         """Ask once. Raises SourceDown, and ToolsRefused for an endpoint that knows no tools."""
-        held = _LINE.set(_Line(self._web, self._token, seconds))
+        held = _LINE.set(_Line(self._web, self.url, self._token, seconds))
         try:
             output = self._client.chat_completion(
                 messages,

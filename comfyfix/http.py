@@ -7,11 +7,8 @@ and nowhere else; redirects are followed inside one origin only; a service that 
 
 from __future__ import annotations
 
-import email.utils
 import ipaddress
 import os
-import random
-import re
 import socket
 import threading
 import time
@@ -25,6 +22,7 @@ from requests.adapters import HTTPAdapter
 
 from comfyfix.deadline import Late, within
 from comfyfix.errors import RETRY, HostRefused, SourceDown
+from comfyfix.limits import backoff, limited, origin_of, retry_after, used_up_for
 
 USER_AGENT = "comfyfix/0.1"
 TIMEOUT = (10.0, 30.0)  # seconds to connect, seconds between bytes
@@ -168,12 +166,12 @@ class Web:
                 # ValueError: a redirect to what is no address
                 if attempt == tries:
                     raise _down(url, _reason(error)) from None
-                pause = _backoff(attempt)
+                pause = backoff(attempt)
             else:
                 self._note_the_limit(url, answer)
                 if answer.status not in _RETRIED:
                     return answer
-                pause = retry_after(answer.headers, _backoff(attempt))
+                pause = retry_after(answer.headers, backoff(attempt))
                 if attempt == tries or pause > WAIT_MAX:
                     raise _down(url, f"it answers {answer.status}")
             self._wait(pause)
@@ -181,13 +179,13 @@ class Web:
 
     def _note_the_limit(self, url: str, answer: Answer) -> None:
         """Remember a limit that this answer has used up, so that no thread asks into it."""
-        seconds = _used_up_for(answer.headers)
+        seconds = used_up_for(answer.headers)
         if seconds is not None:
-            self._used_up[_limited(url)] = time.monotonic() + seconds
+            self._used_up[limited(url)] = time.monotonic() + seconds
 
     def _keep_the_limit(self, url: str) -> None:
         """Wait until a used-up limit is open again. Raises SourceDown if that takes too long."""
-        left = self._used_up.get(_limited(url), 0.0) - time.monotonic()
+        left = self._used_up.get(limited(url), 0.0) - time.monotonic()
         if left > WAIT_MAX:
             raise _down(url, f"its limit of requests is used up for {left:.0f} s")
         if left > 0:
@@ -197,7 +195,7 @@ class Web:
         options.setdefault("timeout", TIMEOUT)
         for _ in range(REDIRECTS_MAX + 1):
             headers = {"Accept-Encoding": "identity"} if method == "HEAD" else {}
-            token = self._tokens.get(_origin(url))
+            token = self._tokens.get(origin_of(url))
             if token:
                 headers["Authorization"] = f"Bearer {token}"
             with self._session().request(
@@ -206,7 +204,7 @@ class Web:
                 target = urljoin(url, response.headers.get("Location", ""))
                 # A Hub answer with these headers is the answer, wherever it redirects to.
                 final = "X-Repo-Commit" in response.headers
-                inside = _origin(target) == _origin(url) and target != url and not final
+                inside = origin_of(target) == origin_of(url) and target != url and not final
                 if response.is_redirect and inside and method in ("GET", "HEAD"):
                     url, options["params"] = target, None
                     continue
@@ -242,42 +240,6 @@ def _require_public(url: str) -> None:
             cause="it leads to an address that is not public",
             next_step="give another address under models: in manifest.yaml",
         )
-
-
-def _origin(url: str) -> str:
-    parts = urlsplit(url)
-    return f"{parts.scheme}://{parts.netloc}"
-
-
-def _backoff(attempt: int) -> float:
-    # Jitter, so that many runners do not come back in step.
-    return float(0.4 * 2 ** (attempt - 1) * random.uniform(0.75, 1.25))  # noqa: S311 - not a secret
-
-
-def retry_after(headers: Mapping[str, str], default: float) -> float:
-    """Seconds to wait, from Retry-After (seconds or a date) or RateLimit's `t=`; 0.1 at least."""
-    value = headers.get("retry-after", "").strip()
-    if re.fullmatch(r"[0-9]+", value):
-        return max(0.1, float(value[:9]))
-    if value:
-        try:
-            moment = email.utils.parsedate_to_datetime(value).timestamp()
-        except (TypeError, ValueError, OverflowError, OSError):
-            return default
-        return max(0.1, moment - time.time())
-    seconds = _used_up_for(headers)
-    return default if seconds is None else seconds
-
-
-def _used_up_for(headers: Mapping[str, str]) -> float | None:
-    """Seconds until a limit opens that RateLimit says is used up (`"api";r=0;t=12`), else None."""
-    limit = re.search(r"\br=0\b.*?\bt=(\d{1,9})", headers.get("ratelimit", ""))
-    return float(limit.group(1)) + 1 if limit else None
-
-
-def _limited(url: str) -> tuple[str, bool]:
-    """What shares a limit: the API of an origin, and apart from it its files."""
-    return _origin(url), urlsplit(url).path.startswith("/api/")
 
 
 def _reason(error: Exception) -> str:

@@ -39,9 +39,8 @@ def imitated(owner: str, known: Iterable[str]) -> str:
 
 
 def _like(name: str, known: str) -> bool:
-    if _bones(name) == _bones(known):
-        return True
-    if len(known) >= EDITED and _one_edit(name, known):
+    bones, known_bones = _bones(name), _bones(known)
+    if bones == known_bones or (len(known_bones) >= EDITED and _one_edit(bones, known_bones)):
         return True
     return len(known) >= ADORNED and _adorned(name, known)
 

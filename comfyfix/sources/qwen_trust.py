@@ -12,10 +12,9 @@ from __future__ import annotations
 import msgspec
 
 from comfyfix.records import Candidate, Rejected
-from comfyfix.sources import hubsearch, publishers, trust
+from comfyfix.sources import hubsearch, trust
 from comfyfix.sources.base import Doubtful, Finding, Services, Wanted
 from comfyfix.sources.hubsearch import Listing
-from comfyfix.sources.lookalike import imitated
 from comfyfix.sources.places import Places
 from comfyfix.sources.qwen_tools import Tools
 from comfyfix.sources.trust import Holder
@@ -35,7 +34,8 @@ def judge(found: Candidate, wanted: Wanted, tools: Tools, services: Services) ->
     words = read(wanted.model.name)
     if words.generic:
         return Doubtful(found, "the name is too common to be sure that no other file bears it")
-    others = [d.candidate for d in wanted.doubted if d.candidate.sha256 != found.sha256]
+    doubted = [d.candidate for d in wanted.doubted if not trust.stands_for(d.candidate.publisher)]
+    others = [candidate for candidate in doubted if candidate.sha256 != found.sha256]
     if others:
         places = ", ".join(candidate.where for candidate in others[:SHOWN])
         return Doubtful(found, f"another file of this name is known: {places}")
@@ -57,7 +57,7 @@ def _of_the_hub(
     found: Candidate, wanted: Wanted, words: Words, tools: Tools, services: Services
 ) -> Finding:
     owner = found.repo.split("/")[-2] if "/" in found.repo else ""
-    model = imitated(owner, publishers.known())
+    model = trust.stands_for(owner)
     if model:
         reason = f"its publisher {owner} could be taken for {model}, and is not"
         return Rejected(source=found.source, where=found.where, reason=reason)
@@ -70,9 +70,9 @@ def _of_the_hub(
     places = Places(wanted, services, words)
     places.add([own, *tools.listings, *_unlisted(texts or [], own, tools, services)])
     contents = places.contents()
-    if others := [held for sha256, held in contents.items() if sha256 != found.sha256]:
-        where = ", ".join(held[0].listing.repo for held in others[:SHOWN])
-        return Doubtful(found, f"another file of this name is known: {where}")
+    named = [held for digest, held in contents.items() if digest != found.sha256]
+    if others := [owner for held in named if (owner := _somebody(held))]:
+        return Doubtful(found, f"another file of this name is known: {', '.join(others[:SHOWN])}")
     holders = contents.get(found.sha256 or "") or [_holder(found, own)]
     alone = texts is not None and set(texts) <= {holder.listing.repo for holder in holders}
     points, rules = trust.weigh(words, holders, wanted.model.folder, alone=alone)
@@ -87,6 +87,12 @@ def _of_the_hub(
         licence=own.licence,
         base_model=own.base_model,
     )
+
+
+def _somebody(held: list[Holder]) -> str:
+    """A repository with this content whose publisher imitates nobody; empty if there is none."""
+    repos = (h.listing.repo for h in held if not trust.stands_for(h.listing.owner))
+    return next(repos, "")
 
 
 def _unlisted(texts: list[str], own: Listing, tools: Tools, services: Services) -> list[Listing]:
