@@ -62,7 +62,7 @@ def refusal(folder: Path, text: str, **environ: str) -> str:
         ("comfyui: c\ndownload:\n  reserve: much", "line 3, key download.reserve: 'much' is not"),
         ("comfyui: c\ndownload:\n  reserve: -5", "line 3, key download.reserve: -5 is not"),
         ("comfyui: c\nqwen: {seconds: 0}", "line 2, key qwen.seconds: it must be more"),
-        ("comfyui: c\nqwen: {seconds: .inf}", "line 2, key qwen.seconds: it must be more"),
+        ("comfyui: c\nqwen: {seconds: 99999}", "line 2, key qwen.seconds: it must be more"),
         ("comfyui: c\nqwen: {calls: 0}", "line 2, key qwen.calls: 0 is not from 1"),
         ("comfyui: c\nqwen: {tokens: 0}", "line 2, key qwen.tokens: 0 is not from 1"),
         ("comfyui: c\nqwen: {command: 'qwen -y'}", "line 2, key qwen.command: it must be the name"),
