@@ -7,6 +7,7 @@ and nowhere else; redirects are followed inside one origin only; a service that 
 
 from __future__ import annotations
 
+import contextlib
 import ipaddress
 import os
 import socket
@@ -120,11 +121,12 @@ class Web:
         Only the token given here is sent, whatever other token its origin may see. Raises
         SourceDown.
         """
-        until = time.monotonic() + seconds
         headers = {"Content-Type": "application/json"}
         if token:
             headers["Authorization"] = f"Bearer {token}"
         options: dict[str, Any] = {"data": body, "headers": headers, "allow_redirects": False}
+
+        begun: list[requests.Response] = []
 
         def ask() -> Answer:
             limits = (min(TIMEOUT[0], seconds), seconds)
@@ -132,11 +134,15 @@ class Web:
                 self._open() as session,
                 session.post(url, stream=True, timeout=limits, **options) as response,
             ):
-                return _answer(url, response, CHAT_MAX, until)
+                begun.append(response)
+                return _answer(url, response, CHAT_MAX)
 
         try:
             return within(seconds, ask)
         except Late:
+            for response in begun:  # nobody waits for the rest of it any more
+                with contextlib.suppress(OSError, ValueError):
+                    response.raw.shutdown()
             raise _down(url, "it does not answer in time") from None
         except (requests.RequestException, ValueError) as error:
             raise _down(url, _reason(error)) from None
@@ -212,17 +218,13 @@ class Web:
         raise requests.TooManyRedirects(f"more than {REDIRECTS_MAX} redirects")
 
 
-def _answer(
-    url: str, response: requests.Response, most: int, until: float = float("inf")
-) -> Answer:
-    """Read a body of at most `most` bytes, before the moment `until` of the monotonic clock."""
+def _answer(url: str, response: requests.Response, most: int) -> Answer:
+    """Read a body of at most `most` bytes."""
     body = bytearray()
     for block in response.iter_content(1 << 16):
         body += block
         if len(body) > most:
             raise requests.exceptions.ContentDecodingError("the answer is too large")
-        if time.monotonic() > until:
-            raise requests.Timeout
     headers = {name.lower(): value for name, value in response.headers.items()}
     return Answer(url=url, status=response.status_code, headers=headers, body=bytes(body))
 

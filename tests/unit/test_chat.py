@@ -19,7 +19,7 @@ from hypothesis import strategies as st
 from comfyfix.chat import Chat, Said, ToolsRefused
 from comfyfix.demo.hub import Fault, Hub
 from comfyfix.errors import SourceDown
-from comfyfix.http import Web
+from comfyfix.http import Answer, Web
 from comfyfix.manifest import Qwen
 from comfyfix.sources.qwen_tools import OFFERED
 
@@ -114,11 +114,20 @@ def test_no_token_but_qwens_own_is_sent(
     assert [seen.token for seen in hub.seen] == ["", "qwen_key"]
 
 
+class Nosy(Web):
+    """Lets huggingface_hub ask for more, in the middle of a question."""
+
+    def post_once(self, url: str, body: bytes, *, token: str, seconds: float) -> Answer:
+        with pytest.raises(httpx2.ConnectError):
+            huggingface_hub.get_session().get(url.replace("/v1/", "/api/"))
+        return super().post_once(url, body, token=token, seconds=seconds)
+
+
 def test_nothing_but_the_question_gets_out_of_huggingface_hub(hub: Hub) -> None:
-    client = huggingface_hub.get_session()
     with pytest.raises(httpx2.ConnectError):
-        client.get(f"{hub.url}/api/agent-harnesses")
-    ask(f"{hub.url}/v1")
+        huggingface_hub.get_session().get(f"{hub.url}/api/agent-harnesses")
+    nosy = Chat(f"{hub.url}/v1/chat/completions", "q", "qwen_key", Nosy({}, direct=True))
+    assert nosy.ask(QUESTION, [], max_tokens=50, seconds=10).text
     assert [(seen.method, seen.path) for seen in hub.seen] == [("POST", "/v1/chat/completions")]
 
 
@@ -132,11 +141,16 @@ def test_a_redirect_is_not_followed(raw: Raw, hub: Hub) -> None:
 @pytest.mark.parametrize("kind", ["drip", "stall"])
 def test_an_answer_that_does_not_come_to_its_end_is_over_in_time(hub: Hub, kind: str) -> None:
     hub.faults.append(Fault("qwen *", kind))
+    before = set(threading.enumerate())
     begun = time.monotonic()
     with pytest.raises(SourceDown, match="could not be asked") as caught:
         ask(f"{hub.url}/v1", seconds=0.5)
     assert caught.value.cause == "it does not answer in time"
     assert 0.4 < time.monotonic() - begun < 3
+    for thread in set(threading.enumerate()) - before:
+        if thread.name == "within":
+            thread.join(3)
+            assert not thread.is_alive(), "it listens on although nobody waits"
 
 
 def test_headers_that_drip_are_over_in_time_too(raw: Raw) -> None:
