@@ -7,11 +7,9 @@ and nowhere else; redirects are followed inside one origin only; a service that 
 
 from __future__ import annotations
 
-import email.utils
+import contextlib
 import ipaddress
 import os
-import random
-import re
 import socket
 import threading
 import time
@@ -23,12 +21,15 @@ import msgspec
 import requests
 from requests.adapters import HTTPAdapter
 
+from comfyfix.deadline import Late, within
 from comfyfix.errors import RETRY, HostRefused, SourceDown, TokenRefused
+from comfyfix.limits import backoff, limited, origin_of, retry_after, used_up_for
 
 USER_AGENT = "comfyfix/0.1"
 TIMEOUT = (10.0, 30.0)  # seconds to connect, seconds between bytes
 TRIES = 3
 ANSWER_MAX = 64 << 20  # bytes; a listing of the largest repositories is a few MB
+CHAT_MAX = 4 << 20  # bytes; an answer of a language model
 WAIT_MAX = 60.0  # seconds; a longer Retry-After means the service is as good as down
 REDIRECTS_MAX = 5
 _UNAUTHORIZED = 401
@@ -119,21 +120,52 @@ class Web:
         """POST a form."""
         return self._request("POST", url, data=data)
 
-    def post_json(self, url: str, value: Any, timeout: float) -> Answer:
-        """POST JSON once, without retries, waiting at most `timeout` seconds."""
-        return self._request("POST", url, json=value, timeout=(TIMEOUT[0], timeout), tries=1)
+    def post_once(self, url: str, body: bytes, *, token: str, seconds: float) -> Answer:
+        """POST JSON: no retry, no redirect, and over after `seconds`, even if bytes drip in.
+
+        Only the token given here is sent, whatever other token its origin may see. Raises
+        SourceDown.
+        """
+        headers = {"Content-Type": "application/json"}
+        if token:
+            headers["Authorization"] = f"Bearer {token}"
+        options: dict[str, Any] = {"data": body, "headers": headers, "allow_redirects": False}
+
+        begun: list[requests.Response] = []
+
+        def ask() -> Answer:
+            limits = (min(TIMEOUT[0], seconds), seconds)
+            with (
+                self._open() as session,
+                session.post(url, stream=True, timeout=limits, **options) as response,
+            ):
+                begun.append(response)
+                return _answer(url, response, CHAT_MAX)
+
+        try:
+            return within(seconds, ask)
+        except Late:
+            for response in begun:  # nobody waits for the rest of it any more
+                with contextlib.suppress(OSError, ValueError):
+                    response.raw.shutdown()
+            raise _down(url, "it does not answer in time") from None
+        except (requests.RequestException, ValueError) as error:
+            raise _down(url, _reason(error)) from None
 
     def _session(self) -> requests.Session:
         session: requests.Session | None = getattr(self._local, "session", None)
         if session is None:
-            session = requests.Session()
-            session.auth = _NoNetrc()
-            session.trust_env = not self._direct
-            session.verify = authority(os.environ) or True
-            session.headers["User-Agent"] = USER_AGENT
-            session.mount("http://", HTTPAdapter(max_retries=0))
-            session.mount("https://", HTTPAdapter(max_retries=0))
-            self._local.session = session
+            session = self._local.session = self._open()
+        return session
+
+    def _open(self) -> requests.Session:
+        session = requests.Session()
+        session.auth = _NoNetrc()
+        session.trust_env = not self._direct
+        session.verify = authority(os.environ) or True
+        session.headers["User-Agent"] = USER_AGENT
+        session.mount("http://", HTTPAdapter(max_retries=0))
+        session.mount("https://", HTTPAdapter(max_retries=0))
         return session
 
     def _request(self, method: str, url: str, *, tries: int = TRIES, **options: Any) -> Answer:
@@ -145,13 +177,13 @@ class Web:
                 # ValueError: a redirect to what is no address
                 if attempt == tries:
                     raise _down(url, _reason(error)) from None
-                pause = _backoff(attempt)
+                pause = backoff(attempt)
             else:
                 self._note_the_limit(url, answer)
                 _require_good_token(url, answer)
                 if answer.status not in _RETRIED:
                     return answer
-                pause = retry_after(answer.headers, _backoff(attempt))
+                pause = retry_after(answer.headers, backoff(attempt))
                 if attempt == tries or pause > WAIT_MAX:
                     raise _down(url, f"it answers {answer.status}")
             self._wait(pause)
@@ -159,13 +191,13 @@ class Web:
 
     def _note_the_limit(self, url: str, answer: Answer) -> None:
         """Remember a limit that this answer has used up, so that no thread asks into it."""
-        seconds = _used_up_for(answer.headers)
+        seconds = used_up_for(answer.headers)
         if seconds is not None:
-            self._used_up[_limited(url)] = time.monotonic() + seconds
+            self._used_up[limited(url)] = time.monotonic() + seconds
 
     def _keep_the_limit(self, url: str) -> None:
         """Wait until a used-up limit is open again. Raises SourceDown if that takes too long."""
-        left = self._used_up.get(_limited(url), 0.0) - time.monotonic()
+        left = self._used_up.get(limited(url), 0.0) - time.monotonic()
         if left > WAIT_MAX:
             raise _down(url, f"its limit of requests is used up for {left:.0f} s")
         if left > 0:
@@ -175,7 +207,7 @@ class Web:
         options.setdefault("timeout", TIMEOUT)
         for _ in range(REDIRECTS_MAX + 1):
             headers = {"Accept-Encoding": "identity"} if method == "HEAD" else {}
-            token = self._tokens.get(_origin(url))
+            token = self._tokens.get(origin_of(url))
             if token:
                 headers["Authorization"] = f"Bearer {token}"
             with self._session().request(
@@ -184,16 +216,11 @@ class Web:
                 target = urljoin(url, response.headers.get("Location", ""))
                 # A Hub answer with these headers is the answer, wherever it redirects to.
                 final = "X-Repo-Commit" in response.headers
-                inside = _origin(target) == _origin(url) and target != url and not final
+                inside = origin_of(target) == origin_of(url) and target != url and not final
                 if follow and response.is_redirect and inside and method in ("GET", "HEAD"):
                     url, options["params"] = target, None
                     continue
-                return Answer(
-                    url=url,
-                    status=response.status_code,
-                    headers={k.lower(): v for k, v in response.headers.items()},
-                    body=_bounded_body(response) if follow else _beginning(response),
-                )
+                return _answer(url, response, ANSWER_MAX if follow else 0)
         raise requests.TooManyRedirects(f"more than {REDIRECTS_MAX} redirects")
 
 
@@ -211,17 +238,17 @@ def _require_good_token(url: str, answer: Answer) -> None:
         )
 
 
-def _bounded_body(response: requests.Response) -> bytes:
+def _answer(url: str, response: requests.Response, most: int) -> Answer:
+    """Read a body of at most `most` bytes; of one that is only peeked at (0), its beginning."""
     body = bytearray()
     for block in response.iter_content(1 << 16):
         body += block
-        if len(body) > ANSWER_MAX:
-            raise requests.exceptions.ContentDecodingError("the answer is larger than 64 MB")
-    return bytes(body)
-
-
-def _beginning(response: requests.Response) -> bytes:
-    return next(iter(response.iter_content(1 << 16)), b"")
+        if not most:
+            break
+        if len(body) > most:
+            raise requests.exceptions.ContentDecodingError("the answer is too large")
+    headers = {name.lower(): value for name, value in response.headers.items()}
+    return Answer(url=url, status=response.status_code, headers=headers, body=bytes(body))
 
 
 def _require_public(url: str) -> None:
@@ -237,42 +264,6 @@ def _require_public(url: str) -> None:
             cause="it leads to an address that is not public",
             next_step="give another address under models: in manifest.yaml",
         )
-
-
-def _origin(url: str) -> str:
-    parts = urlsplit(url)
-    return f"{parts.scheme}://{parts.netloc}"
-
-
-def _backoff(attempt: int) -> float:
-    # Jitter, so that many runners do not come back in step.
-    return float(0.4 * 2 ** (attempt - 1) * random.uniform(0.75, 1.25))  # noqa: S311 - not a secret
-
-
-def retry_after(headers: Mapping[str, str], default: float) -> float:
-    """Seconds to wait, from Retry-After (seconds or a date) or RateLimit's `t=`; 0.1 at least."""
-    value = headers.get("retry-after", "").strip()
-    if re.fullmatch(r"[0-9]+", value):
-        return max(0.1, float(value[:9]))
-    if value:
-        try:
-            moment = email.utils.parsedate_to_datetime(value).timestamp()
-        except (TypeError, ValueError, OverflowError, OSError):
-            return default
-        return max(0.1, moment - time.time())
-    seconds = _used_up_for(headers)
-    return default if seconds is None else seconds
-
-
-def _used_up_for(headers: Mapping[str, str]) -> float | None:
-    """Seconds until a limit opens that RateLimit says is used up (`"api";r=0;t=12`), else None."""
-    limit = re.search(r"\br=0\b.*?\bt=(\d{1,9})", headers.get("ratelimit", ""))
-    return float(limit.group(1)) + 1 if limit else None
-
-
-def _limited(url: str) -> tuple[str, bool]:
-    """What shares a limit: the API of an origin, and apart from it its files."""
-    return _origin(url), urlsplit(url).path.startswith("/api/")
 
 
 def _reason(error: Exception) -> str:

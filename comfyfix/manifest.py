@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from typing import Literal
+from urllib.parse import urlsplit, urlunsplit
 
 import msgspec
 
@@ -47,7 +48,11 @@ class Verify(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tr
 
 
 class Qwen(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """`qwen:` an OpenAI-compatible endpoint (or the qwen CLI) and its budgets per model."""
+    """`qwen:` an OpenAI-compatible endpoint (or the qwen CLI) and its budgets per model.
+
+    `calls` counts questions to Qwen (not what its tools look up), `tokens` all of a model's
+    questions and answers together, `seconds` the time from its first question to its last answer.
+    """
 
     base_url: str = ""
     model: str = "qwen-plus"
@@ -56,6 +61,15 @@ class Qwen(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True
     calls: int = 12
     tokens: int = 20000
     seconds: float = 180
+
+    @property
+    def chat_url(self) -> str:
+        """Where questions go, as OpenAI's own clients have it; a bare host gets `/v1`."""
+        parts = urlsplit(self.base_url)
+        path = parts.path.rstrip("/") or "/v1"
+        if not path.endswith("/chat/completions"):
+            path += "/chat/completions"
+        return urlunsplit(parts._replace(path=path))
 
 
 class Endpoints(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):

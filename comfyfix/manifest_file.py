@@ -16,6 +16,8 @@ from comfyfix.errors import ManifestProblem
 from comfyfix.manifest import DEMO, SOURCES, Endpoints, Manifest, Override, size_in_bytes
 
 _VARIABLE = re.compile(r"\$\{([A-Za-z_][A-Za-z0-9_]*)\}")
+_PROGRAM = re.compile(r"[A-Za-z0-9_][A-Za-z0-9._+-]*|/[^\s\x00-\x1f\x7f]+")
+QWEN_SECONDS_MAX = 86400
 
 
 def load(
@@ -135,6 +137,8 @@ def _check_ranges(manifest: Manifest, lines: yamlfile.Lines, path: Path) -> None
         ("$.download.parallel", manifest.download.parallel, 1, 64),
         ("$.download.retries", manifest.download.retries, 0, 100),
         ("$.qwen.parallel", manifest.qwen.parallel, 1, 64),
+        ("$.qwen.calls", manifest.qwen.calls, 1, 1000),
+        ("$.qwen.tokens", manifest.qwen.tokens, 1, 10_000_000),
     ):
         if not low <= number <= high:
             raise _problem(path, lines, where, f"{number} is not from {low} to {high}")
@@ -150,14 +154,14 @@ def _check_ranges(manifest: Manifest, lines: yamlfile.Lines, path: Path) -> None
             if getattr(override, given) and not getattr(override, needs):
                 where = f"$.models.{name}.{given}"
                 raise _problem(path, lines, where, f"it needs {needs}: beside it")
-    if manifest.qwen.seconds <= 0:
-        raise _problem(path, lines, "$.qwen.seconds", "it must be more than 0")
-    for where, asked in (
-        ("$.verify.qwen", manifest.verify.qwen),
-        ("$.qwen.command", manifest.qwen.command),
-    ):
-        if asked:
-            raise _problem(path, lines, where, "this is not available yet")
+    if not 0 < manifest.qwen.seconds <= QWEN_SECONDS_MAX:
+        told = f"it must be more than 0, and at most {QWEN_SECONDS_MAX}"
+        raise _problem(path, lines, "$.qwen.seconds", told)
+    if manifest.verify.qwen:
+        raise _problem(path, lines, "$.verify.qwen", "this is not available yet")
+    if manifest.qwen.command and not _PROGRAM.fullmatch(manifest.qwen.command):
+        told = "it must be the name of a program or its absolute path, without arguments"
+        raise _problem(path, lines, "$.qwen.command", told)
     try:
         size_in_bytes(manifest.download.reserve)
     except ValueError as error:

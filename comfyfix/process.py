@@ -14,6 +14,7 @@ import subprocess
 import threading
 import time
 from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
 
 from comfyfix.errors import DownloadFailed, ToolMissing
 
@@ -29,12 +30,18 @@ class Children:
         self._stopping = False
 
     def run(
-        self, argv: Sequence[str], env: Mapping[str, str], on_line: Callable[[str], None]
+        self,
+        argv: Sequence[str],
+        env: Mapping[str, str],
+        on_line: Callable[[str], None],
+        *,
+        cwd: Path | None = None,
+        seconds: float | None = None,
     ) -> int:
         """Run a program to its end, hand each line it prints to `on_line`, return its status.
 
-        Raises DownloadFailed when the run is being stopped, ToolMissing when there is no such
-        program.
+        After `seconds` it is killed with all that it started. Raises DownloadFailed when the run
+        is being stopped, ToolMissing when there is no such program.
         """
         with self._lock:
             if self._stopping:
@@ -46,6 +53,7 @@ class Children:
                     stdout=subprocess.PIPE,
                     stderr=subprocess.STDOUT,
                     env=dict(env),
+                    cwd=cwd,
                     text=True,
                     encoding="utf-8",
                     errors="replace",
@@ -54,12 +62,17 @@ class Children:
             except FileNotFoundError:
                 raise tool_missing(argv[0]) from None
             self._live.add(child)
+        clock = threading.Timer(seconds or 0, _signal_group, (child, signal.SIGKILL))
+        clock.daemon = True
+        if seconds is not None:
+            clock.start()
         try:
             if child.stdout:
                 for line in child.stdout:
                     on_line(line.rstrip("\n"))
             return child.wait()
         finally:
+            clock.cancel()
             if child.poll() is None:  # something was raised above
                 _signal_group(child, signal.SIGTERM)
                 child.wait()

@@ -15,6 +15,7 @@ from typing import Any
 from urllib.parse import unquote
 
 from comfyfix.demo.content import file_for
+from comfyfix.demo.openai import Chats
 from comfyfix.demo.server import Server
 from comfyfix.demo.shelf import CivitaiVersion, Repository, sha256
 
@@ -26,11 +27,11 @@ class Fault:
     """Something that goes wrong on purpose.
 
     `where` is a glob over `search QUERY` (`search author:NAME` for a list of one publisher),
-    `quick-search QUERY`, `full-text QUERY`, `repository REPO`, `resolve REPO/PATH`,
+    `quick-search QUERY`, `full-text QUERY`, `repository REPO`, `card REPO`, `resolve REPO/PATH`,
     `file REPO/PATH`, `qwen NAME`, `civitai PATH`, `file civitai/NAME` or
     `openmodeldb models.json`. `kind`: reset (connection cut), cut (half of the body), flip (a
     wrong byte), html (a web page with 200), expire (403 of the CDN), stall (the body stops until
-    the hub closes), or a status code.
+    the hub closes), drip (a byte now and then), or a status code.
     `times` counts down; None is for ever.
     """
 
@@ -58,6 +59,7 @@ class Hub:
         self.civitai: dict[int, CivitaiVersion] = {}  # by version id
         self.upscalers: dict[str, dict[str, Any]] = {}  # OpenModelDB's list, by id
         self.answers: dict[str, str] = {}  # Qwen's, by file name
+        self.chats = Chats()  # more of what Qwen says, and what it was asked
         self.tokens: set[str] = set()  # those that may see gated repositories
         self.refused_tokens: set[str] = set()  # those that are no longer valid
         self.faults: list[Fault] = []

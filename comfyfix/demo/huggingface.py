@@ -27,6 +27,8 @@ class HubApi(Wire):
             self._api(path.removeprefix("/api/models/"), query)
         elif path.startswith("/cdn/"):
             self._cdn(path.removeprefix("/cdn/"))
+        elif match := re.match(r"^/([^/]+/[^/]+)/raw/main/README.md$", path):
+            self._card(match.group(1))
         elif match := re.match(r"^/([^/]+/[^/]+)/(?:resolve|raw)/([^/]+)/(.+)$", path):
             self._resolve(*match.groups())
         else:
@@ -104,6 +106,20 @@ class HubApi(Wire):
             self.json(200, [repo.item(p) for p in sorted(repo.files) if p.startswith(folder)])
         else:
             self.json(200, repo.describe(blobs="blobs" in query, scans="securityStatus" in query))
+
+    def _card(self, repo_id: str) -> None:
+        """A model card, as plain text: it is no LFS file."""
+        if self.fails(f"card {repo_id}", "search"):
+            return
+        repo = self.hub.repositories.get(repo_id)
+        if repo is None:
+            self._no_repository()
+        elif not repo.readme:
+            code = {"X-Error-Code": "EntryNotFound", "X-Repo-Commit": repo.commit}
+            self.json(404, {"error": "no file"}, code)
+        else:
+            headers = {"Content-Type": "text/plain; charset=utf-8", "X-Repo-Commit": repo.commit}
+            self.send(200, repo.readme.encode("utf-8", "replace"), headers)
 
     def _no_repository(self) -> None:
         # As the real one: without a token a missing repository can't be told from a private one.

@@ -1,10 +1,34 @@
-"""The loopback hub speaks the chat API that Qwen is asked by."""
+"""The loopback hub speaks the chat API that Qwen is asked by, whole answers and streamed ones."""
 
 from __future__ import annotations
 
 import json
+import re
+from dataclasses import dataclass, field
+from typing import Any
 
 from comfyfix.demo.wire import Wire
+
+Message = dict[str, Any]
+FINAL_TOOL = "structured_output"
+"""The tool by which the qwen program takes its final answer."""
+_NAME = re.compile(r'"model": ("(?:[^"\\]|\\.)*")')
+_UNKNOWN = '{"candidates": [], "reason": "not known"}'
+
+
+@dataclass(slots=True)
+class Chats:
+    """What Qwen says, and what it was asked.
+
+    `scripts` has its messages by file name, one per question; a script that has ended repeats its
+    last one. `asked` are the bodies of all questions. `usage` is told with every answer, None:
+    none is. Without `tools` the endpoint refuses questions that offer any.
+    """
+
+    scripts: dict[str, list[Message]] = field(default_factory=dict)
+    asked: list[dict[str, Any]] = field(default_factory=list)
+    usage: dict[str, int] | None = field(default_factory=lambda: {"total_tokens": 400})
+    tools: bool = True
 
 
 class OpenAiApi(Wire):
@@ -14,15 +38,88 @@ class OpenAiApi(Wire):
         """Answer if the path is that of chat completions."""
         if not path.endswith("/chat/completions"):
             return False
-        self._qwen()
+        self._qwen(json.loads(self.body))
         return True
 
-    def _qwen(self) -> None:
-        question = json.loads(self.body)["messages"][-1]["content"]
-        name = json.loads(question)["model"]
+    def _qwen(self, body: dict[str, Any]) -> None:
+        chats = self.hub.chats
+        name = _asked_for(body)
+        with self.hub.lock:
+            chats.asked.append(body)
+            before = sum(_asked_for(b) == name for b in chats.asked) - 1
         if self.fails(f"qwen {name}", "qwen"):
             return
-        text = self.hub.answers.get(name, '{"candidates": [], "reason": "not known"}')
-        message = {"role": "assistant", "content": text}
-        choice = {"index": 0, "finish_reason": "stop", "message": message}
-        self.json(200, {"object": "chat.completion", "choices": [choice], "usage": {}})
+        if body.get("tools") and not chats.tools:
+            self.json(400, {"error": {"message": "this model does not support tools"}})
+            return
+        message = {"role": "assistant", **self._message(name, body, before)}
+        if body.get("stream"):
+            self._stream_of(message)
+            return
+        reason = "tool_calls" if message.get("tool_calls") else "stop"
+        choice = {"index": 0, "finish_reason": reason, "message": message}
+        answer = {"id": "chat-1", "object": "chat.completion", "choices": [choice]}
+        whole = {**answer, **({"usage": chats.usage} if chats.usage else {})}
+        self.stream(200, json.dumps(whole).encode(), {"Content-Type": "application/json"})
+
+    def _message(self, name: str, body: dict[str, Any], before: int) -> Message:
+        script = self.hub.chats.scripts.get(name)
+        if script:
+            return script[min(before, len(script) - 1)]
+        text = self.hub.answers.get(name, _UNKNOWN)
+        offered = {tool["function"]["name"] for tool in body.get("tools") or []}
+        if FINAL_TOOL in offered:
+            return call(FINAL_TOOL, json.loads(text))
+        looked_up = any(m["role"] == "tool" for m in body["messages"])
+        repo = _first_repository(text)
+        if repo and not looked_up and "list_repository" in offered:
+            return call("list_repository", {"repo": repo})
+        return {"content": text}
+
+    def _stream_of(self, message: Message) -> None:
+        """The same message in pieces, as server-sent events."""
+        delta = dict(message)
+        if "tool_calls" in message:
+            calls = enumerate(message["tool_calls"])
+            delta["tool_calls"] = [{"index": index, **call} for index, call in calls]
+        reason = "tool_calls" if "tool_calls" in message else "stop"
+        usage = self.hub.chats.usage
+        chunks: list[dict[str, Any]] = [
+            {"choices": [{"index": 0, "delta": delta, "finish_reason": None}]},
+            {"choices": [{"index": 0, "delta": {}, "finish_reason": reason}]},
+            *([{"choices": [], "usage": usage}] if usage else []),
+        ]
+        about = {"id": "chat-1", "object": "chat.completion.chunk", "created": 1, "model": "demo"}
+        events = [json.dumps({**about, **chunk}) for chunk in chunks]
+        text = "".join(f"data: {event}\n\n" for event in [*events, "[DONE]"])
+        self.send(200, text.encode(), {"Content-Type": "text/event-stream"})
+
+
+def call(name: str, arguments: Any, number: int = 1) -> Message:
+    """A message that calls one tool; arguments that are no text are sent as JSON."""
+    text = arguments if isinstance(arguments, str) else json.dumps(arguments)
+    function = {"name": name, "arguments": text}
+    one = {"id": f"call_{number}", "type": "function", "function": function}
+    return {"content": None, "tool_calls": [one]}
+
+
+def _asked_for(body: dict[str, Any]) -> str:
+    """The file that a question is about: it stands first in what the user says."""
+    said = [m["content"] for m in body["messages"] if m["role"] == "user"]
+    match = _NAME.search("".join(map(_text, said)))
+    return str(json.loads(match.group(1))) if match else ""
+
+
+def _text(content: Any) -> str:
+    """What a message says, also where it comes in parts: `{"type": "text", "text": "…"}`."""
+    if isinstance(content, str):
+        return content
+    return "".join(str(part.get("text", "")) for part in content)
+
+
+def _first_repository(text: str) -> str:
+    try:
+        first = json.loads(text)["candidates"][0]
+        return str(first["repo"])
+    except (ValueError, LookupError, TypeError):
+        return ""

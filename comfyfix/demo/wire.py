@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     from comfyfix.demo.server import Server
 
 BLOCK = 1 << 16
+DRIP_SECONDS = 0.05  # between two bytes
 Query = dict[str, list[str]]
 
 
@@ -83,7 +84,7 @@ class Wire(http.server.BaseHTTPRequestHandler):
             time.sleep(hub.delays[kind])
         fault = hub.fault_for(what)
         self.fault = None
-        if fault is None or fault.kind in ("cut", "flip", "stall"):
+        if fault is None or fault.kind in ("cut", "flip", "stall", "drip"):
             self.fault = fault
             return False
         if fault.kind == "reset":
@@ -110,9 +111,10 @@ class Wire(http.server.BaseHTTPRequestHandler):
                 self.send(416, b"", {"Content-Range": f"bytes */{len(data)}"})
                 return
             headers["Content-Range"] = f"bytes {start}-{len(data) - 1}/{len(data)}"
-        self._stream(status, data[start:], headers)
+        self.stream(status, data[start:], headers)
 
-    def _stream(self, status: int, body: bytes, headers: dict[str, str]) -> None:
+    def stream(self, status: int, body: bytes, headers: dict[str, str]) -> None:
+        """A body with the hub's rate, and the fault that this request has."""
         fault = self.fault
         if fault and fault.kind == "flip":
             body = body[:-1] + bytes([body[-1] ^ 0xFF])
@@ -120,11 +122,14 @@ class Wire(http.server.BaseHTTPRequestHandler):
         if self.command == "HEAD":
             return
         half = max(1, len(body) // 2) if fault and fault.kind in ("cut", "stall") else len(body)
-        for begin in range(0, half, BLOCK):
-            block = body[begin : min(begin + BLOCK, half)]
+        step = 1 if fault and fault.kind == "drip" else BLOCK
+        for begin in range(0, half, step):
+            block = body[begin : min(begin + step, half)]
             self.wfile.write(block)
             if self.hub.rate:
                 time.sleep(len(block) / self.hub.rate)
+            if step == 1 and self.hub.closing.wait(DRIP_SECONDS):
+                break
         if half < len(body):
             self.wfile.flush()
             if fault and fault.kind == "stall":

@@ -16,6 +16,7 @@ from comfyfix.errors import ModelProblem
 from comfyfix.files import printable, sha256_of
 from comfyfix.layout import Layout
 from comfyfix.manifest import Manifest, Override
+from comfyfix.process import Children
 from comfyfix.records import Candidate, Hint, Model, Receipt, Reference, Rejected
 
 if TYPE_CHECKING:
@@ -27,7 +28,8 @@ class Wanted:
     """The question: one model with all that is known of it before the search.
 
     `sha256` is binding (the user's word, or a receipt); the hashes that workflows tell are not:
-    they describe what their author had, and publishers do replace files.
+    they describe what their author had, and publishers do replace files. `seen` and `doubted`
+    are what the sources before have said; `neighbours` are other models of the same workflows.
     """
 
     model: Model
@@ -36,6 +38,8 @@ class Wanted:
     override: Override | None = None
     sha256: str | None = None
     seen: tuple[Rejected, ...] = ()
+    doubted: tuple[Doubtful, ...] = ()
+    neighbours: tuple[str, ...] = ()
     destination: str = ""
 
     @property
@@ -95,6 +99,7 @@ class Services:
     layout: Layout
     web: Web
     tokens: Mapping[str, str]
+    children: Children = field(default_factory=Children)
     receipts: Mapping[str, Receipt] = field(default_factory=dict)
     qwen_gate: threading.Semaphore = field(default_factory=lambda: threading.Semaphore(1))
     _lock: threading.Lock = field(default_factory=threading.Lock)
@@ -137,8 +142,15 @@ class Services:
         }
         self.append(self.layout.search_log, json.dumps(line, ensure_ascii=True) + "\n")
 
+    def scrubbed(self, text: str) -> str:
+        """Text with every token taken out: what comes back from a service may hold one."""
+        for token in self.tokens.values():
+            text = text.replace(token, "***")
+        return text
+
     def append(self, path: Path, text: str) -> None:
-        """Append to a log, whole lines at a time."""
+        """Append to a log, whole lines at a time, never a token."""
+        text = self.scrubbed(text)
         with self._lock:
             path.parent.mkdir(parents=True, exist_ok=True)
             with path.open("a", encoding="utf-8", errors="backslashreplace") as log:

@@ -7,6 +7,7 @@ lone content counts when its name says much, or when its place speaks for it. Po
 
 from __future__ import annotations
 
+import functools
 import math
 import re
 from collections.abc import Sequence
@@ -16,9 +17,11 @@ from comfyfix.comfyui.folders import folder_key
 from comfyfix.sources import publishers
 from comfyfix.sources.hub import HubItem
 from comfyfix.sources.hubsearch import Listing
+from comfyfix.sources.lookalike import imitated
 from comfyfix.sources.words import SHORT, Words, loose
 
 ENOUGH = 2.0
+STRANGE = 0.5  # taken off where the repository's name has nothing to do with the file's
 LONG = 8  # letters; a word of this length is hardly used for two things
 USED = 1000  # downloads a month
 _PRECISION = re.compile(r"(fp|bf|int|nf|nvfp|q)\d")
@@ -62,13 +65,14 @@ def weigh(
     `alone`: the full-text search answered, and nothing else with the name was found by it.
     """
     listings = [holder.listing for holder in holders]
-    owners = {listing.owner for listing in listings}
+    owners = _owners(holders)
     fits = max(fit(holder.path, folder) for holder in holders)
     rules = [
-        (_says(words), "what its name says"),
+        (says(words), "what its name says"),
         (_related(words, listings, folder), "how its words fit the repository's name"),
         (2.0 * bool(owners & publishers.known().keys()), "a well-known publisher has it"),
-        (min(2.0, len(owners) - 1.0), "several publishers have the same file"),
+        (min(2.0, max(0.0, len(owners) - 1.0)), "several publishers have the same file"),
+        (-4.0 * (not owners), "its publisher could be taken for a well-known one"),
         (1.0 * fits, "the folder that it lies in"),
         (0.5 * any(item.downloads >= USED for item in listings), "the repository is much used"),
         (1.0 * alone, "the full-text search knows no other"),
@@ -93,8 +97,19 @@ def _named_after(words: Words, listings: Sequence[Listing]) -> bool:
 
 def vouched(holders: Sequence[Holder]) -> bool:
     """Tell whether somebody but one unknown publisher has the content."""
-    owners = {holder.listing.owner for holder in holders}
+    owners = _owners(holders)
     return len(owners) > 1 or bool(owners & publishers.known().keys())
+
+
+def _owners(holders: Sequence[Holder]) -> set[str]:
+    """Who has the content, but for those whose names are made to be taken for another's."""
+    return {holder.listing.owner for holder in holders if not stands_for(holder.listing.owner)}
+
+
+@functools.cache
+def stands_for(owner: str) -> str:
+    """The well-known publisher that an owner's name could be taken for; empty if none."""
+    return imitated(owner, publishers.known())
 
 
 def fit(path: str, folder: str | None) -> int:
@@ -129,7 +144,8 @@ def by_origin(holders: Sequence[Holder]) -> list[Holder]:
     )
 
 
-def _says(words: Words) -> float:
+def says(words: Words) -> float:
+    """Points for what a file name tells by itself."""
     points = 0.0
     for word in words.telling:
         points += 0.5 if len(word) < SHORT else 1.5 if len(word) >= LONG else 1.0
@@ -141,4 +157,4 @@ def _related(words: Words, listings: Sequence[Listing], folder: str | None) -> f
     if shared:
         return 2.0 if 1 < shared == len(words.telling) else min(1.5, 0.5 + 0.5 * shared)
     kind = (folder or "?").rstrip("s")
-    return 0.0 if any(kind in listing.repo.casefold() for listing in listings) else -0.5
+    return 0.0 if any(kind in listing.repo.casefold() for listing in listings) else -STRANGE

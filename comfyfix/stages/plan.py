@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Iterable
+from itertools import islice
 
 import msgspec
 
@@ -24,6 +25,8 @@ from comfyfix.stages.needs import Need, join
 from comfyfix.stages.planned import ABSENT, UNVERIFIED, Plan, Planned, Present
 from comfyfix.stages.scan import ScannedFile
 
+NEIGHBOURS_MAX = 8
+
 
 def make(
     manifest: Manifest, folders: Folders, scanned: Iterable[ScannedFile], layout: Layout
@@ -38,6 +41,12 @@ def make(
     tasked = [need for need in needs.values() if need.present is None]
     if any(need.model.key not in ledger.models for need in tasked):
         ledger = ledgers.reserve(layout, [need.model for need in tasked])
+    by_workflow: dict[str, dict[str, None]] = {
+        file.workflow: {} for file in files if file.is_workflow and not file.problem
+    }
+    for need in needs.values():
+        for reference in need.references:
+            by_workflow[reference.workflow][need.model.key] = None
     models = tuple(
         Planned(
             model=need.model,
@@ -51,15 +60,10 @@ def make(
             record=need.record,
             receipt=need.receipt,
             problem=need.problem,
+            neighbours=_neighbours(need, by_workflow),
         )
         for need in tasked
     )
-    by_workflow: dict[str, dict[str, None]] = {
-        file.workflow: {} for file in files if file.is_workflow and not file.problem
-    }
-    for need in needs.values():
-        for reference in need.references:
-            by_workflow[reference.workflow][need.model.key] = None
     plan = Plan(
         models=tuple(sorted(models, key=lambda planned: planned.number)),
         present=tuple(need.present for need in needs.values() if need.present),
@@ -133,6 +137,14 @@ def _look(
             mtime_ns=info.st_mtime_ns,
             receipt=need.receipt,
         )
+
+
+def _neighbours(need: Need, by_workflow: dict[str, dict[str, None]]) -> tuple[str, ...]:
+    """Some other models of the workflows that need this one: what it is used with."""
+    workflows = dict.fromkeys(reference.workflow for reference in need.references)
+    keys = (key for name in workflows for key in islice(by_workflow[name], NEIGHBOURS_MAX + 1))
+    others = dict.fromkeys(key for key in keys if key != need.model.key)
+    return tuple(islice(others, NEIGHBOURS_MAX))
 
 
 def _what_is_lost(need: Need, entry: ledgers.Entry, layout: Layout) -> str:

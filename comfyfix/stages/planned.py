@@ -22,7 +22,8 @@ class Planned:
     """One model with a task. `pending` says why there is work to do; empty: it is settled.
 
     `location` is where the file is or will be; `problem` is set for a model that can have no
-    legal file, whose task fails with it.
+    legal file, whose task fails with it. `neighbours` are some of the other models that its
+    workflows name.
     """
 
     model: Model
@@ -36,6 +37,7 @@ class Planned:
     record: Record | None = None
     receipt: Receipt | None = None
     problem: ModelProblem | None = None
+    neighbours: tuple[str, ...] = ()
 
     @property
     def path(self) -> Path:

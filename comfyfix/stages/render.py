@@ -8,10 +8,10 @@ from __future__ import annotations
 
 import functools
 import shlex
-from importlib import resources
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from comfyfix import templates
 from comfyfix.files import write_atomic
 from comfyfix.hosts import HUGGINGFACE, PUBLIC, endpoint_of
 from comfyfix.manifest import TOKEN_VARIABLES, Manifest
@@ -74,7 +74,7 @@ def _template() -> jinja2.Template:
         finalize=_only_quoted,
     )
     environment.filters["sh"] = _Quoted.of
-    return environment.from_string(_source())
+    return environment.from_string(templates.text("download.sh.j2"))
 
 
 class _Quoted(str):
@@ -92,11 +92,3 @@ def _only_quoted(value: Any) -> Any:
     if isinstance(value, _Quoted):
         return value
     raise TypeError("every value in the script template needs `| sh`")
-
-
-def _source() -> str:
-    packaged = resources.files("comfyfix").joinpath("templates/download.sh.j2")
-    if packaged.is_file():  # an installed wheel carries the templates inside the package
-        return packaged.read_text(encoding="utf-8")
-    beside = Path(__file__).resolve().parents[2] / "templates" / "download.sh.j2"
-    return beside.read_text(encoding="utf-8")

@@ -59,6 +59,7 @@ def _climb(
         hints=planned.hints,
         override=planned.override,
         sha256=_expected_hash(planned),
+        neighbours=planned.neighbours,
         destination=str(planned.path),
     )
     _refuse_pickle(planned, services)
@@ -72,7 +73,7 @@ def _climb(
     for source in ladder:
         asked.append(source.NAME)
         try:
-            asking = replace(wanted, seen=tuple(rejected))
+            asking = replace(wanted, seen=tuple(rejected), doubted=tuple(doubtful))
             good = _ask(source, asking, services, rejected, stuck, doubtful)
         except SourceDown as problem:
             services.log_search(wanted, source.NAME, wanted.model.name, f"not asked: {problem}")

@@ -125,17 +125,20 @@ class Build:
             layout=self.layout,
             web=Web(_by_origin(manifest, self.tokens), direct=manifest.is_demo),
             tokens=self.tokens,
+            children=self.children,
             receipts=receipts.load(self.layout),
             qwen_gate=threading.Semaphore(manifest.qwen.parallel),
         )
 
 
 def _by_origin(manifest: Manifest, tokens: Mapping[str, str]) -> dict[str, str]:
-    """Which origin may see which token; one that serves several services sees the first."""
+    """Which origin may see which token; one that serves several services sees the first.
+
+    Qwen's is not among them: it is sent by the questions to Qwen alone, and they send no other.
+    """
     places = (
         (manifest.endpoints.huggingface, "huggingface"),
         (manifest.endpoints.civitai, "civitai"),
-        (manifest.qwen.base_url, "qwen"),
     )
     found: dict[str, str] = {}
     for url, source in places:

@@ -70,6 +70,7 @@ def _search(build: Build, pending: list[Planned]) -> list[Answer]:
     try:
         return list(pool.map(lambda planned: _answer(build, planned), pending))
     except KeyboardInterrupt:
+        build.children.stop()
         print("\nStopped. What was found is kept.", file=sys.stderr, flush=True)  # noqa: T201
         sys.stdout.flush()
         os._exit(130)  # searches under way would hold the end up for minutes

@@ -62,6 +62,13 @@ def refusal(folder: Path, text: str, **environ: str) -> str:
         ("comfyui: c\ndownload:\n  reserve: much", "line 3, key download.reserve: 'much' is not"),
         ("comfyui: c\ndownload:\n  reserve: -5", "line 3, key download.reserve: -5 is not"),
         ("comfyui: c\nqwen: {seconds: 0}", "line 2, key qwen.seconds: it must be more"),
+        ("comfyui: c\nqwen: {seconds: 99999}", "line 2, key qwen.seconds: it must be more"),
+        ("comfyui: c\nqwen: {calls: 0}", "line 2, key qwen.calls: 0 is not from 1"),
+        ("comfyui: c\nqwen: {tokens: 0}", "line 2, key qwen.tokens: 0 is not from 1"),
+        ("comfyui: c\nqwen: {command: 'qwen -y'}", "line 2, key qwen.command: it must be the name"),
+        ("comfyui: c\nqwen: {command: ./qwen}", "line 2, key qwen.command: it must be the name"),
+        ("comfyui: c\nqwen: {command: --yolo}", "line 2, key qwen.command: it must be the name"),
+        ("comfyui: c\nqwen: {command: '/a/b;c d'}", "line 2, key qwen.command: it must be the"),
         ("comfyui: c\nendpoints: {civitai: 'ftp://h'}", "line 2, key endpoints.civitai: 'ftp://h'"),
         ("comfyui: c\nqwen: {base_url: 'http://u@h'}", "line 2, key qwen.base_url: 'http://u@h'"),
         ("comfyui: c\nmodels:\n  x: {sha256: gg}", "line 3, key models.x.sha256: not 64"),
@@ -124,6 +131,12 @@ def test_the_environment_wins_over_the_manifest(tmp_path: Path) -> None:
     assert found.comfyui == "/env"
     assert (found.endpoints.huggingface, found.endpoints.civitai) == ("https://e", "https://c")
     assert (found.qwen.model, found.qwen.base_url) == ("n", "http://b/v1")
+
+
+@pytest.mark.parametrize("command", ["qwen", "qwen-0.24", "/opt/qwen/bin/qwen"])
+def test_the_qwen_program_is_a_name_or_an_absolute_path(command: str, tmp_path: Path) -> None:
+    text = f"comfyui: c\nqwen: {{command: {command}, base_url: 'http://h/v1'}}"
+    assert load(tmp_path, text).qwen.command == command
 
 
 def test_comfyui_path_alone_is_enough_and_the_demo_ignores_endpoints(tmp_path: Path) -> None:

@@ -1,0 +1,48 @@
+"""How long to wait before asking a service again, and which questions share a limit."""
+
+from __future__ import annotations
+
+import email.utils
+import random
+import re
+import time
+from collections.abc import Mapping
+from urllib.parse import urlsplit
+
+
+def origin_of(url: str) -> str:
+    """Scheme, host and port of a URL: what a token belongs to."""
+    parts = urlsplit(url)
+    return f"{parts.scheme}://{parts.netloc}"
+
+
+def backoff(attempt: int) -> float:
+    """Seconds to wait after a try that failed, for want of a word from the service."""
+    # Jitter, so that many runners do not come back in step.
+    return float(0.4 * 2 ** (attempt - 1) * random.uniform(0.75, 1.25))  # noqa: S311 - not a secret
+
+
+def retry_after(headers: Mapping[str, str], default: float) -> float:
+    """Seconds to wait, from Retry-After (seconds or a date) or RateLimit's `t=`; 0.1 at least."""
+    value = headers.get("retry-after", "").strip()
+    if re.fullmatch(r"[0-9]+", value):
+        return max(0.1, float(value[:9]))
+    if value:
+        try:
+            moment = email.utils.parsedate_to_datetime(value).timestamp()
+        except (TypeError, ValueError, OverflowError, OSError):
+            return default
+        return max(0.1, moment - time.time())
+    seconds = used_up_for(headers)
+    return default if seconds is None else seconds
+
+
+def used_up_for(headers: Mapping[str, str]) -> float | None:
+    """Seconds until a limit opens that RateLimit says is used up (`"api";r=0;t=12`), else None."""
+    limit = re.search(r"\br=0\b.*?\bt=(\d{1,9})", headers.get("ratelimit", ""))
+    return float(limit.group(1)) + 1 if limit else None
+
+
+def limited(url: str) -> tuple[str, bool]:
+    """What shares a limit: the API of an origin, and apart from it its files."""
+    return origin_of(url), urlsplit(url).path.startswith("/api/")

@@ -1,0 +1,84 @@
+"""Publishers whose names are made to be taken for a well-known one."""
+
+from __future__ import annotations
+
+import functools
+import re
+from collections.abc import Iterable
+
+EDITED = 5  # letters; shorter names are often one letter apart by chance
+ADORNED = 5  # letters; a shorter one is the beginning of too many words
+# Letters that look alike in the fonts of terminals and web pages, folded into one.
+_ALIKE = str.maketrans(
+    {"0": "o", "1": "l", "i": "l", "j": "l", "5": "s", "8": "b", "6": "b", "9": "g", "q": "g",
+     "2": "z", "3": "e", "4": "a", "7": "t", "-": None, "_": None, ".": None}
+)  # fmt: skip
+_PAIRS = (("rn", "m"), ("vv", "w"), ("cl", "d"))
+# What is put before or after a name to make it look like the owner's second account.
+_ADORNMENTS = frozenset(
+    {
+        *("official", "offical", "real", "the", "team", "org", "hf", "hub", "huggingface", "ai"),
+        *("model", "models", "weights", "files", "download", "downloads", "mirror", "backup"),
+        *("repo", "repos", "new", "main", "inc", "co", "dev", "lab", "labs", "comfy", "comfyui"),
+        *("safetensors", "release", "releases", "verified", "original", "x", "s"),
+    }
+)
+
+
+def imitated(owner: str, known: Iterable[str]) -> str:
+    """The known publisher that a name could be taken for; empty if there is none.
+
+    A known publisher imitates nobody. Upper and lower case are one: the Hub does not tell them
+    apart either.
+    """
+    names = tuple(known)
+    name = owner.casefold()
+    if any(name == other.casefold() for other in names):
+        return ""
+    return next((other for other in names if _like(name, other.casefold())), "")
+
+
+def _like(name: str, known: str) -> bool:
+    bones, known_bones = _bones(name), _bones(known)
+    if bones == known_bones or (len(known_bones) >= EDITED and _one_edit(bones, known_bones)):
+        return True
+    return len(known) >= ADORNED and _adorned(name, known)
+
+
+@functools.cache
+def _bones(name: str) -> str:
+    """What is left of a name when letters that look alike are one, and separators none."""
+    for pair, letter in _PAIRS:
+        name = name.replace(pair, letter)
+    return name.translate(_ALIKE)
+
+
+def _one_edit(one: str, other: str) -> bool:
+    """Tell whether one letter changed, put in, left out, or swapped with the next makes both."""
+    if abs(len(one) - len(other)) > 1:
+        return False
+    short, long = sorted((one, other), key=len)
+    same = next((i for i, (a, b) in enumerate(zip(short, long, strict=False)) if a != b), None)
+    if same is None:
+        return True  # the longer one has a letter more at its end, or they are equal
+    if len(short) < len(long):
+        return short[same:] == long[same + 1 :]
+    swapped = short[same : same + 2] == long[same : same + 2][::-1]
+    return short[same + 1 :] == long[same + 1 :] or (
+        swapped and short[same + 2 :] == long[same + 2 :]
+    )
+
+
+def _adorned(name: str, known: str) -> bool:
+    """Tell whether a name is a known one with nothing but such words around it."""
+    rest = re.sub(r"[-_.]", "", name)
+    bare = re.sub(r"[-_.]", "", known)
+    before, found, after = rest.partition(bare)
+    return bool(found) and all(_only_adornments(part) for part in (before, after))
+
+
+def _only_adornments(text: str) -> bool:
+    text = re.sub(r"\d+$", "", text)
+    return not text or any(
+        text.startswith(word) and _only_adornments(text[len(word) :]) for word in _ADORNMENTS
+    )
