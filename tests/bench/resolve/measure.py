@@ -12,7 +12,7 @@ from comfyfix.comfyui import folders
 from comfyfix.errors import NotFound, Uncertain
 from comfyfix.http import Web
 from comfyfix.layout import Layout
-from comfyfix.manifest import Endpoints, Manifest, Search
+from comfyfix.manifest import Endpoints, Manifest, Qwen, Search
 from comfyfix.records import Model
 from comfyfix.sources.base import Services
 from comfyfix.sources.words import read
@@ -38,14 +38,15 @@ class Outcome:
     why: str = ""
 
 
-def services_for(world: World, root: Path) -> Services:
-    """Services of a fresh run whose only source is the Hub."""
+def services_for(world: World, root: Path, *, ladder: bool = False) -> Services:
+    """Services of a fresh run whose only source is the Hub, or with the whole `ladder`."""
     url = world.hub.url
     return Services(
         manifest=Manifest(
             comfyui=str(root),
-            endpoints=Endpoints(huggingface=url, civitai=url),
-            search=Search(sources=("huggingface",)),
+            endpoints=Endpoints(huggingface=url, civitai=url, openmodeldb=url),
+            search=Search() if ladder else Search(sources=("huggingface",)),
+            qwen=Qwen(base_url=f"{url}/v1", model="q") if ladder else Qwen(),
         ),
         folders=folders.read(root, [], None),
         layout=Layout(root / "output"),

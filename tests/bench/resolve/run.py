@@ -13,6 +13,7 @@ from hashlib import sha256
 from pathlib import Path
 
 from comfyfix.demo.hub import Hub
+from tests.bench.resolve import by_source
 from tests.bench.resolve.measure import Outcome, measure
 from tests.bench.resolve.table import figures, show, split
 from tests.bench.resolve.world import Wish, World, build
@@ -52,6 +53,7 @@ def main() -> None:
             f"\nall in one run: {sum(o.requests for o in together) / len(together):.1f} requests "
             f"a name, {sum(o.ended == 'WRONG' for o in together)} wrong"
         )
+        by_source.main(world)
     _failures(plain, text)
     _compare({"plain": plain, "full text": text})
 

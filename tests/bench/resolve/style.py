@@ -46,8 +46,8 @@ _FAMILY_WORDS = {  # in file names → in repository names
     "cogvideox": ("CogVideoX", "CogVideoX-5b"),
 }
 _WORDS = json.loads(Path(__file__).with_name("words.json").read_bytes())
-_FIRST = _WORDS["first"]
-_SECOND = _WORDS["second"]
+ADJECTIVES: list[str] = _WORDS["first"]
+NOUNS: list[str] = _WORDS["second"]
 _SYLLABLES = _WORDS["syllables"]
 _KINDS = {"loras": 52, "checkpoints": 20, "diffusion_models": 14, "controlnet": 6, "vae": 2}
 _KINDS |= {"upscale_models": 4, "embeddings": 2}
@@ -87,7 +87,7 @@ def publish(world: World, count: int) -> None:
         author = rng.choice(authors)
         family = rng.choice(list(_FAMILY_WORDS))
         kind = rng.choices(list(_KINDS), list(_KINDS.values()))[0]
-        words = [rng.choice(_FIRST), rng.choice(_SECOND)]
+        words = [rng.choice(ADJECTIVES), rng.choice(NOUNS)]
         repo = f"{author}/{_repository(rng, family, words)}"
         for name in _names(rng, family, words, kind):
             path = f"{kind}/{name}" if rng.random() < 0.12 else name
