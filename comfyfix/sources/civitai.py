@@ -13,6 +13,7 @@ from comfyfix.records import Candidate, Rejected
 from comfyfix.sources import civitai_access, civitai_api
 from comfyfix.sources.base import Finding, Services, Wanted
 from comfyfix.sources.civitai_api import CivitaiEntry
+from comfyfix.sources.civitai_kinds import misplaced, types_for
 from comfyfix.sources.civitai_names import model_queries
 from comfyfix.sources.words import GENERIC, loose
 
@@ -20,33 +21,6 @@ NAME = "civitai"
 TITLE = "on Civitai"
 DECISIVE = False
 SHOWN = 6
-TYPES = {  # ComfyUI's folder → the types of models whose files go there
-    "checkpoints": ("Checkpoint",),
-    "diffusion_models": ("Checkpoint", "UNet"),
-    "loras": ("LORA", "LoCon", "DoRA"),
-    "embeddings": ("TextualInversion",),
-    "vae": ("VAE", "Checkpoint"),
-    "controlnet": ("Controlnet",),
-    "upscale_models": ("Upscaler",),
-    "hypernetworks": ("Hypernetwork",),
-    "animatediff_models": ("MotionModule",),
-    "text_encoders": ("TextEncoder", "Checkpoint"),
-    "clip_vision": ("CLIPVision",),
-    "ultralytics": ("Detection",),
-    "ultralytics_bbox": ("Detection",),
-    "ultralytics_segm": ("Detection",),
-}
-NEVER = frozenset({"Training Data", "Config", "Archive", "Workflow", "Workflows", "Other"})
-PARTS = {  # types of files that go into one folder only
-    "VAE": "vae",
-    "Text Encoder": "text_encoders",
-    "Vision Encoder": "clip_vision",
-    "CLIPVision": "clip_vision",
-    "UNet": "diffusion_models",
-    "Diffusion Model": "diffusion_models",
-    "ControlNet": "controlnet",
-    "Negative": "embeddings",
-}
 
 
 def find(wanted: Wanted, services: Services) -> Iterator[Finding]:
@@ -59,7 +33,7 @@ def find(wanted: Wanted, services: Services) -> Iterator[Finding]:
             return
     if wanted.model.name.rpartition(".")[0].lower() in GENERIC:
         return
-    types = TYPES.get(wanted.model.folder or "", ())
+    types = types_for(wanted.model.folder)
     akin: list[Rejected] = []
     for query in model_queries(wanted.model.name):
         entries = civitai_api.search(query, types, services)
@@ -110,10 +84,8 @@ def _akin(entries: Sequence[CivitaiEntry], wanted: Wanted) -> list[Rejected]:
 
 
 def _judged(entry: CivitaiEntry, query: str, wanted: Wanted, services: Services) -> Finding:
-    folder = wanted.model.folder
-    only = PARTS.get(entry.file_type)
-    if entry.file_type in NEVER or (only and folder in TYPES and only != folder):
-        reason = f"it is a file of another kind there ({entry.file_type})"
+    reason = misplaced(entry.kind, entry.file_type, wanted.model.folder)
+    if reason:
         return Rejected(source=NAME, where=entry.where, reason=reason)
     evidence = f"found with the words {query}"
     if wanted.model.name != entry.name:

@@ -6,8 +6,9 @@ from typing import Any
 
 from comfyfix.errors import RETRY, SourceDown
 from comfyfix.files import printable
-from comfyfix.sources import civitai, civitai_api
+from comfyfix.sources import civitai_api
 from comfyfix.sources.base import Services, Wanted
+from comfyfix.sources.civitai_kinds import types_for
 
 CARD_MAX = 6000  # characters
 _FOLDERS = {
@@ -45,7 +46,7 @@ def civitai_files(
 ) -> list[dict[str, Any]]:
     """Files of the models that Civitai finds. Raises SourceDown, RegionBlocked."""
     folder = _FOLDERS.get(kind.casefold()) if kind else wanted.model.folder
-    entries = civitai_api.search(query, civitai.TYPES.get(folder or "", ()), services)
+    entries = civitai_api.search(query, types_for(folder), services)
     return [
         {
             "model": printable(entry.model, 80),

@@ -1,38 +1,33 @@
 """Resolve: ask the sources in trust order until one names a file that counts.
 
-A candidate counts when its provider has confirmed existence, size and sha256 and its name is
-exactly the wanted one. The workflow's own URL may bear another name, and may lack a hash; the
-file is `unverified` then. Of several different contents none counts: that is uncertain.
+What counts is said in `judge`. Of several different contents none counts: that is uncertain.
 """
 
 from __future__ import annotations
 
-import shlex
 from dataclasses import replace
 
 import msgspec
 
 from comfyfix.errors import (
-    HostRefused,
     ModelProblem,
     NameRefused,
-    NotFound,
     RegionBlocked,
-    SearchFailed,
     SourceDown,
-    Uncertain,
 )
-from comfyfix.files import human_size, is_pickle, printable
+from comfyfix.files import is_pickle
 from comfyfix.records import Candidate, Record, Rejected
 from comfyfix.sources import chosen, store, workflow
-from comfyfix.sources.base import Blocked, Doubtful, Finding, Services, Source, Wanted
+from comfyfix.sources.base import Blocked, Doubtful, Services, Source, Wanted
+from comfyfix.stages.judge import judge
 from comfyfix.stages.planned import Planned
-
-TITLES_SHOWN = 6
-FLAGGED = ("unsafe", "malicious", "infected")
-"""Words of a provider's scanner that refuse a file, unless `verify.pickle` is `allow`."""
-
-UNSCANNED = ("queued", "unscanned", "pending", "scanning", "error")
+from comfyfix.stages.unresolved import (
+    doubted,
+    not_found,
+    one_of_several,
+    several,
+    users_place_fails,
+)
 
 
 def resolve(planned: Planned, services: Services) -> Record:
@@ -89,19 +84,33 @@ def _climb(
             regional.append(problem)
             continue
         if good is not None:
+            _require_no_rival(good, wanted, doubtful)
             return _record(planned, _prefer_store(wanted, good, services), rejected, services)
         if stuck:
             # The file that is meant is known, and locked away: only its equal may stand for it.
-            if stuck[0].candidate.sha256 is None:
-                raise stuck[0].problem
-            wanted = replace(wanted, sha256=stuck[0].candidate.sha256)
+            wanted = replace(wanted, sha256=_meant(stuck[0], wanted))
     for obstacle in (*(b.problem for b in stuck), *regional, *down):
         raise obstacle  # the first that a user can do something about
     if by_user:
-        raise _users_place_fails(planned, rejected)
+        raise users_place_fails(planned, rejected)
     if doubtful:
-        raise _doubted(wanted, doubtful)
+        raise doubted(wanted, doubtful)
     return _record(planned, _last_resort(wanted, rejected, services), rejected, services)
+
+
+def _require_no_rival(good: Candidate, wanted: Wanted, doubtful: list[Doubtful]) -> None:
+    """Raise Uncertain where an earlier source knows another content of the name, if unsurely."""
+    rivals = [d.candidate for d in doubtful if d.candidate.sha256 != good.sha256]
+    if rivals and not wanted.likely:
+        raise several(wanted, [good, *rivals], "in several places")
+
+
+def _meant(locked: Blocked, wanted: Wanted) -> str:
+    """The sha256 of a locked file, by its provider or by the workflow; raises what locks it."""
+    known = {locked.candidate.sha256} if locked.candidate.sha256 else wanted.likely
+    if len(known) != 1:
+        raise locked.problem
+    return next(iter(known))
 
 
 def _refuse_pickle(planned: Planned, services: Services) -> None:
@@ -145,7 +154,7 @@ def _ask(
     counting: list[Candidate] = []
     changed: list[Candidate] = []
     for finding in source.find(wanted, services):
-        judged = _judge(finding, wanted, source, services)
+        judged = judge(finding, wanted, source, services)
         if isinstance(judged, Rejected):
             rejected.append(judged)
         elif isinstance(judged, Blocked):
@@ -167,63 +176,11 @@ def _ask(
         return msgspec.structs.replace(changed[0], note=note)
     held = [*counting, *(b.candidate for b in stuck if b.candidate.source == source.NAME)]
     if counting and len({candidate.sha256 for candidate in held}) > 1:
-        places = ", ".join(f"{c.where} ({(c.sha256 or '')[:8]})" for c in held[:TITLES_SHOWN])
-        name = shlex.quote(wanted.model.name)
-        rejected += [_one_of_several(candidate) for candidate in held]
-        raise Uncertain(
-            f"Several different files are called {wanted.model.name}",
-            cause=f"found {source.TITLE}: {places}",
-            next_step=f"compare them with `doit why {name}`, then say which: `doit pin {name} URL`",
-        )
+        rejected += map(one_of_several, held)
+        raise several(wanted, held, source.TITLE)
     # Mirrors of one content: the open one first, then the one that most people use.
     counting.sort(key=lambda c: (c.gated, -c.popularity, c.where))
     return counting[0] if counting else None
-
-
-def _one_of_several(candidate: Candidate) -> Rejected:
-    content = f"{human_size(candidate.size)}, sha256 {(candidate.sha256 or 'unknown')[:12]}"
-    return Rejected(
-        source=candidate.source,
-        where=f"{candidate.where}: {candidate.url}" if candidate.url else candidate.where,
-        reason=f"one of several contents of this name: {content}",
-    )
-
-
-def _judge(finding: Finding, wanted: Wanted, source: Source, services: Services) -> Finding:
-    if isinstance(finding, Blocked):
-        # What would not count if it could be had is no reason to ask for a token.
-        reason = _mismatch(finding.candidate, wanted, source)
-        where = finding.candidate.where
-        return Rejected(source=source.NAME, where=where, reason=reason) if reason else finding
-    if not isinstance(finding, Candidate):
-        return finding
-    reason = _mismatch(finding, wanted, source)
-    if finding.scan in FLAGGED and services.manifest.verify.pickle != "allow":
-        reason = f"the provider's own scan says that it is {finding.scan}"
-    elif not finding.size:
-        reason = "the provider does not say how large it is"
-    elif finding.sha256 is None and not source.DECISIVE:
-        reason = "the provider publishes no sha256"
-    if reason:
-        return Rejected(source=finding.source, where=finding.where, reason=reason)
-    if finding.scan not in ("", "safe", *UNSCANNED):
-        note = f"the provider's own scan says {printable(finding.scan)} of it"
-        finding = msgspec.structs.replace(finding, note=note)
-    renamed = finding.renamed or finding.name != wanted.model.name
-    return msgspec.structs.replace(finding, renamed=renamed)
-
-
-def _mismatch(found: Candidate, wanted: Wanted, source: Source) -> str:
-    """Why a candidate is not the wanted file, by its hash and its name; empty if it may be."""
-    if wanted.sha256 and found.sha256 and found.sha256 != wanted.sha256:
-        return "its sha256 is not the one that is wanted"
-    if wanted.likely and found.sha256 and not source.DECISIVE and found.sha256 not in wanted.likely:
-        # A publisher may replace a file at the author's own address; a namesake elsewhere is
-        # another file.
-        return "its sha256 is not the one that the workflow tells"
-    if found.name != wanted.model.name and not source.DECISIVE and not wanted.likely:
-        return f"its name is {printable(found.name)}"
-    return ""
 
 
 def _prefer_store(wanted: Wanted, found: Candidate, services: Services) -> Candidate:
@@ -241,44 +198,7 @@ def _last_resort(wanted: Wanted, rejected: list[Rejected], services: Services) -
         local = store.same_name(wanted, services)
         if local is not None:
             return local
-    raise _not_found(wanted, rejected)
-
-
-def _doubted(wanted: Wanted, doubtful: list[Doubtful]) -> SearchFailed:
-    told = "; ".join(f"{d.candidate.where} ({(d.candidate.sha256 or '')[:8]})" for d in doubtful)
-    first = doubtful[0]
-    return Uncertain(
-        f"It is not sure that the file found is the {wanted.model.name} that is meant",
-        cause=printable(f"found {told}: {first.reason}", 400),
-        next_step=f"if it is: `doit pin {shlex.quote(wanted.model.name)} {first.candidate.url}`",
-    )
-
-
-def _users_place_fails(planned: Planned, rejected: list[Rejected]) -> SearchFailed:
-    told = "; ".join(f"{printable(r.where)}: {r.reason}" for r in rejected)
-    return NotFound(
-        f"The place that manifest.yaml gives for {planned.model.name} does not have it",
-        cause=printable(told, 400),
-        next_step=f"mend models: in manifest.yaml, key {planned.model.name}",
-    )
-
-
-def _not_found(wanted: Wanted, rejected: list[Rejected]) -> SearchFailed:
-    refusals = [r for r in rejected if "allow_hosts" in r.reason]
-    if refusals:
-        return HostRefused(
-            f"The only place known for {wanted.model.name} is refused",
-            cause=printable(refusals[0].where),
-            next_step=refusals[0].reason.partition("; ")[2],
-        )
-    told = "; ".join(
-        f"{r.where}: {r.reason}" for r in rejected if r.source not in ("store",) and r.where != "-"
-    )
-    return NotFound(
-        f"No source has {wanted.model.name}",
-        cause=printable(told, 400) if told else "no repository that was searched lists it",
-        next_step=f"give its address: `doit pin {shlex.quote(wanted.model.name)} URL`",
-    )
+    raise not_found(wanted, rejected)
 
 
 def _record(

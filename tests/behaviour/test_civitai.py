@@ -64,7 +64,7 @@ def test_two_models_with_files_of_one_name_are_uncertain(
 
 def test_a_file_of_another_kind_is_not_taken(site: Site, version: CivitaiVersion) -> None:
     version.file, version.file_type = NAME, "Training Data"
-    assert "it is a file of another kind there (Training Data)" in run(site, 1)
+    assert "it is no model: Civitai calls it Training Data of Checkpoint" in run(site, 1)
     assert site.files() == {}
 
 

@@ -1,0 +1,63 @@
+"""Which of ComfyUI's folders a file of Civitai belongs in, by its type and its model's type."""
+
+from __future__ import annotations
+
+# Types of models → folder keys, the usual one first. A type that is not here has no folder.
+_HOMES: dict[str, tuple[str, ...]] = {
+    "Checkpoint": ("checkpoints", "diffusion_models", "unet_gguf"),
+    "UNet": ("diffusion_models", "unet_gguf"),
+    "LORA": ("loras", "animatediff_motion_lora", "xlabs_loras", "cogvideox_loras"),
+    "LoCon": ("loras",),
+    "DoRA": ("loras",),
+    "TextualInversion": ("embeddings",),
+    "VAE": ("vae", "vae_approx"),
+    "Controlnet": ("controlnet", "xlabs_controlnets", "model_patches"),
+    "Upscaler": ("upscale_models", "latent_upscale_models"),
+    "Hypernetwork": ("hypernetworks",),
+    "MotionModule": ("animatediff_models", "animatediff_motion_lora"),
+    "TextEncoder": ("text_encoders", "clip_gguf"),
+    "CLIPVision": ("clip_vision",),
+    "Detection": ("ultralytics", "ultralytics_bbox", "ultralytics_segm", "yolo", "detection"),
+}
+# Types of files that tell more than their model's type.
+_PARTS: dict[str, tuple[str, ...]] = {
+    "VAE": _HOMES["VAE"],
+    "Text Encoder": _HOMES["TextEncoder"],
+    "Vision Encoder": _HOMES["CLIPVision"],
+    "CLIPVision": _HOMES["CLIPVision"],
+    "UNet": _HOMES["UNet"],
+    "Diffusion Model": _HOMES["UNet"],
+    "ControlNet": _HOMES["Controlnet"],
+    "Negative": _HOMES["TextualInversion"],
+    "Config": ("configs",),
+    "Training Data": (),
+    "Archive": (),
+    "Workflow": (),
+}
+_WHOLE = ("VAE", "Text Encoder", "Vision Encoder", "UNet")  # parts that checkpoints come with
+_NO_MODELS = frozenset({"Workflows", "Wildcards", "Poses"})
+
+
+def types_for(folder: str | None) -> tuple[str, ...]:
+    """The types of models to search among; none stands for all, where no folder is known."""
+    if folder is None:
+        return ()
+    types = [kind for kind, homes in _HOMES.items() if folder in homes]
+    if "Checkpoint" not in types and any(folder in _PARTS[part] for part in _WHOLE):
+        types.append("Checkpoint")
+    return tuple(types) or ("Other",)
+
+
+def misplaced(model_type: str, file_type: str, folder: str | None) -> str:
+    """Why a file does not belong in a folder, or an empty string."""
+    part = _PARTS.get(file_type)
+    if part == () or (part is None and model_type in _NO_MODELS):
+        return f"it is no model: Civitai calls it {file_type} of {model_type}"
+    homes = part or _HOMES.get(model_type, ())
+    if folder is None or folder in homes:
+        return ""
+    if homes:
+        called = model_type if file_type in ("", "Model", "Pruned Model") else file_type
+        return f"Civitai calls it {called}: that belongs in {homes[0]}, not in {folder}"
+    owned = any(folder in known for known in _HOMES.values())
+    return f"Civitai calls it {model_type}: that does not belong in {folder}" if owned else ""

@@ -1,0 +1,57 @@
+"""Judge: does what a source has found count as the wanted file?
+
+A candidate counts when its provider has confirmed existence, size and sha256 and its name is
+exactly the wanted one. The workflow's own URL may bear another name, and may lack a hash; the
+file is `unverified` then.
+"""
+
+from __future__ import annotations
+
+import msgspec
+
+from comfyfix.files import printable
+from comfyfix.records import Candidate, Rejected
+from comfyfix.sources.base import Blocked, Finding, Services, Source, Wanted
+
+FLAGGED = ("unsafe", "malicious", "infected")
+"""Words of a provider's scanner that refuse a file, unless `verify.pickle` is `allow`."""
+
+UNSCANNED = ("queued", "unscanned", "pending", "scanning", "error")
+
+
+def judge(finding: Finding, wanted: Wanted, source: Source, services: Services) -> Finding:
+    """Return the finding if it counts, marked where it is renamed or flagged, else why not."""
+    if isinstance(finding, Blocked):
+        # What would not count if it could be had is no reason to ask for a token.
+        reason = _mismatch(finding.candidate, wanted, source)
+        where = finding.candidate.where
+        return Rejected(source=source.NAME, where=where, reason=reason) if reason else finding
+    if not isinstance(finding, Candidate):
+        return finding
+    reason = _mismatch(finding, wanted, source)
+    if finding.scan in FLAGGED and services.manifest.verify.pickle != "allow":
+        reason = f"the provider's own scan says that it is {finding.scan}"
+    elif not finding.size:
+        reason = "the provider does not say how large it is"
+    elif finding.sha256 is None and not source.DECISIVE:
+        reason = "the provider publishes no sha256"
+    if reason:
+        return Rejected(source=finding.source, where=finding.where, reason=reason)
+    if finding.scan not in ("", "safe", *UNSCANNED):
+        note = f"the provider's own scan says {printable(finding.scan)} of it"
+        finding = msgspec.structs.replace(finding, note=note)
+    renamed = finding.renamed or finding.name != wanted.model.name
+    return msgspec.structs.replace(finding, renamed=renamed)
+
+
+def _mismatch(found: Candidate, wanted: Wanted, source: Source) -> str:
+    """Why a candidate is not the wanted file, by its hash and its name; empty if it may be."""
+    if wanted.sha256 and found.sha256 and found.sha256 != wanted.sha256:
+        return "its sha256 is not the one that is wanted"
+    if wanted.likely and found.sha256 and not source.DECISIVE and found.sha256 not in wanted.likely:
+        # A publisher may replace a file at the author's own address; a namesake elsewhere is
+        # another file.
+        return "its sha256 is not the one that the workflow tells"
+    if found.name != wanted.model.name and not source.DECISIVE and not wanted.likely:
+        return f"its name is {printable(found.name)}"
+    return ""
