@@ -40,7 +40,11 @@ def imitated(owner: str, known: Iterable[str]) -> str:
 
 def _like(name: str, known: str) -> bool:
     bones, known_bones = _bones(name), _bones(known)
-    if bones == known_bones or (len(known_bones) >= EDITED and _one_edit(bones, known_bones)):
+    if bones == known_bones:
+        return True
+    # By letters, too: one that is changed may make a pair that looks like a third.
+    both = ((bones, known_bones), (name, known))
+    if any(len(whole) >= EDITED and _one_edit(each, whole) for each, whole in both):
         return True
     return len(known) >= ADORNED and _adorned(name, known)
 
