@@ -9,6 +9,7 @@ from typing import BinaryIO
 from comfyfix.files import is_pickle
 from comfyfix.formats import gguf, impostors, onnx, pickles, safetensors, torch_zip
 from comfyfix.formats.finding import Finding, Refused
+from comfyfix.formats.pickle_walk import ForeignImport
 
 __all__ = ["RULES", "Finding", "inspect"]
 
@@ -51,20 +52,20 @@ def inspect(path: Path, *, look_inside: bool = True) -> Finding | None:
 
 def _as_pickle(stream: BinaryIO, head: bytes, size: int, *, look_inside: bool) -> Finding | None:
     """Judge a file that torch would load by its name."""
-    impostor = impostors.empty_or_text(head, size)
+    text = impostors.empty_or_text(head, size)
     if head.startswith(ZIP):
-        return _found(lambda: torch_zip.check(stream, size, look_inside=look_inside))
+        refused = _refused(lambda: torch_zip.check(stream, size, look_inside=look_inside))
+        return refused.finding if refused else None
+    refused = _refused(lambda: pickles.check(stream, size)) if size else None
+    if size and refused is None:
+        return None
+    if refused and (_is_pickle(head) or _imports(refused)):
+        hidden = refused.finding.kind == "unsafe" and not look_inside
+        return None if hidden else refused.finding
     if _is_safetensors(head):
         return Finding("wrong", "it is a safetensors file under this name")
-    finding = _found(lambda: pickles.check(stream, size)) if size else impostor
-    if finding is None or (finding.kind == "unsafe" and not look_inside):
-        return None
-    if finding.kind == "unsafe":
-        return finding
-    if _is_pickle(head):
-        return finding
     neither = Finding("wrong", "it is neither a zip archive nor a pickle, as such a file is")
-    return impostor or impostors.another_kind(head) or neither
+    return text or impostors.another_kind(head) or neither
 
 
 def _disguised(stream: BinaryIO, head: bytes, size: int, extension: str) -> Finding | None:
@@ -73,33 +74,40 @@ def _disguised(stream: BinaryIO, head: bytes, size: int, extension: str) -> Find
         return None  # the length of its header may read like anything
     if extension == ".gguf" and head.startswith(b"GGUF"):
         return None
-    text = impostors.empty_or_text(head, size)
     hostile = _hostile(stream, head, size)
     if hostile is not None:
         return hostile
-    if not head.startswith(ZIP) and pickles.loads(stream, size):
+    if _is_pickle(head) and _refused(lambda: pickles.check(stream, size)) is None:
         return Finding("wrong", "it is a pickle under this name")
     if _is_safetensors(head):
         return Finding("wrong", "it is a safetensors file under this name")
-    return text or impostors.another_kind(head)
+    return impostors.empty_or_text(head, size) or impostors.another_kind(head)
 
 
 def _hostile(stream: BinaryIO, head: bytes, size: int) -> Finding | None:
     """Say whether a file of any name would run code, for one who loads it whatever its name is."""
-    finding: Finding | None = None
     if head.startswith(ZIP):
-        finding = _found(lambda: torch_zip.check(stream, size))
-    elif _is_pickle(head):
-        finding = _found(lambda: pickles.check(stream, size))
-    return finding if finding is not None and finding.kind == "unsafe" else None
+        refused = _refused(lambda: torch_zip.check(stream, size))
+        told = refused is not None and refused.finding.kind == "unsafe"
+    else:
+        refused = _refused(lambda: pickles.check(stream, size))
+        told = _imports(refused) or (
+            refused is not None and _is_pickle(head) and refused.finding.kind == "unsafe"
+        )
+    return refused.finding if refused is not None and told else None
 
 
-def _found(check: Callable[[], None]) -> Finding | None:
+def _refused(check: Callable[[], None]) -> Refused | None:
     try:
         check()
     except Refused as refused:
-        return refused.finding
+        return refused
     return None
+
+
+def _imports(refused: Refused | None) -> bool:
+    """Tell whether what was refused is an import: then it is a pickle, whatever it begins with."""
+    return isinstance(refused, ForeignImport) and refused.is_meant
 
 
 def _is_pickle(head: bytes) -> bool:

@@ -6,6 +6,7 @@ not certain is refused. Nothing is imported, nothing is called.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable
 from typing import Any
 
@@ -27,6 +28,8 @@ from comfyfix.formats.pickle_values import (
 )
 from comfyfix.formats.window import Window
 
+_MODULE = re.compile(r"[A-Za-z_][\w.]*", re.ASCII)
+
 
 class ForeignImport(Refused):
     """The pickle wants to import `module` and `name`, which are not among the allowed."""
@@ -36,6 +39,11 @@ class ForeignImport(Refused):
         self.name = name
         shown = printable(f"{module}.{name}", 80)
         super().__init__("unsafe", f"its pickle wants to import {shown} (at byte {place})")
+
+    @property
+    def is_meant(self) -> bool:
+        """False for what other bytes read by chance as an import: they hardly name a module."""
+        return bool(_MODULE.fullmatch(self.module) and _MODULE.fullmatch(self.name))
 
 
 class Walk(Stack):

@@ -11,7 +11,7 @@ import logging
 from typing import Any, BinaryIO
 
 from comfyfix.files import printable
-from comfyfix.formats.finding import Refused, damaged, unsafe
+from comfyfix.formats.finding import damaged, unsafe
 from comfyfix.formats.pickle_allowed import allowed
 from comfyfix.formats.pickle_values import Storage
 from comfyfix.formats.pickle_walk import Walk
@@ -92,12 +92,3 @@ def _second_opinion(data: bytes) -> None:
     for found in result.globals:
         if allowed(found.module, found.name)[1] is None:
             raise unsafe(f"picklescan finds {printable(f'{found.module}.{found.name}', 80)} in it")
-
-
-def loads(stream: BinaryIO, size: int) -> bool:
-    """Tell whether a file of another name is a pickle: one that is sound, or that is unsafe."""
-    try:
-        check(stream, size)
-    except Refused as refused:
-        return refused.finding.kind == "unsafe"
-    return True

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import io
-import re
 from typing import BinaryIO
 
 from comfyfix.files import printable
@@ -15,7 +14,6 @@ from comfyfix.formats.pickle_walk import ForeignImport, Walk
 from comfyfix.formats.window import Window
 
 _HEAD = 4096  # bytes of a member in which a hidden pickle would show itself
-_MODULE = re.compile(r"[A-Za-z_][\w.]*", re.ASCII)
 _PICKLES = (".pkl", ".pickle", ".pt", ".pth", ".ckpt", ".bin")
 
 
@@ -69,8 +67,7 @@ def _check_other(stream: BinaryIO, member: Member) -> None:
     try:
         Walk(Window(io.BytesIO(head), len(head), member.start)).run()
     except ForeignImport as found:
-        # Weights may begin like a pickle by chance; they don't name a module by chance.
-        if _MODULE.fullmatch(found.module) and _MODULE.fullmatch(found.name):
+        if found.is_meant:
             name = printable(member.name, 40)
             raise unsafe(f"its zip hides a pickle in {name}: {found.finding.reason}") from None
     except Refused:

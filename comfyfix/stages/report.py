@@ -9,7 +9,6 @@ from dataclasses import dataclass, field
 from comfyfix.errors import Problem
 from comfyfix.records import Model, Verdict
 
-
 NEXT = "run doit again to fetch it"
 NEXT_IF_UNSAFE = "use a .safetensors file in its place, or set verify.pickle: allow if you trust it"
 

@@ -1,4 +1,4 @@
-"""Verify: is a file there, whole, of the right content and form, and safe? If not, move it aside."""
+"""Verify: is a file there, whole, of the right content and form, and safe? Else move it aside."""
 
 from __future__ import annotations
 

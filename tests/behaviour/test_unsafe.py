@@ -67,9 +67,9 @@ def test_a_file_of_another_kind_is_told_and_left(site: Site) -> None:
 
 
 def test_a_batch_tells_an_unsafe_download(site: Site, hub: Hub) -> None:
-    site.workflow("w.json", RIFE, ("loras", "style1.safetensors"))
+    site.workflow("w.json", RIFE, ("loras", "harbor_light.safetensors"))
     hub.add("AlexWortega/RIFE", ["rife49.pth"]).files["rife49.pth"] = HOSTILE
-    hub.add("someone/style1", ["style1.safetensors"])
+    hub.add("maker/harbor_light", ["harbor_light.safetensors"])
     done = site.doit()
     assert done.returncode == 1
     (failed,) = site.state("verified/batch_001.json")["failed"]
@@ -77,5 +77,5 @@ def test_a_batch_tells_an_unsafe_download(site: Site, hub: Hub) -> None:
     assert "use a .safetensors file in its place" in done.stdout
     assert site.files() == {
         "upscale_models/rife49.pth.unsafe": HOSTILE,
-        "loras/style1.safetensors": file_for("style1.safetensors"),
+        "loras/harbor_light.safetensors": file_for("harbor_light.safetensors"),
     }

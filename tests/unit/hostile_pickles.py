@@ -123,7 +123,7 @@ TRICKS = {
     "EXT1": P2 + b"\x82\x01.",
     "EXT2": P2 + b"\x83\x01\0.",
     "EXT4": P2 + b"\x84\x01\0\0\0)R.",
-    "PERSID": b"Pevil\n.",
+    "PERSID": P2 + b"Pevil\n.",
     "BINPERSID of no weights": P2 + text("evil") + b"Q.",
     "BINPERSID, odd type": (
         P2 + b"(" + text("storage") + named(CONV) + text("0") + text("cpu") + b"K\x01tQ."
