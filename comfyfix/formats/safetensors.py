@@ -34,8 +34,9 @@ BITS = {
 }  # fmt: skip
 
 _SPACE = re.compile(rb"[ \t\r\n]*+")
-_STRING = re.compile(rb'"(?:[^"\\\x00-\x1f]++|\\[^\x00-\x1f])*+"')
+_STRING = re.compile(rb'[ \t\r\n]*+"((?:[^"\\\x00-\x1f]++|\\[^\x00-\x1f])*+)"')
 _ENTRY = re.compile(rb"\{[^{}\\]{0,%d}\}" % ENTRY_MAX)
+_CONTROLS = re.compile(r"[\x00-\x1f\x7f-\x9f]")
 _LEADS_OUT = re.compile(r"(^|[/\\])\.\.([/\\]|$)|^[/\\]|^[A-Za-z]:[/\\]")
 _FIELDS = (b"dtype", b"shape", b"data_offsets")
 Span = tuple[int, int]
@@ -116,16 +117,19 @@ class _Header:
         return name
 
     def _string(self) -> str:
-        self._mark()
         match = _STRING.match(self.text, self.at)
+        if match is None:
+            raise damaged(f"its safetensors header is damaged at byte {8 + self.at}: no text there")
+        self.at = match.end()
         try:
-            value: str = json.loads(match[0].decode() if match else "")
+            if b"\\" not in match[1]:
+                return match[1].decode()
+            value: str = json.loads(f'"{match[1].decode()}"')
             value.encode()
         except ValueError:
             raise damaged(
-                f"its safetensors header is damaged at byte {8 + self.at}: no text is there"
+                f"its safetensors header is damaged before byte {8 + self.at}: no readable text"
             ) from None
-        self.at = match.end() if match else self.at
         return value
 
     def _metadata(self) -> None:
@@ -170,7 +174,7 @@ def _require_plain(name: str) -> None:
         raise unsafe(f"a tensor's name has {len(name)} characters")
     if _LEADS_OUT.search(name):
         raise unsafe(f"the tensor {_shown(name)} is named like a path that leads out of a folder")
-    if any(ord(letter) < 0x20 or 0x7F <= ord(letter) < 0xA0 for letter in name):  # noqa: PLR2004 - controls
+    if _CONTROLS.search(name):
         raise unsafe(f"the name of the tensor {_shown(name)} holds control characters")
 
 

@@ -148,6 +148,14 @@ def test_a_member_that_the_directory_does_not_tell_of_is_noticed(tmp_path: Path)
         assert "no entry tells" in problem(tmp_path, cut + end)
 
 
+def test_a_last_member_that_the_directory_does_not_tell_of_is_noticed(tmp_path: Path) -> None:
+    data = archived({"x/data.pkl": SOUND, "x/zzz": HOSTILE})
+    begin = data.find(b"PK\x01\x02")
+    second = data.find(b"PK\x01\x02", begin + 4)
+    end = struct.pack("<4sHHHHIIH", b"PK\5\6", 0, 0, 1, 1, second - begin, begin, 0)
+    assert "that its directory does not tell of" in problem(tmp_path, data[:second] + end)
+
+
 def test_an_archive_written_in_one_go_is_sound(tmp_path: Path) -> None:
     class Pipe(io.RawIOBase):
         """A stream that can't go back, so that sizes follow the content, as torch writes them."""

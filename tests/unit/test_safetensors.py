@@ -104,7 +104,7 @@ BROKEN = {
     ),
     "metadata of numbers": (
         build({"__metadata__": {"a": 1}, "a": tensor(0, 1)}, b"\0"),
-        "no text is there",
+        "no text there",
     ),
     "metadata that is a list": (
         build({"__metadata__": [], "a": tensor(0, 1)}, b"\0"),
@@ -131,7 +131,7 @@ BROKEN = {
         "holds control characters",
     ),
     "a very long name": (build({"a" * 5000: tensor(0, 8)}, b"\0" * 8), "5000 characters"),
-    "a lone surrogate": (build(b'{"\\ud800":1}', b"\0" * 8), "no text is there"),
+    "a lone surrogate": (build(b'{"\\ud800":1}', b"\0" * 8), "no readable text"),
     "NaN": (
         build(b'{"a":{"dtype":"U8","shape":[NaN],"data_offsets":[0,1]}}', b"\0"),
         "damaged in the entry",
