@@ -17,6 +17,8 @@ TOKEN_VARIABLES = {
 }
 _SIZE = re.compile(r"^\s*(\d+(?:\.\d+)?)\s*([kKMGT]?)(i?)B?\s*$")
 SIZE_MAX = 1 << 60  # bytes
+PicklePolicy = Literal["refuse", "scan", "allow"]
+"""Which pickle files may be there: none, those that can't run code, or all."""
 
 
 class Search(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
@@ -43,7 +45,7 @@ class Download(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
 class Verify(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """`verify:` what to do with pickle files, and whether Qwen gives its opinion."""
 
-    pickle: Literal["refuse", "scan", "allow"] = "scan"
+    pickle: PicklePolicy = "scan"
     qwen: bool = False
 
 

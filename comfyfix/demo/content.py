@@ -5,7 +5,6 @@ from __future__ import annotations
 import hashlib
 import io
 import json
-import pickle
 import struct
 import zipfile
 
@@ -60,16 +59,36 @@ def onnx(data: bytes) -> bytes:
 
 
 def torch_zip(data: bytes) -> bytes:
-    """A zip as torch writes it: a pickle of plain values, and the weights beside it."""
+    """A zip as torch.save writes it: a pickle that names one tensor, its weights beside it."""
     buffer = io.BytesIO()
     with zipfile.ZipFile(buffer, "w", zipfile.ZIP_STORED) as archive:
         for name, value in (
-            ("archive/data.pkl", pickle.dumps({"weight": "0"}, protocol=2)),
+            ("archive/data.pkl", _tensor_pickle(len(data))),
+            ("archive/byteorder", b"little"),
             ("archive/data/0", data),
             ("archive/version", b"3\n"),
         ):
             archive.writestr(zipfile.ZipInfo(name, (1980, 1, 1, 0, 0, 0)), value)
     return buffer.getvalue()
+
+
+def _tensor_pickle(count: int) -> bytes:
+    """The pickle of `{"weight": tensor}`, a tensor of bytes, instruction by instruction."""
+
+    def name(module: str, name: str) -> bytes:
+        return b"c" + f"{module}\n{name}\n".encode()
+
+    def text(value: str) -> bytes:
+        return b"X" + struct.pack("<I", len(value)) + value.encode()
+
+    number = b"J" + struct.pack("<i", count)
+    storage = b"(" + text("storage") + name("torch", "ByteStorage") + text("0") + text("cpu")
+    storage += number + b"tQ"
+    empty = name("collections", "OrderedDict") + b")R"
+    shape = number + b"\x85" + b"K\x01\x85"  # so many bytes, one after another
+    tensor = name("torch._utils", "_rebuild_tensor_v2")
+    tensor += b"(" + storage + b"K\x00" + shape + b"\x89" + empty + b"tR"
+    return b"\x80\x02}" + text("weight") + tensor + b"s."
 
 
 def _varint(value: int) -> bytes:

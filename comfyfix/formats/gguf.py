@@ -1,14 +1,199 @@
-"""GGUF: the first eight bytes, which every GGUF file has."""
+"""GGUF: a header of counted keys and values, the list of the tensors, then their bytes.
+
+Every count and length is held against the bytes that are left before it is believed.
+"""
 
 from __future__ import annotations
 
-VERSIONS = range(1, 16)
+from itertools import pairwise
+from math import prod
+from typing import BinaryIO
+
+from comfyfix.files import printable
+from comfyfix.formats.finding import Finding, Refused, damaged, wrong
+from comfyfix.formats.window import Window
+
+VERSIONS = (2, 3)
+HEADER_MAX = 64_000_000  # bytes before the tensors; the largest vocabularies take a third of it
+ITEMS_MAX = 2_000_000  # texts in lists; the largest vocabularies with their merges: 0.8 million
+NAME_MAX = 65_535  # bytes of a key, as the specification says
+TENSOR_NAME_MAX = 1024  # the format says 64, and real files of image models have longer ones
+NESTING_MAX = 4
+DIMENSIONS_MAX = 4
+ALIGNMENT = 32
+ALIGNMENT_MAX = 1 << 20
+_STRING, _ARRAY, _UINT32 = 8, 9, 4
+_WIDTHS = {0: 1, 1: 1, 2: 2, 3: 2, 4: 4, 5: 4, 6: 4, 7: 1, 10: 8, 11: 8, 12: 8}
+BLOCKS = {  # ggml type → values in a block, bytes of it
+    0: (1, 4), 1: (1, 2), 2: (32, 18), 3: (32, 20), 6: (32, 22), 7: (32, 24), 8: (32, 34),
+    9: (32, 40), 10: (256, 84), 11: (256, 110), 12: (256, 144), 13: (256, 176), 14: (256, 210),
+    15: (256, 292), 16: (256, 66), 17: (256, 74), 18: (256, 98), 19: (256, 50), 20: (32, 18),
+    21: (256, 110), 22: (256, 82), 23: (256, 136), 24: (1, 1), 25: (1, 2), 26: (1, 4), 27: (1, 8),
+    28: (1, 8), 29: (256, 56), 30: (1, 2), 31: (32, 18), 32: (32, 18), 33: (32, 18), 34: (256, 54),
+    35: (256, 66), 39: (32, 17), 40: (64, 36), 41: (128, 18),
+}  # fmt: skip
 
 
-def problem(head: bytes) -> str:
-    """Say what is wrong with the start of a GGUF file; empty if nothing is."""
-    if head[:4] != b"GGUF" or len(head) < 8:  # noqa: PLR2004 - magic and version
-        return "it does not start as a GGUF file"
-    if int.from_bytes(head[4:8], "little") not in VERSIONS:
-        return "its GGUF version is not known"
-    return ""
+def check(stream: BinaryIO, size: int) -> Finding | None:
+    """Say what is wrong with a GGUF file of `size` bytes."""
+    try:
+        _Header(Window(stream, size)).check()
+    except Refused as refused:
+        return refused.finding
+    return None
+
+
+class _Header:
+    def __init__(self, window: Window) -> None:
+        self.window = window
+        self.big = False
+        self.alignment = ALIGNMENT
+        self.items = 0
+
+    def check(self) -> None:
+        window = self.window
+        if window.take(4, "the file") != b"GGUF":
+            raise damaged("it does not start as a GGUF file")
+        version = window.take(4, "the version")
+        self.big = version[:2] == b"\0\0"
+        told = int.from_bytes(version, "big" if self.big else "little")
+        if told == 1:
+            raise wrong("it is of GGUF version 1, which nothing reads any more")
+        if told not in VERSIONS:
+            raise damaged(f"its GGUF version is not known ({told})")
+        tensors, pairs = self._number(8), self._number(8)
+        # A key and its value take 13 bytes at least, the entry of a tensor 24.
+        if pairs * 13 + tensors * 24 > min(window.left, HEADER_MAX):
+            raise damaged(
+                f"it can't hold {tensors} tensors and {pairs} values: cut short, or made up"
+            )
+        self._pairs(pairs)
+        self._geometry(self._tensors(tensors))
+
+    def _number(self, width: int) -> int:
+        return self.window.number(width, big=self.big)
+
+    def _text(self, what: str, longest: int = HEADER_MAX) -> str:
+        length = self._number(8)
+        if length > longest:
+            raise damaged(f"the length of {what} at byte {self.window.at - 8} is impossible")
+        return self.window.take(length, what).decode("utf-8", "backslashreplace")
+
+    def _bounded(self) -> None:
+        if self.window.at > HEADER_MAX:
+            raise damaged(f"its header is longer than {HEADER_MAX} bytes")
+
+    def _pairs(self, count: int) -> None:
+        seen = set[str]()
+        for _ in range(count):
+            key = self._text("a key", NAME_MAX)
+            if key in seen:
+                raise damaged(f"its header has the key {printable(key, 60)} twice")
+            seen.add(key)
+            kind = self._number(4)
+            if key == "general.alignment":
+                self._alignment(kind)
+            else:
+                self._value(kind, 0)
+            self._bounded()
+
+    def _alignment(self, kind: int) -> None:
+        told = self._number(4) if kind == _UINT32 else 0
+        if not 0 < told <= ALIGNMENT_MAX or told & (told - 1):
+            raise damaged("its alignment is no power of two")
+        self.alignment = told
+
+    def _value(self, kind: int, depth: int) -> None:
+        window = self.window
+        if kind in _WIDTHS:
+            window.skip(_WIDTHS[kind], "a value")
+        elif kind == _STRING:
+            self._pass_text()
+        elif kind == _ARRAY and depth < NESTING_MAX:
+            self._array(depth)
+        elif kind == _ARRAY:
+            raise damaged(f"its lists are nested more than {NESTING_MAX} deep")
+        else:
+            raise damaged(f"the type of the value at byte {window.at} is not known ({kind})")
+
+    def _pass_text(self) -> None:
+        self.items += 1
+        if self.items > ITEMS_MAX:
+            raise damaged(f"its header has more than {ITEMS_MAX} texts")
+        self.window.skip(self._number(8), "a text")
+
+    def _array(self, depth: int) -> None:
+        kind, count = self._number(4), self._number(8)
+        width = _WIDTHS.get(kind)
+        if width is not None:
+            self.window.skip(width * count, "a list")
+            return
+        if count * 8 > self.window.left:
+            raise damaged(f"a list at byte {self.window.at} is longer than the file")
+        for _ in range(count):
+            if kind == _ARRAY:
+                self._pass_list()
+            self._value(kind, depth + 1)
+            self._bounded()
+
+    def _pass_list(self) -> None:
+        self.items += 1
+        if self.items > ITEMS_MAX:
+            raise damaged(f"its header has more than {ITEMS_MAX} lists")
+
+    def _tensors(self, count: int) -> list[tuple[int, int, str]]:
+        """Read the list of the tensors: begin and end of each, and its name."""
+        spans: list[tuple[int, int, str]] = []
+        names = set[str]()
+        for _ in range(count):
+            name = self._text("the name of a tensor", TENSOR_NAME_MAX)
+            if name in names:
+                raise damaged(f"its header names the tensor {printable(name, 60)} twice")
+            names.add(name)
+            dimensions = self._number(4)
+            if dimensions > DIMENSIONS_MAX:
+                raise damaged(f"the tensor {printable(name, 60)} has {dimensions} dimensions")
+            shape = [self._number(8) for _ in range(dimensions)]
+            kind, offset = self._number(4), self._number(8)
+            spans.append((offset, offset + _bytes(name, kind, shape), name))
+            if offset % self.alignment:
+                raise damaged(f"the tensor {printable(name, 60)} is not aligned")
+            self._bounded()
+        return spans
+
+    def _geometry(self, spans: list[tuple[int, int, str]]) -> None:
+        """Hold the places of the tensors against the size of the file.
+
+        The reference implementation wants each tensor right after the one before, padded to the
+        alignment; writers pad the last one too, or do not.
+        """
+        if not spans:
+            raise damaged("it holds no tensors")
+        room = self.window.size - _padded(self.window.at, self.alignment)
+        spans.sort()
+        if spans[0][0] != 0:
+            raise damaged(f"its tensors leave a hole before {printable(spans[0][2], 60)}")
+        for left, right in pairwise(spans):
+            if right[0] != _padded(left[1], self.alignment):
+                what = "overlap" if right[0] < left[1] else "leave a hole"
+                pair = f"{printable(left[2], 60)} and {printable(right[2], 60)}"
+                raise damaged(f"its tensors {what} between {pair}")
+        end = spans[-1][1]
+        if end > room:
+            raise damaged(f"it is cut short: {end - room} bytes are missing")
+        if room > _padded(end, self.alignment):
+            raise damaged(f"it has {room - end} bytes after its last tensor")
+
+
+def _bytes(name: str, kind: int, shape: list[int]) -> int:
+    if kind not in BLOCKS:
+        raise wrong(f"the tensor {printable(name, 60)} is of a type that is not known ({kind})")
+    block, size = BLOCKS[kind]
+    values = prod(shape)
+    if (shape[0] if shape else 1) % block:
+        raise damaged(f"the shape of the tensor {printable(name, 60)} does not fit its type")
+    return values // block * size
+
+
+def _padded(place: int, alignment: int) -> int:
+    return place + -place % alignment

@@ -1,18 +1,30 @@
 """safetensors: the header tells every byte of the file, so damage shows without a hash.
 
-Layout: 8 bytes length of the header (little endian), the header in JSON, then the tensors,
-without holes, overlaps or a tail.
+Layout: 8 bytes length of the header (little endian), the header in JSON, padded with spaces, then
+the tensors, without holes, overlaps or a tail. The header is walked entry by entry: no tree is
+built of it, so that its nesting and its size cost nothing, and a key written twice is seen.
 """
 
 from __future__ import annotations
 
+import json
+import re
 from itertools import pairwise
 from math import prod
-from typing import Any, BinaryIO
+from typing import BinaryIO
 
 import msgspec
 
-HEADER_MAX = 25_000_000  # bytes; the limit that the Hub itself sets
+from comfyfix.files import printable
+from comfyfix.formats.finding import Finding, Refused, damaged, unsafe, wrong
+
+HEADER_MAX = 25_000_000
+"""Bytes. The reference library reads 100 MB; the Hub refuses to read more than this."""
+METADATA_MAX = 10_000_000
+"""Bytes. Trainers write every tag of every picture into a LoRA, about 200 bytes a picture: this is
+fifty thousand pictures. What is longer is no description any more."""
+ENTRY_MAX = 4096  # bytes of one tensor's entry
+NAME_MAX = 1024  # characters of a tensor's name
 DIMENSIONS_MAX = 64
 BITS = {
     "BOOL": 8, "U8": 8, "I8": 8, "F8_E5M2": 8, "F8_E4M3": 8, "F8_E8M0": 8,
@@ -21,50 +33,186 @@ BITS = {
     "F64": 64, "I64": 64, "U64": 64, "C64": 64, "F4": 4, "F6_E2M3": 6, "F6_E3M2": 6,
 }  # fmt: skip
 
+_SPACE = re.compile(rb"[ \t\r\n]*+")
+_STRING = re.compile(rb'[ \t\r\n]*+"((?:[^"\\\x00-\x1f]++|\\[^\x00-\x1f])*+)"')
+_ENTRY = re.compile(rb"\{[^{}\\]{0,%d}\}" % ENTRY_MAX)
+_CONTROLS = re.compile(r"[\x00-\x1f\x7f-\x9f]")
+_LEADS_OUT = re.compile(r"(^|[/\\])\.\.([/\\]|$)|^[/\\]|^[A-Za-z]:[/\\]")
+_FIELDS = (b"dtype", b"shape", b"data_offsets")
+Span = tuple[int, int]
 
-class _Tensor(msgspec.Struct):
+
+class _Tensor(msgspec.Struct, forbid_unknown_fields=True):
     dtype: str
     shape: list[int]
     data_offsets: tuple[int, int]
 
 
-def problem(stream: BinaryIO, size: int) -> str:
-    """Say what is wrong with a safetensors file of `size` bytes; empty if nothing is."""
-    length = int.from_bytes(stream.read(8), "little")
-    if size < 10 or length > min(HEADER_MAX, size - 8):  # noqa: PLR2004 - 8 bytes and `{}`
-        return "its header is longer than the file: it is cut short or no safetensors file"
-    text = stream.read(length)
-    if not text.startswith(b"{"):
-        return "it has no safetensors header"
+def check(stream: BinaryIO, size: int) -> Finding | None:
+    """Say what is wrong with a safetensors file of `size` bytes."""
     try:
-        header: dict[str, Any] = msgspec.json.decode(text, type=dict[str, Any])
-        header.pop("__metadata__", None)
-        tensors = msgspec.convert(header, dict[str, _Tensor])
-    except (msgspec.DecodeError, RecursionError, UnicodeDecodeError):
-        return "its safetensors header is damaged"
-    return _geometry(list(tensors.values()), size - 8 - length)
+        length = int.from_bytes(stream.read(8), "little")
+        if size < 10 or length > size - 8:  # noqa: PLR2004 - 8 bytes and `{}`
+            raise damaged(
+                "its header is longer than the file: it is cut short or no safetensors file"
+            )
+        if length > HEADER_MAX:
+            raise unsafe(f"its header has {length} bytes; more than {HEADER_MAX} are not read")
+        text = stream.read(length)
+        if not text.startswith(b"{"):
+            raise damaged("it has no safetensors header")
+        _geometry(_Header(text).tensors(), size - 8 - length)
+    except Refused as refused:
+        return refused.finding
+    return None
 
 
-def _sane(shape: list[int]) -> bool:
-    """Tell whether a shape can be one; the bounds keep its product from taking minutes."""
-    return len(shape) <= DIMENSIONS_MAX and all(0 <= extent < 1 << 63 for extent in shape)
+class _Header:
+    """The header's text, and how far it has been walked."""
+
+    def __init__(self, text: bytes) -> None:
+        self.text = text
+        self.at = 1
+
+    def tensors(self) -> list[tuple[str, Span]]:
+        """Walk the header to its end; return name and place of each tensor."""
+        found: dict[str, Span] = {}
+        metadata = False
+        while (name := self._key(first=not found and not metadata)) is not None:
+            if name == "__metadata__":
+                if metadata:
+                    raise unsafe("its safetensors header has __metadata__ twice")
+                metadata = True
+                self._metadata()
+            elif name in found:
+                raise unsafe(f"its safetensors header names the tensor {_shown(name)} twice")
+            else:
+                found[name] = self._tensor(name)
+        if self.text[self.at :].strip(b" \t\r\n"):
+            raise damaged(
+                f"its safetensors header is damaged: something follows at byte {8 + self.at}"
+            )
+        return list(found.items())
+
+    def _mark(self) -> bytes:
+        """Pass over spaces; return the next byte without passing it."""
+        match = _SPACE.match(self.text, self.at)
+        self.at = match.end() if match else self.at
+        return self.text[self.at : self.at + 1]
+
+    def _expect(self, wanted: bytes) -> None:
+        if self._mark() != wanted:
+            raise damaged(f"its safetensors header is damaged at byte {8 + self.at}")
+        self.at += 1
+
+    def _key(self, *, first: bool) -> str | None:
+        """Return the next key of the object that is being walked, None at its end."""
+        if self._mark() == b"}":
+            self.at += 1
+            return None
+        if not first:
+            self._expect(b",")
+        name = self._string()
+        self._expect(b":")
+        return name
+
+    def _string(self) -> str:
+        match = _STRING.match(self.text, self.at)
+        if match is None:
+            raise damaged(f"its safetensors header is damaged at byte {8 + self.at}: no text there")
+        self.at = match.end()
+        try:
+            if b"\\" not in match[1]:
+                return match[1].decode()
+            value: str = json.loads(f'"{match[1].decode()}"')
+            value.encode()
+        except ValueError:
+            raise damaged(
+                f"its safetensors header is damaged before byte {8 + self.at}: no readable text"
+            ) from None
+        return value
+
+    def _metadata(self) -> None:
+        begin, keys = self.at, set[str]()
+        self._expect(b"{")
+        while (key := self._key(first=not keys)) is not None:
+            if key in keys:
+                raise unsafe(f"its metadata has {_shown(key)} twice")
+            keys.add(key)
+            self._string()
+            if self.at - begin > METADATA_MAX:
+                raise unsafe(f"it carries more than {METADATA_MAX} bytes of metadata")
+
+    def _tensor(self, name: str) -> Span:
+        _require_plain(name)
+        self._mark()
+        match = _ENTRY.match(self.text, self.at)
+        if match is None:
+            raise damaged(
+                f"its safetensors header is damaged: no entry for the tensor {_shown(name)}"
+            )
+        try:
+            tensor = msgspec.json.decode(match[0], type=_Tensor)
+        except (msgspec.DecodeError, UnicodeDecodeError):
+            raise damaged(
+                f"its safetensors header is damaged in the entry of the tensor {_shown(name)}"
+            ) from None
+        # Each field's name can be there once only; strings inside are short words.
+        if any(
+            match[0].count(b'"%b"' % field) > 1 for field in (b"dtype", b"shape", b"data_offsets")
+        ):
+            raise unsafe(
+                f"its safetensors header contradicts itself about the tensor {_shown(name)}"
+            )
+        self.at = match.end()
+        return _span(name, tensor)
 
 
-def _geometry(tensors: list[_Tensor], room: int) -> str:
+def _require_plain(name: str) -> None:
+    """Refuse names that would harm whoever writes tensors to files, or prints them."""
+    if len(name) > NAME_MAX:
+        raise unsafe(f"a tensor's name has {len(name)} characters")
+    if _LEADS_OUT.search(name):
+        raise unsafe(f"the tensor {_shown(name)} is named like a path that leads out of a folder")
+    if _CONTROLS.search(name):
+        raise unsafe(f"the name of the tensor {_shown(name)} holds control characters")
+
+
+def _span(name: str, tensor: _Tensor) -> Span:
+    begin, end = tensor.data_offsets
+    shape = tensor.shape
+    # The bounds keep the product from taking minutes.
+    sane = len(shape) <= DIMENSIONS_MAX and all(0 <= extent < 1 << 63 for extent in shape)
+    if begin < 0 or end < begin or not sane:
+        raise damaged(
+            f"its safetensors header has impossible positions for the tensor {_shown(name)}"
+        )
+    bits = BITS.get(tensor.dtype)
+    if bits is None:
+        raise wrong(
+            f"the tensor {_shown(name)} is of a type that is not known ({_shown(tensor.dtype)})"
+        )
+    if prod(shape) * bits != (end - begin) * 8:
+        raise damaged(f"its safetensors header contradicts itself about the tensor {_shown(name)}")
+    return begin, end
+
+
+def _geometry(tensors: list[tuple[str, Span]], room: int) -> None:
     if not tensors:
-        return "it holds no tensors"
-    for tensor in tensors:
-        begin, end = tensor.data_offsets
-        if begin < 0 or end < begin or not _sane(tensor.shape):
-            return "its safetensors header has impossible positions"
-        bits = BITS.get(tensor.dtype)
-        if bits is not None and prod(tensor.shape) * bits != (end - begin) * 8:
-            return "its safetensors header contradicts itself"
-    spans = sorted(tensor.data_offsets for tensor in tensors)
-    if spans[0][0] != 0 or any(left[1] != right[0] for left, right in pairwise(spans)):
-        return "its tensors overlap or leave holes"
-    if spans[-1][1] > room:
-        return "it is cut short"
-    if spans[-1][1] < room:
-        return "it has bytes after its last tensor"
-    return ""
+        raise damaged("it holds no tensors")
+    tensors.sort(key=lambda tensor: tensor[1])
+    first, last = tensors[0], tensors[-1]
+    if first[1][0] != 0:
+        raise damaged(f"its tensors leave a hole before {_shown(first[0])}")
+    for left, right in pairwise(tensors):
+        if left[1][1] != right[1][0]:
+            what = "overlap" if left[1][1] > right[1][0] else "leave a hole"
+            raise damaged(f"its tensors {what} between {_shown(left[0])} and {_shown(right[0])}")
+    if last[1][1] > room:
+        raise damaged(f"it is cut short: {last[1][1] - room} bytes are missing")
+    if last[1][1] < room:
+        raise damaged(f"it has {room - last[1][1]} bytes after its last tensor")
+
+
+def _shown(name: str) -> str:
+    return printable(name, 60)

@@ -10,6 +10,9 @@ from dataclasses import dataclass, field
 from comfyfix.errors import Problem
 from comfyfix.records import Model, Verdict
 
+NEXT = "run doit again to fetch it"
+NEXT_IF_UNSAFE = "use a .safetensors file in its place, or set verify.pickle: allow if you trust it"
+
 
 @dataclass(frozen=True, slots=True)
 class Outcome:
@@ -104,7 +107,7 @@ def summary(tally: Tally) -> list[str]:
         lines += ["", "Files that are not right:"]
         for verdict in bad:
             lines.append(f"  {verdict.model}: {verdict.reason}")
-            lines.append("    Next: run doit again to fetch it")
+            lines.append(f"    Next: {NEXT_IF_UNSAFE if verdict.status == 'unsafe' else NEXT}")
     return lines
 
 

@@ -1,4 +1,4 @@
-"""Verify: is a file there, whole, of the right content and form? A damaged one is moved aside."""
+"""Verify: is a file there, whole, of the right content and form, and safe? Else move it aside."""
 
 from __future__ import annotations
 
@@ -9,10 +9,13 @@ from pathlib import Path
 import msgspec
 
 from comfyfix import formats, receipts
-from comfyfix.files import quarantine, regular_stat, sha256_of
+from comfyfix.files import is_pickle, quarantine, regular_stat, sha256_of
+from comfyfix.manifest import PicklePolicy
 from comfyfix.records import Model, Receipt, Record, Status, Verdict, to_json
 
 MEGABYTE = 1_000_000
+PICKLE_REFUSED = "it is a pickle file, and these are refused: verify.pickle is `refuse`"
+"""The reason for a file that only the manifest is against; it is left where it is."""
 
 
 def verify(
@@ -23,9 +26,12 @@ def verify(
     *,
     sha256: str | None = None,
     anew: bool = False,
+    pickle: PicklePolicy = "scan",
 ) -> Verdict:
     """Look at one file and say what it is.
 
+    `pickle` is the manifest's word on pickle files: not at all, only those that can't run code,
+    or whatever they hold.
     The receipt stands for the hash while size and time of the file are as it says, unless the
     file is to be hashed `anew`. `sha256` is the user's word, and binding. Nothing is moved or
     written here.
@@ -50,11 +56,13 @@ def verify(
     size = info.st_size
     if not os.access(path, os.R_OK):
         return verdict("damaged", "it can't be read: check its permissions", size)
+    if pickle == "refuse" and is_pickle(path.name):
+        return verdict("unsafe", PICKLE_REFUSED, size)
     known = receipt is not None and receipts.still_true(receipt, path, info)
     try:
-        problem = formats.inspect(path)
-        if problem:
-            return verdict("damaged", problem, size)
+        found = formats.inspect(path, look_inside=pickle != "allow")
+        if found is not None:
+            return verdict(found.kind, found.reason, size)
         expected, source = (sha256, "manifest.yaml") if sha256 else _expected(record, receipt)
         if expected is None and record is not None and record.size not in (None, size):
             return verdict("wrong", f"{record.where} says {record.size} bytes", size)
@@ -82,11 +90,17 @@ def _expected(record: Record | None, receipt: Receipt | None) -> tuple[str | Non
 
 
 def move_aside(verdict: Verdict, receipt: Receipt | None) -> Verdict:
-    """Give a damaged or wrong file another name beside it; never deletes, never overwrites.
+    """Give a damaged, wrong or unsafe file another name beside it; never deletes or overwrites.
 
-    A file of another content that came without us (no receipt) is left: it may be meant.
+    A file of another content or kind that came without us (no receipt) is left: it may be meant.
     """
     if verdict.status == "wrong" and receipt is None:
+        return verdict
+    # Its publisher's own bytes, as far as a hash can tell: fetching them again changes nothing.
+    published = receipt is not None and receipt.verified and receipt.size == verdict.size
+    if verdict.status == "wrong" and verdict.sha256 is None and published:
+        return verdict
+    if verdict.reason == PICKLE_REFUSED:
         return verdict
     if verdict.status not in ("damaged", "wrong", "unsafe") or not os.access(verdict.path, os.R_OK):
         return verdict  # what can't be read has not been seen to be bad
@@ -128,9 +142,10 @@ class _Bad(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class BatchFile(msgspec.Struct, frozen=True, kw_only=True):
-    """`verified/batch_NNN.json`."""
+    """`verified/batch_NNN.json`; `rules` are those that its files were looked at by."""
 
     version: int = 1
+    rules: str = ""
     verified: tuple[_Good, ...] = ()
     failed: tuple[_Bad, ...] = ()
 
@@ -140,11 +155,17 @@ class BatchFile(msgspec.Struct, frozen=True, kw_only=True):
         return frozenset() if self.failed else frozenset(good.path for good in self.verified)
 
 
-def batch_file(verdicts: Iterable[Verdict]) -> bytes:
+def rules(pickle: PicklePolicy) -> str:
+    """Name the rules that files are looked at by: when they change, all are looked at anew."""
+    return f"{formats.RULES}-{pickle}"
+
+
+def batch_file(verdicts: Iterable[Verdict], pickle: PicklePolicy) -> bytes:
     """Return the verdicts of one batch as the content of its file."""
     every = list(verdicts)
     return to_json(
         BatchFile(
+            rules=rules(pickle),
             verified=tuple(
                 _Good(
                     filename=v.filename,

@@ -162,7 +162,9 @@ def _accept_or_leave(build: Build, planned: Planned) -> None:
     """Check a file that came without us; one that is not ours to replace is left alone."""
     _phase(build, planned, "verifying")
     record = build.records[planned.model.key]
-    verdict = verify_stage.verify(planned.model, planned.path, record, None)
+    verdict = verify_stage.verify(
+        planned.model, planned.path, record, None, pickle=build.manifest.verify.pickle
+    )
     if not verdict.good:
         raise WrongContent(
             f"{planned.path} was put there by someone else and is not the file of {record.where}",

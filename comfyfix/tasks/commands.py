@@ -66,7 +66,7 @@ class Verify(Ours):
     doc_usage = "[MODEL ...]"
     doc_description = (
         "MODEL is a task name, a file name, or folder/path. Without MODEL: every needed model. "
-        "A damaged file is moved aside, so that the next run fetches it."
+        "A damaged file is moved aside, so that the next run fetches it; so is an unsafe one."
     )
     cmd_options = (
         {

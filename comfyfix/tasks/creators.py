@@ -16,7 +16,7 @@ from doit.exceptions import InvalidDodoFile
 from comfyfix import state
 from comfyfix.errors import SetupProblem
 from comfyfix.stages.planned import Planned, Present, seen
-from comfyfix.stages.verify import BatchFile
+from comfyfix.stages.verify import BatchFile, rules
 from comfyfix.tasks import deferred
 from comfyfix.tasks.build import Build, open_build, remember
 from comfyfix.tasks.reporter import Reporter
@@ -122,7 +122,9 @@ def _verify(build: Build, number: int, members: list[Planned]) -> Task:
         if any(planned.pending for planned in members):
             return False
         known = state.read(build.layout.batch(number), BatchFile)
-        return known is not None and known.all_good >= {m.location for m in members}
+        if known is None or known.rules != rules(build.manifest.verify.pickle):
+            return False
+        return known.all_good >= {m.location for m in members}
 
     return {
         "basename": "verify",
@@ -139,7 +141,8 @@ def _verify(build: Build, number: int, members: list[Planned]) -> Task:
 
 def _verify_present(build: Build, present: tuple[Present, ...]) -> Task:
     def unchanged(task: object, values: dict[str, Any]) -> bool:  # noqa: ARG001 - doit's signature
-        return bool(values.get("seen") == seen(present))
+        same = values.get("rules") == rules(build.manifest.verify.pickle)
+        return bool(same and values.get("seen") == seen(present))
 
     return {
         "basename": "verify",

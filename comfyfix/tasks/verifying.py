@@ -38,7 +38,9 @@ def verify_batch(build: Build, number: int, members: Sequence[Planned]) -> objec
         record = build.records.get(planned.model.key) or planned.record
         receipt = known.get(planned.model.key) or planned.receipt
         verdicts.append(verified(build, planned.model, planned.path, record, receipt))
-    write_atomic(build.layout.batch(number), verify_stage.batch_file(verdicts))
+    write_atomic(
+        build.layout.batch(number), verify_stage.batch_file(verdicts, build.manifest.verify.pickle)
+    )
     return _told(build, verdicts)
 
 
@@ -47,7 +49,8 @@ def verify_present(build: Build, present: Sequence[Present]) -> object:
     build.console.line(f"Verifying what was there before ({_count(len(present))})")
     verdicts = [verified(build, p.model, p.path, None, p.receipt) for p in present]
     failed = _told(build, verdicts)
-    return failed if failed is not None else {"seen": seen(present)}
+    told = {"seen": seen(present), "rules": verify_stage.rules(build.manifest.verify.pickle)}
+    return failed if failed is not None else told
 
 
 def verified(
@@ -59,10 +62,12 @@ def verified(
     *,
     anew: bool = False,
 ) -> Verdict:
-    """Verify one file; a damaged one is moved aside and its receipts are dropped."""
+    """Verify one file; a damaged or unsafe one is moved aside and its receipts are dropped."""
     override = build.manifest.override_for(model.folder, model.path)
     told = override.digest if override else None
-    verdict = verify_stage.verify(model, path, record, receipt, sha256=told, anew=anew)
+    verdict = verify_stage.verify(
+        model, path, record, receipt, sha256=told, anew=anew, pickle=build.manifest.verify.pickle
+    )
     if verdict.good or verdict.status == "missing":
         return verdict
     moved = verify_stage.move_aside(verdict, receipt)

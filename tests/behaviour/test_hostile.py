@@ -238,7 +238,9 @@ def test_a_flipped_byte_under_an_old_stamp_is_found_anew(site: Site, hub: Hub) -
     assert site.doit().returncode == 0
     path = site.models / "upscale_models" / "rife49.pth"
     info = path.stat()
-    path.write_bytes(path.read_bytes()[:-1] + b"\xff")
+    data = bytearray(path.read_bytes())
+    data[len(data) // 2] ^= 0xFF  # among the weights, where nothing but a hash tells
+    path.write_bytes(data)
     os.utime(path, ns=(info.st_atime_ns, info.st_mtime_ns))
     assert site.doit("verify").returncode == 0
     assert site.doit("verify", "--anew").returncode == 1

@@ -33,7 +33,7 @@ def test_a_plan_tells_sizes_licences_and_what_to_do_first(site: Site, hub: Hub) 
     assert hub.count("GET", "/cdn/*") == 0
     assert site.files() == {}
     shown = site.doit("plan").stdout
-    assert "1 of 3 found, 2.4 kB to fetch" in shown
+    assert "1 of 3 found, 2.6 kB to fetch" in shown
     assert "Before a run:\n  accept the licence on" in shown
     assert "Next: give its address: `doit pin" in shown
 
@@ -44,7 +44,7 @@ def test_what_a_plan_has_found_is_not_searched_again(site: Site, hub: Hub) -> No
     assert site.doit("plan").returncode == 0
     searches = hub.count("GET", "/api/models?*")
     assert searches > 0
-    assert "2.4 kB" in site.doit("list").stdout
+    assert "2.6 kB" in site.doit("list").stdout
     done = site.doit()
     assert done.returncode == 0, done.stdout
     assert hub.count("GET", "/api/models?*") == searches

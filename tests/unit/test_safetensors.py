@@ -16,17 +16,6 @@ from comfyfix.demo.content import file_for
 from comfyfix.formats import inspect
 
 EXTENSIONS = ["safetensors", "gguf", "pth", "ckpt", "bin", "onnx"]
-IMPOSTORS = {
-    b"<!DOCTYPE html><html><body>Sign in</body></html>": "a web page",
-    b"\n\n  <html lang=en>\xff": "a web page",
-    b'\xef\xbb\xbf<?xml version="1.0"?><Error>NoSuchKey</Error>': "a web page",
-    b'{"error": "Repository not found"}': "JSON",
-    b'  [{"message": "\xe9"}]': "JSON",
-    b"version https://git-lfs.github.com/spec/v1\noid sha256:00\nsize 7\n": "Git LFS pointer",
-    b"": "empty",
-    b"Entry not found": "plain text",
-    b"a,b\r\n" * 2000: "plain text",
-}
 
 
 def tensor(begin: int, end: int, dtype: str = "U8", shape: list[int] | None = None) -> Any:
@@ -41,7 +30,8 @@ def build(header: Any, data: bytes = b"", length: int | None = None) -> bytes:
 
 def problem(folder: Path, data: bytes, name: str = "x.safetensors") -> str:
     (folder / name).write_bytes(data)
-    return inspect(folder / name)
+    found = inspect(folder / name)
+    return f"{found.kind}: {found.reason}" if found else ""
 
 
 VALID = {
@@ -54,14 +44,24 @@ VALID = {
         b"\xff" * 8,
     ),
     "four bits": build({"a": tensor(0, 2, "F4", [4])}, b"\0\0"),
-    "a type of tomorrow": build({"a": tensor(0, 5, "F5", [8])}, b"\0" * 5),
+    "much metadata": build(
+        {"__metadata__": {"ss_tag_frequency": "cat, " * 10**6}, "a": tensor(0, 1)}, b"\0"
+    ),
+    "names like folders": build({"down/block.0/w..x": tensor(0, 1)}, b"\0"),
+    "spaces inside": build(
+        b'{ "__metadata__" : { } ,\n "a" : {"dtype":"U8","shape":[1],"data_offsets":[0,1]} }', b"\0"
+    ),
+    "escapes": build({'ü"\\': tensor(0, 1), "__metadata__": {"a\n": "\ud83d\ude00"}}, b"\0"),
     "padded header": build(b'{"a":{"dtype":"I64","shape":[1],"data_offsets":[0,8]}}   ', b"\0" * 8),
 }
 BROKEN = {
     "cut": (build({"a": tensor(0, 8)}, b"\0" * 7), "cut short"),
     "tail": (build({"a": tensor(0, 8)}, b"\0" * 9), "bytes after its last tensor"),
-    "hole": (build({"a": tensor(0, 4), "b": tensor(5, 8)}, b"\0" * 8), "overlap or leave holes"),
-    "hole at the start": (build({"a": tensor(1, 8)}, b"\0" * 8), "overlap or leave holes"),
+    "hole": (
+        build({"a": tensor(0, 4), "b": tensor(5, 8)}, b"\0" * 8),
+        "damaged: its tensors leave a hole",
+    ),
+    "hole at the start": (build({"a": tensor(1, 8)}, b"\0" * 8), "leave a hole before a"),
     "overlap": (build({"a": tensor(0, 5), "b": tensor(4, 8)}, b"\0" * 8), "overlap"),
     "twice": (build({"a": tensor(0, 8), "b": tensor(0, 8)}, b"\0" * 8), "overlap"),
     "backwards": (build({"a": tensor(8, 0, shape=[8])}, b"\0" * 8), "impossible positions"),
@@ -69,6 +69,85 @@ BROKEN = {
     "negative shape": (build({"a": tensor(0, 8, shape=[-2, -4])}, b"\0" * 8), "impossible"),
     "shape": (build({"a": tensor(0, 8, shape=[9])}, b"\0" * 8), "contradicts itself"),
     "type": (build({"a": tensor(0, 8, "F16", [8])}, b"\0" * 8), "contradicts itself"),
+    "hole in the middle": (
+        build({"a": tensor(0, 2), "x": tensor(6, 8)}, b"\0" * 8),
+        "leave a hole between a and x",
+    ),
+    "a type of tomorrow": (
+        build({"a": tensor(0, 5, "F5", [8])}, b"\0" * 5),
+        "wrong: the tensor a is of a type that is not known (F5)",
+    ),
+    "name twice, same place": (
+        build(b'{"a":%b,"a":%b}' % ((json.dumps(tensor(0, 8)).encode(),) * 2), b"\0" * 8),
+        "unsafe: its safetensors header names the tensor a twice",
+    ),
+    "name twice by an escape": (
+        build(b'{"a":%b,"\\u0061":%b}' % ((json.dumps(tensor(0, 8)).encode(),) * 2), b"\0" * 8),
+        "names the tensor a twice",
+    ),
+    "field twice": (
+        build(b'{"a":{"dtype":"U8","dtype":"I8","shape":[1],"data_offsets":[0,1]}}', b"\0"),
+        "contradicts itself",
+    ),
+    "field twice by an escape": (
+        build(b'{"a":{"dtype":"U8","\\u0064type":"I8","shape":[1],"data_offsets":[0,1]}}', b"\0"),
+        "no entry for",
+    ),
+    "unknown field": (build({"a": {**tensor(0, 1), "x": 1}}, b"\0"), "damaged in the entry"),
+    "metadata twice": (
+        build(b'{"__metadata__":{},"__metadata__":{},"a":1}'),
+        "unsafe: its safetensors header has __metadata__ twice",
+    ),
+    "key of metadata twice": (
+        build(b'{"__metadata__":{"a":"","a":""}}'),
+        "unsafe: its metadata has a twice",
+    ),
+    "metadata of numbers": (
+        build({"__metadata__": {"a": 1}, "a": tensor(0, 1)}, b"\0"),
+        "no text there",
+    ),
+    "metadata that is a list": (
+        build({"__metadata__": [], "a": tensor(0, 1)}, b"\0"),
+        "damaged at byte",
+    ),
+    "metadata nested deeply": (build(b'{"__metadata__":' + b"[" * 200_000), "damaged at byte"),
+    "megabytes of metadata": (
+        build(
+            {"__metadata__": {str(i): "x" * 1000 for i in range(12_000)}, "a": tensor(0, 1)}, b"\0"
+        ),
+        "unsafe: it carries more than",
+    ),
+    "a name that leads out": (
+        build({"../../x": tensor(0, 8)}, b"\0" * 8),
+        "unsafe: the tensor ../../x is named like a path",
+    ),
+    "a name that leads out, backwards": (
+        build({"a\\..\\x": tensor(0, 8)}, b"\0" * 8),
+        "named like a path",
+    ),
+    "an absolute name": (build({"/etc/passwd": tensor(0, 8)}, b"\0" * 8), "named like a path"),
+    "a name with control characters": (
+        build({"a\x1b[2J": tensor(0, 8)}, b"\0" * 8),
+        "holds control characters",
+    ),
+    "a very long name": (build({"a" * 5000: tensor(0, 8)}, b"\0" * 8), "5000 characters"),
+    "a lone surrogate": (build(b'{"\\ud800":1}', b"\0" * 8), "no readable text"),
+    "NaN": (
+        build(b'{"a":{"dtype":"U8","shape":[NaN],"data_offsets":[0,1]}}', b"\0"),
+        "damaged in the entry",
+    ),
+    "five thousand digits": (
+        build(b'{"a":{"dtype":"U8","shape":[' + b"9" * 4000 + b'],"data_offsets":[0,1]}}', b"\0"),
+        "damaged",
+    ),
+    "text after the header": (
+        build(b'{"a":{"dtype":"U8","shape":[1],"data_offsets":[0,1]}} x', b"\0"),
+        "something follows",
+    ),
+    "a comma too many": (
+        build(b'{"a":{"dtype":"U8","shape":[1],"data_offsets":[0,1]},}', b"\0"),
+        "damaged",
+    ),
     "no tensors": (build({"__metadata__": {}}, b""), "no tensors"),
     "no list": (build([]), "no safetensors header"),
     "spaces first": (build(b' {"a":1}'), "no safetensors header"),
@@ -78,7 +157,7 @@ BROKEN = {
     "three offsets": (build({"a": {**tensor(0, 8), "data_offsets": [0, 4, 8]}}), "damaged"),
     "nested deeply": (build(b'{"a":' * 50_000, b"\0"), "damaged"),
     "header of 2^63": (build({"a": tensor(0, 8)}, b"\0" * 8, 2**63), "longer than the file"),
-    "header one too long": (build(b"{}", b"", 3), "longer than the file"),
+    "header one too long": (build(b"{}", b"", 3), "damaged: its header is longer than the file"),
     "nine bytes": (b"\1" + b"\0" * 8, "longer than the file"),
 }
 
@@ -100,38 +179,6 @@ def test_a_broken_safetensors_file_is_told_with_its_damage(
 def test_every_cut_of_a_valid_file_is_noticed(tmp_path: Path) -> None:
     data = VALID["several, unsorted, one empty"]
     assert all(problem(tmp_path, data[:end]) for end in range(len(data)))
-
-
-@pytest.mark.parametrize("extension", EXTENSIONS)
-@pytest.mark.parametrize(("data", "said"), IMPOSTORS.items(), ids=range(len(IMPOSTORS)))
-def test_an_impostor_is_told_under_every_extension(
-    data: bytes, said: str, extension: str, tmp_path: Path
-) -> None:
-    assert said in problem(tmp_path, data, f"x.{extension}")
-
-
-@pytest.mark.parametrize(
-    ("head", "said"),
-    [
-        (b"GGUF\3\0\0\0", ""),
-        (b"GGUF\1\0\0\0", ""),
-        (b"GGUF\0\0\0\0", "version"),
-        (b"GGUF\0\0\0\3", "version"),
-        (b"GGML\3\0\0\0", "does not start as"),
-        (b"\0GGUF\3\0\0\0", "does not start as"),
-    ],
-)
-def test_a_gguf_file_is_known_by_its_first_eight_bytes(
-    head: bytes, said: str, tmp_path: Path
-) -> None:
-    told = problem(tmp_path, head + b"\0" * 64, "x.GGUF")
-    assert (said in told) if said else (told == "")
-
-
-def test_another_format_under_a_strict_name_is_told(tmp_path: Path) -> None:
-    assert problem(tmp_path, file_for("x.pth"))
-    assert problem(tmp_path, file_for("x.gguf"))
-    assert problem(tmp_path, file_for("x.safetensors"), "x.gguf")
 
 
 @pytest.mark.parametrize("size", [0, 1, 2048, 100_000])
@@ -178,10 +225,5 @@ def test_a_header_whose_length_reads_like_json_is_no_impostor(length: int, tmp_p
 def test_a_shape_of_many_extents_does_not_stall(tmp_path: Path) -> None:
     data = build({"a": tensor(0, 8, shape=[9] * 500_000)}, b"\0" * 8)
     begin = time.process_time()
-    assert "impossible positions" in problem(tmp_path, data)
+    assert problem(tmp_path, data)
     assert time.process_time() - begin < 3
-
-
-@pytest.mark.parametrize("size", [5, 6, 7])
-def test_a_gguf_file_cut_in_its_first_eight_bytes_is_told(size: int, tmp_path: Path) -> None:
-    assert problem(tmp_path, b"GGUF\3\0\0\0"[:size], "x.gguf")

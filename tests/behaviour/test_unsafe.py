@@ -1,0 +1,81 @@
+"""Files that could run code: what doit says of them, and where they go."""
+
+from __future__ import annotations
+
+import pytest
+
+from comfyfix.demo.content import file_for
+from comfyfix.demo.hub import Hub
+from tests.rig import Site
+from tests.unit.hostile_pickles import P2, call
+from tests.unit.torchlike import Tensor, zipped
+
+RIFE = ("upscale_models", "rife49.pth")
+HOSTILE = zipped(data=P2 + call("os.system") + b".")
+SOUND = zipped({"weight": Tensor()})
+
+
+@pytest.mark.parametrize("command", [(), ("verify",)])
+def test_an_unsafe_file_is_moved_aside_with_its_reason(
+    command: tuple[str, ...], site: Site, hub: Hub
+) -> None:
+    site.workflow("w.json", RIFE, ("loras", "x.safetensors"))
+    site.put(*RIFE, HOSTILE)
+    site.put("loras", "x.safetensors", HOSTILE)
+    done = site.doit(*command)
+    assert done.returncode == 1
+    assert "its pickle wants to import os.system" in done.stdout
+    assert "moved to rife49.pth.unsafe" in done.stdout
+    assert site.files() == {
+        "loras/x.safetensors.unsafe": HOSTILE,
+        "upscale_models/rife49.pth.unsafe": HOSTILE,
+    }
+
+
+def test_an_unsafe_file_may_be_allowed(site: Site) -> None:
+    site.workflow("w.json", RIFE)
+    site.put(*RIFE, HOSTILE)
+    site.manifest(verify={"pickle": "allow"})
+    assert site.doit("verify").returncode == 0
+    assert site.doit().returncode == 0
+    site.manifest(verify={"pickle": "scan"})
+    assert site.doit().returncode == 1
+    assert set(site.files()) == {"upscale_models/rife49.pth.unsafe"}
+
+
+def test_a_pickle_that_the_manifest_refuses_is_told_and_left(site: Site) -> None:
+    site.workflow("w.json", RIFE)
+    site.put(*RIFE, SOUND)
+    assert site.doit().returncode == 0
+    site.manifest(verify={"pickle": "refuse"})
+    for command in ((), ("verify",)):
+        done = site.doit(*command)
+        assert done.returncode == 1
+        assert "unsafe" in done.stdout
+        assert "these are refused: verify.pickle is `refuse`" in done.stdout
+    assert site.files() == {"upscale_models/rife49.pth": SOUND}
+
+
+def test_a_file_of_another_kind_is_told_and_left(site: Site) -> None:
+    site.workflow("w.json", ("loras", "x.safetensors"))
+    site.put("loras", "x.safetensors", SOUND)
+    done = site.doit("verify")
+    assert done.returncode == 1
+    assert "wrong" in done.stdout
+    assert "it is a zip archive under this name" in done.stdout
+    assert set(site.files()) == {"loras/x.safetensors"}
+
+
+def test_a_batch_tells_an_unsafe_download(site: Site, hub: Hub) -> None:
+    site.workflow("w.json", RIFE, ("loras", "harbor_light.safetensors"))
+    hub.add("AlexWortega/RIFE", ["rife49.pth"]).files["rife49.pth"] = HOSTILE
+    hub.add("maker/harbor_light", ["harbor_light.safetensors"])
+    done = site.doit()
+    assert done.returncode == 1
+    (failed,) = site.state("verified/batch_001.json")["failed"]
+    assert (failed["status"], failed["filename"]) == ("unsafe", "rife49.pth")
+    assert "use a .safetensors file in its place" in done.stdout
+    assert site.files() == {
+        "upscale_models/rife49.pth.unsafe": HOSTILE,
+        "loras/harbor_light.safetensors": file_for("harbor_light.safetensors"),
+    }
