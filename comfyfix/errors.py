@@ -189,6 +189,12 @@ class WrongContent(DownloadFailed):
     outcome = "wrong content"
 
 
+class UnsafeFile(DownloadFailed):
+    """What arrived is the file meant, and loading it could run code."""
+
+    outcome = "unsafe"
+
+
 class NetworkGaveUp(DownloadFailed):
     """The network failed more often than `download.retries` allows."""
 

@@ -27,8 +27,10 @@ _STRICT: dict[str, _Check] = {
 }
 
 
-def inspect(path: Path, *, look_inside: bool = True) -> Finding | None:
+def inspect(path: Path, *, name: str = "", look_inside: bool = True) -> Finding | None:
     """Say what is wrong with a file, judged by its name; None if nothing is. Raises OSError.
+
+    `name` is the one that it shall get, where it has another one yet.
 
     Bounded: headers, directories and pickles are read, weights never. `look_inside` is false for
     a user who allows pickles whatever they hold.
@@ -36,7 +38,8 @@ def inspect(path: Path, *, look_inside: bool = True) -> Finding | None:
     with path.open("rb") as stream:
         size = path.stat().st_size
         head = stream.read(HEAD)
-        extension = path.suffix.lower()
+        name = name or path.name
+        extension = Path(name).suffix.lower()
         check = _STRICT.get(extension)
         if size and check is not None:
             stream.seek(0)
@@ -45,7 +48,7 @@ def inspect(path: Path, *, look_inside: bool = True) -> Finding | None:
         finding = impostors.empty_or_text(head, size)
         if extension in _TEXTS:
             return finding if size == 0 else None
-        if is_pickle(path.name):
+        if is_pickle(name):
             return _as_pickle(stream, head, size, look_inside=look_inside)
         return finding or (_hostile(stream, head, size) if look_inside else None)
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import sys
 from collections.abc import Callable, Mapping
 from pathlib import Path
 
@@ -17,12 +18,13 @@ from comfyfix.errors import (
     NetworkGaveUp,
     StoreUnwritable,
     TokenNeeded,
+    UnsafeFile,
     WrongContent,
 )
 from comfyfix.files import sha256_of
 from comfyfix.hosts import endpoint_of
 from comfyfix.http import authority
-from comfyfix.manifest import TOKEN_VARIABLES, Endpoints
+from comfyfix.manifest import TOKEN_VARIABLES, Endpoints, PicklePolicy
 from comfyfix.process import Children
 from comfyfix.records import Receipt, Record
 
@@ -43,11 +45,16 @@ def environment(
     endpoints: Endpoints,
     tokens: Mapping[str, str],
     *,
+    pickle: PicklePolicy,
     demo: bool,
 ) -> dict[str, str]:
-    """Make the environment of a script: of our tokens it gets the one that it needs, or none."""
+    """Make the environment of a script: of our tokens it gets the one that it needs, or none.
+
+    It also tells the script who looks into a file before it gets its name, and how strictly.
+    """
     env = {name: value for name, value in base.items() if name not in TOKEN_VARIABLES.values()}
     env |= {"HF_ENDPOINT": endpoints.huggingface, "CIVITAI_ENDPOINT": endpoints.civitai}
+    env |= {"COMFYFIX_LOOK": sys.executable, "COMFYFIX_PICKLE": pickle}
     if demo:
         env |= {"HF_TOKEN_PATH": os.devnull, "NO_PROXY": "127.0.0.1", "no_proxy": "127.0.0.1"}
     if authority(base):
@@ -111,6 +118,8 @@ def require_contained(record: Record, folders: Folders) -> None:
 def _problem(status: int, said: str) -> DownloadFailed:
     what, _, next_step = said.partition(" Next: ")
     kind = EXIT_CODES.get(status)
+    if kind is WrongContent and " is unsafe: " in what:
+        kind = UnsafeFile
     if kind is None:
         kind = StoreUnwritable if "permissions" in next_step else DownloadFailed
     return kind(what.rstrip("."), next_step=next_step.rstrip(".") or "run doit again")

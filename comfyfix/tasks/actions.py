@@ -198,6 +198,7 @@ def _run_script(build: Build, planned: Planned) -> Receipt:
         record,
         build.services().manifest.endpoints,
         build.tokens,
+        pickle=build.manifest.verify.pickle,
         demo=build.manifest.is_demo,
     )
 

@@ -20,6 +20,7 @@ from comfyfix.demo.content import file_for
 from comfyfix.demo.hub import Fault, Hub
 from tests.behaviour.test_script import identity
 from tests.rig import Site
+from tests.unit.hostile_pickles import P2, call
 
 NAME = "harbor_light.safetensors"
 NEED = ("loras", NAME)
@@ -127,6 +128,12 @@ def taken_down(site: Site, hub: Hub) -> None:
     site.workflow("w.json", NEED, urls={NAME: f"{CIVITAI}/{version.id}"})
 
 
+def hostile_pickle(site: Site, hub: Hub) -> None:
+    name = "harbor_light.ckpt"
+    hub.add(REPO, []).files[name] = P2 + call("os.system") + b"."
+    site.workflow("w.json", ("checkpoints", name))
+
+
 def tools_without_curl(site: Site, hub: Hub) -> None:
     known(site, hub)
     tools = site.root / "tools"
@@ -201,6 +208,9 @@ TABLE = {
         NAME, r"\d+ MB free", "make room"),
     "wrong content": Row(
         "WrongContent", with_fault("flip"), NAME, "size or sha256 differ", "searches again"),
+    "unsafe": Row(
+        "UnsafeFile", hostile_pickle, "harbor_light.ckpt is unsafe", "import os.system",
+        "use a .safetensors file"),
     "network gave up": Row(
         "NetworkGaveUp", with_fault("reset"), NAME, "network gave up", "what has arrived is kept"),
     "gone while fetching": Row(

@@ -66,16 +66,44 @@ def test_a_file_of_another_kind_is_told_and_left(site: Site) -> None:
     assert set(site.files()) == {"loras/x.safetensors"}
 
 
-def test_a_batch_tells_an_unsafe_download(site: Site, hub: Hub) -> None:
+def test_an_unsafe_download_never_gets_its_name(site: Site, hub: Hub) -> None:
     site.workflow("w.json", RIFE, ("loras", "harbor_light.safetensors"))
     hub.add("AlexWortega/RIFE", ["rife49.pth"]).files["rife49.pth"] = HOSTILE
     hub.add("maker/harbor_light", ["harbor_light.safetensors"])
     done = site.doit()
     assert done.returncode == 1
+    assert "rife49.pth is unsafe: its pickle wants to import os.system" in done.stdout
+    assert "Next: use a .safetensors file in its place" in done.stdout
     (failed,) = site.state("verified/batch_001.json")["failed"]
-    assert (failed["status"], failed["filename"]) == ("unsafe", "rife49.pth")
-    assert "use a .safetensors file in its place" in done.stdout
+    assert failed["filename"] == "rife49.pth"
     assert site.files() == {
         "upscale_models/rife49.pth.unsafe": HOSTILE,
         "loras/harbor_light.safetensors": file_for("harbor_light.safetensors"),
     }
+    # It is known now, and not fetched again; a user who trusts it gets it.
+    fetched = hub.count("GET", "/cdn/*rife49.pth*")
+    done = site.doit()
+    assert done.returncode == 1
+    assert "rife49.pth is unsafe" in done.stdout
+    assert hub.count("GET", "/cdn/*rife49.pth*") == fetched
+    site.manifest(verify={"pickle": "allow"})
+    assert site.doit().returncode == 0
+    assert site.files()["upscale_models/rife49.pth"] == HOSTILE
+
+
+def test_a_download_of_another_kind_never_gets_its_name(site: Site, hub: Hub) -> None:
+    site.workflow("w.json", ("loras", "harbor_light.safetensors"))
+    hub.add("maker/harbor_light", []).files["harbor_light.safetensors"] = SOUND
+    done = site.doit()
+    assert done.returncode == 1
+    assert "it is a zip archive under this name" in done.stdout
+    assert site.files() == {}
+
+
+def test_a_script_by_hand_needs_no_comfyfix(site: Site, hub: Hub) -> None:
+    site.workflow("w.json", RIFE)
+    hub.add("AlexWortega/RIFE", ["rife49.pth"]).files["rife49.pth"] = SOUND
+    assert site.doit().returncode == 0
+    (site.models / "upscale_models" / "rife49.pth").unlink()
+    assert site.script(site.output / "download_001_rife49_pth.sh").returncode == 0
+    assert site.files() == {"upscale_models/rife49.pth": SOUND}
