@@ -35,11 +35,13 @@ class Children:
         env: Mapping[str, str],
         on_line: Callable[[str], None],
         *,
+        answer: Callable[[str], str | None] | None = None,
         cwd: Path | None = None,
         seconds: float | None = None,
     ) -> int:
         """Run a program to its end, hand each line it prints to `on_line`, return its status.
 
+        `answer` may reply to a line with one that the program reads on its standard input.
         After `seconds` it is killed with all that it started. Raises DownloadFailed when the run
         is being stopped, ToolMissing when there is no such program.
         """
@@ -49,7 +51,7 @@ class Children:
             try:
                 child = subprocess.Popen(
                     list(argv),
-                    stdin=subprocess.DEVNULL,
+                    stdin=subprocess.PIPE if answer else subprocess.DEVNULL,
                     stdout=subprocess.PIPE,
                     stderr=subprocess.STDOUT,
                     env=dict(env),
@@ -70,14 +72,17 @@ class Children:
             if child.stdout:
                 for line in child.stdout:
                     on_line(line.rstrip("\n"))
+                    _reply(child, answer and answer(line.rstrip("\n")))
             return child.wait()
         finally:
             clock.cancel()
             if child.poll() is None:  # something was raised above
                 _signal_group(child, signal.SIGTERM)
                 child.wait()
-            if child.stdout:
-                child.stdout.close()
+            for stream in (child.stdin, child.stdout):
+                if stream:
+                    with contextlib.suppress(BrokenPipeError):
+                        stream.close()
             with self._lock:
                 self._live.discard(child)
 
@@ -96,6 +101,13 @@ class Children:
             # The group outlives its leader while a grandchild ignores the first signal.
             _signal_group(child, signal.SIGKILL)
         return len(live)
+
+
+def _reply(child: subprocess.Popen[str], text: str | None) -> None:
+    if child.stdin and text is not None:
+        with contextlib.suppress(BrokenPipeError):  # it has ended, and its status tells why
+            child.stdin.write(f"{text}\n")
+            child.stdin.flush()
 
 
 def _signal_group(child: subprocess.Popen[str], number: signal.Signals) -> None:

@@ -70,7 +70,9 @@ class Places:
             points, rules = self._points(held)
             candidate = self._candidate(held, rules)
             doubtful = len(contents) == 1 and points < trust.ENOUGH and not self.wanted.likely
-            if doubtful:
+            if doubtful and all(trust.stands_for(holder.listing.owner) for holder in held):
+                yield _imitated(candidate)
+            elif doubtful:
                 yield Doubtful(candidate, _doubt(rules))
             else:
                 yield self._opened(candidate)
@@ -167,6 +169,11 @@ def _is_path(path: str) -> bool:
     except HostRefused:
         return False
     return True
+
+
+def _imitated(found: Candidate) -> Rejected:
+    reason = f"its publisher could be taken for {trust.stands_for(found.publisher)}, and is not"
+    return Rejected(source=SOURCE, where=found.where, reason=reason)
 
 
 def _doubt(rules: list[str]) -> str:

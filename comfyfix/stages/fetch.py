@@ -3,11 +3,10 @@
 from __future__ import annotations
 
 import os
-import sys
 from collections.abc import Callable, Mapping
 from pathlib import Path
 
-from comfyfix import receipts
+from comfyfix import formats, receipts
 from comfyfix.comfyui.folders import Folders, folder_key
 from comfyfix.errors import (
     DiskFull,
@@ -21,7 +20,7 @@ from comfyfix.errors import (
     UnsafeFile,
     WrongContent,
 )
-from comfyfix.files import sha256_of
+from comfyfix.files import printable, sha256_of
 from comfyfix.hosts import endpoint_of
 from comfyfix.http import authority
 from comfyfix.manifest import TOKEN_VARIABLES, Endpoints, PicklePolicy
@@ -37,6 +36,8 @@ EXIT_CODES: dict[int, type[DownloadFailed]] = {
     15: NetworkGaveUp,
     16: LockedByAnother,
 }
+ASKS = "Looking inside: "
+"""What a script says before it waits for an answer."""
 
 
 def environment(
@@ -45,16 +46,15 @@ def environment(
     endpoints: Endpoints,
     tokens: Mapping[str, str],
     *,
-    pickle: PicklePolicy,
     demo: bool,
 ) -> dict[str, str]:
     """Make the environment of a script: of our tokens it gets the one that it needs, or none.
 
-    It also tells the script who looks into a file before it gets its name, and how strictly.
+    It also tells the script to ask us, who listen, before it gives a file its name.
     """
     env = {name: value for name, value in base.items() if name not in TOKEN_VARIABLES.values()}
     env |= {"HF_ENDPOINT": endpoints.huggingface, "CIVITAI_ENDPOINT": endpoints.civitai}
-    env |= {"COMFYFIX_LOOK": sys.executable, "COMFYFIX_PICKLE": pickle}
+    env["COMFYFIX_LOOK"] = "ask"
     if demo:
         env |= {"HF_TOKEN_PATH": os.devnull, "NO_PROXY": "127.0.0.1", "no_proxy": "127.0.0.1"}
     if authority(base):
@@ -71,8 +71,13 @@ def fetch(
     children: Children,
     env: Mapping[str, str],
     on_line: Callable[[str], None],
+    *,
+    pickle: PicklePolicy,
 ) -> Receipt:
-    """Run the script of a record to its end. Raises DownloadFailed in one of its kinds."""
+    """Run the script of a record to its end. Raises DownloadFailed in one of its kinds.
+
+    Before the script gives the file its name it asks whether the file is what it should be.
+    """
     last: list[str] = []
 
     def keep(line: str) -> None:
@@ -80,7 +85,11 @@ def fetch(
         if line.strip():
             last[:] = [line.strip()]
 
-    status = children.run(["bash", str(script)], env, keep)
+    def answer(line: str) -> str | None:
+        asked = line.removeprefix(ASKS)
+        return _look(asked, record, pickle) if asked != line else None
+
+    status = children.run(["bash", str(script)], env, keep, answer=answer)
     if status != 0:
         raise _problem(status, last[0] if last else f"the script ended with status {status}")
     path = Path(record.destination)
@@ -95,6 +104,20 @@ def fetch(
             cause=error.strerror or "",
             next_step="run doit again",
         ) from None
+
+
+def _look(asked: str, record: Record, pickle: PicklePolicy) -> str:
+    """Answer a script: 0, or 4 (unsafe) or 5 (damaged, or of another kind) with the reason."""
+    path = Path(record.destination)
+    if not asked.startswith(f"{path}."):
+        return "1"  # a part of the file, or one that was put aside, lies beside it
+    try:
+        found = formats.inspect(Path(asked), name=path.name, look_inside=pickle != "allow")
+    except OSError:
+        return "1"
+    if found is None:
+        return "0"
+    return f"{4 if found.kind == 'unsafe' else 5} {printable(found.reason, 300)}"
 
 
 def require_contained(record: Record, folders: Folders) -> None:

@@ -198,7 +198,6 @@ def _run_script(build: Build, planned: Planned) -> Receipt:
         record,
         build.services().manifest.endpoints,
         build.tokens,
-        pickle=build.manifest.verify.pickle,
         demo=build.manifest.is_demo,
     )
 
@@ -207,7 +206,8 @@ def _run_script(build: Build, planned: Planned) -> Receipt:
         if line.startswith(("Waiting:", "Moved a wrong file", "Trying again")):
             _say(build, planned.model, f"! {line}")
 
-    return fetch_stage.fetch(record, script, build.children, env, on_line)
+    pickle = build.manifest.verify.pickle
+    return fetch_stage.fetch(record, script, build.children, env, on_line, pickle=pickle)
 
 
 def _once_more(build: Build, planned: Planned, problem: DownloadFailed) -> Receipt:
