@@ -106,7 +106,7 @@ def _found_anew(build: Build, planned: Planned) -> Record:
     record = resolve_stage.resolve(planned, build.services())
     where = _short(build, record.local) if record.local else record.where
     _say(build, planned.model, f"✓ Found {TITLES.get(record.source, record.source)}: {where}")
-    if record.renamed and not record.local:
+    if record.renamed and not record.local and record.name != planned.model.name:
         _say(build, planned.model, f"! Its name there is {printable(record.name)}")
     if record.note:
         _say(build, planned.model, f"! {record.note}")

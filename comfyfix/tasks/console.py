@@ -88,7 +88,11 @@ class Console:
 
     def _show(self, text: str) -> None:
         # Looked up each time: doit's json reporter puts a buffer in its place.
-        print(paint(text), file=sys.stdout, flush=True)  # noqa: T201 - this is the screen
+        try:
+            print(paint(text), file=sys.stdout, flush=True)  # noqa: T201 - this is the screen
+        except BrokenPipeError:
+            # The reader (`| head`) has seen enough; the run goes on, and its log is whole.
+            os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
 
     def _to_log(self, text: str) -> None:
         with contextlib.suppress(OSError):  # a full disk must not stop the run that reports it

@@ -136,3 +136,15 @@ def test_plain_doit_and_comfyfix_say_the_same(site: Site) -> None:
     for command in (("list",), ("scan", "--json"), ("list", "--all"), ("info", "download:rife49")):
         assert site.doit(*command).stdout == site.doit(*command, program=ours).stdout
     assert (REPO / "dodo.py").read_text().count("\n") < 15
+
+
+def test_a_reader_that_has_seen_enough_does_not_end_the_run(site: Site) -> None:
+    (site.root / "manifest.yaml").write_text("comfyui: demo\n")
+    running = site.start()
+    assert running.stdout is not None
+    running.stdout.readline()
+    running.stdout.close()
+    assert running.wait(timeout=120) == 0
+    (log,) = (site.output / "log").glob("run_*.log")
+    assert "Failed downloads: 0" in log.read_text()
+    assert "Traceback" not in log.read_text()
