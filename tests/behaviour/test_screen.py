@@ -91,7 +91,7 @@ def test_sizes_are_part_of_the_question_once_they_are_known(site: Site, hub: Hub
     hub.add("AlexWortega/RIFE", ["rife49.pth"])
     assert site.doit("plan").returncode == 0
     _, written = in_terminal(site, keys="n\n")
-    assert "2.4 kB in all; the biggest: rife49.pth 2.4 kB" in written
+    assert "2.6 kB in all; the biggest: rife49.pth 2.6 kB" in written
 
 
 def test_github_actions_gets_a_group_and_annotations(site: Site) -> None:
