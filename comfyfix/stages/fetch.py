@@ -6,7 +6,7 @@ import os
 from collections.abc import Callable, Mapping
 from pathlib import Path
 
-from comfyfix import formats, receipts
+from comfyfix import receipts
 from comfyfix.comfyui.folders import Folders, folder_key
 from comfyfix.errors import (
     DiskFull,
@@ -21,6 +21,7 @@ from comfyfix.errors import (
     WrongContent,
 )
 from comfyfix.files import printable, sha256_of
+from comfyfix.formats import look
 from comfyfix.hosts import endpoint_of
 from comfyfix.http import authority
 from comfyfix.manifest import TOKEN_VARIABLES, Endpoints, PicklePolicy
@@ -112,7 +113,7 @@ def _look(asked: str, record: Record, pickle: PicklePolicy) -> str:
     if not asked.startswith(f"{path}."):
         return "1"  # a part of the file, or one that was put aside, lies beside it
     try:
-        found = formats.inspect(Path(asked), name=path.name, look_inside=pickle != "allow")
+        found = look.inspect(Path(asked), name=path.name, look_inside=pickle != "allow")
     except OSError:
         return "1"
     if found is None:

@@ -60,7 +60,9 @@ def verify(
         return verdict("unsafe", PICKLE_REFUSED, size)
     known = receipt is not None and receipts.still_true(receipt, path, info)
     try:
-        found = formats.inspect(path, look_inside=pickle != "allow")
+        from comfyfix.formats.look import inspect  # noqa: PLC0415 - loading does without it
+
+        found = inspect(path, look_inside=pickle != "allow")
         if found is not None:
             return verdict(found.kind, found.reason, size)
         expected, source = (sha256, "manifest.yaml") if sha256 else _expected(record, receipt)

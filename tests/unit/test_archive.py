@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from comfyfix.formats import inspect
+from comfyfix.formats.look import inspect
 from tests.unit.hostile_pickles import P2, call
 from tests.unit.torchlike import Tensor, archived, dumped, zipped
 

@@ -11,7 +11,8 @@ from typing import Any
 
 import pytest
 
-from comfyfix.formats import gguf, inspect
+from comfyfix.formats import gguf
+from comfyfix.formats.look import inspect
 
 U32, STRING, ARRAY, U64 = 4, 8, 9, 10
 

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from comfyfix.demo.content import file_for
-from comfyfix.formats import inspect
+from comfyfix.formats.look import inspect
 
 
 def varint(value: int) -> bytes:

@@ -14,8 +14,8 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from comfyfix.formats import inspect
 from comfyfix.formats.finding import Finding
+from comfyfix.formats.look import inspect
 from tests.unit.hostile_pickles import HOSTILE, P2, call, named, text
 from tests.unit.torchlike import (
     Call,

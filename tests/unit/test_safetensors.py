@@ -13,7 +13,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from comfyfix.demo.content import file_for
-from comfyfix.formats import inspect
+from comfyfix.formats.look import inspect
 
 EXTENSIONS = ["safetensors", "gguf", "pth", "ckpt", "bin", "onnx"]
 
