@@ -6,6 +6,7 @@ template carries itself (`properties.models`), not from its loaders and widgets.
 
 from __future__ import annotations
 
+import functools
 import json
 import random
 import shutil
@@ -22,6 +23,7 @@ from tests.rig import Site, kill_hard
 TEMPLATES = Path(templates.__path__[0]) / "templates"
 
 
+@functools.cache
 def embedded() -> dict[tuple[str, str], set[str]]:
     """(folder, name) → URLs, of every node of every template."""
     found: dict[tuple[str, str], set[str]] = {}
