@@ -42,31 +42,48 @@ def prepare(site: Site, hub: Hub) -> list[str]:
     return names
 
 
+def alone() -> float:
+    """Seconds from the first question of `doit plan` until the last about what an API knows."""
+    with tempfile.TemporaryDirectory() as folder, Hub() as hub:
+        site = Site(Path(folder), hub)
+        names = prepare(site, hub)
+        moments: list[tuple[float, str]] = []
+        hub.on_request = lambda what: moments.append((time.perf_counter(), what))
+        done = site.doit("plan")
+        assert done.returncode == 0, done.stdout
+    words = {name.partition("_")[0] for name in names}
+    ours = [moment for moment, what in moments if any(word in what for word in words)]
+    return max(ours) - moments[0][0] + QUESTION
+
+
 def main() -> None:
-    """Print when the first question came, and when the last of each kind was answered."""
+    """Print when the searches had ended, by the lines of the run itself."""
     with tempfile.TemporaryDirectory() as folder, Hub() as hub:
         site = Site(Path(folder), hub)
         names = prepare(site, hub)
         moments: list[tuple[float, str]] = []
         hub.on_request = lambda what: moments.append((time.perf_counter(), what))
         start = time.perf_counter()
-        done = site.doit()
+        running = site.start()
+        assert running.stdout is not None
+        lines = [(time.perf_counter(), line) for line in running.stdout]
         total = time.perf_counter() - start
-        assert done.returncode == 0, done.stdout
-    first = moments[0][0] - QUESTION  # it is noted after its delay
-    # The script of a model runs as soon as its search has ended.
-    fetched = {
-        what.rpartition("/")[2]: moment for moment, what in moments if what.startswith("file ")
-    }
-    by_api = max(fetched[name] for name in names) - first
+        assert running.wait() == 0, lines[-20:]
+    begin = moments[0][0] - QUESTION  # it is noted after its delay
+    found = [moment for moment, line in lines if "✓ Found on HuggingFace" in line]
+    by_qwen = next(moment for moment, line in lines if "✓ Found by Qwen" in line)
+    fetched = [m for m, what in moments if what.startswith("file ") and QWENS not in what]
     asked = [what for _, what in moments if what.split()[0] not in ("file", "resolve")]
     count, unit = len(names), f"{QUESTION * 1000:.0f} ms"
-    print(f"{count + 1} searches, {unit} a question, {ANSWER} s an answer of Qwen")
+    assert len(found) == count
+    print(f"{count + 1} searches, {unit} a question, {ANSWER} s an answer of Qwen; seconds")
     rows = {
-        f"from the first question until {count} are searched and asked for": by_api,
-        "until the one that needs Qwen is asked for": fetched[QWENS] - first,
-        "doit as a whole": total,
+        f"the {count} that an API can answer, searched alone": alone(),
+        "the same while downloads go on": max(found) - begin,
+        "until their downloads have begun": max(fetched) - begin,
+        "until the one that needs Qwen is found": by_qwen - begin,
+        "doit as a whole, its start included": total,
     }
     for label, seconds in rows.items():
-        print(f"  {label:58} {seconds:5.2f} s")
-    print(f"  {'questions a model':58} {len(asked) / (count + 1):5.1f}")
+        print(f"  {label:48} {seconds:5.2f}")
+    print(f"  {'questions a model':48} {len(asked) / (count + 1):5.1f}")
