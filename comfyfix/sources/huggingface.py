@@ -124,6 +124,8 @@ class _Hunt:
             self.places.alone = len(repos) < hubsearch.HITS
 
     def _by_quick_search(self) -> None:
+        if self.places.holders():
+            return  # it knows names of repositories only, as the searches before it do
         text = next(iter(self.words.telling), self.words.stem)
         self._look_into(f"quick:{text}", hubsearch.quick(text, self.services))
 
