@@ -10,6 +10,8 @@ from comfyfix.demo.hub import Hub
 from tests.rig import Site
 
 NEEDS = [("upscale_models", "rife49.pth"), ("vae", "soft_vae.safetensors")]
+pytestmark = pytest.mark.soak  # a matrix of 30 losses, each with several runs of doit
+
 FILES = [
     "ledger.json",
     "download_counter.txt",

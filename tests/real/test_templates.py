@@ -95,6 +95,7 @@ def test_every_needed_file_arrives_and_nothing_else(official: Site) -> None:
     assert aside <= set(official.files())
 
 
+@pytest.mark.soak
 def test_a_third_fails_and_a_rerun_completes_exactly_what_is_absent(official: Site) -> None:
     hub = official.hub
     assert hub is not None
@@ -133,6 +134,7 @@ def test_a_third_fails_and_a_rerun_completes_exactly_what_is_absent(official: Si
     assert hub.count("GET", "/cdn/*") - before == len(failed) - second.stdout.count("✓ Linked")
 
 
+@pytest.mark.soak
 def test_killed_in_the_middle_it_goes_on_where_it_was(official: Site) -> None:
     hub = official.hub
     assert hub is not None
