@@ -15,7 +15,7 @@ from comfyfix.sources.base import Finding, Services, Wanted
 from comfyfix.sources.civitai_api import CivitaiEntry
 from comfyfix.sources.civitai_kinds import misplaced, types_for
 from comfyfix.sources.civitai_names import model_queries
-from comfyfix.sources.words import GENERIC, loose
+from comfyfix.sources.words import AKIN, GENERIC, loose
 
 NAME = "civitai"
 TITLE = "on Civitai"
@@ -75,9 +75,8 @@ def _chosen(entries: list[CivitaiEntry], target: CivitaiFile, name: str) -> list
 
 def _akin(entries: Sequence[CivitaiEntry], wanted: Wanted) -> list[Rejected]:
     name = wanted.model.name
-    reason = "the name differs in upper/lower case or separators"
     return [
-        Rejected(source=NAME, where=f"{entry.where}: {entry.name}", reason=reason)
+        Rejected(source=NAME, where=f"{entry.where}: {entry.name}", reason=AKIN)
         for entry in entries
         if loose(entry.name) == loose(name) and name not in (entry.name, entry.saved_as)
     ]

@@ -61,7 +61,7 @@ def confirm(file: HubFile, source: str, services: Services, *, evidence: str) ->
         where = printable(f"{file.repo}/{file.path}")
         return Rejected(source=source, where=where, reason="no such file in the repository")
     found = candidate(file, source, told, item, evidence=(evidence,))
-    return hubaccess.checked(found, file, services) if told.gated else found
+    return hubaccess.checked(found, services) if told.gated else found
 
 
 def about(repo: str, revision: str, services: Services) -> About | str:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from comfyfix.errors import LicenceNeeded, ModelProblem, TokenNeeded
-from comfyfix.hosts import HubFile
+from comfyfix.hosts import HUGGINGFACE
 from comfyfix.records import Candidate, Rejected
 from comfyfix.sources.base import Blocked, Finding, Services
 
@@ -16,17 +16,17 @@ _UNAUTHORIZED = 401
 _REFUSED = (401, 403)
 
 
-def checked(found: Candidate, file: HubFile, services: Services) -> Finding:
+def checked(found: Candidate, services: Services) -> Finding:
     """Return the candidate if its gate is open to the user, else what the user must do.
 
     Without a token no question is needed. Raises SourceDown.
     """
     if not services.tokens.get("huggingface"):
-        return Blocked(found, _no_token(file.repo, services))
-    url = services.manifest.endpoints.huggingface + file.resolve_path(found.commit)
+        return Blocked(found, _no_token(found.repo, services))
+    url = services.manifest.endpoints.huggingface + found.url.removeprefix(HUGGINGFACE)
     answer = services.web.head(url)
     if answer.status in _REFUSED:
-        return Blocked(found, _refused(file.repo, services, answer))
+        return Blocked(found, _refused(found.repo, services, answer))
     if answer.headers.get("x-error-code"):
         reason = f"the Hub answers {answer.status} ({answer.headers['x-error-code']})"
         return Rejected(source=found.source, where=found.where, reason=reason)

@@ -20,7 +20,7 @@ from comfyfix.errors import RETRY, SourceDown
 from comfyfix.files import printable
 from comfyfix.records import Candidate, Hint, Rejected
 from comfyfix.sources.base import Blocked, Finding, Services, Wanted
-from comfyfix.sources.words import loose
+from comfyfix.sources.words import AKIN, loose
 from comfyfix.sources.workflow import confirm_url, told
 
 NAME = "openmodeldb"
@@ -61,8 +61,7 @@ def find(wanted: Wanted, services: Services) -> Iterator[Finding]:
         return
     for resource in known:
         if any(loose(other) == akin for other in resource.names):
-            reason = "the name differs in upper/lower case or separators"
-            yield Rejected(source=NAME, where=resource.model, reason=reason)
+            yield Rejected(source=NAME, where=resource.model, reason=AKIN)
 
 
 def _ask(services: Services) -> list[Resource]:

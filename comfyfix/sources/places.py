@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
-from urllib.parse import unquote
 
 from comfyfix.errors import HostRefused
 from comfyfix.hosts import HubFile, hub_path
@@ -12,7 +11,7 @@ from comfyfix.sources import hub, hubaccess, trust
 from comfyfix.sources.base import Doubtful, Finding, Services, Wanted
 from comfyfix.sources.hubsearch import SOURCE, Listing
 from comfyfix.sources.trust import Holder
-from comfyfix.sources.words import Words, loose
+from comfyfix.sources.words import AKIN, Words, loose
 
 HOLDERS_MAX = 12  # places of one name that are compared, one request each
 SHOWN = 6
@@ -58,8 +57,7 @@ class Places:
             if path.rpartition("/")[2] != name
         ]
         for where in paths[:SHOWN]:
-            reason = "the name differs in upper/lower case or separators"
-            yield Rejected(source=SOURCE, where=where, reason=reason)
+            yield Rejected(source=SOURCE, where=where, reason=AKIN)
 
     def findings(self) -> Iterator[Finding]:
         """Yield the best place of every content."""
@@ -155,12 +153,7 @@ class Places:
 
     def _opened(self, found: Candidate) -> Finding:
         """Look whether the gate of a gated repository is open to the user."""
-        if not found.gated:
-            return found
-        path = found.url.partition(f"/resolve/{found.commit}/")[2]
-        return hubaccess.checked(
-            found, HubFile(found.repo, found.commit, unquote(path)), self.services
-        )
+        return hubaccess.checked(found, self.services) if found.gated else found
 
 
 def _is_path(path: str) -> bool:
