@@ -102,16 +102,17 @@ class Wire(http.server.BaseHTTPRequestHandler):
     def file(self, data: bytes) -> None:
         """A file as a CDN gives it: ranges, If-Range, 416."""
         etag = f'"{sha256(data)[:32]}"'
-        start, status = 0, 200
+        start, end, status = 0, len(data), 200
         headers = {"ETag": etag, "Content-Type": "application/octet-stream"}
-        asked = re.match(r"bytes=(\d+)-$", self.headers.get("Range") or "")
+        asked = re.match(r"bytes=(\d+)-(\d*)$", self.headers.get("Range") or "")
         if asked and self.hub.ranges and self.headers.get("If-Range", etag) == etag:
             start, status = int(asked.group(1)), 206
+            end = min(end, int(asked.group(2) or end) + 1)
             if start >= len(data):
                 self.send(416, b"", {"Content-Range": f"bytes */{len(data)}"})
                 return
-            headers["Content-Range"] = f"bytes {start}-{len(data) - 1}/{len(data)}"
-        self.stream(status, data[start:], headers)
+            headers["Content-Range"] = f"bytes {start}-{end - 1}/{len(data)}"
+        self.stream(status, data[start:end], headers)
 
     def stream(self, status: int, body: bytes, headers: dict[str, str]) -> None:
         """A body with the hub's rate, and the fault that this request has."""

@@ -55,7 +55,7 @@ def environment(
     """
     env = {name: value for name, value in base.items() if name not in TOKEN_VARIABLES.values()}
     env |= {"HF_ENDPOINT": endpoints.huggingface, "CIVITAI_ENDPOINT": endpoints.civitai}
-    env["COMFYFIX_LOOK"] = "ask"
+    env["COMFYFIX_ASK"] = "yes"
     if demo:
         env |= {"HF_TOKEN_PATH": os.devnull, "NO_PROXY": "127.0.0.1", "no_proxy": "127.0.0.1"}
     if authority(base):

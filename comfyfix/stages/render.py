@@ -64,6 +64,7 @@ def _template() -> jinja2.Template:
     import jinja2  # noqa: PLC0415 - 90 ms that only a run with downloads needs
 
     environment = jinja2.Environment(
+        loader=jinja2.FunctionLoader(templates.text),
         undefined=jinja2.StrictUndefined,
         autoescape=False,  # noqa: S701 - shell, not HTML; the `sh` filter quotes
         trim_blocks=True,
@@ -74,7 +75,7 @@ def _template() -> jinja2.Template:
         finalize=_only_quoted,
     )
     environment.filters["sh"] = _Quoted.of
-    return environment.from_string(templates.text("download.sh.j2"))
+    return environment.get_template("download.sh.j2")
 
 
 class _Quoted(str):

@@ -1,0 +1,141 @@
+# What a server has said last: redirects and interim answers come before it.
+read_answer() {
+  local line value
+  STATUS='' A_ETAG='' A_RANGE='' A_PACKED='' A_LENGTH='' A_RETRY='' A_LIMIT='' A_ERROR='' A_WHOLE=''
+  shopt -s nocasematch
+  while IFS= read -r line; do
+    line="${line%$'\r'}"
+    value="${line#*:}"
+    value="${value#"${value%%[! ]*}"}"
+    value="${value%"${value##*[! ]}"}"
+    case "$line" in
+    HTTP/*)
+      STATUS="${line#* }" A_ETAG='' A_RANGE='' A_PACKED='' A_LENGTH='' A_RETRY='' A_LIMIT='' A_ERROR='' A_WHOLE=''
+      STATUS="${STATUS%% *}"
+      ;;
+    '') A_WHOLE=1 ;;
+    etag:*) A_ETAG="$value" ;;
+    content-range:*) A_RANGE="$value" ;;
+    content-encoding:*) [[ "$value" == identity ]] || A_PACKED="$value" ;;
+    content-length:*) A_LENGTH="$value" ;;
+    retry-after:*) A_RETRY="$value" ;;
+    ratelimit:*) A_LIMIT="$value" ;;
+    x-error-code:*) A_ERROR="$value" ;;
+    esac
+  done <"$1"
+  shopt -u nocasematch
+  # Only a strong mark of plain characters can be sent back as a condition.
+  value="${A_ETAG#\"}"
+  value="${value%\"}"
+  [ "$A_ETAG" = "\"$value\"" ] || A_ETAG=''
+  case "$value" in '' | *[!A-Za-z0-9._:+/=-]*) A_ETAG='' ;; esac
+}
+
+# Seconds that the server asks us to wait: Retry-After as a number or a date, or RateLimit.
+asked_to_wait() {
+  local value="$A_RETRY"
+  case "$value" in
+  '') case "$A_LIMIT" in *'r=0'*'t='*) value="${A_LIMIT##*t=}" && value="${value%%[!0-9]*}" ;; esac ;;
+  *[!0-9]*)
+    value="$(date -d "$value" +%s 2>/dev/null || date -j -u -f '%a, %d %b %Y %T GMT' "$value" +%s 2>/dev/null)"
+    [ -z "$value" ] || value=$((value - $(date +%s)))
+    case "$value" in -*) value=0 ;; esac
+    ;;
+  esac
+  case "$value" in ????*) value=300 ;; esac # an hour or a century: see again in 5 minutes
+  printf '%s' "$value"
+}
+
+# The token stays in this shell and goes to curl through a pipe: it is in no list of arguments
+# and in no file.
+read_token() {
+  local file
+  TOKEN=''
+  [ -n "$TOKEN_VARIABLE" ] || return 0
+  TOKEN="${!TOKEN_VARIABLE:-}"
+  if [ -z "$TOKEN" ] && [ "$TOKEN_VARIABLE" = HF_TOKEN ]; then
+    file="${HF_TOKEN_PATH:-${HF_HOME:-${XDG_CACHE_HOME:-${HOME:-}/.cache}/huggingface}/token}"
+    [ ! -r "$file" ] || TOKEN="$(tr -d ' \r\n' <"$file")"
+  fi
+  case "$TOKEN" in
+  *[!A-Za-z0-9._-]*)
+    say "Ignoring $TOKEN_VARIABLE: it holds characters no token has"
+    TOKEN=''
+    ;;
+  esac
+}
+
+# An address is fetched only after every address of its host has been looked at, and curl is told
+# to use these and no others: a name may lead elsewhere the next time it is asked for.
+visit() {
+  local url="$1" rest authority host port found
+  case "$url" in
+  *[!!-~]* | *['"\<>^`{|}']*) return 1 ;;
+  https://*) port=443 ;;
+  http://*)
+    case "$URL" in http://*) port=80 ;; *) return 1 ;; esac # only an endpoint of yours is plain
+    ;;
+  *) return 1 ;;
+  esac
+  rest="${url#*://}"
+  authority="${rest%%[/?#]*}"
+  case "$authority" in '' | *@*) return 1 ;; esac
+  host="$authority"
+  case "$authority" in
+  \[*\]) ;;
+  *:*)
+    port="${authority##*:}"
+    host="${authority%:*}"
+    ;;
+  esac
+  is_number "$port" || return 1
+  TARGET="$url"
+  PIN=''
+  [ "${url%%"$rest"}$authority" = "$ORIGIN" ] || STRAYED=1
+  if [ -n "$ENDPOINT" ] && [ -z "$STRAYED" ]; then return 0; fi # where you have sent us
+  host="${host#\[}"
+  host="${host%\]}"
+  found="$(addresses "$host")"
+  if [ -z "$found" ]; then return 0; fi # curl will say so, or a proxy knows it
+  # shellcheck disable=SC2086 # addresses, one a word
+  may_be_asked $found || return 1
+  case "$host" in *:*) ;; *) PIN="$host:$port:${found// /,}" ;; esac
+}
+
+addresses() {
+  local found=''
+  case "$1" in
+  *:*) found="$1" ;;
+  *)
+    if command -v getent >/dev/null 2>&1; then
+      found="$(getent ahosts "$1" 2>/dev/null | awk '{ print $1 }' | sort -u)"
+    elif command -v dscacheutil >/dev/null 2>&1; then
+      found="$(dscacheutil -q host -a name "$1" 2>/dev/null | awk '/address: / { print $2 }' | sort -u)"
+    elif [ -z "${https_proxy:-${HTTPS_PROXY:-${all_proxy:-${ALL_PROXY:-}}}}" ]; then
+      fail 1 "Can't look up $1. Next: install getent or dscacheutil."
+    fi
+    ;;
+  esac
+  found="${found//$'\n'/ }"
+  printf '%s' "$found"
+}
+
+# A file of a stranger's address is on a public machine; one that your endpoint sends us to may be
+# near you, but never link-local, where clouds keep their keys.
+may_be_asked() {
+  local address
+  for address in "$@"; do
+    case "$address" in
+    169.254.* | [Ff][Ee][89AaBb]?:* | ::[Ff][Ff][Ff][Ff]:169.254.*) return 1 ;;
+    esac
+    [ -z "$ENDPOINT" ] || continue
+    case "$address" in
+    0.* | 10.* | 127.* | 100.6[4-9].* | 100.[7-9]?.* | 100.1[01]?.* | 100.12[0-7].* | 172.1[6-9].* | \
+      172.2?.* | 172.3[01].* | 192.168.* | 192.0.0.* | 192.0.2.* | 198.1[89].* | 198.51.100.* | \
+      203.0.113.* | 22[4-9].* | 2[345]?.*) return 1 ;;
+    *:*.* | 2001:db8:* | 2001:DB8:* | 2001:0:* | 2001::* | 2002:*) return 1 ;;
+    [23]???:* | [0-9]*.[0-9]*.[0-9]*.[0-9]*) ;;
+    *) return 1 ;;
+    esac
+  done
+}

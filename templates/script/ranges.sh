@@ -1,0 +1,98 @@
+# What of the part file has arrived. GAPS holds what no connection is at, as `FROM-TO …`, the
+# lowest first; TO is empty where the end is not known yet. ARRIVED[FROM]=TO are ranges that are
+# there, LOW is up to where there is no gap. Bytes count only after the head of their answer has
+# shown that they are what was asked for.
+
+begin_ranges() {
+  local from to
+  LOW=0 GAPS='0- ' ARRIVED=() ETAG='' LENGTH="$SIZE"
+  if [ -f "$HAVE" ] && [ -f "$PART" ]; then
+    while read -r from to; do
+      if [ "$from" = etag ]; then
+        read_etag "$to"
+      elif is_number "$from" && is_number "$to" && [ "$to" -gt "$from" ]; then
+        ARRIVED[from]="$to"
+      fi
+    done <"$HAVE"
+  elif [ -n "$SHA256" ] && [ -z "$EVENTS" ]; then # of a large one the size tells nothing
+    LOW="$(size_of "$PART")"
+  fi
+  [ -n "$SHA256$ETAG" ] || ARRIVED=()
+  raise_low
+  gaps_between
+  [ ! -e "$PART" ] || cut_at "$(highest)"
+}
+
+read_etag() {
+  ETAG="$1"
+  case "$ETAG" in *[!A-Za-z0-9._:+/=\"-]*) ETAG='' ;; esac
+}
+
+raise_low() {
+  while [ -n "${ARRIVED[LOW]:-}" ]; do LOW="${ARRIVED[LOW]}"; done
+}
+
+gaps_between() {
+  local from at="$LOW"
+  GAPS=''
+  for from in "${!ARRIVED[@]}"; do
+    [ "$from" -ge "$LOW" ] || continue
+    [ "$from" -le "$at" ] || GAPS="$GAPS$at-$from "
+    [ "${ARRIVED[from]}" -le "$at" ] || at="${ARRIVED[from]}"
+  done
+  if [ -z "$LENGTH" ]; then GAPS="$GAPS$at- "; elif [ "$at" -lt "$LENGTH" ]; then GAPS="$GAPS$at-$LENGTH "; fi
+}
+
+highest() {
+  local from most="$LOW"
+  for from in "${!ARRIVED[@]}"; do
+    [ "${ARRIVED[from]}" -le "$most" ] || most="${ARRIVED[from]}"
+  done
+  printf '%s' "$most"
+}
+
+# Bytes behind the last range that counts are of nobody: what is asked next writes over them, and
+# what is not must not lengthen the file.
+cut_at() {
+  [ "$(size_of "$PART")" -le "$1" ] || dd if=/dev/null of="$PART" bs=1 seek="$1" count=0 2>/dev/null
+}
+
+# Something did not fit: what lies above the first gap may have been written over.
+drop_above() {
+  LOW="$1"
+  ARRIVED=()
+  gaps_between
+  if [ "$LOW" = 0 ]; then
+    rm -f -- "$PART" "$HAVE"
+    ETAG='' LENGTH="$SIZE" GAPS='0- '
+    [ -z "$EVENTS" ] || begin_hash
+  else
+    cut_at "$LOW"
+  fi
+}
+
+# Bytes FROM to TO are there. What is left of a connection's range becomes a gap again.
+arrived() {
+  local from="$1" to="$2" end="$3"
+  if [ "$to" -gt "$from" ]; then
+    ARRIVED[from]="$to"
+    raise_low
+  fi
+  if [ -z "$end" ] || [ "$to" -lt "$end" ]; then GAPS="$to-$end $GAPS"; fi
+}
+
+# For the next run, and for whoever draws how far this one is.
+keep_ranges() {
+  local from slot
+  {
+    [ -z "$ETAG" ] || printf 'etag %s\n' "$ETAG"
+    printf '0 %s\n' "$LOW"
+    for from in "${!ARRIVED[@]}"; do
+      [ "$from" -lt "$LOW" ] || printf '%s %s\n' "$from" "${ARRIVED[from]}"
+    done
+    for slot in "${!FROM[@]}"; do
+      [ -z "${FITS[slot]}" ] || [ "${AT[slot]}" -le "${FROM[slot]}" ] ||
+        printf '%s %s\n' "${FROM[slot]}" "${AT[slot]}"
+    done
+  } >"$WORK/have" 2>/dev/null && mv -f -- "$WORK/have" "$HAVE"
+}

@@ -1,0 +1,92 @@
+# Fd 3 is where people read, also inside a function whose output goes to a file.
+exec 3>&1
+say() { printf '%s\n' "$*" >&3; }
+
+fail() {
+  local code="$1"
+  shift
+  say "$*"
+  exit "$code"
+}
+
+# Where comfyfix has started this script it reads along and answers. By hand nobody is asked.
+ask() {
+  REPLY=''
+  say "$*"
+  read -r REPLY
+}
+
+size_of() {
+  local bytes=0
+  [ ! -f "$1" ] || bytes="$(wc -c <"$1")"
+  printf '%s' "$((bytes))"
+}
+
+is_number() {
+  case "$1" in '' | *[!0-9]* | ???????????????????*) return 1 ;; esac # 19 digits may not fit
+}
+
+lives() {
+  [ -n "$1" ] && { kill -0 "$1" 2>/dev/null || [ -e "/proc/$1" ] || ps -p "$1" >/dev/null 2>&1; }
+}
+
+# Runs a command as a child that a signal can end at once, and that notes its process id first:
+# whoever finds the part file of a dead script knows whether a download still writes to it.
+# It begins only if the note is written and we still live: else no one would know of it.
+noted() {
+  local note="$1"
+  shift
+  if [ -n "${BASHPID:-}" ]; then # bash 3.2 can't tell
+    printf '%s\n' "$BASHPID" >"$note" && kill -0 "$$" && [ ! -e "$WORK/stopping" ] || exit 1
+    exec "$@"
+  fi
+  exec sh -c 'echo $$ >"$1" && kill -0 "$2" && [ ! -e "$3" ] || exit 1; shift 3; exec "$@"' \
+    sh "$note" "$$" "$WORK/stopping" "$@"
+}
+
+work() {
+  (noted "$WORK/work.pid" "$@") 3>&- &
+  WORKER=$!
+  wait "$WORKER"
+  local code=$?
+  WORKER=''
+  return "$code"
+}
+
+pause() {
+  sleep "$1" 3>&- &
+  WORKER=$!
+  wait "$WORKER"
+  WORKER=''
+}
+
+# Called by a trap.
+# shellcheck disable=SC2317
+finish() {
+  [ -z "$BEAT" ] || kill "$BEAT" 2>/dev/null
+  [ -z "$HASHER" ] || printf 'quit\n' >&8
+  # It may have been taken from us, but not in so short a time.
+  [ "$SECONDS" -lt $((LOCK_STILL / 2)) ] || [ "$(readlink "$LOCK" 2>/dev/null)" = "$ME" ] || LOCKED=''
+  rm -rf -- "$WORK" ${LOCKED:+"$LOCK"}
+}
+
+# Called by a trap.
+# shellcheck disable=SC2317
+stop() {
+  local note child
+  trap - INT TERM HUP
+  : >"$WORK/stopping" # who has not begun yet does not begin
+  [ -z "$WORKER" ] || kill "$WORKER" 2>/dev/null
+  for note in "$WORK"/*.pid; do
+    child=''
+    [ ! -r "$note" ] || read -r child <"$note"
+    [ -z "$child" ] || kill "$child" 2>/dev/null
+  done
+  [ -z "$EVENTS" ] || keep_ranges
+  [ -z "$BEAT" ] || kill "$BEAT" 2>/dev/null
+  [ -z "$HASHER" ] || printf 'quit\n' >&8
+  BEAT='' HASHER=''
+  wait
+  say "Stopped. What has arrived is kept; run this script again to go on."
+  exit "$1" # the EXIT trap gives the lock back
+}
