@@ -142,11 +142,11 @@ def _fetch(build: Build, planned: Planned) -> None:
         _accept_or_leave(build, planned)
         return
     _phase(build, planned, "waiting", build.records[planned.model.key].size)
-    with build.downloads:
+    with fetch_stage.Slot(build.downloads) as slot:
         try:
-            receipt = _run_script(build, planned)
+            receipt = _run_script(build, planned, slot)
         except (GoneAtSource, WrongContent) as problem:
-            receipt = _once_more(build, planned, problem)
+            receipt = _once_more(build, planned, problem, slot)
     record = build.records[planned.model.key]
     receipts.save(build.layout, build.folders.store, planned.model, receipt)
     ledger.note(build.layout, planned.model, Attempt(at=state.now(), outcome="done"))
@@ -183,13 +183,13 @@ def _accept_or_leave(build: Build, planned: Planned) -> None:
     _settle(build, Outcome(planned.model, found=True))
 
 
-def _run_script(build: Build, planned: Planned) -> Receipt:
+def _run_script(build: Build, planned: Planned, slot: fetch_stage.Slot) -> Receipt:
     if build.stopping:
         raise DownloadFailed("Stopped before it began")
     record = build.records[planned.model.key]
     script = build.layout.script(record.number, planned.model)
     require("bash", *([] if record.local else ["curl"]))
-    fetch_stage.require_contained(record, build.folders)
+    folder = fetch_stage.real_folder(record, build.folders)
     size = f" ({human_size(record.size)})" if record.size else ""
     build.console.of_model(planned.model.key, "", f"Executing download: {script.name}{size}")
     _phase(build, planned, "downloading", record.size)
@@ -198,19 +198,25 @@ def _run_script(build: Build, planned: Planned) -> Receipt:
         record,
         build.services().manifest.endpoints,
         build.tokens,
+        folder=folder,
         demo=build.manifest.is_demo,
     )
 
     def on_line(line: str) -> None:
         build.console.log(f"{script.name}: {line}")
-        if line.startswith(("Waiting:", "Moved a wrong file", "Trying again")):
+        if line.startswith((fetch_stage.WAITING, "Moved a wrong file", "Trying again")):
             _say(build, planned.model, f"! {line}")
+        if line.startswith((fetch_stage.WAITING, fetch_stage.WAITED)):
+            waits = line.startswith(fetch_stage.WAITING)
+            _phase(build, planned, "waiting" if waits else "downloading", record.size)
 
     pickle = build.manifest.verify.pickle
-    return fetch_stage.fetch(record, script, build.children, env, on_line, pickle=pickle)
+    return fetch_stage.fetch(record, script, build.children, env, on_line, slot=slot, pickle=pickle)
 
 
-def _once_more(build: Build, planned: Planned, problem: DownloadFailed) -> Receipt:
+def _once_more(
+    build: Build, planned: Planned, problem: DownloadFailed, slot: fetch_stage.Slot
+) -> Receipt:
     """Search again after 404, 410 or wrong content; the record that led there is worth nothing."""
     old = build.records[planned.model.key]
     build.layout.record(old.number, planned.model).unlink(missing_ok=True)
@@ -223,7 +229,7 @@ def _once_more(build: Build, planned: Planned, problem: DownloadFailed) -> Recei
     build.records[planned.model.key] = _renumbered(build, record)
     _render(build, planned)
     try:
-        return _run_script(build, planned)
+        return _run_script(build, planned, slot)
     except (GoneAtSource, WrongContent):
         new = build.records[planned.model.key]
         build.layout.record(new.number, planned.model).unlink(missing_ok=True)

@@ -48,7 +48,7 @@ class Work:
         if self.path is None:
             return 0
         try:
-            arrived = os.stat(self.part).st_size if self.part else 0  # noqa: PTH116 - a glob's answer
+            arrived = _arrived(self.part) if self.part else 0
         except OSError:
             self.part, arrived = "", 0
         if not self.part:
@@ -66,6 +66,20 @@ class Work:
             return 0.0
         (start, before), (end, after) = self.samples[0], self.samples[-1]
         return max(0.0, (after - before) / (end - start)) if end > start else 0.0
+
+
+def _arrived(part: str) -> int:
+    """Bytes of a part file that are there. Raises OSError when the part is not.
+
+    Where several connections write to it, a list beside it tells their ranges.
+    """
+    size = os.stat(part).st_size  # noqa: PTH116 - a glob's answer
+    try:
+        told = Path(part).with_suffix(".have").read_text(encoding="ascii").splitlines()
+        ranges = [line.split() for line in told if line[:1].isdigit()]
+        return sum(int(end) - int(start) for start, end in ranges)
+    except (OSError, ValueError):  # none is kept, or it is just being replaced
+        return size
 
 
 class LiveConsole(Console):

@@ -65,6 +65,7 @@ pause() {
 finish() {
   [ -z "$BEAT" ] || kill "$BEAT" 2>/dev/null
   [ -z "$HASHER" ] || printf 'quit\n' >&8
+  if [ -e "$PART" ] && [ ! -s "$PART" ]; then rm -f -- "$PART" "$HAVE"; fi
   # It may have been taken from us, but not in so short a time.
   [ "$SECONDS" -lt $((LOCK_STILL / 2)) ] || [ "$(readlink "$LOCK" 2>/dev/null)" = "$ME" ] || LOCKED=''
   rm -rf -- "$WORK" ${LOCKED:+"$LOCK"}
