@@ -45,25 +45,7 @@ class Children:
         After `seconds` it is killed with all that it started. Raises DownloadFailed when the run
         is being stopped, ToolMissing when there is no such program.
         """
-        with self._lock:
-            if self._stopping:
-                raise DownloadFailed("Stopped before it began", next_step="run doit again")
-            try:
-                child = subprocess.Popen(
-                    list(argv),
-                    stdin=subprocess.PIPE if answer else subprocess.DEVNULL,
-                    stdout=subprocess.PIPE,
-                    stderr=subprocess.STDOUT,
-                    env=dict(env),
-                    cwd=cwd,
-                    text=True,
-                    encoding="utf-8",
-                    errors="replace",
-                    start_new_session=True,
-                )
-            except FileNotFoundError:
-                raise tool_missing(argv[0]) from None
-            self._live.add(child)
+        child = self._start(argv, env, cwd, talks=answer is not None)
         clock = threading.Timer(seconds or 0, _signal_group, (child, signal.SIGKILL))
         clock.daemon = True
         if seconds is not None:
@@ -76,15 +58,33 @@ class Children:
             return child.wait()
         finally:
             clock.cancel()
-            if child.poll() is None:  # something was raised above
-                _signal_group(child, signal.SIGTERM)
-                child.wait()
-            for stream in (child.stdin, child.stdout):
-                if stream:
-                    with contextlib.suppress(BrokenPipeError):
-                        stream.close()
+            _end(child)
             with self._lock:
                 self._live.discard(child)
+
+    def _start(
+        self, argv: Sequence[str], env: Mapping[str, str], cwd: Path | None, *, talks: bool
+    ) -> subprocess.Popen[str]:
+        with self._lock:
+            if self._stopping:
+                raise DownloadFailed("Stopped before it began", next_step="run doit again")
+            try:
+                child = subprocess.Popen(
+                    list(argv),
+                    stdin=subprocess.PIPE if talks else subprocess.DEVNULL,
+                    stdout=subprocess.PIPE,
+                    stderr=subprocess.STDOUT,
+                    env=dict(env),
+                    cwd=cwd,
+                    text=True,
+                    encoding="utf-8",
+                    errors="replace",
+                    start_new_session=True,
+                )
+            except FileNotFoundError:
+                raise tool_missing(argv[0]) from None
+            self._live.add(child)
+        return child
 
     def stop(self) -> int:
         """Stop every child and what it started; return how many there were."""
@@ -101,6 +101,16 @@ class Children:
             # The group outlives its leader while a grandchild ignores the first signal.
             _signal_group(child, signal.SIGKILL)
         return len(live)
+
+
+def _end(child: subprocess.Popen[str]) -> None:
+    if child.poll() is None:  # something was raised while it ran
+        _signal_group(child, signal.SIGTERM)
+        child.wait()
+    for stream in (child.stdin, child.stdout):
+        if stream:
+            with contextlib.suppress(BrokenPipeError):
+                stream.close()
 
 
 def _reply(child: subprocess.Popen[str], text: str | None) -> None:

@@ -2,7 +2,7 @@
 # the first was, because then it is the server that limits a connection, and not the line.
 transfer() {
   local slot code
-  TRIES=0 ALL_TRIES=0 MISFITS=0 RENEWED=0 BUSY=0 TICKS=0 FLUSH=''
+  TRIES=0 ALL_TRIES=0 MISFITS=0 RENEWED=0 BUSY=0 FLUSH=''
   COUNT=1 SETTLED='' RATE=0 SUM=0 SEEN=0
   FROM=() TO=() AT=() FITS=() AIM=() LEVEL=()
   if [ -n "$EVENTS" ]; then keep_ranges; else SETTLED=1; fi
@@ -69,8 +69,7 @@ tick() {
     sync -d -- "$PART" >/dev/null 2>&1 3>&- 7>&- 8>&- &
     FLUSH=$!
   fi
-  TICKS=$((TICKS + 1))
-  [ $((TICKS % 4)) != 0 ] || keep_ranges
+  keep_ranges
 }
 
 # A connection has ended.
@@ -91,6 +90,7 @@ settle() {
   if [ "$fit" = 0 ]; then
     is_number "$bytes" && at=$((from + bytes)) || at="${AT[slot]}"
   fi
+  : >"$WORK/$slot.pid" # the number may be another's by now
   unset "FROM[$slot]" "TO[$slot]" "AT[$slot]" "FITS[$slot]"
   BUSY=$((BUSY - 1))
   if [ "$code" = 47 ] && [ -n "$next" ]; then
@@ -161,7 +161,7 @@ consider() {
   case "$A_ERROR" in *NotFound) STATUS=404 ;; esac
   case "$STATUS" in
   401 | 403)
-    if [ "$HOPS" -gt 0 ]; then # a signed address that has expired
+    if [ "$2" != "$URL" ]; then # a signed address that has expired
       [ "$2" = "$TARGET" ] || return 0 # another connection has found that out before
       RENEWED=$((RENEWED + 1))
       [ "$RENEWED" -le 1 ] ||

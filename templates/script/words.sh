@@ -60,11 +60,26 @@ pause() {
   WORKER=''
 }
 
+# Ends what we have started; who has not begun yet does not begin. Called by a trap.
+# shellcheck disable=SC2317
+end_children() {
+  local note child
+  : >"$WORK/stopping"
+  for note in "$WORK"/*.pid; do
+    child=''
+    [ ! -s "$note" ] || read -r child <"$note"
+    [ -z "$child" ] || kill "$child" 2>/dev/null
+  done
+  for child in $WORKER $BEAT; do kill "$child" 2>/dev/null; done
+  [ -z "$HASHER" ] || printf 'quit\n' >&8
+  BEAT='' HASHER='' WORKER=''
+  wait
+}
+
 # Called by a trap.
 # shellcheck disable=SC2317
 finish() {
-  [ -z "$BEAT" ] || kill "$BEAT" 2>/dev/null
-  [ -z "$HASHER" ] || printf 'quit\n' >&8
+  [ ! -d "$WORK" ] || end_children
   if [ -e "$PART" ] && [ ! -s "$PART" ]; then rm -f -- "$PART" "$HAVE"; fi
   # It may have been taken from us, but not in so short a time.
   [ "$SECONDS" -lt $((LOCK_STILL / 2)) ] || [ "$(readlink "$LOCK" 2>/dev/null)" = "$ME" ] || LOCKED=''
@@ -74,20 +89,8 @@ finish() {
 # Called by a trap.
 # shellcheck disable=SC2317
 stop() {
-  local note child
   trap - INT TERM HUP
-  : >"$WORK/stopping" # who has not begun yet does not begin
-  [ -z "$WORKER" ] || kill "$WORKER" 2>/dev/null
-  for note in "$WORK"/*.pid; do
-    child=''
-    [ ! -r "$note" ] || read -r child <"$note"
-    [ -z "$child" ] || kill "$child" 2>/dev/null
-  done
   [ -z "$EVENTS" ] || keep_ranges
-  [ -z "$BEAT" ] || kill "$BEAT" 2>/dev/null
-  [ -z "$HASHER" ] || printf 'quit\n' >&8
-  BEAT='' HASHER=''
-  wait
   say "Stopped. What has arrived is kept; run this script again to go on."
-  exit "$1" # the EXIT trap gives the lock back
+  exit "$1" # the EXIT trap ends the children and gives the lock back
 }
