@@ -84,15 +84,14 @@ class Handler(http.server.BaseHTTPRequestHandler):
         elif "/resolve/" in self.path:
             size = str(path.stat().st_size)
             etag = f'"{path.name}-{size}"'
-            told = {"X-Repo-Commit": COMMIT, "X-Linked-Size": size, "X-Linked-ETag": etag}
-            host = self.headers["Host"]
-            told |= {"Location": f"http://{host}/storage/{path.name}", "Content-Length": "0"}
-            self._head(302, told | {"ETag": etag})
+            told = {"X-Linked-Size": size, "X-Linked-ETag": etag, "ETag": etag}
+            self._head(302, told | {"Location": f"/storage/{path.name}", "Content-Length": "0"})
         else:
             self._file(path)
 
     def _head(self, status: int, headers: dict[str, str]) -> None:
         self.send_response(status)
+        self.send_header("X-Repo-Commit", COMMIT)
         for name, value in headers.items():
             self.send_header(name, value)
         self.end_headers()
