@@ -46,7 +46,7 @@ take() {
   elif [ "$COUNT" = 1 ] || [ -z "$LENGTH" ]; then
     return 0
   else
-    size=$(((LENGTH - LOW) / (2 * COUNT) / MIB * MIB))
+    size=$(((LENGTH - BEGIN) / (2 * COUNT) / MIB * MIB))
     [ "$size" -ge $((4 * MIB)) ] || size=$((4 * MIB))
     [ "$size" -le $((64 * MIB)) ] || size=$((64 * MIB))
   fi
@@ -119,19 +119,24 @@ hop() {
 
 # Is it the server that limits each connection? Then more of them bring more.
 measure() {
-  local slot="$1" bytes="$2" span
+  local slot="$1" bytes="$2" span most
   [ -z "$SETTLED" ] && [ "${LEVEL[slot]}" = "$COUNT" ] || return 0
   span=$((10#${4//[!0-9]/} - 10#${3//[!0-9]/})) # microseconds
   [ "$span" -gt 0 ] || span=1
-  SUM=$((SUM + bytes * 1000 / span)) # kB/s
+  SUM=$((SUM + bytes * 1000 / span + 1)) # kB/s
   SEEN=$((SEEN + 1))
   [ "$SEEN" -ge "$COUNT" ] || return 0
-  if [ "$COUNT" -gt 1 ] && [ $((SUM * 10)) -lt $((RATE * 12)) ]; then
-    COUNT=$((COUNT > 4 ? 4 : 1)) SETTLED=1
-  elif [ "$SUM" -ge "$FAST" ] || [ "$COUNT" -ge 16 ] || [ -z "$LENGTH" ] || [ $((LENGTH - LOW)) -lt $((4 * COUNT * PROBE)) ]; then
-    SETTLED=1
+  SETTLED=1
+  if [ "$COUNT" = 1 ]; then
+    most=$(((${LENGTH:-0} - LOW) / (2 * PROBE)))
+    [ "$most" -le 16 ] || most=16
+    if [ "$SUM" -lt "$FAST" ] && [ "$most" -gt 1 ]; then COUNT="$most" SETTLED=''; fi
+  elif [ $((SUM * 10)) -lt $((RATE * 12)) ]; then
+    COUNT=1
   else
-    COUNT=$((COUNT * 4))
+    # Twice as many as bring that: other downloads on this line may end before this one.
+    most=$((2 * ((SUM + RATE - 1) / RATE) + 2))
+    [ "$COUNT" -le "$most" ] || COUNT="$most"
   fi
   RATE="$SUM" SUM=0 SEEN=0
 }
