@@ -25,6 +25,7 @@ connect() {
   ) 1<>"$PART" 2>"$WORK/$slot.errors" 3>&- 8>&- &
   WORKER=$!
   BUSY=$((BUSY + 1))
+  [ -n "$LOCATED" ] || SEEKING="$slot"
 }
 
 request() {
@@ -63,7 +64,8 @@ judge() {
     LENGTH="$length"
     [ "$STATUS" = 200 ] || gaps_to_end
   fi
-  FITS[slot]=1 LOCATED=1
+  FITS[slot]=1
+  [ "${AIM[slot]}" != "$TARGET" ] || LOCATED=1
 }
 
 # The last gap ends where the file does, now that this is known.

@@ -35,19 +35,23 @@ raise_low() {
 gaps_between() {
   local from at="$LOW"
   GAPS=''
-  for from in "${!ARRIVED[@]}"; do
-    [ "$from" -ge "$LOW" ] || continue
-    [ "$from" -le "$at" ] || GAPS="$GAPS$at-$from "
-    [ "${ARRIVED[from]}" -le "$at" ] || at="${ARRIVED[from]}"
-  done
+  if [ "${#ARRIVED[@]}" -gt 0 ]; then # an empty list is an error to bash 3.2
+    for from in "${!ARRIVED[@]}"; do
+      [ "$from" -ge "$LOW" ] || continue
+      [ "$from" -le "$at" ] || GAPS="$GAPS$at-$from "
+      [ "${ARRIVED[from]}" -le "$at" ] || at="${ARRIVED[from]}"
+    done
+  fi
   if [ -z "$LENGTH" ]; then GAPS="$GAPS$at- "; elif [ "$at" -lt "$LENGTH" ]; then GAPS="$GAPS$at-$LENGTH "; fi
 }
 
 highest() {
   local from most="$LOW"
-  for from in "${!ARRIVED[@]}"; do
-    [ "${ARRIVED[from]}" -le "$most" ] || most="${ARRIVED[from]}"
-  done
+  if [ "${#ARRIVED[@]}" -gt 0 ]; then
+    for from in "${!ARRIVED[@]}"; do
+      [ "${ARRIVED[from]}" -le "$most" ] || most="${ARRIVED[from]}"
+    done
+  fi
   printf '%s' "$most"
 }
 
@@ -87,10 +91,10 @@ keep_ranges() {
   {
     [ -z "$ETAG" ] || printf 'etag %s\n' "$ETAG"
     printf '0 %s\n' "$LOW"
-    for from in "${!ARRIVED[@]}"; do
+    [ "${#ARRIVED[@]}" = 0 ] || for from in "${!ARRIVED[@]}"; do
       [ "$from" -lt "$LOW" ] || printf '%s %s\n' "$from" "${ARRIVED[from]}"
     done
-    for slot in "${!FROM[@]}"; do
+    [ "$BUSY" = 0 ] || for slot in "${!FROM[@]}"; do
       [ -z "${FITS[slot]}" ] || [ "${AT[slot]}" -le "${FROM[slot]}" ] ||
         printf '%s %s\n' "${FROM[slot]}" "${AT[slot]}"
     done

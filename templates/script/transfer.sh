@@ -2,10 +2,15 @@
 # the first was, because then it is the server that limits a connection, and not the line.
 transfer() {
   local slot code
-  TRIES=0 ALL_TRIES=0 MISFITS=0 RENEWED=0 BUSY=0 FLUSH=''
+  TRIES=0 ALL_TRIES=0 MISFITS=0 RENEWED=0 BUSY=0 SEEKING='' FLUSH=''
   COUNT=1 SETTLED='' RATE=0 SUM=0 SEEN=0
   FROM=() TO=() AT=() FITS=() AIM=() LEVEL=()
-  if [ -n "$EVENTS" ]; then keep_ranges; else SETTLED=1; fi
+  if [ -n "$EVENTS" ]; then
+    KEEPING=1
+    keep_ranges
+  else
+    SETTLED=1
+  fi
   from_the_start
   [ "$LOW" = 0 ] || say "Going on at byte $LOW"
   until [ -n "$LENGTH" ] && [ "$LOW" -ge "$LENGTH" ]; do
@@ -26,7 +31,7 @@ transfer() {
 }
 
 # One connection finds the way to where the file lies; the others go there at once.
-may_connect() { [ "$BUSY" = 0 ] || { [ "$BUSY" -lt "$COUNT" ] && [ -n "$LOCATED" ]; }; }
+may_connect() { [ "$BUSY" -lt "$COUNT" ] && { [ -n "$LOCATED" ] || [ -z "$SEEKING" ]; }; }
 
 # Signed addresses expire: what began at the address of the script may begin there again.
 from_the_start() {
@@ -93,6 +98,7 @@ settle() {
   : >"$WORK/$slot.pid" # the number may be another's by now
   unset "FROM[$slot]" "TO[$slot]" "AT[$slot]" "FITS[$slot]"
   BUSY=$((BUSY - 1))
+  [ "$SEEKING" != "$slot" ] || SEEKING=''
   if [ "$code" = 47 ] && [ -n "$next" ]; then
     GAPS="$from-$end $GAPS"
     hop "$next"
@@ -149,13 +155,13 @@ misfit() {
   [ -z "$A_PACKED" ] || [ "$MISFITS" -le "$RETRIES" ] || fail 15 "The server packs $NAME ($A_PACKED) though it was not asked to. Next: run again later."
   [ -n "$A_PACKED" ] || [ "$1" != 0 ] || wrong_content "What arrived is not $NAME: the server has another size"
   [ "$MISFITS" -le "$RETRIES" ] || fail 15 "The answers of the server do not fit together for $NAME. Next: run again later."
-  for slot in "${!FROM[@]}"; do end_connection "$slot"; done
+  [ "$BUSY" = 0 ] || for slot in "${!FROM[@]}"; do end_connection "$slot"; done
   while [ "$BUSY" -gt 0 ]; do
     read -r slot code <&7
     [ "$slot" = tick ] || BUSY=$((BUSY - 1))
   done
   FROM=() TO=() AT=() FITS=()
-  COUNT=1 SETTLED=1
+  COUNT=1 SETTLED=1 SEEKING=''
   drop_above 0
 }
 

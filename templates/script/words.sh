@@ -90,7 +90,7 @@ finish() {
 # shellcheck disable=SC2317
 stop() {
   trap - INT TERM HUP
-  [ -z "$EVENTS" ] || keep_ranges
+  [ -z "$KEEPING" ] || keep_ranges
   say "Stopped. What has arrived is kept; run this script again to go on."
   exit "$1" # the EXIT trap ends the children and gives the lock back
 }

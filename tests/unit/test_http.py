@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import socket
 import time
 from email.utils import formatdate
 from pathlib import Path
+from typing import Any
 
 import pytest
 from hypothesis import given
@@ -196,3 +198,23 @@ def test_a_redirect_that_can_not_be_read_is_a_source_that_is_down(address: str, 
 def test_a_probe_of_a_port_that_can_not_be_is_refused() -> None:
     with pytest.raises((HostRefused, SourceDown)):
         Client().probe("https://127.0.0.1:99999/x")
+
+
+def test_a_name_that_leads_elsewhere_the_second_time_gets_no_byte(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """Looked up it is public; the connection ends at this machine."""
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+        port = listener.getsockname()[1]
+        answers = ["8.8.8.8", "127.0.0.1"]
+
+        def lookup(*_: object, **__: object) -> list[Any]:
+            address = answers.pop(0) if len(answers) > 1 else answers[0]
+            return [(socket.AF_INET, socket.SOCK_STREAM, 6, "", (address, port))]
+
+        monkeypatch.setattr(socket, "getaddrinfo", lookup)
+        with pytest.raises(HostRefused, match="not public"):
+            Client().probe(f"https://rebind.example:{port}/x")
+        connection, _ = listener.accept()
+        with connection:
+            assert connection.recv(1) == b""
