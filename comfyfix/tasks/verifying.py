@@ -11,6 +11,7 @@ from comfyfix import receipts
 from comfyfix.errors import WorkflowProblem
 from comfyfix.files import write_atomic
 from comfyfix.records import Model, Receipt, Record, Verdict
+from comfyfix.stages import batch
 from comfyfix.stages import verify as verify_stage
 from comfyfix.stages.planned import Planned, Present, seen
 from comfyfix.stages.scan import ScannedFile
@@ -39,7 +40,7 @@ def verify_batch(build: Build, number: int, members: Sequence[Planned]) -> objec
         receipt = known.get(planned.model.key) or planned.receipt
         verdicts.append(verified(build, planned.model, planned.path, record, receipt))
     write_atomic(
-        build.layout.batch(number), verify_stage.batch_file(verdicts, build.manifest.verify.pickle)
+        build.layout.batch(number), batch.batch_file(verdicts, build.manifest.verify.pickle)
     )
     return _told(build, verdicts)
 
@@ -49,7 +50,7 @@ def verify_present(build: Build, present: Sequence[Present]) -> object:
     build.console.line(f"Verifying what was there before ({_count(len(present))})")
     verdicts = [verified(build, p.model, p.path, None, p.receipt) for p in present]
     failed = _told(build, verdicts)
-    told = {"seen": seen(present), "rules": verify_stage.rules(build.manifest.verify.pickle)}
+    told = {"seen": seen(present), "rules": batch.rules(build.manifest.verify.pickle)}
     return failed if failed is not None else told
 
 
@@ -59,15 +60,18 @@ def verified(
     path: Path,
     record: Record | None,
     receipt: Receipt | None,
-    *,
-    anew: bool = False,
 ) -> Verdict:
     """Verify one file; a damaged or unsafe one is moved aside and its receipts are dropped."""
     override = build.manifest.override_for(model.folder, model.path)
     told = override.digest if override else None
     verdict = verify_stage.verify(
-        model, path, record, receipt, sha256=told, anew=anew, pickle=build.manifest.verify.pickle
+        model, path, record, receipt, sha256=told, pickle=build.manifest.verify.pickle
     )
+    return set_aside(build, model, verdict, receipt)
+
+
+def set_aside(build: Build, model: Model, verdict: Verdict, receipt: Receipt | None) -> Verdict:
+    """Move a damaged or unsafe file aside, and drop its receipts."""
     if verdict.good or verdict.status == "missing":
         return verdict
     moved = verify_stage.move_aside(verdict, receipt)
