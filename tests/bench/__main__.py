@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import sys
 
-from tests.bench import idle, index, parallel, scan, screen, searches
+from tests.bench import idle, index, parallel, scan, screen, searches, verify
 from tests.bench.resolve import run as resolve
 
 BENCHMARKS = {
@@ -15,6 +15,7 @@ BENCHMARKS = {
     "scan": scan.main,
     "screen": screen.main,
     "searches": searches.main,
+    "verify": verify.main,
 }
 
 if __name__ == "__main__":
