@@ -86,9 +86,14 @@ def by_hashes(digests: Sequence[str], services: Services) -> dict[str, CivitaiEn
     value = answer.json()
     if answer.status != _OK or not isinstance(value, list):
         raise _no_answer(answer.status)
+    return matching(value, digests)
+
+
+def matching(versions: Any, digests: Sequence[str]) -> dict[str, CivitaiEntry]:
+    """The files of some versions that have one of these sha256; of several the first."""
     entries = [
         entry
-        for told in dicts(value)
+        for told in dicts(versions)
         for entry in _entries(mapping(told.get("model")), told, told.get("modelId"))
     ]
     asked = set(digests)

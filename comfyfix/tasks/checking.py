@@ -23,7 +23,7 @@ from comfyfix.tasks.stopping import signals
 from comfyfix.tasks.sweeping import Sweep, Wish
 
 JOBS_MAX = 64
-ASK = "`--ask` looks it up at Civitai and Hugging Face: they are told its hash and its name"
+ASK = "`--ask` looks it up: Civitai is told hashes, Hugging Face is told names"
 
 
 def _switch(name: str, told: str) -> dict[str, Any]:
@@ -152,7 +152,7 @@ def _summary(run: Sweep, *, store: bool, seconds: float) -> int:
         _print("Nothing was moved. Next: `doit verify --store --move` moves what is damaged or "
                "unsafe aside")  # fmt: skip
     if store and run.unknown:
-        _print(f"Of {_files(run.unknown)} nothing here knows the hash. {ASK}")
+        _print(f"Of {_files(run.unknown)} nothing here knows the hash. Next: {ASK}")
     return 1 if bad or run.build.plan.unreadable else 0
 
 
