@@ -187,6 +187,13 @@ class Verdict(msgspec.Struct, frozen=True, kw_only=True):
         return self.status in ("ok", "unverified")
 
 
+class Opinion(msgspec.Struct, frozen=True, kw_only=True):
+    """What Qwen thinks of one file: words for the user, which overrule no verdict."""
+
+    fits: bool
+    reason: str
+
+
 class Attempt(msgspec.Struct, frozen=True, kw_only=True):
     """One try at one model: when, how it ended, in words."""
 

@@ -2,24 +2,25 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 
 import msgspec
 
 from comfyfix import formats
 from comfyfix.manifest import PicklePolicy
-from comfyfix.records import Verdict, to_json
+from comfyfix.records import Opinion, Verdict, to_json
 
 MEGABYTE = 1_000_000
 
 
-class _Good(msgspec.Struct, frozen=True, kw_only=True):
+class _Good(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     filename: str
     path: str
     exists: bool
     size_mb: float
     sha256: str | None
     status: str
+    opinion: Opinion | None = None
 
 
 class _Bad(msgspec.Struct, frozen=True, kw_only=True):
@@ -49,8 +50,12 @@ def rules(pickle: PicklePolicy) -> str:
     return f"{formats.RULES}-{pickle}"
 
 
-def batch_file(verdicts: Iterable[Verdict], pickle: PicklePolicy) -> bytes:
-    """Return the verdicts of one batch as the content of its file."""
+def batch_file(
+    verdicts: Iterable[Verdict],
+    pickle: PicklePolicy,
+    opinions: Mapping[str, Opinion],
+) -> bytes:
+    """Return the verdicts of one batch as the content of its file; `opinions` by model key."""
     every = list(verdicts)
     return to_json(
         BatchFile(
@@ -63,6 +68,7 @@ def batch_file(verdicts: Iterable[Verdict], pickle: PicklePolicy) -> bytes:
                     size_mb=round((v.size or 0) / MEGABYTE, 3),
                     sha256=v.sha256,
                     status=v.status,
+                    opinion=opinions.get(v.model),
                 )
                 for v in every
                 if v.good
