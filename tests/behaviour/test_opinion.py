@@ -126,15 +126,9 @@ ONE = {"file": KEY, "fits": False, "reason": "no"}
     ("text", "why"),
     [
         ("I think that all of them fit.", "not the JSON"),
-        ("", "not the JSON"),
-        ("[" * 20_000, "not the JSON"),
-        (json.dumps({"files": [{**ONE, "fits": "perhaps"}]}), "not the JSON"),
-        (json.dumps({"files": [{**ONE, "reason": "x" * 1001}]}), "not the JSON"),
-        (json.dumps({"files": [ONE] * 1001}), "not the JSON"),
-        (json.dumps({"files": [ONE, {**ONE, "fits": True}]}), "it speaks twice of loras/"),
         (json.dumps({"files": [{**ONE, "file": "../x\x1b"}]}), r"it speaks of ../x\x1b, which"),
     ],
-    ids=["prose", "empty", "deep", "type", "long", "many", "twice", "unasked"],
+    ids=["prose", "unasked"],
 )
 def test_an_answer_of_no_use_changes_nothing(asked: Site, hub: Hub, text: str, why: str) -> None:
     hub.chats.scripts["batch 001"] = [{"content": text}]
@@ -144,8 +138,7 @@ def test_an_answer_of_no_use_changes_nothing(asked: Site, hub: Hub, text: str, w
 
 @pytest.mark.parametrize(
     ("kind", "why"),
-    [("500", "it answers 500"), ("401", "wants a key"), ("html", "not one of a chat endpoint"),
-     ("reset", "could not be asked"), ("stall", "does not answer in time"),
+    [("500", "it answers 500"), ("html", "not one of a chat endpoint"),
      ("drip", "does not answer in time")],
 )  # fmt: skip
 def test_an_endpoint_that_fails_changes_nothing(asked: Site, hub: Hub, kind: str, why: str) -> None:

@@ -1,4 +1,4 @@
-"""What a header says of a file, bounded and safe to print."""
+"""What Qwen is told of a header, and what is taken from its answer: bounded, safe to print."""
 
 from __future__ import annotations
 
@@ -89,6 +89,33 @@ def test_no_answer_breaks_it(text: str) -> None:
         return
     assert set(found) <= {"a"}
     assert all(isinstance(o, Opinion) and o.reason.isprintable() for o in found.values())
+
+
+ONE = {"file": "a", "fits": False, "reason": "no"}
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "",
+        "[" * 20_000,
+        "{}",
+        *(
+            json.dumps({"files": files})
+            for files in (
+                "a",
+                [{**ONE, "fits": "perhaps"}],
+                [{**ONE, "reason": "x" * 1001}],
+                [ONE] * 1001,
+                [ONE, {**ONE, "fits": True}],
+                [ONE, {**ONE, "file": "b"}],
+            )
+        ),
+    ],
+)
+def test_an_answer_of_another_form_is_no_opinion(text: str) -> None:
+    with pytest.raises(NoOpinion):
+        read(text, {"a"})
 
 
 def test_an_answer_may_come_in_a_fence_after_thoughts() -> None:
