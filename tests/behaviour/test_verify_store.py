@@ -166,16 +166,19 @@ def test_links_are_told_once_each_and_circles_end(site: Site) -> None:
     os.link(path, site.models / "loras" / "hard.safetensors")
     (site.models / "loras" / "circle").symlink_to(site.models)
     (site.models / "loras" / "self").symlink_to("self")
+    below = site.put("loras", "sub/c.safetensors")
+    (below.parent / "again").symlink_to(below.parent)
     (site.models / "loras" / "gone.safetensors").symlink_to("nowhere")
     (site.models / "all_loras").symlink_to(site.models / "loras")
     outside = site.root / "outside"
     outside.mkdir()
     (outside / "b.safetensors").write_bytes(file_for("b.safetensors"))
     (site.models / "vae").symlink_to(outside)
-    size = path.stat().st_size + (outside / "b.safetensors").stat().st_size
+    every = (path, outside / "b.safetensors", below)
+    size = sum(file.stat().st_size for file in every)
     done = site.doit("verify", "--store")
     assert done.returncode == 0
-    names = ("loras/a", "loras/hard", "loras/soft", "vae/b")
+    names = ("loras/a", "loras/hard", "loras/soft", "loras/sub/c", "vae/b")
     told = [f"! unverified {name}.safetensors" for name in names]
     assert sorted(line.partition(" (")[0].strip() for line in done.stdout.splitlines()
                   if line.startswith("  ")) == told  # fmt: skip
