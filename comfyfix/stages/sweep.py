@@ -64,12 +64,15 @@ def total(choices: Iterable[Choice]) -> int:
 
 
 def contents(choices: Iterable[Choice]) -> dict[str, str]:
-    """What receipts and records say is published, by sha256: whose word that is."""
+    """What is known to be published, by sha256: whose word that is.
+
+    A model that was linked inside the store proves nothing of the file that it is a link of.
+    """
     found: dict[str, str] = {}
     for choice in choices:
-        if choice.record and choice.record.sha256:
+        if choice.record and choice.record.sha256 and not choice.record.local:
             found.setdefault(choice.record.sha256, choice.record.where)
-        if choice.receipt and choice.receipt.verified:
+        if choice.receipt and choice.receipt.identified:
             found.setdefault(choice.receipt.sha256, f"the receipt of {choice.model.key}")
     return found
 
