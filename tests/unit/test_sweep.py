@@ -16,10 +16,10 @@ MODEL = Model(folder="loras", path="a.safetensors")
 DIGEST = "a" * 64
 
 
-def record(number: int, destination: Path, **more: str) -> Record:
+def record(number: int, destination: Path, local: str = "") -> Record:
     return Record(
         number=number, model=MODEL, destination=str(destination), store="/m",
-        source="huggingface", where=f"maker/{number}", sha256=DIGEST, **more,
+        source="huggingface", where=f"maker/{number}", sha256=DIGEST, local=local,
     )  # fmt: skip
 
 
