@@ -8,6 +8,7 @@ import os
 import re
 import stat
 import tempfile
+from collections.abc import Callable
 from pathlib import Path
 
 from comfyfix.errors import NameRefused
@@ -70,14 +71,18 @@ def _umask() -> int:
     return _UMASK
 
 
-def sha256_of(path: Path) -> str:
-    """Hash a file in bounded memory. Raises OSError."""
+def sha256_of(path: Path, passed: Callable[[int], object] = bool) -> str:
+    """Hash a file in bounded memory; `passed` is told of each block's bytes. Raises OSError.
+
+    Threads may hash side by side: reading and hashing hold no lock of the interpreter.
+    """
     digest = hashlib.sha256()
     with path.open("rb", buffering=0) as stream:
         buffer = bytearray(HASH_BLOCK)
         view = memoryview(buffer)
         while count := stream.readinto(buffer):
             digest.update(view[:count])
+            passed(count)
     return digest.hexdigest()
 
 

@@ -122,6 +122,10 @@ class Web:
         """POST a form."""
         return self._request("POST", url, data=data)
 
+    def post_json(self, url: str, value: Any) -> Answer:
+        """POST JSON to a service that only looks something up by it."""
+        return self._request("POST", url, json=value)
+
     def post_once(self, url: str, body: bytes, *, token: str, seconds: float) -> Answer:
         """POST JSON: no retry, no redirect, and over after `seconds`, even if bytes drip in.
 

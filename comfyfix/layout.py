@@ -67,6 +67,16 @@ class Layout:
         return self.output / ".cache" / "server.json"
 
     @property
+    def sources(self) -> Path:
+        """Where the records lie."""
+        return self.output / "sources"
+
+    @property
+    def hashes(self) -> Path:
+        """The sha256 of every file that was hashed, one JSON line each."""
+        return self.output / ".cache" / "hashes.jsonl"
+
+    @property
     def doit_db(self) -> Path:
         """doit's own memory; losing it costs nothing."""
         return self.output / ".cache" / "doit.json"

@@ -41,6 +41,8 @@ def load(
         manifest = _with_pins(manifest, path.parent / pins.NAME)
     manifest = _with_environment(manifest, environ)
     _check_endpoints(manifest, lines, path)
+    if manifest.verify.qwen and not (manifest.qwen.base_url or manifest.is_demo):
+        raise _problem(path, lines, "$.verify.qwen", "it needs qwen.base_url (or QWEN_BASE_URL)")
     return _absolute(manifest, path.parent.absolute())
 
 
@@ -157,8 +159,6 @@ def _check_ranges(manifest: Manifest, lines: yamlfile.Lines, path: Path) -> None
     if not 0 < manifest.qwen.seconds <= QWEN_SECONDS_MAX:
         told = f"it must be more than 0, and at most {QWEN_SECONDS_MAX}"
         raise _problem(path, lines, "$.qwen.seconds", told)
-    if manifest.verify.qwen:
-        raise _problem(path, lines, "$.verify.qwen", "this is not available yet")
     if manifest.qwen.command and not _PROGRAM.fullmatch(manifest.qwen.command):
         told = "it must be the name of a program or its absolute path, without arguments"
         raise _problem(path, lines, "$.qwen.command", told)

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import contextlib
 import os
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Literal
 
@@ -42,13 +43,26 @@ def from_store(store: Path, model: Model) -> Receipt | None:
 
 def save(layout: Layout, store: Path, model: Model, receipt: Receipt) -> None:
     """Keep a receipt in output/ and, where the store can be written, beside the models."""
+    save_all(layout, store, [(model, receipt)])
+
+
+def save_all(layout: Layout, store: Path, made: Sequence[tuple[Model, Receipt]]) -> None:
+    """Keep several receipts as `save` does, at the price of one in output/."""
+    if not made:
+        return
 
     def update(known: ReceiptFile) -> ReceiptFile:
-        if known.models.get(model.key) == receipt:
+        fresh = {model.key: receipt for model, receipt in made}
+        if all(known.models.get(key) == receipt for key, receipt in fresh.items()):
             return known
-        return ReceiptFile(models={**known.models, model.key: receipt})
+        return ReceiptFile(models={**known.models, **fresh})
 
     state.change(layout.receipts, layout.ledger_lock, ReceiptFile, ReceiptFile, update)
+    for model, receipt in made:
+        _save_in_store(store, model, receipt)
+
+
+def _save_in_store(store: Path, model: Model, receipt: Receipt) -> None:
     if model.folder is not None:
         # A store that can be read only is used all the same; only the next checkout hashes anew.
         with contextlib.suppress(OSError):
@@ -82,7 +96,15 @@ def still_true(receipt: Receipt, path: Path | str, info: os.stat_result) -> bool
     )
 
 
-def of_file(model: Model, path: Path, sha256: str, *, script: str, verified: bool) -> Receipt:
+def of_file(
+    model: Model,
+    path: Path,
+    sha256: str,
+    *,
+    script: str,
+    verified: bool,
+    identified: bool = False,
+) -> Receipt:
     """Write down a file as it is now. Raises OSError."""
     info = path.stat()
     return Receipt(
@@ -94,4 +116,5 @@ def of_file(model: Model, path: Path, sha256: str, *, script: str, verified: boo
         at=state.now(),
         script=script,
         verified=verified,
+        identified=identified,
     )

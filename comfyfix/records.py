@@ -147,7 +147,11 @@ class Record(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Receipt(msgspec.Struct, frozen=True, kw_only=True):
-    """What was fetched and seen to be right: `size` in bytes, `mtime_ns` of the file then."""
+    """What was fetched and seen to be right: `size` in bytes, `mtime_ns` of the file then.
+
+    `identified` is set for a file that came without us and is known by its hash: it may be
+    replaced by another, and nothing is fetched in its place then.
+    """
 
     version: Literal[1] = 1
     model: str
@@ -158,10 +162,14 @@ class Receipt(msgspec.Struct, frozen=True, kw_only=True):
     at: str
     script: str = ""
     verified: bool = True
+    identified: bool = False
 
 
 class Verdict(msgspec.Struct, frozen=True, kw_only=True):
-    """What verification says of one file. `size` in bytes, None when it is missing."""
+    """What verification says of one file. `size` in bytes, None when it is missing.
+
+    `by` is whose hash it has, for one that is ok.
+    """
 
     model: str
     filename: str
@@ -171,11 +179,19 @@ class Verdict(msgspec.Struct, frozen=True, kw_only=True):
     size: int | None = None
     sha256: str | None = None
     moved_to: str = ""
+    by: str = ""
 
     @property
     def good(self) -> bool:
         """True for a file that can be used; `unverified` means no published hash exists."""
         return self.status in ("ok", "unverified")
+
+
+class Opinion(msgspec.Struct, frozen=True, kw_only=True):
+    """What Qwen thinks of one file: words for the user, which overrule no verdict."""
+
+    fits: bool
+    reason: str
 
 
 class Attempt(msgspec.Struct, frozen=True, kw_only=True):

@@ -57,7 +57,7 @@ _CORE = (
     "classifiers",
 )
 # Keys of the core beside models/: extra_model_paths.yaml may name them, but they hold no models.
-_BESIDE = ("custom_nodes", "datasets", "fonts")
+BESIDE = ("custom_nodes", "datasets", "fonts")
 # Where the core's own save nodes write, and look again: the last directories of these keys.
 _OUTPUT = ("checkpoints", "clip", "vae", "diffusion_models", "loras")
 # Folder keys with more than one directory, in search order, or with a directory of another name.
@@ -178,7 +178,7 @@ class Folders:
 
     def roots(self) -> tuple[Path, ...]:
         """Every directory that may hold models, none inside another."""
-        every = {p for key, paths in self.paths.items() if key not in _BESIDE for p in paths}
+        every = {p for key, paths in self.paths.items() if key not in BESIDE for p in paths}
         every.add(self.default_root)
         ordered = sorted(every, key=lambda p: len(p.parts))
         roots: list[Path] = []
@@ -204,7 +204,7 @@ def read(comfyui: Path, extra: Iterable[Path], store: Path | None) -> Folders:
         )
     models = comfyui / "models"
     table = {key: list(_in(models, key)) for key in (*_CORE, *_DIRECTORIES)}
-    table |= {key: [comfyui / key] for key in _BESIDE}
+    table |= {key: [comfyui / key] for key in BESIDE}
     written: dict[str, Path] = {}
     own = comfyui / "extra_model_paths.yaml"
     for path in [*([own] if own.is_file() else []), *extra]:
@@ -219,7 +219,7 @@ def read(comfyui: Path, extra: Iterable[Path], store: Path | None) -> Folders:
     if store is not None:
         # What ComfyUI was told about this store is where it will look for new files.
         for key, paths in table.items():
-            if key in _BESIDE:
+            if key in BESIDE:
                 continue
             told = [path for path in paths if path.is_relative_to(store)]
             named = [path for path in told if path.name == _written_name(key)]

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import json
 import re
 from typing import Any
 
 from comfyfix.demo.shelf import CivitaiVersion
 from comfyfix.demo.wire import Query, Wire
 
+HASHES_MAX = 100
 _LOGIN = "The creator of this asset requires you to be logged in to download it"
 _DISABLED = "The creator of this asset has disabled downloads on this file"
 
@@ -35,6 +37,8 @@ class CivitaiApi(Wire):
             self.json(451, {"error": "not available", "code": "REGION_BLOCKED"})
         elif rest == "models":
             self._civitai_search(versions, query)
+        elif rest == "model-versions/by-hash" and self.command == "POST":
+            self._by_hashes(versions)
         elif match := re.match(r"model-versions/by-hash/(\w+)$", rest):
             self._one_version([v for v in versions if _has_hash(v, match.group(1))])
         elif match := re.match(r"model-versions/(\d+)$", rest):
@@ -47,6 +51,15 @@ class CivitaiApi(Wire):
             self.json(200, versions[0].describe())
         else:
             self.json(404, {"error": "Model not found"})
+
+    def _by_hashes(self, versions: list[CivitaiVersion]) -> None:
+        """As the real one: the versions that hold any of the hashes, in an order of its own."""
+        asked = json.loads(self.body)
+        if not isinstance(asked, list) or len(asked) > HASHES_MAX:
+            self.json(400, {"error": "Too many hashes"})
+            return
+        hits = [v for v in versions if any(_has_hash(v, str(digest)) for digest in asked)]
+        self.json(200, [version.describe() for version in reversed(hits)])
 
     def _civitai_search(self, versions: list[CivitaiVersion], query: Query) -> None:
         words = query.get("query", [""])[0].lower().split()

@@ -13,6 +13,8 @@ Message = dict[str, Any]
 FINAL_TOOL = "structured_output"
 """The tool by which the qwen program takes its final answer."""
 _NAME = re.compile(r'"model": ("(?:[^"\\]|\\.)*")')
+_BATCH = re.compile(r'"batch": ("\d+")')
+_FILE = re.compile(r'"file": ("(?:[^"\\]|\\.)*")')
 _UNKNOWN = '{"candidates": [], "reason": "not known"}'
 
 
@@ -20,9 +22,9 @@ _UNKNOWN = '{"candidates": [], "reason": "not known"}'
 class Chats:
     """What Qwen says, and what it was asked.
 
-    `scripts` has its messages by file name, one per question; a script that has ended repeats its
-    last one. `asked` are the bodies of all questions. `usage` is told with every answer, None:
-    none is. Without `tools` the endpoint refuses questions that offer any.
+    `scripts` has its messages by file name or batch (`batch 001`), one per question; a script that
+    has ended repeats its last one. `asked` are the bodies of all questions. `usage` is told with
+    every answer, None: none is. Without `tools` the endpoint refuses questions that offer any.
     """
 
     scripts: dict[str, list[Message]] = field(default_factory=dict)
@@ -66,7 +68,8 @@ class OpenAiApi(Wire):
         script = self.hub.chats.scripts.get(name)
         if script:
             return script[min(before, len(script) - 1)]
-        text = self.hub.answers.get(name, _UNKNOWN)
+        usual = _all_fit(body) if name.startswith("batch ") else _UNKNOWN
+        text = self.hub.answers.get(name, usual)
         offered = {tool["function"]["name"] for tool in body.get("tools") or []}
         if FINAL_TOOL in offered:
             return call(FINAL_TOOL, json.loads(text))
@@ -104,10 +107,22 @@ def call(name: str, arguments: Any, number: int = 1) -> Message:
 
 
 def _asked_for(body: dict[str, Any]) -> str:
-    """The file that a question is about: it stands first in what the user says."""
+    """What a question is about: `batch 001`, or the file that stands first in what is said."""
     said = [m["content"] for m in body["messages"] if m["role"] == "user"]
-    match = _NAME.search("".join(map(_text, said)))
+    text = "".join(map(_text, said))
+    batch = _BATCH.search(text)
+    if batch:
+        return f"batch {json.loads(batch.group(1))}"
+    match = _NAME.search(text)
     return str(json.loads(match.group(1))) if match else ""
+
+
+def _all_fit(body: dict[str, Any]) -> str:
+    """An opinion on every file that a question names: it fits."""
+    said = "".join(_text(m["content"]) for m in body["messages"] if m["role"] == "user")
+    names = [json.loads(match) for match in _FILE.findall(said)]
+    files = [{"file": name, "fits": True, "reason": "as its name says"} for name in names]
+    return json.dumps({"files": files})
 
 
 def _text(content: Any) -> str:

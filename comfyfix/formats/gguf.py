@@ -43,12 +43,20 @@ def check(stream: BinaryIO, size: int) -> Finding | None:
     return None
 
 
+def architecture(stream: BinaryIO, size: int) -> str:
+    """What model a GGUF file says it holds; empty where it does not. Raises Refused."""
+    header = _Header(Window(stream, size))
+    header.check()
+    return header.architecture
+
+
 class _Header:
     def __init__(self, window: Window) -> None:
         self.window = window
         self.big = False
         self.alignment = ALIGNMENT
         self.items = 0
+        self.architecture = ""
 
     def check(self) -> None:
         window = self.window
@@ -93,9 +101,19 @@ class _Header:
             kind = self._number(4)
             if key == "general.alignment":
                 self._alignment(kind)
+            elif key == "general.architecture" and kind == _STRING:
+                self._architecture()
             else:
                 self._value(kind, 0)
             self._bounded()
+
+    def _architecture(self) -> None:
+        length = self._number(8)
+        if length > NAME_MAX:
+            self.window.skip(length, "its architecture")
+        else:
+            name = self.window.take(length, "its architecture")
+            self.architecture = name.decode("utf-8", "backslashreplace")
 
     def _alignment(self, kind: int) -> None:
         told = self._number(4) if kind == _UINT32 else 0

@@ -1,13 +1,14 @@
 """Civitai's API: its calls, and its answers as records. Ids are always compared.
 
-Shapes: `/api/v1/models`, `/api/v1/model-versions/ID` and `…/by-hash/HASH`. An answer may be of
+Shapes: `/api/v1/models`, `/api/v1/model-versions/ID`, `…/by-hash/HASH`, and a POST of a list of
+hashes to `…/by-hash`. An answer may be of
 another id than was asked, and an empty page with a cursor is not the end: both have been seen.
 """
 
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from typing import Any
 
 import msgspec
@@ -20,6 +21,7 @@ from comfyfix.sources.civitai_names import derived
 
 MODELS = 20  # per page
 PAGES_MAX = 3
+HASHES_MAX = 100  # in one question
 _OK, _REGION = 200, 451
 _SHA256 = re.compile(r"[0-9a-f]{64}")
 _SCANS = ("pickleScan", "virusScan")
@@ -72,6 +74,32 @@ def by_hash(digest: str, services: Services) -> list[CivitaiEntry]:
     return [entry for entry in entries if entry.sha256 == digest]
 
 
+def by_hashes(digests: Sequence[str], services: Services) -> dict[str, CivitaiEntry]:
+    """Of these sha256 (HASHES_MAX at most) those that Civitai knows, asked at once.
+
+    Raises as `version`.
+    """
+    url = f"{services.manifest.endpoints.civitai}/api/v1/model-versions/by-hash"
+    answer = services.web.post_json(url, [digest.upper() for digest in digests[:HASHES_MAX]])
+    if answer.status == _REGION:
+        raise region()
+    value = answer.json()
+    if answer.status != _OK or not isinstance(value, list):
+        raise _no_answer(answer.status)
+    return matching(value, digests)
+
+
+def matching(versions: Any, digests: Sequence[str]) -> dict[str, CivitaiEntry]:
+    """The files of some versions that have one of these sha256; of several the first."""
+    entries = [
+        entry
+        for told in dicts(versions)
+        for entry in _entries(mapping(told.get("model")), told, told.get("modelId"))
+    ]
+    asked = set(digests)
+    return {e.sha256: e for e in reversed(entries) if e.sha256 and e.sha256 in asked}
+
+
 def search(query: str, types: tuple[str, ...], services: Services) -> list[CivitaiEntry]:
     """The files of all models that a search finds, asked once a run. Raises as `version`."""
 
@@ -108,10 +136,12 @@ def _get(path: str, params: dict[str, Any], services: Services) -> dict[str, Any
         raise region()
     value = answer.json()
     if answer.status != _OK or not isinstance(value, dict):
-        raise SourceDown(
-            "Civitai gave no usable answer", cause=f"status {answer.status}", next_step=RETRY
-        )
+        raise _no_answer(answer.status)
     return value
+
+
+def _no_answer(status: int) -> SourceDown:
+    return SourceDown("Civitai gave no usable answer", cause=f"status {status}", next_step=RETRY)
 
 
 def region() -> RegionBlocked:

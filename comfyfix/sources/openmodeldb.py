@@ -51,7 +51,7 @@ def find(wanted: Wanted, services: Services) -> Iterator[Finding]:
     if wanted.model.folder != FOLDER:
         yield Rejected(source=NAME, where="-", reason="it lists upscalers only")
         return
-    known: list[Resource] = services.once(("openmodeldb",), lambda: _ask(services))
+    known = listed(services)
     name, akin = wanted.model.name, loose(wanted.model.name)
     fits = [r for r in known if r.sha256 in wanted.likely] or [r for r in known if name in r.names]
     services.log_search(wanted, NAME, name, f"{len(fits)} of {len(known)} files fit")
@@ -62,6 +62,12 @@ def find(wanted: Wanted, services: Services) -> Iterator[Finding]:
     for resource in known:
         if any(loose(other) == akin for other in resource.names):
             yield Rejected(source=NAME, where=resource.model, reason=AKIN)
+
+
+def listed(services: Services) -> list[Resource]:
+    """Every file of the database, asked once a run. Raises SourceDown."""
+    known: list[Resource] = services.once(("openmodeldb",), lambda: _ask(services))
+    return known
 
 
 def _ask(services: Services) -> list[Resource]:

@@ -16,11 +16,11 @@ from comfyfix.errors import HostRefused, SourceDown
 from comfyfix.files import printable
 from comfyfix.hosts import CivitaiFile, DirectFile, HubFile, hub_path, hub_repo, read_url
 from comfyfix.records import Candidate, Rejected
-from comfyfix.sources import civitai, hub, qwen_cli, qwen_reply
+from comfyfix.sources import civitai, hub, qwen_cli, qwen_question, qwen_reply
 from comfyfix.sources.base import Blocked, Finding, Services, Wanted
 from comfyfix.sources.qwen_agent import converse
 from comfyfix.sources.qwen_budget import BudgetUsedUp
-from comfyfix.sources.qwen_reply import CANDIDATES_MAX, Proposal
+from comfyfix.sources.qwen_reply import CANDIDATES_MAX, Proposal, Reply
 from comfyfix.sources.qwen_tools import Tools
 from comfyfix.sources.qwen_transcript import Transcript
 from comfyfix.sources.qwen_trust import judge
@@ -58,10 +58,10 @@ def find(wanted: Wanted, services: Services) -> Iterator[Finding]:
 
 def _ask(wanted: Wanted, tools: Tools, services: Services) -> str:
     with services.qwen_gate:
-        transcript = Transcript(wanted, services)
+        transcript = Transcript(wanted.model.key, services)
         try:
             if services.manifest.qwen.command:
-                text = qwen_cli.ask(wanted, services, transcript)
+                text = qwen_cli.ask(_question(wanted), services, transcript)
             else:
                 text = converse(wanted, tools, services, transcript)
         except (BudgetUsedUp, SourceDown) as problem:
@@ -70,6 +70,15 @@ def _ask(wanted: Wanted, tools: Tools, services: Services) -> str:
         finally:
             transcript.write()
     return services.scrubbed(text)
+
+
+def _question(wanted: Wanted) -> qwen_cli.Question:
+    return qwen_cli.Question(
+        prompt=qwen_question.question(wanted),
+        system=qwen_question.system(tools=False),
+        schema=qwen_reply.SCHEMA,
+        answers=qwen_reply.holds(Reply),
+    )
 
 
 def _findings(

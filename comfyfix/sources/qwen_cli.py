@@ -10,7 +10,8 @@ import json
 import math
 import os
 import tempfile
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -21,8 +22,7 @@ from comfyfix.errors import RETRY, DownloadFailed, SourceDown, ToolMissing
 from comfyfix.files import printable
 from comfyfix.http import authority
 from comfyfix.manifest import Qwen
-from comfyfix.sources import qwen_question, qwen_reply
-from comfyfix.sources.base import Services, Wanted
+from comfyfix.sources.base import Services
 from comfyfix.sources.qwen_budget import ANSWER_TOKENS, BudgetUsedUp
 from comfyfix.sources.qwen_transcript import Transcript
 
@@ -36,12 +36,24 @@ _SETTINGS = {"privacy": {"usageStatisticsEnabled": False}, "telemetry": {"enable
 _NO_KEY = "none"  # it does not start without a key, and many endpoints want none
 
 
-def ask(wanted: Wanted, services: Services, transcript: Transcript) -> str:
+@dataclass(frozen=True, slots=True)
+class Question:
+    """What it is asked and told to do, and the JSON that it must answer with.
+
+    `answers` tells whether a text holds such an answer.
+    """
+
+    prompt: str
+    system: str
+    schema: dict[str, Any]
+    answers: Callable[[str], bool]
+
+
+def ask(question: Question, services: Services, transcript: Transcript) -> str:
     """Return its final answer as text. Raises BudgetUsedUp, SourceDown."""
     qwen = services.manifest.qwen
-    prompt = qwen_question.question(wanted)
     # It takes `@name` for a file to read. Every value is a JSON string, where this means the same.
-    prompt = prompt.replace("@", "\\u0040")
+    prompt = question.prompt.replace("@", "\\u0040")
     transcript.note("the program is asked", prompt)
     said = _Said()
     with tempfile.TemporaryDirectory(prefix="comfyfix-qwen-", ignore_cleanup_errors=True) as made:
@@ -53,7 +65,11 @@ def ask(wanted: Wanted, services: Services, transcript: Transcript) -> str:
         env = _environment(os.environ, qwen, services, home)
         try:
             status = services.children.run(
-                _arguments(qwen, prompt), env, said.take, cwd=work, seconds=qwen.seconds + GRACE
+                _arguments(qwen, prompt, question),
+                env,
+                said.take,
+                cwd=work,
+                seconds=qwen.seconds + GRACE,
             )
         except ToolMissing:
             raise _missing(qwen) from None
@@ -65,7 +81,7 @@ def ask(wanted: Wanted, services: Services, transcript: Transcript) -> str:
     transcript.note("used", f"{said.tokens} tokens")
     if status == USED_UP or (status < 0 and not said.text):
         raise BudgetUsedUp(f"{qwen.calls} calls, {qwen.seconds:g} s")
-    if status != 0 and qwen_reply.read(said.text) is None and not said.talked:
+    if status != 0 and not question.answers(said.text) and not said.talked:
         raise _refusal(qwen, said, status)
     return said.text
 
@@ -112,16 +128,16 @@ class _Said:
         self.tokens = tokens if isinstance(tokens, int) else 0
 
 
-def _arguments(qwen: Qwen, prompt: str) -> list[str]:
+def _arguments(qwen: Qwen, prompt: str, question: Question) -> list[str]:
     return [
         qwen.command,
         prompt,
         *("--auth-type", "openai"),
         "--bare",
         *("--approval-mode", "plan"),
-        *("--system-prompt", qwen_question.system(tools=False)),
+        *("--system-prompt", question.system),
         *("--output-format", "json"),
-        *("--json-schema", json.dumps(qwen_reply.SCHEMA)),
+        *("--json-schema", json.dumps(question.schema)),
         *("--max-session-turns", str(qwen.calls)),
         *("--max-wall-time", f"{max(1, math.ceil(qwen.seconds))}s"),
         *("--max-tool-calls", "0"),

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import functools
 import json
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from typing import TYPE_CHECKING, Any
 
 from comfyfix import templates
@@ -47,6 +47,17 @@ def question(wanted: Wanted) -> str:
             ],
         )
     )
+
+
+def opinion_system() -> str:
+    """What Qwen is to do when it is asked for its opinion."""
+    return _environment().get_template("qwen_opinion_system.md.j2").render()
+
+
+def opinion_question(batch: str, files: Sequence[dict[str, Any]]) -> str:
+    """What is asked of the files of a batch. Every value is written as JSON."""
+    template = _environment().get_template("qwen_opinion_question.md.j2")
+    return template.render(batch=batch, files=list(files))
 
 
 def _clean(text: str, limit: int = VALUE_MAX) -> str:

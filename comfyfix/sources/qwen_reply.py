@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 import re
-from typing import Annotated, Any
+from collections.abc import Callable
+from typing import Annotated, Any, TypeVar
 
 import msgspec
 
 CANDIDATES_MAX = 5
 _THOUGHTS = re.compile(r"<think>.*?</think>", re.DOTALL)
-_OBJECT = re.compile(r'\{\s*"(?:candidates|reason)"')
+_OBJECT = re.compile(r'\{\s*"(?:candidates|reason|files)"')
 _TRIES = 5
+T = TypeVar("T", bound=msgspec.Struct)
 _Text = Annotated[str, msgspec.Meta(max_length=500)]
 _Id = Annotated[int, msgspec.Meta(ge=1, lt=10**12)]
 
@@ -60,6 +62,16 @@ SCHEMA: dict[str, Any] = {
 
 
 def read(text: str) -> Reply | None:
+    """Take the proposals out of an answer; None if there are none."""
+    return read_as(text, Reply)
+
+
+def holds(kind: type[msgspec.Struct]) -> Callable[[str], bool]:
+    """A test whether an answer holds an object of this kind."""
+    return lambda text: read_as(text, kind) is not None
+
+
+def read_as(text: str, kind: type[T]) -> T | None:
     """Take the JSON object out of an answer, also out of a code fence; None if there is none."""
     text = _THOUGHTS.sub("", text)
     end = text.rfind("}") + 1
@@ -67,7 +79,7 @@ def read(text: str) -> Reply | None:
     for start in dict.fromkeys(starts):
         if 0 <= start < end:
             try:
-                return msgspec.json.decode(text[start:end], type=Reply)
+                return msgspec.json.decode(text[start:end], type=kind)
             except (msgspec.DecodeError, RecursionError, UnicodeEncodeError):
                 continue
     return None

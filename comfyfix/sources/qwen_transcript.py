@@ -6,7 +6,7 @@ import time
 
 from comfyfix import state
 from comfyfix.files import printable
-from comfyfix.sources.base import Services, Wanted
+from comfyfix.sources.base import Services
 
 ENTRY_MAX = 20_000  # characters
 
@@ -14,10 +14,10 @@ ENTRY_MAX = 20_000  # characters
 class Transcript:
     """Collects what was said, and writes it as one piece: models are searched side by side."""
 
-    def __init__(self, wanted: Wanted, services: Services) -> None:
+    def __init__(self, about: str, services: Services) -> None:
         self._services = services
         self._begun = time.monotonic()
-        self._parts = [f"=== {state.now()} {printable(wanted.model.key, 300)}"]
+        self._parts = [f"=== {state.now()} {printable(about, 300)}"]
 
     def note(self, title: str, text: str) -> None:
         """Add one thing that was said; what it holds can't look like another entry's title."""

@@ -121,13 +121,17 @@ def _look(
     need.receipt = receipts.get(need.model.key) or receipt_files.from_store(
         folders.store, need.model
     )
+    if need.receipt and need.receipt.identified:
+        # It came without us: while it is as it was it is simply there, and so is another one.
+        still = receipt_files.still_true(need.receipt, need.location, info)
+        need.receipt = need.receipt if still else None
     if info.st_size == 0:
         need.pending = "the file is empty"
     elif need.receipt and not receipt_files.still_true(need.receipt, need.location, info):
         need.pending = "changed since it was verified"
     elif need.record and not need.receipt:
         need.pending = UNVERIFIED
-    elif need.receipt and need.model.key in receipts and entry is not None:
+    elif _is_ours(need.receipt) and need.model.key in receipts and entry is not None:
         need.pending = _what_is_lost(need, entry, layout)
     else:
         need.present = Present(
@@ -137,6 +141,10 @@ def _look(
             mtime_ns=info.st_mtime_ns,
             receipt=need.receipt,
         )
+
+
+def _is_ours(receipt: Receipt | None) -> bool:
+    return receipt is not None and not receipt.identified
 
 
 def _neighbours(need: Need, by_workflow: dict[str, dict[str, None]]) -> tuple[str, ...]:

@@ -3,19 +3,48 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterable
+from collections.abc import Callable
+from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 
 import msgspec
 
-from comfyfix import formats, receipts
+from comfyfix import receipts
 from comfyfix.files import is_pickle, quarantine, regular_stat, sha256_of
+from comfyfix.hashing import FileChanged
 from comfyfix.manifest import PicklePolicy
-from comfyfix.records import Model, Receipt, Record, Status, Verdict, to_json
+from comfyfix.records import Model, Receipt, Record, Status, Verdict
 
-MEGABYTE = 1_000_000
 PICKLE_REFUSED = "it is a pickle file, and these are refused: verify.pickle is `refuse`"
 """The reason for a file that only the manifest is against; it is left where it is."""
+
+
+UNKNOWN = "no source publishes its hash"
+"""The reason for a file that is in order as far as can be seen."""
+
+
+@dataclass(frozen=True, slots=True)
+class _Known:
+    """What is known of a file before it is looked at."""
+
+    record: Record | None
+    receipt: Receipt | None
+    sha256: str | None
+
+    def expected(self) -> tuple[str | None, str]:
+        """The sha256 that it must have, and whose word that is."""
+        if self.sha256:
+            return self.sha256, "manifest.yaml"
+        if self.record is not None and self.record.sha256:
+            return self.record.sha256, self.record.where
+        if self.receipt is not None and self.receipt.verified:
+            return self.receipt.sha256, "its receipt"
+        return None, ""
+
+    def size(self) -> int | None:
+        """The bytes that it must have; None where nobody tells, or where its hash tells more."""
+        return self.record.size if self.record and self.expected()[0] is None else None
 
 
 def verify(
@@ -26,76 +55,90 @@ def verify(
     *,
     sha256: str | None = None,
     anew: bool = False,
+    always: bool = False,
     pickle: PicklePolicy = "scan",
+    hashed: Callable[[Path], str] = sha256_of,
 ) -> Verdict:
     """Look at one file and say what it is.
 
     `pickle` is the manifest's word on pickle files: not at all, only those that can't run code,
     or whatever they hold.
     The receipt stands for the hash while size and time of the file are as it says, unless the
-    file is to be hashed `anew`. `sha256` is the user's word, and binding. Nothing is moved or
-    written here.
+    file is to be hashed `anew`; one of which no hash is known is hashed `always`, or not at all.
+    `sha256` is the user's word, and binding. Nothing is moved or written here.
     """
-
-    def verdict(
-        status: Status, reason: str = "", size: int | None = None, digest: str | None = None
-    ) -> Verdict:
-        return Verdict(
-            model=model.key,
-            filename=path.name,
-            path=str(path),
-            status=status,
-            reason=reason,
-            size=size,
-            sha256=digest,
-        )
-
+    told = partial(_verdict, model, path)
     info = regular_stat(path)
     if info is None:
-        return verdict("missing", "there is no such file")
-    size = info.st_size
+        return told("missing", "there is no such file")
+    told = partial(told, size=info.st_size)
     if not os.access(path, os.R_OK):
-        return verdict("damaged", "it can't be read: check its permissions", size)
+        return told("damaged", "it can't be read: check its permissions")
     if pickle == "refuse" and is_pickle(path.name):
-        return verdict("unsafe", PICKLE_REFUSED, size)
-    known = receipt is not None and receipts.still_true(receipt, path, info)
+        return told("unsafe", PICKLE_REFUSED)
+    known = _Known(record, receipt, sha256)
     try:
         from comfyfix.formats.look import inspect  # noqa: PLC0415 - loading does without it
 
         found = inspect(path, look_inside=pickle != "allow")
         if found is not None:
-            return verdict(found.kind, found.reason, size)
-        expected, source = (sha256, "manifest.yaml") if sha256 else _expected(record, receipt)
-        if expected is None and record is not None and record.size not in (None, size):
-            return verdict("wrong", f"{record.where} says {record.size} bytes", size)
-        if receipt is not None and known and not anew:
+            return told(found.kind, found.reason)
+        if known.size() not in (None, info.st_size):
+            return told("wrong", f"{record and record.where} says {known.size()} bytes")
+        digest = None
+        if receipt is not None and receipts.still_true(receipt, path, info) and not anew:
             digest = receipt.sha256
-        elif expected is None and not anew:
-            return verdict("unverified", "no source publishes its hash", size)
-        else:
-            digest = sha256_of(path)
+        elif known.expected()[0] is not None or anew or always:
+            digest = hashed(path)
+    except FileChanged:
+        return told("unverified", "it changed while it was read: look again later")
+    except FileNotFoundError:
+        return told("missing", "it went away while it was looked at")
     except OSError as error:
-        return verdict("damaged", f"it can't be read ({error.strerror})", size)
-    if expected is not None and digest != expected:
-        return verdict("wrong", f"its sha256 is not the one of {source}", size, digest)
+        return told("damaged", f"it can't be read ({error.strerror})")
+    return _compared(told, known, digest)
+
+
+def _compared(told: Callable[..., Verdict], known: _Known, digest: str | None) -> Verdict:
+    """Hold a hash against what is known."""
+    expected, source = known.expected()
     if expected is None:
-        return verdict("unverified", "no source publishes its hash", size, digest)
-    return verdict("ok", "", size, digest)
+        return told("unverified", UNKNOWN, sha256=digest)
+    if digest != expected:
+        return told("wrong", f"its sha256 is not the one of {source}", sha256=digest)
+    return told("ok", sha256=digest, by=source)
 
 
-def _expected(record: Record | None, receipt: Receipt | None) -> tuple[str | None, str]:
-    if record is not None and record.sha256:
-        return record.sha256, record.where
-    if receipt is not None and receipt.verified:
-        return receipt.sha256, "its receipt"
-    return None, ""
+def _verdict(
+    model: Model,
+    path: Path,
+    status: Status,
+    reason: str = "",
+    *,
+    size: int | None = None,
+    sha256: str | None = None,
+    by: str = "",
+) -> Verdict:
+    return Verdict(
+        model=model.key,
+        filename=path.name,
+        path=str(path),
+        status=status,
+        reason=reason,
+        size=size,
+        sha256=sha256,
+        by=by,
+    )
 
 
 def move_aside(verdict: Verdict, receipt: Receipt | None) -> Verdict:
     """Give a damaged, wrong or unsafe file another name beside it; never deletes or overwrites.
 
-    A file of another content or kind that came without us (no receipt) is left: it may be meant.
+    A file of another content or kind that came without us (no receipt, or one of a file that was
+    only known by its hash) is left: it may be meant.
     """
+    if receipt is not None and receipt.identified:
+        receipt = None
     if verdict.status == "wrong" and receipt is None:
         return verdict
     # Its publisher's own bytes, as far as a hash can tell: fetching them again changes nothing.
@@ -114,82 +157,4 @@ def move_aside(verdict: Verdict, receipt: Receipt | None) -> Verdict:
         reason = f"{verdict.reason}; it can't be moved aside ({error.strerror})"
     else:
         reason = f"{verdict.reason}; moved to {Path(aside).name}"
-    return Verdict(
-        model=verdict.model,
-        filename=verdict.filename,
-        path=verdict.path,
-        status=verdict.status,
-        reason=reason,
-        size=verdict.size,
-        sha256=verdict.sha256,
-        moved_to=aside,
-    )
-
-
-class _Good(msgspec.Struct, frozen=True, kw_only=True):
-    filename: str
-    path: str
-    exists: bool
-    size_mb: float
-    sha256: str | None
-    status: str
-
-
-class _Bad(msgspec.Struct, frozen=True, kw_only=True):
-    filename: str
-    path: str
-    exists: bool
-    status: str
-    reason: str
-
-
-class BatchFile(msgspec.Struct, frozen=True, kw_only=True):
-    """`verified/batch_NNN.json`; `rules` are those that its files were looked at by."""
-
-    version: int = 1
-    rules: str = ""
-    verified: tuple[_Good, ...] = ()
-    failed: tuple[_Bad, ...] = ()
-
-    @property
-    def all_good(self) -> frozenset[str]:
-        """The paths of its members if every one is good; empty otherwise."""
-        return frozenset() if self.failed else frozenset(good.path for good in self.verified)
-
-
-def rules(pickle: PicklePolicy) -> str:
-    """Name the rules that files are looked at by: when they change, all are looked at anew."""
-    return f"{formats.RULES}-{pickle}"
-
-
-def batch_file(verdicts: Iterable[Verdict], pickle: PicklePolicy) -> bytes:
-    """Return the verdicts of one batch as the content of its file."""
-    every = list(verdicts)
-    return to_json(
-        BatchFile(
-            rules=rules(pickle),
-            verified=tuple(
-                _Good(
-                    filename=v.filename,
-                    path=v.path,
-                    exists=True,
-                    size_mb=round((v.size or 0) / MEGABYTE, 3),
-                    sha256=v.sha256,
-                    status=v.status,
-                )
-                for v in every
-                if v.good
-            ),
-            failed=tuple(
-                _Bad(
-                    filename=v.filename,
-                    path=v.path,
-                    exists=v.status != "missing" and not v.moved_to,
-                    status=v.status,
-                    reason=v.reason,
-                )
-                for v in every
-                if not v.good
-            ),
-        )
-    )
+    return msgspec.structs.replace(verdict, reason=reason, moved_to=aside)

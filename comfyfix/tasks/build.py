@@ -215,11 +215,7 @@ def open_build(manifest_path: Path, workflow: str | None = None) -> Build:
         scanned = scan_stage.scan(files, layout.scan_cache, known.loaders)
         plan = plan_stage.make(manifest, folders, scanned, layout)
     except OSError as error:
-        raise SetupProblem(
-            f"{error.filename or layout.output} can't be read or written",
-            cause=str(error.strerror or error),
-            next_step="set `output:` in manifest.yaml to a folder that you may write",
-        ) from None
+        raise _unusable(error, layout) from None
     if known.warning:
         print(f"! {known.warning}", file=sys.stderr)  # noqa: T201 - also before a console is there
     build = Build(manifest, folders, layout, scanned, plan)
@@ -230,6 +226,31 @@ def open_build(manifest_path: Path, workflow: str | None = None) -> Build:
         build.selected = chosen.workflow
     build.tokens  # noqa: B018 - an unusable token is told now, not in the middle of a run
     return build
+
+
+def open_store(manifest_path: Path) -> Build:
+    """Read the model folders alone: a store can be looked at without workflows.
+
+    Raises SetupProblem.
+    """
+    manifest, folders, layout = read_setup(manifest_path)
+    try:
+        layout.doit_db.parent.mkdir(parents=True, exist_ok=True)
+        known = knowledge.gather(folders, layout, manifest.comfyui_url)
+    except OSError as error:
+        raise _unusable(error, layout) from None
+    nothing = Plan(models=(), present=(), workflows={}, unreadable=())
+    build = Build(manifest, known.folders, layout, [], nothing)
+    build.tokens  # noqa: B018 - an unusable token is told now, not in the middle of a run
+    return build
+
+
+def _unusable(error: OSError, layout: Layout) -> SetupProblem:
+    return SetupProblem(
+        f"{error.filename or layout.output} can't be read or written",
+        cause=str(error.strerror or error),
+        next_step="set `output:` in manifest.yaml to a folder that you may write",
+    )
 
 
 _opened: list[Build] = []

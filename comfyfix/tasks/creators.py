@@ -15,8 +15,8 @@ from doit.exceptions import InvalidDodoFile
 
 from comfyfix import state
 from comfyfix.errors import SetupProblem
+from comfyfix.stages.batch import BatchFile, rules
 from comfyfix.stages.planned import Planned, Present, seen
-from comfyfix.stages.verify import BatchFile, rules
 from comfyfix.tasks import deferred
 from comfyfix.tasks.build import Build, open_build, remember
 from comfyfix.tasks.reporter import Reporter

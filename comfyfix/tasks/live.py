@@ -157,11 +157,11 @@ class Board:
         active = [row for row in self.rows if row[0].phase != "waiting"]
         waiting = len(self.rows) - len(active)
         for work, arrived in active[:room]:
-            yield _fitted(_row(work, arrived, width), width)
+            yield one_row(_row(work, arrived, width), width)
         more = len(active) - room
         if more > 0:
-            yield _fitted(Text(f"  … and {more} more", style="dim"), width)
-        yield _fitted(self._totals(waiting), width)
+            yield one_row(Text(f"  … and {more} more", style="dim"), width)
+        yield one_row(self._totals(waiting), width)
 
     def _totals(self, waiting: int) -> Text:
         speed = sum(work.speed for work, _ in self.rows)
@@ -174,7 +174,7 @@ class Board:
             parts.append(f"{waiting} wait for a slot")
         if speed:
             parts.append(f"{human_size(round(speed))}/s")
-            parts.append(f"{_clock(ahead / speed)} to go")
+            parts.append(f"{clock(ahead / speed)} to go")
         return Text("  " + " · ".join(parts), style="bold")
 
 
@@ -195,17 +195,19 @@ def _row(work: Work, arrived: int, width: int) -> Text:
     if work.speed:
         row.append(f"  {human_size(round(work.speed))}/s")
         if work.size:
-            row.append(f"  {_clock((work.size - arrived) / work.speed)}", style="dim")
+            row.append(f"  {clock((work.size - arrived) / work.speed)}", style="dim")
     return row
 
 
-def _fitted(row: Text, width: int) -> Text:
+def one_row(row: Text, width: int) -> Text:
+    """Cut a row to the width of the terminal."""
     row.no_wrap = True
     row.truncate(max(1, width - 1), overflow="ellipsis")
     return row
 
 
-def _clock(seconds: float) -> str:
+def clock(seconds: float) -> str:
+    """`1:02:03` or `4:05`."""
     whole = int(max(0, min(seconds, 359_999)))
     hours, minutes = divmod(whole // 60, 60)
     return f"{hours}:{minutes:02d}:{whole % 60:02d}" if hours else f"{minutes}:{whole % 60:02d}"

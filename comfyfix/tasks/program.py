@@ -18,7 +18,7 @@ COMMANDS = {
     "list": "comfyfix.tasks.listing:List",
     "plan": "comfyfix.tasks.planning:Plan",
     "scan": "comfyfix.tasks.scanning:Scan",
-    "verify": "comfyfix.tasks.commands:Verify",
+    "verify": "comfyfix.tasks.checking:Verify",
     "why": "comfyfix.tasks.why:Why",
     "pin": "comfyfix.tasks.pin:Pin",
 }

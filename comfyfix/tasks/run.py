@@ -5,11 +5,9 @@ from __future__ import annotations
 import contextlib
 import gc
 import os
-import signal
 import sys
 from collections.abc import Iterator
-from types import FrameType
-from typing import Any, ClassVar, NoReturn
+from typing import Any, ClassVar
 
 from doit import cmd_run
 from doit.runner import MThreadRunner
@@ -19,6 +17,7 @@ from comfyfix.errors import Stopped
 from comfyfix.files import human_size
 from comfyfix.stages.planned import Planned
 from comfyfix.tasks.build import Build, current
+from comfyfix.tasks.stopping import signals
 
 BIGGEST = 3
 
@@ -71,7 +70,7 @@ class Run(cmd_run.Run):  # type: ignore[misc]
             sys.stdout.reconfigure(errors="replace")  # type: ignore[union-attr]
         if build is not None and not _agreed(build):
             return 1
-        with _our_runners(), _signals(build):
+        with _our_runners(), signals(lambda: _mute(build)):
             try:
                 result: int = super()._execute(
                     outfile,
@@ -103,25 +102,11 @@ def _our_runners() -> Iterator[None]:
         cmd_run.MThreadRunner, cmd_run.Runner = old
 
 
-@contextlib.contextmanager
-def _signals(build: Build | None) -> Iterator[None]:
-    """Turn SIGINT, SIGTERM and SIGHUP into Stopped; a second one ends us at once."""
-
-    def on_signal(number: int, frame: FrameType | None) -> NoReturn:  # noqa: ARG001 - Python's signature
-        for known in handled:
-            signal.signal(known, signal.SIG_DFL)
-        if build is not None:
-            build.stopping = True
-            build.console.mute()
-        raise Stopped(128 + number)
-
-    handled = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
-    old = {number: signal.signal(number, on_signal) for number in handled}
-    try:
-        yield
-    finally:
-        for number, handler in old.items():
-            signal.signal(number, handler)
+def _mute(build: Build | None) -> None:
+    """Let nothing begin and nothing be told any more; called by a signal handler."""
+    if build is not None:
+        build.stopping = True
+        build.console.mute()
 
 
 def _stopped(build: Build | None, exit_code: int) -> int:

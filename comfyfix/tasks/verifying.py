@@ -10,7 +10,8 @@ from doit.exceptions import TaskFailed
 from comfyfix import receipts
 from comfyfix.errors import WorkflowProblem
 from comfyfix.files import write_atomic
-from comfyfix.records import Model, Receipt, Record, Verdict
+from comfyfix.records import Model, Opinion, Receipt, Record, Verdict
+from comfyfix.stages import batch
 from comfyfix.stages import verify as verify_stage
 from comfyfix.stages.planned import Planned, Present, seen
 from comfyfix.stages.scan import ScannedFile
@@ -21,7 +22,8 @@ def verify_batch(build: Build, number: int, members: Sequence[Planned]) -> objec
     """Verify the members of one batch and write its verdicts."""
     count = _count(len(members))
     build.console.line(f"Verifying batch {number:03d} ({count})")
-    verdicts = []
+    verdicts: list[Verdict] = []
+    files: list[tuple[Planned, Record | None, Verdict]] = []
     known = receipts.load(build.layout)
     for planned in members:
         if planned.problem is not None:
@@ -38,10 +40,30 @@ def verify_batch(build: Build, number: int, members: Sequence[Planned]) -> objec
         record = build.records.get(planned.model.key) or planned.record
         receipt = known.get(planned.model.key) or planned.receipt
         verdicts.append(verified(build, planned.model, planned.path, record, receipt))
-    write_atomic(
-        build.layout.batch(number), verify_stage.batch_file(verdicts, build.manifest.verify.pickle)
-    )
-    return _told(build, verdicts)
+        files.append((planned, record, verdicts[-1]))
+    opinions = _opinions(build, number, files) if build.manifest.verify.qwen else {}
+    content = batch.batch_file(verdicts, build.manifest.verify.pickle, opinions)
+    write_atomic(build.layout.batch(number), content)
+    failed = _told(build, verdicts)
+    for planned, _, _ in files:
+        opinion = opinions.get(planned.model.key)
+        if opinion and not opinion.fits:
+            build.console.line(f"  ! Qwen doubts {planned.model.name}: {opinion.reason}")
+    return failed
+
+
+def _opinions(
+    build: Build, number: int, files: Sequence[tuple[Planned, Record | None, Verdict]]
+) -> dict[str, Opinion]:
+    """Ask Qwen; whatever keeps it from an opinion is a line in the log, and changes nothing."""
+    from comfyfix.sources.qwen_opinion import NoOpinion  # noqa: PLC0415 - few want it
+    from comfyfix.stages import opinion  # noqa: PLC0415 - the same
+
+    try:
+        return opinion.of_batch(number, files, build.services())
+    except (NoOpinion, OSError) as problem:
+        build.console.log(f"Qwen has no opinion on batch {number:03d}: {problem}")
+        return {}
 
 
 def verify_present(build: Build, present: Sequence[Present]) -> object:
@@ -49,7 +71,7 @@ def verify_present(build: Build, present: Sequence[Present]) -> object:
     build.console.line(f"Verifying what was there before ({_count(len(present))})")
     verdicts = [verified(build, p.model, p.path, None, p.receipt) for p in present]
     failed = _told(build, verdicts)
-    told = {"seen": seen(present), "rules": verify_stage.rules(build.manifest.verify.pickle)}
+    told = {"seen": seen(present), "rules": batch.rules(build.manifest.verify.pickle)}
     return failed if failed is not None else told
 
 
@@ -59,15 +81,18 @@ def verified(
     path: Path,
     record: Record | None,
     receipt: Receipt | None,
-    *,
-    anew: bool = False,
 ) -> Verdict:
     """Verify one file; a damaged or unsafe one is moved aside and its receipts are dropped."""
     override = build.manifest.override_for(model.folder, model.path)
     told = override.digest if override else None
     verdict = verify_stage.verify(
-        model, path, record, receipt, sha256=told, anew=anew, pickle=build.manifest.verify.pickle
+        model, path, record, receipt, sha256=told, pickle=build.manifest.verify.pickle
     )
+    return set_aside(build, model, verdict, receipt)
+
+
+def set_aside(build: Build, model: Model, verdict: Verdict, receipt: Receipt | None) -> Verdict:
+    """Move a damaged or unsafe file aside, and drop its receipts."""
     if verdict.good or verdict.status == "missing":
         return verdict
     moved = verify_stage.move_aside(verdict, receipt)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import sys
 
-from tests.bench import idle, index, parallel, scan, screen, searches, transfers
+from tests.bench import idle, index, parallel, scan, screen, searches, transfers, verify
 from tests.bench.resolve import run as resolve
 
 BENCHMARKS = {
@@ -16,6 +16,7 @@ BENCHMARKS = {
     "screen": screen.main,
     "searches": searches.main,
     "transfers": transfers.main,
+    "verify": verify.main,
 }
 
 if __name__ == "__main__":

@@ -1,0 +1,88 @@
+"""The file of a batch: the verdicts of its members, and by which rules they were looked at."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+
+import msgspec
+
+from comfyfix import formats
+from comfyfix.manifest import PicklePolicy
+from comfyfix.records import Opinion, Verdict, to_json
+
+MEGABYTE = 1_000_000
+
+
+class _Good(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
+    filename: str
+    path: str
+    exists: bool
+    size_mb: float
+    sha256: str | None
+    status: str
+    opinion: Opinion | None = None
+
+
+class _Bad(msgspec.Struct, frozen=True, kw_only=True):
+    filename: str
+    path: str
+    exists: bool
+    status: str
+    reason: str
+
+
+class BatchFile(msgspec.Struct, frozen=True, kw_only=True):
+    """`verified/batch_NNN.json`; `rules` are those that its files were looked at by."""
+
+    version: int = 1
+    rules: str = ""
+    verified: tuple[_Good, ...] = ()
+    failed: tuple[_Bad, ...] = ()
+
+    @property
+    def all_good(self) -> frozenset[str]:
+        """The paths of its members if every one is good; empty otherwise."""
+        return frozenset() if self.failed else frozenset(good.path for good in self.verified)
+
+
+def rules(pickle: PicklePolicy) -> str:
+    """Name the rules that files are looked at by: when they change, all are looked at anew."""
+    return f"{formats.RULES}-{pickle}"
+
+
+def batch_file(
+    verdicts: Iterable[Verdict],
+    pickle: PicklePolicy,
+    opinions: Mapping[str, Opinion],
+) -> bytes:
+    """Return the verdicts of one batch as the content of its file; `opinions` by model key."""
+    every = list(verdicts)
+    return to_json(
+        BatchFile(
+            rules=rules(pickle),
+            verified=tuple(
+                _Good(
+                    filename=v.filename,
+                    path=v.path,
+                    exists=True,
+                    size_mb=round((v.size or 0) / MEGABYTE, 3),
+                    sha256=v.sha256,
+                    status=v.status,
+                    opinion=opinions.get(v.model),
+                )
+                for v in every
+                if v.good
+            ),
+            failed=tuple(
+                _Bad(
+                    filename=v.filename,
+                    path=v.path,
+                    exists=v.status != "missing" and not v.moved_to,
+                    status=v.status,
+                    reason=v.reason,
+                )
+                for v in every
+                if not v.good
+            ),
+        )
+    )

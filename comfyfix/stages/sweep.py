@@ -1,0 +1,129 @@
+"""Sweep: every model file of the store with what is known of it, so that each can be verified."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from comfyfix import receipts, state
+from comfyfix.comfyui.folders import Folders
+from comfyfix.comfyui.inventory import ModelFile, model_files
+from comfyfix.files import clean_text, regular_stat
+from comfyfix.hashing import Identity, identity_of
+from comfyfix.layout import Layout
+from comfyfix.manifest import Manifest
+from comfyfix.records import Model, Receipt, Record
+
+
+@dataclass(frozen=True, slots=True)
+class Choice:
+    """One file to be verified. `size` in bytes, `sha256` is the manifest's word.
+
+    `identity` is what further names of the same file share. A file that ComfyUI does not load
+    under its model's name (`loaded` is false) is hidden by another, and gets no receipt: that
+    would be one for the other.
+    """
+
+    model: Model
+    path: Path
+    record: Record | None
+    receipt: Receipt | None
+    sha256: str | None
+    size: int = 0
+    identity: Identity = ""
+    loaded: bool = True
+
+
+def one(
+    manifest: Manifest, model: Model, path: Path, record: Record | None, receipt: Receipt | None
+) -> Choice:
+    """Choose one file that a workflow needs; it may be absent."""
+    info = regular_stat(path)
+    override = manifest.override_for(model.folder, model.path)
+    return Choice(
+        model=model,
+        path=path,
+        record=record,
+        receipt=receipt,
+        sha256=override.digest if override else None,
+        size=info.st_size if info else 0,
+        identity=identity_of(str(path), info) if info else str(path),
+    )
+
+
+def whole_store(manifest: Manifest, folders: Folders, layout: Layout) -> list[Choice]:
+    """Choose every model file of all model folders. Raises OSError."""
+    known = _Known(folders, layout)
+    return [known.choice(manifest, file) for file in model_files(folders)]
+
+
+def total(choices: Iterable[Choice]) -> int:
+    """The bytes of some files, each counted once however many names it has."""
+    return sum({choice.identity: choice.size for choice in choices}.values())
+
+
+def contents(choices: Iterable[Choice]) -> dict[str, str]:
+    """What is known to be published, by sha256: whose word that is.
+
+    A model that was linked inside the store proves nothing of the file that it is a link of.
+    """
+    found: dict[str, str] = {}
+    for choice in choices:
+        if choice.record and choice.record.sha256 and not choice.record.local:
+            found.setdefault(choice.record.sha256, choice.record.where)
+        if choice.receipt and choice.receipt.identified:
+            found.setdefault(choice.receipt.sha256, f"the receipt of {choice.model.key}")
+    return found
+
+
+@dataclass
+class _Known:
+    """Receipts and records of a store, by model and by path."""
+
+    folders: Folders
+    layout: Layout
+    ours: Mapping[str, Receipt] = field(init=False)
+    by_path: Mapping[str, Receipt] = field(init=False)
+    records: Mapping[str, Record] = field(init=False)
+
+    def __post_init__(self) -> None:
+        self.ours = receipts.load(self.layout)
+        self.by_path = {receipt.path: receipt for receipt in self.ours.values()}
+        self.records = _records(self.layout)
+
+    def choice(self, manifest: Manifest, file: ModelFile) -> Choice:
+        model = file.model
+        found = self.folders.find(model.folder, model.path) if model.folder else None
+        loaded = found is not None and found[0] == file.path and file.path == clean_text(file.path)
+        override = manifest.override_for(model.folder, model.path)
+        return Choice(
+            model=model,
+            path=Path(file.path),
+            record=self.records.get(file.path),
+            receipt=self._receipt(file, loaded=loaded),
+            sha256=override.digest if override else None,
+            size=file.size,
+            identity=file.identity,
+            loaded=loaded,
+        )
+
+    def _receipt(self, file: ModelFile, *, loaded: bool) -> Receipt | None:
+        receipt = self.by_path.get(file.path)
+        if loaded and receipt is None:
+            receipt = self.ours.get(file.model.key)
+            receipt = receipt or receipts.from_store(self.folders.store, file.model)
+        info = regular_stat(file.path)
+        if receipt is not None and receipt.identified and info is not None:
+            return receipt if receipts.still_true(receipt, file.path, info) else None
+        return receipt
+
+
+def _records(layout: Layout) -> dict[str, Record]:
+    """The newest record of every place, also of models that no workflow needs any more."""
+    found = [
+        record
+        for path in sorted(layout.sources.glob("*.json"))
+        if (record := state.read(path, Record))
+    ]
+    return {record.destination: record for record in sorted(found, key=lambda r: r.number)}

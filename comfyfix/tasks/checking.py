@@ -1,0 +1,172 @@
+"""The `verify` command: the needed models that are there, or every model file of the store."""
+
+from __future__ import annotations
+
+import sys
+import time
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+from doit import doit_cmd
+
+from comfyfix import hashing, receipts
+from comfyfix.errors import SetupProblem, Stopped
+from comfyfix.files import human_size, printable
+from comfyfix.records import Verdict
+from comfyfix.stages import sweep
+from comfyfix.stages.sweep import Choice
+from comfyfix.tasks.build import MANIFEST, Build, open_build, open_store
+from comfyfix.tasks.commands import Ours
+from comfyfix.tasks.naming import named
+from comfyfix.tasks.stopping import signals
+from comfyfix.tasks.sweeping import Sweep, Wish
+
+JOBS_MAX = 64
+ASK = "`--ask` looks it up: Civitai is told hashes, Hugging Face is told names"
+
+
+def _switch(name: str, told: str) -> dict[str, Any]:
+    return {
+        "name": name, "short": "", "long": name, "type": bool, "default": False, "help": told,
+    }  # fmt: skip
+
+
+class Verify(Ours):
+    """Check the model files that are there; never downloads."""
+
+    doc_purpose = "check the model files that are there"
+    doc_usage = "[MODEL ...]"
+    doc_description = (
+        "MODEL is a task name, a file name, or folder/path. Without MODEL: every needed model. "
+        "A damaged file is moved aside, so that the next run fetches it; so is an unsafe one. "
+        "With --store every model file of all model folders is hashed, also those that no "
+        "workflow needs, and nothing is moved unless --move says so. What was hashed is "
+        "remembered: stopped by Ctrl-C, the same command goes on where it was."
+    )
+    cmd_options = (
+        _switch("store", "check every model file in all model folders; moves nothing"),
+        _switch("move", "with --store: move damaged and unsafe files aside, as without it"),
+        _switch(
+            "ask",
+            "look up files that nothing here knows: Civitai is told their hashes, "
+            "Hugging Face their names",
+        ),
+        _switch("anew", "hash every file, also where size and time are as they were"),
+        {
+            "name": "jobs", "short": "", "long": "jobs", "type": int, "default": 0,
+            "help": "files hashed at a time (default: one per processor; 1 suits a hard disk)",
+        },
+    )  # fmt: skip
+    name = "verify"
+
+    def work(self, options: dict[str, Any], names: list[str]) -> int:
+        """Verify and print a line per file."""
+        with signals():
+            try:
+                return _verified(options, names)
+            except Stopped as stopped:
+                return stopped.exit_code
+
+
+def _verified(options: dict[str, Any], names: list[str]) -> int:
+    begun = time.monotonic()
+    store = options["store"]
+    if store and names:
+        raise SetupProblem(
+            "--store checks every file, and takes no MODEL",
+            next_step=f"leave out --store, or {printable(names[0])}",
+        )
+    build = open_store(Path(MANIFEST)) if store else _needed()
+    choices = _store(build) if store else _chosen(build, names)
+    run = Sweep(build, choices, _wish(options), _tell)
+    try:
+        run.run()
+    except Stopped:
+        _stopped(run)
+        raise
+    return _summary(run, store=store, seconds=time.monotonic() - begun)
+
+
+def _wish(options: dict[str, Any]) -> Wish:
+    jobs = options["jobs"] or hashing.cores()
+    if not 1 <= jobs <= JOBS_MAX:
+        raise SetupProblem(f"--jobs is not from 1 to {JOBS_MAX}", next_step="leave it out")
+    return Wish(
+        anew=options["anew"],
+        always=options["store"],
+        ask=options["ask"],
+        move=options["move"] or not options["store"],
+        jobs=jobs,
+    )
+
+
+def _needed() -> Build:
+    return open_build(Path(MANIFEST), doit_cmd.get_var("workflow"))
+
+
+def _store(build: Build) -> list[Choice]:
+    choices = sweep.whole_store(build.manifest, build.folders, build.layout)
+    size = human_size(sweep.total(choices))
+    _print(f"Verifying {_files(len(choices))} ({size}) in the model folders")
+    return choices
+
+
+def _chosen(build: Build, names: Sequence[str]) -> list[Choice]:
+    known = receipts.load(build.layout)
+    every: dict[str, Choice] = {}
+    for item in build.plan.models:
+        if item.problem is None:
+            receipt = known.get(item.model.key) or item.receipt
+            every[item.model.key] = sweep.one(
+                build.manifest, item.model, item.path, item.record, receipt
+            )
+    for there in build.plan.present:
+        every[there.model.key] = sweep.one(
+            build.manifest, there.model, there.path, None, there.receipt
+        )
+    if not names:
+        return list(every.values())
+    hits = [item.model.key for name in names for item in named(build.plan, name)]
+    return [every[key] for key in dict.fromkeys(hits) if key in every]
+
+
+def _tell(choice: Choice, verdict: Verdict) -> None:
+    mark = {"ok": "✓", "unverified": "!"}.get(verdict.status, "✗")
+    note = f"as {verdict.by} tells" if verdict.by else verdict.reason
+    told = f" ({printable(note, 300)})" if note else ""
+    _print(f"  {mark} {verdict.status:10} {printable(choice.model.key, 300)}{told}")
+
+
+def _summary(run: Sweep, *, store: bool, seconds: float) -> int:
+    good = run.count["ok"] + run.count["unverified"]
+    bad = run.files_done - good
+    for file in run.build.plan.unreadable:
+        print(f"! {file.path} can't be read: {file.problem}", file=sys.stderr)  # noqa: T201
+    for problem in run.problems:
+        print(f"! {problem}", file=sys.stderr)  # noqa: T201 - beside the answer
+    took = f", {human_size(run.total)} in {seconds:.1f} s" if store else ""
+    fetch = ". Next: run doit to fetch what is not" if bad and not store else ""
+    _print(f"{good} good, {bad} not{took}{fetch}")
+    if store and run.stayed:
+        _print("Nothing was moved. Next: `doit verify --store --move` moves what is damaged or "
+               "unsafe aside")  # fmt: skip
+    if store and run.unknown:
+        _print(f"Of {_files(run.unknown)} nothing here knows the hash. Next: {ASK}")
+    return 1 if bad or run.build.plan.unreadable else 0
+
+
+def _stopped(run: Sweep) -> None:
+    done, total = human_size(run.bytes_done), human_size(run.total)
+    _print(
+        f"Stopped: {run.files_done} of {_files(len(run.choices))} done, {done} of {total}.\n"
+        "  What is hashed is remembered. Next: run the same command again to go on"
+    )
+
+
+def _files(count: int) -> str:
+    return f"{count} file" if count == 1 else f"{count} files"
+
+
+def _print(text: str) -> None:
+    print(text, flush=True)  # noqa: T201 - a command's answer, and progress for who waits

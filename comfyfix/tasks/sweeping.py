@@ -1,0 +1,206 @@
+"""Verify many files side by side: hash what must be hashed, ask who knows the rest, tell each."""
+
+from __future__ import annotations
+
+import contextlib
+from collections import Counter
+from collections.abc import Callable, Sequence
+from concurrent.futures import Future, ThreadPoolExecutor, as_completed
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
+
+import msgspec
+
+from comfyfix import receipts
+from comfyfix.hashing import Hasher, Identity
+from comfyfix.hashlog import HashLog
+from comfyfix.records import Model, Receipt, Verdict
+from comfyfix.stages import sweep
+from comfyfix.stages import verify as verify_stage
+from comfyfix.stages.sweep import Choice
+from comfyfix.tasks.build import Build
+from comfyfix.tasks.progress import Meter, drawn
+from comfyfix.tasks.verifying import set_aside
+
+if TYPE_CHECKING:
+    from comfyfix.sources.identify import Answer, Identifier
+
+NOT_KNOWN = "nothing here knows its hash"
+NOT_KNOWN_THERE = "nobody that was asked knows its hash"
+
+
+@dataclass(frozen=True, slots=True)
+class Wish:
+    """What the user wants of one run.
+
+    `anew` hashes also what has not changed, `always` also what no hash is known of, `ask` sends
+    hashes and names to the services, `move` moves damaged and unsafe files aside.
+    """
+
+    anew: bool = False
+    always: bool = False
+    ask: bool = False
+    move: bool = True
+    jobs: int = 1
+
+
+@dataclass
+class Sweep:
+    """One run over some files; `tell` is given each verdict as it is settled."""
+
+    build: Build
+    choices: Sequence[Choice]
+    wish: Wish
+    tell: Callable[[Choice, Verdict], object]
+    count: Counter[str] = field(default_factory=Counter)
+    bytes_done: int = 0
+    stayed: int = 0  # bad files that `move` would move aside
+    unknown: int = 0  # files whose hash nothing here knows, and nobody was asked
+
+    def __post_init__(self) -> None:
+        self.total = sweep.total(self.choices)
+        self.hasher = Hasher(HashLog(self.build.layout.hashes), anew=self.wish.anew)
+        self._contents = sweep.contents(self.choices) if self.wish.always else {}
+        self._open: list[tuple[Choice, Verdict]] = []
+        self._made: list[tuple[Model, Receipt]] = []
+        self._seen: set[Identity] = set()
+        self._identifier: Identifier | None = None
+
+    @property
+    def files_done(self) -> int:
+        """How many files are settled."""
+        return self.count.total()
+
+    @property
+    def problems(self) -> list[str]:
+        """Which services could not be asked, and why."""
+        return [str(problem) for problem in self._identifier.problems] if self._identifier else []
+
+    def run(self) -> None:
+        """Verify all of them, the biggest first. Raises Stopped; what is done is kept."""
+        meter = Meter(self.total, len(self.choices), self._progress)
+        pool = ThreadPoolExecutor(self.wish.jobs, thread_name_prefix="verify")
+        try:
+            with drawn(meter):
+                self._settle_all(pool)
+                self._ask()
+        finally:
+            self.hasher.halt()
+            pool.shutdown(cancel_futures=True)
+            self._save()
+            self.hasher.log.close()
+
+    def _settle_all(self, pool: ThreadPoolExecutor) -> None:
+        # The biggest first: at the end no thread is left alone with a big one.
+        ordered = sorted(self.choices, key=lambda choice: -choice.size)
+        futures: dict[Future[Verdict], Choice] = {pool.submit(self._look, c): c for c in ordered}
+        for future in as_completed(futures):
+            self._settle(futures[future], future.result())
+
+    def _progress(self) -> tuple[int, int]:
+        return self.bytes_done + self.hasher.under_way(), self.files_done
+
+    def _look(self, choice: Choice) -> Verdict:
+        """Verify one file; runs in a thread of the pool."""
+        return verify_stage.verify(
+            choice.model,
+            choice.path,
+            choice.record,
+            choice.receipt,
+            sha256=choice.sha256,
+            anew=self.wish.anew,
+            always=self.wish.always or self.wish.ask,
+            pickle=self.build.manifest.verify.pickle,
+            hashed=self.hasher,
+        )
+
+    def _settle(self, choice: Choice, verdict: Verdict) -> None:
+        if choice.identity not in self._seen:
+            self._seen.add(choice.identity)
+            self.bytes_done += choice.size
+        looked_up = self.wish.always or self.wish.ask
+        if looked_up and verdict.reason == verify_stage.UNKNOWN and verdict.sha256:
+            verdict = self._compared(verdict)
+        if verdict.reason == NOT_KNOWN and self.wish.ask:
+            self._open.append((choice, verdict))
+            if len(self._open) >= self._at_once:
+                self._ask()
+            return
+        if verdict.status == "ok" and choice.record is not None:
+            self._keep(choice, verdict, identified=False)
+        self._told(choice, verdict)
+
+    def _compared(self, verdict: Verdict) -> Verdict:
+        """Hold a file of unknown origin against the contents that are known."""
+        where = self._contents.get(verdict.sha256 or "")
+        if where:
+            return msgspec.structs.replace(verdict, status="ok", reason="", by=where)
+        return msgspec.structs.replace(verdict, reason=NOT_KNOWN)
+
+    @property
+    def _at_once(self) -> int:
+        from comfyfix.sources.identify import AT_ONCE  # noqa: PLC0415 - only where one asks
+
+        return AT_ONCE
+
+    def _ask(self) -> None:
+        if not self._open:
+            return
+        from comfyfix.sources.identify import Identifier  # noqa: PLC0415 - only where one asks
+
+        if self._identifier is None:
+            self._identifier = Identifier(self.build.services())
+        answers = self._identifier.ask([(c.model, v.sha256 or "") for c, v in self._open])
+        for (choice, verdict), answer in zip(self._open, answers, strict=True):
+            found = _answered(verdict, answer)
+            if found.status == "ok":
+                self._keep(choice, found, identified=True)
+            self._told(choice, found)
+        self._open.clear()
+        self._save()
+
+    def _told(self, choice: Choice, verdict: Verdict) -> None:
+        if verdict.status in ("damaged", "unsafe") and not self.wish.move:
+            self.stayed += 1
+        if self.wish.move:
+            verdict = set_aside(self.build, choice.model, verdict, choice.receipt)
+        self.unknown += verdict.reason == NOT_KNOWN
+        self.count[verdict.status] += 1
+        self.tell(choice, verdict)
+
+    def _keep(self, choice: Choice, verdict: Verdict, *, identified: bool) -> None:
+        """Make a receipt, unless a true one is there or the file has changed since."""
+        if not choice.loaded or not verdict.sha256:
+            return
+        with contextlib.suppress(OSError):
+            info = choice.path.stat()
+            old = choice.receipt
+            if old and receipts.still_true(old, choice.path, info):
+                if not old.verified:
+                    self._made.append((choice.model, msgspec.structs.replace(old, verified=True)))
+            elif self.hasher.log.find(str(choice.path), info) == verdict.sha256:
+                receipt = receipts.of_file(
+                    choice.model,
+                    choice.path,
+                    verdict.sha256,
+                    script="",
+                    verified=True,
+                    identified=identified,
+                )
+                self._made.append((choice.model, receipt))
+
+    def _save(self) -> None:
+        receipts.save_all(self.build.layout, self.build.folders.store, self._made)
+        self._made.clear()
+
+
+def _answered(verdict: Verdict, answer: Answer) -> Verdict:
+    if answer.where and not answer.warning:
+        return msgspec.structs.replace(verdict, status="ok", reason="", by=answer.where)
+    if answer.where:
+        reason = f"{answer.where} has it, and its own scan says {answer.warning}"
+    elif answer.not_asked:
+        reason = f"not asked: {', '.join(answer.not_asked)}"
+    else:
+        reason = NOT_KNOWN_THERE
+    return msgspec.structs.replace(verdict, reason=reason)

@@ -1,0 +1,153 @@
+"""`--ask`: who knows a file is asked by hash and by name; who can't be asked is told as such."""
+
+from __future__ import annotations
+
+import pytest
+
+from comfyfix.demo.content import file_for
+from comfyfix.demo.hub import Fault, Hub, sha256
+from tests.rig import Site
+
+LORA = ("loras", "ink_wash_poster.safetensors")
+STYLE = ("loras", "moonlit_alley_style.safetensors")
+
+
+def receipt(site: Site, key: str) -> dict[str, object]:
+    found: dict[str, object] = site.state("downloaded_models.json")["models"].get(key, {})
+    return found
+
+
+def test_nobody_is_asked_unless_the_user_says_so(site: Site, hub: Hub) -> None:
+    hub.add_civitai("Ink Wash Poster", LORA[1])
+    site.put(*LORA)
+    done = site.doit("verify", "--store")
+    assert done.returncode == 0
+    assert "! unverified loras/ink_wash_poster.safetensors" in done.stdout
+    assert "Next: `--ask` looks it up: Civitai is told hashes" in done.stdout
+    assert hub.seen == []
+
+
+def test_civitai_knows_a_file_by_its_hash(site: Site, hub: Hub) -> None:
+    hub.add_civitai("Slow Tide", "slow_tide.safetensors")
+    hub.add_civitai("Ink Wash Poster", "another_name.safetensors").data = file_for(LORA[1])
+    site.put(*LORA)
+    site.put("vae", "own.safetensors")
+    done = site.doit("verify", "--store", "--ask")
+    assert done.returncode == 0
+    assert (
+        "✓ ok         loras/ink_wash_poster.safetensors (as Civitai: Ink Wash Poster (v1.0) tells)"
+    ) in done.stdout
+    assert "! unverified vae/own.safetensors (nobody that was asked knows its hash)" in done.stdout
+    assert hub.count("POST", "/api/v1/model-versions/by-hash") == 1
+    assert receipt(site, "loras/ink_wash_poster.safetensors")["identified"] is True
+    assert receipt(site, "vae/own.safetensors") == {}
+
+    seen = len(hub.seen)
+    done = site.doit("verify", "--store")
+    assert "✓ ok         loras/ink_wash_poster.safetensors (as its receipt tells)" in done.stdout
+    assert len(hub.seen) == seen
+
+
+def test_the_hub_knows_a_file_by_name_and_hash(site: Site, hub: Hub) -> None:
+    hub.add("night-owl/moonlit-alley", [f"loras/{STYLE[1]}"])
+    hub.add("stranger/moonlit-copy", []).files[STYLE[1]] = file_for("something else.safetensors")
+    hub.add("stranger/moonlit-tools", ["moonlit_tool.safetensors"])
+    hub.repositories["stranger/moonlit-copy"].downloads = 10**6
+    site.put(*STYLE)
+    site.put("loras", "moonlit_tool.safetensors", file_for("own.safetensors"))
+    done = site.doit("verify", "--store", "--ask")
+    assert done.returncode == 0
+    assert f"✓ ok         loras/{STYLE[1]} (as Hugging Face: night-owl/moonlit-alley tells)" in (
+        done.stdout
+    )
+    assert "! unverified loras/moonlit_tool.safetensors (nobody" in done.stdout
+    assert len(hub.seen) <= 12, "few questions per file"
+
+
+def test_upscalers_are_known_by_openmodeldb(site: Site, hub: Hub) -> None:
+    data = file_for("net_g.pth")
+    hub.add_upscaler("4x_sharp", ["https://huggingface.co/club/w/resolve/main/net_g.pth"], data)
+    site.put("upscale_models", "mine.pth", data)
+    done = site.doit("verify", "--store", "--ask")
+    assert "✓ ok         upscale_models/mine.pth (as OpenModelDB: 4x_sharp tells)" in done.stdout
+
+
+def test_who_can_not_be_asked_is_told_and_asked_the_next_time(site: Site, hub: Hub) -> None:
+    hub.add_civitai("Ink Wash Poster", LORA[1])
+    hub.faults += [Fault("civitai *", "500"), Fault("search *", "500")]
+    site.put(*LORA)
+    site.put("vae", "ink_of_mine.safetensors")
+    done = site.doit("verify", "--store", "--ask")
+    assert done.returncode == 0
+    assert "! unverified loras/ink_wash_poster.safetensors (not asked: civitai, huggingface)" in (
+        done.stdout
+    )
+    assert "could not be asked: it answers 500" in done.stderr
+    assert hub.count("GET", "/api/models[?]*") == 3, "it is asked for one file only, thrice"
+    assert not (site.output / "downloaded_models.json").exists()
+    hub.faults.clear()
+    assert "✓ ok         loras/ink" in site.doit("verify", "--store", "--ask").stdout
+
+
+@pytest.mark.parametrize("kind", ["html", "cut"])
+def test_an_answer_of_another_form_is_no_answer(site: Site, hub: Hub, kind: str) -> None:
+    hub.add_civitai("Ink Wash Poster", LORA[1])
+    hub.faults += [Fault("civitai *", kind)]
+    site.put(*LORA)
+    done = site.doit("verify", "--store", "--ask")
+    assert done.returncode == 0
+    assert "(not asked: civitai)" in done.stdout
+
+
+def test_what_civitais_scan_did_not_pass_is_not_ok(site: Site, hub: Hub) -> None:
+    hub.add_civitai("Ink Wash Poster", LORA[1]).scan = "Danger"
+    site.put(*LORA)
+    done = site.doit("verify", "--store", "--ask")
+    assert "! unverified loras/ink_wash_poster.safetensors" in done.stdout
+    assert "its own scan says 'Danger'" in done.stdout
+    assert not (site.output / "downloaded_models.json").exists()
+
+
+def test_more_than_a_hundred_files_are_asked_in_several_questions(site: Site, hub: Hub) -> None:
+    site.manifest(search={"sources": ["civitai"]})
+    for number in range(101):
+        site.put("loras", f"x{number}.safetensors", file_for(f"{number}.safetensors", size=64))
+    hub.add_civitai("Last", "x100.safetensors").data = file_for("100.safetensors", size=64)
+    hub.add_civitai("First", "x0.safetensors").data = file_for("0.safetensors", size=64)
+    done = site.doit("verify", "--store", "--ask")
+    assert done.stdout.count("✓ ok ") == 2
+    assert hub.count("POST", "/api/v1/model-versions/by-hash") == 2
+    assert set(site.state("downloaded_models.json")["models"]) == {
+        "loras/x0.safetensors",
+        "loras/x100.safetensors",
+    }
+
+
+def test_an_identified_file_may_be_replaced_by_its_user(site: Site, hub: Hub) -> None:
+    site.workflow("w.json", LORA)
+    assert site.pending() == ["download:ink_wash_poster"]  # it has a number now
+    hub.add_civitai("Ink Wash Poster", LORA[1])
+    path = site.put(*LORA)
+    done = site.doit("verify", "--ask")
+    assert "✓ ok         loras/ink_wash_poster.safetensors" in done.stdout
+    assert site.pending() == []
+    assert site.doit().returncode == 0
+    path.write_bytes(file_for("mine.safetensors"))
+    assert site.pending() == []
+    assert site.doit("verify").returncode == 0
+    assert site.doit("verify", "--store", "--move").returncode == 0
+    assert site.doit().returncode == 0
+    assert sha256(path.read_bytes()) == sha256(file_for("mine.safetensors"))
+
+
+def test_a_file_that_another_hides_gets_no_receipt(site: Site, hub: Hub) -> None:
+    """ComfyUI loads text_encoders/x, so clip/x of the same name is another model's file."""
+    hub.add_civitai("Encoder", "enc.safetensors", type="TextEncoder").data = file_for("hidden.sft")
+    site.put("clip", "enc.safetensors", file_for("hidden.sft"))
+    site.put("text_encoders", "enc.safetensors")
+    for _ in range(2):
+        done = site.doit("verify", "--store", "--ask")
+        assert done.returncode == 0
+        assert "✓ ok         text_encoders/enc.safetensors (as Civitai: Encoder" in done.stdout
+        assert "! unverified text_encoders/enc.safetensors" in done.stdout
+    assert not (site.output / "downloaded_models.json").exists()

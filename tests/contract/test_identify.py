@@ -1,0 +1,57 @@
+"""Who knows a file by its hash: what Civitai answers to many at once, whatever its form."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from comfyfix.demo.content import file_for
+from comfyfix.demo.hub import Hub, sha256
+from comfyfix.errors import RegionBlocked
+from comfyfix.records import Model
+from comfyfix.sources import civitai_api
+from comfyfix.sources.identify import Identifier
+from tests import qwen_rig
+
+NAMES = ("ink_wash.safetensors", "slow_tide.safetensors")
+DIGESTS = [sha256(file_for(name)) for name in NAMES]
+JSON = st.recursive(
+    st.none() | st.booleans() | st.integers() | st.text(max_size=8) | st.just(DIGESTS[0]),
+    lambda inner: st.lists(inner, max_size=3)
+    | st.dictionaries(st.sampled_from(["id", "modelId", "files", "hashes", "SHA256", "model",
+                                       "name", "sizeKB"]), inner, max_size=5),
+    max_leaves=20,
+)  # fmt: skip
+
+
+def test_only_hashes_that_were_asked_for_count(tmp_path: Path, hub: Hub) -> None:
+    for name in NAMES:
+        hub.add_civitai(name.partition(".")[0], name)
+    # A version with two files is one hit, and only one of its files was asked for.
+    hub.civitai[7001].others = {5: ("extra.safetensors", "VAE", b"extra")}
+    services = qwen_rig.services(tmp_path, hub)
+    found = civitai_api.by_hashes([DIGESTS[0], "f" * 64], services)
+    assert {digest: entry.model for digest, entry in found.items()} == {DIGESTS[0]: "ink_wash"}
+    assert civitai_api.by_hashes(["f" * 64], services) == {}
+
+
+def test_a_region_that_is_not_served_is_not_asked(tmp_path: Path, hub: Hub) -> None:
+    hub.add_civitai("Ink", NAMES[0]).access = "region"
+    services = qwen_rig.services(tmp_path, hub)
+    with pytest.raises(RegionBlocked):
+        civitai_api.by_hashes(DIGESTS, services)
+    identifier = Identifier(services)
+    (answer,) = identifier.ask([(Model(folder="loras", path="model.safetensors"), DIGESTS[0])])
+    # The name is too common to be asked for, so the Hub was left out by choice.
+    assert answer.not_asked == ("civitai",)
+    assert len(identifier.problems) == 1
+
+
+@given(JSON)
+def test_no_answer_of_civitai_breaks_it(value: object) -> None:
+    found = civitai_api.matching(value, DIGESTS)
+    assert set(found) <= {digest for digest in DIGESTS if digest in json.dumps(value)}
