@@ -8,7 +8,9 @@ and nowhere else; redirects are followed inside one origin only; a service that 
 from __future__ import annotations
 
 import contextlib
+import ipaddress
 import os
+import socket
 import threading
 import time
 from collections.abc import Callable, Mapping
@@ -20,9 +22,8 @@ import requests
 from requests.adapters import HTTPAdapter
 
 from comfyfix.deadline import Late, within
-from comfyfix.errors import RETRY, SourceDown, TokenRefused
+from comfyfix.errors import RETRY, HostRefused, SourceDown, TokenRefused
 from comfyfix.limits import backoff, limited, origin_of, retry_after, used_up_for
-from comfyfix.public import PublicAdapter, require_public
 
 USER_AGENT = "comfyfix/0.1"
 TIMEOUT = (10.0, 30.0)  # seconds to connect, seconds between bytes
@@ -100,11 +101,8 @@ class Web:
     def probe(self, url: str) -> Answer:
         """HEAD a file on a listed host, following its redirects; every hop must be public."""
         for _ in range(REDIRECTS_MAX + 1):
-            try:
-                require_public(url)
-            except (OSError, ValueError):
-                raise _down(url, "its name is not known") from None
-            answer = self._request("HEAD", url, public=True)
+            _require_public(url)
+            answer = self.head(url)
             target = answer.headers.get("location", "")
             if answer.status not in (301, 302, 303, 307, 308) or not target:
                 return answer
@@ -158,15 +156,10 @@ class Web:
         except (requests.RequestException, ValueError) as error:
             raise _down(url, _reason(error)) from None
 
-    def _session(self, *, public: bool = False) -> requests.Session:
-        """The session of this thread; the one for hosts of strangers is another."""
-        name = "public" if public else "session"
-        session: requests.Session | None = getattr(self._local, name, None)
+    def _session(self) -> requests.Session:
+        session: requests.Session | None = getattr(self._local, "session", None)
         if session is None:
-            session = self._open()
-            if public:
-                session.mount("https://", PublicAdapter(max_retries=0))
-            setattr(self._local, name, session)
+            session = self._local.session = self._open()
         return session
 
     def _open(self) -> requests.Session:
@@ -214,16 +207,14 @@ class Web:
         if left > 0:
             self._wait(left)
 
-    def _once(
-        self, method: str, url: str, *, follow: bool = True, public: bool = False, **options: Any
-    ) -> Answer:
+    def _once(self, method: str, url: str, *, follow: bool = True, **options: Any) -> Answer:
         options.setdefault("timeout", TIMEOUT)
         for _ in range(REDIRECTS_MAX + 1):
             headers = {"Accept-Encoding": "identity"} if method == "HEAD" else {}
             token = self._tokens.get(origin_of(url))
             if token:
                 headers["Authorization"] = f"Bearer {token}"
-            with self._session(public=public).request(
+            with self._session().request(
                 method, url, headers=headers, allow_redirects=False, stream=True, **options
             ) as response:
                 target = urljoin(url, response.headers.get("Location", ""))
@@ -262,6 +253,21 @@ def _answer(url: str, response: requests.Response, most: int) -> Answer:
             raise requests.exceptions.ContentDecodingError("the answer is too large")
     headers = {name.lower(): value for name, value in response.headers.items()}
     return Answer(url=url, status=response.status_code, headers=headers, body=bytes(body))
+
+
+def _require_public(url: str) -> None:
+    try:
+        parts = urlsplit(url)
+        found = socket.getaddrinfo(parts.hostname, parts.port or 443, type=socket.SOCK_STREAM)
+    except (OSError, ValueError):
+        raise _down(url, "its name is not known") from None
+    addresses = [ipaddress.ip_address(str(entry[4][0])) for entry in found]
+    if parts.scheme != "https" or not all(address.is_global for address in addresses):
+        raise HostRefused(
+            f"{parts.hostname} is refused",
+            cause="it leads to an address that is not public",
+            next_step="give another address under models: in manifest.yaml",
+        )
 
 
 def _reason(error: Exception) -> str:
