@@ -44,6 +44,7 @@ class Ask:
 class Reply:
     """One answer, faults included. Status 0 resets the connection without a word.
 
+    An empty header is not sent, Content-Length neither.
     `cut` bytes of the body are sent, then the connection ends, or with `stall` says no more
     until the server closes. `rate` is in bytes per second of this one connection.
     """
@@ -171,7 +172,8 @@ class _Handler(http.server.BaseHTTPRequestHandler):
             return
         self.send_response(reply.status)
         for name, value in ({"Content-Length": str(len(reply.body))} | dict(reply.headers)).items():
-            self.send_header(name, value)
+            if value:
+                self.send_header(name, value)
         self.end_headers()
         if self.command == "HEAD":
             return
