@@ -19,7 +19,7 @@ from comfyfix.comfyui.graph import NotAWorkflow, Workflow
 __all__ = ["NotAWorkflow", "Workflow", "parse", "read"]
 
 TEXT_MAX = 32 << 20  # bytes of JSON; the largest real workflows have one or two million
-VALUES_MAX = 500_000  # values of JSON; the largest real workflows have some ten thousand
+VALUES_MAX = 250_000  # values of JSON; the largest real workflows have some ten thousand
 _SURROGATE = re.compile("[\ud800-\udfff]")
 
 

@@ -105,20 +105,20 @@ FILES: dict[str, tuple[Callable[[], bytes], str]] = {
     "lists": (lambda: b"[" + b"[]," * 20_000_000 + b"[]]", "more than 32 MB"),
     "few bytes, many lists": (
         lambda: b"[" + b"[]," * 10_000_000 + b"1]",
-        "more than 500000 values",
+        "more than 250000 values",
     ),
-    "most lists": (lambda: b"[" + b"{}," * 249_000 + b"1]", ""),
+    "most lists": (lambda: b"[" + b"{}," * 124_000 + b"1]", ""),
     "most keys": (
-        lambda: b"{" + b",".join(b'"%d":{"a":[]}' % n for n in range(160_000)) + b"}",
+        lambda: b"{" + b",".join(b'"%d":{"a":[]}' % n for n in range(80_000)) + b"}",
         "",
     ),
     "a million nodes": (lambda: nodes(1_000_000), "MB of JSON"),
     "many nodes": (lambda: nodes(60_000), "more than"),
-    "most nodes": (lambda: nodes(25_000, 25_000), ""),
+    "most nodes": (lambda: nodes(13_000, 13_000), ""),
     "a million links": (lambda: nodes(1, 1_000_000), "values"),
     "a million widgets": (
         lambda: b'{"nodes":[{"id":1,"type":"X","widgets_values":[' + b"1," * 999_999 + b"1]}]}",
-        "more than 500000 values",
+        "more than 250000 values",
     ),
     "one long text": (
         lambda: (
@@ -166,7 +166,8 @@ FILES: dict[str, tuple[Callable[[], bytes], str]] = {
         ),
         "",
     ),
-    "many chunks": (lambda: png(*[chunk(b"tEXt", b"k%d\0v" % n) for n in range(200_000)]), ""),
+    "many chunks": (lambda: png(*[chunk(b"tEXt", b"k%d\0v" % n) for n in range(200_000)]), "chunks"),
+    "most chunks": (lambda: png(*[chunk(b"tEXt", b"k%d\0v" % n) for n in range(990)]), ""),
     "a video of boxes": (lambda: b"\0\0\0\x10ftypisom\0\0\0\0" + b"\0\0\0\x08moov" * 1_000_000, ""),
     "a video of keys": (
         lambda: (
