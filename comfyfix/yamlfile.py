@@ -96,10 +96,8 @@ def _plain(node: Any, where: str, lines: Lines, path: Path) -> Any:
     try:
         return _scalar(node)
     except (ValueError, OverflowError):
-        raise _refused(
-            path, _line(node), f"{printable(node.value)} is no number that we know; put it in quotes",
-            key=where.removeprefix("$."),
-        ) from None  # fmt: skip
+        cause = f"{printable(node.value)} is no number that we know; put it in quotes"
+        raise _refused(path, _line(node), cause, key=where.removeprefix("$.")) from None
 
 
 def _scalar(node: Any) -> Any:

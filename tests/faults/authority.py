@@ -29,8 +29,9 @@ class Certificate:
 
 def certificate(folder: Path, *names: str) -> Certificate:
     """Make an authority and a certificate for names and addresses (`DNS:x`, `IP:127.0.0.1`)."""
-    _openssl(folder, "req", "-x509", "-subj", "/CN=authority", "-keyout", "ca.key", "-out", "ca.pem",
-             "-addext", "keyUsage=critical,keyCertSign,cRLSign", *_NEW_KEY)  # fmt: skip
+    _openssl(folder, "req", "-x509", "-subj", "/CN=authority", "-keyout", "ca.key",
+             "-out", "ca.pem", "-addext", "keyUsage=critical,keyCertSign,cRLSign",
+             *_NEW_KEY)  # fmt: skip
     _openssl(folder, "req", "-x509", "-subj", "/CN=server", "-keyout", "server.key",
              "-out", "server.pem", "-CA", "ca.pem", "-CAkey", "ca.key",
              "-addext", f"subjectAltName={','.join(names)}",
@@ -40,8 +41,9 @@ def certificate(folder: Path, *names: str) -> Certificate:
 
 def self_signed(folder: Path, *names: str) -> Certificate:
     """Make a certificate that nobody vouches for."""
-    _openssl(folder, "req", "-x509", "-subj", "/CN=server", "-keyout", "self.key", "-out", "self.pem",
-             "-addext", f"subjectAltName={','.join(names)}", *_NEW_KEY)  # fmt: skip
+    _openssl(folder, "req", "-x509", "-subj", "/CN=server", "-keyout", "self.key",
+             "-out", "self.pem", "-addext", f"subjectAltName={','.join(names)}",
+             *_NEW_KEY)  # fmt: skip
     return Certificate(folder / "self.pem", folder / "self.key", folder / "self.pem")
 
 

@@ -140,7 +140,10 @@ FILES: dict[str, tuple[Callable[[], bytes], str]] = {
         ),
         "",
     ),
-    "many chunks": (lambda: png(*[chunk(b"tEXt", b"k%d\0v" % n) for n in range(200_000)]), "chunks"),
+    "many chunks": (
+        lambda: png(*[chunk(b"tEXt", b"k%d\0v" % n) for n in range(200_000)]),
+        "chunks",
+    ),
     "most chunks": (lambda: png(*[chunk(b"tEXt", b"k%d\0v" % n) for n in range(990)]), ""),
     "a video of boxes": (lambda: b"\0\0\0\x10ftypisom\0\0\0\0" + b"\0\0\0\x08moov" * 1_000_000, ""),
     "a video of keys": (

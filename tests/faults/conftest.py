@@ -8,7 +8,8 @@ from pathlib import Path
 import pytest
 
 from tests.faults.rig import Rig
-from tests.faults.server import Server, Shelf
+from tests.faults.server import Server
+from tests.faults.shelf import Shelf
 
 
 @pytest.fixture

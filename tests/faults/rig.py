@@ -18,7 +18,8 @@ from comfyfix.files import write_atomic
 from comfyfix.manifest import Download, Manifest
 from comfyfix.records import Model, Record
 from comfyfix.stages.render import render
-from tests.faults.server import COMMIT, Server, Shelf, Thing
+from tests.faults.server import Server
+from tests.faults.shelf import COMMIT, Shelf, Thing
 from tests.rig import is_alive
 
 NAME = "night_train.safetensors"
@@ -89,7 +90,7 @@ class Rig:
         self.home = root / "home"
         self.home.mkdir()
 
-    def case(self, key: str, thing: Thing, *, retries: int = 5, **changes: object) -> Case:
+    def case(self, key: str, thing: Thing, **changes: object) -> Case:
         """Put a thing on the shelf and render the script that fetches it."""
         repo = f"someone/{key}"
         self.shelf.things[repo] = thing
@@ -107,7 +108,7 @@ class Rig:
             "sha256": sha256(thing.data),
             **changes,
         }
-        reserve = values.pop("reserve", 0)
+        retries, reserve = values.pop("retries", 5), values.pop("reserve", 0)
         settings = Download(retries=retries, reserve=reserve)  # type: ignore[arg-type]
         text = render(Record(**values), Manifest(comfyui="-", download=settings))  # type: ignore[arg-type]
         script = self.root / key / "download.sh"

@@ -1,14 +1,8 @@
-"""A loopback server that does what it is told: every answer is a function of what was asked.
-
-`Server` sends replies with all their faults and remembers what it saw. `Shelf` stands in for the
-Hub and its CDN: it answers properly, but for the things that have a way of their own.
-"""
+"""A loopback server that does what it is told: every answer is a function of what was asked."""
 
 from __future__ import annotations
 
-import hashlib
 import http.server
-import itertools
 import re
 import socket
 import ssl
@@ -16,11 +10,10 @@ import struct
 import threading
 import time
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from typing import Any
 
 BLOCK = 1 << 16
-COMMIT = "0123456789abcdef0123456789abcdef01234567"
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,10 +27,15 @@ class Ask:
     ip: str = ""
 
     @property
+    def range(self) -> tuple[int, int] | None:
+        """The first and the last byte that Range asks for; None without a Range that we know."""
+        found = re.fullmatch(r"bytes=(\d+)-(\d*)", self.headers.get("range", ""))
+        return (int(found[1]), int(found[2]) if found[2] else 1 << 62) if found else None
+
+    @property
     def start(self) -> int | None:
         """The first byte that Range asks for; None without a Range that we know."""
-        found = _range(self.headers.get("range", ""))
-        return found[0] if found else None
+        return self.range[0] if self.range else None
 
 
 @dataclass(frozen=True, slots=True)
@@ -146,13 +144,13 @@ class _Handler(http.server.BaseHTTPRequestHandler):
     def log_message(self, format: str, *args: Any) -> None:
         """Say nothing; `Server.seen` keeps the requests."""
 
-    def do_HEAD(self) -> None:  # noqa: N802 - the names that http.server calls
+    def do_HEAD(self) -> None:
         self._answer()
 
-    def do_GET(self) -> None:  # noqa: N802 - the same
+    def do_GET(self) -> None:
         self._answer()
 
-    def do_CONNECT(self) -> None:  # noqa: N802 - the same
+    def do_CONNECT(self) -> None:
         self._answer()
 
     def _answer(self) -> None:
@@ -195,84 +193,3 @@ class _Handler(http.server.BaseHTTPRequestHandler):
         linger = struct.pack("ii", 1, 0)  # what is closed now is reset, not ended
         self.connection.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, linger)
         self.connection.close()
-
-
-@dataclass(slots=True)
-class Thing:
-    """One file of the shelf. `serve` and `resolve` get the ask and its number, from 1."""
-
-    data: bytes
-    serve: Callable[[Ask, int], Reply] | None = None
-    resolve: Callable[[Ask, int], Reply | None] | None = None
-    size: int | None = None
-    served: itertools.count[int] = field(default_factory=lambda: itertools.count(1))
-    resolved: itertools.count[int] = field(default_factory=lambda: itertools.count(1))
-
-
-class Shelf:
-    """Answers as the Hub (`/owner/name/resolve/…`) and as its CDN (`/cdn/owner/name/…?sig=N`)."""
-
-    def __init__(self) -> None:
-        self.things: dict[str, Thing] = {}  # by owner/name
-        self.cdn = ""  # the CDN's address, where it is another server
-
-    def __call__(self, ask: Ask) -> Reply:
-        """Answer one request."""
-        found = re.match(r"^/(cdn/)?([^/]+/[^/]+)/", ask.path)
-        thing = self.things.get(found[2]) if found else None
-        if found is None or thing is None:
-            return Reply(404, b"not here", {"X-Error-Code": "EntryNotFound"})
-        if found[1]:
-            number = next(thing.served)
-            return thing.serve(ask, number) if thing.serve else proper(thing.data, ask)
-        number = next(thing.resolved)
-        told = thing.resolve(ask, number) if thing.resolve else None
-        return told or self.redirect(found[2], ask, thing, number)
-
-    def redirect(self, repo: str, ask: Ask, thing: Thing, number: int) -> Reply:
-        """The Hub's answer for a file: where it lies, signed anew each time."""
-        name = ask.path.partition("?")[0].rpartition("/")[2]
-        place = f"{self.cdn or base_of(ask)}/cdn/{repo}/{name}?sig={number}"
-        headers = {
-            "Location": place,
-            "X-Linked-Size": str(len(thing.data) if thing.size is None else thing.size),
-            "X-Linked-Etag": f'"{hashlib.sha256(thing.data).hexdigest()}"',
-            "X-Repo-Commit": COMMIT,
-        }
-        return Reply(302, b"", headers)
-
-
-def base_of(ask: Ask) -> str:
-    """The address that a request named, over plain HTTP."""
-    return f"http://{ask.headers.get('host', '')}"
-
-
-def etag(data: bytes) -> str:
-    """The mark by which one object is told from another."""
-    return f'"{hashlib.sha256(data).hexdigest()[:32]}"'
-
-
-def proper(data: bytes, ask: Ask, *, mark: str | None = None) -> Reply:
-    """An object as a well-behaved CDN gives it: Range, If-Range, 416, ETag (`mark`)."""
-    mark = etag(data) if mark is None else mark
-    headers = {"Accept-Ranges": "bytes", "Content-Type": "application/octet-stream"}
-    if mark:
-        headers["ETag"] = mark
-    wanted = _range(ask.headers.get("range", ""))
-    if wanted is None or (ask.headers.get("if-range", mark) != mark):
-        return Reply(200, memoryview(data), headers)
-    start, end = wanted[0], min(wanted[1], len(data) - 1)
-    if start >= len(data):
-        return Reply(416, b"", headers | {"Content-Range": f"bytes */{len(data)}"})
-    headers["Content-Range"] = f"bytes {start}-{end}/{len(data)}"
-    return Reply(206, memoryview(data)[start : end + 1], headers)
-
-
-def cut(reply: Reply, after: int, *, stall: bool = False) -> Reply:
-    """The same, over after so many bytes of its body."""
-    return replace(reply, cut=after, stall=stall)
-
-
-def _range(header: str) -> tuple[int, int] | None:
-    found = re.fullmatch(r"bytes=(\d+)-(\d*)", header)
-    return (int(found[1]), int(found[2]) if found[2] else 1 << 62) if found else None

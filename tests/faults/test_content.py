@@ -50,9 +50,7 @@ def bring(site: Site, hub: Hub, files: Mapping[str, bytes]) -> set[str]:
 
 def hidden(site: Site) -> list[Path]:
     return [
-        path
-        for path in site.models.rglob(".*")
-        if path.is_file() and ".comfyfix" not in path.parts
+        path for path in site.models.rglob(".*") if path.is_file() and ".comfyfix" not in path.parts
     ]
 
 

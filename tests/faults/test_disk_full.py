@@ -10,7 +10,8 @@ import pytest
 
 from comfyfix.demo.hub import Hub
 from tests.faults.rig import Case, Rig, file_of, on_disk
-from tests.faults.server import Ask, Reply, Server, Thing, proper
+from tests.faults.server import Ask, Reply, Server
+from tests.faults.shelf import Thing, proper
 from tests.faults.world import apart, small_disk
 from tests.rig import Site
 
@@ -71,9 +72,7 @@ def test_the_reserve_is_never_touched(rig: Rig, on_small_disk: Callable[..., Non
 
 
 @pytest.mark.parametrize("told", [True, False], ids=["length told", "length not told"])
-def test_full_in_the_middle(
-    rig: Rig, on_small_disk: Callable[..., None], told: bool
-) -> None:
+def test_full_in_the_middle(rig: Rig, on_small_disk: Callable[..., None], told: bool) -> None:
     """No size is known to the script: it ends with 13, and the next run finds room again."""
 
     def serve(ask: Ask, number: int) -> Reply:
@@ -96,9 +95,7 @@ def test_full_in_the_middle(
     on_small_disk(work)
 
 
-def test_two_that_fit_alone_but_not_together(
-    rig: Rig, on_small_disk: Callable[..., None]
-) -> None:
+def test_two_that_fit_alone_but_not_together(rig: Rig, on_small_disk: Callable[..., None]) -> None:
     """One arrives; the other ends with 13 and leaves nothing but what the next run uses."""
 
     def slow(ask: Ask, number: int) -> Reply:

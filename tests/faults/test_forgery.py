@@ -2,13 +2,7 @@
 
 from __future__ import annotations
 
-import contextlib
-import ipaddress
 import json
-import socket
-import struct
-import threading
-from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
@@ -16,8 +10,10 @@ import pytest
 from comfyfix.demo.hub import Hub
 from tests.behaviour.test_script import script_for
 from tests.faults.authority import Certificate, certificate
+from tests.faults.near import NAMESERVER, Loopback443, Near, nameserver
 from tests.faults.rig import NAME, Rig, file_of
-from tests.faults.server import Ask, Reply, Server, Shelf, Thing, proper
+from tests.faults.server import Ask, Reply, Server
+from tests.faults.shelf import Shelf, Thing, proper
 from tests.faults.world import apart
 from tests.rig import Site, ui_workflow
 from tests.unit.test_hosts import REFUSED
@@ -25,7 +21,6 @@ from tests.unit.test_hosts import REFUSED
 pytestmark = pytest.mark.faults
 PUBLIC = "140.82.121.3"  # an address of github.com's, here one of the loopback interface
 SECOND = "140.82.121.4"
-NAMESERVER = "9.9.9.9"
 DATA = file_of(50_000)
 DIRECT = f"https://github.com/o/n/releases/download/v1/{NAME}"
 URLS = [
@@ -68,52 +63,6 @@ def test_no_address_of_a_workflow_reaches_a_machine_near_the_user(site: Site, hu
         assert canary.seen == []
         assert site.files() == {}
     assert hub.count("GET", "/cdn/*") == 0
-
-
-class Near:
-    """Everything that is not public, at the usual ports: counts who connects."""
-
-    def __init__(self, ports: tuple[int, ...] = (80, 443, 8080)) -> None:
-        self.reached: list[str] = []
-        self._sockets = []
-        for family, host in ((socket.AF_INET, "0.0.0.0"), (socket.AF_INET6, "::")):  # noqa: S104 - in a world of its own
-            for port in ports:
-                listener = socket.socket(family)
-                if family == socket.AF_INET6:
-                    listener.setsockopt(socket.IPPROTO_IPV6, socket.IPV6_V6ONLY, 1)
-                listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-                listener.bind((host, port))
-                listener.listen()
-                self._sockets.append(listener)
-
-    def _serve(self, listener: socket.socket) -> None:
-        with contextlib.suppress(OSError):
-            while True:
-                connection, _ = listener.accept()
-                place = connection.getsockname()
-                self.reached.append(f"{place[0]}:{place[1]}")
-                connection.sendall(b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nhi")
-                connection.close()
-
-    def __enter__(self) -> Near:
-        for listener in self._sockets:
-            threading.Thread(target=self._serve, args=(listener,), daemon=True).start()
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        for listener in self._sockets:
-            with contextlib.suppress(OSError):
-                listener.shutdown(socket.SHUT_RDWR)
-            listener.close()
-
-    @property
-    def private(self) -> list[str]:
-        """Connections to addresses that are not public."""
-        return [
-            place
-            for place in self.reached
-            if not ipaddress.ip_address(place.rpartition(":")[0]).is_global
-        ]
 
 
 TARGETS = [
@@ -175,18 +124,6 @@ def test_no_redirect_of_a_listed_host_leads_near(
     apart(work, tmp_path / "world", names=NAMES, addresses=ADDRESSES)
 
 
-class Loopback443(Near):
-    """Port 443 of every address that is not taken by a server of the test."""
-
-    def __init__(self) -> None:
-        self.reached = []
-        self._sockets = []
-        for host in ("127.0.0.1", "169.254.169.254", "10.0.0.1", "192.168.1.1", "100.64.0.1",
-                     "::1", "fd00::1"):  # fmt: skip
-            self._sockets.append(socket.create_server(
-                (host, 443), family=socket.AF_INET6 if ":" in host else socket.AF_INET))  # fmt: skip
-
-
 def run(site: Site, script: Path, keys: Certificate) -> int:
     env = {"CURL_CA_BUNDLE": str(keys.authority), "NO_PROXY": "*", "no_proxy": "*"}
     return site.script(script, **env).returncode
@@ -213,34 +150,6 @@ def test_a_listed_host_that_is_public_is_fetched(
         assert (site.models / "loras" / NAME).read_bytes() == DATA
 
     apart(work, tmp_path / "world", names=NAMES, addresses=ADDRESSES)
-
-
-@contextlib.contextmanager
-def nameserver(answer: Callable[[int], str]) -> Iterator[list[int]]:
-    """A name server that knows one address for every name: `answer` of the number of questions."""
-    asked: list[int] = []
-    listener = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
-    listener.bind((NAMESERVER, 53))
-
-    def serve() -> None:
-        with contextlib.suppress(OSError):
-            while True:
-                question, client = listener.recvfrom(2048)
-                end = question.index(b"\0", 12) + 5
-                (kind,) = struct.unpack(">H", question[end - 4 : end - 2])
-                head = question[:2] + b"\x81\x80\0\x01" + struct.pack(">H", kind == 1) + bytes(4)
-                reply = head + question[12:end]
-                if kind == 1:
-                    asked.append(kind)
-                    place = socket.inet_aton(answer(len(asked)))
-                    reply += b"\xc0\x0c" + struct.pack(">HHIH", 1, 1, 0, 4) + place
-                listener.sendto(reply, client)
-
-    threading.Thread(target=serve, daemon=True).start()
-    try:
-        yield asked
-    finally:
-        listener.close()
 
 
 @pytest.mark.parametrize("private_at", [1, 2, 3, 4, "every other", "always"])
@@ -279,3 +188,34 @@ def test_the_redirects_of_a_configured_endpoint_may_be_near(
         case = rig.case("near", Thing(DATA))
         assert case.run().returncode == 0
         assert cdn.seen
+
+
+@pytest.mark.parametrize("private_at", [2, 3, 4, "every other"])
+def test_a_search_follows_no_name_that_turns_private(
+    site: Site, hub: Hub, keys: Certificate, tmp_path: Path, private_at: int | str
+) -> None:
+    """The same for doit's own question, whether the file that a workflow names is there."""
+
+    def address(number: int) -> str:
+        late = number % 2 == 0 if private_at == "every other" else number >= int(private_at)
+        return "127.0.0.1" if late else PUBLIC
+
+    def work() -> None:
+        with (
+            Hub() as near_hub,
+            nameserver(address) as asked,
+            Server(lambda ask: proper(DATA, ask), host=PUBLIC, port=443, tls=keys.context),
+            Loopback443() as near,
+        ):
+            places = dict.fromkeys(("huggingface", "civitai", "openmodeldb"), near_hub.url)
+            site.manifest(endpoints=places, download={"allow_hosts": ["rebind.example.com"]})
+            site.workflow(
+                "w.json", ("loras", NAME), urls={NAME: f"https://rebind.example.com/{NAME}"}
+            )
+            env = {"HTTPS_PROXY": "", "HTTP_PROXY": "", "SSL_CERT_FILE": str(keys.authority)}
+            done = site.doit("plan", **env)
+            assert "Traceback" not in done.stdout + done.stderr
+            assert asked
+            assert near.private == [], done.stdout
+
+    apart(work, tmp_path / "world", addresses=ADDRESSES, nameserver=NAMESERVER)

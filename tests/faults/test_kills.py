@@ -10,7 +10,8 @@ import pytest
 from comfyfix.demo.hub import Hub
 from tests.behaviour.test_script import DATA, NAME, left, script_for
 from tests.faults.rig import Rig, file_of, on_disk, running_of, wait_until
-from tests.faults.server import Ask, Reply, Server, Thing, cut, proper
+from tests.faults.server import Ask, Reply, Server
+from tests.faults.shelf import Thing, cut, proper
 from tests.rig import Site
 
 pytestmark = pytest.mark.faults

@@ -14,7 +14,8 @@ from pathlib import Path
 import pytest
 
 from tests.faults.rig import Case, Rig, file_of, on_disk, wait_until
-from tests.faults.server import Ask, Reply, Server, Thing, cut, proper
+from tests.faults.server import Ask, Reply, Server
+from tests.faults.shelf import Thing, cut, proper
 
 pytestmark = pytest.mark.faults
 DATA = file_of(300_000)

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import os
 import shutil
 import subprocess
 from pathlib import Path
@@ -15,7 +14,8 @@ from comfyfix.demo.content import file_for
 from comfyfix.demo.hub import Hub
 from comfyfix.records import Model
 from tests.faults.rig import Case, Rig, file_of, side_by_side
-from tests.faults.server import COMMIT, Server, Thing
+from tests.faults.server import Server
+from tests.faults.shelf import COMMIT, Thing
 from tests.rig import Site, ui_workflow
 from tests.unit.test_names import HOSTILE
 
@@ -50,7 +50,7 @@ def test_no_name_leads_out(tmp_path: Path, hub: Hub) -> None:
     for value in HOSTILE:
         hub.add("evil/repo", [value.encode("utf-8", "replace").decode()])
     roots = ("/", "/etc", str(site.home))
-    before = everything(tmp_path, but=site.output), [sorted(os.listdir(root)) for root in roots]
+    before = everything(tmp_path, but=site.output), [sorted(Path(root).iterdir()) for root in roots]
     done = site.doit()
     for changed in ("upscale_models/rife49.pth", "loras/SDXL/foo.safetensors"):
         assert site.files().pop(changed) == file_for(changed.rpartition("/")[2])
@@ -61,7 +61,7 @@ def test_no_name_leads_out(tmp_path: Path, hub: Hub) -> None:
         for name, told in everything(tmp_path, but=site.output).items()
         if "/.comfyfix/" not in name and "/.doit" not in name
     }
-    assert (left, [sorted(os.listdir(root)) for root in roots]) == before
+    assert (left, [sorted(Path(root).iterdir()) for root in roots]) == before
     assert done.returncode == 1
     assert "\x1b" not in done.stdout
     assert "Traceback" not in done.stdout + done.stderr
@@ -152,9 +152,12 @@ def lint(scripts: list[Path], canary: Path) -> None:
     if checker is None:
         pytest.skip("shellcheck is not installed; all else has passed")
     told = side_by_side(
-        lambda script: subprocess.run([checker, *DATA_IS_DATA, str(script)], capture_output=True, check=False),
-        scripts, width=2,
-    )  # fmt: skip
+        lambda script: subprocess.run(
+            [checker, *DATA_IS_DATA, str(script)], capture_output=True, check=False
+        ),
+        scripts,
+        width=2,
+    )
     assert [each.stdout.decode() for each in told if each.returncode] == []
     assert not canary.exists()
 
@@ -174,8 +177,9 @@ def test_nothing_that_a_whole_run_meets_is_run(site: Site, hub: Hub, tmp_path: P
         entry = hub.add(f"maker-{number}/things", [name])
         entry.licence = entry.base_model = texts[number]
         entry.readme = "\n".join(texts)
-    entry = hub.add_civitai(f"rife49 {texts[0]}", "rife49.pth")
-    entry.type, entry.creator, entry.base_model, entry.words = "Upscaler", *texts[1:3], tuple(texts)
+    version = hub.add_civitai(f"rife49 {texts[0]}", "rife49.pth")
+    version.type, version.creator, version.base_model = "Upscaler", texts[1], texts[2]
+    version.words = tuple(texts)
     urls = {
         name: f"https://huggingface.co/maker-{number}/things/resolve/main/{quote(name)}"
         for number, name in enumerate(names)

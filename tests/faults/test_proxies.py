@@ -14,7 +14,8 @@ import pytest
 from comfyfix.demo.hub import Hub
 from tests.faults.authority import Certificate, certificate, self_signed
 from tests.faults.rig import Rig, file_of
-from tests.faults.server import Server, Shelf, Thing
+from tests.faults.server import Server
+from tests.faults.shelf import Shelf, Thing
 from tests.rig import REPO, Site
 
 pytestmark = pytest.mark.faults

@@ -9,7 +9,8 @@ from dataclasses import dataclass, replace
 import pytest
 
 from tests.faults.rig import NAME, Case, Rig, file_of, side_by_side
-from tests.faults.server import Ask, Reply, Thing, cut, etag, proper
+from tests.faults.server import Ask, Reply
+from tests.faults.shelf import Thing, cut, etag, proper
 
 pytestmark = pytest.mark.faults
 SIZE = 200_000
@@ -59,7 +60,7 @@ class Way:
 
 WAYS = {
     "206": Way(NEW, lambda ask: proper(NEW, ask)),
-    "200": Way(NEW, lambda ask: whole(NEW, etag(NEW))),
+    "200": Way(NEW, lambda _: whole(NEW, etag(NEW))),
     "416": Way(OLD, lambda ask: unable(ask, NEW)),
     "wrong start": Way(NEW, lambda ask: ranged(NEW, ask, etag(NEW), shift=-1000), arrives=False),
     "changed ETag": Way(OLD, lambda ask: proper(NEW, ask)),

@@ -9,7 +9,8 @@ from urllib.parse import parse_qs, urlsplit
 import pytest
 
 from tests.faults.rig import Rig, file_of
-from tests.faults.server import Ask, Reply, Server, Thing, cut, proper
+from tests.faults.server import Ask, Reply, Server
+from tests.faults.shelf import Thing, cut, proper
 
 pytestmark = pytest.mark.faults
 DATA = file_of(400_000)
@@ -27,7 +28,7 @@ class Signed:
     rate: float = 0.0
     used: dict[str, int] = field(default_factory=dict)
 
-    def serve(self, ask: Ask, number: int) -> Reply:
+    def serve(self, ask: Ask, _: int) -> Reply:
         signature = parse_qs(urlsplit(ask.path).query)["sig"][0]
         left = self.good_for - self.used.get(signature, 0)
         if left <= 0:
@@ -82,8 +83,9 @@ def test_refused_for_ever_it_ends_after_asking_again_once(
         return cut(proper(DATA, ask), len(DATA) // 2) if number == 1 else EXPIRED
 
     ways: dict[str, Callable[[Ask, int], Reply]] = {
-        "at once": lambda ask, number: EXPIRED, "after a half": half,
-    }  # fmt: skip
+        "at once": lambda *_: EXPIRED,
+        "after a half": half,
+    }
     case = rig.case("refused", Thing(DATA, ways[way]))
     done = case.run()
     assert done.returncode in (10, 12, 15), done.stdout

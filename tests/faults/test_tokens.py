@@ -14,7 +14,8 @@ from comfyfix.demo.hub import Fault, Hub
 from tests.behaviour.test_script import script_for
 from tests.faults.authority import certificate
 from tests.faults.rig import Case, Rig, file_of
-from tests.faults.server import Ask, Reply, Server, Shelf, Thing, base_of
+from tests.faults.server import Ask, Reply, Server
+from tests.faults.shelf import Shelf, Thing, base_of
 from tests.faults.world import apart
 from tests.rig import Site, children_of
 
@@ -61,9 +62,7 @@ def test_five_hops(rig: Rig, shelf: Shelf, server: Server) -> None:
     """Over other hosts and ports, back to the Hub itself, and away again."""
     with contextlib.ExitStack() as stack:
         places = [server]
-        places += [
-            stack.enter_context(Server(shelf, host=f"127.0.0.{n}")) for n in (2, 1, 3, 2)
-        ]
+        places += [stack.enter_context(Server(shelf, host=f"127.0.0.{n}")) for n in (2, 1, 3, 2)]
         a, b, c, d = places[1:]
         way = [b, server, c, d]
 

@@ -11,7 +11,8 @@ from pathlib import Path
 import pytest
 
 from tests.faults.rig import Case, Rig, file_of, side_by_side
-from tests.faults.server import Ask, Reply, Server, Thing, cut, proper
+from tests.faults.server import Ask, Reply, Server
+from tests.faults.shelf import Thing, cut, proper
 
 pytestmark = pytest.mark.faults
 PROCESSES = 16
@@ -49,7 +50,7 @@ class Watch:
     def _look(self) -> None:
         while not self._over.wait(0.002):
             try:
-                info = os.stat(self.path)
+                info = self.path.stat()
             except FileNotFoundError:
                 self.vanished += bool(self.inodes)
                 continue

@@ -10,7 +10,8 @@ import pytest
 from comfyfix.demo.content import file_for
 from comfyfix.demo.hub import Hub, Repository
 from tests.faults.rig import Case, Rig, file_of, side_by_side
-from tests.faults.server import Ask, Reply, Thing, cut, proper
+from tests.faults.server import Ask, Reply
+from tests.faults.shelf import Thing, cut, proper
 from tests.rig import Site
 
 pytestmark = pytest.mark.faults
