@@ -1,4 +1,4 @@
-"""What stands in for the Hub and its CDN: it answers properly, but for things with their own way."""
+"""Stands in for the Hub and its CDN: answers properly, but for things with their own way."""
 
 from __future__ import annotations
 
