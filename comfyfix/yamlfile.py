@@ -85,7 +85,8 @@ def _plain(node: Any, where: str, lines: Lines, path: Path) -> Any:
             if key == "<<":
                 raise _refused(path, _line(key_node), "merge keys (<<) are not allowed")
             if key in result:
-                raise _refused(path, _line(key_node), f"the key {printable(key)} stands here twice")
+                cause = f"the key '{printable(key)}' stands here twice"
+                raise _refused(path, _line(key_node), cause)
             result[key] = _plain(value_node, f"{where}.{key}", lines, path)
             lines[f"{where}.{key}"] = _line(key_node)
         return result
@@ -96,7 +97,7 @@ def _plain(node: Any, where: str, lines: Lines, path: Path) -> Any:
     try:
         return _scalar(node)
     except (ValueError, OverflowError):
-        cause = f"{printable(node.value)} is no number that we know; put it in quotes"
+        cause = f"'{printable(node.value)}' is no number that we know; put it in quotes"
         raise _refused(path, _line(node), cause, key=where.removeprefix("$.")) from None
 
 
