@@ -127,9 +127,14 @@ class Rig:
             "COMFYFIX_TEST": str(self.root),  # by which what is left running is found
         }
 
-    def still_running(self) -> list[int]:
-        """Processes that some script of ours has left."""
-        return running_of(self.root)
+    def require_nothing_runs(self) -> None:
+        """Fail if some script of ours has left a process."""
+        require_nothing_runs(self.root)
+
+
+def require_nothing_runs(root: Path) -> None:
+    """Fail if a process is left; what only sleeps until its next sign of life may finish that."""
+    wait_until(lambda: running_of(root) == [], seconds=15)
 
 
 def running_of(root: Path) -> list[int]:

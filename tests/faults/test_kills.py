@@ -9,7 +9,7 @@ import pytest
 
 from comfyfix.demo.hub import Hub
 from tests.behaviour.test_script import DATA, NAME, left, script_for
-from tests.faults.rig import Rig, file_of, on_disk, running_of, wait_until
+from tests.faults.rig import Rig, file_of, on_disk, require_nothing_runs, wait_until
 from tests.faults.server import Ask, Reply, Server
 from tests.faults.shelf import Thing, cut, proper
 from tests.rig import Site
@@ -45,8 +45,7 @@ def test_killed_at_any_moment(site: Site, hub: Hub) -> None:
     assert site.script(script).returncode == 0
     assert (folder / NAME).read_bytes() == DATA
     assert left(folder) == [NAME]
-    # What only sleeps, to give the next sign of life, ends with its sleep.
-    wait_until(lambda: running_of(site.root) == [], seconds=15)
+    require_nothing_runs(site.root)
 
 
 def stalling(data: bytes) -> Thing:
@@ -91,4 +90,4 @@ def test_at_most_six_tenths_are_fetched_again(
         assert case.got == data
         assert again <= 0.6 * size, f"{again / size:.0%} were fetched again"
         assert case.left == [case.name]
-    wait_until(lambda: rig.still_running() == [], seconds=15)
+    rig.require_nothing_runs()

@@ -104,7 +104,7 @@ def test_with_a_hash_the_right_bytes_or_none(rig: Rig, name: str) -> None:
         assert code in ((0,) if way.arrives else (0, 14, 15)), f"cut at {percent} %"
         if got is not None:
             assert left == [NAME], f"cut at {percent} %"
-    assert rig.still_running() == []
+    rig.require_nothing_runs()
 
 
 @pytest.mark.parametrize("name", WAYS)
@@ -117,4 +117,4 @@ def test_without_a_hash_never_a_mixture(rig: Rig, name: str) -> None:
         assert (code == 0) is (got is not None)
         if got is not None:
             assert left == [NAME], f"cut at {percent} %"
-    assert rig.still_running() == []
+    rig.require_nothing_runs()

@@ -80,7 +80,7 @@ def test_sixteen_processes_make_one_download(rig: Rig, server: Server) -> None:
     assert (watch.vanished, watch.wrong, len(watch.inodes)) == (0, 0, 1)
     assert server.sent() == len(DATA), f"{server.sent() / len(DATA):.1f} downloads"
     assert cases[0].left == [cases[0].name]
-    assert rig.still_running() == []
+    rig.require_nothing_runs()
 
 
 LOCKS = {  # program → what makes its lock none, whatever it is asked
@@ -111,4 +111,4 @@ def test_without_locks_there_is_no_harm(rig: Rig, tmp_path: Path, lock: str) -> 
     assert cases[0].got == DATA
     assert (watch.vanished, watch.wrong) == (0, 0)
     assert cases[0].left == [cases[0].name]
-    assert rig.still_running() == []
+    rig.require_nothing_runs()

@@ -87,7 +87,7 @@ def test_none_of_a_thousand_gets_the_name(rig: Rig) -> None:
     named = [case.script.parent.name for case, (_, left) in zip(cases, ended, strict=True) if left]
     assert named == []
     assert {code for code, _ in ended} == {14}
-    assert rig.still_running() == []
+    rig.require_nothing_runs()
 
 
 class Plain(Repository):
