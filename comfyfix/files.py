@@ -21,7 +21,7 @@ _WINDOWS_DEVICE = re.compile(
 # turns the direction of text: it would hide the name's true end in a terminal.
 _FORBIDDEN = re.compile(
     r'[\x00-\x1f\x7f-\x9f<>:"|?*\xad\u061c\u180e\u200b-\u200f\u2028-\u202e\u2060-\u206f'
-    r"\ufeff\ufff9-\ufffb\ud800-\udfff]"
+    r"\ufeff\ufff9-\ufffb\ufffd\ud800-\udfff]"
 )
 NAME_BYTES_MAX = 240  # 255 is the usual limit; our part and quarantine endings need room
 

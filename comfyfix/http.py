@@ -8,9 +8,7 @@ and nowhere else; redirects are followed inside one origin only; a service that 
 from __future__ import annotations
 
 import contextlib
-import ipaddress
 import os
-import socket
 import threading
 import time
 from collections.abc import Callable, Mapping
@@ -21,8 +19,9 @@ import msgspec
 import requests
 from requests.adapters import HTTPAdapter
 
+from comfyfix.addresses import PublicPool, require_public
 from comfyfix.deadline import Late, within
-from comfyfix.errors import RETRY, HostRefused, SourceDown, TokenRefused
+from comfyfix.errors import RETRY, SourceDown, TokenRefused
 from comfyfix.limits import backoff, limited, origin_of, retry_after, used_up_for
 
 USER_AGENT = "comfyfix/0.1"
@@ -68,6 +67,14 @@ class _NoNetrc(requests.auth.AuthBase):
         return request
 
 
+class _PublicAdapter(HTTPAdapter):
+    """Connects to public addresses only."""
+
+    def init_poolmanager(self, *args: Any, **options: Any) -> None:
+        super().init_poolmanager(*args, **options)
+        self.poolmanager.pool_classes_by_scheme = {"https": PublicPool}
+
+
 class Web:
     """A session for all services of one run; safe to use from several threads."""
 
@@ -102,7 +109,7 @@ class Web:
         """HEAD a file on a listed host, following its redirects; every hop must be public."""
         for _ in range(REDIRECTS_MAX + 1):
             _require_public(url)
-            answer = self.head(url)
+            answer = self._request("HEAD", url, public=True)
             target = answer.headers.get("location", "")
             if answer.status not in (301, 302, 303, 307, 308) or not target:
                 return answer
@@ -156,10 +163,14 @@ class Web:
         except (requests.RequestException, ValueError) as error:
             raise _down(url, _reason(error)) from None
 
-    def _session(self) -> requests.Session:
-        session: requests.Session | None = getattr(self._local, "session", None)
+    def _session(self, *, public: bool) -> requests.Session:
+        name = "public" if public else "session"
+        session: requests.Session | None = getattr(self._local, name, None)
         if session is None:
-            session = self._local.session = self._open()
+            session = self._open()
+            if public:
+                session.mount("https://", _PublicAdapter(max_retries=0))
+            setattr(self._local, name, session)
         return session
 
     def _open(self) -> requests.Session:
@@ -207,14 +218,16 @@ class Web:
         if left > 0:
             self._wait(left)
 
-    def _once(self, method: str, url: str, *, follow: bool = True, **options: Any) -> Answer:
+    def _once(
+        self, method: str, url: str, *, follow: bool = True, public: bool = False, **options: Any
+    ) -> Answer:
         options.setdefault("timeout", TIMEOUT)
         for _ in range(REDIRECTS_MAX + 1):
             headers = {"Accept-Encoding": "identity"} if method == "HEAD" else {}
             token = self._tokens.get(origin_of(url))
             if token:
                 headers["Authorization"] = f"Bearer {token}"
-            with self._session().request(
+            with self._session(public=public).request(
                 method, url, headers=headers, allow_redirects=False, stream=True, **options
             ) as response:
                 target = urljoin(url, response.headers.get("Location", ""))
@@ -257,17 +270,9 @@ def _answer(url: str, response: requests.Response, most: int) -> Answer:
 
 def _require_public(url: str) -> None:
     try:
-        parts = urlsplit(url)
-        found = socket.getaddrinfo(parts.hostname, parts.port or 443, type=socket.SOCK_STREAM)
+        require_public(url)
     except (OSError, ValueError):
         raise _down(url, "its name is not known") from None
-    addresses = [ipaddress.ip_address(str(entry[4][0])) for entry in found]
-    if parts.scheme != "https" or not all(address.is_global for address in addresses):
-        raise HostRefused(
-            f"{parts.hostname} is refused",
-            cause="it leads to an address that is not public",
-            next_step="give another address under models: in manifest.yaml",
-        )
 
 
 def _reason(error: Exception) -> str:

@@ -12,9 +12,12 @@ from typing import Any
 import yaml
 
 from comfyfix.errors import ManifestProblem
+from comfyfix.files import printable
 
 Lines = dict[str, int]
 DEPTH_MAX = 50
+TEXT_MAX = 1 << 20  # characters
+EVENTS_MAX = 40_000  # about one for each key and each value
 _Loader: Any = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
 
 
@@ -40,9 +43,13 @@ def read(path: Path) -> tuple[Any, Lines]:
 def parse(text: str, path: Path) -> tuple[Any, Lines]:
     """Parse YAML text; `path` is only named in messages."""
     lines: Lines = {}
+    if len(text) > TEXT_MAX:
+        raise _refused(path, 1, f"the file is larger than {TEXT_MAX >> 20} MB")
     try:
         depth = 0
-        for event in yaml.parse(text, Loader=_Loader):
+        for count, event in enumerate(yaml.parse(text, Loader=_Loader)):
+            if count > EVENTS_MAX:
+                raise _refused(path, _line(event), f"more than {EVENTS_MAX} keys and values")
             depth += isinstance(event, yaml.CollectionStartEvent)
             depth -= isinstance(event, yaml.CollectionEndEvent)
             if depth > DEPTH_MAX:  # libyaml's composer would overflow the stack of the process
@@ -60,8 +67,8 @@ def parse(text: str, path: Path) -> tuple[Any, Lines]:
 
 
 def _refused(path: Path, line: int, cause: str, key: str = "") -> ManifestProblem:
-    place = f"{path}, line {line}{f', key {key}' if key else ''}"
-    return ManifestProblem(place, cause=cause, next_step="mend that line")
+    place = f"{path}, line {line}{f', key {printable(key)}' if key else ''}"
+    return ManifestProblem(place, cause=printable(cause, 300), next_step="mend that line")
 
 
 def _line(marked: Any) -> int:
@@ -78,7 +85,8 @@ def _plain(node: Any, where: str, lines: Lines, path: Path) -> Any:
             if key == "<<":
                 raise _refused(path, _line(key_node), "merge keys (<<) are not allowed")
             if key in result:
-                raise _refused(path, _line(key_node), f"the key {key!r} stands here twice")
+                cause = f"the key '{printable(key)}' stands here twice"
+                raise _refused(path, _line(key_node), cause)
             result[key] = _plain(value_node, f"{where}.{key}", lines, path)
             lines[f"{where}.{key}"] = _line(key_node)
         return result
@@ -89,10 +97,8 @@ def _plain(node: Any, where: str, lines: Lines, path: Path) -> Any:
     try:
         return _scalar(node)
     except (ValueError, OverflowError):
-        raise _refused(
-            path, _line(node), f"{node.value!r} is no number that we know; put it in quotes",
-            key=where.removeprefix("$."),
-        ) from None  # fmt: skip
+        cause = f"'{printable(node.value)}' is no number that we know; put it in quotes"
+        raise _refused(path, _line(node), cause, key=where.removeprefix("$.")) from None
 
 
 def _scalar(node: Any) -> Any:

@@ -9,7 +9,7 @@ from typing import Any
 
 from comfyfix.records import Hint
 
-NODES_MAX = 100_000
+NODES_MAX = 50_000
 DEPTH_MAX = 64
 
 

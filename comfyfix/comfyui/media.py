@@ -23,6 +23,7 @@ _EXIF_FIELDS = (0x010F, 0x0110, 0x010E, 0x9286)  # make, model, description, com
 _PICTURES = (b"\x89PNG\r\n\x1a\n", b"\xff\xd8\xff")
 _SOUNDS = (b"fLaC", b"OggS", b"ID3")
 _COMMENT_MAX = 32 << 20  # characters
+_CHUNKS_MAX = 1000  # of a PNG, before its pixels; ComfyUI writes three or four
 
 
 def form_of(head: bytes) -> str | None:
@@ -56,6 +57,8 @@ def workflows_in(form: str, stream: BinaryIO) -> list[bytes]:
         if error.errno is not None:  # the disk's word; without a number it is the file's form
             raise
         raise NotAWorkflow(f"a {form} that can't be read") from None
+    except NotAWorkflow:
+        raise
     except Exception as error:  # noqa: BLE001 - a broken file raises nearly anything
         raise NotAWorkflow(f"a {form} file that can't be read ({type(error).__name__})") from None
     told = {**_of_comment(texts.get("comment", "")), **texts}
@@ -68,6 +71,7 @@ def workflows_in(form: str, stream: BinaryIO) -> list[bytes]:
 def _of_picture(stream: BinaryIO) -> dict[str, str]:
     from PIL import Image  # noqa: PLC0415 - 20 ms that only a picture costs
 
+    _require_few_chunks(stream)
     Image.MAX_IMAGE_PIXELS = None  # no pixel is decoded here, and real upscales are huge
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
@@ -80,6 +84,20 @@ def _of_picture(stream: BinaryIO) -> dict[str, str]:
                 if found and key.strip().lower() in KEYS:
                     texts.setdefault(key.strip().lower(), text)
     return texts
+
+
+def _require_few_chunks(stream: BinaryIO) -> None:
+    """Refuse a PNG with so many chunks that reading them would take seconds."""
+    begun = stream.read(8) == _PICTURES[0]
+    for _ in range(_CHUNKS_MAX if begun else 0):
+        head = stream.read(8)
+        if len(head) < 8 or head[4:] == b"IDAT":  # noqa: PLR2004 - the length and the kind
+            break
+        stream.seek(int.from_bytes(head[:4], "big") + 4, os.SEEK_CUR)
+    else:
+        if begun:
+            raise NotAWorkflow(f"a picture with more than {_CHUNKS_MAX} chunks")
+    stream.seek(0)
 
 
 def _of_sound(stream: BinaryIO) -> dict[str, str]:

@@ -15,12 +15,12 @@ import msgspec
 
 from comfyfix.comfyui import api, media, ui
 from comfyfix.comfyui.graph import NotAWorkflow, Workflow
-from comfyfix.files import clean_text
 
 __all__ = ["NotAWorkflow", "Workflow", "parse", "read"]
 
 TEXT_MAX = 32 << 20  # bytes of JSON; the largest real workflows have one or two million
-VALUES_MAX = 500_000  # values of JSON; the largest real workflows have some ten thousand
+VALUES_MAX = 250_000  # values of JSON; the largest real workflows have some ten thousand
+_SURROGATE = re.compile("[\ud800-\udfff]")
 
 
 def parse(data: bytes) -> Workflow:
@@ -78,8 +78,9 @@ def _decode(data: bytes) -> Any:
         pass  # the slower decoder takes NaN, and tells the place of an error
     try:
         value = json.loads(data.decode("utf-8", "backslashreplace"))
-        # A lone surrogate can be written to no file and no terminal: show its code instead.
-        return _printed(value) if re.search(rb"\\u[dD][89a-fA-F]", data) else value
+        # A lone surrogate can be written to no file and no terminal, and its code in letters would
+        # be another name, with a backslash that separates folders.
+        return _marked(value) if re.search(rb"\\u[dD][89a-fA-F]", data) else value
     except json.JSONDecodeError as error:
         raise NotAWorkflow(
             f"broken JSON at line {error.lineno}, column {error.colno} ({error.msg})"
@@ -88,11 +89,12 @@ def _decode(data: bytes) -> Any:
         raise NotAWorkflow(f"broken JSON ({type(error).__name__})") from None
 
 
-def _printed(value: Any) -> Any:
+def _marked(value: Any) -> Any:
+    """The same with the sign for "no character" (which no name may hold) in place of surrogates."""
     if isinstance(value, str):
-        return clean_text(value)
+        return _SURROGATE.sub("\ufffd", value)
     if isinstance(value, list):
-        return [_printed(item) for item in value]
+        return [_marked(item) for item in value]
     if isinstance(value, dict):
-        return {clean_text(key): _printed(item) for key, item in value.items()}
+        return {_marked(key): _marked(item) for key, item in value.items()}
     return value

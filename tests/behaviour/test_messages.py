@@ -32,7 +32,11 @@ Prepare = Callable[[Site, Hub], object]
 
 @dataclass
 class Row:
-    """How to meet a message, and what it must say. `kind` is its class in errors.py."""
+    """How to meet a message, and what it must say. `kind` is its class in errors.py.
+
+    Rows that need a run of their own have a `command`, a `code` or variables that the others
+    have not, or spoil the project for them.
+    """
 
     kind: str
     prepare: Prepare
@@ -49,14 +53,6 @@ def known(site: Site, hub: Hub) -> None:
     hub.add(REPO, [NAME])
 
 
-def with_fault(kind: str) -> Prepare:
-    def prepare(site: Site, hub: Hub) -> None:
-        known(site, hub)
-        hub.faults.append(Fault("file *", kind))
-
-    return prepare
-
-
 def after(change: Prepare) -> Prepare:
     def prepare(site: Site, hub: Hub) -> None:
         known(site, hub)
@@ -65,50 +61,15 @@ def after(change: Prepare) -> Prepare:
     return prepare
 
 
-def civitai(access: str) -> Prepare:
-    def prepare(site: Site, hub: Hub) -> None:
-        site.workflow("w.json", NEED)
-        hub.add_civitai("Harbor Light", NAME).access = access
-
-    return prepare
-
-
-def twins(site: Site, hub: Hub) -> None:
-    known(site, hub)
-    hub.add("other/harbor_light", []).files[NAME] = file_for("another.safetensors")
-
-
-def foreign(site: Site, hub: Hub) -> None:
-    site.workflow("w.json", NEED, urls={NAME: f"https://files.example.org/{NAME}"})
-
-
 def gated_after_the_search(site: Site, hub: Hub) -> None:
     known(site, hub)
     assert site.doit("plan").returncode == 0
     hub.repositories[REPO].gated = True
 
 
-def moved(site: Site, hub: Hub) -> None:
-    known(site, hub)
-    assert site.doit("plan").returncode == 0
-    hub.repositories.clear()
-
-
-def locked(site: Site, hub: Hub) -> None:
-    known(site, hub)
-    folder = site.models / "loras"
-    folder.mkdir()
-    (folder / f".{NAME}.lock").symlink_to(f"{identity()}.{os.getpid()}")
-
-
-def in_the_way(site: Site, hub: Hub) -> None:
-    known(site, hub)
-    (site.models / "loras").write_text("a file in the folder's place")
-
-
-def unknown_loader(site: Site, hub: Hub) -> None:
-    path = site.workflow("w.json", NEED)
-    path.write_text(path.read_text().replace("LoraLoaderModelOnly", "NobodyKnowsThis"))
+def closed_region(site: Site, hub: Hub) -> None:
+    site.workflow("w.json", NEED)
+    hub.add_civitai("Harbor Light", NAME).access = "region"
 
 
 def closed_port() -> str:
@@ -120,18 +81,6 @@ def closed_port() -> str:
 def refusing_tokens(site: Site, hub: Hub) -> None:
     known(site, hub)
     hub.refused_tokens.add("hf_old")
-
-
-def taken_down(site: Site, hub: Hub) -> None:
-    version = hub.add_civitai("Harbor Light", NAME, type="Checkpoint")
-    version.mode = "TakenDown"
-    site.workflow("w.json", NEED, urls={NAME: f"{CIVITAI}/{version.id}"})
-
-
-def hostile_pickle(site: Site, hub: Hub) -> None:
-    name = "harbor_light.ckpt"
-    hub.add(REPO, []).files[name] = P2 + call("os.system") + b"."
-    site.workflow("w.json", ("checkpoints", name))
 
 
 def tools_without_curl(site: Site, hub: Hub) -> None:
@@ -161,65 +110,20 @@ TABLE = {
     "no such model": Row(
         "SetupProblem", known, "called x.pth", "No needed model", "doit list",
         command=("verify", "x.pth"), code=3),
-    "broken workflow": Row(
-        "WorkflowProblem", lambda s, _: (s.workflows / "b.json").write_text('{"nodes": ['),
-        "b.json can't be read", "broken JSON at line 1", "save it again"),
-    "refused name": Row(
-        "NameRefused", lambda s, _: s.workflow("w.json", ("loras", "../x.safetensors")),
-        r"\.\./x.safetensors is refused \(w.json, node 1", "part", "choose the model again"),
-    "unknown folder": Row(
-        "FolderUnknown", unknown_loader, NAME, "NobodyKnowsThis of w.json", "folder: FOLDER"),
-    "not found": Row(
-        "NotFound", lambda s, _: s.workflow("w.json", NEED), NAME, "no repository",
-        f"doit pin {NAME} URL"),
-    "uncertain": Row(
-        "Uncertain", twins, NAME, "maker/harbor_light .*other/harbor_light",
-        f"doit pin {NAME} URL"),
     "source down": Row(
         "SourceDown", known, "127.0.0.1:.* could not be asked", "no connection", "later",
         variables={"HF_ENDPOINT": closed_port()}),
     "token refused": Row(
         "TokenRefused", refusing_tokens, "127.0.0.1:.* refuses the token", "wrong or has expired",
         "set a valid HF_TOKEN", variables={"HF_TOKEN": "hf_old"}),
-    "foreign host": Row(
-        "HostRefused", foreign, NAME, "files.example.org", "allow_hosts"),
-    "token needed": Row(
-        "TokenNeeded", after(lambda _, h: h.add(REPO, [NAME], gated=True)),
-        REPO, "accepted by a signed-in user", "set HF_TOKEN"),
     "licence": Row(
         "LicenceNeeded", gated_after_the_search, NAME, "licence of .* is not accepted",
         f"accept it on {HUB}/{REPO}", variables={"HF_TOKEN": "hf_other"}),
-    "early access": Row(
-        "EarlyAccess", civitai("early"), "Harbor Light", "early access", "when it is open"),
-    "archived": Row(
-        "ArchivedAtSource", civitai("archived"), "Harbor Light", "is archived", "doit pin"),
-    "taken down": Row(
-        "TakenDown", taken_down, "Harbor Light", "its page is closed", "doit pin"),
-    "no downloads": Row(
-        "DownloadsDisabled", civitai("disabled"), "Harbor Light", "own pages only", "doit pin"),
-    "not permitted": Row(
-        "NotPermitted", civitai("forbidden"), "Harbor Light", "do not have access", "civitai.com"),
     "region": Row(
-        "RegionBlocked", civitai("region"), "Civitai", "does not serve your region", "models:"),
-    "gone": Row(
-        "NotFound", moved, NAME, "no repository", f"doit pin {NAME} URL"),
+        "RegionBlocked", closed_region, "Civitai", "does not serve your region", "models:"),
     "disk full": Row(
         "DiskFull", after(lambda s, _: s.manifest(download={"reserve": 1 << 59})),
         NAME, r"\d+ MB free", "make room"),
-    "wrong content": Row(
-        "WrongContent", with_fault("flip"), NAME, "size or sha256 differ", "searches again"),
-    "unsafe": Row(
-        "UnsafeFile", hostile_pickle, "harbor_light.ckpt is unsafe", "import os.system",
-        "use a .safetensors file"),
-    "network gave up": Row(
-        "NetworkGaveUp", with_fault("reset"), NAME, "network gave up", "what has arrived is kept"),
-    "gone while fetching": Row(
-        "GoneAtSource", with_fault("404"), NAME, "not there any more", "searches again"),
-    "locked": Row(
-        "LockedByAnother", locked, NAME, "locked by another process", "run again later",
-        variables={"COMFYFIX_LOCK_WAIT": "1"}),
-    "store not writable": Row(
-        "StoreUnwritable", in_the_way, "loras", "Can't make the folder", "permissions"),
     "no curl": Row(
         "ToolMissing", tools_without_curl, "curl", "scripts need it", "install it"),
 }  # fmt: skip
@@ -243,6 +147,156 @@ def test_the_message(site: Site, hub: Hub, row: Row) -> None:
     assert row.next_step in after_, sentence
 
 
+@dataclass
+class Shared:
+    """A row of the one run that many share; `{}` is the stem of its model's name, `{t}` its title.
+
+    `prepare` makes what is wrong with it before the plan, `later` after it. A row with a loader
+    of its own, or without a model, makes its own workflow (`own`).
+    """
+
+    kind: str
+    about: str
+    cause: str
+    next_step: str
+    prepare: Callable[[Site, Hub, str], object] = lambda _, __, ___: None
+    later: Callable[[Site, Hub, str], object] = lambda _, __, ___: None
+    folder: str = "loras"
+    ending: str = "safetensors"
+    own: bool = False
+
+
+def at_hub(site: Site, hub: Hub, stem: str) -> None:
+    hub.add(f"maker/{stem}", [f"{stem}.safetensors"])
+
+
+def failing(kind: str) -> Callable[[Site, Hub, str], None]:
+    def prepare(site: Site, hub: Hub, stem: str) -> None:
+        at_hub(site, hub, stem)
+        hub.faults.append(Fault(f"file *{stem}*", kind))
+
+    return prepare
+
+
+def civitai(access: str) -> Callable[[Site, Hub, str], None]:
+    def prepare(site: Site, hub: Hub, stem: str) -> None:
+        hub.add_civitai(title(stem), f"{stem}.safetensors").access = access
+
+    return prepare
+
+
+def title(stem: str) -> str:
+    return stem.replace("_", " ").title()
+
+
+def twins(site: Site, hub: Hub, stem: str) -> None:
+    at_hub(site, hub, stem)
+    hub.add(f"other/{stem}", []).files[f"{stem}.safetensors"] = file_for("another.safetensors")
+
+
+def taken_down(site: Site, hub: Hub, stem: str) -> None:
+    hub.add_civitai(title(stem), f"{stem}.safetensors", type="Checkpoint").mode = "TakenDown"
+
+
+def hostile_pickle(site: Site, hub: Hub, stem: str) -> None:
+    hub.add(f"maker/{stem}", []).files[f"{stem}.ckpt"] = P2 + call("os.system") + b"."
+
+
+def locked(site: Site, hub: Hub, stem: str) -> None:
+    folder = site.models / "loras"
+    folder.mkdir(exist_ok=True)
+    (folder / f".{stem}.safetensors.lock").symlink_to(f"{identity()}.{os.getpid()}")
+
+
+def unknown_loader(site: Site, hub: Hub, stem: str) -> None:
+    path = site.workflow("odd.json", ("loras", f"{stem}.safetensors"))
+    path.write_text(path.read_text().replace("LoraLoaderModelOnly", "NobodyKnowsThis"))
+
+
+TOGETHER = {
+    "broken_workflow": Shared(
+        "WorkflowProblem", "b.json can't be read", "broken JSON at line 1", "save it again",
+        lambda s, _, __: (s.workflows / "b.json").write_text('{"nodes": ['), own=True),
+    "refused_name": Shared(
+        "NameRefused", r"\.\./x.safetensors is refused \(bad.json, node 1", "part",
+        "choose the model again",
+        lambda s, _, __: s.workflow("bad.json", ("loras", "../x.safetensors")), own=True),
+    "unknown_folder": Shared(
+        "FolderUnknown", "{}", "NobodyKnowsThis of odd.json", "folder: FOLDER", unknown_loader,
+        own=True),
+    "amber_gate": Shared("NotFound", "{}", "no repository", "doit pin {}.safetensors URL"),
+    "birch_lane": Shared(
+        "Uncertain", "{}", "maker/{} .*other/{}", "doit pin {}.safetensors URL", twins),
+    "foreign_host": Shared("HostRefused", "{}", "files.example.org", "allow_hosts"),
+    "cedar_hill": Shared(
+        "TokenNeeded", "maker/{}", "accepted by a signed-in user", "set HF_TOKEN",
+        lambda _, h, stem: h.add(f"maker/{stem}", [f"{stem}.safetensors"], gated=True)),
+    "dune_walk": Shared("EarlyAccess", "{t}", "early access", "when it is open", civitai("early")),
+    "elm_court": Shared(
+        "ArchivedAtSource", "{t}", "is archived", "doit pin", civitai("archived")),
+    "fern_brook": Shared("TakenDown", "{t}", "its page is closed", "doit pin", taken_down),
+    "glass_pier": Shared(
+        "DownloadsDisabled", "{t}", "own pages only", "doit pin", civitai("disabled")),
+    "hazel_yard": Shared(
+        "NotPermitted", "{t}", "do not have access", "civitai.com", civitai("forbidden")),
+    "jade_ridge": Shared(
+        "NotFound", "{}", "no repository", "doit pin {}.safetensors URL", at_hub,
+        lambda _, h, stem: h.repositories.pop(f"maker/{stem}")),
+    "kelp_shore": Shared(
+        "WrongContent", "{}", "size or sha256 differ", "searches again", failing("flip")),
+    "lava_field": Shared(
+        "UnsafeFile", "{}.ckpt is unsafe", "import os.system", "use a .safetensors file",
+        hostile_pickle, folder="checkpoints", ending="ckpt"),
+    "maple_road": Shared(
+        "NetworkGaveUp", "{}", "network gave up", "what has arrived is kept", failing("reset")),
+    "north_tower": Shared(
+        "GoneAtSource", "{}", "not there any more", "searches again", failing("404")),
+    "olive_grove": Shared(
+        "LockedByAnother", "{}", "locked by another process", "run again later", at_hub, locked),
+    "pine_ledge": Shared(
+        "StoreUnwritable", "vae", "Can't make the folder", "permissions", at_hub,
+        lambda s, _, __: (s.models / "vae").write_text("in the folder's place"), folder="vae"),
+}  # fmt: skip
+
+
+def test_the_messages_of_one_run(site: Site, hub: Hub) -> None:
+    """Each failure says its own, and none hides another."""
+    named = {stem: f"{stem}.{row.ending}" for stem, row in TOGETHER.items() if not row.own}
+    needs = [(TOGETHER[stem].folder, name) for stem, name in named.items()]
+    urls = {named["foreign_host"]: f"https://files.example.org/{named['foreign_host']}"}
+    for stem, row in TOGETHER.items():
+        row.prepare(site, hub, stem)
+    down = next(v for v in hub.civitai.values() if v.mode == "TakenDown")
+    urls[named["fern_brook"]] = f"{CIVITAI}/{down.id}"
+    site.workflow("w.json", *needs, urls=urls)
+    site.doit("plan")
+    for stem, row in TOGETHER.items():
+        row.later(site, hub, stem)
+    done = site.doit(COMFYFIX_LOCK_WAIT="1")
+    assert done.returncode == 1
+    assert "Traceback" not in done.stdout + done.stderr
+    sentences = [line for line in (done.stdout + done.stderr).splitlines() if "Next: " in line]
+    missing = {stem: row.kind for stem, row in TOGETHER.items() if not told(stem, row, sentences)}
+    assert missing == {}, done.stdout
+
+
+def told(stem: str, row: Shared, sentences: list[str]) -> bool:
+    """Tell whether one sentence holds all three: what, cause, next step."""
+
+    def filled(text: str) -> str:
+        return text.replace("{}", stem).replace("{t}", title(stem))
+
+    for sentence in sentences:
+        before, _, after_ = sentence.partition("Next: ")
+        if (
+            re.search(filled(row.about), before)
+            and re.search(filled(row.cause), before)
+            and filled(row.next_step) in after_
+        ):
+            return True
+    return False
+
+
 def test_every_kind_of_problem_has_a_row() -> None:
     kinds = {
         name
@@ -250,4 +304,5 @@ def test_every_kind_of_problem_has_a_row() -> None:
         if issubclass(kind, errors.Problem)
     }
     bases = {"Problem", "ModelProblem", "SearchFailed", "DownloadFailed"}
-    assert {row.kind for row in TABLE.values()} == kinds - bases
+    told_of = {row.kind for row in TABLE.values()} | {row.kind for row in TOGETHER.values()}
+    assert told_of == kinds - bases

@@ -21,13 +21,6 @@ def run(site: Site, code: int = 0) -> str:
     return done.stdout
 
 
-def test_mirrors_of_one_content_are_one_candidate(site: Site, hub: Hub) -> None:
-    site.workflow("w.json", NEED)
-    hub.add("mirror/harbor_light", [NAME], downloads=5)
-    hub.add("maker/harbor_light", [NAME], downloads=5000)
-    assert "✓ Found on HuggingFace: maker/harbor_light" in run(site)
-
-
 def test_different_contents_of_one_name_are_uncertain(site: Site, hub: Hub) -> None:
     site.workflow("w.json", NEED)
     hub.add("maker/harbor_light", [NAME])
@@ -40,56 +33,6 @@ def test_different_contents_of_one_name_are_uncertain(site: Site, hub: Hub) -> N
     site.manifest(models={NAME: {"repo": "other/harbor_light", "path": NAME}})
     run(site)
     assert site.files() == {f"loras/{NAME}": file_for("something else.safetensors")}
-
-
-def test_the_workflows_own_url_wins_over_the_search(site: Site, hub: Hub) -> None:
-    hub.add("maker/harbor_light", [NAME]).files[NAME] = file_for("not meant.safetensors")
-    hub.add("meant/repository", [f"deep/{NAME}"])
-    url = f"{HUB}/meant/repository/blob/main/deep/{NAME}?download=true"
-    site.workflow("w.json", NEED, urls={NAME: url})
-    assert "✓ Found in the workflow: meant/repository" in run(site)
-    assert site.files() == {f"loras/{NAME}": file_for(NAME)}
-    assert [seen.method for seen in hub.seen if "/cdn/" not in seen.path] == ["GET", "GET"]
-    assert hub.count("GET", "/api/models/meant/repository/revision/main*") == 1
-
-
-def test_another_name_at_the_workflows_url_is_recorded(site: Site, hub: Hub) -> None:
-    hub.add("meant/repository", ["HL_v1.safetensors"])
-    url = f"{HUB}/meant/repository/resolve/main/HL_v1.safetensors"
-    site.workflow("w.json", NEED, urls={NAME: url})
-    assert "! Its name there is HL_v1.safetensors" in run(site)
-    assert site.files() == {f"loras/{NAME}": file_for("HL_v1.safetensors")}
-    assert site.state("sources/001_harbor_light_safetensors.json")["renamed"] is True
-
-
-def test_while_the_url_cannot_be_asked_no_namesake_is_taken(site: Site, hub: Hub) -> None:
-    from comfyfix.demo.hub import Fault  # noqa: PLC0415 - one use
-
-    hub.add("maker/harbor_light", [NAME]).files[NAME] = file_for("a namesake.safetensors")
-    hub.add("meant/repository", [NAME])
-    hub.faults.append(Fault("repository meant/*", "reset"))
-    url = f"{HUB}/meant/repository/resolve/main/{NAME}"
-    site.workflow("w.json", NEED, urls={NAME: url})
-    assert "could not be asked" in run(site, 1)
-    assert site.files() == {}
-
-
-def test_a_dead_url_leads_on_to_the_search(site: Site, hub: Hub) -> None:
-    hub.add("maker/harbor_light", [NAME])
-    url = f"{HUB}/gone/repository/resolve/main/{NAME}"
-    site.workflow("w.json", NEED, urls={NAME: url})
-    run(site)
-    (rejected, *_) = site.state("sources/001_harbor_light_safetensors.json")["rejected"]
-    assert rejected["where"] == f"gone/repository/{NAME}"
-    assert "no such repository" in rejected["reason"]
-
-
-def test_a_host_that_is_not_listed_is_refused_with_the_way_out(site: Site) -> None:
-    url = f"https://files.example.org/{NAME}"
-    site.workflow("w.json", NEED, urls={NAME: url})
-    said = run(site, 1)
-    assert "files.example.org" in said
-    assert "add files.example.org to download.allow_hosts" in said
 
 
 def test_a_gated_model_is_known_before_any_download(site: Site, hub: Hub) -> None:
@@ -113,14 +56,6 @@ def test_a_licence_that_is_not_accepted_is_told_while_searching(site: Site, hub:
     assert f"accept it on {hub.url}/maker/harbor_light, then run doit again" in done.stdout
     assert "Failed searches: 1" in done.stdout
     assert not list(site.output.glob("*.sh"))
-
-
-def test_one_open_and_one_locked_content_of_a_name_are_uncertain(site: Site, hub: Hub) -> None:
-    site.workflow("w.json", NEED)
-    hub.add("maker/harbor_light", [NAME], gated=True)
-    hub.add("other/harbor_light", []).files[NAME] = file_for("something else.safetensors")
-    assert "Several different files are called harbor_light.safetensors" in run(site, 1)
-    assert site.files() == {}
 
 
 @pytest.mark.parametrize("embedded", [True, False], ids=["embedded", "searched"])
@@ -182,22 +117,6 @@ def test_the_same_file_elsewhere_in_the_store_is_linked(site: Site, hub: Hub) ->
     assert "Nothing to do" in run(site)
 
 
-def test_another_case_of_the_name_is_linked_when_no_one_else_knows_it(site: Site) -> None:
-    there = site.put("loras", "Harbor_Light.safetensors", b"")
-    there.write_bytes(file_for(NAME))
-    site.workflow("w.json", NEED)
-    run(site)
-    assert (site.models / "loras" / NAME).samefile(there)
-
-
-def test_a_namesake_in_the_store_with_other_content_is_not_linked(site: Site, hub: Hub) -> None:
-    hub.add("maker/harbor_light", [NAME])
-    site.put("checkpoints", NAME, file_for("a namesake.safetensors"))
-    site.workflow("w.json", NEED)
-    run(site)
-    assert site.files()[f"loras/{NAME}"] == file_for(NAME)
-
-
 def test_civitai_brings_what_the_hub_does_not_know(site: Site, hub: Hub) -> None:
     version = hub.add_civitai("Harbor Light", NAME)
     version.access, version.rounded = "login", True
@@ -218,14 +137,6 @@ def test_civitai_brings_what_the_hub_does_not_know(site: Site, hub: Hub) -> None
     assert site.script(script, CIVITAI_ENDPOINT=hub.url, CIVITAI_TOKEN="civ_canary").returncode == 0
 
 
-def test_a_civitai_url_of_the_workflow_is_asked_by_its_ids(site: Site, hub: Hub) -> None:
-    version = hub.add_civitai("Anything", "uploaded_as_this.safetensors")
-    url = f"https://civitai.com/api/download/models/{version.id}?type=Model&format=SafeTensor"
-    site.workflow("w.json", NEED, urls={NAME: url})
-    assert "! Its name there is uploaded_as_this.safetensors" in run(site)
-    assert site.files() == {f"loras/{NAME}": version.data}
-
-
 def test_a_locked_file_is_not_replaced_by_a_namesake(site: Site, hub: Hub) -> None:
     hub.add("meant/repository", [NAME], gated=True)
     hub.add("evil/harbor_light", []).files[NAME] = file_for("a namesake.safetensors")
@@ -237,16 +148,6 @@ def test_a_locked_file_is_not_replaced_by_a_namesake(site: Site, hub: Hub) -> No
     assert "✓ Found on HuggingFace: mirror/harbor_light" in run(site)
 
 
-def test_a_hash_that_the_workflow_tells_binds_everyone_else(site: Site, hub: Hub) -> None:
-    path = site.workflow("w.json", NEED, urls={NAME: f"{HUB}/gone/repo/resolve/main/{NAME}"})
-    value = json.loads(path.read_text())
-    value["nodes"][0]["properties"]["models"][0] |= {"hash": "ab" * 32, "hash_type": "SHA256"}
-    path.write_text(json.dumps(value))
-    hub.add("squatter/harbor_light", [NAME])
-    assert "not the one that the workflow tells" in run(site, 1)
-    assert site.files() == {}
-
-
 def test_a_place_that_the_user_names_later_replaces_the_record(site: Site, hub: Hub) -> None:
     site.workflow("w.json", NEED)
     hub.add("maker/harbor_light", [f"vae/{NAME}"])
@@ -254,25 +155,6 @@ def test_a_place_that_the_user_names_later_replaces_the_record(site: Site, hub: 
     version = hub.add_civitai("Chosen", "chosen.safetensors")
     site.manifest(models={NAME: {"model_version_id": version.id}})
     run(site)
-    assert site.files() == {f"loras/{NAME}": version.data}
-
-
-def test_a_civitai_file_id_that_is_gone_is_no_other_file(site: Site, hub: Hub) -> None:
-    version = hub.add_civitai("Anything", "other_file.safetensors")
-    url = f"https://civitai.com/api/download/models/{version.id}?fileId=12345"
-    site.workflow("w.json", NEED, urls={NAME: url})
-    assert "Civitai lists 0 such files" in run(site, 1)
-    assert site.files() == {}
-
-
-def test_civitai_knows_a_renamed_file_by_its_hash(site: Site, hub: Hub) -> None:
-    version = hub.add_civitai("Something Else", "nice_v1_final.safetensors")
-    path = site.workflow("w.json", NEED, urls={NAME: f"{HUB}/gone/repo/resolve/main/{NAME}"})
-    value = json.loads(path.read_text())
-    told = {"hash": sha256(version.data), "hash_type": "SHA256"}
-    value["nodes"][0]["properties"]["models"][0] |= told
-    path.write_text(json.dumps(value))
-    assert "✓ Found on Civitai" in run(site)
     assert site.files() == {f"loras/{NAME}": version.data}
 
 

@@ -171,25 +171,6 @@ def test_gated_files_and_where_the_token_goes(
     assert "hf_accepted" not in script.read_text() + done.stdout + done.stderr
 
 
-def test_the_token_is_in_no_argument_list(site: Site, hub: Hub, folder: Path) -> None:
-    hub.faults.append(Fault("file *", "stall", times=1))
-    reached = threading.Event()
-    hub.on_request = lambda what: reached.set() if what.startswith("file ") else None
-    script = script_for(site, hub)
-    env = site.environment(HF_ENDPOINT=hub.url, HF_TOKEN="hf_canary")
-    with subprocess.Popen(["bash", "-x", str(script)], env=env, stdout=subprocess.PIPE,
-                          stderr=subprocess.STDOUT, text=True) as running:  # fmt: skip
-        assert reached.wait(20)
-        pids = [running.pid, *children_of(running.pid)]
-        lines = [Path(f"/proc/{pid}/cmdline").read_bytes() for pid in pids]
-        running.terminate()
-        printed = running.communicate(timeout=20)[0]
-    assert any(b"curl" in line for line in lines)
-    assert not any(b"hf_canary" in line for line in lines)
-    assert "hf_canary" not in printed
-    assert any(seen.token == "hf_canary" for seen in hub.seen)
-
-
 def test_stopped_it_keeps_the_part_and_goes_on_later(site: Site, hub: Hub, folder: Path) -> None:
     hub.faults.append(Fault("file *", "stall", times=1))
     script = script_for(site, hub)

@@ -196,6 +196,7 @@ def test_an_archive_of_64_bits_is_sound(tmp_path: Path) -> None:
     assert "two directories" in problem(tmp_path, plain[:end] + record + locator + other)
 
 
+@pytest.mark.faults
 def test_ten_thousand_members_take_seconds(tmp_path: Path) -> None:
     data = zipped({str(i): Tensor(1) for i in range(10_000)})
     begin = time.process_time()

@@ -109,6 +109,7 @@ class Other:
     assert not mark.exists()
 
 
+@pytest.mark.faults
 @pytest.mark.parametrize(
     "body",
     [

@@ -30,7 +30,7 @@ HOSTILE = [
     # control characters, and those that only seem to be absent
     "x.pth\0", "a\0/../x.pth", "\0", "x\n.pth", "x.pth\n", "x\r.pth", "\x1b[2Jx.pth", "x\x7f.pth",
     "x\x08.pth", "x\u202egnp.pth", "\u2066x.pth", "x\u200e.pth", "x\u200f.pth", "\u202ax\u202c.pth",
-    "\ud800.pth", "x\udcff.pth", "a/\udfffx.pth",
+    "\ud800.pth", "x\udcff.pth", "a/\udfffx.pth", "x\ufffd.pth",
     # what shells, commands and filesystems read in another way
     "-rf.pth", "--output=x.pth", "a/-x.pth", "x*.pth", "x?.pth", "x<y.pth", "x>y.pth", "x|y.pth",
     'x".pth', "x.pth.", "x.pth ", " x.pth", "a /x.pth", "a./x.pth", "a/ x.pth", "x.pth\u00a0",

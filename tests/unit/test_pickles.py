@@ -250,6 +250,7 @@ def test_what_a_pickle_holds_may_be_allowed_but_not_its_damage(tmp_path: Path) -
     assert kind(finding(tmp_path, b"<html>", look_inside=False)) == "damaged"
 
 
+@pytest.mark.faults
 def test_a_long_pickle_takes_seconds_not_minutes(tmp_path: Path) -> None:
     begin = time.process_time()
     assert kind(finding(tmp_path, P2 + b"N0" * 2_000_000 + b"N.")) == "unsafe"
@@ -264,6 +265,7 @@ ATOMS = st.sampled_from(
 )  # fmt: skip
 
 
+@pytest.mark.faults
 @settings(deadline=None, max_examples=1500, suppress_health_check=[HealthCheck.too_slow])
 @given(parts=st.lists(ATOMS, max_size=14) | st.lists(st.binary(max_size=8), max_size=6))
 def test_no_order_of_instructions_slips_through(
@@ -292,6 +294,7 @@ def _load_guarded(data: bytes) -> None:
         _Guarded(io.BytesIO(data)).load()
 
 
+@pytest.mark.faults
 @settings(deadline=None, max_examples=400)
 @given(place=st.integers(0, 10_000), byte=st.integers(0, 255))
 def test_a_flipped_byte_never_stops_the_reading(

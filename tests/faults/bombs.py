@@ -1,41 +1,15 @@
-"""Workflow files made to hurt: each costs little, says why in a line, and the others are read.
-
-Every file is scanned by a process of its own, so that its time and memory can be told apart from
-those of a harmless one.
-"""
+"""Workflow files made to hurt, and what must be said of each."""
 
 from __future__ import annotations
 
 import io
 import json
-import os
-import socket
 import struct
-import subprocess
-import sys
 import zlib
 from collections.abc import Callable
-from pathlib import Path
 
-import pytest
-
-from tests.rig import Site
 from tests.unit.graphs import ui, vae
 
-MEGABYTES = 256
-SECONDS = 20  # a machine under load is slow; what hangs never ends
-SCAN = """
-import json, sys, time
-from comfyfix.stages.scan import scan_file
-import PIL.Image, PIL.PngImagePlugin, msgspec  # what they cost is not the file's doing
-def peak():
-    return int(open("/proc/self/status").read().split("VmHWM:")[1].split()[0])
-base = peak()
-begin = time.process_time()
-done = scan_file(sys.argv[1], "w")
-seconds = time.process_time() - begin
-print(json.dumps([done.problem, len(done.references), seconds, (peak() - base) / 1024]))
-"""
 NODE = '{"id":%d,"type":"VAELoader","widgets_values":["v.pth"],"inputs":[{"name":"a","link":%d}]}'
 
 
@@ -105,20 +79,20 @@ FILES: dict[str, tuple[Callable[[], bytes], str]] = {
     "lists": (lambda: b"[" + b"[]," * 20_000_000 + b"[]]", "more than 32 MB"),
     "few bytes, many lists": (
         lambda: b"[" + b"[]," * 10_000_000 + b"1]",
-        "more than 500000 values",
+        "more than 250000 values",
     ),
-    "most lists": (lambda: b"[" + b"{}," * 249_000 + b"1]", ""),
+    "most lists": (lambda: b"[" + b"{}," * 124_000 + b"1]", ""),
     "most keys": (
-        lambda: b"{" + b",".join(b'"%d":{"a":[]}' % n for n in range(160_000)) + b"}",
+        lambda: b"{" + b",".join(b'"%d":{"a":[]}' % n for n in range(80_000)) + b"}",
         "",
     ),
     "a million nodes": (lambda: nodes(1_000_000), "MB of JSON"),
     "many nodes": (lambda: nodes(60_000), "more than"),
-    "most nodes": (lambda: nodes(25_000, 25_000), ""),
+    "most nodes": (lambda: nodes(13_000, 13_000), ""),
     "a million links": (lambda: nodes(1, 1_000_000), "values"),
     "a million widgets": (
         lambda: b'{"nodes":[{"id":1,"type":"X","widgets_values":[' + b"1," * 999_999 + b"1]}]}",
-        "more than 500000 values",
+        "more than 250000 values",
     ),
     "one long text": (
         lambda: (
@@ -166,7 +140,11 @@ FILES: dict[str, tuple[Callable[[], bytes], str]] = {
         ),
         "",
     ),
-    "many chunks": (lambda: png(*[chunk(b"tEXt", b"k%d\0v" % n) for n in range(200_000)]), ""),
+    "many chunks": (
+        lambda: png(*[chunk(b"tEXt", b"k%d\0v" % n) for n in range(200_000)]),
+        "chunks",
+    ),
+    "most chunks": (lambda: png(*[chunk(b"tEXt", b"k%d\0v" % n) for n in range(990)]), ""),
     "a video of boxes": (lambda: b"\0\0\0\x10ftypisom\0\0\0\0" + b"\0\0\0\x08moov" * 1_000_000, ""),
     "a video of keys": (
         lambda: (
@@ -186,49 +164,3 @@ FILES: dict[str, tuple[Callable[[], bytes], str]] = {
     "a flac of lies": (lambda: b"fLaC\x84\xff\xff\xff" + b"\xff" * 100_000, ""),
     "an ogg of pages": (lambda: b"OggS" + bytes(22) + b"\xff" * 200_000, ""),
 }
-
-
-@pytest.mark.parametrize("name", FILES)
-def test_a_hostile_file_costs_little(name: str, tmp_path: Path) -> None:
-    make, said = FILES[name]
-    path = tmp_path / "w.json"
-    path.write_bytes(make())
-    done = subprocess.run(
-        [sys.executable, "-c", SCAN, str(path)],
-        capture_output=True,
-        text=True,
-        timeout=SECONDS,
-        check=False,
-    )
-    assert done.returncode == 0, done.stderr
-    problem, _, seconds, megabytes = json.loads(done.stdout)
-    assert said in problem
-    assert "\n" not in problem
-    assert megabytes < MEGABYTES, f"{megabytes:.0f} MB"
-    if os.environ.get("COMFYFIX_FIGURES"):
-        print(f"\n{name}: {seconds:.2f} s, {megabytes:.0f} MB, {problem}")
-
-
-def test_files_that_are_none_leave_the_others_alone(site: Site) -> None:
-    (site.workflows / "good.json").write_text(json.dumps(ui(vae(1, "v.pth"))))
-    os.mkfifo(site.workflows / "pipe.json")
-    (site.workflows / "round.json").symlink_to(site.workflows / "round.json")
-    (site.workflows / "gone.json").symlink_to(site.root / "nothing")
-    (site.workflows / "folder.json").mkdir()
-    bound = socket.socket(socket.AF_UNIX)
-    here = Path.cwd()
-    os.chdir(site.workflows)
-    try:
-        bound.bind("socket.json")
-    finally:
-        os.chdir(here)
-    locked = site.workflows / "locked.json"
-    locked.write_text("{}")
-    locked.chmod(0)
-    done = site.doit("scan", "--json")
-    bound.close()
-    assert [row["value"] for row in json.loads(done.stdout)] == ["v.pth"]
-    told = {line.split(": ")[0].rpartition("/")[2] for line in done.stderr.splitlines()}
-    wanted = {"pipe.json", "round.json", "gone.json", "socket.json"}
-    assert told >= wanted
-    assert "Traceback" not in done.stderr

@@ -17,6 +17,7 @@ from tests import qwen_rig
 from tests.qwen_rig import HOME, HONEST, NAME, PATH, answer, wanted
 from tests.rig import Site
 
+pytestmark = pytest.mark.faults
 EVIL = file_for("something that nobody asked for.safetensors")
 LOOKALIKES = [
     "Comfy-0rg", "Comfy_Org", "comfyorg", "Comfy-Orq", "comfy-org-official", "stabiIityai",

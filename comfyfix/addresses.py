@@ -1,0 +1,67 @@
+"""Where a name leads to: to public addresses alone, and a connection goes to what was checked.
+
+A name may have another address the next time it is asked for, so that looking first and connecting
+afterwards proves nothing.
+"""
+
+from __future__ import annotations
+
+import ipaddress
+import socket
+from urllib.parse import urlsplit
+
+from urllib3.connection import HTTPSConnection
+from urllib3.connectionpool import HTTPSConnectionPool
+from urllib3.exceptions import NameResolutionError, NewConnectionError
+from urllib3.util.connection import create_connection
+
+from comfyfix.errors import HostRefused
+
+
+def require_public(url: str) -> None:
+    """Refuse an address that is not public, or not https. Raises HostRefused, OSError, ValueError.
+
+    OSError: its name is not known; ValueError: it can't be read.
+    """
+    parts = urlsplit(url)
+    if parts.scheme != "https":
+        raise _refused(parts.hostname or url)
+    _public_address(parts.hostname or "", parts.port or 443)
+
+
+def _public_address(host: str, port: int) -> str:
+    found = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)
+    addresses = [str(entry[4][0]) for entry in found]
+    if not addresses or not all(ipaddress.ip_address(each).is_global for each in addresses):
+        raise _refused(host)
+    return addresses[0]
+
+
+def _refused(host: str) -> HostRefused:
+    return HostRefused(
+        f"{host} is refused",
+        cause="it leads to an address that is not public",
+        next_step="give another address under models: in manifest.yaml",
+    )
+
+
+class _Connection(HTTPSConnection):
+    """Looks its name up, checks, and connects to that; the certificate is still the name's."""
+
+    def _new_conn(self) -> socket.socket:
+        if self.proxy is not None:  # it makes the look-up, and may well be near
+            return super()._new_conn()
+        try:
+            address = _public_address(self.host, self.port or 443)
+        except socket.gaierror as error:
+            raise NameResolutionError(self.host, self, error) from None
+        try:
+            return create_connection((address, self.port or 443), self.timeout)
+        except OSError as error:
+            raise NewConnectionError(self, str(error)) from None
+
+
+class PublicPool(HTTPSConnectionPool):
+    """Connections to public addresses, and to no other."""
+
+    ConnectionCls = _Connection

@@ -1,0 +1,93 @@
+"""kill -9 at any moment: no partial under the final name, little fetched twice, no orphan."""
+
+from __future__ import annotations
+
+import random
+import subprocess
+
+import pytest
+
+from comfyfix.demo.hub import Hub
+from tests.behaviour.test_script import DATA, NAME, left, script_for
+from tests.faults.rig import Rig, file_of, on_disk, require_nothing_runs, wait_until
+from tests.faults.server import Ask, Reply, Server
+from tests.faults.shelf import Thing, cut, proper
+from tests.rig import Site
+
+pytestmark = pytest.mark.faults
+KILLS = 200
+MIB = 1 << 20
+
+
+def test_killed_at_any_moment(site: Site, hub: Hub) -> None:
+    folder = site.models / "loras"
+    chance = random.Random(0)
+    env = site.environment(HF_ENDPOINT=hub.url, COMFYFIX_TEST=str(site.root))
+    hub.delays["file"] = 0.05
+    script = script_for(site, hub)
+    for _ in range(KILLS):
+        with subprocess.Popen(
+            ["bash", str(script)], env=env, stdout=subprocess.DEVNULL, start_new_session=True
+        ) as running:
+            try:
+                running.wait(chance.uniform(0.0, 0.25))
+            except subprocess.TimeoutExpired:
+                # Half of the time the script alone, as the kernel's memory killer might.
+                if chance.random() < 0.5:
+                    running.kill()
+                else:
+                    subprocess.run(["kill", "-9", "--", f"-{running.pid}"], check=False)
+        final = folder / NAME
+        if final.exists():
+            assert final.read_bytes() == DATA
+            if chance.random() < 0.7:
+                final.unlink()
+    assert site.script(script).returncode == 0
+    assert (folder / NAME).read_bytes() == DATA
+    assert left(folder) == [NAME]
+    require_nothing_runs(site.root)
+
+
+def stalling(data: bytes) -> Thing:
+    """The first transfer stops half-way, and waits."""
+
+    def serve(ask: Ask, number: int) -> Reply:
+        reply = proper(data, ask)
+        return cut(reply, len(reply.body) // 2, stall=True) if number == 1 else reply
+
+    return Thing(data, serve)
+
+
+def slow(data: bytes, rate: float) -> Thing:
+    """Every connection has its limit, so that several of them are faster than one."""
+
+    def serve(ask: Ask, number: int) -> Reply:
+        reply = proper(data, ask)
+        return Reply(reply.status, reply.body, reply.headers, rate=rate)
+
+    return Thing(data, serve)
+
+
+@pytest.mark.parametrize("whole_group", [True, False])
+@pytest.mark.parametrize("size", [300_000, 96 * MIB], ids=["small", "large"])
+def test_at_most_six_tenths_are_fetched_again(
+    rig: Rig, server: Server, size: int, whole_group: bool
+) -> None:
+    data = file_of(size)
+    case = rig.case("half", slow(data, 20e6) if size > MIB else stalling(data))
+    with case.running() as script:
+        # What curl and the kernel hold back is not on the disk yet.
+        wait_until(lambda: on_disk(case.folder) >= size // 2 - 32_768)
+        if whole_group:
+            subprocess.run(["kill", "-9", "--", f"-{script.pid}"], check=False)
+        else:
+            script.kill()
+        script.wait()
+        sent = server.sent()
+        done = case.run()
+        again = server.sent() - sent
+        assert done.returncode == 0, done.stdout
+        assert case.got == data
+        assert again <= 0.6 * size, f"{again / size:.0%} were fetched again"
+        assert case.left == [case.name]
+    rig.require_nothing_runs()
