@@ -26,15 +26,15 @@ def require_public(url: str) -> None:
     parts = urlsplit(url)
     if parts.scheme != "https":
         raise _refused(parts.hostname or url)
-    _public_address(parts.hostname or "", parts.port or 443)
+    _public_addresses(parts.hostname or "", parts.port or 443)
 
 
-def _public_address(host: str, port: int) -> str:
+def _public_addresses(host: str, port: int) -> list[str]:
     found = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)
     addresses = [str(entry[4][0]) for entry in found]
     if not addresses or not all(ipaddress.ip_address(each).is_global for each in addresses):
         raise _refused(host)
-    return addresses[0]
+    return list(dict.fromkeys(addresses))
 
 
 def _refused(host: str) -> HostRefused:
@@ -52,13 +52,16 @@ class _Connection(HTTPSConnection):
         if self.proxy is not None:  # it makes the look-up, and may well be near
             return super()._new_conn()
         try:
-            address = _public_address(self.host, self.port or 443)
+            addresses = _public_addresses(self.host, self.port or 443)
         except socket.gaierror as error:
             raise NameResolutionError(self.host, self, error) from None
-        try:
-            return create_connection((address, self.port or 443), self.timeout)
-        except OSError as error:
-            raise NewConnectionError(self, str(error)) from None
+        failure = ""
+        for address in addresses:
+            try:
+                return create_connection((address, self.port or 443), self.timeout)
+            except OSError as error:  # one of several; the next may be reached
+                failure = str(error)
+        raise NewConnectionError(self, failure)
 
 
 class PublicPool(HTTPSConnectionPool):
