@@ -12,7 +12,7 @@ from comfyfix.hashlog import HashLog
 Identity = tuple[int, int] | str
 
 
-class FileChanged(Exception):
+class FileChanged(OSError):
     """A file changed while it was read: nothing can be said of it now."""
 
 
@@ -89,7 +89,7 @@ class Hasher:
             with self._lock:
                 self._under_way.pop(thread, None)
         if _stamp(path.stat()) != _stamp(info):
-            raise FileChanged
+            raise FileChanged("it changed while it was read")
         return digest
 
 

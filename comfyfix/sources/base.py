@@ -13,7 +13,9 @@ from comfyfix import state
 from comfyfix.comfyui.folders import Folders
 from comfyfix.comfyui.index import StoreIndex
 from comfyfix.errors import ModelProblem
-from comfyfix.files import printable, sha256_of
+from comfyfix.files import printable
+from comfyfix.hashing import Hasher
+from comfyfix.hashlog import HashLog
 from comfyfix.layout import Layout
 from comfyfix.manifest import Manifest, Override
 from comfyfix.process import Children
@@ -122,14 +124,22 @@ class Services:
         return made
 
     def hash_of(self, path: Path) -> str:
-        """The sha256 of a file of the store, from a receipt where that is still true."""
+        """The sha256 of a file of the store, computed once while the file stays as it is.
+
+        Raises OSError.
+        """
         info = path.stat()
         for receipt in self.receipts.values():
             same = receipt.path == str(path) and receipt.size == info.st_size
             if same and receipt.mtime_ns == info.st_mtime_ns:
                 return receipt.sha256
-        digest: str = self.once(("sha256", str(path), info.st_mtime_ns), lambda: sha256_of(path))
-        return digest
+        return self._hasher(path)
+
+    @property
+    def _hasher(self) -> Hasher:
+        """Remembers hashes beyond this run."""
+        made: Hasher = self.once("hasher", lambda: Hasher(HashLog(self.layout.hashes)))
+        return made
 
     def log_search(self, wanted: Wanted, source: str, query: str, answer: str) -> None:
         """Add one query and its answer to log/search_history.log."""

@@ -42,7 +42,10 @@ asked_to_wait() {
     case "$value" in -*) value=0 ;; esac
     ;;
   esac
-  case "$value" in ????*) value=300 ;; esac # an hour or a century: see again in 5 minutes
+  case "$value" in
+  ????*) value=300 ;; # an hour or a century: see again in 5 minutes
+  ?*) value=$((10#$value)) ;;
+  esac
   printf '%s' "$value"
 }
 

@@ -8,22 +8,22 @@ move_aside() {
   say "Moved a wrong file aside: $DIR/${aside##*/}"
 }
 
+# Room for a file is taken before its first byte comes, so that no other download counts on it too.
+# Where that can't be done, the look at what is free has to do.
 need_space() {
-  local free have=0
+  local free needed="$NEEDED" taken=''
   [ -n "$NEEDED" ] || return 0
+  if [ "$NEEDED" -ge "$MIB" ] && [ -z "$LOCAL" ]; then
+    : >>"$PART"
+    taken="$(fallocate --keep-size --length "$NEEDED" -- "$PART" 2>&1)" && needed=0
+  fi
   free="$(free_space)"
   is_number "$free" || return 0
-  [ ! -f "$PART" ] || have="$(du -k -- "$PART" | cut -f 1)"
-  if [ $((free * 1024)) -lt $((NEEDED - have * 1024 + RESERVE)) ]; then no_space "$free" $((NEEDED - have * 1024)); fi
-  [ -n "$EVENTS" ] || return 0
-  # Taken now, so that no other download counts on the same room; where this can't be done, the
-  # look at what is free has to do.
-  : >>"$PART"
-  case "$(fallocate --keep-size --length "$NEEDED" -- "$PART" 2>&1)" in
-  *'No space'*) no_space "$free" "$NEEDED" ;;
-  esac
-  free="$(free_space)"
-  if is_number "$free" && [ $((free * 1024)) -lt "$RESERVE" ]; then no_space "$free" 0; fi
+  case "$taken" in *'No space'*) no_space "$free" "$NEEDED" ;; esac
+  if [ "$needed" != 0 ] && [ -f "$PART" ]; then
+    needed=$((needed - $(du -k -- "$PART" | cut -f 1) * 1024))
+  fi
+  if [ $((free * 1024)) -lt $((needed + RESERVE)) ]; then no_space "$free" "$NEEDED"; fi
 }
 
 free_space() {

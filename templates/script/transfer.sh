@@ -87,7 +87,7 @@ settle() {
     ?*) MESSAGE="$line" ;;
     esac
   done <"$WORK/$slot.errors"
-  [ -n "$bytes" ] || [ "$code" -ge 128 ] || [ "$code" = 1 ] || [ -n "$MESSAGE" ] || fail 1 "curl is too old. Next: install curl 7.63 or newer."
+  [ -n "$bytes" ] || [ "$code" != 0 ] || fail 1 "curl is too old. Next: install curl 7.63 or newer."
   judge "$slot"
   fit=$?
   [ "$code" != 63 ] || fit=2 # larger than the piece that was asked for
@@ -172,11 +172,11 @@ consider() {
   case "$A_ERROR" in *NotFound) STATUS=404 ;; esac
   case "$STATUS" in
   401 | 403)
-    if [ "$2" != "$URL" ]; then # a signed address that has expired
+    if [ "$STATUS" = 403 ] && [ "$2" != "$URL" ]; then # a signed address that has expired
       [ "$2" = "$TARGET" ] || return 0 # another connection has found that out before
       RENEWED=$((RENEWED + 1))
       [ "$RENEWED" -le 1 ] ||
-        fail 15 "The storage of $NAME refuses a new address too (status $STATUS). Next: run again later."
+        fail 15 "The storage of $NAME refuses a new address too. Next: run again later."
       from_the_start
       return
     fi
@@ -194,14 +194,17 @@ consider() {
     ;;
   esac
   case "$code" in
-  23) fail 13 "Can't write $PART: the disk is full or failing. Next: make room and run again." ;;
+  23)
+    rm -f -- "$PART" "$HAVE" # half a file would keep the room that others need
+    fail 13 "Can't write $NAME in $DIR: the disk is full or failing. Next: make room and run again."
+    ;;
   60 | 77) fail 15 "The certificate of the server is not trusted. Next: name your own authority in CURL_CA_BUNDLE." ;;
   esac
   # Without a hash or a mark of the object nothing shows that the rest would belong to it.
   if [ "$MISFITS" -gt 0 ] || [ -z "$SHA256$ETAG" ]; then drop_above 0; fi
   TRIES=$((TRIES + 1))
   ALL_TRIES=$((ALL_TRIES + 1))
-  if [ "$TRIES" -gt "$RETRIES" ] || [ "$ALL_TRIES" -gt 1000 ]; then
+  if [ "$TRIES" -ge "$RETRIES" ] || [ "$ALL_TRIES" -gt 1000 ]; then
     fail 15 "The network gave up on $NAME: ${MESSAGE#curl: }. Next: run again, what has arrived is kept."
   fi
   [ "$COUNT" = 1 ] || COUNT=$((COUNT / 2)) SETTLED=1

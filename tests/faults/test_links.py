@@ -134,6 +134,7 @@ def test_links_in_the_place_of_our_own_folders(
         assert site.doit().returncode == 0
         return
     swap(site.models / place, elsewhere)
+    site.manifest(download={"retries": 2})
     hub.faults.append(Fault("file *style*", "503", times=1))
     assert site.doit().returncode == 0
     assert list(elsewhere.iterdir()) == []

@@ -107,7 +107,9 @@ def test_with_a_hash_the_right_bytes_or_none(rig: Rig, name: str) -> None:
     rig.require_nothing_runs()
 
 
-@pytest.mark.parametrize("name", WAYS)
+# A server that gives another object the same strong mark breaks HTTP; without a published hash
+# nothing in the world could tell.
+@pytest.mark.parametrize("name", [name for name in WAYS if name != "same ETag, other object"])
 def test_without_a_hash_never_a_mixture(rig: Rig, name: str) -> None:
     """All that is known is the size: one object or the other, whole, or none."""
     for percent, (code, got, left) in zip(
