@@ -105,7 +105,6 @@ class Site:
             "HOME": str(self.home),
             "LANG": "C.UTF-8",
             "PYTHONWARNINGS": "error::ResourceWarning",
-            "PYTHONDONTWRITEBYTECODE": "1",
             "HTTPS_PROXY": "http://127.0.0.1:9",
             "HTTP_PROXY": "http://127.0.0.1:9",
             "NO_PROXY": "127.0.0.1",

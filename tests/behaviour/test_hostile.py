@@ -299,4 +299,4 @@ def test_settings_that_nothing_reads_are_not_accepted_in_silence(site: Site) -> 
         site.manifest(**settings)
         done = site.doit("list")
         assert done.returncode == 3
-        assert "not available yet" in done.stderr or "it needs path" in done.stderr
+        assert "it needs qwen.base_url" in done.stderr or "it needs path" in done.stderr

@@ -70,7 +70,6 @@ def main() -> None:
         site, bare = _complete(Path(folder) / "ours"), _bare(Path(folder) / "bare")
         time.sleep(2.1)  # stamps younger than 2 s are not trusted, so the cache fills after them
         env = site.environment()
-        del env["PYTHONDONTWRITEBYTECODE"]  # both read compiled modules, as everyone does
         doit = [sys.executable, "-m", "doit"]
         print(f"nothing to do: {WORKFLOWS} workflows, {WORKFLOWS} models; seconds, {RUNS} runs")
         print(

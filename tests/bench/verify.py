@@ -62,14 +62,11 @@ def grow(models: Path, gib: int) -> list[Path]:
 
 def measure(argv: list[str], site: Site, given: bytes = b"") -> Took:
     """Run a program to its end; the time of its children counts, their memory does not."""
-    environment = site.environment()
-    # As it is on a user's machine: Python keeps what it has compiled.
-    del environment["PYTHONDONTWRITEBYTECODE"]
     start = time.perf_counter()
     child = subprocess.Popen(
         argv,
         cwd=site.root,
-        env=environment,
+        env=site.environment(),
         stdin=subprocess.PIPE,
         stdout=subprocess.DEVNULL,
     )
