@@ -22,6 +22,7 @@ def outside(site: Site) -> set[str]:
         str(path.relative_to(site.root))
         for path in site.root.rglob("*")
         if path.is_file()
+        and path.parent.name != "__pycache__"
         and not path.is_relative_to(site.output)
         and not path.is_relative_to(site.models)
     }
