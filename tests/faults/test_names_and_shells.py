@@ -28,7 +28,7 @@ def everything(root: Path, but: Path) -> dict[str, tuple[int, int]]:
     return {
         str(path): (path.lstat().st_size, path.lstat().st_mtime_ns)
         for path in root.rglob("*")
-        if not path.is_relative_to(but) and not path.is_dir()
+        if not path.is_relative_to(but) and not path.is_dir() and path.suffix != ".pyc"
     }
 
 
