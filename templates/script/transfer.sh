@@ -52,7 +52,7 @@ take() {
     return 0
   else
     size=$(((LENGTH - BEGIN) / (2 * COUNT) / MIB * MIB))
-    [ "$size" -ge $((4 * MIB)) ] || size=$((4 * MIB))
+    [ "$size" -ge $((8 * MIB)) ] || size=$((8 * MIB))
     [ "$size" -le $((64 * MIB)) ] || size=$((64 * MIB))
   fi
   if [ -z "$END" ] || [ $((END - BEGIN)) -gt $((size + MIB)) ]; then
@@ -140,8 +140,8 @@ measure() {
   elif [ $((SUM * 10)) -lt $((RATE * 12)) ]; then
     COUNT=1
   else
-    # Twice as many as bring that: other downloads on this line may end before this one.
-    most=$((2 * ((SUM + RATE - 1) / RATE) + 2))
+    # A few more than bring that: other downloads on this line may end before this one.
+    most=$(((SUM + RATE - 1) / RATE + 2))
     [ "$COUNT" -le "$most" ] || COUNT="$most"
   fi
   RATE="$SUM" SUM=0 SEEN=0
