@@ -136,6 +136,15 @@ def hub_path(path: str) -> str:
     return path
 
 
+def is_hub_path(path: str) -> bool:
+    """Tell whether `hub_path` takes a path."""
+    try:
+        hub_path(path)
+    except HostRefused:
+        return False
+    return True
+
+
 def _origin(url: str) -> str:
     parts = urlsplit(url)
     return f"{parts.scheme}://{parts.netloc}"

@@ -12,9 +12,9 @@ from collections.abc import Iterator, Sequence
 
 import msgspec
 
-from comfyfix.errors import HostRefused, Problem, RegionBlocked, SourceDown
+from comfyfix.errors import Problem, RegionBlocked, SourceDown
 from comfyfix.files import printable
-from comfyfix.hosts import hub_path
+from comfyfix.hosts import is_hub_path
 from comfyfix.records import Model
 from comfyfix.sources import civitai_api, hub, hubsearch, openmodeldb, publishers
 from comfyfix.sources.base import Services, Wanted
@@ -109,7 +109,7 @@ def _on_the_hub(model: Model, digest: str, services: Services) -> str:
         bearing = [item for item in listings if item.bearing(model.name) and item.repo not in seen]
         for listing in sorted(bearing, key=lambda item: -item.downloads)[: COMPARED - len(seen)]:
             seen.add(listing.repo)
-            paths = [path for path in listing.bearing(model.name) if _is_path(path)]
+            paths = [path for path in listing.bearing(model.name) if is_hub_path(path)]
             items = hub.details(listing.repo, listing.revision, paths, services) if paths else {}
             if any(item.sha256 == digest for item in items.values()):
                 return printable(listing.repo)
@@ -125,11 +125,3 @@ def _places(model: Model, services: Services) -> Iterator[Sequence[Listing]]:
     yield hubsearch.search(publishers.family(word), services).listings
     for author in publishers.likely(model.name, words.stem, model.folder)[:1]:
         yield hubsearch.of_publisher(author, services).listings
-
-
-def _is_path(path: str) -> bool:
-    try:
-        hub_path(path)
-    except HostRefused:
-        return False
-    return True

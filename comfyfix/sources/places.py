@@ -4,8 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
 
-from comfyfix.errors import HostRefused
-from comfyfix.hosts import HubFile, hub_path
+from comfyfix.hosts import HubFile, is_hub_path
 from comfyfix.records import Candidate, Rejected
 from comfyfix.sources import hub, hubaccess, trust
 from comfyfix.sources.base import Doubtful, Finding, Services, Wanted
@@ -95,7 +94,7 @@ class Places:
             items = hub.details(listing.repo, listing.revision, safe, self.services)
             return [Holder(listing, path, items.get(path, hub.HubItem())) for path in safe]
 
-        safe = [path for path in paths if _is_path(path)]
+        safe = [path for path in paths if is_hub_path(path)]
         key = ("hub details", listing.repo, listing.revision, tuple(safe))
         described: list[Holder] = self.services.once(key, ask) if safe else []
         return described
@@ -154,14 +153,6 @@ class Places:
     def _opened(self, found: Candidate) -> Finding:
         """Look whether the gate of a gated repository is open to the user."""
         return hubaccess.checked(found, self.services) if found.gated else found
-
-
-def _is_path(path: str) -> bool:
-    try:
-        hub_path(path)
-    except HostRefused:
-        return False
-    return True
 
 
 def _imitated(found: Candidate) -> Rejected:

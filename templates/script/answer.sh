@@ -24,11 +24,15 @@ read_answer() {
     esac
   done <"$1"
   shopt -u nocasematch
-  # Only a strong mark of plain characters can be sent back as a condition.
-  value="${A_ETAG#\"}"
+  is_mark "$A_ETAG" || A_ETAG=''
+}
+
+# Only a strong mark of plain characters can be sent back as a condition.
+is_mark() {
+  local value="${1#\"}"
   value="${value%\"}"
-  [ "$A_ETAG" = "\"$value\"" ] || A_ETAG=''
-  case "$value" in '' | *[!A-Za-z0-9._:+/=-]*) A_ETAG='' ;; esac
+  [ "$1" = "\"$value\"" ] || return 1
+  case "$value" in '' | *[!A-Za-z0-9._:+/=-]*) return 1 ;; esac
 }
 
 # Seconds that the server asks us to wait: Retry-After as a number or a date, or RateLimit.

@@ -1,11 +1,17 @@
-move_aside() {
-  local aside="$1.damaged" count=0
-  while [ -e "$aside" ] || [ -L "$aside" ]; do
+# Sets ASIDE to a name beside the file that nothing has yet.
+name_aside() {
+  local count=0
+  ASIDE="$FILE.$1"
+  while [ -e "$ASIDE" ] || [ -L "$ASIDE" ]; do
     count=$((count + 1))
-    aside="$1.damaged.$count"
+    ASIDE="$FILE.$1.$count"
   done
-  mv -- "$1" "$aside" || fail 1 "Can't move the wrong file $DEST aside. Next: check its permissions."
-  say "Moved a wrong file aside: $DIR/${aside##*/}"
+}
+
+move_aside() {
+  name_aside damaged
+  mv -- "$FILE" "$ASIDE" || fail 1 "Can't move the wrong file $DEST aside. Next: check its permissions."
+  say "Moved a wrong file aside: $DIR/${ASIDE##*/}"
 }
 
 # Room for a file is taken before its first byte comes, so that no other download counts on it too.
@@ -73,7 +79,7 @@ look() {
 }
 
 look_inside() {
-  local code aside="$FILE.unsafe" count=0
+  local code
   look "$PART"
   code=$?
   case "$code" in
@@ -82,13 +88,10 @@ look_inside() {
   5) wrong_content "What arrived is not $NAME: $REASON" ;;
   *) fail 1 "Can't look into $PART. Next: run doit again; if it stays so, report it." ;;
   esac
-  while [ -e "$aside" ] || [ -L "$aside" ]; do
-    count=$((count + 1))
-    aside="$FILE.unsafe.$count"
-  done
-  mv -- "$PART" "$aside" || fail 1 "Can't move the unsafe file $PART aside. Next: check its permissions."
+  name_aside unsafe
+  mv -- "$PART" "$ASIDE" || fail 1 "Can't move the unsafe file $PART aside. Next: check its permissions."
   rm -f -- "$HAVE"
-  unsafe "$DIR/${aside##*/}"
+  unsafe "$DIR/${ASIDE##*/}"
 }
 
 # Fetched once and put aside: another 20 GB would be the same.
@@ -116,7 +119,7 @@ put_in_place() {
       rm -f -- "$PART" "$HAVE"
       exit 0
     fi
-    move_aside "$FILE"
+    move_aside
   fi
   mv -f -- "$PART" "$FILE" || fail 1 "Can't rename $PART. Next: check the permissions of $DIR."
   sync -- . 2>/dev/null || sync

@@ -9,7 +9,7 @@ begin_ranges() {
   if [ -f "$HAVE" ] && [ -f "$PART" ]; then
     while read -r from to; do
       if [ "$from" = etag ]; then
-        read_etag "$to"
+        ! is_mark "$to" || ETAG="$to"
       elif is_number "$from" && is_number "$to" && [ "$to" -gt "$from" ]; then
         ARRIVED[from]="$to"
       fi
@@ -21,11 +21,6 @@ begin_ranges() {
   raise_low
   gaps_between
   [ ! -e "$PART" ] || cut_at "$(highest)"
-}
-
-read_etag() {
-  ETAG="$1"
-  case "$ETAG" in *[!A-Za-z0-9._:+/=\"-]*) ETAG='' ;; esac
 }
 
 raise_low() {
@@ -61,18 +56,11 @@ cut_at() {
   [ "$(size_of "$PART")" -le "$1" ] || dd if=/dev/null of="$PART" bs=1 seek="$1" count=0 2>/dev/null
 }
 
-# Something did not fit: what lies above the first gap may have been written over.
-drop_above() {
-  LOW="$1"
-  ARRIVED=()
-  gaps_between
-  if [ "$LOW" = 0 ]; then
-    rm -f -- "$PART" "$HAVE"
-    ETAG='' LENGTH="$SIZE" GAPS='0- '
-    [ -z "$EVENTS" ] || begin_hash
-  else
-    cut_at "$LOW"
-  fi
+# Something did not fit: nothing of what is there may count.
+start_over() {
+  rm -f -- "$PART" "$HAVE"
+  LOW=0 GAPS='0- ' ARRIVED=() ETAG='' LENGTH="$SIZE"
+  [ -z "$HASHER" ] || begin_hash
 }
 
 # Bytes FROM to TO are there. What is left of a connection's range becomes a gap again.

@@ -162,7 +162,7 @@ misfit() {
   done
   FROM=() TO=() AT=() FITS=()
   COUNT=1 SETTLED=1 SEEKING=''
-  drop_above 0
+  start_over
 }
 
 # Decides what a failed try means: ends the script, or returns to try again.
@@ -190,7 +190,7 @@ consider() {
       LENGTH="$LOW"
       return
     fi
-    drop_above 0
+    start_over
     ;;
   esac
   case "$code" in
@@ -201,7 +201,7 @@ consider() {
   60 | 77) fail 15 "The certificate of the server is not trusted. Next: name your own authority in CURL_CA_BUNDLE." ;;
   esac
   # Without a hash or a mark of the object nothing shows that the rest would belong to it.
-  if [ "$MISFITS" -gt 0 ] || [ -z "$SHA256$ETAG" ]; then drop_above 0; fi
+  if [ "$MISFITS" -gt 0 ] || [ -z "$SHA256$ETAG" ]; then start_over; fi
   TRIES=$((TRIES + 1))
   ALL_TRIES=$((ALL_TRIES + 1))
   if [ "$TRIES" -ge "$RETRIES" ] || [ "$ALL_TRIES" -gt 1000 ]; then

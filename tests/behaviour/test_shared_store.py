@@ -6,20 +6,13 @@ import os
 import subprocess
 import sys
 import threading
-from pathlib import Path
 
 from comfyfix.demo.content import file_for
 from comfyfix.demo.hub import Hub
+from tests.behaviour.test_script import identity
 from tests.rig import Site
 
 REPO = "someone/two"
-
-
-def machine() -> str:
-    """How scripts of this machine call themselves, but for the process id."""
-    boot = Path("/proc/sys/kernel/random/boot_id").read_text()[:8]
-    space = "".join(c for c in str(Path("/proc/self/ns/pid").readlink()) if c.isdigit())
-    return boot + space
 
 
 def needs(site: Site, *values: str) -> None:
@@ -36,7 +29,7 @@ def test_one_that_waits_gives_way_and_says_for_whom(site: Site, hub: Hub) -> Non
     needs(site, *names)
     folder = site.models / "loras"
     folder.mkdir(parents=True)
-    owner = f"{machine()}.{os.getpid()}"
+    owner = f"{identity()}.{os.getpid()}"
     lock, work = folder / ".first.safetensors.lock", folder / f".first.safetensors.{owner}.work"
     lock.symlink_to(owner)
     work.mkdir()
@@ -68,7 +61,7 @@ def test_what_another_has_said_of_itself_is_not_trusted(site: Site, hub: Hub) ->
     needs(site, "first.safetensors")
     folder = site.models / "loras"
     folder.mkdir(parents=True)
-    owner = f"{machine()}.{os.getpid()}"
+    owner = f"{identity()}.{os.getpid()}"
     (folder / ".first.safetensors.lock").symlink_to(owner)
     work = folder / f".first.safetensors.{owner}.work"
     work.mkdir()
