@@ -13,17 +13,21 @@ from typing import TYPE_CHECKING, Any
 
 from comfyfix import templates
 from comfyfix.files import write_atomic
-from comfyfix.hosts import HUGGINGFACE, PUBLIC, endpoint_of
+from comfyfix.hosts import HUGGINGFACE, PUBLIC, STORAGE, endpoint_of
 from comfyfix.manifest import TOKEN_VARIABLES, Manifest
 from comfyfix.records import Record
 
 if TYPE_CHECKING:
     import jinja2
 
+AT_ONCE = 1 << 20
+"""Bytes. A smaller file is tried at once, before a script has read the rest of itself."""
+
 
 def render(record: Record, manifest: Manifest) -> str:
     """Return the text of the script for one record."""
     endpoint = endpoint_of(record.url)
+    small = record.size_exact and (record.size or AT_ONCE) < AT_ONCE
     text: str = _template().render(
         destination=record.destination,
         size=str(record.size) if record.size is not None and record.size_exact else "",
@@ -31,6 +35,8 @@ def render(record: Record, manifest: Manifest) -> str:
         sha256=record.sha256 or "",
         local=record.local,
         endpoint=endpoint,
+        at_once=bool(small and record.sha256 and endpoint and not record.local),
+        storage=[f"{host}:443:{host}:443" for host in STORAGE.get(endpoint, ())],
         path=record.url.removeprefix(PUBLIC.get(endpoint, "")),
         token_variable=TOKEN_VARIABLES.get(endpoint, ""),
         page=f"{HUGGINGFACE}/{record.where}" if endpoint == "huggingface" else "",

@@ -53,25 +53,6 @@ asked_to_wait() {
   printf '%s' "$value"
 }
 
-# The token stays in this shell and goes to curl through a pipe: it is in no list of arguments
-# and in no file.
-read_token() {
-  local file
-  TOKEN=''
-  [ -n "$TOKEN_VARIABLE" ] || return 0
-  TOKEN="${!TOKEN_VARIABLE:-}"
-  if [ -z "$TOKEN" ] && [ "$TOKEN_VARIABLE" = HF_TOKEN ]; then
-    file="${HF_TOKEN_PATH:-${HF_HOME:-${XDG_CACHE_HOME:-${HOME:-}/.cache}/huggingface}/token}"
-    [ ! -r "$file" ] || TOKEN="$(tr -d ' \r\n' <"$file")"
-  fi
-  case "$TOKEN" in
-  *[!A-Za-z0-9._-]*)
-    say "Ignoring $TOKEN_VARIABLE: it holds characters no token has"
-    TOKEN=''
-    ;;
-  esac
-}
-
 # An address is fetched only after every address of its host has been looked at, and curl is told
 # to use these and no others: a name may lead elsewhere the next time it is asked for.
 visit() {

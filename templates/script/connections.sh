@@ -3,12 +3,9 @@
 # once the head of its answer has shown that it is that.
 
 connect() {
-  local slot="$1" from="$2" to="$3" proto='=https'
+  local slot="$1" from="$2" to="$3"
   FROM[slot]="$from" TO[slot]="$to" AT[slot]="$from" FITS[slot]='' AIM[slot]="$TARGET" LEVEL[slot]="$COUNT"
-  case "$URL" in http://*) proto='=http,https' ;; esac # only an endpoint of yours is plain http
-  set -- --disable --globoff --silent --show-error --no-buffer --fail --location --max-redirs 0 \
-    --proto "$proto" --connect-timeout 20 --speed-limit 1024 --speed-time 60 \
-    --user-agent 'comfyfix/0.1' --suppress-connect-headers --dump-header "$WORK/$slot.headers" \
+  set -- "${CURL[@]}" --no-buffer --max-redirs 0 --dump-header "$WORK/$slot.headers" \
     --write-out '%{stderr}\nanswer %{size_download} %{time_starttransfer} %{time_total} %{redirect_url}\n'
   if [ "$from" != 0 ] || { [ -n "$to" ] && [ "$to" != "$LENGTH" ]; }; then
     set -- "$@" --range "$from-${to:+$((to - 1))}"
@@ -19,20 +16,13 @@ connect() {
   (
     trap - INT TERM HUP
     [ "$from" = 0 ] || dd bs=1 seek="$from" count=0 conv=notrunc </dev/null 2>/dev/null
-    [ -n "$EVENTS" ] || noted "$WORK/$slot.pid" curl "$@" --config <(request "$from")
-    (noted "$WORK/$slot.pid" curl "$@" --config <(request "$from"))
+    [ -n "$EVENTS" ] || noted "$WORK/$slot.pid" "$@" --config <(request "$from")
+    (noted "$WORK/$slot.pid" "$@" --config <(request "$from"))
     printf '%s %s\n' "$slot" "$?" >&7
   ) 1<>"$PART" 2>"$WORK/$slot.errors" 3>&- 8>&- &
   WORKER=$!
   BUSY=$((BUSY + 1))
   [ -n "$LOCATED" ] || SEEKING="$slot"
-}
-
-request() {
-  printf 'url = "%s"\n' "${TARGET//\"/%22}"
-  [ -z "$PIN" ] || printf 'resolve = "%s"\n' "$PIN"
-  [ "$1" = 0 ] || [ -z "$ETAG" ] || printf 'header = "If-Range: %s"\n' "${ETAG//\"/\\\"}"
-  [ -z "$TOKEN" ] || [ -n "$STRAYED" ] || printf 'header = "Authorization: Bearer %s"\n' "$TOKEN"
 }
 
 # Reads the head of an answer and says whether its body is what was asked for: 0 yes, 1 it is not

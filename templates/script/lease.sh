@@ -1,6 +1,7 @@
 # The lock is a symbolic link whose target is its owner: made in one step, read in one step, on
 # NFS too. It saves bandwidth; nothing wrong happens where it does not work.
 take_lock() {
+  [ -z "$LOCKED" ] || return 0
   local waited=0 still=0 absent=0 seen='' now owner
   until ln -s -- "$ME" "$LOCK" 2>/dev/null; do
     owner="$(readlink "$LOCK" 2>/dev/null)"
@@ -37,6 +38,7 @@ who_is() {
 
 # Of several that find the lock dead one renames it; a lock that is not the dead one goes back.
 break_lock() {
+  ! dead "$1" || end_first_try "$1"
   mv -- "$LOCK" "$LOCK.$ME" 2>/dev/null || return 0
   local taken
   taken="$(readlink "$LOCK.$ME")"
@@ -75,6 +77,14 @@ end_workers() {
   done
 }
 
+# What is tried at once leaves no note of its process.
+end_first_try() {
+  local worker words
+  while read -r worker words; do
+    case "$words" in *" ./$NAME.$KIND.$1.part "*) kill -9 "$worker" ;; esac
+  done < <(ps -A -ww -o pid= -o args= 2>/dev/null)
+}
+
 # Removes what dead runs have left. With `adopt`, under the lock, it takes over the largest part
 # first, and counts what other machines have left as dead too: the lock is ours, not theirs.
 clear_up() {
@@ -88,6 +98,7 @@ clear_up() {
     else
       dead "$owner" || continue
       end_workers "$owner"
+      end_first_try "$owner"
     fi
     [ "$mode" != adopt ] || adopt "$old"
     rm -rf -- "$old" "${old%.part}.have" "./.$NAME.$owner.work"

@@ -1,3 +1,11 @@
+enter_folder() {
+  local inside="${COMFYFIX_FOLDER:-}"
+  [ -d "$DIR" ] || mkdir -p -- "$DIR" 2>/dev/null
+  cd -- "$DIR" 2>/dev/null || fail 1 "Can't make the folder $DIR. Next: check its permissions."
+  [ -z "$inside" ] || [ "$(pwd -P)" = "$inside" ] || fail 1 "$DIR has become a link to elsewhere. Next: check who has changed it."
+  FILE="./$NAME"
+}
+
 # Sets ASIDE to a name beside the file that nothing has yet.
 name_aside() {
   local count=0
@@ -12,46 +20,6 @@ move_aside() {
   name_aside damaged
   mv -- "$FILE" "$ASIDE" || fail 1 "Can't move the wrong file $DEST aside. Next: check its permissions."
   say "Moved a wrong file aside: $DIR/${ASIDE##*/}"
-}
-
-# Room for a file is taken before its first byte comes, so that no other download counts on it too.
-# Where that can't be done, the look at what is free has to do.
-need_space() {
-  local free needed="$NEEDED" taken=''
-  [ -n "$NEEDED" ] || return 0
-  if [ "$NEEDED" -ge "$MIB" ] && [ -z "$LOCAL" ]; then
-    : >>"$PART"
-    taken="$(fallocate --keep-size --length "$NEEDED" -- "$PART" 2>&1)" && needed=0
-  fi
-  free="$(free_space)"
-  is_number "$free" || return 0
-  case "$taken" in *'No space'*) no_space "$free" "$NEEDED" ;; esac
-  if [ "$needed" != 0 ] && [ -f "$PART" ]; then
-    needed=$((needed - $(du -k -- "$PART" | cut -f 1) * 1024))
-  fi
-  if [ $((free * 1024)) -lt $((needed + RESERVE)) ]; then no_space "$free" "$NEEDED"; fi
-}
-
-free_space() {
-  local free=''
-  { read -r _ && read -r _ _ _ free _; } < <(df -Pk -- . 2>/dev/null)
-  printf '%s' "$free"
-}
-
-no_space() {
-  [ "$LOW" -gt 0 ] || rm -f -- "$PART"
-  fail 13 "Not enough space in $DIR for $NAME: $(($1 / 1024)) MB free, $(($2 / 1048576)) MB needed and $((RESERVE / 1048576)) MB kept in reserve. Next: make room, or set download.reserve."
-}
-
-link() {
-  [ -f "$LOCAL" ] || fail 12 "$LOCAL is not there any more. Next: run doit, it searches again."
-  rm -f -- "$PART"
-  ln -L -- "$LOCAL" "$PART" 2>/dev/null && return 0
-  need_space
-  # Into a file made here, so that its permissions are those of this folder; a clone where the
-  # filesystem can.
-  : >"$PART"
-  work cp -- "$LOCAL" "$PART" || fail 13 "Can't copy to $DIR. Next: make room and run again."
 }
 
 already_there() {
@@ -94,6 +62,10 @@ look_inside() {
   unsafe "$DIR/${ASIDE##*/}"
 }
 
+unsafe() {
+  fail 14 "$NAME is unsafe: $REASON. It lies at $1. Next: use a .safetensors file in its place, or set verify.pickle: allow if you trust it."
+}
+
 # Fetched once and put aside: another 20 GB would be the same.
 known_unsafe() {
   local code
@@ -101,10 +73,6 @@ known_unsafe() {
   look "$DEST.unsafe"
   code=$?
   [ "$code" != 4 ] || unsafe "$DEST.unsafe"
-}
-
-unsafe() {
-  fail 14 "$NAME is unsafe: $REASON. It lies at $1. Next: use a .safetensors file in its place, or set verify.pickle: allow if you trust it."
 }
 
 wrong_content() {
@@ -125,4 +93,13 @@ put_in_place() {
   sync -- . 2>/dev/null || sync
   [ ! -e "$HAVE" ] || rm -f -- "$HAVE"
   say "Done: $DEST"
+}
+
+# What is right gets its name, once it is on the disk and has been looked into.
+name_it() {
+  [ -n "$LOCAL" ] || sync -- "$PART" 2>/dev/null || sync
+  look_inside
+  [ -n "$SHA256$LOCAL" ] || [ -z "$HASH" ] || say "sha256: $HASH"
+  put_in_place
+  exit 0
 }

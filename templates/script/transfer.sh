@@ -12,6 +12,7 @@ transfer() {
     SETTLED=1
   fi
   from_the_start
+  if [ -n "$FAILED" ]; then consider_first_try; fi
   [ "$LOW" = 0 ] || say "Going on at byte $LOW"
   until [ -n "$LENGTH" ] && [ "$LOW" -ge "$LENGTH" ]; do
     while may_connect && take; do
@@ -28,6 +29,34 @@ transfer() {
       if [ "$slot" = tick ]; then tick; else settle "$slot" "$code"; fi
     fi
   done
+}
+
+# The try that was made at once has failed. What it has brought may be the beginning.
+weigh_first_try() {
+  printf '%s' "$SAID" >"$WORK/0.headers"
+  read_answer "$WORK/0.headers"
+  case "$STATUS" in
+  2??)
+    if [ -z "$A_PACKED" ] && [ "$A_LENGTH" = "$SIZE" ]; then
+      [ "$(size_of "$PART")" != "$SIZE" ] || wrong_content "What arrived is not $NAME: size or sha256 differ"
+      [ ! -s "$PART" ] || return 0
+      FAILED=1
+    fi
+    ;;
+  3??) ;; # to an address that has to be looked at first
+  *) FAILED=1 ;;
+  esac
+  rm -f -- "$PART"
+}
+
+# It counts as a try, and what the server has said then is heeded.
+consider_first_try() {
+  local aim="$URL"
+  case "$SAID" in *$'\nHTTP/'*) aim=elsewhere TARGET=elsewhere ;; esac # there had been a redirect
+  FAILED='' MESSAGE="${SAID%$'\n'}"
+  MESSAGE="${MESSAGE##*$'\n'}"
+  consider 22 "$aim"
+  from_the_start
 }
 
 # One connection finds the way to where the file lies; the others go there at once.

@@ -390,14 +390,24 @@ def test_a_name_is_data_wherever_it_stands(site: Site, hub: Hub, folder: Path, n
     assert not Path("/pwned").exists()
 
 
-def test_half_a_script_does_nothing(site: Site, hub: Hub, folder: Path) -> None:
-    script = script_for(site, hub)
+@pytest.mark.parametrize("hashed", [True, False])
+def test_half_a_script_does_nothing_or_all_of_it(
+    site: Site, hub: Hub, folder: Path, hashed: bool
+) -> None:
+    """What tries at once does so as soon as it is read, and needs nothing of the rest."""
+    script = script_for(site, hub) if hashed else script_for(site, hub, sha256=None)
     text = script.read_text()
-    for part in (0.3, 0.6, 0.9, 0.999):
-        script.write_text(text[: int(len(text) * part)])
+    begins = text.find("\nat_once\n")
+    assert (begins > 0) == hashed
+    for part in (0.1, 0.2, 0.3, 0.4, 0.6, 0.9, 0.999):
+        length = int(len(text) * part)
+        script.write_text(text[:length])
         site.script(script)
-        assert left(folder) == []
-    assert hub.seen == []
+        whole = hashed and length > begins + len("\nat_once")
+        assert left(folder) == ([NAME] if whole else [])
+        assert not whole or (folder / NAME).read_bytes() == DATA
+        (folder / NAME).unlink(missing_ok=True)
+    assert hashed or hub.seen == []
 
 
 def test_shellcheck_has_nothing_to_say(site: Site, hub: Hub) -> None:

@@ -4,15 +4,17 @@ from __future__ import annotations
 
 import random
 import subprocess
+import threading
+from pathlib import Path
 
 import pytest
 
 from comfyfix.demo.hub import Hub
 from tests.behaviour.test_script import DATA, NAME, left, script_for
-from tests.faults.rig import Rig, file_of, on_disk, require_nothing_runs, wait_until
+from tests.faults.rig import Rig, file_of, on_disk, require_nothing_runs, running_of, wait_until
 from tests.faults.server import Ask, Reply, Server
 from tests.faults.shelf import Thing, cut, proper
-from tests.rig import Site
+from tests.rig import Site, is_alive
 
 pytestmark = pytest.mark.faults
 KILLS = 200
@@ -93,3 +95,35 @@ def test_at_most_six_tenths_are_fetched_again(
         assert again <= 0.6 * size, f"{again / size:.0%} were fetched again"
         assert case.left == [case.name]
     rig.require_nothing_runs()
+
+
+def curls(rig: Rig) -> list[int]:
+    """The downloads that go on."""
+    every = {pid: Path(f"/proc/{pid}/cmdline").read_bytes() for pid in running_of(rig.root)}
+    return [pid for pid, words in every.items() if words.startswith(b"curl\0")]
+
+
+@pytest.mark.parametrize("size", [300_000, 2 * MIB], ids=["at once", "later"])
+def test_one_that_has_no_part_yet_is_ended_too(rig: Rig, size: int) -> None:
+    """Killed while curl waits for an answer: nothing on the disk tells of that curl."""
+    data, asked, answer = file_of(size), threading.Event(), threading.Event()
+
+    def serve(ask: Ask, number: int) -> Reply:
+        if number == 1:
+            asked.set()
+            answer.wait(60)
+        return proper(data, ask)
+
+    case = rig.case("waiting", Thing(data, serve))
+    with case.running() as script:
+        assert asked.wait(60)
+        script.kill()
+        script.wait()
+        (curl,) = curls(rig)
+        try:
+            done = case.run()
+            assert done.returncode == 0, done.stdout
+            wait_until(lambda: not is_alive(curl), seconds=3)
+        finally:
+            answer.set()
+    assert (case.got, case.left) == (data, [case.name])

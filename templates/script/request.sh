@@ -1,0 +1,32 @@
+CURL=(curl --disable --globoff --silent --show-error --fail --location --connect-timeout 20 --speed-limit 1024
+  --speed-time 60 --user-agent 'comfyfix/0.1' --suppress-connect-headers)
+case "$URL" in # only an endpoint of yours is plain http
+http://*) CURL+=(--proto '=http,https') ;;
+*) CURL+=(--proto '=https') ;;
+esac
+
+# The token stays in this shell and goes to curl through a pipe: it is in no list of arguments
+# and in no file.
+read_token() {
+  local file
+  TOKEN=''
+  [ -n "$TOKEN_VARIABLE" ] || return 0
+  TOKEN="${!TOKEN_VARIABLE:-}"
+  if [ -z "$TOKEN" ] && [ "$TOKEN_VARIABLE" = HF_TOKEN ]; then
+    file="${HF_TOKEN_PATH:-${HF_HOME:-${XDG_CACHE_HOME:-${HOME:-}/.cache}/huggingface}/token}"
+    [ ! -r "$file" ] || TOKEN="$(tr -d ' \r\n' <"$file")"
+  fi
+  case "$TOKEN" in
+  *[!A-Za-z0-9._-]*)
+    say "Ignoring $TOKEN_VARIABLE: it holds characters no token has"
+    TOKEN=''
+    ;;
+  esac
+}
+
+request() {
+  printf 'url = "%s"\n' "${TARGET//\"/%22}"
+  [ -z "$PIN" ] || printf 'resolve = "%s"\n' "$PIN"
+  [ "$1" = 0 ] || [ -z "$ETAG" ] || printf 'header = "If-Range: %s"\n' "${ETAG//\"/\\\"}"
+  [ -z "$TOKEN" ] || [ -n "$STRAYED" ] || printf 'header = "Authorization: Bearer %s"\n' "$TOKEN"
+}

@@ -1,0 +1,23 @@
+# Room for a file is taken before its first byte comes, so that no other download counts on it too.
+# Where that can't be done, the look at what is free has to do.
+need_space() {
+  local free needed="$NEEDED" taken=''
+  [ -n "$NEEDED" ] || return 0
+  if [ "$NEEDED" -ge "$MIB" ] && [ -z "$LOCAL" ]; then
+    : >>"$PART"
+    taken="$(fallocate --keep-size --length "$NEEDED" -- "$PART" 2>&1)" && needed=0
+  fi
+  free=''
+  { read -r _ && read -r _ _ _ free _; } < <(exec df -Pk -- . 2>/dev/null)
+  is_number "$free" || return 0
+  case "$taken" in *'No space'*) no_space "$free" "$NEEDED" ;; esac
+  if [ "$needed" != 0 ] && [ -f "$PART" ]; then
+    needed=$((needed - $(du -k -- "$PART" | cut -f 1) * 1024))
+  fi
+  if [ $((free * 1024)) -lt $((needed + RESERVE)) ]; then no_space "$free" "$NEEDED"; fi
+}
+
+no_space() {
+  [ "$LOW" -gt 0 ] || rm -f -- "$PART"
+  fail 13 "Not enough space in $DIR for $NAME: $(($1 / 1024)) MB free, $(($2 / 1048576)) MB needed and $((RESERVE / 1048576)) MB kept in reserve. Next: make room, or set download.reserve."
+}
