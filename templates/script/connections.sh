@@ -35,7 +35,8 @@ judge() {
   200)
     [ "${FROM[slot]}" = 0 ] || return 2
     is_number "$A_LENGTH" && length="$A_LENGTH" || length=''
-    TO[slot]="$length" GAPS='' COUNT=1 SETTLED=1
+    TO[slot]="$length" GAPS=''
+    settle_count 1
     ;;
   206)
     start="${A_RANGE#[Bb]ytes }"

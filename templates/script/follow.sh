@@ -24,11 +24,11 @@ feed() {
       kill -0 "$$" 2>/dev/null || return
       blocks=$((mark / MIB - at))
       [ "$blocks" -le 256 ] || blocks=256
-      dd if="$PART" bs="$MIB" skip="$at" count="$blocks" 2>/dev/null || return
+      dd if="$PART" bs="$BLOCK" skip=$((at * 8)) count=$((blocks * 8)) 2>/dev/null || return
       at=$((at + blocks))
     done
   done
-  dd if="$PART" bs="$MIB" skip="$at" 2>/dev/null
+  dd if="$PART" bs="$BLOCK" skip=$((at * 8)) 2>/dev/null
 }
 
 mark_hash() {

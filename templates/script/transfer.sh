@@ -3,13 +3,13 @@
 transfer() {
   local slot code
   TRIES=0 ALL_TRIES=0 MISFITS=0 RENEWED=0 BUSY=0 SEEKING='' FLUSH=''
-  COUNT=1 SETTLED='' RATE=0 SUM=0 SEEN=0
+  COUNT=1 SETTLED='' PROBES=1 RATE=0 SUM=0 SEEN=0
   FROM=() TO=() AT=() FITS=() AIM=() LEVEL=()
   if [ -n "$EVENTS" ]; then
     KEEPING=1
     keep_ranges
   else
-    SETTLED=1
+    settle_count 1
   fi
   from_the_start
   if [ -n "$FAILED" ]; then consider_first_try; fi
@@ -75,13 +75,14 @@ take() {
   [ -n "$GAPS" ] || return 1
   GAPS="${GAPS#* }"
   BEGIN="${gap%-*}" END="${gap#*-}"
-  if [ -z "$SETTLED" ]; then
+  if [ "$PROBES" -gt 0 ]; then
     size="$PROBE"
+    PROBES=$((PROBES - 1))
   elif [ "$COUNT" = 1 ] || [ -z "$LENGTH" ]; then
     return 0
   else
-    size=$(((LENGTH - BEGIN) / (2 * COUNT) / MIB * MIB))
-    [ "$size" -ge $((8 * MIB)) ] || size=$((8 * MIB))
+    size=$(((LENGTH - BEGIN) * 2 / (3 * COUNT) / MIB * MIB))
+    [ "$size" -ge $((16 * MIB)) ] || size=$((16 * MIB))
     [ "$size" -le $((64 * MIB)) ] || size=$((64 * MIB))
   fi
   if [ -z "$END" ] || [ $((END - BEGIN)) -gt $((size + MIB)) ]; then
@@ -89,6 +90,8 @@ take() {
     END=$((BEGIN + size))
   fi
 }
+
+settle_count() { COUNT="$1" PROBES=0 SETTLED=1; }
 
 tick() {
   local slot safe="$LOW"
@@ -165,9 +168,9 @@ measure() {
   if [ "$COUNT" = 1 ]; then
     most=$(((${LENGTH:-0} - LOW) / (2 * PROBE)))
     [ "$most" -le 16 ] || most=16
-    if [ "$SUM" -lt "$FAST" ] && [ "$most" -gt 1 ]; then COUNT="$most" SETTLED=''; fi
+    if [ "$SUM" -lt "$FAST" ] && [ "$most" -gt 1 ]; then COUNT="$most" PROBES="$most" SETTLED=''; fi
   elif [ $((SUM * 10)) -lt $((RATE * 12)) ]; then
-    COUNT=1
+    settle_count 1
   else
     # A few more than bring that: other downloads on this line may end before this one.
     most=$(((SUM + RATE - 1) / RATE + 2))
@@ -190,7 +193,8 @@ misfit() {
     [ "$slot" = tick ] || BUSY=$((BUSY - 1))
   done
   FROM=() TO=() AT=() FITS=()
-  COUNT=1 SETTLED=1 SEEKING=''
+  SEEKING=''
+  settle_count 1
   start_over
 }
 
@@ -236,7 +240,7 @@ consider() {
   if [ "$TRIES" -ge "$RETRIES" ] || [ "$ALL_TRIES" -gt 1000 ]; then
     fail 15 "The network gave up on $NAME: ${MESSAGE#curl: }. Next: run again, what has arrived is kept."
   fi
-  [ "$COUNT" = 1 ] || COUNT=$((COUNT / 2)) SETTLED=1
+  [ "$COUNT" = 1 ] || settle_count $((COUNT / 2))
   seconds="$(asked_to_wait)"
   [ -n "$seconds" ] || seconds=$((PAUSE * (1 << (TRIES < 6 ? TRIES - 1 : 5))))
   seconds=$((seconds + RANDOM % (seconds / 4 + 1))) # not all at the same moment
