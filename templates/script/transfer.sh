@@ -3,7 +3,7 @@
 transfer() {
   local slot code
   TRIES=0 ALL_TRIES=0 MISFITS=0 RENEWED=0 BUSY=0 SEEKING='' FLUSH=''
-  COUNT=1 SETTLED='' PROBES=1 RATE=0 SUM=0 SEEN=0
+  COUNT=1 SETTLED='' PROBES=1 ALONE=0 MOST=1 SUM=0 SEEN=0
   FROM=() TO=() AT=() FITS=() AIM=() LEVEL=()
   if [ -n "$EVENTS" ]; then
     KEEPING=1
@@ -68,27 +68,34 @@ from_the_start() {
   visit "$URL" || fail 1 "The address of $NAME is refused. Next: give another one under models: in manifest.yaml."
 }
 
-# Cuts the range of the next connection from the first gap: pieces of one size while speeds are
-# compared, then smaller and smaller ones, so that all connections end at about the same time.
+# Cuts the range of the next connection from the first gap: small pieces while speeds are compared,
+# large enough that the connections go side by side; then smaller and smaller ones, so that all
+# end at about the same time. Each piece costs the start of a curl.
 take() {
   local gap="${GAPS%% *}" size
   [ -n "$GAPS" ] || return 1
   GAPS="${GAPS#* }"
   BEGIN="${gap%-*}" END="${gap#*-}"
   if [ "$PROBES" -gt 0 ]; then
-    size="$PROBE"
     PROBES=$((PROBES - 1))
+    size="$PROBE"
+    [ "$COUNT" = 1 ] || size="$(between "$PROBE" $(((LENGTH - BEGIN) / (2 * COUNT))) $((16 * MIB)))"
   elif [ "$COUNT" = 1 ] || [ -z "$LENGTH" ]; then
     return 0
   else
-    size=$(((LENGTH - BEGIN) * 2 / (3 * COUNT) / MIB * MIB))
-    [ "$size" -ge $((16 * MIB)) ] || size=$((16 * MIB))
-    [ "$size" -le $((64 * MIB)) ] || size=$((64 * MIB))
+    size="$(between $((16 * MIB)) $(((LENGTH - BEGIN) * 2 / (3 * COUNT))) $((64 * MIB)))"
   fi
   if [ -z "$END" ] || [ $((END - BEGIN)) -gt $((size + MIB)) ]; then
     GAPS="$((BEGIN + size))-$END $GAPS"
     END=$((BEGIN + size))
   fi
+}
+
+between() {
+  local size="$2"
+  [ "$size" -ge "$1" ] || size="$1"
+  [ "$size" -le "$3" ] || size="$3"
+  printf '%s' $((size / MIB * MIB))
 }
 
 settle_count() { COUNT="$1" PROBES=0 SETTLED=1; }
@@ -157,26 +164,32 @@ hop() {
 
 # Is it the server that limits each connection? Then more of them bring more.
 measure() {
-  local slot="$1" bytes="$2" span most
-  [ -z "$SETTLED" ] && [ "${LEVEL[slot]}" = "$COUNT" ] || return 0
+  local slot="$1" bytes="$2" span rate count
   span=$((10#${4//[!0-9]/} - 10#${3//[!0-9]/})) # microseconds
   [ "$span" -gt 0 ] || span=1
-  SUM=$((SUM + bytes * 1000 / span + 1)) # kB/s
+  rate=$((bytes * 1000 / span + 1)) # kB/s
+  if [ -n "$SETTLED" ]; then
+    # As fast as one alone was: the line has room, since another download has ended.
+    [ "$COUNT" = 1 ] || [ "$COUNT" -ge "$MOST" ] || [ $((rate * 10)) -lt $((ALONE * 9)) ] || COUNT=$((COUNT + 1))
+    return
+  fi
+  [ "${LEVEL[slot]}" = "$COUNT" ] || return
+  SUM=$((SUM + rate))
   SEEN=$((SEEN + 1))
-  [ "$SEEN" -ge "$COUNT" ] || return 0
-  SETTLED=1
+  [ "$SEEN" -ge "$COUNT" ] || return
   if [ "$COUNT" = 1 ]; then
-    most=$(((${LENGTH:-0} - LOW) / (2 * PROBE)))
-    [ "$most" -le 16 ] || most=16
-    if [ "$SUM" -lt "$FAST" ] && [ "$most" -gt 1 ]; then COUNT="$most" PROBES="$most" SETTLED=''; fi
-  elif [ $((SUM * 10)) -lt $((RATE * 12)) ]; then
+    ALONE="$SUM"
+    MOST=$(((${LENGTH:-0} - LOW) / (2 * PROBE)))
+    [ "$MOST" -le 16 ] || MOST=16
+    if [ "$ALONE" -lt "$FAST" ] && [ "$MOST" -gt 1 ]; then COUNT="$MOST" PROBES="$MOST"; else settle_count 1; fi
+  elif [ $((SUM * 10)) -lt $((ALONE * 12)) ]; then
     settle_count 1
   else
-    # A few more than bring that: other downloads on this line may end before this one.
-    most=$(((SUM + RATE - 1) / RATE + 2))
-    [ "$COUNT" -le "$most" ] || COUNT="$most"
+    count=$(((SUM + ALONE - 1) / ALONE + 2))
+    [ "$count" -le "$MOST" ] || count="$MOST"
+    settle_count "$count"
   fi
-  RATE="$SUM" SUM=0 SEEN=0
+  SUM=0 SEEN=0
 }
 
 # An answer that is not the object or not the place that was asked for: nothing of it counts, and
@@ -240,7 +253,10 @@ consider() {
   if [ "$TRIES" -ge "$RETRIES" ] || [ "$ALL_TRIES" -gt 1000 ]; then
     fail 15 "The network gave up on $NAME: ${MESSAGE#curl: }. Next: run again, what has arrived is kept."
   fi
-  [ "$COUNT" = 1 ] || settle_count $((COUNT / 2))
+  if [ "$COUNT" -gt 1 ]; then # it may be too many for this server
+    MOST=$((COUNT / 2))
+    settle_count "$MOST"
+  fi
   seconds="$(asked_to_wait)"
   [ -n "$seconds" ] || seconds=$((PAUSE * (1 << (TRIES < 6 ? TRIES - 1 : 5))))
   seconds=$((seconds + RANDOM % (seconds / 4 + 1))) # not all at the same moment

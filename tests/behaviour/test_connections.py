@@ -37,6 +37,11 @@ class Storage(BaseHTTPRequestHandler):
     ranges: ClassVar[bool] = True
     expires_after: ClassVar[int] = 0  # requests that the first address is good for; 0 for ever
     changes_after: ClassVar[int] = 0  # requests until another object lies there; 0 never
+    crowded: ClassVar[range] = range(0)  # requests that get an eighth of the rate
+    data: ClassVar[bytes] = DATA
+    counted: ClassVar[int] = 0  # the first request that counts among the busy
+    busy: ClassVar[set[int]] = set()  # requests that are being answered
+    most: ClassVar[int] = 0  # of them at a time
     asked: ClassVar[list[str]] = []
     sent: ClassVar[list[int]] = []
     signed: ClassVar[int] = 0
@@ -62,9 +67,16 @@ class Storage(BaseHTTPRequestHandler):
             self._head(403, {"Content-Length": "0"})
             return
         changed = bool(kind.changes_after) and number > kind.changes_after
-        self._bytes(bytes(SIZE) if changed else DATA, '"other"' if changed else '"one"')
+        with kind.lock:
+            if number >= kind.counted:
+                kind.busy.add(number)
+            kind.most = max(kind.most, len(kind.busy))
+        rate = kind.rate / 8 if number in kind.crowded else kind.rate
+        self._bytes(bytes(SIZE) if changed else kind.data, '"other"' if changed else '"one"', rate)
+        with kind.lock:
+            kind.busy.discard(number)
 
-    def _bytes(self, data: bytes, etag: str) -> None:
+    def _bytes(self, data: bytes, etag: str, rate: float) -> None:
         kind = type(self)
         asked = self.headers.get("Range") if kind.ranges else None
         start, end, status, headers = 0, len(data), 200, {"ETag": etag}
@@ -82,8 +94,8 @@ class Storage(BaseHTTPRequestHandler):
             except OSError:
                 return
             kind.sent.append(len(piece))
-            if kind.rate:
-                ahead = began + (at + block - start) / kind.rate - time.monotonic()
+            if rate:
+                ahead = began + (at + block - start) / rate - time.monotonic()
                 time.sleep(max(0.0, ahead))
 
     def _head(self, status: int, headers: dict[str, str]) -> None:
@@ -95,7 +107,9 @@ class Storage(BaseHTTPRequestHandler):
 
 @pytest.fixture
 def storage() -> Iterator[tuple[type[Storage], str]]:
-    kind = type("Fresh", (Storage,), {"asked": [], "sent": [], "lock": threading.Lock()})
+    kind = type(
+        "Fresh", (Storage,), {"asked": [], "sent": [], "busy": set(), "lock": threading.Lock()}
+    )
     server = ThreadingHTTPServer(("127.0.0.1", 0), kind)
     server.daemon_threads = True
     thread = threading.Thread(target=server.serve_forever, args=(0.02,), daemon=True)
@@ -114,7 +128,7 @@ def script_for(site: Site, sha256: str | None = DIGEST, size: int | None = SIZE)
         source="huggingface",
         where="a/b",
         url=f"https://huggingface.co/a/b/resolve/{COMMIT}/{NAME}",
-        size=SIZE,
+        size=size or SIZE,
         size_exact=size is not None,
         sha256=sha256,
     )
@@ -142,6 +156,24 @@ def test_more_connections_where_each_is_limited(
     assert len(kind.asked) > 4
     assert sum(kind.sent) == SIZE  # no byte twice
     assert kind.signed == 1  # the way is asked for once
+
+
+@pytest.mark.soak  # a gigabyte: with less there is no time to see it
+def test_more_connections_again_when_the_line_is_free(
+    site: Site, storage: tuple[type[Storage], str]
+) -> None:
+    kind, url = storage
+    size = 1024 * MIB
+    # The first, then sixteen whose speed is compared; what each goes on with is not counted.
+    kind.crowded, kind.counted = range(2, 18), 34
+    kind.data, kind.rate = bytes(size), 40 * MIB
+    script = script_for(site, hashlib.sha256(kind.data).hexdigest(), size)
+    done = site.script(script, HF_ENDPOINT=url)
+    assert done.returncode == 0, done.stdout
+    assert (site.models / "loras" / NAME).stat().st_size == size
+    assert sum(kind.sent) == size
+    # When speeds were compared sixteen were twice as fast as one: four would have done.
+    assert kind.most > 6
 
 
 @pytest.mark.parametrize("size", [SIZE, None])
