@@ -57,8 +57,8 @@ asked_to_wait() {
 # to use these and no others: a name may lead elsewhere the next time it is asked for.
 visit() {
   local url="$1" rest authority host port found
+  is_plain "$url" || return 1
   case "$url" in
-  *[!!-~]* | *['"\<>^`{|}']*) return 1 ;;
   https://*) port=443 ;;
   http://*)
     case "$URL" in http://*) port=80 ;; *) return 1 ;; esac # only an endpoint of yours is plain
@@ -67,7 +67,6 @@ visit() {
   esac
   rest="${url#*://}"
   authority="${rest%%[/?#]*}"
-  case "$authority" in '' | *@*) return 1 ;; esac
   host="$authority"
   case "$authority" in
   \[*\]) ;;

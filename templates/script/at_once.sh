@@ -3,6 +3,7 @@
 at_once() {
   local line here="${ORIGIN#*://}"
   [ ! -e "$DEST" ] && [ ! -L "$DEST" ] && [ ! -e "$DEST.unsafe" ] && command -v curl >/dev/null || return
+  is_plain "$URL" || return
   [ -n "${BASHPID:-}" ] || return # bash 3.2 can't tell who it started
   enter_folder
   for line in "./$NAME".*.part "./.$NAME."*; do

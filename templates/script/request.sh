@@ -5,6 +5,14 @@ http://*) CURL+=(--proto '=http,https') ;;
 *) CURL+=(--proto '=https') ;;
 esac
 
+# An address that can be handed on as it is: nothing in it ends a line or a quotation, and no user
+# stands before the host.
+is_plain() {
+  local rest="${1#*://}"
+  case "$1" in *[!!-~]* | *['"\<>^`{|}']*) return 1 ;; esac
+  case "${rest%%[/?#]*}" in '' | *@*) return 1 ;; esac
+}
+
 # The token stays in this shell and goes to curl through a pipe: it is in no list of arguments
 # and in no file.
 read_token() {

@@ -410,6 +410,30 @@ def test_half_a_script_does_nothing_or_all_of_it(
     assert hashed or hub.seen == []
 
 
+@pytest.mark.parametrize("token", ["", "hf_secret"])
+@pytest.mark.parametrize(
+    "endpoint",
+    [
+        "http://a:b@{host}",
+        "http://{host}/x\nuser-agent = evil\n#",
+        "http://{host}/x\\",
+        'http://{host}/"',
+        "http://{host}/é",
+        "file://{host}",
+    ],
+)
+def test_an_endpoint_that_is_no_plain_address_is_refused(
+    site: Site, hub: Hub, folder: Path, endpoint: str, token: str
+) -> None:
+    script = script_for(site, hub)
+    endpoint = endpoint.format(host=hub.url.partition("//")[2])
+    done = site.script(script, HF_ENDPOINT=endpoint, HF_TOKEN=token)
+    assert done.returncode == 1, done.stdout
+    assert "is refused" in done.stdout
+    assert hub.seen == []
+    assert left(folder) == []
+
+
 def test_shellcheck_has_nothing_to_say(site: Site, hub: Hub) -> None:
     checker = shutil.which("shellcheck")
     if checker is None:
