@@ -35,24 +35,6 @@ is_mark() {
   case "$value" in '' | *[!A-Za-z0-9._:+/=-]*) return 1 ;; esac
 }
 
-# Seconds that the server asks us to wait: Retry-After as a number or a date, or RateLimit.
-asked_to_wait() {
-  local value="$A_RETRY"
-  case "$value" in
-  '') case "$A_LIMIT" in *'r=0'*'t='*) value="${A_LIMIT##*t=}" && value="${value%%[!0-9]*}" ;; esac ;;
-  *[!0-9]*)
-    value="$(date -d "$value" +%s 2>/dev/null || date -j -u -f '%a, %d %b %Y %T GMT' "$value" +%s 2>/dev/null)"
-    [ -z "$value" ] || value=$((value - $(date +%s)))
-    case "$value" in -*) value=0 ;; esac
-    ;;
-  esac
-  case "$value" in
-  ????*) value=300 ;; # an hour or a century: see again in 5 minutes
-  ?*) value=$((10#$value)) ;;
-  esac
-  printf '%s' "$value"
-}
-
 # An address is fetched only after every address of its host has been looked at, and curl is told
 # to use these and no others: a name may lead elsewhere the next time it is asked for.
 visit() {

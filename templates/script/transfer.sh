@@ -31,34 +31,6 @@ transfer() {
   done
 }
 
-# The try that was made at once has failed. What it has brought may be the beginning.
-weigh_first_try() {
-  printf '%s' "$SAID" >"$WORK/0.headers"
-  read_answer "$WORK/0.headers"
-  case "$STATUS" in
-  2??)
-    if [ -z "$A_PACKED" ] && [ "$A_LENGTH" = "$SIZE" ]; then
-      [ "$(size_of "$PART")" != "$SIZE" ] || wrong_content "What arrived is not $NAME: size or sha256 differ"
-      [ ! -s "$PART" ] || return 0
-      FAILED=1
-    fi
-    ;;
-  3??) ;; # to an address that has to be looked at first
-  *) FAILED=1 ;;
-  esac
-  rm -f -- "$PART"
-}
-
-# It counts as a try, and what the server has said then is heeded.
-consider_first_try() {
-  local aim="$URL"
-  case "$SAID" in *$'\nHTTP/'*) aim=elsewhere TARGET=elsewhere ;; esac # there had been a redirect
-  FAILED='' MESSAGE="${SAID%$'\n'}"
-  MESSAGE="${MESSAGE##*$'\n'}"
-  consider 22 "$aim"
-  from_the_start
-}
-
 # One connection finds the way to where the file lies; the others go there at once.
 may_connect() { [ "$BUSY" -lt "$COUNT" ] && { [ -n "$LOCATED" ] || [ -z "$SEEKING" ]; }; }
 
@@ -67,38 +39,6 @@ from_the_start() {
   HOPS=0 STRAYED='' LOCATED=''
   visit "$URL" || fail 1 "The address of $NAME is refused. Next: give another one under models: in manifest.yaml."
 }
-
-# Cuts the range of the next connection from the first gap: small pieces while speeds are compared,
-# large enough that the connections go side by side; then smaller and smaller ones, so that all
-# end at about the same time. Each piece costs the start of a curl.
-take() {
-  local gap="${GAPS%% *}" size
-  [ -n "$GAPS" ] || return 1
-  GAPS="${GAPS#* }"
-  BEGIN="${gap%-*}" END="${gap#*-}"
-  if [ "$PROBES" -gt 0 ]; then
-    PROBES=$((PROBES - 1))
-    size="$PROBE"
-    [ "$COUNT" = 1 ] || size="$(between "$PROBE" $(((LENGTH - BEGIN) / (2 * COUNT))) $((16 * MIB)))"
-  elif [ "$COUNT" = 1 ] || [ -z "$LENGTH" ]; then
-    return 0
-  else
-    size="$(between $((16 * MIB)) $(((LENGTH - BEGIN) * 2 / (3 * COUNT))) $((64 * MIB)))"
-  fi
-  if [ -z "$END" ] || [ $((END - BEGIN)) -gt $((size + MIB)) ]; then
-    GAPS="$((BEGIN + size))-$END $GAPS"
-    END=$((BEGIN + size))
-  fi
-}
-
-between() {
-  local size="$2"
-  [ "$size" -ge "$1" ] || size="$1"
-  [ "$size" -le "$3" ] || size="$3"
-  printf '%s' $((size / MIB * MIB))
-}
-
-settle_count() { COUNT="$1" PROBES=0 SETTLED=1; }
 
 tick() {
   local slot safe="$LOW"
@@ -162,36 +102,6 @@ hop() {
   visit "$1" || fail 1 "The server of $NAME sends us to an address that is refused: it is not https, or not public. Next: give another address under models: in manifest.yaml."
 }
 
-# Is it the server that limits each connection? Then more of them bring more.
-measure() {
-  local slot="$1" bytes="$2" span rate count
-  span=$((10#${4//[!0-9]/} - 10#${3//[!0-9]/})) # microseconds
-  [ "$span" -gt 0 ] || span=1
-  rate=$((bytes * 1000 / span + 1)) # kB/s
-  if [ -n "$SETTLED" ]; then
-    # As fast as one alone was: the line has room, since another download has ended.
-    [ "$COUNT" = 1 ] || [ "$COUNT" -ge "$MOST" ] || [ $((rate * 10)) -lt $((ALONE * 9)) ] || COUNT=$((COUNT + 1))
-    return
-  fi
-  [ "${LEVEL[slot]}" = "$COUNT" ] || return
-  SUM=$((SUM + rate))
-  SEEN=$((SEEN + 1))
-  [ "$SEEN" -ge "$COUNT" ] || return
-  if [ "$COUNT" = 1 ]; then
-    ALONE="$SUM"
-    MOST=$(((${LENGTH:-0} - LOW) / (2 * PROBE)))
-    [ "$MOST" -le 16 ] || MOST=16
-    if [ "$ALONE" -lt "$FAST" ] && [ "$MOST" -gt 1 ]; then COUNT="$MOST" PROBES="$MOST"; else settle_count 1; fi
-  elif [ $((SUM * 10)) -lt $((ALONE * 12)) ]; then
-    settle_count 1
-  else
-    count=$(((SUM + ALONE - 1) / ALONE + 2))
-    [ "$count" -le "$MOST" ] || count="$MOST"
-    settle_count "$count"
-  fi
-  SUM=0 SEEN=0
-}
-
 # An answer that is not the object or not the place that was asked for: nothing of it counts, and
 # what it may have written over does not either. From now on, the whole file on one connection.
 misfit() {
@@ -209,58 +119,4 @@ misfit() {
   SEEKING=''
   settle_count 1
   start_over
-}
-
-# Decides what a failed try means: ends the script, or returns to try again.
-consider() {
-  local code="$1" seconds
-  # Without a token the Hub answers 401 for what does not exist, as for what is private.
-  case "$A_ERROR" in *NotFound) STATUS=404 ;; esac
-  case "$STATUS" in
-  401 | 403)
-    if [ "$STATUS" = 403 ] && [ "$2" != "$URL" ]; then # a signed address that has expired
-      [ "$2" = "$TARGET" ] || return 0 # another connection has found that out before
-      RENEWED=$((RENEWED + 1))
-      [ "$RENEWED" -le 1 ] ||
-        fail 15 "The storage of $NAME refuses a new address too. Next: run again later."
-      from_the_start
-      return
-    fi
-    [ "$STATUS" = 403 ] || fail 10 "$NAME needs a token. Next: ${PAGE:+accept the licence on $PAGE, then }set ${TOKEN_VARIABLE:-a token} and run again."
-    [ "$A_ERROR" != GatedRepo ] || fail 11 "The licence of $NAME is not accepted. Next: accept it on $PAGE and run again."
-    fail 10 "Access to $NAME is refused. Next: check ${TOKEN_VARIABLE:-the address}."
-    ;;
-  404 | 410 | 451) fail 12 "$NAME is not there any more (status $STATUS). Next: run doit, it searches again." ;;
-  416)
-    if [ "${A_RANGE##*/}" = "$LOW" ] && [ -z "$LENGTH" ]; then
-      LENGTH="$LOW"
-      return
-    fi
-    start_over
-    ;;
-  esac
-  case "$code" in
-  23)
-    rm -f -- "$PART" "$HAVE" # half a file would keep the room that others need
-    fail 13 "Can't write $NAME in $DIR: the disk is full or failing. Next: make room and run again."
-    ;;
-  60 | 77) fail 15 "The certificate of the server is not trusted. Next: name your own authority in CURL_CA_BUNDLE." ;;
-  esac
-  # Without a hash or a mark of the object nothing shows that the rest would belong to it.
-  if [ "$MISFITS" -gt 0 ] || [ -z "$SHA256$ETAG" ]; then start_over; fi
-  TRIES=$((TRIES + 1))
-  ALL_TRIES=$((ALL_TRIES + 1))
-  if [ "$TRIES" -ge "$RETRIES" ] || [ "$ALL_TRIES" -gt 1000 ]; then
-    fail 15 "The network gave up on $NAME: ${MESSAGE#curl: }. Next: run again, what has arrived is kept."
-  fi
-  if [ "$COUNT" -gt 1 ]; then # it may be too many for this server
-    MOST=$((COUNT / 2))
-    settle_count "$MOST"
-  fi
-  seconds="$(asked_to_wait)"
-  [ -n "$seconds" ] || seconds=$((PAUSE * (1 << (TRIES < 6 ? TRIES - 1 : 5))))
-  seconds=$((seconds + RANDOM % (seconds / 4 + 1))) # not all at the same moment
-  if [ "$seconds" -gt 300 ]; then seconds=300; fi
-  say "Trying again in $seconds s (${MESSAGE#curl: })"
-  [ "$seconds" = 0 ] || pause "$seconds"
 }

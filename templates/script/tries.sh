@@ -1,0 +1,99 @@
+# The try that was made at once has failed. What it has brought may be the beginning.
+weigh_first_try() {
+  printf '%s' "$SAID" >"$WORK/0.headers"
+  read_answer "$WORK/0.headers"
+  case "$STATUS" in
+  2??)
+    if [ -z "$A_PACKED" ] && [ "$A_LENGTH" = "$SIZE" ]; then
+      [ "$(size_of "$PART")" != "$SIZE" ] || wrong_content "What arrived is not $NAME: size or sha256 differ"
+      [ ! -s "$PART" ] || return 0
+      FAILED=1
+    fi
+    ;;
+  3??) ;; # to an address that has to be looked at first
+  *) FAILED=1 ;;
+  esac
+  rm -f -- "$PART"
+}
+
+# It counts as a try, and what the server has said then is heeded.
+consider_first_try() {
+  local aim="$URL"
+  case "$SAID" in *$'\nHTTP/'*) aim=elsewhere TARGET=elsewhere ;; esac # there had been a redirect
+  FAILED='' MESSAGE="${SAID%$'\n'}"
+  MESSAGE="${MESSAGE##*$'\n'}"
+  consider 22 "$aim"
+  from_the_start
+}
+
+# Decides what a failed try means: ends the script, or returns to try again.
+consider() {
+  local code="$1" seconds
+  # Without a token the Hub answers 401 for what does not exist, as for what is private.
+  case "$A_ERROR" in *NotFound) STATUS=404 ;; esac
+  case "$STATUS" in
+  401 | 403)
+    if [ "$STATUS" = 403 ] && [ "$2" != "$URL" ]; then # a signed address that has expired
+      [ "$2" = "$TARGET" ] || return 0 # another connection has found that out before
+      RENEWED=$((RENEWED + 1))
+      [ "$RENEWED" -le 1 ] ||
+        fail 15 "The storage of $NAME refuses a new address too. Next: run again later."
+      from_the_start
+      return
+    fi
+    [ "$STATUS" = 403 ] || fail 10 "$NAME needs a token. Next: ${PAGE:+accept the licence on $PAGE, then }set ${TOKEN_VARIABLE:-a token} and run again."
+    [ "$A_ERROR" != GatedRepo ] || fail 11 "The licence of $NAME is not accepted. Next: accept it on $PAGE and run again."
+    fail 10 "Access to $NAME is refused. Next: check ${TOKEN_VARIABLE:-the address}."
+    ;;
+  404 | 410 | 451) fail 12 "$NAME is not there any more (status $STATUS). Next: run doit, it searches again." ;;
+  416)
+    if [ "${A_RANGE##*/}" = "$LOW" ] && [ -z "$LENGTH" ]; then
+      LENGTH="$LOW"
+      return
+    fi
+    start_over
+    ;;
+  esac
+  case "$code" in
+  23)
+    rm -f -- "$PART" "$HAVE" # half a file would keep the room that others need
+    fail 13 "Can't write $NAME in $DIR: the disk is full or failing. Next: make room and run again."
+    ;;
+  60 | 77) fail 15 "The certificate of the server is not trusted. Next: name your own authority in CURL_CA_BUNDLE." ;;
+  esac
+  # Without a hash or a mark of the object nothing shows that the rest would belong to it.
+  if [ "$MISFITS" -gt 0 ] || [ -z "$SHA256$ETAG" ]; then start_over; fi
+  TRIES=$((TRIES + 1))
+  ALL_TRIES=$((ALL_TRIES + 1))
+  if [ "$TRIES" -ge "$RETRIES" ] || [ "$ALL_TRIES" -gt 1000 ]; then
+    fail 15 "The network gave up on $NAME: ${MESSAGE#curl: }. Next: run again, what has arrived is kept."
+  fi
+  if [ "$COUNT" -gt 1 ]; then # it may be too many for this server
+    MOST=$((COUNT / 2))
+    settle_count "$MOST"
+  fi
+  seconds="$(asked_to_wait)"
+  [ -n "$seconds" ] || seconds=$((PAUSE * (1 << (TRIES < 6 ? TRIES - 1 : 5))))
+  seconds=$((seconds + RANDOM % (seconds / 4 + 1))) # not all at the same moment
+  if [ "$seconds" -gt 300 ]; then seconds=300; fi
+  say "Trying again in $seconds s (${MESSAGE#curl: })"
+  [ "$seconds" = 0 ] || pause "$seconds"
+}
+
+# Seconds that the server asks us to wait: Retry-After as a number or a date, or RateLimit.
+asked_to_wait() {
+  local value="$A_RETRY"
+  case "$value" in
+  '') case "$A_LIMIT" in *'r=0'*'t='*) value="${A_LIMIT##*t=}" && value="${value%%[!0-9]*}" ;; esac ;;
+  *[!0-9]*)
+    value="$(date -d "$value" +%s 2>/dev/null || date -j -u -f '%a, %d %b %Y %T GMT' "$value" +%s 2>/dev/null)"
+    [ -z "$value" ] || value=$((value - $(date +%s)))
+    case "$value" in -*) value=0 ;; esac
+    ;;
+  esac
+  case "$value" in
+  ????*) value=300 ;; # an hour or a century: see again in 5 minutes
+  ?*) value=$((10#$value)) ;;
+  esac
+  printf '%s' "$value"
+}
