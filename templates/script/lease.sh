@@ -48,15 +48,16 @@ break_lock() {
 
 dead() { [ "${1%.*}" = "$WHERE" ] && ! lives "${1##*.}"; }
 
-# A sign of life several times in a lease, also while a large file is being hashed; and the clock of a large
-# download, which looks at its connections twice a second.
+# A sign of life several times in a lease, also while a large file is being hashed; and the clock of
+# a large download, which looks at its connections four times a second. What comes after such a look
+# is fetched again if we are killed before the next.
 beat() {
   local count=0 nap='' seconds=$((LOCK_STILL / 6)) each=1
   trap 'kill "$nap" 2>/dev/null; exit' TERM
   [ "$seconds" -ge 1 ] || seconds=1
   if [ -n "$EVENTS" ]; then
-    each=$((seconds * 2)) seconds=0.5
-    sleep 0.01 2>/dev/null || each=$((each / 2)) seconds=1
+    each=$((seconds * 4)) seconds=0.25
+    sleep 0.01 2>/dev/null || each=$((each / 4)) seconds=1
   fi
   while kill -0 "$$" 2>/dev/null; do
     [ $((count % each)) != 0 ] || printf '%s' "$count" >"$WORK/beat" || exit
