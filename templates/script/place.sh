@@ -1,8 +1,10 @@
+# Where we are only the kernel knows: bash's own pwd walks the path once more, and somebody may be
+# changing it. So another program is asked.
 enter_folder() {
   local inside="${COMFYFIX_FOLDER:-}"
   [ -d "$DIR" ] || mkdir -p -- "$DIR" 2>/dev/null
   cd -- "$DIR" 2>/dev/null || fail 1 "Can't make the folder $DIR. Next: check its permissions."
-  [ -z "$inside" ] || [ "$(pwd -P)" = "$inside" ] || fail 1 "$DIR has become a link to elsewhere. Next: check who has changed it."
+  [ -z "$inside" ] || [ "$(exec pwd -P)" = "$inside" ] || fail 1 "$DIR has become a link to elsewhere. Next: check who has changed it."
   FILE="./$NAME"
 }
 

@@ -10,6 +10,7 @@ from pathlib import Path
 import pytest
 
 from comfyfix.demo.hub import Fault, Hub
+from tests.behaviour.test_script import script_for
 from tests.rig import Site
 
 pytestmark = pytest.mark.faults
@@ -138,3 +139,22 @@ def test_links_in_the_place_of_our_own_folders(
     hub.faults.append(Fault("file *style*", "503", times=1))
     assert site.doit().returncode == 0
     assert list(elsewhere.iterdir()) == []
+
+
+def test_a_folder_that_is_itself_again_after_the_step_into_it(
+    site: Site, hub: Hub, elsewhere: Path
+) -> None:
+    """Who asks the path where it is now gets the right folder, and stands in the wrong one."""
+    script = script_for(site, hub)
+    folder, away = site.models / "loras", site.models / "away"
+    away.mkdir(parents=True)
+    folder.symlink_to(elsewhere)
+    (site.root / "steps").write_text(
+        f'cd() {{ builtin cd "$@" && rm -f {folder} && mv {away} {folder}; }}\n'
+    )
+    done = site.script(script, BASH_ENV=str(site.root / "steps"), COMFYFIX_FOLDER=str(folder))
+    assert done.returncode == 1, done.stdout
+    assert "has become a link" in done.stdout
+    assert list(elsewhere.iterdir()) == []
+    assert folder.is_dir()
+    assert list(folder.iterdir()) == []
