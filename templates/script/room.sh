@@ -1,13 +1,12 @@
 # Room for a file is taken before its first byte comes, so that no other download counts on it too.
 # Where that can't be done, the look at what is free has to do.
 need_space() {
-  local free needed="$NEEDED" taken=''
+  local free='' needed="$NEEDED" taken=''
   [ -n "$NEEDED" ] || return 0
   if [ "$NEEDED" -ge "$MIB" ] && [ -z "$LOCAL" ]; then
     : >>"$PART"
     taken="$(fallocate --keep-size --length "$NEEDED" -- "$PART" 2>&1)" && needed=0
   fi
-  free=''
   { read -r _ && read -r _ _ _ free _; } < <(exec df -Pk -- . 2>/dev/null)
   is_number "$free" || return 0
   case "$taken" in *'No space'*) no_space "$free" "$NEEDED" ;; esac

@@ -87,3 +87,23 @@ def proper(data: bytes, ask: Ask, *, mark: str | None = None) -> Reply:
 def cut(reply: Reply, after: int, *, stall: bool = False) -> Reply:
     """The same, over after so many bytes of its body."""
     return replace(reply, cut=after, stall=stall)
+
+
+def slow(data: bytes, rate: float) -> Thing:
+    """Every connection has its limit (bytes a second), so that several are faster than one."""
+
+    def serve(ask: Ask, number: int) -> Reply:
+        reply = proper(data, ask)
+        return Reply(reply.status, reply.body, reply.headers, rate=rate)
+
+    return Thing(data, serve)
+
+
+def halved(data: bytes, *, stall: bool = False) -> Thing:
+    """The first transfer stops half-way: it ends there, or waits."""
+
+    def serve(ask: Ask, number: int) -> Reply:
+        reply = proper(data, ask)
+        return cut(reply, len(reply.body) // 2, stall=stall) if number == 1 else reply
+
+    return Thing(data, serve)

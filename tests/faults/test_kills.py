@@ -13,7 +13,7 @@ from comfyfix.demo.hub import Hub
 from tests.behaviour.test_script import DATA, NAME, left, script_for
 from tests.faults.rig import Rig, file_of, on_disk, require_nothing_runs, running_of, wait_until
 from tests.faults.server import Ask, Reply, Server
-from tests.faults.shelf import Thing, cut, proper
+from tests.faults.shelf import Thing, halved, proper, slow
 from tests.rig import Site, is_alive
 
 pytestmark = pytest.mark.faults
@@ -50,33 +50,13 @@ def test_killed_at_any_moment(site: Site, hub: Hub) -> None:
     require_nothing_runs(site.root)
 
 
-def stalling(data: bytes) -> Thing:
-    """The first transfer stops half-way, and waits."""
-
-    def serve(ask: Ask, number: int) -> Reply:
-        reply = proper(data, ask)
-        return cut(reply, len(reply.body) // 2, stall=True) if number == 1 else reply
-
-    return Thing(data, serve)
-
-
-def slow(data: bytes, rate: float) -> Thing:
-    """Every connection has its limit, so that several of them are faster than one."""
-
-    def serve(ask: Ask, number: int) -> Reply:
-        reply = proper(data, ask)
-        return Reply(reply.status, reply.body, reply.headers, rate=rate)
-
-    return Thing(data, serve)
-
-
 @pytest.mark.parametrize("whole_group", [True, False])
 @pytest.mark.parametrize("size", [300_000, 96 * MIB], ids=["small", "large"])
 def test_at_most_six_tenths_are_fetched_again(
     rig: Rig, server: Server, size: int, whole_group: bool
 ) -> None:
     data = file_of(size)
-    case = rig.case("half", slow(data, 2e6) if size > MIB else stalling(data))
+    case = rig.case("half", slow(data, 2e6) if size > MIB else halved(data, stall=True))
     with case.running() as script:
         if size > MIB:  # room for all of it is taken before it comes
             wait_until(lambda: server.sent() >= size // 2)

@@ -9,8 +9,8 @@ from pathlib import Path
 import pytest
 
 from tests.faults.rig import Rig, file_of, wait_until
-from tests.faults.server import Ask, Reply, Server
-from tests.faults.shelf import Thing, cut, proper
+from tests.faults.server import Server
+from tests.faults.shelf import Thing, halved, proper, slow
 
 pytestmark = pytest.mark.faults
 MIB = 1 << 20
@@ -34,32 +34,12 @@ def tools(tmp_path: Path) -> str:
     return str(folder)
 
 
-def serve_cut(data: bytes) -> Thing:
-    """The first transfer ends half-way."""
-
-    def serve(ask: Ask, number: int) -> Reply:
-        reply = proper(data, ask)
-        return cut(reply, len(reply.body) // 2) if number == 1 else reply
-
-    return Thing(data, serve)
-
-
-def serve_slowly(data: bytes) -> Thing:
-    """Several connections are faster than one."""
-
-    def serve(ask: Ask, number: int) -> Reply:
-        reply = proper(data, ask)
-        return Reply(reply.status, reply.body, reply.headers, rate=2e6)
-
-    return Thing(data, serve)
-
-
 @pytest.mark.parametrize("size", [300_000, 2 * MIB, 96 * MIB], ids=["small", "medium", "large"])
 @pytest.mark.parametrize("hashed", [True, False])
 def test_the_file_arrives(rig: Rig, tools: str, size: int, hashed: bool) -> None:
     data = file_of(size)
     changes = {} if hashed else {"sha256": None}
-    case = rig.case("bare", serve_cut(data), **changes)
+    case = rig.case("bare", halved(data), **changes)
     done = case.run(PATH=tools)
     assert done.returncode == 0, done.stdout + done.stderr
     assert (case.got, case.left) == (data, [case.name])
@@ -69,7 +49,7 @@ def test_the_file_arrives(rig: Rig, tools: str, size: int, hashed: bool) -> None
 
 def test_one_that_was_killed_goes_on(rig: Rig, server: Server, tools: str) -> None:
     data = file_of(96 * MIB)
-    case = rig.case("bare", serve_slowly(data))
+    case = rig.case("bare", slow(data, 2e6))
     with case.running(PATH=tools) as script:
         wait_until(lambda: server.sent() >= len(data) // 2)
         subprocess.run(["kill", "-9", "--", f"-{script.pid}"], check=False)

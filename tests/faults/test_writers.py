@@ -12,17 +12,12 @@ import pytest
 
 from tests.faults.rig import Case, Rig, file_of, side_by_side
 from tests.faults.server import Ask, Reply, Server
-from tests.faults.shelf import Thing, cut, proper
+from tests.faults.shelf import Thing, cut, proper, slow
 
 pytestmark = pytest.mark.faults
 PROCESSES = 16
 SIZE = 4_000_000
 DATA = file_of(SIZE)
-
-
-def slow(ask: Ask, number: int) -> Reply:
-    reply = proper(DATA, ask)
-    return Reply(reply.status, reply.body, reply.headers, rate=4e6)
 
 
 def two_spellings(rig: Rig, key: str, thing: Thing) -> list[Case]:
@@ -72,7 +67,7 @@ def run_all(cases: list[Case], **extra: str) -> list[subprocess.CompletedProcess
 
 
 def test_sixteen_processes_make_one_download(rig: Rig, server: Server) -> None:
-    cases = two_spellings(rig, "shared", Thing(DATA, slow))
+    cases = two_spellings(rig, "shared", slow(DATA, 4e6))
     with Watch(cases[0].final) as watch:
         done = run_all(cases)
     assert [each.returncode for each in done] == [0] * PROCESSES
