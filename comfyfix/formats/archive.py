@@ -22,7 +22,7 @@ RATIO_MAX = 200  # of the unpacked to the packed size of the whole file
 _END, _LOCATOR, _END64 = b"PK\x05\x06", b"PK\x06\x07", b"PK\x06\x06"
 _ALL32 = 0xFFFFFFFF
 _ENCRYPTED, _DESCRIPTOR = 1, 8
-_STORED, _DEFLATED = 0, 8
+STORED, DEFLATED = 0, 8
 _SYMLINK, _KIND = 0o120000, 0o170000
 _LEADS_OUT = re.compile(r"(^|/)\.\.(/|$)|^/|^[A-Za-z]:|\\|[\x00-\x1f\x7f]")
 
@@ -83,7 +83,7 @@ def opened(stream: BinaryIO, member: Member, limit: int) -> tuple[BinaryIO, int]
     What is packed is unpacked in memory, up to `limit` bytes. Raises Refused.
     """
     stream.seek(member.start)
-    if member.method == _STORED:
+    if member.method == STORED:
         return stream, min(member.size, limit)
     unpacker = zlib.decompressobj(-15)
     try:
@@ -192,9 +192,9 @@ def _require_plain(name: str, entry: _Entry) -> None:
         )
     if entry.flags & _ENCRYPTED:
         raise unsafe(f"the member {printable(name, 60)} of its zip is encrypted")
-    if entry.method not in (_STORED, _DEFLATED):
+    if entry.method not in (STORED, DEFLATED):
         raise unsafe(f"the member {printable(name, 60)} of its zip is packed in an unknown way")
-    if entry.method == _STORED and entry.packed != entry.size:
+    if entry.method == STORED and entry.packed != entry.size:
         raise unsafe(f"the member {printable(name, 60)} of its zip is not as large as it says")
 
 

@@ -1,0 +1,299 @@
+"""A pickle followed instruction by instruction, with the kinds of values in place of values.
+
+Nothing is imported, nothing is called. Each instruction of Python's reader is modelled here, or the
+file is unsafe: see the rules in the package's docstring.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable
+from typing import Any
+
+from comfyfix.files import printable
+from comfyfix.formats.finding import Refused
+from comfyfix.formats.pickle import reader
+from comfyfix.formats.pickle.kinds import (
+    DATA,
+    KEY,
+    MODULE,
+    VALUE,
+    Box,
+    Group,
+    Made,
+    Name,
+    Plain,
+    Storage,
+    kinds,
+)  # fmt: skip
+from comfyfix.formats.pickle.names import row_of
+from comfyfix.formats.pickle.reader import CONSTANTS, MEMO_NUMBERS, NUMBERS, OTHERS, TEXTS, Source
+from comfyfix.formats.pickle.special import call, container, made_of, new, storage
+from comfyfix.formats.pickle.stack import Stack, too_costly
+from comfyfix.formats.pickle.states import may_have_state
+
+INSTRUCTIONS_MAX = 25_000_000
+STOP = ord(".")
+Arrays = Callable[["Machine", Box], Any]
+# What the import system may find: it ends a name at a NUL, and reads any script's letters.
+_IMPORTABLE = re.compile(r"\w[\w.]*(\0.*)?", re.DOTALL)
+
+
+class ForeignImport(Refused):
+    """The pickle wants to import `module` and `name`, which are not among the allowed."""
+
+    def __init__(self, module: str, name: str, place: int) -> None:
+        self.module = module
+        self.name = name
+        shown = printable(f"{module}.{name}", 80)
+        super().__init__("unsafe", f"its pickle wants to import {shown} (at byte {place})")
+
+    @property
+    def is_meant(self) -> bool:
+        """False for what other bytes read by chance as an import: they hardly name a module."""
+        return bool(_IMPORTABLE.fullmatch(self.module) and _IMPORTABLE.fullmatch(self.name))
+
+
+class Machine(Stack):
+    """Follows one pickle. `storages` are the weights that it names, by key.
+
+    `arrays` reads the bytes of an array that joblib has put into the pickle, and returns what
+    stands for it; without it they are read as instructions, as others would. `imports` tells
+    whether the pickle has named anything yet: then it is one, and not bytes that look so.
+    """
+
+    def __init__(
+        self, source: Source, *, arrays: Arrays | None = None, keeps: bool = False
+    ) -> None:
+        super().__init__(source, keeps=keeps)
+        self.arrays = arrays
+        self.storages: dict[str, Storage] = {}
+        self.protocol = 0
+        self.imports = False
+        self.wrapped = False
+
+    def run(self) -> Any:
+        """Follow the pickle to its STOP; return what stands for its value. Raises Refused."""
+        take, steps = self.source.instruction, _STEPS
+        for _ in range(INSTRUCTIONS_MAX):
+            step = steps[take()]
+            if step is None:
+                break
+            step(self)
+        else:
+            raise too_costly(f"has more than {INSTRUCTIONS_MAX} instructions")
+        return self._result()
+
+    def unknown(self) -> None:
+        """What is no instruction of any protocol."""
+        raise self.odd("there is no such instruction")
+
+    def _result(self) -> Any:
+        value = self.pop()
+        if self.values or self.marks:
+            raise self.harmful("leaves values behind")
+        if not is_root(value):
+            raise self.harmful("is of something else than weights and values")
+        if self.source.complaint is not None:
+            raise self.source.complaint
+        if self.source.at < self.source.frame_end:  # what is read next would depend on the reader
+            raise self.harmful("ends inside of a part that it has announced")
+        return value
+
+    def _import(self, module: Any, name: Any) -> None:
+        if not isinstance(module, str) or not isinstance(name, str):
+            raise self.harmful("imports something whose name is not written in it")
+        row = row_of(module, name, self.protocol)
+        if row is None:
+            raise ForeignImport(module, name, self.place)
+        self.imports = True
+        self.push(Name(row) if row.constant is None else row.constant)
+
+    def named(self) -> None:
+        """GLOBAL."""
+        self._import(reader.name_line(self.source), reader.name_line(self.source))
+
+    def named_on_stack(self) -> None:
+        """STACK_GLOBAL: module and name may have come from anywhere, the memo too."""
+        name, module = self.pop(), self.pop()
+        self._import(module, name)
+
+    def instance(self) -> None:
+        """INST: import a name and call it with what follows the mark."""
+        module, name = reader.name_line(self.source), reader.name_line(self.source)
+        values = self.marked()
+        self._import(module, name)
+        self._call(self.pop(), values, as_class=True)
+
+    def marked_instance(self) -> None:
+        """OBJ: call the first value after the mark with the others."""
+        values = self.marked()
+        if not values:
+            raise self.odd("it calls nothing")
+        self._call(values[0], values[1:], as_class=True)
+
+    def reduce(self) -> None:
+        """REDUCE: call a value with a tuple of arguments."""
+        arguments, called = self.pop(), self.pop()
+        if not isinstance(arguments, Group):
+            raise self.harmful("calls something with what is no tuple")
+        if arguments.items is None:
+            raise self.harmful("calls something with more than weights need")
+        self._call(called, arguments.items)
+
+    def _call(self, called: Any, arguments: tuple[Any, ...], *, as_class: bool = False) -> None:
+        """Call a name; of a class without arguments INST and OBJ make a bare object."""
+        if not isinstance(called, Name):
+            raise self.harmful("calls something that it has made itself")
+        for argument in arguments:
+            if isinstance(argument, Box):
+                self.use(argument)
+        bare = called.row.bare
+        if as_class and not arguments:
+            made = None if bare is None else made_of(called.row, bare)
+        else:
+            made = call(called, arguments)
+        if made is None:
+            raise self.harmful(f"calls {called.row} in a way that weights do not need")
+        self.push(made)
+
+    def new(self) -> None:
+        """NEWOBJ: make an object of a class without calling its `__init__`."""
+        arguments, called = self.pop(), self.pop()
+        made = new(called, arguments)
+        if made is None:
+            what = called.row if isinstance(called, Name) else "what is no class"
+            raise self.harmful(f"makes an object of {what} in a way that weights do not need")
+        self.push(made)
+
+    def new_with_keywords(self) -> None:
+        """NEWOBJ_EX: only without any."""
+        keywords = self.pop()
+        if not isinstance(keywords, Box) or keywords.form != "dict" or keywords.count:
+            raise self.harmful("makes an object with arguments by name")
+        self.new()
+
+    def build(self) -> None:
+        """BUILD: give an object its state."""
+        state, target = self.pop(), self.top()
+        if not isinstance(target, Made | Box):
+            raise self.harmful("changes what it has not made")
+        self.look_at(state)
+        if not may_have_state(target, state):
+            what = target.row or "a plain value"
+            raise self.harmful(f"gives {what} a state that weights do not need")
+        if isinstance(state, Box):
+            self.use(state)
+        target.had_state = True
+        if isinstance(target, Made) and "array_wrapper" in target.row.roles:
+            self.wrapped = True
+            if self.arrays is not None:
+                self.values[-1] = self.arrays(self, state)
+
+    def persistent(self) -> None:
+        """BINPERSID: weights that lie beside the pickle."""
+        told = self.pop()
+        weights = storage(told)
+        found = container(told)
+        if weights is not None:
+            self.storages[weights[0]] = weights[1]
+            self.pay(200)
+            self.push(weights[1])
+        elif found is not None:
+            self.push(found)
+        else:
+            self.refuse()
+
+    def frozen(self) -> None:
+        """FROZENSET."""
+        members = self.marked()
+        self.require_keys(members)
+        self.push(Plain(KEY | DATA | VALUE))
+
+    def refuse(self) -> None:
+        """EXT1 to EXT4, PERSID, and buffers that lie elsewhere."""
+        raise self.harmful("asks its reader for something that is not in it")
+
+    def set_protocol(self) -> None:
+        """PROTO: names are translated below protocol 3."""
+        self.protocol = reader.protocol(self.source)
+
+
+def is_root(value: Any) -> bool:
+    """Tell whether a pickle may be of this: a value, a module, or a dict of both.
+
+    What Lightning keeps of its callbacks, under their classes, may be in such a dict.
+    """
+    if kinds(value) & (VALUE | MODULE):
+        return True
+    if not isinstance(value, Box) or value.form != "dict" or not value.keys & KEY:
+        return False
+    return all(_is_entry(key, entry) for key, entry in value.odd)
+
+
+def _is_entry(key: Any, value: Any) -> bool:
+    if kinds(value) & (VALUE | MODULE):
+        return True
+    callbacks = isinstance(value, Box) and value.form == "dict" and not value.keys & KEY
+    return key == "callbacks" and callbacks and bool(value.members & VALUE)
+
+
+_Step = Callable[[Machine], None]
+
+
+def _memo(read: Callable[[Source], int], act: Callable[[Machine, int], None]) -> _Step:
+    return lambda machine: act(machine, read(machine.source))
+
+
+def _constant(value: Any) -> _Step:
+    return lambda machine: machine.values.append(value)
+
+
+def _read(read: Callable[[Source], Any], push: Callable[[Machine, Any], None]) -> _Step:
+    return lambda machine: push(machine, read(machine.source))
+
+
+_BY_CODE: dict[int, _Step] = {
+    ord("("): Machine.mark,
+    ord("0"): Machine.drop,
+    ord("1"): Machine.drop_marked,
+    ord("2"): lambda machine: machine.push(machine.top()),
+    ord("P"): Machine.refuse,
+    ord("Q"): Machine.persistent,
+    ord("R"): Machine.reduce,
+    ord("a"): lambda machine: machine.append((machine.pop(),)),
+    ord("b"): Machine.build,
+    ord("c"): Machine.named,
+    ord("d"): lambda machine: machine.box("dict", machine.marked()),
+    ord("}"): lambda machine: machine.box("dict"),
+    ord("e"): lambda machine: machine.append(machine.marked()),
+    **{code: _memo(MEMO_NUMBERS[code], Machine.get) for code in b"ghj"},
+    ord("i"): Machine.instance,
+    ord("l"): lambda machine: machine.box("list", machine.marked()),
+    ord("]"): lambda machine: machine.box("list"),
+    ord("o"): Machine.marked_instance,
+    **{code: _memo(MEMO_NUMBERS[code], Machine.put) for code in b"pqr"},
+    0x94: Machine.memoize,
+    ord("s"): lambda machine: machine.fill((machine.pop(), machine.pop())[::-1]),
+    ord("t"): lambda machine: machine.group(machine.marked()),
+    ord(")"): lambda machine: machine.group(()),
+    ord("u"): lambda machine: machine.fill(machine.marked()),
+    0x80: Machine.set_protocol,
+    0x81: Machine.new,
+    **dict.fromkeys(b"\x82\x83\x84\x97\x98", Machine.refuse),
+    0x85: lambda machine: machine.group_of(1),
+    0x86: lambda machine: machine.group_of(2),
+    0x87: lambda machine: machine.group_of(3),
+    0x8F: lambda machine: machine.box("set"),
+    0x90: lambda machine: machine.add(machine.marked()),
+    0x91: Machine.frozen,
+    0x92: Machine.new_with_keywords,
+    0x93: Machine.named_on_stack,
+    0x95: lambda machine: reader.frame(machine.source),
+    **{code: _constant(value) for code, value in CONSTANTS.items()},
+    **{code: _read(read, Stack.push_number) for code, read in NUMBERS.items()},
+    **{code: _read(read, Stack.push_text) for code, read in TEXTS.items()},
+    **{code: _read(read, Stack.push) for code, read in OTHERS.items()},
+}
+_STEPS: list[_Step | None] = [_BY_CODE.get(code, Machine.unknown) for code in range(256)]
+_STEPS[STOP] = None

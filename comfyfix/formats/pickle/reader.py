@@ -1,0 +1,299 @@
+"""The bytes of a pickle, and the arguments of its instructions.
+
+As Python's own readers take them, in C and in Python. Where the two differ, or where one would stop
+and the other go on, reading goes on: what follows may be meant for the one that does.
+"""
+
+from __future__ import annotations
+
+import codecs
+from collections.abc import Callable
+from typing import Any, BinaryIO
+
+from comfyfix.formats.finding import Refused, damaged, unsafe
+from comfyfix.formats.pickle.kinds import BUFFER, FLOAT, LONG, RAW, UNREAD, WORDS
+
+CHUNK = 1 << 16
+VALUE_MAX = 128_000_000  # bytes of one value inside the pickle itself
+NAME_MAX = 100  # characters of a text that is kept as it is
+LONG_MAX = 64  # bytes of an integer that is kept
+PROTOCOL_MAX = 5
+Read = Callable[["Source"], Any]
+
+
+class Source:
+    """A part of a file that is read on and on; `start` is its place in the file, for messages."""
+
+    def __init__(self, stream: BinaryIO, size: int, start: int = 0) -> None:
+        self.stream = stream
+        self.size = size
+        self.start = start
+        self.complaint: Refused | None = None
+        self.frame_end = 0
+        self.mark = 0  # where the instruction is that was taken last
+        self._base = 0  # where the buffer begins
+        self._buffer = b""
+        self._index = 0
+
+    @property
+    def at(self) -> int:
+        """How many bytes have been taken."""
+        return self._base + self._index
+
+    @property
+    def left(self) -> int:
+        """How many bytes are still to come."""
+        return self.size - self.at
+
+    @property
+    def has_more(self) -> bool:
+        """Whether anything follows what has been taken."""
+        return self._index < len(self._buffer) or bool(self.left and self.stream.read(1))
+
+    def complain(self, what: str) -> None:
+        """Remember what stops one reader, but perhaps not another."""
+        if self.complaint is None:
+            place = self.start + self.at
+            self.complaint = damaged(f"its pickle is damaged: {what} before byte {place}")
+
+    def instruction(self) -> int:
+        """Take the byte of the next instruction. Raises Refused at the end."""
+        index = self._index
+        if index >= len(self._buffer):
+            self._fill(1)
+            index = 0
+        self.mark = self._base + index
+        self._index = index + 1
+        return self._buffer[index]
+
+    def take(self, count: int) -> bytes:
+        """Take so many bytes. Raises Refused at the end."""
+        index = self._index
+        end = index + count
+        if end > len(self._buffer):
+            self._fill(count)
+            index, end = 0, count
+        self._index = end
+        return self._buffer[index:end]
+
+    def number(self, width: int) -> int:
+        """Take an unsigned number."""
+        return int.from_bytes(self.take(width), "little")
+
+    def skip(self, count: int) -> None:
+        """Pass over bytes without reading them."""
+        ready = len(self._buffer) - self._index
+        if count <= ready:
+            self._index += count
+            return
+        if count > self.left:
+            raise self._cut()
+        self.stream.seek(count - ready, 1)
+        self._base = self.at + count
+        self._buffer = b""
+        self._index = 0
+
+    def line(self) -> bytes:
+        """Take a line, without its end."""
+        while (end := self._buffer.find(b"\n", self._index)) < 0:
+            ready = len(self._buffer) - self._index
+            if ready > VALUE_MAX:
+                raise unsafe("its pickle holds a line that is too long to look at")
+            self._fill(ready + 1)
+        line = self._buffer[self._index : end]
+        self._index = end + 1
+        return line
+
+    def _fill(self, count: int) -> None:
+        kept = self._buffer[self._index :]
+        self._base = self.at
+        room = self.size - self._base - len(kept)
+        more = self.stream.read(min(max(CHUNK, count - len(kept)), room)) if room > 0 else b""
+        self._buffer, self._index = kept + more, 0
+        if len(self._buffer) < count:
+            raise self._cut()
+
+    def _cut(self) -> Refused:
+        if self.complaint is not None:
+            return self.complaint
+        return damaged(f"it is cut short: what begins at byte {self.start + self.at} has no end")
+
+
+def kept(text: str) -> Any:
+    """Return what stands for a text."""
+    if len(text) <= NAME_MAX:
+        return text
+    return UNREAD if text.startswith("__") else WORDS
+
+
+def _number(width: int) -> Read:
+    return lambda source: source.number(width)
+
+
+def _signed(source: Source) -> int:
+    return int.from_bytes(source.take(4), "little", signed=True)
+
+
+def _float(source: Source) -> Any:
+    source.skip(8)
+    return FLOAT
+
+
+def _length(source: Source, width: int) -> int:
+    length = source.number(width)
+    if length > VALUE_MAX:
+        raise unsafe(f"its pickle holds a value of {length} bytes, too large to look at")
+    return length
+
+
+def _data(width: int, value: Any) -> Read:
+    def read(source: Source) -> Any:
+        source.skip(_length(source, width))
+        return value
+
+    return read
+
+
+def _text(width: int, *, old: bool = False) -> Read:
+    """A text; `old`: of Python 2, whose encoding is the reader's to choose."""
+
+    def read(source: Source) -> Any:
+        length = _length(source, width)
+        if length > 4 * NAME_MAX:
+            begin = source.take(2)
+            source.skip(length - 2)
+            return UNREAD if begin == b"__" else WORDS
+        return decoded(source, source.take(length), old=old)
+
+    return read
+
+
+def decoded(source: Source, data: bytes, *, old: bool = False) -> Any:
+    """Return what stands for the text of these bytes."""
+    try:
+        return kept(data.decode("utf-8", "surrogatepass"))
+    except UnicodeDecodeError:
+        if not old:
+            source.complain("a text is none")
+        return UNREAD
+
+
+def _long(width: int) -> Read:
+    def read(source: Source) -> Any:
+        length = _length(source, width)
+        if length > LONG_MAX:
+            source.skip(length)
+            return LONG
+        return int.from_bytes(source.take(length), "little", signed=True)
+
+    return read
+
+
+def _line_number(source: Source) -> Any:
+    """I and L: `00` and `01` are truth values, and Python takes 0x10 and 1_000 as well."""
+    line = source.line()
+    if line in (b"00", b"01"):
+        return line == b"01"
+    try:
+        return int(line.strip().removesuffix(b"L"), 0) if len(line) <= LONG_MAX else LONG
+    except ValueError:
+        if len(line) < NAME_MAX:
+            source.complain("a number is none")
+        return LONG
+
+
+def memo_number(source: Source) -> int:
+    """Take the number of a PUT or GET that is written as text. Raises Refused."""
+    line = source.line()
+    try:
+        return int(line) if len(line) <= LONG_MAX else -1
+    except ValueError:
+        raise damaged(f"its pickle has no number before byte {source.start + source.at}") from None
+
+
+def _line_float(source: Source) -> Any:
+    source.line()
+    return FLOAT
+
+
+def _line_quoted(source: Source) -> Any:
+    line = source.line().strip()
+    if len(line) < 2 or line[:1] != line[-1:] or line[:1] not in b"'\"":  # noqa: PLR2004 - quotes
+        source.complain("a text is not quoted")
+        return UNREAD
+    try:
+        return decoded(source, codecs.escape_decode(line[1:-1])[0], old=True)
+    except ValueError:
+        source.complain("a text is none")
+        return UNREAD
+
+
+def _line_escaped(source: Source) -> Any:
+    try:
+        return kept(source.line().decode("raw-unicode-escape"))
+    except UnicodeDecodeError:
+        source.complain("a text is none")
+        return UNREAD
+
+
+NUMBERS: dict[int, Read] = {
+    **dict.fromkeys(b"IL", _line_number),
+    ord("J"): _signed,
+    ord("K"): _number(1),
+    ord("M"): _number(2),
+    0x8A: _long(1),
+    0x8B: _long(4),
+}
+TEXTS: dict[int, Read] = {
+    ord("S"): _line_quoted,
+    ord("V"): _line_escaped,
+    ord("U"): _text(1, old=True),
+    ord("T"): _text(4, old=True),
+    0x8C: _text(1),
+    ord("X"): _text(4),
+    0x8D: _text(8),
+}
+OTHERS: dict[int, Read] = {
+    ord("F"): _line_float,
+    ord("G"): _float,
+    ord("C"): _data(1, RAW),
+    ord("B"): _data(4, RAW),
+    0x8E: _data(8, RAW),
+    0x96: _data(8, BUFFER),
+}
+CONSTANTS: dict[int, Any] = {ord("N"): None, 0x88: True, 0x89: False}
+"""Instruction → how to read the value that it puts on the stack."""
+
+
+def name_line(source: Source) -> str:
+    """Take one of the two lines of GLOBAL and INST; undecodable bytes stay visible."""
+    line = source.line()
+    try:
+        return line.decode()
+    except UnicodeDecodeError:
+        source.complain("a name is none")
+        return line.decode("utf-8", "backslashreplace")
+
+
+def protocol(source: Source) -> int:
+    """Take the argument of PROTO."""
+    told = source.number(1)
+    if told > PROTOCOL_MAX:
+        raise damaged(f"its pickle is of protocol {told}, which does not exist")
+    return told
+
+
+def frame(source: Source) -> None:
+    """Take the argument of FRAME. Python's reader in C stops at one that leads beyond the end."""
+    length = source.number(8)
+    source.frame_end = max(source.frame_end, source.at + length)
+    if length > source.left:
+        source.complain("a part leads beyond its end")
+
+
+MEMO_NUMBERS: dict[int, Read] = {
+    **dict.fromkeys(b"pg", memo_number),
+    **dict.fromkeys(b"qh", _number(1)),
+    **dict.fromkeys(b"rj", _number(4)),
+}
+"""PUT and GET and their kin → how to read their number."""
