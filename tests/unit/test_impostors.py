@@ -145,7 +145,7 @@ def test_a_tar_with_another_byte_is_one_only_if_python_says_so(
 ) -> None:
     data = bytearray(tar("storages", kind))
     data[place] = value
-    assert is_tar(data) or not opened(data)
+    assert is_tar(bytes(data)) or not opened(bytes(data))
 
 
 @given(
