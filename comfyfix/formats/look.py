@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import BinaryIO
 
 from comfyfix.files import is_pickle
-from comfyfix.formats import gguf, impostors, npy, onnx, packed, pickles, safetensors, zips
+from comfyfix.formats import behind, gguf, impostors, npy, onnx, packed, pickles, safetensors, zips
 from comfyfix.formats.finding import Finding, Refused, unsafe
 
 HEAD = 4096
@@ -58,6 +58,9 @@ def look(path: Path, *, name: str = "", look_inside: bool = True) -> Look:
         head = stream.read(HEAD)
         file = _File(stream, size, head, name or path.name, look_inside)
         extension = Path(file.name).suffix.lower()
+        second = _refused(lambda: behind.check(stream, size))
+        if second is not None and look_inside:
+            return Look(second.finding)
         check = _STRICT.get(extension)
         if size and check is not None:
             stream.seek(0)

@@ -16,6 +16,7 @@ from comfyfix.formats import archive, npy, pickles
 from comfyfix.formats.archive import Member
 from comfyfix.formats.finding import Refused, damaged, unsafe, wrong
 from comfyfix.formats.pickle.kinds import Storage
+from comfyfix.formats.zip_directory import STORED
 
 MAGIC = b"PK\x03\x04"
 _HEAD = 4096  # bytes of a member in which a hidden pickle would show itself
@@ -56,16 +57,14 @@ def check(stream: BinaryIO, size: int, *, look_inside: bool = True, depth: int =
 
 def _torch_root(members: list[Member]) -> str | None:
     """Return the folder that holds all that torch.save writes, None if it is not torch's."""
-    names = [member.name for member in members if not member.name.endswith("/")]
+    names = [member.name for member in members]
     roots = {name.partition("/")[0] for name in names}
     if len(roots) != 1:
         return None
     root = f"{roots.pop()}/"
     inside = [name.removeprefix(root) for name in names]
-    folders = [member for member in members if member.name.endswith("/")]
-    plain = all(folder.name.startswith(root) and not folder.size for folder in folders)
     known = all(_TORCH.fullmatch(name) for name in inside)
-    return root if plain and known and "data.pkl" in inside else None
+    return root if known and "data.pkl" in inside else None
 
 
 def _require_one_reading(members: list[Member]) -> None:
@@ -116,7 +115,7 @@ def _check_array(stream: BinaryIO, member: Member) -> None:
         return
     if size == member.size:
         npy.check(content, size, member.start)
-    elif member.method == archive.STORED:
+    elif member.method == STORED:
         npy.check(content, member.size, member.start)
     else:
         npy.check_head(content.read(size), member.size, member.start)
