@@ -115,6 +115,19 @@ class TestOneThatNobodyAsks:
             wait_until(lambda: not any(is_alive(pid) for pid in below))
 
 
+def test_an_old_bash_notes_whom_it_has_started_too(site: Site, hub: Hub) -> None:
+    """3.2 has no BASHPID; nor has a newer one that has unset it."""
+    script = script_for(site, hub)
+    script.write_text(script.read_text().replace("set -u\n", "set -u\nunset BASHPID\n", 1))
+    with killed(script, site, hub, group=False) as below:
+        (curl,) = [p for p in below if b"curl" in Path(f"/proc/{p}/cmdline").read_bytes()]
+        (note,) = (site.models / "loras").glob(".*.work/0.pid")
+        assert int(note.read_text()) == curl
+        assert site.script(script).returncode == 0
+        wait_until(lambda: not is_alive(curl))
+    assert left(site.models / "loras") == [NAME]
+
+
 def test_nobody_gives_a_sign_of_life_for_a_zombie(site: Site, hub: Hub) -> None:
     """Another machine, which can't look at the process, would wait for ever."""
     script = script_for(site, hub, sha256=None)
