@@ -13,7 +13,17 @@ import pytest
 from comfyfix.demo.hub import Hub
 from tests.rig import Site
 
+SLOW_SECONDS = 900
+"""What a test that is slow by intent may take; on two cores the slowest needs a tenth of it."""
 CORPUS = Path(__file__).resolve().parents[2] / "shared" / "corpus"
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Give the soak and fault tests a longer limit than pyproject.toml gives the others."""
+    for item in items:
+        slow = item.get_closest_marker("soak") or item.get_closest_marker("faults")
+        if slow and not item.get_closest_marker("timeout"):
+            item.add_marker(pytest.mark.timeout(SLOW_SECONDS))
 
 
 @pytest.fixture(autouse=True)
