@@ -11,7 +11,6 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import BinaryIO
 
-from comfyfix.files import is_pickle
 from comfyfix.formats import behind, gguf, impostors, npy, onnx, packed, pickles, safetensors, zips
 from comfyfix.formats.finding import Finding, Refused, unsafe
 
@@ -24,8 +23,8 @@ _STRICT: dict[str, _Check] = {
     ".gguf": gguf.check,
     ".onnx": onnx.check,
 }
-_PYTHON = (".npy", ".npz", ".joblib", ".pickle")
-"""Names of files that are NumPy's or a pickle, but not torch's."""
+_TORCH = (".ckpt", ".pt", ".pt2", ".pth", ".bin", ".pkl")
+_PYTHON = (".npy", ".npz", ".joblib", ".pickle")  # NumPy's or a pickle, but not torch's
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,7 +68,7 @@ def look(path: Path, *, name: str = "", look_inside: bool = True) -> Look:
         text = impostors.empty_or_text(head, size)
         if extension in _TEXTS:
             return _as_settings(file, text)
-        if is_pickle(file.name):
+        if extension in _TORCH:
             return Look(_as_torch(file, text))
         return _as_other(file, text, extension)
 
