@@ -17,7 +17,7 @@ from comfyfix.formats.pickle.kinds import (
     kinds,
 )  # fmt: skip
 from comfyfix.formats.pickle.machine import Machine
-from comfyfix.formats.pickle.reader import Source
+from comfyfix.formats.pickle.source import Source
 from comfyfix.formats.pickle.states import width_of
 
 _ARRAY = Plain(VALUE | ARRAY)

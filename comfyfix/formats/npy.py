@@ -12,7 +12,7 @@ from comfyfix.files import printable
 from comfyfix.formats.finding import damaged, unsafe
 from comfyfix.formats.pickle.kinds import ARRAY, kinds
 from comfyfix.formats.pickle.machine import Machine
-from comfyfix.formats.pickle.reader import Source
+from comfyfix.formats.pickle.source import Source
 
 MAGIC = b"\x93NUMPY"
 HEADER_MAX = 65_536  # bytes; numpy itself reads no more than ten thousand unless it is told to

@@ -11,9 +11,10 @@ from typing import Any, BinaryIO
 from comfyfix.files import printable
 from comfyfix.formats import joblib_arrays
 from comfyfix.formats.finding import Refused, damaged, unsafe
+from comfyfix.formats.pickle.imports import ForeignImport
 from comfyfix.formats.pickle.kinds import Box, Storage
-from comfyfix.formats.pickle.machine import ForeignImport, Machine
-from comfyfix.formats.pickle.reader import Source
+from comfyfix.formats.pickle.machine import Machine
+from comfyfix.formats.pickle.source import Source
 
 PICKLE_MAX = 256_000_000  # bytes of a pickle that are looked at; weights lie beside it
 _MAGIC = 0x1950A86A20F9469CFC6C

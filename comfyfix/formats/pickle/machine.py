@@ -6,17 +6,15 @@ file is unsafe: see the rules in the package's docstring.
 
 from __future__ import annotations
 
-import re
 from collections.abc import Callable
 from typing import Any
 
-from comfyfix.files import printable
-from comfyfix.formats.finding import Refused
 from comfyfix.formats.pickle import reader
+from comfyfix.formats.pickle.budget import too_costly
+from comfyfix.formats.pickle.imports import ForeignImport
 from comfyfix.formats.pickle.kinds import (
     DATA,
     KEY,
-    MODULE,
     VALUE,
     Box,
     Group,
@@ -24,34 +22,17 @@ from comfyfix.formats.pickle.kinds import (
     Name,
     Plain,
     Storage,
-    kinds,
 )  # fmt: skip
 from comfyfix.formats.pickle.names import row_of
-from comfyfix.formats.pickle.reader import CONSTANTS, MEMO_NUMBERS, NUMBERS, OTHERS, TEXTS, Source
+from comfyfix.formats.pickle.reader import CONSTANTS, MEMO_NUMBERS, NUMBERS, OTHERS, TEXTS
+from comfyfix.formats.pickle.source import Source
 from comfyfix.formats.pickle.special import call, container, made_of, new, storage
-from comfyfix.formats.pickle.stack import Stack, too_costly
-from comfyfix.formats.pickle.states import may_have_state
+from comfyfix.formats.pickle.stack import Stack
+from comfyfix.formats.pickle.states import is_root, may_have_state
 
 INSTRUCTIONS_MAX = 25_000_000
 STOP = ord(".")
 Arrays = Callable[["Machine", Box], Any]
-# What the import system may find: it ends a name at a NUL, and reads any script's letters.
-_IMPORTABLE = re.compile(r"\w[\w.]*(\0.*)?", re.DOTALL)
-
-
-class ForeignImport(Refused):
-    """The pickle wants to import `module` and `name`, which are not among the allowed."""
-
-    def __init__(self, module: str, name: str, place: int) -> None:
-        self.module = module
-        self.name = name
-        shown = printable(f"{module}.{name}", 80)
-        super().__init__("unsafe", f"its pickle wants to import {shown} (at byte {place})")
-
-    @property
-    def is_meant(self) -> bool:
-        """False for what other bytes read by chance as an import: they hardly name a module."""
-        return bool(_IMPORTABLE.fullmatch(self.module) and _IMPORTABLE.fullmatch(self.name))
 
 
 class Machine(Stack):
@@ -192,13 +173,16 @@ class Machine(Stack):
 
     def persistent(self) -> None:
         """BINPERSID: weights that lie beside the pickle."""
-        told = self.pop()
-        weights = storage(told)
-        found = container(told)
+        asked = self.pop()
+        weights = storage(asked)
+        found = container(asked)
         if weights is not None:
-            self.storages[weights[0]] = weights[1]
+            key, told_of = weights
+            # A reader believes the first that it meets, and may read past the end by another.
+            if self.storages.setdefault(key, told_of) != told_of:
+                raise self.harmful("contradicts itself about its weights")
             self.pay(200)
-            self.push(weights[1])
+            self.push(told_of)
         elif found is not None:
             self.push(found)
         else:
@@ -217,25 +201,6 @@ class Machine(Stack):
     def set_protocol(self) -> None:
         """PROTO: names are translated below protocol 3."""
         self.protocol = reader.protocol(self.source)
-
-
-def is_root(value: Any) -> bool:
-    """Tell whether a pickle may be of this: a value, a module, or a dict of both.
-
-    What Lightning keeps of its callbacks, under their classes, may be in such a dict.
-    """
-    if kinds(value) & (VALUE | MODULE):
-        return True
-    if not isinstance(value, Box) or value.form != "dict" or not value.keys & KEY:
-        return False
-    return all(_is_entry(key, entry) for key, entry in value.odd)
-
-
-def _is_entry(key: Any, value: Any) -> bool:
-    if kinds(value) & (VALUE | MODULE):
-        return True
-    callbacks = isinstance(value, Box) and value.form == "dict" and not value.keys & KEY
-    return key == "callbacks" and callbacks and bool(value.members & VALUE)
 
 
 _Step = Callable[[Machine], None]

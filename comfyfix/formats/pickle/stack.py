@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from comfyfix.formats.finding import Refused, damaged, unsafe
+from comfyfix.formats.pickle.budget import Budget, too_costly
 from comfyfix.formats.pickle.classes import WATCHED
 from comfyfix.formats.pickle.kinds import (
     DATA,
@@ -22,67 +22,36 @@ from comfyfix.formats.pickle.kinds import (
     kinds,
 )  # fmt: skip
 from comfyfix.formats.pickle.names import WORDS as NEEDED
-from comfyfix.formats.pickle.reader import Source
 from comfyfix.formats.pickle.rows import named
+from comfyfix.formats.pickle.source import Source
 
-MEMORY_MAX = 150_000_000
-"""Bytes, roughly, of all that is kept at a time."""
 _FEW = 50_000  # values and texts that are kept as they are; of more only their kinds
 _SMALL = 256  # numbers that cost nothing
 _SHORT = 20  # characters of a key of weights
 _LIVE_MAX = 300_000  # values on the stack below a new box or tuple
 _MARKS_MAX = 100_000
 _NESTED_MAX = 1000  # tuples in tuples
-_LOOKS_MAX = 2_000_000  # entries of dicts that are looked at one by one
 _BOX = 130  # bytes
 _MAPPINGS = ("dict", "OrderedDict", "defaultdict", "Counter", "AttributeDict")
 _ABSENT: Any = object()
 
 
-class Stack:
+class Stack(Budget):
     """What an unpickler would hold.
 
     `keeps` has lists keep their members, for one who wants to know more than what they are.
     """
 
     def __init__(self, source: Source, *, keeps: bool = False) -> None:
-        self.source = source
+        super().__init__(source)
         self.keeps = keeps
         self.values: list[Any] = []
         self.marks: list[int] = []
         self.memo: list[Any] = []
         self.memo_count = 0
-        self.cost = 0
         self.texts = 0
         self.groups = 0
-        self.looks = 0
         self.shared: dict[tuple[Any, ...], Any] = {}
-
-    @property
-    def place(self) -> int:
-        """The byte of the instruction that is being followed, for messages."""
-        return self.source.start + self.source.mark
-
-    def odd(self, what: str) -> Refused:
-        """Return the end of a walk at what no reader could load, to be raised."""
-        return damaged(f"its pickle is damaged: {what} at byte {self.place}")
-
-    def harmful(self, what: str) -> Refused:
-        """Return the end of a walk at what does more than weights need, to be raised."""
-        return unsafe(f"its pickle {what} (at byte {self.place})")
-
-    def pay(self, count: int) -> None:
-        """Count bytes that are kept. Raises Refused where it becomes too much."""
-        self.cost += count
-        if self.cost > MEMORY_MAX:
-            raise too_costly("holds too much at a time")
-
-    def look_at(self, state: Any) -> None:
-        """Count the entries of a state that have to be looked at. Raises Refused."""
-        if isinstance(state, Box):
-            self.looks += len(state.odd)
-            if self.looks > _LOOKS_MAX:
-                raise too_costly("gives the same state too often")
 
     def push(self, value: Any) -> None:
         """Put a value on the stack."""
@@ -302,8 +271,3 @@ def _cost(value: Any) -> int:
     if type(value) is Box:
         return _BOX
     return 100 if isinstance(value, Made | Storage) else 0
-
-
-def too_costly(what: str) -> Refused:
-    """Return the end of a walk that would take too long or too much, to be raised."""
-    return unsafe(f"it is too costly to look into: its pickle {what}")

@@ -1,4 +1,4 @@
-"""BUILD: whether an object may be given a state, once."""
+"""BUILD, and the end: whether an object may have a state, and a pickle a value."""
 
 from __future__ import annotations
 
@@ -8,6 +8,8 @@ from typing import Any
 from comfyfix.formats.pickle.checks import CHECKS
 from comfyfix.formats.pickle.kinds import (
     BYTES,
+    KEY,
+    MODULE,
     NUMPY_DTYPE,
     OBJECT_DTYPE,
     TEXT,
@@ -129,3 +131,22 @@ def _fits_field(value: Any, width: int) -> bool:
 def width_of(code: str) -> int:
     """Return the bytes of an item of a plain type, of which `numpy.dtype` was told the code."""
     return int(code[1:] or 1) * (4 if code[:1] == "U" else 1)
+
+
+def is_root(value: Any) -> bool:
+    """Tell whether a pickle may be of this: a value, a module, or a dict of both.
+
+    What Lightning keeps of its callbacks, under their classes, may be in such a dict.
+    """
+    if kinds(value) & (VALUE | MODULE):
+        return True
+    if not isinstance(value, Box) or value.form != "dict" or not value.keys & KEY:
+        return False
+    return all(_is_entry(key, entry) for key, entry in value.odd)
+
+
+def _is_entry(key: Any, value: Any) -> bool:
+    if kinds(value) & (VALUE | MODULE):
+        return True
+    callbacks = isinstance(value, Box) and value.form == "dict" and not value.keys & KEY
+    return key == "callbacks" and callbacks and bool(value.members & VALUE)
