@@ -241,5 +241,11 @@ def class_rows() -> dict[tuple[str, str], Row]:
     return rows
 
 
-WATCHED = frozenset(name for _, _, checks, _ in _groups() for name in checks)
-"""Attributes that some class has a check for."""
+# Attributes of a tensor that are set by code of torch's own, not kept as they are.
+_OWN = (
+    "data grad _grad real imag requires_grad names retains_grad volatile grad_dtype output_nr"
+    " _backward_hooks _post_accumulate_grad_hooks _base _cdata _version grad_fn is_leaf"
+)
+TENSOR_OWN = frozenset(_OWN.split())
+WATCHED = TENSOR_OWN | {name for _, _, checks, _ in _groups() for name in checks}
+"""Attributes that some rule asks for."""

@@ -7,6 +7,7 @@ from typing import Any
 
 from comfyfix.formats.pickle.calls import RESULTS
 from comfyfix.formats.pickle.checks import CHECKS
+from comfyfix.formats.pickle.classes import TENSOR_OWN
 from comfyfix.formats.pickle.kinds import (
     BOUND,
     INT,
@@ -26,12 +27,6 @@ from comfyfix.formats.pickle.rows import named
 
 # What ultralytics puts in an object's own `forward`, and with it into the file.
 _METHODS = ("forward", "forward_fuse", "forward_split")
-# Attributes of a tensor that are set by code of torch's own, not kept as they are.
-_OWN = (
-    "data grad _grad real imag requires_grad names retains_grad volatile grad_dtype output_nr"
-    " _backward_hooks _post_accumulate_grad_hooks _base _cdata _version grad_fn is_leaf"
-)
-TENSOR_OWN = frozenset(_OWN.split())
 _TENSOR = Plain(int(RESULTS["tensor"]))
 
 
