@@ -11,7 +11,6 @@ import contextlib
 import functools
 import os
 import re
-import socket
 from collections.abc import Container
 from pathlib import Path
 
@@ -27,7 +26,7 @@ _PROCESSES = Path("/proc/self/ns/pid")
 @functools.cache
 def where() -> str:
     """How scripts name this boot of this machine, or this container, in what they make."""
-    boot, space = os.environ.get("HOSTNAME") or socket.gethostname(), ""
+    boot, space = os.environ.get("HOSTNAME") or os.uname().nodename, ""
     with contextlib.suppress(OSError):
         boot = _BOOT.read_text(encoding="ascii")
     with contextlib.suppress(OSError):

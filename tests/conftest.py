@@ -14,7 +14,7 @@ from comfyfix.demo.hub import Hub
 from tests.rig import Site
 
 SLOW_SECONDS = 900
-"""What a test that is slow by intent may take; on two cores the slowest needs a tenth of it."""
+"""What a test that is slow by intent may take; the slowest needs three minutes on busy cores."""
 CORPUS = Path(__file__).resolve().parents[2] / "shared" / "corpus"
 
 

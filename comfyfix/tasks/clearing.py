@@ -28,9 +28,12 @@ def clear(build: Build) -> None:
 def _places(build: Build) -> dict[str, dict[str, tuple[Model, str]]]:
     """The models that are there, by folder and file name: where they lie and would be written."""
     places: dict[str, dict[str, tuple[Model, str]]] = {}
+    written: dict[str, str] = {}  # by folder key; a thousand models share a few
     for model, location in _there(build):
-        written = str(build.folders.destination(model.folder or "", model.path))
-        for path in {location, written}:
+        key = model.folder or ""
+        if key not in written:
+            written[key] = str(build.folders.destination(key, ""))
+        for path in {location, f"{written[key]}/{model.path}"}:
             folder, _, name = path.rpartition("/")
             places.setdefault(folder, {})[name] = model, location
     return places

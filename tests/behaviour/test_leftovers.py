@@ -230,6 +230,22 @@ def test_a_run_with_nothing_to_do_clears_up(site: Site, hub: Hub, ours: bool) ->
         assert set(left(folder)) == stay | stays
 
 
+def test_what_was_left_goes_where_the_model_lies_elsewhere_now(site: Site) -> None:
+    """A download was killed, and then the user brought the file to another of ComfyUI's folders."""
+    site.workflow("w.json", ("loras", NAME))
+    elsewhere, folder = site.root / "elsewhere", site.models / "loras"
+    elsewhere.mkdir()
+    folder.mkdir()
+    (elsewhere / NAME).write_bytes(file_for(NAME))
+    paths = f"mine:\n  base_path: {site.root}\n  loras: elsewhere\n"
+    (site.comfyui / "extra_model_paths.yaml").write_text(paths)
+    with ended() as pid:
+        leave(folder, NAME, f"{identity()}.{pid}")
+        leave(elsewhere, NAME, f"{identity()}.{pid}")
+        assert site.doit().returncode == 0
+    assert (left(folder), left(elsewhere)) == ([], [NAME])
+
+
 def test_a_part_of_a_model_that_is_still_to_come_stays(site: Site, hub: Hub) -> None:
     """The search for it fails today: what has arrived is for the day it doesn't."""
     site.workflow("w.json", ("loras", NAME), ("vae", "soft_vae.safetensors"))

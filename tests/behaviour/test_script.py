@@ -16,7 +16,7 @@ from comfyfix.demo.hub import Fault, Hub, sha256
 from comfyfix.files import sha256_of, write_atomic
 from comfyfix.manifest import Download, Manifest
 from comfyfix.records import Model, Record
-from comfyfix.stages.render import render
+from comfyfix.stages.render import clearing, render
 from tests.rig import Site, children_of, is_alive
 
 NAME = "night_train.safetensors"
@@ -438,5 +438,8 @@ def test_shellcheck_has_nothing_to_say(site: Site, hub: Hub) -> None:
     checker = shutil.which("shellcheck")
     if checker is None:
         pytest.skip("shellcheck is not installed")
-    done = subprocess.run([checker, str(script_for(site, hub))], capture_output=True, check=False)
-    assert done.returncode == 0, done.stdout.decode()
+    clears = site.root / "clear.sh"
+    clears.write_text(f"#!/usr/bin/env bash\n{clearing()}")
+    for script in (script_for(site, hub), script_for(site, hub, sha256=None), clears):
+        done = subprocess.run([checker, str(script)], capture_output=True, check=False)
+        assert done.returncode == 0, done.stdout.decode()
