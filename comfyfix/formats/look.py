@@ -159,7 +159,7 @@ def _content(file: _File) -> tuple[Refused | None, bool]:
     joblib = file.name.lower().endswith(".joblib")
     inside = packed.opened(stream, head)
     if inside is not None:
-        refused = _refused(lambda: pickles.check(inside, packed.UNPACKED_MAX, joblib=True))
+        refused = _refused(lambda: pickles.check(inside, packed.ANY_SIZE, joblib=True))
         if refused is None or refused.finding.kind == "unsafe":
             return refused, True
     refused = _refused(lambda: pickles.check(stream, size, joblib=joblib))

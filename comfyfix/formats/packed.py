@@ -12,6 +12,7 @@ from typing import Any, BinaryIO, cast
 from comfyfix.formats.finding import damaged, unsafe
 
 UNPACKED_MAX = 256_000_000  # bytes
+ANY_SIZE = 1 << 62  # how large it is shows only at its end
 CHUNK = 1 << 16
 _OLD_JOBLIB = b"ZF"
 _FIRST_HEX = b"0x"

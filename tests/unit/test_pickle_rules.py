@@ -24,7 +24,9 @@ LSTM = named("torch.nn.modules.rnn.LSTM") + b")\x81"
 CONFIG = named("omegaconf.dictconfig.DictConfig") + b")\x81"
 METADATA = named("omegaconf.base.ContainerMetadata") + b")\x81"
 RELU = named("torch.nn.functional.relu")
-STORAGE = b"(" + text("storage") + named("torch.FloatStorage") + text("0") + text("cpu") + b"K\x01tQ"
+STORAGE = (
+    b"(" + text("storage") + named("torch.FloatStorage") + text("0") + text("cpu") + b"K\x01tQ"
+)
 TENSOR = named("torch._utils._rebuild_tensor_v2") + b"(" + STORAGE + b"K\0K\1\x85K\1\x85\x89" + ODICT + b"tR"  # fmt: skip
 DTYPE = named("numpy.dtype") + text("f4") + b"\x89\x88\x87R"
 OBJECTS = named("numpy.dtype") + text("O8") + b"\x89\x88\x87R"
@@ -54,7 +56,7 @@ PASSES = {
     "a module as the root": MODULE + state(_parameters=ODICT, training=b"\x88"),
     "a module in a root": b"}" + text("model") + MODULE + b"s",
     "modules in a module": MODULE + state(_modules=b"}" + text("a") + MODULE + b"s"),
-    "modules and none": MODULE + state(_modules=ODICT + b"(" + text("a") + MODULE + text("b") + b"Nu"),  # fmt: skip
+    "modules and none": MODULE + state(_modules=ODICT + b"(" + text("a") + MODULE + text("b") + b"Nu"),
     "empty hooks": MODULE + state(_forward_hooks=ODICT, _backward_hooks=b"}"),
     "a method as forward": YOLO + state(forward=getattr_of(YOLO, "forward_fuse")),
     "a method of a class as detect": YOLO + state(
@@ -236,7 +238,11 @@ HUGE = {
     "tuples in tuples": b")" + b"\x85" * 2_000_000,
     "lists in lists": b"]" * 1_000_000 + b"a" * 999_999,
     "marks": b"(" * 2_000_000,
-    "one state for many": b"}(" + (text("shape") + b")") * 1000 + b"uq\1" + (MADE + b"h\1b0") * 100_000 + b"N",  # fmt: skip
+    "one state for many": b"}("
+    + (text("shape") + b")") * 1000
+    + b"uq\1"
+    + (MADE + b"h\1b0") * 100_000
+    + b"N",
     "a great memo": b"".join(b"]r" + i.to_bytes(4, "little") for i in range(1_400_000)),
 }
 
@@ -246,7 +252,9 @@ def test_what_takes_too_much_is_unsafe_at_once(name: str, tmp_path: Path) -> Non
     data = P2 + HUGE[name] + b"."
     begin = time.process_time()
     assert "too costly to look into" in verdict(tmp_path, data)
-    assert time.process_time() - begin < 3 * (1 + len(data) / 1e6)  # three machines slower than ours
+    assert time.process_time() - begin < 3 * (
+        1 + len(data) / 1e6
+    )  # three machines slower than ours
 
 
 def test_an_honest_pickle_of_many_megabytes_passes(tmp_path: Path) -> None:
