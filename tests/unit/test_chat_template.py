@@ -156,6 +156,11 @@ HOSTILE = {
     "joined": "{{ lipsum['__glo' ~ 'bals__'].os }}",
     "added": "{{ lipsum['__glo' + 'bals__'].os }}",
     "multiplied": "{{ lipsum['_' * 2 ~ 'globals__'].os }}",
+    "multiplied by one": "{{ lipsum['__globals__' * 1].os }}",
+    "a namespace of a mapping, beside a harmless one": (
+        "{% set o = namespace(k=0) %}{% set n = namespace({'k': '__globals__'}) %}"
+        "{{ lipsum[n.k].os }}"
+    ),
     "formatted": "{{ lipsum['%sglobals%s' % ('__', '__')].os }}",
     "formatted by a filter": "{{ lipsum['%sglobals__'|format('__')].os }}",
     "formatted by a method": "{{ lipsum['{0}globals__'.format('__')].os }}",
