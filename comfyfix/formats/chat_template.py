@@ -38,11 +38,12 @@ from comfyfix.formats.template_values import Values
 
 # Ways into frames, code and classes that do not begin with an underscore.
 _WAYS = (
-    r"mro|(?:gi|cr|ag)_(?:frame|code|await|yieldfrom|origin|running|suspended)|(?:co|tb)_\w+"
-    r"|f_(?:back|builtins|code|generator|globals|lasti|lineno|locals|trace\w*)|(?:func|im)_\w+"
+    r"mro|(?:gi|cr|ag)_(?:frame|code|await|yieldfrom|origin)|tb_(?:frame|next)"
+    r"|f_(?:back|builtins|code|generator|globals|locals|trace)"
+    r"|func_(?:globals|code|closure)|im_(?:func|self|class)"
 )
 _INNER = re.compile(rf"_.*|{_WAYS}", re.DOTALL)
-_ODD = re.compile(rf"(?<!\w)_|\\[xuUN0-7]|attr|format|\b(?:{_WAYS})\b")
+_ODD = re.compile(rf"(?<!\w)_|\\[xuUN0-7]|[|'\"]\s*attr\b|[.'\"]\s*format|\b(?:{_WAYS})\b")
 _EXTENSIONS = tuple(f"jinja2.ext.{name}" for name in ("do", "loopcontrols", "i18n", "debug"))
 _FORMATS = ("format", "format_map")
 _READS_INSIDE = re.compile(r"[.\[]\s*_")

@@ -156,6 +156,11 @@ HOSTILE = {
     "joined": "{{ lipsum['__glo' ~ 'bals__'].os }}",
     "added": "{{ lipsum['__glo' + 'bals__'].os }}",
     "multiplied": "{{ lipsum['_' * 2 ~ 'globals__'].os }}",
+    "multiplied by one": "{{ lipsum['__globals__' * 1].os }}",
+    "a namespace of a mapping, beside a harmless one": (
+        "{% set o = namespace(k=0) %}{% set n = namespace({'k': '__globals__'}) %}"
+        "{{ lipsum[n.k].os }}"
+    ),
     "formatted": "{{ lipsum['%sglobals%s' % ('__', '__')].os }}",
     "formatted by a filter": "{{ lipsum['%sglobals__'|format('__')].os }}",
     "formatted by a method": "{{ lipsum['{0}globals__'.format('__')].os }}",
@@ -304,6 +309,8 @@ HOSTILE = {
     "a zero byte": "a\0{{ x }}",
     "unreadable": "{% unknown %}{{ x.__class__ }}",
     "unreadable, escaped": "{% unknown %}{{ x['\\x5f'] }}",
+    "unreadable, by a format": "{% unknown %}{{ y.format(x) }}",
+    "unreadable, by a frame": "{% unknown %}{{ y.gi_frame }}",
     "unreadable, by a filter": "{% unknown %}{{ x|attr(y) }}",
 }
 
@@ -383,7 +390,8 @@ HARMLESS = {
         "{% set x %}a{% endset %}{% filter upper %}b{% endfilter %}{% block c %}{% endblock %}"
     ),
     "the templates of another program": "{{ .System }}{{ range .Messages }}{{ end }}",
-    "unknown tags": "{% wonder add_generation_prompt %}{{ bos_token }}",
+    "a name that is no way": "{{ x.im_start }}{{ x.func_name }}{{ x['co_author'] }}",
+    "unknown tags": "Information of attributes. {% wonder add_generation_prompt %}{{ bos_token }}",
     "letters of the world": "{% set größe = 1 %}{{ messages[größe].role }} 你好 {# ＿＿ #}",
     "an odd escape": "{{ '\\d' }}",
 }
