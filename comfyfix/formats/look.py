@@ -58,7 +58,7 @@ def look(path: Path, *, name: str = "", look_inside: bool = True) -> Look:
         file = _File(stream, size, head, name or path.name, look_inside)
         extension = Path(file.name).suffix.lower()
         second = _refused(lambda: behind.check(stream, size))
-        if second is not None and look_inside:
+        if second is not None and look_inside and not _is_tflite(file.name, head):
             return Look(second.finding)
         check = _STRICT.get(extension)
         if size and check is not None:
@@ -167,8 +167,11 @@ def _content(file: _File) -> tuple[Refused | None, bool]:
 
 
 def _zip(file: _File) -> tuple[Refused | None, bool]:
+    numpy = file.name.lower().endswith(".npz")  # which tells large letters from small ones
     try:
-        return None, zips.check(file.stream, file.size, look_inside=file.look_inside)
+        return None, zips.check(
+            file.stream, file.size, look_inside=file.look_inside, any_case=not numpy
+        )
     except Refused as refused:
         return refused, True
 
@@ -179,6 +182,11 @@ def _refused(check: Callable[[], None]) -> Refused | None:
     except Refused as refused:
         return refused
     return None
+
+
+def _is_tflite(name: str, head: bytes) -> bool:
+    """Tell a file of TensorFlow Lite, whose notes lie in a zip behind it by its own rules."""
+    return name.lower().endswith(".tflite") and head[4:8] == b"TFL3"
 
 
 def _is_safetensors(head: bytes) -> bool:

@@ -33,12 +33,19 @@ _PROGRAMS = re.compile(
 )
 
 
-def check(stream: BinaryIO, size: int, *, look_inside: bool = True, depth: int = 0) -> bool:
+def check(
+    stream: BinaryIO,
+    size: int,
+    *,
+    look_inside: bool = True,
+    any_case: bool = True,
+    depth: int = 0,
+) -> bool:
     """Look at a zip archive; tell whether it is torch's or NumPy's. Raises Refused.
 
-    `look_inside`: at its pickles too.
+    `look_inside`: at its pickles too. `any_case` as for `archive.members`.
     """
-    members = archive.members(stream, size)
+    members = archive.members(stream, size, any_case=any_case)
     if not look_inside:
         return True
     root = _torch_root(members)

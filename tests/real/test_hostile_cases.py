@@ -1,4 +1,4 @@
-"""Files that were seen to run code with their real readers, and ones that were called unsafe once."""
+"""Files that were seen to run code with their real readers, and some that were called unsafe."""
 
 from __future__ import annotations
 

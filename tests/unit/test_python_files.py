@@ -183,6 +183,11 @@ def look_at(folder: Path, name: str, data: bytes) -> tuple[object, bool]:
 
 def test_a_kind_that_is_not_known_is_said_to_be_so(tmp_path: Path) -> None:
     assert look_at(tmp_path, "x.tflite", b"\x1c\0\0\0TFL3" + bytes(100)) == (None, False)
+    notes = b"\x1c\0\0\0TFL3" + bytes(100) + archived({"labels.txt": b"cat"})
+    assert look_at(tmp_path, "x.tflite", notes) == (None, False)
+    assert verdict(tmp_path, "x.model", notes).startswith("unsafe")
+    twins = archived({"W.npy": ARRAYS["numbers"], "w.npy": ARRAYS["numbers"]})
+    assert look_at(tmp_path, "x.npz", twins) == (None, True)
     assert look_at(tmp_path, "x.task", archived({"a.tflite": b"TFL3"})) == (None, False)
     assert look_at(tmp_path, "x.model", HARMLESS) == (None, True)
     assert look_at(tmp_path, "x.npz", archived({"a.npy": ARRAYS["numbers"]})) == (None, True)
