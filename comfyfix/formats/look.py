@@ -9,13 +9,15 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
-from typing import BinaryIO
+from typing import BinaryIO, Literal
 
 from comfyfix.formats import behind, gguf, impostors, npy, onnx, packed, pickles, safetensors, zips
 from comfyfix.formats.finding import Finding, Refused, unsafe
+from comfyfix.formats.pickle.source import ANY_SIZE
 
 HEAD = 4096
 _TEXTS = (".yaml", ".yml", ".json", ".txt")  # files of settings that some folders hold
+_Kind = Literal["torch", "numpy", "packed", "pickle", ""]
 _Check = Callable[[BinaryIO, int], Finding | None]
 _STRICT: dict[str, _Check] = {
     ".safetensors": safetensors.check,
@@ -63,7 +65,7 @@ def look(path: Path, *, name: str = "", look_inside: bool = True) -> Look:
         check = _STRICT.get(extension)
         if size and check is not None:
             stream.seek(0)
-            finding = check(stream, size)
+            finding = check(stream, size) or _as_pickle_too(file)
             return Look(finding and (_disguised(file, extension) or finding))
         text = impostors.empty_or_text(head, size)
         if extension in _TEXTS:
@@ -86,11 +88,9 @@ def _as_torch(file: _File, text: Finding | None) -> Finding | None:
     """Judge a file that torch would load by its name."""
     if not file.size:
         return text
-    refused, is_known = _content(file)
+    refused, kind = _content(file)
     if refused is None:
-        if is_known or not file.look_inside:
-            return None
-        return zips.NOT_TORCH.finding
+        return _is_torch(file, kind) if file.look_inside else None
     if refused.finding.kind == "unsafe":
         return refused.finding if file.look_inside else None
     if file.head.startswith(zips.MAGIC) or pickles.is_marked(file.head):
@@ -99,6 +99,13 @@ def _as_torch(file: _File, text: Finding | None) -> Finding | None:
         return Finding("wrong", "it is a safetensors file under this name")
     neither = Finding("wrong", "it is neither a zip archive nor a pickle, as such a file is")
     return text or impostors.another_kind(file.head) or neither
+
+
+def _is_torch(file: _File, kind: _Kind) -> Finding | None:
+    """Say what is wrong with a harmless file of some kind under a name of torch's."""
+    if kind in ("torch", "pickle") or (kind and file.name.lower().endswith(".pkl")):
+        return None  # a .pkl may be anyone's
+    return (kind and impostors.another_kind(file.head)) or zips.NOT_TORCH.finding
 
 
 def _as_settings(file: _File, text: Finding | None) -> Look:
@@ -114,14 +121,21 @@ def _as_other(file: _File, text: Finding | None, extension: str) -> Look:
     """Judge a file of which the name tells little: it may be loaded by anything."""
     if not file.size or not file.look_inside:
         return Look(text, is_known=text is not None)
-    refused, is_known = _content(file)
+    refused, kind = _content(file)
     if refused is None:
-        return Look(None, is_known=is_known)
+        return Look(None, is_known=bool(kind))
     if refused.finding.kind == "unsafe":
         return Look(refused.finding)
     if extension in _PYTHON:
         return Look(text or refused.finding)
     return Look(text, is_known=text is not None)
+
+
+def _as_pickle_too(file: _File) -> Finding | None:
+    """Say whether a file of a format without code would act where it is taken for a pickle."""
+    refused = _refused(lambda: pickles.check(file.stream, file.size))
+    acts = refused is not None and refused.finding.kind == "unsafe"
+    return refused.finding if refused is not None and acts else None
 
 
 def _disguised(file: _File, extension: str) -> Finding | None:
@@ -130,50 +144,48 @@ def _disguised(file: _File, extension: str) -> Finding | None:
         return None  # the length of its header may read like anything
     if extension == ".gguf" and file.head.startswith(b"GGUF"):
         return None
-    refused, is_known = _content(file)
+    refused, kind = _content(file)
     if refused is not None and refused.finding.kind == "unsafe":
         return refused.finding
-    if refused is None and is_known:
-        kind = "a zip archive" if file.head.startswith(zips.MAGIC) else "a pickle"
-        return Finding("wrong", f"it is {kind} under this name")
+    if refused is None and kind == "pickle":
+        return Finding("wrong", "it is a pickle under this name")
     if _is_safetensors(file.head):
         return Finding("wrong", "it is a safetensors file under this name")
     return impostors.empty_or_text(file.head, file.size) or impostors.another_kind(file.head)
 
 
-def _content(file: _File) -> tuple[Refused | None, bool]:
+def _content(file: _File) -> tuple[Refused | None, _Kind]:
     """Look at what the file holds, as the readers of Python would.
 
-    Return what was refused, and whether it is a kind that was looked into.
+    Return what was refused, and which kind it is; empty for one that is not looked into.
     """
     stream, size, head = file.stream, file.size, file.head
     if head.startswith(zips.MAGIC):
         return _zip(file)
     if head.startswith(npy.MAGIC):
         stream.seek(0)
-        return _refused(lambda: npy.check(stream, size)), True
+        return _refused(lambda: npy.check(stream, size)), "numpy"
     if impostors.is_tar(head):
-        return unsafe("it is a tar archive: torch would load the pickles inside"), True
+        return unsafe("it is a tar archive: torch would load the pickles inside"), ""
     if packed.is_old_joblib(head):
-        return unsafe("it is packed as joblib did before 2016, which is not looked into"), True
+        return unsafe("it is packed as joblib did before 2016, which is not looked into"), ""
     joblib = file.name.lower().endswith(".joblib")
     inside = packed.opened(stream, head)
     if inside is not None:
-        refused = _refused(lambda: pickles.check(inside, packed.ANY_SIZE, joblib=True))
+        refused = _refused(lambda: pickles.check(inside, ANY_SIZE, joblib=True))
         if refused is None or refused.finding.kind == "unsafe":
-            return refused, True
-    refused = _refused(lambda: pickles.check(stream, size, joblib=joblib))
-    return refused, refused is None
+            return refused, "packed"
+    return _refused(lambda: pickles.check(stream, size, joblib=joblib)), "pickle"
 
 
-def _zip(file: _File) -> tuple[Refused | None, bool]:
+def _zip(file: _File) -> tuple[Refused | None, _Kind]:
     numpy = file.name.lower().endswith(".npz")  # which tells large letters from small ones
     try:
         return None, zips.check(
             file.stream, file.size, look_inside=file.look_inside, any_case=not numpy
         )
     except Refused as refused:
-        return refused, True
+        return refused, ""
 
 
 def _refused(check: Callable[[], None]) -> Refused | None:

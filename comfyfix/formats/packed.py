@@ -5,6 +5,7 @@ from __future__ import annotations
 import bz2
 import io
 import lzma
+import re
 import zlib
 from collections.abc import Callable
 from typing import Any, BinaryIO, cast
@@ -12,10 +13,8 @@ from typing import Any, BinaryIO, cast
 from comfyfix.formats.finding import damaged, unsafe
 
 UNPACKED_MAX = 256_000_000  # bytes
-ANY_SIZE = 1 << 62  # how large it is shows only at its end
 CHUNK = 1 << 16
-_OLD_JOBLIB = b"ZF"
-_FIRST_HEX = b"0x"
+_OLD_JOBLIB = re.compile(rb"ZF\s*[+-]?(0[xX])?[0-9a-fA-F_]")
 
 
 class Unpacked(io.RawIOBase):
@@ -122,4 +121,4 @@ def opened(stream: BinaryIO, head: bytes) -> BinaryIO | None:
 
 def is_old_joblib(head: bytes) -> bool:
     """Tell a file of joblib below 0.9.3: `ZF`, the length in hexadecimal, then zlib."""
-    return head.startswith(_OLD_JOBLIB) and head[2:4] == _FIRST_HEX
+    return _OLD_JOBLIB.match(head) is not None

@@ -11,7 +11,6 @@ from typing import Any, BinaryIO
 from comfyfix.files import printable
 from comfyfix.formats import joblib_arrays
 from comfyfix.formats.finding import Refused, damaged, unsafe
-from comfyfix.formats.pickle.imports import ForeignImport
 from comfyfix.formats.pickle.kinds import Box, Storage
 from comfyfix.formats.pickle.machine import Machine
 from comfyfix.formats.pickle.source import Source
@@ -24,13 +23,12 @@ _VERSION = 1001
 def check(stream: BinaryIO, size: int, *, joblib: bool = False) -> None:
     """Look at a file that is a pickle, or begins as one; `joblib`: its name says whose it is.
 
-    A file that has not shown itself to be a pickle before something is odd is no pickle: damaged,
-    never unsafe. Raises Refused.
+    Raises Refused.
     """
     stream.seek(0)
     marked = is_marked(stream.read(2))
     stream.seek(0)
-    machine = Machine(Source(stream, size))
+    machine = Machine(Source(stream, size), doubted=not marked)
     refused: Refused | None = None
     first: Any = None
     try:
@@ -40,9 +38,11 @@ def check(stream: BinaryIO, size: int, *, joblib: bool = False) -> None:
     if machine.wrapped:
         joblib_arrays.check(stream, size, refused, by_name=joblib)
     elif refused is not None:
-        raise refused if marked or _is_meant(machine, refused) else damaged("it is no pickle")
+        raise machine.foreign if machine.foreign and refused.finding.kind == "unsafe" else refused
     elif first == _MAGIC and type(first) is int:
         _check_old_torch(machine.source)
+    elif machine.source.has_more and machine.is_doubtful:
+        raise damaged("it is no pickle: more follows one")
     elif machine.source.has_more:
         raise unsafe("bytes follow its pickle, where nothing should be")
 
@@ -59,11 +59,6 @@ def check_one(stream: BinaryIO, size: int, start: int = 0) -> dict[str, Storage]
 def is_marked(head: bytes) -> bool:
     """Tell whether a file begins as pickles of protocol 2 and above do."""
     return head[:1] == b"\x80" and head[1:2] <= b"\x05"
-
-
-def _is_meant(machine: Machine, refused: Refused) -> bool:
-    """Tell whether what was refused is a pickle: without an import it could do nothing."""
-    return machine.imports or (isinstance(refused, ForeignImport) and refused.is_meant)
 
 
 def _check_old_torch(source: Source) -> None:

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import io
 import re
-from typing import BinaryIO
+from typing import BinaryIO, Literal
 
 from comfyfix.files import printable
 from comfyfix.formats import archive, npy, pickles
@@ -29,7 +29,7 @@ _PICKLES = (".pkl", ".pickle", ".pt", ".pth", ".ckpt", ".bin", ".joblib")
 # What torch's other readers would run, by the name of a member in small letters.
 _SCRIPT = re.compile(r"(^|/)(constants\.pkl$|code/)")
 _PROGRAMS = re.compile(
-    r"\.(py|so|dylib|dll|pyd|cpp|cu|cubin|ptx|o|a)$|(^|/)\.data/extern_modules$|/aotinductor/"
+    r"\.(so|dylib|dll|pyd|cpp|cu|cubin|ptx|o|a)$|(^|/)\.data/extern_modules$|/aotinductor/"
 )
 
 
@@ -40,26 +40,26 @@ def check(
     look_inside: bool = True,
     any_case: bool = True,
     depth: int = 0,
-) -> bool:
-    """Look at a zip archive; tell whether it is torch's or NumPy's. Raises Refused.
+) -> Literal["torch", "numpy", ""]:
+    """Look at a zip archive; tell whose it is, if that is known. Raises Refused.
 
     `look_inside`: at its pickles too. `any_case` as for `archive.members`.
     """
     members = archive.members(stream, size, any_case=any_case)
     if not look_inside:
-        return True
+        return ""
     root = _torch_root(members)
     if root is not None:
         _check_torch(stream, members, root)
-        return True
+        return "torch"
     if all(member.name.endswith(".npy") for member in members) and members:
         for member in members:
             _check_array(stream, member)
-        return True
+        return "numpy"
     for member in members:
         _check_other(stream, member, depth)
     _require_one_reading(members)
-    return False
+    return ""
 
 
 def _torch_root(members: list[Member]) -> str | None:

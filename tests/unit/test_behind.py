@@ -30,7 +30,8 @@ def archive(*, comment: bytes = b"", names: tuple[str, ...] = ("x/data.pkl",)) -
 def moved(data: bytes, by: int) -> bytes:
     """The archive with its places told as if so many bytes stood before it, as miniz wants it."""
     out = bytearray(data)
-    end, entry = data.rfind(END), data.find(b"PK\x01\x02")
+    entry = data.find(b"PK\x01\x02")
+    end = data.find(END, entry)  # another may stand in the comment
     for place in (end + 16, entry + 42):
         (told,) = struct.unpack_from("<I", out, place)
         struct.pack_into("<I", out, place, told + by)
@@ -39,7 +40,7 @@ def moved(data: bytes, by: int) -> bytes:
 
 def wide(data: bytes, by: int = 0, *, gap: bytes = b"", short: bool = True) -> bytes:
     """The archive with an end of 64 bits; `short`: that of 32 tells nothing itself."""
-    end = data.rfind(END)
+    end = data.find(END, data.find(b"PK\x01\x02"))
     count, _, length, begin = struct.unpack_from("<HHII", data, end + 8)
     record = struct.pack("<4sQHHIIQQQQ", END64, 44, 45, 45, 0, 0, count, count, length, begin + by)
     locator = struct.pack("<4sIQI", LOCATOR, 0, end + by, 1)

@@ -206,7 +206,17 @@ def test_nothing_that_was_dropped_is_forgotten(tmp_path: Path) -> None:
 
 
 def test_only_what_every_reader_stops_at_is_damaged(tmp_path: Path) -> None:
-    for data in (b"N", b"h\0.", b"0.", b"t.", b"\xff.", b"}(K\1u.", b"Kx", b"\x80\x06N."):
+    for data in (
+        b"N",
+        b"h\0.",
+        b"0.",
+        b"t.",
+        b"\xff.",
+        b"}(K\1u.",
+        b"Kx",
+        b"\x80\x06N.",
+        b"B\0\xca\x9a\x3bx",
+    ):
         assert verdict(tmp_path, P2 + data).startswith("damaged"), data
     # Python's reader in C stops at such a part, the one in Python does not.
     longer = P4 + b"\x95\xff\0\0\0\0\0\0\0N."
@@ -214,12 +224,12 @@ def test_only_what_every_reader_stops_at_is_damaged(tmp_path: Path) -> None:
 
 
 def test_kinds_stay_true_where_contents_are_left_out(tmp_path: Path) -> None:
-    many = b"K\1K\2\x860" * 60_000  # from here on tuples are kept as kinds only
-    for name, data in UNSAFE.items():
+    many = b"K\1K\2\x860" * 51_000  # from here on tuples are kept as kinds only
+    for name, data in list(UNSAFE.items())[::4]:
         assert verdict(tmp_path, P2 + many + data + b".").startswith("unsafe"), name
     hidden = call("collections.OrderedDict", b"K\1K\2\x86")
     assert verdict(tmp_path, P2 + many + hidden + b".").startswith("unsafe")
-    texts = b"".join(text(f"w{i}") + b"0" for i in range(60_000))
+    texts = b"".join(text(f"w{i}") + b"0" for i in range(51_000))
     for name in ("a hidden attribute", "another method", "settings without their metadata"):
         assert verdict(tmp_path, P2 + texts + UNSAFE[name] + b".").startswith("unsafe"), name
 
@@ -258,6 +268,71 @@ def test_what_takes_too_much_is_unsafe_at_once(name: str, tmp_path: Path) -> Non
 
 
 def test_an_honest_pickle_of_many_megabytes_passes(tmp_path: Path) -> None:
-    value = [{"id": i, "name": f"entry {i}", "box": (i, i + 1)} for i in range(40_000)]
+    value = [{"id": i, "name": f"entry {i}", "box": (i, i + 1)} for i in range(15_000)]
     for protocol in (2, 4):
         assert verdict(tmp_path, pickle.dumps(value, protocol)) == ""
+
+
+DETOURS = {
+    "a long number of the memo": b"I1\np7\n0g" + b"0" * 70 + b"7\n0" + call("os.system"),
+    "a number that a NUL ends": b"I1\np7\n0g7\0zz\n0" + call("os.system"),
+    "INST in a line without end": b"(ios\nsystemX",
+    "nothing put into a dict": b"}(e0" + call("os.system"),
+    "a number that is skipped": b"Np99\n0" + call("os.system"),
+    "a module after a dot": b"c.os\nsystem\n)R",
+    "a module of others, called": b"cevil-pack.x\npayload\n)R",
+    "a module of others, alone": b"cevilpack\npayload\n",
+}
+
+
+@pytest.mark.parametrize("name", DETOURS)
+def test_a_detour_is_followed_in_a_file_of_any_name(name: str, tmp_path: Path) -> None:
+    data = b"K\x010" + DETOURS[name] + (b"" if name.endswith("end") else b".")
+    for file in ("x.dat", "x.pkl", "x.joblib"):
+        assert verdict(tmp_path, data, file).startswith("unsafe"), file
+
+
+def test_texts_are_no_pickles(tmp_path: Path) -> None:
+    for words in (
+        "cat\ndog\nbird\n",
+        "icecream\nlemon\n",
+        "No\nYes\n",
+        "(a)\n(b)\n",
+        "person\nK9\n",
+    ):
+        for file in ("labels.txt", "classes.names", "labels.model"):
+            assert not verdict(tmp_path, words.encode(), file).startswith("unsafe"), words
+
+
+MISFITS = {
+    "fewer objects than places": ARRAY
+    + b"(K\1K\2\x85"
+    + OBJECTS
+    + of_dtype(b"K\x3f")
+    + b"\x89](K\1etb",
+    "a shape of no numbers": ARRAY + b"(K\1" + text("x") + b"\x85" + DTYPE + b"\x89C\0tb",
+    "a type that is its own base": named("numpy.dtype")
+    + text("V8")
+    + b"\x89\x88\x87Rq\0(K\x03"
+    + text("|")
+    + b"h\0K\1\x85\x86NNK\x08K\x01K\0tb",
+    "a type with itself as a field": named("numpy.dtype")
+    + text("V8")
+    + b"\x89\x88\x87Rq\0(K\x03"
+    + text("|")
+    + b"N"
+    + text("a")
+    + b"\x85}"
+    + text("a")
+    + b"h\0K\0\x86sK\x08K\x01K\x10tb",
+    "another code for an empty array": named("numpy.core.multiarray._reconstruct")
+    + named("numpy.ndarray")
+    + b"K\0\x85"
+    + text("(2,3)f8,i4")
+    + b"\x87R",
+}
+
+
+@pytest.mark.parametrize("name", MISFITS)
+def test_what_numpy_would_take_beyond_its_bounds_is_unsafe(name: str, tmp_path: Path) -> None:
+    assert verdict(tmp_path, P2 + MISFITS[name] + b".").startswith("unsafe")

@@ -115,6 +115,22 @@ def test_a_packed_pickle_is_looked_into_under_any_name(packing: str, tmp_path: P
         assert verdict(tmp_path, "x.joblib", pack(P2) + pack(HOSTILE[2:])).startswith("unsafe")
 
 
+def test_joblibs_old_form_is_not_looked_into_so_unsafe(tmp_path: Path) -> None:
+    for length in (b"0x1f", b"1f", b"  0x1f", b"+1f"):
+        data = b"ZF" + length.ljust(19) + zlib.compress(HARMLESS)
+        assert verdict(tmp_path, "x.unknown", data).startswith("unsafe")
+
+
+def test_what_torch_cannot_load_is_wrong_under_its_names(tmp_path: Path) -> None:
+    for data in (
+        ARRAYS["numbers"],
+        archived({"a.npy": ARRAYS["numbers"]}),
+        gzip.compress(HARMLESS),
+    ):
+        for name in ("x.pt", "x.bin", "x.safetensors"):
+            assert verdict(tmp_path, name, data).startswith("wrong"), name
+
+
 def test_a_packed_bomb_ends_early(tmp_path: Path) -> None:
     bomb = P2 + b"(" + (b"\x8e" + struct.pack("<Q", 100_000_000) + bytes(100_000_000)) * 3
     assert "too costly" in verdict(tmp_path, "x.joblib", zlib.compress(bomb, 1))

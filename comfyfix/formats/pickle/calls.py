@@ -75,7 +75,7 @@ torch.device(text, int?) -> device
 torch.torch_version.TorchVersion(text) -> value
 numpy.dtype(code, int?, int?) -> numpy_dtype
 numpy.dtype(object_code, int?, int?) -> object_dtype
-numpy.core.multiarray._reconstruct(ndarray, zero_sized, bytes|text) -> array
+numpy.core.multiarray._reconstruct(ndarray, zero_sized, type_code) -> array
 numpy.core.multiarray.scalar(numpy_dtype, bytes|text) -> value
 numpy.core.numeric._frombuffer(bytes, numpy_dtype, ints, text) -> array
 collections.OrderedDict(pairs?) -> OrderedDict

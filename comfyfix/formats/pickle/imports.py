@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import re
+import sys
 
 from comfyfix.files import printable
 from comfyfix.formats.finding import Refused
 
-# What the import system may find: it ends a name at a NUL, and reads any script's letters.
-_IMPORTABLE = re.compile(r"\w[\w.]*(\0.*)?", re.DOTALL)
+_NAME = re.compile(r"\w[\w.]*(\0.*)?", re.DOTALL)
+_ACTS_WHEN_IMPORTED = "antigravity"
 
 
 class ForeignImport(Refused):
@@ -21,6 +22,12 @@ class ForeignImport(Refused):
         super().__init__("unsafe", f"its pickle wants to import {shown} (at byte {place})")
 
     @property
-    def is_meant(self) -> bool:
-        """False for what other bytes read by chance as an import: they hardly name a module."""
-        return bool(_IMPORTABLE.fullmatch(self.module) and _IMPORTABLE.fullmatch(self.name))
+    def is_of_python(self) -> bool:
+        """Whether this is a module that every Python has: then it hardly reads so by chance.
+
+        The import system passes over dots before a name, and ends it at a NUL.
+        """
+        root = self.module.partition("\0")[0].lstrip(".").partition(".")[0]
+        if root not in sys.stdlib_module_names and root != "__builtin__":
+            return False
+        return root == _ACTS_WHEN_IMPORTED or _NAME.fullmatch(self.name) is not None

@@ -50,6 +50,8 @@ WORDS = Plain(ATOM | TEXT)
 UNREAD = Plain(ATOM | TEXT)
 """A text of which nothing is known, or which some readers can't read."""
 RAW = Plain(ATOM | BYTES)
+TYPE_CODE = Plain(ATOM | BYTES)
+"""The byte `b`, which numpy writes for an array that is still to be filled."""
 BUFFER = Plain(DATA | VALUE | BYTES)
 """A bytearray."""
 ELLIPSIS = Plain(DATA | VALUE)

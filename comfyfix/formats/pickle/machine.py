@@ -13,6 +13,7 @@ from comfyfix.formats.pickle import reader
 from comfyfix.formats.pickle.budget import too_costly
 from comfyfix.formats.pickle.imports import ForeignImport
 from comfyfix.formats.pickle.kinds import (
+    BYTES,
     DATA,
     KEY,
     VALUE,
@@ -22,9 +23,11 @@ from comfyfix.formats.pickle.kinds import (
     Name,
     Plain,
     Storage,
+    kinds,
 )  # fmt: skip
 from comfyfix.formats.pickle.names import row_of
 from comfyfix.formats.pickle.reader import CONSTANTS, MEMO_NUMBERS, NUMBERS, OTHERS, TEXTS
+from comfyfix.formats.pickle.rows import Row
 from comfyfix.formats.pickle.source import Source
 from comfyfix.formats.pickle.special import call, container, made_of, new, storage
 from comfyfix.formats.pickle.stack import Stack
@@ -40,17 +43,26 @@ class Machine(Stack):
 
     `arrays` reads the bytes of an array that joblib has put into the pickle, and returns what
     stands for it; without it they are read as instructions, as others would. `imports` tells
-    whether the pickle has named anything yet: then it is one, and not bytes that look so.
+    whether the pickle has named anything yet: then it is one, and not bytes that look so. Of one
+    that is `doubted` a name that is not allowed is kept as `foreign`, to see whether it is used:
+    texts begin like that by chance.
     """
 
     def __init__(
-        self, source: Source, *, arrays: Arrays | None = None, keeps: bool = False
+        self,
+        source: Source,
+        *,
+        arrays: Arrays | None = None,
+        keeps: bool = False,
+        doubted: bool = False,
     ) -> None:
         super().__init__(source, keeps=keeps)
         self.arrays = arrays
         self.storages: dict[str, Storage] = {}
         self.protocol = 0
         self.imports = False
+        self.doubted = doubted
+        self.foreign: ForeignImport | None = None
         self.wrapped = False
 
     def run(self) -> Any:
@@ -71,6 +83,8 @@ class Machine(Stack):
 
     def _result(self) -> Any:
         value = self.pop()
+        if self.foreign is not None:
+            raise self.foreign
         if self.values or self.marks:
             raise self.harmful("leaves values behind")
         if not is_root(value):
@@ -81,30 +95,35 @@ class Machine(Stack):
             raise self.harmful("ends inside of a part that it has announced")
         return value
 
-    def _import(self, module: Any, name: Any) -> None:
+    def _found(self, module: Any, name: Any) -> Any:
+        """Return what stands for an imported name."""
         if not isinstance(module, str) or not isinstance(name, str):
             raise self.harmful("imports something whose name is not written in it")
         row = row_of(module, name, self.protocol)
         if row is None:
-            raise ForeignImport(module, name, self.place)
+            foreign = ForeignImport(module, name, self.place)
+            if not self.doubted or self.imports or foreign.is_of_python:
+                raise foreign
+            self.foreign = self.foreign or foreign
+            return Name(Row(module, name))
         self.imports = True
-        self.push(Name(row) if row.constant is None else row.constant)
+        return Name(row) if row.constant is None else row.constant
 
     def named(self) -> None:
         """GLOBAL."""
-        self._import(reader.name_line(self.source), reader.name_line(self.source))
+        module, name = reader.name_line(self.source), reader.name_line(self.source)
+        self.source.require_more()  # what is imported at the end of a file is not called
+        self.push(self._found(module, name))
 
     def named_on_stack(self) -> None:
         """STACK_GLOBAL: module and name may have come from anywhere, the memo too."""
         name, module = self.pop(), self.pop()
-        self._import(module, name)
+        self.push(self._found(module, name))
 
     def instance(self) -> None:
         """INST: import a name and call it with what follows the mark."""
-        module, name = reader.name_line(self.source), reader.name_line(self.source)
-        values = self.marked()
-        self._import(module, name)
-        self._call(self.pop(), values, as_class=True)
+        found = self._found(reader.name_line(self.source), reader.name_line(self.source))
+        self._call(found, self.marked(), as_class=True)
 
     def marked_instance(self) -> None:
         """OBJ: call the first value after the mark with the others."""
@@ -195,8 +214,19 @@ class Machine(Stack):
         self.push(Plain(KEY | DATA | VALUE))
 
     def refuse(self) -> None:
-        """EXT1 to EXT4, PERSID, and buffers that lie elsewhere."""
-        raise self.harmful("asks its reader for something that is not in it")
+        """EXT1 to EXT4, PERSID, and buffers that lie elsewhere: for readers that know of them."""
+        what = "asks its reader for something that is not in it"
+        raise self.odd(f"it {what},") if self.is_doubtful else self.harmful(what)
+
+    def make_readonly(self) -> None:
+        """READONLY_BUFFER: of bytes it makes something new, of all else nothing."""
+        if not self.is_doubtful or not kinds(self.top()) & BYTES:
+            self.refuse()
+
+    @property
+    def is_doubtful(self) -> bool:
+        """Whether nothing has shown yet that these bytes are a pickle."""
+        return self.doubted and not self.imports and self.foreign is None
 
     def set_protocol(self) -> None:
         """PROTO: names are translated below protocol 3."""
@@ -245,7 +275,8 @@ _BY_CODE: dict[int, _Step] = {
     ord("u"): lambda machine: machine.fill(machine.marked()),
     0x80: Machine.set_protocol,
     0x81: Machine.new,
-    **dict.fromkeys(b"\x82\x83\x84\x97\x98", Machine.refuse),
+    **dict.fromkeys(b"\x82\x83\x84\x97", Machine.refuse),
+    0x98: Machine.make_readonly,
     0x85: lambda machine: machine.group_of(1),
     0x86: lambda machine: machine.group_of(2),
     0x87: lambda machine: machine.group_of(3),

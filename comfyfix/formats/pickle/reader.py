@@ -10,13 +10,14 @@ import codecs
 from collections.abc import Callable
 from typing import Any
 
-from comfyfix.formats.finding import damaged, unsafe
-from comfyfix.formats.pickle.kinds import BUFFER, FLOAT, LONG, RAW, UNREAD, WORDS
-from comfyfix.formats.pickle.source import VALUE_MAX, Source
+from comfyfix.formats.finding import Refused, damaged, unsafe
+from comfyfix.formats.pickle.kinds import BUFFER, FLOAT, LONG, RAW, TYPE_CODE, UNREAD, WORDS
+from comfyfix.formats.pickle.source import ANY_SIZE, VALUE_MAX, Source
 
 NAME_MAX = 100  # characters of a text that is kept as it is
 LONG_MAX = 64  # bytes of an integer that is kept
 PROTOCOL_MAX = 5
+_DIGITS_MAX = 4000  # of a number; Python itself takes no more than 4300
 Read = Callable[[Source], Any]
 
 
@@ -42,7 +43,7 @@ def _float(source: Source) -> Any:
 
 def _length(source: Source, width: int) -> int:
     length = source.number(width)
-    if length > VALUE_MAX:
+    if VALUE_MAX < length <= source.left < ANY_SIZE // 2:
         raise unsafe(f"its pickle holds a value of {length} bytes, too large to look at")
     return length
 
@@ -53,6 +54,11 @@ def _data(width: int, value: Any) -> Read:
         return value
 
     return read
+
+
+def _short_bytes(source: Source) -> Any:
+    data = source.take(source.number(1))
+    return TYPE_CODE if data == b"b" else RAW
 
 
 def _text(width: int, *, old: bool = False) -> Read:
@@ -75,7 +81,7 @@ def decoded(source: Source, data: bytes, *, old: bool = False) -> Any:
         return kept(data.decode("utf-8", "surrogatepass"))
     except UnicodeDecodeError:
         if not old:
-            source.complain("a text is none")
+            raise _none(source, "text") from None
         return UNREAD
 
 
@@ -90,51 +96,64 @@ def _long(width: int) -> Read:
     return read
 
 
+def _number_line(source: Source) -> bytes:
+    """Take a number that is written as text; Python's reader in C ends it at a NUL."""
+    return source.line().partition(b"\0")[0].strip()
+
+
 def _line_number(source: Source) -> Any:
     """I and L: `00` and `01` are truth values, and Python takes 0x10 and 1_000 as well."""
-    line = source.line()
-    if line in (b"00", b"01"):
-        return line == b"01"
+    told = _number_line(source)
+    if told in (b"00", b"01"):
+        return told == b"01"
     try:
-        return int(line.strip().removesuffix(b"L"), 0) if len(line) <= LONG_MAX else LONG
+        return LONG if len(told) > LONG_MAX else int(told.removesuffix(b"L"), 0)
     except ValueError:
-        if len(line) < NAME_MAX:
-            source.complain("a number is none")
-        return LONG
+        raise _none(source, "number") from None
 
 
 def memo_number(source: Source) -> int:
     """Take the number of a PUT or GET that is written as text. Raises Refused."""
     line = source.line()
+    told, nul, _ = line.partition(b"\0")
     try:
-        return int(line) if len(line) <= LONG_MAX else -1
+        number = int(told) if len(told) <= _DIGITS_MAX else -1
     except ValueError:
-        raise damaged(f"its pickle has no number before byte {source.start + source.at}") from None
+        raise _none(source, "number") from None
+    if nul or number < 0:
+        raise unsafe("its pickle has a number that readers take differently")
+    return number
 
 
 def _line_float(source: Source) -> Any:
-    source.line()
+    told = _number_line(source)
+    try:
+        float(told[:LONG_MAX])
+    except ValueError:
+        raise _none(source, "number") from None
     return FLOAT
 
 
 def _line_quoted(source: Source) -> Any:
-    line = source.line().strip()
+    line = source.line()
     if len(line) < 2 or line[:1] != line[-1:] or line[:1] not in b"'\"":  # noqa: PLR2004 - quotes
-        source.complain("a text is not quoted")
-        return UNREAD
+        raise _none(source, "quoted text")
     try:
         return decoded(source, codecs.escape_decode(line[1:-1])[0], old=True)
     except ValueError:
-        source.complain("a text is none")
-        return UNREAD
+        raise _none(source, "text") from None
 
 
 def _line_escaped(source: Source) -> Any:
     try:
         return kept(source.line().decode("raw-unicode-escape"))
     except UnicodeDecodeError:
-        source.complain("a text is none")
-        return UNREAD
+        raise _none(source, "text") from None
+
+
+def _none(source: Source, what: str) -> Refused:
+    """Return the end of a reading at what each reader stops at, to be raised."""
+    return damaged(f"its pickle has no {what} before byte {source.start + source.at}")
 
 
 NUMBERS: dict[int, Read] = {
@@ -157,7 +176,7 @@ TEXTS: dict[int, Read] = {
 OTHERS: dict[int, Read] = {
     ord("F"): _line_float,
     ord("G"): _float,
-    ord("C"): _data(1, RAW),
+    ord("C"): _short_bytes,
     ord("B"): _data(4, RAW),
     0x8E: _data(8, RAW),
     0x96: _data(8, BUFFER),
@@ -167,13 +186,11 @@ CONSTANTS: dict[int, Any] = {ord("N"): None, 0x88: True, 0x89: False}
 
 
 def name_line(source: Source) -> str:
-    """Take one of the two lines of GLOBAL and INST; undecodable bytes stay visible."""
-    line = source.line()
+    """Take one of the two lines of GLOBAL and INST."""
     try:
-        return line.decode()
+        return source.line().decode()
     except UnicodeDecodeError:
-        source.complain("a name is none")
-        return line.decode("utf-8", "backslashreplace")
+        raise _none(source, "name") from None
 
 
 def protocol(source: Source) -> int:

@@ -9,6 +9,8 @@ from comfyfix.formats.finding import Refused, damaged, unsafe
 CHUNK = 1 << 16
 VALUE_MAX = 128_000_000
 """Bytes of one value inside the pickle itself."""
+ANY_SIZE = 1 << 62
+"""The size of what is packed: how large it is shows only at its end."""
 
 
 class Source:
@@ -24,6 +26,7 @@ class Source:
         self._base = 0  # where the buffer begins
         self._buffer = b""
         self._index = 0
+        self._is_cut = False
 
     @property
     def at(self) -> int:
@@ -39,6 +42,11 @@ class Source:
     def has_more(self) -> bool:
         """Whether anything follows what has been taken."""
         return self._index < len(self._buffer) or bool(self.left and self.stream.read(1))
+
+    def require_more(self) -> None:
+        """Refuse a line that the end of the file has cut. Raises Refused."""
+        if self._is_cut and self.complaint is not None:
+            raise self.complaint
 
     def complain(self, what: str) -> None:
         """Remember what stops one reader, but perhaps not another."""
@@ -89,19 +97,34 @@ class Source:
             ready = len(self._buffer) - self._index
             if ready > VALUE_MAX:
                 raise unsafe("its pickle holds a line that is too long to look at")
-            self._fill(ready + 1)
+            if not self._more(ready + 1):
+                return self._last_line()
         line = self._buffer[self._index : end]
         self._index = end + 1
         return line
 
+    def _last_line(self) -> bytes:
+        """Take a line that the end of the file cuts: Python's own reader cuts off a letter."""
+        if self._index == len(self._buffer):
+            raise self._cut()
+        self.complaint = self.complaint or self._cut()
+        self._is_cut = True
+        line = self._buffer[self._index : -1]
+        self._index = len(self._buffer)
+        return line
+
     def _fill(self, count: int) -> None:
+        if not self._more(count):
+            raise self._cut()
+
+    def _more(self, count: int) -> bool:
+        """Read on until so many bytes are at hand; tell whether they are."""
         kept = self._buffer[self._index :]
         self._base = self.at
         room = self.size - self._base - len(kept)
         more = self.stream.read(min(max(CHUNK, count - len(kept)), room)) if room > 0 else b""
         self._buffer, self._index = kept + more, 0
-        if len(self._buffer) < count:
-            raise self._cut()
+        return len(self._buffer) >= count
 
     def _cut(self) -> Refused:
         if self.complaint is not None:

@@ -13,6 +13,7 @@ from comfyfix.formats.pickle.kinds import (
     INT,
     MODULE,
     TEXT,
+    TYPE_CODE,
     VALUE,
     Box,
     Group,
@@ -132,6 +133,8 @@ def call(name: Name, arguments: tuple[Any, ...]) -> Any:
         return special(arguments)
     for signature in row.calls:
         if signature.fits(arguments):
+            if row.name == "encode" and arguments[0] == "b":
+                return TYPE_CODE
             made = made_of(row, signature.gives)
             if isinstance(made, Made) and row.name == "dtype":
                 made.note = str(arguments[0])

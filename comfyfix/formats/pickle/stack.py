@@ -174,7 +174,7 @@ class Stack(Budget):
                     box.keys,
                     box.members,
                     box.hidden,
-                    min(box.count, 3),
+                    box.count,
                     box.first,
                 )
                 self.memo[box.number] = self.shared.setdefault(key, box)
@@ -201,7 +201,10 @@ class Stack(Budget):
         return target
 
     def append(self, members: tuple[Any, ...]) -> None:
-        """APPEND and APPENDS."""
+        """APPEND and APPENDS. Readers do not look at what nothing is put into."""
+        if not members:
+            self.top()
+            return
         target = self._open_box(("list", "deque"))
         shared = target.members
         for member in members:
@@ -223,6 +226,9 @@ class Stack(Budget):
 
     def add(self, members: tuple[Any, ...]) -> None:
         """ADDITEMS."""
+        if not members:
+            self.top()
+            return
         target = self._open_box(("set",))
         self.require_keys(members)
         target.members &= KEY | DATA | VALUE
@@ -235,6 +241,9 @@ class Stack(Budget):
 
     def fill(self, entries: tuple[Any, ...]) -> None:
         """SETITEM and SETITEMS: keys and values by turns."""
+        if not entries:
+            self.top()
+            return
         target = self._open_box(_MAPPINGS)
         for key, value in zip(entries[::2], entries[1::2], strict=False):
             self._entry(target, key, value)

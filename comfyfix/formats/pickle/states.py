@@ -26,6 +26,7 @@ from comfyfix.formats.pickle.rows import Fields
 _OBJECT_FLAGS = 63
 _PLAIN_FLAGS = 8 | 16 | 128
 _VERSIONS = (3, 4)
+_DIMENSIONS_MAX = 64
 _RECORD_MAX = 1 << 20  # bytes of one item
 
 
@@ -66,11 +67,22 @@ def _fits_array(items: tuple[Any, ...]) -> bool:
     version, shape, of, in_columns, content = items
     if not all(CHECKS["int"](value) for value in (version, in_columns)):
         return False
-    if not CHECKS["ints"](shape):
+    places = _places(shape)
+    if places is None:
         return False
-    if kinds(of) & OBJECT_DTYPE:
-        return isinstance(content, Box) and content.form == "list" and CHECKS["values"](content)
+    if kinds(of) & OBJECT_DTYPE:  # numpy takes as many as it has places, whether they are there
+        listed = isinstance(content, Box) and content.form == "list" and content.count == places
+        return listed and CHECKS["values"](content)
     return bool(kinds(of) & NUMPY_DTYPE and kinds(content) & (BYTES | TEXT))
+
+
+def _places(shape: Any) -> int | None:
+    """Return how many members an array of this shape has, None for what is no shape."""
+    match shape:
+        case Group(items=tuple() as extents) if len(extents) <= _DIMENSIONS_MAX:
+            if all(type(extent) is int and extent >= 0 for extent in extents):
+                return int(prod(extents))
+    return None
 
 
 def _fits_dtype(target: Made, items: tuple[Any, ...]) -> bool:
@@ -103,9 +115,9 @@ def _fits_dtype(target: Made, items: tuple[Any, ...]) -> bool:
 def _fits_base(base: Any, width: int) -> bool:
     """Several of another type: that type and a shape."""
     match base:
-        case Group(items=(Made() as of, Group(items=tuple() as shape))) if kinds(of) & NUMPY_DTYPE:
-            counts = all(type(n) is int and n >= 0 for n in shape)
-            return counts and prod(shape) * width_of(of.note) == width
+        case Group(items=(Made() as of, shape)) if _is_finished(of):
+            places = _places(shape)
+            return places is not None and places * width_of(of.note) == width
     return False
 
 
@@ -123,9 +135,14 @@ def _fits_record(names: Any, fields: Any, width: int) -> bool:
 def _fits_field(value: Any, width: int) -> bool:
     """A field: its type and where it begins."""
     match value:
-        case Group(items=(Made() as of, int() as begin)) if kinds(of) & NUMPY_DTYPE:
+        case Group(items=(Made() as of, int() as begin)) if _is_finished(of):
             return 0 <= begin <= width - width_of(of.note)
     return False
+
+
+def _is_finished(of: Made) -> bool:
+    """Tell whether a plain type has all its parts, so that no type is ever a part of itself."""
+    return bool(kinds(of) & NUMPY_DTYPE) and (of.had_state or of.note[:1] != "V")
 
 
 def width_of(code: str) -> int:
