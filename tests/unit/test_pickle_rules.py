@@ -253,6 +253,7 @@ HUGE = {
     + b"uq\1"
     + (MADE + b"h\1b0") * 100_000
     + b"N",
+    "a line without end": b"c" + b"\xc3\xa4" * 70_000_000,
     "a great memo": b"".join(b"]r" + i.to_bytes(4, "little") for i in range(1_400_000)),
 }
 
@@ -280,6 +281,7 @@ DETOURS = {
     "nothing put into a dict": b"}(e0" + call("os.system"),
     "a number that is skipped": b"Np99\n0" + call("os.system"),
     "a module after a dot": b"c.os\nsystem\n)R",
+    "a name of many letters": b"cos\0" + b"x" * 300_000 + b"\nsystem\n)R",
     "a module of others, called": b"cevil-pack.x\npayload\n)R",
     "a module of others, alone": b"cevilpack\npayload\n",
 }

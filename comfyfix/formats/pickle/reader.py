@@ -12,7 +12,7 @@ from typing import Any
 
 from comfyfix.formats.finding import Refused, damaged, unsafe
 from comfyfix.formats.pickle.kinds import BUFFER, FLOAT, LONG, RAW, TYPE_CODE, UNREAD, WORDS
-from comfyfix.formats.pickle.source import ANY_SIZE, VALUE_MAX, Source
+from comfyfix.formats.pickle.source import ANY_SIZE, LINE_MAX, VALUE_MAX, Source
 
 NAME_MAX = 100  # characters of a text that is kept as it is
 LONG_MAX = 64  # bytes of an integer that is kept
@@ -44,7 +44,7 @@ def _float(source: Source) -> Any:
 def _length(source: Source, width: int) -> int:
     length = source.number(width)
     if VALUE_MAX < length <= source.left < ANY_SIZE // 2:
-        raise unsafe(f"its pickle holds a value of {length} bytes, too large to look at")
+        raise unsafe(f"it is too costly to look into: its pickle holds {length} bytes in one value")
     return length
 
 
@@ -136,6 +136,8 @@ def _line_float(source: Source) -> Any:
 
 def _line_quoted(source: Source) -> Any:
     line = source.line()
+    if len(line) == LINE_MAX:  # its end was left out
+        return UNREAD
     if len(line) < 2 or line[:1] != line[-1:] or line[:1] not in b"'\"":  # noqa: PLR2004 - quotes
         raise _none(source, "quoted text")
     try:
@@ -145,8 +147,11 @@ def _line_quoted(source: Source) -> Any:
 
 
 def _line_escaped(source: Source) -> Any:
+    line = source.line()
+    if len(line) == LINE_MAX:  # its end was left out
+        return UNREAD
     try:
-        return kept(source.line().decode("raw-unicode-escape"))
+        return kept(line.decode("raw-unicode-escape"))
     except UnicodeDecodeError:
         raise _none(source, "text") from None
 
@@ -187,8 +192,9 @@ CONSTANTS: dict[int, Any] = {ord("N"): None, 0x88: True, 0x89: False}
 
 def name_line(source: Source) -> str:
     """Take one of the two lines of GLOBAL and INST."""
+    line = source.line()
     try:
-        return source.line().decode()
+        return line.decode() if len(line) < LINE_MAX else line.decode("utf-8", "replace")
     except UnicodeDecodeError:
         raise _none(source, "name") from None
 

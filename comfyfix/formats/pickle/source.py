@@ -9,6 +9,8 @@ from comfyfix.formats.finding import Refused, damaged, unsafe
 CHUNK = 1 << 16
 VALUE_MAX = 128_000_000
 """Bytes of one value inside the pickle itself."""
+LINE_MAX = 8192
+"""Bytes of a line that are kept; no name and no number is longer."""
 ANY_SIZE = 1 << 62
 """The size of what is packed: how large it is shows only at its end."""
 
@@ -92,26 +94,29 @@ class Source:
         self._index = 0
 
     def line(self) -> bytes:
-        """Take a line, without its end."""
+        """Take a line, without its end; of a very long one the beginning."""
+        begin = b""
+        passed = 0
         while (end := self._buffer.find(b"\n", self._index)) < 0:
-            ready = len(self._buffer) - self._index
-            if ready > VALUE_MAX:
-                raise unsafe("its pickle holds a line that is too long to look at")
-            if not self._more(ready + 1):
-                return self._last_line()
-        line = self._buffer[self._index : end]
+            ready = self._buffer[self._index :]
+            begin = (begin + ready)[:LINE_MAX]
+            passed += len(ready)
+            if passed > VALUE_MAX:
+                raise unsafe("it is too costly to look into: its pickle holds a very long line")
+            self._index = len(self._buffer)
+            if not self._more(1):
+                return self._last_line(begin)
+        line = (begin + self._buffer[self._index : end])[:LINE_MAX]
         self._index = end + 1
         return line
 
-    def _last_line(self) -> bytes:
+    def _last_line(self, line: bytes) -> bytes:
         """Take a line that the end of the file cuts: Python's own reader cuts off a letter."""
-        if self._index == len(self._buffer):
+        if not line:
             raise self._cut()
         self.complaint = self.complaint or self._cut()
         self._is_cut = True
-        line = self._buffer[self._index : -1]
-        self._index = len(self._buffer)
-        return line
+        return line[:-1]
 
     def _fill(self, count: int) -> None:
         if not self._more(count):
