@@ -47,6 +47,8 @@ def of_dtype(flags: bytes, size: bytes = b"J\xff\xff\xff\xff") -> bytes:
 
 
 PASSES = {
+    "a list in itself": b"]q\0(h\0" + TENSOR + b"e",
+    "nested tensors": call("torch._utils._rebuild_nested_tensor", b"(" + TENSOR * 4 + b"t"),
     "keys of every kind": b"}(NN\x88NK\1NG" + b"\0" * 8 + b"NC\1aN(K\1K\2tN(K\1\x91Nu",
     "an attribute that shadows a method": MADE + state(keys=text("x"), items=b"K\1"),
     "an object inside its own state": MADE + b"q\0" + state(me=b"h\0"),
@@ -93,7 +95,24 @@ PASSES = {
     "a mark that is dropped": b"(0N",
 }  # fmt: skip
 
+PAIRS = call("collections.OrderedDict", b"]](" + text("num_layers") + b"K\1ea\x85")
 UNSAFE = {
+    "pairs for no hooks": MODULE + state(_forward_hooks=PAIRS),
+    "pairs for no parameters": MODULE + state(_parameters=PAIRS),
+    "counts for no hooks": MODULE + state(
+        _forward_hooks=call("collections.Counter", b"}K\1K\1s\x85")
+    ),
+    "a table that answers for an attribute": LSTM + state(
+        _buffers=b"}" + text("num_layers") + TENSOR + b"s"
+    ),
+    "a state that is used again": b"}q\0(" + text("a") + b"K\1u0" + MODULE + b"h\0bh\0\x86",
+    "a state that was used before": b"}q\0(" + text("a") + b"K\1uh\0\x85" + MODULE + b"h\0b\x86",
+    "a dict of modules in itself": b"}q\0(K\1h\0K\2" + MODULE + b"u",
+    "a device of one's own": call("torch.device", text("privateuseone") + b"\x85"),
+    "a tensor from nothing for a tensor of many": call(
+        "torch._utils._rebuild_nested_tensor",
+        b"(" + TENSOR + (TENSOR.replace(b"K\1\x85K\1", b"M\xff\xff\x85K\0")) * 3 + b"t",
+    ),
     "a tensor as a key": b"}" + TENSOR + b"Ns",
     "an object as a key": b"}" + MADE + b"Ns",
     "an object in a tuple as a key": b"}" + MADE + b"\x85Ns",
@@ -199,9 +218,17 @@ def test_what_breaks_a_rule_is_unsafe(name: str, tmp_path: Path) -> None:
     assert verdict(tmp_path, in_zip(data), "x.pt").startswith("unsafe: ")
 
 
+ALLOWED_WHERE_DROPPED = {
+    "values left behind",
+    "a class alone",
+    "callbacks elsewhere",
+    "a state that is used again",
+}
+
+
 def test_nothing_that_was_dropped_is_forgotten(tmp_path: Path) -> None:
     for name, data in UNSAFE.items():
-        if name not in ("values left behind", "a class alone", "callbacks elsewhere"):
+        if name not in ALLOWED_WHERE_DROPPED:
             assert verdict(tmp_path, P2 + data + b"0N.").startswith("unsafe"), name
 
 

@@ -100,7 +100,7 @@ def _yolo() -> dict[str, Any]:
         },
     )
     head = Instance(Global("ultralytics.nn.modules.head", "Detect"), {"stride": Tensor(3)})
-    bound = Call(Global("__builtin__", "getattr"), (head, "forward"))
+    bound = Call(Global("__builtin__", "getattr"), (head.of, "forward"))
     block.state["forward"] = Call(Global("__builtin__", "getattr"), (block.of, "forward_fuse"))
     model = Instance(
         Global("ultralytics.nn.tasks", "DetectionModel"),

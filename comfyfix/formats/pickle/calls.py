@@ -63,15 +63,15 @@ torch._utils._rebuild_qtensor(storage, int, ints, ints, quantizer, bool, hooks) 
 torch._utils._rebuild_parameter(tensor, bool, hooks) -> tensor
 torch._utils._rebuild_sparse_tensor(layout, sparse) -> tensor
 torch._utils._rebuild_sparse_csr_tensor(layout, sparse) -> tensor
-torch._utils._rebuild_nested_tensor(tensor, tensor, tensor, tensor) -> tensor
+torch._utils._rebuild_nested_tensor(tensor, whole, whole, whole) -> tensor
 torch._utils._rebuild_meta_tensor_no_storage(dtype, ints, ints, bool) -> tensor
 torch.nn.parameter.Parameter(tensor, bool?) -> tensor
 torch.nn.parameter.Buffer(tensor, bool?) -> tensor
-torch.nn.parameter.UninitializedParameter(bool?, device|none?, dtype|none?) -> tensor
-torch.nn.parameter.UninitializedBuffer(bool?, device|none?, dtype|none?) -> tensor
+torch.nn.parameter.UninitializedParameter(bool?, host|none?, dtype|none?) -> tensor
+torch.nn.parameter.UninitializedBuffer(bool?, host|none?, dtype|none?) -> tensor
 torch.serialization._get_layout(layout_name) -> layout
 torch.Size(ints) -> size
-torch.device(text, int?) -> device
+torch.device(device_name, int?) -> device
 torch.torch_version.TorchVersion(text) -> value
 numpy.dtype(code, int?, int?) -> numpy_dtype
 numpy.dtype(object_code, int?, int?) -> object_dtype

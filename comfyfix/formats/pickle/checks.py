@@ -34,6 +34,7 @@ from comfyfix.formats.pickle.kinds import (
     TEXT,
     TYPE_CODE,
     VALUE,
+    WHOLE,
     ZONE,
     Box,
     Group,
@@ -50,6 +51,7 @@ _LAYOUTS = tuple(
 )  # fmt: skip
 # As `numpy.dtype.__reduce__` writes them: a letter and bytes.
 _NUMPY_CODE = re.compile(r"[biufcSUVMm]\d{1,9}", re.ASCII)
+_DEVICE = re.compile(r"(cpu|cuda|mps|meta|xpu)(:\d{1,3})?", re.ASCII)
 _OBJECT_CODE = re.compile(r"O\d{0,2}", re.ASCII)
 
 
@@ -171,6 +173,9 @@ CHECKS: dict[str, Check] = {
     "layout": _of(LAYOUT),
     "scheme": _of(SCHEME),
     "device": _of(DEVICE),
+    "host": lambda value: bool(kinds(value) & DEVICE) and value.note in ("cpu", "meta"),
+    "device_name": _matching(_DEVICE),
+    "whole": _of(TENSOR | WHOLE),
     "numpy_dtype": _of(NUMPY_DTYPE),
     "object_dtype": _of(OBJECT_DTYPE),
     "zone": _of(ZONE),

@@ -59,12 +59,14 @@ _RECURRENT = _MODULE | {
     "bias": CHECKS["data"],
     "proj_size": CHECKS["data"],
 }
+_RECURRENT_READS = frozenset(_RECURRENT) - frozenset(_MODULE)
 _LAYER = _MODULE | {"activation": _activation}
 # Detectors of faces keep the method that they were fused to as their own `forward`; those of 2023
 # keep their parent's as `detect`.
 _METHOD = _has(VALUE, BOUND)
 _ULTRALYTICS = _MODULE | {"forward": _METHOD, "detect": _METHOD, "criterion": _has(VALUE, LOSS)}
-_COUNTED = _ULTRALYTICS | {"head_dim": CHECKS["count"], "num_heads": CHECKS["count"]}
+_COUNTS = ("all_head_dim", "head_dim", "num_heads")
+_COUNTED = _ULTRALYTICS | dict.fromkeys(_COUNTS, CHECKS["count"])
 _PART = _has(VALUE, MODULE, LOSS)
 _LOSS: dict[str, Check] = dict.fromkeys(
     ("assigner", "bbox_loss", "bce", "bce_pose", "bcedice_loss", "ce", "dice", "keypoint_loss",
@@ -187,6 +189,7 @@ def _groups() -> list[Group]:
         ),
         "ultralytics.yolo.utils.tal": "TaskAlignedAssigner",
     }
+    counted = dict.fromkeys(("ultralytics.nn.modules", f"{_IN_ULTRALYTICS}block"), "AAttn")
     losses = {"ultralytics.utils.loss": _LOSSES, "ultralytics.yolo.utils.loss": _LOSSES}
     spaces = {
         "argparse": "Namespace",
@@ -215,7 +218,7 @@ def _groups() -> list[Group]:
         (_within(_IN_TORCH, _TORCH_RECURRENT), module, _RECURRENT, "module"),
         ({"torch.nn.parallel.data_parallel": "DataParallel"}, module, _MODULE, "module"),
         (yolo, module, _ULTRALYTICS, "module has_methods"),
-        ({f"{_IN_ULTRALYTICS}block": "AAttn"}, module, _COUNTED, "module has_methods"),
+        (counted, module, _COUNTED, "module has_methods"),
         (losses, LOSS, _LOSS, ""),
         (spaces, VALUE, {}, ""),
         ({"omegaconf.base": "ContainerMetadata Metadata"}, VALUE | METADATA, _METADATA, ""),
@@ -229,6 +232,17 @@ def _within(package: str, modules: dict[str, str]) -> dict[str, str]:
     return {package + module: names for module, names in modules.items()}
 
 
+def _fields(bare: int | str, checks: dict[str, Check]) -> Fields:
+    reads = frozenset[str]()
+    if checks is _RECURRENT:
+        reads = _RECURRENT_READS
+    elif checks is _COUNTED:
+        reads = frozenset(_COUNTS)
+    # torch and OmegaConf complete old states in place.
+    changes = isinstance(bare, int) and bool(bare & (MODULE | NODE))
+    return Fields(checks, reads, changes)
+
+
 def class_rows() -> dict[tuple[str, str], Row]:
     """Return the rows of the classes that may be made bare."""
     rows: dict[tuple[str, str], Row] = {}
@@ -236,7 +250,11 @@ def class_rows() -> dict[tuple[str, str], Row]:
         for module, names in modules.items():
             for name in names.split():
                 rows[module, name] = Row(
-                    module, name, bare=bare, state=Fields(checks), roles=frozenset(roles.split())
+                    module,
+                    name,
+                    bare=bare,
+                    state=_fields(bare, checks),
+                    roles=frozenset(roles.split()),
                 )
     return rows
 
@@ -244,7 +262,7 @@ def class_rows() -> dict[tuple[str, str], Row]:
 # Attributes of a tensor that are set by code of torch's own, not kept as they are.
 _OWN = (
     "data grad _grad real imag requires_grad names retains_grad volatile grad_dtype output_nr"
-    " _backward_hooks _post_accumulate_grad_hooks _base _cdata _version grad_fn is_leaf"
+    " _backward_hooks _post_accumulate_grad_hooks _base _grad_fn _cdata _version grad_fn is_leaf"
 )
 TENSOR_OWN = frozenset(_OWN.split())
 WATCHED = TENSOR_OWN | {name for _, _, checks, _ in _groups() for name in checks}

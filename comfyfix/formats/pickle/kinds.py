@@ -20,7 +20,8 @@ NUMPY_DTYPE, OBJECT_DTYPE, ZONE, SPAN = (1 << bit for bit in range(17, 21))
 MODULE, LOSS, METADATA, NODE, BOUND = (1 << bit for bit in range(21, 26))
 NO_TENSOR, NO_MODULE = 1 << 26, 1 << 27  # a tensor, or None; a module, or None
 SIZE = 1 << 28
-ALL = (1 << 29) - 1
+WHOLE = 1 << 29  # a tensor of no more items than its storage has
+ALL = (1 << 30) - 1
 """What the members of an empty list are."""
 
 ATOM = KEY | DATA | VALUE
@@ -122,6 +123,11 @@ class Box:
     def is_empty(self) -> bool:
         """Whether it holds nothing at all."""
         return not self.count and not self.had_state
+
+    def holds_unknown(self) -> None:
+        """Say of a box that a call has filled: with values, under keys, more is not known."""
+        self.count = 1
+        self.keys, self.members, self.hidden = KEY, VALUE, True
 
     def note(self, key: Any, value: Any) -> None:
         """Keep an entry for a later look."""

@@ -31,7 +31,7 @@ from comfyfix.formats.pickle.rows import Row
 from comfyfix.formats.pickle.source import Source
 from comfyfix.formats.pickle.special import call, container, made_of, new, storage
 from comfyfix.formats.pickle.stack import Stack
-from comfyfix.formats.pickle.states import is_root, may_have_state
+from comfyfix.formats.pickle.states import changes_state, is_root, may_have_state
 
 INSTRUCTIONS_MAX = 25_000_000
 STOP = ord(".")
@@ -183,7 +183,10 @@ class Machine(Stack):
             what = target.row or "a plain value"
             raise self.harmful(f"gives {what} a state that weights do not need")
         if isinstance(state, Box):
-            self.use(state)
+            if changes_state(target):
+                state.used, state.members = True, 0  # it is nobody else's any more
+            else:
+                self.use(state)
         target.had_state = True
         if isinstance(target, Made) and "array_wrapper" in target.row.roles:
             self.wrapped = True

@@ -39,9 +39,15 @@ class Signature:
 
 @dataclass(frozen=True, slots=True)
 class Fields:
-    """The attributes of an object: those named here fit their check, all others are values."""
+    """The attributes of an object: those named here fit their check, all others are values.
+
+    `reads` are those that its class reads when it is given its state, and so would also find in
+    the tables of a module; `changes` tells whether it writes into the state itself.
+    """
 
     checks: Mapping[str, Check]
+    reads: frozenset[str] = frozenset()
+    changes: bool = False
 
 
 @dataclass(frozen=True, slots=True)

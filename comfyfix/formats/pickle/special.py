@@ -3,18 +3,21 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from math import prod
 from typing import Any
 
 from comfyfix.formats.pickle.calls import RESULTS
 from comfyfix.formats.pickle.checks import CHECKS
 from comfyfix.formats.pickle.classes import TENSOR_OWN
 from comfyfix.formats.pickle.kinds import (
+    ALL,
     BOUND,
     INT,
     MODULE,
     TEXT,
     TYPE_CODE,
     VALUE,
+    WHOLE,
     Box,
     Group,
     Made,
@@ -24,7 +27,7 @@ from comfyfix.formats.pickle.kinds import (
     kinds,
 )  # fmt: skip
 from comfyfix.formats.pickle.names import item_bytes
-from comfyfix.formats.pickle.rows import named
+from comfyfix.formats.pickle.rows import Row, named
 
 # What ultralytics puts in an object's own `forward`, and with it into the file.
 _METHODS = ("forward", "forward_fuse", "forward_split")
@@ -44,7 +47,7 @@ def new(called: Any, arguments: Any) -> Any:
     return next((made_of(row, signature.gives) for signature in fits), None)
 
 
-def made_of(row: Any, form: int | str) -> Made | Box:
+def made_of(row: Row, form: int | str) -> Made | Box:
     """Return what a call or NEWOBJ gives: an object, or a box that is filled later."""
     return Box(form, row) if isinstance(form, str) else Made(row, form)
 
@@ -105,7 +108,8 @@ def _reconstructed(arguments: tuple[Any, ...]) -> Any:
             and CHECKS["mapping"](items)
         ):
             box = Box("AttributeDict", row)
-            box.count = items.count
+            if items.count:
+                box.holds_unknown()
             return None if items.hidden else box
     return None
 
@@ -135,11 +139,30 @@ def call(name: Name, arguments: tuple[Any, ...]) -> Any:
         if signature.fits(arguments):
             if row.name == "encode" and arguments[0] == "b":
                 return TYPE_CODE
-            made = made_of(row, signature.gives)
-            if isinstance(made, Made) and row.name == "dtype":
-                made.note = str(arguments[0])
-            return made
+            return _made_by_call(row, signature.gives, arguments)
     return None
+
+
+def _made_by_call(row: Row, gives: int | str, arguments: tuple[Any, ...]) -> Made | Box:
+    made = made_of(row, gives)
+    if isinstance(made, Box):
+        if any(isinstance(value, Group | Box) and value.members != ALL for value in arguments):
+            made.holds_unknown()
+    elif row.name in ("dtype", "device"):
+        made.note = str(arguments[0])
+    elif row.name in ("_rebuild_tensor", "_rebuild_tensor_v2") and _is_whole(*arguments[:3]):
+        made.kinds |= WHOLE
+    return made
+
+
+def _is_whole(weights: Storage, _: Any, size: Any) -> bool:
+    """Tell whether a tensor has no more items than its storage: then what it costs is there."""
+    extents = size.items if isinstance(size, Group) else None
+    return (
+        extents is not None
+        and all(type(extent) is int and extent >= 0 for extent in extents)
+        and prod(extents) <= weights.items
+    )
 
 
 def storage(told: Any) -> tuple[str, Storage] | None:

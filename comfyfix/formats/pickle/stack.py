@@ -247,6 +247,9 @@ class Stack(Budget):
         target = self._open_box(_MAPPINGS)
         for key, value in zip(entries[::2], entries[1::2], strict=False):
             self._entry(target, key, value)
+        in_itself = any(value is target for value in entries[1::2])
+        if in_itself and not target.kinds & VALUE:  # it was taken for a value when it came
+            raise self.harmful("puts a dict of modules into itself")
         if len(entries) % 2:
             raise self.odd("a key has no value")
 

@@ -26,6 +26,7 @@ from comfyfix.formats.pickle.rows import Fields
 _OBJECT_FLAGS = 63
 _PLAIN_FLAGS = 8 | 16 | 128
 _VERSIONS = (3, 4)
+_TABLES = ("_parameters", "_buffers", "_modules")
 _DIMENSIONS_MAX = 64
 _RECORD_MAX = 1 << 20  # bytes of one item
 
@@ -44,11 +45,19 @@ def may_have_state(target: Made | Box, state: Any) -> bool:
     return row.state == "dtype" and _fits_dtype(target, state.items)
 
 
+def changes_state(target: Made | Box) -> bool:
+    """Tell whether the class of an object writes into the state that it is given."""
+    fields = target.row.state if target.row is not None else None
+    return isinstance(fields, Fields) and fields.changes
+
+
 def _fits_fields(fields: Fields, state: Any) -> bool:
     """Attributes by name: all are values, but for those that have a check of their own."""
     if not isinstance(state, Box) or state.form != "dict":
         return False
     if state.hidden or not state.keys & TEXT:
+        return False
+    if fields.changes and state.used:  # what it was used for would change as well
         return False
     if not state.odd:
         return bool(state.members & VALUE)
@@ -56,8 +65,15 @@ def _fits_fields(fields: Fields, state: Any) -> bool:
 
 
 def _fits(fields: Fields, key: Any, value: Any) -> bool:
+    if key in _TABLES and isinstance(value, Box) and _answers(value, fields):
+        return False
     check = fields.checks.get(key)
     return bool(kinds(value) & VALUE) if check is None else check(value)
+
+
+def _answers(table: Box, fields: Fields) -> bool:
+    """Tell whether a table of a module has what its class reads: it would be found there."""
+    return any(key in fields.reads for key, _ in table.odd)
 
 
 def _fits_array(items: tuple[Any, ...]) -> bool:
