@@ -13,7 +13,10 @@ from pathlib import Path
 from tests.proof.samples import Entry, Sample, write_index
 from tests.proof.torch_python import run
 
-FAMILIES = "asked steps hashed names files archives formats".split()
+FAMILIES = """
+asked made_of steps filled hashed names odd_names files torch_files odd_steps archives programs
+formats
+""".split()
 
 
 def samples() -> Iterator[Sample]:
@@ -22,12 +25,17 @@ def samples() -> Iterator[Sample]:
         yield from import_module(f"tests.proof.hostile.{name}").samples()
 
 
-def make(folder: Path, names: str = "") -> tuple[list[Entry], list[tuple[Entry, str]]]:
-    """Write the tries into a folder, keep those that are proven; return them and the others."""
+def make(
+    folder: Path, names: str = "", *, every: int = 1
+) -> tuple[list[Entry], list[tuple[Entry, str]]]:
+    """Write the tries into a folder, keep those that are proven; return them and the others.
+
+    `names`: only those whose name holds this; `every`: only each so many of them.
+    """
     folder.mkdir(parents=True, exist_ok=True)
     tries: dict[Path, Entry] = {}
-    for sample in samples():
-        if names and names not in sample.name:
+    for place, sample in enumerate(samples()):
+        if names not in sample.name or place % every:
             continue
         path = folder / sample.name
         if path in tries:

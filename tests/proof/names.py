@@ -66,6 +66,11 @@ def _table() -> set[tuple[str, str]]:
 _TABLE = _table()
 
 
+def exact() -> set[tuple[str, str]]:
+    """Return the names that are listed one by one."""
+    return set(_TABLE)
+
+
 def expected(module: str, name: str) -> bool:
     """Tell whether a load may look this name up; dotted names never."""
     if (module, name) in _TABLE:

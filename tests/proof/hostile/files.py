@@ -12,25 +12,12 @@ import zlib
 from collections.abc import Callable, Iterator
 
 from tests.proof.assemble import (
-    ADDITEMS,
-    APPEND,
-    APPENDS,
     BUILD,
-    EMPTY_DICT,
-    EMPTY_LIST,
-    EMPTY_SET,
     EMPTY_TUPLE,
-    MARK,
     NEWOBJ,
-    NEWOBJ_EX,
     NONE,
     P2,
-    P4,
-    PERSISTENT,
     POP,
-    REDUCE,
-    SETITEM,
-    SETITEMS,
     STOP,
     Value,
     call,
@@ -42,9 +29,8 @@ from tests.proof.assemble import (
     sequence,
     text,
 )
-from tests.proof.containers import MAGIC, npy, torch_old, torch_tar, torch_zip, zipped
-from tests.proof.hostile.gadgets import MARK_TEXT, config, hooked, model
-from tests.proof.hostile.wrapped import in_turn
+from tests.proof.containers import npy, torch_zip, zipped
+from tests.proof.hostile.gadgets import MARK_TEXT, config, model
 from tests.proof.samples import Sample
 
 RUN = call("builtins.eval", MARK_TEXT)
@@ -60,10 +46,6 @@ def samples() -> Iterator[Sample]:
     yield from _objects()
     yield from _joblib()
     yield from _packed()
-    yield from _tars()
-    yield from _old_parts()
-    yield from _continued()
-    yield from _odd_steps()
 
 
 def lz4_frame(data: bytes) -> bytes:
@@ -235,160 +217,3 @@ def _named_gzip(data: bytes) -> bytes:
     with gzip.GzipFile("weights.safetensors", "wb", 9, out, 0) as packer:
         packer.write(data)
     return out.getvalue()
-
-
-def _tars() -> Iterator[Sample]:
-    family = "torch's tar of 2016, plain and in a pickle's bytes"
-    inside = {"loud": RUNS, "quiet": QUIET_RUNS}
-    for name, data in inside.items():
-        for ending in ("pt", "pth", "ckpt", "bin", "tar", "unknown"):
-            yield Sample(f"tar_{name}.{ending}", family, "torch.load", torch_tar(data))
-        storages = torch_tar(P2 + EMPTY_DICT + STOP, storages=data)
-        yield Sample(f"tar_{name}_storages.pt", family, "torch.load", storages)
-        tensors = torch_tar(P2 + EMPTY_DICT + STOP, tensors=data)
-        yield Sample(f"tar_{name}_tensors.pt", family, "torch.load", tensors)
-    heads: dict[str, tuple[bytes, Callable[[int], bytes]]] = {
-        "binbytes": (P4, lambda size: b"B" + struct.pack("<I", size)),
-        "binbytes8": (P4, lambda size: b"\x8e" + struct.pack("<Q", size)),
-        "bytearray8": (b"\x80\x05", lambda size: b"\x96" + struct.pack("<Q", size)),
-        "unicode": (P2, lambda size: b"X" + struct.pack("<I", size)),
-        "unicode8": (P4, lambda size: b"\x8d" + struct.pack("<Q", size)),
-        "long4": (P2, lambda size: b"\x8b" + struct.pack("<I", size)),
-        "binstring": (P2, lambda size: b"T" + struct.pack("<I", size)),
-        "no_proto": (b"", lambda size: b"B" + struct.pack("<I", size)),
-        "mark": (b"(", lambda size: b"X" + struct.pack("<I", size)),
-        "after_text": (P2, lambda size: b"U\x03abc" + b"B" + struct.pack("<I", size)),
-        "framed": (
-            P4,
-            lambda size: b"\x95" + struct.pack("<Q", size + 6) + b"B" + struct.pack("<I", size),
-        ),
-        "line": (b"", lambda _: b"V"),
-        "quoted": (b"", lambda _: b"S'"),
-        "global": (b"", lambda _: b"ccollections\nOrderedDict\n0V"),
-        "short_then_long": (P4, lambda size: b"\x8c\x01x0B" + struct.pack("<I", size)),
-    }
-    for name, (start, head) in heads.items():
-        length = len(torch_tar(QUIET_RUNS)) + 512
-        first = start + head(length - len(start + head(0)))
-        tar = torch_tar(QUIET_RUNS, first=first)
-        tail = {"line": b"\n.", "quoted": b"'\n.", "global": b"\n."}.get(name, b".")
-        yield Sample(f"polyglot_{name}.pt", family, "torch.load", tar + tail)
-        old = tar + tail + REST
-        yield Sample(f"polyglot_{name}_more.pkl", family, "torch.load", old)
-    magic = pickle.dumps(MAGIC, 2)
-    facts = torch_old(P2 + EMPTY_DICT + STOP)
-    as_name = torch_tar(QUIET_RUNS, first=magic + b"\x80\x02K\x00.")
-    yield Sample("polyglot_old_format.pth", family, "torch.load", as_name + facts)
-
-
-def _old_parts() -> Iterator[Sample]:
-    family = "torch's format of before 2020: in each of its five pickles"
-    quiet = QUIET + POP
-    parts: list[object] = [MAGIC, 1001, {"little_endian": True}, {}, []]
-    for place, told in enumerate(parts):
-        end = pickle.dumps(told, 2)[2:]
-        for name, act in (("loud", RUN + POP), ("quiet", quiet)):
-            data = torch_old(pickle.dumps({}, 2), other={place: P2 + act + end})
-            yield Sample(f"old_part_{place}_{name}.pth", family, "torch.load", data)
-    key = call("collections.OrderedDict", call("builtins.eval", MARK_TEXT))
-    yield Sample(
-        "old_keys_called.pth",
-        family,
-        "torch.load",
-        torch_old(pickle.dumps({}, 2), other={4: P2 + key + STOP}),
-    )
-    module = pack("module", call("builtins.eval", MARK_TEXT), "x", "y") + PERSISTENT
-    yield Sample("old_module.pth", family, "torch.load", torch_old(P2 + module + STOP))
-    patched = (
-        call("builtins.setattr", named("torch.nn.modules.linear.Linear"), "dump_patches", True)
-        + POP
-    )
-    source = pack("module", named("torch.nn.modules.linear.Linear"), "x", "y") + PERSISTENT
-    yield Sample(
-        "old_patches.pth", family, "torch.load", torch_old(P2 + patched + RUN + POP + source + STOP)
-    )
-
-
-def _continued() -> Iterator[Sample]:
-    family = "pickles behind one another, for a reader that takes the next one"
-    first = pickle.dumps({"weights": 1}, 2)
-    yield Sample("next_in_old.pth", family, "torch.load", pickle.dumps(MAGIC, 2) + RUNS)
-    yield Sample(
-        "next_version.pth",
-        family,
-        "torch.load",
-        pickle.dumps(MAGIC, 2) + pickle.dumps(1001, 2) + QUIET_RUNS,
-    )
-    yield Sample("behind.joblib", family, "pickle.loads", first + RUNS)
-    yield Sample("behind_quiet.pkl", family, "pickle.loads", first + QUIET_RUNS)
-    yield Sample(
-        "behind_weights.pth",
-        family,
-        "pickle.loads",
-        torch_old(first[:0] + P2 + EMPTY_DICT + STOP) + RUNS,
-    )
-
-
-def _odd_steps() -> Iterator[Sample]:
-    family = "an instruction that is rare but sound, before the call"
-    array = call("builtins.bytearray")
-    listed = EMPTY_LIST + MARK + number(1) + number(2) + APPENDS
-    loud = POP + RUN
-    odd: dict[str, Value] = {
-        "setitem_list": listed + number(0) + text("x") + SETITEM,
-        "setitems_list": listed + MARK + number(0) + text("x") + number(1) + text("y") + SETITEMS,
-        "setitem_bytearray": call("builtins.bytearray", raw(b"ab"))
-        + number(0)
-        + number(1)
-        + SETITEM,
-        "extend_bytearray": array + MARK + number(1) + APPENDS,
-        "append_bytearray": array + number(1) + APPEND,
-        "append_deque": call("collections.deque") + number(1) + APPEND,
-        "extend_deque": call("collections.deque") + MARK + number(1) + APPENDS,
-        "append_set": call("builtins.set") + MARK + ADDITEMS,
-        "additems_set": call("builtins.set") + MARK + number(1) + ADDITEMS,
-        "appends_nothing": EMPTY_LIST + MARK + APPENDS,
-        "append_counter": call("collections.Counter") + text("a") + number(1) + SETITEM,
-        "setitem_slice": listed + call("builtins.slice", 0, 1) + listed + SETITEM,
-        "build_none": call("argparse.Namespace") + mapping() + BUILD,
-        "build_empty_pair": call("argparse.Namespace") + pack(None, None) + BUILD,
-        "build_false": call("argparse.Namespace") + pack(mapping(), 0) + BUILD,
-        "pop_mark": MARK + number(1) + b"1" + NONE,
-        "pop_mark_by_pop": NONE + MARK + POP,
-        "pop_below": MARK + NONE + POP + POP + NONE,
-        "long_empty": b"\x8a\x00",
-        "long_text": b"L0x10L\n",
-        "long_plain": b"L1_000L\n",
-        "int_spaces": b"I  7 \n",
-        "int_true": b"I01\n",
-        "float_text": b"Fnan\n",
-        "float_spaces": b"F 1_0.5 \n",
-        "string_empty": b"S''\n",
-        "quoted_spaces": b"S'x'  \n",
-        "unicode_surrogate": b"X\x03\0\0\0\xed\xa0\x80",
-        "unicode_raw": b"V\\ud800\n",
-        "frame_wide": b"\x95" + struct.pack("<Q", 2) + NONE + POP + NONE,
-        "proto_later": NONE + b"\x80\x03",
-        "put_large": NONE + b"r\x10\x27\0\0",
-        "put_text": NONE + b"p 1_0\n",
-        "get_text": NONE + b"p10\n" + POP + b"g+1_0\n",
-        "newobj_ex": named("builtins.int") + pack(5) + EMPTY_DICT + NEWOBJ_EX,
-        "newobj_int": named("builtins.int") + EMPTY_TUPLE + NEWOBJ,
-        "reduce_list": named("builtins.list") + pack(pack(1, 2)) + REDUCE,
-        "set_filled": EMPTY_SET + MARK + number(1) + ADDITEMS,
-        "dict_odd": MARK + b"d",
-        "dup": NONE + b"2" + POP,
-        "readonly": raw(b"x") + b"\x98",
-        "object": named("builtins.object") + EMPTY_TUPLE + REDUCE,
-        "empty_dict_item": EMPTY_DICT + MARK + SETITEMS,
-    }
-    for turn, (name, built) in enumerate(odd.items()):
-        yield from in_turn(f"odd_step_{name}", family, built + loud, turn, P4)
-        yield Sample(f"odd_step_{name}.unknown", family, "pickle.load", P4 + built + loud + STOP)
-        if turn % 2:
-            yield Sample(f"odd_step_{name}.npy", family, "numpy.load", P4 + built + loud + STOP)
-        else:
-            quiet = hooked()
-            size = call("builtins.set", sequence(number(1))) + POP + quiet + EMPTY_TUPLE + REDUCE
-            data = P4 + built + POP + size + STOP
-            yield Sample(f"odd_step_{name}_quiet.dat", family, "joblib.load", data)

@@ -11,9 +11,12 @@ from tests.proof.assemble import (
     BUILD,
     EMPTY_SET,
     FALSE,
+    FROZENSET,
     MARK,
     NONE,
+    REDUCE,
     SETITEM,
+    SETITEMS,
     TRUE,
     Value,
     call,
@@ -22,12 +25,13 @@ from tests.proof.assemble import (
     mapping,
     named,
     new,
+    number,
     pack,
     raw,
     sequence,
     text,
 )
-from tests.proof.hostile import asked, hashed, steps
+from tests.proof.hostile import asked, filled, hashed, made_of, steps
 from tests.proof.hostile.gadgets import TABLES, config
 from tests.proof.mutants.tree import Node, Unreadable, parse
 
@@ -40,134 +44,129 @@ PARAMETER = call("torch._utils._rebuild_parameter", TENSOR, True, ORDERED)
 LONGER = 3000  # bytes; hostile pickles above it are left out
 
 
-def layer(what: str, **attributes: Value) -> Value:
-    """Build a module as torch writes it."""
+NN = "torch.nn.modules."
+CONV = "ultralytics.nn.modules.conv.Conv"
+
+
+def state(**attributes: Value) -> Value:
+    """Build the state of a module as torch writes it."""
     tables = {table: ORDERED if "hook" in table else mapping() for table in TABLES}
-    return instance(what, mapping({"training": FALSE, **tables, **attributes}))
+    return mapping({"training": FALSE, **tables, **attributes})
+
+
+def layer(what: str, **attributes: Value) -> Value:
+    """Build a module."""
+    return instance(what, state(**attributes))
 
 
 def honest() -> dict[str, Value]:
     """Build honest values, by name."""
+    return {**_modules(), **_tensors(), **_values(), **_objects()}
+
+
+def _modules() -> dict[str, Value]:
     linear = layer(
-        "torch.nn.modules.linear.Linear",
+        f"{NN}linear.Linear",
         _parameters=mapping(weight=PARAMETER, bias=NONE),
-        in_features=b"K\x02",
+        in_features=number(2),
     )
-    silu = layer("torch.nn.modules.activation.SiLU", inplace=TRUE)
-    conv = layer("ultralytics.nn.modules.conv.Conv", _modules=mapping(conv=linear, act=silu))
-    bound = layer("ultralytics.nn.modules.conv.Conv", _modules=mapping(act=silu))
-    names = keyed((0, "face"), (1, "hand"))
-    plain = instance("argparse.Namespace", lr=0.1, model="x", sizes=sequence(1, 2))
+    silu = layer(f"{NN}activation.SiLU", inplace=TRUE)
+    conv = layer(CONV, _modules=mapping(conv=linear, act=silu))
+    # A detector's layer holds its own bound method, which is taken before its state has come.
+    method = call("builtins.getattr", b"h\x05", "forward_fuse")
+    bound = new(CONV) + b"q\x05" + state(_modules=mapping(act=silu), forward=method) + BUILD
     iterable = instance("ultralytics.utils.IterableSimpleNamespace", box=7.5, task="detect")
+    loss = layer(f"{NN}loss.BCEWithLogitsLoss")
     detector = layer(
         "ultralytics.nn.tasks.DetectionModel",
-        _modules=mapping(
-            model=layer("torch.nn.modules.container.Sequential", _modules=keyed(("0", conv)))
-        ),
+        _modules=mapping(model=layer(f"{NN}container.Sequential", _modules=mapping({"0": conv}))),
         yaml=mapping(nc=1, activation="nn.SiLU()"),
-        names=names,
+        names=keyed((0, "face"), (1, "hand")),
         args=iterable,
-        criterion=instance(
-            "ultralytics.utils.loss.v8DetectionLoss",
-            nc=1,
-            bce=layer("torch.nn.modules.loss.BCEWithLogitsLoss"),
-            hyp=iterable,
-        ),
+        criterion=instance("ultralytics.utils.loss.v8DetectionLoss", nc=1, bce=loss, hyp=iterable),
     )
-    dtype = (
-        call("numpy.dtype", "f4", False, True) + pack(3, "<", None, None, None, -1, -1, 0) + BUILD
+    encoder = layer(
+        f"{NN}transformer.TransformerEncoderLayer",
+        _modules=mapping(linear1=linear),
+        activation=named("torch.nn.functional.relu"),
+        norm_first=FALSE,
     )
-    array = call("numpy._core.multiarray._reconstruct", named("numpy.ndarray"), pack(0), raw(b"b"))
-    anything = {
-        "ref_type": named("typing.Any"),
-        "object_type": named("builtins.dict"),
-        "optional": TRUE,
-        "key": NONE,
-    }
-    metadata = instance(
-        "omegaconf.base.ContainerMetadata",
-        mapping(
-            {
-                **anything,
-                "flags": mapping(),
-                "key_type": named("typing.Any"),
-                "element_type": named("typing.Any"),
-            }
-        ),
-    )
-    node = instance(
-        "omegaconf.nodes.AnyNode",
-        mapping(
-            {
-                "_metadata": instance("omegaconf.base.Metadata", mapping(anything)),
-                "_parent": NONE,
-                "_val": b"K\x07",
-            }
-        ),
-    )
+    classifier = "ultralytics.nn.tasks.ClassificationModel"
+    keys = keyed(("a", None))
     return {
-        "state": call("collections.OrderedDict")
-        + MARK
-        + text("a.weight")
-        + TENSOR
-        + text("b")
-        + PARAMETER
-        + b"u"
-        + mapping(_metadata=keyed(("", mapping(version=1))))
-        + BUILD,
         "linear": linear,
         "sequential": layer(
-            "torch.nn.modules.container.Sequential", _modules=keyed(("0", linear), ("1", silu))
+            f"{NN}container.Sequential", _modules=mapping({"0": linear, "1": silu})
         ),
-        "encoder": layer(
-            "torch.nn.modules.transformer.TransformerEncoderLayer",
-            _modules=mapping(linear1=linear),
-            activation=named("torch.nn.functional.relu"),
-            norm_first=FALSE,
-        ),
+        "encoder": encoder,
         "conv": conv,
         "bound": bound,
         "detector": mapping(model=detector, epoch=-1, train_args=mapping(data="x"), ema=None),
-        "classifier": layer(
-            "ultralytics.nn.tasks.ClassificationModel", _modules=mapping(model=silu), yaml=config()
+        "classifier": layer(classifier, _modules=mapping(model=silu), yaml=config()),
+        "parameter_dict": layer(f"{NN}container.ParameterDict", _keys=keys, a=PARAMETER),
+        "module_list": layer(f"{NN}container.ModuleList", _modules=mapping({"0": silu})),
+    }
+
+
+def _tensors() -> dict[str, Value]:
+    rebuild = "torch._utils._rebuild_tensor_v2"
+    pair = pack(STORAGE, 0, pack(2), pack(1), False, ORDERED)
+    indices = call(rebuild, WHOLE, 0, pack(1, 2), pack(2, 1), False, ORDERED)
+    values = named(rebuild) + pair + REDUCE
+    sparse = pack(indices, values, call("torch.Size", pack(2)), False)
+    weights = ORDERED + MARK + text("a.weight") + TENSOR + text("b") + PARAMETER + SETITEMS
+    return {
+        "state": weights + mapping(_metadata=keyed(("", mapping(version=1)))) + BUILD,
+        "tensors": mapping(
+            w=call(
+                "torch._utils._rebuild_parameter_with_state",
+                *(TENSOR, True, ORDERED, mapping(tag="x", n=sequence(1))),
+            ),
+            b=call(
+                "torch._tensor._rebuild_from_type_v2",
+                *(named(rebuild), named("torch.nn.parameter.Buffer")),
+                *(pair, mapping(persistent=True)),
+            ),
+            m=call(
+                "torch._utils._rebuild_meta_tensor_no_storage",
+                *(named("torch.float32"), pack(2), pack(1), False),
+            ),
+            s=call(
+                "torch._utils._rebuild_sparse_tensor",
+                *(call("torch.serialization._get_layout", "torch.sparse_coo"), sparse),
+            ),
+            q=call(rebuild, STORAGE, 0, pack(4), pack(1), False, ORDERED, mapping()),
         ),
-        "parameter_dict": layer(
-            "torch.nn.modules.container.ParameterDict", _keys=keyed(("a", None)), a=PARAMETER
+        "facts": mapping(
+            size=call("torch.Size", pack(2, 3)),
+            device=call("torch.device", "cpu"),
+            kind=named("torch.float32"),
+            layout=call("torch.serialization._get_layout", "torch.strided"),
+            version=call("torch.torch_version.TorchVersion", "2.1"),
         ),
-        "module_list": layer("torch.nn.modules.container.ModuleList", _modules=keyed(("0", silu))),
-        "namespace": mapping(
-            args=plain, more=call("types.SimpleNamespace") + mapping(x=1, y=plain) + BUILD
+    }
+
+
+def _values() -> dict[str, Value]:
+    hour = call("datetime.timezone", call("datetime.timedelta", 0, 3600, 0))
+    members = EMPTY_SET + MARK + number(1) + text("a") + ADDITEMS
+    return {
+        "plain": mapping(
+            a=sequence(1, 2.5, "x", None),
+            b=pack(True, raw(b"x")),
+            c=keyed((pack(1, "x"), "y"), (None, 1), (2, 3)),
         ),
-        "callbacks": mapping(
-            callbacks=keyed(
-                (
-                    named("pytorch_lightning.callbacks.model_checkpoint.ModelCheckpoint"),
-                    mapping(best=TENSOR),
-                )
-            )
-        ),
-        "attributes": mapping(
-            hyper_parameters=new("pytorch_lightning.utilities.parsing.AttributeDict")
-            + MARK
-            + text("lr")
-            + text("x")
-            + b"u"
+        "sets": pack(
+            members, call("builtins.set", sequence(1, "b")), MARK + pack(1, "c") + FROZENSET
         ),
         "counted": mapping(
             d=call("collections.defaultdict", named("builtins.list"))
-            + text("a")
-            + sequence(1)
-            + SETITEM,
+            + (text("a") + sequence(1) + SETITEM),
             n=call("collections.defaultdict", None),
             c=call("collections.Counter", mapping(a=1)),
             q=call("collections.deque", sequence(1, 2), 5),
             e=call("collections.deque") + MARK + text("x") + APPENDS,
             o=call("collections.OrderedDict", sequence(sequence("a", 1))),
-        ),
-        "sets": pack(
-            EMPTY_SET + MARK + b"K\x01" + text("a") + ADDITEMS,
-            call("builtins.set", sequence(1, "b")),
-            MARK + pack(1, "c") + b"\x91",
         ),
         "values": mapping(
             c=call("builtins.complex", 1.0, 2.0),
@@ -178,79 +177,33 @@ def honest() -> dict[str, Value]:
             z=call("builtins.bytes"),
         ),
         "times": mapping(
-            t=call(
-                "datetime.datetime",
-                raw(b"\x07\xe7\x04\x05\x06\x07\x08\0\0\x09"),
-                call("datetime.timezone", call("datetime.timedelta", 0, 3600, 0)),
-            ),
+            t=call("datetime.datetime", raw(b"\x07\xe7\x04\x05\x06\x07\x08\0\0\x09"), hour),
             d=call("datetime.date", raw(b"\x07\xe7\x04\x05")),
             p=call("pathlib.PurePosixPath", "a", "b"),
         ),
-        "facts": mapping(
-            size=call("torch.Size", pack(2, 3)),
-            device=call("torch.device", "cpu"),
-            kind=named("torch.float32"),
-            layout=call("torch.serialization._get_layout", "torch.strided"),
-            version=call("torch.torch_version.TorchVersion", "2.1"),
+    }
+
+
+def _objects() -> dict[str, Value]:
+    plain = instance("argparse.Namespace", lr=0.1, model="x", sizes=sequence(1, 2))
+    dtype = call("numpy.dtype", "f4", False, True)
+    dtype += pack(3, "<", None, None, None, -1, -1, 0) + BUILD
+    array = call("numpy._core.multiarray._reconstruct", named("numpy.ndarray"), pack(0), raw(b"b"))
+    kinds = {"ref_type": named("typing.Any"), "object_type": named("builtins.int")}
+    inner = instance("omegaconf.base.Metadata", mapping({**kinds, "optional": TRUE, "key": NONE}))
+    node = instance("omegaconf.nodes.AnyNode", _metadata=inner, _parent=NONE, _val=number(7))
+    best = named("pytorch_lightning.callbacks.model_checkpoint.ModelCheckpoint")
+    again = call(
+        "copyreg._reconstructor", named("argparse.Namespace"), named("builtins.object"), None
+    )
+    return {
+        "namespace": mapping(
+            args=plain, more=call("types.SimpleNamespace") + mapping(x=1, y=plain) + BUILD
         ),
-        "tensors": mapping(
-            w=call(
-                "torch._utils._rebuild_parameter_with_state",
-                TENSOR,
-                True,
-                ORDERED,
-                mapping(tag="x", n=sequence(1)),
-            ),
-            b=call(
-                "torch._tensor._rebuild_from_type_v2",
-                named("torch._utils._rebuild_tensor_v2"),
-                named("torch.nn.parameter.Buffer"),
-                pack(STORAGE, 0, pack(2), pack(1), False, ORDERED),
-                mapping(persistent=True),
-            ),
-            m=call(
-                "torch._utils._rebuild_meta_tensor_no_storage",
-                named("torch.float32"),
-                pack(2),
-                pack(1),
-                False,
-            ),
-            s=call(
-                "torch._utils._rebuild_sparse_tensor",
-                call("torch.serialization._get_layout", "torch.sparse_coo"),
-                pack(
-                    call(
-                        "torch._utils._rebuild_tensor_v2",
-                        WHOLE,
-                        0,
-                        pack(1, 2),
-                        pack(2, 1),
-                        False,
-                        ORDERED,
-                    ),
-                    call(
-                        "torch._utils._rebuild_tensor_v2",
-                        STORAGE,
-                        0,
-                        pack(2),
-                        pack(1),
-                        False,
-                        ORDERED,
-                    ),
-                    call("torch.Size", pack(2)),
-                    False,
-                ),
-            ),
-            q=call(
-                "torch._utils._rebuild_tensor_v2",
-                STORAGE,
-                0,
-                pack(4),
-                pack(1),
-                False,
-                ORDERED,
-                mapping(),
-            ),
+        "callbacks": mapping(callbacks=keyed((best, mapping(best=TENSOR)))),
+        "attributes": mapping(
+            hyper_parameters=new("pytorch_lightning.utilities.parsing.AttributeDict")
+            + (MARK + text("lr") + text("x") + SETITEMS)
         ),
         "arrays": mapping(
             a=array + pack(1, pack(2), dtype, False, raw(b"\0" * 8)) + BUILD,
@@ -261,36 +214,22 @@ def honest() -> dict[str, Value]:
         "settings": mapping(
             config=hashed.settings(mapping(a=node)),
             list=hashed.listed(sequence(node)),
-            meta=metadata,
+            meta=hashed.metadata(),
         ),
-        "reconstructed": mapping(
-            n=call(
-                "copyreg._reconstructor",
-                named("argparse.Namespace"),
-                named("builtins.object"),
-                None,
-            )
-            + mapping(a=1)
-            + BUILD
-        ),
-        "plain": mapping(
-            a=sequence(1, 2.5, "x", None),
-            b=pack(True, raw(b"x")),
-            c=keyed((pack(1, "x"), "y"), (None, 1), (2, 3)),
-        ),
+        "reconstructed": mapping(n=again + mapping(a=1) + BUILD),
     }
 
 
 @functools.cache
 def trees() -> tuple[dict[str, Node], dict[str, Node]]:
     """Return honest and hostile seeds, taken apart."""
-    good = {name: parse(built + b".") for name, built in honest().items()}
+    good = {name: parse(built + b".", inline=False) for name, built in honest().items()}
     return good, dict(_hostile())
 
 
 def _hostile() -> Iterator[tuple[str, Node]]:
     seen = set[bytes]()
-    for maker in (asked, steps, hashed):
+    for maker in (asked, made_of, steps, filled, hashed):
         for sample in maker.samples():
             # Those that are only a pickle: the others hold the same ones.
             if sample.name.endswith((".pkl", ".joblib")) and len(sample.data) < LONGER:

@@ -1,6 +1,6 @@
 """Make legitimate files with the real libraries; run in the Python with the readers.
 
-    python -m tests.proof.readers.legit FOLDER MAY_FOLDER [KIND]
+    python -m tests.proof.readers.legit FOLDER MAY_FOLDER [KIND,KIND…]
 
 `FOLDER` gets what must pass, `MAY_FOLDER` what may be refused; each gets an index.
 """
@@ -22,14 +22,14 @@ Legit = tuple[str, str, str, Make]
 """Name, family, reader, and what writes it."""
 
 
-def main(folder: Path, may: Path, only: str = "") -> None:
+def main(folder: Path, may: Path, kinds: str = "") -> None:
     """Write all; say on standard error what could not be made."""
     warnings.simplefilter("ignore")
     entries: dict[Path, list[Entry]] = {folder: [], may: []}
     for target in entries:
         target.mkdir(parents=True, exist_ok=True)
     for kind in KINDS:
-        if only and kind != only:
+        if kinds and kind not in kinds.split(","):
             continue
         for told in files(kind):
             name, family, reader, make = told
@@ -43,8 +43,7 @@ def main(folder: Path, may: Path, only: str = "") -> None:
                 continue
             entries[target].append(Entry(path, family, reader))
     for target, told_entries in entries.items():
-        if not only:
-            write_index(target, told_entries)
+        write_index(target, told_entries)
         print(f"{len(told_entries)} in {target}")
 
 

@@ -24,6 +24,7 @@ from typing import Any
 from tests.proof.readers.audit import Audit
 from tests.proof.readers.load import READERS
 from tests.proof.readers.preload import everything
+from tests.proof.readers.state import State
 
 SECONDS = 20.0
 SWEEP = 100  # files between two collections of garbage
@@ -41,9 +42,12 @@ def main() -> None:
     for line in sys.stdin:
         worker = worker or Worker(audit)
         told = worker.asked(line)
-        if told["outcome"] in ("crash", "hang"):
+        broken = told["outcome"] in ("crash", "hang")
+        if broken or told["events"]:
+            # It may have changed what the next file is loaded into.
             worker.end()
             worker = None
+        if broken:
             alone = Worker(audit)
             told = {**alone.asked(line), "first": told["outcome"]}
             alone.end()
@@ -120,9 +124,11 @@ def _serve(ask: int, answer: int, audit: Audit) -> None:
     devnull = os.open(os.devnull, os.O_RDWR)
     for descriptor in (0, 1, 2):
         os.dup2(devnull, descriptor)
+    state = State()
     for count, line in enumerate(_lines(ask)):
         reader, name = line.split("\t")
         told = _loaded(reader, Path(name), audit)
+        told["events"] += state.changes()
         if mark.exists():
             told["events"].append("made its mark")
             mark.unlink()
