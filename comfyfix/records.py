@@ -168,7 +168,8 @@ class Receipt(msgspec.Struct, frozen=True, kw_only=True):
 class Verdict(msgspec.Struct, frozen=True, kw_only=True):
     """What verification says of one file. `size` in bytes, None when it is missing.
 
-    `by` is whose hash it has, for one that is ok.
+    `by` is whose hash it has, for one that is ok; `looked_into` is false for a file of a kind that
+    is not known, of which only the hash can be told.
     """
 
     model: str
@@ -180,10 +181,11 @@ class Verdict(msgspec.Struct, frozen=True, kw_only=True):
     sha256: str | None = None
     moved_to: str = ""
     by: str = ""
+    looked_into: bool = True
 
     @property
     def good(self) -> bool:
-        """True for a file that can be used; `unverified` means no published hash exists."""
+        """True for a file that can be used; `unverified`: not all of it could be checked."""
         return self.status in ("ok", "unverified")
 
 

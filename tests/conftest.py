@@ -13,7 +13,17 @@ import pytest
 from comfyfix.demo.hub import Hub
 from tests.rig import Site
 
-CORPUS = Path(__file__).resolve().parents[2] / "shared" / "corpus"
+SLOW_SECONDS = 900
+"""What a test that is slow by intent may take; the slowest needs three minutes on busy cores."""
+SHARED = Path(__file__).resolve().parents[2] / "shared"
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Give the soak and fault tests a longer limit than pyproject.toml gives the others."""
+    for item in items:
+        slow = item.get_closest_marker("soak") or item.get_closest_marker("faults")
+        if slow and not item.get_closest_marker("timeout"):
+            item.add_marker(pytest.mark.timeout(SLOW_SECONDS))
 
 
 @pytest.fixture(autouse=True)
@@ -51,8 +61,19 @@ def site(tmp_path: Path, hub: Hub) -> Iterator[Site]:
 @pytest.fixture
 def corpus() -> Path:
     """The labelled workflows, where they are at hand; our own CI must have them."""
-    if not CORPUS.is_dir():
+    return _shared("corpus", "the labelled workflows")
+
+
+@pytest.fixture
+def cases() -> Path:
+    """Small inputs that went wrong once, where they are at hand; our own CI must have them."""
+    return _shared("cases", "the cases of old")
+
+
+def _shared(name: str, what: str) -> Path:
+    folder = SHARED / name
+    if not folder.is_dir():
         if os.environ.get("CI") and os.environ.get("COMFYFIX_CORPUS") == "required":
-            pytest.fail("the labelled workflows are missing, and this run requires them")
-        pytest.skip("the labelled workflows are not on this machine")
-    return CORPUS
+            pytest.fail(f"{what} are missing, and this run requires them")
+        pytest.skip(f"{what} are not on this machine")
+    return folder

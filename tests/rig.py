@@ -13,6 +13,7 @@ from typing import Any
 
 from comfyfix.demo.content import file_for
 from comfyfix.demo.hub import Hub
+from comfyfix.files import sha256_of
 
 REPO = Path(__file__).resolve().parents[1]
 PROGRAM = (sys.executable, "-m", "doit")
@@ -26,6 +27,7 @@ LOADERS = {  # folder → (node type, input) of ComfyUI's core
     "controlnet": ("ControlNetLoader", "control_net_name"),
 }
 Need = tuple[str, str]  # folder, value
+ENDED = ("", "Z", "X")  # states of a process that runs no more
 
 
 def ui_workflow(needs: Iterable[Need], urls: dict[str, str] | None = None) -> dict[str, Any]:
@@ -155,10 +157,13 @@ class Site:
             timeout=60,
         )
 
-    def files(self) -> dict[str, bytes]:
-        """Every file of the model folders but our own receipts, by relative path."""
+    def files(self) -> dict[str, str]:
+        """The sha256 of every file of the model folders but our own receipts, by relative path.
+
+        No contents: of two that differ pytest would draw all the differences, for minutes.
+        """
         return {
-            str(path.relative_to(self.models)): path.read_bytes()
+            str(path.relative_to(self.models)): sha256_of(path)
             for path in sorted(self.models.rglob("*"))
             if path.is_file() and ".comfyfix" not in path.parts
         }
@@ -179,12 +184,9 @@ def children_of(pid: int) -> list[int]:
     parents: dict[int, int] = {}
     for entry in Path("/proc").iterdir():
         if entry.name.isdigit():
-            try:
-                fields = (entry / "stat").read_text().rpartition(")")[2].split()
-            except OSError:
-                continue
-            if fields[0] != "Z":
-                parents[int(entry.name)] = int(fields[1])
+            state, parent = _stat(int(entry.name))
+            if state not in ENDED:
+                parents[int(entry.name)] = parent
     found: list[int] = []
     front = [pid]
     while front:
@@ -195,10 +197,21 @@ def children_of(pid: int) -> list[int]:
 
 def is_alive(pid: int) -> bool:
     """Tell whether a process runs (a zombie does not)."""
+    return _stat(pid)[0] not in ENDED
+
+
+def is_zombie(pid: int) -> bool:
+    """Tell whether a process has ended and nobody has asked how."""
+    return _stat(pid)[0] == "Z"
+
+
+def _stat(pid: int) -> tuple[str, int]:
+    """State and parent of a process; no state for one that is not there."""
     try:
-        return (Path(f"/proc/{pid}/stat")).read_text().rpartition(")")[2].split()[0] != "Z"
+        fields = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
     except OSError:
-        return False
+        return "", 0
+    return fields[0], int(fields[1])
 
 
 def kill_hard(process: subprocess.Popen[str]) -> None:

@@ -1,25 +1,29 @@
 """GGUF: a header of counted keys and values, the list of the tensors, then their bytes.
 
-Every count and length is held against the bytes that are left before it is believed.
+Every count and length is held against the bytes that are left before it is believed. Texts that
+loaders render as chat templates are judged by `chat_template`.
 """
 
 from __future__ import annotations
 
+import re
 from itertools import pairwise
 from math import prod
 from typing import BinaryIO
 
 from comfyfix.files import printable
-from comfyfix.formats.finding import Finding, Refused, damaged, wrong
+from comfyfix.formats.finding import Finding, Refused, damaged, unsafe, wrong
 from comfyfix.formats.window import Window
 
 VERSIONS = (2, 3)
 HEADER_MAX = 64_000_000  # bytes before the tensors; the largest vocabularies take a third of it
 ITEMS_MAX = 2_000_000  # texts in lists; the largest vocabularies with their merges: 0.8 million
+COUNT_MAX = 200_000  # tensors, and keys; the largest models have some thousands
 NAME_MAX = 65_535  # bytes of a key, as the specification says
 TENSOR_NAME_MAX = 1024  # the format says 64, and real files of image models have longer ones
 NESTING_MAX = 4
-DIMENSIONS_MAX = 4
+DIMENSIONS_MAX = 32  # NumPy's limit, which gguf-py sets; llama.cpp takes 4, ComfyUI's readers more
+TEMPLATES_MAX = 60_000  # characters of all that is rendered; models come with 30,000
 ALIGNMENT = 32
 ALIGNMENT_MAX = 1 << 20
 _STRING, _ARRAY, _UINT32 = 8, 9, 4
@@ -32,6 +36,9 @@ BLOCKS = {  # ggml type → values in a block, bytes of it
     28: (1, 8), 29: (256, 56), 30: (1, 2), 31: (32, 18), 32: (32, 18), 33: (32, 18), 34: (256, 54),
     35: (256, 66), 39: (32, 17), 40: (64, 36), 41: (128, 18),
 }  # fmt: skip
+# `tokenizer.chat_template`, `tokenizer.chat_template.NAME`, and what others call such a text.
+_RENDERED = re.compile(r"template|jinja|prompt", re.IGNORECASE)
+_TAGS = ("{{", "{%", "{#")
 
 
 def check(stream: BinaryIO, size: int) -> Finding | None:
@@ -56,6 +63,7 @@ class _Header:
         self.big = False
         self.alignment = ALIGNMENT
         self.items = 0
+        self.templates = 0  # characters
         self.architecture = ""
 
     def check(self) -> None:
@@ -75,6 +83,8 @@ class _Header:
             raise damaged(
                 f"it can't hold {tensors} tensors and {pairs} values: cut short, or made up"
             )
+        if max(tensors, pairs) > COUNT_MAX:
+            raise unsafe(f"it has {tensors} tensors and {pairs} values: too costly to look into")
         self._pairs(pairs)
         self._geometry(self._tensors(tensors))
 
@@ -89,7 +99,7 @@ class _Header:
 
     def _bounded(self) -> None:
         if self.window.at > HEADER_MAX:
-            raise damaged(f"its header is longer than {HEADER_MAX} bytes")
+            raise unsafe(f"its header is longer than {HEADER_MAX} bytes: too costly to look into")
 
     def _pairs(self, count: int) -> None:
         seen = set[str]()
@@ -104,7 +114,7 @@ class _Header:
             elif key == "general.architecture" and kind == _STRING:
                 self._architecture()
             else:
-                self._value(kind, 0)
+                self._value(kind, 0, rendered=_RENDERED.search(key) is not None)
             self._bounded()
 
     def _architecture(self) -> None:
@@ -121,26 +131,51 @@ class _Header:
             raise damaged("its alignment is no power of two")
         self.alignment = told
 
-    def _value(self, kind: int, depth: int) -> None:
+    def _value(self, kind: int, depth: int, *, rendered: bool) -> None:
         window = self.window
         if kind in _WIDTHS:
             window.skip(_WIDTHS[kind], "a value")
+        elif kind == _STRING and rendered:
+            self._template()
         elif kind == _STRING:
             self._pass_text()
         elif kind == _ARRAY and depth < NESTING_MAX:
-            self._array(depth)
+            self._array(depth, rendered=rendered)
         elif kind == _ARRAY:
             raise damaged(f"its lists are nested more than {NESTING_MAX} deep")
         else:
             raise damaged(f"the type of the value at byte {window.at} is not known ({kind})")
 
+    def _template(self) -> None:
+        """Judge a text that a loader may render."""
+        length = self._number(8)
+        self.window.need(length, "a text")
+        # Counted are bytes first, so that no more is read than can be judged.
+        if length > 4 * TEMPLATES_MAX:
+            raise unsafe(f"its chat template has {length} bytes: too costly to look into")
+        try:
+            text = self.window.take(length).decode()
+        except UnicodeDecodeError:
+            raise unsafe("its chat template is no text in UTF-8, which readers mend") from None
+        self.templates += max(len(text), 1)
+        if self.templates > TEMPLATES_MAX:
+            raise unsafe(
+                f"its chat templates have more than {TEMPLATES_MAX} characters: "
+                "too costly to look into"
+            )
+        if any(tag in text for tag in _TAGS):
+            # 90 ms that only a file with a template needs
+            from comfyfix.formats import chat_template  # noqa: PLC0415
+
+            chat_template.check(text)
+
     def _pass_text(self) -> None:
         self.items += 1
         if self.items > ITEMS_MAX:
-            raise damaged(f"its header has more than {ITEMS_MAX} texts")
+            raise unsafe(f"its header has more than {ITEMS_MAX} texts: too costly to look into")
         self.window.skip(self._number(8), "a text")
 
-    def _array(self, depth: int) -> None:
+    def _array(self, depth: int, *, rendered: bool) -> None:
         kind, count = self._number(4), self._number(8)
         width = _WIDTHS.get(kind)
         if width is not None:
@@ -151,13 +186,13 @@ class _Header:
         for _ in range(count):
             if kind == _ARRAY:
                 self._pass_list()
-            self._value(kind, depth + 1)
+            self._value(kind, depth + 1, rendered=rendered)
             self._bounded()
 
     def _pass_list(self) -> None:
         self.items += 1
         if self.items > ITEMS_MAX:
-            raise damaged(f"its header has more than {ITEMS_MAX} lists")
+            raise unsafe(f"its header has more than {ITEMS_MAX} lists: too costly to look into")
 
     def _tensors(self, count: int) -> list[tuple[int, int, str]]:
         """Read the list of the tensors: begin and end of each, and its name."""
@@ -183,11 +218,14 @@ class _Header:
         """Hold the places of the tensors against the size of the file.
 
         The reference implementation wants each tensor right after the one before, padded to the
-        alignment; writers pad the last one too, or do not.
+        alignment; writers pad the last one too, or do not. Without tensors it is a vocabulary, or
+        the first part of a model.
         """
-        if not spans:
-            raise damaged("it holds no tensors")
         room = self.window.size - _padded(self.window.at, self.alignment)
+        if not spans:
+            if room > 0:
+                raise damaged(f"it has {room} bytes after its header, and no tensors")
+            return
         spans.sort()
         if spans[0][0] != 0:
             raise damaged(f"its tensors leave a hole before {printable(spans[0][2], 60)}")

@@ -9,6 +9,7 @@ from comfyfix.formats.finding import Finding
 
 _TEXT = frozenset(b"\t\n\r\f" + bytes(range(0x20, 0x7F)))
 _TEXT_LOOK = 512
+_TAR_BLOCK = 512
 _PAGES = (b"<!doctype", b"<html", b"<head", b"<body", b"<script")
 _LFS_SIZE = re.compile(rb"^size (\d{1,15})$", re.MULTILINE)
 # `/annex/objects/SHA256E-s1048576--…`, with dots and slashes before it where it was a link.
@@ -82,3 +83,32 @@ def another_kind(head: bytes) -> Finding | None:
 def _pointer(what: str, told: re.Match[bytes] | None) -> str:
     size = f" (of {human_size(int(told[1]))})" if told is not None and told[1] else ""
     return f"it is {what}, not the file itself{size}"
+
+
+def is_tar(head: bytes) -> bool:
+    """Tell whether Python's tarfile, which torch asks first, opens a file by its first block.
+
+    It goes by the sum of the block's bytes alone, signed or not, in whatever way the number is
+    written; names, marks and types do not matter. True is also said where the first member is one
+    that tells of the next (a long name, pax), though a reader may find that one broken. A block of
+    zeros is the end of an archive that holds nothing: False.
+    """
+    block = head[:_TAR_BLOCK]
+    if len(block) != _TAR_BLOCK:
+        return False
+    summed = block[:148] + block[156:]
+    # The sum's own field counts as eight spaces. Signed: bytes from 128 on count as negative.
+    unsigned = 256 + sum(summed)
+    high = sum(byte > 127 for byte in summed)  # noqa: PLR2004 - the sign of a byte
+    return _tar_number(block[148:156]) in (unsigned, unsigned - 256 * high)
+
+
+def _tar_number(field: bytes) -> int | None:
+    """Read a number as tarfile does: octal text up to a zero, or binary after a mark; else None."""
+    if field[0] in (0o200, 0o377):
+        number = int.from_bytes(field[1:], "big")
+        return number if field[0] == 0o200 else number - (1 << 56)  # noqa: PLR2004 - the mark
+    try:
+        return int(field.partition(b"\0")[0].decode("ascii").strip() or "0", 8)
+    except ValueError:
+        return None

@@ -1,19 +1,23 @@
-"""Look: what is wrong with a file, judged by the name that it has or shall get."""
+"""Look: what is wrong with a file, judged by the name that it has or shall get.
+
+A file counts under the one reading that its loader would choose; where two readers would take it
+for different things it is unsafe. What is inside decides, under any name, packed or not.
+"""
 
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import dataclass
 from pathlib import Path
-from typing import BinaryIO
+from typing import BinaryIO, Literal
 
-from comfyfix.files import is_pickle
-from comfyfix.formats import gguf, impostors, onnx, pickles, safetensors, torch_zip
-from comfyfix.formats.finding import Finding, Refused
-from comfyfix.formats.pickle_walk import ForeignImport
+from comfyfix.formats import behind, gguf, impostors, npy, onnx, packed, pickles, safetensors, zips
+from comfyfix.formats.finding import Finding, Refused, unsafe
+from comfyfix.formats.pickle.source import ANY_SIZE
 
 HEAD = 4096
-ZIP = b"PK\x03\x04"
 _TEXTS = (".yaml", ".yml", ".json", ".txt")  # files of settings that some folders hold
+_Kind = Literal["torch", "numpy", "packed", "pickle", ""]
 _Check = Callable[[BinaryIO, int], Finding | None]
 _STRICT: dict[str, _Check] = {
     ".safetensors": safetensors.check,
@@ -21,10 +25,29 @@ _STRICT: dict[str, _Check] = {
     ".gguf": gguf.check,
     ".onnx": onnx.check,
 }
+_TORCH = (".ckpt", ".pt", ".pt2", ".pth", ".bin", ".pkl")
+_PYTHON = (".npy", ".npz", ".joblib", ".pickle")  # NumPy's or a pickle, but not torch's
+
+
+@dataclass(frozen=True, slots=True)
+class Look:
+    """What a look at a file has shown.
+
+    `finding` is what is wrong with it, if anything; `is_known` tells whether it is of a kind that
+    was looked into, so that nothing wrong means something.
+    """
+
+    finding: Finding | None
+    is_known: bool = True
 
 
 def inspect(path: Path, *, name: str = "", look_inside: bool = True) -> Finding | None:
-    """Say what is wrong with a file, judged by its name; None if nothing is. Raises OSError.
+    """Say what is wrong with a file, judged by its name; None if nothing is. Raises OSError."""
+    return look(path, name=name, look_inside=look_inside).finding
+
+
+def look(path: Path, *, name: str = "", look_inside: bool = True) -> Look:
+    """Look at a file, judged by its name. Raises OSError.
 
     `name` is the one that it shall get, where it has another one yet.
 
@@ -34,66 +57,135 @@ def inspect(path: Path, *, name: str = "", look_inside: bool = True) -> Finding 
     with path.open("rb") as stream:
         size = path.stat().st_size
         head = stream.read(HEAD)
-        name = name or path.name
-        extension = Path(name).suffix.lower()
+        file = _File(stream, size, head, name or path.name, look_inside)
+        extension = Path(file.name).suffix.lower()
+        second = _refused(lambda: behind.check(stream, size))
+        if second is not None and look_inside and not _is_tflite(file.name, head):
+            return Look(second.finding)
         check = _STRICT.get(extension)
         if size and check is not None:
             stream.seek(0)
-            finding = check(stream, size)
-            return finding and (_disguised(stream, head, size, extension) or finding)
-        finding = impostors.empty_or_text(head, size)
+            finding = check(stream, size) or _as_pickle_too(file)
+            return Look(finding and (_disguised(file, extension) or finding))
+        text = impostors.empty_or_text(head, size)
         if extension in _TEXTS:
-            return finding if size == 0 else None
-        if is_pickle(name):
-            return _as_pickle(stream, head, size, look_inside=look_inside)
-        return finding or (_hostile(stream, head, size) if look_inside else None)
+            return _as_settings(file, text)
+        if extension in _TORCH:
+            return Look(_as_torch(file, text))
+        return _as_other(file, text, extension)
 
 
-def _as_pickle(stream: BinaryIO, head: bytes, size: int, *, look_inside: bool) -> Finding | None:
+@dataclass(frozen=True, slots=True)
+class _File:
+    stream: BinaryIO
+    size: int
+    head: bytes
+    name: str
+    look_inside: bool
+
+
+def _as_torch(file: _File, text: Finding | None) -> Finding | None:
     """Judge a file that torch would load by its name."""
-    text = impostors.empty_or_text(head, size)
-    if head.startswith(ZIP):
-        refused = _refused(lambda: torch_zip.check(stream, size, look_inside=look_inside))
-        return refused.finding if refused else None
-    refused = _refused(lambda: pickles.check(stream, size)) if size else None
-    if size and refused is None:
-        return None
-    if refused and (_is_pickle(head) or _imports(refused)):
-        hidden = refused.finding.kind == "unsafe" and not look_inside
-        return None if hidden else refused.finding
-    if _is_safetensors(head):
+    if not file.size:
+        return text
+    refused, kind = _content(file)
+    if refused is None:
+        return _is_torch(file, kind) if file.look_inside else None
+    if refused.finding.kind == "unsafe":
+        return refused.finding if file.look_inside else None
+    if file.head.startswith(zips.MAGIC) or pickles.is_marked(file.head):
+        return refused.finding
+    if _is_safetensors(file.head):
         return Finding("wrong", "it is a safetensors file under this name")
     neither = Finding("wrong", "it is neither a zip archive nor a pickle, as such a file is")
-    return text or impostors.another_kind(head) or neither
+    return text or impostors.another_kind(file.head) or neither
 
 
-def _disguised(stream: BinaryIO, head: bytes, size: int, extension: str) -> Finding | None:
+def _is_torch(file: _File, kind: _Kind) -> Finding | None:
+    """Say what is wrong with a harmless file of some kind under a name of torch's."""
+    if kind in ("torch", "pickle") or (kind and file.name.lower().endswith(".pkl")):
+        return None  # a .pkl may be anyone's
+    return (kind and impostors.another_kind(file.head)) or zips.NOT_TORCH.finding
+
+
+def _as_settings(file: _File, text: Finding | None) -> Look:
+    """Judge a file of settings: it may be anything but what a reader would run."""
+    if not file.size or not file.look_inside:
+        return Look(text if not file.size else None)
+    refused, _ = _content(file)
+    unsafe_inside = refused is not None and refused.finding.kind == "unsafe"
+    return Look(refused.finding if refused is not None and unsafe_inside else None)
+
+
+def _as_other(file: _File, text: Finding | None, extension: str) -> Look:
+    """Judge a file of which the name tells little: it may be loaded by anything."""
+    if not file.size or not file.look_inside:
+        return Look(text, is_known=text is not None)
+    refused, kind = _content(file)
+    if refused is None:
+        return Look(None, is_known=bool(kind))
+    if refused.finding.kind == "unsafe":
+        return Look(refused.finding)
+    if extension in _PYTHON:
+        return Look(text or refused.finding)
+    return Look(text, is_known=text is not None)
+
+
+def _as_pickle_too(file: _File) -> Finding | None:
+    """Say whether a file of a format without code would act where it is taken for a pickle."""
+    refused = _refused(lambda: pickles.check(file.stream, file.size))
+    acts = refused is not None and refused.finding.kind == "unsafe"
+    return refused.finding if refused is not None and acts else None
+
+
+def _disguised(file: _File, extension: str) -> Finding | None:
     """Say which other file lies under a name whose format it has not."""
-    if extension in (".safetensors", ".sft") and _is_safetensors(head):
+    if extension in (".safetensors", ".sft") and _is_safetensors(file.head):
         return None  # the length of its header may read like anything
-    if extension == ".gguf" and head.startswith(b"GGUF"):
+    if extension == ".gguf" and file.head.startswith(b"GGUF"):
         return None
-    hostile = _hostile(stream, head, size)
-    if hostile is not None:
-        return hostile
-    if _is_pickle(head) and _refused(lambda: pickles.check(stream, size)) is None:
+    refused, kind = _content(file)
+    if refused is not None and refused.finding.kind == "unsafe":
+        return refused.finding
+    if refused is None and kind == "pickle":
         return Finding("wrong", "it is a pickle under this name")
-    if _is_safetensors(head):
+    if _is_safetensors(file.head):
         return Finding("wrong", "it is a safetensors file under this name")
-    return impostors.empty_or_text(head, size) or impostors.another_kind(head)
+    return impostors.empty_or_text(file.head, file.size) or impostors.another_kind(file.head)
 
 
-def _hostile(stream: BinaryIO, head: bytes, size: int) -> Finding | None:
-    """Say whether a file of any name would run code, for one who loads it whatever its name is."""
-    if head.startswith(ZIP):
-        refused = _refused(lambda: torch_zip.check(stream, size))
-        told = refused is not None and refused.finding.kind == "unsafe"
-    else:
-        refused = _refused(lambda: pickles.check(stream, size))
-        told = _imports(refused) or (
-            refused is not None and _is_pickle(head) and refused.finding.kind == "unsafe"
+def _content(file: _File) -> tuple[Refused | None, _Kind]:
+    """Look at what the file holds, as the readers of Python would.
+
+    Return what was refused, and which kind it is; empty for one that is not looked into.
+    """
+    stream, size, head = file.stream, file.size, file.head
+    if head.startswith(zips.MAGIC):
+        return _zip(file)
+    if head.startswith(npy.MAGIC):
+        stream.seek(0)
+        return _refused(lambda: npy.check(stream, size)), "numpy"
+    if impostors.is_tar(head):
+        return unsafe("it is a tar archive: torch would load the pickles inside"), ""
+    if packed.is_old_joblib(head):
+        return unsafe("it is packed as joblib did before 2016, which is not looked into"), ""
+    joblib = file.name.lower().endswith(".joblib")
+    inside = packed.opened(stream, head)
+    if inside is not None:
+        refused = _refused(lambda: pickles.check(inside, ANY_SIZE, joblib=True))
+        if refused is None or refused.finding.kind == "unsafe":
+            return refused, "packed"
+    return _refused(lambda: pickles.check(stream, size, joblib=joblib)), "pickle"
+
+
+def _zip(file: _File) -> tuple[Refused | None, _Kind]:
+    numpy = file.name.lower().endswith(".npz")  # which tells large letters from small ones
+    try:
+        return None, zips.check(
+            file.stream, file.size, look_inside=file.look_inside, any_case=not numpy
         )
-    return refused.finding if refused is not None and told else None
+    except Refused as refused:
+        return refused, ""
 
 
 def _refused(check: Callable[[], None]) -> Refused | None:
@@ -104,13 +196,9 @@ def _refused(check: Callable[[], None]) -> Refused | None:
     return None
 
 
-def _imports(refused: Refused | None) -> bool:
-    """Tell whether what was refused is an import: then it is a pickle, whatever it begins with."""
-    return isinstance(refused, ForeignImport) and refused.is_meant
-
-
-def _is_pickle(head: bytes) -> bool:
-    return head[:1] == b"\x80" and head[1:2] <= b"\x05"
+def _is_tflite(name: str, head: bytes) -> bool:
+    """Tell a file of TensorFlow Lite, whose notes lie in a zip behind it by its own rules."""
+    return name.lower().endswith(".tflite") and head[4:8] == b"TFL3"
 
 
 def _is_safetensors(head: bytes) -> bool:

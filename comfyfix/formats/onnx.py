@@ -1,6 +1,7 @@
 """ONNX: a protobuf message, walked field by field along the parts that can name other files.
 
-Weights may lie in files beside the model, at a `location` that must not lead elsewhere.
+Weights may lie in files beside the model, at a `location` that must not lead elsewhere. What is a
+single field for the format must be there once: readers merge or overwrite what comes again.
 """
 
 from __future__ import annotations
@@ -10,15 +11,14 @@ from typing import BinaryIO
 
 from comfyfix.files import printable
 from comfyfix.formats.finding import Finding, Refused, damaged, unsafe, wrong
-from comfyfix.formats.window import Window
+from comfyfix.formats.protobuf import BYTES, NARROW, VARINT, WIDE, Fields
 
 FIELDS_MAX = 3_000_000  # the largest graphs have a hundred thousand nodes
 TEXT_MAX = 4096
-_VARINT, _WIDE, _BYTES, _NARROW = 0, 1, 2, 5
-_IR_VERSION, _GRAPH = 1, 7
+DEPTH_MAX = 64
 _MODEL_FIELDS = {
-    1: _VARINT, 2: _BYTES, 3: _BYTES, 4: _BYTES, 5: _VARINT, 6: _BYTES, 7: _BYTES, 8: _BYTES,
-    14: _BYTES, 20: _BYTES, 25: _BYTES, 26: _BYTES,
+    1: VARINT, 2: BYTES, 3: BYTES, 4: BYTES, 5: VARINT, 6: BYTES, 7: BYTES, 8: BYTES,
+    14: BYTES, 20: BYTES, 25: BYTES, 26: BYTES,
 }  # fmt: skip
 # Message → its fields that are messages of interest. Names are those of the ONNX specification.
 _INSIDE = {
@@ -30,91 +30,139 @@ _INSIDE = {
     "attribute": {5: "tensor", 6: "graph", 10: "tensor", 11: "graph", 22: "sparse", 23: "sparse"},
     "sparse": {1: "tensor", 2: "tensor"},
     "tensor": {13: "external"},
-    "external": {},
+    "external": {1: "text", 2: "text"},
 }  # fmt: skip
-DEPTH_MAX = 64
-_LEADS_OUT = re.compile(r"(^|[/\\])\.\.([/\\]|$)|^[/\\~]|^[A-Za-z]:|[\x00-\x1f\x7f]")
+_TAGS = {
+    kind: {number << 3 | BYTES: inner for number, inner in fields.items()}
+    for kind, fields in _INSIDE.items()
+}
+_MODEL_TAGS = frozenset(number << 3 | wire for number, wire in _MODEL_FIELDS.items())
+_LOCATED = 14 << 3 | VARINT  # says of a tensor whether its bytes lie elsewhere
+_ONCE = {
+    kind: frozenset(numbers)
+    for kind, numbers in {
+        "model": (1, 7),
+        "training": (1, 2),
+        "attribute": (5, 6, 22),
+        "sparse": (1, 2),
+        "tensor": (_LOCATED >> 3,),
+        "external": (1, 2),
+    }.items()
+}
+_NONE = frozenset[int]()
+# A part of dots and spaces is `..` to Windows; a colon makes a drive, a stream or an address; a
+# star is part of what some readers take for an address in memory.
+_LEADS_OUT = re.compile(r"(?:^|[/\\])[. ]{2,}(?:[/\\]|$)|^[/\\~]|[:*?\"<>|\x00-\x1f\x7f]")
+# `basepath` is read by nobody; `prepacked_1` and so on tell places in the same file.
+_NO_PATH = re.compile(r"offset|length|checksum|basepath|prepacked_\d{1,9}")
 
 
 def check(stream: BinaryIO, size: int) -> Finding | None:
     """Say what is wrong with an ONNX file of `size` bytes."""
     try:
-        _Model(Window(stream, size)).check()
+        _Model(stream, size).check()
     except Refused as refused:
         return refused.finding
     return None
 
 
 class _Model:
-    def __init__(self, window: Window) -> None:
-        self.window = window
-        self.fields = 0
+    def __init__(self, stream: BinaryIO, size: int) -> None:
+        self.fields = Fields(stream, size)
+        self.size = size
+        self.count = 0
+        self.texts: dict[int, bytes] = {}  # of the entry that is being read
+        self.located = False  # whether the tensor that is being read has a place
 
     def check(self) -> None:
-        seen = self._message("model", self.window.size, 0)
-        if not {_IR_VERSION, _GRAPH} <= seen:
+        if not _ONCE["model"] <= self._message("model", self.size, 0):
             raise wrong("it is no ONNX model: it has no version or no graph")
 
     def _message(self, kind: str, end: int, depth: int) -> set[int]:
-        """Walk one message up to byte `end`; return the numbers of its fields."""
+        """Walk one message up to byte `end`; return which of its single fields are there."""
         if depth > DEPTH_MAX:
             raise unsafe(f"its graphs are nested more than {DEPTH_MAX} deep")
-        window, seen, texts = self.window, set[int](), dict[int, str]()
-        while window.at < end:
-            number, wire = self._field(kind)
-            seen.add(number)
-            if wire != _BYTES:
-                self._pass(wire)
+        fields, inside = self.fields, _TAGS[kind]
+        seen, elsewhere = set[int](), False
+        while fields.at < end:
+            tag = self._tag(kind, seen)
+            if tag & 7 != BYTES:
+                value = self._number(tag & 7)
+                elsewhere = elsewhere or (kind == "tensor" and tag == _LOCATED and value == 1)
                 continue
-            length = self._varint()
-            if length > end - window.at:
-                raise damaged(f"it is cut short: field {number} of its {kind} leads beyond its end")
-            inner = _INSIDE[kind].get(number)
-            if inner is not None:
-                self._message(inner, window.at + length, depth + 1)
-            elif kind == "external" and length <= TEXT_MAX:
-                texts[number] = window.take(length).decode("utf-8", "backslashreplace")
+            length = fields.length()
+            if length > end - fields.at:
+                what = f"field {tag >> 3} of its {kind}"
+                raise damaged(f"it is cut short: {what} leads beyond its end")
+            inner = inside.get(tag)
+            if inner is None or not length:
+                fields.skip(length)
+            elif inner == "text":
+                self._text(tag >> 3, length)
             else:
-                window.skip(length)
-        if window.at != end:
+                self._message(inner, fields.at + length, depth + 1)
+        if fields.at != end:
             raise damaged(f"it is damaged: its {kind} does not end where it says")
-        if kind == "external":
-            _require_beside(texts)
+        self._ended(kind, elsewhere=elsewhere)
         return seen
 
-    def _field(self, kind: str) -> tuple[int, int]:
-        self.fields += 1
-        if self.fields > FIELDS_MAX:
-            raise unsafe(f"it has more than {FIELDS_MAX} fields, too many to look at")
-        place = self.window.at
-        tag = self._varint()
-        number, wire = tag >> 3, tag & 7
-        if not number or (kind == "model" and _MODEL_FIELDS.get(number) != wire):
-            raise damaged(
-                f"it is no ONNX model, or damaged: field {number} at byte {place} is not known"
-            )
-        return number, wire
+    def _tag(self, kind: str, seen: set[int]) -> int:
+        place = self.fields.at
+        tag = self.fields.tag()
+        self.count += 1
+        if self.count > FIELDS_MAX:
+            raise unsafe(f"it has more than {FIELDS_MAX} fields: too costly to look into")
+        if tag not in _TAGS[kind]:
+            _require_known(kind, tag, place)
+        number = tag >> 3
+        if number in _ONCE.get(kind, _NONE):
+            if number in seen:
+                raise unsafe(f"field {number} of its {kind} at byte {place} is there twice")
+            seen.add(number)
+        return tag
 
-    def _pass(self, wire: int) -> None:
-        if wire == _VARINT:
-            self._varint()
-        elif wire in (_WIDE, _NARROW):
-            self.window.skip(8 if wire == _WIDE else 4)
-        else:
-            raise damaged(f"it is damaged at byte {self.window.at}")
+    def _number(self, wire: int) -> int:
+        if wire == VARINT:
+            return self.fields.value() & 0xFFFFFFFF  # as a number of 32 bits is read
+        self.fields.skip({WIDE: 8, NARROW: 4}[wire])
+        return 0
 
-    def _varint(self) -> int:
-        value = 0
-        for shift in range(0, 70, 7):
-            byte = self.window.take(1)[0]
-            value |= (byte & 0x7F) << shift
-            if byte < 0x80:  # noqa: PLR2004 - the last byte of a number
-                return value
-        raise damaged(f"it is damaged: the number before byte {self.window.at} has no end")
+    def _text(self, number: int, length: int) -> None:
+        self.texts[number] = self.fields.take(min(length, TEXT_MAX))
+        self.fields.skip(length - len(self.texts[number]))
+
+    def _ended(self, kind: str, *, elsewhere: bool) -> None:
+        """Judge what an entry or a tensor tells of another file."""
+        if kind == "external":
+            self._require_beside()
+        elif kind == "tensor":
+            if elsewhere and not self.located:
+                raise damaged(
+                    "it has a tensor that lies in another file, and does not say in which"
+                )
+            self.located = False
+
+    def _require_beside(self) -> None:
+        """Refuse the entry of a file that is not beside the model.
+
+        Whatever the key is: readers may compare it in another way.
+        """
+        key, value = self.texts.pop(1, b""), self.texts.pop(2, b"")
+        name = key.decode("utf-8", "replace")
+        if _NO_PATH.fullmatch(name):
+            return
+        try:
+            where = value.decode()
+        except UnicodeDecodeError:
+            raise unsafe("it takes weights from a file whose name is no text") from None
+        if len(value) >= TEXT_MAX or _LEADS_OUT.search(where):
+            raise unsafe(f"it takes weights from {printable(where, 60)}, which is not beside it")
+        self.located = self.located or (name == "location" and bool(where))
 
 
-def _require_beside(entry: dict[int, str]) -> None:
-    """Refuse an external file that is not beside the model (entry: 1 key, 2 value)."""
-    where = entry.get(2, "/ of more letters than are read")
-    if entry.get(1) == "location" and _LEADS_OUT.search(where):
-        raise unsafe(f"it takes weights from {printable(where, 60)}, which is not beside it")
+def _require_known(kind: str, tag: int, place: int) -> None:
+    """Refuse what is no field of a model, and fields of interest that are of another type."""
+    if tag not in _MODEL_TAGS if kind == "model" else tag >> 3 in _INSIDE[kind]:
+        raise damaged(
+            f"it is no ONNX model, or damaged: field {tag >> 3} at byte {place} is not known"
+        )

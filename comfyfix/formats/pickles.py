@@ -1,4 +1,4 @@
-"""Pickles as files: one alone, or the five of torch's format of before 2020, and a second opinion.
+"""Pickles as files: one alone, or the five of torch's format of before 2020.
 
 torch wrote until version 1.5: a magic number, a version, facts on the system, the value, the keys
 of the weights; each a pickle. Then the weights, each after the number of its items.
@@ -6,89 +6,86 @@ of the weights; each a pickle. Then the weights, each after the number of its it
 
 from __future__ import annotations
 
-import io
-import logging
 from typing import Any, BinaryIO
 
 from comfyfix.files import printable
-from comfyfix.formats.finding import damaged, unsafe
-from comfyfix.formats.pickle_allowed import allowed
-from comfyfix.formats.pickle_values import Storage
-from comfyfix.formats.pickle_walk import Walk
-from comfyfix.formats.window import Window
+from comfyfix.formats import joblib_arrays
+from comfyfix.formats.finding import Refused, damaged, unsafe
+from comfyfix.formats.pickle.kinds import Box, Storage
+from comfyfix.formats.pickle.machine import Machine
+from comfyfix.formats.pickle.source import Source
 
 PICKLE_MAX = 256_000_000  # bytes of a pickle that are looked at; weights lie beside it
 _MAGIC = 0x1950A86A20F9469CFC6C
 _VERSION = 1001
 
 
-def check(stream: BinaryIO, size: int) -> None:
-    """Look at a file that is a pickle, or begins as one. Raises Refused."""
+def check(stream: BinaryIO, size: int, *, joblib: bool = False) -> None:
+    """Look at a file that is a pickle, or begins as one; `joblib`: its name says whose it is.
+
+    Raises Refused.
+    """
     stream.seek(0)
-    window = Window(stream, size)
-    first = _one(window)
-    if first[0] == _MAGIC:
-        _check_old_torch(window)
-    elif window.left:
-        raise unsafe(f"{window.left} bytes follow its pickle, where nothing should be")
+    marked = is_marked(stream.read(2))
+    stream.seek(0)
+    machine = Machine(Source(stream, size), doubted=not marked)
+    refused: Refused | None = None
+    first: Any = None
+    try:
+        first = machine.run()
+    except Refused as found:
+        refused = found
+    if machine.wrapped:
+        joblib_arrays.check(stream, size, refused, by_name=joblib)
+    elif refused is not None:
+        raise machine.foreign if machine.foreign and refused.finding.kind == "unsafe" else refused
+    elif first == _MAGIC and type(first) is int:
+        _check_old_torch(machine.source)
+    elif machine.source.has_more and machine.is_doubtful:
+        raise damaged("it is no pickle: more follows one")
+    elif machine.source.has_more:
+        raise unsafe("bytes follow its pickle, where nothing should be")
 
 
 def check_one(stream: BinaryIO, size: int, start: int = 0) -> dict[str, Storage]:
     """Look at one pickle of exactly `size` bytes; return the weights it names. Raises Refused."""
-    window = Window(stream, size, start)
-    _, storages = _one(window)
-    if window.left:
-        raise unsafe(f"{window.left} bytes follow its pickle, where nothing should be")
-    return storages
+    machine = Machine(Source(stream, size, start))
+    machine.run()
+    if machine.source.has_more:
+        raise unsafe("bytes follow its pickle, where nothing should be")
+    return machine.storages
 
 
-def _one(window: Window) -> tuple[Any, dict[str, Storage]]:
-    begin = window.at
-    walk = Walk(window)
-    value = walk.run()
-    length = window.at - begin
-    if length > PICKLE_MAX:
-        raise unsafe(f"its pickle has {length} bytes, too many to look at")
-    window.stream.seek(-length, 1)
-    _second_opinion(window.stream.read(length))
-    return value, walk.storages
+def is_marked(head: bytes) -> bool:
+    """Tell whether a file begins as pickles of protocol 2 and above do."""
+    return head[:1] == b"\x80" and head[1:2] <= b"\x05"
 
 
-def _check_old_torch(window: Window) -> None:
-    if _one(window)[0] != _VERSION:
+def _check_old_torch(source: Source) -> None:
+    """Look at what follows the magic number."""
+    if _data(source)[0] != _VERSION:
         raise damaged("it is of a version of torch's old format that is not known")
-    _one(window)  # facts on the system
-    _, storages = _one(window)
-    keys, _ = _one(window)
-    if not isinstance(keys, list) or not all(isinstance(key, str) for key in keys):
-        raise damaged("it does not name its weights")
-    for key in keys:
-        known = storages.get(key)
+    _data(source)  # facts on the system
+    machine = Machine(source)
+    machine.run()
+    for key in _data(source)[1]:
+        known = machine.storages.get(str(key))
         if known is None:
-            raise damaged(f"it holds weights that its pickle does not name ({printable(key, 40)})")
-        if window.number(8) != known.items:
-            raise damaged(
-                f"the weights {printable(key, 40)} have another size than its pickle says"
-            )
-        window.skip(known.items * (known.item_bytes or 1), "the weights")
-    if window.left:
-        raise damaged(f"{window.left} bytes follow its last weights")
+            shown = printable(str(key), 40)
+            raise damaged(f"it holds weights that its pickle does not name ({shown})")
+        if source.number(8) != known.items:
+            shown = printable(str(key), 40)
+            raise damaged(f"the weights {shown} have another size than its pickle says")
+        source.skip(known.items * (known.item_bytes or 1))
+    if source.left:
+        raise damaged(f"{source.left} bytes follow its last weights")
 
 
-def _second_opinion(data: bytes) -> None:
-    """Ask picklescan which names a pickle imports; its own judgement is not enough, its list is.
-
-    It knows ways to hide that we may have overlooked. Raises Refused.
-    """
-    from picklescan.scanner import scan_pickle_bytes  # noqa: PLC0415 - slow, and only for pickles
-
-    logging.getLogger("picklescan").setLevel(logging.CRITICAL + 1)  # it would print to the screen
-    try:
-        result = scan_pickle_bytes(io.BytesIO(data), "", multiple_pickles=True, strict=True)
-    except Exception as error:  # noqa: BLE001 - whatever it can't read is not known to be safe
-        raise unsafe(f"picklescan can't read its pickle ({printable(str(error), 60)})") from None
-    if result.scan_err:
-        raise unsafe("picklescan can't read its pickle to the end")
-    for found in result.globals:
-        if allowed(found.module, found.name)[1] is None:
-            raise unsafe(f"picklescan finds {printable(f'{found.module}.{found.name}', 80)} in it")
+def _data(source: Source) -> tuple[Any, list[Any]]:
+    """Look at a pickle that holds data only; return its value, and the members of a list."""
+    machine = Machine(source, keeps=True)
+    value = machine.run()
+    if machine.imports:
+        raise unsafe("its pickle imports something where torch has only numbers and texts")
+    listed = isinstance(value, Box) and value.form == "list"
+    return value, [member for _, member in value.odd] if listed else []

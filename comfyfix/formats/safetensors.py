@@ -33,6 +33,7 @@ BITS = {
     "F64": 64, "I64": 64, "U64": 64, "C64": 64, "F4": 4, "F6_E2M3": 6, "F6_E3M2": 6,
 }  # fmt: skip
 
+_SPACES = b" \t\r\n"  # of JSON; the reference library takes them before the header too
 _SPACE = re.compile(rb"[ \t\r\n]*+")
 _STRING = re.compile(rb'[ \t\r\n]*+"((?:[^"\\\x00-\x1f]++|\\[^\x00-\x1f])*+)"')
 _ENTRY = re.compile(rb"\{[^{}\\]{0,%d}\}" % ENTRY_MAX)
@@ -57,9 +58,9 @@ def check(stream: BinaryIO, size: int) -> Finding | None:
                 "its header is longer than the file: it is cut short or no safetensors file"
             )
         if length > HEADER_MAX:
-            raise unsafe(f"its header has {length} bytes; more than {HEADER_MAX} are not read")
+            raise unsafe(f"its header has {length} bytes: too costly to look into")
         text = stream.read(length)
-        if not text.startswith(b"{"):
+        if not text.lstrip(_SPACES).startswith(b"{"):
             raise damaged("it has no safetensors header")
         _geometry(_Header(text).tensors(), size - 8 - length)
     except Refused as refused:
@@ -72,7 +73,7 @@ class _Header:
 
     def __init__(self, text: bytes) -> None:
         self.text = text
-        self.at = 1
+        self.at = text.index(b"{") + 1
 
     def tensors(self) -> list[tuple[str, Span]]:
         """Walk the header to its end; return name and place of each tensor."""
@@ -88,7 +89,7 @@ class _Header:
                 raise unsafe(f"its safetensors header names the tensor {_shown(name)} twice")
             else:
                 found[name] = self._tensor(name)
-        if self.text[self.at :].strip(b" \t\r\n"):
+        if self.text[self.at :].strip(_SPACES):
             raise damaged(
                 f"its safetensors header is damaged: something follows at byte {8 + self.at}"
             )
@@ -199,7 +200,9 @@ def _span(name: str, tensor: _Tensor) -> Span:
 
 def _geometry(tensors: list[tuple[str, Span]], room: int) -> None:
     if not tensors:
-        raise damaged("it holds no tensors")
+        if room:
+            raise damaged(f"it has {room} bytes after its header, and no tensors")
+        return  # metadata only, as the reference library writes and reads it
     tensors.sort(key=lambda tensor: tensor[1])
     first, last = tensors[0], tensors[-1]
     if first[1][0] != 0:

@@ -27,7 +27,7 @@ from comfyfix.hosts import endpoint_of
 from comfyfix.http import authority
 from comfyfix.manifest import TOKEN_VARIABLES, Endpoints, PicklePolicy
 from comfyfix.process import Children
-from comfyfix.records import Receipt, Record
+from comfyfix.records import Model, Receipt, Record
 
 EXIT_CODES: dict[int, type[DownloadFailed]] = {
     10: TokenNeeded,
@@ -165,13 +165,13 @@ def _look(asked: str, record: Record, pickle: PicklePolicy) -> str:
     return f"{4 if found.kind == 'unsafe' else 5} {printable(found.reason, 300)}"
 
 
-def real_folder(record: Record, folders: Folders) -> Path:
-    """Return the folder of the destination, every link in its path followed.
+def real_folder(model: Model, file: str, folders: Folders) -> Path:
+    """Return the folder of a model's file, every link in its path followed.
 
     Raises StoreUnwritable for one that a symlinked folder leads out of the store.
     """
-    path = Path(record.destination)
-    configured = folders.paths.get(folder_key(record.model.folder or ""), ())
+    path = Path(file)
+    configured = folders.paths.get(folder_key(model.folder or ""), ())
     roots = [folders.store, *configured]
     try:
         parent = path.parent.resolve()

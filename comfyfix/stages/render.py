@@ -28,7 +28,7 @@ def render(record: Record, manifest: Manifest) -> str:
     """Return the text of the script for one record."""
     endpoint = endpoint_of(record.url)
     small = record.size_exact and (record.size or AT_ONCE) < AT_ONCE
-    text: str = _template().render(
+    text: str = _template("download.sh.j2").render(
         destination=record.destination,
         size=str(record.size) if record.size is not None and record.size_exact else "",
         space=str(record.size or ""),
@@ -43,6 +43,15 @@ def render(record: Record, manifest: Manifest) -> str:
         retries=str(manifest.download.retries),
         reserve=str(manifest.download.reserve_bytes),
     )
+    return text
+
+
+def clearing() -> str:
+    """Return the program that removes what dead scripts have left: `bash -c` with its arguments.
+
+    Not a mode of the scripts: those of an earlier version don't know it, and some may be lost.
+    """
+    text: str = _template("clear.sh.j2").render()
     return text
 
 
@@ -66,7 +75,7 @@ def write(path: Path, text: str) -> bool:
 
 
 @functools.cache
-def _template() -> jinja2.Template:
+def _template(name: str) -> jinja2.Template:
     import jinja2  # noqa: PLC0415 - 90 ms that only a run with downloads needs
 
     environment = jinja2.Environment(
@@ -81,7 +90,7 @@ def _template() -> jinja2.Template:
         finalize=_only_quoted,
     )
     environment.filters["sh"] = _Quoted.of
-    return environment.get_template("download.sh.j2")
+    return environment.get_template(name)
 
 
 class _Quoted(str):

@@ -94,7 +94,7 @@ def summary(tally: Tally) -> list[str]:
     if tally.already:
         lines.append(f"  Already present: {tally.already}")
     if tally.unverified:
-        lines.append(f"  Without a published hash (unverified): {len(tally.unverified)}")
+        lines += _unverified(tally.unverified)
     licences = Counter(o.licence or "not told" for o in done if o.licence is not None)
     if licences:
         told = (f"{licence} ({count})" for licence, count in licences.most_common())
@@ -108,6 +108,17 @@ def summary(tally: Tally) -> list[str]:
         for verdict in bad:
             lines.append(f"  {verdict.model}: {verdict.reason}")
             lines.append(f"    Next: {NEXT_IF_UNSAFE if verdict.status == 'unsafe' else NEXT}")
+    return lines
+
+
+def _unverified(verdicts: Sequence[Verdict]) -> list[str]:
+    """Count the files of which not all is known, by what is missing."""
+    closed = sum(not v.looked_into for v in verdicts)
+    lines = []
+    if len(verdicts) > closed:
+        lines.append(f"  Without a published hash (unverified): {len(verdicts) - closed}")
+    if closed:
+        lines.append(f"  Of a kind that is not looked into (unverified): {closed}")
     return lines
 
 

@@ -63,6 +63,8 @@ def verify(
 
     `pickle` is the manifest's word on pickle files: not at all, only those that can't run code,
     or whatever they hold.
+    What is of a kind that is not looked into is unverified, whatever its hash: that tells where it
+    is from, not what it does.
     The receipt stands for the hash while size and time of the file are as it says, unless the
     file is to be hashed `anew`; one of which no hash is known is hashed `always`, or not at all.
     `sha256` is the user's word, and binding. Nothing is moved or written here.
@@ -78,17 +80,17 @@ def verify(
         return told("unsafe", PICKLE_REFUSED)
     known = _Known(record, receipt, sha256)
     try:
-        from comfyfix.formats.look import inspect  # noqa: PLC0415 - loading does without it
+        from comfyfix.formats.look import look  # noqa: PLC0415 - loading does without it
 
-        found = inspect(path, look_inside=pickle != "allow")
-        if found is not None:
-            return told(found.kind, found.reason)
+        seen = look(path, look_inside=pickle != "allow")
+        if seen.finding is not None:
+            return told(seen.finding.kind, seen.finding.reason)
         if known.size() not in (None, info.st_size):
             return told("wrong", f"{record and record.where} says {known.size()} bytes")
         digest = None
         if receipt is not None and receipts.still_true(receipt, path, info) and not anew:
             digest = receipt.sha256
-        elif known.expected()[0] is not None or anew or always:
+        elif known.expected()[0] is not None or anew or always or not seen.is_known:
             digest = hashed(path)
     except FileChanged:
         return told("unverified", "it changed while it was read: look again later")
@@ -96,7 +98,13 @@ def verify(
         return told("missing", "it went away while it was looked at")
     except OSError as error:
         return told("damaged", f"it can't be read ({error.strerror})")
-    return _compared(told, known, digest)
+    verdict = _compared(told, known, digest)
+    if verdict.good and not seen.is_known:
+        reason = f"it is of a kind that is not looked into; its sha256 is {digest}"
+        return msgspec.structs.replace(
+            verdict, status="unverified", reason=reason, looked_into=False
+        )
+    return verdict
 
 
 def _compared(told: Callable[..., Verdict], known: _Known, digest: str | None) -> Verdict:

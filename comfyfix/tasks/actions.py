@@ -189,7 +189,7 @@ def _run_script(build: Build, planned: Planned, slot: fetch_stage.Slot) -> Recei
     record = build.records[planned.model.key]
     script = build.layout.script(record.number, planned.model)
     require("bash", *([] if record.local else ["curl"]))
-    folder = fetch_stage.real_folder(record, build.folders)
+    folder = fetch_stage.real_folder(record.model, record.destination, build.folders)
     size = f" ({human_size(record.size)})" if record.size else ""
     build.console.of_model(planned.model.key, "", f"Executing download: {script.name}{size}")
     _phase(build, planned, "downloading", record.size)

@@ -17,6 +17,7 @@ from comfyfix.errors import Stopped
 from comfyfix.files import human_size
 from comfyfix.stages.planned import Planned
 from comfyfix.tasks.build import Build, current
+from comfyfix.tasks.clearing import clear
 from comfyfix.tasks.stopping import signals
 
 BIGGEST = 3
@@ -72,6 +73,8 @@ class Run(cmd_run.Run):  # type: ignore[misc]
             return 1
         with _our_runners(), signals(lambda: _mute(build)):
             try:
+                if build is not None:
+                    clear(build)
                 result: int = super()._execute(
                     outfile,
                     verbosity,
@@ -86,6 +89,8 @@ class Run(cmd_run.Run):  # type: ignore[misc]
                     failure_verbosity,
                     pdb,
                 )
+                if build is not None and build.plan.pending:
+                    clear(build)  # an owner that lived before may have ended since
             except Stopped as stopped:
                 return _stopped(build, stopped.exit_code)
         return result

@@ -109,7 +109,7 @@ def _told(build: Build, verdicts: Sequence[Verdict]) -> TaskFailed | None:
     if proven:
         build.console.line(f"  ✓ Verified: {_count(proven)}")
     if unproven:
-        build.console.line(f"  ! In order, without a published hash: {_count(unproven)}")
+        build.console.line(f"  ! In order as far as can be seen: {_count(unproven)}")
     for verdict in bad:
         build.console.line(f"  ✗ {verdict.filename}: {verdict.status} ({verdict.reason})")
     if bad:

@@ -23,7 +23,7 @@ at_once() {
   set -- "$@" --max-redirs 10 --max-filesize "$SIZE" --max-time $((LOCK_STILL / 6 + 1)) --dump-header - --output "$PART"
   # Curl ends in time for our first sign of life, also if we are killed now.
   exec 4< <(
-    kill -0 "$$" && printf '%s\n' "$BASHPID" || exit
+    printf '%s\n' "$BASHPID" || exit # fails if we live no more: then nobody reads
     exec 2>&1 3>&-
     [ -z "$TOKEN" ] || exec "${CURL[@]}" "$@" --config <(request 0)
     exec "${CURL[@]}" "$@" --url "$URL" # no secret, so no process to hand it over

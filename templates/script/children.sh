@@ -1,19 +1,26 @@
+# Who has ended is dead, also before its parent has asked how it ended: the first process of a
+# machine may be late with that, and that of a container may never do it. The kernel tells the state;
+# where it tells nobody, `ps` may know; where that doesn't either, what can be signalled lives.
 lives() {
-  [ -n "$1" ] && { kill -0 "$1" 2>/dev/null || [ -e "/proc/$1" ] || ps -p "$1" >/dev/null 2>&1; }
+  local key state=''
+  case "$1" in '' | 0* | *[!0-9]*) return 1 ;; esac
+  if ! kill -0 "$1" 2>/dev/null; then # another user's can't be signalled, and lives all the same
+    case "$(kill -0 "$1" 2>&1)" in *'not permitted'*) ;; *) return 1 ;; esac
+  fi
+  while read -r key state _ && [ "$key" != State: ]; do state=''; done 2>/dev/null <"/proc/$1/status"
+  [ -n "$state" ] || read -r state _ < <(exec ps -o stat= -p "$1" 2>/dev/null)
+  case "$state" in [ZXx]*) return 1 ;; esac
 }
 
 # Runs a command as a child that a signal can end at once, and that notes its process id first:
 # whoever finds the part file of a dead script knows whether a download still writes to it.
 # It begins only if the note is written and we still live: else no one would know of it.
 noted() {
-  local note="$1"
+  local note="$1" me="${BASHPID:-}"
   shift
-  if [ -n "${BASHPID:-}" ]; then # bash 3.2 can't tell
-    printf '%s\n' "$BASHPID" >"$note" && kill -0 "$$" && [ ! -e "$WORK/stopping" ] || exit 1
-    exec "$@"
-  fi
-  exec sh -c 'echo $$ >"$1" && kill -0 "$2" && [ ! -e "$3" ] || exit 1; shift 3; exec "$@"' \
-    sh "$note" "$$" "$WORK/stopping" "$@"
+  [ -n "$me" ] || me="$(exec sh -c 'echo "$PPID"')" # bash 3.2 can't tell
+  printf '%s\n' "$me" >"$note" && lives "$$" && [ ! -e "$WORK/stopping" ] || exit 1
+  exec "$@"
 }
 
 work() {

@@ -16,12 +16,12 @@ feed() {
   local mark at=0 blocks
   while :; do
     if ! read -r -t 5 mark <&8; then
-      kill -0 "$$" 2>/dev/null || return
+      lives "$$" || return
       continue
     fi
     case "$mark" in quit) return ;; end) break ;; esac
     while [ $((mark / MIB - at)) -gt 0 ]; do
-      kill -0 "$$" 2>/dev/null || return
+      lives "$$" || return
       blocks=$((mark / MIB - at))
       [ "$blocks" -le 256 ] || blocks=256
       dd if="$PART" bs="$BLOCK" skip=$((at * 8)) count=$((blocks * 8)) 2>/dev/null || return

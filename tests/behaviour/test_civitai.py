@@ -7,7 +7,7 @@ import json
 import pytest
 
 from comfyfix.demo.content import file_for
-from comfyfix.demo.hub import CivitaiVersion, Hub
+from comfyfix.demo.hub import CivitaiVersion, Hub, sha256
 from tests.rig import Site
 
 NAME = "harborLightXL_v9Lightning.safetensors"
@@ -33,7 +33,7 @@ def test_the_name_of_a_download_is_made_of_model_and_version(
     site: Site, version: CivitaiVersion
 ) -> None:
     assert "✓ Found on Civitai: Harbor Light XL (V9 Lightning)" in run(site)
-    assert site.files() == {f"checkpoints/{NAME}": version.data}
+    assert site.files() == {f"checkpoints/{NAME}": sha256(version.data)}
     record = site.state("sources/001_harborLightXL_v9Lightning_safetensors.json")
     told = (record["publisher"], record["base_model"], record["licence"])
     assert told == ("demo-creator", "SDXL 1.0", "commercial use: Image, Rent")
@@ -50,7 +50,7 @@ def test_of_several_files_the_one_of_the_name_is_fetched(
         502: ("config.yaml", "Config", b"x: 1"),
     }
     run(site)
-    assert site.files() == {f"checkpoints/{NAME}": data}
+    assert site.files() == {f"checkpoints/{NAME}": sha256(data)}
 
 
 def test_two_models_with_files_of_one_name_are_uncertain(
@@ -120,7 +120,7 @@ def test_a_file_that_was_away_for_a_moment_is_asked_for_again(
 ) -> None:
     version.access = "away-once"
     run(site)
-    assert site.files() == {f"checkpoints/{NAME}": version.data}
+    assert site.files() == {f"checkpoints/{NAME}": sha256(version.data)}
 
 
 def test_a_token_that_is_not_taken_is_named(site: Site, hub: Hub, version: CivitaiVersion) -> None:

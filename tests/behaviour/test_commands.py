@@ -6,7 +6,7 @@ import json
 import stat
 
 from comfyfix.demo.content import file_for
-from comfyfix.demo.hub import Fault, Hub
+from comfyfix.demo.hub import Fault, Hub, sha256
 from tests.rig import Site
 
 RIFE = ("upscale_models", "rife49.pth")
@@ -34,7 +34,7 @@ def test_the_lines_of_one_model_and_the_files_it_leaves(site: Site, hub: Hub) ->
         "  Download scripts created: 1\n",
     ):
         assert line in done.stdout
-    assert site.files() == {"upscale_models/rife49.pth": file_for("rife49.pth")}
+    assert site.files() == {"upscale_models/rife49.pth": sha256(file_for("rife49.pth"))}
     record = site.state("sources/001_rife49_pth.json")
     commit = hub.repositories["AlexWortega/RIFE"].commit
     url = f"https://huggingface.co/AlexWortega/RIFE/resolve/{commit}/rife49.pth"
@@ -206,7 +206,7 @@ def test_doit_finds_a_changed_file_by_its_receipt(site: Site, hub: Hub) -> None:
     done = site.doit()
     assert done.returncode == 0
     assert "Moved a wrong file aside" in done.stdout
-    assert site.files()["upscale_models/rife49.pth"] == file_for("rife49.pth")
+    assert site.files()["upscale_models/rife49.pth"] == sha256(file_for("rife49.pth"))
     assert "upscale_models/rife49.pth.damaged" in site.files()
 
 

@@ -32,7 +32,7 @@ def test_different_contents_of_one_name_are_uncertain(site: Site, hub: Hub) -> N
     assert site.files() == {}
     site.manifest(models={NAME: {"repo": "other/harbor_light", "path": NAME}})
     run(site)
-    assert site.files() == {f"loras/{NAME}": file_for("something else.safetensors")}
+    assert site.files() == {f"loras/{NAME}": sha256(file_for("something else.safetensors"))}
 
 
 def test_a_gated_model_is_known_before_any_download(site: Site, hub: Hub) -> None:
@@ -127,7 +127,7 @@ def test_civitai_brings_what_the_hub_does_not_know(site: Site, hub: Hub) -> None
     done = site.doit(CIVITAI_TOKEN="civ_canary")
     assert done.returncode == 0, done.stdout
     assert "✓ Found on Civitai: Harbor Light (v1.0)" in done.stdout
-    assert site.files() == {f"loras/{NAME}": file_for(NAME)}
+    assert site.files() == {f"loras/{NAME}": sha256(file_for(NAME))}
     script = site.output / "download_001_harbor_light_safetensors.sh"
     assert "/api/download/models/7001?fileId=90001" in script.read_text()
     kept = [path for path in site.output.rglob("*") if path.is_file()]
@@ -155,7 +155,7 @@ def test_a_place_that_the_user_names_later_replaces_the_record(site: Site, hub: 
     version = hub.add_civitai("Chosen", "chosen.safetensors")
     site.manifest(models={NAME: {"model_version_id": version.id}})
     run(site)
-    assert site.files() == {f"loras/{NAME}": version.data}
+    assert site.files() == {f"loras/{NAME}": sha256(version.data)}
 
 
 def test_pickle_files_can_be_refused(site: Site, hub: Hub) -> None:

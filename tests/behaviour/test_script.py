@@ -13,10 +13,10 @@ import pytest
 
 from comfyfix.demo.content import file_for
 from comfyfix.demo.hub import Fault, Hub, sha256
-from comfyfix.files import write_atomic
+from comfyfix.files import sha256_of, write_atomic
 from comfyfix.manifest import Download, Manifest
 from comfyfix.records import Model, Record
-from comfyfix.stages.render import render
+from comfyfix.stages.render import clearing, render
 from tests.rig import Site, children_of, is_alive
 
 NAME = "night_train.safetensors"
@@ -64,7 +64,7 @@ def test_it_brings_the_file_and_a_second_run_does_nothing(
     script = script_for(site, hub)
     first = site.script(script)
     assert first.returncode == 0, first.stdout + first.stderr
-    assert (folder / NAME).read_bytes() == DATA
+    assert sha256_of(folder / NAME) == sha256(DATA)
     assert left(folder) == [NAME]
     asked = len(hub.seen)
     second = site.script(script)
@@ -81,7 +81,7 @@ def test_a_cut_connection_is_taken_up_again(
     hub.faults.append(Fault("file *", "cut", times=2))
     done = site.script(script_for(site, hub))
     assert done.returncode == 0, done.stdout
-    assert (folder / NAME).read_bytes() == DATA
+    assert sha256_of(folder / NAME) == sha256(DATA)
     answers = [seen.status for seen in hub.seen if seen.path.startswith("/cdn/")]
     assert answers[0] == 200
     assert (206 in answers) is ranges
@@ -112,7 +112,7 @@ def test_what_fails_for_ever_ends_with_its_code(
         assert "Next: " in done.stdout
         hub.faults.clear()
         assert site.script(site.root / "download.sh").returncode == 0
-    assert (folder / NAME).read_bytes() == DATA
+    assert sha256_of(folder / NAME) == sha256(DATA)
     assert left(folder) == [NAME]
 
 
@@ -125,7 +125,7 @@ def test_what_passes_is_tried_again(
     hub.faults.append(Fault("file *", kind, times=times, headers={"Retry-After": "0"}))
     done = site.script(script_for(site, hub))
     assert done.returncode == 0, done.stdout
-    assert (folder / NAME).read_bytes() == DATA
+    assert sha256_of(folder / NAME) == sha256(DATA)
 
 
 def test_a_part_of_another_file_is_thrown_away(site: Site, hub: Hub, folder: Path) -> None:
@@ -134,7 +134,7 @@ def test_a_part_of_another_file_is_thrown_away(site: Site, hub: Hub, folder: Pat
     (folder / f"{NAME}.00000000.elsewhere.7.part").write_bytes(b"of an older source")
     done = site.script(script_for(site, hub))
     assert done.returncode == 0, done.stdout
-    assert (folder / NAME).read_bytes() == DATA
+    assert sha256_of(folder / NAME) == sha256(DATA)
     assert left(folder) == [NAME]
 
 
@@ -143,9 +143,9 @@ def test_a_wrong_file_in_the_place_is_moved_aside(site: Site, hub: Hub, folder: 
     (folder / NAME).write_bytes(b"x" * len(DATA))
     (folder / f"{NAME}.damaged").write_bytes(b"an earlier one")
     assert site.script(script_for(site, hub)).returncode == 0
-    assert (folder / NAME).read_bytes() == DATA
+    assert sha256_of(folder / NAME) == sha256(DATA)
     assert (folder / f"{NAME}.damaged").read_bytes() == b"an earlier one"
-    assert (folder / f"{NAME}.damaged.1").read_bytes() == b"x" * len(DATA)
+    assert sha256_of(folder / f"{NAME}.damaged.1") == sha256(b"x" * len(DATA))
 
 
 @pytest.fixture
@@ -184,7 +184,7 @@ def test_stopped_it_keeps_the_part_and_goes_on_later(site: Site, hub: Hub, folde
     assert not any(is_alive(pid) for pid in below)
     assert left(folder) == [part.name]
     assert site.script(script).returncode == 0
-    assert (folder / NAME).read_bytes() == DATA
+    assert sha256_of(folder / NAME) == sha256(DATA)
     assert [s.status for s in hub.seen if s.path.startswith("/cdn/")] == [200, 206]
 
 
@@ -205,7 +205,7 @@ def test_two_at_once_make_one_download(site: Site, hub: Hub, folder: Path) -> No
     env = site.environment(HF_ENDPOINT=hub.url)
     both = [subprocess.Popen(["bash", str(script)], env=env) for _ in range(6)]
     assert [process.wait(60) for process in both] == [0] * 6
-    assert (folder / NAME).read_bytes() == DATA
+    assert sha256_of(folder / NAME) == sha256(DATA)
     assert hub.count("GET", "/cdn/*") == 1
     assert left(folder) == [NAME]
 
@@ -258,7 +258,7 @@ def test_a_part_of_a_dead_run_is_taken_over(site: Site, hub: Hub, folder: Path) 
     curls = [pid for pid in below if b"curl" in Path(f"/proc/{pid}/cmdline").read_bytes()]
     assert [pid for pid in curls if is_alive(pid)]
     assert site.script(script).returncode == 0
-    assert (folder / NAME).read_bytes() == DATA
+    assert sha256_of(folder / NAME) == sha256(DATA)
     assert left(folder) == [NAME]
     assert not any(is_alive(pid) for pid in curls)
     assert [s.status for s in hub.seen if s.path.startswith("/cdn/")] == [200, 206]
@@ -273,7 +273,7 @@ def test_without_locks_nothing_wrong_gets_the_name(site: Site, hub: Hub, folder:
     env = site.environment(HF_ENDPOINT=hub.url)
     every = [subprocess.Popen(["bash", str(script)], env=env) for _ in range(8)]
     assert [process.wait(60) for process in every] == [0] * 8
-    assert (folder / NAME).read_bytes() == DATA
+    assert sha256_of(folder / NAME) == sha256(DATA)
     assert left(folder) == [NAME]
 
 
@@ -312,7 +312,7 @@ def test_without_a_hash_only_the_same_object_is_taken_up_again(
     script = script_for(site, hub, sha256=None)
     done = site.script(script)
     assert done.returncode == 0, done.stdout
-    assert (folder / NAME).read_bytes() == DATA
+    assert sha256_of(folder / NAME) == sha256(DATA)
     assert [s.status for s in hub.seen if s.path.startswith("/cdn/")] == [200, 206]
 
 
@@ -405,7 +405,7 @@ def test_half_a_script_does_nothing_or_all_of_it(
         site.script(script)
         whole = hashed and length > begins + len("\nat_once")
         assert left(folder) == ([NAME] if whole else [])
-        assert not whole or (folder / NAME).read_bytes() == DATA
+        assert not whole or sha256_of(folder / NAME) == sha256(DATA)
         (folder / NAME).unlink(missing_ok=True)
     assert hashed or hub.seen == []
 
@@ -438,5 +438,8 @@ def test_shellcheck_has_nothing_to_say(site: Site, hub: Hub) -> None:
     checker = shutil.which("shellcheck")
     if checker is None:
         pytest.skip("shellcheck is not installed")
-    done = subprocess.run([checker, str(script_for(site, hub))], capture_output=True, check=False)
-    assert done.returncode == 0, done.stdout.decode()
+    clears = site.root / "clear.sh"
+    clears.write_text(f"#!/usr/bin/env bash\n{clearing()}")
+    for script in (script_for(site, hub), script_for(site, hub, sha256=None), clears):
+        done = subprocess.run([checker, str(script)], capture_output=True, check=False)
+        assert done.returncode == 0, done.stdout.decode()

@@ -8,7 +8,8 @@ import sys
 import threading
 
 from comfyfix.demo.content import file_for
-from comfyfix.demo.hub import Hub
+from comfyfix.demo.hub import Hub, sha256
+from comfyfix.files import sha256_of
 from tests.behaviour.test_script import identity
 from tests.rig import Site
 
@@ -53,7 +54,7 @@ def test_one_that_waits_gives_way_and_says_for_whom(site: Site, hub: Hub) -> Non
     assert released.is_set(), text  # the second came while the first was waited for
     assert "is being fetched by anna on bigbox process 7" in text
     for name in names:
-        assert (folder / name).read_bytes() == file_for(name)
+        assert sha256_of(folder / name) == sha256(file_for(name))
 
 
 def test_what_another_has_said_of_itself_is_not_trusted(site: Site, hub: Hub) -> None:

@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from comfyfix.demo.content import file_for
-from comfyfix.demo.hub import Fault, Hub
+from comfyfix.demo.hub import Fault, Hub, sha256
 from tests.behaviour.test_script import wait_for_part
 from tests.rig import Site, children_of, is_alive
 
@@ -50,4 +50,4 @@ def test_stop(site: Site, hub: Hub, number: signal.Signals, code: int) -> None:
     again = site.doit()
     assert again.returncode == 0, again.stdout
     assert sum(seen.status == 206 for seen in hub.seen) == 3
-    assert site.files() == {f"loras/{name}": file_for(name, size=100_000) for name in NAMES}
+    assert site.files() == {f"loras/{name}": sha256(file_for(name, size=100_000)) for name in NAMES}

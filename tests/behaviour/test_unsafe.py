@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from comfyfix.demo.content import file_for
-from comfyfix.demo.hub import Hub
+from comfyfix.demo.hub import Hub, sha256
 from tests.rig import Site
 from tests.unit.hostile_pickles import P2, call
 from tests.unit.torchlike import Tensor, zipped
@@ -27,8 +27,8 @@ def test_an_unsafe_file_is_moved_aside_with_its_reason(
     assert "its pickle wants to import os.system" in done.stdout
     assert "moved to rife49.pth.unsafe" in done.stdout
     assert site.files() == {
-        "loras/x.safetensors.unsafe": HOSTILE,
-        "upscale_models/rife49.pth.unsafe": HOSTILE,
+        "loras/x.safetensors.unsafe": sha256(HOSTILE),
+        "upscale_models/rife49.pth.unsafe": sha256(HOSTILE),
     }
 
 
@@ -53,7 +53,7 @@ def test_a_pickle_that_the_manifest_refuses_is_told_and_left(site: Site) -> None
         assert done.returncode == 1
         assert "unsafe" in done.stdout
         assert "these are refused: verify.pickle is `refuse`" in done.stdout
-    assert site.files() == {"upscale_models/rife49.pth": SOUND}
+    assert site.files() == {"upscale_models/rife49.pth": sha256(SOUND)}
 
 
 def test_a_file_of_another_kind_is_told_and_left(site: Site) -> None:
@@ -77,8 +77,8 @@ def test_an_unsafe_download_never_gets_its_name(site: Site, hub: Hub) -> None:
     (failed,) = site.state("verified/batch_001.json")["failed"]
     assert failed["filename"] == "rife49.pth"
     assert site.files() == {
-        "upscale_models/rife49.pth.unsafe": HOSTILE,
-        "loras/harbor_light.safetensors": file_for("harbor_light.safetensors"),
+        "upscale_models/rife49.pth.unsafe": sha256(HOSTILE),
+        "loras/harbor_light.safetensors": sha256(file_for("harbor_light.safetensors")),
     }
     # It is known now, and not fetched again; a user who trusts it gets it.
     fetched = hub.count("GET", "/cdn/*rife49.pth*")
@@ -88,7 +88,7 @@ def test_an_unsafe_download_never_gets_its_name(site: Site, hub: Hub) -> None:
     assert hub.count("GET", "/cdn/*rife49.pth*") == fetched
     site.manifest(verify={"pickle": "allow"})
     assert site.doit().returncode == 0
-    assert site.files()["upscale_models/rife49.pth"] == HOSTILE
+    assert site.files()["upscale_models/rife49.pth"] == sha256(HOSTILE)
 
 
 def test_a_download_of_another_kind_never_gets_its_name(site: Site, hub: Hub) -> None:
@@ -106,4 +106,4 @@ def test_a_script_by_hand_needs_no_comfyfix(site: Site, hub: Hub) -> None:
     assert site.doit().returncode == 0
     (site.models / "upscale_models" / "rife49.pth").unlink()
     assert site.script(site.output / "download_001_rife49_pth.sh").returncode == 0
-    assert site.files() == {"upscale_models/rife49.pth": SOUND}
+    assert site.files() == {"upscale_models/rife49.pth": sha256(SOUND)}

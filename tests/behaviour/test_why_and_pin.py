@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from comfyfix.demo.content import file_for
-from comfyfix.demo.hub import Hub
+from comfyfix.demo.hub import Hub, sha256
 from tests.rig import Site
 
 NAME = "harbor_light.safetensors"
@@ -69,7 +69,7 @@ def test_a_pin_settles_an_uncertain_model(site: Site, hub: Hub) -> None:
     assert "Next: doit download:harbor_light" in done.stdout
     done = site.doit("download:harbor_light")
     assert done.returncode == 0, done.stdout
-    assert site.files() == {f"loras/{NAME}": file_for("something else.safetensors")}
+    assert site.files() == {f"loras/{NAME}": sha256(file_for("something else.safetensors"))}
     assert "manifest.yaml" not in site.doit("why", NAME).stdout.partition("not asked")[0]
     # The newest pin counts, and its removal too.
     assert site.doit("pin", NAME, f"{HUB}/maker/harbor_light/resolve/main/{NAME}").returncode == 0
@@ -77,7 +77,7 @@ def test_a_pin_settles_an_uncertain_model(site: Site, hub: Hub) -> None:
     assert text.count("harbor_light.safetensors") == 2
     (site.models / "loras" / NAME).unlink()
     assert site.doit().returncode == 0
-    assert site.files() == {f"loras/{NAME}": file_for(NAME)}
+    assert site.files() == {f"loras/{NAME}": sha256(file_for(NAME))}
 
 
 def test_a_pin_to_civitai_keeps_its_query(site: Site, hub: Hub) -> None:
@@ -88,7 +88,7 @@ def test_a_pin_to_civitai_keeps_its_query(site: Site, hub: Hub) -> None:
     assert f"fileId={version.file_id}" in (site.root / "pins.yaml").read_text()
     done = site.doit()
     assert done.returncode == 0, done.stdout
-    assert site.files() == {f"loras/{NAME}": file_for(NAME)}
+    assert site.files() == {f"loras/{NAME}": sha256(file_for(NAME))}
 
 
 def test_what_can_not_be_pinned_is_said(site: Site, hub: Hub) -> None:

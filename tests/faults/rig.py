@@ -14,7 +14,7 @@ from typing import TypeVar
 
 from comfyfix.demo.content import file_for
 from comfyfix.demo.hub import sha256
-from comfyfix.files import write_atomic
+from comfyfix.files import sha256_of, write_atomic
 from comfyfix.manifest import Download, Manifest
 from comfyfix.records import Model, Record
 from comfyfix.stages.render import render
@@ -53,9 +53,9 @@ class Case:
         return sorted(p.name for p in self.folder.iterdir()) if self.folder.is_dir() else []
 
     @property
-    def got(self) -> bytes | None:
-        """What has the final name, if anything has."""
-        return self.final.read_bytes() if self.final.exists() else None
+    def got(self) -> str | None:
+        """The sha256 of what has the final name, if anything has."""
+        return sha256_of(self.final) if self.final.exists() else None
 
     def run(self, **extra: str) -> subprocess.CompletedProcess[str]:
         """Run the script to its end."""

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from comfyfix.demo.content import file_for
-from comfyfix.demo.hub import Hub
+from comfyfix.demo.hub import Hub, sha256
 from comfyfix.files import is_pickle
 from tests.rig import Site
 from tests.unit import test_gguf, test_safetensors
@@ -39,11 +39,11 @@ def bring(site: Site, hub: Hub, files: Mapping[str, bytes]) -> set[str]:
     asked = sum(hub.count("GET", f"/cdn/maker/things/{name}*") > 0 for name in files)
     assert asked == len(files), f"only {asked} of {len(files)} were fetched at all"
     there = {path.rpartition("/")[2]: data for path, data in site.files().items()}
-    assert there.pop(GOOD[1]) == file_for(GOOD[1])
+    assert there.pop(GOOD[1]) == sha256(file_for(GOOD[1]))
     # What is unsafe is kept beside, under a name that nothing loads.
     rest = {name for name in there if not name.endswith(".unsafe")}
     aside = {name.removesuffix(".unsafe") for name in there if name.endswith(".unsafe")}
-    assert all(there[f"{name}.unsafe"] == files[name] for name in aside)
+    assert all(there[f"{name}.unsafe"] == sha256(files[name]) for name in aside)
     assert hidden(site) == []
     return rest
 

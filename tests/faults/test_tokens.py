@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from comfyfix.demo.hub import Fault, Hub
+from comfyfix.demo.hub import Fault, Hub, sha256
 from tests.behaviour.test_script import script_for
 from tests.faults.authority import certificate
 from tests.faults.rig import Case, Rig, file_of
@@ -42,7 +42,7 @@ def judge(case: Case, hub: Server, *others: Server, arrives: bool = True, **extr
     if arrives:
         assert done.returncode == 0, done.stdout
         assert any(other.seen for other in others)
-        assert case.got == DATA
+        assert case.got == sha256(DATA)
 
 
 @pytest.mark.parametrize("host", ["127.0.0.1", "127.0.0.2"])

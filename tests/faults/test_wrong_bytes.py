@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from comfyfix.demo.content import file_for
-from comfyfix.demo.hub import Hub, Repository
+from comfyfix.demo.hub import Hub, Repository, sha256
 from tests.faults.rig import Case, Rig, file_of, side_by_side
 from tests.faults.server import Ask, Reply
 from tests.faults.shelf import Thing, cut, proper
@@ -109,7 +109,7 @@ def test_without_a_hash_it_is_called_unverified(site: Site, hub: Hub) -> None:
     site.workflow("w.json", wanted, urls={"rife49.pth": url})
     done = site.doit()
     assert done.returncode == 0, done.stdout
-    assert site.files() == {"upscale_models/rife49.pth": file_for("rife49.pth")}
+    assert site.files() == {"upscale_models/rife49.pth": sha256(file_for("rife49.pth"))}
     (verdict,) = site.state("verified/batch_001.json")["verified"]
     assert verdict["status"] == "unverified"
     assert "unverified" in done.stdout.lower()

@@ -48,7 +48,9 @@ def text(told: str) -> Value:
 
 
 def raw(told: bytes) -> Value:
-    """BINBYTES."""
+    """SHORT_BINBYTES or BINBYTES."""
+    if len(told) < 256:
+        return b"C" + bytes([len(told)]) + told
     return b"B" + struct.pack("<I", len(told)) + told
 
 

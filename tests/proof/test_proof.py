@@ -67,7 +67,7 @@ def test_some_mutants_that_pass_do_nothing(tmp_path: Path) -> None:
     assert sums.failures == []
     assert sums.broken == []
     assert sums.slow == []
-    assert sums.outcomes["loaded"] > 0
+    assert len(sums.passing) > 100
 
 
 @pytest.mark.proof
@@ -102,4 +102,4 @@ def test_mutants_that_pass_do_nothing(tmp_path: Path) -> None:
     assert sums.failures == []
     assert sums.broken == []
     assert sums.slow == []
-    assert sums.outcomes["loaded"] >= LOADED_MIN
+    assert len(sums.passing) >= LOADED_MIN

@@ -87,6 +87,7 @@ def mutated(data: bytes, chance: random.Random) -> bytes:
 
 
 @pytest.mark.soak
+@pytest.mark.timeout(900, method="thread")  # the alarm is its own, one for each workflow
 def test_ten_thousand_mutated_workflows() -> None:
     def hangs(*_: object) -> None:
         raise TimeoutError("it hangs")

@@ -189,7 +189,6 @@ TRICKS = {
     "a pickle after the pickle": P2 + b"N." + P2 + call("os.system") + b".",
     "bytes after the pickle": P2 + b"N.rubbish",
     "a zip after the pickle": P2 + b"N.PK\x03\x04",
-    "a value of a gigabyte": P4 + b"\x8e" + struct.pack("<Q", 10**9) + b"x" * 99,
     "a nested pickle": P2 + call("pickle.loads", b"C\x05\x80\x04N.\x85") + b".",
     "Python's own": pickle.dumps({"a": [eval, print]}),
 }  # fmt: skip

@@ -56,6 +56,8 @@ F32 = [info("a", [8], 0, 0)]
 TWO = [info("a", [3], 0, 0), info("b", [256, 2], 12, 32)]
 WORDS = struct.pack("<IQ", STRING, 3) + text("a") + text("b") + text("")
 NESTED = struct.pack("<IQ", ARRAY, 1) + struct.pack("<IQ", U32, 2) + b"\0" * 8
+CHAT = "{% for m in messages %}{{ m['role'] }}{{ messages[loop.index0 - 1].role }}{% endfor %}"
+HOSTILE = "{{ cycler.__init__.__globals__.os }}"
 VALID = {
     "one": build(F32, b"\0" * 32),
     "version 2": build(F32, b"\0" * 32, version=2),
@@ -76,6 +78,27 @@ VALID = {
         ],
     ),
     "lists": build(F32, b"\0" * 32, [pair("w", ARRAY, WORDS), pair("n", ARRAY, NESTED)]),
+    "five dimensions": build([info("a", [2, 1, 2, 1, 2], 0, 0)], b"\0" * 32),
+    "a vocabulary": build([], b"", [pair("tokenizer.ggml.tokens", ARRAY, WORDS)]),
+    "a vocabulary, not padded": build(
+        [], b"", [pair("tokenizer.ggml.tokens", ARRAY, WORDS)], alignment=1
+    ),
+    "a template": build(F32, b"\0" * 32, [pair("tokenizer.chat_template", STRING, text(CHAT))]),
+    "templates and their names": build(
+        F32,
+        b"\0" * 32,
+        [
+            pair("tokenizer.chat_template.tool_use", STRING, text(CHAT)),
+            pair(
+                "tokenizer.chat_templates",
+                ARRAY,
+                struct.pack("<IQ", STRING, 2) + text("tool_use") + text("_rag"),
+            ),
+        ],
+    ),
+    "a text that nobody renders": build(
+        F32, b"\0" * 32, [pair("general.description", STRING, text(HOSTILE))]
+    ),
     "aligned to 64": build(
         [info("a", [3], 0, 0), info("b", [3], 0, 64)],
         b"\0" * 128,
@@ -93,7 +116,7 @@ BROKEN = {
     "seven bytes": (b"GGUF\3\0\0", "cut short"),
     "tensors beyond counting": (build(F32, b"", counts=(1 << 63, 0)), "can't hold"),
     "values beyond counting": (build(F32, b"", counts=(1, 1 << 63)), "can't hold"),
-    "no tensors": (build([], b"\0" * 32), "holds no tensors"),
+    "bytes and no tensors": (build([], b"\0" * 32), "32 bytes after its header, and no tensors"),
     "key of 2^62": (build(F32, b"\0" * 99, [HUGE + b"k" * 20]), "the length of a key"),
     "text of 2^62": (build(F32, b"\0" * 32, [pair("k", STRING, HUGE)]), "a text at byte"),
     "list of 2^62 numbers": (
@@ -111,7 +134,68 @@ BROKEN = {
     "unknown type of value": (build(F32, b"\0" * 32, [pair("k", 77, b"")]), "is not known (77)"),
     "key twice": (build(F32, b"\0" * 32, [pair("k", U32, b"\0" * 4)] * 2), "key k twice"),
     "name twice": (build(F32 * 2, b"\0" * 64), "names the tensor a twice"),
-    "five dimensions": (build([info("a", [1] * 5, 0, 0)], b"\0" * 32), "5 dimensions"),
+    "dimensions beyond": (build([info("a", [1] * 33, 0, 0)], b"\0" * 32), "33 dimensions"),
+    "a hostile template": (
+        build(F32, b"\0" * 32, [pair("tokenizer.chat_template", STRING, text(HOSTILE))]),
+        "unsafe: its chat template reaches for __",
+    ),
+    "a hostile template, named": (
+        build(F32, b"\0" * 32, [pair("tokenizer.chat_template.rag", STRING, text(HOSTILE))]),
+        "unsafe: its chat template reaches for __",
+    ),
+    "hostile templates in a list": (
+        build(
+            F32,
+            b"\0" * 32,
+            [
+                pair(
+                    "tokenizer.chat_templates",
+                    ARRAY,
+                    struct.pack("<IQ", STRING, 2) + text("") + text(HOSTILE),
+                )
+            ],
+        ),
+        "unsafe: its chat template reaches for __",
+    ),
+    "a hostile prompt": (
+        build(F32, b"\0" * 32, [pair("general.Prompt", STRING, text(HOSTILE))]),
+        "unsafe: its chat template reaches for __",
+    ),
+    "a template that readers mend": (
+        build(
+            F32,
+            b"\0" * 32,
+            [pair("tokenizer.chat_template", STRING, struct.pack("<Q", 3) + b"{{\xff")],
+        ),
+        "unsafe: its chat template is no text in UTF-8",
+    ),
+    "a template of 2^62": (
+        build(F32, b"\0" * 32, [pair("tokenizer.chat_template", STRING, HUGE)]),
+        "a text at byte",
+    ),
+    "a large template": (
+        build(F32, b"\0" * 32, [pair("tokenizer.chat_template", STRING, text("a" * 250_000))]),
+        "unsafe: its chat template has 250000 bytes: too costly to look into",
+    ),
+    "many templates": (
+        build(
+            F32,
+            b"\0" * 32,
+            [
+                pair(f"tokenizer.chat_template.{i}", STRING, text("{{ a }}" + "b" * 20_000))
+                for i in range(3)
+            ],
+        ),
+        "unsafe: its chat templates have more than 60000 characters",
+    ),
+    "many tensors": (
+        build([], b"\0" * 24 * 200_001, counts=(200_001, 0)),
+        "unsafe: it has 200001 tensors and 0 values: too costly",
+    ),
+    "many values": (
+        build([], b"\0" * 13 * 200_001, counts=(0, 200_001)),
+        "unsafe: it has 0 tensors and 200001 values: too costly",
+    ),
     "unknown type": (
         build([info("a", [8], 99, 0)], b"\0" * 32),
         "wrong: the tensor a is of a type",

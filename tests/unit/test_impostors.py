@@ -3,11 +3,19 @@
 from __future__ import annotations
 
 import gzip
+import io
+import pickle
+import random
+import struct
+import tarfile
 from pathlib import Path
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from comfyfix.demo.content import file_for
+from comfyfix.formats.impostors import is_tar
 from comfyfix.formats.look import inspect
 from tests.unit.torchlike import archived
 
@@ -93,3 +101,86 @@ def test_settings_are_text_and_may_be(name: str, tmp_path: Path) -> None:
     assert inspect(tmp_path / name) is None
     (tmp_path / name).write_bytes(b"")
     assert inspect(tmp_path / name)
+
+
+def tar(name: str, kind: int, content: bytes = b"x") -> bytes:
+    out = io.BytesIO()
+    with tarfile.open(fileobj=out, mode="w", format=kind) as made:
+        info = tarfile.TarInfo(name)
+        info.size = len(content)
+        made.addfile(info, io.BytesIO(content))
+    return out.getvalue()
+
+
+def summed(block: bytes, *, signed: bool = False, way: str = "text") -> bytes:
+    """The block with a sum that fits, in one of the ways in which it can be written."""
+    rest = block[:148] + block[156:]
+    total = 256 + sum(struct.unpack("504b" if signed else "504B", rest))
+    binary = (b"\x80" if total >= 0 else b"\xff") + (total % (1 << 56)).to_bytes(7, "big")
+    texts = {"text": b"%06o\0 ", "spaces": b" %o ", "zeros": b"%08o", "python": b"0o%o"}
+    field = binary if total < 0 or way == "binary" else texts[way] % total
+    return block[:148] + bytes(field).ljust(8, b"\0")[:8] + block[156:]
+
+
+def opened(data: bytes) -> bool:
+    """Whether Python opens the file as a tar, and finds a member."""
+    try:
+        with tarfile.open(fileobj=io.BytesIO(data), mode="r:") as made:
+            return made.firstmember is not None  # type: ignore[attr-defined]
+    except tarfile.TarError:
+        return False
+
+
+@pytest.mark.parametrize("kind", [tarfile.USTAR_FORMAT, tarfile.GNU_FORMAT, tarfile.PAX_FORMAT])
+@pytest.mark.parametrize("name", ["storages", "d/" * 60 + "long" * 9, "ü" * 45])
+def test_a_tar_is_known_whatever_its_first_member_is(kind: int, name: str) -> None:
+    data = tar(name, kind)
+    assert opened(data)
+    assert is_tar(data[:4096])
+
+
+@given(place=st.integers(0, 511), value=st.integers(0, 255), kind=st.integers(0, 2))
+def test_a_tar_with_another_byte_is_one_only_if_python_says_so(
+    place: int, value: int, kind: int
+) -> None:
+    data = bytearray(tar("storages", kind))
+    data[place] = value
+    assert is_tar(bytes(data)) or not opened(bytes(data))
+
+
+@given(
+    begin=st.binary(max_size=512),
+    signed=st.booleans(),
+    way=st.sampled_from(["text", "spaces", "zeros", "python", "binary"]),
+    kind=st.sampled_from([b"\0", b"0", b"5", b"7", b"L", b"K", b"x", b"g", b"S"]),
+    behind=st.binary(max_size=600),
+)
+def test_what_python_opens_as_a_tar_is_one(
+    begin: bytes, signed: bool, way: str, kind: bytes, behind: bytes
+) -> None:
+    name = begin.ljust(512, b"\0")
+    block = name[:100] + b"0000644\0" * 3 + b"0" * 24 + b" " * 8 + kind + name[157:257]
+    block = block.ljust(329, b"\0") + b"\0" * 16 + name[345:]
+    data = summed(block[:512], signed=signed, way=way) + behind
+    assert is_tar(data)
+    assert not opened(data[:511])
+    assert not is_tar(data[:511])
+    if opened(begin + behind):
+        assert is_tar(begin + behind)
+
+
+def test_a_pickle_that_is_a_tar_too_is_known() -> None:
+    text = b"\x80\x02X" + struct.pack("<I", 600)
+    data = summed(text.ljust(512, b"\0")[:257] + b"ustar\x0000" + b"\0" * 247)
+    assert opened(data)
+    assert is_tar(data)
+
+
+def test_no_weights_no_pickle_and_no_zeros_are_a_tar() -> None:
+    random_ = random.Random(2)
+    samples = [random_.randbytes(512) for _ in range(2000)]
+    samples += [pickle.dumps([1.5] * 600, protocol) for protocol in range(6)]
+    samples += [file_for(f"x.{extension}", size=4096) for extension in EXTENSIONS]
+    for data in [*samples, b"\0" * 1024, b"0" * 512, b" " * 512, b"\xff" * 512, b""]:
+        assert not is_tar(data)
+        assert not opened(data)

@@ -2,21 +2,29 @@
 
 from __future__ import annotations
 
+import io
 import random
+import time
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from comfyfix.demo.content import file_for
+from comfyfix.formats import onnx
 from comfyfix.formats.look import inspect
 
 
-def varint(value: int) -> bytes:
+def varint(value: int, pad: int = 0) -> bytes:
+    """A number, with so many bytes more than it needs."""
     out = bytearray()
     while value > 0x7F:
         out.append(value & 0x7F | 0x80)
         value >>= 7
-    return bytes([*out, value])
+    out.append(value | (0x80 if pad else 0))
+    return bytes(out) + b"\x80" * (pad - 1) + b"\0" * (pad > 0)
 
 
 def field(number: int, value: bytes | int) -> bytes:
@@ -41,7 +49,17 @@ def problem(folder: Path, data: bytes) -> str:
     return f"{found.kind}: {found.reason}" if found else ""
 
 
+def entry(key: str, value: bytes) -> bytes:
+    return field(13, field(1, key.encode()) + field(2, value))
+
+
+def located(*entries: bytes) -> bytes:
+    """A model with a tensor that lies elsewhere."""
+    return model(field(5, field(1, 4) + field(2, 1) + b"".join(entries) + field(14, 1)))
+
+
 BAD = "../../.bashrc"
+BESIDE = entry("location", b"w.bin")
 VALID = {
     "demo": file_for("x.onnx"),
     "plain": model(),
@@ -49,6 +67,18 @@ VALID = {
     "weights beside it": model(field(5, outside("model.onnx.data"))),
     "weights in a folder beside it": model(field(5, outside("weights/a..b.bin"))),
     "a name that would be a path": model(field(5, field(8, b"../../x"))),
+    "in a subfolder of Windows": located(entry("location", b"a\\b")),
+    "a tensor on the spot that has an entry": model(field(5, BESIDE)),
+    "all that is told of a place": located(
+        entry("offset", b"4096"),
+        BESIDE,
+        entry("length", b"16"),
+        entry("checksum", b"/9a:f"),
+        entry("basepath", b"/home/x"),
+        entry("prepacked_1", b"MatMul+key|4096;16;0"),
+    ),
+    "a field of tomorrow": located(BESIDE, field(99, BAD.encode()), field(98, 1 << 63)),
+    "numbers longer than they need be": model(field(5, varint(8) + varint(4, 3))),
     "everything else": model(field(1, field(4, b"Conv")), field(8, field(2, 17)), field(14, b"")),
 }
 BROKEN = {
@@ -57,6 +87,40 @@ BROKEN = {
     "Windows": (model(field(5, outside("C:\\x"))), "unsafe"),
     "backslashes": (model(field(5, outside("a\\..\\..\\x"))), "unsafe"),
     "a zero byte": (model(field(5, outside("a\0b"))), "unsafe"),
+    "an address": (located(entry("location", b"https://h/x")), "unsafe"),
+    "a stream of Windows": (located(entry("location", b"w.bin:x")), "unsafe"),
+    "an address in memory": (located(entry("location", b"*/_ORT_MEM_ADDR_/*")), "unsafe"),
+    "a home": (located(entry("location", b"~/x")), "unsafe"),
+    "dots and spaces": (located(entry("location", b"a/.. /.. ./x")), "unsafe"),
+    "no text": (located(entry("location", b"\xc0\xae/x")), "unsafe"),
+    "value first": (located(field(13, field(2, BAD.encode()) + field(1, b"location"))), "unsafe"),
+    "a key that readers may fold": (located(BESIDE, entry("LOCATION", BAD.encode())), "unsafe"),
+    "a later location": (located(BESIDE, entry("location", BAD.encode())), "unsafe"),
+    "an empty location": (located(entry("location", b"")), "damaged: it has a tensor that lies"),
+    "no location": (located(entry("offset", b"0")), "damaged: it has a tensor that lies"),
+    "no entry": (located(), "damaged: it has a tensor that lies"),
+    "value twice": (
+        located(field(13, field(1, b"location") + field(2, b"w") + field(2, BAD.encode()))),
+        "unsafe: field 2 of its external",
+    ),
+    "value twice, long": (
+        located(field(13, field(1, b"location") + field(2, b"w") + field(2, b"../" * 2000))),
+        "unsafe: field 2 of its external",
+    ),
+    "key twice": (
+        located(field(13, field(1, b"x") + field(1, b"location") + field(2, b"x"))),
+        "unsafe: field 1 of its external",
+    ),
+    "graph twice": (model(b"", field(7, field(5, outside("w")))), "unsafe: field 7 of its model"),
+    "a tensor in parts": (
+        model(field(1, field(5, field(5, BESIDE) + field(5, field(14, 1))))),
+        "unsafe: field 5 of its attribute",
+    ),
+    "a place told twice": (
+        model(field(5, field(14, 0) + BESIDE + field(14, 1))),
+        "unsafe: field 14 of its tensor",
+    ),
+    "a graph as a number": (model(field(1, field(5, field(6, 7)))), "damaged: it is no ONNX"),
     "very long": (model(field(5, outside("a/" * 5000))), "unsafe"),
     "in an attribute": (model(field(1, field(5, field(5, outside(BAD))))), "unsafe"),
     "in a subgraph": (model(field(1, field(5, field(6, field(5, outside(BAD)))))), "unsafe"),
@@ -65,10 +129,18 @@ BROKEN = {
     "in the training": (model(b"", field(20, field(1, field(5, outside(BAD))))), "unsafe"),
     "no graph": (field(1, 8) + field(2, b"x"), "wrong: it is no ONNX model"),
     "unknown field": (model() + field(99, b"x"), "damaged: it is no ONNX model"),
+    "field 0": (model(b"\0\0"), "damaged: it is damaged: there is no such field"),
     "field of another type": (field(1, b"8") + field(7, b""), "no ONNX model"),
     "too long inside": (field(1, 8) + b"\x3a\x05\x12\x7fmain", "cut short"),
-    "endless number": (field(1, 8) + b"\x28" + b"\xff" * 20, "has no end"),
-    "group": (model(b"\x0b\x0c"), "damaged at byte"),
+    "endless number": (field(1, 8) + b"\x28" + b"\xff" * 20, "more than 64 bits"),
+    "a number of 66 bits": (field(1, 8) + b"\x28" + b"\xff" * 9 + b"\x03", "more than 64 bits"),
+    "group": (model(b"\x0b\x0c"), "unsafe: it hides fields in a group"),
+    "end of a group": (model(b"\x0c"), "unsafe: it hides fields in a group"),
+    "group in a tensor": (
+        model(field(5, varint(99 << 3 | 3) + BESIDE + varint(99 << 3 | 4))),
+        "unsafe: it hides fields in a group",
+    ),
+    "a type of tomorrow": (model(b"\x0e\0"), "damaged: it is damaged: there is no such field"),
 }
 
 
@@ -102,3 +174,104 @@ def test_fuzzed_models_never_raise(tmp_path: Path) -> None:
         for _ in range(3):
             data[random_.randrange(len(data))] = random_.randrange(256)
         assert problem(tmp_path, bytes(data)).isprintable()
+
+
+PATHS: dict[str, list[int]] = {
+    "initialiser": [7, 5, 13],
+    "attribute": [7, 1, 5, 5, 13],
+    "attribute's list": [7, 1, 5, 10, 13],
+    "subgraph": [7, 1, 5, 6, 5, 13],
+    "subgraph in a list": [7, 1, 5, 11, 5, 13],
+    "sparse": [7, 15, 1, 13],
+    "sparse indices": [7, 15, 2, 13],
+    "sparse attribute": [7, 1, 5, 22, 1, 13],
+    "sparse attributes": [7, 1, 5, 23, 2, 13],
+    "training": [20, 1, 5, 13],
+    "training's algorithm": [20, 2, 1, 5, 5, 13],
+    "function": [25, 7, 5, 5, 13],
+    "function's attribute": [25, 11, 5, 13],
+}
+
+
+def along(
+    path: list[int],
+    told: str,
+    *,
+    odd: int = -1,
+    tag: Callable[[int], bytes] = varint,
+    length: Callable[[int], bytes] = varint,
+) -> bytes:
+    """A model with a location at the end of a path; step `odd` is written by `tag` and `length`."""
+    steps = [*path, 2]
+    value = told.encode()
+    for place in range(len(steps) - 1, -1, -1):
+        plain = place != odd
+        start = (varint if plain else tag)(steps[place] << 3 | 2)
+        value = start + (varint if plain else length)(len(value)) + value
+        if place == len(steps) - 1:
+            value = field(1, b"location") + value
+    return field(1, 8) + (field(7, b"") if path[0] != 7 else b"") + value
+
+
+@pytest.mark.parametrize("name", PATHS)
+def test_a_location_is_found_wherever_a_model_can_have_it(name: str, tmp_path: Path) -> None:
+    assert problem(tmp_path, along(PATHS[name], "w.bin")) == ""
+    assert "unsafe: it takes weights from ../w" in problem(tmp_path, along(PATHS[name], "../w"))
+
+
+@given(name=st.sampled_from(list(PATHS)), step=st.integers(0, 6), data=st.data())
+def test_what_readers_of_32_and_64_bits_take_differently_is_unsafe(
+    name: str, step: int, data: st.DataObject
+) -> None:
+    path = PATHS[name]
+    step = min(step, len(path))
+    bits, pad = data.draw(st.integers(32, 63)), data.draw(st.integers(1, 8))
+    low = data.draw(st.integers(31, 63))
+    odd = {
+        "more bits": along(path, "w", odd=step, tag=lambda n: varint(n | 1 << bits)),
+        "more bytes": along(path, "w", odd=step, tag=lambda n: varint(n, pad)),
+        "a longer length": along(path, "w", odd=step, length=lambda n: varint(n, pad)),
+        "a length beyond": along(path, "w", odd=step, length=lambda n: varint(n | 1 << low)),
+    }
+    for case, content in odd.items():
+        found = onnx.check(io.BytesIO(content), len(content))
+        assert found is not None and found.kind == "unsafe", case
+        assert "readers take differently" in found.reason, case
+
+
+@given(st.data())
+def test_weights_between_and_slabs_change_nothing(data: st.DataObject) -> None:
+    sizes = data.draw(st.lists(st.integers(0, 20_000), max_size=5))
+    weights = b"".join(field(5, field(1, size) + field(9, b"\xff" * size)) for size in sizes)
+    for told, said in (("w", None), ("../w", "unsafe")):
+        content = model(weights + field(5, outside(told)) + weights)
+        found = onnx.check(io.BytesIO(content), len(content))
+        assert (found and found.kind) == said
+
+
+SMALL = {
+    "names": b"\n\0",
+    "entries": field(13, field(1, b"") + field(2, b"")),
+    "numbers": b"\x08\x01",
+    "long numbers": b"\x08" + b"\xff" * 9 + b"\x01",
+    "tensors": field(5, b"\x08\x01"),
+}
+
+
+@pytest.mark.faults
+@pytest.mark.parametrize("name", SMALL)
+def test_a_megabyte_of_small_fields_takes_two_seconds_at_most(name: str) -> None:
+    part = SMALL[name]
+    many = part * (1_000_000 // len(part))
+    content = model(many if name == "tensors" else field(5, many))
+    begin = time.process_time()
+    onnx.check(io.BytesIO(content), len(content))
+    assert time.process_time() - begin < 2
+
+
+def test_too_many_fields_are_not_looked_into(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(onnx, "FIELDS_MAX", 1000)
+    assert "too costly to look into" in problem(tmp_path, model(b"\n\0" * 1000))
+    assert problem(tmp_path, model(b"\n\0" * 900)) == ""

@@ -93,10 +93,15 @@ def _yolo() -> dict[str, Any]:
     )
     block = Instance(
         Global(module, "Conv"),
-        {"conv": conv, "act": Instance(Global("torch.nn.modules.activation", "SiLU"), {})},
+        {
+            "_modules": OrderedDict(
+                conv=conv, act=Instance(Global("torch.nn.modules.activation", "SiLU"), {})
+            )
+        },
     )
     head = Instance(Global("ultralytics.nn.modules.head", "Detect"), {"stride": Tensor(3)})
     bound = Call(Global("__builtin__", "getattr"), (head, "forward"))
+    block.state["forward"] = Call(Global("__builtin__", "getattr"), (block.of, "forward_fuse"))
     model = Instance(
         Global("ultralytics.nn.tasks", "DetectionModel"),
         {
@@ -104,9 +109,11 @@ def _yolo() -> dict[str, Any]:
                 Global("ultralytics.utils", "IterableSimpleNamespace"), {"imgsz": 640}
             ),
             "yaml": {"nc": 80, "backbone": [[-1, 1, "Conv", [64, 3, 2]]]},
-            "model": Instance(
-                Global("torch.nn.modules.container", "Sequential"),
-                {"_modules": OrderedDict([("0", block), ("1", head)])},
+            "_modules": OrderedDict(
+                model=Instance(
+                    Global("torch.nn.modules.container", "Sequential"),
+                    {"_modules": OrderedDict([("0", block), ("1", head)])},
+                )
             ),
             "forward": bound,
             "names": {0: "face"},

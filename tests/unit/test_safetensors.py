@@ -52,6 +52,10 @@ VALID = {
         b'{ "__metadata__" : { } ,\n "a" : {"dtype":"U8","shape":[1],"data_offsets":[0,1]} }', b"\0"
     ),
     "escapes": build({'ü"\\': tensor(0, 1), "__metadata__": {"a\n": "\ud83d\ude00"}}, b"\0"),
+    "nothing": build(b"{}"),
+    "nothing, padded": build(b"{}      "),
+    "metadata only": build({"__metadata__": {"format": "pt"}}),
+    "spaces first": build(b' \n{"a":{"dtype":"I64","shape":[1],"data_offsets":[0,8]}}', b"\0" * 8),
     "padded header": build(b'{"a":{"dtype":"I64","shape":[1],"data_offsets":[0,8]}}   ', b"\0" * 8),
 }
 BROKEN = {
@@ -148,9 +152,10 @@ BROKEN = {
         build(b'{"a":{"dtype":"U8","shape":[1],"data_offsets":[0,1]},}', b"\0"),
         "damaged",
     ),
-    "no tensors": (build({"__metadata__": {}}, b""), "no tensors"),
+    "bytes and no tensors": (build({"__metadata__": {}}, b"x"), "1 bytes after its header, and no"),
     "no list": (build([]), "no safetensors header"),
-    "spaces first": (build(b' {"a":1}'), "no safetensors header"),
+    "other spaces first": (build(b'\x0b{"a":1}'), "no safetensors header"),
+    "nothing but spaces": (build(b" " * 8), "no safetensors header"),
     "not JSON": (build(b'{"a": \xff}', b"\0" * 8), "header is damaged"),
     "half JSON": (build(b'{"a": {"dtype": "U8"', b"\0" * 8), "header is damaged"),
     "wrong types": (build({"a": {**tensor(0, 8), "shape": "8"}}, b"\0" * 8), "damaged"),

@@ -7,7 +7,7 @@ import pickle
 import struct
 import zipfile
 from collections import OrderedDict
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 ITEM_BYTES = {"FloatStorage": 4, "HalfStorage": 2, "LongStorage": 8, "BFloat16Storage": 2}
@@ -87,6 +87,8 @@ class Writer(pickle._Pickler):
             save(obj)
 
     def _global(self, name: Global) -> None:
+        if self.proto >= 3:  # type: ignore[attr-defined]
+            name = replace(name, module=name.module.replace("__builtin__", "builtins"))
         if self.proto >= 4:  # type: ignore[attr-defined]
             self.save(name.module)
             self.save(name.name)

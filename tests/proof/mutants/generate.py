@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from functools import cache
 from random import Random
 
-from tests.proof.assemble import P2, P4, STOP
+from tests.proof.assemble import P2, P4, STOP, text
 from tests.proof.containers import npy, torch_old, torch_zip
 from tests.proof.mutants.pool import Pool, pool_of
 from tests.proof.mutants.reshape import CHANGES
@@ -76,14 +76,15 @@ def mutant(seed: int, number: int) -> Mutant:
 
 
 def contained(pickled: bytes, ending: str) -> bytes:
-    """Put a pickle into a file of this kind."""
+    """Put a pickle into a file of this kind, with the weights that it names."""
+    used = {key: WEIGHTS[key] for key in WEIGHTS if b"Storage\n" + text(key) in pickled}
+    if ending in ("pt", "ckpt"):
+        return torch_zip(pickled, used)
     if ending == "npy":
         return npy(pickled)
-    if ending == "old.pth":
-        older = {"0": (STORAGE, 4), "1": (WHOLE, 2)}
-        used = {key: WEIGHTS[key] for key, (told, _) in older.items() if told in pickled}
-        for told, _ in older.values():
-            # In this format the identifier has one part more.
-            pickled = pickled.replace(told, told.removesuffix(b"tQ") + b"NtQ")
-        return torch_old(pickled, used, items={"0": 4, "1": 2})
-    return torch_zip(pickled, WEIGHTS) if ending in ("pt", "ckpt") else pickled
+    if ending != "old.pth":
+        return pickled
+    for storage in (STORAGE, WHOLE):
+        # In this format the identifier has one part more.
+        pickled = pickled.replace(storage, storage.removesuffix(b"tQ") + b"NtQ")
+    return torch_old(pickled, used, items={"0": 4, "1": 2})

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import argparse
 import collections
+import hashlib
 import json
 import multiprocessing
 import sys
@@ -33,6 +34,8 @@ class Sums:
     broken: list[str] = field(default_factory=list)
     """The same of those at which the reader crashed or hung."""
     slow: list[str] = field(default_factory=list)
+    passing: set[bytes] = field(default_factory=set)
+    """Hashes of what passes and loads: how many of them are different ones."""
     calls: dict[str, str] = field(default_factory=dict)
     """Functions that ran for no honest seed, each with the first mutant that reached it."""
 
@@ -43,6 +46,7 @@ class Sums:
         self.failures += other.failures
         self.broken += other.broken
         self.slow += other.slow
+        self.passing |= other.passing
         self.calls = {**other.calls, **self.calls}
 
 
@@ -109,6 +113,8 @@ def _one(
     if finding is None:
         seen = readers.load(one.reader, path)
         sums.outcomes[seen["outcome"]] += 1
+        if seen["outcome"] == "loaded":
+            sums.passing.add(hashlib.sha256(one.data).digest()[:8])
         for call in set(seen["calls"]) - known:
             sums.calls.setdefault(call, told)
         known |= set(seen["calls"])
@@ -172,7 +178,7 @@ def main() -> int:
         print(f"== {title}: {len(lines)}")
         print("".join(f"  {line}\n" for line in lines), end="")
     print(f"{options.count} mutants in {took:.0f} s: {dict(sums.verdicts)}")
-    print(f"of those that pass: {dict(sums.outcomes)}")
+    print(f"of those that pass: {dict(sums.outcomes)}; {len(sums.passing)} different ones load")
     return bool(sums.failures or sums.broken)
 
 

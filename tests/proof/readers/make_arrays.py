@@ -87,7 +87,6 @@ def _numpy_files() -> Iterator[Legit]:
     out = io.BytesIO()
     numpy.lib.format.write_array(out, numpy.ones(3), version=(2, 0))
     yield written("version2.npy", family, "numpy.load", out.getvalue())
-    yield written("array_as.bin", family, "numpy.load", out.getvalue())
 
 
 def _npy(array: Any) -> Make:

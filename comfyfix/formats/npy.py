@@ -1,0 +1,114 @@
+"""NumPy's files: a header in Python's own notation, then the array, or a pickle of its objects."""
+
+from __future__ import annotations
+
+import ast
+import io
+import re
+from math import prod
+from typing import Any, BinaryIO
+
+from comfyfix.files import printable
+from comfyfix.formats.finding import damaged, unsafe
+from comfyfix.formats.pickle.kinds import ARRAY, kinds
+from comfyfix.formats.pickle.machine import Machine
+from comfyfix.formats.pickle.source import Source
+
+MAGIC = b"\x93NUMPY"
+HEADER_MAX = 65_536  # bytes; numpy itself reads no more than ten thousand unless it is told to
+_WIDTHS = {1: 2, 2: 4, 3: 4}  # version → bytes of the header's length
+_KEYS = {"descr", "fortran_order", "shape"}
+_PLAIN = re.compile(r"[<>|=]?[?biufcSUVMm](\d{1,9})?(\[[0-9A-Za-z/]{1,16}\])?", re.ASCII)
+_OBJECT = re.compile(r"[<>|=]?O\d{0,2}", re.ASCII)
+_PYTHON2 = re.compile(r"(?<=\d)L\b")
+_DEPTH_MAX = 8
+
+
+def check(stream: BinaryIO, size: int, start: int = 0) -> None:
+    """Look at an array that begins where the stream stands and has `size` bytes. Raises Refused."""
+    source = Source(stream, size, start)
+    width = header(source)
+    if width is None:
+        _check_objects(source)
+    elif width > source.left:
+        raise damaged(f"it is cut short: {width - source.left} bytes of its array are missing")
+    elif width < source.left:
+        raise damaged(f"{source.left - width} bytes follow its array")
+
+
+def header(source: Source) -> int | None:
+    """Read the header; return the bytes of the array, None if it holds objects. Raises Refused."""
+    if source.take(len(MAGIC)) != MAGIC:
+        raise damaged("it does not begin as an array of NumPy")
+    version, _ = source.take(2)
+    if version not in _WIDTHS:
+        raise damaged(f"its array is of a version of NumPy's format that is not known ({version})")
+    length = source.number(_WIDTHS[version])
+    if length > HEADER_MAX:
+        raise unsafe(f"the header of its array has {length} bytes, too many to look at")
+    told = _literal(source.take(length).decode("latin-1"))
+    shape, descr = told["shape"], told["descr"]
+    extents = isinstance(shape, tuple) and all(type(n) is int and n >= 0 for n in shape)
+    if not extents or type(told["fortran_order"]) is not bool:
+        raise damaged("the header of its array is damaged")
+    width = _item_bytes(descr, 0)
+    return None if width is None else width * prod(shape)
+
+
+def _literal(text: str) -> dict[str, Any]:
+    try:
+        told = ast.literal_eval(_PYTHON2.sub("", text.strip()))
+    except (ValueError, SyntaxError, TypeError, RecursionError, MemoryError):
+        raise damaged("the header of its array can't be read") from None
+    if not isinstance(told, dict) or told.keys() != _KEYS:
+        raise damaged("the header of its array is damaged")
+    return told
+
+
+def _item_bytes(descr: Any, depth: int) -> int | None:
+    """Return the bytes of one item; None if it is an object. Raises Refused."""
+    if isinstance(descr, str):
+        if _OBJECT.fullmatch(descr):
+            return None
+        found = _PLAIN.fullmatch(descr)
+        if found is None or depth > _DEPTH_MAX:
+            raise unsafe(f"its array is of a type that is not known ({printable(descr, 40)})")
+        return int(found[1] or 1) * (4 if "U" in descr else 1)
+    if isinstance(descr, tuple) and len(descr) == 2 and isinstance(descr[1], tuple):  # noqa: PLR2004 - type, shape
+        return _times(_item_bytes(descr[0], depth + 1), descr[1])
+    if isinstance(descr, list):
+        widths = [_field_bytes(entry, depth) for entry in descr]
+        if None in widths:
+            raise unsafe("its array holds records of objects")
+        return sum(width or 0 for width in widths)
+    raise unsafe("its array is of a type that is not known")
+
+
+def _field_bytes(entry: Any, depth: int) -> int | None:
+    if not isinstance(entry, tuple) or len(entry) not in (2, 3):
+        raise damaged("the header of its array is damaged")
+    return _times(_item_bytes(entry[1], depth + 1), entry[2] if len(entry) == 3 else ())  # noqa: PLR2004 - with a shape
+
+
+def _times(width: int | None, shape: Any) -> int | None:
+    if not isinstance(shape, tuple) or not all(type(n) is int and n >= 0 for n in shape):
+        raise damaged("the header of its array is damaged")
+    return None if width is None else width * prod(shape)
+
+
+def _check_objects(source: Source) -> None:
+    value = Machine(source).run()
+    if not kinds(value) & ARRAY:
+        raise unsafe("its pickle holds something else in the place of an array")
+    if source.has_more:
+        raise unsafe("bytes follow its pickle, where nothing should be")
+
+
+def check_head(data: bytes, size: int, start: int) -> None:
+    """Look at an array of `size` bytes of which only the first are at hand. Raises Refused."""
+    source = Source(io.BytesIO(data), len(data), start)
+    width = header(source)
+    if width is None:
+        raise unsafe("it is too costly to look into: it holds a large array of objects")
+    if width != size - source.at:
+        raise damaged("its array has another size than its header says")

@@ -1,0 +1,53 @@
+"""What a walk may take, and how it ends."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from comfyfix.formats.finding import Refused, damaged, unsafe
+from comfyfix.formats.pickle.kinds import Box
+from comfyfix.formats.pickle.source import Source
+
+MEMORY_MAX = 150_000_000
+"""Bytes, roughly, of all that is kept at a time."""
+_LOOKS_MAX = 2_000_000  # entries of dicts that are looked at one by one
+
+
+class Budget:
+    """The place where a walk is, and what it has spent."""
+
+    def __init__(self, source: Source) -> None:
+        self.source = source
+        self.cost = 0
+        self.looks = 0
+
+    @property
+    def place(self) -> int:
+        """The byte of the instruction that is being followed, for messages."""
+        return self.source.start + self.source.mark
+
+    def odd(self, what: str) -> Refused:
+        """Return the end of a walk at what no reader could load, to be raised."""
+        return damaged(f"its pickle is damaged: {what} at byte {self.place}")
+
+    def harmful(self, what: str) -> Refused:
+        """Return the end of a walk at what does more than weights need, to be raised."""
+        return unsafe(f"its pickle {what} (at byte {self.place})")
+
+    def pay(self, count: int) -> None:
+        """Count bytes that are kept. Raises Refused where it becomes too much."""
+        self.cost += count
+        if self.cost > MEMORY_MAX:
+            raise too_costly("holds too much at a time")
+
+    def look_at(self, state: Any) -> None:
+        """Count the entries of a state that have to be looked at. Raises Refused."""
+        if isinstance(state, Box):
+            self.looks += len(state.odd)
+            if self.looks > _LOOKS_MAX:
+                raise too_costly("gives the same state too often")
+
+
+def too_costly(what: str) -> Refused:
+    """Return the end of a walk that would take too long or too much, to be raised."""
+    return unsafe(f"it is too costly to look into: its pickle {what}")

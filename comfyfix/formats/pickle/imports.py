@@ -1,0 +1,33 @@
+"""What a pickle wants to import, and may not."""
+
+from __future__ import annotations
+
+import re
+import sys
+
+from comfyfix.files import printable
+from comfyfix.formats.finding import Refused
+
+_NAME = re.compile(r"\w[\w.]*(\0.*)?", re.DOTALL)
+_ACTS_WHEN_IMPORTED = "antigravity"
+
+
+class ForeignImport(Refused):
+    """The pickle wants to import `module` and `name`, which are not among the allowed."""
+
+    def __init__(self, module: str, name: str, place: int) -> None:
+        self.module = module
+        self.name = name
+        shown = printable(f"{module}.{name}", 80)
+        super().__init__("unsafe", f"its pickle wants to import {shown} (at byte {place})")
+
+    @property
+    def is_of_python(self) -> bool:
+        """Whether this is a module that every Python has: then it hardly reads so by chance.
+
+        The import system passes over dots before a name, and ends it at a NUL.
+        """
+        root = self.module.partition("\0")[0].lstrip(".").partition(".")[0]
+        if root not in sys.stdlib_module_names and root != "__builtin__":
+            return False
+        return root == _ACTS_WHEN_IMPORTED or _NAME.fullmatch(self.name) is not None

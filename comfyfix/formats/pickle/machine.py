@@ -1,0 +1,295 @@
+"""A pickle followed instruction by instruction, with the kinds of values in place of values.
+
+Nothing is imported, nothing is called. Each instruction of Python's reader is modelled here, or the
+file is unsafe: see the rules in the package's docstring.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+from comfyfix.formats.pickle import reader
+from comfyfix.formats.pickle.budget import too_costly
+from comfyfix.formats.pickle.imports import ForeignImport
+from comfyfix.formats.pickle.kinds import (
+    BYTES,
+    DATA,
+    KEY,
+    VALUE,
+    Box,
+    Group,
+    Made,
+    Name,
+    Plain,
+    Storage,
+    kinds,
+)  # fmt: skip
+from comfyfix.formats.pickle.names import row_of
+from comfyfix.formats.pickle.reader import CONSTANTS, MEMO_NUMBERS, NUMBERS, OTHERS, TEXTS
+from comfyfix.formats.pickle.rows import Row
+from comfyfix.formats.pickle.source import Source
+from comfyfix.formats.pickle.special import call, container, made_of, new, storage
+from comfyfix.formats.pickle.stack import Stack
+from comfyfix.formats.pickle.states import is_root, may_have_state
+
+INSTRUCTIONS_MAX = 25_000_000
+STOP = ord(".")
+Arrays = Callable[["Machine", Box], Any]
+
+
+class Machine(Stack):
+    """Follows one pickle. `storages` are the weights that it names, by key.
+
+    `arrays` reads the bytes of an array that joblib has put into the pickle, and returns what
+    stands for it; without it they are read as instructions, as others would. `imports` tells
+    whether the pickle has named anything yet: then it is one, and not bytes that look so. Of one
+    that is `doubted` a name that is not allowed is kept as `foreign`, to see whether it is used:
+    texts begin like that by chance.
+    """
+
+    def __init__(
+        self,
+        source: Source,
+        *,
+        arrays: Arrays | None = None,
+        keeps: bool = False,
+        doubted: bool = False,
+    ) -> None:
+        super().__init__(source, keeps=keeps)
+        self.arrays = arrays
+        self.storages: dict[str, Storage] = {}
+        self.protocol = 0
+        self.imports = False
+        self.doubted = doubted
+        self.foreign: ForeignImport | None = None
+        self.wrapped = False
+
+    def run(self) -> Any:
+        """Follow the pickle to its STOP; return what stands for its value. Raises Refused."""
+        take, steps = self.source.instruction, _STEPS
+        for _ in range(INSTRUCTIONS_MAX):
+            step = steps[take()]
+            if step is None:
+                break
+            step(self)
+        else:
+            raise too_costly(f"has more than {INSTRUCTIONS_MAX} instructions")
+        return self._result()
+
+    def unknown(self) -> None:
+        """What is no instruction of any protocol."""
+        raise self.odd("there is no such instruction")
+
+    def _result(self) -> Any:
+        value = self.pop()
+        if self.foreign is not None:
+            raise self.foreign
+        if self.values or self.marks:
+            raise self.harmful("leaves values behind")
+        if not is_root(value):
+            raise self.harmful("is of something else than weights and values")
+        if self.source.complaint is not None:
+            raise self.source.complaint
+        if self.source.at < self.source.frame_end:  # what is read next would depend on the reader
+            raise self.harmful("ends inside of a part that it has announced")
+        return value
+
+    def _found(self, module: Any, name: Any) -> Any:
+        """Return what stands for an imported name."""
+        if not isinstance(module, str) or not isinstance(name, str):
+            raise self.harmful("imports something whose name is not written in it")
+        row = row_of(module, name, self.protocol)
+        if row is None:
+            foreign = ForeignImport(module, name, self.place)
+            if not self.doubted or self.imports or foreign.is_of_python:
+                raise foreign
+            self.foreign = self.foreign or foreign
+            return Name(Row(module, name))
+        self.imports = True
+        return Name(row) if row.constant is None else row.constant
+
+    def named(self) -> None:
+        """GLOBAL."""
+        module, name = reader.name_line(self.source), reader.name_line(self.source)
+        self.source.require_more()  # what is imported at the end of a file is not called
+        self.push(self._found(module, name))
+
+    def named_on_stack(self) -> None:
+        """STACK_GLOBAL: module and name may have come from anywhere, the memo too."""
+        name, module = self.pop(), self.pop()
+        self.push(self._found(module, name))
+
+    def instance(self) -> None:
+        """INST: import a name and call it with what follows the mark."""
+        found = self._found(reader.name_line(self.source), reader.name_line(self.source))
+        self._call(found, self.marked(), as_class=True)
+
+    def marked_instance(self) -> None:
+        """OBJ: call the first value after the mark with the others."""
+        values = self.marked()
+        if not values:
+            raise self.odd("it calls nothing")
+        self._call(values[0], values[1:], as_class=True)
+
+    def reduce(self) -> None:
+        """REDUCE: call a value with a tuple of arguments."""
+        arguments, called = self.pop(), self.pop()
+        if not isinstance(arguments, Group):
+            raise self.harmful("calls something with what is no tuple")
+        if arguments.items is None:
+            raise self.harmful("calls something with more than weights need")
+        self._call(called, arguments.items)
+
+    def _call(self, called: Any, arguments: tuple[Any, ...], *, as_class: bool = False) -> None:
+        """Call a name; of a class without arguments INST and OBJ make a bare object."""
+        if not isinstance(called, Name):
+            raise self.harmful("calls something that it has made itself")
+        for argument in arguments:
+            if isinstance(argument, Box):
+                self.use(argument)
+        bare = called.row.bare
+        if as_class and not arguments:
+            made = None if bare is None else made_of(called.row, bare)
+        else:
+            made = call(called, arguments)
+        if made is None:
+            raise self.harmful(f"calls {called.row} in a way that weights do not need")
+        self.push(made)
+
+    def new(self) -> None:
+        """NEWOBJ: make an object of a class without calling its `__init__`."""
+        arguments, called = self.pop(), self.pop()
+        made = new(called, arguments)
+        if made is None:
+            what = called.row if isinstance(called, Name) else "what is no class"
+            raise self.harmful(f"makes an object of {what} in a way that weights do not need")
+        self.push(made)
+
+    def new_with_keywords(self) -> None:
+        """NEWOBJ_EX: only without any."""
+        keywords = self.pop()
+        if not isinstance(keywords, Box) or keywords.form != "dict" or keywords.count:
+            raise self.harmful("makes an object with arguments by name")
+        self.new()
+
+    def build(self) -> None:
+        """BUILD: give an object its state."""
+        state, target = self.pop(), self.top()
+        if not isinstance(target, Made | Box):
+            raise self.harmful("changes what it has not made")
+        self.look_at(state)
+        if not may_have_state(target, state):
+            what = target.row or "a plain value"
+            raise self.harmful(f"gives {what} a state that weights do not need")
+        if isinstance(state, Box):
+            self.use(state)
+        target.had_state = True
+        if isinstance(target, Made) and "array_wrapper" in target.row.roles:
+            self.wrapped = True
+            if self.arrays is not None:
+                self.values[-1] = self.arrays(self, state)
+
+    def persistent(self) -> None:
+        """BINPERSID: weights that lie beside the pickle."""
+        asked = self.pop()
+        weights = storage(asked)
+        found = container(asked)
+        if weights is not None:
+            key, told_of = weights
+            # A reader believes the first that it meets, and may read past the end by another.
+            if self.storages.setdefault(key, told_of) != told_of:
+                raise self.harmful("contradicts itself about its weights")
+            self.pay(200)
+            self.push(told_of)
+        elif found is not None:
+            self.push(found)
+        else:
+            self.refuse()
+
+    def frozen(self) -> None:
+        """FROZENSET."""
+        members = self.marked()
+        self.require_keys(members)
+        self.push(Plain(KEY | DATA | VALUE))
+
+    def refuse(self) -> None:
+        """EXT1 to EXT4, PERSID, and buffers that lie elsewhere: for readers that know of them."""
+        what = "asks its reader for something that is not in it"
+        raise self.odd(f"it {what},") if self.is_doubtful else self.harmful(what)
+
+    def make_readonly(self) -> None:
+        """READONLY_BUFFER: of bytes it makes something new, of all else nothing."""
+        if not self.is_doubtful or not kinds(self.top()) & BYTES:
+            self.refuse()
+
+    @property
+    def is_doubtful(self) -> bool:
+        """Whether nothing has shown yet that these bytes are a pickle."""
+        return self.doubted and not self.imports and self.foreign is None
+
+    def set_protocol(self) -> None:
+        """PROTO: names are translated below protocol 3."""
+        self.protocol = reader.protocol(self.source)
+
+
+_Step = Callable[[Machine], None]
+
+
+def _memo(read: Callable[[Source], int], act: Callable[[Machine, int], None]) -> _Step:
+    return lambda machine: act(machine, read(machine.source))
+
+
+def _constant(value: Any) -> _Step:
+    return lambda machine: machine.values.append(value)
+
+
+def _read(read: Callable[[Source], Any], push: Callable[[Machine, Any], None]) -> _Step:
+    return lambda machine: push(machine, read(machine.source))
+
+
+_BY_CODE: dict[int, _Step] = {
+    ord("("): Machine.mark,
+    ord("0"): Machine.drop,
+    ord("1"): Machine.drop_marked,
+    ord("2"): lambda machine: machine.push(machine.top()),
+    ord("P"): Machine.refuse,
+    ord("Q"): Machine.persistent,
+    ord("R"): Machine.reduce,
+    ord("a"): lambda machine: machine.append((machine.pop(),)),
+    ord("b"): Machine.build,
+    ord("c"): Machine.named,
+    ord("d"): lambda machine: machine.box("dict", machine.marked()),
+    ord("}"): lambda machine: machine.box("dict"),
+    ord("e"): lambda machine: machine.append(machine.marked()),
+    **{code: _memo(MEMO_NUMBERS[code], Machine.get) for code in b"ghj"},
+    ord("i"): Machine.instance,
+    ord("l"): lambda machine: machine.box("list", machine.marked()),
+    ord("]"): lambda machine: machine.box("list"),
+    ord("o"): Machine.marked_instance,
+    **{code: _memo(MEMO_NUMBERS[code], Machine.put) for code in b"pqr"},
+    0x94: Machine.memoize,
+    ord("s"): lambda machine: machine.fill((machine.pop(), machine.pop())[::-1]),
+    ord("t"): lambda machine: machine.group(machine.marked()),
+    ord(")"): lambda machine: machine.group(()),
+    ord("u"): lambda machine: machine.fill(machine.marked()),
+    0x80: Machine.set_protocol,
+    0x81: Machine.new,
+    **dict.fromkeys(b"\x82\x83\x84\x97", Machine.refuse),
+    0x98: Machine.make_readonly,
+    0x85: lambda machine: machine.group_of(1),
+    0x86: lambda machine: machine.group_of(2),
+    0x87: lambda machine: machine.group_of(3),
+    0x8F: lambda machine: machine.box("set"),
+    0x90: lambda machine: machine.add(machine.marked()),
+    0x91: Machine.frozen,
+    0x92: Machine.new_with_keywords,
+    0x93: Machine.named_on_stack,
+    0x95: lambda machine: reader.frame(machine.source),
+    **{code: _constant(value) for code, value in CONSTANTS.items()},
+    **{code: _read(read, Stack.push_number) for code, read in NUMBERS.items()},
+    **{code: _read(read, Stack.push_text) for code, read in TEXTS.items()},
+    **{code: _read(read, Stack.push) for code, read in OTHERS.items()},
+}
+_STEPS: list[_Step | None] = [_BY_CODE.get(code, Machine.unknown) for code in range(256)]
+_STEPS[STOP] = None

@@ -1,0 +1,63 @@
+"""What killed downloads have left goes, also where a model is there and has no task to run."""
+
+from __future__ import annotations
+
+import contextlib
+from collections.abc import Iterator
+
+from comfyfix import leftovers
+from comfyfix.errors import Problem
+from comfyfix.files import regular_stat
+from comfyfix.records import Model
+from comfyfix.tasks.build import Build
+
+
+def clear(build: Build) -> None:
+    """Remove what dead scripts of this machine have left beside the models that are there.
+
+    A part beside a model that is still to come stays: its own script goes on with it. Nothing
+    that goes wrong here is a failure of the run.
+    """
+    for folder, names in _places(build).items():
+        found = [name for name in leftovers.beside(folder, names) if regular_stat(names[name][1])]
+        if found:
+            with contextlib.suppress(Problem, OSError):
+                _run(build, folder, names[found[0]][0], found)
+
+
+def _places(build: Build) -> dict[str, dict[str, tuple[Model, str]]]:
+    """The models that are there, by folder and file name: where they lie and would be written."""
+    places: dict[str, dict[str, tuple[Model, str]]] = {}
+    written: dict[str, str] = {}  # by folder key; a thousand models share a few
+    for model, location in _there(build):
+        key = model.folder or ""
+        if key not in written:
+            written[key] = str(build.folders.destination(key, ""))
+        for path in {location, f"{written[key]}/{model.path}"}:
+            folder, _, name = path.rpartition("/")
+            places.setdefault(folder, {})[name] = model, location
+    return places
+
+
+def _there(build: Build) -> Iterator[tuple[Model, str]]:
+    done = {outcome.model.key for outcome in build.tally.outcomes if outcome.problem is None}
+    for planned in build.plan.models:
+        if not planned.pending or planned.model.key in done:
+            yield planned.model, planned.location
+    for present in build.plan.present:
+        yield present.model, present.location
+
+
+def _run(build: Build, folder: str, model: Model, names: list[str]) -> None:
+    # Only a run with something to clear pays for these.
+    from comfyfix.stages import fetch, render  # noqa: PLC0415
+
+    real = fetch.real_folder(model, f"{folder}/{names[0]}", build.folders)
+    # Nothing of the user's settings: a file that bash is told to read first could hold anything.
+    env = {name: build.environ[name] for name in ("PATH", "HOSTNAME") if name in build.environ}
+    argv = ["bash", "-c", render.clearing(), "clear", str(real), *names]
+    build.children.run(argv, env, _unheard)
+
+
+def _unheard(line: str) -> None:
+    """What `rm` may say of a store that is read only is no news, and the run has not begun yet."""
