@@ -6,6 +6,7 @@ from math import prod
 from typing import Any, BinaryIO
 
 from comfyfix.formats.finding import Refused, unsafe
+from comfyfix.formats.npy import is_shape
 from comfyfix.formats.pickle.kinds import (
     ARRAY,
     OBJECT_DTYPE,
@@ -42,7 +43,7 @@ def _array(machine: Machine, state: Box) -> Any:
         raise machine.harmful("does not describe the array that follows")
     if kinds(dtype) & OBJECT_DTYPE:
         return _objects(machine)
-    if not all(type(extent) is int and extent >= 0 for extent in shape.items):
+    if not is_shape(shape.items):
         raise machine.harmful("does not describe the array that follows")
     if told.get("numpy_array_alignment_bytes") is not None:
         source.skip(source.number(1))

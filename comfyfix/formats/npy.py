@@ -9,7 +9,7 @@ from math import prod
 from typing import Any, BinaryIO
 
 from comfyfix.files import printable
-from comfyfix.formats.finding import damaged, unsafe
+from comfyfix.formats.finding import Refused, damaged, unsafe
 from comfyfix.formats.pickle.kinds import ARRAY, kinds
 from comfyfix.formats.pickle.machine import Machine
 from comfyfix.formats.pickle.source import Source
@@ -22,6 +22,7 @@ _PLAIN = re.compile(r"[<>|=]?[?biufcSUVMm](\d{1,9})?(\[[0-9A-Za-z/]{1,16}\])?", 
 _OBJECT = re.compile(r"[<>|=]?O\d{0,2}", re.ASCII)
 _PYTHON2 = re.compile(r"(?<=\d)L\b")
 _DEPTH_MAX = 8
+_DIMENSIONS_MAX = 64
 
 
 def check(stream: BinaryIO, size: int, start: int = 0) -> None:
@@ -48,21 +49,34 @@ def header(source: Source) -> int | None:
         raise unsafe(f"the header of its array has {length} bytes, too many to look at")
     told = _literal(source.take(length).decode("latin-1"))
     shape, descr = told["shape"], told["descr"]
-    extents = isinstance(shape, tuple) and all(type(n) is int and n >= 0 for n in shape)
-    if not extents or type(told["fortran_order"]) is not bool:
-        raise damaged("the header of its array is damaged")
+    if not is_shape(shape) or type(told["fortran_order"]) is not bool:
+        raise _odd()
     width = _item_bytes(descr, 0)
     return None if width is None else width * prod(shape)
+
+
+def _odd() -> Refused:
+    """Return the end of a reading: numpy reads more than it writes, and may find objects there."""
+    return unsafe("the header of its array is not as NumPy writes it")
 
 
 def _literal(text: str) -> dict[str, Any]:
     try:
         told = ast.literal_eval(_PYTHON2.sub("", text.strip()))
     except (ValueError, SyntaxError, TypeError, RecursionError, MemoryError):
-        raise damaged("the header of its array can't be read") from None
+        raise _odd() from None
     if not isinstance(told, dict) or told.keys() != _KEYS:
-        raise damaged("the header of its array is damaged")
+        raise _odd()
     return told
+
+
+def is_shape(shape: Any) -> bool:
+    """Tell whether a value is a shape that numpy could make an array of."""
+    return (
+        isinstance(shape, tuple)
+        and len(shape) <= _DIMENSIONS_MAX
+        and all(type(extent) is int and 0 <= extent < 1 << 63 for extent in shape)
+    )
 
 
 def _item_bytes(descr: Any, depth: int) -> int | None:
@@ -86,13 +100,13 @@ def _item_bytes(descr: Any, depth: int) -> int | None:
 
 def _field_bytes(entry: Any, depth: int) -> int | None:
     if not isinstance(entry, tuple) or len(entry) not in (2, 3):
-        raise damaged("the header of its array is damaged")
+        raise _odd()
     return _times(_item_bytes(entry[1], depth + 1), entry[2] if len(entry) == 3 else ())  # noqa: PLR2004 - with a shape
 
 
 def _times(width: int | None, shape: Any) -> int | None:
-    if not isinstance(shape, tuple) or not all(type(n) is int and n >= 0 for n in shape):
-        raise damaged("the header of its array is damaged")
+    if not is_shape(shape):
+        raise _odd()
     return None if width is None else width * prod(shape)
 
 

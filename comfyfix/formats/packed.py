@@ -13,7 +13,8 @@ from typing import Any, BinaryIO, cast
 from comfyfix.formats.finding import damaged, unsafe
 
 UNPACKED_MAX = 256_000_000  # bytes
-CHUNK = 1 << 16
+CHUNK = 1 << 12
+_HEADER_MAX = 64  # bytes that a few letters may take for the begin of something packed
 _OLD_JOBLIB = re.compile(rb"ZF\s*[+-]?(0[xX])?[0-9a-fA-F_]")
 
 
@@ -33,6 +34,7 @@ class Unpacked(io.RawIOBase):
         self._unpacker = begin()
         self._ready = b""
         self._given = 0
+        self._begun = False
 
     def readable(self) -> bool:
         """Tell that it can be read."""
@@ -80,10 +82,13 @@ class Unpacked(io.RawIOBase):
                 else:
                     fed = self._input()
                 data = self._unpacker.decompress(fed, min(count, CHUNK))
+                self._begun = self._begun or bool(data) or len(fed) > _HEADER_MAX
                 if not data and not fed:
                     break
         except self._errors:
-            raise damaged("it is packed, and can't be unpacked to its end") from None
+            if self._begun:  # what came out with the damage is lost, and another may have read it
+                raise unsafe("it is packed, and can't be unpacked to its end") from None
+            raise damaged("it is packed, and can't be unpacked") from None
         return data
 
     def _input(self) -> bytes:

@@ -63,8 +63,9 @@ def is_marked(head: bytes) -> bool:
 
 def _check_old_torch(source: Source) -> None:
     """Look at what follows the magic number."""
-    if _data(source)[0] != _VERSION:
-        raise damaged("it is of a version of torch's old format that is not known")
+    version = _data(source)[0]
+    if type(version) is not int or version != _VERSION:  # torch takes 1001.0 as well
+        raise unsafe("it is of a version of torch's old format that is not known")
     _data(source)  # facts on the system
     machine = Machine(source)
     machine.run()

@@ -114,7 +114,11 @@ def _check_weights(member: Member | None, key: str, storage: Storage) -> None:
 
 def _check_array(stream: BinaryIO, member: Member) -> None:
     """Look at an array of an .npz; numpy takes what is none as bytes."""
-    content, size = archive.opened(stream, member, _NESTED_MAX)
+    try:
+        content, size = archive.opened(stream, member, _NESTED_MAX)
+    except Refused:  # numpy unpacks bit by bit, and has loaded what comes before the damage
+        shown = printable(member.name, 40)
+        raise unsafe(f"the member {shown} of its zip can't be unpacked to be looked at") from None
     begin = content.tell()
     head = content.read(len(npy.MAGIC))
     content.seek(begin)

@@ -56,10 +56,14 @@ WRONG_ARRAYS = {
     "objects by name": (npy("object", (1,), HOSTILE), "unsafe"),
     "cut short": (npy("<f4", (2,), b"\0" * 7), "damaged"),
     "bytes behind": (npy("<f4", (2,), b"\0" * 9), "damaged"),
-    "a shape below nothing": (npy("<f4", (-1,), b"\0" * 4), "damaged"),
-    "a header that is a call": (b"\x93NUMPY\1\0\x0b\0__import__(", "damaged"),
+    "a shape below nothing": (npy("|O", (-1,), HOSTILE), "unsafe"),
+    "a shape of truth": (npy("|O", (True,), HOSTILE), "unsafe"),
+    "a shape of many digits": (npy("|O", (1 << 70,), HOSTILE), "unsafe"),
+    "a field as a list": (npy([["a", "|O"]], (1,), HOSTILE), "unsafe"),
+    "a field as a text": (npy(["aO"], (1,), HOSTILE), "unsafe"),
+    "a header that is a call": (b"\x93NUMPY\1\0\x0b\0__import__(", "unsafe"),
     "a header without end": (b"\x93NUMPY\2\0\xff\xff\xff\xff{", "unsafe"),
-    "a header nested deep": (b"\x93NUMPY\1\0\x10\x27" + b"(" * 10_000, "damaged"),
+    "a header nested deep": (b"\x93NUMPY\1\0\x10\x27" + b"(" * 10_000, "unsafe"),
 }
 
 

@@ -35,6 +35,9 @@ from comfyfix.formats.pickle.states import changes_state, is_root, may_have_stat
 
 INSTRUCTIONS_MAX = 25_000_000
 STOP = ord(".")
+_ROUND = 4096  # instructions between two looks at the size of the stack
+_ARGUMENTS_MAX = 64
+_FROZEN = Plain(KEY | DATA | VALUE)
 Arrays = Callable[["Machine", Box], Any]
 
 
@@ -68,14 +71,14 @@ class Machine(Stack):
     def run(self) -> Any:
         """Follow the pickle to its STOP; return what stands for its value. Raises Refused."""
         take, steps = self.source.instruction, _STEPS
-        for _ in range(INSTRUCTIONS_MAX):
-            step = steps[take()]
-            if step is None:
-                break
-            step(self)
-        else:
-            raise too_costly(f"has more than {INSTRUCTIONS_MAX} instructions")
-        return self._result()
+        for _ in range(INSTRUCTIONS_MAX // _ROUND):
+            for _ in range(_ROUND):
+                step = steps[take()]
+                if step is None:
+                    return self._result()
+                step(self)
+            self.require_room()
+        raise too_costly(f"has more than {INSTRUCTIONS_MAX} instructions")
 
     def unknown(self) -> None:
         """What is no instruction of any protocol."""
@@ -145,8 +148,11 @@ class Machine(Stack):
         """Call a name; of a class without arguments INST and OBJ make a bare object."""
         if not isinstance(called, Name):
             raise self.harmful("calls something that it has made itself")
+        if len(arguments) > _ARGUMENTS_MAX:
+            raise self.harmful("calls something with more than weights need")
         for argument in arguments:
             if isinstance(argument, Box):
+                self.look_at(argument)
                 self.use(argument)
         bare = called.row.bare
         if as_class and not arguments:
@@ -155,7 +161,7 @@ class Machine(Stack):
             made = call(called, arguments)
         if made is None:
             raise self.harmful(f"calls {called.row} in a way that weights do not need")
-        self.push(made)
+        self.push_new(made)
 
     def new(self) -> None:
         """NEWOBJ: make an object of a class without calling its `__init__`."""
@@ -164,7 +170,7 @@ class Machine(Stack):
         if made is None:
             what = called.row if isinstance(called, Name) else "what is no class"
             raise self.harmful(f"makes an object of {what} in a way that weights do not need")
-        self.push(made)
+        self.push_new(made)
 
     def new_with_keywords(self) -> None:
         """NEWOBJ_EX: only without any."""
@@ -214,7 +220,7 @@ class Machine(Stack):
         """FROZENSET."""
         members = self.marked()
         self.require_keys(members)
-        self.push(Plain(KEY | DATA | VALUE))
+        self.push(_FROZEN)
 
     def refuse(self) -> None:
         """EXT1 to EXT4, PERSID, and buffers that lie elsewhere: for readers that know of them."""

@@ -29,6 +29,7 @@ _FEW = 50_000  # values and texts that are kept as they are; of more only their 
 _SMALL = 256  # numbers that cost nothing
 _SHORT = 20  # characters of a key of weights
 _LIVE_MAX = 300_000  # values on the stack below a new box or tuple
+_STACK_MAX = 4_000_000
 _MARKS_MAX = 100_000
 _NESTED_MAX = 1000  # tuples in tuples
 _BOX = 130  # bytes
@@ -63,14 +64,19 @@ class Stack(Budget):
             raise too_costly("holds too much at a time")
         self.values.append(value)
 
+    def require_room(self) -> None:
+        """Refuse a stack that has grown too large. Raises Refused."""
+        if len(self.values) > _STACK_MAX:
+            raise too_costly("holds too much at a time")
+
     def push_number(self, number: Any) -> None:
         """Put a number on the stack; of very many only that they are numbers."""
-        large = len(self.values) > _FEW and type(number) is int and number > _SMALL
+        large = len(self.values) > _FEW and type(number) is int and abs(number) > _SMALL
         self.values.append(LONG if large else number)
 
     def push_text(self, text: Any) -> None:
         """Put a text on the stack; of very many only whether a rule could ask for it."""
-        if type(text) is str and text not in NEEDED and len(text) > 1:
+        if type(text) is str and text not in NEEDED and (len(text) > 1 or not text.isascii()):
             self.texts += 1
             if self.texts > _FEW:
                 if text.isdigit() and len(text) <= _SHORT:

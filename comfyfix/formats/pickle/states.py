@@ -28,6 +28,7 @@ _PLAIN_FLAGS = 8 | 16 | 128
 _VERSIONS = (3, 4)
 _TABLES = ("_parameters", "_buffers", "_modules")
 _DIMENSIONS_MAX = 64
+_FIELDS_MAX = 200
 _RECORD_MAX = 1 << 20  # bytes of one item
 
 
@@ -96,7 +97,7 @@ def _places(shape: Any) -> int | None:
     """Return how many members an array of this shape has, None for what is no shape."""
     match shape:
         case Group(items=tuple() as extents) if len(extents) <= _DIMENSIONS_MAX:
-            if all(type(extent) is int and extent >= 0 for extent in extents):
+            if all(type(extent) is int and 0 <= extent < 1 << 63 for extent in extents):
                 return int(prod(extents))
     return None
 
@@ -142,6 +143,8 @@ def _fits_record(names: Any, fields: Any, width: int) -> bool:
     if not isinstance(names, Group) or not isinstance(fields, Box) or fields.form != "dict":
         return False
     if names.items is None or not len(fields.odd) == fields.count == len(names.items):
+        return False
+    if fields.count > _FIELDS_MAX or not all(type(key) is str for key, _ in fields.odd):
         return False
     told = {key for key, _ in fields.odd}
     inside = all(_fits_field(value, width) for _, value in fields.odd)
