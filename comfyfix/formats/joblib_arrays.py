@@ -62,18 +62,20 @@ def _objects(machine: Machine) -> Any:
     return _ARRAY
 
 
-def check(stream: BinaryIO, size: int, plain: Refused | None, *, by_name: bool) -> None:
+def check(
+    stream: BinaryIO, size: int, plain: Refused | None, *, has_stopped: bool, by_name: bool
+) -> None:
     """Judge a pickle with such arrays; `plain` is how another reader's walk has ended.
 
-    By name joblib is its reader (`by_name`). Else it must be one that only joblib can read.
-    Raises Refused.
+    By name joblib is its reader (`by_name`). Else it must be one that only joblib can read: that
+    walk `has_stopped` at something that no reader gets past. Raises Refused.
     """
     machine = walk(stream, size)
     if machine.source.has_more:
         raise unsafe("bytes follow its pickle, where nothing should be")
     if by_name:
         return
-    if plain is None:
-        raise unsafe("its pickle can be read in two ways")
-    if plain.finding.kind == "unsafe":
+    if plain is not None and plain.finding.kind == "unsafe":
         raise plain
+    if plain is None or not has_stopped:
+        raise unsafe("its pickle can be read in two ways")

@@ -36,7 +36,7 @@ def check(stream: BinaryIO, size: int, *, joblib: bool = False) -> None:
     except Refused as found:
         refused = found
     if machine.wrapped:
-        joblib_arrays.check(stream, size, refused, by_name=joblib)
+        joblib_arrays.check(stream, size, refused, has_stopped=machine.has_stopped, by_name=joblib)
     elif refused is not None:
         raise machine.foreign if machine.foreign and refused.finding.kind == "unsafe" else refused
     elif first == _MAGIC and type(first) is int:

@@ -321,6 +321,56 @@ def test_a_detour_is_followed_in_a_file_of_any_name(name: str, tmp_path: Path) -
         assert verdict(tmp_path, data, file).startswith("unsafe"), file
 
 
+def part(length: int) -> bytes:
+    """FRAME: the beginning of a part of so many bytes."""
+    return b"\x95" + length.to_bytes(8, "little")
+
+
+HIDDEN = b"\0" * 4 + call("os.system", text("x") + b"\x85")  # for one reader inside of a text
+ACROSS_PARTS = {
+    "a text": part(3) + b"X" + len(HIDDEN).to_bytes(4, "little") + HIDDEN,
+    "a line": part(2) + b"Sa\n" + call("os.system", text("x") + b"\x85"),
+    "a line in pieces": part(70_000) + b"V" + b"a" * 70_005 + b"\n",
+    "a number": part(2) + b"Mab",
+    "a long text, passed over": part(100_000) + b"X\xf0\x49\x02\0" + b"a" * 150_000,
+    "the number of a part": part(4) + part(30) + b"N0" * 15 + b"N",
+    "a part in a part": part(20) + part(5) + b"N0" * 15 + b"N",
+}
+
+
+@pytest.mark.parametrize("name", ACROSS_PARTS)
+def test_nothing_crosses_the_end_of_a_part(name: str, tmp_path: Path) -> None:
+    data = P4 + ACROSS_PARTS[name] + b"."
+    for file in ("x.pkl", "x.dat"):
+        assert verdict(tmp_path, data, file).startswith("unsafe"), file
+    assert verdict(tmp_path, in_zip(data), "x.pt").startswith("unsafe")
+
+
+def test_parts_as_python_writes_them_pass(tmp_path: Path) -> None:
+    value = ["x" * 100_000, *range(70_000), b"y" * 70_000, 1]
+    assert verdict(tmp_path, pickle.dumps(value, 4)) == ""
+
+
+def test_only_joblib_can_read_what_counts_as_joblibs(tmp_path: Path) -> None:
+    """What one reader takes for a number and another does not has stopped neither for sure."""
+    wrapper = (
+        named("joblib.numpy_pickle.NumpyArrayWrapper")
+        + b")\x81"
+        + state(
+            subclass=named("numpy.ndarray"),
+            shape=b"K\x40\x85",
+            order=text("C"),
+            dtype=named("numpy.dtype") + text("u1") + b"\x89\x88\x87R",
+            allow_mmap=b"\x89",
+        )
+    )
+    for number in (b"I010\n0", b"I-0007\n0", b"F1_0.0\n0"):
+        hidden = number + call("os.system", text("x") + b"\x85")
+        for name in ("x.pkl", "x.pt", "x.dat"):
+            data = P2 + wrapper + hidden.ljust(64, b"0") + b"."
+            assert verdict(tmp_path, data, name).startswith("unsafe"), (number, name)
+
+
 def test_texts_are_no_pickles(tmp_path: Path) -> None:
     for words in (
         "cat\ndog\nbird\n",

@@ -20,6 +20,7 @@ class Budget:
         self.source = source
         self.cost = 0
         self.looks = 0
+        self.has_stopped = False  # at something that no reader gets past
 
     @property
     def place(self) -> int:
@@ -28,6 +29,7 @@ class Budget:
 
     def odd(self, what: str) -> Refused:
         """Return the end of a walk at what no reader could load, to be raised."""
+        self.has_stopped = True
         return damaged(f"its pickle is damaged: {what} at byte {self.place}")
 
     def harmful(self, what: str) -> Refused:

@@ -7,6 +7,7 @@ and the other go on, reading goes on: what follows may be meant for the one that
 from __future__ import annotations
 
 import codecs
+import re
 from collections.abc import Callable
 from typing import Any
 
@@ -17,6 +18,7 @@ from comfyfix.formats.pickle.source import ANY_SIZE, LINE_MAX, VALUE_MAX, Source
 NAME_MAX = 100  # characters of a text that is kept as it is
 LONG_MAX = 64  # bytes of an integer that is kept
 PROTOCOL_MAX = 5
+_OCTAL = re.compile(rb"[+-]?0[0-7]+")
 _DIGITS_MAX = 4000  # of a number; Python itself takes no more than 4300
 Read = Callable[[Source], Any]
 
@@ -109,6 +111,9 @@ def _line_number(source: Source) -> Any:
     try:
         return LONG if len(told) > LONG_MAX else int(told.removesuffix(b"L"), 0)
     except ValueError:
+        if _OCTAL.fullmatch(told):  # Python's reader in C knows them as C does
+            source.complain("a number is none")
+            return LONG
         raise _none(source, "number") from None
 
 
@@ -128,7 +133,7 @@ def memo_number(source: Source) -> int:
 def _line_float(source: Source) -> Any:
     told = _number_line(source)
     try:
-        float(told[:LONG_MAX])
+        float(told if len(told) <= LONG_MAX else "0")
     except ValueError:
         raise _none(source, "number") from None
     return FLOAT
@@ -210,7 +215,7 @@ def protocol(source: Source) -> int:
 def frame(source: Source) -> None:
     """Take the argument of FRAME. Python's reader in C stops at one that leads beyond the end."""
     length = source.number(8)
-    source.frame_end = max(source.frame_end, source.at + length)
+    source.open_frame(length)
     if length > source.left:
         source.complain("a part leads beyond its end")
 

@@ -70,6 +70,8 @@ class Source:
         """Take so many bytes. Raises Refused at the end."""
         index = self._index
         end = index + count
+        if self.frame_end:
+            self._require_within(self._base + index, self._base + end)
         if end > len(self._buffer):
             self._fill(count)
             index, end = 0, count
@@ -82,6 +84,7 @@ class Source:
 
     def skip(self, count: int) -> None:
         """Pass over bytes without reading them."""
+        self._require_within(self.at, self.at + count)
         ready = len(self._buffer) - self._index
         if count <= ready:
             self._index += count
@@ -96,7 +99,7 @@ class Source:
     def line(self) -> bytes:
         """Take a line, without its end; of a very long one the beginning."""
         begin = b""
-        passed = 0
+        passed, start = 0, self.at
         while (end := self._buffer.find(b"\n", self._index)) < 0:
             ready = self._buffer[self._index :]
             begin = (begin + ready)[:LINE_MAX]
@@ -105,9 +108,11 @@ class Source:
                 raise unsafe("it is too costly to look into: its pickle holds a very long line")
             self._index = len(self._buffer)
             if not self._more(1):
+                self._require_within(start, self.at)
                 return self._last_line(begin)
         line = (begin + self._buffer[self._index : end])[:LINE_MAX]
         self._index = end + 1
+        self._require_within(start, self.at)
         return line
 
     def _last_line(self, line: bytes) -> bytes:
@@ -117,6 +122,17 @@ class Source:
         self.complaint = self.complaint or self._cut()
         self._is_cut = True
         return line[:-1]
+
+    def open_frame(self, length: int) -> None:
+        """Note a part that the pickle announces; it begins here. Raises Refused inside another."""
+        if self.at < self.frame_end:
+            raise unsafe("its pickle announces a part inside of a part")
+        self.frame_end = self.at + length
+
+    def _require_within(self, start: int, end: int) -> None:
+        """Refuse to cross the end of a part: Python's reader in C drops what is left of it."""
+        if start < self.frame_end < end:
+            raise unsafe("its pickle crosses the end of a part that it has announced")
 
     def _fill(self, count: int) -> None:
         if not self._more(count):
