@@ -73,6 +73,21 @@ PASSES = {
         _metadata=METADATA + state(ref_type=named("typing.Any"), key_type=named("builtins.dict")),
         _content=b"}" + text("a") + named("omegaconf.nodes.AnyNode") + b")\x81" + state(_parent=b"h\0") + b"s",
     ),
+    "types of settings": METADATA + state(
+        element_type=call("_operator.getitem", named("typing.List") + named("builtins.int") + b"\x86"),
+        key_type=call(
+            "_operator.getitem",
+            named("typing.Dict") + named("builtins.str")
+            + call("_operator.getitem", named("typing.Union") + named("builtins.str") + b"N\x86\x86")
+            + b"\x86\x86",
+        ),
+    ),
+    "a version as protocol 0 writes it": call(
+        "copyreg._reconstructor",
+        named("torch.torch_version.TorchVersion") + named("builtins.str") + text("2.13") + b"\x87",
+    ),
+    "numbers of numpy as keys": b"}"
+        + call("numpy.core.multiarray.scalar", DTYPE + b"C\4\0\0\0\0\x86") + b"Ns",
     "a factory": call("collections.defaultdict", named("builtins.list") + b"\x85"),
     "old pairs": call("collections.OrderedDict", b"]]" + text("a") + b"aK\1aa\x85"),
     "a deque, filled": call("collections.deque", b")K\3\x86") + b"(K\1K\2e",
@@ -163,6 +178,21 @@ UNSAFE = {
     "a recurrent layer of objects": LSTM + state(_all_weights=MADE),
     "too many layers": LSTM + state(num_layers=b"J\0\0\0\x7f"),
     "settings without their metadata": CONFIG + state(_metadata=MADE),
+    "an item of what was made": call("_operator.getitem", b"}" + text("a") + b"\x86"),
+    "an item of a class": call("_operator.getitem", named(CONV) + text("a") + b"\x86"),
+    "a type of a class": call("_operator.getitem", named("typing.List") + named(CONV) + b"\x86"),
+    "a type of a text": call("_operator.getitem", named("typing.List") + text("os") + b"\x86"),
+    "a type as an attribute": MADE + state(
+        a=call("_operator.getitem", named("typing.List") + named("builtins.int") + b"\x86")
+    ),
+    "a version of an object": call(
+        "copyreg._reconstructor",
+        named("torch.torch_version.TorchVersion") + named("builtins.str") + MADE + b"\x87",
+    ),
+    "a text of numpy as a key": b"}"
+        + call("numpy.core.multiarray.scalar", named("numpy.dtype") + text("U1")
+        + b"\x89\x88\x87R" + b"C\4_\0\0\0\x86") + b"Ns",
+    "an array as a key": b"}" + ARRAY + b"Ns",
     "metadata of a class": METADATA + state(key_type=named(CONV)),
     "callbacks elsewhere": b"}" + text("a") + b"}"
         + named("pytorch_lightning.callbacks.model_checkpoint.ModelCheckpoint") + b"}ss",
@@ -251,14 +281,24 @@ def test_only_what_every_reader_stops_at_is_damaged(tmp_path: Path) -> None:
 
 
 def test_kinds_stay_true_where_contents_are_left_out(tmp_path: Path) -> None:
-    many = b"K\1K\2\x860" * 51_000  # from here on tuples are kept as kinds only
-    for name, data in list(UNSAFE.items())[::4]:
+    many = (
+        b"("
+        + b"".join(text(f"w{i}") + b"r" + (i + 9).to_bytes(4, "little") for i in range(51_000))
+        + b"1"
+    )  # from here on of what is kept only the kinds are
+    for name, data in UNSAFE.items():
         assert verdict(tmp_path, P2 + many + data + b".").startswith("unsafe"), name
-    hidden = call("collections.OrderedDict", b"K\1K\2\x86")
-    assert verdict(tmp_path, P2 + many + hidden + b".").startswith("unsafe")
-    texts = b"".join(text(f"w{i}") + b"0" for i in range(51_000))
-    for name in ("a hidden attribute", "another method", "settings without their metadata"):
-        assert verdict(tmp_path, P2 + texts + UNSAFE[name] + b".").startswith("unsafe"), name
+    for name, data in PASSES.items():
+        assert verdict(tmp_path, P2 + many + data + b".") == "", name
+    kept = b"j\0\0\1\0"
+    pairs = b"K\1K\2\x86r\0\0\1\0" + b"0"
+    hidden = text("__class__") + b"r\0\0\1\0" + b"0"
+    for data in (
+        pairs + call("collections.OrderedDict", kept),
+        pairs + named("numpy.dtype") + text("f4") + kept + b"\x86R",
+        hidden + MADE + b"}" + kept + b"K\1sb",
+    ):
+        assert verdict(tmp_path, P2 + many + data + b".").startswith("unsafe"), data
 
 
 def test_names_are_translated_as_python_does() -> None:
@@ -275,6 +315,15 @@ HUGE = {
     "tuples in tuples": b")" + b"\x85" * 2_000_000,
     "lists in lists": b"]" * 1_000_000 + b"a" * 999_999,
     "marks": b"(" * 2_000_000,
+    "arrays in arrays": (ARRAY + b"(K\1K\1\x85" + OBJECTS + of_dtype(b"K\x3f") + b"\x89]") * 2000
+    + b"K\1"
+    + b"atb" * 2000,
+    "dicts in dicts": (call("collections.defaultdict", b")") + b"K\1") * 2000 + b"N" + b"s" * 2000,
+    "an array that is filled when it was used": ARRAY + b"]" + ARRAY + b"a\x86",
+    "numbers that are kept": b"".join(
+        b"J\xff\xff\xff\x7fr" + i.to_bytes(4, "little") + b"0" for i in range(3_500_000)
+    )
+    + b"N",
     "one state for many": b"}("
     + (text("shape") + b")") * 1000
     + b"uq\1"

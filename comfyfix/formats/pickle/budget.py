@@ -45,9 +45,13 @@ class Budget:
     def look_at(self, state: Any) -> None:
         """Count the entries of a state that have to be looked at. Raises Refused."""
         if isinstance(state, Box):
-            self.looks += len(state.odd)
-            if self.looks > _LOOKS_MAX:
-                raise too_costly("gives the same state too often")
+            self.look(len(state.odd))
+
+    def look(self, times: int) -> None:
+        """Count what takes longer than an instruction. Raises Refused where it becomes too much."""
+        self.looks += times
+        if self.looks > _LOOKS_MAX:
+            raise too_costly("makes its reader look at too much again and again")
 
 
 def too_costly(what: str) -> Refused:

@@ -121,6 +121,7 @@ SPECIAL = {
     ("builtins", "getattr"),
     ("copyreg", "_reconstructor"),
     ("copyreg", "__newobj__"),
+    ("_operator", "getitem"),
 }
 
 

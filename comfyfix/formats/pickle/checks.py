@@ -55,6 +55,15 @@ _DEVICE = re.compile(r"(cpu|cuda|mps|meta|xpu)(:\d{1,3})?", re.ASCII)
 _OBJECT_CODE = re.compile(r"O\d{0,2}", re.ASCII)
 
 
+ASKED = {*_ENCODINGS, *_LAYOUTS}
+"""Texts that these checks ask for."""
+
+
+def is_code(text: str) -> bool:
+    """Tell whether a text is the code of a type of numpy's, or names a device."""
+    return any(pattern.fullmatch(text) for pattern in (_NUMPY_CODE, _DEVICE, _OBJECT_CODE))
+
+
 def _of(bits: int) -> Check:
     return lambda value: kinds(value) & bits == bits
 

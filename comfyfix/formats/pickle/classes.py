@@ -69,7 +69,8 @@ _COUNTS = ("all_head_dim", "head_dim", "num_heads")
 _COUNTED = _ULTRALYTICS | dict.fromkeys(_COUNTS, CHECKS["count"])
 _PART = _has(VALUE, MODULE, LOSS)
 _LOSS: dict[str, Check] = dict.fromkeys(
-    ("assigner", "bbox_loss", "bce", "bce_pose", "bcedice_loss", "ce", "dice", "keypoint_loss",
+    ("assigner", "bbox_loss", "bce", "bce_pose", "bcedice_loss", "ce", "dice", "flow_model",
+     "keypoint_loss",
      "one2many", "one2one", "rle_loss", "vp_criterion"), _PART
 )  # fmt: skip
 _METADATA: dict[str, Check] = dict.fromkeys(

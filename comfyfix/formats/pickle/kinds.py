@@ -1,13 +1,14 @@
 """What stands for the values of a pickle: what they are, never what they hold.
 
 A value is of several kinds at once, so its kinds are bits: a whole number is a key, data, a value
-and an int. What all members of a list share are the bits that each of them has.
+and an int. What all members of a list share are the bits that each of them has. What is `deep`
+holds values that hold values, and so on, so many times.
 """
 
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, ClassVar
 
 if TYPE_CHECKING:
     from comfyfix.formats.pickle.rows import Row
@@ -27,6 +28,10 @@ ALL = (1 << 30) - 1
 ATOM = KEY | DATA | VALUE
 DEPTH_MAX = 8
 """How deep tuples in tuples keep what they hold; no rule looks deeper."""
+ITEMS_MAX = 1000
+"""How long a tuple may be that keeps what it holds; no rule asks more of longer ones."""
+NESTED_MAX = 1000
+"""How deep values may be nested: Python frees arrays and dicts of them by calls in calls."""
 Entries = list[tuple[Any, Any]] | tuple[()]
 LEAVES: dict[type, int] = {
     type(None): ATOM | NONE | NO_TENSOR | NO_MODULE,
@@ -41,6 +46,7 @@ class Plain:
     """A value of which nothing but its kinds is known."""
 
     kinds: int
+    deep: ClassVar[int] = 0
 
 
 FLOAT = Plain(ATOM | NUMBER)
@@ -61,24 +67,39 @@ ELLIPSIS = Plain(DATA | VALUE)
 class Group:
     """A tuple. `items` is None where it holds too much: then nothing asks for more than kinds."""
 
-    __slots__ = ("depth", "items", "kinds", "members")
+    __slots__ = ("deep", "depth", "items", "kinds", "members")
 
     def __init__(self, items: tuple[Any, ...]) -> None:
         members = ALL
-        depth = 0
+        depth = deep = 0
         for item in items:
             found = LEAVES.get(type(item))
             if found is None:
                 found = item.kinds
+                if item.deep >= deep:
+                    deep = item.deep + 1
                 if type(item) is Group and item.depth >= depth:
                     depth = item.depth + 1
             members &= found
+        self.deep: int = deep
         self.depth: int = depth
-        self.items: tuple[Any, ...] | None = items if depth <= DEPTH_MAX else None
+        fits = depth <= DEPTH_MAX and len(items) <= ITEMS_MAX
+        self.items: tuple[Any, ...] | None = items if fits else None
         self.members = members
         self.kinds = members & ATOM
         if len(items) == 2 and kinds(items[0]) & KEY and kinds(items[1]) & VALUE:  # noqa: PLR2004 - a pair
             self.kinds |= PAIR
+
+    @classmethod
+    def of_kinds(cls, other: Group) -> Group:
+        """Return one of which is known what the other is, and not what it holds."""
+        made = cls(())
+        made.deep, made.depth, made.items = other.deep, other.depth, None
+        made.kinds, made.members = other.kinds, other.members
+        return made
+
+
+EMPTY = Group(())
 
 
 class Box:
@@ -91,14 +112,15 @@ class Box:
     """
 
     __slots__ = (
-        "count", "first", "form", "had_state", "hidden", "keys", "members", "number", "odd", "row",
-        "used",
+        "count", "deep", "first", "form", "had_state", "hidden", "keys", "members", "number", "odd",
+        "row", "used",
     )  # fmt: skip
 
     def __init__(self, form: str, row: Row | None = None) -> None:
         self.form = form
         self.row = row
         self.count = 0
+        self.deep = 0
         self.first = 0  # kinds of the first member
         self.keys = self.members = ALL
         self.odd: Entries = ()
@@ -122,7 +144,7 @@ class Box:
     @property
     def is_empty(self) -> bool:
         """Whether it holds nothing at all."""
-        return not self.count and not self.had_state
+        return not self.count and not self.had_state and self.members == ALL
 
     def holds_unknown(self) -> None:
         """Say of a box that a call has filled: with values, under keys, more is not known."""
@@ -139,13 +161,14 @@ class Box:
 class Made:
     """An object that a call or NEWOBJ has made."""
 
-    __slots__ = ("had_state", "kinds", "note", "row")
+    __slots__ = ("deep", "had_state", "kinds", "note", "row")
 
     def __init__(self, row: Row, of: int, note: str = "") -> None:
         self.row = row
         self.kinds = of
         self.note = note
         self.had_state = False
+        self.deep = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -154,6 +177,7 @@ class Name:
 
     row: Row
     kinds: int = 0
+    deep: ClassVar[int] = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -163,6 +187,7 @@ class Storage:
     items: int
     item_bytes: int | None
     kinds: int = VALUE | STORAGE
+    deep: ClassVar[int] = 0
 
 
 def kinds(value: Any) -> int:

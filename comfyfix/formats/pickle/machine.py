@@ -16,6 +16,7 @@ from comfyfix.formats.pickle.kinds import (
     BYTES,
     DATA,
     KEY,
+    LEAVES,
     VALUE,
     Box,
     Group,
@@ -161,6 +162,10 @@ class Machine(Stack):
             made = call(called, arguments)
         if made is None:
             raise self.harmful(f"calls {called.row} in a way that weights do not need")
+        if isinstance(made, Made | Box):
+            for argument in arguments:
+                if type(argument) not in LEAVES:
+                    self.nest(made, argument)
         self.push_new(made)
 
     def new(self) -> None:
@@ -194,6 +199,9 @@ class Machine(Stack):
             else:
                 self.use(state)
         target.had_state = True
+        if isinstance(target, Made) and target.row.state == "array":
+            target.deep = 0  # it is whole now: see `made_of`
+        self.nest(target, state)
         if isinstance(target, Made) and "array_wrapper" in target.row.roles:
             self.wrapped = True
             if self.arrays is not None:
@@ -278,9 +286,9 @@ _BY_CODE: dict[int, _Step] = {
     ord("o"): Machine.marked_instance,
     **{code: _memo(MEMO_NUMBERS[code], Machine.put) for code in b"pqr"},
     0x94: Machine.memoize,
-    ord("s"): lambda machine: machine.fill((machine.pop(), machine.pop())[::-1]),
+    ord("s"): Machine.set_item,
     ord("t"): lambda machine: machine.group(machine.marked()),
-    ord(")"): lambda machine: machine.group(()),
+    ord(")"): Machine.empty,
     ord("u"): lambda machine: machine.fill(machine.marked()),
     0x80: Machine.set_protocol,
     0x81: Machine.new,

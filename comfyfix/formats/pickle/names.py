@@ -8,10 +8,13 @@ from __future__ import annotations
 from dataclasses import replace
 
 from comfyfix.formats.pickle.calls import call_rows
+from comfyfix.formats.pickle.checks import ASKED
 from comfyfix.formats.pickle.classes import WATCHED, class_rows
 from comfyfix.formats.pickle.kinds import VALUE
 from comfyfix.formats.pickle.rows import Fields, Row, Signature
 
+# What ultralytics puts in an object's own `forward`, and with it into the file.
+METHODS = frozenset({"forward", "forward_fuse", "forward_split"})
 ITEM_BYTES = {
     "Double": 8, "Float": 4, "Half": 2, "BFloat16": 2, "Long": 8, "Int": 4, "Short": 2, "Char": 1,
     "Byte": 1, "Bool": 1, "ComplexDouble": 16, "ComplexFloat": 8, "QUInt8": 1, "QInt8": 1,
@@ -23,7 +26,8 @@ ITEM_BYTES = {
 _PLACES = {
     "factory annotation": {"builtins": "int float str bool bytes list dict"},
     "factory": {"builtins": "set tuple", "collections": "OrderedDict"},
-    "annotation": {"typing": "Any Dict List Tuple"},
+    "annotation": {"typing": "Any Dict List Tuple Union Optional"},
+    "generic": {"typing": "Dict List Tuple Union Optional"},
     "object": {"builtins": "object"},
     "ndarray": {"numpy": "ndarray"},
     "tensor_type": {
@@ -93,7 +97,8 @@ def _table() -> dict[tuple[str, str], Row]:
 
 
 _ROWS = _table()
-WORDS = WATCHED | {word for key in _ROWS for word in key}
+_ASKED = {"storage", "module", "callbacks"}
+WORDS = WATCHED | ASKED | METHODS | _ASKED | {word for key in _ROWS for word in key}
 """Texts that the rules ask for."""
 
 

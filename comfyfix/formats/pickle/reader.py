@@ -59,7 +59,7 @@ def _data(width: int, value: Any) -> Read:
 
 
 def _short_bytes(source: Source) -> Any:
-    data = source.take(source.number(1))
+    data = source.take(source.byte())
     return TYPE_CODE if data == b"b" else RAW
 
 
@@ -169,7 +169,7 @@ def _none(source: Source, what: str) -> Refused:
 NUMBERS: dict[int, Read] = {
     **dict.fromkeys(b"IL", _line_number),
     ord("J"): _signed,
-    ord("K"): _number(1),
+    ord("K"): Source.byte,
     ord("M"): _number(2),
     0x8A: _long(1),
     0x8B: _long(4),
@@ -206,7 +206,7 @@ def name_line(source: Source) -> str:
 
 def protocol(source: Source) -> int:
     """Take the argument of PROTO."""
-    told = source.number(1)
+    told = source.byte()
     if told > PROTOCOL_MAX:
         raise damaged(f"its pickle is of protocol {told}, which does not exist")
     return told
@@ -222,7 +222,7 @@ def frame(source: Source) -> None:
 
 MEMO_NUMBERS: dict[int, Read] = {
     **dict.fromkeys(b"pg", memo_number),
-    **dict.fromkeys(b"qh", _number(1)),
+    **dict.fromkeys(b"qh", Source.byte),
     **dict.fromkeys(b"rj", _number(4)),
 }
 """PUT and GET and their kin → how to read their number."""

@@ -66,6 +66,15 @@ class Source:
         self._index = index + 1
         return self._buffer[index]
 
+    def byte(self) -> int:
+        """Take a byte. Raises Refused at the end."""
+        index = self._index
+        if index >= len(self._buffer):
+            self._fill(1)
+            index = 0
+        self._index = index + 1
+        return self._buffer[index]
+
     def take(self, count: int) -> bytes:
         """Take so many bytes. Raises Refused at the end."""
         index = self._index

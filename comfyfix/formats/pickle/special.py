@@ -13,7 +13,9 @@ from comfyfix.formats.pickle.kinds import (
     ALL,
     BOUND,
     INT,
+    KEY,
     MODULE,
+    NESTED_MAX,
     TEXT,
     TYPE_CODE,
     VALUE,
@@ -26,11 +28,11 @@ from comfyfix.formats.pickle.kinds import (
     Storage,
     kinds,
 )  # fmt: skip
-from comfyfix.formats.pickle.names import item_bytes
+from comfyfix.formats.pickle.names import METHODS, item_bytes
 from comfyfix.formats.pickle.rows import Row, named
 
-# What ultralytics puts in an object's own `forward`, and with it into the file.
-_METHODS = ("forward", "forward_fuse", "forward_split")
+_HASHED = ("b", "i", "u", "f")  # types of numpy whose hash is that of a plain number
+_ANNOTATION = Name(Row("typing", "List", roles=frozenset({"annotation"})))
 _TENSOR = Plain(int(RESULTS["tensor"]))
 
 
@@ -49,7 +51,12 @@ def new(called: Any, arguments: Any) -> Any:
 
 def made_of(row: Row, form: int | str) -> Made | Box:
     """Return what a call or NEWOBJ gives: an object, or a box that is filled later."""
-    return Box(form, row) if isinstance(form, str) else Made(row, form)
+    if isinstance(form, str):
+        return Box(form, row)
+    made = Made(row, form)
+    if row.state == "array":  # what has no content yet could be given any, too deep for Python
+        made.deep = NESTED_MAX
+    return made
 
 
 def _typed_tensor(arguments: tuple[Any, ...]) -> Any:
@@ -89,9 +96,9 @@ def _method(arguments: tuple[Any, ...]) -> Any:
     """builtins.getattr of a module of ultralytics, or of its class."""
     match arguments:
         case (Made(row=row, kinds=of), str() as name) if of & MODULE:
-            found = "has_methods" in row.roles and name in _METHODS
+            found = "has_methods" in row.roles and name in METHODS
         case (Name(row=row), str() as name):
-            found = "has_methods" in row.roles and name in _METHODS
+            found = "has_methods" in row.roles and name in METHODS
         case _:
             found = False
     return Plain(BOUND) if found else None
@@ -111,6 +118,20 @@ def _reconstructed(arguments: tuple[Any, ...]) -> Any:
             if items.count:
                 box.holds_unknown()
             return None if items.hidden else box
+        case (Name(row=row), Name(row=base), text) if (
+            row.name == "TorchVersion" and str(base) == "builtins.str" and kinds(text) & TEXT
+        ):
+            return Made(row, VALUE)
+    return None
+
+
+def _annotation(arguments: tuple[Any, ...]) -> Any:
+    """_operator.getitem of a type of `typing`: how OmegaConf's types of containers are written."""
+    match arguments:
+        case (Name() as generic, inside) if named(generic, "generic"):
+            parts = inside.items or () if isinstance(inside, Group) else (inside,)
+            if parts and all(part is None or named(part, "annotation") for part in parts):
+                return _ANNOTATION
     return None
 
 
@@ -125,6 +146,7 @@ SPECIAL: dict[tuple[str, str], Callable[[tuple[Any, ...]], Any]] = {
     ("builtins", "getattr"): _method,
     ("copyreg", "_reconstructor"): _reconstructed,
     ("copyreg", "__newobj__"): _new,
+    ("_operator", "getitem"): _annotation,
 }
 """Name → the function that returns what the call gives, or None if it is not allowed."""
 
@@ -148,6 +170,8 @@ def _made_by_call(row: Row, gives: int | str, arguments: tuple[Any, ...]) -> Mad
     if isinstance(made, Box):
         if any(isinstance(value, Group | Box) and value.members != ALL for value in arguments):
             made.holds_unknown()
+    elif row.name == "scalar" and arguments[0].note[:1] in _HASHED:
+        made.kinds |= KEY
     elif row.name in ("dtype", "device"):
         made.note = str(arguments[0])
     elif row.name in ("_rebuild_tensor", "_rebuild_tensor_v2") and _is_whole(*arguments[:3]):

@@ -1,43 +1,36 @@
-"""The stack and the memo of a pickle that is followed, and how its boxes are filled."""
+"""The stack of a pickle that is followed, and how its boxes are filled."""
 
 from __future__ import annotations
 
 from typing import Any
 
-from comfyfix.formats.pickle.budget import Budget, too_costly
+from comfyfix.formats.pickle.budget import too_costly
 from comfyfix.formats.pickle.classes import WATCHED
 from comfyfix.formats.pickle.kinds import (
     DATA,
+    DEPTH_MAX,
+    EMPTY,
     KEY,
     LEAVES,
-    LONG,
     MODULE,
     UNREAD,
     VALUE,
-    WORDS,
     Box,
     Group,
-    Made,
-    Storage,
     kinds,
 )  # fmt: skip
-from comfyfix.formats.pickle.names import WORDS as NEEDED
+from comfyfix.formats.pickle.memo import FEW, Memo, known, lean_number, lean_text
 from comfyfix.formats.pickle.rows import named
 from comfyfix.formats.pickle.source import Source
 
-_FEW = 50_000  # values and texts that are kept as they are; of more only their kinds
-_SMALL = 256  # numbers that cost nothing
-_SHORT = 20  # characters of a key of weights
 _LIVE_MAX = 300_000  # values on the stack below a new box or tuple
 _STACK_MAX = 4_000_000
 _MARKS_MAX = 100_000
-_NESTED_MAX = 1000  # tuples in tuples
-_BOX = 130  # bytes
+_DEEP = 4  # looks that a tuple deep in tuples counts for: no honest pickle has many
 _MAPPINGS = ("dict", "OrderedDict", "defaultdict", "Counter", "AttributeDict")
-_ABSENT: Any = object()
 
 
-class Stack(Budget):
+class Stack(Memo):
     """What an unpickler would hold.
 
     `keeps` has lists keep their members, for one who wants to know more than what they are.
@@ -46,13 +39,7 @@ class Stack(Budget):
     def __init__(self, source: Source, *, keeps: bool = False) -> None:
         super().__init__(source)
         self.keeps = keeps
-        self.values: list[Any] = []
         self.marks: list[int] = []
-        self.memo: list[Any] = []
-        self.memo_count = 0
-        self.texts = 0
-        self.groups = 0
-        self.shared: dict[tuple[Any, ...], Any] = {}
 
     def push(self, value: Any) -> None:
         """Put a value on the stack."""
@@ -71,19 +58,13 @@ class Stack(Budget):
 
     def push_number(self, number: Any) -> None:
         """Put a number on the stack; of very many only that they are numbers."""
-        large = len(self.values) > _FEW and type(number) is int and abs(number) > _SMALL
-        self.values.append(LONG if large else number)
+        self.values.append(lean_number(number) if len(self.values) > FEW else number)
 
     def push_text(self, text: Any) -> None:
         """Put a text on the stack; of very many only whether a rule could ask for it."""
-        if type(text) is str and text not in NEEDED and (len(text) > 1 or not text.isascii()):
-            self.texts += 1
-            if self.texts > _FEW:
-                if text.isdigit() and len(text) <= _SHORT:
-                    self.pay(70)
-                else:
-                    text = UNREAD if text.startswith("__") else WORDS
-        self.values.append(text)
+        if len(self.values) > FEW and type(text) is str:
+            text = lean_text(text)
+        self.values.append(known(text))
 
     def pop(self) -> Any:
         """Take the last value. Raises Refused."""
@@ -125,70 +106,40 @@ class Stack(Budget):
 
     def put(self, number: int) -> None:
         """PUT and its kin: keep the last value under a number."""
-        value = self.top()
-        if not 0 <= number <= self.place + 1:  # a reader makes room for all numbers below
-            raise self.harmful("keeps a value under a number that it has not come to")
-        memo = self.memo
-        if number >= len(memo):
-            self.pay(8 * (number + 1 - len(memo)))
-            memo.extend([_ABSENT] * (number + 1 - len(memo)))
-        if memo[number] is _ABSENT:
-            self.memo_count += 1
-        memo[number] = value
-        if type(value) is Box and not value.used:
-            value.number = number
-        self.pay(_cost(value))
+        self.keep(self.top(), number)
 
     def memoize(self) -> None:
         """MEMOIZE: keep the last value under the next number."""
         self.put(self.memo_count)
 
-    def get(self, number: int) -> None:
-        """GET and its kin: take a value that was kept."""
-        if not 0 <= number < len(self.memo) or self.memo[number] is _ABSENT:
-            raise self.odd("it takes a kept value that is not there")
-        self.values.append(self.memo[number])
-
     def group(self, items: tuple[Any, ...]) -> None:
-        """Put a tuple on the stack; of very many that are data, one of a kind for all."""
+        """Put a tuple on the stack."""
+        nested = 0
         for item in items:
-            if type(item) is Box:
+            of = type(item)
+            if of is Box:
                 self.use(item)
-        made = Group(items)
-        if made.depth > _NESTED_MAX:
-            raise too_costly("is nested too deep")
-        self.groups += 1
-        if self.groups > _FEW and len(items) > 1 and made.kinds & DATA:
-            made.items = None
-            made = self.shared.setdefault((made.kinds, made.members, made.depth), made)
+            elif of is Group:
+                nested += 1
+        made = Group(self.hold(items, nested) if nested else items)
+        if made.deep:
+            self.require_shallow(made)
+        if made.depth > DEPTH_MAX:
+            self.look(_DEEP)
         self.push_new(made)
-
-    def use(self, box: Box) -> None:
-        """Note that a box has become part of something else.
-
-        The memo then needs to know of data only what it is, so one of a kind stands for all.
-        """
-        if box.used:
-            return
-        box.used = True
-        if 0 <= box.number < len(self.memo) and self.memo[box.number] is box and not box.odd:
-            of = box.kinds
-            if of & DATA:
-                key = (
-                    box.form,
-                    of,
-                    box.keys,
-                    box.members,
-                    box.hidden,
-                    box.count,
-                    box.first,
-                )
-                self.memo[box.number] = self.shared.setdefault(key, box)
-                self.cost -= _BOX
 
     def group_of(self, count: int) -> None:
         """TUPLE1 to TUPLE3."""
-        self.group(tuple(reversed([self.pop() for _ in range(count)])))
+        start = len(self.values) - count
+        if start < (self.marks[-1] if self.marks else 0):
+            raise self.odd("it takes a value that is not there")
+        items = tuple(self.values[start:])
+        del self.values[start:]
+        self.group(items)
+
+    def empty(self) -> None:
+        """EMPTY_TUPLE."""
+        self.push_new(EMPTY)
 
     def box(self, form: str, members: tuple[Any, ...] = ()) -> None:
         """LIST and DICT, and their empty kin."""
@@ -217,6 +168,7 @@ class Stack(Budget):
             found = LEAVES.get(type(member))
             if found is None:
                 found = member.kinds
+                self.nest(target, member)
                 if type(member) is Box:
                     self.use(member)
             shared &= found
@@ -246,23 +198,41 @@ class Stack(Budget):
             raise self.harmful("uses as a key what is no plain value")
 
     def fill(self, entries: tuple[Any, ...]) -> None:
-        """SETITEM and SETITEMS: keys and values by turns."""
+        """SETITEMS and DICT: keys and values by turns."""
         if not entries:
             self.top()
             return
         target = self._open_box(_MAPPINGS)
+        in_itself = False
         for key, value in zip(entries[::2], entries[1::2], strict=False):
             self._entry(target, key, value)
-        in_itself = any(value is target for value in entries[1::2])
-        if in_itself and not target.kinds & VALUE:  # it was taken for a value when it came
-            raise self.harmful("puts a dict of modules into itself")
+            in_itself = in_itself or value is target
+        if in_itself:
+            self._require_value(target)
         if len(entries) % 2:
             raise self.odd("a key has no value")
 
+    def set_item(self) -> None:
+        """SETITEM: one key, one value."""
+        value, key = self.pop(), self.pop()
+        target = self._open_box(_MAPPINGS)
+        self._entry(target, key, value)
+        if value is target:
+            self._require_value(target)
+
+    def _require_value(self, target: Box) -> None:
+        """Refuse a dict in itself that is no value: it was taken for one when it came."""
+        if not target.kinds & VALUE:
+            raise self.harmful("puts a dict of modules into itself")
+
     def _entry(self, target: Box, key: Any, value: Any) -> None:
-        of_key, of_value = kinds(key), kinds(value)
-        if type(value) is Box:
-            self.use(value)
+        of_key = kinds(key)
+        of_value = LEAVES.get(type(value), 0)
+        if not of_value:
+            of_value = value.kinds
+            self.nest(target, value)
+            if type(value) is Box:
+                self.use(value)
         if not of_key & KEY and not (target.form == "dict" and named(key, "callback")):
             raise self.harmful("uses as a key what is no plain value")
         hidden = key is UNREAD or (type(key) is str and key.startswith("__"))
@@ -278,14 +248,3 @@ class Stack(Budget):
         if not of_value & VALUE or key in WATCHED or (type(value) is Group and not of_value & DATA):
             target.note(key, value)
             self.pay(80)
-
-
-def _cost(value: Any) -> int:
-    """Estimate the bytes that a kept value takes."""
-    if type(value) is Group:
-        return 0 if not value.items else 130 + 8 * len(value.items)
-    if type(value) is str:
-        return 60 + len(value)
-    if type(value) is Box:
-        return _BOX
-    return 100 if isinstance(value, Made | Storage) else 0
