@@ -358,6 +358,8 @@ DETOURS = {
     "a number that is skipped": b"Np99\n0" + call("os.system"),
     "a module after a dot": b"c.os\nsystem\n)R",
     "a name of many letters": b"cos\0" + b"x" * 300_000 + b"\nsystem\n)R",
+    "a module that acts when it is imported": b"cidlelib.__main__\nx y\n.",
+    "a module that acts, in another": b"cunittest.__main__\n\xc3\xa4 \n.",
     "a module of others, called": b"cevil-pack.x\npayload\n)R",
     "a module of others, alone": b"cevilpack\npayload\n",
 }

@@ -9,7 +9,8 @@ from comfyfix.files import printable
 from comfyfix.formats.finding import Refused
 
 _NAME = re.compile(r"\w[\w.]*(\0.*)?", re.DOTALL)
-_ACTS_WHEN_IMPORTED = "antigravity"
+# Parts of Python that do something when they are imported, whatever is asked of them then.
+_ACTS_WHEN_IMPORTED = {"__main__", "antigravity", "idlelib", "this", "turtledemo"}
 
 
 class ForeignImport(Refused):
@@ -27,7 +28,8 @@ class ForeignImport(Refused):
 
         The import system passes over dots before a name, and ends it at a NUL.
         """
-        root = self.module.partition("\0")[0].lstrip(".").partition(".")[0]
-        if root not in sys.stdlib_module_names and root != "__builtin__":
+        parts = self.module.partition("\0")[0].lstrip(".").split(".")
+        if parts[0] not in sys.stdlib_module_names and parts[0] != "__builtin__":
             return False
-        return root == _ACTS_WHEN_IMPORTED or _NAME.fullmatch(self.name) is not None
+        acts = not _ACTS_WHEN_IMPORTED.isdisjoint(parts)
+        return acts or _NAME.fullmatch(self.name) is not None
