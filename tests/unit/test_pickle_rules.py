@@ -10,6 +10,7 @@ from pathlib import Path
 import pytest
 
 from comfyfix.formats.look import inspect
+from comfyfix.formats.pickle import memo
 from comfyfix.formats.pickle.names import _OLD_MODULES, _OLD_NAMES, _ROWS
 from tests.unit.hostile_pickles import CONV, ODICT, P2, P4, call, named, text
 from tests.unit.torchlike import archived
@@ -78,7 +79,11 @@ PASSES = {
         key_type=call(
             "_operator.getitem",
             named("typing.Dict") + named("builtins.str")
-            + call("_operator.getitem", named("typing.Union") + named("builtins.str") + b"N\x86\x86")
+            + call(
+                "_operator.getitem",
+                named("typing.Union") + named("builtins.str")
+                + call("builtins.type", b"N\x85") + b"\x86\x86",
+            )
             + b"\x86\x86",
         ),
     ),
@@ -181,6 +186,8 @@ UNSAFE = {
     "an item of what was made": call("_operator.getitem", b"}" + text("a") + b"\x86"),
     "an item of a class": call("_operator.getitem", named(CONV) + text("a") + b"\x86"),
     "a type of a class": call("_operator.getitem", named("typing.List") + named(CONV) + b"\x86"),
+    "a type of another kind": b"}" + call("builtins.type", MADE + b"\x85") + b"Ns",
+    "a class that is made": call("builtins.type", text("A") + b")}\x87"),
     "a type of a text": call("_operator.getitem", named("typing.List") + text("os") + b"\x86"),
     "a type as an attribute": MADE + state(
         a=call("_operator.getitem", named("typing.List") + named("builtins.int") + b"\x86")
@@ -280,10 +287,13 @@ def test_only_what_every_reader_stops_at_is_damaged(tmp_path: Path) -> None:
     assert verdict(tmp_path, longer).startswith("damaged")
 
 
-def test_kinds_stay_true_where_contents_are_left_out(tmp_path: Path) -> None:
+def test_kinds_stay_true_where_contents_are_left_out(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(memo, "_KEPT_MAX", 2000)
     many = (
         b"("
-        + b"".join(text(f"w{i}") + b"r" + (i + 9).to_bytes(4, "little") for i in range(51_000))
+        + b"".join(text(f"w{i}") + b"r" + (i + 9).to_bytes(4, "little") for i in range(2100))
         + b"1"
     )  # from here on of what is kept only the kinds are
     for name, data in UNSAFE.items():

@@ -122,6 +122,7 @@ SPECIAL = {
     ("copyreg", "_reconstructor"),
     ("copyreg", "__newobj__"),
     ("_operator", "getitem"),
+    ("builtins", "type"),
 }
 
 

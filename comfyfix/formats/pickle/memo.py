@@ -24,7 +24,8 @@ from comfyfix.formats.pickle.kinds import (
 from comfyfix.formats.pickle.names import WORDS as NEEDED
 from comfyfix.formats.pickle.source import Source
 
-FEW = 50_000  # values that are kept as they are; of more only their kinds
+FEW = 50_000  # values on the stack that are as they are; of those above only their kinds
+_KEPT_MAX = 300_000  # values in the memo that are as they are; of more only their kinds
 _SMALL = 256  # numbers that cost nothing
 _SHORT = 20  # characters of a key of weights
 _NESTED_GROUPS_MAX = 400_000  # tuples in tuples that are kept as they are
@@ -54,7 +55,7 @@ class Memo(Budget):
             memo.extend([_ABSENT] * (number + 1 - len(memo)))
         if memo[number] is _ABSENT:
             self.memo_count += 1
-        if self.memo_count > FEW:
+        if self.memo_count > _KEPT_MAX:
             value = self.lean(value)
         memo[number] = value
         if type(value) is Box and not value.used:

@@ -12,6 +12,7 @@ from comfyfix.formats.pickle.classes import TENSOR_OWN
 from comfyfix.formats.pickle.kinds import (
     ALL,
     BOUND,
+    ELLIPSIS,
     INT,
     KEY,
     MODULE,
@@ -130,9 +131,18 @@ def _annotation(arguments: tuple[Any, ...]) -> Any:
     match arguments:
         case (Name() as generic, inside) if named(generic, "generic"):
             parts = inside.items or () if isinstance(inside, Group) else (inside,)
-            if parts and all(part is None or named(part, "annotation") for part in parts):
+            if parts and all(_is_type(part) for part in parts):
                 return _ANNOTATION
     return None
+
+
+def _is_type(part: Any) -> bool:
+    return part is None or part is ELLIPSIS or named(part, "annotation")
+
+
+def _type(arguments: tuple[Any, ...]) -> Any:
+    """builtins.type: only the type of None, which is written like that."""
+    return _ANNOTATION if arguments == (None,) else None
 
 
 def _new(arguments: tuple[Any, ...]) -> Any:
@@ -147,6 +157,7 @@ SPECIAL: dict[tuple[str, str], Callable[[tuple[Any, ...]], Any]] = {
     ("copyreg", "_reconstructor"): _reconstructed,
     ("copyreg", "__newobj__"): _new,
     ("_operator", "getitem"): _annotation,
+    ("builtins", "type"): _type,
 }
 """Name → the function that returns what the call gives, or None if it is not allowed."""
 
