@@ -10,8 +10,10 @@ from __future__ import annotations
 import ipaddress
 import re
 from dataclasses import dataclass
-from urllib.parse import parse_qs, quote, unquote, urlsplit
+from urllib.parse import quote, unquote, urlsplit
 
+from comfyfix import civitaifile
+from comfyfix.civitaifile import CivitaiFile
 from comfyfix.errors import HostRefused
 from comfyfix.files import printable
 from comfyfix.manifest import Endpoints
@@ -34,7 +36,14 @@ HUGGINGFACE_HOSTS = frozenset(
     {"huggingface.co", "www.huggingface.co", "hf.co", "www.hf.co", "hf-mirror.com"}
 )
 CIVITAI_HOSTS = frozenset(
-    {"civitai.com", "www.civitai.com", "civitai.red", "www.civitai.red", "civitai.green"}
+    {
+        "civitai.com",
+        "www.civitai.com",
+        "api.civitai.com",
+        "civitai.red",
+        "www.civitai.red",
+        "civitai.green",
+    }
 )
 DIRECT_HOSTS = frozenset(
     {
@@ -73,14 +82,6 @@ class HubFile:
         """`/owner/repo/resolve/REVISION/path`, quoted, for any endpoint."""
         pinned = quote(revision or self.revision, safe="")
         return f"/{self.repo}/resolve/{pinned}/{quote(self.path)}"
-
-
-@dataclass(frozen=True, slots=True)
-class CivitaiFile:
-    """A download of Civitai: a model version and, where it is known, a file of it."""
-
-    version: int
-    file: int | None
 
 
 @dataclass(frozen=True, slots=True)
@@ -189,12 +190,7 @@ def _hub_file(url: str, path: str) -> HubFile:
 
 
 def _civitai_file(url: str, path: str, query: str) -> CivitaiFile:
-    fields = parse_qs(query)
-    match = re.search(r"/api/download/models/(\d{1,12})$", path)
-    version = match.group(1) if match else fields.get("modelVersionId", [""])[0]
-    if not re.fullmatch(r"[0-9]{1,12}", version):
-        raise _refused(url, "it names no model version (expected /api/download/models/ID)")
-    file_id = fields.get("fileId", [""])[0]
-    return CivitaiFile(
-        int(version), int(file_id) if re.fullmatch(r"[0-9]{1,12}", file_id) else None
-    )
+    try:
+        return civitaifile.read(path, query)
+    except ValueError as broken:
+        raise _refused(url, str(broken)) from None

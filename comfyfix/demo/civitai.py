@@ -84,8 +84,7 @@ class CivitaiApi(Wire):
 
     def _civitai_download(self, version_id: str, query: Query) -> None:
         version = self.hub.civitai.get(int(version_id)) if version_id.isdigit() else None
-        asked = query.get("fileId", ["0"])[0]
-        file_id = int(asked) if asked.isdigit() else 0
+        file_id = version.asked_for(query) if version else 0
         if version is None or version.content(file_id) is None or self._is_away(version):
             self.json(404, {"error": "File not found"})
         elif version.access in ("login", "disabled"):

@@ -140,7 +140,8 @@ class CivitaiVersion:
 
     `access`: open, login, disabled, early, forbidden, archived, region, gone, page (HTML), or
     away-once (404 the first time); `scan` is the verdict of both scans; `rounded` makes Civitai
-    tell a whole number of KiB; `mode` is Archived or TakenDown.
+    tell a whole number of KiB; `mode` is Archived or TakenDown. `traits` are the metadata of a
+    file, by its id; `lent` are the ids of files that are another version's.
     """
 
     model_id: int
@@ -160,12 +161,27 @@ class CivitaiVersion:
     words: tuple[str, ...] = ()
     base_model: str = "SDXL 1.0"
     others: dict[int, tuple[str, str, bytes]] = field(default_factory=dict)  # id: name, type, data
+    traits: dict[int, dict[str, str]] = field(default_factory=dict)
+    lent: set[int] = field(default_factory=set)
 
     def content(self, file_id: int) -> bytes | None:
         """The bytes of one of its files."""
         if file_id == self.file_id:
             return self.data
         return self.others[file_id][2] if file_id in self.others else None
+
+    def asked_for(self, query: dict[str, list[str]]) -> int:
+        """The id of the file that a download address names; 0 if there is none."""
+        if "fileId" in query:
+            asked = query["fileId"][0]
+            return int(asked) if asked.isdigit() and int(asked) not in self.lent else 0
+        kinds = {self.file_id: self.file_type, **{key: of[1] for key, of in self.others.items()}}
+        wishes = {key: of[0] for key, of in query.items() if key in ("format", "size", "fp")}
+        for file_id, kind in kinds.items():
+            told = {"format": "SafeTensor", **self.traits.get(file_id, {})}
+            if query.get("type", [kind])[0] == kind and wishes.items() <= told.items():
+                return file_id
+        return 0
 
     def describe(self) -> dict[str, Any]:
         """Describe the version as `/api/v1/model-versions` does."""
@@ -196,7 +212,7 @@ class CivitaiVersion:
             "sizeKB": round(size) or 1 if self.rounded else size,
             "pickleScanResult": self.scan,
             "virusScanResult": self.scan,
-            "metadata": {"format": "SafeTensor"},
+            "metadata": {"format": "SafeTensor", **self.traits.get(file_id, {})},
             "hashes": {"SHA256": digest, "AutoV2": digest[:10]},
             "downloadUrl": f"/api/download/models/{self.id}",
         }

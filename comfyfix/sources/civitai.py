@@ -8,11 +8,13 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 
-from comfyfix.hosts import CIVITAI, CivitaiFile
+from comfyfix.civitaifile import CivitaiFile
+from comfyfix.hosts import CIVITAI
 from comfyfix.records import Candidate, Rejected
 from comfyfix.sources import civitai_access, civitai_api
 from comfyfix.sources.base import Finding, Services, Wanted
 from comfyfix.sources.civitai_api import CivitaiEntry
+from comfyfix.sources.civitai_choice import COMPONENTS, choose
 from comfyfix.sources.civitai_kinds import misplaced, types_for
 from comfyfix.sources.civitai_names import model_queries
 from comfyfix.sources.words import AKIN, GENERIC, loose
@@ -54,23 +56,15 @@ def confirm(target: CivitaiFile, name: str, source: str, services: Services) -> 
     entries = civitai_api.version(target.version, services)
     if entries is None:
         return Rejected(source=source, where=where, reason="Civitai has no such model version")
-    chosen = _chosen(entries, target, name)
-    if len(chosen) != 1:
-        reason = f"Civitai lists {len(chosen)} such files of it; name one by ?fileId="
+    entry, reason = choose(entries, target, name)
+    if entry is None:
         return Rejected(source=source, where=where, reason=reason)
     evidence = f"URL in {source}: {where}"
-    return _confirmed(chosen[0], source, services, evidence, chosen[0].name)
-
-
-def _chosen(entries: list[CivitaiEntry], target: CivitaiFile, name: str) -> list[CivitaiEntry]:
-    if any(not entry.file_id for entry in entries):
-        return entries[:1]  # nothing is listed any more: archived, whatever file was meant
-    if target.file:
-        return [entry for entry in entries if entry.file_id == target.file]
-    models = [entry for entry in entries if entry.file_type == "Model"]
-    primary = [entry for entry in models if entry.primary]
-    named = [entry for entry in entries if name in (entry.name, entry.saved_as)]
-    return named or (primary if len(primary) == 1 else models)
+    found = _confirmed(entry, source, services, evidence, entry.name)
+    if isinstance(found, Rejected) and target.file is None and target.type in COMPONENTS:
+        # Another version may have lent this part: then its id belongs to that one.
+        return _confirmed(entry, source, services, evidence, entry.name, query=target.query)
+    return found
 
 
 def _akin(entries: Sequence[CivitaiEntry], wanted: Wanted) -> list[Rejected]:
@@ -93,17 +87,24 @@ def _judged(entry: CivitaiEntry, query: str, wanted: Wanted, services: Services)
 
 
 def _confirmed(
-    entry: CivitaiEntry, source: str, services: Services, evidence: str, name: str
+    entry: CivitaiEntry,
+    source: str,
+    services: Services,
+    evidence: str,
+    name: str,
+    *,
+    query: str = "",
 ) -> Finding:
     """Turn a file into a candidate, unless Civitai itself says that it can't or must not be had."""
     if entry.scan and not entry.mode:
         reason = f"Civitai's own scan says {entry.scan}"
         return Rejected(source=source, where=entry.where, reason=reason)
+    query = query or f"fileId={entry.file_id}"
     found = Candidate(
         source=source,
         where=entry.where,
         name=name,
-        url=f"{CIVITAI}/api/download/models/{entry.version_id}?fileId={entry.file_id}",
+        url=f"{CIVITAI}/api/download/models/{entry.version_id}?{query}",
         size=entry.size,
         size_exact=entry.exact,
         sha256=entry.sha256,
@@ -112,4 +113,4 @@ def _confirmed(
         base_model=entry.base_model,
         evidence=(evidence,),
     )
-    return civitai_access.checked(found, entry, services)
+    return civitai_access.checked(found, entry, query, services)

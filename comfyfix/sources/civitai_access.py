@@ -32,11 +32,11 @@ ANOTHER = "if you have another address: doit pin MODEL URL"
 TRIES = 2  # a file that is there has been answered with 404 for a moment
 
 
-def checked(found: Candidate, entry: CivitaiEntry, services: Services) -> Finding:
+def checked(found: Candidate, entry: CivitaiEntry, query: str, services: Services) -> Finding:
     """Return the candidate if it would be given to us, else why not. Raises SourceDown."""
     if entry.mode:
         return Blocked(found, _gone(entry))
-    path = f"/api/download/models/{entry.version_id}?fileId={entry.file_id}"
+    path = f"/api/download/models/{entry.version_id}?{query}"
     for _ in range(TRIES):
         answer = services.web.peek(services.manifest.endpoints.civitai + path)
         if answer.status != 404:  # noqa: PLR2004 - HTTP

@@ -8,11 +8,12 @@ another id than was asked, and an empty page with a cursor is not the end: both 
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 import msgspec
 
+from comfyfix.civitaifile import WISHES
 from comfyfix.comfyui.shapes import dicts, items, mapping
 from comfyfix.errors import RETRY, RegionBlocked, SourceDown
 from comfyfix.files import printable
@@ -30,8 +31,9 @@ _SCANS = ("pickleScan", "virusScan")
 class CivitaiEntry(msgspec.Struct, frozen=True, kw_only=True):
     """One file of one version of one model; `size` in bytes, `exact` when it was not rounded.
 
-    `saved_as` is the name that a download gets, `scan` what its scanners say if they did not pass
-    the file. `file_id` is 0 for a version whose files are not listed any more (archived).
+    `traits` are what its metadata tells, by the names that an address asks by; `saved_as` is the
+    name that a download gets, `scan` what its scanners say if they did not pass the file. `file_id`
+    is 0 for a version whose files are not listed any more (archived).
     """
 
     model_id: int
@@ -44,7 +46,7 @@ class CivitaiEntry(msgspec.Struct, frozen=True, kw_only=True):
     name: str
     saved_as: str
     file_type: str
-    primary: bool = False
+    traits: tuple[tuple[str, str], ...] = ()
     size: int | None = None
     exact: bool = False
     sha256: str | None = None
@@ -185,7 +187,7 @@ def _entry(
         name=name,
         saved_as=derived(kind=kind, file=name, file_type=file_type, words=words, **titles),
         file_type=file_type,
-        primary=file.get("primary") is True,
+        traits=_traits(mapping(file.get("metadata"))),
         size=size,
         exact=exact,
         sha256=digest if _SHA256.fullmatch(digest) else None,
@@ -194,6 +196,11 @@ def _entry(
         base_model=printable(str(value.get("baseModel") or ""), 80),
         licence=_licence(model),
     )
+
+
+def _traits(metadata: Mapping[str, Any]) -> tuple[tuple[str, str], ...]:
+    told = ((name, metadata.get(name)) for name in WISHES)
+    return tuple((name, value) for name, value in told if isinstance(value, str) and value)
 
 
 def _scan(file: dict[str, Any]) -> str:

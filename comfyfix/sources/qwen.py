@@ -12,9 +12,10 @@ from collections.abc import Iterator
 
 import msgspec
 
+from comfyfix.civitaifile import CivitaiFile
 from comfyfix.errors import HostRefused, SourceDown
 from comfyfix.files import printable
-from comfyfix.hosts import CivitaiFile, DirectFile, HubFile, hub_path, hub_repo, read_url
+from comfyfix.hosts import DirectFile, HubFile, hub_path, hub_repo, read_url
 from comfyfix.records import Candidate, Rejected
 from comfyfix.sources import civitai, hub, qwen_cli, qwen_question, qwen_reply
 from comfyfix.sources.base import Blocked, Finding, Services, Wanted

@@ -8,11 +8,11 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
+from comfyfix.civitaifile import CivitaiFile
 from comfyfix.errors import HostRefused
 from comfyfix.hosts import (
     CIVITAI,
     HUGGINGFACE,
-    CivitaiFile,
     DirectFile,
     HubFile,
     hub_path,

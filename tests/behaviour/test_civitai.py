@@ -76,6 +76,66 @@ def test_a_twin_in_case_is_shown_and_not_taken(site: Site, hub: Hub) -> None:
     assert site.files() == {}
 
 
+@pytest.fixture
+def several(site: Site, version: CivitaiVersion) -> CivitaiVersion:
+    """A pruned checkpoint, the whole one under the same name, and a VAE."""
+    version.file = "harbor.safetensors"
+    version.others = {
+        501: ("harbor.safetensors", "Model", file_for("whole.safetensors")),
+        502: ("harbor.vae.safetensors", "VAE", file_for("vae.safetensors")),
+    }
+    version.traits = {
+        version.file_id: {"size": "pruned", "fp": "fp16"},
+        501: {"size": "full", "fp": "fp32"},
+    }
+    return version
+
+
+@pytest.mark.parametrize(
+    ("query", "folder", "file"),
+    [
+        ("type=VAE&format=SafeTensor", "vae", "vae.safetensors"),
+        ("size=full&fp=fp32", "checkpoints", "whole.safetensors"),
+        ("type=Model&format=SafeTensor&size=full&fp=fp32", "checkpoints", "whole.safetensors"),
+    ],
+)
+def test_an_address_with_a_query_names_one_file(
+    site: Site, several: CivitaiVersion, query: str, folder: str, file: str
+) -> None:
+    url = f"{PAGE}/{several.id}?{query}"
+    site.workflow("w.json", (folder, "mine.safetensors"), urls={"mine.safetensors": url})
+    run(site)
+    assert site.files() == {f"{folder}/mine.safetensors": sha256(file_for(file))}
+
+
+def test_a_lent_part_is_fetched_as_its_address_names_it(
+    site: Site, several: CivitaiVersion
+) -> None:
+    several.lent = {502}
+    url = f"{PAGE}/{several.id}?type=VAE"
+    site.workflow("w.json", ("vae", "mine.safetensors"), urls={"mine.safetensors": url})
+    run(site)
+    assert site.files() == {"vae/mine.safetensors": sha256(file_for("vae.safetensors"))}
+
+
+@pytest.mark.parametrize(
+    ("query", "told"),
+    [
+        ("fp=fp8", "asks for fp fp8, and that file is"),
+        ("type=Text+Encoder", "it has no file of the type Text Encoder"),
+        ("type=VAE&type=Model", "it tells type more than once"),
+        ("fileId=501&size=pruned", "asks for size pruned, and that file is full"),
+    ],
+)
+def test_where_address_and_file_disagree_nothing_is_fetched(
+    site: Site, several: CivitaiVersion, query: str, told: str
+) -> None:
+    url = f"{PAGE}/{several.id}?{query}"
+    site.workflow("w.json", ("vae", "mine.safetensors"), urls={"mine.safetensors": url})
+    assert told in run(site, 1)
+    assert site.files() == {}
+
+
 WITHHELD = [
     ("login", "needs a token", "then set CIVITAI_TOKEN"),
     ("page", "needs a token", "then set CIVITAI_TOKEN"),

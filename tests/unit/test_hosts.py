@@ -10,8 +10,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from comfyfix import hosts
+from comfyfix.civitaifile import CivitaiFile
 from comfyfix.errors import HostRefused
-from comfyfix.hosts import DIRECT_HOSTS, CivitaiFile, DirectFile, HubFile, read_url
+from comfyfix.hosts import DIRECT_HOSTS, DirectFile, HubFile, read_url
 from comfyfix.manifest import Endpoints
 
 PUBLIC = Endpoints()
@@ -32,12 +33,24 @@ HUB = {
     "https://hf-mirror.com/o/n/resolve/main/b.pth": ("o/n", "main", "b.pth"),
     "http://127.0.0.1:8188/hf/o/n/resolve/main/b.pth": ("o/n", "main", "b.pth"),
 }
-CIVITAI: dict[str, tuple[int, int | None]] = {
-    "https://civitai.com/api/download/models/70": (70, None),
-    "https://civitai.red/api/download/models/70?type=Model&fileId=700": (70, 700),
-    "https://civitai.com/models/5/some-name?modelVersionId=70": (70, None),
-    "https://www.civitai.com/api/download/models/70?fileId=all": (70, None),
-    "http://10.0.0.5:90/api/download/models/70": (70, None),
+CIVITAI = {
+    "https://civitai.com/api/download/models/70": CivitaiFile(70),
+    "https://api.civitai.com/api/download/models/70?token=x": CivitaiFile(70),
+    "https://civitai.red/api/download/models/70?type=Model&fileId=700": CivitaiFile(
+        70, 700, type="Model"
+    ),
+    "https://civitai.com/api/download/models/70?type=Pruned%20Model&format=SafeTensor&size=full"
+    "&fp=fp16": CivitaiFile(
+        70,
+        type="Pruned Model",
+        wishes=(("format", "SafeTensor"), ("size", "full"), ("fp", "fp16")),
+    ),
+    "https://civitai.com/api/download/models/70?quantType=Q4_K_M&type=": CivitaiFile(
+        70, wishes=(("quantType", "Q4_K_M"),)
+    ),
+    "https://civitai.com/models/5/some-name?modelVersionId=70": CivitaiFile(70, model=5),
+    "https://civitai.com/models/5?modelVersionId=70&type=VAE": CivitaiFile(70, model=5, type="VAE"),
+    "http://10.0.0.5:90/api/download/models/70": CivitaiFile(70),
 }
 REFUSED = {  # → a word of the rule that is broken
     "": "https", "model.safetensors": "https", "//github.com/x": "https", "https:///x": "public",
@@ -75,6 +88,12 @@ REFUSED = {  # → a word of the rule that is broken
     f"{HF}/o%2Fn/m/resolve/main/x": "repository id", f"{HF}/-o/n/resolve/main/x": "repository id",
     "https://civitai.com/models/5": "model version", "https://civitai.com/": "model version",
     "https://civitai.com/models/5?modelVersionId=-7": "model version",
+    "https://www.civitai.com/api/download/models/70?fileId=all": "fileId",
+    "https://civitai.com/api/download/models/70?fileId=1&fileId=2": "more than once",
+    "https://civitai.com/api/download/models/70?type=VAE&type=Model": "more than once",
+    "https://civitai.com/api/download/models/70?size=%1b[2J": "its size",
+    "https://civitai.com/api/download/models/70?type=../VAE": "its type",
+    "https://civitai.com/api/download/models/70?fp=" + "a" * 41: "its fp",
 }  # fmt: skip
 URLS = st.tuples(
     st.sampled_from(["https://", "http://", "file://", "//", "HTTPS:", ""]) | st.text(max_size=4),
@@ -97,8 +116,8 @@ def test_a_hub_address_is_read_as_repository_revision_and_path(
 
 
 @pytest.mark.parametrize(("url", "parts"), CIVITAI.items())
-def test_a_civitai_address_is_read_as_version_and_file(url: str, parts: tuple[int, int]) -> None:
-    assert read_url(url, LOCAL) == CivitaiFile(*parts)
+def test_a_civitai_address_is_read_as_version_and_file(url: str, parts: CivitaiFile) -> None:
+    assert read_url(url, LOCAL) == parts
 
 
 def test_a_listed_host_is_fetched_as_it_is() -> None:

@@ -1,0 +1,69 @@
+"""What a download address of Civitai names: one file, by its id or by what it is.
+
+`/api/download/models/VERSION?type=&format=&size=&fp=&quantType=&fileId=`: `type` filters the files
+of the version, the others are wishes, of which none may differ from what the file turns out to be.
+Addresses like these are what Civitai tells as `downloadUrl`, and what people paste.
+"""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+from urllib.parse import parse_qs, urlencode
+
+WISHES = ("format", "size", "fp", "quantType")
+"""What an address may ask of a file beside its type, as its metadata calls it."""
+_NUMBER = re.compile(r"[0-9]{1,12}")
+_WORD = re.compile(r"[A-Za-z0-9][A-Za-z0-9 ._-]{0,39}")
+_DOWNLOAD = re.compile(r"/api/download/models/([0-9]{1,12})/?")
+_PAGE = re.compile(r"/models/([0-9]{1,12})(/[^/]*)?/?")
+
+
+@dataclass(frozen=True, slots=True)
+class CivitaiFile:
+    """A model version and which file of it: by its id, or by its type and wishes."""
+
+    version: int
+    file: int | None = None
+    model: int | None = None
+    type: str = ""
+    wishes: tuple[tuple[str, str], ...] = ()
+
+    @property
+    def query(self) -> str:
+        """What it asks for beside the version, as Civitai's own addresses tell it."""
+        asked = {"type": self.type, **dict(self.wishes), "fileId": str(self.file or "")}
+        return urlencode({key: value for key, value in asked.items() if value})
+
+
+def read(path: str, query: str) -> CivitaiFile:
+    """Read path and query of an address. Raises ValueError with the rule that it breaks."""
+    try:
+        fields = parse_qs(query, max_num_fields=50)
+    except ValueError:
+        raise ValueError("its query holds too much") from None
+    page, download = _PAGE.fullmatch(path), _DOWNLOAD.fullmatch(path)
+    version = download.group(1) if download else _one(fields, "modelVersionId")
+    if not _NUMBER.fullmatch(version):
+        raise ValueError("it names no model version (expected /api/download/models/ID)")
+    file_id = _one(fields, "fileId")
+    if file_id and not _NUMBER.fullmatch(file_id):
+        raise ValueError("its fileId is no number")
+    words = {name: _one(fields, name) for name in ("type", *WISHES)}
+    for name, word in words.items():
+        if word and not _WORD.fullmatch(word):
+            raise ValueError(f"its {name} is nothing that Civitai knows")
+    return CivitaiFile(
+        version=int(version),
+        file=int(file_id) if file_id else None,
+        model=int(page.group(1)) if page else None,
+        type=words.pop("type"),
+        wishes=tuple((name, word) for name, word in words.items() if word),
+    )
+
+
+def _one(fields: dict[str, list[str]], name: str) -> str:
+    values = fields.get(name, [""])
+    if len(values) > 1:
+        raise ValueError(f"it tells {name} more than once")
+    return values[0]
