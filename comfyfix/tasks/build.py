@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import re
 import sys
 import threading
 import time
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
@@ -254,6 +255,22 @@ def _unusable(error: OSError, layout: Layout) -> SetupProblem:
 
 
 _opened: list[Build] = []
+_loaded: list[bool] = []
+
+
+@contextlib.contextmanager
+def commands_loaded() -> Iterator[None]:
+    """Note for a while that doit runs by our commands, not by its own alone."""
+    _loaded.append(True)
+    try:
+        yield
+    finally:
+        _loaded.pop()
+
+
+def are_commands_loaded() -> bool:
+    """Tell whether doit knows our commands."""
+    return bool(_loaded)
 
 
 def remember(build: Build) -> Build:

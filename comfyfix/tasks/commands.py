@@ -11,6 +11,16 @@ from doit.cmd_base import Command
 
 from comfyfix.errors import SetupProblem
 
+COMMANDS = {
+    "run": "comfyfix.tasks.run:Run",
+    "list": "comfyfix.tasks.listing:List",
+    "plan": "comfyfix.tasks.planning:Plan",
+    "scan": "comfyfix.tasks.scanning:Scan",
+    "verify": "comfyfix.tasks.checking:Verify",
+    "why": "comfyfix.tasks.why:Why",
+    "pin": "comfyfix.tasks.pin:Pin",
+}
+"""Our commands, as doit takes them: name → module and class."""
 JSON_OPTION = {
     "name": "as_json",
     "short": "",

@@ -12,16 +12,7 @@ from doit.doit_cmd import DoitMain
 
 from comfyfix.tasks import creators
 from comfyfix.tasks.build import MANIFEST
-
-COMMANDS = {
-    "run": "comfyfix.tasks.run:Run",
-    "list": "comfyfix.tasks.listing:List",
-    "plan": "comfyfix.tasks.planning:Plan",
-    "scan": "comfyfix.tasks.scanning:Scan",
-    "verify": "comfyfix.tasks.checking:Verify",
-    "why": "comfyfix.tasks.why:Why",
-    "pin": "comfyfix.tasks.pin:Pin",
-}
+from comfyfix.tasks.commands import COMMANDS
 
 
 class _Loader(ModuleTaskLoader):  # type: ignore[misc]

@@ -4,8 +4,18 @@ from __future__ import annotations
 
 from typing import Any, TextIO
 
+from doit.exceptions import InvalidDodoFile, TaskFailed
+
 from comfyfix.stages.report import summary
-from comfyfix.tasks.build import current
+from comfyfix.tasks.build import are_commands_loaded, current
+from comfyfix.tasks.commands import COMMANDS
+
+_LINES = "\n".join(f'  {name} = "{place}"' for name, place in COMMANDS.items())
+NOT_LOADED = (
+    "comfyfix's commands are not loaded in this folder, and without them `verify` would download "
+    "what is missing.\nNext: run `comfyfix verify`, or add this to pyproject.toml:\n"
+    f"  [tool.doit.plugins.command]\n{_LINES}"
+)
 
 
 class Reporter:
@@ -22,6 +32,8 @@ class Reporter:
         build = current()
         if build is None:
             return
+        if "verify" in selected_tasks and not are_commands_loaded():
+            raise InvalidDodoFile(NOT_LOADED)
         reached = _reached(tasks, selected_tasks)
         names = {f"download:{planned.task}": planned for planned in build.plan.models}
         chosen = [names[name] for name in reached if name in names]
@@ -40,7 +52,7 @@ class Reporter:
 
     def add_failure(self, task: Any, fail: Any) -> None:
         """Keep what is no model's failure: an error of ours, told with its traceback."""
-        if type(fail).__name__ != "TaskFailed":
+        if type(fail) is not TaskFailed and task.actions:
             self._errors.append(f"{task.name}: {fail.get_msg()}")
 
     def add_success(self, task: Any) -> None:
@@ -76,7 +88,9 @@ class Reporter:
             if outcome.problem is not None:
                 build.console.error(f"{outcome.model.key}: {outcome.problem}")
         for error in self._errors:
-            build.console.line(f"✗ {error}")
+            first, *more = error.strip().splitlines() or [""]
+            for line in (f"✗ {first}", *more):
+                build.console.line(line)
 
 
 def _reached(tasks: dict[str, Any], selected: list[str]) -> list[str]:

@@ -10,21 +10,26 @@ from collections.abc import Iterator
 from typing import Any, ClassVar
 
 from doit import cmd_run
+from doit.exceptions import TaskFailed, UnmetDependency
 from doit.runner import MThreadRunner
 from doit.runner import Runner as OneByOneRunner
 
 from comfyfix.errors import Stopped
 from comfyfix.files import human_size
 from comfyfix.stages.planned import Planned
-from comfyfix.tasks.build import Build, current
+from comfyfix.tasks.build import Build, commands_loaded, current
 from comfyfix.tasks.clearing import clear
+from comfyfix.tasks.selection import Control
 from comfyfix.tasks.stopping import signals
 
 BIGGEST = 3
 
 
 class _SoftDependencies:
-    """Lets a task marked `soft_deps` run also when some of its dependencies failed."""
+    """Lets a task marked `soft_deps` run also when some of its dependencies failed.
+
+    What can't run because another failed is no error of its own: that one is told, and counts.
+    """
 
     def select_task(self, node: Any, tasks_dict: Any) -> bool:
         """Forget failed dependencies of a marked task, then decide as doit does."""
@@ -32,6 +37,15 @@ class _SoftDependencies:
             node.bad_deps = []
             node.ignored_deps = []
         return bool(super().select_task(node, tasks_dict))  # type: ignore[misc]
+
+    def _handle_task_error(self, node: Any, base_fail: Any) -> None:
+        if isinstance(base_fail, UnmetDependency):
+            base_fail = NotRun(f"not run, since {base_fail.get_msg().strip()} failed")
+        super()._handle_task_error(node, base_fail)  # type: ignore[misc]
+
+
+class NotRun(TaskFailed):  # type: ignore[misc]
+    """A task whose dependencies failed."""
 
 
 class ThreadRunner(_SoftDependencies, MThreadRunner):  # type: ignore[misc]
@@ -71,7 +85,7 @@ class Run(cmd_run.Run):  # type: ignore[misc]
             sys.stdout.reconfigure(errors="replace")  # type: ignore[union-attr]
         if build is not None and not _agreed(build):
             return 1
-        with _our_runners(), signals(lambda: _mute(build)):
+        with _ours(single=single, named=not self.sel_default_tasks), signals(lambda: _mute(build)):
             try:
                 if build is not None:
                     clear(build)
@@ -83,7 +97,7 @@ class Run(cmd_run.Run):  # type: ignore[misc]
                     reporter,
                     num_process,
                     par_type,
-                    single,
+                    False,  # `--single` is our Control's
                     auto_delayed_regex,
                     force_verbosity,
                     failure_verbosity,
@@ -97,14 +111,16 @@ class Run(cmd_run.Run):  # type: ignore[misc]
 
 
 @contextlib.contextmanager
-def _our_runners() -> Iterator[None]:
-    """doit names its runner classes in the middle of a method; put ours in their place."""
-    old = cmd_run.MThreadRunner, cmd_run.Runner
-    cmd_run.MThreadRunner, cmd_run.Runner = ThreadRunner, SerialRunner
+def _ours(*, single: bool, named: bool) -> Iterator[None]:
+    """doit names its classes in the middle of a method; put ours in their place."""
+    control = type("OurControl", (Control,), {"single": single, "names_told": named})
+    old = cmd_run.MThreadRunner, cmd_run.Runner, cmd_run.TaskControl
+    cmd_run.MThreadRunner, cmd_run.Runner, cmd_run.TaskControl = ThreadRunner, SerialRunner, control
     try:
-        yield
+        with commands_loaded():
+            yield
     finally:
-        cmd_run.MThreadRunner, cmd_run.Runner = old
+        cmd_run.MThreadRunner, cmd_run.Runner, cmd_run.TaskControl = old
 
 
 def _mute(build: Build | None) -> None:

@@ -1,0 +1,138 @@
+"""Which tasks a command line selects, and with which exit code it ends."""
+
+from __future__ import annotations
+
+import pytest
+
+from comfyfix.demo.hub import Hub
+from tests.rig import Site
+
+RIFE = ("upscale_models", "rife49.pth")
+VAE = ("vae", "soft_vae.safetensors")
+LORA = ("loras", "nowhere.safetensors")
+
+
+@pytest.fixture
+def three(site: Site, hub: Hub) -> Site:
+    """Two models that are to be had, and one that no one has."""
+    site.workflow("good.json", RIFE, VAE)
+    site.workflow("bad.json", RIFE, LORA)
+    hub.add("AlexWortega/RIFE", ["rife49.pth"])
+    hub.add("a/soft-vae", ["soft_vae.safetensors"])
+    return site
+
+
+@pytest.mark.parametrize(
+    "asked",
+    [
+        ("workflow:bad",),
+        ("workflow",),
+        ("download",),
+        ("download:*",),
+        ("-s", "download"),
+        ("workflow:good", "workflow:bad"),
+        ("-n", "0", "workflow:bad"),
+    ],
+    ids=" ".join,
+)
+def test_one_model_that_is_not_found_is_exit_code_1(three: Site, asked: tuple[str, ...]) -> None:
+    done = three.doit(*asked)
+    assert done.returncode == 1, done.stdout + done.stderr
+    assert "workflow:" not in done.stdout.partition("SUMMARY")[2]
+    assert "\\n" not in done.stdout
+    assert "loras/nowhere.safetensors" in done.stdout
+    assert "upscale_models/rife49.pth" in three.files()
+
+
+def test_what_has_all_its_models_is_exit_code_0(three: Site) -> None:
+    assert three.doit("workflow:good").returncode == 0
+    assert three.doit("-s", "workflow:good").returncode == 0
+
+
+@pytest.mark.parametrize(
+    ("asked", "near"),
+    [
+        ("download:nothing*", "download:nowhere"),
+        ("download:zzz*", "none is like it"),
+        ("rife*", "download:rife49"),
+        ("rife49", "download:rife49"),
+        ("download:rife48", "download:rife49"),
+        ("workflow:godo", "workflow:good"),
+        ("*nowhere.pth*", "download:nowhere"),
+    ],
+)
+@pytest.mark.parametrize("single", [False, True], ids=["", "-s"])
+def test_what_fits_no_task_is_refused_with_the_nearest(
+    three: Site, asked: str, near: str, single: bool
+) -> None:
+    done = three.doit(*(["-s"] if single else []), asked)
+    assert done.returncode == 3, done.stdout
+    assert done.stderr.startswith(f"ERROR: No task is called {asked} (")
+    assert near in done.stderr
+    assert "SUMMARY" not in done.stdout
+    assert "Nothing to do" not in done.stdout
+    assert three.files() == {}
+
+
+def test_single_needs_names(three: Site) -> None:
+    done = three.doit("-s")
+    assert done.returncode == 3
+    assert "--single needs the names of tasks" in done.stderr
+    assert three.files() == {}
+
+
+def test_single_runs_the_named_tasks_and_nothing_else(three: Site) -> None:
+    done = three.doit("-s", "download:rife49", "download:soft_vae")
+    assert done.returncode == 0, done.stdout
+    assert set(three.files()) == {"upscale_models/rife49.pth", "vae/soft_vae.safetensors"}
+    assert "Verifying batch" not in done.stdout
+
+
+def test_single_runs_the_members_of_a_group(three: Site) -> None:
+    done = three.doit("-s", "workflow:good")
+    assert done.returncode == 0, done.stdout
+    assert set(three.files()) == {"upscale_models/rife49.pth", "vae/soft_vae.safetensors"}
+
+
+def test_single_leaves_dependencies_out(three: Site) -> None:
+    done = three.doit("-s", "verify:001")
+    assert done.returncode == 1, done.stdout
+    assert three.files() == {}
+    assert "Executing download" not in done.stdout
+
+
+def test_options_of_a_users_task_are_no_names(three: Site) -> None:
+    dodo = three.root / "dodo.py"
+    dodo.write_text(
+        dodo.read_text()
+        + """
+def task_mine():
+    return {
+        "actions": ["echo %(what)s >got"],
+        "params": [{"name": "what", "long": "what", "default": ""}],
+    }
+
+def task_after():
+    return {"actions": ["echo never"], "task_dep": ["download:nowhere"]}
+"""
+    )
+    assert three.doit("mine", "--what", "no*thing").returncode == 0
+    assert (three.root / "got").read_text() == "no*thing\n"
+    done = three.doit("after")
+    assert done.returncode == 1
+    assert "after: not run, since download:nowhere failed" in done.stdout
+
+
+@pytest.mark.parametrize("from_elsewhere", [False, True])
+def test_verify_is_refused_where_it_would_download(three: Site, from_elsewhere: bool) -> None:
+    (three.root / "pyproject.toml").unlink()
+    dodo = str(three.root / "dodo.py")
+    if from_elsewhere:
+        done = three.doit("-f", dodo, "-d", str(three.root), "verify")
+    else:
+        done = three.doit("verify")
+    assert done.returncode == 3, done.stdout
+    assert "comfyfix's commands are not loaded in this folder" in done.stderr
+    assert 'verify = "comfyfix.tasks.checking:Verify"' in done.stderr
+    assert "Traceback" not in done.stderr
+    assert three.files() == {}
