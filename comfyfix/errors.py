@@ -81,6 +81,12 @@ class FolderUnknown(ModelProblem):
     outcome = "folder unknown"
 
 
+class DirectoryNeeded(ModelProblem):
+    """The model is a directory of several files, which is not fetched."""
+
+    outcome = "directory"
+
+
 class SearchFailed(ModelProblem):
     """The model was searched for, without a result that counts."""
 

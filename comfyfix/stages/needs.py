@@ -7,7 +7,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass, field
 
 from comfyfix.comfyui.folders import Folders, folder_key, is_folder_key
-from comfyfix.errors import FolderUnknown, ModelProblem, NameRefused
+from comfyfix.errors import DirectoryNeeded, FolderUnknown, ModelProblem, NameRefused
 from comfyfix.files import printable, relative_name
 from comfyfix.manifest import Manifest
 from comfyfix.records import Model, Receipt, Record, Reference
@@ -21,6 +21,7 @@ class Need:
 
     model: Model
     problem: ModelProblem | None = None
+    is_directory: bool = False
     references: list[Reference] = field(default_factory=list)
     pending: str = ""
     location: str = ""
@@ -30,8 +31,8 @@ class Need:
 
 
 def counts(manifest: Manifest, reference: Reference) -> bool:
-    """Tell whether a reference asks for a file that we should have."""
-    wanted = reference.kind in ("file", "embedding")
+    """Tell whether a reference asks for a model that should be here."""
+    wanted = reference.kind in ("file", "embedding", "directory")
     active = reference.active or manifest.include.inactive
     needed = not reference.optional or manifest.include.optional
     ignored = any(
@@ -86,4 +87,13 @@ def _need_of(manifest: Manifest, reference: Reference, value: str) -> Need:
             next_step=f"add `models: {{{model.name}: {{folder: FOLDER}}}}` to manifest.yaml",
         )
         return Need(model=model, problem=problem_)
+    if reference.kind == "directory":
+        place = f"node {printable(reference.node_id)} ({printable(reference.node_type)})"
+        source = f" from {printable(reference.hint.url)}" if reference.hint else ""
+        needed = DirectoryNeeded(
+            f"{folder}/{printable(path)} is a model of several files in a directory, and absent",
+            cause=f"{place} of {reference.workflow} needs it; comfyfix fetches single files only",
+            next_step=f"put the whole directory{source} into models/{folder}/{printable(path)}",
+        )
+        return Need(model=model, problem=needed, is_directory=True)
     return Need(model=model)

@@ -33,7 +33,11 @@ def make(
 ) -> Plan:
     """Make the plan and reserve its numbers. Raises OSError if output/ can't be written."""
     files = list(scanned)
-    needs = join(manifest, folders, files)
+    needs = {
+        key: need
+        for key, need in join(manifest, folders, files).items()
+        if not (need.is_directory and found(folders, need.references[0]))
+    }
     ledger = ledgers.load(layout)
     receipts = receipt_files.load(layout)
     for need in needs.values():
@@ -96,6 +100,9 @@ def _look(
     layout: Layout,
 ) -> None:
     """Decide whether a needed model is absent, suspect, settled, or simply there."""
+    if need.is_directory:
+        need.pending = f"{ABSENT}, a directory"
+        return
     if need.problem is not None or need.model.folder is None:
         need.pending = need.problem.outcome if need.problem else "folder unknown"
         return

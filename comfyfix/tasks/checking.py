@@ -15,6 +15,7 @@ from comfyfix.errors import SetupProblem, Stopped
 from comfyfix.files import human_size, printable
 from comfyfix.records import Verdict
 from comfyfix.stages import sweep
+from comfyfix.stages.planned import Planned
 from comfyfix.stages.sweep import Choice
 from comfyfix.tasks.build import MANIFEST, Build, open_build, open_store
 from comfyfix.tasks.commands import Ours
@@ -79,13 +80,18 @@ def _verified(options: dict[str, Any], names: list[str]) -> int:
         )
     build = open_store(Path(MANIFEST)) if store else _needed()
     choices = _store(build) if store else _chosen(build, names)
+    lacking = [] if store else _lacking(build, names)
+    for item in lacking:
+        told = printable(str(item.problem), 400)
+        _print(f"  ✗ missing    {printable(item.model.key, 300)} ({told})")
     run = Sweep(build, choices, _wish(options), _tell)
     try:
         run.run()
     except Stopped:
         _stopped(run)
         raise
-    return _summary(run, store=store, seconds=time.monotonic() - begun)
+    seconds = time.monotonic() - begun
+    return _summary(run, store=store, seconds=seconds, lacking=len(lacking))
 
 
 def _wish(options: dict[str, Any]) -> Wish:
@@ -131,6 +137,16 @@ def _chosen(build: Build, names: Sequence[str]) -> list[Choice]:
     return [every[key] for key in dict.fromkeys(hits) if key in every]
 
 
+def _lacking(build: Build, names: Sequence[str]) -> list[Planned]:
+    """The needed models that can have no file of ours: there is nothing to look at."""
+    hits = {item.model.key for name in names for item in named(build.plan, name)}
+    return [
+        item
+        for item in build.plan.models
+        if item.problem is not None and (not names or item.model.key in hits)
+    ]
+
+
 def _tell(choice: Choice, verdict: Verdict) -> None:
     mark = {"ok": "✓", "unverified": "!"}.get(verdict.status, "✗")
     note = f"as {verdict.by} tells" if verdict.by else verdict.reason
@@ -138,15 +154,15 @@ def _tell(choice: Choice, verdict: Verdict) -> None:
     _print(f"  {mark} {verdict.status:10} {printable(choice.model.key, 300)}{told}")
 
 
-def _summary(run: Sweep, *, store: bool, seconds: float) -> int:
+def _summary(run: Sweep, *, store: bool, seconds: float, lacking: int) -> int:
     good = run.count["ok"] + run.count["unverified"]
-    bad = run.files_done - good
+    bad = run.files_done - good + lacking
     for file in run.build.plan.unreadable:
         print(f"! {file.path} can't be read: {file.problem}", file=sys.stderr)  # noqa: T201
     for problem in run.problems:
         print(f"! {problem}", file=sys.stderr)  # noqa: T201 - beside the answer
     took = f", {human_size(run.total)} in {seconds:.1f} s" if store else ""
-    fetch = ". Next: run doit to fetch what is not" if bad and not store else ""
+    fetch = ". Next: run doit to fetch what is not" if bad > lacking and not store else ""
     _print(f"{good} good, {bad} not{took}{fetch}")
     if store and run.stayed:
         _print("Nothing was moved. Next: `doit verify --store --move` moves what is damaged or "
