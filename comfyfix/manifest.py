@@ -15,6 +15,8 @@ TOKEN_VARIABLES = {
     "civitai": "CIVITAI_TOKEN",
     "qwen": "QWEN_API_KEY",
 }
+STORE_KEY = "COMFYFIX_STORE_KEY"
+"""The variable that holds the key which receipts of a shared store are signed with."""
 _SIZE = re.compile(r"^\s*(\d+(?:\.\d+)?)\s*([kKMGT]?)(i?)B?\s*$")
 SIZE_MAX = 1 << 60  # bytes
 PicklePolicy = Literal["refuse", "scan", "allow"]

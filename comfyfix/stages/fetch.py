@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 from collections.abc import Callable, Mapping
 from pathlib import Path
 from threading import Semaphore
@@ -18,6 +19,7 @@ from comfyfix.errors import (
     NetworkGaveUp,
     StoreUnwritable,
     TokenNeeded,
+    ToolMissing,
     UnsafeFile,
     WrongContent,
 )
@@ -25,9 +27,14 @@ from comfyfix.files import printable, sha256_of
 from comfyfix.formats import look
 from comfyfix.hosts import endpoint_of
 from comfyfix.http import authority
-from comfyfix.manifest import TOKEN_VARIABLES, Endpoints, PicklePolicy
+from comfyfix.manifest import STORE_KEY, TOKEN_VARIABLES, Endpoints, PicklePolicy
 from comfyfix.process import Children
 from comfyfix.records import Model, Receipt, Record
+from comfyfix.stages import channel
+from comfyfix.stages.channel import Told
+
+Hear = Callable[[str | Told], None]
+"""Takes what a script says: a line for people, or something that it tells."""
 
 EXIT_CODES: dict[int, type[DownloadFailed]] = {
     10: TokenNeeded,
@@ -38,12 +45,12 @@ EXIT_CODES: dict[int, type[DownloadFailed]] = {
     15: NetworkGaveUp,
     16: LockedByAnother,
 }
-LOOKING, WAITED = "Looking inside: ", "Waited: "
-"""What a script says before it waits for an answer."""
-WAITING = "Waiting: "
-"""What it says when another process has its file: it may be hours."""
-HASHED = "sha256: "
-"""What it says of a file whose hash nobody has published."""
+KINDS: dict[str, type[DownloadFailed]] = {
+    "store": StoreUnwritable,
+    "tool": ToolMissing,
+    "unsafe": UnsafeFile,
+}
+"""What a script calls a failure that its exit code does not tell."""
 
 
 class Slot:
@@ -84,12 +91,12 @@ def environment(
 ) -> dict[str, str]:
     """Make the environment of a script: of our tokens it gets the one that it needs, or none.
 
-    It also tells the script to ask us, who listen, before it gives a file its name, and that it
-    must find itself in this `folder`, all links followed.
+    It also tells the script that it must find itself in this `folder`, all links followed.
     """
-    env = {name: value for name, value in base.items() if name not in TOKEN_VARIABLES.values()}
+    kept_back = {*TOKEN_VARIABLES.values(), STORE_KEY}
+    env = {name: value for name, value in base.items() if name not in kept_back}
     env |= {"HF_ENDPOINT": endpoints.huggingface, "CIVITAI_ENDPOINT": endpoints.civitai}
-    env |= {"COMFYFIX_ASK": "yes", "COMFYFIX_FOLDER": str(folder)}
+    env["COMFYFIX_FOLDER"] = str(folder)
     if demo:
         env |= {"HF_TOKEN_PATH": os.devnull, "NO_PROXY": "127.0.0.1", "no_proxy": "127.0.0.1"}
     if authority(base):
@@ -105,7 +112,7 @@ def fetch(
     script: Path,
     children: Children,
     env: Mapping[str, str],
-    on_line: Callable[[str], None],
+    hear: Hear,
     *,
     slot: Slot,
     pickle: PicklePolicy,
@@ -115,31 +122,32 @@ def fetch(
     Before the script gives the file its name it asks whether the file is what it should be.
     While it waits for another process that fetches the same file, its slot is given up.
     """
-    last = f"the script ended with an error; see {script}"
-    hashed = ""
+    word = channel.new_word()
+    last: dict[str, Told] = {}
 
     def keep(line: str) -> None:
-        nonlocal last, hashed
-        on_line(line)
-        if line.startswith(WAITING):
-            slot.leave()
-        hashed = line.removeprefix(HASHED) if line.startswith(HASHED) else hashed
-        last = line.strip() or last
+        told = channel.read(line, word)
+        hear(line if told is None else told)
+        if told is not None:
+            last[told.kind] = told
+            if told.kind == "waiting":
+                slot.leave()
 
     def answer(line: str) -> str | None:
-        if line.startswith(WAITED):
+        told = channel.read(line, word)
+        if told is not None and told.kind == "waited":
             slot.take()
             return "0"
-        return (
-            _look(line.removeprefix(LOOKING), record, pickle) if line.startswith(LOOKING) else None
-        )
+        return _look(told.fields[0], record, pickle) if told and told.kind == "look" else None
 
-    status = children.run(["bash", str(script)], env, keep, answer=answer)
+    status = children.run(
+        ["bash", str(script)], {**env, channel.VARIABLE: word}, keep, answer=answer
+    )
     if status != 0:
-        raise _problem(status, last)
+        raise _problem(status, last.get("fail"), script)
     path = Path(record.destination)
     try:
-        digest = record.sha256 or hashed or sha256_of(path)
+        digest = record.sha256 or _hash_told(last.get("sha256")) or sha256_of(path)
         return receipts.of_file(
             record.model, path, digest, script=script.name, verified=record.sha256 is not None
         )
@@ -149,6 +157,11 @@ def fetch(
             cause=error.strerror or "",
             next_step="run doit again",
         ) from None
+
+
+def _hash_told(told: Told | None) -> str:
+    found = told.fields[0] if told else ""
+    return found if re.fullmatch(r"[0-9a-f]{64}", found) else ""
 
 
 def _look(asked: str, record: Record, pickle: PicklePolicy) -> str:
@@ -187,11 +200,10 @@ def real_folder(model: Model, file: str, folders: Folders) -> Path:
     )
 
 
-def _problem(status: int, said: str) -> DownloadFailed:
-    what, _, next_step = said.partition(" Next: ")
-    kind = EXIT_CODES.get(status)
-    if kind is WrongContent and " is unsafe: " in what:
-        kind = UnsafeFile
-    if kind is None:
-        kind = StoreUnwritable if "permissions" in next_step else DownloadFailed
-    return kind(what.rstrip("."), next_step=next_step.rstrip(".") or "run doit again")
+def _problem(status: int, told: Told | None, script: Path) -> DownloadFailed:
+    kind, what, next_step = told.fields if told else ("", "", "")
+    outcome = KINDS.get(kind) or EXIT_CODES.get(status) or DownloadFailed
+    if not what:  # it did not come to tell why
+        how = f"status {status}" if status > 0 else f"signal {-status}"
+        what, next_step = f"{script.name} ended with {how}", "see the log in output/log"
+    return outcome(what, next_step=next_step or "run doit again")

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any
 from comfyfix import templates
 from comfyfix.files import write_atomic
 from comfyfix.hosts import HUGGINGFACE, PUBLIC, STORAGE, endpoint_of
-from comfyfix.manifest import TOKEN_VARIABLES, Manifest
+from comfyfix.manifest import STORE_KEY, TOKEN_VARIABLES, Manifest
 from comfyfix.records import Record
 
 if TYPE_CHECKING:
@@ -38,6 +38,7 @@ def render(record: Record, manifest: Manifest) -> str:
         at_once=bool(small and record.sha256 and endpoint and not record.local),
         storage=[f"{host}:443:{host}:443" for host in STORAGE.get(endpoint, ())],
         path=record.url.removeprefix(PUBLIC.get(endpoint, "")),
+        secrets=[*TOKEN_VARIABLES.values(), STORE_KEY],
         token_variable=TOKEN_VARIABLES.get(endpoint, ""),
         page=f"{HUGGINGFACE}/{record.where}" if endpoint == "huggingface" else "",
         retries=str(manifest.download.retries),

@@ -29,6 +29,7 @@ from comfyfix.stages import fetch as fetch_stage
 from comfyfix.stages import render as render_stage
 from comfyfix.stages import resolve as resolve_stage
 from comfyfix.stages import verify as verify_stage
+from comfyfix.stages.channel import Told
 from comfyfix.stages.planned import UNVERIFIED, Planned
 from comfyfix.stages.report import Outcome
 from comfyfix.tasks.build import Build
@@ -202,16 +203,19 @@ def _run_script(build: Build, planned: Planned, slot: fetch_stage.Slot) -> Recei
         demo=build.manifest.is_demo,
     )
 
-    def on_line(line: str) -> None:
-        build.console.log(f"{script.name}: {line}")
-        if line.startswith((fetch_stage.WAITING, "Moved a wrong file", "Trying again")):
-            _say(build, planned.model, f"! {line}")
-        if line.startswith((fetch_stage.WAITING, fetch_stage.WAITED)):
-            waits = line.startswith(fetch_stage.WAITING)
-            _phase(build, planned, "waiting" if waits else "downloading", record.size)
+    def hear(said: str | Told) -> None:
+        if isinstance(said, str):
+            build.console.log(f"{script.name}: {said}")
+        elif said.kind == "note":
+            _say(build, planned.model, f"! {said.fields[0]}")
+        elif said.kind == "waiting":
+            _say(build, planned.model, f"! Waiting: {said.fields[0]}")
+            _phase(build, planned, "waiting", record.size)
+        elif said.kind == "waited":
+            _phase(build, planned, "downloading", record.size)
 
     pickle = build.manifest.verify.pickle
-    return fetch_stage.fetch(record, script, build.children, env, on_line, slot=slot, pickle=pickle)
+    return fetch_stage.fetch(record, script, build.children, env, hear, slot=slot, pickle=pickle)
 
 
 def _once_more(

@@ -69,7 +69,7 @@ class Console:
     def log(self, text: str) -> None:
         """Write a line to the log only."""
         with self._lock:
-            self._to_log(text)
+            self._to_log(printable(text, len(text)))
 
     def mute(self) -> None:
         """Stop showing lines: what still happens in threads while stopping is no news.

@@ -3,7 +3,7 @@ adopt() {
   local old="$1" have="${1%.part}.have"
   [ -f "$old" ] && [ ! -L "$old" ] && [ "$(size_of "$old")" -gt "$(size_of "$PART")" ] || return 0
   if [ -z "$SHA256" ]; then
-    case "$(head -n 1 -- "$have" 2>/dev/null)" in 'etag '?*) ;; *) return 0 ;; esac
+    case "$(read_note "$have")" in 'etag '?*) ;; *) return 0 ;; esac
   fi
   rm -f -- "$HAVE"
   case "$old" in

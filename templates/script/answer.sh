@@ -81,7 +81,7 @@ addresses() {
     elif command -v dscacheutil >/dev/null 2>&1; then
       found="$(dscacheutil -q host -a name "$1" 2>/dev/null | awk '/address: / { print $2 }' | sort -u)"
     elif [ -z "${https_proxy:-${HTTPS_PROXY:-${all_proxy:-${ALL_PROXY:-}}}}" ]; then
-      fail 1 "Can't look up $1. Next: install getent or dscacheutil."
+      fail 1 "Can't look up $1" "install getent or dscacheutil"
     fi
     ;;
   esac

@@ -10,6 +10,7 @@ at_once() {
     [ ! -e "$line" ] && [ ! -L "$line" ] || return
   done
   catch_signals
+  # The loop above has seen that nothing of this name is there, so no link to a folder either.
   ln -s -- "$ME" "$LOCK" 2>/dev/null && LOCKED=1 || return
   # Another may have brought it and given the lock back, since we looked.
   [ ! -e "$FILE" ] || return

@@ -11,7 +11,9 @@ finish() {
   if [ -e "$PART" ] && [ ! -s "$PART" ]; then rm -f -- "$PART" "$HAVE"; fi
   # It may have been taken from us, but not in so short a time.
   [ "$SECONDS" -lt $((LOCK_STILL / 2)) ] || [ "$(readlink "$LOCK" 2>/dev/null)" = "$ME" ] || LOCKED=''
-  rm -rf -- "$WORK" ${LOCKED:+"$LOCK"}
+  set -- "$WORK"
+  [ -z "$LOCKED" ] || [ ! -L "$LOCK" ] || set -- "$@" "$LOCK"
+  rm -rf -- "$@" 2>/dev/null
 }
 
 # Called by a trap.

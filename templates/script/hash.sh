@@ -33,7 +33,7 @@ is_right() {
     HASH="${2:-}"
     [ -n "$HASH" ] || hash_of "$file"
     # No hash is no verdict: neither right nor wrong, so nothing may be moved or removed.
-    [ -n "$HASH" ] || fail 1 "Can't compute the sha256 of $file. Next: check that it can be read and that openssl, sha256sum or shasum is installed."
+    [ -n "$HASH" ] || fail 1 "Can't compute the sha256 of $file" "check that it can be read and that openssl, sha256sum or shasum is installed"
     [ "$HASH" = "$SHA256" ]
     return
   fi

@@ -3,15 +3,15 @@
 take_lock() {
   [ -z "$LOCKED" ] || return 0
   local waited=0 still=0 absent=0 seen='' now owner
-  [ -L "$LOCK" ] || [ ! -d "$LOCK" ] || return 0 # somebody's folder: a link would be made inside it
-  until ln -s -- "$ME" "$LOCK" 2>/dev/null; do
+  until lock_as "$LOCK"; do
     owner="$(readlink "$LOCK" 2>/dev/null)"
     if [ -z "$owner" ] && [ ! -e "$LOCK" ]; then
       absent=$((absent + 1))
       [ "$absent" -lt 5 ] || return 0 # no symbolic links on this filesystem
       continue                        # given back a moment ago
     fi
-    now="$owner $(cat -- "./.$NAME.$owner.work/beat" 2>/dev/null)"
+    is_owner "$owner" || return 0 # a file, a folder or a link of somebody's: no lock of ours
+    now="$owner $(read_note "./.$NAME.$owner.work/beat")"
     if [ "$now" = "$seen" ]; then still=$((still + 1)); else still=0; fi
     seen="$now"
     if dead "$owner" || [ "$still" -ge "$LOCK_STILL" ]; then
@@ -20,19 +20,30 @@ take_lock() {
       continue
     fi
     [ "$waited" -lt "$LOCK_WAIT" ] ||
-      fail 16 "$NAME is locked by another process: $(who_is "$owner"). Next: run again later, or remove $LOCK"
-    [ "$waited" -gt 0 ] || say "Waiting: $NAME is being fetched by $(who_is "$owner")"
+      fail 16 "$NAME is locked by another process: $(who_is "$owner")" "run again later, or remove $DIR/${LOCK#./}"
+    if [ "$waited" = 0 ]; then
+      tell waiting "$NAME is being fetched by $(who_is "$owner")"
+      say "Waiting: $NAME is being fetched by $(who_is "$owner")"
+    fi
     waited=$((waited + 1))
     pause 1
   done
   LOCKED=1
   # While we waited, other downloads have taken our place in the line.
-  if [ "$waited" -gt 0 ] && [ -n "$ASKING" ]; then ask "Waited: $NAME"; fi
+  if [ "$waited" -gt 0 ] && [ -n "$ASKING" ]; then ask waited; fi
+}
+
+# Without following a link to a folder, or the lock would be made inside it.
+lock_as() { [ ! -d "$1" ] && ln -sn -- "$ME" "$1" 2>/dev/null; }
+
+# A line that another process has left. It may be anything by now: a pipe would never end.
+read_note() {
+  if [ -f "$1" ] && [ ! -L "$1" ]; then head -c 200 -- "$1" 2>/dev/null | head -n 1; fi
 }
 
 who_is() {
-  local who=''
-  read -r who 2>/dev/null <"./.$NAME.$1.work/who"
+  local who
+  who="$(read_note "./.$NAME.$1.work/who")"
   case "$who" in '' | *[!A-Za-z0-9._@\ -]* | ?????????????????????????????????????????????????????????????????*) who="$1" ;; esac
   printf '%s' "$who"
 }

@@ -8,7 +8,7 @@ is_ours() {
     OWNER="${1#"./.$NAME."}"
     ;;
   "./$NAME".*.part | "./$NAME".*.have)
-    { [ -e "$1" ] && [ ! -d "$1" ]; } || [ -L "$1" ] || return
+    [ -f "$1" ] && [ ! -L "$1" ] || return
     OWNER="${1#"./$NAME."}"
     kind="${OWNER%%.*}"
     case "$kind" in nohash) ;; *[!0-9a-f]*) return 1 ;; *) [ "${#kind}" = 8 ] || return ;; esac
@@ -30,7 +30,7 @@ is_owner() {
 end_workers() {
   local note worker
   for note in "./.$NAME.$1.work"/*.pid; do
-    worker="$(cat -- "$note" 2>/dev/null)"
+    worker="$(read_note "$note")"
     case "$(ps -o args= -p "${worker:-0}" 2>/dev/null)" in
     *"./.$NAME.$1.work/"* | *" ./$NAME."*".$1.part"*) kill -9 "$worker" ;;
     esac
@@ -79,5 +79,18 @@ clear_of() {
     case "$2,$each" in adopt,*.part) adopt "$each" ;; esac
     rm -f -- "$each"
   done
-  ! is_ours "./.$NAME.$owner.work" || rm -rf -- "./.$NAME.$owner.work"
+  ! is_ours "./.$NAME.$owner.work" || drop_notes "./.$NAME.$owner.work"
+}
+
+# A folder of notes, if all in it is what a script puts there.
+drop_notes() {
+  local each
+  for each in "$1"/* "$1"/.[!.]*; do
+    case "${each##*/}" in
+    '*' | '.[!.]*') ;;
+    beat | events | hash | have | marks | stopping | who | *.pid | *.headers | *.errors) [ ! -d "$each" ] || return ;;
+    *) return ;;
+    esac
+  done
+  rm -rf -- "$1"
 }

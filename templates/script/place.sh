@@ -3,8 +3,8 @@
 enter_folder() {
   local inside="${COMFYFIX_FOLDER:-}"
   [ -d "$DIR" ] || mkdir -p -- "$DIR" 2>/dev/null
-  cd -- "$DIR" 2>/dev/null || fail 1 "Can't make the folder $DIR. Next: check its permissions."
-  [ -z "$inside" ] || [ "$(exec pwd -P)" = "$inside" ] || fail 1 "$DIR has become a link to elsewhere. Next: check who has changed it."
+  cd -- "$DIR" 2>/dev/null || fail 1 "Can't make the folder $DIR" "check its permissions" store
+  [ -z "$inside" ] || [ "$(exec pwd -P)" = "$inside" ] || fail 1 "$DIR has become a link to elsewhere" "check who has changed it"
   FILE="./$NAME"
 }
 
@@ -20,8 +20,8 @@ name_aside() {
 
 move_aside() {
   name_aside damaged
-  mv -- "$FILE" "$ASIDE" || fail 1 "Can't move the wrong file $DEST aside. Next: check its permissions."
-  say "Moved a wrong file aside: $DIR/${ASIDE##*/}"
+  mv -- "$FILE" "$ASIDE" || fail 1 "Can't move the wrong file $DEST aside" "check its permissions" store
+  note "Moved a wrong file aside: $DIR/${ASIDE##*/}"
 }
 
 already_there() {
@@ -42,7 +42,7 @@ already_there() {
 look() {
   local code
   [ -n "$ASKING" ] || return 0
-  ask "Looking inside: $DIR/${1##*/}"
+  ask look "$DIR/${1##*/}"
   code="${REPLY%% *}"
   REASON="${REPLY#* }"
   case "$code" in [0-9]) return "$code" ;; *) return 1 ;; esac
@@ -56,16 +56,16 @@ look_inside() {
   0) return 0 ;;
   4) ;;
   5) wrong_content "What arrived is not $NAME: $REASON" ;;
-  *) fail 1 "Can't look into $PART. Next: run doit again; if it stays so, report it." ;;
+  *) fail 1 "Can't look into $DIR/${PART#./}" "run doit again; if it stays so, report it" ;;
   esac
   name_aside unsafe
-  mv -- "$PART" "$ASIDE" || fail 1 "Can't move the unsafe file $PART aside. Next: check its permissions."
+  mv -- "$PART" "$ASIDE" || fail 1 "Can't move the unsafe file $DIR/${PART#./} aside" "check its permissions" store
   rm -f -- "$HAVE"
   unsafe "$DIR/${ASIDE##*/}"
 }
 
 unsafe() {
-  fail 14 "$NAME is unsafe: $REASON. It lies at $1. Next: use a .safetensors file in its place, or set verify.pickle: allow if you trust it."
+  fail 14 "$NAME is unsafe: $REASON. It lies at $1" "use a .safetensors file in its place, or set verify.pickle: allow if you trust it" unsafe
 }
 
 # Fetched once and put aside: another 20 GB would be the same.
@@ -79,7 +79,7 @@ known_unsafe() {
 
 wrong_content() {
   rm -f -- "$PART" "$HAVE"
-  fail 14 "$1. Next: run doit, it searches again."
+  fail 14 "$1" "run doit, it searches again"
 }
 
 # Only now, with the right one in hand, a wrong file loses its place.
@@ -91,7 +91,7 @@ put_in_place() {
     fi
     move_aside
   fi
-  mv -f -- "$PART" "$FILE" || fail 1 "Can't rename $PART. Next: check the permissions of $DIR."
+  mv -f -- "$PART" "$FILE" || fail 1 "Can't rename $DIR/${PART#./}" "check the permissions of $DIR" store
   sync -- . 2>/dev/null || sync
   [ ! -e "$HAVE" ] || rm -f -- "$HAVE"
   say "Done: $DEST"
@@ -101,7 +101,10 @@ put_in_place() {
 name_it() {
   [ -n "$LOCAL" ] || sync -- "$PART" 2>/dev/null || sync
   look_inside
-  [ -n "$SHA256$LOCAL" ] || [ -z "$HASH" ] || say "sha256: $HASH"
+  if [ -z "$SHA256$LOCAL" ] && [ -n "$HASH" ]; then
+    tell sha256 "$HASH"
+    say "sha256: $HASH"
+  fi
   put_in_place
   exit 0
 }

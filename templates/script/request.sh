@@ -19,10 +19,10 @@ read_token() {
   local file
   TOKEN=''
   [ -n "$TOKEN_VARIABLE" ] || return 0
-  TOKEN="${!TOKEN_VARIABLE:-}"
+  TOKEN="$TOKEN_GIVEN"
   if [ -z "$TOKEN" ] && [ "$TOKEN_VARIABLE" = HF_TOKEN ]; then
     file="${HF_TOKEN_PATH:-${HF_HOME:-${XDG_CACHE_HOME:-${HOME:-}/.cache}/huggingface}/token}"
-    [ ! -r "$file" ] || TOKEN="$(tr -d ' \r\n' <"$file")"
+    [ ! -f "$file" ] || [ ! -r "$file" ] || TOKEN="$(head -c 4096 <"$file" | tr -d ' \r\n')"
   fi
   case "$TOKEN" in
   *[!A-Za-z0-9._-]*)

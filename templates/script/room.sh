@@ -18,5 +18,5 @@ need_space() {
 
 no_space() {
   [ "$LOW" -gt 0 ] || rm -f -- "$PART"
-  fail 13 "Not enough space in $DIR for $NAME: $(($1 / 1024)) MB free, $(($2 / 1048576)) MB needed and $((RESERVE / 1048576)) MB kept in reserve. Next: make room, or set download.reserve."
+  fail 13 "Not enough space in $DIR for $NAME: $(($1 / 1024)) MB free, $(($2 / 1048576)) MB needed and $((RESERVE / 1048576)) MB kept in reserve" "make room, or set download.reserve"
 }

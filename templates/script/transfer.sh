@@ -37,7 +37,7 @@ may_connect() { [ "$BUSY" -lt "$COUNT" ] && { [ -n "$LOCATED" ] || [ -z "$SEEKIN
 # Signed addresses expire: what began at the address of the script may begin there again.
 from_the_start() {
   HOPS=0 STRAYED='' LOCATED=''
-  visit "$URL" || fail 1 "The address of $NAME is refused. Next: give another one under models: in manifest.yaml."
+  visit "$URL" || fail 1 "The address of $NAME is refused" "give another one under models: in manifest.yaml"
 }
 
 tick() {
@@ -66,7 +66,8 @@ settle() {
     ?*) MESSAGE="$line" ;;
     esac
   done <"$WORK/$slot.errors"
-  [ -n "$bytes" ] || [ "$code" != 0 ] || fail 1 "curl is too old. Next: install curl 7.63 or newer."
+  [ -d "$WORK" ] || fail 1 "$DIR has vanished, or another process has taken $NAME over" "see that the store is there, then run again" store
+  [ -n "$bytes" ] || [ "$code" != 0 ] || fail 1 "curl is too old" "install curl 7.63 or newer" tool
   judge "$slot"
   fit=$?
   [ "$code" != 63 ] || fit=2 # larger than the piece that was asked for
@@ -98,8 +99,8 @@ settle() {
 
 hop() {
   HOPS=$((HOPS + 1))
-  [ "$HOPS" -le 10 ] || fail 15 "$NAME is redirected for ever. Next: run again later."
-  visit "$1" || fail 1 "The server of $NAME sends us to an address that is refused: it is not https, or not public. Next: give another address under models: in manifest.yaml."
+  [ "$HOPS" -le 10 ] || fail 15 "$NAME is redirected for ever" "run again later"
+  visit "$1" || fail 1 "The server of $NAME sends us to an address that is refused: it is not https, or not public" "give another address under models: in manifest.yaml"
 }
 
 # An answer that is not the object or not the place that was asked for: nothing of it counts, and
@@ -107,9 +108,9 @@ hop() {
 misfit() {
   local slot code
   MISFITS=$((MISFITS + 1))
-  [ -z "$A_PACKED" ] || [ "$MISFITS" -le "$RETRIES" ] || fail 15 "The server packs $NAME ($A_PACKED) though it was not asked to. Next: run again later."
+  [ -z "$A_PACKED" ] || [ "$MISFITS" -le "$RETRIES" ] || fail 15 "The server packs $NAME ($A_PACKED) though it was not asked to" "run again later"
   [ -n "$A_PACKED" ] || [ "$1" != 0 ] || wrong_content "What arrived is not $NAME: the server has another size"
-  [ "$MISFITS" -le "$RETRIES" ] || fail 15 "The answers of the server do not fit together for $NAME. Next: run again later."
+  [ "$MISFITS" -le "$RETRIES" ] || fail 15 "The answers of the server do not fit together for $NAME" "run again later"
   [ "$BUSY" = 0 ] || for slot in "${!FROM[@]}"; do end_connection "$slot"; done
   while [ "$BUSY" -gt 0 ]; do
     read -r slot code <&7

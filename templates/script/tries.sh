@@ -37,15 +37,15 @@ consider() {
       [ "$2" = "$TARGET" ] || return 0 # another connection has found that out before
       RENEWED=$((RENEWED + 1))
       [ "$RENEWED" -le 1 ] ||
-        fail 15 "The storage of $NAME refuses a new address too. Next: run again later."
+        fail 15 "The storage of $NAME refuses a new address too" "run again later"
       from_the_start
       return
     fi
-    [ "$STATUS" = 403 ] || fail 10 "$NAME needs a token. Next: ${PAGE:+accept the licence on $PAGE, then }set ${TOKEN_VARIABLE:-a token} and run again."
-    [ "$A_ERROR" != GatedRepo ] || fail 11 "The licence of $NAME is not accepted. Next: accept it on $PAGE and run again."
-    fail 10 "Access to $NAME is refused. Next: check ${TOKEN_VARIABLE:-the address}."
+    [ "$STATUS" = 403 ] || fail 10 "$NAME needs a token" "${PAGE:+accept the licence on $PAGE, then }set ${TOKEN_VARIABLE:-a token} and run again"
+    [ "$A_ERROR" != GatedRepo ] || fail 11 "The licence of $NAME is not accepted" "accept it on $PAGE and run again"
+    fail 10 "Access to $NAME is refused" "check ${TOKEN_VARIABLE:-the address}"
     ;;
-  404 | 410 | 451) fail 12 "$NAME is not there any more (status $STATUS). Next: run doit, it searches again." ;;
+  404 | 410 | 451) fail 12 "$NAME is not there any more (status $STATUS)" "run doit, it searches again" ;;
   416)
     if [ "${A_RANGE##*/}" = "$LOW" ] && [ -z "$LENGTH" ]; then
       LENGTH="$LOW"
@@ -57,16 +57,16 @@ consider() {
   case "$code" in
   23)
     rm -f -- "$PART" "$HAVE" # half a file would keep the room that others need
-    fail 13 "Can't write $NAME in $DIR: the disk is full or failing. Next: make room and run again."
+    fail 13 "Can't write $NAME in $DIR: the disk is full or failing" "make room and run again"
     ;;
-  60 | 77) fail 15 "The certificate of the server is not trusted. Next: name your own authority in CURL_CA_BUNDLE." ;;
+  60 | 77) fail 15 "The certificate of the server is not trusted" "name your own authority in CURL_CA_BUNDLE" ;;
   esac
   # Without a hash or a mark of the object nothing shows that the rest would belong to it.
   if [ "$MISFITS" -gt 0 ] || [ -z "$SHA256$ETAG" ]; then start_over; fi
   TRIES=$((TRIES + 1))
   ALL_TRIES=$((ALL_TRIES + 1))
   if [ "$TRIES" -ge "$RETRIES" ] || [ "$ALL_TRIES" -gt 1000 ]; then
-    fail 15 "The network gave up on $NAME: ${MESSAGE#curl: }. Next: run again, what has arrived is kept."
+    fail 15 "The network gave up on $NAME: ${MESSAGE#curl: }" "run again, what has arrived is kept"
   fi
   if [ "$COUNT" -gt 1 ]; then # it may be too many for this server
     MOST=$((COUNT / 2))
@@ -76,7 +76,7 @@ consider() {
   [ -n "$seconds" ] || seconds=$((PAUSE * (1 << (TRIES < 6 ? TRIES - 1 : 5))))
   seconds=$((seconds + RANDOM % (seconds / 4 + 1))) # not all at the same moment
   if [ "$seconds" -gt 300 ]; then seconds=300; fi
-  say "Trying again in $seconds s (${MESSAGE#curl: })"
+  note "Trying again in $seconds s (${MESSAGE#curl: })"
   [ "$seconds" = 0 ] || pause "$seconds"
 }
 

@@ -1,19 +1,36 @@
 # Fd 3 is where people read, also inside a function whose output goes to a file.
 exec 3>&1
-say() { printf '%s\n' "$*" >&3; }
-
-fail() {
-  local code="$1"
-  shift
-  say "$*"
-  exit "$code"
+say() {
+  local text="$*"
+  printf '%s\n' "${text//[[:cntrl:]]/ }" >&3
 }
 
-# Where comfyfix has started this script it reads along and answers. By hand nobody is asked.
+# Where comfyfix has started this script it reads along: in fields, behind a word that only the two
+# know. Whatever a file or a server has put into a text stays inside its field.
+tell() {
+  local field line="$ASKING"
+  [ -n "$ASKING" ] || return 0
+  for field in "$@"; do line="$line"$'\037'"${field//[[:cntrl:]]/ }"; done
+  printf '%s\n' "$line" >&3
+}
+
+# It answers too. By hand nobody is asked.
 ask() {
   REPLY=''
-  say "$*"
+  tell "$@"
   read -r REPLY
+}
+
+note() {
+  tell note "$*"
+  say "$*"
+}
+
+# Exit code, what happened, what to do next, and a word where the code does not tell the kind.
+fail() {
+  tell fail "${4:-}" "$2" "$3"
+  say "$2. Next: $3."
+  exit "$1"
 }
 
 size_of() {

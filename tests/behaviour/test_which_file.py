@@ -129,7 +129,7 @@ CASES = {
     "hazel_yard": Case(
         civitai_ids, "uploaded_as_this.safetensors",
         "! Its name there is uploaded_as_this.safetensors"),
-    "iron_quay": Case(civitai_file_gone, None, "Civitai lists 0 such files"),
+    "iron_quay": Case(civitai_file_gone, None, "it has no file of that id"),
     "jade_ridge": Case(
         squatter, None, "not the one that the workflow tells", hash_of="nobody's"),
     "kelp_shore": Case(

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import shutil
 import subprocess
 import threading
 from collections.abc import Callable, Iterator
@@ -158,6 +159,31 @@ def test_a_script_shows_it_to_no_one(site: Site, hub: Hub, traced: tuple[str, ..
     assert "canary" not in printed
     assert "canary" not in script.read_text()
     assert any(seen.token == TOKEN for seen in hub.seen)
+
+
+def test_no_program_that_a_script_calls_has_it(site: Site, hub: Hub, tmp_path: Path) -> None:
+    wrappers, told = tmp_path / "bin", tmp_path / "told"
+    wrappers.mkdir()
+    for name in ("curl", "df", "sleep", "mkdir", "rm", "mv", "sync", "sha256sum", "openssl", "dd"):
+        real = shutil.which(name)
+        assert real
+        wrapper = wrappers / name
+        wrapper.write_text(f'#!/bin/sh\necho "{name}" >>{told}\nenv >>{told}\nexec {real} "$@"\n')
+        wrapper.chmod(0o755)
+    hub.faults.append(Fault("file *", "503", times=1))
+    hub.add("someone/night-train", []).gated = True
+    hub.tokens = {TOKEN}
+    secrets = {"HF_TOKEN": TOKEN, "CIVITAI_TOKEN": "a_canary", "QWEN_API_KEY": "b_canary",
+               "COMFYFIX_STORE_KEY": "c_canary"}  # fmt: skip
+    env = site.environment(HF_ENDPOINT=hub.url, **secrets)
+    env["PATH"] = f"{wrappers}:{env['PATH']}"
+    done = subprocess.run(
+        ["bash", str(script_for(site, hub))], env=env, capture_output=True, check=False, timeout=60
+    )
+    assert done.returncode == 0, done.stdout
+    called = told.read_text()
+    assert {"curl", "df", "mkdir"} <= set(called.splitlines())
+    assert "canary" not in called
 
 
 def test_a_whole_run_keeps_it_to_itself(site: Site, hub: Hub) -> None:

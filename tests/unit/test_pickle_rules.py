@@ -330,17 +330,6 @@ HUGE = {
     + b"atb" * 2000,
     "dicts in dicts": (call("collections.defaultdict", b")") + b"K\1") * 2000 + b"N" + b"s" * 2000,
     "an array that is filled when it was used": ARRAY + b"]" + ARRAY + b"a\x86",
-    "numbers that are kept": b"".join(
-        b"J\xff\xff\xff\x7fr" + i.to_bytes(4, "little") + b"0" for i in range(3_500_000)
-    )
-    + b"N",
-    "one state for many": b"}("
-    + (text("shape") + b")") * 1000
-    + b"uq\1"
-    + (MADE + b"h\1b0") * 100_000
-    + b"N",
-    "a line without end": b"c" + b"\xc3\xa4" * 70_000_000,
-    "a great memo": b"".join(b"]r" + i.to_bytes(4, "little") for i in range(1_400_000)),
 }
 
 
