@@ -11,6 +11,7 @@ import tempfile
 from collections.abc import Callable
 from pathlib import Path
 
+from comfyfix import regular
 from comfyfix.errors import NameRefused
 
 HASH_BLOCK = 1 << 20
@@ -50,7 +51,7 @@ def write_atomic(path: Path, data: bytes, *, mode: int = 0o666) -> None:
 def write_if_changed(path: Path, data: bytes) -> None:
     """Write atomically unless the file holds exactly this already."""
     try:
-        if path.read_bytes() == data:
+        if regular.read(path) == data:
             return
     except OSError:
         pass  # absent or unreadable: writing tells the truth about it

@@ -44,14 +44,14 @@ class Hasher:
         self._lock = threading.Lock()
         self._halt = threading.Event()
         self._busy: dict[Identity, threading.Lock] = {}
-        self._fresh: dict[tuple[Identity, int, int], str] = {}
+        self._fresh: dict[tuple[Identity | int, ...], str] = {}
         self._under_way: dict[int, int] = {}  # bytes by thread
 
     def __call__(self, path: Path) -> str:
         """The sha256 of a file. Raises OSError, FileChanged, Halted."""
         info = path.stat()
         identity = identity_of(str(path), info)
-        key = (identity, info.st_size, info.st_mtime_ns)
+        key = (identity, *_stamp(info))
         with self._lock:
             busy = self._busy.setdefault(identity, threading.Lock())
         with busy:  # another name of the same file waits here, and finds its hash
@@ -94,4 +94,4 @@ class Hasher:
 
 
 def _stamp(info: os.stat_result) -> tuple[int, ...]:
-    return info.st_dev, info.st_ino, info.st_size, info.st_mtime_ns
+    return info.st_dev, info.st_ino, info.st_size, info.st_mtime_ns, info.st_ctime_ns

@@ -14,7 +14,9 @@ from typing import Annotated, Literal
 
 import msgspec
 
+from comfyfix import regular
 from comfyfix.files import clean_text, write_atomic
+from comfyfix.manifest import IdentityPolicy
 
 LINE_MAX = 1 << 16  # bytes; the longest path of a file takes a sixteenth of it
 SPARE = 1000  # lines that are out of date before the file is written anew
@@ -24,37 +26,54 @@ LOCK_SECONDS = 5.0
 class Hashed(msgspec.Struct, frozen=True, kw_only=True):
     """One line: a file as it was when it was hashed, `size` in bytes.
 
-    Size and time are what receipts go by as well. The inode is left out: network filesystems
-    give another one at each mount.
+    It is told as receipts tell it, and what shows that the file is as it was is the same.
     """
 
     version: Literal[1] = 1
     path: str
     size: int
     mtime_ns: int
+    ctime_ns: int = 0
+    device: int = 0
+    inode: int = 0
     sha256: Annotated[str, msgspec.Meta(pattern="^[0-9a-f]{64}$")]
+
+    def is_of(self, info: os.stat_result, identity: IdentityPolicy) -> bool:
+        """Tell whether a file is as it was."""
+        if (self.size, self.mtime_ns) != (info.st_size, info.st_mtime_ns):
+            return False
+        told = (self.ctime_ns, self.device, self.inode)
+        return identity == "mtime" or told == (info.st_ctime_ns, info.st_dev, info.st_ino)
 
 
 class HashLog:
     """The hashes that are known. Safe to share between threads; processes may share its file."""
 
-    def __init__(self, path: Path) -> None:
+    def __init__(self, path: Path, identity: IdentityPolicy = "full") -> None:
         self._path = path
+        self._identity = identity
         self._lock = threading.Lock()
         self._known, self._lines = read(path)
         self._begun = False
 
     def find(self, path: str, info: os.stat_result) -> str | None:
-        """The sha256 of a file, unless its size or time has changed since it was hashed."""
+        """The sha256 of a file, unless the file has changed since it was hashed."""
         hashed = self._known.get(path)
-        same = hashed and (hashed.size, hashed.mtime_ns) == (info.st_size, info.st_mtime_ns)
-        return hashed.sha256 if hashed and same else None
+        return hashed.sha256 if hashed and hashed.is_of(info, self._identity) else None
 
     def keep(self, path: str, info: os.stat_result, sha256: str) -> None:
         """Add the hash of a file; where that can't be written it is known to this run only."""
         if path != clean_text(path):
             return  # a name that is no text can't stand in a JSON file
-        hashed = Hashed(path=path, size=info.st_size, mtime_ns=info.st_mtime_ns, sha256=sha256)
+        hashed = Hashed(
+            path=path,
+            size=info.st_size,
+            mtime_ns=info.st_mtime_ns,
+            ctime_ns=info.st_ctime_ns,
+            device=info.st_dev,
+            inode=info.st_ino,
+            sha256=sha256,
+        )
         with self._lock, contextlib.suppress(OSError):
             self._known[path] = hashed
             self._append(msgspec.json.encode(hashed) + b"\n")
@@ -94,7 +113,10 @@ def read(path: Path) -> tuple[dict[str, Hashed], int]:
     known: dict[str, Hashed] = {}
     count = 0
     decoder = msgspec.json.Decoder(Hashed)
-    with contextlib.suppress(OSError), path.open("rb") as stream:
+    with (
+        contextlib.suppress(OSError),
+        regular.opened(path, regular.STATE_MAX) as stream,
+    ):
         while line := stream.readline(LINE_MAX):
             count += 1
             with contextlib.suppress(msgspec.DecodeError, RecursionError, UnicodeDecodeError):

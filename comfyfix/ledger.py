@@ -9,7 +9,7 @@ from typing import Literal
 
 import msgspec
 
-from comfyfix import state
+from comfyfix import regular, state
 from comfyfix.files import write_if_changed
 from comfyfix.layout import Layout, slug, task_slug
 from comfyfix.records import Attempt, Model, Record
@@ -148,5 +148,5 @@ def _highest_on_disk(layout: Layout) -> int:
             if match:
                 numbers.append(int(match.group(1)))
     with contextlib.suppress(OSError, ValueError):  # lost: scripts and records have told enough
-        numbers.append(int(layout.counter.read_text(encoding="ascii")[:9]))
+        numbers.append(int(regular.text(layout.counter, encoding="ascii")[:9]))
     return max(numbers)

@@ -19,6 +19,10 @@ STORE_KEY = "COMFYFIX_STORE_KEY"
 """The variable that holds the key which receipts of a shared store are signed with."""
 _SIZE = re.compile(r"^\s*(\d+(?:\.\d+)?)\s*([kKMGT]?)(i?)B?\s*$")
 SIZE_MAX = 1 << 60  # bytes
+ReceiptPolicy = Literal["own", "signed", "trust"]
+"""Whose receipts count: ours alone, also those signed with the key of the store, or everybody's."""
+IdentityPolicy = Literal["full", "mtime"]
+"""What shows that a file is as it was: all that the system tells of it, or size and mtime alone."""
 PicklePolicy = Literal["refuse", "scan", "allow"]
 """Which pickle files may be there: none, those that can't run code, or all."""
 
@@ -45,10 +49,13 @@ class Download(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
 
 
 class Verify(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """`verify:` what to do with pickle files, and whether Qwen gives its opinion."""
+    """`verify:` what to do with pickle files, whose receipts count, what shows that a file is as
+    it was, and whether Qwen gives its opinion."""
 
     pickle: PicklePolicy = "scan"
     qwen: bool = False
+    receipts: ReceiptPolicy = "signed"
+    identity: IdentityPolicy = "full"
 
 
 class Qwen(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):

@@ -7,7 +7,6 @@ that the many writers of a shared store never write to the same one.
 from __future__ import annotations
 
 import contextlib
-import os
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Literal
@@ -18,6 +17,7 @@ from comfyfix import state
 from comfyfix.files import inside, write_atomic
 from comfyfix.layout import Layout, store_receipt
 from comfyfix.records import Model, Receipt, to_json
+from comfyfix.trust import Trust, claimed
 
 
 class ReceiptFile(msgspec.Struct, frozen=True, kw_only=True):
@@ -33,21 +33,12 @@ def load(layout: Layout) -> dict[str, Receipt]:
     return known.models if known else {}
 
 
-def from_store(store: Path, model: Model) -> Receipt | None:
-    """The receipt that some writer of a shared store left for a model."""
-    if model.folder is None:
-        return None
-    path = store_receipt(store, model.folder, model.path)
-    return state.read(path, Receipt)
+def save(layout: Layout, store: Path, trust: Trust, made: Sequence[tuple[Model, Receipt]]) -> None:
+    """Keep receipts in output/ and, where the store can be written, beside the models.
 
-
-def save(layout: Layout, store: Path, model: Model, receipt: Receipt) -> None:
-    """Keep a receipt in output/ and, where the store can be written, beside the models."""
-    save_all(layout, store, [(model, receipt)])
-
-
-def save_all(layout: Layout, store: Path, made: Sequence[tuple[Model, Receipt]]) -> None:
-    """Keep several receipts as `save` does, at the price of one in output/."""
+    Those in the store are signed: call it only for files that this process has hashed, or whose
+    script has just done so.
+    """
     if not made:
         return
 
@@ -59,7 +50,7 @@ def save_all(layout: Layout, store: Path, made: Sequence[tuple[Model, Receipt]])
 
     state.change(layout.receipts, layout.ledger_lock, ReceiptFile, ReceiptFile, update)
     for model, receipt in made:
-        _save_in_store(store, model, receipt)
+        _save_in_store(store, model, trust.signed(receipt, store))
 
 
 def _save_in_store(store: Path, model: Model, receipt: Receipt) -> None:
@@ -67,8 +58,21 @@ def _save_in_store(store: Path, model: Model, receipt: Receipt) -> None:
         # A store that can be read only is used all the same; only the next checkout hashes anew.
         with contextlib.suppress(OSError):
             path = store_receipt(store, model.folder, model.path)
-            if inside(store, path):  # another writer may have put a link in the folder's place
+            # Another writer may have put a link in the folder's place, or have signed the same.
+            if inside(store, path) and not _says_more(claimed(store, model), receipt):
                 write_atomic(path, to_json(receipt))
+
+
+def _says_more(known: Receipt | None, receipt: Receipt) -> bool:
+    """Tell whether a receipt in the store says the same of a file, and is signed."""
+    if known is None or not known.mac or receipt.mac:
+        return False
+    return (known.sha256, known.size, known.mtime_ns, known.ctime_ns) == (
+        receipt.sha256,
+        receipt.size,
+        receipt.mtime_ns,
+        receipt.ctime_ns,
+    )
 
 
 def forget(layout: Layout, store: Path, model: Model) -> None:
@@ -85,15 +89,6 @@ def forget(layout: Layout, store: Path, model: Model) -> None:
             path = store_receipt(store, model.folder, model.path)
             if inside(store, path):
                 path.unlink()
-
-
-def still_true(receipt: Receipt, path: Path | str, info: os.stat_result) -> bool:
-    """Tell whether a file is, by path, size and time, the one that the receipt speaks of."""
-    return (
-        receipt.size == info.st_size
-        and receipt.mtime_ns == info.st_mtime_ns
-        and receipt.path.rpartition("/")[2] == str(path).rpartition("/")[2]
-    )
 
 
 def of_file(
@@ -117,4 +112,7 @@ def of_file(
         script=script,
         verified=verified,
         identified=identified,
+        ctime_ns=info.st_ctime_ns,
+        device=info.st_dev,
+        inode=info.st_ino,
     )

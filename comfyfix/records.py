@@ -147,7 +147,9 @@ class Record(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Receipt(msgspec.Struct, frozen=True, kw_only=True):
-    """What was fetched and seen to be right: `size` in bytes, `mtime_ns` of the file then.
+    """What was fetched and seen to be right: `size` in bytes, times and inode of the file then.
+
+    `place` below the store, `key_id` and `mac` are those of a signed one (see `trust.py`).
 
     `identified` is set for a file that came without us and is known by its hash: it may be
     replaced by another, and nothing is fetched in its place then.
@@ -163,6 +165,12 @@ class Receipt(msgspec.Struct, frozen=True, kw_only=True):
     script: str = ""
     verified: bool = True
     identified: bool = False
+    ctime_ns: int = 0
+    device: int = 0
+    inode: int = 0
+    place: str = ""
+    key_id: str = ""
+    mac: str = ""
 
 
 class Verdict(msgspec.Struct, frozen=True, kw_only=True):

@@ -15,6 +15,7 @@ from typing import TypeVar
 
 import msgspec
 
+from comfyfix import regular
 from comfyfix.files import write_atomic
 from comfyfix.records import to_json
 
@@ -30,9 +31,8 @@ def read(path: Path | str, kind: type[T]) -> T | None:
     Raises OSError when it is there and the system can't read it: that is no loss of state.
     """
     try:
-        with open(path, "rb", buffering=0) as stream:  # noqa: PTH123 - a thousand times per command
-            return msgspec.json.decode(stream.read(), type=kind)
-    except (FileNotFoundError, NotADirectoryError, IsADirectoryError):
+        return msgspec.json.decode(regular.read(path), type=kind)
+    except (FileNotFoundError, NotADirectoryError, IsADirectoryError, regular.NotRegular):
         return None
     except (msgspec.DecodeError, RecursionError, UnicodeDecodeError):
         return None

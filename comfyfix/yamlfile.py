@@ -11,6 +11,7 @@ from typing import Any
 
 import yaml
 
+from comfyfix import regular
 from comfyfix.errors import ManifestProblem
 from comfyfix.files import printable
 
@@ -27,13 +28,17 @@ def read(path: Path) -> tuple[Any, Lines]:
     Raises ManifestProblem naming the file, the line and the next step.
     """
     try:
-        text = path.read_text(encoding="utf-8-sig")
+        text = regular.text(path, 8 * TEXT_MAX, encoding="utf-8-sig")
     except FileNotFoundError:
         raise ManifestProblem(
             f"{path} does not exist",
             next_step=f"create it, with a line such as `comfyui: ~/ComfyUI`, in {path.parent}",
         ) from None
-    except (OSError, UnicodeDecodeError) as error:
+    except OSError as error:
+        raise ManifestProblem(
+            f"{path} can't be read", cause=error.strerror or str(error), next_step="mend the file"
+        ) from None
+    except UnicodeDecodeError as error:
         raise ManifestProblem(
             f"{path} can't be read", cause=str(error), next_step="mend the file"
         ) from None

@@ -16,7 +16,7 @@ from typing import Literal
 
 import msgspec
 
-from comfyfix import state
+from comfyfix import regular, state
 from comfyfix.comfyui.loaders import Loader, LoaderInput
 from comfyfix.comfyui.packs.facts import PackFacts
 from comfyfix.files import write_atomic
@@ -69,7 +69,7 @@ def _read_pack(paths: list[str], comfyui: str) -> PackFacts:
 
 def _bytes(path: str) -> bytes:
     try:
-        return Path(path).read_bytes()
+        return regular.read(path)
     except OSError:
         return b""
 

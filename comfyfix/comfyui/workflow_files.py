@@ -16,6 +16,7 @@ from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import BinaryIO
 
+from comfyfix import regular
 from comfyfix.comfyui.graph import NotAWorkflow
 from comfyfix.errors import SetupProblem
 from comfyfix.files import clean_text, regular_stat
@@ -98,7 +99,7 @@ def _members(path: str) -> list[str]:
     if not path.lower().endswith(ZIP):
         return [path]
     try:
-        with zipfile.ZipFile(path) as archive:
+        with regular.opened(path) as stream, zipfile.ZipFile(stream) as archive:
             names = [info.filename for info in archive.infolist()[:MEMBERS_MAX]]
     except (OSError, zipfile.BadZipFile, ValueError, NotImplementedError):
         return [path]
@@ -123,18 +124,29 @@ def open_file(path: str) -> BinaryIO:
     if info is not None:
         if path.lower().endswith(ZIP):
             raise NotAWorkflow("a zip that can't be read")
-        return open(path, "rb")  # noqa: PTH123 - the caller closes it
+        return _opened(path)
     archive = _archive_of(path)
     if archive:
         return _member(archive, path[len(archive) + 1 :])
     if os.path.exists(path):  # noqa: PTH110 - a pipe would never end
         raise NotAWorkflow("it is not a regular file")
-    return open(path, "rb")  # noqa: PTH123 - raises what is wrong
+    return _opened(path)  # raises what is wrong
+
+
+def _opened(path: str) -> BinaryIO:
+    try:
+        return regular.opened(path)
+    except regular.NotRegular:
+        raise NotAWorkflow("it is not a regular file") from None
 
 
 def _member(archive: str, name: str) -> BinaryIO:
     try:
-        with zipfile.ZipFile(archive) as opened, opened.open(name) as stream:
+        with (
+            regular.opened(archive) as file,
+            zipfile.ZipFile(file) as opened,
+            opened.open(name) as stream,
+        ):
             data = stream.read(MEMBER_MAX + 1)
     except KeyError:
         raise NotAWorkflow("the zip does not hold it any more") from None

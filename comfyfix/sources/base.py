@@ -20,6 +20,7 @@ from comfyfix.layout import Layout
 from comfyfix.manifest import Manifest, Override
 from comfyfix.process import Children
 from comfyfix.records import Candidate, Hint, Model, Receipt, Reference, Rejected
+from comfyfix.trust import EVERY_CHECK, Trust
 
 if TYPE_CHECKING:
     from comfyfix.http import Web
@@ -103,6 +104,7 @@ class Services:
     tokens: Mapping[str, str]
     children: Children = field(default_factory=Children)
     receipts: Mapping[str, Receipt] = field(default_factory=dict)
+    trust: Trust = EVERY_CHECK
     qwen_gate: threading.Semaphore = field(default_factory=lambda: threading.Semaphore(1))
     _lock: threading.Lock = field(default_factory=threading.Lock)
     _memo: dict[Any, Any] = field(default_factory=dict)
@@ -130,15 +132,16 @@ class Services:
         """
         info = path.stat()
         for receipt in self.receipts.values():
-            same = receipt.path == str(path) and receipt.size == info.st_size
-            if same and receipt.mtime_ns == info.st_mtime_ns:
+            if receipt.path == str(path) and self.trust.holds(receipt, path, info):
                 return receipt.sha256
         return self._hasher(path)
 
     @property
     def _hasher(self) -> Hasher:
         """Remembers hashes beyond this run."""
-        made: Hasher = self.once("hasher", lambda: Hasher(HashLog(self.layout.hashes)))
+        made: Hasher = self.once(
+            "hasher", lambda: Hasher(HashLog(self.layout.hashes, self.trust.identity))
+        )
         return made
 
     def log_search(self, wanted: Wanted, source: str, query: str, answer: str) -> None:

@@ -13,6 +13,7 @@ from pathlib import Path
 
 import msgspec
 
+from comfyfix import regular
 from comfyfix.comfyui.folders import Folders, folder_key
 from comfyfix.comfyui.shapes import dicts, hint_list, hints, mapping
 from comfyfix.records import Candidate, Hint, Rejected
@@ -113,7 +114,7 @@ def _of_manager(comfyui: Path) -> Iterator[Hint]:
     """The entries of ComfyUI-Manager's list that have an address and a folder."""
     for name in MANAGER_NAMES:
         try:
-            data = (comfyui / "custom_nodes" / name / MANAGER_LIST).read_bytes()
+            data = regular.read(comfyui / "custom_nodes" / name / MANAGER_LIST)
             entries = msgspec.json.decode(data, type=_ManagerList).models
         except (OSError, msgspec.DecodeError, RecursionError):
             continue

@@ -116,14 +116,18 @@ def fetch(
     *,
     slot: Slot,
     pickle: PicklePolicy,
+    signs: bool = False,
 ) -> Receipt:
     """Run the script of a record to its end. Raises DownloadFailed in one of its kinds.
 
     Before the script gives the file its name it asks whether the file is what it should be.
     While it waits for another process that fetches the same file, its slot is given up.
+    `signs`: the receipt will be signed. Then a file that the script has not just hashed and asked
+    about, since it lay there already, is hashed here.
     """
     word = channel.new_word()
     last: dict[str, Told] = {}
+    asked: list[tuple[int, ...]] = []
 
     def keep(line: str) -> None:
         told = channel.read(line, word)
@@ -138,7 +142,10 @@ def fetch(
         if told is not None and told.kind == "waited":
             slot.take()
             return "0"
-        return _look(told.fields[0], record, pickle) if told and told.kind == "look" else None
+        if told is None or told.kind != "look":
+            return None
+        asked.append(_identity(Path(told.fields[0])))
+        return _look(told.fields[0], record, pickle)
 
     status = children.run(
         ["bash", str(script)], {**env, channel.VARIABLE: word}, keep, answer=answer
@@ -147,6 +154,8 @@ def fetch(
         raise _problem(status, last.get("fail"), script)
     path = Path(record.destination)
     try:
+        if signs and record.sha256 and _identity(path) not in asked:
+            _require(path, record.sha256)
         digest = record.sha256 or _hash_told(last.get("sha256")) or sha256_of(path)
         return receipts.of_file(
             record.model, path, digest, script=script.name, verified=record.sha256 is not None
@@ -157,6 +166,22 @@ def fetch(
             cause=error.strerror or "",
             next_step="run doit again",
         ) from None
+
+
+def _identity(path: Path) -> tuple[int, ...]:
+    """What stays as it is when a file gets its name."""
+    try:
+        info = path.stat()
+    except OSError:
+        return ()
+    return info.st_dev, info.st_ino, info.st_size, info.st_mtime_ns
+
+
+def _require(path: Path, sha256: str) -> None:
+    if sha256_of(path) != sha256:
+        raise WrongContent(
+            f"{path} is not what its script has seen", next_step="see who else writes to the store"
+        )
 
 
 def _hash_told(told: Told | None) -> str:

@@ -22,6 +22,7 @@ class Need:
     model: Model
     problem: ModelProblem | None = None
     is_directory: bool = False
+    is_bound: bool = False  # the manifest tells its sha256
     references: list[Reference] = field(default_factory=list)
     pending: str = ""
     location: str = ""

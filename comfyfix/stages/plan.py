@@ -24,12 +24,17 @@ from comfyfix.records import Model, Receipt, Record, Reference, to_json
 from comfyfix.stages.needs import Need, join
 from comfyfix.stages.planned import ABSENT, UNVERIFIED, Plan, Planned, Present
 from comfyfix.stages.scan import ScannedFile
+from comfyfix.trust import Trust, claimed
 
 NEIGHBOURS_MAX = 8
 
 
 def make(
-    manifest: Manifest, folders: Folders, scanned: Iterable[ScannedFile], layout: Layout
+    manifest: Manifest,
+    folders: Folders,
+    scanned: Iterable[ScannedFile],
+    layout: Layout,
+    trust: Trust,
 ) -> Plan:
     """Make the plan and reserve its numbers. Raises OSError if output/ can't be written."""
     files = list(scanned)
@@ -41,7 +46,9 @@ def make(
     ledger = ledgers.load(layout)
     receipts = receipt_files.load(layout)
     for need in needs.values():
-        _look(need, folders, receipts, ledger.models.get(need.model.key), layout)
+        override = manifest.override_for(need.model.folder, need.model.path)
+        need.is_bound = bool(override and override.digest)
+        _look(need, folders, receipts, ledger.models.get(need.model.key), layout, trust)
     tasked = [need for need in needs.values() if need.present is None]
     if any(need.model.key not in ledger.models for need in tasked):
         ledger = ledgers.reserve(layout, [need.model for need in tasked])
@@ -98,6 +105,7 @@ def _look(
     receipts: dict[str, Receipt],
     entry: ledgers.Entry | None,
     layout: Layout,
+    trust: Trust,
 ) -> None:
     """Decide whether a needed model is absent, suspect, settled, or simply there."""
     if need.is_directory:
@@ -125,16 +133,16 @@ def _look(
         need.pending = ABSENT
         return
     need.location, info = hit
-    need.receipt = receipts.get(need.model.key) or receipt_files.from_store(
-        folders.store, need.model
+    need.receipt = receipts.get(need.model.key) or trust.of_store(
+        folders.store, need.model, need.location, info, bound=need.is_bound
     )
-    if need.receipt and need.receipt.identified:
+    still = need.receipt is not None and trust.holds(need.receipt, need.location, info)
+    if need.receipt and need.receipt.identified and not still:
         # It came without us: while it is as it was it is simply there, and so is another one.
-        still = receipt_files.still_true(need.receipt, need.location, info)
-        need.receipt = need.receipt if still else None
+        need.receipt = None
     if info.st_size == 0:
         need.pending = "the file is empty"
-    elif need.receipt and not receipt_files.still_true(need.receipt, need.location, info):
+    elif need.receipt and not still:
         need.pending = "changed since it was verified"
     elif need.record and not need.receipt:
         need.pending = UNVERIFIED
@@ -147,6 +155,7 @@ def _look(
             size=info.st_size,
             mtime_ns=info.st_mtime_ns,
             receipt=need.receipt,
+            claimed=need.receipt is None and claimed(folders.store, need.model) is not None,
         )
 
 

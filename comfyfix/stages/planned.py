@@ -52,13 +52,17 @@ class Planned:
 
 @dataclass(frozen=True, slots=True)
 class Present:
-    """A needed model that was there before us: no number, no task of its own."""
+    """A needed model that was there before us: no number, no task of its own.
+
+    `claimed`: a receipt in the store speaks of it, and does not count.
+    """
 
     model: Model
     location: str
     size: int
     mtime_ns: int
     receipt: Receipt | None
+    claimed: bool = False
 
     @property
     def path(self) -> Path:

@@ -11,7 +11,7 @@ import shlex
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from comfyfix import templates
+from comfyfix import regular, templates
 from comfyfix.files import write_atomic
 from comfyfix.hosts import HUGGINGFACE, PUBLIC, STORAGE, endpoint_of
 from comfyfix.manifest import STORE_KEY, TOKEN_VARIABLES, Manifest
@@ -64,7 +64,7 @@ def write(path: Path, text: str) -> bool:
     """
     data = text.encode()
     try:
-        old = path.read_bytes()
+        old = regular.read(path)
     except FileNotFoundError:
         old = b""
     if old == data:

@@ -14,6 +14,7 @@ from comfyfix.hashing import Identity, identity_of
 from comfyfix.layout import Layout
 from comfyfix.manifest import Manifest
 from comfyfix.records import Model, Receipt, Record
+from comfyfix.trust import EVERY_CHECK, Trust
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,9 +53,11 @@ def one(
     )
 
 
-def whole_store(manifest: Manifest, folders: Folders, layout: Layout) -> list[Choice]:
+def whole_store(
+    manifest: Manifest, folders: Folders, layout: Layout, trust: Trust = EVERY_CHECK
+) -> list[Choice]:
     """Choose every model file of all model folders. Raises OSError."""
-    known = _Known(folders, layout)
+    known = _Known(folders, layout, trust)
     return [known.choice(manifest, file) for file in model_files(folders)]
 
 
@@ -83,6 +86,7 @@ class _Known:
 
     folders: Folders
     layout: Layout
+    trust: Trust
     ours: Mapping[str, Receipt] = field(init=False)
     by_path: Mapping[str, Receipt] = field(init=False)
     records: Mapping[str, Record] = field(init=False)
@@ -101,21 +105,24 @@ class _Known:
             model=model,
             path=Path(file.path),
             record=self.records.get(file.path),
-            receipt=self._receipt(file, loaded=loaded),
+            receipt=self._receipt(file, loaded=loaded, bound=bool(override and override.digest)),
             sha256=override.digest if override else None,
             size=file.size,
             identity=file.identity,
             loaded=loaded,
         )
 
-    def _receipt(self, file: ModelFile, *, loaded: bool) -> Receipt | None:
+    def _receipt(self, file: ModelFile, *, loaded: bool, bound: bool) -> Receipt | None:
         receipt = self.by_path.get(file.path)
+        info = regular_stat(file.path)
         if loaded and receipt is None:
             receipt = self.ours.get(file.model.key)
-            receipt = receipt or receipts.from_store(self.folders.store, file.model)
-        info = regular_stat(file.path)
+            if receipt is None and info is not None:
+                receipt = self.trust.of_store(
+                    self.folders.store, file.model, file.path, info, bound=bound
+                )
         if receipt is not None and receipt.identified and info is not None:
-            return receipt if receipts.still_true(receipt, file.path, info) else None
+            return receipt if self.trust.holds(receipt, file.path, info) else None
         return receipt
 
 

@@ -10,11 +10,11 @@ from pathlib import Path
 
 import msgspec
 
-from comfyfix import receipts
 from comfyfix.files import is_pickle, quarantine, regular_stat, sha256_of
 from comfyfix.hashing import FileChanged
 from comfyfix.manifest import PicklePolicy
 from comfyfix.records import Model, Receipt, Record, Status, Verdict
+from comfyfix.trust import EVERY_CHECK, Trust
 
 PICKLE_REFUSED = "it is a pickle file, and these are refused: verify.pickle is `refuse`"
 """The reason for a file that only the manifest is against; it is left where it is."""
@@ -57,6 +57,7 @@ def verify(
     anew: bool = False,
     always: bool = False,
     pickle: PicklePolicy = "scan",
+    trust: Trust = EVERY_CHECK,
     hashed: Callable[[Path], str] = sha256_of,
 ) -> Verdict:
     """Look at one file and say what it is.
@@ -65,8 +66,8 @@ def verify(
     or whatever they hold.
     What is of a kind that is not looked into is unverified, whatever its hash: that tells where it
     is from, not what it does.
-    The receipt stands for the hash while size and time of the file are as it says, unless the
-    file is to be hashed `anew`; one of which no hash is known is hashed `always`, or not at all.
+    The receipt stands for the hash while the file is as it says, unless the file is to be hashed
+    `anew`; one of which no hash is known is hashed `always`, or not at all.
     `sha256` is the user's word, and binding. Nothing is moved or written here.
     """
     told = partial(_verdict, model, path)
@@ -88,7 +89,7 @@ def verify(
         if known.size() not in (None, info.st_size):
             return told("wrong", f"{record and record.where} says {known.size()} bytes")
         digest = None
-        if receipt is not None and receipts.still_true(receipt, path, info) and not anew:
+        if receipt is not None and trust.holds(receipt, path, info) and not anew:
             digest = receipt.sha256
         elif known.expected()[0] is not None or anew or always or not seen.is_known:
             digest = hashed(path)

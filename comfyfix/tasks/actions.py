@@ -149,7 +149,7 @@ def _fetch(build: Build, planned: Planned) -> None:
         except (GoneAtSource, WrongContent) as problem:
             receipt = _once_more(build, planned, problem, slot)
     record = build.records[planned.model.key]
-    receipts.save(build.layout, build.folders.store, planned.model, receipt)
+    _keep(build, planned, receipt)
     ledger.note(build.layout, planned.model, Attempt(at=state.now(), outcome="done"))
     if record.local:
         _say(build, planned.model, f"✓ Linked: {_short(build, record.local)}")
@@ -164,7 +164,12 @@ def _accept_or_leave(build: Build, planned: Planned) -> None:
     _phase(build, planned, "verifying")
     record = build.records[planned.model.key]
     verdict = verify_stage.verify(
-        planned.model, planned.path, record, None, pickle=build.manifest.verify.pickle
+        planned.model,
+        planned.path,
+        record,
+        None,
+        pickle=build.manifest.verify.pickle,
+        trust=build.trust,
     )
     if not verdict.good:
         raise WrongContent(
@@ -179,9 +184,13 @@ def _accept_or_leave(build: Build, planned: Planned) -> None:
         script="",
         verified=verdict.status == "ok",
     )
-    receipts.save(build.layout, build.folders.store, planned.model, receipt)
+    _keep(build, planned, receipt)
     _say(build, planned.model, "✓ It was there already")
     _settle(build, Outcome(planned.model, found=True))
+
+
+def _keep(build: Build, planned: Planned, receipt: Receipt) -> None:
+    receipts.save(build.layout, build.folders.store, build.trust, [(planned.model, receipt)])
 
 
 def _run_script(build: Build, planned: Planned, slot: fetch_stage.Slot) -> Receipt:
@@ -215,7 +224,16 @@ def _run_script(build: Build, planned: Planned, slot: fetch_stage.Slot) -> Recei
             _phase(build, planned, "downloading", record.size)
 
     pickle = build.manifest.verify.pickle
-    return fetch_stage.fetch(record, script, build.children, env, hear, slot=slot, pickle=pickle)
+    return fetch_stage.fetch(
+        record,
+        script,
+        build.children,
+        env,
+        hear,
+        slot=slot,
+        pickle=pickle,
+        signs=bool(build.trust.key),
+    )
 
 
 def _once_more(

@@ -16,13 +16,13 @@ from typing import TYPE_CHECKING
 
 import msgspec
 
-from comfyfix import receipts
+from comfyfix import receipts, regular
 from comfyfix.comfyui import folders as comfyui_folders
 from comfyfix.comfyui import workflow_files
 from comfyfix.comfyui.folders import Folders
 from comfyfix.errors import SetupProblem
 from comfyfix.layout import Layout, slug
-from comfyfix.manifest import TOKEN_VARIABLES, Manifest
+from comfyfix.manifest import STORE_KEY, TOKEN_VARIABLES, Manifest
 from comfyfix.manifest_file import load
 from comfyfix.process import Children
 from comfyfix.records import Record
@@ -33,6 +33,7 @@ from comfyfix.stages.planned import Plan
 from comfyfix.stages.report import Tally
 from comfyfix.stages.scan import ScannedFile
 from comfyfix.tasks.console import Console, choose
+from comfyfix.trust import Trust
 
 if TYPE_CHECKING:
     from comfyfix.sources.base import Services
@@ -49,6 +50,7 @@ class Build:
     layout: Layout
     scanned: list[ScannedFile]
     plan: Plan
+    trust: Trust
     selected: str = ""
     environ: Mapping[str, str] = field(default_factory=lambda: os.environ)
     children: Children = field(default_factory=Children)
@@ -127,9 +129,17 @@ class Build:
             web=Web(_by_origin(manifest, self.tokens), direct=manifest.is_demo),
             tokens=self.tokens,
             children=self.children,
+            trust=self.trust,
             receipts=receipts.load(self.layout),
             qwen_gate=threading.Semaphore(manifest.qwen.parallel),
         )
+
+
+def _trust(manifest: Manifest) -> Trust:
+    """Take the key of the store out of the environment: no program that is started here gets it."""
+    key = _keys[-1] if _keys else os.environ.pop(STORE_KEY, "").strip().encode()
+    _keys[:] = [key]
+    return Trust(manifest.verify.receipts, manifest.verify.identity, key)
 
 
 def _by_origin(manifest: Manifest, tokens: Mapping[str, str]) -> dict[str, str]:
@@ -158,7 +168,7 @@ def _token_of_login(environ: Mapping[str, str]) -> str:
     home = Path(environ.get("HF_HOME") or cache / "huggingface")
     path = Path(environ.get("HF_TOKEN_PATH") or home / "token")
     try:
-        return path.read_text(encoding="ascii").strip()
+        return regular.text(path, encoding="ascii").strip()
     except (OSError, UnicodeDecodeError):
         return ""
 
@@ -214,12 +224,13 @@ def open_build(manifest_path: Path, workflow: str | None = None) -> Build:
         known = knowledge.gather(folders, layout, manifest.comfyui_url)
         folders = known.folders
         scanned = scan_stage.scan(files, layout.scan_cache, known.loaders)
-        plan = plan_stage.make(manifest, folders, scanned, layout)
+        trust = _trust(manifest)
+        plan = plan_stage.make(manifest, folders, scanned, layout, trust)
     except OSError as error:
         raise _unusable(error, layout) from None
     if known.warning:
         print(f"! {known.warning}", file=sys.stderr)  # noqa: T201 - also before a console is there
-    build = Build(manifest, folders, layout, scanned, plan)
+    build = Build(manifest, folders, layout, scanned, plan, trust)
     if workflow:
         chosen = next(file for file in scanned if file.path == named)
         if not chosen.is_workflow:
@@ -241,7 +252,7 @@ def open_store(manifest_path: Path) -> Build:
     except OSError as error:
         raise _unusable(error, layout) from None
     nothing = Plan(models=(), present=(), workflows={}, unreadable=())
-    build = Build(manifest, known.folders, layout, [], nothing)
+    build = Build(manifest, known.folders, layout, [], nothing, _trust(manifest))
     build.tokens  # noqa: B018 - an unusable token is told now, not in the middle of a run
     return build
 
@@ -254,6 +265,7 @@ def _unusable(error: OSError, layout: Layout) -> SetupProblem:
     )
 
 
+_keys: list[bytes] = []
 _opened: list[Build] = []
 _loaded: list[bool] = []
 

@@ -112,7 +112,7 @@ def _needed() -> Build:
 
 
 def _store(build: Build) -> list[Choice]:
-    choices = sweep.whole_store(build.manifest, build.folders, build.layout)
+    choices = sweep.whole_store(build.manifest, build.folders, build.layout, build.trust)
     size = human_size(sweep.total(choices))
     _print(f"Verifying {_files(len(choices))} ({size}) in the model folders")
     return choices

@@ -13,7 +13,7 @@ import msgspec
 from doit.doit_cmd import get_var
 from doit.exceptions import InvalidDodoFile
 
-from comfyfix import state
+from comfyfix import regular, state
 from comfyfix.errors import SetupProblem
 from comfyfix.stages.batch import BatchFile, rules
 from comfyfix.stages.planned import Planned, Present, seen
@@ -182,7 +182,7 @@ def _workflows(build: Build) -> Iterator[Task]:
 def _drop_broken_database(path: Path) -> None:
     """Forget a half-written database of doit: it holds nothing that can't be found again."""
     try:
-        data = path.read_bytes()
+        data = regular.read(path)
         if data:
             msgspec.json.decode(data, type=dict[str, dict[str, Any]])
             return

@@ -19,6 +19,7 @@ from rich.console import ConsoleOptions, RenderResult
 from rich.live import Live
 from rich.text import Text
 
+from comfyfix import regular
 from comfyfix.files import human_size, printable
 from comfyfix.tasks.console import Console, paint
 
@@ -75,7 +76,7 @@ def _arrived(part: str) -> int:
     """
     size = os.stat(part).st_size  # noqa: PTH116 - a glob's answer
     try:
-        told = Path(part).with_suffix(".have").read_text(encoding="ascii").splitlines()
+        told = regular.text(Path(part).with_suffix(".have"), encoding="ascii").splitlines()
         ranges = [line.split() for line in told if line[:1].isdigit()]
         return sum(int(end) - int(start) for start, end in ranges)
     except (OSError, ValueError):  # none is kept, or it is just being replaced

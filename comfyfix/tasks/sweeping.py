@@ -7,12 +7,13 @@ from collections import Counter
 from collections.abc import Callable, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor, as_completed
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 import msgspec
 
 from comfyfix import receipts
-from comfyfix.hashing import Hasher, Identity
+from comfyfix.hashing import Hasher, Identity, cores
 from comfyfix.hashlog import HashLog
 from comfyfix.records import Model, Receipt, Verdict
 from comfyfix.stages import sweep
@@ -59,7 +60,9 @@ class Sweep:
 
     def __post_init__(self) -> None:
         self.total = sweep.total(self.choices)
-        self.hasher = Hasher(HashLog(self.build.layout.hashes), anew=self.wish.anew)
+        self.hasher = Hasher(
+            HashLog(self.build.layout.hashes, self.build.trust.identity), anew=self.wish.anew
+        )
         self._contents = sweep.contents(self.choices) if self.wish.always else {}
         self._open: list[tuple[Choice, Verdict]] = []
         self._made: list[tuple[Model, Receipt]] = []
@@ -111,6 +114,7 @@ class Sweep:
             anew=self.wish.anew,
             always=self.wish.always or self.wish.ask,
             pickle=self.build.manifest.verify.pickle,
+            trust=self.build.trust,
             hashed=self.hasher,
         )
 
@@ -175,7 +179,7 @@ class Sweep:
         with contextlib.suppress(OSError):
             info = choice.path.stat()
             old = choice.receipt
-            if old and receipts.still_true(old, choice.path, info):
+            if old and self.build.trust.holds(old, choice.path, info):
                 if not old.verified:
                     self._made.append((choice.model, msgspec.structs.replace(old, verified=True)))
             elif self.hasher.log.find(str(choice.path), info) == verdict.sha256:
@@ -190,7 +194,8 @@ class Sweep:
                 self._made.append((choice.model, receipt))
 
     def _save(self) -> None:
-        receipts.save_all(self.build.layout, self.build.folders.store, self._made)
+        build = self.build
+        receipts.save(build.layout, build.folders.store, build.trust, self._made)
         self._made.clear()
 
 
@@ -204,3 +209,30 @@ def _answered(verdict: Verdict, answer: Answer) -> Verdict:
     else:
         reason = NOT_KNOWN_THERE
     return msgspec.structs.replace(verdict, reason=reason)
+
+
+def hashed_together(build: Build, files: Sequence[tuple[Path, int]]) -> dict[Path, str]:
+    """Hash some files side by side, and tell how far it is; one that can't be read is left out."""
+    hasher = Hasher(HashLog(build.layout.hashes, build.trust.identity))
+    found: dict[Path, str] = {}
+    done = 0
+
+    def progress() -> tuple[int, int]:
+        return done + hasher.under_way(), len(found)
+
+    sizes = dict(files)
+    pool = ThreadPoolExecutor(cores(), thread_name_prefix="hash")
+    try:
+        with drawn(Meter(sum(sizes.values()), len(sizes), progress)):
+            # The biggest first: at the end no thread is left alone with a big one.
+            ordered = sorted(sizes, key=lambda path: -sizes[path])
+            futures = {pool.submit(hasher, path): path for path in ordered}
+            for future in as_completed(futures):
+                with contextlib.suppress(OSError):
+                    found[futures[future]] = future.result()
+                done += sizes[futures[future]]
+    finally:
+        hasher.halt()
+        pool.shutdown(cancel_futures=True)
+        hasher.log.close()
+    return found

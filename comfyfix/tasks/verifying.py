@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import contextlib
+import time
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -9,13 +11,18 @@ from doit.exceptions import TaskFailed
 
 from comfyfix import receipts
 from comfyfix.errors import WorkflowProblem
-from comfyfix.files import write_atomic
+from comfyfix.files import human_size, write_atomic
 from comfyfix.records import Model, Opinion, Receipt, Record, Verdict
 from comfyfix.stages import batch
 from comfyfix.stages import verify as verify_stage
 from comfyfix.stages.planned import Planned, Present, seen
 from comfyfix.stages.scan import ScannedFile
 from comfyfix.tasks.build import Build
+
+_REMEDIES = (
+    "Next time at once: set COMFYFIX_STORE_KEY for all who write to the store, "
+    "or `verify: {receipts: trust}` if only you do"
+)
 
 
 def verify_batch(build: Build, number: int, members: Sequence[Planned]) -> object:
@@ -69,10 +76,44 @@ def _opinions(
 def verify_present(build: Build, present: Sequence[Present]) -> object:
     """Verify the needed models that were there before, by form, and by receipt where one is."""
     build.console.line(f"Verifying what was there before ({_count(len(present))})")
-    verdicts = [verified(build, p.model, p.path, None, p.receipt) for p in present]
+    seen_now = hash_claimed(build, [p for p in present if p.claimed])
+    verdicts = [
+        verified(build, p.model, p.path, None, seen_now.get(p.model.key, p.receipt))
+        for p in present
+    ]
     failed = _told(build, verdicts)
     told = {"seen": seen(present), "rules": batch.rules(build.manifest.verify.pickle)}
     return failed if failed is not None else told
+
+
+def hash_claimed(build: Build, present: Sequence[Present]) -> dict[str, Receipt]:
+    """Hash what receipts that do not count speak of, and make receipts of our own, by model.
+
+    So the next run knows these files, and with a key of the store every other checkout does.
+    """
+    if not present:
+        return {}
+    from comfyfix.tasks.sweeping import hashed_together  # noqa: PLC0415 - a fresh checkout only
+
+    total = human_size(sum(p.size for p in present))
+    build.console.line(
+        f"  Receipts of others do not count: hashing {_count(len(present))}, {total}"
+    )
+    begun = time.monotonic()
+    made: dict[str, Receipt] = {}
+    found = hashed_together(build, [(p.path, p.size) for p in present])
+    for item in present:
+        digest = found.get(item.path)
+        with contextlib.suppress(OSError):
+            if digest:
+                made[item.model.key] = receipts.of_file(
+                    item.model, item.path, digest, script="", verified=False, identified=True
+                )
+    models = {p.model.key: p.model for p in present}
+    kept = [(models[key], receipt) for key, receipt in made.items()]
+    receipts.save(build.layout, build.folders.store, build.trust, kept)
+    build.console.line(f"  Hashed {total} in {time.monotonic() - begun:.1f} s. {_REMEDIES}")
+    return made
 
 
 def verified(
@@ -86,7 +127,13 @@ def verified(
     override = build.manifest.override_for(model.folder, model.path)
     told = override.digest if override else None
     verdict = verify_stage.verify(
-        model, path, record, receipt, sha256=told, pickle=build.manifest.verify.pickle
+        model,
+        path,
+        record,
+        receipt,
+        sha256=told,
+        pickle=build.manifest.verify.pickle,
+        trust=build.trust,
     )
     return set_aside(build, model, verdict, receipt)
 

@@ -125,7 +125,7 @@ def test_the_demo_in_trouble_tells_what_to_do(site: Site) -> None:
     done = site.doit(COMFYFIX_DEMO="trouble")
     assert done.returncode == 1
     for line in ("Successfully downloaded: 17", "Failed searches: 2", "Failed downloads: 1"):
-        assert line in done.stdout
+        assert line in done.stdout, done.stdout
     summary = done.stdout.partition("INCREMENTAL DOWNLOAD SUMMARY")[2]
     assert summary.count("    Next: ") == 3
 

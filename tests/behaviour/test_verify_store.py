@@ -74,7 +74,11 @@ def test_every_file_is_told_and_none_is_moved_unless_asked(site: Site, hub: Hub)
     assert site.doit("verify", "--store").returncode == 0
 
 
+BY_TIME = {"identity": "mtime"}  # so that a change can stay unseen, which shows who hashes
+
+
 def test_what_was_hashed_is_not_hashed_again(site: Site) -> None:
+    site.manifest(verify=BY_TIME)
     path = site.put("loras", "a.safetensors")
     assert site.doit("verify", "--store").returncode == 0
     old = change_unseen(path)
@@ -89,6 +93,7 @@ def test_what_was_hashed_is_not_hashed_again(site: Site) -> None:
 
 
 def test_a_receipt_that_is_true_spares_hashing(site: Site, hub: Hub) -> None:
+    site.manifest(verify=BY_TIME)
     site.workflow("w.json", ("loras", "harbor_light.safetensors"))
     hub.add("maker/harbor_light", ["harbor_light.safetensors"])
     assert site.doit().returncode == 0
@@ -131,6 +136,7 @@ def test_the_manifest_knows_hashes_and_the_users_own_file_stays(site: Site) -> N
 def test_stopped_in_the_middle_it_goes_on_where_it_was(
     site: Site, number: signal.Signals, code: int
 ) -> None:
+    site.manifest(verify=BY_TIME)
     small = [site.put("loras", f"small{i}.safetensors") for i in range(3)]
     large = site.models / "loras" / "large.safetensors"
     header = {"w": {"dtype": "U8", "shape": [LARGE], "data_offsets": [0, LARGE]}}

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import shutil
 import struct
 import threading
 from pathlib import Path
@@ -38,31 +39,60 @@ def touched(path: Path, data: bytes) -> None:
     os.utime(path, ns=(info.st_atime_ns, info.st_mtime_ns))
 
 
-def test_a_kept_hash_counts_while_size_and_time_are_the_same(tmp_path: Path) -> None:
+def test_where_only_the_time_counts_a_hash_is_kept_while_it_is_the_same(tmp_path: Path) -> None:
     path, log = tmp_path / "a.pth", tmp_path / "log" / "hashes.jsonl"
     path.write_bytes(b"one")
-    digest = Hasher(HashLog(log))(path)
+    digest = Hasher(HashLog(log, "mtime"))(path)
     assert digest == sha256_of(path)
     touched(path, b"two")
-    assert Hasher(HashLog(log))(path) == digest
-    assert Hasher(HashLog(log), anew=True)(path) == sha256_of(path)
-    assert Hasher(HashLog(log))(path) == sha256_of(path)
+    assert Hasher(HashLog(log, "mtime"))(path) == digest
+    assert Hasher(HashLog(log, "mtime"), anew=True)(path) == sha256_of(path)
+    assert Hasher(HashLog(log, "mtime"))(path) == sha256_of(path)
     touched(path, b"three")
-    assert Hasher(HashLog(log))(path) == sha256_of(path)
+    assert Hasher(HashLog(log, "mtime"))(path) == sha256_of(path)
     path.write_bytes(b"seven")
     os.utime(path, ns=(0, 1))
+    assert Hasher(HashLog(log, "mtime"))(path) == sha256_of(path)
+
+
+def test_a_kept_hash_counts_while_the_file_is_as_it_was(tmp_path: Path) -> None:
+    path, log = tmp_path / "a.pth", tmp_path / "hashes.jsonl"
+    path.write_bytes(b"one")
     assert Hasher(HashLog(log))(path) == sha256_of(path)
+    assert HashLog(log).find(str(path), path.stat()) == sha256_of(path)
+    touched(path, b"two")  # size and mtime are put back; ctime can't be
+    assert HashLog(log).find(str(path), path.stat()) is None
+    assert Hasher(HashLog(log))(path) == sha256_of(path)
+    copy = tmp_path / "copy"
+    shutil.copy2(path, copy)
+    copy.replace(path)  # another inode
+    assert HashLog(log).find(str(path), path.stat()) is None
 
 
-def test_one_content_under_several_names_is_read_once(tmp_path: Path) -> None:
+def counted(monkeypatch: pytest.MonkeyPatch) -> list[Path]:
+    """What is hashed from now on."""
+    seen: list[Path] = []
+
+    def count(path: Path, passed: object = None) -> str:
+        seen.append(path)
+        return sha256_of(path)
+
+    monkeypatch.setattr("comfyfix.hashing.sha256_of", count)
+    return seen
+
+
+def test_one_content_under_several_names_is_read_once(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     first, hard, soft = (tmp_path / name for name in ("a.pth", "hard.pth", "soft.pth"))
     first.write_bytes(b"one")
     os.link(first, hard)
     soft.symlink_to(first)
     hasher = Hasher(HashLog(tmp_path / "hashes.jsonl"))
     digest = hasher(first)
-    touched(first, b"two")
+    read_before = counted(monkeypatch)
     assert hasher(hard) == hasher(soft) == digest
+    assert read_before == []
     assert set(read(tmp_path / "hashes.jsonl")[0]) == {str(first), str(hard), str(soft)}
 
 

@@ -8,12 +8,13 @@ from pathlib import Path
 
 import pytest
 
-from comfyfix import receipts, state
+from comfyfix import receipts, state, trust
 from comfyfix.files import write_atomic
 from comfyfix.layout import Layout, store_receipt
 from comfyfix.ledger import Ledger
 from comfyfix.receipts import ReceiptFile
 from comfyfix.records import Attempt, Model, Receipt, to_json
+from comfyfix.trust import EVERY_CHECK
 
 
 def lora(name: str) -> Model:
@@ -42,13 +43,13 @@ def test_receipts_survive_a_round_trip_and_can_be_forgotten(layout: Layout, tmp_
     write_atomic(store / "a.pth", b"123")
     receipt = receipts.of_file(model, store / "a.pth", "0" * 64, script="x.sh", verified=False)
     assert (receipt.size, receipt.verified, receipt.model) == (3, False, "loras/s/a.pth")
-    receipts.save(layout, store, model, receipt)
+    receipts.save(layout, store, EVERY_CHECK, [(model, receipt)])
     assert receipts.load(layout) == {model.key: receipt}
-    assert receipts.from_store(store, model) == receipt
-    assert receipts.from_store(store, Model(folder="vae", path="s/a.pth")) is None
+    assert trust.claimed(store, model) == receipt
+    assert trust.claimed(store, Model(folder="vae", path="s/a.pth")) is None
     receipts.forget(layout, store, model)
     assert receipts.load(layout) == {}
-    assert receipts.from_store(store, model) is None
+    assert trust.claimed(store, model) is None
 
 
 def test_a_store_that_takes_no_receipt_does_not_fail_the_model(
@@ -57,7 +58,7 @@ def test_a_store_that_takes_no_receipt_does_not_fail_the_model(
     (tmp_path / "file").touch()
     receipt = Receipt(model="?/a", path="/a", size=1, sha256="", mtime_ns=1, at="")
     for model in (lora("a.pth"), Model(folder=None, path="a")):
-        receipts.save(layout, tmp_path / "file", model, receipt)
+        receipts.save(layout, tmp_path / "file", EVERY_CHECK, [(model, receipt)])
     assert set(receipts.load(layout)) == {"loras/a.pth", "?/a"}
 
 
@@ -65,22 +66,22 @@ def test_a_receipt_is_true_until_size_time_or_name_change(tmp_path: Path) -> Non
     path = tmp_path / "a.pth"
     path.write_bytes(b"123")
     receipt = receipts.of_file(lora("a.pth"), path, "", script="", verified=True)
-    assert receipts.still_true(receipt, path, path.stat())
-    assert not receipts.still_true(receipt, tmp_path / "b.pth", path.stat())
+    assert EVERY_CHECK.holds(receipt, path, path.stat())
+    assert not EVERY_CHECK.holds(receipt, tmp_path / "b.pth", path.stat())
     os.utime(path, ns=(0, receipt.mtime_ns + 1))
-    assert not receipts.still_true(receipt, path, path.stat())
+    assert not EVERY_CHECK.holds(receipt, path, path.stat())
     path.write_bytes(b"1234")
     os.utime(path, ns=(0, receipt.mtime_ns))
-    assert not receipts.still_true(receipt, path, path.stat())
+    assert not EVERY_CHECK.holds(receipt, path, path.stat())
 
 
 def test_a_receipt_of_another_version_does_not_count(tmp_path: Path) -> None:
     path = store_receipt(tmp_path, "loras", "a.pth")
     receipt = Receipt(model="loras/a.pth", path="/a", size=1, sha256="", mtime_ns=1, at="")
     write_atomic(path, to_json(receipt).replace(b'"version": 1', b'"version": 2'))
-    assert receipts.from_store(tmp_path, lora("a.pth")) is None
+    assert trust.claimed(tmp_path, lora("a.pth")) is None
     write_atomic(path, to_json(receipt))
-    assert receipts.from_store(tmp_path, lora("a.pth")) == receipt
+    assert trust.claimed(tmp_path, lora("a.pth")) == receipt
 
 
 def test_a_link_in_the_place_of_our_folder_is_not_written_through(
@@ -90,7 +91,7 @@ def test_a_link_in_the_place_of_our_folder_is_not_written_through(
     (tmp_path / "store").mkdir()
     (tmp_path / "store/.comfyfix").symlink_to(tmp_path / "elsewhere")
     receipt = Receipt(model="loras/a.pth", path="/a", size=1, sha256="", mtime_ns=1, at="")
-    receipts.save(layout, tmp_path / "store", lora("a.pth"), receipt)
+    receipts.save(layout, tmp_path / "store", EVERY_CHECK, [(lora("a.pth"), receipt)])
     assert list((tmp_path / "elsewhere").rglob("*.json")) == []
     assert receipts.load(layout) == {"loras/a.pth": receipt}
 
@@ -130,7 +131,7 @@ def test_a_change_that_fails_leaves_the_file_and_the_lock(tmp_path: Path) -> Non
 def test_what_can_not_be_read_is_put_aside_and_made_anew(layout: Layout, tmp_path: Path) -> None:
     write_atomic(layout.receipts, b'{"version": 1, "mod')
     receipt = Receipt(model="loras/a.pth", path="/a", size=1, sha256="", mtime_ns=1, at="")
-    receipts.save(layout, tmp_path, lora("a.pth"), receipt)
+    receipts.save(layout, tmp_path, EVERY_CHECK, [(lora("a.pth"), receipt)])
     aside = layout.receipts.with_name("downloaded_models.json.damaged")
     assert aside.read_bytes() == b'{"version": 1, "mod'
     assert state.read(layout.receipts, ReceiptFile) == ReceiptFile(models={receipt.model: receipt})

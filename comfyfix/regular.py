@@ -1,0 +1,57 @@
+"""Files that another could have placed: opened without waiting, only regular ones, up to a bound.
+
+A pipe without a writer would keep whoever opens it for ever, a device may have no end, and a file
+may be larger than memory. Links are followed, as ComfyUI does; what they lead to has to be regular.
+"""
+
+from __future__ import annotations
+
+import errno
+import os
+import stat
+from pathlib import Path
+from typing import BinaryIO
+
+STATE_MAX = 256_000_000
+"""Bytes of a state file; a store of a hundred thousand models needs a tenth of it."""
+NOTE_MAX = 1_000_000
+"""Bytes of a file that holds a few words or lines."""
+
+
+class NotRegular(OSError):
+    """It is a pipe, a device, a socket, or larger than anything of its kind."""
+
+
+def opened(path: Path | str, limit: int | None = None) -> BinaryIO:
+    """Open a regular file for reading, of at most `limit` bytes. Raises OSError."""
+    return os.fdopen(_handle(path, limit), "rb")
+
+
+def read(path: Path | str, limit: int = STATE_MAX) -> bytes:
+    """Return what a regular file holds. Raises OSError."""
+    with os.fdopen(_handle(path, limit), "rb", buffering=0) as stream:
+        data: bytes = stream.read()
+    if len(data) > limit:  # it has grown while it was read
+        raise NotRegular(errno.EFBIG, f"it is larger than {limit} bytes", str(path))
+    return data
+
+
+def _handle(path: Path | str, limit: int | None) -> int:
+    handle = os.open(path, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC | os.O_NOCTTY)
+    try:
+        info = os.fstat(handle)
+        if stat.S_ISDIR(info.st_mode):
+            raise IsADirectoryError(errno.EISDIR, os.strerror(errno.EISDIR), str(path))
+        if not stat.S_ISREG(info.st_mode):
+            raise NotRegular(errno.EINVAL, "it is not a regular file", str(path))
+        if limit is not None and info.st_size > limit:
+            raise NotRegular(errno.EFBIG, f"it is larger than {limit} bytes", str(path))
+    except BaseException:
+        os.close(handle)
+        raise
+    return handle
+
+
+def text(path: Path | str, limit: int = NOTE_MAX, encoding: str = "utf-8") -> str:
+    """Return the text of a regular file. Raises OSError, UnicodeDecodeError."""
+    return read(path, limit).decode(encoding)
