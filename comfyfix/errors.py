@@ -81,6 +81,12 @@ class FolderUnknown(ModelProblem):
     outcome = "folder unknown"
 
 
+class Unreachable(ModelProblem):
+    """The file is on a disk that is not there."""
+
+    outcome = "unreachable"
+
+
 class DirectoryNeeded(ModelProblem):
     """The model is a directory of several files, which is not fetched."""
 

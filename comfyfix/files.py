@@ -24,7 +24,9 @@ _FORBIDDEN = re.compile(
     r'[\x00-\x1f\x7f-\x9f<>:"|?*\xad\u061c\u180e\u200b-\u200f\u2028-\u202e\u2060-\u206f'
     r"\ufeff\ufff9-\ufffb\ufffd\ud800-\udfff]"
 )
-NAME_BYTES_MAX = 240  # 255 is the usual limit; our part and quarantine endings need room
+NAME_BYTES_MAX = 255  # of a file, on every usual filesystem
+FETCHED_NAME_BYTES_MAX = 200
+"""Bytes of the name of a file that is fetched: its part, notes and lock have longer ones."""
 
 
 def write_atomic(path: Path, data: bytes, *, mode: int = 0o666) -> None:

@@ -26,6 +26,8 @@ from comfyfix.limits import backoff, limited, origin_of, retry_after, used_up_fo
 
 USER_AGENT = "comfyfix/0.1"
 TIMEOUT = (10.0, 30.0)  # seconds to connect, seconds between bytes
+WHOLE_SECONDS = 45.0
+"""Until an answer has to be there, head and body: a byte now and then is no answer."""
 TRIES = 3
 ANSWER_MAX = 64 << 20  # bytes; a listing of the largest repositories is a few MB
 CHAT_MAX = 4 << 20  # bytes; an answer of a language model
@@ -84,11 +86,14 @@ class Web:
         *,
         wait: Callable[[float], object] = time.sleep,
         direct: bool = False,
+        seconds: float = WHOLE_SECONDS,
     ) -> None:
         """`tokens` maps an origin (`https://huggingface.co`) to the bearer token it may see.
 
-        `direct` leaves proxies of the environment alone, for a hub inside this process.
+        `direct` leaves proxies of the environment alone, for a hub inside this process; `seconds`
+        is what one answer may take.
         """
+        self._seconds = seconds
         self._direct = direct
         self._tokens = {origin.rstrip("/"): token for origin, token in tokens.items() if token}
         self._wait = wait
@@ -156,9 +161,7 @@ class Web:
         try:
             return within(seconds, ask)
         except Late:
-            for response in begun:  # nobody waits for the rest of it any more
-                with contextlib.suppress(OSError, ValueError):
-                    response.raw.shutdown()
+            _drop(begun)
             raise _down(url, "it does not answer in time") from None
         except (requests.RequestException, ValueError) as error:
             raise _down(url, _reason(error)) from None
@@ -187,7 +190,9 @@ class Web:
         for attempt in range(1, tries + 1):
             self._keep_the_limit(url)
             try:
-                answer = self._once(method, url, **options)
+                answer = self._in_time(method, url, **options)
+            except Late:
+                raise _down(url, "it does not answer in time") from None
             except (requests.RequestException, ValueError) as error:
                 # ValueError: a redirect to what is no address
                 if attempt == tries:
@@ -218,8 +223,26 @@ class Web:
         if left > 0:
             self._wait(left)
 
+    def _in_time(self, method: str, url: str, *, public: bool = False, **options: Any) -> Answer:
+        """Ask once, redirects included. Raises Late, and what requests raises."""
+        session = self._session(public=public)
+        begun: list[requests.Response] = []
+        try:
+            return within(self._seconds, lambda: self._once(session, begun, method, url, **options))
+        except Late:
+            _drop(begun)
+            self._local.__dict__.clear()  # its connection may still be waited for
+            raise
+
     def _once(
-        self, method: str, url: str, *, follow: bool = True, public: bool = False, **options: Any
+        self,
+        session: requests.Session,
+        begun: list[requests.Response],
+        method: str,
+        url: str,
+        *,
+        follow: bool = True,
+        **options: Any,
     ) -> Answer:
         options.setdefault("timeout", TIMEOUT)
         for _ in range(REDIRECTS_MAX + 1):
@@ -227,9 +250,10 @@ class Web:
             token = self._tokens.get(origin_of(url))
             if token:
                 headers["Authorization"] = f"Bearer {token}"
-            with self._session(public=public).request(
+            with session.request(
                 method, url, headers=headers, allow_redirects=False, stream=True, **options
             ) as response:
+                begun.append(response)
                 target = urljoin(url, response.headers.get("Location", ""))
                 # A Hub answer with these headers is the answer, wherever it redirects to.
                 final = "X-Repo-Commit" in response.headers
@@ -239,6 +263,13 @@ class Web:
                     continue
                 return _answer(url, response, ANSWER_MAX if follow else 0)
         raise requests.TooManyRedirects(f"more than {REDIRECTS_MAX} redirects")
+
+
+def _drop(begun: list[requests.Response]) -> None:
+    """End what nobody waits for any more."""
+    for response in begun:
+        with contextlib.suppress(OSError, ValueError):
+            response.raw.shutdown()
 
 
 def _require_good_token(url: str, answer: Answer) -> None:

@@ -130,6 +130,7 @@ class Manifest(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
     extra_model_paths: tuple[str, ...] = ()
     workflows: tuple[str, ...] = ()
     store: str | None = None
+    create_store: bool = False
     output: str = "output"
     confirm: bool = True
     batch: int = 6
@@ -156,7 +157,7 @@ class Manifest(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
 
 def size_in_bytes(text: int | str) -> int:
     """`2GB`, `500 MiB` or a number of bytes. Raises ValueError."""
-    if isinstance(text, int) and text >= 0:
+    if type(text) is int and 0 <= text <= SIZE_MAX:
         return text
     match = _SIZE.match(str(text))
     if not match:

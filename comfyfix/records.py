@@ -7,7 +7,7 @@ from typing import Any, Literal
 import msgspec
 
 Kind = Literal["file", "directory", "embedding", "hub_repo"]
-Status = Literal["ok", "missing", "damaged", "wrong", "unsafe", "unverified"]
+Status = Literal["ok", "missing", "unreachable", "damaged", "wrong", "unsafe", "unverified"]
 
 
 class Hint(msgspec.Struct, frozen=True, kw_only=True):

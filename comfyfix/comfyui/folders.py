@@ -113,7 +113,8 @@ class Folders:
 
     `paths` holds the directories of each key in search order; `written` the directory that
     new files of a key go to; `default_root` is where keys without either lie. `store` is the
-    tree that everything written stays inside.
+    tree that everything written stays inside; `searched` are the keys for which ComfyUI looks
+    there, None where it is ComfyUI's own.
     """
 
     paths: dict[str, tuple[Path, ...]]
@@ -121,6 +122,7 @@ class Folders:
     default_root: Path
     store: Path
     comfyui: Path = Path()
+    searched: frozenset[str] | None = None
 
     def directories(self, key: str) -> tuple[Path, ...]:
         """The directories of a key in search order; a key of a node pack has one of its name."""
@@ -188,8 +190,16 @@ class Folders:
         return tuple(roots)
 
 
-def read(comfyui: Path, extra: Iterable[Path], store: Path | None) -> Folders:
-    """Read the folders of a ComfyUI installation. Raises SetupProblem, ManifestProblem."""
+def read(
+    comfyui: Path, extra: Iterable[Path], store: Path | None, *, create_store: bool = False
+) -> Folders:
+    """Read the folders of a ComfyUI installation. Raises SetupProblem, ManifestProblem.
+
+    A store that is not there may be one whose disk is not mounted; it is made only if that is
+    wanted.
+    """
+    if store is not None and not store.is_dir():
+        _make_store(store, wanted=create_store)
     if not comfyui.is_dir():
         raise SetupProblem(
             f"There is no ComfyUI in {comfyui}",
@@ -216,7 +226,9 @@ def read(comfyui: Path, extra: Iterable[Path], store: Path | None) -> Folders:
     for name in _OUTPUT:
         _add(table, folder_key(name), comfyui / "output" / name, is_default=False)
     default_root = models
+    searched = None
     if store is not None:
+        searched = _searched(store, table)
         # What ComfyUI was told about this store is where it will look for new files.
         for key, paths in table.items():
             if key in BESIDE:
@@ -232,6 +244,34 @@ def read(comfyui: Path, extra: Iterable[Path], store: Path | None) -> Folders:
         default_root=default_root,
         store=store or models,
         comfyui=comfyui,
+        searched=searched,
+    )
+
+
+def _make_store(store: Path, *, wanted: bool) -> None:
+    if not wanted:
+        raise SetupProblem(
+            f"The store {store} does not exist",
+            cause="its disk may not be mounted",
+            next_step="mount it, or set `create_store: true` in manifest.yaml",
+        )
+    try:
+        store.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise SetupProblem(
+            f"The store {store} can't be made",
+            cause=error.strerror or str(error),
+            next_step="make it, or set `store:` in manifest.yaml to another folder",
+        ) from None
+
+
+def _searched(store: Path, table: Mapping[str, Iterable[Path]]) -> frozenset[str]:
+    """The folder keys for which ComfyUI looks into the store."""
+    root = store.resolve()
+    return frozenset(
+        key
+        for key, paths in table.items()
+        if any(path.resolve().is_relative_to(root) for path in paths)
     )
 
 

@@ -3,9 +3,17 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Any
+from typing import Any, TypeGuard
 
 from comfyfix.records import Hint
+
+SIZE_MAX = 1 << 50
+"""Bytes. No file that is fetched is larger, and the scripts reckon with such numbers."""
+
+
+def is_size(value: Any) -> TypeGuard[int]:
+    """Tell whether a value from outside is a number of bytes: no truth value, no sign, no end."""
+    return type(value) is int and 0 <= value <= SIZE_MAX
 
 
 def mapping(value: Any) -> Mapping[str, Any]:

@@ -12,7 +12,7 @@ from urllib.parse import quote
 
 import msgspec
 
-from comfyfix.comfyui.shapes import dicts, mapping
+from comfyfix.comfyui.shapes import dicts, is_size, mapping
 from comfyfix.errors import RETRY, SourceDown
 from comfyfix.files import printable
 from comfyfix.hosts import HUGGINGFACE, HubFile
@@ -163,7 +163,7 @@ def lfs(item: dict[str, Any]) -> tuple[int | None, str | None]:
     size = pointer.get("size", item.get("size"))
     digest = pointer.get("oid") or pointer.get("sha256")
     return (
-        size if isinstance(size, int) else None,
+        size if is_size(size) else None,
         digest if isinstance(digest, str) and _SHA256.fullmatch(digest) else None,
     )
 

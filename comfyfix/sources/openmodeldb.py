@@ -15,7 +15,7 @@ from urllib.parse import unquote, urlsplit
 
 import msgspec
 
-from comfyfix.comfyui.shapes import dicts, items, mapping
+from comfyfix.comfyui.shapes import dicts, is_size, items, mapping
 from comfyfix.errors import RETRY, SourceDown
 from comfyfix.files import printable
 from comfyfix.records import Candidate, Hint, Rejected
@@ -88,7 +88,7 @@ def _ask(services: Services) -> list[Resource]:
 
 def _resource(key: str, model: Any, entry: dict[str, Any]) -> Resource | None:
     size, digest = entry.get("size"), str(entry.get("sha256") or "").lower()
-    if not isinstance(size, int) or size <= 0 or not _SHA256.fullmatch(digest):
+    if not is_size(size) or size == 0 or not _SHA256.fullmatch(digest):
         return None  # without both there is nothing to hold a download against
     urls = tuple(url for url in items(entry.get("urls")) if isinstance(url, str))
     stems = {key, str(model.get("name") or key)}

@@ -6,9 +6,11 @@ or the user says that this URL is meant.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator
 
 from comfyfix.civitaifile import CivitaiFile
+from comfyfix.comfyui.shapes import is_size
 from comfyfix.errors import HostRefused
 from comfyfix.hosts import (
     CIVITAI,
@@ -62,7 +64,8 @@ def _confirm_direct(target: DirectFile, hint: Hint, source: str, services: Servi
     except HostRefused as refusal:
         return Rejected(source=source, where=target.url, reason=refusal.cause)
     size = answer.headers.get("content-length", "")
-    if answer.status != 200 or not (size.isascii() and size.isdigit()):  # noqa: PLR2004 - HTTP
+    told = int(size) if re.fullmatch(r"[0-9]{1,18}", size) else None
+    if answer.status != 200 or not is_size(told):  # noqa: PLR2004 - HTTP
         return Rejected(source=source, where=target.url, reason=f"it answers {answer.status}")
     if answer.headers.get("content-type", "").startswith("text/html"):
         return Rejected(source=source, where=target.url, reason="it is a web page, not a file")
@@ -71,7 +74,7 @@ def _confirm_direct(target: DirectFile, hint: Hint, source: str, services: Servi
         where=target.url,
         name=target.name,
         url=target.url,
-        size=int(size),
+        size=told,
         sha256=hint.sha256,
         evidence=(f"URL in {source}: {hint.url}",),
     )

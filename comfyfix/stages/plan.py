@@ -16,8 +16,10 @@ from comfyfix import ledger as ledgers
 from comfyfix import receipts as receipt_files
 from comfyfix import state
 from comfyfix.comfyui.folders import Folders
+from comfyfix.comfyui.reach import dangling
 from comfyfix.comfyui.references import spellings
-from comfyfix.files import printable, write_if_changed
+from comfyfix.errors import ModelProblem, NameRefused, Unreachable
+from comfyfix.files import FETCHED_NAME_BYTES_MAX, printable, write_if_changed
 from comfyfix.layout import Layout
 from comfyfix.manifest import Manifest
 from comfyfix.records import Model, Receipt, Record, Reference, to_json
@@ -130,7 +132,8 @@ def _look(
     if entry is not None:
         need.record = state.read(layout.targets(entry.number, need.model)[0], Record)
     if hit is None:
-        need.pending = ABSENT
+        need.problem = _beyond(need, folders, keys)
+        need.pending = need.problem.outcome if need.problem else ABSENT
         return
     need.location, info = hit
     need.receipt = receipts.get(need.model.key) or trust.of_store(
@@ -157,6 +160,26 @@ def _look(
             receipt=need.receipt,
             claimed=need.receipt is None and claimed(folders.store, need.model) is not None,
         )
+
+
+def _beyond(need: Need, folders: Folders, keys: Iterable[str]) -> ModelProblem | None:
+    """Why an absent model can't be fetched: it is on a disk that is not there, or its name."""
+    path = need.model.path
+    places = [f"{directory}/{path}" for key in keys for directory in folders.directories(key)]
+    for place in [*places, need.location]:
+        if lost := dangling(place):
+            return Unreachable(
+                f"{need.model.key} is on a disk that is not there",
+                cause=f"{printable(lost.link, 300)} leads to {printable(lost.target, 300)}",
+                next_step="mount the disk, or remove the link to fetch the model anew",
+            )
+    if max(len(part.encode()) for part in path.split("/")) > FETCHED_NAME_BYTES_MAX:
+        return NameRefused(
+            f"{printable(need.model.key, 300)} can't be fetched",
+            cause=f"its name is longer than {FETCHED_NAME_BYTES_MAX} bytes",
+            next_step="give the file a shorter name, and choose it in the workflow",
+        )
+    return None
 
 
 def _is_ours(receipt: Receipt | None) -> bool:

@@ -10,6 +10,7 @@ from pathlib import Path
 
 import msgspec
 
+from comfyfix.comfyui.reach import dangling
 from comfyfix.files import is_pickle, quarantine, regular_stat, sha256_of
 from comfyfix.hashing import FileChanged
 from comfyfix.manifest import PicklePolicy
@@ -73,6 +74,9 @@ def verify(
     told = partial(_verdict, model, path)
     info = regular_stat(path)
     if info is None:
+        lost = dangling(str(path))
+        if lost is not None:
+            return told("unreachable", f"{lost.link} leads to {lost.target}, which is not there")
         return told("missing", "there is no such file")
     told = partial(told, size=info.st_size)
     if not os.access(path, os.R_OK):

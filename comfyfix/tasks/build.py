@@ -191,6 +191,7 @@ def read_setup(manifest_path: Path) -> tuple[Manifest, Folders, Layout]:
         home,
         map(Path, manifest.extra_model_paths),
         Path(manifest.store) if manifest.store else None,
+        create_store=manifest.create_store,
     )
     return manifest, folders, layout
 
@@ -228,8 +229,9 @@ def open_build(manifest_path: Path, workflow: str | None = None) -> Build:
         plan = plan_stage.make(manifest, folders, scanned, layout, trust)
     except OSError as error:
         raise _unusable(error, layout) from None
-    if known.warning:
-        print(f"! {known.warning}", file=sys.stderr)  # noqa: T201 - also before a console is there
+    for warning in (known.warning, _unsearched(folders, plan)):
+        if warning:
+            print(f"! {warning}", file=sys.stderr)  # noqa: T201 - also before a console is there
     build = Build(manifest, folders, layout, scanned, plan, trust)
     if workflow:
         chosen = next(file for file in scanned if file.path == named)
@@ -238,6 +240,22 @@ def open_build(manifest_path: Path, workflow: str | None = None) -> Build:
         build.selected = chosen.workflow
     build.tokens  # noqa: B018 - an unusable token is told now, not in the middle of a run
     return build
+
+
+def _unsearched(folders: Folders, plan: Plan) -> str:
+    """What to tell ComfyUI of a store that it does not look into, empty if it does."""
+    if folders.searched is None:
+        return ""
+    needed = {planned.model.folder for planned in plan.models}
+    keys = sorted(key for key in needed if key and key not in folders.searched)
+    if not keys:
+        return ""
+    lines = [f"  {key}: {folders.destination(key, '')}".rstrip("/") for key in keys]
+    return (
+        f"ComfyUI does not look into the store {folders.store}. "
+        f"Next: add to {folders.comfyui}/extra_model_paths.yaml\n"
+        + "\n".join(["comfyfix:", *lines])
+    )
 
 
 def open_store(manifest_path: Path) -> Build:

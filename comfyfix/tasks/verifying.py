@@ -10,7 +10,7 @@ from pathlib import Path
 from doit.exceptions import TaskFailed
 
 from comfyfix import receipts
-from comfyfix.errors import WorkflowProblem
+from comfyfix.errors import Unreachable, WorkflowProblem
 from comfyfix.files import human_size, write_atomic
 from comfyfix.records import Model, Opinion, Receipt, Record, Verdict
 from comfyfix.stages import batch
@@ -39,7 +39,7 @@ def verify_batch(build: Build, number: int, members: Sequence[Planned]) -> objec
                     model=planned.model.key,
                     filename=planned.model.name,
                     path="",
-                    status="missing",
+                    status="unreachable" if isinstance(planned.problem, Unreachable) else "missing",
                     reason=planned.problem.outcome,
                 )
             )
@@ -140,7 +140,7 @@ def verified(
 
 def set_aside(build: Build, model: Model, verdict: Verdict, receipt: Receipt | None) -> Verdict:
     """Move a damaged or unsafe file aside, and drop its receipts."""
-    if verdict.good or verdict.status == "missing":
+    if verdict.good or verdict.status in ("missing", "unreachable"):
         return verdict
     moved = verify_stage.move_aside(verdict, receipt)
     if moved.moved_to:

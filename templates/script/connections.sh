@@ -16,6 +16,8 @@ connect() {
   (
     trap - INT TERM HUP
     [ "$from" = 0 ] || dd bs=1 seek="$from" count=0 conv=notrunc </dev/null 2>/dev/null
+    # From the beginning the whole file may come, where a server knows of no pieces.
+    if [ "$from" = 0 ]; then no_more_than "${LENGTH:-$ROOM}"; else no_more_than "${to:-$ROOM}"; fi
     [ -n "$EVENTS" ] || noted "$WORK/$slot.pid" "$@" --config <(request "$from")
     (noted "$WORK/$slot.pid" "$@" --config <(request "$from"))
     printf '%s %s\n' "$slot" "$?" >&7
@@ -23,6 +25,13 @@ connect() {
   WORKER=$!
   BUSY=$((BUSY + 1))
   [ -n "$LOCATED" ] || SEEKING="$slot"
+}
+
+# Whatever a server sends, what we start writes no further in a file: not every curl stops at a
+# length that it was told, if the server tells none.
+no_more_than() {
+  ulimit -c 0
+  [ -z "$1" ] || ulimit -f $(($1 / 1024 + 1))
 }
 
 # Reads the head of an answer and says whether its body is what was asked for: 0 yes, 1 it is not

@@ -2,13 +2,19 @@
 # Where that can't be done, the look at what is free has to do.
 need_space() {
   local free='' needed="$NEEDED" taken=''
-  [ -n "$NEEDED" ] || return 0
+  if [ -z "$NEEDED" ]; then # it may take all but the reserve
+    free="$(free_space)"
+    [ -n "$free" ] || return 0
+    ROOM=$((LOW + free * 1024 - RESERVE))
+    [ "$ROOM" -gt "$LOW" ] || no_space "$free" 0
+    return 0
+  fi
   if [ "$NEEDED" -ge "$MIB" ] && [ -z "$LOCAL" ]; then
     : >>"$PART"
     taken="$(fallocate --keep-size --length "$NEEDED" -- "$PART" 2>&1)" && needed=0
   fi
-  { read -r _ && read -r _ _ _ free _; } < <(exec df -Pk -- . 2>/dev/null)
-  is_number "$free" || return 0
+  free="$(free_space)"
+  [ -n "$free" ] || return 0
   case "$taken" in *'No space'*) no_space "$free" "$NEEDED" ;; esac
   if [ "$needed" != 0 ] && [ -f "$PART" ]; then
     needed=$((needed - $(du -k -- "$PART" | cut -f 1) * 1024))
@@ -16,7 +22,14 @@ need_space() {
   if [ $((free * 1024)) -lt $((needed + RESERVE)) ]; then no_space "$free" "$NEEDED"; fi
 }
 
+# Kilobytes that are free, empty where nobody can tell.
+free_space() {
+  local free=''
+  { read -r _ && read -r _ _ _ free _; } < <(exec df -Pk -- . 2>/dev/null)
+  ! is_number "$free" || printf '%s' "$free"
+}
+
 no_space() {
   [ "$LOW" -gt 0 ] || rm -f -- "$PART"
-  fail 13 "Not enough space in $DIR for $NAME: $(($1 / 1024)) MB free, $(($2 / 1048576)) MB needed and $((RESERVE / 1048576)) MB kept in reserve" "make room, or set download.reserve"
+  fail 13 "Not enough space in $DIR for $NAME: $(($1 / 1024)) MB free, $([ "$2" = 0 ] && echo more || echo "$(($2 / 1048576)) MB") needed and $((RESERVE / 1048576)) MB kept in reserve" "make room, or set download.reserve"
 }

@@ -58,7 +58,7 @@ tick() {
 
 # A connection has ended.
 settle() {
-  local slot="$1" code="$2" from="${FROM[$1]}" aim="${AIM[$1]}" end at fit line bytes='' start=0 total=0 next=''
+  local slot="$1" code="$2" from="${FROM[$1]}" aim="${AIM[$1]}" end end_of at fit line bytes='' start=0 total=0 next=''
   MESSAGE=''
   while read -r line; do
     case "$line" in
@@ -70,7 +70,13 @@ settle() {
   [ -n "$bytes" ] || [ "$code" != 0 ] || fail 1 "curl is too old" "install curl 7.63 or newer" tool
   judge "$slot"
   fit=$?
-  [ "$code" != 63 ] || fit=2 # larger than the piece that was asked for
+  case "$code" in
+  63) fit=2 ;; # larger than the piece that was asked for
+  153)         # ended by the limit of its file
+    [ -n "${TO[slot]}$LENGTH" ] || no_space "$(free_space)" 0
+    fit=2
+    ;;
+  esac
   end="${TO[slot]}" at="$from"
   if [ "$fit" = 0 ]; then
     is_number "$bytes" && at=$((from + bytes)) || at="${AT[slot]}"
@@ -91,7 +97,11 @@ settle() {
     measure "$slot" "$((at - from))" "$start" "$total"
     mark_hash "$LOW"
   else
-    if [ "$at" -gt "$from" ] && [ "$MISFITS" = 0 ]; then TRIES=0 RENEWED=0; fi
+    # A few bytes are no progress: a server that gives some at each try would go on for ever.
+    end_of="${end:-0}"
+    if [ "$MISFITS" = 0 ] && { [ $((at - from)) -ge "$BLOCK" ] || [ $(((at - from) * 64)) -gt $((end_of - from)) ]; }; then
+      [ "$at" = "$from" ] || TRIES=0 RENEWED=0
+    fi
     arrived "$from" "$at" "$end"
     consider "$code" "$aim"
   fi

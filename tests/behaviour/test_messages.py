@@ -209,6 +209,12 @@ def locked(site: Site, hub: Hub, stem: str) -> None:
     (folder / f".{stem}.safetensors.lock").symlink_to(f"{identity()}.{os.getpid()}")
 
 
+def on_no_disk(site: Site, _: Hub, stem: str) -> None:
+    link = site.models / "loras" / f"{stem}.safetensors"
+    link.parent.mkdir(exist_ok=True)
+    link.symlink_to("/not/mounted")
+
+
 def directory_loader(site: Site, _: Hub, stem: str) -> None:
     node = {"1": {"class_type": "DiffusersLoader", "inputs": {"model_path": stem}}}
     (site.workflows / "directory.json").write_text(json.dumps(node))
@@ -233,6 +239,8 @@ TOGETHER = {
     "sdxl-base": Shared(
         "DirectoryNeeded", "diffusers/{}", "needs it; comfyfix fetches single files only",
         "put the whole directory", directory_loader, own=True),
+    "far_away": Shared(
+        "Unreachable", "loras/{}", "leads to /not/mounted", "mount the disk", on_no_disk),
     "amber_gate": Shared("NotFound", "{}", "no repository", "doit pin {}.safetensors URL"),
     "birch_lane": Shared(
         "Uncertain", "{}", "maker/{} .*other/{}", "doit pin {}.safetensors URL", twins),

@@ -168,20 +168,28 @@ def test_a_broken_file_is_told_with_its_line(text: str, said: str, comfyui: Path
     assert f"extra_model_paths.yaml, {said}" in str(caught.value)
 
 
-def test_a_store_is_searched_last_and_written_to(comfyui: Path) -> None:
-    found = folders.read(comfyui, [], Path("/mnt/store"))
+def test_a_store_is_searched_last_and_written_to(comfyui: Path, tmp_path: Path) -> None:
+    store = tmp_path / "store"
+    store.mkdir()
+    found = folders.read(comfyui, [], store)
     assert found.directories("unet")[:3] == folders.read(comfyui, [], None).directories("unet")
-    assert models(found, "vae")[1:] == (Path("/mnt/store/vae"),)
-    assert found.destination("unet", "x") == Path("/mnt/store/diffusion_models/x")
-    assert found.destination("node_pack", "x") == Path("/mnt/store/node_pack/x")
-    assert found.store == Path("/mnt/store")
+    assert models(found, "vae")[1:] == (store / "vae",)
+    assert found.destination("unet", "x") == store / "diffusion_models" / "x"
+    assert found.destination("node_pack", "x") == store / "node_pack" / "x"
+    assert found.store == store
+    assert found.searched == frozenset()
 
 
-def test_in_a_store_the_directory_that_comfyui_was_told_is_written_to(comfyui: Path) -> None:
-    text = "a: {base_path: /mnt/store, checkpoints: Stable-diffusion, loras: Lora}"
-    found = extra(comfyui, text, Path("/mnt/store"))
-    assert found.destination("loras", "x") == Path("/mnt/store/Lora/x")
-    assert found.destination("vae", "x") == Path("/mnt/store/vae/x")
+def test_in_a_store_the_directory_that_comfyui_was_told_is_written_to(
+    comfyui: Path, tmp_path: Path
+) -> None:
+    store = tmp_path / "store"
+    store.mkdir()
+    text = f"a: {{base_path: {store}, checkpoints: Stable-diffusion, loras: Lora}}"
+    found = extra(comfyui, text, store)
+    assert found.destination("loras", "x") == store / "Lora" / "x"
+    assert found.destination("vae", "x") == store / "vae" / "x"
+    assert found.searched == frozenset({"checkpoints", "loras"})
 
 
 @pytest.mark.parametrize(

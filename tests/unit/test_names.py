@@ -35,7 +35,7 @@ HOSTILE = [
     "-rf.pth", "--output=x.pth", "a/-x.pth", "x*.pth", "x?.pth", "x<y.pth", "x>y.pth", "x|y.pth",
     'x".pth', "x.pth.", "x.pth ", " x.pth", "a /x.pth", "a./x.pth", "a/ x.pth", "x.pth\u00a0",
     "\u3000x.pth", ".hidden.pth", ".git/config", "a/.ssh/x.pth", ".comfyfix/receipts/x.pth",
-    "a" * 256, "a" * 241, "\u00e9" * 121, "a/" + "b" * 252 + ".pth",
+    "a" * 257, "a" * 256, "\u00e9" * 128, "a/" + "b" * 252 + ".pth",
 ]  # fmt: skip
 LEGITIMATE = {
     "x.safetensors": "x.safetensors",
@@ -50,7 +50,7 @@ LEGITIMATE = {
     "%2e%2e%2fx.pth": "%2e%2e%2fx.pth",
     "$(id)`id`;&'.pth": "$(id)`id`;&'.pth",
     "a/" * 15 + "x.pth": "a/" * 15 + "x.pth",
-    "a" * 240: "a" * 240,
+    "a" * 255: "a" * 255,
 }
 PIECES = st.sampled_from(
     [
