@@ -5,7 +5,6 @@ from __future__ import annotations
 import contextlib
 import os
 import re
-import sys
 import threading
 import time
 from collections.abc import Iterator, Mapping
@@ -33,6 +32,7 @@ from comfyfix.stages.planned import Plan
 from comfyfix.stages.report import Tally
 from comfyfix.stages.scan import ScannedFile
 from comfyfix.tasks.console import Console, choose
+from comfyfix.tasks.screen import warn
 from comfyfix.trust import Trust
 
 if TYPE_CHECKING:
@@ -231,7 +231,7 @@ def open_build(manifest_path: Path, workflow: str | None = None) -> Build:
         raise _unusable(error, layout) from None
     for warning in (known.warning, _unsearched(folders, plan)):
         if warning:
-            print(f"! {warning}", file=sys.stderr)  # noqa: T201 - also before a console is there
+            warn(f"! {warning}")
     build = Build(manifest, folders, layout, scanned, plan, trust)
     if workflow:
         chosen = next(file for file in scanned if file.path == named)

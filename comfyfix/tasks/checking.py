@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import sys
 import time
 from collections.abc import Sequence
 from pathlib import Path
@@ -20,6 +19,7 @@ from comfyfix.stages.sweep import Choice
 from comfyfix.tasks.build import MANIFEST, Build, open_build, open_store
 from comfyfix.tasks.commands import Ours
 from comfyfix.tasks.naming import named
+from comfyfix.tasks.screen import say, warn
 from comfyfix.tasks.stopping import signals
 from comfyfix.tasks.sweeping import Sweep, Wish
 
@@ -83,7 +83,7 @@ def _verified(options: dict[str, Any], names: list[str]) -> int:
     lacking = [] if store else _lacking(build, names)
     for item in lacking:
         told = printable(str(item.problem), 400)
-        _print(f"  ✗ missing    {printable(item.model.key, 300)} ({told})")
+        say(f"  ✗ missing    {printable(item.model.key, 300)} ({told})")
     run = Sweep(build, choices, _wish(options), _tell)
     try:
         run.run()
@@ -114,7 +114,7 @@ def _needed() -> Build:
 def _store(build: Build) -> list[Choice]:
     choices = sweep.whole_store(build.manifest, build.folders, build.layout, build.trust)
     size = human_size(sweep.total(choices))
-    _print(f"Verifying {_files(len(choices))} ({size}) in the model folders")
+    say(f"Verifying {_files(len(choices))} ({size}) in the model folders")
     return choices
 
 
@@ -151,30 +151,30 @@ def _tell(choice: Choice, verdict: Verdict) -> None:
     mark = {"ok": "✓", "unverified": "!"}.get(verdict.status, "✗")
     note = f"as {verdict.by} tells" if verdict.by else verdict.reason
     told = f" ({printable(note, 300)})" if note else ""
-    _print(f"  {mark} {verdict.status:10} {printable(choice.model.key, 300)}{told}")
+    say(f"  {mark} {verdict.status:10} {printable(choice.model.key, 300)}{told}")
 
 
 def _summary(run: Sweep, *, store: bool, seconds: float, lacking: int) -> int:
     good = run.count["ok"] + run.count["unverified"]
     bad = run.files_done - good + lacking
     for file in run.build.plan.unreadable:
-        print(f"! {file.path} can't be read: {file.problem}", file=sys.stderr)  # noqa: T201
+        warn(f"! {file.path} can't be read: {file.problem}")
     for problem in run.problems:
-        print(f"! {problem}", file=sys.stderr)  # noqa: T201 - beside the answer
+        warn(f"! {problem}")
     took = f", {human_size(run.total)} in {seconds:.1f} s" if store else ""
     fetch = ". Next: run doit to fetch what is not" if bad > lacking and not store else ""
-    _print(f"{good} good, {bad} not{took}{fetch}")
+    say(f"{good} good, {bad} not{took}{fetch}")
     if store and run.stayed:
-        _print("Nothing was moved. Next: `doit verify --store --move` moves what is damaged or "
+        say("Nothing was moved. Next: `doit verify --store --move` moves what is damaged or "
                "unsafe aside")  # fmt: skip
     if store and run.unknown:
-        _print(f"Of {_files(run.unknown)} nothing here knows the hash. Next: {ASK}")
+        say(f"Of {_files(run.unknown)} nothing here knows the hash. Next: {ASK}")
     return 1 if bad or run.build.plan.unreadable else 0
 
 
 def _stopped(run: Sweep) -> None:
     done, total = human_size(run.bytes_done), human_size(run.total)
-    _print(
+    say(
         f"Stopped: {run.files_done} of {_files(len(run.choices))} done, {done} of {total}.\n"
         "  What is hashed is remembered. Next: run the same command again to go on"
     )
@@ -182,7 +182,3 @@ def _stopped(run: Sweep) -> None:
 
 def _files(count: int) -> str:
     return f"{count} file" if count == 1 else f"{count} files"
-
-
-def _print(text: str) -> None:
-    print(text, flush=True)  # noqa: T201 - a command's answer, and progress for who waits

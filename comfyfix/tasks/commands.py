@@ -10,6 +10,7 @@ from doit import doit_cmd
 from doit.cmd_base import Command
 
 from comfyfix.errors import SetupProblem
+from comfyfix.tasks.screen import warn
 
 COMMANDS = {
     "run": "comfyfix.tasks.run:Run",
@@ -48,14 +49,9 @@ class Ours(Command):  # type: ignore[misc]
             os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
             return 0
         except SetupProblem as problem:
-            print(f"ERROR: {problem}", file=sys.stderr)  # noqa: T201 - as doit tells its own errors
+            warn(f"ERROR: {problem}")  # as doit tells its own errors
             return 3
 
     def work(self, options: dict[str, Any], names: list[str]) -> int:
         """Do what the command does; returns the exit code. Raises SetupProblem."""
         raise NotImplementedError
-
-
-def say(text: str = "") -> None:
-    """Print one line of a command's answer."""
-    print(text)  # noqa: T201 - a command's answer goes to stdout

@@ -8,15 +8,12 @@ from __future__ import annotations
 
 import contextlib
 import os
-import shutil
 import sys
 import threading
 import time
 from pathlib import Path
 
-from comfyfix.files import printable
-
-GREEN, RED, YELLOW, BOLD, PLAIN = "\x1b[32m", "\x1b[31m", "\x1b[33m", "\x1b[1m", "\x1b[0m"
+from comfyfix.tasks.screen import clean, paint
 
 
 class Console:
@@ -69,7 +66,7 @@ class Console:
     def log(self, text: str) -> None:
         """Write a line to the log only."""
         with self._lock:
-            self._to_log(printable(text, len(text)))
+            self._to_log(clean(text))
 
     def mute(self) -> None:
         """Stop showing lines: what still happens in threads while stopping is no news.
@@ -81,7 +78,7 @@ class Console:
     def _write(self, text: str) -> None:
         # The one place that every line passes: names and answers from outside can't move the
         # cursor or begin a command for whoever reads this output.
-        text = printable(text, len(text))
+        text = clean(text)
         self._to_log(text)
         if not self._muted:
             self._show(text)
@@ -129,25 +126,3 @@ def choose(log: Path, *, live: bool) -> Console:
 
         return LiveConsole(log)
     return Console(log)
-
-
-def fitted(line: str) -> str:
-    """Cut a row of a table to the terminal's width; a pipe or a file gets all of it."""
-    if not sys.stdout.isatty():
-        return line
-    width = shutil.get_terminal_size().columns
-    return line if len(line) < width else line[: width - 2] + "…"
-
-
-def paint(text: str, *, terminal: bool | None = None) -> str:
-    """Colour marks and headings on a terminal, unless NO_COLOR is set."""
-    if terminal is None:
-        terminal = sys.stdout.isatty() and os.environ.get("TERM") != "dumb"
-    if not terminal or os.environ.get("NO_COLOR"):
-        return text
-    bare = text.lstrip()
-    lead = text[: len(text) - len(bare)]
-    for mark, colour in (("✓", GREEN), ("✗", RED), ("!", YELLOW)):
-        if bare.startswith(mark + " "):
-            return f"{lead}{colour}{mark}{PLAIN}{bare[1:]}"
-    return f"{BOLD}{text}{PLAIN}" if text.isupper() else text

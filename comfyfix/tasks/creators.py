@@ -20,6 +20,7 @@ from comfyfix.stages.planned import Planned, Present, seen
 from comfyfix.tasks import deferred
 from comfyfix.tasks.build import Build, open_build, remember
 from comfyfix.tasks.reporter import Reporter
+from comfyfix.tasks.screen import clean
 
 THREADS_MAX = 64
 PRESENT = "present"
@@ -97,7 +98,7 @@ def _download(build: Build, planned: Planned) -> Task:
     return {
         "basename": "download",
         "name": planned.task,
-        "doc": f"{folder}/{planned.model.path}",
+        "doc": clean(f"{folder}/{planned.model.path}"),
         "targets": targets(build, planned),
         "actions": [
             (deferred.resolve, [build, planned]),
@@ -162,7 +163,7 @@ def _workflows(build: Build) -> Iterator[Task]:
         yield {
             "basename": "workflow",
             "name": names[workflow],
-            "doc": f"the models of {workflow}",
+            "doc": clean(f"the models of {workflow}"),
             "actions": None,
             "task_dep": [
                 *(by_key[key] for key in keys if key in by_key),
@@ -173,7 +174,7 @@ def _workflows(build: Build) -> Iterator[Task]:
         yield {
             "basename": "workflow",
             "name": names[file.workflow],
-            "doc": f"{file.workflow} can't be read: {file.problem}",
+            "doc": clean(f"{file.workflow} can't be read: {file.problem}"),
             "actions": [(deferred.unreadable, [build, file])],
             "io": {"capture": False},
         }

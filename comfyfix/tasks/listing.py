@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import sys
 from typing import Any, ClassVar
 
 from doit.cmd_list import List as DoitList
@@ -14,7 +13,7 @@ from comfyfix.files import human_size, printable
 from comfyfix.stages.near import near_misses, told
 from comfyfix.stages.planned import ABSENT, Plan, Planned
 from comfyfix.tasks.build import current
-from comfyfix.tasks.console import fitted
+from comfyfix.tasks.screen import clean, fitted, warn
 
 _DOITS_OWN = ("subtasks", "status", "private", "list_deps", "template")
 
@@ -36,9 +35,9 @@ class List(DoitList):  # type: ignore[misc]
         if build is None:
             raise InvalidDodoFile("this dodo.py does not load comfyfix's tasks")
         for file in build.plan.unreadable:
-            print(f"! {file.path} can't be read: {file.problem}", file=sys.stderr)  # noqa: T201
+            warn(f"! {file.path} can't be read: {file.problem}")
         lines = names(build.plan) if params["quiet"] else table(build.plan, build.folders)
-        self.outstream.write("".join(f"{fitted(line)}\n" for line in lines))
+        self.outstream.write("".join(f"{fitted(clean(line))}\n" for line in lines))
         return 0
 
 

@@ -21,7 +21,8 @@ from rich.text import Text
 
 from comfyfix import regular
 from comfyfix.files import human_size, printable
-from comfyfix.tasks.console import Console, paint
+from comfyfix.tasks.console import Console
+from comfyfix.tasks.screen import paint
 
 DRAWS_PER_SECOND = 4
 BAR = 12

@@ -14,8 +14,9 @@ from comfyfix.hosts import DirectFile, HubFile, read_url
 from comfyfix.manifest_file import load
 from comfyfix.stages.planned import Planned, Present
 from comfyfix.tasks.build import MANIFEST, Build, open_build
-from comfyfix.tasks.commands import Ours, say
+from comfyfix.tasks.commands import Ours
 from comfyfix.tasks.naming import named
+from comfyfix.tasks.screen import say
 
 
 class Pin(Ours):

@@ -20,8 +20,8 @@ from comfyfix.stages import resolve as resolve_stage
 from comfyfix.stages.planned import Planned
 from comfyfix.stages.preview import Answer
 from comfyfix.tasks.build import MANIFEST, Build, open_build
-from comfyfix.tasks.commands import JSON_OPTION, Ours, say
-from comfyfix.tasks.console import fitted, paint
+from comfyfix.tasks.commands import JSON_OPTION, Ours
+from comfyfix.tasks.screen import clean, data, fitted, say, warn
 
 
 class Plan(Ours):
@@ -41,26 +41,24 @@ class Plan(Ours):
             )
         build = open_build(Path(MANIFEST), get_var("workflow"))
         for file in build.plan.unreadable:
-            print(f"! {file.path} can't be read: {file.problem}", file=sys.stderr)  # noqa: T201
+            warn(f"! {file.path} can't be read: {file.problem}")
         pending = [
             planned
             for planned in build.plan.pending
             if not build.selected or build.selected in planned.workflows
         ]
         if pending:
-            print(f"Searching for {len(pending)} models …", file=sys.stderr)  # noqa: T201
+            warn(f"Searching for {len(pending)} models …")
         answers = _search(build, pending)
         reserve = build.manifest.download.reserve_bytes
         view = preview_stage.preview(answers, build.folders.store, reserve)
         if options["as_json"]:
-            sys.stdout.write(
-                msgspec.json.format(msgspec.json.encode(view), indent=1).decode() + "\n"
-            )
+            data(msgspec.json.format(msgspec.json.encode(view), indent=1).decode() + "\n")
         else:
             for line in preview_stage.table(view, build.folders.store):
-                say(paint(fitted(line)))
+                say(fitted(clean(line)))
             for line in preview_stage.advice(view, build.folders.store):
-                say(paint(line))
+                say(line)
         failed = any(row.problem for row in view.models) or build.plan.unreadable
         return 1 if failed or not view.fits else 0
 
@@ -71,7 +69,7 @@ def _search(build: Build, pending: list[Planned]) -> list[Answer]:
         return list(pool.map(lambda planned: _answer(build, planned), pending))
     except KeyboardInterrupt:
         build.children.stop()
-        print("\nStopped. What was found is kept.", file=sys.stderr, flush=True)  # noqa: T201
+        warn("\nStopped. What was found is kept.")
         sys.stdout.flush()
         os._exit(130)  # searches under way would hold the end up for minutes
     finally:

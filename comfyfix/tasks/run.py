@@ -19,6 +19,7 @@ from comfyfix.files import human_size
 from comfyfix.stages.planned import Planned
 from comfyfix.tasks.build import Build, commands_loaded, current
 from comfyfix.tasks.clearing import clear
+from comfyfix.tasks.screen import say
 from comfyfix.tasks.selection import Control
 from comfyfix.tasks.stopping import signals
 
@@ -137,10 +138,9 @@ def _stopped(build: Build | None, exit_code: int) -> int:
     count = build.children.stop()
     done = sum(outcome.problem is None for outcome in build.tally.outcomes)
     left = build.tally.total - len(build.tally.outcomes)
-    print(  # noqa: T201 - the console is mute by now
+    say(  # the console is mute by now
         f"\nStopped: {done} done, {left} not finished, {count} downloads under way were stopped.\n"
-        "  What has arrived is kept. Next: run doit again to go on.",
-        flush=True,
+        "  What has arrived is kept. Next: run doit again to go on."
     )
     # Threads that wait for a slot would keep the interpreter from ending in good time.
     sys.stdout.flush()
@@ -154,7 +154,7 @@ def _agreed(build: Build) -> bool:
     if not (pending and asked and sys.stdin.isatty() and sys.stdout.isatty()):
         return True
     for line in _question(pending, build):
-        print(line)  # noqa: T201 - a question
+        say(line)
     while True:
         try:
             answer = input("Your choice [y/n/v] ").strip().lower()
@@ -163,14 +163,14 @@ def _agreed(build: Build) -> bool:
         if answer in ("y", "yes"):
             return True
         if answer in ("n", "no"):
-            print("Nothing was downloaded.")  # noqa: T201 - an answer
+            say("Nothing was downloaded.")
             return False
         if answer in ("v", "view"):
             for planned in pending:
                 size = human_size(planned.record.size) if planned.record else "size not known yet"
-                print(f"  {planned.model.key}  ({size})")  # noqa: T201 - an answer
+                say(f"  {planned.model.key}  ({size})")
         else:
-            print("y: yes, n: no, v: view the models")  # noqa: T201 - an answer
+            say("y: yes, n: no, v: view the models")
 
 
 def _question(pending: list[Planned], build: Build) -> list[str]:

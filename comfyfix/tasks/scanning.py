@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import sys
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -24,8 +23,8 @@ from comfyfix.stages import scan as scan_stage
 from comfyfix.stages.near import near_misses, told
 from comfyfix.stages.scan import ScannedFile
 from comfyfix.tasks.build import MANIFEST, read_setup
-from comfyfix.tasks.commands import JSON_OPTION, Ours, say
-from comfyfix.tasks.console import paint
+from comfyfix.tasks.commands import JSON_OPTION, Ours
+from comfyfix.tasks.screen import data, say, warn
 
 
 class Scan(Ours):
@@ -51,22 +50,22 @@ class Scan(Ours):
         files = workflow_files.find(places)
         known = knowledge.gather(folders, layout, manifest.comfyui_url)
         if known.warning:
-            print(f"! {known.warning}", file=sys.stderr)  # noqa: T201
+            warn(f"! {known.warning}")
         folders = known.folders
         cache = None if names else layout.scan_cache
         scanned = scan_stage.scan(files, cache, known.loaders)
         problems = [file for file in scanned if file.problem or (names and not file.is_workflow)]
         for file in problems:
             reason = file.problem or "it holds no workflow"
-            print(f"! {printable(file.path, 300)}: {reason}", file=sys.stderr)  # noqa: T201
+            warn(f"! {file.path}: {reason}")
         if options["as_json"]:
             found = [reference for file in scanned for reference in file.references]
             rows = [row(reference, folders) for reference in found]
             text = msgspec.json.format(msgspec.json.encode(rows), indent=1)
-            sys.stdout.write(f"{text.decode()}\n")
+            data(f"{text.decode()}\n")
         else:
             for line in table(scanned, folders, manifest):
-                say(paint(line))
+                say(line)
         return 1 if problems else 0
 
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import sys
 from pathlib import Path
 from typing import Any
 
@@ -14,9 +13,9 @@ from comfyfix.records import Record
 from comfyfix.stages import evidence
 from comfyfix.stages.planned import Planned, Present
 from comfyfix.tasks.build import MANIFEST, Build, open_build
-from comfyfix.tasks.commands import Ours, say
-from comfyfix.tasks.console import paint
+from comfyfix.tasks.commands import Ours
 from comfyfix.tasks.naming import named
+from comfyfix.tasks.screen import say, warn
 
 
 class Why(Ours):
@@ -41,7 +40,7 @@ class Why(Ours):
                 lines, fine = _of_present(item) if isinstance(item, Present) else _of(build, item)
                 good = good and fine
                 for line in (item.model.key, *lines):
-                    say(paint(line))
+                    say(line)
         return 0 if good else 1
 
 
@@ -76,5 +75,5 @@ def _search(build: Build, planned: Planned) -> Record:
 
     if planned.problem is not None:
         raise planned.problem
-    print(f"Searching for {printable(planned.model.name)} …", file=sys.stderr)  # noqa: T201
+    warn(f"Searching for {planned.model.name} …")
     return resolve.resolve(planned, build.services())
