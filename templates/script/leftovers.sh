@@ -88,7 +88,7 @@ drop_notes() {
   for each in "$1"/* "$1"/.[!.]*; do
     case "${each##*/}" in
     '*' | '.[!.]*') ;;
-    beat | events | hash | have | marks | stopping | who | *.pid | *.headers | *.errors) [ ! -d "$each" ] || return ;;
+    beat | events | hash | have | marks | room | stopping | who | *.pid | *.headers | *.errors) [ ! -d "$each" ] || return ;;
     *) return ;;
     esac
   done

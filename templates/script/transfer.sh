@@ -68,6 +68,7 @@ settle() {
   done <"$WORK/$slot.errors"
   [ -d "$WORK" ] || fail 1 "$DIR has vanished, or another process has taken $NAME over" "see that the store is there, then run again" store
   [ -n "$bytes" ] || [ "$code" != 0 ] || fail 1 "curl is too old" "install curl 7.63 or newer" tool
+  [ -n "$bytes$MESSAGE" ] || [ "$code" = 0 ] || look_for_room
   judge "$slot"
   fit=$?
   case "$code" in
@@ -105,6 +106,13 @@ settle() {
     arrived "$from" "$at" "$end"
     consider "$code" "$aim"
   fi
+}
+
+# It could not even begin: is there no room for what it writes down?
+look_for_room() {
+  local said
+  said="$({ : >"$WORK/room"; } 2>&1)" || cant_write "${said#*room: }"
+  rm -f -- "$WORK/room"
 }
 
 hop() {

@@ -95,6 +95,23 @@ def test_full_in_the_middle(rig: Rig, on_small_disk: Callable[..., None], told: 
     on_small_disk(work)
 
 
+@pytest.mark.parametrize("inodes", [2, 3, 4, 5, 6])
+def test_a_disk_without_room_for_another_file_is_full(
+    rig: Rig, server: Server, tmp_path: Path, inodes: int
+) -> None:
+    """There are bytes enough, but no inodes: the root, the folder, the lock, our notes."""
+
+    def inside() -> None:
+        small_disk(tmp_path / "disk", f"20m,nr_inodes={inodes}")
+        with Server(rig.shelf) as near:
+            case = on_it(rig, "half", Thing(HALF), near)
+            done = case.run()
+            assert done.returncode == FULL, done.stdout
+            assert case.got is None
+
+    apart(inside, tmp_path / "world")
+
+
 def test_two_that_fit_alone_but_not_together(rig: Rig, on_small_disk: Callable[..., None]) -> None:
     """One arrives; the other ends with 13 and leaves nothing but what the next run uses."""
 

@@ -18,6 +18,7 @@ from comfyfix.manifest import Endpoints, Manifest
 from comfyfix.records import Candidate, Model, Rejected
 from comfyfix.sources import huggingface
 from comfyfix.sources.base import Doubtful, Services, Wanted
+from comfyfix.sources.hub import lfs
 
 NAME = "harbor_light_xl.safetensors"
 WANTED = Wanted(model=Model(folder="loras", path=NAME))
@@ -148,3 +149,12 @@ def test_the_original_is_preferred_among_mirrors_and_open_ones_among_locked(
     (best,) = found(services)
     assert best.where == "maker/harbor-light"
     assert any("mirror-a/harbor-light" in text for text in best.evidence)
+
+
+@pytest.mark.parametrize(
+    "size", [True, -5, 1.5, "7", None, int("9" * 4000), (1 << 50) + 1], ids=lambda s: str(s)[:9]
+)
+def test_a_size_that_is_none_is_not_known(size: object) -> None:
+    assert lfs({"size": size}) == (None, None)
+    assert lfs({"lfs": {"size": size, "oid": "0" * 64}}) == (None, "0" * 64)
+    assert lfs({"size": 0}) == (0, None)
