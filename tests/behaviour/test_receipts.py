@@ -172,6 +172,7 @@ UNTRUE: dict[str, Callable[[Site], object]] = {
 }
 
 
+@pytest.mark.soak  # many runs; the forged and the unseen are tried above and below
 @pytest.mark.parametrize("how", UNTRUE)
 def test_what_is_not_as_it_was_signed_is_hashed(fetched: Site, how: str) -> None:
     UNTRUE[how](fetched)
@@ -222,6 +223,7 @@ def odd(path: Path, kind: str) -> None:
             path.symlink_to(path.name)
 
 
+@pytest.mark.soak  # the same
 @pytest.mark.parametrize("kind", ["pipe", "endless", "folder", "hole", "loop"])
 def test_an_odd_receipt_keeps_no_one(fetched: Site, kind: str) -> None:
     odd(receipt_file(fetched), kind)
