@@ -62,12 +62,19 @@ def test_what_has_all_its_models_is_exit_code_0(three: Site) -> None:
     ],
 )
 def test_what_fits_no_task_is_refused_with_the_nearest(three: Site, asked: str, near: str) -> None:
-    done = three.doit(*(["-s"] if "*" in asked else []), asked)
+    done = three.doit(asked)
     assert done.returncode == 3, done.stdout
     assert done.stderr.startswith(f"ERROR: No task is called {asked} (")
     assert near in done.stderr
     assert "SUMMARY" not in done.stdout
     assert "Nothing to do" not in done.stdout
+    assert three.files() == {}
+
+
+def test_single_refuses_it_too(three: Site) -> None:
+    done = three.doit("-s", "rife*")
+    assert done.returncode == 3
+    assert "download:rife49" in done.stderr
     assert three.files() == {}
 
 
