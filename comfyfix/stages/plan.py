@@ -174,7 +174,7 @@ def _neighbours(need: Need, by_workflow: dict[str, dict[str, None]]) -> tuple[st
 def _what_is_lost(need: Need, entry: ledgers.Entry, layout: Layout) -> str:
     if need.record is None:
         return "its record is lost"
-    if not os.path.exists(layout.targets(entry.number, need.model)[1]):  # noqa: PTH110 - hot
+    if not os.path.isfile(layout.targets(entry.number, need.model)[1]):  # noqa: PTH113 - hot
         return "its script is lost"
     return ""
 

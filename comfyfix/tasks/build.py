@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING
 
 import msgspec
 
-from comfyfix import receipts, regular
+from comfyfix import order, receipts, regular
 from comfyfix.comfyui import folders as comfyui_folders
 from comfyfix.comfyui import workflow_files
 from comfyfix.comfyui.folders import Folders
@@ -180,6 +180,8 @@ def read_setup(manifest_path: Path) -> tuple[Manifest, Folders, Layout]:
     """
     manifest = load(manifest_path)
     layout = Layout(Path(manifest.output))
+    for line in order.set_right(layout):
+        print(f"! {line}", file=sys.stderr)  # noqa: T201 - also before a console is there
     home = Path(manifest.comfyui)
     if not manifest.is_demo and not manifest.workflows:
         manifest = _with_default_workflows(manifest)

@@ -14,6 +14,7 @@ import threading
 import time
 from pathlib import Path
 
+from comfyfix import regular
 from comfyfix.files import printable
 
 GREEN, RED, YELLOW, BOLD, PLAIN = "\x1b[32m", "\x1b[31m", "\x1b[33m", "\x1b[1m", "\x1b[0m"
@@ -97,9 +98,8 @@ class Console:
     def _to_log(self, text: str) -> None:
         with contextlib.suppress(OSError):  # a full disk must not stop the run that reports it
             self._log.parent.mkdir(parents=True, exist_ok=True)
-            with self._log.open("a", encoding="utf-8", errors="backslashreplace") as log:
-                stamp = time.strftime("%H:%M:%S")
-                log.write(f"{stamp} {text}\n")
+            line = f"{time.strftime('%H:%M:%S')} {text}\n"
+            regular.append(self._log, line.encode("utf-8", "backslashreplace"))
 
 
 class ActionsConsole(Console):

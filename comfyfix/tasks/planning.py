@@ -89,12 +89,7 @@ def _answer(build: Build, planned: Planned) -> Answer:
     except Problem as problem:
         return Answer(planned, problem=problem)
     except OSError as error:
-        unwritable = StoreUnwritable(
-            f"{error.filename or build.layout.output} can't be written",
-            cause=error.strerror or "",
-            next_step="check permissions and free space",
-        )
-        return Answer(planned, problem=unwritable)
+        return Answer(planned, problem=StoreUnwritable.of(error, build.layout.output))
     return Answer(planned, record=record)
 
 

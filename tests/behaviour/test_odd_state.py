@@ -1,0 +1,114 @@
+"""State that is not what it should be, a screen that is gone, a stop at any time: no traceback."""
+
+from __future__ import annotations
+
+import os
+import shutil
+from pathlib import Path
+
+import pytest
+
+from comfyfix.demo.hub import Hub
+from tests.rig import Site
+
+NEEDS = [("upscale_models", "rife49.pth"), ("vae", "soft_vae.safetensors")]
+FOLDERS = [".cache", "log", "sources", "verified"]
+FILES = [
+    "ledger.json",
+    "downloaded_models.json",
+    "download_counter.txt",
+    "missing_models.json",
+    "verified/batch_001.json",
+    ".cache/doit.json",
+    ".cache/scan.json",
+    ".cache/packs.json",
+    ".cache/hashes.jsonl",
+    "log/search_history.log",
+    ".ledger.lock",
+    ".pins.lock",
+]
+
+
+def in_its_place(path: Path, kind: str) -> None:
+    """Put something of another kind in the place of a file or folder."""
+    if path.is_dir() and not path.is_symlink():
+        shutil.rmtree(path)
+    path.unlink(missing_ok=True)
+    if kind == "file":
+        path.write_bytes(b"x")
+    elif kind == "folder":
+        path.mkdir()
+        (path / "x").write_bytes(b"x")
+    elif kind == "pipe":
+        os.mkfifo(path)
+    else:
+        path.symlink_to({"gone": path.parent / "nothing" / "here", "round": path}[kind])
+
+
+@pytest.fixture
+def complete(site: Site, hub: Hub) -> Site:
+    site.workflow("clip.json", *NEEDS)
+    hub.add("AlexWortega/RIFE", ["rife49.pth"])
+    hub.add("someone/soft_vae", ["soft_vae.safetensors"])
+    assert site.doit().returncode == 0
+    return site
+
+
+def goes_on(site: Site, hub: Hub) -> None:
+    """Every command does its work, and nothing is fetched again."""
+    files, fetched = site.files(), hub.count("GET", "/cdn/*")
+    for command in (["list"], ["verify"], [], ["plan"]):
+        done = site.doit(*command)
+        assert done.returncode == 0, done.stdout + done.stderr
+        assert "Traceback" not in done.stdout + done.stderr
+    assert (site.files(), hub.count("GET", "/cdn/*")) == (files, fetched)
+    assert "Nothing to do" in site.doit().stdout
+
+
+@pytest.mark.parametrize("kind", ["folder", "pipe", "gone", "round"])
+def test_files_of_ours_that_are_none(complete: Site, hub: Hub, kind: str) -> None:
+    (complete.output / "download_counter.txt").unlink()
+    for name in FILES:
+        in_its_place(complete.output / name, kind)
+    first = complete.doit("list")
+    told = {line.split(" ")[1] for line in first.stderr.splitlines() if " was not a file" in line}
+    assert told == {str(complete.output / name) for name in FILES if "batch" not in name}
+    assert (complete.output / "ledger.json.damaged").exists() or kind in {"gone", "round"}
+    goes_on(complete, hub)
+    assert (complete.output / "verified" / "batch_001.json").is_file()
+
+
+@pytest.mark.parametrize("kind", ["file", "pipe", "gone", "round"])
+def test_folders_of_ours_that_are_none(complete: Site, hub: Hub, kind: str) -> None:
+    for name in FOLDERS:
+        in_its_place(complete.output / name, kind)
+    goes_on(complete, hub)
+    assert all((complete.output / name).is_dir() for name in FOLDERS)
+    assert all(os.path.lexists(complete.output / f"{name}.damaged") for name in FOLDERS)
+
+
+@pytest.mark.parametrize("kind", ["folder", "pipe", "gone", "round"])
+def test_records_and_scripts_that_are_no_files(complete: Site, hub: Hub, kind: str) -> None:
+    record = complete.output / "sources" / "001_rife49_pth.json"
+    script = complete.output / "download_001_rife49_pth.sh"
+    text = script.read_bytes()
+    in_its_place(record, kind)
+    in_its_place(script, kind)
+    fetched = hub.count("GET", "/cdn/*")
+    done = complete.doit()
+    assert done.returncode == 0, done.stdout
+    assert script.read_bytes() == text
+    assert record.is_file()
+    assert hub.count("GET", "/cdn/*") == fetched
+
+
+@pytest.mark.parametrize("kind", ["folder", "pipe", "gone", "round"])
+def test_pins_that_are_no_file(complete: Site, kind: str) -> None:
+    """They are the user's own: told, and left alone."""
+    in_its_place(complete.root / "pins.yaml", kind)
+    for command in (["list"], ["pin", "rife49.pth", "https://huggingface.co/a/b/x.pth"]):
+        done = complete.doit(*command)
+        assert done.returncode == 3, done.stdout
+        assert "pins.yaml can't be read" in done.stderr
+        assert len(done.stderr.splitlines()) == 1
+    assert os.path.lexists(complete.root / "pins.yaml")
