@@ -30,7 +30,8 @@ def clear(build: Build) -> None:
 def _clear_temporary(build: Build) -> None:
     """Remove what killed writes of ours have left in output/ and in the receipts of the store."""
     store = build.folders.store
-    needed = [item.model for item in (*build.plan.models, *build.plan.present)]
+    needed = [planned.model for planned in build.plan.models]
+    needed += [present.model for present in build.plan.present]
     receipts = [store_receipt(store, m.folder, m.path) for m in needed if m.folder is not None]
     for folder in (build.layout.output, *build.layout.folders):
         temporary.clear(folder)

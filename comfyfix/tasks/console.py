@@ -16,6 +16,7 @@ from pathlib import Path
 
 from comfyfix import regular
 from comfyfix.files import printable
+from comfyfix.tasks.guard import mute
 
 GREEN, RED, YELLOW, BOLD, PLAIN = "\x1b[32m", "\x1b[31m", "\x1b[33m", "\x1b[1m", "\x1b[0m"
 
@@ -91,9 +92,13 @@ class Console:
         # Looked up each time: doit's json reporter puts a buffer in its place.
         try:
             print(paint(text), file=sys.stdout, flush=True)  # noqa: T201 - this is the screen
-        except BrokenPipeError:
-            # The reader (`| head`) has seen enough; the run goes on, and its log is whole.
-            os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        except OSError as error:
+            # The run goes on, and its log is whole.
+            mute(1)
+            if not isinstance(error, BrokenPipeError):  # a reader (`| head`) has seen enough
+                told = f"! The screen can't be written: {error.strerror}; see {self._log}"
+                with contextlib.suppress(OSError):
+                    print(told, file=sys.stderr)  # noqa: T201 - what is left of the screen
 
     def _to_log(self, text: str) -> None:
         with contextlib.suppress(OSError):  # a full disk must not stop the run that reports it

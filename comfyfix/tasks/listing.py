@@ -15,11 +15,12 @@ from comfyfix.stages.near import near_misses, told
 from comfyfix.stages.planned import ABSENT, Plan, Planned
 from comfyfix.tasks.build import current
 from comfyfix.tasks.console import fitted
+from comfyfix.tasks.guard import Guarded
 
 _DOITS_OWN = ("subtasks", "status", "private", "list_deps", "template")
 
 
-class List(DoitList):  # type: ignore[misc]
+class List(Guarded, DoitList):  # type: ignore[misc]
     """List the pending models (`--all`: every task, as doit lists them)."""
 
     doc_purpose = "list the pending models"

@@ -12,7 +12,7 @@ import msgspec
 from doit.doit_cmd import get_var
 
 from comfyfix import ledger
-from comfyfix.errors import Problem, SetupProblem, StoreUnwritable
+from comfyfix.errors import Problem, SetupProblem, Stopped, StoreUnwritable
 from comfyfix.files import write_atomic
 from comfyfix.records import Record, to_json
 from comfyfix.stages import preview as preview_stage
@@ -69,11 +69,11 @@ def _search(build: Build, pending: list[Planned]) -> list[Answer]:
     pool = ThreadPoolExecutor(build.manifest.search.parallel)
     try:
         return list(pool.map(lambda planned: _answer(build, planned), pending))
-    except KeyboardInterrupt:
+    except Stopped as stopped:
         build.children.stop()
         print("\nStopped. What was found is kept.", file=sys.stderr, flush=True)  # noqa: T201
         sys.stdout.flush()
-        os._exit(130)  # searches under way would hold the end up for minutes
+        os._exit(stopped.exit_code)  # searches under way would hold the end up for minutes
     finally:
         pool.shutdown(wait=False, cancel_futures=True)
 

@@ -19,6 +19,7 @@ from comfyfix.files import human_size
 from comfyfix.stages.planned import Planned
 from comfyfix.tasks.build import Build, commands_loaded, current
 from comfyfix.tasks.clearing import clear
+from comfyfix.tasks.guard import Guarded
 from comfyfix.tasks.selection import Control
 from comfyfix.tasks.stopping import signals
 
@@ -56,7 +57,7 @@ class SerialRunner(_SoftDependencies, OneByOneRunner):  # type: ignore[misc]
     """doit's runner of one task at a time (`-n 0`) with soft dependencies."""
 
 
-class Run(cmd_run.Run):  # type: ignore[misc]
+class Run(Guarded, cmd_run.Run):  # type: ignore[misc]
     """Search, download and verify what is missing (doit's `run`)."""
 
     doc_purpose = "search, download and verify the missing models"
@@ -158,7 +159,7 @@ def _agreed(build: Build) -> bool:
     while True:
         try:
             answer = input("Your choice [y/n/v] ").strip().lower()
-        except (EOFError, KeyboardInterrupt):
+        except EOFError:
             answer = "n"
         if answer in ("y", "yes"):
             return True

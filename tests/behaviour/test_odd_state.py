@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import shutil
+import signal
 import subprocess
 import sys
 from pathlib import Path
@@ -151,9 +152,99 @@ def test_a_write_that_is_killed_leaves_a_name_that_tells_its_owner(tmp_path: Pat
     program = (
         "import os, pathlib, sys; from comfyfix import files\n"
         "os.fsync = lambda handle: os.kill(os.getpid(), 9)\n"
-        "files.write_atomic(pathlib.Path(sys.argv[1]) / ('\N{GRINNING FACE}' * 60 + '.json'), b'x')\n"
+        "files.write_atomic(pathlib.Path(sys.argv[1]) / (chr(0x1F600) * 60), b'x')\n"
     )
     subprocess.run([sys.executable, "-c", program, str(tmp_path)], check=False, cwd=REPO)
     assert len(list(tmp_path.iterdir())) == 1
     temporary.clear(tmp_path)
     assert list(tmp_path.iterdir()) == []
+
+
+def in_shell(site: Site, command: str, redirected: str) -> subprocess.CompletedProcess[str]:
+    return subprocess.run(
+        ["sh", "-c", f'exec "$0" -m doit {command} {redirected}', sys.executable],
+        cwd=site.root,
+        env=site.environment(),
+        capture_output=True,
+        check=False,
+        text=True,
+        timeout=100,
+    )
+
+
+@pytest.mark.parametrize("redirected", [">&-", ">/dev/full"])
+@pytest.mark.parametrize("command", ["list", "list --all", "scan", "scan --json", "plan", "verify"])
+def test_an_answer_that_cannot_be_written(
+    site: Site, hub: Hub, command: str, redirected: str
+) -> None:
+    site.workflow("clip.json", *NEEDS)
+    hub.add("AlexWortega/RIFE", ["rife49.pth"])
+    done = in_shell(site, command, redirected)
+    assert done.returncode == 2, done.stderr
+    assert "The answer can't be written: " in done.stderr
+    assert "Traceback" not in done.stderr
+
+
+@pytest.mark.parametrize("redirected", [">&-", "<&- >&- 2>&-", ">/dev/full", "2>&-", "<&-"])
+def test_a_run_that_no_one_sees(site: Site, hub: Hub, redirected: str) -> None:
+    site.workflow("clip.json", *NEEDS)
+    hub.add("AlexWortega/RIFE", ["rife49.pth"])
+    hub.add("someone/soft_vae", ["soft_vae.safetensors"])
+    done = in_shell(site, "", redirected)
+    assert done.returncode == 0, done.stderr
+    assert set(site.files()) == {"/".join(need) for need in NEEDS}
+    assert "Traceback" not in done.stderr
+    assert ("The screen can't be written" in done.stderr) == (redirected in {">&-", ">/dev/full"})
+    (log,) = (site.output / "log").glob("run_*.log")
+    assert "Successfully downloaded: 2" in log.read_text()
+
+
+def test_what_is_opened_later_lands_on_no_standard_descriptor(site: Site, hub: Hub) -> None:
+    """With all three closed, the first files that are opened would take their numbers."""
+    site.workflow("clip.json", *NEEDS)
+    program = site.root / "dodo.py"
+    told = site.root / "told"
+    program.write_text(
+        f"import os\nwith open({str(told)!r}, 'w') as file: file.write(str(file.fileno()))\n"
+        + program.read_text()
+    )
+    assert in_shell(site, "list", "<&- >&- 2>&-").returncode == 2
+    assert int(told.read_text()) > 2
+
+
+@pytest.mark.parametrize("command", [(), ("list",), ("info", "x")])
+@pytest.mark.parametrize(("number", "code"), [(signal.SIGINT, 130), (signal.SIGTERM, 143)])
+def test_a_stop_while_the_dodo_loads(
+    site: Site, command: tuple[str, ...], number: signal.Signals, code: int
+) -> None:
+    ready = site.root / "ready"
+    os.mkfifo(ready)
+    site.workflow("clip.json", *NEEDS)
+    wait = f"open({str(ready)!r}, 'w').close()\nimport time\ntime.sleep(100)\n"
+    (site.root / "dodo.py").write_text(wait)
+    running = site.start(*command)
+    with ready.open() as told:
+        told.read()
+    os.kill(running.pid, number)
+    printed = running.communicate(timeout=60)[0]
+    assert running.returncode == code, printed
+    assert "Stopped." in printed
+    assert "Traceback" not in printed
+
+
+@pytest.mark.parametrize(
+    ("command", "said"),
+    [
+        (("dumpdb",), "Next: read .cache/doit.json"),
+        (("info",), "info needs the name of one task"),
+        (("info", "a", "b"), "info needs the name of one task"),
+        (("info", "download:rife"), "No task is called download:rife (download:rife49)"),
+    ],
+)
+def test_commands_of_doits_own(site: Site, command: tuple[str, ...], said: str) -> None:
+    site.workflow("clip.json", *NEEDS)
+    done = site.doit(*command)
+    assert done.returncode == 3
+    assert said in done.stderr
+    assert len(done.stderr.splitlines()) == 1
+    assert "status     : run" in site.doit("info", "download:rife49").stdout
