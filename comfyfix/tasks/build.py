@@ -169,8 +169,15 @@ def _token_of_login(environ: Mapping[str, str]) -> str:
     path = Path(environ.get("HF_TOKEN_PATH") or home / "token")
     try:
         return regular.text(path, encoding="ascii").strip()
-    except (OSError, UnicodeDecodeError):
-        return ""
+    except (FileNotFoundError, NotADirectoryError, PermissionError):
+        return ""  # nobody has logged in, or it was another user
+    except (OSError, UnicodeDecodeError) as error:
+        cause = "it is not text" if isinstance(error, UnicodeDecodeError) else error.strerror
+        raise SetupProblem(
+            f"The token file {path} can't be read",
+            cause=cause or str(error),
+            next_step="run `hf auth login` again, or set HF_TOKEN",
+        ) from None
 
 
 def read_setup(manifest_path: Path) -> tuple[Manifest, Folders, Layout]:
@@ -211,7 +218,8 @@ def open_build(manifest_path: Path, workflow: str | None = None) -> Build:
         named = os.path.abspath(workflow)  # noqa: PTH100 - links in the path are left as they are
         if not Path(named).is_file():
             raise SetupProblem(
-                f"The workflow {workflow} does not exist", next_step="check the file name"
+                f"The workflow {workflow} {workflow_files.why_no_file(named)}",
+                next_step="check the file name",
             )
         places.append(named)
     files = workflow_files.find(places)

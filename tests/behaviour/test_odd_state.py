@@ -47,7 +47,8 @@ def in_its_place(path: Path, kind: str) -> None:
     elif kind == "pipe":
         os.mkfifo(path)
     else:
-        path.symlink_to({"gone": path.parent / "nothing" / "here", "round": path}[kind])
+        nothing = path.parent / "nothing" / "here"
+        path.symlink_to({"gone": nothing, "round": path, "zero": "/dev/zero"}[kind])
 
 
 @pytest.fixture
@@ -248,3 +249,28 @@ def test_commands_of_doits_own(site: Site, command: tuple[str, ...], said: str) 
     assert said in done.stderr
     assert len(done.stderr.splitlines()) == 1
     assert "status     : run" in site.doit("info", "download:rife49").stdout
+
+
+@pytest.mark.parametrize("kind", ["pipe", "zero"])
+@pytest.mark.parametrize(
+    ("name", "settings"),
+    [
+        ("ComfyUI/user/default/workflows/x.zip", {}),
+        ("ComfyUI/user/default/workflows/x.json", {}),
+        ("token", {}),
+        ("ComfyUI/extra_model_paths.yaml", {}),
+        ("more.yaml", {"extra_model_paths": ["more.yaml"]}),
+        ("x.zip", {"workflows": ["x.zip"]}),
+        ("x.zip", {"workflows": ["x.zip/a.json"]}),
+    ],
+)
+def test_a_file_of_the_user_without_an_end(
+    site: Site, name: str, settings: dict[str, list[str]], kind: str
+) -> None:
+    site.workflow("clip.json", *NEEDS)
+    site.manifest(**settings)
+    in_its_place(site.root / name, kind)
+    done = site.doit("list", HF_TOKEN_PATH=str(site.root / "token"))
+    assert done.returncode == (0 if "user" in name else 3), done.stderr
+    (line,) = done.stderr.splitlines()
+    assert str(site.root / name) in line
