@@ -230,7 +230,7 @@ def open_build(manifest_path: Path, workflow: str | None = None) -> Build:
             next_step="save a workflow in ComfyUI, or set `workflows:` in manifest.yaml",
         )
     try:
-        layout.doit_db.parent.mkdir(parents=True, exist_ok=True)
+        _make_output(layout)
         known = knowledge.gather(folders, layout, manifest.comfyui_url)
         folders = known.folders
         scanned = scan_stage.scan(files, layout.scan_cache, known.loaders)
@@ -257,7 +257,7 @@ def open_store(manifest_path: Path) -> Build:
     """
     manifest, folders, layout = read_setup(manifest_path)
     try:
-        layout.doit_db.parent.mkdir(parents=True, exist_ok=True)
+        _make_output(layout)
         known = knowledge.gather(folders, layout, manifest.comfyui_url)
     except OSError as error:
         raise _unusable(error, layout) from None
@@ -265,6 +265,22 @@ def open_store(manifest_path: Path) -> Build:
     build = Build(manifest, known.folders, layout, [], nothing, _trust(manifest))
     build.tokens  # noqa: B018 - an unusable token is told now, not in the middle of a run
     return build
+
+
+def _make_output(layout: Layout) -> None:
+    """Make output/, if it can be: a command that only looks does without. Raises OSError."""
+    try:
+        layout.output.mkdir(parents=True, exist_ok=True)
+    except (FileExistsError, NotADirectoryError):
+        raise
+    except OSError:
+        return
+
+
+def unwritten(build: Build) -> SetupProblem | None:
+    """What keeps this build from being noted down, for a run that can't do without."""
+    error = build.plan.unwritten
+    return _unusable(error, build.layout) if error else None
 
 
 def _unusable(error: OSError, layout: Layout) -> SetupProblem:

@@ -13,7 +13,7 @@ from comfyfix.comfyui.index import StoreIndex
 from comfyfix.files import human_size, printable
 from comfyfix.stages.near import near_misses, told
 from comfyfix.stages.planned import ABSENT, Plan, Planned
-from comfyfix.tasks.build import current
+from comfyfix.tasks.build import current, unwritten
 from comfyfix.tasks.console import fitted
 from comfyfix.tasks.guard import Guarded
 
@@ -36,6 +36,9 @@ class List(Guarded, DoitList):  # type: ignore[misc]
         build = current()
         if build is None:
             raise InvalidDodoFile("this dodo.py does not load comfyfix's tasks")
+        problem = unwritten(build)
+        if problem is not None:
+            print(f"! {problem}", file=sys.stderr)  # noqa: T201 - beside the answer
         for file in build.plan.unreadable:
             print(f"! {file.path} can't be read: {file.problem}", file=sys.stderr)  # noqa: T201
         lines = names(build.plan) if params["quiet"] else table(build.plan, build.folders)

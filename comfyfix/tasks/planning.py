@@ -19,7 +19,7 @@ from comfyfix.stages import preview as preview_stage
 from comfyfix.stages import resolve as resolve_stage
 from comfyfix.stages.planned import Planned
 from comfyfix.stages.preview import Answer
-from comfyfix.tasks.build import MANIFEST, Build, open_build
+from comfyfix.tasks.build import MANIFEST, Build, open_build, unwritten
 from comfyfix.tasks.commands import JSON_OPTION, Ours, say
 from comfyfix.tasks.console import fitted, paint
 
@@ -40,6 +40,9 @@ class Plan(Ours):
                 f"plan does not know {names[0]}", next_step="use `doit plan` or `workflow=FILE`"
             )
         build = open_build(Path(MANIFEST), get_var("workflow"))
+        problem = unwritten(build)
+        if problem is not None:
+            raise problem
         for file in build.plan.unreadable:
             print(f"! {file.path} can't be read: {file.problem}", file=sys.stderr)  # noqa: T201
         pending = [

@@ -10,14 +10,14 @@ from collections.abc import Iterator
 from typing import Any, ClassVar
 
 from doit import cmd_run
-from doit.exceptions import TaskFailed, UnmetDependency
+from doit.exceptions import InvalidDodoFile, TaskFailed, UnmetDependency
 from doit.runner import MThreadRunner
 from doit.runner import Runner as OneByOneRunner
 
 from comfyfix.errors import Stopped
 from comfyfix.files import human_size
 from comfyfix.stages.planned import Planned
-from comfyfix.tasks.build import Build, commands_loaded, current
+from comfyfix.tasks.build import Build, commands_loaded, current, unwritten
 from comfyfix.tasks.clearing import clear
 from comfyfix.tasks.guard import Guarded
 from comfyfix.tasks.selection import Control
@@ -79,6 +79,9 @@ class Run(Guarded, cmd_run.Run):  # type: ignore[misc]
         pdb: bool = False,
     ) -> int:
         build = current()
+        problem = unwritten(build) if build else None
+        if problem is not None:
+            raise InvalidDodoFile(str(problem))
         if build is None or build.plan.pending:
             gc.enable()
         par_type = "thread"  # processes would not share what the tasks of a run share

@@ -162,7 +162,8 @@ def set_aside(build: Build, model: Model, verdict: Verdict, receipt: Receipt | N
         return verdict
     moved = verify_stage.move_aside(verdict, receipt)
     if moved.moved_to:
-        receipts.forget(build.layout, build.folders.store, model)
+        with contextlib.suppress(OSError):  # without the file they say nothing
+            receipts.forget(build.layout, build.folders.store, model)
     return moved
 
 
