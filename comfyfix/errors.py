@@ -220,9 +220,18 @@ class LockedByAnother(DownloadFailed):
 
 
 class StoreUnwritable(DownloadFailed):
-    """The model folder can't be written."""
+    """The model folder, or a file of ours, can't be written."""
 
     outcome = "store not writable"
+
+    @classmethod
+    def of(cls, error: OSError, place: object) -> StoreUnwritable:
+        """Tell an error of the system; `place` is named where it names no file itself."""
+        return cls(
+            f"{error.filename or place} can't be written",
+            cause=error.strerror or str(error),
+            next_step="check permissions and free space",
+        )
 
 
 class ToolMissing(DownloadFailed):

@@ -7,11 +7,10 @@ import hashlib
 import os
 import re
 import stat
-import tempfile
 from collections.abc import Callable
 from pathlib import Path
 
-from comfyfix import regular
+from comfyfix import regular, temporary
 from comfyfix.errors import NameRefused
 
 HASH_BLOCK = 1 << 20
@@ -33,17 +32,30 @@ def write_atomic(path: Path, data: bytes, *, mode: int = 0o666) -> None:
     """Write `data` so that a reader, now or after a crash, sees the old file or the new one.
 
     The temporary file is unique and lies in the same folder, because a rename is atomic only
-    inside one filesystem. Raises OSError.
+    inside one filesystem. A folder in the file's place is put aside. Raises OSError that names
+    the file.
     """
-    path.parent.mkdir(parents=True, exist_ok=True)
-    handle, name = tempfile.mkstemp(prefix=f".{path.name[:60]}.", suffix=".tmp", dir=path.parent)
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        _write_beside(path, data, mode)
+    except OSError as error:
+        error.filename, error.filename2 = str(path), None
+        raise
+
+
+def _write_beside(path: Path, data: bytes, mode: int) -> None:
+    handle, name = temporary.make(path)
     try:
         with os.fdopen(handle, "wb") as out:
             out.write(data)
             os.fchmod(out.fileno(), mode & ~_umask())
             out.flush()
             os.fsync(out.fileno())
-        Path(name).replace(path)
+        try:
+            Path(name).replace(path)
+        except IsADirectoryError:
+            quarantine(path, "damaged")
+            Path(name).replace(path)
     except BaseException:
         with contextlib.suppress(OSError):
             Path(name).unlink()

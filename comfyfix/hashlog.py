@@ -14,7 +14,7 @@ from typing import Annotated, Literal
 
 import msgspec
 
-from comfyfix import regular
+from comfyfix import regular, state
 from comfyfix.files import clean_text, write_atomic
 from comfyfix.manifest import IdentityPolicy
 
@@ -83,11 +83,7 @@ class HashLog:
             self._path.parent.mkdir(parents=True, exist_ok=True)
             line, self._begun = b"\n" + line, True  # ends a line that was torn off
         # Opened for each line: another process may have put a shorter file in its place.
-        handle = os.open(self._path, os.O_WRONLY | os.O_APPEND | os.O_CREAT, 0o666)
-        try:
-            os.write(handle, line)
-        finally:
-            os.close(handle)
+        regular.append(self._path, line)
         self._lines += 1
 
     def close(self) -> None:
@@ -97,12 +93,7 @@ class HashLog:
                 self._rewrite()
 
     def _rewrite(self) -> None:
-        from filelock import FileLock, Timeout  # noqa: PLC0415 - 50 ms, and seldom needed
-
-        with (
-            contextlib.suppress(Timeout),
-            FileLock(self._path.with_name(f".{self._path.name}.lock"), timeout=LOCK_SECONDS),
-        ):
+        with state.locked(self._path.with_name(f".{self._path.name}.lock"), LOCK_SECONDS):
             known, _ = read(self._path)  # with what other processes have added
             lines = [msgspec.json.encode(known[path]) for path in sorted(known) if _may_be(path)]
             write_atomic(self._path, b"".join(line + b"\n" for line in lines))

@@ -91,6 +91,31 @@ class Layout:
         """Every Qwen exchange, readable."""
         return self.output / "log" / "qwen_search_history.log"
 
+    @property
+    def hashes_lock(self) -> Path:
+        """Held while the hashes are written anew."""
+        return self.output / ".cache" / ".hashes.jsonl.lock"
+
+    @property
+    def folders(self) -> tuple[Path, ...]:
+        """Every folder of ours."""
+        names = (".cache", "log", "sources", "verified")
+        return tuple(self.output / name for name in names)
+
+    @property
+    def files(self) -> tuple[Path, ...]:
+        """Every file of ours that has one name for all runs, but the locks."""
+        return (
+            self.ledger, self.counter, self.missing, self.receipts, self.scan_cache,
+            self.pack_cache, self.server_cache, self.hashes, self.doit_db, self.search_log,
+            self.qwen_log,
+        )  # fmt: skip
+
+    @property
+    def locks(self) -> tuple[Path, ...]:
+        """Every lock."""
+        return (self.ledger_lock, self.pins_lock, self.hashes_lock)
+
     def run_log(self, stamp: str) -> Path:
         """The full log of the run that began at `stamp` (YYYYMMDD_HHMMSS)."""
         return self.output / "log" / f"run_{stamp}.log"

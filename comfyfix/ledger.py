@@ -53,6 +53,15 @@ def _trusted(ledger: Ledger | None) -> Ledger | None:
 
 def reserve(layout: Layout, models: Iterable[Model]) -> Ledger:
     """Give a number and a task name to each model that has none. Raises OSError."""
+    return _change(layout, _with_numbers(layout, models))
+
+
+def unwritten(layout: Layout, models: Iterable[Model]) -> Ledger:
+    """What `reserve` would write: for a look at an output folder that can't be written."""
+    return _with_numbers(layout, models)(load(layout))
+
+
+def _with_numbers(layout: Layout, models: Iterable[Model]) -> Callable[[Ledger], Ledger]:
     wanted = list(models)
 
     def update(ledger: Ledger) -> Ledger:
@@ -69,7 +78,7 @@ def reserve(layout: Layout, models: Iterable[Model]) -> Ledger:
             return ledger
         return Ledger(highest=highest, models=entries)
 
-    return _change(layout, update)
+    return update
 
 
 def renumber(layout: Layout, model: Model) -> int:

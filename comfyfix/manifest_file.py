@@ -48,7 +48,7 @@ def load(
 
 def _with_pins(manifest: Manifest, path: Path) -> Manifest:
     """Add what `doit pin` has settled; of one model, what the manifest itself says counts first."""
-    if not path.exists():
+    if not os.path.lexists(path):
         return manifest
     value, lines = yamlfile.read(path)
     if not isinstance(value, dict) or set(value) != {"models"}:

@@ -5,8 +5,10 @@ It lies beside manifest.yaml, is written by the program and may be edited or del
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
 
+from comfyfix import state
 from comfyfix.files import write_atomic
 
 NAME = "pins.yaml"
@@ -16,13 +18,11 @@ _HEAD = "# Written by `doit pin`; what manifest.yaml says of a model counts befo
 def add(path: Path, lock: Path, key: str, entry: dict[str, str]) -> None:
     """Add or replace one entry. Raises ManifestProblem for a broken file, and OSError."""
     import yaml  # noqa: PLC0415 - only a pin writes YAML
-    from filelock import FileLock  # noqa: PLC0415 - the same
 
     from comfyfix import yamlfile  # noqa: PLC0415 - the same
 
-    lock.parent.mkdir(parents=True, exist_ok=True)
-    with FileLock(lock, timeout=60):
-        value = (yamlfile.read(path)[0] if path.exists() else None) or {}
+    with state.locked(lock):
+        value = (yamlfile.read(path)[0] if os.path.lexists(path) else None) or {}
         models = dict(value.get("models", {})) if isinstance(value, dict) else {}
         models[key] = entry
         text = yaml.safe_dump({"models": models}, sort_keys=True, allow_unicode=True, width=1000)

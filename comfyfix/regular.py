@@ -19,7 +19,7 @@ NOTE_MAX = 1_000_000
 
 
 class NotRegular(OSError):
-    """It is a pipe, a device, a socket, or larger than anything of its kind."""
+    """It is a pipe, a device, a socket, a link to itself, or larger than anything of its kind."""
 
 
 def opened(path: Path | str, limit: int | None = None) -> BinaryIO:
@@ -36,8 +36,22 @@ def read(path: Path | str, limit: int = STATE_MAX) -> bytes:
     return data
 
 
-def _handle(path: Path | str, limit: int | None) -> int:
-    handle = os.open(path, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC | os.O_NOCTTY)
+def append(path: Path | str, data: bytes) -> None:
+    """Add to the end of a regular file, at once; it is made where there is none. Raises OSError."""
+    handle = _handle(path, None, os.O_WRONLY | os.O_APPEND | os.O_CREAT)
+    try:
+        os.write(handle, data)
+    finally:
+        os.close(handle)
+
+
+def _handle(path: Path | str, limit: int | None, mode: int = os.O_RDONLY) -> int:
+    try:
+        handle = os.open(path, mode | os.O_NONBLOCK | os.O_CLOEXEC | os.O_NOCTTY, 0o666)
+    except OSError as error:
+        if error.errno in (errno.ELOOP, errno.ENXIO):  # a link to itself; a socket
+            raise NotRegular(error.errno, error.strerror, str(path)) from None
+        raise
     try:
         info = os.fstat(handle)
         if stat.S_ISDIR(info.st_mode):

@@ -7,8 +7,9 @@ everything in it can be found out again, and no rerun may fail because of it.
 from __future__ import annotations
 
 import contextlib
+import errno
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import TypeVar
@@ -20,9 +21,8 @@ from comfyfix.files import write_atomic
 from comfyfix.records import to_json
 
 T = TypeVar("T", bound=msgspec.Struct)
-
-_threads = threading.Lock()
 LOCK_SECONDS = 60.0
+_threads = threading.Lock()
 
 
 def read(path: Path | str, kind: type[T]) -> T | None:
@@ -38,18 +38,32 @@ def read(path: Path | str, kind: type[T]) -> T | None:
         return None
 
 
+@contextlib.contextmanager
+def locked(lock: Path, seconds: float = LOCK_SECONDS) -> Iterator[None]:
+    """Hold a lock that other processes know; raises OSError, also where it is not to be had."""
+    from filelock import FileLock  # noqa: PLC0415 - 50 ms, and most commands write nothing
+
+    lock.parent.mkdir(parents=True, exist_ok=True)
+    held = FileLock(lock, timeout=seconds)
+    try:
+        held.acquire()
+    except NotImplementedError as error:  # what filelock raises where the filesystem has no locks
+        raise OSError(errno.ENOTSUP, str(error), str(lock)) from None
+    try:
+        yield
+    finally:
+        held.release()
+
+
 def change(path: Path, lock: Path, kind: type[T], default: Callable[[], T],
            update: Callable[[T], T]) -> T:  # fmt: skip
     """Read, update and write one state file while no other thread or process does.
 
     `default` makes the content of an absent or unreadable file. Raises OSError.
     """
-    from filelock import FileLock  # noqa: PLC0415 - 50 ms, and most commands write nothing
-
-    lock.parent.mkdir(parents=True, exist_ok=True)
     # The file lock is for other processes; one inside this process keeps threads in order
     # where the filesystem ignores file locks.
-    with _threads, FileLock(lock, timeout=LOCK_SECONDS):
+    with _threads, locked(lock):
         known = read(path, kind)
         if known is None:
             _put_aside(path)

@@ -30,6 +30,12 @@ def read(path: Path) -> tuple[Any, Lines]:
     try:
         text = regular.text(path, 8 * TEXT_MAX, encoding="utf-8-sig")
     except FileNotFoundError:
+        if path.is_symlink():
+            raise ManifestProblem(
+                f"{path} can't be read",
+                cause="it is a link to a file that does not exist",
+                next_step="mend or delete the link",
+            ) from None
         raise ManifestProblem(
             f"{path} does not exist",
             next_step=f"create it, with a line such as `comfyui: ~/ComfyUI`, in {path.parent}",

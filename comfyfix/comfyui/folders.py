@@ -217,7 +217,10 @@ def read(
     table |= {key: [comfyui / key] for key in BESIDE}
     written: dict[str, Path] = {}
     own = comfyui / "extra_model_paths.yaml"
-    for path in [*([own] if own.is_file() else []), *extra]:
+    # Docker makes a folder of a file that it can't mount, and ComfyUI passes over it; a pipe or a
+    # link to nothing is told: without it models would go where ComfyUI does not look.
+    there = os.path.lexists(own) and not own.is_dir()
+    for path in [*([own] if there else []), *extra]:
         for name, directory, is_default in extra_paths.read(path):
             key = folder_key(name)
             _add(table, key, directory, is_default)

@@ -72,10 +72,17 @@ def _expand(place: str) -> Iterator[tuple[str, str]]:
             yield file, root
     else:
         raise SetupProblem(
-            f"{place} does not exist",
+            f"{place} {why_no_file(place)}",
             cause="it is listed under workflows:",
             next_step="mend `workflows:` in manifest.yaml, or the name",
         )
+
+
+def why_no_file(path: str) -> str:
+    """What to say of a path that is no regular file: a pipe would be waited for without end."""
+    if os.path.exists(path):  # noqa: PTH110 - text, and Path raises for names that can't be
+        return "is not a regular file"
+    return "is a link to nothing" if os.path.islink(path) else "does not exist"  # noqa: PTH114
 
 
 def _below(place: str) -> Iterator[str]:

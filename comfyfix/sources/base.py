@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import threading
 from collections.abc import Callable, Iterator, Mapping
@@ -9,7 +10,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Protocol
 
-from comfyfix import state
+from comfyfix import regular, state
 from comfyfix.comfyui.folders import Folders
 from comfyfix.comfyui.index import StoreIndex
 from comfyfix.errors import ModelProblem
@@ -162,9 +163,11 @@ class Services:
         return text
 
     def append(self, path: Path, text: str) -> None:
-        """Append to a log, whole lines at a time, never a token."""
-        text = self.scrubbed(text)
-        with self._lock:
+        """Append to a log, whole lines at a time, never a token.
+
+        A log that can't be written stops nothing: what it would tell is in no one's way.
+        """
+        data = self.scrubbed(text).encode("utf-8", "backslashreplace")
+        with self._lock, contextlib.suppress(OSError):
             path.parent.mkdir(parents=True, exist_ok=True)
-            with path.open("a", encoding="utf-8", errors="backslashreplace") as log:
-                log.write(text)
+            regular.append(path, data)

@@ -6,6 +6,7 @@ of its receipt. Everything else that has to be done gets a number, a task and a 
 
 from __future__ import annotations
 
+import dataclasses
 import os
 from collections.abc import Iterable
 from itertools import islice
@@ -38,7 +39,10 @@ def make(
     layout: Layout,
     trust: Trust,
 ) -> Plan:
-    """Make the plan and reserve its numbers. Raises OSError if output/ can't be written."""
+    """Make the plan and reserve its numbers; where they can't be written, the plan says so.
+
+    Raises OSError if output/ can't be read.
+    """
     files = list(scanned)
     needs = {
         key: need
@@ -52,8 +56,7 @@ def make(
         need.is_bound = bool(override and override.digest)
         _look(need, folders, receipts, ledger.models.get(need.model.key), layout, trust)
     tasked = [need for need in needs.values() if need.present is None]
-    if any(need.model.key not in ledger.models for need in tasked):
-        ledger = ledgers.reserve(layout, [need.model for need in tasked])
+    ledger, unwritten = _numbered(layout, ledger, [need.model for need in tasked])
     by_workflow: dict[str, dict[str, None]] = {
         file.workflow: {} for file in files if file.is_workflow and not file.problem
     }
@@ -84,8 +87,22 @@ def make(
         unreadable=tuple(file for file in files if file.problem),
         batch_size=manifest.batch,
     )
-    write_if_changed(layout.missing, to_json(_missing_file(plan)))
-    return plan
+    try:
+        write_if_changed(layout.missing, to_json(_missing_file(plan)))
+    except OSError as error:
+        unwritten = unwritten or error
+    return dataclasses.replace(plan, unwritten=unwritten)
+
+
+def _numbered(
+    layout: Layout, ledger: ledgers.Ledger, models: list[Model]
+) -> tuple[ledgers.Ledger, OSError | None]:
+    if all(model.key in ledger.models for model in models):
+        return ledger, None
+    try:
+        return ledgers.reserve(layout, models), None
+    except OSError as error:
+        return ledgers.unwritten(layout, models), error
 
 
 def found(folders: Folders, reference: Reference) -> bool:
@@ -197,7 +214,7 @@ def _neighbours(need: Need, by_workflow: dict[str, dict[str, None]]) -> tuple[st
 def _what_is_lost(need: Need, entry: ledgers.Entry, layout: Layout) -> str:
     if need.record is None:
         return "its record is lost"
-    if not os.path.exists(layout.targets(entry.number, need.model)[1]):  # noqa: PTH110 - hot
+    if not os.path.isfile(layout.targets(entry.number, need.model)[1]):  # noqa: PTH113 - hot
         return "its script is lost"
     return ""
 

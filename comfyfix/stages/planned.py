@@ -72,13 +72,18 @@ class Present:
 
 @dataclass(frozen=True, slots=True)
 class Plan:
-    """What a run would do. `unreadable` are workflow files with a problem."""
+    """What a run would do.
+
+    `unreadable` are workflow files with a problem, `unwritten` is what kept numbers or the list of
+    what is missing from being noted down.
+    """
 
     models: tuple[Planned, ...]
     present: tuple[Present, ...]
     workflows: dict[str, tuple[str, ...]]
     unreadable: tuple[ScannedFile, ...]
     batch_size: int = 6
+    unwritten: OSError | None = None
 
     @property
     def pending(self) -> list[Planned]:

@@ -65,7 +65,7 @@ def write(path: Path, text: str) -> bool:
     data = text.encode()
     try:
         old = regular.read(path)
-    except FileNotFoundError:
+    except (FileNotFoundError, IsADirectoryError, regular.NotRegular):
         old = b""
     if old == data:
         return True

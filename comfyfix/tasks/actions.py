@@ -47,11 +47,7 @@ def _telling(stage: Callable[[Build, Planned], None]) -> Callable[[Build, Planne
         except Problem as problem:
             return _failed(build, planned, problem, searching=stage is _resolve)
         except OSError as error:
-            unwritable = StoreUnwritable(
-                f"{error.filename or build.layout.output} can't be written",
-                cause=error.strerror or str(error),
-                next_step="check permissions and free space",
-            )
+            unwritable = StoreUnwritable.of(error, build.layout.output)
             return _failed(build, planned, unwritable, searching=stage is _resolve)
         return None
 

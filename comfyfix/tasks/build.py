@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING
 
 import msgspec
 
-from comfyfix import receipts, regular
+from comfyfix import order, receipts, regular
 from comfyfix.comfyui import folders as comfyui_folders
 from comfyfix.comfyui import workflow_files
 from comfyfix.comfyui.folders import Folders
@@ -169,8 +169,15 @@ def _token_of_login(environ: Mapping[str, str]) -> str:
     path = Path(environ.get("HF_TOKEN_PATH") or home / "token")
     try:
         return regular.text(path, encoding="ascii").strip()
-    except (OSError, UnicodeDecodeError):
-        return ""
+    except (FileNotFoundError, NotADirectoryError, PermissionError):
+        return ""  # nobody has logged in, or it was another user
+    except (OSError, UnicodeDecodeError) as error:
+        cause = "it is not text" if isinstance(error, UnicodeDecodeError) else error.strerror
+        raise SetupProblem(
+            f"The token file {path} can't be read",
+            cause=cause or str(error),
+            next_step="run `hf auth login` again, or set HF_TOKEN",
+        ) from None
 
 
 def read_setup(manifest_path: Path) -> tuple[Manifest, Folders, Layout]:
@@ -180,6 +187,8 @@ def read_setup(manifest_path: Path) -> tuple[Manifest, Folders, Layout]:
     """
     manifest = load(manifest_path)
     layout = Layout(Path(manifest.output))
+    for line in order.set_right(layout):
+        warn(f"! {line}")
     home = Path(manifest.comfyui)
     if not manifest.is_demo and not manifest.workflows:
         manifest = _with_default_workflows(manifest)
@@ -210,7 +219,8 @@ def open_build(manifest_path: Path, workflow: str | None = None) -> Build:
         named = os.path.abspath(workflow)  # noqa: PTH100 - links in the path are left as they are
         if not Path(named).is_file():
             raise SetupProblem(
-                f"The workflow {workflow} does not exist", next_step="check the file name"
+                f"The workflow {workflow} {workflow_files.why_no_file(named)}",
+                next_step="check the file name",
             )
         places.append(named)
     files = workflow_files.find(places)
@@ -221,7 +231,7 @@ def open_build(manifest_path: Path, workflow: str | None = None) -> Build:
             next_step="save a workflow in ComfyUI, or set `workflows:` in manifest.yaml",
         )
     try:
-        layout.doit_db.parent.mkdir(parents=True, exist_ok=True)
+        _make_output(layout)
         known = knowledge.gather(folders, layout, manifest.comfyui_url)
         folders = known.folders
         scanned = scan_stage.scan(files, layout.scan_cache, known.loaders)
@@ -265,7 +275,7 @@ def open_store(manifest_path: Path) -> Build:
     """
     manifest, folders, layout = read_setup(manifest_path)
     try:
-        layout.doit_db.parent.mkdir(parents=True, exist_ok=True)
+        _make_output(layout)
         known = knowledge.gather(folders, layout, manifest.comfyui_url)
     except OSError as error:
         raise _unusable(error, layout) from None
@@ -273,6 +283,22 @@ def open_store(manifest_path: Path) -> Build:
     build = Build(manifest, known.folders, layout, [], nothing, _trust(manifest))
     build.tokens  # noqa: B018 - an unusable token is told now, not in the middle of a run
     return build
+
+
+def _make_output(layout: Layout) -> None:
+    """Make output/, if it can be: a command that only looks does without. Raises OSError."""
+    try:
+        layout.output.mkdir(parents=True, exist_ok=True)
+    except (FileExistsError, NotADirectoryError):
+        raise
+    except OSError:
+        return
+
+
+def unwritten(build: Build) -> SetupProblem | None:
+    """What keeps this build from being noted down, for a run that can't do without."""
+    error = build.plan.unwritten
+    return _unusable(error, build.layout) if error else None
 
 
 def _unusable(error: OSError, layout: Layout) -> SetupProblem:

@@ -16,7 +16,7 @@ from comfyfix.records import Verdict
 from comfyfix.stages import sweep
 from comfyfix.stages.planned import Planned
 from comfyfix.stages.sweep import Choice
-from comfyfix.tasks.build import MANIFEST, Build, open_build, open_store
+from comfyfix.tasks.build import MANIFEST, Build, open_build, open_store, unwritten
 from comfyfix.tasks.commands import Ours
 from comfyfix.tasks.naming import named
 from comfyfix.tasks.screen import say, warn
@@ -159,7 +159,8 @@ def _summary(run: Sweep, *, store: bool, seconds: float, lacking: int) -> int:
     bad = run.files_done - good + lacking
     for file in run.build.plan.unreadable:
         warn(f"! {file.path} can't be read: {file.problem}")
-    for problem in run.problems:
+    noted = unwritten(run.build)
+    for problem in (*([str(noted)] if noted else []), *run.problems):
         warn(f"! {problem}")
     took = f", {human_size(run.total)} in {seconds:.1f} s" if store else ""
     fetch = ". Next: run doit to fetch what is not" if bad > lacking and not store else ""

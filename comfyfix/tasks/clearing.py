@@ -5,9 +5,10 @@ from __future__ import annotations
 import contextlib
 from collections.abc import Iterator
 
-from comfyfix import leftovers
+from comfyfix import leftovers, temporary
 from comfyfix.errors import Problem
-from comfyfix.files import regular_stat
+from comfyfix.files import inside, regular_stat
+from comfyfix.layout import store_receipt
 from comfyfix.records import Model
 from comfyfix.tasks.build import Build
 
@@ -18,11 +19,25 @@ def clear(build: Build) -> None:
     A part beside a model that is still to come stays: its own script goes on with it. Nothing
     that goes wrong here is a failure of the run.
     """
+    _clear_temporary(build)
     for folder, names in _places(build).items():
         found = [name for name in leftovers.beside(folder, names) if regular_stat(names[name][1])]
         if found:
             with contextlib.suppress(Problem, OSError):
                 _run(build, folder, names[found[0]][0], found)
+
+
+def _clear_temporary(build: Build) -> None:
+    """Remove what killed writes of ours have left in output/ and in the receipts of the store."""
+    store = build.folders.store
+    needed = [planned.model for planned in build.plan.models]
+    needed += [present.model for present in build.plan.present]
+    receipts = [store_receipt(store, m.folder, m.path) for m in needed if m.folder is not None]
+    for folder in (build.layout.output, *build.layout.folders):
+        temporary.clear(folder)
+    for folder, some in {path.parent: path for path in receipts}.items():
+        if inside(store, some):  # another may have put a link in the folder's place
+            temporary.clear(folder)
 
 
 def _places(build: Build) -> dict[str, dict[str, tuple[Model, str]]]:

@@ -2,14 +2,12 @@
 
 from __future__ import annotations
 
-import os
-import sys
 from typing import Any, ClassVar
 
 from doit import doit_cmd
-from doit.cmd_base import Command
 
 from comfyfix.errors import SetupProblem
+from comfyfix.tasks.guard import Guarded
 from comfyfix.tasks.screen import warn
 
 COMMANDS = {
@@ -20,6 +18,8 @@ COMMANDS = {
     "verify": "comfyfix.tasks.checking:Verify",
     "why": "comfyfix.tasks.why:Why",
     "pin": "comfyfix.tasks.pin:Pin",
+    "info": "comfyfix.tasks.doits_own:Info",
+    "dumpdb": "comfyfix.tasks.doits_own:DumpDB",
 }
 """Our commands, as doit takes them: name → module and class."""
 JSON_OPTION = {
@@ -32,7 +32,7 @@ JSON_OPTION = {
 }
 
 
-class Ours(Command):  # type: ignore[misc]
+class Ours(Guarded):
     """A command that reads the manifest of the working folder."""
 
     name: ClassVar[str]
@@ -44,10 +44,6 @@ class Ours(Command):  # type: ignore[misc]
         others = [f"{k}={v}" for k, v in variables.items() if k != "workflow"]
         try:
             return self.work(opt_values, [*pos_args, *others])
-        except BrokenPipeError:
-            # The reader (`| head`) has seen enough; nothing may be flushed to it at the end.
-            os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-            return 0
         except SetupProblem as problem:
             warn(f"ERROR: {problem}")  # as doit tells its own errors
             return 3

@@ -13,6 +13,8 @@ import threading
 import time
 from pathlib import Path
 
+from comfyfix import regular
+from comfyfix.tasks.guard import mute
 from comfyfix.tasks.screen import clean, paint
 
 
@@ -87,16 +89,19 @@ class Console:
         # Looked up each time: doit's json reporter puts a buffer in its place.
         try:
             print(paint(text), file=sys.stdout, flush=True)  # noqa: T201 - this is the screen
-        except BrokenPipeError:
-            # The reader (`| head`) has seen enough; the run goes on, and its log is whole.
-            os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        except OSError as error:
+            # The run goes on, and its log is whole.
+            mute(1)
+            if not isinstance(error, BrokenPipeError):  # a reader (`| head`) has seen enough
+                told = f"! The screen can't be written: {error.strerror}; see {self._log}"
+                with contextlib.suppress(OSError):
+                    print(told, file=sys.stderr)  # noqa: T201 - what is left of the screen
 
     def _to_log(self, text: str) -> None:
         with contextlib.suppress(OSError):  # a full disk must not stop the run that reports it
             self._log.parent.mkdir(parents=True, exist_ok=True)
-            with self._log.open("a", encoding="utf-8", errors="backslashreplace") as log:
-                stamp = time.strftime("%H:%M:%S")
-                log.write(f"{stamp} {text}\n")
+            line = f"{time.strftime('%H:%M:%S')} {text}\n"
+            regular.append(self._log, line.encode("utf-8", "backslashreplace"))
 
 
 class ActionsConsole(Console):

@@ -2,22 +2,20 @@
 
 from __future__ import annotations
 
-import contextlib
 import gc
 import os
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
-import msgspec
 from doit.doit_cmd import get_var
 from doit.exceptions import InvalidDodoFile
 
-from comfyfix import regular, state
+from comfyfix import state
 from comfyfix.errors import SetupProblem
 from comfyfix.stages.batch import BatchFile, rules
 from comfyfix.stages.planned import Planned, Present, seen
-from comfyfix.tasks import deferred
+from comfyfix.tasks import database, deferred
 from comfyfix.tasks.build import Build, open_build, remember
 from comfyfix.tasks.reporter import Reporter
 from comfyfix.tasks.screen import clean
@@ -49,7 +47,7 @@ def load(manifest: Path) -> tuple[dict[str, Any], Creator]:
 
 def configuration(build: Build) -> dict[str, Any]:
     """doit's settings: our database and reporter, a thread per pending task, our order."""
-    _drop_broken_database(build.layout.doit_db)
+    database.install()
     busy = len(build.plan.pending) + len(build.plan.batches())
     return {
         "dep_file": str(build.layout.doit_db),
@@ -122,7 +120,10 @@ def _verify(build: Build, number: int, members: list[Planned]) -> Task:
     def settled() -> bool:
         if any(planned.pending for planned in members):
             return False
-        known = state.read(build.layout.batch(number), BatchFile)
+        try:
+            known = state.read(build.layout.batch(number), BatchFile)
+        except OSError:  # it is told when the batch is written
+            return False
         if known is None or known.rules != rules(build.manifest.verify.pickle):
             return False
         return known.all_good >= {m.location for m in members}
@@ -178,18 +179,3 @@ def _workflows(build: Build) -> Iterator[Task]:
             "actions": [(deferred.unreadable, [build, file])],
             "io": {"capture": False},
         }
-
-
-def _drop_broken_database(path: Path) -> None:
-    """Forget a half-written database of doit: it holds nothing that can't be found again."""
-    try:
-        data = regular.read(path)
-        if data:
-            msgspec.json.decode(data, type=dict[str, dict[str, Any]])
-            return
-    except FileNotFoundError:
-        return
-    except (OSError, msgspec.DecodeError, RecursionError, UnicodeDecodeError):
-        pass
-    with contextlib.suppress(OSError):
-        path.replace(path.with_name(path.name + ".damaged"))

@@ -12,13 +12,14 @@ from comfyfix.comfyui.index import StoreIndex
 from comfyfix.files import human_size, printable
 from comfyfix.stages.near import near_misses, told
 from comfyfix.stages.planned import ABSENT, Plan, Planned
-from comfyfix.tasks.build import current
+from comfyfix.tasks.build import current, unwritten
+from comfyfix.tasks.guard import Guarded
 from comfyfix.tasks.screen import clean, fitted, warn
 
 _DOITS_OWN = ("subtasks", "status", "private", "list_deps", "template")
 
 
-class List(DoitList):  # type: ignore[misc]
+class List(Guarded, DoitList):  # type: ignore[misc]
     """List the pending models (`--all`: every task, as doit lists them)."""
 
     doc_purpose = "list the pending models"
@@ -34,6 +35,9 @@ class List(DoitList):  # type: ignore[misc]
         build = current()
         if build is None:
             raise InvalidDodoFile("this dodo.py does not load comfyfix's tasks")
+        problem = unwritten(build)
+        if problem is not None:
+            warn(f"! {problem}")
         for file in build.plan.unreadable:
             warn(f"! {file.path} can't be read: {file.problem}")
         lines = names(build.plan) if params["quiet"] else table(build.plan, build.folders)

@@ -12,14 +12,14 @@ import msgspec
 from doit.doit_cmd import get_var
 
 from comfyfix import ledger
-from comfyfix.errors import Problem, SetupProblem, StoreUnwritable
+from comfyfix.errors import Problem, SetupProblem, Stopped, StoreUnwritable
 from comfyfix.files import write_atomic
 from comfyfix.records import Record, to_json
 from comfyfix.stages import preview as preview_stage
 from comfyfix.stages import resolve as resolve_stage
 from comfyfix.stages.planned import Planned
 from comfyfix.stages.preview import Answer
-from comfyfix.tasks.build import MANIFEST, Build, open_build
+from comfyfix.tasks.build import MANIFEST, Build, open_build, unwritten
 from comfyfix.tasks.commands import JSON_OPTION, Ours
 from comfyfix.tasks.screen import clean, data, fitted, say, warn
 
@@ -40,6 +40,9 @@ class Plan(Ours):
                 f"plan does not know {names[0]}", next_step="use `doit plan` or `workflow=FILE`"
             )
         build = open_build(Path(MANIFEST), get_var("workflow"))
+        problem = unwritten(build)
+        if problem is not None:
+            raise problem
         for file in build.plan.unreadable:
             warn(f"! {file.path} can't be read: {file.problem}")
         pending = [
@@ -67,11 +70,11 @@ def _search(build: Build, pending: list[Planned]) -> list[Answer]:
     pool = ThreadPoolExecutor(build.manifest.search.parallel)
     try:
         return list(pool.map(lambda planned: _answer(build, planned), pending))
-    except KeyboardInterrupt:
+    except Stopped as stopped:
         build.children.stop()
         warn("\nStopped. What was found is kept.")
         sys.stdout.flush()
-        os._exit(130)  # searches under way would hold the end up for minutes
+        os._exit(stopped.exit_code)  # searches under way would hold the end up for minutes
     finally:
         pool.shutdown(wait=False, cancel_futures=True)
 
@@ -87,12 +90,7 @@ def _answer(build: Build, planned: Planned) -> Answer:
     except Problem as problem:
         return Answer(planned, problem=problem)
     except OSError as error:
-        unwritable = StoreUnwritable(
-            f"{error.filename or build.layout.output} can't be written",
-            cause=error.strerror or "",
-            next_step="check permissions and free space",
-        )
-        return Answer(planned, problem=unwritable)
+        return Answer(planned, problem=StoreUnwritable.of(error, build.layout.output))
     return Answer(planned, record=record)
 
 

@@ -10,15 +10,16 @@ from collections.abc import Iterator
 from typing import Any, ClassVar
 
 from doit import cmd_run
-from doit.exceptions import TaskFailed, UnmetDependency
+from doit.exceptions import InvalidDodoFile, TaskFailed, UnmetDependency
 from doit.runner import MThreadRunner
 from doit.runner import Runner as OneByOneRunner
 
 from comfyfix.errors import Stopped
 from comfyfix.files import human_size
 from comfyfix.stages.planned import Planned
-from comfyfix.tasks.build import Build, commands_loaded, current
+from comfyfix.tasks.build import Build, commands_loaded, current, unwritten
 from comfyfix.tasks.clearing import clear
+from comfyfix.tasks.guard import Guarded
 from comfyfix.tasks.screen import say
 from comfyfix.tasks.selection import Control
 from comfyfix.tasks.stopping import signals
@@ -57,7 +58,7 @@ class SerialRunner(_SoftDependencies, OneByOneRunner):  # type: ignore[misc]
     """doit's runner of one task at a time (`-n 0`) with soft dependencies."""
 
 
-class Run(cmd_run.Run):  # type: ignore[misc]
+class Run(Guarded, cmd_run.Run):  # type: ignore[misc]
     """Search, download and verify what is missing (doit's `run`)."""
 
     doc_purpose = "search, download and verify the missing models"
@@ -79,6 +80,9 @@ class Run(cmd_run.Run):  # type: ignore[misc]
         pdb: bool = False,
     ) -> int:
         build = current()
+        problem = unwritten(build) if build else None
+        if problem is not None:
+            raise InvalidDodoFile(str(problem))
         if build is None or build.plan.pending:
             gc.enable()
         par_type = "thread"  # processes would not share what the tasks of a run share
@@ -158,7 +162,7 @@ def _agreed(build: Build) -> bool:
     while True:
         try:
             answer = input("Your choice [y/n/v] ").strip().lower()
-        except (EOFError, KeyboardInterrupt):
+        except EOFError:
             answer = "n"
         if answer in ("y", "yes"):
             return True

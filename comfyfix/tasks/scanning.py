@@ -41,11 +41,12 @@ class Scan(Ours):
         manifest, folders, layout = read_setup(Path(MANIFEST))
         if get_var("workflow"):
             names = [*names, get_var("workflow")]
-        missing = [name for name in names if not Path(name).exists()]
-        if missing:
-            raise SetupProblem(
-                f"{missing[0]} does not exist", next_step="check the name of the workflow file"
-            )
+        for name in names:
+            if not (Path(name).is_file() or Path(name).is_dir()):
+                raise SetupProblem(
+                    f"{name} {workflow_files.why_no_file(name)}",
+                    next_step="check the name of the workflow file",
+                )
         places = [str(Path(name).absolute()) for name in names] or manifest.workflows
         files = workflow_files.find(places)
         known = knowledge.gather(folders, layout, manifest.comfyui_url)

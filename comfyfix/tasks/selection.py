@@ -41,7 +41,7 @@ class Control(TaskControl):  # type: ignore[misc]
         except InvalidCommand as error:
             if error.not_found is None:
                 raise
-            raise self._unknown(error.not_found) from None
+            raise unknown(error.not_found, self.tasks) from None
         if self.single:
             members = list(dict.fromkeys(self._members(self.selected_tasks)))
             for name in members:
@@ -54,7 +54,7 @@ class Control(TaskControl):  # type: ignore[misc]
             if task is not None and (task.params or task.creator_params or task.pos_arg):
                 return  # what follows may be meant for the task
             if "*" in name and not self._get_wild_tasks(name):
-                raise self._unknown(name)
+                raise unknown(name, self.tasks)
 
     def _members(self, names: Iterable[str]) -> Iterator[str]:
         for name in names:
@@ -64,12 +64,14 @@ class Control(TaskControl):  # type: ignore[misc]
             else:
                 yield from self._members(task.task_dep)
 
-    def _unknown(self, name: str) -> InvalidDodoFile:
-        near = ", ".join(nearest(name, list(self.tasks))) or "none is like it"
-        return InvalidDodoFile(
-            f"No task is called {printable(name, 100)} ({near}). "
-            "Next: see the names in `doit list --all`"
-        )
+
+def unknown(name: str, tasks: Iterable[str]) -> InvalidDodoFile:
+    """Return the error for a name that no task has."""
+    near = ", ".join(nearest(name, list(tasks))) or "none is like it"
+    return InvalidDodoFile(
+        f"No task is called {printable(name, 100)} ({near}). "
+        "Next: see the names in `doit list --all`"
+    )
 
 
 def nearest(name: str, tasks: list[str]) -> list[str]:

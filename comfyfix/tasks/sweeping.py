@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING
 import msgspec
 
 from comfyfix import receipts
+from comfyfix.errors import Problem, StoreUnwritable
 from comfyfix.hashing import Hasher, Identity, cores
 from comfyfix.hashlog import HashLog
 from comfyfix.records import Model, Receipt, Verdict
@@ -68,6 +69,7 @@ class Sweep:
         self._made: list[tuple[Model, Receipt]] = []
         self._seen: set[Identity] = set()
         self._identifier: Identifier | None = None
+        self._unwritten: list[Problem] = []
 
     @property
     def files_done(self) -> int:
@@ -76,8 +78,9 @@ class Sweep:
 
     @property
     def problems(self) -> list[str]:
-        """Which services could not be asked, and why."""
-        return [str(problem) for problem in self._identifier.problems] if self._identifier else []
+        """What could not be written, and which services could not be asked, and why."""
+        asked = self._identifier.problems if self._identifier else []
+        return [str(problem) for problem in (*self._unwritten, *asked)]
 
     def run(self) -> None:
         """Verify all of them, the biggest first. Raises Stopped; what is done is kept."""
@@ -195,7 +198,10 @@ class Sweep:
 
     def _save(self) -> None:
         build = self.build
-        receipts.save(build.layout, build.folders.store, build.trust, self._made)
+        try:
+            receipts.save(build.layout, build.folders.store, build.trust, self._made)
+        except OSError as error:  # the verdicts hold all the same; the next run hashes anew
+            self._unwritten = [StoreUnwritable.of(error, build.layout.receipts)]
         self._made.clear()
 
 

@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 import contextlib
+import functools
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
+from typing import ParamSpec
 
-from doit.exceptions import TaskFailed
+from doit.exceptions import TaskError, TaskFailed
 
 from comfyfix import receipts
-from comfyfix.errors import Unreachable, WorkflowProblem
+from comfyfix.errors import StoreUnwritable, Unreachable, WorkflowProblem
 from comfyfix.files import human_size, write_atomic
 from comfyfix.records import Model, Opinion, Receipt, Record, Verdict
 from comfyfix.stages import batch
@@ -19,12 +21,27 @@ from comfyfix.stages.planned import Planned, Present, seen
 from comfyfix.stages.scan import ScannedFile
 from comfyfix.tasks.build import Build
 
+Of = ParamSpec("Of")
 _REMEDIES = (
     "Next time at once: set COMFYFIX_STORE_KEY for all who write to the store, "
     "or `verify: {receipts: trust}` if only you do"
 )
 
 
+def _telling(action: Callable[Of, object]) -> Callable[Of, object]:
+    """Turn what the system does not permit into one line: it says nothing against a model."""
+
+    @functools.wraps(action)
+    def told(*arguments: Of.args, **named: Of.kwargs) -> object:
+        try:
+            return action(*arguments, **named)
+        except OSError as error:
+            return TaskError(str(StoreUnwritable.of(error, "output/")))
+
+    return told
+
+
+@_telling
 def verify_batch(build: Build, number: int, members: Sequence[Planned]) -> object:
     """Verify the members of one batch and write its verdicts."""
     count = _count(len(members))
@@ -50,12 +67,12 @@ def verify_batch(build: Build, number: int, members: Sequence[Planned]) -> objec
         files.append((planned, record, verdicts[-1]))
     opinions = _opinions(build, number, files) if build.manifest.verify.qwen else {}
     content = batch.batch_file(verdicts, build.manifest.verify.pickle, opinions)
-    write_atomic(build.layout.batch(number), content)
     failed = _told(build, verdicts)
     for planned, _, _ in files:
         opinion = opinions.get(planned.model.key)
         if opinion and not opinion.fits:
             build.console.line(f"  ! Qwen doubts {planned.model.name}: {opinion.reason}")
+    write_atomic(build.layout.batch(number), content)
     return failed
 
 
@@ -73,6 +90,7 @@ def _opinions(
         return {}
 
 
+@_telling
 def verify_present(build: Build, present: Sequence[Present]) -> object:
     """Verify the needed models that were there before, by form, and by receipt where one is."""
     build.console.line(f"Verifying what was there before ({_count(len(present))})")
@@ -144,7 +162,8 @@ def set_aside(build: Build, model: Model, verdict: Verdict, receipt: Receipt | N
         return verdict
     moved = verify_stage.move_aside(verdict, receipt)
     if moved.moved_to:
-        receipts.forget(build.layout, build.folders.store, model)
+        with contextlib.suppress(OSError):  # without the file they say nothing
+            receipts.forget(build.layout, build.folders.store, model)
     return moved
 
 

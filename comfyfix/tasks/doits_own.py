@@ -1,0 +1,41 @@
+"""Commands of doit's own that would end in a traceback here."""
+
+from __future__ import annotations
+
+from typing import Any, ClassVar
+
+from doit.cmd_dumpdb import DumpDB as DoitDumpDB
+from doit.cmd_info import Info as DoitInfo
+from doit.exceptions import InvalidDodoFile
+
+from comfyfix.tasks.guard import Guarded
+from comfyfix.tasks.selection import unknown
+
+
+class Info(Guarded, DoitInfo):  # type: ignore[misc]
+    """Show what doit knows of one task."""
+
+    name: ClassVar[str] = "info"
+
+    def _execute(self, pos_args: list[str], hide_status: bool = False) -> int:
+        if len(pos_args) != 1:
+            raise InvalidDodoFile(
+                "info needs the name of one task. Next: see the names in `doit list --all`"
+            )
+        if all(task.name != pos_args[0] for task in self.task_list):
+            raise unknown(pos_args[0], [task.name for task in self.task_list])
+        result: int = super()._execute(pos_args, hide_status)
+        return result
+
+
+class DumpDB(Guarded, DoitDumpDB):  # type: ignore[misc]
+    """Say where doit's memory is: doit shows a database of another kind only."""
+
+    name: ClassVar[str] = "dumpdb"
+
+    def execute(self, opt_values: Any, pos_args: list[str]) -> int:  # noqa: ARG002 - doit's signature
+        """Refuse, in one line."""
+        raise InvalidDodoFile(
+            "dumpdb does not know the kind of database that comfyfix uses. "
+            "Next: read .cache/doit.json in the output folder; it is JSON"
+        )
