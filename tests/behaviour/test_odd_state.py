@@ -274,3 +274,4 @@ def test_a_file_of_the_user_without_an_end(
     assert done.returncode == (0 if "user" in name else 3), done.stderr
     (line,) = done.stderr.splitlines()
     assert str(site.root / name) in line
+    assert "is not a regular file" in line or settings == {"workflows": ["x.zip/a.json"]}
