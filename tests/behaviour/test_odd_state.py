@@ -16,6 +16,8 @@ from comfyfix.demo.hub import Hub
 from comfyfix.leftovers import where
 from tests.rig import REPO, Site
 
+pytestmark = pytest.mark.soak  # a minute of whole runs
+
 NEEDS = [("upscale_models", "rife49.pth"), ("vae", "soft_vae.safetensors")]
 FOLDERS = [".cache", "log", "sources", "verified"]
 FILES = [
