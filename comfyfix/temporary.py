@@ -50,4 +50,8 @@ def _lives(pid: int) -> bool:
         return False
     except (OSError, OverflowError):
         return True  # another user's, or a number that can't be asked for
+    # Who has ended and was not asked how is dead too: in containers nobody may ever ask.
+    with contextlib.suppress(OSError, IndexError):
+        told = Path(f"/proc/{pid}/stat").read_text(encoding="ascii", errors="replace")
+        return told.rpartition(")")[2].split()[0] not in ("Z", "X")
     return True

@@ -146,6 +146,8 @@ def _fetch(build: Build, planned: Planned) -> None:
             receipt = _once_more(build, planned, problem, slot)
     record = build.records[planned.model.key]
     _keep(build, planned, receipt)
+    if record.local:
+        _renew(build, record.local, receipt)
     ledger.note(build.layout, planned.model, Attempt(at=state.now(), outcome="done"))
     if record.local:
         _say(build, planned.model, f"✓ Linked: {_short(build, record.local)}")
@@ -187,6 +189,16 @@ def _accept_or_leave(build: Build, planned: Planned) -> None:
 
 def _keep(build: Build, planned: Planned, receipt: Receipt) -> None:
     receipts.save(build.layout, build.folders.store, build.trust, [(planned.model, receipt)])
+
+
+def _renew(build: Build, path: str, made: Receipt) -> None:
+    """A link to a file changes its ctime; its script has just seen that the bytes are the same."""
+    for key, old in receipts.load(build.layout).items():
+        if old.path == path and old.sha256 == made.sha256 and old.inode == made.inode:
+            folder, _, name = key.partition("/")
+            model = Model(folder=folder, path=name)
+            info = msgspec.structs.replace(old, ctime_ns=made.ctime_ns)
+            receipts.save(build.layout, build.folders.store, build.trust, [(model, info)])
 
 
 def _run_script(build: Build, planned: Planned, slot: fetch_stage.Slot) -> Receipt:

@@ -137,8 +137,10 @@ class Build:
 
 def _trust(manifest: Manifest) -> Trust:
     """Take the key of the store out of the environment: no program that is started here gets it."""
-    key = _keys[-1] if _keys else os.environ.pop(STORE_KEY, "").strip().encode()
-    _keys[:] = [key]
+    told = os.environ.pop(STORE_KEY, "").strip().encode()
+    if told:
+        _keys[:] = [told]
+    key = _keys[0] if _keys else b""
     return Trust(manifest.verify.receipts, manifest.verify.identity, key)
 
 

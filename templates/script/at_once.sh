@@ -26,7 +26,8 @@ at_once() {
   exec 4< <(
     printf '%s\n' "$BASHPID" || exit # fails if we live no more: then nobody reads
     exec 2>&1 3>&-
-    ulimit -c 0 -f $((SIZE / 1024 + 1))
+    ulimit -c 0
+    ulimit -f $((SIZE / 1024 + 1)) 2>/dev/null
     [ -z "$TOKEN" ] || exec "${CURL[@]}" "$@" --config <(request 0)
     exec "${CURL[@]}" "$@" --url "$URL" # no secret, so no process to hand it over
   )

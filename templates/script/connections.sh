@@ -31,7 +31,7 @@ connect() {
 # length that it was told, if the server tells none.
 no_more_than() {
   ulimit -c 0
-  [ -z "$1" ] || ulimit -f $(($1 / 1024 + 1))
+  [ -z "$1" ] || ulimit -f $(($1 / 1024 + 1)) 2>/dev/null # yours may be lower
 }
 
 # Reads the head of an answer and says whether its body is what was asked for: 0 yes, 1 it is not

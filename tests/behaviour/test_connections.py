@@ -229,6 +229,7 @@ def test_another_object_in_the_middle_is_never_mixed_in(
         assert f"sha256: {hashlib.sha256(bytes(SIZE)).hexdigest()}" in done.stdout
 
 
+@pytest.mark.soak  # a hundred megabytes several times
 def test_killed_in_the_middle_little_is_fetched_again(
     site: Site, storage: tuple[type[Storage], str]
 ) -> None:

@@ -87,7 +87,10 @@ FAULTS = {
 }
 
 
-@pytest.mark.parametrize("fault", FAULTS)
+@pytest.mark.parametrize(
+    "fault",
+    ["it arrives", *(pytest.param(f, marks=pytest.mark.soak) for f in FAULTS if f != "it arrives")],
+)
 def test_neighbours_are_left_alone(site: Site, hub: Hub, folder: Path, fault: str) -> None:
     planted(folder)
     before = seen(folder, set())

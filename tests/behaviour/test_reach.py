@@ -41,7 +41,10 @@ def link_in_steps(site: Site, disk: Path) -> Path:
     return link_folder(site, middle)
 
 
-@pytest.mark.parametrize("place", [link_file, link_folder, link_in_steps])
+@pytest.mark.parametrize(
+    "place",
+    [link_file, *(pytest.param(p, marks=pytest.mark.soak) for p in (link_folder, link_in_steps))],
+)
 def test_what_is_on_a_disk_that_is_not_there_is_unreachable(
     needy: Site, tmp_path: Path, place: object
 ) -> None:

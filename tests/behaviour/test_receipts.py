@@ -114,7 +114,11 @@ def test_who_has_the_key_signs_what_was_hashed(fetched: Site) -> None:
 
 
 @pytest.mark.parametrize("signed", [True, False], ids=["key", "no key"])
-@pytest.mark.parametrize("command", [(), ("verify",), ("verify", "--store")], ids=" ".join)
+@pytest.mark.parametrize(
+    "command",
+    [(), *(pytest.param(c, marks=pytest.mark.soak) for c in (("verify",), ("verify", "--store")))],
+    ids=" ".join,
+)
 def test_a_forged_receipt_is_not_held_against_the_manifest(
     fetched: Site, signed: bool, command: tuple[str, ...]
 ) -> None:
@@ -204,6 +208,20 @@ def test_a_touch_costs_one_hash(fetched: Site, hub: Hub) -> None:
         assert done.returncode == 0, done.stdout
     assert "Nothing to do" in done.stdout
     assert hub.count("GET", "/cdn/*") == before
+
+
+def test_a_link_to_a_file_costs_no_further_hash(fetched: Site, hub: Hub) -> None:
+    """A second name of the same content is linked; what it is linked to stays verified."""
+    hub.add("maker/other_light", []).files["other_light.safetensors"] = file_for(NAME)
+    fetched.workflow("x.json", ("loras", "other_light.safetensors"))
+    done = fetched.doit(**WITH_KEY)
+    assert "Linked inside the store: 1" in done.stdout
+    assert model(fetched).stat().st_nlink == 2
+    done = fetched.doit(**WITH_KEY)
+    assert "Nothing to do" in done.stdout
+    fresh(fetched)
+    assert fetched.doit(**WITH_KEY).returncode == 0
+    assert not hashed(fetched)
 
 
 def odd(path: Path, kind: str) -> None:

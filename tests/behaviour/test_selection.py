@@ -26,12 +26,17 @@ def three(site: Site, hub: Hub) -> Site:
     "asked",
     [
         ("workflow:bad",),
-        ("workflow",),
-        ("download",),
-        ("download:*",),
         ("-s", "download"),
-        ("workflow:good", "workflow:bad"),
-        ("-n", "0", "workflow:bad"),
+        *(
+            pytest.param(asked, marks=pytest.mark.soak)
+            for asked in (
+                ("workflow",),
+                ("download",),
+                ("download:*",),
+                ("workflow:good", "workflow:bad"),
+                ("-n", "0", "workflow:bad"),
+            )
+        ),
     ],
     ids=" ".join,
 )

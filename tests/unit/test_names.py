@@ -171,11 +171,13 @@ def test_a_write_that_fails_in_the_middle_leaves_the_old_file_alone(tmp_path: Pa
     assert {p.name: p.read_bytes() for p in tmp_path.iterdir()} == {"state.json": b"old"}
 
 
-def test_a_write_over_a_folder_leaves_no_temporary_file(tmp_path: Path) -> None:
+def test_a_folder_in_the_place_of_a_file_is_put_aside(tmp_path: Path) -> None:
     (tmp_path / "taken").mkdir()
-    with pytest.raises(OSError, match="directory"):
-        write_atomic(tmp_path / "taken", b"new")
-    assert [path.name for path in tmp_path.iterdir()] == ["taken"]
+    (tmp_path / "taken" / "x").touch()
+    write_atomic(tmp_path / "taken", b"new")
+    assert (tmp_path / "taken").read_bytes() == b"new"
+    assert (tmp_path / "taken.damaged" / "x").exists()
+    assert {path.name for path in tmp_path.iterdir()} == {"taken", "taken.damaged"}
 
 
 @pytest.mark.parametrize("name", ["x", "a/b/c.json", "a" * 255, "\U0001f600" * 63])
