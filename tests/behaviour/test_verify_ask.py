@@ -72,6 +72,7 @@ def test_upscalers_are_known_by_openmodeldb(site: Site, hub: Hub) -> None:
     assert "✓ ok         upscale_models/mine.pth (as OpenModelDB: 4x_sharp tells)" in done.stdout
 
 
+@pytest.mark.soak  # many runs
 def test_who_can_not_be_asked_is_told_and_asked_the_next_time(site: Site, hub: Hub) -> None:
     hub.add_civitai("Ink Wash Poster", LORA[1])
     hub.faults += [Fault("civitai *", "500"), Fault("search *", "500")]
@@ -123,6 +124,7 @@ def test_more_than_a_hundred_files_are_asked_in_several_questions(site: Site, hu
     }
 
 
+@pytest.mark.soak  # the same
 def test_an_identified_file_may_be_replaced_by_its_user(site: Site, hub: Hub) -> None:
     site.workflow("w.json", LORA)
     assert site.pending() == ["download:ink_wash_poster"]  # it has a number now

@@ -77,6 +77,7 @@ def test_every_file_is_told_and_none_is_moved_unless_asked(site: Site, hub: Hub)
 BY_TIME = {"identity": "mtime"}  # so that a change can stay unseen, which shows who hashes
 
 
+@pytest.mark.soak  # the same
 def test_what_was_hashed_is_not_hashed_again(site: Site) -> None:
     site.manifest(verify=BY_TIME)
     path = site.put("loras", "a.safetensors")
@@ -92,6 +93,7 @@ def test_what_was_hashed_is_not_hashed_again(site: Site) -> None:
     assert hashes(site)[str(path)] == sha256(path.read_bytes())
 
 
+@pytest.mark.soak  # several runs over a store
 def test_a_receipt_that_is_true_spares_hashing(site: Site, hub: Hub) -> None:
     site.manifest(verify=BY_TIME)
     site.workflow("w.json", ("loras", "harbor_light.safetensors"))

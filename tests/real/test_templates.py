@@ -65,6 +65,7 @@ def official(site: Site, hub: Hub) -> Site:
     return site
 
 
+@pytest.mark.soak  # hundreds of files
 def test_every_needed_file_arrives_and_nothing_else(official: Site) -> None:
     want = needed(official)
     labels = {f"{folder}/{name}" for folder, name in embedded()}
