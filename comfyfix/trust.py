@@ -59,7 +59,19 @@ class Trust:
 
         `bound`: the manifest tells the sha256 of the model, and no stranger's word stands for it.
         """
-        receipt = claimed(store, model)
+        return self.counting(claimed(store, model), store, model, location, info, bound=bound)
+
+    def counting(
+        self,
+        receipt: Receipt | None,
+        store: Path,
+        model: Model,
+        location: str,
+        info: os.stat_result,
+        *,
+        bound: bool,
+    ) -> Receipt | None:
+        """Return what the store was found to hold for a model, if it counts: see `of_store`."""
         if receipt is None or self.receipts == "own":
             return None
         if self._is_signed(receipt, store, model, location):

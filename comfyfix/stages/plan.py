@@ -153,9 +153,12 @@ def _look(
         need.pending = need.problem.outcome if need.problem else ABSENT
         return
     need.location, info = hit
-    need.receipt = receipts.get(need.model.key) or trust.of_store(
-        folders.store, need.model, need.location, info, bound=need.is_bound
-    )
+    need.receipt, told = receipts.get(need.model.key), None
+    if need.receipt is None:
+        told = claimed(folders.store, need.model)
+        need.receipt = trust.counting(
+            told, folders.store, need.model, need.location, info, bound=need.is_bound
+        )
     still = need.receipt is not None and trust.holds(need.receipt, need.location, info)
     if need.receipt and need.receipt.identified and not still:
         # It came without us: while it is as it was it is simply there, and so is another one.
@@ -175,7 +178,7 @@ def _look(
             size=info.st_size,
             mtime_ns=info.st_mtime_ns,
             receipt=need.receipt,
-            claimed=need.receipt is None and claimed(folders.store, need.model) is not None,
+            claimed=need.receipt is None and told is not None,
         )
 
 
