@@ -30,14 +30,16 @@ def clear(build: Build) -> None:
 def _clear_temporary(build: Build) -> None:
     """Remove what killed writes of ours have left in output/ and in the receipts of the store."""
     store = build.folders.store
-    needed = [planned.model for planned in build.plan.models]
-    needed += [present.model for present in build.plan.present]
-    receipts = [store_receipt(store, m.folder, m.path) for m in needed if m.folder is not None]
     for folder in (build.layout.output, *build.layout.folders):
         temporary.clear(folder)
-    for folder, some in {path.parent: path for path in receipts}.items():
+    needed = [planned.model for planned in build.plan.models]
+    needed += [present.model for present in build.plan.present]
+    # A thousand models share a few folders: a path is made for each folder, not for each model.
+    places = {(m.folder, m.path.rpartition("/")[0]) for m in needed if m.folder is not None}
+    for key, subfolder in places:
+        some = store_receipt(store, key, f"{subfolder}/any" if subfolder else "any")
         if inside(store, some):  # another may have put a link in the folder's place
-            temporary.clear(folder)
+            temporary.clear(some.parent)
 
 
 def _places(build: Build) -> dict[str, dict[str, tuple[Model, str]]]:
