@@ -17,6 +17,7 @@ import msgspec
 from comfyfix import regular, state
 from comfyfix.files import clean_text, write_atomic
 from comfyfix.manifest import IdentityPolicy
+from comfyfix.trust import as_it_was
 
 LINE_MAX = 1 << 16  # bytes; the longest path of a file takes a sixteenth of it
 SPARE = 1000  # lines that are out of date before the file is written anew
@@ -38,13 +39,6 @@ class Hashed(msgspec.Struct, frozen=True, kw_only=True):
     inode: int = 0
     sha256: Annotated[str, msgspec.Meta(pattern="^[0-9a-f]{64}$")]
 
-    def is_of(self, info: os.stat_result, identity: IdentityPolicy) -> bool:
-        """Tell whether a file is as it was."""
-        if (self.size, self.mtime_ns) != (info.st_size, info.st_mtime_ns):
-            return False
-        told = (self.ctime_ns, self.device, self.inode)
-        return identity == "mtime" or told == (info.st_ctime_ns, info.st_dev, info.st_ino)
-
 
 class HashLog:
     """The hashes that are known. Safe to share between threads; processes may share its file."""
@@ -59,7 +53,7 @@ class HashLog:
     def find(self, path: str, info: os.stat_result) -> str | None:
         """The sha256 of a file, unless the file has changed since it was hashed."""
         hashed = self._known.get(path)
-        return hashed.sha256 if hashed and hashed.is_of(info, self._identity) else None
+        return hashed.sha256 if hashed and as_it_was(hashed, info, self._identity) else None
 
     def keep(self, path: str, info: os.stat_result, sha256: str) -> None:
         """Add the hash of a file; where that can't be written it is known to this run only."""

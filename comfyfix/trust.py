@@ -13,6 +13,7 @@ import hmac
 import os
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import msgspec
 
@@ -21,7 +22,18 @@ from comfyfix.layout import store_receipt
 from comfyfix.manifest import IdentityPolicy, ReceiptPolicy
 from comfyfix.records import Model, Receipt
 
+if TYPE_CHECKING:
+    from comfyfix.hashlog import Hashed
+
 VERSION = 1
+
+
+def as_it_was(told: Receipt | Hashed, info: os.stat_result, identity: IdentityPolicy) -> bool:
+    """Tell whether all that the system tells of a file is as it was written down."""
+    if (told.size, told.mtime_ns) != (info.st_size, info.st_mtime_ns):
+        return False
+    beyond = (told.ctime_ns, told.device, told.inode)
+    return identity == "mtime" or beyond == (info.st_ctime_ns, info.st_dev, info.st_ino)
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,15 +46,8 @@ class Trust:
 
     def holds(self, receipt: Receipt, path: Path | str, info: os.stat_result) -> bool:
         """Tell whether a file is still the one that a receipt of ours speaks of."""
-        same = (
-            receipt.size == info.st_size
-            and receipt.mtime_ns == info.st_mtime_ns
-            and receipt.path.rpartition("/")[2] == str(path).rpartition("/")[2]
-        )
-        if not same or self.identity == "mtime":
-            return same
-        told = (receipt.ctime_ns, receipt.device, receipt.inode)
-        return told == (info.st_ctime_ns, info.st_dev, info.st_ino)
+        named = receipt.path.rpartition("/")[2] == str(path).rpartition("/")[2]
+        return named and as_it_was(receipt, info, self.identity)
 
     def signed(self, receipt: Receipt, store: Path) -> Receipt:
         """Sign a receipt for the store; without a key, or outside the store, as it is."""

@@ -20,7 +20,7 @@ class Dangling:
 
 def dangling(path: str) -> Dangling | None:
     """Return the first link on the way to a path that leads to nowhere, if there is one."""
-    if os.path.lexists(path) and os.path.exists(path):  # noqa: PTH110 - text, for many models
+    if os.path.exists(path):  # noqa: PTH110 - text, for many models
         return None
     at = ""
     for part in path.strip("/").split("/"):
