@@ -23,6 +23,7 @@ _FORBIDDEN = re.compile(
     r'[\x00-\x1f\x7f-\x9f<>:"|?*\xad\u061c\u180e\u200b-\u200f\u2028-\u202e\u2060-\u206f'
     r"\ufeff\ufff9-\ufffb\ufffd\ud800-\udfff]"
 )
+_ORDINARY = re.compile(r"\w+([.-]\w+)*", re.ASCII)
 NAME_BYTES_MAX = 255  # of a file, on every usual filesystem
 FETCHED_NAME_BYTES_MAX = 200
 """Bytes of the name of a file that is fetched: its part, notes and lock have longer ones."""
@@ -117,7 +118,8 @@ def relative_name(value: str) -> str:
     rule that was broken, for whatever could leave the folder, name a device or a stream, hide
     in a terminal, or be unportable.
     """
-    reason = _why_refused(value)
+    ordinary = _ORDINARY.fullmatch(value) and len(value) <= NAME_BYTES_MAX
+    reason = "" if ordinary and not _WINDOWS_DEVICE.match(value) else _why_refused(value)
     if reason:
         raise NameRefused(
             f"The name {printable(value)} is refused",
@@ -161,6 +163,8 @@ def clean_text(text: str) -> str:
 
 def printable(text: str, limit: int = 120) -> str:
     """Text from outside made safe for a terminal: escapes for control and bidi characters."""
+    if len(text) <= limit and text.isascii() and text.isprintable():
+        return text  # nearly every text, in a hundredth of the time
     shown = "".join(
         c if (c.isprintable() and not _FORBIDDEN.match(c)) or c in ':"<>|?*' else
         c.encode("unicode_escape", "backslashreplace").decode("ascii")

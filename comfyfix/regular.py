@@ -17,6 +17,8 @@ STATE_MAX = 256_000_000
 NOTE_MAX = 1_000_000
 """Bytes of a file that holds a few words or lines."""
 
+_PIECE = 1 << 16  # most files of ours are smaller: one read, without a stream
+
 
 class NotRegular(OSError):
     """It is a pipe, a device, a socket, a link to itself, or larger than anything of its kind."""
@@ -29,8 +31,14 @@ def opened(path: Path | str, limit: int | None = None) -> BinaryIO:
 
 def read(path: Path | str, limit: int = STATE_MAX) -> bytes:
     """Return what a regular file holds. Raises OSError."""
-    with os.fdopen(_handle(path, limit), "rb", buffering=0) as stream:
-        data: bytes = stream.read()
+    handle = _handle(path, limit)
+    try:
+        data = os.read(handle, _PIECE)
+        if len(data) == _PIECE:
+            with os.fdopen(handle, "rb", closefd=False) as stream:
+                data += stream.read(max(0, limit - _PIECE + 1))
+    finally:
+        os.close(handle)
     if len(data) > limit:  # it has grown while it was read
         raise NotRegular(errno.EFBIG, f"it is larger than {limit} bytes", str(path))
     return data

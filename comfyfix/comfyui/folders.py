@@ -155,9 +155,13 @@ class Folders:
 
     def destination(self, key: str, path: str) -> Path:
         """Where a new file of this model is written."""
+        return Path(self.place(key, path))
+
+    def place(self, key: str, path: str) -> str:
+        """`destination` as a plain string: every command asks for that of every model."""
         key = folder_key(key)
         base = self.written.get(key) or self.default_root / _written_name(key)
-        return Path(f"{base}/{path}")
+        return f"{base}/{path}"
 
     def with_registered(self, told: Mapping[str, Iterable[str]]) -> Folders:
         """Add the directories that node packs register; those outside the installation are left.

@@ -56,7 +56,7 @@ def join(manifest: Manifest, folders: Folders, files: Iterable[ScannedFile]) -> 
                 need = _need_of(manifest, reference, value)
                 known = needs.get(need.model.key)
                 if known is None and need.problem is None and need.model.folder is not None:
-                    path = str(folders.destination(need.model.folder, need.model.path))
+                    path = folders.place(need.model.folder, need.model.path)
                     # `ultralytics` + bbox/x.pt and `ultralytics_bbox` + x.pt are the same file.
                     known = by_path.setdefault(path, need)
                     need.location = path

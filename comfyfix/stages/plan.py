@@ -146,8 +146,10 @@ def _look(
     )
     if name != need.model.path:  # there under another extension that ComfyUI takes as well
         need.model, entry = Model(folder=need.model.folder, path=name), None
+    script = ""
     if entry is not None:
-        need.record = state.read(layout.targets(entry.number, need.model)[0], Record)
+        record, script = layout.targets(entry.number, need.model)
+        need.record = state.read(record, Record)
     if hit is None:
         need.problem = _beyond(need, folders, keys)
         need.pending = need.problem.outcome if need.problem else ABSENT
@@ -170,7 +172,7 @@ def _look(
     elif need.record and not need.receipt:
         need.pending = UNVERIFIED
     elif _is_ours(need.receipt) and need.model.key in receipts and entry is not None:
-        need.pending = _what_is_lost(need, entry, layout)
+        need.pending = _what_is_lost(need, script)
     else:
         need.present = Present(
             model=need.model,
@@ -214,10 +216,10 @@ def _neighbours(need: Need, by_workflow: dict[str, dict[str, None]]) -> tuple[st
     return tuple(islice(others, NEIGHBOURS_MAX))
 
 
-def _what_is_lost(need: Need, entry: ledgers.Entry, layout: Layout) -> str:
+def _what_is_lost(need: Need, script: str) -> str:
     if need.record is None:
         return "its record is lost"
-    if not os.path.isfile(layout.targets(entry.number, need.model)[1]):  # noqa: PTH113 - hot
+    if not os.path.isfile(script):  # noqa: PTH113 - hot
         return "its script is lost"
     return ""
 
