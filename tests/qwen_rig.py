@@ -6,14 +6,14 @@ import json
 from pathlib import Path
 from typing import Any
 
-from comfyfix.comfyui import folders
+from comfyfix.comfyui.store import folders
 from comfyfix.demo.hub import Hub
-from comfyfix.http import Web
-from comfyfix.layout import Layout
-from comfyfix.manifest import Endpoints, Manifest, Qwen, Search
+from comfyfix.net.http import Web
 from comfyfix.records import Model, Reference
+from comfyfix.settings.manifest import Endpoints, Manifest, Qwen, Search
 from comfyfix.sources.base import Services
-from comfyfix.stages.planned import Planned
+from comfyfix.stages.work import Planned
+from comfyfix.state.layout import Layout
 
 NAME = "moonlit_alley_style.safetensors"
 HOME = "night-owl/odds-and-ends"

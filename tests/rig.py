@@ -13,7 +13,7 @@ from typing import Any
 
 from comfyfix.demo.content import file_for
 from comfyfix.demo.hub import Hub
-from comfyfix.files import sha256_of
+from comfyfix.disk.files import sha256_of
 
 REPO = Path(__file__).resolve().parents[1]
 PROGRAM = (sys.executable, "-m", "doit")

@@ -13,8 +13,8 @@ import msgspec
 
 from comfyfix.demo.content import file_for
 from comfyfix.demo.hub import Fault, Hub
-from comfyfix.files import write_atomic
-from comfyfix.manifest import Manifest, Qwen
+from comfyfix.disk.files import write_atomic
+from comfyfix.settings.manifest import Manifest, Qwen
 
 SWITCH = "COMFYFIX_DEMO"
 """`trouble` in this variable makes two models unknown and one download come out wrong."""

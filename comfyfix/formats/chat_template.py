@@ -31,7 +31,7 @@ import jinja2.ext
 from jinja2 import nodes
 from jinja2.parser import Parser
 
-from comfyfix.files import printable
+from comfyfix.disk.files import printable
 from comfyfix.formats.finding import unsafe
 from comfyfix.formats.template_reads import walk
 from comfyfix.formats.template_values import Values

@@ -11,7 +11,7 @@ from itertools import pairwise
 from math import prod
 from typing import BinaryIO
 
-from comfyfix.files import printable
+from comfyfix.disk.files import printable
 from comfyfix.formats.finding import Finding, Refused, damaged, unsafe, wrong
 from comfyfix.formats.window import Window
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 
-from comfyfix.files import human_size
+from comfyfix.disk.files import human_size
 from comfyfix.formats.finding import Finding
 
 _TEXT = frozenset(b"\t\n\r\f" + bytes(range(0x20, 0x7F)))

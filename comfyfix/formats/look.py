@@ -11,8 +11,10 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import BinaryIO, Literal
 
-from comfyfix.formats import behind, gguf, impostors, npy, onnx, packed, pickles, safetensors, zips
+from comfyfix.formats import behind, gguf, impostors, npy, onnx, safetensors, zips
 from comfyfix.formats.finding import Finding, Refused, unsafe
+from comfyfix.formats.pickle import files as pickles
+from comfyfix.formats.pickle import packed
 from comfyfix.formats.pickle.source import ANY_SIZE
 
 HEAD = 4096

@@ -8,7 +8,7 @@ import re
 from math import prod
 from typing import Any, BinaryIO
 
-from comfyfix.files import printable
+from comfyfix.disk.files import printable
 from comfyfix.formats.finding import Refused, damaged, unsafe
 from comfyfix.formats.pickle.kinds import ARRAY, kinds
 from comfyfix.formats.pickle.machine import Machine

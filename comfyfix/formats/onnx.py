@@ -9,7 +9,7 @@ from __future__ import annotations
 import re
 from typing import BinaryIO
 
-from comfyfix.files import printable
+from comfyfix.disk.files import printable
 from comfyfix.formats.finding import Finding, Refused, damaged, unsafe, wrong
 from comfyfix.formats.protobuf import BYTES, NARROW, VARINT, WIDE, Fields
 

@@ -15,7 +15,7 @@ from typing import BinaryIO
 
 import msgspec
 
-from comfyfix.files import printable
+from comfyfix.disk.files import printable
 from comfyfix.formats.finding import Finding, Refused, damaged, unsafe, wrong
 
 HEADER_MAX = 25_000_000

@@ -13,7 +13,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import BinaryIO
 
-from comfyfix.files import printable
+from comfyfix.disk.files import printable
 from comfyfix.formats.finding import damaged, unsafe
 
 MEMBERS_MAX = 100_000  # the largest checkpoints have ten thousand

@@ -11,10 +11,11 @@ import io
 import re
 from typing import BinaryIO, Literal
 
-from comfyfix.files import printable
-from comfyfix.formats import archive, npy, pickles
+from comfyfix.disk.files import printable
+from comfyfix.formats import archive, npy
 from comfyfix.formats.archive import Member
 from comfyfix.formats.finding import Refused, damaged, unsafe, wrong
+from comfyfix.formats.pickle import files as pickles
 from comfyfix.formats.pickle.kinds import Storage
 from comfyfix.formats.zip_directory import STORED
 

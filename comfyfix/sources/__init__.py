@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from comfyfix.sources import catalog, civitai, huggingface, openmodeldb, qwen, store, workflow
+from comfyfix.sources import catalog, civitai, huggingface, openmodeldb, store, workflow
 from comfyfix.sources.base import Source
+from comfyfix.sources.qwen import source as qwen
 
 ALL: tuple[Source, ...] = (store, workflow, catalog, huggingface, civitai, openmodeldb, qwen)
 """The literal list, most trusted first; `search.sources` of the manifest picks from it."""

@@ -10,21 +10,22 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Protocol
 
-from comfyfix import regular, state
-from comfyfix.comfyui.folders import Folders
-from comfyfix.comfyui.index import StoreIndex
+from comfyfix.comfyui.store.folders import Folders
+from comfyfix.comfyui.store.index import StoreIndex
+from comfyfix.disk import regular
+from comfyfix.disk.files import printable
 from comfyfix.errors import ModelProblem
-from comfyfix.files import printable
-from comfyfix.hashing import Hasher
-from comfyfix.hashlog import HashLog
-from comfyfix.layout import Layout
-from comfyfix.manifest import Manifest, Override
 from comfyfix.process import Children
 from comfyfix.records import Candidate, Hint, Model, Receipt, Reference, Rejected
-from comfyfix.trust import EVERY_CHECK, Trust
+from comfyfix.settings.manifest import Manifest, Override
+from comfyfix.state import file as state
+from comfyfix.state.hashes import HashLog
+from comfyfix.state.hashing import Hasher
+from comfyfix.state.layout import Layout
+from comfyfix.state.trust import EVERY_CHECK, Trust
 
 if TYPE_CHECKING:
-    from comfyfix.http import Web
+    from comfyfix.net.http import Web
 
 
 @dataclass(frozen=True, slots=True)

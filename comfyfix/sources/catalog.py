@@ -13,9 +13,9 @@ from pathlib import Path
 
 import msgspec
 
-from comfyfix import regular
-from comfyfix.comfyui.folders import Folders, folder_key
-from comfyfix.comfyui.shapes import dicts, hint_list, hints, mapping
+from comfyfix.comfyui.store.folders import Folders, folder_key
+from comfyfix.disk import regular
+from comfyfix.loose_json import dicts, hint_list, hints, mapping
 from comfyfix.records import Candidate, Hint, Rejected
 from comfyfix.sources.base import Finding, Services, Wanted
 from comfyfix.sources.workflow import confirm_url, told

@@ -8,16 +8,17 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 
-from comfyfix.civitaifile import CivitaiFile
-from comfyfix.hosts import CIVITAI
+from comfyfix.file_names import AKIN, GENERIC, loose
+from comfyfix.net.civitai_address import CivitaiFile
+from comfyfix.net.hosts import CIVITAI
+from comfyfix.providers.civitai import access as civitai_access
+from comfyfix.providers.civitai import api as civitai_api
+from comfyfix.providers.civitai.api import CivitaiEntry
+from comfyfix.providers.civitai.choice import COMPONENTS, choose
+from comfyfix.providers.civitai.kinds import misplaced, types_for
+from comfyfix.providers.civitai.names import model_queries
 from comfyfix.records import Candidate, Rejected
-from comfyfix.sources import civitai_access, civitai_api
 from comfyfix.sources.base import Finding, Services, Wanted
-from comfyfix.sources.civitai_api import CivitaiEntry
-from comfyfix.sources.civitai_choice import COMPONENTS, choose
-from comfyfix.sources.civitai_kinds import misplaced, types_for
-from comfyfix.sources.civitai_names import model_queries
-from comfyfix.sources.words import AKIN, GENERIC, loose
 
 NAME = "civitai"
 TITLE = "on Civitai"

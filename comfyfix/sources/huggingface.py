@@ -11,11 +11,12 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator
 from functools import partial
 
+from comfyfix.file_names import SHORT, Words, read
+from comfyfix.providers.huggingface import search as hubsearch
 from comfyfix.records import Rejected
-from comfyfix.sources import hubsearch, publishers
 from comfyfix.sources.base import Finding, Services, Wanted
-from comfyfix.sources.places import Places
-from comfyfix.sources.words import SHORT, Words, read
+from comfyfix.sources.bearing import Places
+from comfyfix.sources.trust import publishers
 
 NAME = hubsearch.SOURCE
 TITLE = "on HuggingFace"

@@ -12,14 +12,18 @@ from collections.abc import Iterator, Sequence
 
 import msgspec
 
+from comfyfix.disk.files import printable
 from comfyfix.errors import Problem, RegionBlocked, SourceDown
-from comfyfix.files import printable
-from comfyfix.hosts import is_hub_path
+from comfyfix.file_names import read
+from comfyfix.net.hosts import is_hub_path
+from comfyfix.providers.civitai import api as civitai_api
+from comfyfix.providers.huggingface import hub
+from comfyfix.providers.huggingface import search as hubsearch
+from comfyfix.providers.huggingface.search import Listing
 from comfyfix.records import Model
-from comfyfix.sources import civitai_api, hub, hubsearch, openmodeldb, publishers
+from comfyfix.sources import openmodeldb
 from comfyfix.sources.base import Services, Wanted
-from comfyfix.sources.hubsearch import Listing
-from comfyfix.sources.words import read
+from comfyfix.sources.trust import publishers
 
 AT_ONCE = civitai_api.HASHES_MAX
 UNLISTED = 2  # repositories that only the full-text search knows, looked into one by one

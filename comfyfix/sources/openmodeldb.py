@@ -15,12 +15,12 @@ from urllib.parse import unquote, urlsplit
 
 import msgspec
 
-from comfyfix.comfyui.shapes import dicts, is_size, items, mapping
+from comfyfix.disk.files import printable
 from comfyfix.errors import RETRY, SourceDown
-from comfyfix.files import printable
+from comfyfix.file_names import AKIN, loose
+from comfyfix.loose_json import dicts, is_size, items, mapping
 from comfyfix.records import Candidate, Hint, Rejected
 from comfyfix.sources.base import Blocked, Finding, Services, Wanted
-from comfyfix.sources.words import AKIN, loose
 from comfyfix.sources.workflow import confirm_url, told
 
 NAME = "openmodeldb"

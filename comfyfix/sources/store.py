@@ -10,7 +10,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from pathlib import Path
 
-from comfyfix.files import regular_stat
+from comfyfix.disk.files import regular_stat
 from comfyfix.records import Candidate, Rejected
 from comfyfix.sources.base import Finding, Services, Wanted
 

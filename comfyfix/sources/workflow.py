@@ -9,10 +9,10 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator
 
-from comfyfix.civitaifile import CivitaiFile
-from comfyfix.comfyui.shapes import is_size
 from comfyfix.errors import HostRefused
-from comfyfix.hosts import (
+from comfyfix.loose_json import is_size
+from comfyfix.net.civitai_address import CivitaiFile
+from comfyfix.net.hosts import (
     CIVITAI,
     HUGGINGFACE,
     DirectFile,
@@ -21,9 +21,10 @@ from comfyfix.hosts import (
     hub_repo,
     read_url,
 )
-from comfyfix.manifest import Override
+from comfyfix.providers.huggingface import hub
 from comfyfix.records import Candidate, Hint, Rejected
-from comfyfix.sources import civitai, hub
+from comfyfix.settings.manifest import Override
+from comfyfix.sources import civitai
 from comfyfix.sources.base import Doubtful, Finding, Services, Wanted
 
 NAME = "workflow"

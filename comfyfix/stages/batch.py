@@ -7,8 +7,8 @@ from collections.abc import Iterable, Mapping
 import msgspec
 
 from comfyfix import formats
-from comfyfix.manifest import PicklePolicy
 from comfyfix.records import Opinion, Verdict, to_json
+from comfyfix.settings.manifest import PicklePolicy
 
 MEGABYTE = 1_000_000
 

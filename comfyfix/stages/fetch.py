@@ -8,8 +8,8 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 from threading import Semaphore
 
-from comfyfix import receipts
-from comfyfix.comfyui.folders import Folders, folder_key
+from comfyfix.comfyui.store.folders import Folders, folder_key
+from comfyfix.disk.files import printable, sha256_of
 from comfyfix.errors import (
     DiskFull,
     DownloadFailed,
@@ -23,15 +23,15 @@ from comfyfix.errors import (
     UnsafeFile,
     WrongContent,
 )
-from comfyfix.files import printable, sha256_of
 from comfyfix.formats import look
-from comfyfix.hosts import endpoint_of
-from comfyfix.http import authority
-from comfyfix.manifest import STORE_KEY, TOKEN_VARIABLES, Endpoints, PicklePolicy
+from comfyfix.net.hosts import endpoint_of
+from comfyfix.net.http import authority
 from comfyfix.process import Children
 from comfyfix.records import Model, Receipt, Record
-from comfyfix.stages import channel
-from comfyfix.stages.channel import Told
+from comfyfix.script import channel
+from comfyfix.script.channel import Told
+from comfyfix.settings.manifest import STORE_KEY, TOKEN_VARIABLES, Endpoints, PicklePolicy
+from comfyfix.state import receipts
 
 Hear = Callable[[str | Told], None]
 """Takes what a script says: a line for people, or something that it tells."""

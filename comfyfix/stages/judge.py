@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import msgspec
 
-from comfyfix.files import printable
+from comfyfix.disk.files import printable
 from comfyfix.records import Candidate, Rejected
 from comfyfix.sources.base import Blocked, Finding, Services, Source, Wanted
 

@@ -11,9 +11,9 @@ from typing import Literal
 
 import msgspec
 
-from comfyfix.comfyui.folders import MODEL_EXTENSIONS, Folders
-from comfyfix.comfyui.index import StoreIndex
-from comfyfix.comfyui.spelling import plain
+from comfyfix.comfyui.store.folders import MODEL_EXTENSIONS, Folders
+from comfyfix.comfyui.store.index import StoreIndex
+from comfyfix.comfyui.store.spelling import plain
 from comfyfix.records import Model
 
 Kind = Literal[

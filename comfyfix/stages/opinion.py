@@ -6,12 +6,12 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from comfyfix.files import printable
-from comfyfix.formats import gist
+from comfyfix.disk.files import printable
+from comfyfix.formats import about as gist
 from comfyfix.records import Opinion, Record, Reference, Verdict
-from comfyfix.sources import qwen_opinion
 from comfyfix.sources.base import Services
-from comfyfix.stages.planned import Planned
+from comfyfix.sources.qwen import opinion as qwen_opinion
+from comfyfix.stages.work import Planned
 
 NODES_MAX = 8
 NAME_MAX = 250  # characters

@@ -13,21 +13,21 @@ from itertools import islice
 
 import msgspec
 
-from comfyfix import ledger as ledgers
-from comfyfix import receipts as receipt_files
-from comfyfix import state
-from comfyfix.comfyui.folders import Folders
-from comfyfix.comfyui.reach import dangling
-from comfyfix.comfyui.references import spellings
+from comfyfix.comfyui.references.find import spellings
+from comfyfix.comfyui.store.folders import Folders
+from comfyfix.comfyui.store.reach import dangling
+from comfyfix.disk.files import FETCHED_NAME_BYTES_MAX, printable, write_if_changed
 from comfyfix.errors import ModelProblem, NameRefused, Unreachable
-from comfyfix.files import FETCHED_NAME_BYTES_MAX, printable, write_if_changed
-from comfyfix.layout import Layout
-from comfyfix.manifest import Manifest
 from comfyfix.records import Model, Receipt, Record, Reference, to_json
-from comfyfix.stages.needs import Need, join
-from comfyfix.stages.planned import ABSENT, UNVERIFIED, Plan, Planned, Present
+from comfyfix.settings.manifest import Manifest
+from comfyfix.stages.join import Need, join
 from comfyfix.stages.scan import ScannedFile
-from comfyfix.trust import Trust, claimed
+from comfyfix.stages.work import ABSENT, UNVERIFIED, Plan, Planned, Present
+from comfyfix.state import file as state
+from comfyfix.state import ledger as ledgers
+from comfyfix.state import receipts as receipt_files
+from comfyfix.state.layout import Layout
+from comfyfix.state.trust import Trust, claimed
 
 NEIGHBOURS_MAX = 8
 

@@ -9,18 +9,12 @@ from dataclasses import replace
 
 import msgspec
 
-from comfyfix.errors import (
-    ModelProblem,
-    NameRefused,
-    RegionBlocked,
-    SourceDown,
-)
-from comfyfix.files import is_pickle
+from comfyfix.disk.files import is_pickle
+from comfyfix.errors import ModelProblem, NameRefused, RegionBlocked, SourceDown
 from comfyfix.records import Candidate, Record, Rejected
 from comfyfix.sources import chosen, store, workflow
 from comfyfix.sources.base import Blocked, Doubtful, Services, Source, Wanted
 from comfyfix.stages.judge import judge
-from comfyfix.stages.planned import Planned
 from comfyfix.stages.unresolved import (
     doubted,
     not_found,
@@ -28,6 +22,7 @@ from comfyfix.stages.unresolved import (
     several,
     users_place_fails,
 )
+from comfyfix.stages.work import Planned
 
 
 def resolve(planned: Planned, services: Services) -> Record:

@@ -4,18 +4,21 @@ from __future__ import annotations
 
 import contextlib
 import hashlib
-import os
 from collections.abc import Iterable
 from pathlib import Path
 from typing import Literal
 
 import msgspec
 
-from comfyfix import state
-from comfyfix.comfyui import references, workflow, workflow_files
-from comfyfix.comfyui.loaders import Loaders, built_in
-from comfyfix.files import clean_text, write_atomic
+from comfyfix import comfyui
+from comfyfix.comfyui.loaders.table import Loaders, built_in
+from comfyfix.comfyui.references import find as references
+from comfyfix.comfyui.workflows import files as workflow_files
+from comfyfix.comfyui.workflows import read as workflow
+from comfyfix.disk.code import stamp_of_code
+from comfyfix.disk.files import clean_text, write_atomic
 from comfyfix.records import Reference
+from comfyfix.state import file as state
 
 
 class ScannedFile(msgspec.Struct, frozen=True, kw_only=True):
@@ -97,6 +100,4 @@ def _made_by(loaders: Loaders | None) -> str:
     """What the cache depends on besides the files: the code and tables that read them."""
     own = loaders is None or loaders is built_in()
     table = "" if own else hashlib.blake2b(msgspec.json.encode(loaders), digest_size=8).hexdigest()
-    with os.scandir(os.path.dirname(references.__file__)) as package:  # noqa: PTH120 - on every command
-        times = [entry.stat().st_mtime_ns for entry in package if entry.is_file()]
-    return f"{len(times)}-{max(times)}-{os.stat(__file__).st_mtime_ns}-{table}"  # noqa: PTH116 - the same
+    return f"{stamp_of_code(comfyui)}-{table}"

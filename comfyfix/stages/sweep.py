@@ -6,15 +6,16 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from comfyfix import receipts, state
-from comfyfix.comfyui.folders import Folders
-from comfyfix.comfyui.inventory import ModelFile, model_files
-from comfyfix.files import clean_text, regular_stat
-from comfyfix.hashing import Identity, identity_of
-from comfyfix.layout import Layout
-from comfyfix.manifest import Manifest
+from comfyfix.comfyui.store.folders import Folders
+from comfyfix.comfyui.store.inventory import ModelFile, model_files
+from comfyfix.disk.files import clean_text, regular_stat
 from comfyfix.records import Model, Receipt, Record
-from comfyfix.trust import EVERY_CHECK, Trust
+from comfyfix.settings.manifest import Manifest
+from comfyfix.state import file as state
+from comfyfix.state import receipts
+from comfyfix.state.hashing import Identity, identity_of
+from comfyfix.state.layout import Layout
+from comfyfix.state.trust import EVERY_CHECK, Trust
 
 
 @dataclass(frozen=True, slots=True)

@@ -5,11 +5,11 @@ from __future__ import annotations
 import shlex
 from collections.abc import Sequence
 
+from comfyfix.disk.files import human_size, printable
 from comfyfix.errors import HostRefused, NotFound, SearchFailed, Uncertain
-from comfyfix.files import human_size, printable
 from comfyfix.records import Candidate, Rejected
 from comfyfix.sources.base import Doubtful, Wanted
-from comfyfix.stages.planned import Planned
+from comfyfix.stages.work import Planned
 
 SHOWN = 6
 

@@ -10,12 +10,12 @@ from pathlib import Path
 
 import msgspec
 
-from comfyfix.comfyui.reach import dangling
-from comfyfix.files import is_pickle, quarantine, regular_stat, sha256_of
-from comfyfix.hashing import FileChanged
-from comfyfix.manifest import PicklePolicy
+from comfyfix.comfyui.store.reach import dangling
+from comfyfix.disk.files import is_pickle, quarantine, regular_stat, sha256_of
 from comfyfix.records import Model, Receipt, Record, Status, Verdict
-from comfyfix.trust import EVERY_CHECK, Trust
+from comfyfix.settings.manifest import PicklePolicy
+from comfyfix.state.hashing import FileChanged
+from comfyfix.state.trust import EVERY_CHECK, Trust
 
 PICKLE_REFUSED = "it is a pickle file, and these are refused: verify.pickle is `refuse`"
 """The reason for a file that only the manifest is against; it is left where it is."""

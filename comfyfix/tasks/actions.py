@@ -13,25 +13,20 @@ from collections.abc import Callable
 import msgspec
 from doit.exceptions import TaskFailed
 
-from comfyfix import ledger, receipts, state
-from comfyfix.errors import (
-    DownloadFailed,
-    GoneAtSource,
-    Problem,
-    StoreUnwritable,
-    WrongContent,
-)
-from comfyfix.files import human_size, printable, sha256_of, write_atomic
+from comfyfix.disk.files import human_size, printable, sha256_of, write_atomic
+from comfyfix.errors import DownloadFailed, GoneAtSource, Problem, StoreUnwritable, WrongContent
 from comfyfix.process import require
 from comfyfix.records import Attempt, Model, Receipt, Record, to_json
+from comfyfix.script import render as render_stage
+from comfyfix.script.channel import Told
 from comfyfix.sources import ALL
 from comfyfix.stages import fetch as fetch_stage
-from comfyfix.stages import render as render_stage
 from comfyfix.stages import resolve as resolve_stage
 from comfyfix.stages import verify as verify_stage
-from comfyfix.stages.channel import Told
-from comfyfix.stages.planned import UNVERIFIED, Planned
 from comfyfix.stages.report import Outcome
+from comfyfix.stages.work import UNVERIFIED, Planned
+from comfyfix.state import file as state
+from comfyfix.state import ledger, receipts
 from comfyfix.tasks.build import Build
 
 TITLES = {source.NAME: source.TITLE for source in ALL}

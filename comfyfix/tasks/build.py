@@ -15,25 +15,26 @@ from typing import TYPE_CHECKING
 
 import msgspec
 
-from comfyfix import order, receipts, regular
-from comfyfix.comfyui import folders as comfyui_folders
-from comfyfix.comfyui import workflow_files
-from comfyfix.comfyui.folders import Folders
+from comfyfix.comfyui.store import folders as comfyui_folders
+from comfyfix.comfyui.store.folders import Folders
+from comfyfix.comfyui.workflows import files as workflow_files
+from comfyfix.disk import regular
 from comfyfix.errors import SetupProblem
-from comfyfix.layout import Layout, slug
-from comfyfix.manifest import STORE_KEY, TOKEN_VARIABLES, Manifest
-from comfyfix.manifest_file import load
 from comfyfix.process import Children
 from comfyfix.records import Record
-from comfyfix.stages import knowledge
+from comfyfix.screen.console import Console, choose
+from comfyfix.screen.text import warn
+from comfyfix.settings.manifest import STORE_KEY, TOKEN_VARIABLES, Manifest
+from comfyfix.settings.read import load
+from comfyfix.stages import loaders as knowledge
 from comfyfix.stages import plan as plan_stage
 from comfyfix.stages import scan as scan_stage
-from comfyfix.stages.planned import Plan
 from comfyfix.stages.report import Tally
 from comfyfix.stages.scan import ScannedFile
-from comfyfix.tasks.console import Console, choose
-from comfyfix.tasks.screen import warn
-from comfyfix.trust import Trust
+from comfyfix.stages.work import Plan
+from comfyfix.state import order, receipts
+from comfyfix.state.layout import Layout, slug
+from comfyfix.state.trust import Trust
 
 if TYPE_CHECKING:
     from comfyfix.sources.base import Services
@@ -114,7 +115,7 @@ class Build:
     @cached_property
     def _services(self) -> Services:
         # 170 ms that only a search needs
-        from comfyfix.http import Web  # noqa: PLC0415
+        from comfyfix.net.http import Web  # noqa: PLC0415
         from comfyfix.sources.base import Services  # noqa: PLC0415
 
         manifest = self.manifest

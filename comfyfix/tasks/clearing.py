@@ -5,11 +5,11 @@ from __future__ import annotations
 import contextlib
 from collections.abc import Iterator
 
-from comfyfix import leftovers, temporary
+from comfyfix.disk import leftovers, temporary
+from comfyfix.disk.files import inside, regular_stat
 from comfyfix.errors import Problem
-from comfyfix.files import inside, regular_stat
-from comfyfix.layout import store_receipt
 from comfyfix.records import Model
+from comfyfix.state.layout import store_receipt
 from comfyfix.tasks.build import Build
 
 
@@ -67,7 +67,8 @@ def _there(build: Build) -> Iterator[tuple[Model, str]]:
 
 def _run(build: Build, folder: str, model: Model, names: list[str]) -> None:
     # Only a run with something to clear pays for these.
-    from comfyfix.stages import fetch, render  # noqa: PLC0415
+    from comfyfix.script import render  # noqa: PLC0415
+    from comfyfix.stages import fetch  # noqa: PLC0415
 
     real = fetch.real_folder(model, f"{folder}/{names[0]}", build.folders)
     # Nothing of the user's settings: a file that bash is told to read first could hold anything.

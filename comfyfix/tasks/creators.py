@@ -11,14 +11,14 @@ from typing import Any
 from doit.doit_cmd import get_var
 from doit.exceptions import InvalidDodoFile
 
-from comfyfix import state
 from comfyfix.errors import SetupProblem
+from comfyfix.screen.text import clean
 from comfyfix.stages.batch import BatchFile, rules
-from comfyfix.stages.planned import Planned, Present, seen
+from comfyfix.stages.work import Planned, Present, seen
+from comfyfix.state import file as state
 from comfyfix.tasks import database, deferred
 from comfyfix.tasks.build import Build, open_build, remember
 from comfyfix.tasks.reporter import Reporter
-from comfyfix.tasks.screen import clean
 
 THREADS_MAX = 64
 PRESENT = "present"

@@ -13,8 +13,8 @@ from typing import Any
 import msgspec
 from doit.dependency import JsonDB
 
-from comfyfix import regular
-from comfyfix.files import write_atomic
+from comfyfix.disk import regular
+from comfyfix.disk.files import write_atomic
 
 
 def install() -> None:

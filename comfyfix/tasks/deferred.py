@@ -10,8 +10,8 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from comfyfix.stages.planned import Planned, Present
     from comfyfix.stages.scan import ScannedFile
+    from comfyfix.stages.work import Planned, Present
     from comfyfix.tasks.build import Build
 
 

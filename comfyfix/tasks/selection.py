@@ -13,7 +13,7 @@ from collections.abc import Iterable, Iterator
 from doit.control import TaskControl
 from doit.exceptions import InvalidCommand, InvalidDodoFile
 
-from comfyfix.files import printable
+from comfyfix.disk.files import printable
 
 SHOWN = 3
 _LIKE = 0.6

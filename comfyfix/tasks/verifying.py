@@ -11,14 +11,14 @@ from typing import ParamSpec
 
 from doit.exceptions import TaskError, TaskFailed
 
-from comfyfix import receipts
+from comfyfix.disk.files import human_size, write_atomic
 from comfyfix.errors import StoreUnwritable, Unreachable, WorkflowProblem
-from comfyfix.files import human_size, write_atomic
 from comfyfix.records import Model, Opinion, Receipt, Record, Verdict
 from comfyfix.stages import batch
 from comfyfix.stages import verify as verify_stage
-from comfyfix.stages.planned import Planned, Present, seen
 from comfyfix.stages.scan import ScannedFile
+from comfyfix.stages.work import Planned, Present, seen
+from comfyfix.state import receipts
 from comfyfix.tasks.build import Build
 
 Of = ParamSpec("Of")
@@ -80,7 +80,7 @@ def _opinions(
     build: Build, number: int, files: Sequence[tuple[Planned, Record | None, Verdict]]
 ) -> dict[str, Opinion]:
     """Ask Qwen; whatever keeps it from an opinion is a line in the log, and changes nothing."""
-    from comfyfix.sources.qwen_opinion import NoOpinion  # noqa: PLC0415 - few want it
+    from comfyfix.sources.qwen.opinion import NoOpinion  # noqa: PLC0415 - few want it
     from comfyfix.stages import opinion  # noqa: PLC0415 - the same
 
     try:
@@ -111,7 +111,7 @@ def hash_claimed(build: Build, present: Sequence[Present]) -> dict[str, Receipt]
     """
     if not present:
         return {}
-    from comfyfix.tasks.sweeping import hashed_together  # noqa: PLC0415 - a fresh checkout only
+    from comfyfix.tasks.commands.verify_store import hashed_together  # noqa: PLC0415 - a fresh checkout only
 
     total = human_size(sum(p.size for p in present))
     build.console.line(

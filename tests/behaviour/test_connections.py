@@ -17,10 +17,10 @@ from typing import ClassVar
 import pytest
 
 from comfyfix.demo.hub import sha256
-from comfyfix.files import sha256_of
-from comfyfix.manifest import Download, Manifest
+from comfyfix.disk.files import sha256_of
 from comfyfix.records import Model, Record
-from comfyfix.stages.render import render
+from comfyfix.script.render import render
+from comfyfix.settings.manifest import Download, Manifest
 from tests.rig import Site, children_of, is_alive
 
 MIB = 1 << 20

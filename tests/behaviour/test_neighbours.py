@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from comfyfix.demo.hub import Fault, Hub, sha256
-from comfyfix.files import sha256_of
+from comfyfix.disk.files import sha256_of
 from tests.behaviour.test_script import DATA, NAME, identity, script_for
 from tests.rig import Site
 

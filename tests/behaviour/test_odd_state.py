@@ -11,9 +11,9 @@ from pathlib import Path
 
 import pytest
 
-from comfyfix import temporary
 from comfyfix.demo.hub import Hub
-from comfyfix.leftovers import where
+from comfyfix.disk import temporary
+from comfyfix.disk.leftovers import where
 from tests.rig import REPO, Site
 
 pytestmark = pytest.mark.soak  # a minute of whole runs

@@ -21,8 +21,8 @@ from comfyfix.demo.hub import Fault, Hub
 from comfyfix.demo.openai import call
 from comfyfix.errors import SourceDown
 from comfyfix.records import Candidate, Rejected
-from comfyfix.sources import qwen
 from comfyfix.sources.base import Finding, Services, Wanted
+from comfyfix.sources.qwen import source as qwen
 from tests import qwen_rig
 from tests.qwen_rig import HOME, HONEST, NAME, PATH, answer, wanted
 from tests.rig import Site, children_of, is_alive
@@ -168,7 +168,7 @@ def test_its_own_budget_ends_the_search(tmp_path: Path, hub: Hub, fake: Fake) ->
 def test_one_that_hangs_is_killed_when_its_time_is_over(
     tmp_path: Path, hub: Hub, fake: Fake, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("comfyfix.sources.qwen_cli.GRACE", 0.5)
+    monkeypatch.setattr("comfyfix.sources.qwen.program.GRACE", 0.5)
     fake.says([], hang=True)
     (found,) = find(with_program(tmp_path, hub, fake.path, seconds=0.5))
     assert isinstance(found, Rejected)

@@ -13,10 +13,10 @@ import pytest
 
 from comfyfix.demo.content import file_for
 from comfyfix.demo.hub import Fault, Hub, sha256
-from comfyfix.files import sha256_of, write_atomic
-from comfyfix.manifest import Download, Manifest
+from comfyfix.disk.files import sha256_of, write_atomic
 from comfyfix.records import Model, Record
-from comfyfix.stages.render import clearing, render
+from comfyfix.script.render import clearing, render
+from comfyfix.settings.manifest import Download, Manifest
 from tests.rig import Site, children_of, is_alive
 
 NAME = "night_train.safetensors"

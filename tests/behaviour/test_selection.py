@@ -142,6 +142,6 @@ def test_verify_is_refused_where_it_would_download(three: Site, from_elsewhere: 
         done = three.doit("verify")
     assert done.returncode == 3, done.stdout
     assert "comfyfix's commands are not loaded in this folder" in done.stderr
-    assert 'verify = "comfyfix.tasks.checking:Verify"' in done.stderr
+    assert 'verify = "comfyfix.tasks.commands.verify:Verify"' in done.stderr
     assert "Traceback" not in done.stderr
     assert three.files() == {}

@@ -9,7 +9,7 @@ import threading
 
 from comfyfix.demo.content import file_for
 from comfyfix.demo.hub import Hub, sha256
-from comfyfix.files import sha256_of
+from comfyfix.disk.files import sha256_of
 from tests.behaviour.test_script import identity
 from tests.rig import Site
 

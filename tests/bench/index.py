@@ -9,7 +9,7 @@ import time
 from collections.abc import Callable
 from pathlib import Path
 
-from comfyfix.comfyui.index import StoreIndex
+from comfyfix.comfyui.store.index import StoreIndex
 
 FILES, FOLDERS = 100_000, 200
 RUNS = 9

@@ -10,7 +10,7 @@ from collections.abc import Callable
 from importlib import resources
 from pathlib import Path
 
-from comfyfix.comfyui import workflow_files
+from comfyfix.comfyui.workflows import files as workflow_files
 from comfyfix.stages.scan import scan
 
 REPETITIONS = 5

@@ -9,7 +9,7 @@ from pathlib import Path
 
 from rich.console import Console as Screen
 
-from comfyfix.tasks.live import DRAWS_PER_SECOND, LiveConsole
+from comfyfix.screen.live import DRAWS_PER_SECOND, LiveConsole
 
 MODELS = 32
 SECONDS = 10.0

@@ -18,9 +18,9 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from comfyfix.manifest import Download, Manifest
 from comfyfix.records import Model, Record
-from comfyfix.stages.render import render
+from comfyfix.script.render import render
+from comfyfix.settings.manifest import Download, Manifest
 from tests.bench.line import COMMIT, served
 
 MIB = 1 << 20

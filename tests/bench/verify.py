@@ -19,7 +19,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from comfyfix.demo.content import file_for, weights
-from comfyfix.hashing import cores
+from comfyfix.state.hashing import cores
 from tests.rig import PROGRAM, Site
 
 GIB = 1 << 30

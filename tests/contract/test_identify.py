@@ -12,8 +12,8 @@ from hypothesis import strategies as st
 from comfyfix.demo.content import file_for
 from comfyfix.demo.hub import Hub, sha256
 from comfyfix.errors import RegionBlocked
+from comfyfix.providers.civitai import api as civitai_api
 from comfyfix.records import Model
-from comfyfix.sources import civitai_api
 from comfyfix.sources.identify import Identifier
 from tests import qwen_rig
 

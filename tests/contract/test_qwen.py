@@ -12,8 +12,8 @@ from comfyfix.demo.hub import Fault, Hub
 from comfyfix.demo.openai import call
 from comfyfix.errors import NotFound, SourceDown, Uncertain
 from comfyfix.records import Candidate, Rejected
-from comfyfix.sources import qwen
 from comfyfix.sources.base import Doubtful, Finding, Services, Wanted
+from comfyfix.sources.qwen import source as qwen
 from comfyfix.stages.resolve import resolve
 from tests import qwen_rig
 from tests.qwen_rig import HOME, HONEST, NAME, PATH, answer, says, told, wanted

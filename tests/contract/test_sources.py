@@ -9,16 +9,17 @@ from pathlib import Path
 
 import pytest
 
-from comfyfix.comfyui import folders
+from comfyfix.comfyui.store import folders
 from comfyfix.demo.content import file_for
 from comfyfix.demo.hub import Fault, Hub, sha256
 from comfyfix.errors import RegionBlocked, SourceDown
-from comfyfix.http import Web
-from comfyfix.layout import Layout
-from comfyfix.manifest import SOURCES, Download, Endpoints, Manifest, Qwen
+from comfyfix.net.http import Web
 from comfyfix.records import Candidate, Hint, Model, Rejected
-from comfyfix.sources import ALL, catalog, civitai, huggingface, openmodeldb, qwen, store, workflow
+from comfyfix.settings.manifest import SOURCES, Download, Endpoints, Manifest, Qwen
+from comfyfix.sources import ALL, catalog, civitai, huggingface, openmodeldb, store, workflow
 from comfyfix.sources.base import Blocked, Services, Source, Wanted
+from comfyfix.sources.qwen import source as qwen
+from comfyfix.state.layout import Layout
 
 NAME = "moonlit_alley_style.safetensors"
 REPO = "night-owl/moonlit-alley"

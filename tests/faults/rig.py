@@ -14,10 +14,10 @@ from typing import TypeVar
 
 from comfyfix.demo.content import file_for
 from comfyfix.demo.hub import sha256
-from comfyfix.files import sha256_of, write_atomic
-from comfyfix.manifest import Download, Manifest
+from comfyfix.disk.files import sha256_of, write_atomic
 from comfyfix.records import Model, Record
-from comfyfix.stages.render import render
+from comfyfix.script.render import render
+from comfyfix.settings.manifest import Download, Manifest
 from tests.faults.server import Server
 from tests.faults.shelf import COMMIT, Shelf, Thing
 from tests.rig import is_alive

@@ -12,7 +12,7 @@ from typing import ClassVar
 import pytest
 
 from comfyfix.errors import SourceDown
-from comfyfix.http import Web
+from comfyfix.net.http import Web
 from tests.faults.rig import Rig, file_of
 from tests.faults.shelf import Thing
 

@@ -13,7 +13,7 @@ from pathlib import Path
 import pytest
 
 from comfyfix.demo.hub import Hub, sha256
-from comfyfix.files import sha256_of
+from comfyfix.disk.files import sha256_of
 from tests.behaviour.test_script import DATA, NAME
 from tests.faults.world import apart, small_disk
 from tests.rig import Site

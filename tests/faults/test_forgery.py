@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from comfyfix.demo.hub import Hub, sha256
-from comfyfix.files import sha256_of
+from comfyfix.disk.files import sha256_of
 from tests.behaviour.test_script import script_for
 from tests.faults.authority import Certificate, certificate
 from tests.faults.near import NAMESERVER, Loopback443, Near, nameserver

@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from comfyfix.demo.hub import Hub, sha256
-from comfyfix.files import sha256_of
+from comfyfix.disk.files import sha256_of
 from tests.behaviour.test_script import DATA, NAME, left, script_for
 from tests.faults.rig import Rig, file_of, on_disk, require_nothing_runs, running_of, wait_until
 from tests.faults.server import Ask, Reply, Server

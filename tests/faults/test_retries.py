@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 
 from comfyfix.demo.hub import sha256
-from comfyfix.manifest import Download
+from comfyfix.settings.manifest import Download
 from tests.faults.rig import Case, Rig, file_of, side_by_side
 from tests.faults.server import Ask, Reply, Server
 from tests.faults.shelf import Thing, cut, proper

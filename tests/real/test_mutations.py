@@ -12,9 +12,9 @@ from typing import Any
 
 import pytest
 
-from comfyfix.comfyui.loaders import built_in
-from comfyfix.comfyui.references import references
-from comfyfix.comfyui.workflow import NotAWorkflow, parse
+from comfyfix.comfyui.loaders.table import built_in
+from comfyfix.comfyui.references.find import references
+from comfyfix.comfyui.workflows.read import NotAWorkflow, parse
 from comfyfix.records import to_json
 
 COUNT, SEED = 10_000, 20

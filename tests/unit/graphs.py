@@ -5,9 +5,9 @@ from __future__ import annotations
 import json
 from typing import Any
 
-from comfyfix.comfyui.loaders import built_in
-from comfyfix.comfyui.references import references
-from comfyfix.comfyui.workflow import parse
+from comfyfix.comfyui.loaders.table import built_in
+from comfyfix.comfyui.references.find import references
+from comfyfix.comfyui.workflows.read import parse
 from comfyfix.records import Reference
 
 Json = dict[str, Any]

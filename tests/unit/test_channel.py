@@ -9,9 +9,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from comfyfix import templates
-from comfyfix.stages import channel
-from comfyfix.stages.channel import Told
+from comfyfix.script import channel, templates
+from comfyfix.script.channel import Told
 
 WORD = "0123456789abcdef" * 2
 

@@ -16,12 +16,12 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from comfyfix.chat import Chat, Said, ToolsRefused
 from comfyfix.demo.hub import Fault, Hub
 from comfyfix.errors import SourceDown
-from comfyfix.http import Answer, Web
-from comfyfix.manifest import Qwen
-from comfyfix.sources.qwen_tools import OFFERED
+from comfyfix.net.chat import Chat, Said, ToolsRefused
+from comfyfix.net.http import Answer, Web
+from comfyfix.settings.manifest import Qwen
+from comfyfix.sources.qwen.tools import OFFERED
 
 QUESTION = [{"role": "user", "content": '"model": "x.pth"'}]
 

@@ -6,9 +6,9 @@ from urllib.parse import urlsplit
 
 import pytest
 
-from comfyfix import civitaifile
-from comfyfix.sources.civitai_api import CivitaiEntry
-from comfyfix.sources.civitai_choice import choose
+from comfyfix.net import civitai_address as civitaifile
+from comfyfix.providers.civitai.api import CivitaiEntry
+from comfyfix.providers.civitai.choice import choose
 
 NAME = "harborLight_v1.safetensors"
 

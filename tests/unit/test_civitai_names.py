@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from comfyfix.sources.civitai_names import LENGTH, derived, filenamize, model_queries
+from comfyfix.providers.civitai.names import LENGTH, derived, filenamize, model_queries
 
 
 @pytest.mark.parametrize(

@@ -19,7 +19,7 @@ import pytest
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
-from comfyfix.comfyui import folders
+from comfyfix.comfyui.store import folders
 
 TORCH = {".ckpt", ".pt", ".pt2", ".bin", ".pth", ".safetensors", ".pkl", ".sft"}
 PACKS = {".gguf", ".onnx", ".engine"}  # as if packs had added theirs to the shared set

@@ -6,8 +6,8 @@ from pathlib import Path
 
 import pytest
 
-from comfyfix.comfyui import folders
-from comfyfix.comfyui.folders import Folders
+from comfyfix.comfyui.store import folders
+from comfyfix.comfyui.store.folders import Folders
 from comfyfix.errors import ManifestProblem, SetupProblem
 
 

@@ -13,11 +13,11 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from comfyfix.files import sha256_of
-from comfyfix.hashing import FileChanged, Halted, Hasher
-from comfyfix.hashlog import SPARE, HashLog, read
+from comfyfix.disk.files import sha256_of
 from comfyfix.records import Model
 from comfyfix.stages.verify import verify
+from comfyfix.state.hashes import SPARE, HashLog, read
+from comfyfix.state.hashing import FileChanged, Halted, Hasher
 
 LINE = {"version": 1, "path": "/m/a.pth", "size": 1, "mtime_ns": 2, "sha256": "0" * 64}
 
@@ -77,7 +77,7 @@ def counted(monkeypatch: pytest.MonkeyPatch) -> list[Path]:
         seen.append(path)
         return sha256_of(path)
 
-    monkeypatch.setattr("comfyfix.hashing.sha256_of", count)
+    monkeypatch.setattr("comfyfix.state.hashing.sha256_of", count)
     return seen
 
 

@@ -9,11 +9,11 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from comfyfix import hosts
-from comfyfix.civitaifile import CivitaiFile
 from comfyfix.errors import HostRefused
-from comfyfix.hosts import DIRECT_HOSTS, DirectFile, HubFile, read_url
-from comfyfix.manifest import Endpoints
+from comfyfix.net import hosts
+from comfyfix.net.civitai_address import CivitaiFile
+from comfyfix.net.hosts import DIRECT_HOSTS, DirectFile, HubFile, read_url
+from comfyfix.settings.manifest import Endpoints
 
 PUBLIC = Endpoints()
 LOCAL = Endpoints(huggingface="http://127.0.0.1:8188/hf", civitai="http://10.0.0.5:90")

@@ -14,8 +14,8 @@ from hypothesis import strategies as st
 
 from comfyfix.demo.hub import Fault, Hub
 from comfyfix.errors import HostRefused, SourceDown
-from comfyfix.http import Web
-from comfyfix.limits import retry_after
+from comfyfix.net.http import Web
+from comfyfix.net.limits import retry_after
 
 
 class Client(Web):

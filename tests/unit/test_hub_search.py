@@ -7,18 +7,18 @@ from pathlib import Path
 
 import pytest
 
-from comfyfix import http
-from comfyfix.comfyui import folders
+from comfyfix.comfyui.store import folders
 from comfyfix.demo.content import file_for
 from comfyfix.demo.hub import Fault, Hub, sha256
 from comfyfix.errors import SourceDown, TokenRefused
-from comfyfix.http import Web
-from comfyfix.layout import Layout
-from comfyfix.manifest import Endpoints, Manifest
+from comfyfix.net import http
+from comfyfix.net.http import Web
+from comfyfix.providers.huggingface.hub import lfs
 from comfyfix.records import Candidate, Model, Rejected
+from comfyfix.settings.manifest import Endpoints, Manifest
 from comfyfix.sources import huggingface
 from comfyfix.sources.base import Doubtful, Services, Wanted
-from comfyfix.sources.hub import lfs
+from comfyfix.state.layout import Layout
 
 NAME = "harbor_light_xl.safetensors"
 WANTED = Wanted(model=Model(folder="loras", path=NAME))

@@ -11,9 +11,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from comfyfix.comfyui import index as index_module
-from comfyfix.comfyui.index import StoreIndex
-from comfyfix.comfyui.spelling import plain, plain_all
+from comfyfix.comfyui.store import index as index_module
+from comfyfix.comfyui.store.index import StoreIndex
+from comfyfix.comfyui.store.spelling import plain, plain_all
 
 
 def put(root: Path, *names: str) -> Path:

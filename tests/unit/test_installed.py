@@ -9,9 +9,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from comfyfix.comfyui import installed
-from comfyfix.comfyui.loaders import Loader, LoaderInput, Widget, merged
-from comfyfix.comfyui.packs import reading
+from comfyfix.comfyui.loaders.table import Loader, LoaderInput, Widget, merged
+from comfyfix.comfyui.packs import installed, reading
 from comfyfix.comfyui.packs.facts import PackFacts
 from tests.unit.pack_sources import EXPECTED, FILES, lay_out
 

@@ -12,11 +12,11 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from comfyfix import ledger
-from comfyfix.files import write_atomic
-from comfyfix.layout import Layout, file_slug, slug, store_receipt, task_slug
-from comfyfix.ledger import Entry, Ledger
+from comfyfix.disk.files import write_atomic
 from comfyfix.records import Attempt, Model, Record, to_json
+from comfyfix.state import ledger
+from comfyfix.state.layout import Layout, file_slug, slug, store_receipt, task_slug
+from comfyfix.state.ledger import Entry, Ledger
 
 LEGAL = re.compile(r"[A-Za-z0-9_][A-Za-z0-9._-]*")
 NAMES = st.text(max_size=20) | st.sampled_from(

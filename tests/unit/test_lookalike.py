@@ -6,8 +6,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from comfyfix.sources import publishers
-from comfyfix.sources.lookalike import imitated
+from comfyfix.sources.trust import publishers
+from comfyfix.sources.trust.lookalike import imitated
 
 KNOWN = tuple(publishers.known())
 LETTERS = "abcdefghijklmnopqrstuvwxyz0123456789-"

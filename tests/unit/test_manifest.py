@@ -11,13 +11,13 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from comfyfix import manifest_file
 from comfyfix.errors import ManifestProblem
-from comfyfix.manifest import Manifest, size_in_bytes
+from comfyfix.settings import read as manifest_file
+from comfyfix.settings.manifest import Manifest, size_in_bytes
 
 LOAD = """
-import pathlib, comfyfix.errors, comfyfix.manifest_file
-try: comfyfix.manifest_file.load(pathlib.Path("m.yaml"))
+import pathlib, comfyfix.errors, comfyfix.settings.read
+try: comfyfix.settings.read.load(pathlib.Path("m.yaml"))
 except comfyfix.errors.ManifestProblem: pass
 """
 REPO = Path(__file__).resolve().parents[2]

@@ -18,8 +18,8 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from PIL import Image, PngImagePlugin
 
-from comfyfix.comfyui import workflow_files
-from comfyfix.comfyui.workflow import NotAWorkflow, parse
+from comfyfix.comfyui.workflows import files as workflow_files
+from comfyfix.comfyui.workflows.read import NotAWorkflow, parse
 from comfyfix.stages.scan import scan, scan_file
 from tests.unit.graphs import ui, vae
 

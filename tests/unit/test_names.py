@@ -11,8 +11,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from comfyfix.disk.files import printable, quarantine, relative_name, write_atomic, write_if_changed
 from comfyfix.errors import NameRefused
-from comfyfix.files import printable, quarantine, relative_name, write_atomic, write_if_changed
 
 HOSTILE = [
     "", " ", "\t", ".", "..", "./", "../", "/", "\\", "//", "~",

@@ -9,9 +9,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from comfyfix.comfyui import folders, spelling
-from comfyfix.comfyui.folders import Folders
-from comfyfix.comfyui.index import StoreIndex
+from comfyfix.comfyui.store import folders, spelling
+from comfyfix.comfyui.store.folders import Folders
+from comfyfix.comfyui.store.index import StoreIndex
 from comfyfix.records import Model
 from comfyfix.stages.near import NearMiss, near_misses, told
 

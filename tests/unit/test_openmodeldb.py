@@ -11,16 +11,16 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from comfyfix.comfyui import folders
+from comfyfix.comfyui.store import folders
 from comfyfix.demo.content import file_for
 from comfyfix.demo.hub import Hub, sha256
 from comfyfix.errors import SourceDown
-from comfyfix.http import Answer, Web
-from comfyfix.layout import Layout
-from comfyfix.manifest import Endpoints, Manifest
+from comfyfix.net.http import Answer, Web
 from comfyfix.records import Candidate, Model, Rejected
+from comfyfix.settings.manifest import Endpoints, Manifest
 from comfyfix.sources import openmodeldb
 from comfyfix.sources.base import Blocked, Finding, Services, Wanted
+from comfyfix.state.layout import Layout
 
 NAME = "4x_HarborSharp.pth"
 DATA = file_for(NAME)

@@ -11,9 +11,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from comfyfix.demo.content import file_for
-from comfyfix.formats import gist
+from comfyfix.formats import about as gist
 from comfyfix.records import Opinion
-from comfyfix.sources.qwen_opinion import NoOpinion, read
+from comfyfix.sources.qwen.opinion import NoOpinion, read
 
 
 def safetensors(path: Path, header: object) -> Path:

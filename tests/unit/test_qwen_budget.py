@@ -6,8 +6,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from comfyfix.manifest import Qwen
-from comfyfix.sources.qwen_budget import Budget, BudgetUsedUp, estimate
+from comfyfix.settings.manifest import Qwen
+from comfyfix.sources.qwen.budget import Budget, BudgetUsedUp, estimate
 
 
 @given(

@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from comfyfix.sources.qwen_reply import Reply, read
+from comfyfix.sources.qwen.reply import Reply, read
 
 ANSWER = {"candidates": [{"source": "huggingface", "repo": "a/b", "path": "x"}], "reason": "r"}
 TEXT = json.dumps(ANSWER)

@@ -12,9 +12,9 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from comfyfix.comfyui.loaders import built_in
-from comfyfix.comfyui.references import references
-from comfyfix.comfyui.workflow import NotAWorkflow, parse
+from comfyfix.comfyui.loaders.table import built_in
+from comfyfix.comfyui.references.find import references
+from comfyfix.comfyui.workflows.read import NotAWorkflow, parse
 from comfyfix.records import to_json
 from tests.unit.graphs import Json, found, link, node, paths, subgraph, ui, vae
 

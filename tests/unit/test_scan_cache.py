@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from comfyfix.comfyui import workflow_files
+from comfyfix.comfyui.workflows import files as workflow_files
 from comfyfix.stages.scan import scan
 from tests.unit.graphs import node, ui
 

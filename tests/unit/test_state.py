@@ -8,13 +8,14 @@ from pathlib import Path
 
 import pytest
 
-from comfyfix import receipts, state, trust
-from comfyfix.files import write_atomic
-from comfyfix.layout import Layout, store_receipt
-from comfyfix.ledger import Ledger
-from comfyfix.receipts import ReceiptFile
+from comfyfix.disk.files import write_atomic
 from comfyfix.records import Attempt, Model, Receipt, to_json
-from comfyfix.trust import EVERY_CHECK
+from comfyfix.state import file as state
+from comfyfix.state import receipts, trust
+from comfyfix.state.layout import Layout, store_receipt
+from comfyfix.state.ledger import Ledger
+from comfyfix.state.receipts import ReceiptFile
+from comfyfix.state.trust import EVERY_CHECK
 
 
 def lora(name: str) -> Model:

@@ -4,13 +4,13 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from comfyfix.comfyui import folders
+from comfyfix.comfyui.store import folders
 from comfyfix.demo.content import file_for
-from comfyfix.layout import Layout
-from comfyfix.manifest import Manifest
 from comfyfix.records import Model, Receipt, Record, to_json
+from comfyfix.settings.manifest import Manifest
 from comfyfix.stages import sweep
 from comfyfix.stages.sweep import Choice
+from comfyfix.state.layout import Layout
 
 MODEL = Model(folder="loras", path="a.safetensors")
 DIGEST = "a" * 64

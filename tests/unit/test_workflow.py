@@ -6,7 +6,7 @@ import json
 
 import pytest
 
-from comfyfix.comfyui.workflow import NotAWorkflow, parse
+from comfyfix.comfyui.workflows.read import NotAWorkflow, parse
 from tests.unit.graphs import found, link, node, paths, subgraph, ui, vae
 
 INNER = subgraph("in", ["model", "vae"], vae(5, "inside.pth", 1), links=[link(1, -10, 1, 5)])

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import msgspec
 
-from comfyfix.comfyui.loaders import Loader
+from comfyfix.comfyui.loaders.table import Loader
 
 
 class PackFacts(msgspec.Struct, frozen=True, kw_only=True):

@@ -10,8 +10,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any
 
-from comfyfix.comfyui.folders import folder_key, is_folder_key
-from comfyfix.comfyui.loaders import Loader, LoaderInput
+from comfyfix.comfyui.loaders.table import Loader, LoaderInput
 from comfyfix.comfyui.packs.evaluate import Evaluator
 from comfyfix.comfyui.packs.values import (
     UNKNOWN,
@@ -22,6 +21,7 @@ from comfyfix.comfyui.packs.values import (
     Listing,
     listing,
 )
+from comfyfix.comfyui.store.folders import folder_key, is_folder_key
 
 _WIDGETS = frozenset({"INT", "FLOAT", "STRING", "BOOLEAN", "COMBO"})
 _DECLARED_WIDGETS = frozenset({"Int", "Float", "String", "Boolean", "Combo", "MultiCombo", "Color"})

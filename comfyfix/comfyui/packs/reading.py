@@ -7,7 +7,7 @@ import os
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
-from comfyfix.comfyui.loaders import Loader
+from comfyfix.comfyui.loaders.table import Loader
 from comfyfix.comfyui.packs.evaluate import Evaluator, Spent
 from comfyfix.comfyui.packs.facts import PackFacts
 from comfyfix.comfyui.packs.nodes import schema_of

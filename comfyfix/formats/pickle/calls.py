@@ -31,7 +31,7 @@ from comfyfix.formats.pickle.kinds import (
     VALUE,
     ZONE,
     Plain,
-)  # fmt: skip
+)
 from comfyfix.formats.pickle.rows import Row, Signature, read_signature
 
 RESULTS: dict[str, int | str] = {

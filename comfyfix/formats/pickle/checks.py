@@ -39,7 +39,7 @@ from comfyfix.formats.pickle.kinds import (
     Box,
     Group,
     kinds,
-)  # fmt: skip
+)
 from comfyfix.formats.pickle.rows import Check, in_role
 
 LAYERS_MAX = 10_000

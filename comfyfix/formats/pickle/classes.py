@@ -20,7 +20,7 @@ from comfyfix.formats.pickle.kinds import (
     NODE,
     VALUE,
     kinds,
-)  # fmt: skip
+)
 from comfyfix.formats.pickle.rows import Check, Fields, Row, named
 
 _HOOKS = (

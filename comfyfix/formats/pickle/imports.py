@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 import sys
 
-from comfyfix.files import printable
+from comfyfix.disk.files import printable
 from comfyfix.formats.finding import Refused
 
 _NAME = re.compile(r"\w[\w.]*(\0.*)?", re.DOTALL)

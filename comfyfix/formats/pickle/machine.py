@@ -25,7 +25,7 @@ from comfyfix.formats.pickle.kinds import (
     Plain,
     Storage,
     kinds,
-)  # fmt: skip
+)
 from comfyfix.formats.pickle.names import row_of
 from comfyfix.formats.pickle.reader import CONSTANTS, MEMO_NUMBERS, NUMBERS, OTHERS, TEXTS
 from comfyfix.formats.pickle.rows import Row

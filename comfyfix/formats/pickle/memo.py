@@ -20,7 +20,7 @@ from comfyfix.formats.pickle.kinds import (
     Group,
     Made,
     Storage,
-)  # fmt: skip
+)
 from comfyfix.formats.pickle.names import WORDS as NEEDED
 from comfyfix.formats.pickle.source import Source
 

@@ -28,7 +28,7 @@ from comfyfix.formats.pickle.kinds import (
     Plain,
     Storage,
     kinds,
-)  # fmt: skip
+)
 from comfyfix.formats.pickle.names import METHODS, item_bytes
 from comfyfix.formats.pickle.rows import Row, named
 

@@ -18,7 +18,7 @@ from comfyfix.formats.pickle.kinds import (
     Box,
     Group,
     kinds,
-)  # fmt: skip
+)
 from comfyfix.formats.pickle.memo import FEW, Memo, known, lean_number, lean_text
 from comfyfix.formats.pickle.rows import named
 from comfyfix.formats.pickle.source import Source

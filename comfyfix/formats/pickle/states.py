@@ -18,7 +18,7 @@ from comfyfix.formats.pickle.kinds import (
     Group,
     Made,
     kinds,
-)  # fmt: skip
+)
 from comfyfix.formats.pickle.rows import Fields
 
 # numpy's flags of a type. 63 is what objects have: with another number their addresses would be

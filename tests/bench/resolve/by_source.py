@@ -14,11 +14,11 @@ from pathlib import Path
 from comfyfix.demo.content import file_for
 from comfyfix.demo.hub import Hub, sha256
 from comfyfix.errors import ModelProblem
+from comfyfix.providers.civitai.names import filenamize
 from comfyfix.records import Hint, Model
 from comfyfix.sources.base import Services
-from comfyfix.sources.civitai_names import filenamize
-from comfyfix.stages.planned import Planned
 from comfyfix.stages.resolve import resolve
+from comfyfix.stages.work import Planned
 from tests.bench.resolve.measure import services_for
 from tests.bench.resolve.style import ADJECTIVES, NOUNS
 from tests.bench.resolve.world import World

@@ -8,16 +8,16 @@ from dataclasses import dataclass
 from hashlib import sha256
 from pathlib import Path
 
-from comfyfix.comfyui import folders
+from comfyfix.comfyui.store import folders
 from comfyfix.errors import NotFound, Uncertain
-from comfyfix.http import Web
-from comfyfix.layout import Layout
-from comfyfix.manifest import Endpoints, Manifest, Qwen, Search
+from comfyfix.file_names import read
+from comfyfix.net.http import Web
 from comfyfix.records import Model
+from comfyfix.settings.manifest import Endpoints, Manifest, Qwen, Search
 from comfyfix.sources.base import Services
-from comfyfix.sources.words import read
-from comfyfix.stages.planned import Planned
 from comfyfix.stages.resolve import resolve
+from comfyfix.stages.work import Planned
+from comfyfix.state.layout import Layout
 from tests.bench.resolve.world import Wish, World
 
 

@@ -15,10 +15,10 @@ from importlib import resources
 from pathlib import Path
 from urllib.parse import unquote
 
-from comfyfix.comfyui import workflow
-from comfyfix.comfyui.folders import folder_key
+from comfyfix.comfyui.store.folders import folder_key
+from comfyfix.comfyui.workflows import read as workflow
 from comfyfix.demo.hub import Hub, Repository
-from comfyfix.sources.words import loose
+from comfyfix.file_names import loose
 from tests.bench.resolve import style
 
 CORPUS = Path(__file__).resolve().parents[4] / "shared" / "corpus" / "urls.jsonl"

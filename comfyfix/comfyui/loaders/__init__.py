@@ -1,0 +1,1 @@
+"""Loaders: which inputs of which node classes choose from which model folder."""

@@ -1,0 +1,176 @@
+"""The user's own installation as a source of facts: core and every pack in `custom_nodes`.
+
+It knows the folder of each loader input better than any table, because it is what will run. Its
+source is read, never imported; what a pack says is kept until one of its files changes.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import hashlib
+import os
+import time
+from collections.abc import Iterable, Iterator
+from pathlib import Path
+from typing import Literal
+
+import msgspec
+
+from comfyfix.comfyui import packs
+from comfyfix.comfyui.loaders.table import Loader, LoaderInput
+from comfyfix.comfyui.packs.facts import PackFacts
+from comfyfix.disk import regular
+from comfyfix.disk.code import stamp_of_code
+from comfyfix.disk.files import write_atomic
+from comfyfix.state import file as state
+
+FILES_MAX = 20_000
+FILE_MAX = 2 << 20  # bytes; a file that declares nodes has some ten thousand
+SETTLED_NS = 2_000_000_000
+_SKIPPED = ("__pycache__", "node_modules", "site-packages", "venv", "web", "js", "tests")
+
+
+class _Known(msgspec.Struct, frozen=True, kw_only=True):
+    stamp: str
+    facts: PackFacts
+
+
+class _Cache(msgspec.Struct, frozen=True, kw_only=True):
+    version: Literal[1] = 1
+    made_by: str = ""
+    packs: dict[str, _Known] = {}
+
+
+def read(comfyui: Path, custom_nodes: Iterable[Path], cache_path: Path | None) -> PackFacts:
+    """What core and packs say together; core counts first, then packs in the order of names."""
+    cache = (state.read(cache_path, _Cache) if cache_path else None) or _Cache()
+    made_by = stamp_of_code(packs)  # besides the packs it depends on what reads them
+    known = cache.packs if cache.made_by == made_by else {}
+    kept: dict[str, _Known] = {}
+    facts: list[PackFacts] = []
+    left = FILES_MAX
+    for root, files in _packs(str(comfyui), custom_nodes):
+        paths, stamp = files[:left], _stamp(files[:left])
+        left -= len(paths)
+        entry = known.get(root)
+        if entry is None or entry.stamp != stamp or not stamp:
+            entry = _Known(stamp=stamp, facts=_read_pack(paths, str(comfyui)))
+        kept[root] = entry
+        facts.append(entry.facts)
+    if cache_path and kept and kept != known:
+        lasting = {root: entry for root, entry in kept.items() if entry.stamp}
+        with contextlib.suppress(OSError):  # without a cache the next command is slower, no more
+            write_atomic(cache_path, msgspec.json.encode(_Cache(made_by=made_by, packs=lasting)))
+    return _together(facts)
+
+
+def _read_pack(paths: list[str], comfyui: str) -> PackFacts:
+    from comfyfix.comfyui.packs import reading  # noqa: PLC0415 - only where a pack is new
+
+    return reading.read(paths, _bytes, comfyui)
+
+
+def _bytes(path: str) -> bytes:
+    try:
+        return regular.read(path)
+    except OSError:
+        return b""
+
+
+def _packs(comfyui: str, custom_nodes: Iterable[Path]) -> Iterator[tuple[str, list[str]]]:
+    """Yield (root, its Python files) of core and of each pack, core first."""
+    core = [f"{comfyui}/nodes.py"] if os.path.isfile(f"{comfyui}/nodes.py") else []  # noqa: PTH113 - plain text
+    core += _python_files(f"{comfyui}/comfy_extras", set())
+    if core:
+        yield comfyui, core
+    seen: set[tuple[int, int]] = set()
+    for place in dict.fromkeys((f"{comfyui}/custom_nodes", *map(str, custom_nodes))):
+        try:
+            entries = sorted(os.scandir(place), key=lambda entry: entry.name)
+        except OSError:
+            continue
+        for entry in entries:
+            if _is_off(entry.name):
+                continue
+            with contextlib.suppress(OSError):
+                if entry.is_dir():
+                    files = _python_files(entry.path, seen)
+                else:
+                    files = [entry.path] if _is_source(entry) else []
+                if files:
+                    yield entry.path, files
+
+
+def _python_files(root: str, seen: set[tuple[int, int]]) -> list[str]:
+    found: list[str] = []
+    pending = [root]
+    while pending and len(found) < FILES_MAX:
+        try:
+            folder = pending.pop()
+            info = os.stat(folder)  # noqa: PTH116 - plain text
+            if (info.st_dev, info.st_ino) in seen:  # a link into what was read already
+                continue
+            seen.add((info.st_dev, info.st_ino))
+            entries = list(os.scandir(folder))
+        except OSError:
+            continue
+        for entry in entries:
+            if _is_off(entry.name) or entry.name in _SKIPPED:
+                continue
+            with contextlib.suppress(OSError):
+                if entry.is_dir():
+                    pending.append(entry.path)
+                elif _is_source(entry):
+                    found.append(entry.path)
+    return sorted(found)
+
+
+def _is_off(name: str) -> bool:
+    return name.startswith(".") or name.endswith(".disabled")
+
+
+def _is_source(entry: os.DirEntry[str]) -> bool:
+    return entry.name.endswith(".py") and entry.is_file() and entry.stat().st_size <= FILE_MAX
+
+
+def _stamp(paths: list[str]) -> str:
+    """A digest of names, times and sizes; empty while a file is too fresh to be trusted."""
+    digest, newest = hashlib.blake2b(digest_size=16), 0
+    for path in paths:
+        try:
+            info = os.stat(path)  # noqa: PTH116 - thousands of times per command
+        except OSError:
+            continue
+        newest = max(newest, info.st_mtime_ns, info.st_ctime_ns)
+        digest.update(
+            f"{path}\0{info.st_mtime_ns}\0{info.st_ctime_ns}\0{info.st_size}\0".encode(
+                errors="surrogateescape"
+            )
+        )
+    return digest.hexdigest() if newest < time.time_ns() - SETTLED_NS else ""
+
+
+def _together(facts: list[PackFacts]) -> PackFacts:
+    loaders: dict[str, Loader] = {}
+    folders: dict[str, tuple[str, ...]] = {}
+    for pack in facts:
+        for name, loader in pack.loaders.items():
+            known = loaders.get(name)
+            loaders[name] = _both(known, loader) if known else loader
+        for key, places in pack.folders.items():
+            folders[key] = tuple(dict.fromkeys((*folders.get(key, ()), *places)))
+    return PackFacts(loaders=loaders, folders=folders)
+
+
+def _both(first: Loader, second: Loader) -> Loader:
+    """Two packs name a class alike: which one runs is not known, so both folders are looked in."""
+    inputs = dict(first.inputs)
+    for name, entry in second.inputs.items():
+        known = inputs.get(name)
+        inputs[name] = _also(known, entry) if known else entry
+    return msgspec.structs.replace(first, inputs=inputs)
+
+
+def _also(known: LoaderInput, entry: LoaderInput) -> LoaderInput:
+    more = [f for f in (entry.folder, *entry.also) if f and f != known.folder]
+    return msgspec.structs.replace(known, also=tuple(dict.fromkeys((*known.also, *more))))

@@ -1,0 +1,127 @@
+"""The models that a node names whose class the table of loaders knows."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator, Mapping
+from typing import Any
+
+from comfyfix.comfyui.loaders.table import Loader, LoaderInput, Rows, Widget
+from comfyfix.comfyui.references.places import (
+    NESTED_MAX,
+    VALUE_MAX,
+    Place,
+    has_model_extension,
+    with_extension,
+)
+from comfyfix.comfyui.workflows.graph import Node, Values, is_truthy
+from comfyfix.records import Kind
+
+
+def places(node: Node, values: Values, loader: Loader) -> Iterator[Place]:
+    """Every model that the inputs, rows and patterned inputs of a loader name."""
+    found = list(_of_inputs(node, loader))
+    yield from found or _of_other_version(node, values, loader)
+    if loader.rows:
+        yield from _of_rows(values, loader.rows)
+    for pattern, folder in loader.pattern.items():
+        for name, value in values:
+            if re.match(pattern, name) and isinstance(value, str) and has_model_extension(value):
+                yield Place(input=name, value=value, folder=folder)
+
+
+def _of_other_version(node: Node, values: Values, loader: Loader) -> Iterator[Place]:
+    """Files in a loader whose widgets are not where the table has them: packs move them about.
+
+    Only where every input looks in one folder, and no link decides what an input holds.
+    """
+    entries = [(name, entry) for name, entry in loader.inputs.items() if entry.kind == "file"]
+    if len({entry.folder for _, entry in entries}) != 1 or set(loader.inputs) & set(node.given):
+        return
+    name, entry = entries[0]
+    for _, value in values:
+        if _kind(entry, value):
+            yield Place(
+                input=name,
+                value=value,
+                folder=entry.folder,
+                also=entry.also,
+                optional=entry.optional,
+            )
+
+
+def _of_inputs(node: Node, loader: Loader) -> Iterator[Place]:
+    used = _read(node, loader.count)
+    for position, (name, entry) in enumerate(loader.inputs.items()):
+        value = node.value(name, entry.index)
+        if isinstance(value, str) and value in entry.sets:
+            told = entry.sets[value]
+            yield Place(input=name, value=value, folder=told.folder, files=told.files)
+            continue
+        kind = _kind(entry, value)
+        if kind is None or not isinstance(value, str):
+            continue
+        switch = _read(node, entry.switch)
+        counted = not isinstance(used, int) or position < used
+        yield Place(
+            input=name,
+            value=value,
+            folder=entry.folder,
+            also=entry.also,
+            kind=kind,
+            active=counted and (switch is None or is_truthy(switch)),
+            optional=entry.optional,
+        )
+
+
+def _read(node: Node, widget: Widget | None) -> Any:
+    return node.value(widget.name, widget.index) if widget else None
+
+
+def _kind(entry: LoaderInput, value: Any) -> Kind | None:
+    if not isinstance(value, str) or not value.strip() or len(value) > VALUE_MAX:
+        return None
+    if entry.kind in ("config", "label") or value.lower() == "none":
+        return None
+    if entry.kind == "hub_repo":
+        return "hub_repo" if re.fullmatch(r"[\w.-]+/[\w.-]+", value) else None
+    if has_model_extension(value):
+        return "embedding" if entry.folder == "embeddings" else "file"
+    return "directory" if entry.kind in ("directory", "directory_or_file") else None
+
+
+def _of_rows(values: Values, rows: Rows) -> Iterator[Place]:
+    for name, value in values:
+        for row in _rows(value, rows.name):
+            place = _of_row(name, row, rows)
+            if place:
+                yield place
+
+
+def _rows(value: Any, name: str, depth: int = 0) -> Iterator[Mapping[str, Any]]:
+    """The rows in a widget: itself, or in the lists and mappings that it holds."""
+    if isinstance(value, Mapping) and isinstance(value.get(name), str):
+        yield value
+    elif depth < NESTED_MAX and isinstance(value, list | Mapping):
+        for inner in value.values() if isinstance(value, Mapping) else value:
+            yield from _rows(inner, name, depth + 1)
+
+
+def _of_row(name: str, row: Mapping[str, Any], rows: Rows) -> Place | None:
+    value = row[rows.name]
+    files = with_extension(value) if rows.bare and _is_bare_name(value) else ()
+    if not files and not has_model_extension(value):
+        return None
+    strengths = [row.get(key) for key in rows.strength if row.get(key) is not None]
+    return Place(
+        input=name,
+        value=value,
+        folder=rows.folder,
+        files=files,
+        active=is_truthy(row.get(rows.on)) and any(is_truthy(s) for s in strengths or [1]),
+    )
+
+
+def _is_bare_name(value: str) -> bool:
+    usual = len(value) <= VALUE_MAX and "\n" not in value and "://" not in value
+    return usual and value.strip() not in ("", "None") and not has_model_extension(value)

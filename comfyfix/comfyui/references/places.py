@@ -1,0 +1,43 @@
+"""Places: where in a node a model is named, whatever kind of node it is."""
+
+from __future__ import annotations
+
+import msgspec
+
+from comfyfix.comfyui.store.folders import MODEL_EXTENSIONS, PACK_EXTENSIONS
+from comfyfix.records import Kind
+
+EXTENSIONS = MODEL_EXTENSIONS | PACK_EXTENSIONS
+VALUE_MAX = 400  # characters; a longer text is a prompt, not a file name
+NESTED_MAX = 6  # levels of lists and mappings inside one widget
+
+
+class Place(msgspec.Struct, frozen=True, kw_only=True):
+    """One name of a model, as the node has it; a folder that is None is still to be guessed."""
+
+    input: str
+    value: str
+    folder: str | None
+    also: tuple[str, ...] = ()
+    files: tuple[str, ...] = ()
+    kind: Kind = "file"
+    active: bool = True
+    optional: bool = False
+
+
+def plain_path(value: str) -> str:
+    """A name with the separators that every system takes."""
+    return value.replace("\\", "/")
+
+
+def with_extension(value: str) -> tuple[str, ...]:
+    """What a name without its extension asks for: nearly all such files are of this format."""
+    return (f"{plain_path(value)}.safetensors",)
+
+
+def has_model_extension(value: str) -> bool:
+    """Tell whether a widget's string looks like the name of a model file."""
+    if len(value) > VALUE_MAX or "\n" in value or "://" in value:
+        return False
+    dot = value.rfind(".")
+    return dot > 0 and value[dot:].lower() in EXTENSIONS

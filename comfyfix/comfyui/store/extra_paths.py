@@ -1,0 +1,63 @@
+"""extra_model_paths.yaml: further directories of model folders, read as ComfyUI reads it.
+
+Each section stands alone; its `base_path` and `is_default` are for its own lines.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+from comfyfix.errors import ManifestProblem
+from comfyfix.settings import yamlfile
+
+
+def read(path: Path) -> Iterator[tuple[str, Path, bool]]:
+    """Yield (folder name as written, directory, is it a default) in the order of the file.
+
+    Raises ManifestProblem.
+    """
+    value, lines = yamlfile.read(path)
+    if value is None:
+        return
+    if not isinstance(value, dict):
+        raise ManifestProblem(
+            f"{path}, line 1", cause="sections are missing", next_step="mend the file"
+        )
+    for section_name, section in value.items():
+        if section is None:
+            continue
+        if not isinstance(section, dict):
+            raise ManifestProblem(
+                f"{path}, line {lines[f'$.{section_name}']}, key {section_name}",
+                cause="a section must be a list of `folder: path` lines",
+                next_step="mend that line",
+            )
+        yield from _section(section, path.parent, f"{path}, line {lines[f'$.{section_name}']}")
+
+
+def _section(section: dict[str, Any], beside: Path, where: str) -> Iterator[tuple[str, Path, bool]]:
+    base_text = section.get("base_path")
+    # In this order: a `~` that comes out of a variable stays as it is.
+    base = Path(os.path.expandvars(os.path.expanduser(str(base_text)))) if base_text else None  # noqa: PTH111 - an unknown user stays as written
+    if base is not None and not base.is_absolute():
+        base = (beside / base).absolute()
+    is_default = bool(section.get("is_default"))
+    for key, value in section.items():
+        if key in ("base_path", "is_default") or value is None:
+            continue
+        if not isinstance(value, str):
+            raise ManifestProblem(
+                f"{where}, key {key}",
+                cause="a folder's paths must be text, one path a line",
+                next_step="mend that line",
+            )
+        for line in value.split("\n"):
+            if not line:
+                continue
+            full = base / line if base is not None else Path(line)
+            if base is None and not full.is_absolute():
+                full = (beside / full).absolute()
+            yield key, Path(os.path.normpath(full)), is_default

@@ -1,0 +1,1 @@
+"""Workflow files: which there are, and their nodes, whatever form they have."""

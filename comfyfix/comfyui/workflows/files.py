@@ -1,0 +1,184 @@
+"""Workflow files on disk: which there are, how each is opened, and when one has changed.
+
+A zip is a folder of workflows: its members are read in memory, never unpacked to disk, and each
+is a file of its own with the path `pack.zip/inner.json`.
+"""
+
+from __future__ import annotations
+
+import glob
+import io
+import os
+import re
+import time
+import zipfile
+from collections.abc import Iterable, Iterator
+from pathlib import Path
+from typing import BinaryIO
+
+from comfyfix.comfyui.workflows.graph import NotAWorkflow
+from comfyfix.disk import regular
+from comfyfix.disk.files import clean_text, regular_stat
+from comfyfix.errors import SetupProblem
+
+ENDINGS = (
+    ".json", ".png", ".webp", ".jpg", ".jpeg", ".avif",
+    ".mp4", ".m4v", ".mov", ".webm", ".mkv", ".mp3", ".flac", ".opus", ".ogg",
+)  # fmt: skip
+"""What a folder of workflows is searched for; a file that is named outright may end in anything."""
+ZIP = ".zip"
+MEMBERS_MAX = 2000
+MEMBER_MAX = 64 << 20  # bytes of one member, counted while it is unpacked
+# A file may change once more within one tick of its timestamp; until this has passed, its
+# stamp proves nothing (2 s is the tick of FAT and of some network filesystems).
+SETTLED_NS = 2_000_000_000
+
+
+def find(places: Iterable[str]) -> list[tuple[str, str]]:
+    """Expand files, folders, zips and globs to (file, its name relative to its root), each once.
+
+    Raises SetupProblem for a place that does not exist or can't be read.
+    """
+    found: dict[str, str] = {}
+    names: set[str] = set()
+    for place in places:
+        for path, root in _expand(place):
+            if path in found:
+                continue
+            name = path.removeprefix(f"{root}/")
+            if name in names:  # two roots hold a file of one name
+                name = path.removeprefix(f"{os.path.dirname(root)}/")  # noqa: PTH120 - plain text
+            while name in names:
+                name = f"{name}~"
+            name = clean_text(name)
+            names.add(name)
+            found[path] = name
+    return sorted(found.items(), key=lambda item: item[1])
+
+
+def _expand(place: str) -> Iterator[tuple[str, str]]:
+    """Yield (file, root), both absolute as given and normal."""
+    path = Path(place)
+    if path.is_dir():
+        for file in _below(place):
+            yield file, place
+    elif path.is_file() or _archive_of(place):
+        for file in _members(place):
+            yield file, os.path.dirname(_archive_of(place) or place)  # noqa: PTH120 - plain text
+    elif glob.has_magic(place):
+        root = os.path.dirname(re.split(r"[*?[]", place, maxsplit=1)[0])  # noqa: PTH120 - the same
+        matches = sorted(glob.glob(place, recursive=True))  # noqa: PTH207 - absolute patterns
+        for file in (f for match in matches if Path(match).is_file() for f in _members(match)):
+            yield file, root
+    else:
+        raise SetupProblem(
+            f"{place} {why_no_file(place)}",
+            cause="it is listed under workflows:",
+            next_step="mend `workflows:` in manifest.yaml, or the name",
+        )
+
+
+def why_no_file(path: str) -> str:
+    """What to say of a path that is no regular file: a pipe would be waited for without end."""
+    if os.path.exists(path):  # noqa: PTH110 - text, and Path raises for names that can't be
+        return "is not a regular file"
+    return "is a link to nothing" if os.path.islink(path) else "does not exist"  # noqa: PTH114
+
+
+def _below(place: str) -> Iterator[str]:
+    for folder, folders, files in os.walk(place, onerror=_unreadable):
+        folders[:] = sorted(f for f in folders if not f.startswith("."))
+        for name in files:
+            if name.lower().endswith((*ENDINGS, ZIP)):
+                yield from _members(f"{folder}/{name}")
+
+
+def _unreadable(error: OSError) -> None:
+    raise SetupProblem(
+        f"The folder {error.filename} can't be read",
+        cause=error.strerror or str(error),
+        next_step="check its permissions",
+    ) from None
+
+
+def _members(path: str) -> list[str]:
+    """The workflow files of a zip; of any other file, and of a broken zip, itself."""
+    if not path.lower().endswith(ZIP):
+        return [path]
+    try:
+        with regular.opened(path) as stream, zipfile.ZipFile(stream) as archive:
+            names = [info.filename for info in archive.infolist()[:MEMBERS_MAX]]
+    except (OSError, zipfile.BadZipFile, ValueError, NotImplementedError):
+        return [path]
+    hidden = re.compile(r"(^|/)(\.|__MACOSX/)")
+    return [
+        f"{path}/{name}"
+        for name in dict.fromkeys(names)
+        if name.lower().endswith(ENDINGS) and not hidden.search(name) and "\0" not in name
+    ]
+
+
+def _archive_of(path: str) -> str:
+    """The zip that a path leads into, or an empty string."""
+    at = path.lower().find(f"{ZIP}/")
+    archive = path[: at + len(ZIP)] if at > 0 else ""
+    return archive if archive and os.path.isfile(archive) else ""  # noqa: PTH113 - never raises
+
+
+def open_file(path: str) -> BinaryIO:
+    """Open one workflow file or member of a zip. Raises NotAWorkflow and OSError."""
+    info = regular_stat(path)
+    if info is not None:
+        if path.lower().endswith(ZIP):
+            raise NotAWorkflow("a zip that can't be read")
+        return _opened(path)
+    archive = _archive_of(path)
+    if archive:
+        return _member(archive, path[len(archive) + 1 :])
+    if os.path.exists(path):  # noqa: PTH110 - a pipe would never end
+        raise NotAWorkflow("it is not a regular file")
+    return _opened(path)  # raises what is wrong
+
+
+def _opened(path: str) -> BinaryIO:
+    try:
+        return regular.opened(path)
+    except regular.NotRegular:
+        raise NotAWorkflow("it is not a regular file") from None
+
+
+def _member(archive: str, name: str) -> BinaryIO:
+    try:
+        with (
+            regular.opened(archive) as file,
+            zipfile.ZipFile(file) as opened,
+            opened.open(name) as stream,
+        ):
+            data = stream.read(MEMBER_MAX + 1)
+    except KeyError:
+        raise NotAWorkflow("the zip does not hold it any more") from None
+    except RuntimeError:  # what zipfile raises for an encrypted member
+        raise NotAWorkflow("the zip is locked with a password") from None
+    except (zipfile.BadZipFile, ValueError, NotImplementedError, EOFError) as error:
+        raise NotAWorkflow(f"the zip can't be read ({type(error).__name__})") from None
+    except Exception as error:  # noqa: BLE001 - each compressor has errors of its own
+        raise NotAWorkflow(f"the zip can't be read ({type(error).__name__})") from None
+    if len(data) > MEMBER_MAX:
+        raise NotAWorkflow(f"it is larger than {MEMBER_MAX >> 20} MB inside the zip")
+    return io.BytesIO(data)
+
+
+def stamp(path: str) -> tuple[int, ...]:
+    """(mtime_ns, ctime_ns, size, inode) of a file, or of the zip that it is in."""
+    try:
+        info = os.stat(path)  # noqa: PTH116 - once per workflow on every command
+    except NotADirectoryError:
+        return stamp(archive) if (archive := _archive_of(path)) else ()
+    except OSError:
+        return ()
+    return (info.st_mtime_ns, info.st_ctime_ns, info.st_size, info.st_ino)
+
+
+def if_settled(told: tuple[int, ...]) -> tuple[int, ...]:
+    """The stamp, if it is old enough to prove that the file is the one that was read."""
+    return told if told and max(told[:2]) < time.time_ns() - SETTLED_NS else ()

@@ -1,0 +1,134 @@
+"""Workflows inside pictures, videos and sounds: ComfyUI writes the graph into what it saves.
+
+Told by the first bytes, never by the name. PNG carries it as text (`workflow`, `prompt`), WebP,
+JPEG and AVIF in EXIF fields with the same words in front, videos and sounds in their tags; some
+packs put both into one JSON comment.
+"""
+
+from __future__ import annotations
+
+import os
+import warnings
+from collections.abc import Mapping
+from typing import Any, BinaryIO
+
+import msgspec
+
+from comfyfix.comfyui.workflows import matroska, mp4
+from comfyfix.comfyui.workflows.graph import NotAWorkflow
+
+KEYS = ("workflow", "prompt")  # the UI graph first: it also tells what is switched off
+HEAD = 64  # bytes that tell the form
+_EXIF_FIELDS = (0x010F, 0x0110, 0x010E, 0x9286)  # make, model, description, comment
+_PICTURES = (b"\x89PNG\r\n\x1a\n", b"\xff\xd8\xff")
+_SOUNDS = (b"fLaC", b"OggS", b"ID3")
+_COMMENT_MAX = 32 << 20  # characters
+_CHUNKS_MAX = 1000  # of a PNG, before its pixels; ComfyUI writes three or four
+
+
+def form_of(head: bytes) -> str | None:
+    """`picture`, `mp4`, `matroska` or `sound`; None for anything else."""
+    if head.startswith(_PICTURES) or (head.startswith(b"RIFF") and head[8:12] == b"WEBP"):
+        return "picture"
+    if head[4:8] == b"ftyp":
+        return "picture" if head[8:12] in (b"avif", b"avis") else "mp4"
+    if head.startswith(b"\x1a\x45\xdf\xa3"):
+        return "matroska"
+    if head.startswith(_SOUNDS) or (head[:1] == b"\xff" and head[1:2] in b"\xfb\xf3\xf2\xfa"):
+        return "sound"
+    return None
+
+
+def workflows_in(form: str, stream: BinaryIO) -> list[bytes]:
+    """The JSON of the workflows inside a file of this form, the best first. Raises NotAWorkflow."""
+    size = stream.seek(0, os.SEEK_END)
+    stream.seek(0)
+    try:
+        match form:
+            case "picture":
+                texts = _of_picture(stream)
+            case "mp4":
+                texts = mp4.texts(stream, size)
+            case "matroska":
+                texts = matroska.texts(stream, size)
+            case _:
+                texts = _of_sound(stream)
+    except OSError as error:
+        if error.errno is not None:  # the disk's word; without a number it is the file's form
+            raise
+        raise NotAWorkflow(f"a {form} that can't be read") from None
+    except NotAWorkflow:
+        raise
+    except Exception as error:  # noqa: BLE001 - a broken file raises nearly anything
+        raise NotAWorkflow(f"a {form} file that can't be read ({type(error).__name__})") from None
+    told = {**_of_comment(texts.get("comment", "")), **texts}
+    found = [told[key].encode("utf-8", "backslashreplace") for key in KEYS if told.get(key)]
+    if not found:
+        raise NotAWorkflow("it holds no workflow")
+    return found
+
+
+def _of_picture(stream: BinaryIO) -> dict[str, str]:
+    from PIL import Image  # noqa: PLC0415 - 20 ms that only a picture costs
+
+    _require_few_chunks(stream)
+    Image.MAX_IMAGE_PIXELS = None  # no pixel is decoded here, and real upscales are huge
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        with Image.open(stream) as picture:
+            texts = {str(k).lower(): v for k, v in picture.info.items() if isinstance(v, str)}
+            # Of a PNG without EXIF, Pillow would decode every pixel to look for it.
+            look = picture.format != "PNG" or "exif" in picture.info
+            for field in _EXIF_FIELDS if look and not texts.keys() & set(KEYS) else ():
+                key, found, text = _text(picture.getexif().get(field)).partition(":")
+                if found and key.strip().lower() in KEYS:
+                    texts.setdefault(key.strip().lower(), text)
+    return texts
+
+
+def _require_few_chunks(stream: BinaryIO) -> None:
+    """Refuse a PNG with so many chunks that reading them would take seconds."""
+    begun = stream.read(8) == _PICTURES[0]
+    for _ in range(_CHUNKS_MAX if begun else 0):
+        head = stream.read(8)
+        if len(head) < 8 or head[4:] == b"IDAT":  # noqa: PLR2004 - the length and the kind
+            break
+        stream.seek(int.from_bytes(head[:4], "big") + 4, os.SEEK_CUR)
+    else:
+        if begun:
+            raise NotAWorkflow(f"a picture with more than {_CHUNKS_MAX} chunks")
+    stream.seek(0)
+
+
+def _of_sound(stream: BinaryIO) -> dict[str, str]:
+    import mutagen  # noqa: PLC0415 - 12 ms that only a sound costs
+
+    file = mutagen.File(stream)
+    found: dict[str, str] = {}
+    for key, value in (file.tags or {}).items() if file is not None else ():
+        name = str(key).lower().removeprefix("txxx:").partition(":")[0]
+        texts = getattr(value, "text", value)
+        text = texts[0] if isinstance(texts, list) and texts else texts
+        found.setdefault("comment" if name == "comm" else name, str(text))
+    return found
+
+
+def _of_comment(text: str) -> dict[str, str]:
+    """A comment that is JSON of both graphs, each as an object or as a text of its own."""
+    if not text.lstrip().startswith("{") or len(text) > _COMMENT_MAX:
+        return {}
+    try:
+        told = msgspec.json.decode(text.encode("utf-8", "surrogatepass"))
+    except (msgspec.DecodeError, RecursionError, UnicodeError):
+        return {}
+    return {key: _plain(told[key]) for key in KEYS if isinstance(told, Mapping) and told.get(key)}
+
+
+def _plain(value: Any) -> str:
+    return value if isinstance(value, str) else msgspec.json.encode(value).decode()
+
+
+def _text(value: object) -> str:
+    if isinstance(value, bytes):
+        return value.decode("utf-8", "replace")
+    return value if isinstance(value, str) else ""

@@ -1,0 +1,100 @@
+"""Workflow files: UI or API JSON, plain or inside a picture, a video or a sound.
+
+The form is told by the content, never by place or name. What a file may cost is bounded before
+anything of it is decoded: bytes, values, nodes.
+"""
+
+from __future__ import annotations
+
+import io
+import json
+import re
+from typing import Any, BinaryIO
+
+import msgspec
+
+from comfyfix.comfyui.workflows import api, media, ui
+from comfyfix.comfyui.workflows.graph import NotAWorkflow, Workflow
+
+__all__ = ["NotAWorkflow", "Workflow", "parse", "read"]
+
+TEXT_MAX = 32 << 20  # bytes of JSON; the largest real workflows have one or two million
+VALUES_MAX = 250_000  # values of JSON; the largest real workflows have some ten thousand
+_SURROGATE = re.compile("[\ud800-\udfff]")
+
+
+def parse(data: bytes) -> Workflow:
+    """Read a workflow from its bytes. Raises NotAWorkflow."""
+    return read(io.BytesIO(data))
+
+
+def read(stream: BinaryIO) -> Workflow:
+    """Read a workflow file; of a video or a sound only the tags are read.
+
+    Raises NotAWorkflow, with line and column where JSON is broken, and OSError.
+    """
+    form = media.form_of(stream.read(media.HEAD))
+    if form is None:
+        size = stream.seek(0, io.SEEK_END)
+        stream.seek(0)
+        return _of_json(stream.read(min(size, TEXT_MAX + 1)))
+    stream.seek(0)
+    problem = NotAWorkflow("it holds no workflow")
+    for number, data in enumerate(media.workflows_in(form, stream)):
+        try:
+            return _of_json(data)
+        except NotAWorkflow as error:
+            problem = problem if number else error
+    raise problem
+
+
+def _of_json(data: bytes) -> Workflow:
+    if len(data) > TEXT_MAX:
+        raise NotAWorkflow(f"it has more than {TEXT_MAX >> 20} MB of JSON")
+    # Each value costs about a hundred bytes, however few of the file's it takes.
+    if len(data) > VALUES_MAX and sum(map(data.count, (b",", b"{", b"["))) > VALUES_MAX:
+        raise NotAWorkflow(f"it has more than {VALUES_MAX} values")
+    value = _decode(data)
+    for key in media.KEYS:  # as saved by servers and by other tools
+        if isinstance(value, dict) and isinstance(value.get(key), dict) and "nodes" not in value:
+            value = value[key]
+    if not isinstance(value, dict):
+        raise NotAWorkflow("it holds no workflow")
+    try:
+        if isinstance(value.get("nodes"), list):
+            return ui.read(value)
+        if api.is_api(value):
+            return api.read(value)
+    except RecursionError:
+        raise NotAWorkflow("its subgraphs are nested too deeply") from None
+    raise NotAWorkflow("it holds no workflow")
+
+
+def _decode(data: bytes) -> Any:
+    data = data.removeprefix(b"\xef\xbb\xbf")
+    try:
+        return msgspec.json.decode(data)  # refuses lone surrogates
+    except (msgspec.DecodeError, RecursionError, UnicodeDecodeError):
+        pass  # the slower decoder takes NaN, and tells the place of an error
+    try:
+        value = json.loads(data.decode("utf-8", "backslashreplace"))
+        # A lone surrogate can be written to no file and no terminal, and its code in letters would
+        # be another name, with a backslash that separates folders.
+        return _marked(value) if re.search(rb"\\u[dD][89a-fA-F]", data) else value
+    except json.JSONDecodeError as error:
+        raise NotAWorkflow(
+            f"broken JSON at line {error.lineno}, column {error.colno} ({error.msg})"
+        ) from None
+    except (RecursionError, ValueError) as error:
+        raise NotAWorkflow(f"broken JSON ({type(error).__name__})") from None
+
+
+def _marked(value: Any) -> Any:
+    """The same with the sign for "no character" (which no name may hold) in place of surrogates."""
+    if isinstance(value, str):
+        return _SURROGATE.sub("\ufffd", value)
+    if isinstance(value, list):
+        return [_marked(item) for item in value]
+    if isinstance(value, dict):
+        return {_marked(key): _marked(item) for key, item in value.items()}
+    return value

@@ -1,0 +1,1 @@
+"""Files on disk: written whole, opened with care, cleared of what killed processes leave."""

@@ -1,0 +1,214 @@
+"""Files on disk: written whole or not at all, looked at without following surprises."""
+
+from __future__ import annotations
+
+import contextlib
+import hashlib
+import os
+import re
+import stat
+from collections.abc import Callable
+from pathlib import Path
+
+from comfyfix.disk import regular, temporary
+from comfyfix.errors import NameRefused
+
+HASH_BLOCK = 1 << 20
+_WINDOWS_DEVICE = re.compile(
+    r"(?i)^(con|prn|aux|nul|conin\$|conout\$|com[0-9¹²³]|lpt[0-9¹²³])\s*(\.|$)"
+)
+# Control characters, what file names of some system can't have, and whatever is invisible or
+# turns the direction of text: it would hide the name's true end in a terminal.
+_FORBIDDEN = re.compile(
+    r'[\x00-\x1f\x7f-\x9f<>:"|?*\xad\u061c\u180e\u200b-\u200f\u2028-\u202e\u2060-\u206f'
+    r"\ufeff\ufff9-\ufffb\ufffd\ud800-\udfff]"
+)
+_ORDINARY = re.compile(r"\w+([.-]\w+)*", re.ASCII)
+NAME_BYTES_MAX = 255  # of a file, on every usual filesystem
+FETCHED_NAME_BYTES_MAX = 200
+"""Bytes of the name of a file that is fetched: its part, notes and lock have longer ones."""
+
+
+def write_atomic(path: Path, data: bytes, *, mode: int = 0o666) -> None:
+    """Write `data` so that a reader, now or after a crash, sees the old file or the new one.
+
+    The temporary file is unique and lies in the same folder, because a rename is atomic only
+    inside one filesystem. A folder in the file's place is put aside. Raises OSError that names
+    the file.
+    """
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        _write_beside(path, data, mode)
+    except OSError as error:
+        error.filename, error.filename2 = str(path), None
+        raise
+
+
+def _write_beside(path: Path, data: bytes, mode: int) -> None:
+    handle, name = temporary.make(path)
+    try:
+        with os.fdopen(handle, "wb") as out:
+            out.write(data)
+            os.fchmod(out.fileno(), mode & ~_umask())
+            out.flush()
+            os.fsync(out.fileno())
+        try:
+            Path(name).replace(path)
+        except IsADirectoryError:
+            quarantine(path, "damaged")
+            Path(name).replace(path)
+    except BaseException:
+        with contextlib.suppress(OSError):
+            Path(name).unlink()
+        raise
+
+
+def write_if_changed(path: Path, data: bytes) -> None:
+    """Write atomically unless the file holds exactly this already."""
+    try:
+        if regular.read(path) == data:
+            return
+    except OSError:
+        pass  # absent or unreadable: writing tells the truth about it
+    write_atomic(path, data)
+
+
+def _read_umask() -> int:
+    mask = os.umask(0o022)
+    os.umask(mask)
+    return mask
+
+
+_UMASK = _read_umask()
+
+
+def _umask() -> int:
+    # Read once at import: os.umask can only be read by setting it, which races with threads.
+    return _UMASK
+
+
+def sha256_of(path: Path, passed: Callable[[int], object] = bool) -> str:
+    """Hash a file in bounded memory; `passed` is told of each block's bytes. Raises OSError.
+
+    Threads may hash side by side: reading and hashing hold no lock of the interpreter.
+    """
+    digest = hashlib.sha256()
+    with path.open("rb", buffering=0) as stream:
+        buffer = bytearray(HASH_BLOCK)
+        view = memoryview(buffer)
+        while count := stream.readinto(buffer):
+            digest.update(view[:count])
+            passed(count)
+    return digest.hexdigest()
+
+
+def regular_stat(path: str | Path) -> os.stat_result | None:
+    """Stat of a regular file (symlinks followed, as ComfyUI does), or None."""
+    try:
+        info = os.stat(path)  # noqa: PTH116 - on the path of every command, Path costs twice this
+    except (OSError, ValueError):
+        return None
+    return info if stat.S_ISREG(info.st_mode) else None
+
+
+def relative_name(value: str) -> str:
+    """Turn a model name from a workflow into a safe relative path with forward slashes.
+
+    Windows separators are legitimate (`SDXL\\foo.safetensors`). Raises NameRefused, with the
+    rule that was broken, for whatever could leave the folder, name a device or a stream, hide
+    in a terminal, or be unportable.
+    """
+    ordinary = _ORDINARY.fullmatch(value) and len(value) <= NAME_BYTES_MAX
+    reason = "" if ordinary and not _WINDOWS_DEVICE.match(value) else _why_refused(value)
+    if reason:
+        raise NameRefused(
+            f"The name {printable(value)} is refused",
+            cause=reason,
+            next_step="choose the model again in ComfyUI and save the workflow",
+        )
+    return value.replace("\\", "/")
+
+
+def _why_refused(value: str) -> str:
+    parts = value.replace("\\", "/").split("/")
+    rules = [
+        (not value.strip(), "it is empty"),
+        (bool(_FORBIDDEN.search(value)), "it holds a character that file names can't have"),
+        (value.startswith(("/", "\\")), "it is an absolute path"),
+        (any(part in ("", ".", "..") for part in parts), "it has an empty, . or .. part"),
+        (any(part.startswith(("-", "~")) for part in parts), "a part starts with - or ~"),
+        (any(part != part.strip() or part.endswith(".") for part in parts),
+         "a part starts or ends with a space or a dot"),
+        (any(_WINDOWS_DEVICE.match(part) for part in parts), "it is a Windows device name"),
+        (any(part.startswith(".") for part in parts), "a part is hidden (starts with a dot)"),
+        (len(parts) > 16, "it is more than 16 folders deep"),  # noqa: PLR2004 - a bound, told here
+        (any(len(part.encode("utf-8", "replace")) > NAME_BYTES_MAX for part in parts),
+         f"a part is longer than {NAME_BYTES_MAX} bytes"),
+    ]  # fmt: skip
+    return next((why for broken, why in rules if broken), "")
+
+
+def inside(root: Path, target: Path) -> bool:
+    """Tell whether `target`, with every symlink on its way followed, lies below `root`."""
+    try:
+        return target.parent.resolve().is_relative_to(root.resolve())
+    except (OSError, RuntimeError):
+        return False
+
+
+def clean_text(text: str) -> str:
+    """Make text that can be encoded: what is no character becomes its escape (`\\ud800`)."""
+    return text.encode("utf-8", "backslashreplace").decode() if not text.isascii() else text
+
+
+def printable(text: str, limit: int = 120) -> str:
+    """Text from outside made safe for a terminal: escapes for control and bidi characters."""
+    if len(text) <= limit and text.isascii() and text.isprintable():
+        return text  # nearly every text, in a hundredth of the time
+    shown = "".join(
+        c if (c.isprintable() and not _FORBIDDEN.match(c)) or c in ':"<>|?*' else
+        c.encode("unicode_escape", "backslashreplace").decode("ascii")
+        for c in text[: limit + 1]
+    )  # fmt: skip
+    return shown if len(text) <= limit else shown[:limit] + "…"
+
+
+PICKLES = (".ckpt", ".pt", ".pt2", ".pth", ".bin", ".pkl", ".pickle", ".joblib")
+
+
+def is_pickle(name: str) -> bool:
+    """Tell a file whose loading may run code, by its ending."""
+    return name.lower().endswith(PICKLES)
+
+
+def human_size(size: int | None) -> str:
+    """`1.4 GB` for people; decimal units, as download pages use."""
+    if size is None:
+        return "?"
+    value = float(size)
+    for unit in ("B", "kB", "MB", "GB"):
+        if value < 1000:  # noqa: PLR2004 - the step between decimal units
+            return f"{value:.0f} {unit}" if unit == "B" else f"{value:.1f} {unit}"
+        value /= 1000
+    return f"{value:.1f} TB"
+
+
+def quarantine(path: Path, ending: str) -> Path:
+    """Move a file aside as `NAME.damaged` or the like, never over another. Raises OSError."""
+    for count in range(1000):
+        suffix = f".{ending}" if count == 0 else f".{ending}.{count}"
+        aside = path.with_name(path.name + suffix)
+        try:
+            # A link first, then the removal: unlike a rename this never replaces a file that
+            # another process has quarantined under the same name a moment ago.
+            os.link(path, aside, follow_symlinks=False)
+        except FileExistsError:
+            continue
+        except OSError:
+            if os.path.lexists(aside):
+                continue
+            path.rename(aside)  # a filesystem without hard links
+            return aside
+        path.unlink()
+        return aside
+    raise OSError(f"a thousand files named {path.name}.{ending}* lie there already")

@@ -1,0 +1,57 @@
+"""Temporary files of `write_atomic`: their names, and what of them a killed process has left.
+
+One is called `.NAME.OWNER.RANDOM.tmp`, and its owner is `WHERE.PID`, as scripts name theirs. Only
+such names count, to the letter: all else is the user's own.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import re
+import tempfile
+import time
+from pathlib import Path
+
+from comfyfix.disk.leftovers import where
+
+NAME_BYTES = 60  # enough for people to see whose it is; the whole has to fit into 255
+DAY = 86400.0
+_OURS = re.compile(r"\..+\.(?P<where>[A-Za-z0-9]+)\.(?P<pid>[0-9]{1,10})\.[a-z0-9_]{8}\.tmp")
+
+
+def make(path: Path) -> tuple[int, str]:
+    """Make a new file beside `path`; return its open handle and its name. Raises OSError."""
+    name = os.fsencode(path.name)[:NAME_BYTES].decode("utf-8", "ignore")
+    prefix = f".{name}.{where()}.{os.getpid()}."
+    return tempfile.mkstemp(prefix=prefix, suffix=".tmp", dir=path.parent)
+
+
+def clear(folder: Path | str) -> None:
+    """Remove from a folder of ours what dead processes of this machine have left there.
+
+    Of another machine or container nobody can tell whether it lives; nor is a number always the
+    process that it was. No write takes a day, so what is older is left over, whoever it was.
+    """
+    with contextlib.suppress(OSError):
+        for entry in os.listdir(folder):  # noqa: PTH208 - on the path of every run
+            if entry.endswith(".tmp") and (match := _OURS.fullmatch(entry)):
+                path = f"{folder}/{entry}"
+                dead = match["where"] == where() and not _lives(int(match["pid"]))
+                with contextlib.suppress(OSError):
+                    if dead or os.lstat(path).st_mtime < time.time() - DAY:
+                        os.unlink(path)  # noqa: PTH108 - the same
+
+
+def _lives(pid: int) -> bool:
+    try:
+        os.kill(pid, 0)
+    except ProcessLookupError:
+        return False
+    except (OSError, OverflowError):
+        return True  # another user's, or a number that can't be asked for
+    # Who has ended and was not asked how is dead too: in containers nobody may ever ask.
+    with contextlib.suppress(OSError, IndexError):
+        told = Path(f"/proc/{pid}/stat").read_text(encoding="ascii", errors="replace")
+        return told.rpartition(")")[2].split()[0] not in ("Z", "X")
+    return True

@@ -1,0 +1,1 @@
+"""The network: addresses, hosts that are allowed, requests with bounds, one chat endpoint."""

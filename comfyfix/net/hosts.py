@@ -1,0 +1,196 @@
+"""What a URL means and whether it may be asked: the one gate for every address from outside.
+
+A Hugging Face address, on whatever mirror, is read as repository, revision and path and then
+asked at the configured endpoint. Any other host must be listed. Addresses of machines near
+the user (loopback, private, link-local) never pass: only a configured endpoint may be one.
+"""
+
+from __future__ import annotations
+
+import ipaddress
+import re
+from dataclasses import dataclass
+from urllib.parse import quote, unquote, urlsplit
+
+from comfyfix.disk.files import printable
+from comfyfix.errors import HostRefused
+from comfyfix.net import civitai_address as civitaifile
+from comfyfix.net.civitai_address import CivitaiFile
+from comfyfix.settings.manifest import Endpoints
+
+HUGGINGFACE = "https://huggingface.co"
+"""What records and scripts call the Hub; it is asked at the configured endpoint."""
+CIVITAI = "https://civitai.com"
+"""The same for Civitai."""
+STORAGE = {
+    "huggingface": (
+        "cas-bridge.xethub.hf.co",
+        "cdn-lfs.hf.co",
+        "cdn-lfs-us-1.hf.co",
+        "cdn-lfs-eu-1.hf.co",
+    )
+}
+"""Where an endpoint keeps its files: a script may follow it there without a look at the address."""
+PUBLIC = {"huggingface": HUGGINGFACE, "civitai": CIVITAI}
+HUGGINGFACE_HOSTS = frozenset(
+    {"huggingface.co", "www.huggingface.co", "hf.co", "www.hf.co", "hf-mirror.com"}
+)
+CIVITAI_HOSTS = frozenset(
+    {
+        "civitai.com",
+        "www.civitai.com",
+        "api.civitai.com",
+        "civitai.red",
+        "www.civitai.red",
+        "civitai.green",
+    }
+)
+DIRECT_HOSTS = frozenset(
+    {
+        "github.com",
+        "raw.githubusercontent.com",
+        "media.githubusercontent.com",
+        "objects.githubusercontent.com",
+        "release-assets.githubusercontent.com",
+        "openmodeldb.info",
+        "dl.fbaipublicfiles.com",
+        "download.pytorch.org",
+        "storage.googleapis.com",
+        "heibox.uni-heidelberg.de",
+    }
+)
+_REPO_PART = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,95}")
+_HOST = re.compile(r"^(?=.{1,253}$)([a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?\.)+[a-z][a-z0-9-]{1,62}$")
+_NEAR = (".local", ".internal", ".localhost", ".lan", ".home.arpa")
+_KINDS = ("datasets", "spaces")
+
+
+@dataclass(frozen=True, slots=True)
+class HubFile:
+    """A file of a Hugging Face repository; `repo` has a `datasets/` or `spaces/` prefix if any."""
+
+    repo: str
+    revision: str
+    path: str
+
+    @property
+    def name(self) -> str:
+        """The file name alone."""
+        return self.path.rpartition("/")[2]
+
+    def resolve_path(self, revision: str = "") -> str:
+        """`/owner/repo/resolve/REVISION/path`, quoted, for any endpoint."""
+        pinned = quote(revision or self.revision, safe="")
+        return f"/{self.repo}/resolve/{pinned}/{quote(self.path)}"
+
+
+@dataclass(frozen=True, slots=True)
+class DirectFile:
+    """A file on a listed host, fetched as it is."""
+
+    url: str
+    name: str
+
+
+def read_url(
+    url: str, endpoints: Endpoints, allow_hosts: tuple[str, ...] = ()
+) -> HubFile | CivitaiFile | DirectFile:
+    """Say what a URL from outside leads to. Raises HostRefused with the rule it breaks."""
+    if re.search(r"[\s\\\x00-\x1f\x7f]", url) or not url.isascii():
+        raise _refused(url, "it holds a space, a backslash or a character outside ASCII")
+    try:
+        parts = urlsplit(url)
+        host, port = (parts.hostname or "").rstrip("."), parts.port
+    except ValueError as error:
+        raise _refused(url, str(error)) from None
+    if "@" in parts.netloc:
+        raise _refused(url, "it holds a user name before the host")
+    origin = f"{parts.scheme}://{parts.netloc}"
+    if origin == _origin(endpoints.huggingface):
+        return _hub_file(url, parts.path.removeprefix(urlsplit(endpoints.huggingface).path))
+    if host in HUGGINGFACE_HOSTS:
+        return _hub_file(url, parts.path)
+    if host in CIVITAI_HOSTS or origin == _origin(endpoints.civitai):
+        return _civitai_file(url, parts.path, parts.query)
+    if parts.scheme != "https" or port not in (None, 443):
+        raise _refused(url, "only https on its usual port is fetched")
+    if not _is_public_name(host):
+        raise _refused(url, "its host is not a public name")
+    if host not in DIRECT_HOSTS and host not in {allowed.lower() for allowed in allow_hosts}:
+        raise HostRefused(
+            f"{printable(url)} is refused",
+            cause=f"the host {host} is not listed",
+            next_step=f"if you trust it, add {host} to download.allow_hosts in manifest.yaml",
+        )
+    return DirectFile(url=url, name=unquote(parts.path.rpartition("/")[2]))
+
+
+def endpoint_of(url: str) -> str:
+    """The configured endpoint that a record's URL is asked at: a source's name, or nothing."""
+    return next((name for name, base in PUBLIC.items() if url.startswith(f"{base}/")), "")
+
+
+def hub_repo(repo: str) -> str:
+    """Check a repository id from outside. Raises HostRefused."""
+    parts = repo.removeprefix("datasets/").removeprefix("spaces/").split("/")
+    if len(parts) > 2 or not all(_REPO_PART.fullmatch(p) and ".." not in p for p in parts):  # noqa: PLR2004 - owner/name
+        raise _refused(repo, "it is not a repository id (owner/name)")
+    return repo
+
+
+def hub_path(path: str) -> str:
+    """Check a path inside a repository from outside. Raises HostRefused."""
+    hidden = path != printable(path, len(path))
+    if not path or hidden or any(part in ("", ".", "..") for part in path.split("/")):
+        raise _refused(path, "it is not a path inside a repository")
+    return path
+
+
+def is_hub_path(path: str) -> bool:
+    """Tell whether `hub_path` takes a path."""
+    try:
+        hub_path(path)
+    except HostRefused:
+        return False
+    return True
+
+
+def _origin(url: str) -> str:
+    parts = urlsplit(url)
+    return f"{parts.scheme}://{parts.netloc}"
+
+
+def _refused(url: str, cause: str) -> HostRefused:
+    return HostRefused(
+        f"{printable(url)} is refused",
+        cause=cause,
+        next_step="give a better address under models: in manifest.yaml",
+    )
+
+
+def _is_public_name(host: str) -> bool:
+    try:
+        ipaddress.ip_address(host)
+    except ValueError:
+        return bool(_HOST.match(host)) and not host.endswith(_NEAR)
+    return False
+
+
+def _hub_file(url: str, path: str) -> HubFile:
+    parts = [unquote(p) for p in path.strip("/").split("/")]
+    kind = f"{parts.pop(0)}/" if parts and parts[0] in _KINDS else ""
+    for width in (2, 1):  # owner/name, or a canonical repository without an owner
+        if len(parts) > width + 2 and parts[width] in ("resolve", "blob", "raw"):
+            repo = kind + "/".join(parts[:width])
+            revision, rest = parts[width + 1], "/".join(parts[width + 2 :])
+            if not revision or ".." in revision:
+                break
+            return HubFile(hub_repo(repo), revision, hub_path(rest))
+    raise _refused(url, "it names no file (expected /owner/repo/resolve/main/file)")
+
+
+def _civitai_file(url: str, path: str, query: str) -> CivitaiFile:
+    try:
+        return civitaifile.read(path, query)
+    except ValueError as broken:
+        raise _refused(url, str(broken)) from None

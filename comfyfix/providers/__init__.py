@@ -1,0 +1,1 @@
+"""Providers: clients of the services, each of which knows one of them."""

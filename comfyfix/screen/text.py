@@ -1,0 +1,59 @@
+"""The one place where commands print: what comes from outside can't move a cursor or hide.
+
+A run has lines of its own kind, see `console.py`; they end here too.
+"""
+
+from __future__ import annotations
+
+import os
+import shutil
+import sys
+
+from comfyfix.disk.files import printable
+
+GREEN, RED, YELLOW, BOLD, PLAIN = "\x1b[32m", "\x1b[31m", "\x1b[33m", "\x1b[1m", "\x1b[0m"
+
+
+def say(text: str = "") -> None:
+    """Print an answer of a command, with colours on a terminal."""
+    for line in text.split("\n"):
+        print(paint(clean(line)), flush=True)  # noqa: T201 - this is the screen
+
+
+def warn(text: str) -> None:
+    """Print beside the answer what the user should know."""
+    for line in text.split("\n"):
+        print(clean(line), file=sys.stderr, flush=True)  # noqa: T201 - this is the screen
+
+
+def data(text: str) -> None:
+    """Print what is for programs: its encoding has escaped all that has to be."""
+    sys.stdout.write(text)
+    sys.stdout.flush()
+
+
+def clean(line: str) -> str:
+    """Make one line safe for a terminal, whatever is in it."""
+    return printable(line, len(line))
+
+
+def fitted(line: str) -> str:
+    """Cut a row of a table to the terminal's width; a pipe or a file gets all of it."""
+    if not sys.stdout.isatty():
+        return line
+    width = shutil.get_terminal_size().columns
+    return line if len(line) < width else line[: width - 2] + "…"
+
+
+def paint(text: str, *, terminal: bool | None = None) -> str:
+    """Colour marks and headings on a terminal, unless NO_COLOR is set."""
+    if terminal is None:
+        terminal = sys.stdout.isatty() and os.environ.get("TERM") != "dumb"
+    if not terminal or os.environ.get("NO_COLOR"):
+        return text
+    bare = text.lstrip()
+    lead = text[: len(text) - len(bare)]
+    for mark, colour in (("✓", GREEN), ("✗", RED), ("!", YELLOW)):
+        if bare.startswith(mark + " "):
+            return f"{lead}{colour}{mark}{PLAIN}{bare[1:]}"
+    return f"{BOLD}{text}{PLAIN}" if text.isupper() else text

@@ -1,0 +1,1 @@
+"""Scripts: how a record becomes one, and what one tells while it runs."""

@@ -1,0 +1,1 @@
+"""What the user sets: the manifest and the pins."""

@@ -1,0 +1,29 @@
+"""pins.yaml: what `doit pin` has settled; a `models:` of the same shape as the manifest's.
+
+It lies beside manifest.yaml, is written by the program and may be edited or deleted by the user.
+"""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+from comfyfix.disk.files import write_atomic
+from comfyfix.state import file as state
+
+NAME = "pins.yaml"
+_HEAD = "# Written by `doit pin`; what manifest.yaml says of a model counts before this.\n"
+
+
+def add(path: Path, lock: Path, key: str, entry: dict[str, str]) -> None:
+    """Add or replace one entry. Raises ManifestProblem for a broken file, and OSError."""
+    import yaml  # noqa: PLC0415 - only a pin writes YAML
+
+    from comfyfix.settings import yamlfile  # noqa: PLC0415 - the same
+
+    with state.locked(lock):
+        value = (yamlfile.read(path)[0] if os.path.lexists(path) else None) or {}
+        models = dict(value.get("models", {})) if isinstance(value, dict) else {}
+        models[key] = entry
+        text = yaml.safe_dump({"models": models}, sort_keys=True, allow_unicode=True, width=1000)
+        write_atomic(path, (_HEAD + text).encode())

@@ -1,0 +1,167 @@
+"""Which places bear a name, which contents they hold, and what is said of each in the end."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+
+from comfyfix.file_names import AKIN, Words, loose
+from comfyfix.net.hosts import HubFile, is_hub_path
+from comfyfix.providers.huggingface import access as hubaccess
+from comfyfix.providers.huggingface import hub
+from comfyfix.providers.huggingface.search import SOURCE, Listing
+from comfyfix.records import Candidate, Rejected
+from comfyfix.sources.base import Doubtful, Finding, Services, Wanted
+from comfyfix.sources.trust import rules as trust
+from comfyfix.sources.trust.rules import Holder
+
+HOLDERS_MAX = 12  # places of one name that are compared, one request each
+SHOWN = 6
+RENAMED_REPOSITORIES = 3
+RENAMED_FILES = 60
+
+
+class Places:
+    """The repositories that one search has listed, and the files in them that bear the name."""
+
+    def __init__(self, wanted: Wanted, services: Services, words: Words) -> None:
+        self.wanted = wanted
+        self.services = services
+        self.words = words
+        self.listings: dict[str, Listing] = {}
+        self.alone = False  # the full-text search knows no further place
+        self._described: dict[str, list[Holder]] = {}
+
+    def add(self, listings: Iterable[Listing]) -> None:
+        """Take in what a question has listed."""
+        for listing in listings:
+            self.listings.setdefault(listing.repo, listing)
+
+    def settled(self) -> bool:
+        """Tell whether more questions can't change the answer."""
+        contents = self.contents()
+        if self.wanted.likely:
+            return bool(self.wanted.likely & contents.keys())
+        if len(contents) != 1:
+            return len(contents) > 1
+        (held,) = contents.values()
+        # A stranger can give his repository any name: more places are looked into first.
+        vouched = self.alone or trust.vouched(held)
+        return vouched and self._points(held)[0] >= trust.ENOUGH
+
+    def near(self) -> Iterator[Rejected]:
+        """Files whose names differ from the wanted one in case or separators only."""
+        name = self.wanted.model.name
+        paths = [
+            f"{listing.repo}/{path}"
+            for listing in self.listings.values()
+            for path in listing.files.get(loose(name), ())
+            if path.rpartition("/")[2] != name
+        ]
+        for where in paths[:SHOWN]:
+            yield Rejected(source=SOURCE, where=where, reason=AKIN)
+
+    def findings(self) -> Iterator[Finding]:
+        """Yield the best place of every content."""
+        contents = self.contents()
+        if self.wanted.likely and not self.wanted.likely & contents.keys():
+            yield from self._renamed()
+        for held in contents.values():
+            points, rules = self._points(held)
+            candidate = self._candidate(held, rules)
+            doubtful = len(contents) == 1 and points < trust.ENOUGH and not self.wanted.likely
+            if doubtful and all(trust.stands_for(holder.listing.owner) for holder in held):
+                yield _imitated(candidate)
+            elif doubtful:
+                yield Doubtful(candidate, _doubt(rules))
+            else:
+                yield self._opened(candidate)
+        for holder in self.holders():
+            if holder.item.sha256 is None:
+                where = f"{holder.listing.repo}/{holder.path}"
+                reason = "the provider publishes no sha256"
+                yield Rejected(source=SOURCE, where=where, reason=reason)
+
+    def holders(self) -> list[Holder]:
+        """Every place that bears the name, described by the Hub."""
+        name = self.wanted.model.name
+        bearing = [item for item in self.listings.values() if item.bearing(name)]
+        bearing.sort(key=lambda item: (item.gated, -item.downloads))
+        for listing in bearing[:HOLDERS_MAX]:
+            if listing.repo not in self._described:
+                self._described[listing.repo] = self._describe(listing, listing.bearing(name))
+        return [holder for held in self._described.values() for holder in held]
+
+    def _describe(self, listing: Listing, paths: list[str]) -> list[Holder]:
+        def ask() -> list[Holder]:
+            items = hub.details(listing.repo, listing.revision, safe, self.services)
+            return [Holder(listing, path, items.get(path, hub.HubItem())) for path in safe]
+
+        safe = [path for path in paths if is_hub_path(path)]
+        key = ("hub details", listing.repo, listing.revision, tuple(safe))
+        described: list[Holder] = self.services.once(key, ask) if safe else []
+        return described
+
+    def contents(self) -> dict[str, list[Holder]]:
+        """The places by the sha256 of what they hold."""
+        contents: dict[str, list[Holder]] = {}
+        for holder in self.holders():
+            if holder.item.sha256:
+                contents.setdefault(holder.item.sha256, []).append(holder)
+        return contents
+
+    def _points(self, held: list[Holder]) -> tuple[float, list[str]]:
+        return trust.weigh(self.words, held, self.wanted.model.folder, alone=self.alone)
+
+    def _renamed(self) -> Iterator[Finding]:
+        """Files of another name whose hash is the wanted one, in the likeliest repositories."""
+        name = self.wanted.model.name
+        ending = "." + name.rpartition(".")[2].casefold()
+        related = sorted(
+            self.listings.values(),
+            key=lambda item: (
+                loose(name) not in item.files,
+                -self.words.in_repository(item.repo),
+                -item.downloads,
+            ),
+        )
+        for listing in related[:RENAMED_REPOSITORIES]:
+            paths = [
+                p for ps in listing.files.values() for p in ps if p.casefold().endswith(ending)
+            ]
+            for holder in self._describe(listing, paths[:RENAMED_FILES]):
+                if holder.item.sha256 in self.wanted.likely:
+                    rules = ["its sha256 is the one that is wanted"]
+                    yield self._opened(self._candidate([holder], rules))
+                    return
+
+    def _candidate(self, held: list[Holder], rules: list[str]) -> Candidate:
+        first, *others = trust.by_origin(held)
+        listing = first.listing
+        evidence = [f"the repository lists {first.path}", *rules]
+        if others:
+            places = ", ".join(sorted({other.listing.repo for other in others})[:SHOWN])
+            evidence.append(f"the same content is in {places}")
+        told = hub.About(
+            commit=listing.revision,
+            files={},
+            gated=listing.gated,
+            downloads=listing.downloads,
+            licence=listing.licence,
+            base_model=listing.base_model,
+        )
+        file = HubFile(listing.repo, listing.revision, first.path)
+        return hub.candidate(file, SOURCE, told, first.item, evidence=tuple(evidence))
+
+    def _opened(self, found: Candidate) -> Finding:
+        """Look whether the gate of a gated repository is open to the user."""
+        return hubaccess.checked(found, self.services) if found.gated else found
+
+
+def _imitated(found: Candidate) -> Rejected:
+    reason = f"its publisher could be taken for {trust.stands_for(found.publisher)}, and is not"
+    return Rejected(source=SOURCE, where=found.where, reason=reason)
+
+
+def _doubt(rules: list[str]) -> str:
+    for_it = ", ".join(rules) or "nothing"
+    return f"the name says too little to be sure that no other file bears it; for it: {for_it}"

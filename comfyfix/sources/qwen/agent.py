@@ -1,0 +1,139 @@
+"""The loop: Qwen asks for what it wants looked up, until it answers or the budget ends.
+
+Nothing that comes in is carried out: a tool's answer is text for Qwen, and of all that Qwen says
+only the last text counts, once it is checked.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from comfyfix.errors import SourceDown
+from comfyfix.sources.base import Services, Wanted
+from comfyfix.sources.qwen import question as qwen_question
+from comfyfix.sources.qwen.budget import Budget, estimate
+from comfyfix.sources.qwen.tools import OFFERED, Tools
+from comfyfix.sources.qwen.transcript import Transcript
+
+if TYPE_CHECKING:
+    from comfyfix.net.chat import Call, Chat, Said
+
+CALLS_AT_ONCE = 4  # of tools, in one answer; more are not run
+_LAST = "Nothing more can be looked up. Give your final answer now."
+
+
+def converse(wanted: Wanted, tools: Tools, services: Services, transcript: Transcript) -> str:
+    """Return Qwen's final text. Raises BudgetUsedUp, SourceDown."""
+    from comfyfix.net.chat import Chat  # noqa: PLC0415 - huggingface_hub, which only this needs
+
+    qwen = services.manifest.qwen
+    token = services.tokens.get("qwen", "")
+    chat = Chat(qwen.chat_url, qwen.model, token, services.web)
+    talk = _Talk(wanted, tools, services, transcript, chat)
+    return talk.run()
+
+
+class _Talk:
+    """One conversation."""
+
+    def __init__(
+        self,
+        wanted: Wanted,
+        tools: Tools,
+        services: Services,
+        transcript: Transcript,
+        chat: Chat,
+    ) -> None:
+        self.tools = tools
+        self.services = services
+        self.transcript = transcript
+        self.chat = chat
+        self.wanted = wanted
+        self.budget = Budget(services.manifest.qwen)
+        # Endpoints that have refused tools in this run, so that they are not offered again.
+        self.without: list[bool] = services.once(("qwen without tools", chat.url), list)
+        self.messages = self._beginning(offers=not self.without)
+        if self.budget.is_last(self.messages):
+            self.messages = self._beginning(offers=False)
+
+    def _beginning(self, *, offers: bool) -> list[dict[str, Any]]:
+        return [
+            {"role": "system", "content": qwen_question.system(tools=offers)},
+            {"role": "user", "content": qwen_question.question(self.wanted)},
+        ]
+
+    def run(self) -> str:
+        for message in self.messages:
+            self.transcript.note(f"{message['role']} says", message["content"])
+        while True:
+            last = self.budget.is_last(self.messages)
+            said = self._ask(last=last)
+            if not said.calls:
+                self.transcript.note("Qwen answers", said.text)
+                return said.text
+            if last:
+                raise self.budget.end()
+            self._look_up(said)
+
+    def _ask(self, *, last: bool) -> Said:
+        from comfyfix.net.chat import ToolsRefused  # noqa: PLC0415 - as above
+
+        first = self.budget.calls == 0
+        if last and not first:
+            self.messages.append({"role": "user", "content": _LAST})
+        try:
+            return self._once(offers=not last and not self.without)
+        except ToolsRefused:
+            self.transcript.note("the endpoint takes no tools", "asked again without them")
+            self.messages = self._beginning(offers=False)
+            said = self._once(offers=False)
+            if first:
+                self.without.append(True)
+            return said
+
+    def _once(self, *, offers: bool) -> Said:
+        seconds = self.budget.seconds()
+        most = self.budget.ask(self.messages)
+        try:
+            tools = OFFERED if offers else []
+            said = self.chat.ask(self.messages, tools, max_tokens=most, seconds=seconds)
+        except SourceDown as problem:
+            self.transcript.note("no answer", self.services.scrubbed(str(problem)))
+            if self.budget.calls > 1:
+                self.budget.seconds()  # it was there a moment ago: time is what ran out
+            raise
+        self._count(said)
+        return said
+
+    def _count(self, said: Said) -> None:
+        asked = "".join(call.arguments for call in said.calls)
+        guess = estimate(self.messages) + estimate(said.text + asked)
+        self.budget.spent(said.tokens or guess)
+        told = "as told" if said.tokens else "estimated"
+        used = f"{self.budget.calls} calls, {self.budget.tokens} tokens ({told})"
+        self.transcript.note("used so far", used)
+
+    def _look_up(self, said: Said) -> None:
+        run, dropped = said.calls[:CALLS_AT_ONCE], said.calls[CALLS_AT_ONCE:]
+        self.messages.append(
+            {
+                "role": "assistant",
+                "content": said.text,
+                "tool_calls": [_as_sent(call) for call in run],
+            }
+        )
+        for call in run:
+            answer = self.tools.run(call.name, call.arguments, self.budget.seconds())
+            answer = self.services.scrubbed(answer)
+            self.transcript.note(f"Qwen calls {call.name[:40]}", call.arguments)
+            self.transcript.note("it is told", answer)
+            asked = f"{call.name} {call.arguments}"
+            self.services.log_search(self.wanted, "qwen", asked, answer)
+            self.messages.append({"role": "tool", "tool_call_id": call.id, "content": answer})
+        if dropped:
+            self.transcript.note("not run", f"{len(dropped)} more calls at once")
+
+
+def _as_sent(call: Call) -> dict[str, Any]:
+    function = {"name": call.name, "arguments": call.arguments}
+    return {"id": call.id, "type": "function", "function": function}

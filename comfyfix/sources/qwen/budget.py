@@ -1,0 +1,71 @@
+"""How much one model may cost: questions to Qwen, tokens, seconds."""
+
+from __future__ import annotations
+
+import json
+import time
+from collections.abc import Callable
+from typing import Any
+
+from comfyfix.settings.manifest import Qwen
+
+ANSWER_TOKENS = 1500  # a final answer has some 200; some models think first
+LEAST_TOKENS = 64  # less than this holds no answer
+LOOKED_UP_TOKENS = 2000  # what one more round with a tool adds at most, usually
+_LETTERS = 3  # per token, told high: names and JSON have short tokens
+
+
+class BudgetUsedUp(Exception):
+    """No further question may be asked; says which limit was met."""
+
+    def __init__(self, limit: str) -> None:
+        super().__init__(f"its budget is used up ({limit})")
+
+
+class Budget:
+    """What is left for one model. The clock starts when Qwen's turn comes."""
+
+    def __init__(self, qwen: Qwen, clock: Callable[[], float] = time.monotonic) -> None:
+        self._qwen = qwen
+        self._clock = clock
+        self._until = clock() + qwen.seconds
+        self.calls = 0
+        self.tokens = 0
+
+    def seconds(self) -> float:
+        """Seconds left. Raises BudgetUsedUp."""
+        left = self._until - self._clock()
+        if left <= 0:
+            raise BudgetUsedUp(f"{self._qwen.seconds:g} s")
+        return left
+
+    def ask(self, messages: list[dict[str, Any]]) -> int:
+        """Begin one question; the tokens that its answer may have. Raises BudgetUsedUp."""
+        left = self._qwen.tokens - self.tokens - estimate(messages)
+        if self.calls >= self._qwen.calls or left < LEAST_TOKENS:
+            raise self.end()
+        self.calls += 1
+        return min(ANSWER_TOKENS, left)
+
+    def end(self) -> BudgetUsedUp:
+        """What to raise when no answer came although no further question may be asked."""
+        by_calls = self.calls >= self._qwen.calls
+        return BudgetUsedUp(
+            f"{self._qwen.calls} calls" if by_calls else f"{self._qwen.tokens} tokens"
+        )
+
+    def spent(self, tokens: int) -> None:
+        """Note what a question and its answer took."""
+        self.tokens += tokens
+
+    def is_last(self, messages: list[dict[str, Any]]) -> bool:
+        """Tell whether the next question must be the last, so that it brings an answer."""
+        one = estimate(messages)
+        left = self._qwen.tokens - self.tokens - one
+        return self.calls + 1 >= self._qwen.calls or left < one + ANSWER_TOKENS + LOOKED_UP_TOKENS
+
+
+def estimate(value: Any) -> int:
+    """Tokens of a text or of messages, for endpoints that do not tell."""
+    text = value if isinstance(value, str) else json.dumps(value, ensure_ascii=False)
+    return len(text) // _LETTERS + 1

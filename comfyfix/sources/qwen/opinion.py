@@ -1,0 +1,115 @@
+"""Qwen's opinion on files that are there: does each plausibly fit the node that asked for it?
+
+One question for a batch, within the budgets of a search. An opinion is words for the user: it
+overrules no verdict. An answer that is not exactly of the form asked for counts for nothing.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Annotated, Any
+
+import msgspec
+
+from comfyfix.disk.files import printable
+from comfyfix.errors import SourceDown
+from comfyfix.records import Opinion
+from comfyfix.sources.base import Services
+from comfyfix.sources.qwen import program as qwen_cli
+from comfyfix.sources.qwen import question as qwen_question
+from comfyfix.sources.qwen import reply as qwen_reply
+from comfyfix.sources.qwen.budget import Budget, BudgetUsedUp, estimate
+from comfyfix.sources.qwen.transcript import Transcript
+
+REASON_MAX = 200  # characters that are shown
+FILES_MAX = 1000
+_Long = Annotated[str, msgspec.Meta(max_length=1000)]
+
+
+class NoOpinion(Exception):
+    """Qwen could not be asked, or its answer is of no use; says why."""
+
+
+class _Said(msgspec.Struct, frozen=True, kw_only=True):
+    file: _Long
+    fits: bool
+    reason: _Long = ""
+
+
+class _Answer(msgspec.Struct, frozen=True, kw_only=True):
+    files: Annotated[list[_Said], msgspec.Meta(max_length=FILES_MAX)]
+
+
+SCHEMA: dict[str, Any] = {
+    "type": "object",
+    "properties": {
+        "files": {
+            "type": "array",
+            "items": {
+                "type": "object",
+                "properties": {
+                    "file": {"type": "string"},
+                    "fits": {"type": "boolean"},
+                    "reason": {"type": "string"},
+                },
+                "required": ["file", "fits", "reason"],
+            },
+        },
+    },
+    "required": ["files"],
+}
+"""The answer as JSON schema, for programs that take one."""
+
+
+def ask(batch: str, files: Sequence[dict[str, Any]], services: Services) -> dict[str, Opinion]:
+    """Ask once about some files; return opinions by what `file` names. Raises NoOpinion."""
+    with services.qwen_gate:
+        transcript = Transcript(f"opinion on batch {batch}", services)
+        try:
+            text = _answer(batch, files, services, transcript)
+        except (BudgetUsedUp, SourceDown) as problem:
+            told = services.scrubbed(str(problem))
+            transcript.note("ended without an answer", told)
+            raise NoOpinion(told) from None
+        finally:
+            transcript.write()
+    return read(services.scrubbed(text), {str(file["file"]) for file in files})
+
+
+def _answer(
+    batch: str, files: Sequence[dict[str, Any]], services: Services, transcript: Transcript
+) -> str:
+    qwen = services.manifest.qwen
+    system = qwen_question.opinion_system()
+    question = qwen_question.opinion_question(batch, files)
+    if qwen.command:
+        asked = qwen_cli.Question(question, system, SCHEMA, qwen_reply.holds(_Answer))
+        return qwen_cli.ask(asked, services, transcript)
+    from comfyfix.net.chat import Chat  # noqa: PLC0415 - huggingface_hub, which only this needs
+
+    messages = [{"role": "system", "content": system}, {"role": "user", "content": question}]
+    for message in messages:
+        transcript.note(f"{message['role']} says", message["content"])
+    chat = Chat(qwen.chat_url, qwen.model, services.tokens.get("qwen", ""), services.web)
+    budget = Budget(qwen)  # its clock starts when the question can be sent
+    most, seconds = budget.ask(messages), budget.seconds()
+    said = chat.ask(messages, [], max_tokens=most, seconds=seconds)
+    transcript.note("Qwen answers", said.text)
+    transcript.note("used", f"{said.tokens or estimate(messages) + estimate(said.text)} tokens")
+    return said.text
+
+
+def read(text: str, asked: set[str]) -> dict[str, Opinion]:
+    """Take the opinions out of an answer about these files. Raises NoOpinion."""
+    answer = qwen_reply.read_as(text, _Answer)
+    if answer is None:
+        raise NoOpinion("its answer is not the JSON we asked for")
+    found: dict[str, Opinion] = {}
+    for said in answer.files:
+        if said.file not in asked:
+            raise NoOpinion(f"it speaks of {printable(said.file)}, which it was not asked about")
+        if said.file in found:
+            raise NoOpinion(f"it speaks twice of {printable(said.file)}")
+        reason = printable(" ".join(said.reason.split()), REASON_MAX)
+        found[said.file] = Opinion(fits=said.fits, reason=reason or "it gives no reason")
+    return found

@@ -1,0 +1,189 @@
+"""The qwen program instead of an endpoint: run with nothing of the user's, for one answer.
+
+It gets an empty home and an empty working folder, no tools, and an environment made from nothing:
+of our tokens only Qwen's own. Its options are those of qwen-code 0.24.
+"""
+
+from __future__ import annotations
+
+import json
+import math
+import os
+import tempfile
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import msgspec
+
+from comfyfix.disk.files import printable
+from comfyfix.errors import RETRY, DownloadFailed, SourceDown, ToolMissing
+from comfyfix.loose_json import dicts, items, mapping
+from comfyfix.net.http import authority
+from comfyfix.settings.manifest import Qwen
+from comfyfix.sources.base import Services
+from comfyfix.sources.qwen.budget import ANSWER_TOKENS, BudgetUsedUp
+from comfyfix.sources.qwen.transcript import Transcript
+
+USED_UP = 55  # its exit code when a budget is used up
+GRACE = 15.0  # seconds beside its own limit: it takes some to start and to end
+LINE_MAX = 4 << 20  # characters; the whole run is told on one line
+_PROXIES = ("HTTP_PROXY", "HTTPS_PROXY", "NO_PROXY", "ALL_PROXY")
+# Every tool that it has of its own in its barest mode; a tool that it calls all the same ends it.
+_OWN_TOOLS = ("read_file", "run_shell_command", "edit", "notebook_edit", "get_goal", "update_goal")
+_SETTINGS = {"privacy": {"usageStatisticsEnabled": False}, "telemetry": {"enabled": False}}
+_NO_KEY = "none"  # it does not start without a key, and many endpoints want none
+
+
+@dataclass(frozen=True, slots=True)
+class Question:
+    """What it is asked and told to do, and the JSON that it must answer with.
+
+    `answers` tells whether a text holds such an answer.
+    """
+
+    prompt: str
+    system: str
+    schema: dict[str, Any]
+    answers: Callable[[str], bool]
+
+
+def ask(question: Question, services: Services, transcript: Transcript) -> str:
+    """Return its final answer as text. Raises BudgetUsedUp, SourceDown."""
+    qwen = services.manifest.qwen
+    # It takes `@name` for a file to read. Every value is a JSON string, where this means the same.
+    prompt = question.prompt.replace("@", "\\u0040")
+    transcript.note("the program is asked", prompt)
+    said = _Said()
+    with tempfile.TemporaryDirectory(prefix="comfyfix-qwen-", ignore_cleanup_errors=True) as made:
+        home, work = Path(made, "home"), Path(made, "work")
+        settings = home / ".qwen" / "settings.json"
+        settings.parent.mkdir(parents=True)
+        work.mkdir()
+        settings.write_text(json.dumps(_SETTINGS), encoding="utf-8")
+        env = _environment(os.environ, qwen, services, home)
+        try:
+            status = services.children.run(
+                _arguments(qwen, prompt, question),
+                env,
+                said.take,
+                cwd=work,
+                seconds=qwen.seconds + GRACE,
+            )
+        except ToolMissing:
+            raise _missing(qwen) from None
+        except DownloadFailed as problem:
+            raise SourceDown(problem.what, next_step=problem.next_step) from None
+        except OSError as error:
+            raise _down(qwen, error.strerror or str(error)) from None
+    transcript.note(f"it ends with status {status}", said.text or said.last)
+    transcript.note("used", f"{said.tokens} tokens")
+    if status == USED_UP or (status < 0 and not said.text):
+        raise BudgetUsedUp(f"{qwen.calls} calls, {qwen.seconds:g} s")
+    if status != 0 and not question.answers(said.text) and not said.talked:
+        raise _refusal(qwen, said, status)
+    return said.text
+
+
+class _Said:
+    """What the program has printed, as far as it matters."""
+
+    def __init__(self) -> None:
+        self.text = ""
+        self.talked = False  # it answered, but in words instead of the object asked for
+        self.error = ""
+        self.last = ""
+        self.tokens = 0
+
+    def take(self, line: str) -> None:
+        """Take in one line; all but the JSON is for people."""
+        if line.strip():
+            self.last = line.strip()[:500]
+        if len(line) > LINE_MAX or line[:1] not in ("[", "{"):
+            return
+        try:
+            value = msgspec.json.decode(line)
+        except (msgspec.DecodeError, RecursionError, UnicodeEncodeError):
+            return
+        for event in dicts(value if isinstance(value, list) else [value]):
+            if event.get("type") == "assistant":
+                self._heard(mapping(event.get("message")))
+            elif event.get("type") == "result":
+                self._ended(event)
+
+    def _heard(self, message: Mapping[str, Any]) -> None:
+        parts = [mapping(part).get("text") for part in items(message.get("content"))]
+        text = "".join(part for part in parts if isinstance(part, str))
+        if text.strip():
+            self.text, self.talked = text, True
+
+    def _ended(self, event: Mapping[str, Any]) -> None:
+        final = event.get("structured_result")
+        if isinstance(final, dict):
+            self.text = json.dumps(final, ensure_ascii=False)
+        self.error = str(mapping(event.get("error")).get("message") or "")
+        self.talked = self.talked and "API Error" not in self.error
+        tokens = mapping(event.get("usage")).get("total_tokens")
+        self.tokens = tokens if isinstance(tokens, int) else 0
+
+
+def _arguments(qwen: Qwen, prompt: str, question: Question) -> list[str]:
+    return [
+        qwen.command,
+        prompt,
+        *("--auth-type", "openai"),
+        "--bare",
+        *("--approval-mode", "plan"),
+        *("--system-prompt", question.system),
+        *("--output-format", "json"),
+        *("--json-schema", json.dumps(question.schema)),
+        *("--max-session-turns", str(qwen.calls)),
+        *("--max-wall-time", f"{max(1, math.ceil(qwen.seconds))}s"),
+        *("--max-tool-calls", "0"),
+        *("--exclude-tools", *_OWN_TOOLS),
+    ]
+
+
+def _environment(
+    base: Mapping[str, str], qwen: Qwen, services: Services, home: Path
+) -> dict[str, str]:
+    env = {
+        "PATH": base.get("PATH", os.defpath),
+        "HOME": str(home),
+        "TMPDIR": str(home.parent),
+        "LANG": "C.UTF-8",
+        "OPENAI_BASE_URL": qwen.chat_url.removesuffix("/chat/completions"),
+        "OPENAI_MODEL": qwen.model,
+        "OPENAI_API_KEY": services.tokens.get("qwen") or _NO_KEY,
+        "QWEN_CODE_MAX_OUTPUT_TOKENS": str(min(ANSWER_TOKENS, qwen.tokens)),
+    }
+    names = [*_PROXIES, *(name.lower() for name in _PROXIES)]
+    env |= {name: base[name] for name in names if base.get(name)}
+    if authority(base):
+        env["NODE_EXTRA_CA_CERTS"] = authority(base)
+    return env
+
+
+def _missing(qwen: Qwen) -> SourceDown:
+    return SourceDown(
+        f"{printable(qwen.command)} is not installed",
+        cause="qwen.command in manifest.yaml names it",
+        next_step="npm install -g @qwen-code/qwen-code, or take out qwen.command: "
+        "qwen.base_url is then asked without it",
+    )
+
+
+def _refusal(qwen: Qwen, said: _Said, status: int) -> SourceDown:
+    told = said.error or said.last or "it says nothing"
+    if "Unknown argument" in told or "--help" in told:
+        told = "it does not know the options of qwen-code 0.24; it may be older"
+    step = RETRY
+    if any(sign in told for sign in ("401", "403", "API key")):
+        step = "set a valid QWEN_API_KEY"
+    return _down(qwen, f"{printable(told, 200)} (status {status})", step)
+
+
+def _down(qwen: Qwen, cause: str, next_step: str = RETRY) -> SourceDown:
+    name = printable(qwen.command)
+    return SourceDown(f"{name} could not be asked", cause=cause, next_step=next_step)

@@ -1,0 +1,100 @@
+"""The question to Qwen: the model first, then what is known around it, as data in a template."""
+
+from __future__ import annotations
+
+import functools
+import json
+from collections.abc import Iterable, Sequence
+from typing import TYPE_CHECKING, Any
+
+from comfyfix.disk.files import printable
+from comfyfix.script import templates
+from comfyfix.sources.base import Wanted
+from comfyfix.sources.qwen.reply import CANDIDATES_MAX
+
+if TYPE_CHECKING:
+    import jinja2
+
+ENTRIES_MAX = 8
+VALUE_MAX = 160  # characters
+
+
+def system(*, tools: bool) -> str:
+    """What Qwen is to do; `tools` tells whether it can look anything up."""
+    return _environment().get_template("qwen_system.md.j2").render(tools=tools, most=CANDIDATES_MAX)
+
+
+def question(wanted: Wanted) -> str:
+    """What is asked of one model. Every value is cleaned, bounded and written as JSON."""
+    model = wanted.model
+    return (
+        _environment()
+        .get_template("qwen_question.md.j2")
+        .render(
+            name=_clean(model.name, 250),
+            path=_clean(model.path, 250),
+            folder=model.folder,
+            loaded_by=_some(r.node_type for r in wanted.references),
+            workflows=_some(r.workflow for r in wanted.references),
+            neighbours=_some(wanted.neighbours),
+            rejected=[
+                {"source": r.source, "where": _clean(r.where), "reason": _clean(r.reason)}
+                for r in wanted.seen[:ENTRIES_MAX]
+            ],
+            doubted=[
+                {"where": _clean(d.candidate.where), "reason": _clean(d.reason)}
+                for d in wanted.doubted[:ENTRIES_MAX]
+            ],
+        )
+    )
+
+
+def opinion_system() -> str:
+    """What Qwen is to do when it is asked for its opinion."""
+    return _environment().get_template("qwen_opinion_system.md.j2").render()
+
+
+def opinion_question(batch: str, files: Sequence[dict[str, Any]]) -> str:
+    """What is asked of the files of a batch. Every value is written as JSON."""
+    template = _environment().get_template("qwen_opinion_question.md.j2")
+    return template.render(batch=batch, files=list(files))
+
+
+def _clean(text: str, limit: int = VALUE_MAX) -> str:
+    return printable(text, limit)
+
+
+def _some(values: Iterable[str]) -> list[str]:
+    return [_clean(value) for value in sorted(dict.fromkeys(values))[:ENTRIES_MAX]]
+
+
+@functools.cache
+def _environment() -> jinja2.Environment:
+    import jinja2  # noqa: PLC0415 - 90 ms that only a question to Qwen needs
+
+    environment = jinja2.Environment(
+        loader=jinja2.FunctionLoader(templates.text),
+        undefined=jinja2.StrictUndefined,
+        autoescape=False,  # noqa: S701 - a prompt, not HTML; the `data` filter encodes
+        trim_blocks=True,
+        lstrip_blocks=True,
+        finalize=_only_data,
+    )
+    environment.filters["data"] = _Data.of
+    return environment
+
+
+class _Data(str):
+    __slots__ = ()
+
+    @classmethod
+    def of(cls, value: Any) -> _Data:
+        """A value as JSON, which no value can break out of."""
+        return cls(json.dumps(value, ensure_ascii=False))
+
+
+def _only_data(value: Any) -> Any:
+    """Refuse a value that a template author forgot to encode."""
+    if isinstance(value, _Data):
+        return value
+    raise TypeError("every value in a prompt template needs `| data`")

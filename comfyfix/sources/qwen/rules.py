@@ -1,0 +1,117 @@
+"""Does a file that Qwen has named count, now that its provider has confirmed it?
+
+Qwen's word is no proof: a stranger can put any file under any name, and have Qwen read of it.
+So the rules of `trust` hold for its proposals as for what the search of the Hub finds, and
+further ones: nobody is taken for the publisher whom he imitates, what only a stranger's model
+card tells counts for nothing, and where another content of the name is known none counts. That
+the repository's name has no word of it speaks against no proposal: for such Qwen is asked.
+"""
+
+from __future__ import annotations
+
+import msgspec
+
+from comfyfix.file_names import Words, read
+from comfyfix.providers.huggingface import hub
+from comfyfix.providers.huggingface import search as hubsearch
+from comfyfix.providers.huggingface.search import Listing
+from comfyfix.records import Candidate, Rejected
+from comfyfix.sources.base import Doubtful, Finding, Services, Wanted
+from comfyfix.sources.bearing import Places
+from comfyfix.sources.qwen.tools import Tools
+from comfyfix.sources.trust import rules as trust
+from comfyfix.sources.trust.rules import Holder
+
+OTHERS_MAX = 3  # repositories that only the full-text search knows, looked into one by one
+SHOWN = 4
+
+
+def judge(found: Candidate, wanted: Wanted, tools: Tools, services: Services) -> Finding:
+    """Return the candidate if enough speaks for it, else why it does not count.
+
+    Raises SourceDown when the Hub can't be asked what speaks for it.
+    """
+    if found.sha256 is None or found.name != wanted.model.name or wanted.likely:
+        return found  # a hash speaks for itself; the other two the stage refuses
+    words = read(wanted.model.name)
+    if words.generic:
+        return Doubtful(found, "the name is too common to be sure that no other file bears it")
+    doubted = [d.candidate for d in wanted.doubted if not trust.stands_for(d.candidate.publisher)]
+    others = [candidate for candidate in doubted if candidate.sha256 != found.sha256]
+    if others:
+        places = ", ".join(candidate.where for candidate in others[:SHOWN])
+        return Doubtful(found, f"another file of this name is known: {places}")
+    if not found.repo:
+        return _elsewhere(found, words)
+    return _of_the_hub(found, wanted, words, tools, services)
+
+
+def _elsewhere(found: Candidate, words: Words) -> Finding:
+    """A file of Civitai: its page must be named like it, and its name must say much."""
+    points = trust.says(words)
+    if points < trust.ENOUGH or not words.in_repository(found.where):
+        return Doubtful(found, "its name, and that of its page, say too little")
+    evidence = (*found.evidence, f"what its name says ({points:+g})", "its page is named like it")
+    return msgspec.structs.replace(found, evidence=evidence)
+
+
+def _of_the_hub(
+    found: Candidate, wanted: Wanted, words: Words, tools: Tools, services: Services
+) -> Finding:
+    owner = found.repo.split("/")[-2] if "/" in found.repo else ""
+    model = trust.stands_for(owner)
+    if model:
+        reason = f"its publisher {owner} could be taken for {model}, and is not"
+        return Rejected(source=found.source, where=found.where, reason=reason)
+    if stranger := tools.only_told_by(found.repo):
+        return Doubtful(found, f"only the model card of {stranger} leads there")
+    own = hubsearch.repository(found.repo, services)
+    if own is None:
+        return Doubtful(found, "the Hub does not describe the repository")
+    texts = hubsearch.full_text(wanted.model.name, services)
+    places = Places(wanted, services, words)
+    places.add([own, *tools.listings, *_unlisted(texts or [], own, tools, services)])
+    contents = places.contents()
+    named = [held for digest, held in contents.items() if digest != found.sha256]
+    if others := [owner for held in named if (owner := _somebody(held))]:
+        return Doubtful(found, f"another file of this name is known: {', '.join(others[:SHOWN])}")
+    holders = contents.get(found.sha256 or "") or [_holder(found, own)]
+    alone = texts is not None and set(texts) <= {holder.listing.repo for holder in holders}
+    points, rules = trust.weigh(words, holders, wanted.model.folder, alone=alone)
+    if not _is_enough(points, words, holders, wanted.model.folder):
+        told = ", ".join(rules) or "nothing"
+        return Doubtful(found, f"too little says that it is the one meant; for it: {told}")
+    return msgspec.structs.replace(
+        found,
+        evidence=(*found.evidence, *rules),
+        popularity=own.downloads,
+        publisher=own.owner,
+        licence=own.licence,
+        base_model=own.base_model,
+    )
+
+
+def _is_enough(points: float, words: Words, holders: list[Holder], folder: str | None) -> bool:
+    """Tell whether a lone proposal counts: by its name, or by much else; never from elsewhere."""
+    if all(trust.fit(holder.path, folder) < 0 for holder in holders):
+        return False  # it lies among files of another kind
+    by_name = trust.says(words) >= trust.ENOUGH and points + trust.STRANGE >= trust.ENOUGH
+    return by_name or points >= trust.ENOUGH + 1
+
+
+def _somebody(held: list[Holder]) -> str:
+    """A repository with this content whose publisher imitates nobody; empty if there is none."""
+    repos = (h.listing.repo for h in held if not trust.stands_for(h.listing.owner))
+    return next(repos, "")
+
+
+def _unlisted(texts: list[str], own: Listing, tools: Tools, services: Services) -> list[Listing]:
+    known = {own.repo, *(listing.repo for listing in tools.listings)}
+    repos = [repo for repo in texts if repo not in known][:OTHERS_MAX]
+    asked = [hubsearch.repository(repo, services) for repo in repos]
+    return [listing for listing in asked if listing]
+
+
+def _holder(found: Candidate, listing: Listing) -> Holder:
+    path = found.url.partition(f"/resolve/{found.commit}/")[2]
+    return Holder(listing, path, hub.HubItem(size=found.size, sha256=found.sha256))

@@ -1,0 +1,151 @@
+"""Qwen as a source, the last one: it proposes, the providers decide.
+
+Qwen is asked through a chat endpoint, where it may look things up (`qwen_agent`), or through the
+qwen program (`qwen_cli`). Whatever it says is data: repository ids, paths and URLs are checked
+like anything from outside, and a candidate counts only once the provider's own API has confirmed
+the file and `qwen_trust` finds enough that speaks for it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+import msgspec
+
+from comfyfix.disk.files import printable
+from comfyfix.errors import HostRefused, SourceDown
+from comfyfix.net.civitai_address import CivitaiFile
+from comfyfix.net.hosts import DirectFile, HubFile, hub_path, hub_repo, read_url
+from comfyfix.providers.huggingface import hub
+from comfyfix.records import Candidate, Rejected
+from comfyfix.sources import civitai
+from comfyfix.sources.base import Blocked, Finding, Services, Wanted
+from comfyfix.sources.qwen import program as qwen_cli
+from comfyfix.sources.qwen import question as qwen_question
+from comfyfix.sources.qwen import reply as qwen_reply
+from comfyfix.sources.qwen.agent import converse
+from comfyfix.sources.qwen.budget import BudgetUsedUp
+from comfyfix.sources.qwen.reply import CANDIDATES_MAX, Proposal, Reply
+from comfyfix.sources.qwen.rules import judge
+from comfyfix.sources.qwen.tools import Tools
+from comfyfix.sources.qwen.transcript import Transcript
+from comfyfix.sources.workflow import told
+
+NAME = "qwen"
+TITLE = "by Qwen"
+DECISIVE = False
+_EVIDENCE = "proposed by Qwen, confirmed by the provider"
+
+
+def find(wanted: Wanted, services: Services) -> Iterator[Finding]:
+    """Ask, then yield what the providers say of each proposal.
+
+    Raises SourceDown when Qwen could not be asked, and also when it knows no place while one of
+    the services that it would have looked at could not be asked.
+    """
+    if not services.manifest.qwen.base_url:
+        yield Rejected(source=NAME, where="-", reason="not asked: no qwen.base_url is set")
+        return
+    tools = Tools(wanted, services)
+    try:
+        text = _ask(wanted, tools, services)
+    except BudgetUsedUp as end:
+        services.log_search(wanted, NAME, wanted.model.name, str(end))
+        if tools.down:
+            raise tools.down[0] from None
+        yield Rejected(source=NAME, where="Qwen", reason=str(end))
+        return
+    findings, down = _findings(text, wanted, tools, services)
+    if down and all(isinstance(finding, Rejected) for finding in findings):
+        raise down[0]
+    yield from findings
+
+
+def _ask(wanted: Wanted, tools: Tools, services: Services) -> str:
+    with services.qwen_gate:
+        transcript = Transcript(wanted.model.key, services)
+        try:
+            if services.manifest.qwen.command:
+                text = qwen_cli.ask(_question(wanted), services, transcript)
+            else:
+                text = converse(wanted, tools, services, transcript)
+        except (BudgetUsedUp, SourceDown) as problem:
+            transcript.note("ended without an answer", str(problem))
+            raise
+        finally:
+            transcript.write()
+    return services.scrubbed(text)
+
+
+def _question(wanted: Wanted) -> qwen_cli.Question:
+    return qwen_cli.Question(
+        prompt=qwen_question.question(wanted),
+        system=qwen_question.system(tools=False),
+        schema=qwen_reply.SCHEMA,
+        answers=qwen_reply.holds(Reply),
+    )
+
+
+def _findings(
+    text: str, wanted: Wanted, tools: Tools, services: Services
+) -> tuple[list[Finding], list[SourceDown]]:
+    """What comes of an answer, and which services could not be asked on the way."""
+    down = list(tools.down)
+    reply = qwen_reply.read(text)
+    if reply is None:
+        reason = "its answer is not the JSON we asked for"
+        return [Rejected(source=NAME, where="-", reason=reason)], down
+    if not reply.candidates:
+        reason = f"it knows none ({printable(reply.reason)})"
+        return [Rejected(source=NAME, where="-", reason=reason)], down
+    findings: list[Finding] = []
+    for proposal in dict.fromkeys(reply.candidates[:CANDIDATES_MAX]):
+        asked = msgspec.json.encode(proposal).decode()
+        try:
+            finding = _judged(_confirm(proposal, wanted, services), wanted, tools, services)
+        except SourceDown as problem:
+            services.log_search(wanted, NAME, asked, f"not asked: {problem}")
+            down.append(problem)
+            continue
+        services.log_search(wanted, NAME, asked, told(finding))
+        findings.append(finding)
+    return findings, down
+
+
+def _judged(finding: Finding, wanted: Wanted, tools: Tools, services: Services) -> Finding:
+    if isinstance(finding, Candidate):
+        return judge(finding, wanted, tools, services)
+    if isinstance(finding, Blocked):
+        judged = judge(finding.candidate, wanted, tools, services)
+        return finding if isinstance(judged, Candidate) else judged
+    return finding
+
+
+def _confirm(proposal: Proposal, wanted: Wanted, services: Services) -> Finding:
+    where = printable(proposal.repo or proposal.url or str(proposal.model_version_id))
+    try:
+        target = _target(proposal, services)
+    except HostRefused as refusal:
+        return Rejected(source=NAME, where=where, reason=refusal.cause)
+    if isinstance(target, HubFile):
+        return hub.confirm(target, NAME, services, evidence=_EVIDENCE)
+    if isinstance(target, CivitaiFile):
+        return civitai.confirm(target, wanted.model.name, NAME, services)
+    if isinstance(target, DirectFile):
+        # Nothing is asked there: without a published hash it could not count.
+        reason = "the host publishes no sha256; if you trust it, give it under models:"
+        return Rejected(source=NAME, where=where, reason=reason)
+    reason = f"{printable(proposal.source)} is not asked"
+    return Rejected(source=NAME, where=where, reason=reason)
+
+
+def _target(proposal: Proposal, services: Services) -> HubFile | CivitaiFile | DirectFile | None:
+    """The file that a proposal names. Raises HostRefused."""
+    if proposal.source == "huggingface":
+        return HubFile(hub_repo(proposal.repo), "main", hub_path(proposal.path))
+    if proposal.source == "civitai" and proposal.model_version_id:
+        return CivitaiFile(proposal.model_version_id, proposal.file_id)
+    if proposal.source == "url" and proposal.url:
+        manifest = services.manifest
+        return read_url(proposal.url, manifest.endpoints, manifest.download.allow_hosts)
+    return None

@@ -1,0 +1,100 @@
+"""Needs: the references of all workflows, joined into one entry per model file."""
+
+from __future__ import annotations
+
+import fnmatch
+from collections.abc import Iterable
+from dataclasses import dataclass, field
+
+from comfyfix.comfyui.store.folders import Folders, folder_key, is_folder_key
+from comfyfix.disk.files import printable, relative_name
+from comfyfix.errors import DirectoryNeeded, FolderUnknown, ModelProblem, NameRefused
+from comfyfix.records import Model, Receipt, Record, Reference
+from comfyfix.settings.manifest import Manifest
+from comfyfix.stages.scan import ScannedFile
+from comfyfix.stages.work import Present
+
+
+@dataclass(slots=True)
+class Need:
+    """A model that some reference asks for, and what is known of its file so far."""
+
+    model: Model
+    problem: ModelProblem | None = None
+    is_directory: bool = False
+    is_bound: bool = False  # the manifest tells its sha256
+    references: list[Reference] = field(default_factory=list)
+    pending: str = ""
+    location: str = ""
+    present: Present | None = None
+    receipt: Receipt | None = None
+    record: Record | None = None
+
+
+def counts(manifest: Manifest, reference: Reference) -> bool:
+    """Tell whether a reference asks for a model that should be here."""
+    wanted = reference.kind in ("file", "embedding", "directory")
+    active = reference.active or manifest.include.inactive
+    needed = not reference.optional or manifest.include.optional
+    ignored = any(
+        fnmatch.fnmatchcase(text, pattern)
+        for pattern in manifest.ignore
+        for text in (reference.name, reference.path, f"{reference.folder}/{reference.path}")
+    )
+    return wanted and active and needed and not ignored
+
+
+def join(manifest: Manifest, folders: Folders, files: Iterable[ScannedFile]) -> dict[str, Need]:
+    """Join references into models, in the order of first sight; one file, one model."""
+    needs: dict[str, Need] = {}
+    by_path: dict[str, Need] = {}
+    for file in files:
+        for reference in file.references:
+            if not counts(manifest, reference):
+                continue
+            for value in reference.files or (reference.value,):
+                need = _need_of(manifest, reference, value)
+                known = needs.get(need.model.key)
+                if known is None and need.problem is None and need.model.folder is not None:
+                    path = folders.place(need.model.folder, need.model.path)
+                    # `ultralytics` + bbox/x.pt and `ultralytics_bbox` + x.pt are the same file.
+                    known = by_path.setdefault(path, need)
+                    need.location = path
+                if known is None or known is need:
+                    needs[need.model.key] = known = need
+                known.references.append(reference)
+    return needs
+
+
+def _need_of(manifest: Manifest, reference: Reference, value: str) -> Need:
+    override = manifest.override_for(reference.folder, value.replace("\\", "/"))
+    folder = reference.folder
+    if override and override.folder:
+        folder = folder_key(override.folder)
+    if folder is not None and not is_folder_key(folder):
+        folder = None
+    try:
+        path = relative_name(value)
+    except NameRefused as problem:
+        shown = Model(folder=folder, path=printable(reference.path))
+        place = f"node {printable(reference.node_id)} ({printable(reference.node_type)})"
+        problem.what += f" ({reference.workflow}, {place})"
+        return Need(model=shown, problem=problem)
+    model = Model(folder=folder, path=path)
+    if folder is None:
+        problem_ = FolderUnknown(
+            f"No one tells in which model folder {model.path} belongs",
+            cause=f"the node {printable(reference.node_type)} of {reference.workflow} is not known",
+            next_step=f"add `models: {{{model.name}: {{folder: FOLDER}}}}` to manifest.yaml",
+        )
+        return Need(model=model, problem=problem_)
+    if reference.kind == "directory":
+        place = f"node {printable(reference.node_id)} ({printable(reference.node_type)})"
+        source = f" from {printable(reference.hint.url)}" if reference.hint else ""
+        needed = DirectoryNeeded(
+            f"{folder}/{printable(path)} is a model of several files in a directory, and absent",
+            cause=f"{place} of {reference.workflow} needs it; comfyfix fetches single files only",
+            next_step=f"put the whole directory{source} into models/{folder}/{printable(path)}",
+        )
+        return Need(model=model, problem=needed, is_directory=True)
+    return Need(model=model)

@@ -1,0 +1,71 @@
+"""Knowledge: what is known of loaders and folders, the best source first.
+
+The user's own installation, then a running ComfyUI, then the table that comes with comfyfix.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import time
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Literal
+
+import msgspec
+
+from comfyfix.comfyui.loaders.table import Loader, Loaders, built_in, merged
+from comfyfix.comfyui.packs import installed
+from comfyfix.comfyui.store.folders import Folders
+from comfyfix.disk.files import write_atomic
+from comfyfix.errors import SourceDown
+from comfyfix.state import file as state
+from comfyfix.state.layout import Layout
+
+FRESH_SECONDS = 600
+"""How long a server's answer is used again: its nodes change when it is started anew."""
+
+
+@dataclass(frozen=True, slots=True)
+class Knowledge:
+    """What inputs take, where folders are, and what could not be asked."""
+
+    loaders: Loaders
+    folders: Folders
+    warning: str = ""
+
+
+class _Told(msgspec.Struct, frozen=True, kw_only=True):
+    version: Literal[1] = 1
+    url: str
+    at: float
+    loaders: dict[str, Loader]
+
+
+def gather(folders: Folders, layout: Layout, comfyui_url: str | None) -> Knowledge:
+    """Read the installation and, where the manifest names one, ask the running ComfyUI."""
+    own = installed.read(folders.comfyui, folders.paths.get("custom_nodes", ()), layout.pack_cache)
+    running, warning = _ask(comfyui_url, layout.server_cache) if comfyui_url else ({}, "")
+    tables = [table for table in (own.loaders, running) if table]
+    return Knowledge(
+        loaders=merged(*tables, built_in()) if tables else built_in(),
+        folders=folders.with_registered(own.folders) if own.folders else folders,
+        warning=warning,
+    )
+
+
+def _ask(url: str, cache: Path) -> tuple[Loaders, str]:
+    known = state.read(cache, _Told)
+    if known and known.url == url and 0 <= time.time() - known.at < FRESH_SECONDS:
+        return known.loaders, ""
+    from comfyfix.comfyui.loaders import server  # noqa: PLC0415 - only where a server is named
+    from comfyfix.net.http import Web  # noqa: PLC0415 - the same
+
+    try:
+        loaders = server.ask(url, Web({}))
+    except SourceDown as problem:
+        kept = known.loaders if known and known.url == url else {}
+        return kept, f"ComfyUI at {url} could not be asked: {problem.cause or problem.what}"
+    with contextlib.suppress(OSError):
+        told = _Told(url=url, at=time.time(), loaders=dict(loaders))
+        write_atomic(cache, msgspec.json.encode(told))
+    return loaders, ""

@@ -1,0 +1,103 @@
+"""What a run would do: the models with work to do, and those that are simply there."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from comfyfix.errors import ModelProblem
+from comfyfix.records import Hint, Model, Receipt, Record, Reference
+from comfyfix.settings.manifest import Override
+from comfyfix.stages.scan import ScannedFile
+
+ABSENT = "absent"
+"""Why a model is pending whose file ComfyUI does not find."""
+UNVERIFIED = "not verified yet"
+"""Why a file is pending that is there, with a record but without a receipt of ours."""
+
+
+@dataclass(frozen=True, slots=True)
+class Planned:
+    """One model with a task. `pending` says why there is work to do; empty: it is settled.
+
+    `location` is where the file is or will be; `problem` is set for a model that can have no
+    legal file, whose task fails with it. `neighbours` are some of the other models that its
+    workflows name.
+    """
+
+    model: Model
+    number: int
+    task: str
+    location: str
+    pending: str
+    references: tuple[Reference, ...]
+    hints: tuple[Hint, ...] = ()
+    override: Override | None = None
+    record: Record | None = None
+    receipt: Receipt | None = None
+    problem: ModelProblem | None = None
+    neighbours: tuple[str, ...] = ()
+
+    @property
+    def path(self) -> Path:
+        """`location` as a path."""
+        return Path(self.location)
+
+    @property
+    def workflows(self) -> tuple[str, ...]:
+        """The workflows that need the model, each once."""
+        return tuple(dict.fromkeys(r.workflow for r in self.references))
+
+
+@dataclass(frozen=True, slots=True)
+class Present:
+    """A needed model that was there before us: no number, no task of its own.
+
+    `claimed`: a receipt in the store speaks of it, and does not count.
+    """
+
+    model: Model
+    location: str
+    size: int
+    mtime_ns: int
+    receipt: Receipt | None
+    claimed: bool = False
+
+    @property
+    def path(self) -> Path:
+        """`location` as a path."""
+        return Path(self.location)
+
+
+@dataclass(frozen=True, slots=True)
+class Plan:
+    """What a run would do.
+
+    `unreadable` are workflow files with a problem, `unwritten` is what kept numbers or the list of
+    what is missing from being noted down.
+    """
+
+    models: tuple[Planned, ...]
+    present: tuple[Present, ...]
+    workflows: dict[str, tuple[str, ...]]
+    unreadable: tuple[ScannedFile, ...]
+    batch_size: int = 6
+    unwritten: OSError | None = None
+
+    @property
+    def pending(self) -> list[Planned]:
+        """The models with work to do."""
+        return [planned for planned in self.models if planned.pending]
+
+    def batches(self) -> dict[int, list[Planned]]:
+        """Members by batch number; the batch of number n is (n-1)//6+1."""
+        result: dict[int, list[Planned]] = {}
+        for planned in sorted(self.models, key=lambda p: p.number):
+            result.setdefault((planned.number - 1) // self.batch_size + 1, []).append(planned)
+        return result
+
+
+def seen(present: Sequence[Present]) -> dict[str, list[int]]:
+    """Size and time of files, as doit remembers them between runs."""
+    return {p.location: [p.size, p.mtime_ns] for p in present}

@@ -1,0 +1,1 @@
+"""What outlives a run: ledger, receipts, hashes, and where each lies."""

@@ -1,0 +1,84 @@
+"""State files: read leniently, changed under a lock, written whole.
+
+A file that is deleted, half written or from another version is put aside and counts as empty:
+everything in it can be found out again, and no rerun may fail because of it.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import errno
+import threading
+from collections.abc import Callable, Iterator
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import TypeVar
+
+import msgspec
+
+from comfyfix.disk import regular
+from comfyfix.disk.files import write_atomic
+from comfyfix.records import to_json
+
+T = TypeVar("T", bound=msgspec.Struct)
+LOCK_SECONDS = 60.0
+_threads = threading.Lock()
+
+
+def read(path: Path | str, kind: type[T]) -> T | None:
+    """Read one state file; None when it is absent, half written, or of another version.
+
+    Raises OSError when it is there and the system can't read it: that is no loss of state.
+    """
+    try:
+        return msgspec.json.decode(regular.read(path), type=kind)
+    except (FileNotFoundError, NotADirectoryError, IsADirectoryError, regular.NotRegular):
+        return None
+    except (msgspec.DecodeError, RecursionError, UnicodeDecodeError):
+        return None
+
+
+@contextlib.contextmanager
+def locked(lock: Path, seconds: float = LOCK_SECONDS) -> Iterator[None]:
+    """Hold a lock that other processes know; raises OSError, also where it is not to be had."""
+    from filelock import FileLock  # noqa: PLC0415 - 50 ms, and most commands write nothing
+
+    lock.parent.mkdir(parents=True, exist_ok=True)
+    held = FileLock(lock, timeout=seconds)
+    try:
+        held.acquire()
+    except NotImplementedError as error:  # what filelock raises where the filesystem has no locks
+        raise OSError(errno.ENOTSUP, str(error), str(lock)) from None
+    try:
+        yield
+    finally:
+        held.release()
+
+
+def change(path: Path, lock: Path, kind: type[T], default: Callable[[], T],
+           update: Callable[[T], T]) -> T:  # fmt: skip
+    """Read, update and write one state file while no other thread or process does.
+
+    `default` makes the content of an absent or unreadable file. Raises OSError.
+    """
+    # The file lock is for other processes; one inside this process keeps threads in order
+    # where the filesystem ignores file locks.
+    with _threads, locked(lock):
+        known = read(path, kind)
+        if known is None:
+            _put_aside(path)
+            known = default()
+        updated = update(known)
+        if updated is not known or not path.exists():
+            write_atomic(path, to_json(updated))
+        return updated
+
+
+def _put_aside(path: Path) -> None:
+    with contextlib.suppress(OSError):
+        path.replace(path.with_name(path.name + ".damaged"))
+
+
+def now() -> str:
+    """Return the time of an event, for people: UTC, to the second."""
+    return datetime.now(UTC).strftime("%Y-%m-%dT%H:%M:%SZ")

@@ -1,0 +1,162 @@
+"""The ledger: which number and task name each model has, for good, and how its tries ended."""
+
+from __future__ import annotations
+
+import contextlib
+import re
+from collections.abc import Callable, Iterable
+from typing import Literal
+
+import msgspec
+
+from comfyfix.disk import regular
+from comfyfix.disk.files import write_if_changed
+from comfyfix.records import Attempt, Model, Record
+from comfyfix.state import file as state
+from comfyfix.state.layout import Layout, slug, task_slug
+
+ATTEMPTS_KEPT = 20
+
+
+class Entry(msgspec.Struct, frozen=True, kw_only=True):
+    """One model: its number now, the numbers it had, its task, its newest tries."""
+
+    number: int
+    task: str
+    earlier: tuple[int, ...] = ()
+    attempts: tuple[Attempt, ...] = ()
+
+
+class Ledger(msgspec.Struct, frozen=True, kw_only=True):
+    """All models that ever had a number, by model key."""
+
+    version: Literal[1] = 1
+    highest: int = 0
+    models: dict[str, Entry] = {}
+
+
+def load(layout: Layout) -> Ledger:
+    """Read the ledger; where it is lost, find the numbers again in records and scripts."""
+    return _trusted(state.read(layout.ledger, Ledger)) or _rebuilt(layout)
+
+
+def _trusted(ledger: Ledger | None) -> Ledger | None:
+    """Return a ledger whose numbers can be: each from 1 to the highest, none twice."""
+    if ledger is None:
+        return None
+    numbers = [entry.number for entry in ledger.models.values()]
+    tasks = {entry.task for entry in ledger.models.values()}
+    sound = len(set(numbers)) == len(numbers) == len(tasks) and all(
+        1 <= number <= ledger.highest for number in numbers
+    )
+    return ledger if sound else None
+
+
+def reserve(layout: Layout, models: Iterable[Model]) -> Ledger:
+    """Give a number and a task name to each model that has none. Raises OSError."""
+    return _change(layout, _with_numbers(layout, models))
+
+
+def unwritten(layout: Layout, models: Iterable[Model]) -> Ledger:
+    """What `reserve` would write: for a look at an output folder that can't be written."""
+    return _with_numbers(layout, models)(load(layout))
+
+
+def _with_numbers(layout: Layout, models: Iterable[Model]) -> Callable[[Ledger], Ledger]:
+    wanted = list(models)
+
+    def update(ledger: Ledger) -> Ledger:
+        ledger = _trusted(ledger) or _rebuilt(layout)
+        entries, highest = dict(ledger.models), ledger.highest
+        tasks = {entry.task for entry in entries.values()}
+        for model in wanted:
+            if model.key not in entries:
+                highest += 1
+                task = _unique_task(model, tasks)
+                tasks.add(task)
+                entries[model.key] = Entry(number=highest, task=task)
+        if highest == ledger.highest:
+            return ledger
+        return Ledger(highest=highest, models=entries)
+
+    return update
+
+
+def renumber(layout: Layout, model: Model) -> int:
+    """Give a model whose source changed the next number; the old script stays as it is."""
+
+    def update(ledger: Ledger) -> Ledger:
+        old = ledger.models.get(model.key)
+        if old is None:  # the ledger was lost since the plan was made
+            taken = {entry.task for entry in ledger.models.values()}
+            new = Entry(number=ledger.highest + 1, task=_unique_task(model, taken))
+        else:
+            earlier = (*old.earlier, old.number)
+            new = msgspec.structs.replace(old, number=ledger.highest + 1, earlier=earlier)
+        return Ledger(highest=new.number, models={**ledger.models, model.key: new})
+
+    return _change(layout, update).models[model.key].number
+
+
+def note(layout: Layout, model: Model, attempt: Attempt) -> None:
+    """Add the outcome of one try to a model's history."""
+
+    def update(ledger: Ledger) -> Ledger:
+        old = ledger.models.get(model.key)
+        if old is None:
+            return ledger
+        attempts = (*old.attempts, attempt)[-ATTEMPTS_KEPT:]
+        new = msgspec.structs.replace(old, attempts=attempts)
+        return msgspec.structs.replace(ledger, models={**ledger.models, model.key: new})
+
+    _change(layout, update)
+
+
+def _change(layout: Layout, update: Callable[[Ledger], Ledger]) -> Ledger:
+    ledger = state.change(
+        layout.ledger, layout.ledger_lock, Ledger, lambda: _rebuilt(layout), update
+    )
+    write_if_changed(layout.counter, f"{ledger.highest}\n".encode())
+    return ledger
+
+
+def _unique_task(model: Model, taken: set[str]) -> str:
+    plain = task_slug(model)
+    extension = model.name.rpartition(".")[2]
+    subfolder = model.path.rpartition("/")[0]
+    for suffix in ("", model.folder or "", extension, subfolder):
+        name = slug(f"{plain}-{suffix}") if suffix else plain
+        if name not in taken:
+            return name
+    return next(n for i in range(2, len(taken) + 3) if (n := f"{plain}-{i}") not in taken)
+
+
+def _rebuilt(layout: Layout) -> Ledger:
+    entries: dict[str, Entry] = {}
+    highest = _highest_on_disk(layout)
+    taken: set[str] = set()
+    found = [state.read(path, Record) for path in sorted(layout.output.glob("sources/*.json"))]
+    numbers: set[int] = set()
+    for record in sorted((r for r in found if r is not None), key=lambda r: r.number):
+        if record.number in numbers or record.number < 1:
+            continue  # someone has copied a record; its model gets a number of its own
+        numbers.add(record.number)
+        highest = max(highest, record.number)
+        old = entries.get(record.model.key)
+        task = old.task if old else _unique_task(record.model, taken)
+        taken.add(task)
+        earlier = (*old.earlier, old.number) if old else ()
+        entries[record.model.key] = Entry(number=record.number, task=task, earlier=earlier)
+    return Ledger(highest=highest, models=entries)
+
+
+def _highest_on_disk(layout: Layout) -> int:
+    numbers = [0]
+    if layout.output.is_dir():
+        for path in (*layout.output.iterdir(), *layout.output.glob("sources/*")):
+            match = re.match(r"(?:download_)?(\d{3,9})_", path.name)
+            if match:
+                numbers.append(int(match.group(1)))
+    with contextlib.suppress(OSError, ValueError):  # lost: scripts and records have told enough
+        numbers.append(int(regular.text(layout.counter, encoding="ascii")[:9]))
+    return max(numbers)

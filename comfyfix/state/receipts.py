@@ -1,0 +1,118 @@
+"""Receipts: what was fetched and seen to be right, kept in output/ and in the store itself.
+
+The copy in the store lets a fresh checkout know what is there; it is one file per model, so
+that the many writers of a shared store never write to the same one.
+"""
+
+from __future__ import annotations
+
+import contextlib
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Literal
+
+import msgspec
+
+from comfyfix.disk.files import inside, write_atomic
+from comfyfix.records import Model, Receipt, to_json
+from comfyfix.state import file as state
+from comfyfix.state.layout import Layout, store_receipt
+from comfyfix.state.trust import Trust, claimed
+
+
+class ReceiptFile(msgspec.Struct, frozen=True, kw_only=True):
+    """`downloaded_models.json`: receipts by model key."""
+
+    version: Literal[1] = 1
+    models: dict[str, Receipt] = {}
+
+
+def load(layout: Layout) -> dict[str, Receipt]:
+    """All receipts of this output folder."""
+    known = state.read(layout.receipts, ReceiptFile)
+    return known.models if known else {}
+
+
+def save(layout: Layout, store: Path, trust: Trust, made: Sequence[tuple[Model, Receipt]]) -> None:
+    """Keep receipts in output/ and, where the store can be written, beside the models.
+
+    Those in the store are signed: call it only for files that this process has hashed, or whose
+    script has just done so.
+    """
+    if not made:
+        return
+
+    def update(known: ReceiptFile) -> ReceiptFile:
+        fresh = {model.key: receipt for model, receipt in made}
+        if all(known.models.get(key) == receipt for key, receipt in fresh.items()):
+            return known
+        return ReceiptFile(models={**known.models, **fresh})
+
+    state.change(layout.receipts, layout.ledger_lock, ReceiptFile, ReceiptFile, update)
+    for model, receipt in made:
+        _save_in_store(store, model, trust.signed(receipt, store))
+
+
+def _save_in_store(store: Path, model: Model, receipt: Receipt) -> None:
+    if model.folder is not None:
+        # A store that can be read only is used all the same; only the next checkout hashes anew.
+        with contextlib.suppress(OSError):
+            path = store_receipt(store, model.folder, model.path)
+            # Another writer may have put a link in the folder's place, or have signed the same.
+            if inside(store, path) and not _says_more(claimed(store, model), receipt):
+                write_atomic(path, to_json(receipt))
+
+
+def _says_more(known: Receipt | None, receipt: Receipt) -> bool:
+    """Tell whether a receipt in the store says the same of a file, and is signed."""
+    if known is None or not known.mac or receipt.mac:
+        return False
+    return (known.sha256, known.size, known.mtime_ns, known.ctime_ns) == (
+        receipt.sha256,
+        receipt.size,
+        receipt.mtime_ns,
+        receipt.ctime_ns,
+    )
+
+
+def forget(layout: Layout, store: Path, model: Model) -> None:
+    """Drop the receipts of a file that is no longer what they say."""
+
+    def update(known: ReceiptFile) -> ReceiptFile:
+        if model.key not in known.models:
+            return known
+        return ReceiptFile(models={k: v for k, v in known.models.items() if k != model.key})
+
+    state.change(layout.receipts, layout.ledger_lock, ReceiptFile, ReceiptFile, update)
+    if model.folder is not None:
+        with contextlib.suppress(OSError):
+            path = store_receipt(store, model.folder, model.path)
+            if inside(store, path):
+                path.unlink()
+
+
+def of_file(
+    model: Model,
+    path: Path,
+    sha256: str,
+    *,
+    script: str,
+    verified: bool,
+    identified: bool = False,
+) -> Receipt:
+    """Write down a file as it is now. Raises OSError."""
+    info = path.stat()
+    return Receipt(
+        model=model.key,
+        path=str(path),
+        size=info.st_size,
+        sha256=sha256,
+        mtime_ns=info.st_mtime_ns,
+        at=state.now(),
+        script=script,
+        verified=verified,
+        identified=identified,
+        ctime_ns=info.st_ctime_ns,
+        device=info.st_dev,
+        inode=info.st_ino,
+    )

@@ -1,0 +1,53 @@
+"""What commands share that are no tasks."""
+
+from __future__ import annotations
+
+from typing import Any, ClassVar
+
+from doit import doit_cmd
+
+from comfyfix.errors import SetupProblem
+from comfyfix.screen.text import warn
+from comfyfix.tasks.guard import Guarded
+
+COMMANDS = {
+    "run": "comfyfix.tasks.commands.run:Run",
+    "list": "comfyfix.tasks.commands.list:List",
+    "plan": "comfyfix.tasks.commands.plan:Plan",
+    "scan": "comfyfix.tasks.commands.scan:Scan",
+    "verify": "comfyfix.tasks.commands.verify:Verify",
+    "why": "comfyfix.tasks.commands.why:Why",
+    "pin": "comfyfix.tasks.commands.pin:Pin",
+    "info": "comfyfix.tasks.commands.doits_own:Info",
+    "dumpdb": "comfyfix.tasks.commands.doits_own:DumpDB",
+}
+"""Our commands, as doit takes them: name → module and class."""
+JSON_OPTION = {
+    "name": "as_json",
+    "short": "",
+    "long": "json",
+    "type": bool,
+    "default": False,
+    "help": "print JSON, and nothing else, on stdout",
+}
+
+
+class Ours(Guarded):
+    """A command that reads the manifest of the working folder."""
+
+    name: ClassVar[str]
+
+    def execute(self, opt_values: dict[str, Any], pos_args: list[str]) -> int:
+        """Run it; a problem of set-up is one line on stderr and exit code 3."""
+        # doit takes any argument with `=` for a variable; a file's name may hold one.
+        variables = doit_cmd._CMDLINE_VARS or {}
+        others = [f"{k}={v}" for k, v in variables.items() if k != "workflow"]
+        try:
+            return self.work(opt_values, [*pos_args, *others])
+        except SetupProblem as problem:
+            warn(f"ERROR: {problem}")  # as doit tells its own errors
+            return 3
+
+    def work(self, options: dict[str, Any], names: list[str]) -> int:
+        """Do what the command does; returns the exit code. Raises SetupProblem."""
+        raise NotImplementedError

@@ -1,0 +1,105 @@
+"""The `plan` command: searches for what is pending, writes the records, downloads nothing."""
+
+from __future__ import annotations
+
+import os
+import sys
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+from typing import Any
+
+import msgspec
+from doit.doit_cmd import get_var
+
+from comfyfix.disk.files import write_atomic
+from comfyfix.errors import Problem, SetupProblem, Stopped, StoreUnwritable
+from comfyfix.records import Record, to_json
+from comfyfix.screen import preview as preview_stage
+from comfyfix.screen.preview import Answer
+from comfyfix.screen.text import clean, data, fitted, say, warn
+from comfyfix.stages import resolve as resolve_stage
+from comfyfix.stages.work import Planned
+from comfyfix.state import ledger
+from comfyfix.tasks.build import MANIFEST, Build, open_build, unwritten
+from comfyfix.tasks.commands.command import JSON_OPTION, Ours
+
+
+class Plan(Ours):
+    """Show what a run would download."""
+
+    doc_purpose = "search, and show what a run would download; downloads nothing"
+    doc_usage = ""
+    doc_description = "The sources that it finds are kept, so that the next run starts at once."
+    cmd_options = (JSON_OPTION,)
+    name = "plan"
+
+    def work(self, options: dict[str, Any], names: list[str]) -> int:
+        """Search and print."""
+        if names:
+            raise SetupProblem(
+                f"plan does not know {names[0]}", next_step="use `doit plan` or `workflow=FILE`"
+            )
+        build = open_build(Path(MANIFEST), get_var("workflow"))
+        problem = unwritten(build)
+        if problem is not None:
+            raise problem
+        for file in build.plan.unreadable:
+            warn(f"! {file.path} can't be read: {file.problem}")
+        pending = [
+            planned
+            for planned in build.plan.pending
+            if not build.selected or build.selected in planned.workflows
+        ]
+        if pending:
+            warn(f"Searching for {len(pending)} models …")
+        answers = _search(build, pending)
+        reserve = build.manifest.download.reserve_bytes
+        view = preview_stage.preview(answers, build.folders.store, reserve)
+        if options["as_json"]:
+            data(msgspec.json.format(msgspec.json.encode(view), indent=1).decode() + "\n")
+        else:
+            for line in preview_stage.table(view, build.folders.store):
+                say(fitted(clean(line)))
+            for line in preview_stage.advice(view, build.folders.store):
+                say(line)
+        failed = any(row.problem for row in view.models) or build.plan.unreadable
+        return 1 if failed or not view.fits else 0
+
+
+def _search(build: Build, pending: list[Planned]) -> list[Answer]:
+    pool = ThreadPoolExecutor(build.manifest.search.parallel)
+    try:
+        return list(pool.map(lambda planned: _answer(build, planned), pending))
+    except Stopped as stopped:
+        build.children.stop()
+        warn("\nStopped. What was found is kept.")
+        sys.stdout.flush()
+        os._exit(stopped.exit_code)  # searches under way would hold the end up for minutes
+    finally:
+        pool.shutdown(wait=False, cancel_futures=True)
+
+
+def _answer(build: Build, planned: Planned) -> Answer:
+    try:
+        if planned.problem is not None:
+            raise planned.problem
+        record = planned.record
+        if record is None or not resolve_stage.still_wanted(record, planned):
+            record = resolve_stage.resolve(planned, build.services())
+            _keep(build, planned, record)
+    except Problem as problem:
+        return Answer(planned, problem=problem)
+    except OSError as error:
+        return Answer(planned, problem=StoreUnwritable.of(error, build.layout.output))
+    return Answer(planned, record=record)
+
+
+def _keep(build: Build, planned: Planned, record: Record) -> None:
+    """Keep what was found for the next run, under a number whose script says the same."""
+    path = build.layout.record(record.number, planned.model)
+    if build.layout.script(record.number, planned.model).exists():
+        record = msgspec.structs.replace(
+            record, number=ledger.renumber(build.layout, planned.model)
+        )
+        path = build.layout.record(record.number, planned.model)
+    write_atomic(path, to_json(record))

@@ -1,0 +1,196 @@
+"""The `run` command: doit's own, with a question first, soft dependencies and a clean stop."""
+
+from __future__ import annotations
+
+import contextlib
+import gc
+import os
+import sys
+from collections.abc import Iterator
+from typing import Any, ClassVar
+
+from doit import cmd_run
+from doit.exceptions import InvalidDodoFile, TaskFailed, UnmetDependency
+from doit.runner import MThreadRunner
+from doit.runner import Runner as OneByOneRunner
+
+from comfyfix.disk.files import human_size
+from comfyfix.errors import Stopped
+from comfyfix.screen.text import say
+from comfyfix.stages.work import Planned
+from comfyfix.tasks.build import Build, commands_loaded, current, unwritten
+from comfyfix.tasks.clearing import clear
+from comfyfix.tasks.guard import Guarded
+from comfyfix.tasks.selection import Control
+from comfyfix.tasks.stopping import signals
+
+BIGGEST = 3
+
+
+class _SoftDependencies:
+    """Lets a task marked `soft_deps` run also when some of its dependencies failed.
+
+    What can't run because another failed is no error of its own: that one is told, and counts.
+    """
+
+    def select_task(self, node: Any, tasks_dict: Any) -> bool:
+        """Forget failed dependencies of a marked task, then decide as doit does."""
+        if (node.task.meta or {}).get("soft_deps"):
+            node.bad_deps = []
+            node.ignored_deps = []
+        return bool(super().select_task(node, tasks_dict))  # type: ignore[misc]
+
+    def _handle_task_error(self, node: Any, base_fail: Any) -> None:
+        if isinstance(base_fail, UnmetDependency):
+            base_fail = NotRun(f"not run, since {base_fail.get_msg().strip()} failed")
+        super()._handle_task_error(node, base_fail)  # type: ignore[misc]
+
+
+class NotRun(TaskFailed):  # type: ignore[misc]
+    """A task whose dependencies failed."""
+
+
+class ThreadRunner(_SoftDependencies, MThreadRunner):  # type: ignore[misc]
+    """doit's thread runner with soft dependencies."""
+
+
+class SerialRunner(_SoftDependencies, OneByOneRunner):  # type: ignore[misc]
+    """doit's runner of one task at a time (`-n 0`) with soft dependencies."""
+
+
+class Run(Guarded, cmd_run.Run):  # type: ignore[misc]
+    """Search, download and verify what is missing (doit's `run`)."""
+
+    doc_purpose = "search, download and verify the missing models"
+    name: ClassVar[str] = "run"
+
+    def _execute(  # noqa: PLR0917 - doit reads the names of these parameters
+        self,
+        outfile: Any,
+        verbosity: int | None = None,
+        always: bool = False,
+        continue_: bool = False,
+        reporter: Any = "console",
+        num_process: int = 0,
+        par_type: str = "thread",
+        single: bool = False,
+        auto_delayed_regex: bool = False,
+        force_verbosity: bool = False,
+        failure_verbosity: int = 0,
+        pdb: bool = False,
+    ) -> int:
+        build = current()
+        problem = unwritten(build) if build else None
+        if problem is not None:
+            raise InvalidDodoFile(str(problem))
+        if build is None or build.plan.pending:
+            gc.enable()
+        par_type = "thread"  # processes would not share what the tasks of a run share
+        with contextlib.suppress(AttributeError, ValueError):
+            sys.stdout.reconfigure(errors="replace")  # type: ignore[union-attr]
+        if build is not None and not _agreed(build):
+            return 1
+        with _ours(single=single, named=not self.sel_default_tasks), signals(lambda: _mute(build)):
+            try:
+                if build is not None:
+                    clear(build)
+                result: int = super()._execute(
+                    outfile,
+                    verbosity,
+                    always,
+                    continue_,
+                    reporter,
+                    num_process,
+                    par_type,
+                    False,  # `--single` is our Control's
+                    auto_delayed_regex,
+                    force_verbosity,
+                    failure_verbosity,
+                    pdb,
+                )
+                if build is not None and build.plan.pending:
+                    clear(build)  # an owner that lived before may have ended since
+            except Stopped as stopped:
+                return _stopped(build, stopped.exit_code)
+        return result
+
+
+@contextlib.contextmanager
+def _ours(*, single: bool, named: bool) -> Iterator[None]:
+    """doit names its classes in the middle of a method; put ours in their place."""
+    control = type("OurControl", (Control,), {"single": single, "names_told": named})
+    old = cmd_run.MThreadRunner, cmd_run.Runner, cmd_run.TaskControl
+    cmd_run.MThreadRunner, cmd_run.Runner, cmd_run.TaskControl = ThreadRunner, SerialRunner, control
+    try:
+        with commands_loaded():
+            yield
+    finally:
+        cmd_run.MThreadRunner, cmd_run.Runner, cmd_run.TaskControl = old
+
+
+def _mute(build: Build | None) -> None:
+    """Let nothing begin and nothing be told any more; called by a signal handler."""
+    if build is not None:
+        build.stopping = True
+        build.console.mute()
+
+
+def _stopped(build: Build | None, exit_code: int) -> int:
+    if build is None:
+        return exit_code
+    build.console.end()
+    count = build.children.stop()
+    done = sum(outcome.problem is None for outcome in build.tally.outcomes)
+    left = build.tally.total - len(build.tally.outcomes)
+    say(  # the console is mute by now
+        f"\nStopped: {done} done, {left} not finished, {count} downloads under way were stopped.\n"
+        "  What has arrived is kept. Next: run doit again to go on."
+    )
+    # Threads that wait for a slot would keep the interpreter from ending in good time.
+    sys.stdout.flush()
+    return exit_code
+
+
+def _agreed(build: Build) -> bool:
+    """Ask once before downloads, on a terminal only."""
+    pending = build.plan.pending
+    asked = build.manifest.confirm and not os.environ.get("CI")
+    if not (pending and asked and sys.stdin.isatty() and sys.stdout.isatty()):
+        return True
+    for line in _question(pending, build):
+        say(line)
+    while True:
+        try:
+            answer = input("Your choice [y/n/v] ").strip().lower()
+        except EOFError:
+            answer = "n"
+        if answer in ("y", "yes"):
+            return True
+        if answer in ("n", "no"):
+            say("Nothing was downloaded.")
+            return False
+        if answer in ("v", "view"):
+            for planned in pending:
+                size = human_size(planned.record.size) if planned.record else "size not known yet"
+                say(f"  {planned.model.key}  ({size})")
+        else:
+            say("y: yes, n: no, v: view the models")
+
+
+def _question(pending: list[Planned], build: Build) -> list[str]:
+    """What is about to be downloaded, with sizes as far as an earlier search told them."""
+    count = f"{len(pending)} models are" if len(pending) != 1 else "One model is"
+    lines = [f"{count} missing. Search and download to {build.folders.store}?"]
+    known = [p for p in pending if p.record and p.record.size and not p.record.local]
+    if known:
+        known.sort(key=lambda p: -(p.record.size or 0) if p.record else 0)
+        total = sum(p.record.size or 0 for p in known if p.record)
+        big = ", ".join(
+            f"{p.model.name} {human_size(p.record.size)}" for p in known[:BIGGEST] if p.record
+        )
+        rest = len(pending) - len(known)
+        unknown = f", {rest} of unknown size" if rest else ""
+        lines.append(f"{human_size(total)} in all{unknown}; the biggest: {big}")
+    else:
+        lines.append("Sizes are not known yet; `doit plan` searches without downloading.")
+    return lines

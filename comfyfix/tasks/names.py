@@ -1,0 +1,28 @@
+"""Which models a user means by a name: task, file name, or folder and path."""
+
+from __future__ import annotations
+
+import difflib
+
+from comfyfix.errors import SetupProblem
+from comfyfix.stages.work import Plan, Planned, Present
+
+
+def named(plan: Plan, name: str) -> list[Planned | Present]:
+    """Every needed model that a name fits. Raises SetupProblem if there is none."""
+    every: list[Planned | Present] = [*plan.models, *plan.present]
+    hits = [item for item in every if name in _names(item)]
+    if hits:
+        return hits
+    known = sorted({item.model.name for item in every})
+    near = difflib.get_close_matches(name.rpartition("/")[2], known, n=3, cutoff=0.75)
+    raise SetupProblem(
+        f"No needed model is called {name}",
+        cause=f"the nearest names are {', '.join(near)}" if near else "",
+        next_step="see the names in `doit list`",
+    )
+
+
+def _names(item: Planned | Present) -> set[str]:
+    names = {item.model.key, item.model.path, item.model.name}
+    return names | {item.task, f"download:{item.task}"} if isinstance(item, Planned) else names
