@@ -14,8 +14,7 @@ import time
 from pathlib import Path
 
 from comfyfix.disk import regular
-from comfyfix.screen.text import clean, paint
-from comfyfix.tasks.guard import mute
+from comfyfix.screen.text import clean, mute, paint
 
 
 class Console:

@@ -11,11 +11,11 @@ import shlex
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from comfyfix import templates
 from comfyfix.disk import regular
 from comfyfix.disk.files import write_atomic
 from comfyfix.net.hosts import HUGGINGFACE, PUBLIC, STORAGE, endpoint_of
 from comfyfix.records import Record
-from comfyfix.script import templates
 from comfyfix.settings.manifest import STORE_KEY, TOKEN_VARIABLES, Manifest
 
 if TYPE_CHECKING:

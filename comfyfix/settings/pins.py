@@ -8,8 +8,8 @@ from __future__ import annotations
 import os
 from pathlib import Path
 
+from comfyfix.disk import json_file
 from comfyfix.disk.files import write_atomic
-from comfyfix.state import file as state
 
 NAME = "pins.yaml"
 _HEAD = "# Written by `doit pin`; what manifest.yaml says of a model counts before this.\n"
@@ -21,7 +21,7 @@ def add(path: Path, lock: Path, key: str, entry: dict[str, str]) -> None:
 
     from comfyfix.settings import yamlfile  # noqa: PLC0415 - the same
 
-    with state.locked(lock):
+    with json_file.locked(lock):
         value = (yamlfile.read(path)[0] if os.path.lexists(path) else None) or {}
         models = dict(value.get("models", {})) if isinstance(value, dict) else {}
         models[key] = entry

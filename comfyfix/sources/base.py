@@ -12,13 +12,12 @@ from typing import TYPE_CHECKING, Any, Protocol
 
 from comfyfix.comfyui.store.folders import Folders
 from comfyfix.comfyui.store.index import StoreIndex
-from comfyfix.disk import regular
+from comfyfix.disk import json_file, regular
 from comfyfix.disk.files import printable
 from comfyfix.errors import ModelProblem
 from comfyfix.process import Children
 from comfyfix.records import Candidate, Hint, Model, Receipt, Reference, Rejected
 from comfyfix.settings.manifest import Manifest, Override
-from comfyfix.state import file as state
 from comfyfix.state.hashes import HashLog
 from comfyfix.state.hashing import Hasher
 from comfyfix.state.layout import Layout
@@ -149,7 +148,7 @@ class Services:
     def log_search(self, wanted: Wanted, source: str, query: str, answer: str) -> None:
         """Add one query and its answer to log/search_history.log."""
         line = {
-            "at": state.now(),
+            "at": json_file.now(),
             "model": wanted.model.key,
             "source": source,
             "query": printable(query, 500),

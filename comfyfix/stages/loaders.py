@@ -16,9 +16,9 @@ import msgspec
 from comfyfix.comfyui.loaders.table import Loader, Loaders, built_in, merged
 from comfyfix.comfyui.packs import installed
 from comfyfix.comfyui.store.folders import Folders
+from comfyfix.disk import json_file
 from comfyfix.disk.files import write_atomic
 from comfyfix.errors import SourceDown
-from comfyfix.state import file as state
 from comfyfix.state.layout import Layout
 
 FRESH_SECONDS = 600
@@ -54,7 +54,7 @@ def gather(folders: Folders, layout: Layout, comfyui_url: str | None) -> Knowled
 
 
 def _ask(url: str, cache: Path) -> tuple[Loaders, str]:
-    known = state.read(cache, _Told)
+    known = json_file.read(cache, _Told)
     if known and known.url == url and 0 <= time.time() - known.at < FRESH_SECONDS:
         return known.loaders, ""
     from comfyfix.comfyui.loaders import server  # noqa: PLC0415 - only where a server is named

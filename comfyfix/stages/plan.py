@@ -16,6 +16,7 @@ import msgspec
 from comfyfix.comfyui.references.find import spellings
 from comfyfix.comfyui.store.folders import Folders
 from comfyfix.comfyui.store.reach import dangling
+from comfyfix.disk import json_file
 from comfyfix.disk.files import FETCHED_NAME_BYTES_MAX, printable, write_if_changed
 from comfyfix.errors import ModelProblem, NameRefused, Unreachable
 from comfyfix.records import Model, Receipt, Record, Reference, to_json
@@ -23,7 +24,6 @@ from comfyfix.settings.manifest import Manifest
 from comfyfix.stages.join import Need, join
 from comfyfix.stages.scan import ScannedFile
 from comfyfix.stages.work import ABSENT, UNVERIFIED, Plan, Planned, Present
-from comfyfix.state import file as state
 from comfyfix.state import ledger as ledgers
 from comfyfix.state import receipts as receipt_files
 from comfyfix.state.layout import Layout
@@ -149,7 +149,7 @@ def _look(
     script = ""
     if entry is not None:
         record, script = layout.targets(entry.number, need.model)
-        need.record = state.read(record, Record)
+        need.record = json_file.read(record, Record)
     if hit is None:
         need.problem = _beyond(need, folders, keys)
         need.pending = need.problem.outcome if need.problem else ABSENT

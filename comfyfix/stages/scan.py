@@ -15,10 +15,10 @@ from comfyfix.comfyui.loaders.table import Loaders, built_in
 from comfyfix.comfyui.references import find as references
 from comfyfix.comfyui.workflows import files as workflow_files
 from comfyfix.comfyui.workflows import read as workflow
+from comfyfix.disk import json_file
 from comfyfix.disk.code import stamp_of_code
 from comfyfix.disk.files import clean_text, write_atomic
 from comfyfix.records import Reference
-from comfyfix.state import file as state
 
 
 class ScannedFile(msgspec.Struct, frozen=True, kw_only=True):
@@ -52,7 +52,7 @@ def scan(
     `loaders` says what inputs take; without it, the built-in table does.
     """
     made_by = _made_by(loaders)
-    cache = (state.read(cache_path, _Cache) if cache_path else None) or _Cache()
+    cache = (json_file.read(cache_path, _Cache) if cache_path else None) or _Cache()
     known = cache.files if cache.made_by == made_by else {}
     result, fresh = [], 0
     for path, name in files:

@@ -8,10 +8,10 @@ from pathlib import Path
 
 from comfyfix.comfyui.store.folders import Folders
 from comfyfix.comfyui.store.inventory import ModelFile, model_files
+from comfyfix.disk import json_file
 from comfyfix.disk.files import clean_text, regular_stat
 from comfyfix.records import Model, Receipt, Record
 from comfyfix.settings.manifest import Manifest
-from comfyfix.state import file as state
 from comfyfix.state import receipts
 from comfyfix.state.hashing import Identity, identity_of
 from comfyfix.state.layout import Layout
@@ -132,6 +132,6 @@ def _records(layout: Layout) -> dict[str, Record]:
     found = [
         record
         for path in sorted(layout.sources.glob("*.json"))
-        if (record := state.read(path, Record))
+        if (record := json_file.read(path, Record))
     ]
     return {record.destination: record for record in sorted(found, key=lambda r: r.number)}

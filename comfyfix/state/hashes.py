@@ -14,10 +14,9 @@ from typing import Annotated, Literal
 
 import msgspec
 
-from comfyfix.disk import regular
+from comfyfix.disk import json_file, regular
 from comfyfix.disk.files import clean_text, write_atomic
 from comfyfix.settings.manifest import IdentityPolicy
-from comfyfix.state import file as state
 from comfyfix.state.trust import as_it_was
 
 LINE_MAX = 1 << 16  # bytes; the longest path of a file takes a sixteenth of it
@@ -88,7 +87,7 @@ class HashLog:
                 self._rewrite()
 
     def _rewrite(self) -> None:
-        with state.locked(self._path.with_name(f".{self._path.name}.lock"), LOCK_SECONDS):
+        with json_file.locked(self._path.with_name(f".{self._path.name}.lock"), LOCK_SECONDS):
             known, _ = read(self._path)  # with what other processes have added
             lines = [msgspec.json.encode(known[path]) for path in sorted(known) if _may_be(path)]
             write_atomic(self._path, b"".join(line + b"\n" for line in lines))

@@ -9,10 +9,9 @@ from typing import Literal
 
 import msgspec
 
-from comfyfix.disk import regular
+from comfyfix.disk import json_file, regular
 from comfyfix.disk.files import write_if_changed
 from comfyfix.records import Attempt, Model, Record
-from comfyfix.state import file as state
 from comfyfix.state.layout import Layout, slug, task_slug
 
 ATTEMPTS_KEPT = 20
@@ -37,7 +36,7 @@ class Ledger(msgspec.Struct, frozen=True, kw_only=True):
 
 def load(layout: Layout) -> Ledger:
     """Read the ledger; where it is lost, find the numbers again in records and scripts."""
-    return _trusted(state.read(layout.ledger, Ledger)) or _rebuilt(layout)
+    return _trusted(json_file.read(layout.ledger, Ledger)) or _rebuilt(layout)
 
 
 def _trusted(ledger: Ledger | None) -> Ledger | None:
@@ -113,7 +112,7 @@ def note(layout: Layout, model: Model, attempt: Attempt) -> None:
 
 
 def _change(layout: Layout, update: Callable[[Ledger], Ledger]) -> Ledger:
-    ledger = state.change(
+    ledger = json_file.change(
         layout.ledger, layout.ledger_lock, Ledger, lambda: _rebuilt(layout), update
     )
     write_if_changed(layout.counter, f"{ledger.highest}\n".encode())
@@ -135,7 +134,7 @@ def _rebuilt(layout: Layout) -> Ledger:
     entries: dict[str, Entry] = {}
     highest = _highest_on_disk(layout)
     taken: set[str] = set()
-    found = [state.read(path, Record) for path in sorted(layout.output.glob("sources/*.json"))]
+    found = [json_file.read(path, Record) for path in sorted(layout.output.glob("sources/*.json"))]
     numbers: set[int] = set()
     for record in sorted((r for r in found if r is not None), key=lambda r: r.number):
         if record.number in numbers or record.number < 1:

@@ -13,9 +13,9 @@ from typing import Literal
 
 import msgspec
 
+from comfyfix.disk import json_file
 from comfyfix.disk.files import inside, write_atomic
 from comfyfix.records import Model, Receipt, to_json
-from comfyfix.state import file as state
 from comfyfix.state.layout import Layout, store_receipt
 from comfyfix.state.trust import Trust, claimed
 
@@ -29,7 +29,7 @@ class ReceiptFile(msgspec.Struct, frozen=True, kw_only=True):
 
 def load(layout: Layout) -> dict[str, Receipt]:
     """All receipts of this output folder."""
-    known = state.read(layout.receipts, ReceiptFile)
+    known = json_file.read(layout.receipts, ReceiptFile)
     return known.models if known else {}
 
 
@@ -48,7 +48,7 @@ def save(layout: Layout, store: Path, trust: Trust, made: Sequence[tuple[Model, 
             return known
         return ReceiptFile(models={**known.models, **fresh})
 
-    state.change(layout.receipts, layout.ledger_lock, ReceiptFile, ReceiptFile, update)
+    json_file.change(layout.receipts, layout.ledger_lock, ReceiptFile, ReceiptFile, update)
     for model, receipt in made:
         _save_in_store(store, model, trust.signed(receipt, store))
 
@@ -83,7 +83,7 @@ def forget(layout: Layout, store: Path, model: Model) -> None:
             return known
         return ReceiptFile(models={k: v for k, v in known.models.items() if k != model.key})
 
-    state.change(layout.receipts, layout.ledger_lock, ReceiptFile, ReceiptFile, update)
+    json_file.change(layout.receipts, layout.ledger_lock, ReceiptFile, ReceiptFile, update)
     if model.folder is not None:
         with contextlib.suppress(OSError):
             path = store_receipt(store, model.folder, model.path)
@@ -108,7 +108,7 @@ def of_file(
         size=info.st_size,
         sha256=sha256,
         mtime_ns=info.st_mtime_ns,
-        at=state.now(),
+        at=json_file.now(),
         script=script,
         verified=verified,
         identified=identified,

@@ -17,9 +17,9 @@ from typing import TYPE_CHECKING
 
 import msgspec
 
+from comfyfix.disk import json_file
 from comfyfix.records import Model, Receipt
 from comfyfix.settings.manifest import IdentityPolicy, ReceiptPolicy
-from comfyfix.state import file as state
 from comfyfix.state.layout import store_receipt
 
 if TYPE_CHECKING:
@@ -122,7 +122,7 @@ def claimed(store: Path, model: Model) -> Receipt | None:
     if model.folder is None:
         return None
     try:
-        return state.read(store_receipt(store, model.folder, model.path), Receipt)
+        return json_file.read(store_receipt(store, model.folder, model.path), Receipt)
     except OSError:
         return None
 

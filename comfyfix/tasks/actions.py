@@ -13,6 +13,7 @@ from collections.abc import Callable
 import msgspec
 from doit.exceptions import TaskFailed
 
+from comfyfix.disk import json_file
 from comfyfix.disk.files import human_size, printable, sha256_of, write_atomic
 from comfyfix.errors import DownloadFailed, GoneAtSource, Problem, StoreUnwritable, WrongContent
 from comfyfix.process import require
@@ -25,7 +26,6 @@ from comfyfix.stages import resolve as resolve_stage
 from comfyfix.stages import verify as verify_stage
 from comfyfix.stages.report import Outcome
 from comfyfix.stages.work import UNVERIFIED, Planned
-from comfyfix.state import file as state
 from comfyfix.state import ledger, receipts
 from comfyfix.tasks.build import Build
 
@@ -53,7 +53,7 @@ def _failed(build: Build, planned: Planned, problem: Problem, *, searching: bool
     if build.stopping:
         return TaskFailed("stopped")
     with contextlib.suppress(OSError):
-        attempt = Attempt(at=state.now(), outcome=problem.outcome, reason=str(problem))
+        attempt = Attempt(at=json_file.now(), outcome=problem.outcome, reason=str(problem))
         ledger.note(build.layout, planned.model, attempt)
     _say(build, planned.model, f"✗ {problem}")
     _settle(build, Outcome(planned.model, problem, searching=searching))
@@ -108,7 +108,7 @@ def _found_anew(build: Build, planned: Planned) -> Record:
 def _render(build: Build, planned: Planned) -> None:
     """Write record and script; a changed source gets the next number, the old script stays."""
     record = build.records[planned.model.key]
-    old = state.read(build.layout.record(record.number, planned.model), Record)
+    old = json_file.read(build.layout.record(record.number, planned.model), Record)
     if old is not None and not old.same_content(record):
         record = _renumbered(build, record)
     text = render_stage.render(record, build.manifest)
@@ -143,7 +143,7 @@ def _fetch(build: Build, planned: Planned) -> None:
     _keep(build, planned, receipt)
     if record.local:
         _renew(build, record.local, receipt)
-    ledger.note(build.layout, planned.model, Attempt(at=state.now(), outcome="done"))
+    ledger.note(build.layout, planned.model, Attempt(at=json_file.now(), outcome="done"))
     if record.local:
         _say(build, planned.model, f"✓ Linked: {_short(build, record.local)}")
     else:

@@ -11,11 +11,11 @@ from typing import Any
 from doit.doit_cmd import get_var
 from doit.exceptions import InvalidDodoFile
 
+from comfyfix.disk import json_file
 from comfyfix.errors import SetupProblem
 from comfyfix.screen.text import clean
 from comfyfix.stages.batch import BatchFile, rules
 from comfyfix.stages.work import Planned, Present, seen
-from comfyfix.state import file as state
 from comfyfix.tasks import database, deferred
 from comfyfix.tasks.build import Build, open_build, remember
 from comfyfix.tasks.reporter import Reporter
@@ -121,7 +121,7 @@ def _verify(build: Build, number: int, members: list[Planned]) -> Task:
         if any(planned.pending for planned in members):
             return False
         try:
-            known = state.read(build.layout.batch(number), BatchFile)
+            known = json_file.read(build.layout.batch(number), BatchFile)
         except OSError:  # it is told when the batch is written
             return False
         if known is None or known.rules != rules(build.manifest.verify.pickle):

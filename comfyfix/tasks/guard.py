@@ -10,6 +10,7 @@ from typing import Any, TextIO
 from doit.cmd_base import Command
 
 from comfyfix.errors import Stopped
+from comfyfix.screen.text import mute
 from comfyfix.tasks.stopping import signals
 
 UNTOLD = 2
@@ -63,13 +64,6 @@ def _flushed(stream: TextIO) -> OSError | None:
     except OSError as error:
         return error
     return None
-
-
-def mute(number: int) -> None:
-    """Let nothing raise that is still to be written to stdout or stderr, at the end either."""
-    nowhere = os.open(os.devnull, os.O_WRONLY)
-    os.dup2(nowhere, number)
-    os.close(nowhere)
 
 
 def settle_descriptors() -> None:

@@ -12,7 +12,7 @@ from doit.doit_cmd import DoitMain
 
 from comfyfix.tasks import creators
 from comfyfix.tasks.build import MANIFEST
-from comfyfix.tasks.commands.command import COMMANDS
+from comfyfix.tasks.commands.base import COMMANDS
 
 
 class _Loader(ModuleTaskLoader):  # type: ignore[misc]

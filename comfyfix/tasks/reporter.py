@@ -8,7 +8,7 @@ from doit.exceptions import InvalidDodoFile, TaskFailed
 
 from comfyfix.stages.report import summary
 from comfyfix.tasks.build import are_commands_loaded, current
-from comfyfix.tasks.commands.command import COMMANDS
+from comfyfix.tasks.commands.base import COMMANDS
 
 _LINES = "\n".join(f'  {name} = "{place}"' for name, place in COMMANDS.items())
 NOT_LOADED = (

@@ -9,7 +9,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from comfyfix.script import channel, templates
+from comfyfix import templates
+from comfyfix.script import channel
 from comfyfix.script.channel import Told
 
 WORD = "0123456789abcdef" * 2

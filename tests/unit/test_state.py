@@ -8,9 +8,9 @@ from pathlib import Path
 
 import pytest
 
+from comfyfix.disk import json_file
 from comfyfix.disk.files import write_atomic
 from comfyfix.records import Attempt, Model, Receipt, to_json
-from comfyfix.state import file as state
 from comfyfix.state import receipts, trust
 from comfyfix.state.layout import Layout, store_receipt
 from comfyfix.state.ledger import Ledger
@@ -30,13 +30,13 @@ def layout(tmp_path: Path) -> Layout:
 def test_half_written_state_reads_as_none(tmp_path: Path) -> None:
     whole = to_json(Attempt(at="now", outcome="done")).rstrip()
     path = tmp_path / "x.json"
-    assert state.read(path, Attempt) is None
-    assert state.read(tmp_path, Attempt) is None
+    assert json_file.read(path, Attempt) is None
+    assert json_file.read(tmp_path, Attempt) is None
     for end in range(len(whole)):
         path.write_bytes(whole[:end])
-        assert state.read(path, Attempt) is None
+        assert json_file.read(path, Attempt) is None
     path.write_bytes(whole)
-    assert state.read(path, Attempt) == Attempt(at="now", outcome="done")
+    assert json_file.read(path, Attempt) == Attempt(at="now", outcome="done")
 
 
 def test_receipts_survive_a_round_trip_and_can_be_forgotten(layout: Layout, tmp_path: Path) -> None:
@@ -101,32 +101,32 @@ def test_changes_of_many_threads_are_all_kept(tmp_path: Path) -> None:
     path, lock = tmp_path / "s.json", tmp_path / ".lock"
 
     def add(_: int) -> None:
-        state.change(path, lock, Ledger, Ledger, lambda old: Ledger(highest=old.highest + 1))
+        json_file.change(path, lock, Ledger, Ledger, lambda old: Ledger(highest=old.highest + 1))
 
     with ThreadPoolExecutor(4) as pool:
         list(pool.map(add, range(40)))
-    assert state.read(path, Ledger) == Ledger(highest=40)
+    assert json_file.read(path, Ledger) == Ledger(highest=40)
 
 
 def test_a_change_that_changes_nothing_does_not_write(tmp_path: Path) -> None:
     path, lock = tmp_path / "s.json", tmp_path / ".lock"
-    state.change(path, lock, Ledger, lambda: Ledger(highest=3), lambda old: old)
+    json_file.change(path, lock, Ledger, lambda: Ledger(highest=3), lambda old: old)
     before = path.stat()
-    state.change(path, lock, Ledger, Ledger, lambda old: old)
+    json_file.change(path, lock, Ledger, Ledger, lambda old: old)
     assert path.stat() == before
-    assert state.read(path, Ledger) == Ledger(highest=3)
+    assert json_file.read(path, Ledger) == Ledger(highest=3)
 
 
 def test_a_change_that_fails_leaves_the_file_and_the_lock(tmp_path: Path) -> None:
     path, lock = tmp_path / "s.json", tmp_path / ".lock"
-    state.change(path, lock, Ledger, lambda: Ledger(highest=3), lambda old: old)
+    json_file.change(path, lock, Ledger, lambda: Ledger(highest=3), lambda old: old)
 
     def fail(_: Ledger) -> Ledger:
         raise KeyError
 
     with pytest.raises(KeyError):
-        state.change(path, lock, Ledger, Ledger, fail)
-    assert state.change(path, lock, Ledger, Ledger, lambda old: old) == Ledger(highest=3)
+        json_file.change(path, lock, Ledger, Ledger, fail)
+    assert json_file.change(path, lock, Ledger, Ledger, lambda old: old) == Ledger(highest=3)
 
 
 def test_what_can_not_be_read_is_put_aside_and_made_anew(layout: Layout, tmp_path: Path) -> None:
@@ -135,4 +135,6 @@ def test_what_can_not_be_read_is_put_aside_and_made_anew(layout: Layout, tmp_pat
     receipts.save(layout, tmp_path, EVERY_CHECK, [(lora("a.pth"), receipt)])
     aside = layout.receipts.with_name("downloaded_models.json.damaged")
     assert aside.read_bytes() == b'{"version": 1, "mod'
-    assert state.read(layout.receipts, ReceiptFile) == ReceiptFile(models={receipt.model: receipt})
+    assert json_file.read(layout.receipts, ReceiptFile) == ReceiptFile(
+        models={receipt.model: receipt}
+    )

@@ -19,10 +19,9 @@ import msgspec
 from comfyfix.comfyui import packs
 from comfyfix.comfyui.loaders.table import Loader, LoaderInput
 from comfyfix.comfyui.packs.facts import PackFacts
-from comfyfix.disk import regular
+from comfyfix.disk import json_file, regular
 from comfyfix.disk.code import stamp_of_code
 from comfyfix.disk.files import write_atomic
-from comfyfix.state import file as state
 
 FILES_MAX = 20_000
 FILE_MAX = 2 << 20  # bytes; a file that declares nodes has some ten thousand
@@ -43,7 +42,7 @@ class _Cache(msgspec.Struct, frozen=True, kw_only=True):
 
 def read(comfyui: Path, custom_nodes: Iterable[Path], cache_path: Path | None) -> PackFacts:
     """What core and packs say together; core counts first, then packs in the order of names."""
-    cache = (state.read(cache_path, _Cache) if cache_path else None) or _Cache()
+    cache = (json_file.read(cache_path, _Cache) if cache_path else None) or _Cache()
     made_by = stamp_of_code(packs)  # besides the packs it depends on what reads them
     known = cache.packs if cache.made_by == made_by else {}
     kept: dict[str, _Known] = {}

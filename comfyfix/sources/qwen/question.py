@@ -7,8 +7,8 @@ import json
 from collections.abc import Iterable, Sequence
 from typing import TYPE_CHECKING, Any
 
+from comfyfix import templates
 from comfyfix.disk.files import printable
-from comfyfix.script import templates
 from comfyfix.sources.base import Wanted
 from comfyfix.sources.qwen.reply import CANDIDATES_MAX
 

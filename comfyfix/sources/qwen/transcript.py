@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import time
 
+from comfyfix.disk import json_file
 from comfyfix.disk.files import printable
 from comfyfix.sources.base import Services
-from comfyfix.state import file as state
 
 ENTRY_MAX = 20_000  # characters
 
@@ -17,7 +17,7 @@ class Transcript:
     def __init__(self, about: str, services: Services) -> None:
         self._services = services
         self._begun = time.monotonic()
-        self._parts = [f"=== {state.now()} {printable(about, 300)}"]
+        self._parts = [f"=== {json_file.now()} {printable(about, 300)}"]
 
     def note(self, title: str, text: str) -> None:
         """Add one thing that was said; what it holds can't look like another entry's title."""

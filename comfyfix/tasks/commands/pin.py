@@ -15,7 +15,7 @@ from comfyfix.settings import pins
 from comfyfix.settings.read import load
 from comfyfix.stages.work import Planned, Present
 from comfyfix.tasks.build import MANIFEST, Build, open_build
-from comfyfix.tasks.commands.command import Ours
+from comfyfix.tasks.commands.base import Ours
 from comfyfix.tasks.names import named
 
 

@@ -21,7 +21,7 @@ from comfyfix.stages import resolve as resolve_stage
 from comfyfix.stages.work import Planned
 from comfyfix.state import ledger
 from comfyfix.tasks.build import MANIFEST, Build, open_build, unwritten
-from comfyfix.tasks.commands.command import JSON_OPTION, Ours
+from comfyfix.tasks.commands.base import JSON_OPTION, Ours
 
 
 class Plan(Ours):

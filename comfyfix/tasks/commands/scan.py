@@ -25,7 +25,7 @@ from comfyfix.stages import scan as scan_stage
 from comfyfix.stages.near import near_misses, told
 from comfyfix.stages.scan import ScannedFile
 from comfyfix.tasks.build import MANIFEST, read_setup
-from comfyfix.tasks.commands.command import JSON_OPTION, Ours
+from comfyfix.tasks.commands.base import JSON_OPTION, Ours
 
 
 class Scan(Ours):

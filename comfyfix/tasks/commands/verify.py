@@ -18,7 +18,7 @@ from comfyfix.stages.sweep import Choice
 from comfyfix.stages.work import Planned
 from comfyfix.state import hashing, receipts
 from comfyfix.tasks.build import MANIFEST, Build, open_build, open_store, unwritten
-from comfyfix.tasks.commands.command import Ours
+from comfyfix.tasks.commands.base import Ours
 from comfyfix.tasks.commands.verify_store import Sweep, Wish
 from comfyfix.tasks.names import named
 from comfyfix.tasks.stopping import signals

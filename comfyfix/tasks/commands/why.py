@@ -14,7 +14,7 @@ from comfyfix.screen import evidence
 from comfyfix.screen.text import say, warn
 from comfyfix.stages.work import Planned, Present
 from comfyfix.tasks.build import MANIFEST, Build, open_build
-from comfyfix.tasks.commands.command import Ours
+from comfyfix.tasks.commands.base import Ours
 from comfyfix.tasks.names import named
 
 

@@ -11,5 +11,5 @@ def text(name: str) -> str:
     packaged = resources.files("comfyfix").joinpath("templates", name)
     if packaged.is_file():  # an installed wheel carries the templates inside the package
         return packaged.read_text(encoding="utf-8")
-    beside = Path(__file__).resolve().parents[2] / "templates" / name
+    beside = Path(__file__).resolve().parents[1] / "templates" / name
     return beside.read_text(encoding="utf-8")
