@@ -2,12 +2,36 @@
 
 from __future__ import annotations
 
+from enum import StrEnum
 from typing import Any, Literal
 
 import msgspec
 
 Kind = Literal["file", "directory", "embedding", "hub_repo"]
 Status = Literal["ok", "missing", "unreachable", "damaged", "wrong", "unsafe", "unverified"]
+
+
+class Reason(msgspec.Struct, frozen=True):
+    """Why something is as it is: a `Why` or a `Flaw`, and what its text tells besides.
+
+    `told` holds texts from outside as they came: they are made fit to be shown with the words.
+    """
+
+    why: str
+    told: dict[str, str | int | Reason | tuple[str | Reason, ...]] = {}
+
+
+def because(why: StrEnum, **told: object) -> Reason:
+    """Return a reason; None is told as an empty text, paths and the like as texts."""
+    return Reason(str(why), {name: _plain(value) for name, value in told.items()})
+
+
+def _plain(value: object) -> Any:
+    if isinstance(value, str | int | Reason):
+        return value
+    if isinstance(value, tuple | list):
+        return tuple(item if isinstance(item, Reason) else str(item) for item in value)
+    return "" if value is None else str(value)
 
 
 class Hint(msgspec.Struct, frozen=True, kw_only=True):
@@ -91,8 +115,8 @@ class Candidate(msgspec.Struct, frozen=True, kw_only=True):
     publisher: str = ""
     licence: str = ""
     base_model: str = ""
-    evidence: tuple[str, ...] = ()
-    note: str = ""
+    evidence: tuple[Reason | str, ...] = ()
+    note: Reason | str = ""
 
 
 class Rejected(msgspec.Struct, frozen=True, kw_only=True):
@@ -100,7 +124,7 @@ class Rejected(msgspec.Struct, frozen=True, kw_only=True):
 
     source: str
     where: str
-    reason: str
+    reason: Reason | str
 
 
 class Record(msgspec.Struct, frozen=True, kw_only=True):
@@ -131,8 +155,8 @@ class Record(msgspec.Struct, frozen=True, kw_only=True):
     publisher: str = ""
     licence: str = ""
     base_model: str = ""
-    evidence: tuple[str, ...] = ()
-    note: str = ""
+    evidence: tuple[Reason | str, ...] = ()
+    note: Reason | str = ""
     rejected: tuple[Rejected, ...] = ()
 
     def same_content(self, other: Record) -> bool:
@@ -184,7 +208,7 @@ class Verdict(msgspec.Struct, frozen=True, kw_only=True):
     filename: str
     path: str
     status: Status
-    reason: str = ""
+    reason: Reason | str = ""
     size: int | None = None
     sha256: str | None = None
     moved_to: str = ""
@@ -205,11 +229,11 @@ class Opinion(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Attempt(msgspec.Struct, frozen=True, kw_only=True):
-    """One try at one model: when, how it ended, in words."""
+    """One try at one model: when, how it ended, and why."""
 
     at: str
     outcome: str
-    reason: str = ""
+    reason: Reason | str = ""
 
 
 def to_json(value: Any) -> bytes:

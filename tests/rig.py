@@ -112,6 +112,7 @@ class Site:
             "NO_PROXY": "127.0.0.1",
             "no_proxy": "127.0.0.1",
             "COMFYFIX_PAUSE": "0",
+            "COMFYFIX_WORDS": os.environ.get("COMFYFIX_WORDS", ""),
             **extra,
         }
 

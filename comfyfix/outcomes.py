@@ -1,0 +1,61 @@
+"""Outcomes: how a try at a model ends, by the stable word that the ledger keeps."""
+
+from __future__ import annotations
+
+from enum import StrEnum
+
+
+class Outcome(StrEnum):
+    """One word per kind of end that a user can act on in a way of its own."""
+
+    DONE = "done"
+    PROBLEM = "problem"
+    SETUP = "setup"
+    MANIFEST = "manifest"
+    WORKFLOW = "workflow"
+    FAILED = "failed"
+    NAME_REFUSED = "name refused"
+    FOLDER_UNKNOWN = "folder unknown"
+    UNREACHABLE = "unreachable"
+    DIRECTORY = "directory"
+    SEARCH_FAILED = "search failed"
+    NOT_FOUND = "not found"
+    UNCERTAIN = "uncertain"
+    SOURCE_DOWN = "source down"
+    TOKEN_REFUSED = "token refused"
+    HOST_REFUSED = "host refused"
+    DOWNLOAD_FAILED = "download failed"
+    TOKEN_NEEDED = "token needed"
+    LICENCE_NEEDED = "licence needed"
+    EARLY_ACCESS = "early access"
+    DOWNLOADS_DISABLED = "downloads disabled"
+    NOT_PERMITTED = "not permitted"
+    TAKEN_DOWN = "taken down"
+    ARCHIVED = "archived"
+    REGION_BLOCKED = "region blocked"
+    GONE = "gone at source"
+    DISK_FULL = "disk full"
+    WRONG_CONTENT = "wrong content"
+    UNSAFE = "unsafe"
+    NETWORK = "network gave up"
+    LOCKED = "locked"
+    UNWRITABLE = "store not writable"
+    TOOL_MISSING = "tool missing"
+
+
+BY_EXIT_CODE = {
+    10: Outcome.TOKEN_NEEDED,
+    11: Outcome.LICENCE_NEEDED,
+    12: Outcome.GONE,
+    13: Outcome.DISK_FULL,
+    14: Outcome.WRONG_CONTENT,
+    15: Outcome.NETWORK,
+    16: Outcome.LOCKED,
+}
+"""What a script's exit code means."""
+BY_KIND = {"store": Outcome.UNWRITABLE, "tool": Outcome.TOOL_MISSING, "unsafe": Outcome.UNSAFE}
+"""What a script calls a failure that its exit code does not tell."""
+USER_ACTS_FIRST = frozenset({Outcome.TOKEN_NEEDED, Outcome.LICENCE_NEEDED})
+"""What keeps failing until the user has done something at the provider."""
+SEARCH_AGAIN = frozenset({Outcome.GONE, Outcome.WRONG_CONTENT})
+"""What makes a record worthless: its model is searched for again at once."""

@@ -1,0 +1,113 @@
+"""The words of reasons and of lines: made here, where they are shown, and nowhere else.
+
+`COMFYFIX_WORDS=pseudo` changes every word of ours but those that the design fixes and what stands
+between backticks, so that whatever depends on a word shows.
+"""
+
+from __future__ import annotations
+
+import functools
+import os
+import re
+import shlex
+import string
+import tomllib
+from importlib import resources
+from typing import Any, NamedTuple
+
+from comfyfix.disk.files import human_size, printable
+from comfyfix.errors import Problem
+from comfyfix.records import Reason
+
+LONGEST = 400
+"""Letters that are shown of one text from outside."""
+_PSEUDO = os.environ.get("COMFYFIX_WORDS") == "pseudo"
+_CHANGED = str.maketrans("aeiouyAEIOUY", "áéíóúýÁÉÍÓÚÝ")
+
+
+class Told(NamedTuple):
+    """One reason in words: what happened, why, and what to do next; the last two may be empty."""
+
+    what: str
+    cause: str = ""
+    next_step: str = ""
+
+
+class _Words(string.Formatter):
+    """Fills a template: texts from outside are made printable, reasons told in their own words."""
+
+    def get_value(self, key: int | str, args: Any, kwargs: Any) -> Any:
+        return kwargs.get(str(key), f"{{{key}}}")
+
+    def format_field(self, value: Any, format_spec: str) -> str:
+        if isinstance(value, Reason):
+            return sentence(value)
+        if isinstance(value, tuple | list):
+            joined = "; " if any(isinstance(item, Reason) for item in value) else ", "
+            return joined.join(self.format_field(item, "") for item in value)
+        if format_spec == "size":
+            return human_size(value if isinstance(value, int) else None)
+        if format_spec == "shell":
+            return shlex.quote(str(value))
+        if format_spec == "models":
+            return f"{value} {t('model') if value == 1 else t('models')}"
+        return printable(str(value), LONGEST) if isinstance(value, str) else format(value, "")
+
+
+_FORMATTER = _Words()
+
+
+def t(template: str, **fields: object) -> str:
+    """Return a line of ours, with what it tells filled in."""
+    return _FORMATTER.vformat(_ours(template), (), fields)
+
+
+def fixed(template: str, **fields: object) -> str:
+    """Return a line whose words the design fixes: programs may read it."""
+    return _FORMATTER.vformat(template, (), fields)
+
+
+def told(reason: Reason | str) -> Told:
+    """Return a reason in words."""
+    if isinstance(reason, str):
+        return Told(reason)
+    entry = _catalogue().get(reason.why, Told(reason.why))
+    return Told(*(t(template, **reason.told) for template in entry))
+
+
+def sentence(reason: Reason | str) -> str:
+    """Return a reason on one line: what, and its cause."""
+    words = told(reason)
+    return f"{words.what}: {words.cause}" if words.cause else words.what
+
+
+def problem(found: Problem) -> str:
+    """Return the whole message on one line: what, cause, next step."""
+    step = told(found.reason).next_step
+    return sentence(found.reason) + (f". {t('Next: {step}', step=step)}" if step else "")
+
+
+@functools.cache
+def _catalogue() -> dict[str, Told]:
+    tables = resources.files(__package__).joinpath("texts").iterdir()
+    return {
+        name: _entry(entry)
+        for table in tables
+        for name, entry in tomllib.loads(table.read_text(encoding="utf-8")).items()
+    }
+
+
+def _entry(entry: str | dict[str, str]) -> Told:
+    if isinstance(entry, str):
+        return Told(entry)
+    return Told(entry["what"], entry.get("cause", ""), entry.get("next", ""))
+
+
+def _ours(template: str) -> str:
+    if not _PSEUDO:
+        return template
+    # Fields and what stands between backticks are no words of ours.
+    parts = re.split(r"(\{[^{}]*\}|`[^`]*`)", template)
+    return "".join(
+        part if number % 2 else part.translate(_CHANGED) for number, part in enumerate(parts)
+    )
