@@ -23,7 +23,11 @@ class Problem(Exception):
     reason: Reason
 
     def __init__(
-        self, *named: Outcome | Why | str, cause: object = "", next_step: str = "", **told: object
+        self,
+        *named: Outcome | Why | str,
+        cause: object = "",
+        next_step: object = "",
+        **told: object,
     ) -> None:
         *outcome, why = named
         if outcome:
@@ -246,20 +250,17 @@ class StoreUnwritable(DownloadFailed):
 
     outcome = Outcome.UNWRITABLE
 
-    @classmethod
-    def of(cls, error: OSError, place: object) -> StoreUnwritable:
-        """Tell an error of the system; `place` is named where it names no file itself."""
-        return cls(
-            f"{error.filename or place} can't be written",
-            cause=error.strerror or str(error),
-            next_step="check permissions and free space",
-        )
-
 
 class ToolMissing(DownloadFailed):
     """A program that the scripts need (bash, curl) is not installed."""
 
     outcome = Outcome.TOOL_MISSING
+
+
+def unwritable(error: OSError, place: object) -> ModelProblem:
+    """Return the problem of what can't be written; `place` where the error names no file."""
+    path = error.filename or place
+    return ModelProblem(Outcome.UNWRITABLE, Why.FILE_UNWRITABLE, path=path, cause=error.strerror)
 
 
 class Stopped(BaseException):

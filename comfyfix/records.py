@@ -208,11 +208,11 @@ class Verdict(msgspec.Struct, frozen=True, kw_only=True):
     filename: str
     path: str
     status: Status
-    reason: Reason | str = ""
+    reason: Reason | None = None
     size: int | None = None
     sha256: str | None = None
     moved_to: str = ""
-    by: str = ""
+    by: Reason | None = None
     looked_into: bool = True
 
     @property

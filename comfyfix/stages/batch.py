@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 
 import msgspec
 
 from comfyfix import formats
-from comfyfix.records import Opinion, Verdict, to_json
+from comfyfix.records import Opinion, Reason, Verdict, to_json
 from comfyfix.settings.manifest import PicklePolicy
 
 MEGABYTE = 1_000_000
@@ -54,8 +54,12 @@ def batch_file(
     verdicts: Iterable[Verdict],
     pickle: PicklePolicy,
     opinions: Mapping[str, Opinion],
+    words: Callable[[Reason], str],
 ) -> bytes:
-    """Return the verdicts of one batch as the content of its file; `opinions` by model key."""
+    """Return the verdicts of one batch as the content of its file; `opinions` by model key.
+
+    People read this file: `words` tells a reason as they see it elsewhere.
+    """
     every = list(verdicts)
     return to_json(
         BatchFile(
@@ -79,7 +83,7 @@ def batch_file(
                     path=v.path,
                     exists=v.status != "missing" and not v.moved_to,
                     status=v.status,
-                    reason=v.reason,
+                    reason=words(v.reason) if v.reason else "",
                 )
                 for v in every
                 if not v.good

@@ -10,47 +10,21 @@ from threading import Semaphore
 
 from comfyfix.comfyui.store.folders import Folders, folder_key
 from comfyfix.disk.files import printable, sha256_of
-from comfyfix.errors import (
-    DiskFull,
-    DownloadFailed,
-    GoneAtSource,
-    LicenceNeeded,
-    LockedByAnother,
-    NetworkGaveUp,
-    StoreUnwritable,
-    TokenNeeded,
-    ToolMissing,
-    UnsafeFile,
-    WrongContent,
-)
+from comfyfix.errors import ModelProblem
 from comfyfix.formats import look
 from comfyfix.net.hosts import endpoint_of
 from comfyfix.net.http import authority
+from comfyfix.outcomes import BY_EXIT_CODE, BY_KIND, Outcome
 from comfyfix.process import Children
 from comfyfix.records import Model, Receipt, Record
 from comfyfix.script import channel
 from comfyfix.script.channel import Told
 from comfyfix.settings.manifest import STORE_KEY, TOKEN_VARIABLES, Endpoints, PicklePolicy
 from comfyfix.state import receipts
+from comfyfix.why import Why
 
 Hear = Callable[[str | Told], None]
 """Takes what a script says: a line for people, or something that it tells."""
-
-EXIT_CODES: dict[int, type[DownloadFailed]] = {
-    10: TokenNeeded,
-    11: LicenceNeeded,
-    12: GoneAtSource,
-    13: DiskFull,
-    14: WrongContent,
-    15: NetworkGaveUp,
-    16: LockedByAnother,
-}
-KINDS: dict[str, type[DownloadFailed]] = {
-    "store": StoreUnwritable,
-    "tool": ToolMissing,
-    "unsafe": UnsafeFile,
-}
-"""What a script calls a failure that its exit code does not tell."""
 
 
 class Slot:
@@ -118,7 +92,7 @@ def fetch(
     pickle: PicklePolicy,
     signs: bool = False,
 ) -> Receipt:
-    """Run the script of a record to its end. Raises DownloadFailed in one of its kinds.
+    """Run the script of a record to its end. Raises ModelProblem with the outcome that it had.
 
     Before the script gives the file its name it asks whether the file is what it should be.
     While it waits for another process that fetches the same file, its slot is given up.
@@ -161,11 +135,8 @@ def fetch(
             record.model, path, digest, script=script.name, verified=record.sha256 is not None
         )
     except OSError as error:
-        raise DownloadFailed(
-            f"{path} vanished after its download",
-            cause=error.strerror or "",
-            next_step="run doit again",
-        ) from None
+        failed = Outcome.DOWNLOAD_FAILED
+        raise ModelProblem(failed, Why.FILE_VANISHED, path=path, cause=error.strerror) from None
 
 
 def _identity(path: Path) -> tuple[int, ...]:
@@ -179,9 +150,7 @@ def _identity(path: Path) -> tuple[int, ...]:
 
 def _require(path: Path, sha256: str) -> None:
     if sha256_of(path) != sha256:
-        raise WrongContent(
-            f"{path} is not what its script has seen", next_step="see who else writes to the store"
-        )
+        raise ModelProblem(Outcome.WRONG_CONTENT, Why.FILE_REPLACED, path=path)
 
 
 def _hash_told(told: Told | None) -> str:
@@ -206,7 +175,7 @@ def _look(asked: str, record: Record, pickle: PicklePolicy) -> str:
 def real_folder(model: Model, file: str, folders: Folders) -> Path:
     """Return the folder of a model's file, every link in its path followed.
 
-    Raises StoreUnwritable for one that a symlinked folder leads out of the store.
+    Raises ModelProblem for one that a symlinked folder leads out of the store.
     """
     path = Path(file)
     configured = folders.paths.get(folder_key(model.folder or ""), ())
@@ -218,17 +187,15 @@ def real_folder(model: Model, file: str, folders: Folders) -> Path:
         inside = False
     if inside:
         return parent
-    raise StoreUnwritable(
-        f"{path.parent} leads out of the model folders",
-        cause="a folder on the way is a symbolic link to elsewhere",
-        next_step="add the link's target to extra_model_paths.yaml",
-    )
+    raise ModelProblem(Outcome.UNWRITABLE, Why.FOLDER_LEADS_OUT, folder=path.parent)
 
 
-def _problem(status: int, told: Told | None, script: Path) -> DownloadFailed:
+def _problem(status: int, told: Told | None, script: Path) -> ModelProblem:
     kind, what, next_step = told.fields if told else ("", "", "")
-    outcome = KINDS.get(kind) or EXIT_CODES.get(status) or DownloadFailed
-    if not what:  # it did not come to tell why
-        how = f"status {status}" if status > 0 else f"signal {-status}"
-        what, next_step = f"{script.name} ended with {how}", "see the log in output/log"
-    return outcome(what, next_step=next_step or "run doit again")
+    outcome = BY_KIND.get(kind) or BY_EXIT_CODE.get(status) or Outcome.DOWNLOAD_FAILED
+    if what:
+        why = Why.SCRIPT_TELLS if next_step else Why.SCRIPT_TELLS_WHAT
+        return ModelProblem(outcome, why, what=what, next=next_step)
+    # It did not come to tell why.
+    why = Why.SCRIPT_ENDED if status > 0 else Why.SCRIPT_KILLED
+    return ModelProblem(outcome, why, script=script.name, code=abs(status))

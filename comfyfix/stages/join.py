@@ -9,10 +9,11 @@ from dataclasses import dataclass, field
 from comfyfix.comfyui.store.folders import Folders, folder_key, is_folder_key
 from comfyfix.disk.files import printable, relative_name
 from comfyfix.errors import DirectoryNeeded, FolderUnknown, ModelProblem, NameRefused
+from comfyfix.outcomes import Outcome
 from comfyfix.records import Model, Receipt, Record, Reference
-from comfyfix.settings.manifest import Manifest
+from comfyfix.settings.manifest import Manifest, Override
 from comfyfix.stages.scan import ScannedFile
-from comfyfix.stages.work import Present
+from comfyfix.stages.work import Pending, Present
 
 
 @dataclass(slots=True)
@@ -22,9 +23,9 @@ class Need:
     model: Model
     problem: ModelProblem | None = None
     is_directory: bool = False
-    is_bound: bool = False  # the manifest tells its sha256
+    override: Override | None = None
     references: list[Reference] = field(default_factory=list)
-    pending: str = ""
+    pending: Pending | Outcome | None = None
     location: str = ""
     present: Present | None = None
     receipt: Receipt | None = None

@@ -9,6 +9,7 @@ from __future__ import annotations
 import dataclasses
 import os
 from collections.abc import Iterable
+from dataclasses import dataclass
 from itertools import islice
 
 import msgspec
@@ -17,17 +18,19 @@ from comfyfix.comfyui.references.find import spellings
 from comfyfix.comfyui.store.folders import Folders
 from comfyfix.comfyui.store.reach import dangling
 from comfyfix.disk import json_file
-from comfyfix.disk.files import FETCHED_NAME_BYTES_MAX, printable, write_if_changed
-from comfyfix.errors import ModelProblem, NameRefused, Unreachable
+from comfyfix.disk.files import FETCHED_NAME_BYTES_MAX, printable, regular_stat, write_if_changed
+from comfyfix.errors import ModelProblem, NameRefused
+from comfyfix.outcomes import Outcome
 from comfyfix.records import Model, Receipt, Record, Reference, to_json
 from comfyfix.settings.manifest import Manifest
 from comfyfix.stages.join import Need, join
 from comfyfix.stages.scan import ScannedFile
-from comfyfix.stages.work import ABSENT, UNVERIFIED, Plan, Planned, Present
+from comfyfix.stages.work import Pending, Plan, Planned, Present
 from comfyfix.state import ledger as ledgers
 from comfyfix.state import receipts as receipt_files
 from comfyfix.state.layout import Layout
 from comfyfix.state.trust import Trust, claimed
+from comfyfix.why import Why
 
 NEIGHBOURS_MAX = 8
 
@@ -44,42 +47,23 @@ def make(
     Raises OSError if output/ can't be read.
     """
     files = list(scanned)
+    ledger = ledgers.load(layout)
+    looking = _Looking(folders, layout, trust, receipt_files.load(layout), ledger.models)
     needs = {
         key: need
         for key, need in join(manifest, folders, files).items()
         if not (need.is_directory and found(folders, need.references[0]))
     }
-    ledger = ledgers.load(layout)
-    receipts = receipt_files.load(layout)
     for need in needs.values():
-        override = manifest.override_for(need.model.folder, need.model.path)
-        need.is_bound = bool(override and override.digest)
-        _look(need, folders, receipts, ledger.models.get(need.model.key), layout, trust)
+        need.override = manifest.override_for(need.model.folder, need.model.path)
+        looking.at(need)
     tasked = [need for need in needs.values() if need.present is None]
     ledger, unwritten = _numbered(layout, ledger, [need.model for need in tasked])
-    by_workflow: dict[str, dict[str, None]] = {
-        file.workflow: {} for file in files if file.is_workflow and not file.problem
-    }
-    for need in needs.values():
-        for reference in need.references:
-            by_workflow[reference.workflow][need.model.key] = None
-    models = tuple(
-        Planned(
-            model=need.model,
-            number=ledger.models[need.model.key].number,
-            task=ledger.models[need.model.key].task,
-            location=need.location,
-            pending=need.pending,
-            references=tuple(need.references),
-            hints=tuple(dict.fromkeys(r.hint for r in need.references if r.hint)),
-            override=manifest.override_for(need.model.folder, need.model.path),
-            record=need.record,
-            receipt=need.receipt,
-            problem=need.problem,
-            neighbours=_neighbours(need, by_workflow),
-        )
+    by_workflow = _by_workflow(files, needs.values())
+    models = [
+        _planned(need, ledger.models[need.model.key], _neighbours(need, by_workflow))
         for need in tasked
-    )
+    ]
     plan = Plan(
         models=tuple(sorted(models, key=lambda planned: planned.number)),
         present=tuple(need.present for need in needs.values() if need.present),
@@ -92,6 +76,34 @@ def make(
     except OSError as error:
         unwritten = unwritten or error
     return dataclasses.replace(plan, unwritten=unwritten)
+
+
+def _by_workflow(files: Iterable[ScannedFile], needs: Iterable[Need]) -> dict[str, dict[str, None]]:
+    """The keys of the models that each workflow needs, in the order of first sight."""
+    result: dict[str, dict[str, None]] = {
+        file.workflow: {} for file in files if file.is_workflow and not file.problem
+    }
+    for need in needs:
+        for reference in need.references:
+            result[reference.workflow][need.model.key] = None
+    return result
+
+
+def _planned(need: Need, entry: ledgers.Entry, neighbours: tuple[str, ...]) -> Planned:
+    return Planned(
+        model=need.model,
+        number=entry.number,
+        task=entry.task,
+        location=need.location,
+        pending=need.pending,
+        references=tuple(need.references),
+        hints=tuple(dict.fromkeys(r.hint for r in need.references if r.hint)),
+        override=need.override,
+        record=need.record,
+        receipt=need.receipt,
+        problem=need.problem,
+        neighbours=neighbours,
+    )
 
 
 def _numbered(
@@ -118,70 +130,97 @@ def found(folders: Folders, reference: Reference) -> bool:
     )
 
 
-def _look(
-    need: Need,
-    folders: Folders,
-    receipts: dict[str, Receipt],
-    entry: ledgers.Entry | None,
-    layout: Layout,
-    trust: Trust,
-) -> None:
-    """Decide whether a needed model is absent, suspect, settled, or simply there."""
-    if need.is_directory:
-        need.pending = f"{ABSENT}, a directory"
-        return
-    if need.problem is not None or need.model.folder is None:
-        need.pending = need.problem.outcome if need.problem else "folder unknown"
-        return
-    first = need.references[0]
-    keys = (need.model.folder, *first.also)
-    name, hit = next(
-        (
-            (name, hit)
-            for name in spellings(first, need.model.path)
-            for key in keys
-            if (hit := folders.find(key, name))
-        ),
-        (need.model.path, None),
+@dataclass(frozen=True, slots=True)
+class _Looking:
+    """Decides whether a needed model is absent, suspect, settled, or simply there."""
+
+    folders: Folders
+    layout: Layout
+    trust: Trust
+    receipts: dict[str, Receipt]
+    entries: dict[str, ledgers.Entry]
+
+    def at(self, need: Need) -> None:
+        """Look at the file of one need, and write down in it what is found."""
+        if need.is_directory:
+            need.pending = Pending.DIRECTORY_ABSENT
+            return
+        if need.problem is not None or need.model.folder is None:
+            need.pending = need.problem.outcome if need.problem else Outcome.FOLDER_UNKNOWN
+            return
+        entry = self.entries.get(need.model.key)
+        first = need.references[0]
+        keys = (need.model.folder, *first.also)
+        name, hit = self._find(need, keys)
+        if name != need.model.path:  # there under another extension that ComfyUI takes as well
+            need.model, entry = Model(folder=need.model.folder, path=name), None
+        script = ""
+        if entry is not None:
+            record, script = self.layout.targets(entry.number, need.model)
+            need.record = json_file.read(record, Record)
+        if hit is None:
+            need.problem = _beyond(need, self.folders, keys)
+            need.pending = need.problem.outcome if need.problem else Pending.ABSENT
+            return
+        need.location = hit[0]
+        self._hold(need, script, hit[1])
+
+    def _find(
+        self, need: Need, keys: Iterable[str]
+    ) -> tuple[str, tuple[str, os.stat_result] | None]:
+        """The name under which ComfyUI finds the file, and where; else the name that it has."""
+        for name in spellings(need.references[0], need.model.path):
+            for key in keys:
+                hit = self.folders.find(key, name)
+                if hit:
+                    return name, hit
+        return need.model.path, None
+
+    def _hold(self, need: Need, script: str, info: os.stat_result) -> None:
+        """Hold a file that is there against its receipt."""
+        told, still = self._receipt(need, info), False
+        if need.receipt is not None:
+            still = self.trust.holds(need.receipt, need.location, info)
+            if need.receipt.identified and not still:
+                # It came without us: while it is as it was it is simply there, and so is another.
+                need.receipt = None
+        if info.st_size == 0:
+            need.pending = Pending.EMPTY
+        elif need.receipt and not still:
+            need.pending = Pending.CHANGED
+        elif need.record and not need.receipt:
+            need.pending = Pending.UNVERIFIED
+        elif need.receipt and not need.receipt.identified and need.model.key in self.receipts:
+            if script:
+                need.pending = _what_is_lost(need, script)
+                return
+            need.present = _present(need, info, claimed=False)
+        else:
+            need.present = _present(need, info, claimed=need.receipt is None and told)
+
+    def _receipt(self, need: Need, info: os.stat_result) -> bool:
+        """Find the receipt that counts; tell whether the store holds one of whoever's."""
+        need.receipt = self.receipts.get(need.model.key)
+        if need.receipt is not None:
+            return False
+        store = self.folders.store
+        told = claimed(store, need.model)
+        bound = bool(need.override and need.override.digest)
+        need.receipt = self.trust.counting(
+            told, store, need.model, need.location, info, bound=bound
+        )
+        return told is not None
+
+
+def _present(need: Need, info: os.stat_result, *, claimed: bool) -> Present:
+    return Present(
+        model=need.model,
+        location=need.location,
+        size=info.st_size,
+        mtime_ns=info.st_mtime_ns,
+        receipt=need.receipt,
+        claimed=claimed,
     )
-    if name != need.model.path:  # there under another extension that ComfyUI takes as well
-        need.model, entry = Model(folder=need.model.folder, path=name), None
-    script = ""
-    if entry is not None:
-        record, script = layout.targets(entry.number, need.model)
-        need.record = json_file.read(record, Record)
-    if hit is None:
-        need.problem = _beyond(need, folders, keys)
-        need.pending = need.problem.outcome if need.problem else ABSENT
-        return
-    need.location, info = hit
-    need.receipt, told = receipts.get(need.model.key), None
-    if need.receipt is None:
-        told = claimed(folders.store, need.model)
-        need.receipt = trust.counting(
-            told, folders.store, need.model, need.location, info, bound=need.is_bound
-        )
-    still = need.receipt is not None and trust.holds(need.receipt, need.location, info)
-    if need.receipt and need.receipt.identified and not still:
-        # It came without us: while it is as it was it is simply there, and so is another one.
-        need.receipt = None
-    if info.st_size == 0:
-        need.pending = "the file is empty"
-    elif need.receipt and not still:
-        need.pending = "changed since it was verified"
-    elif need.record and not need.receipt:
-        need.pending = UNVERIFIED
-    elif _is_ours(need.receipt) and need.model.key in receipts and entry is not None:
-        need.pending = _what_is_lost(need, script)
-    else:
-        need.present = Present(
-            model=need.model,
-            location=need.location,
-            size=info.st_size,
-            mtime_ns=info.st_mtime_ns,
-            receipt=need.receipt,
-            claimed=need.receipt is None and told is not None,
-        )
 
 
 def _beyond(need: Need, folders: Folders, keys: Iterable[str]) -> ModelProblem | None:
@@ -190,22 +229,17 @@ def _beyond(need: Need, folders: Folders, keys: Iterable[str]) -> ModelProblem |
     places = [f"{directory}/{path}" for key in keys for directory in folders.directories(key)]
     for place in [*places, need.location]:
         if lost := dangling(place):
-            return Unreachable(
-                f"{need.model.key} is on a disk that is not there",
-                cause=f"{printable(lost.link, 300)} leads to {printable(lost.target, 300)}",
-                next_step="mount the disk, or remove the link to fetch the model anew",
+            return ModelProblem(
+                Outcome.UNREACHABLE,
+                Why.ON_A_DISK_NOT_THERE,
+                model=need.model.key,
+                link=lost.link,
+                target=lost.target,
             )
     if max(len(part.encode()) for part in path.split("/")) > FETCHED_NAME_BYTES_MAX:
-        return NameRefused(
-            f"{printable(need.model.key, 300)} can't be fetched",
-            cause=f"its name is longer than {FETCHED_NAME_BYTES_MAX} bytes",
-            next_step="give the file a shorter name, and choose it in the workflow",
-        )
+        limit = FETCHED_NAME_BYTES_MAX
+        return NameRefused(Why.NAME_TOO_LONG_TO_FETCH, model=need.model.key, limit=limit)
     return None
-
-
-def _is_ours(receipt: Receipt | None) -> bool:
-    return receipt is not None and not receipt.identified
 
 
 def _neighbours(need: Need, by_workflow: dict[str, dict[str, None]]) -> tuple[str, ...]:
@@ -216,12 +250,10 @@ def _neighbours(need: Need, by_workflow: dict[str, dict[str, None]]) -> tuple[st
     return tuple(islice(others, NEIGHBOURS_MAX))
 
 
-def _what_is_lost(need: Need, script: str) -> str:
+def _what_is_lost(need: Need, script: str) -> Pending | None:
     if need.record is None:
-        return "its record is lost"
-    if not os.path.isfile(script):  # noqa: PTH113 - hot
-        return "its script is lost"
-    return ""
+        return Pending.RECORD_LOST
+    return Pending.SCRIPT_LOST if regular_stat(script) is None else None
 
 
 class _Missing(msgspec.Struct, frozen=True, kw_only=True):
@@ -247,7 +279,7 @@ def _missing_file(plan: Plan) -> _MissingFile:
                 folder=planned.model.folder,
                 number=planned.number,
                 task=f"download:{planned.task}",
-                why=planned.pending,
+                why=planned.pending or "",
                 workflows=planned.workflows,
                 nodes=tuple(
                     f"{r.workflow}: {printable(r.node_type)} {printable(r.node_id)}"

@@ -15,7 +15,7 @@ NEXT_IF_UNSAFE = "use a .safetensors file in its place, or set verify.pickle: al
 
 
 @dataclass(frozen=True, slots=True)
-class Outcome:
+class Ending:
     """How one model ended in this run; `problem` is None for a success.
 
     `linked`: from elsewhere in the store; `found`: it lay in its place already. `licence` of what
@@ -38,12 +38,12 @@ class Tally:
     already: int = 0
     scripts: int = 0
     unreadable: int = 0
-    outcomes: list[Outcome] = field(default_factory=list)
+    outcomes: list[Ending] = field(default_factory=list)
     bad_verdicts: list[Verdict] = field(default_factory=list)
     unverified: list[Verdict] = field(default_factory=list)
     _lock: threading.Lock = field(default_factory=threading.Lock)
 
-    def add(self, outcome: Outcome) -> None:
+    def add(self, outcome: Ending) -> None:
         """Note how one model ended."""
         with self._lock:
             self.outcomes.append(outcome)
@@ -59,7 +59,7 @@ class Tally:
             self.bad_verdicts += [v for v in verdicts if not v.good]
             self.unverified += [v for v in verdicts if v.status == "unverified"]
 
-    def failures(self, *, searching: bool) -> list[Outcome]:
+    def failures(self, *, searching: bool) -> list[Ending]:
         """The failed searches, or the failed downloads."""
         return sorted(
             (o for o in self.outcomes if o.problem is not None and o.searching is searching),
@@ -126,7 +126,7 @@ def _models(count: int, word: str) -> str:
     return f"the {count} {word}s are" if count != 1 else f"the one {word} is"
 
 
-def _section(title: str, outcomes: Sequence[Outcome]) -> list[str]:
+def _section(title: str, outcomes: Sequence[Ending]) -> list[str]:
     if not outcomes:
         return []
     lines = ["", title]

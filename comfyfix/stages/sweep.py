@@ -10,12 +10,13 @@ from comfyfix.comfyui.store.folders import Folders
 from comfyfix.comfyui.store.inventory import ModelFile, model_files
 from comfyfix.disk import json_file
 from comfyfix.disk.files import clean_text, regular_stat
-from comfyfix.records import Model, Receipt, Record
+from comfyfix.records import Model, Reason, Receipt, Record, because
 from comfyfix.settings.manifest import Manifest
 from comfyfix.state import receipts
 from comfyfix.state.hashing import Identity, identity_of
 from comfyfix.state.layout import Layout
 from comfyfix.state.trust import EVERY_CHECK, Trust
+from comfyfix.why import Why
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,17 +68,19 @@ def total(choices: Iterable[Choice]) -> int:
     return sum({choice.identity: choice.size for choice in choices}.values())
 
 
-def contents(choices: Iterable[Choice]) -> dict[str, str]:
+def contents(choices: Iterable[Choice]) -> dict[str, Reason]:
     """What is known to be published, by sha256: whose word that is.
 
     A model that was linked inside the store proves nothing of the file that it is a link of.
     """
-    found: dict[str, str] = {}
+    found: dict[str, Reason] = {}
     for choice in choices:
         if choice.record and choice.record.sha256 and not choice.record.local:
-            found.setdefault(choice.record.sha256, choice.record.where)
+            by = because(Why.BY_PLACE, where=choice.record.where)
+            found.setdefault(choice.record.sha256, by)
         if choice.receipt and choice.receipt.identified:
-            found.setdefault(choice.receipt.sha256, f"the receipt of {choice.model.key}")
+            by = because(Why.BY_RECEIPT_OF, model=choice.model.key)
+            found.setdefault(choice.receipt.sha256, by)
     return found
 
 

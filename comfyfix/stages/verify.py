@@ -2,146 +2,126 @@
 
 from __future__ import annotations
 
+import errno
 import os
 from collections.abc import Callable
 from dataclasses import dataclass
-from functools import partial
 from pathlib import Path
 
 import msgspec
 
 from comfyfix.comfyui.store.reach import dangling
 from comfyfix.disk.files import is_pickle, quarantine, regular_stat, sha256_of
-from comfyfix.records import Model, Receipt, Record, Status, Verdict
+from comfyfix.records import Model, Reason, Receipt, Record, Status, Verdict, because
 from comfyfix.settings.manifest import PicklePolicy
 from comfyfix.state.hashing import FileChanged
 from comfyfix.state.trust import EVERY_CHECK, Trust
-
-PICKLE_REFUSED = "it is a pickle file, and these are refused: verify.pickle is `refuse`"
-"""The reason for a file that only the manifest is against; it is left where it is."""
-
-
-UNKNOWN = "no source publishes its hash"
-"""The reason for a file that is in order as far as can be seen."""
+from comfyfix.why import Why
 
 
 @dataclass(frozen=True, slots=True)
-class _Known:
-    """What is known of a file before it is looked at."""
+class Known:
+    """What is known of a file before it is looked at; `sha256` is the user's word, and binding."""
 
-    record: Record | None
-    receipt: Receipt | None
-    sha256: str | None
+    record: Record | None = None
+    receipt: Receipt | None = None
+    sha256: str | None = None
 
-    def expected(self) -> tuple[str | None, str]:
+    def expected(self) -> tuple[str | None, Reason | None]:
         """The sha256 that it must have, and whose word that is."""
         if self.sha256:
-            return self.sha256, "manifest.yaml"
+            return self.sha256, because(Why.BY_MANIFEST)
         if self.record is not None and self.record.sha256:
-            return self.record.sha256, self.record.where
+            return self.record.sha256, because(Why.BY_PLACE, where=self.record.where)
         if self.receipt is not None and self.receipt.verified:
-            return self.receipt.sha256, "its receipt"
-        return None, ""
+            return self.receipt.sha256, because(Why.BY_RECEIPT)
+        return None, None
 
     def size(self) -> int | None:
         """The bytes that it must have; None where nobody tells, or where its hash tells more."""
         return self.record.size if self.record and self.expected()[0] is None else None
 
 
-def verify(
-    model: Model,
-    path: Path,
-    record: Record | None,
-    receipt: Receipt | None,
-    *,
-    sha256: str | None = None,
-    anew: bool = False,
-    always: bool = False,
-    pickle: PicklePolicy = "scan",
-    trust: Trust = EVERY_CHECK,
-    hashed: Callable[[Path], str] = sha256_of,
-) -> Verdict:
-    """Look at one file and say what it is.
+@dataclass(frozen=True, slots=True)
+class Manner:
+    """How files are looked at.
 
-    `pickle` is the manifest's word on pickle files: not at all, only those that can't run code,
-    or whatever they hold.
+    `pickle` is the manifest's word on pickle files: not at all, only those that can't run code, or
+    whatever they hold. A receipt stands for the hash while the file is as it says, unless the file
+    is to be hashed `anew`; one of which no hash is known is hashed `always`, or not at all.
+    """
+
+    pickle: PicklePolicy = "scan"
+    trust: Trust = EVERY_CHECK
+    anew: bool = False
+    always: bool = False
+    hashed: Callable[[Path], str] = sha256_of
+
+
+def verify(model: Model, path: Path, known: Known, manner: Manner) -> Verdict:
+    """Look at one file and say what it is. Nothing is moved or written here.
+
     What is of a kind that is not looked into is unverified, whatever its hash: that tells where it
     is from, not what it does.
-    The receipt stands for the hash while the file is as it says, unless the file is to be hashed
-    `anew`; one of which no hash is known is hashed `always`, or not at all.
-    `sha256` is the user's word, and binding. Nothing is moved or written here.
     """
-    told = partial(_verdict, model, path)
+    told = Verdict(model=model.key, filename=path.name, path=str(path), status="ok")
     info = regular_stat(path)
     if info is None:
         lost = dangling(str(path))
-        if lost is not None:
-            return told("unreachable", f"{lost.link} leads to {lost.target}, which is not there")
-        return told("missing", "there is no such file")
-    told = partial(told, size=info.st_size)
+        if lost is None:
+            return _is(told, "missing", Why.FILE_ABSENT)
+        return _is(told, "unreachable", Why.LINK_LEADS_NOWHERE, link=lost.link, target=lost.target)
+    told = msgspec.structs.replace(told, size=info.st_size)
     if not os.access(path, os.R_OK):
-        return told("damaged", "it can't be read: check its permissions")
-    if pickle == "refuse" and is_pickle(path.name):
-        return told("unsafe", PICKLE_REFUSED)
-    known = _Known(record, receipt, sha256)
+        return _is(told, "damaged", Why.FILE_UNREADABLE, cause=os.strerror(errno.EACCES))
+    if manner.pickle == "refuse" and is_pickle(path.name):
+        return _is(told, "unsafe", Why.PICKLE_REFUSED)
     try:
-        from comfyfix.formats.look import look  # noqa: PLC0415 - loading does without it
-
-        seen = look(path, look_inside=pickle != "allow")
-        if seen.finding is not None:
-            return told(seen.finding.kind, seen.finding.reason)
-        if known.size() not in (None, info.st_size):
-            return told("wrong", f"{record and record.where} says {known.size()} bytes")
-        digest = None
-        if receipt is not None and trust.holds(receipt, path, info) and not anew:
-            digest = receipt.sha256
-        elif known.expected()[0] is not None or anew or always or not seen.is_known:
-            digest = hashed(path)
+        return _looked_at(told, path, info, known, manner)
     except FileChanged:
-        return told("unverified", "it changed while it was read: look again later")
+        return _is(told, "unverified", Why.FILE_CHANGES)
     except FileNotFoundError:
-        return told("missing", "it went away while it was looked at")
+        return _is(told, "missing", Why.FILE_WENT_AWAY)
     except OSError as error:
-        return told("damaged", f"it can't be read ({error.strerror})")
-    verdict = _compared(told, known, digest)
+        return _is(told, "damaged", Why.FILE_UNREADABLE, cause=error.strerror)
+
+
+def _looked_at(
+    told: Verdict, path: Path, info: os.stat_result, known: Known, manner: Manner
+) -> Verdict:
+    """Look inside, then hold size and hash against what is known. Raises OSError."""
+    from comfyfix.formats.look import look  # noqa: PLC0415 - loading does without it
+
+    seen = look(path, look_inside=manner.pickle != "allow")
+    if seen.finding is not None:
+        return msgspec.structs.replace(told, status=seen.finding.kind, reason=seen.finding.reason)
+    if known.record and known.size() not in (None, info.st_size):
+        return _is(told, "wrong", Why.SIZE_DIFFERS, where=known.record.where, size=known.size())
+    digest = None
+    receipt = known.receipt
+    if receipt is not None and manner.trust.holds(receipt, path, info) and not manner.anew:
+        digest = receipt.sha256
+    elif known.expected()[0] is not None or manner.anew or manner.always or not seen.is_known:
+        digest = manner.hashed(path)
+    verdict = _compared(msgspec.structs.replace(told, sha256=digest), known)
     if verdict.good and not seen.is_known:
-        reason = f"it is of a kind that is not looked into; its sha256 is {digest}"
-        return msgspec.structs.replace(
-            verdict, status="unverified", reason=reason, looked_into=False
-        )
+        closed = _is(verdict, "unverified", Why.KIND_NOT_LOOKED_INTO, sha256=digest)
+        return msgspec.structs.replace(closed, looked_into=False)
     return verdict
 
 
-def _compared(told: Callable[..., Verdict], known: _Known, digest: str | None) -> Verdict:
+def _compared(told: Verdict, known: Known) -> Verdict:
     """Hold a hash against what is known."""
     expected, source = known.expected()
     if expected is None:
-        return told("unverified", UNKNOWN, sha256=digest)
-    if digest != expected:
-        return told("wrong", f"its sha256 is not the one of {source}", sha256=digest)
-    return told("ok", sha256=digest, by=source)
+        return _is(told, "unverified", Why.NO_PUBLISHED_HASH)
+    if told.sha256 != expected:
+        return _is(told, "wrong", Why.HASH_DIFFERS, source=source)
+    return msgspec.structs.replace(told, by=source)
 
 
-def _verdict(
-    model: Model,
-    path: Path,
-    status: Status,
-    reason: str = "",
-    *,
-    size: int | None = None,
-    sha256: str | None = None,
-    by: str = "",
-) -> Verdict:
-    return Verdict(
-        model=model.key,
-        filename=path.name,
-        path=str(path),
-        status=status,
-        reason=reason,
-        size=size,
-        sha256=sha256,
-        by=by,
-    )
+def _is(told: Verdict, status: Status, why: Why, **fields: object) -> Verdict:
+    return msgspec.structs.replace(told, status=status, reason=because(why, **fields))
 
 
 def move_aside(verdict: Verdict, receipt: Receipt | None) -> Verdict:
@@ -158,16 +138,15 @@ def move_aside(verdict: Verdict, receipt: Receipt | None) -> Verdict:
     published = receipt is not None and receipt.verified and receipt.size == verdict.size
     if verdict.status == "wrong" and verdict.sha256 is None and published:
         return verdict
-    if verdict.reason == PICKLE_REFUSED:
-        return verdict
+    if verdict.reason and verdict.reason.why == Why.PICKLE_REFUSED:
+        return verdict  # the manifest alone is against it
     if verdict.status not in ("damaged", "wrong", "unsafe") or not os.access(verdict.path, os.R_OK):
         return verdict  # what can't be read has not been seen to be bad
     ending = "unsafe" if verdict.status == "unsafe" else "damaged"
     try:
         aside = str(quarantine(Path(verdict.path), ending))
     except OSError as error:
-        aside = ""
-        reason = f"{verdict.reason}; it can't be moved aside ({error.strerror})"
-    else:
-        reason = f"{verdict.reason}; moved to {Path(aside).name}"
-    return msgspec.structs.replace(verdict, reason=reason, moved_to=aside)
+        told = because(Why.AND_STAYS, reason=verdict.reason, cause=error.strerror)
+        return msgspec.structs.replace(verdict, reason=told)
+    told = because(Why.AND_MOVED, reason=verdict.reason, name=Path(aside).name)
+    return msgspec.structs.replace(verdict, reason=told, moved_to=aside)

@@ -4,22 +4,31 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from enum import StrEnum
 from pathlib import Path
 
 from comfyfix.errors import ModelProblem
+from comfyfix.outcomes import Outcome
 from comfyfix.records import Hint, Model, Receipt, Record, Reference
 from comfyfix.settings.manifest import Override
 from comfyfix.stages.scan import ScannedFile
 
-ABSENT = "absent"
-"""Why a model is pending whose file ComfyUI does not find."""
-UNVERIFIED = "not verified yet"
-"""Why a file is pending that is there, with a record but without a receipt of ours."""
+
+class Pending(StrEnum):
+    """Why there is work to do for a model that can have a file: the word that `list` shows."""
+
+    ABSENT = "absent"
+    DIRECTORY_ABSENT = "directory absent"
+    EMPTY = "empty"
+    CHANGED = "changed"
+    UNVERIFIED = "not verified"  # there, with a record but without a receipt of ours
+    RECORD_LOST = "record lost"
+    SCRIPT_LOST = "script lost"
 
 
 @dataclass(frozen=True, slots=True)
 class Planned:
-    """One model with a task. `pending` says why there is work to do; empty: it is settled.
+    """One model with a task. `pending` says why there is work to do; None: it is settled.
 
     `location` is where the file is or will be; `problem` is set for a model that can have no
     legal file, whose task fails with it. `neighbours` are some of the other models that its
@@ -30,7 +39,7 @@ class Planned:
     number: int
     task: str
     location: str
-    pending: str
+    pending: Pending | Outcome | None
     references: tuple[Reference, ...]
     hints: tuple[Hint, ...] = ()
     override: Override | None = None

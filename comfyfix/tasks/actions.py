@@ -14,22 +14,22 @@ import msgspec
 from doit.exceptions import TaskFailed
 
 from comfyfix.disk import json_file
-from comfyfix.disk.files import human_size, printable, sha256_of, write_atomic
-from comfyfix.errors import DownloadFailed, GoneAtSource, Problem, StoreUnwritable, WrongContent
+from comfyfix.disk.files import sha256_of, write_atomic
+from comfyfix.errors import ModelProblem, Problem, unwritable
+from comfyfix.outcomes import SEARCH_AGAIN, Outcome
 from comfyfix.process import require
 from comfyfix.records import Attempt, Model, Receipt, Record, to_json
+from comfyfix.screen import words
 from comfyfix.script import render as render_stage
 from comfyfix.script.channel import Told
-from comfyfix.sources import ALL
 from comfyfix.stages import fetch as fetch_stage
 from comfyfix.stages import resolve as resolve_stage
-from comfyfix.stages import verify as verify_stage
-from comfyfix.stages.report import Outcome
-from comfyfix.stages.work import UNVERIFIED, Planned
+from comfyfix.stages.report import Ending
+from comfyfix.stages.verify import Known, Manner, verify
+from comfyfix.stages.work import Pending, Planned
 from comfyfix.state import ledger, receipts
 from comfyfix.tasks.build import Build
-
-TITLES = {source.NAME: source.TITLE for source in ALL}
+from comfyfix.why import Why
 
 
 def _telling(stage: Callable[[Build, Planned], None]) -> Callable[[Build, Planned], object]:
@@ -42,8 +42,8 @@ def _telling(stage: Callable[[Build, Planned], None]) -> Callable[[Build, Planne
         except Problem as problem:
             return _failed(build, planned, problem, searching=stage is _resolve)
         except OSError as error:
-            unwritable = StoreUnwritable.of(error, build.layout.output)
-            return _failed(build, planned, unwritable, searching=stage is _resolve)
+            lost = unwritable(error, build.layout.output)
+            return _failed(build, planned, lost, searching=stage is _resolve)
         return None
 
     return action
@@ -53,16 +53,16 @@ def _failed(build: Build, planned: Planned, problem: Problem, *, searching: bool
     if build.stopping:
         return TaskFailed("stopped")
     with contextlib.suppress(OSError):
-        attempt = Attempt(at=json_file.now(), outcome=problem.outcome, reason=str(problem))
+        attempt = Attempt(at=json_file.now(), outcome=problem.outcome, reason=problem.reason)
         ledger.note(build.layout, planned.model, attempt)
-    _say(build, planned.model, f"✗ {problem}")
-    _settle(build, Outcome(planned.model, problem, searching=searching))
-    return TaskFailed(f"{planned.model.key}: {problem}")
+    build.events.failed(planned.model, problem)
+    _settle(build, Ending(planned.model, problem, searching=searching))
+    return TaskFailed(f"{planned.model.key}: {words.problem(problem)}")
 
 
-def _settle(build: Build, outcome: Outcome) -> None:
-    build.tally.add(outcome)
-    build.console.settled(outcome.model.key, good=outcome.problem is None)
+def _settle(build: Build, ending: Ending) -> None:
+    build.tally.add(ending)
+    build.console.settled(ending.model.key, good=ending.problem is None)
 
 
 def _phase(build: Build, planned: Planned, phase: str, size: int | None = None) -> None:
@@ -70,19 +70,9 @@ def _phase(build: Build, planned: Planned, phase: str, size: int | None = None) 
     build.console.phase(planned.model.key, planned.model.name, phase, size=size, path=path)
 
 
-def _say(build: Build, model: Model, text: str) -> None:
-    build.console.of_model(model.key, model.name, text)
-
-
-def _short(build: Build, path: str) -> str:
-    """A path of the store as people know it, below its root."""
-    return path.removeprefix(f"{build.folders.store}/")
-
-
 def _resolve(build: Build, planned: Planned) -> None:
     with build.searches:
-        if build.stopping:
-            raise DownloadFailed("Stopped before it began")
+        _go_on(build)
         total = len(build.plan.pending)
         build.console.processing(planned.model.name, planned.model.key, total)
         _phase(build, planned, "searching")
@@ -96,13 +86,13 @@ def _resolve(build: Build, planned: Planned) -> None:
 
 def _found_anew(build: Build, planned: Planned) -> Record:
     record = resolve_stage.resolve(planned, build.services())
-    where = _short(build, record.local) if record.local else record.where
-    _say(build, planned.model, f"✓ Found {TITLES.get(record.source, record.source)}: {where}")
-    if record.renamed and not record.local and record.name != planned.model.name:
-        _say(build, planned.model, f"! Its name there is {printable(record.name)}")
-    if record.note:
-        _say(build, planned.model, f"! {record.note}")
+    build.events.found(record)
     return record
+
+
+def _go_on(build: Build) -> None:
+    if build.stopping:
+        raise ModelProblem(Outcome.DOWNLOAD_FAILED, Why.STOPPED)
 
 
 def _render(build: Build, planned: Planned) -> None:
@@ -121,7 +111,7 @@ def _render(build: Build, planned: Planned) -> None:
     build.records[planned.model.key] = record
     build.tally.add_script()
     script = build.layout.script(record.number, planned.model)
-    build.console.of_model(planned.model.key, "", f"Generated: {script.name}")
+    build.events.scripted(planned.model, script.name)
 
 
 def _renumbered(build: Build, record: Record) -> Record:
@@ -130,45 +120,40 @@ def _renumbered(build: Build, record: Record) -> Record:
 
 
 def _fetch(build: Build, planned: Planned) -> None:
-    if planned.pending == UNVERIFIED:
+    if planned.pending is Pending.UNVERIFIED:
         _accept_or_leave(build, planned)
         return
     _phase(build, planned, "waiting", build.records[planned.model.key].size)
     with fetch_stage.Slot(build.downloads) as slot:
         try:
             receipt = _run_script(build, planned, slot)
-        except (GoneAtSource, WrongContent) as problem:
+        except ModelProblem as problem:
+            if problem.outcome not in SEARCH_AGAIN:
+                raise
             receipt = _once_more(build, planned, problem, slot)
     record = build.records[planned.model.key]
     _keep(build, planned, receipt)
     if record.local:
         _renew(build, record.local, receipt)
-    ledger.note(build.layout, planned.model, Attempt(at=json_file.now(), outcome="done"))
-    if record.local:
-        _say(build, planned.model, f"✓ Linked: {_short(build, record.local)}")
-    else:
-        _say(build, planned.model, "✓ Download completed successfully")
+    ledger.note(build.layout, planned.model, Attempt(at=json_file.now(), outcome=Outcome.DONE))
+    build.events.fetched(record)
     licence = None if record.local else record.licence
-    _settle(build, Outcome(planned.model, linked=bool(record.local), licence=licence))
+    _settle(build, Ending(planned.model, linked=bool(record.local), licence=licence))
 
 
 def _accept_or_leave(build: Build, planned: Planned) -> None:
     """Check a file that came without us; one that is not ours to replace is left alone."""
     _phase(build, planned, "verifying")
     record = build.records[planned.model.key]
-    verdict = verify_stage.verify(
-        planned.model,
-        planned.path,
-        record,
-        None,
-        pickle=build.manifest.verify.pickle,
-        trust=build.trust,
-    )
+    manner = Manner(pickle=build.manifest.verify.pickle, trust=build.trust)
+    verdict = verify(planned.model, planned.path, Known(record), manner)
     if not verdict.good:
-        raise WrongContent(
-            f"{planned.path} was put there by someone else and is not the file of {record.where}",
+        raise ModelProblem(
+            Outcome.WRONG_CONTENT,
+            Why.ANOTHER_FILE_THERE,
+            path=planned.path,
+            where=record.where,
             cause=verdict.reason,
-            next_step="move it away to fetch the other, or list its name under ignore: to keep it",
         )
     receipt = receipts.of_file(
         planned.model,
@@ -178,8 +163,8 @@ def _accept_or_leave(build: Build, planned: Planned) -> None:
         verified=verdict.status == "ok",
     )
     _keep(build, planned, receipt)
-    _say(build, planned.model, "✓ It was there already")
-    _settle(build, Outcome(planned.model, found=True))
+    build.events.was_there(planned.model)
+    _settle(build, Ending(planned.model, found=True))
 
 
 def _keep(build: Build, planned: Planned, receipt: Receipt) -> None:
@@ -197,14 +182,12 @@ def _renew(build: Build, path: str, made: Receipt) -> None:
 
 
 def _run_script(build: Build, planned: Planned, slot: fetch_stage.Slot) -> Receipt:
-    if build.stopping:
-        raise DownloadFailed("Stopped before it began")
+    _go_on(build)
     record = build.records[planned.model.key]
     script = build.layout.script(record.number, planned.model)
     require("bash", *([] if record.local else ["curl"]))
     folder = fetch_stage.real_folder(record.model, record.destination, build.folders)
-    size = f" ({human_size(record.size)})" if record.size else ""
-    build.console.of_model(planned.model.key, "", f"Executing download: {script.name}{size}")
+    build.events.executing(planned.model, script.name, record.size)
     _phase(build, planned, "downloading", record.size)
     env = fetch_stage.environment(
         build.environ,
@@ -219,9 +202,9 @@ def _run_script(build: Build, planned: Planned, slot: fetch_stage.Slot) -> Recei
         if isinstance(said, str):
             build.console.log(f"{script.name}: {said}")
         elif said.kind == "note":
-            _say(build, planned.model, f"! {said.fields[0]}")
+            build.events.noted(planned.model, said.fields[0])
         elif said.kind == "waiting":
-            _say(build, planned.model, f"! Waiting: {said.fields[0]}")
+            build.events.waiting(planned.model, said.fields[0])
             _phase(build, planned, "waiting", record.size)
         elif said.kind == "waited":
             _phase(build, planned, "downloading", record.size)
@@ -240,14 +223,14 @@ def _run_script(build: Build, planned: Planned, slot: fetch_stage.Slot) -> Recei
 
 
 def _once_more(
-    build: Build, planned: Planned, problem: DownloadFailed, slot: fetch_stage.Slot
+    build: Build, planned: Planned, problem: ModelProblem, slot: fetch_stage.Slot
 ) -> Receipt:
     """Search again after 404, 410 or wrong content; the record that led there is worth nothing."""
     old = build.records[planned.model.key]
     build.layout.record(old.number, planned.model).unlink(missing_ok=True)
     if planned.record is None:
         raise problem  # it was found a moment ago: searching again would find the same
-    _say(build, planned.model, f"! {problem.what}; searching again")
+    build.events.searching_again(planned.model, problem)
     record = _found_anew(build, planned)
     if record.same_content(old):
         raise problem
@@ -255,9 +238,10 @@ def _once_more(
     _render(build, planned)
     try:
         return _run_script(build, planned, slot)
-    except (GoneAtSource, WrongContent):
-        new = build.records[planned.model.key]
-        build.layout.record(new.number, planned.model).unlink(missing_ok=True)
+    except ModelProblem as again:
+        if again.outcome in SEARCH_AGAIN:
+            new = build.records[planned.model.key]
+            build.layout.record(new.number, planned.model).unlink(missing_ok=True)
         raise
 
 

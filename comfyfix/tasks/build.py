@@ -23,6 +23,7 @@ from comfyfix.errors import SetupProblem
 from comfyfix.process import Children
 from comfyfix.records import Record
 from comfyfix.screen.console import Console, choose
+from comfyfix.screen.events import Events
 from comfyfix.screen.text import warn
 from comfyfix.settings.manifest import STORE_KEY, TOKEN_VARIABLES, Manifest
 from comfyfix.settings.read import load
@@ -70,6 +71,11 @@ class Build:
         """Where the lines of this run go."""
         stamp = time.strftime("%Y%m%d_%H%M%S")
         return choose(self.layout.run_log(stamp), live=self.live)
+
+    @cached_property
+    def events(self) -> Events:
+        """What tells the console of this run what happens."""
+        return Events(self.console, self.folders.store)
 
     @cached_property
     def workflow_tasks(self) -> dict[str, str]:

@@ -11,21 +11,21 @@ from typing import ParamSpec
 
 from doit.exceptions import TaskError, TaskFailed
 
-from comfyfix.disk.files import human_size, write_atomic
-from comfyfix.errors import StoreUnwritable, Unreachable, WorkflowProblem
+from comfyfix.disk.files import write_atomic
+from comfyfix.errors import Problem, unwritable
+from comfyfix.outcomes import Outcome
 from comfyfix.records import Model, Opinion, Receipt, Record, Verdict
+from comfyfix.screen import words
+from comfyfix.screen.events import bad_files
 from comfyfix.stages import batch
-from comfyfix.stages import verify as verify_stage
 from comfyfix.stages.scan import ScannedFile
+from comfyfix.stages.verify import Known, Manner, move_aside, verify
 from comfyfix.stages.work import Planned, Present, seen
 from comfyfix.state import receipts
 from comfyfix.tasks.build import Build
+from comfyfix.why import Why
 
 Of = ParamSpec("Of")
-_REMEDIES = (
-    "Next time at once: set COMFYFIX_STORE_KEY for all who write to the store, "
-    "or `verify: {receipts: trust}` if only you do"
-)
 
 
 def _telling(action: Callable[Of, object]) -> Callable[Of, object]:
@@ -36,7 +36,7 @@ def _telling(action: Callable[Of, object]) -> Callable[Of, object]:
         try:
             return action(*arguments, **named)
         except OSError as error:
-            return TaskError(str(StoreUnwritable.of(error, "output/")))
+            return TaskError(words.problem(unwritable(error, "output/")))
 
     return told
 
@@ -44,8 +44,7 @@ def _telling(action: Callable[Of, object]) -> Callable[Of, object]:
 @_telling
 def verify_batch(build: Build, number: int, members: Sequence[Planned]) -> object:
     """Verify the members of one batch and write its verdicts."""
-    count = _count(len(members))
-    build.console.line(f"Verifying batch {number:03d} ({count})")
+    build.events.verifying(number, len(members))
     verdicts: list[Verdict] = []
     files: list[tuple[Planned, Record | None, Verdict]] = []
     known = receipts.load(build.layout)
@@ -56,8 +55,8 @@ def verify_batch(build: Build, number: int, members: Sequence[Planned]) -> objec
                     model=planned.model.key,
                     filename=planned.model.name,
                     path="",
-                    status="unreachable" if isinstance(planned.problem, Unreachable) else "missing",
-                    reason=planned.problem.outcome,
+                    status="unreachable" if _is_unreachable(planned) else "missing",
+                    reason=planned.problem.reason,
                 )
             )
             continue
@@ -66,12 +65,13 @@ def verify_batch(build: Build, number: int, members: Sequence[Planned]) -> objec
         verdicts.append(verified(build, planned.model, planned.path, record, receipt))
         files.append((planned, record, verdicts[-1]))
     opinions = _opinions(build, number, files) if build.manifest.verify.qwen else {}
-    content = batch.batch_file(verdicts, build.manifest.verify.pickle, opinions)
+    pickle = build.manifest.verify.pickle
+    content = batch.batch_file(verdicts, pickle, opinions, words.sentence)
     failed = _told(build, verdicts)
     for planned, _, _ in files:
         opinion = opinions.get(planned.model.key)
         if opinion and not opinion.fits:
-            build.console.line(f"  ! Qwen doubts {planned.model.name}: {opinion.reason}")
+            build.events.doubted(planned.model, opinion.reason)
     write_atomic(build.layout.batch(number), content)
     return failed
 
@@ -86,14 +86,18 @@ def _opinions(
     try:
         return opinion.of_batch(number, files, build.services())
     except (NoOpinion, OSError) as problem:
-        build.console.log(f"Qwen has no opinion on batch {number:03d}: {problem}")
+        build.events.no_opinion(number, str(problem))
         return {}
+
+
+def _is_unreachable(planned: Planned) -> bool:
+    return planned.problem is not None and planned.problem.outcome is Outcome.UNREACHABLE
 
 
 @_telling
 def verify_present(build: Build, present: Sequence[Present]) -> object:
     """Verify the needed models that were there before, by form, and by receipt where one is."""
-    build.console.line(f"Verifying what was there before ({_count(len(present))})")
+    build.events.verifying_present(len(present))
     seen_now = hash_claimed(build, [p for p in present if p.claimed])
     verdicts = [
         verified(build, p.model, p.path, None, seen_now.get(p.model.key, p.receipt))
@@ -113,10 +117,8 @@ def hash_claimed(build: Build, present: Sequence[Present]) -> dict[str, Receipt]
         return {}
     from comfyfix.tasks.commands.verify_store import hashed_together  # noqa: PLC0415 - a fresh checkout only
 
-    total = human_size(sum(p.size for p in present))
-    build.console.line(
-        f"  Receipts of others do not count: hashing {_count(len(present))}, {total}"
-    )
+    total = sum(p.size for p in present)
+    build.events.hashing_claimed(len(present), total)
     begun = time.monotonic()
     made: dict[str, Receipt] = {}
     found = hashed_together(build, [(p.path, p.size) for p in present])
@@ -130,7 +132,7 @@ def hash_claimed(build: Build, present: Sequence[Present]) -> dict[str, Receipt]
     models = {p.model.key: p.model for p in present}
     kept = [(models[key], receipt) for key, receipt in made.items()]
     receipts.save(build.layout, build.folders.store, build.trust, kept)
-    build.console.line(f"  Hashed {total} in {time.monotonic() - begun:.1f} s. {_REMEDIES}")
+    build.events.hashed_claimed(total, time.monotonic() - begun)
     return made
 
 
@@ -144,15 +146,8 @@ def verified(
     """Verify one file; a damaged or unsafe one is moved aside and its receipts are dropped."""
     override = build.manifest.override_for(model.folder, model.path)
     told = override.digest if override else None
-    verdict = verify_stage.verify(
-        model,
-        path,
-        record,
-        receipt,
-        sha256=told,
-        pickle=build.manifest.verify.pickle,
-        trust=build.trust,
-    )
+    manner = Manner(pickle=build.manifest.verify.pickle, trust=build.trust)
+    verdict = verify(model, path, Known(record, receipt, told), manner)
     return set_aside(build, model, verdict, receipt)
 
 
@@ -160,7 +155,7 @@ def set_aside(build: Build, model: Model, verdict: Verdict, receipt: Receipt | N
     """Move a damaged or unsafe file aside, and drop its receipts."""
     if verdict.good or verdict.status in ("missing", "unreachable"):
         return verdict
-    moved = verify_stage.move_aside(verdict, receipt)
+    moved = move_aside(verdict, receipt)
     if moved.moved_to:
         with contextlib.suppress(OSError):  # without the file they say nothing
             receipts.forget(build.layout, build.folders.store, model)
@@ -169,31 +164,14 @@ def set_aside(build: Build, model: Model, verdict: Verdict, receipt: Receipt | N
 
 def _told(build: Build, verdicts: Sequence[Verdict]) -> TaskFailed | None:
     build.tally.add_verdicts(verdicts)
-    proven = sum(v.status == "ok" for v in verdicts)
-    unproven = sum(v.status == "unverified" for v in verdicts)
-    bad = [v for v in verdicts if not v.good]
-    if proven:
-        build.console.line(f"  ✓ Verified: {_count(proven)}")
-    if unproven:
-        build.console.line(f"  ! In order as far as can be seen: {_count(unproven)}")
-    for verdict in bad:
-        build.console.line(f"  ✗ {verdict.filename}: {verdict.status} ({verdict.reason})")
-    if bad:
-        return TaskFailed("; ".join(f"{v.model}: {v.status} ({v.reason})" for v in bad))
-    return None
-
-
-def _count(number: int) -> str:
-    return f"{number} model" if number == 1 else f"{number} models"
+    build.events.verified(verdicts)
+    bad = bad_files(verdicts)
+    return TaskFailed(bad) if bad else None
 
 
 def unreadable(build: Build, file: ScannedFile) -> object:
     """Say that a workflow can't be read: what it needs is not known."""
-    problem = WorkflowProblem(
-        f"The workflow {file.path} can't be read",
-        cause=file.problem,
-        next_step="save it again in ComfyUI, or take it out of `workflows:`",
-    )
-    build.console.line(f"✗ {problem}")
+    problem = Problem(Outcome.WORKFLOW, Why.WORKFLOW_UNREADABLE, path=file.path, cause=file.problem)
+    build.events.unreadable(problem)
     build.tally.unreadable += 1
-    return TaskFailed(str(problem))
+    return TaskFailed(words.problem(problem))

@@ -15,7 +15,7 @@ from hypothesis import strategies as st
 
 from comfyfix.disk.files import sha256_of
 from comfyfix.records import Model
-from comfyfix.stages.verify import verify
+from comfyfix.stages.verify import Known, Manner, verify
 from comfyfix.state.hashes import SPARE, HashLog, read
 from comfyfix.state.hashing import FileChanged, Halted, Hasher
 
@@ -108,7 +108,7 @@ def test_a_file_that_changes_while_it_is_read_is_not_judged(tmp_path: Path) -> N
     thread = threading.Thread(target=change)
     thread.start()
     model = Model(folder="loras", path="a.safetensors")
-    verdict = verify(model, path, None, None, always=True, hashed=hasher)
+    verdict = verify(model, path, Known(), Manner(always=True, hashed=hasher))
     thread.join()
     assert (verdict.status, verdict.sha256) == ("unverified", None)
     assert "it changed while it was read" in verdict.reason

@@ -12,7 +12,7 @@ from comfyfix.comfyui.store.index import StoreIndex
 from comfyfix.disk.files import human_size, printable
 from comfyfix.screen.text import clean, fitted, warn
 from comfyfix.stages.near import near_misses, told
-from comfyfix.stages.work import ABSENT, Plan, Planned
+from comfyfix.stages.work import Pending, Plan, Planned
 from comfyfix.tasks.build import current, unwritten
 from comfyfix.tasks.guard import Guarded
 
@@ -67,7 +67,9 @@ def table(plan: Plan, folders: Folders) -> list[str]:
     index = StoreIndex(folders.roots())  # walked at the first absent model
     result = [heading]
     for planned, line in zip(plan.pending, lines, strict=True):
-        near = near_misses(index, folders, planned.model) if planned.pending == ABSENT else ()
+        near = (
+            near_misses(index, folders, planned.model) if planned.pending is Pending.ABSENT else ()
+        )
         result += [line, *(f"     {printable(told(miss), 400)}" for miss in near)]
     return result
 
@@ -80,6 +82,6 @@ def _row(planned: Planned) -> tuple[str, str, str, str, str, str]:
         f"download:{planned.task}",
         planned.model.folder or "?",
         human_size(planned.record.size) if planned.record else "?",
-        planned.pending,
+        planned.pending or "",
         workflows[0] + more,
     )

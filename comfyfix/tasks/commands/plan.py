@@ -12,7 +12,7 @@ import msgspec
 from doit.doit_cmd import get_var
 
 from comfyfix.disk.files import write_atomic
-from comfyfix.errors import Problem, SetupProblem, Stopped, StoreUnwritable
+from comfyfix.errors import Problem, SetupProblem, Stopped, unwritable
 from comfyfix.records import Record, to_json
 from comfyfix.screen import preview as preview_stage
 from comfyfix.screen.preview import Answer
@@ -90,7 +90,7 @@ def _answer(build: Build, planned: Planned) -> Answer:
     except Problem as problem:
         return Answer(planned, problem=problem)
     except OSError as error:
-        return Answer(planned, problem=StoreUnwritable.of(error, build.layout.output))
+        return Answer(planned, problem=unwritable(error, build.layout.output))
     return Answer(planned, record=record)
 
 

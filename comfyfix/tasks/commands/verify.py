@@ -11,7 +11,8 @@ from doit import doit_cmd
 
 from comfyfix.disk.files import human_size, printable
 from comfyfix.errors import SetupProblem, Stopped
-from comfyfix.records import Verdict
+from comfyfix.records import Verdict, because
+from comfyfix.screen import words
 from comfyfix.screen.text import say, warn
 from comfyfix.stages import sweep
 from comfyfix.stages.sweep import Choice
@@ -22,6 +23,7 @@ from comfyfix.tasks.commands.base import Ours
 from comfyfix.tasks.commands.verify_store import Sweep, Wish
 from comfyfix.tasks.names import named
 from comfyfix.tasks.stopping import signals
+from comfyfix.why import Why
 
 JOBS_MAX = 64
 ASK = "`--ask` looks it up: Civitai is told hashes, Hugging Face is told names"
@@ -149,8 +151,8 @@ def _lacking(build: Build, names: Sequence[str]) -> list[Planned]:
 
 def _tell(choice: Choice, verdict: Verdict) -> None:
     mark = {"ok": "✓", "unverified": "!"}.get(verdict.status, "✗")
-    note = f"as {verdict.by} tells" if verdict.by else verdict.reason
-    told = f" ({printable(note, 300)})" if note else ""
+    note = because(Why.AS_TOLD, source=verdict.by) if verdict.by else verdict.reason
+    told = f" ({words.sentence(note)})" if note else ""
     say(f"  {mark} {verdict.status:10} {printable(choice.model.key, 300)}{told}")
 
 

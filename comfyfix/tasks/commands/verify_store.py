@@ -12,23 +12,21 @@ from typing import TYPE_CHECKING
 
 import msgspec
 
-from comfyfix.errors import Problem, StoreUnwritable
-from comfyfix.records import Model, Receipt, Verdict
+from comfyfix.errors import Problem, unwritable
+from comfyfix.records import Model, Receipt, Verdict, because
 from comfyfix.screen.progress import Meter, drawn
 from comfyfix.stages import sweep
-from comfyfix.stages import verify as verify_stage
 from comfyfix.stages.sweep import Choice
+from comfyfix.stages.verify import Known, Manner, verify
 from comfyfix.state import receipts
 from comfyfix.state.hashes import HashLog
 from comfyfix.state.hashing import Hasher, Identity, cores
 from comfyfix.tasks.build import Build
 from comfyfix.tasks.verifying import set_aside
+from comfyfix.why import Why
 
 if TYPE_CHECKING:
     from comfyfix.sources.identify import Answer, Identifier
-
-NOT_KNOWN = "nothing here knows its hash"
-NOT_KNOWN_THERE = "nobody that was asked knows its hash"
 
 
 @dataclass(frozen=True, slots=True)
@@ -108,27 +106,24 @@ class Sweep:
 
     def _look(self, choice: Choice) -> Verdict:
         """Verify one file; runs in a thread of the pool."""
-        return verify_stage.verify(
-            choice.model,
-            choice.path,
-            choice.record,
-            choice.receipt,
-            sha256=choice.sha256,
-            anew=self.wish.anew,
-            always=self.wish.always or self.wish.ask,
+        manner = Manner(
             pickle=self.build.manifest.verify.pickle,
             trust=self.build.trust,
+            anew=self.wish.anew,
+            always=self.wish.always or self.wish.ask,
             hashed=self.hasher,
         )
+        known = Known(choice.record, choice.receipt, choice.sha256)
+        return verify(choice.model, choice.path, known, manner)
 
     def _settle(self, choice: Choice, verdict: Verdict) -> None:
         if choice.identity not in self._seen:
             self._seen.add(choice.identity)
             self.bytes_done += choice.size
         looked_up = self.wish.always or self.wish.ask
-        if looked_up and verdict.reason == verify_stage.UNKNOWN and verdict.sha256:
+        if looked_up and _is_for(verdict, Why.NO_PUBLISHED_HASH) and verdict.sha256:
             verdict = self._compared(verdict)
-        if verdict.reason == NOT_KNOWN and self.wish.ask:
+        if _is_for(verdict, Why.HASH_NOT_KNOWN_HERE) and self.wish.ask:
             self._open.append((choice, verdict))
             if len(self._open) >= self._at_once:
                 self._ask()
@@ -141,8 +136,8 @@ class Sweep:
         """Hold a file of unknown origin against the contents that are known."""
         where = self._contents.get(verdict.sha256 or "")
         if where:
-            return msgspec.structs.replace(verdict, status="ok", reason="", by=where)
-        return msgspec.structs.replace(verdict, reason=NOT_KNOWN)
+            return msgspec.structs.replace(verdict, status="ok", reason=None, by=where)
+        return msgspec.structs.replace(verdict, reason=because(Why.HASH_NOT_KNOWN_HERE))
 
     @property
     def _at_once(self) -> int:
@@ -171,7 +166,7 @@ class Sweep:
             self.stayed += 1
         if self.wish.move:
             verdict = set_aside(self.build, choice.model, verdict, choice.receipt)
-        self.unknown += verdict.reason == NOT_KNOWN
+        self.unknown += _is_for(verdict, Why.HASH_NOT_KNOWN_HERE)
         self.count[verdict.status] += 1
         self.tell(choice, verdict)
 
@@ -201,20 +196,25 @@ class Sweep:
         try:
             receipts.save(build.layout, build.folders.store, build.trust, self._made)
         except OSError as error:  # the verdicts hold all the same; the next run hashes anew
-            self._unwritten = [StoreUnwritable.of(error, build.layout.receipts)]
+            self._unwritten = [unwritable(error, build.layout.receipts)]
         self._made.clear()
 
 
 def _answered(verdict: Verdict, answer: Answer) -> Verdict:
     if answer.where and not answer.warning:
-        return msgspec.structs.replace(verdict, status="ok", reason="", by=answer.where)
+        by = because(Why.BY_PLACE, where=answer.where)
+        return msgspec.structs.replace(verdict, status="ok", reason=None, by=by)
     if answer.where:
-        reason = f"{answer.where} has it, and its own scan says {answer.warning}"
+        reason = because(Why.SCAN_WARNS, where=answer.where, warning=answer.warning)
     elif answer.not_asked:
-        reason = f"not asked: {', '.join(answer.not_asked)}"
+        reason = because(Why.NOT_ASKED, names=answer.not_asked)
     else:
-        reason = NOT_KNOWN_THERE
+        reason = because(Why.HASH_NOT_KNOWN)
     return msgspec.structs.replace(verdict, reason=reason)
+
+
+def _is_for(verdict: Verdict, why: Why) -> bool:
+    return verdict.reason is not None and verdict.reason.why == why
 
 
 def hashed_together(build: Build, files: Sequence[tuple[Path, int]]) -> dict[Path, str]:

@@ -1,0 +1,147 @@
+"""What happens in a run, event by event, as the lines that people follow."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from comfyfix.records import Model, Reason, Record, Verdict
+from comfyfix.screen import words
+from comfyfix.screen.words import fixed, t
+
+if TYPE_CHECKING:
+    from comfyfix.errors import Problem
+    from comfyfix.screen.console import Console
+
+_FOUND = {
+    "store": "✓ Found in the store: {where}",
+    "workflow": "✓ Found in the workflow: {where}",
+    "catalog": "✓ Found in a catalogue: {where}",
+    "huggingface": "✓ Found on HuggingFace: {where}",
+    "civitai": "✓ Found on Civitai: {where}",
+    "openmodeldb": "✓ Found on OpenModelDB: {where}",
+    "qwen": "✓ Found by Qwen: {where}",
+}
+
+
+class Events:
+    """Tells a console what happens. Safe to use from several threads, as consoles are."""
+
+    def __init__(self, console: Console, store: Path) -> None:
+        self._console = console
+        self._store = f"{store}/"
+
+    def found(self, record: Record) -> None:
+        """A search has found a file."""
+        where = self._short(record.local) if record.local else record.where
+        self._of(record.model, fixed(_FOUND[record.source], where=where))
+        if record.renamed and not record.local and record.name != record.model.name:
+            self._of(record.model, t("! Its name there is {name}", name=record.name))
+        if record.note:
+            self._of(record.model, t("! {note}", note=record.note))
+
+    def scripted(self, model: Model, script: str) -> None:
+        """The script of a model is there."""
+        self._alone(model, fixed("Generated: {script}", script=script))
+
+    def executing(self, model: Model, script: str, size: int | None) -> None:
+        """The script of a model begins."""
+        line = "Executing download: {script}" + (" ({size:size})" if size else "")
+        self._alone(model, fixed(line, script=script, size=size))
+
+    def noted(self, model: Model, text: str) -> None:
+        """A script has something to tell."""
+        self._of(model, t("! {text}", text=text))
+
+    def waiting(self, model: Model, text: str) -> None:
+        """A script waits for another process."""
+        self._of(model, t("! Waiting: {text}", text=text))
+
+    def searching_again(self, model: Model, problem: Problem) -> None:
+        """A record has proved to be worthless."""
+        what = words.told(problem.reason).what
+        self._of(model, t("! {what}; searching again", what=what))
+
+    def fetched(self, record: Record) -> None:
+        """A file has arrived, or is linked."""
+        if record.local:
+            self._of(record.model, t("✓ Linked: {place}", place=self._short(record.local)))
+        else:
+            self._of(record.model, fixed("✓ Download completed successfully"))
+
+    def was_there(self, model: Model) -> None:
+        """A file without a receipt has proved to be the right one."""
+        self._of(model, t("✓ It was there already"))
+
+    def failed(self, model: Model, problem: Problem) -> None:
+        """A model has failed; the others go on."""
+        self._of(model, f"✗ {words.problem(problem)}")
+
+    def unreadable(self, problem: Problem) -> None:
+        """A workflow can't be read."""
+        self._console.line(f"✗ {words.problem(problem)}")
+
+    def verifying(self, number: int, count: int) -> None:
+        """A batch is verified."""
+        line = "Verifying batch {number} ({count:models})"
+        self._console.line(fixed(line, number=f"{number:03d}", count=count))
+
+    def verifying_present(self, count: int) -> None:
+        """What was there before is verified."""
+        self._console.line(t("Verifying what was there before ({count:models})", count=count))
+
+    def hashing_claimed(self, count: int, size: int) -> None:
+        """Files are hashed of which only receipts of others tell."""
+        line = "  Receipts of others do not count: hashing {count:models}, {size:size}"
+        self._console.line(t(line, count=count, size=size))
+
+    def hashed_claimed(self, size: int, seconds: float) -> None:
+        """They are hashed; next time need not take so long."""
+        line = (
+            "  Hashed {size:size} in {seconds} s. Next time at once: set `COMFYFIX_STORE_KEY` for "
+            "all who write to the store, or `verify: {{receipts: trust}}` if only you do"
+        )
+        self._console.line(t(line, size=size, seconds=f"{seconds:.1f}"))
+
+    def verified(self, verdicts: Sequence[Verdict]) -> None:
+        """Some files are verified."""
+        proven = sum(v.status == "ok" for v in verdicts)
+        unproven = sum(v.status == "unverified" for v in verdicts)
+        if proven:
+            self._console.line(fixed("  ✓ Verified: {count:models}", count=proven))
+        if unproven:
+            line = "  ! In order as far as can be seen: {count:models}"
+            self._console.line(t(line, count=unproven))
+        for verdict in verdicts:
+            if not verdict.good:
+                self._console.line(f"  ✗ {verdict.filename}: {_judged(verdict)}")
+
+    def doubted(self, model: Model, reason: str) -> None:
+        """Qwen thinks that a file does not fit."""
+        self._console.line(t("  ! Qwen doubts {name}: {reason}", name=model.name, reason=reason))
+
+    def no_opinion(self, number: int, reason: Reason | str) -> None:
+        """Qwen has no opinion; that is for the log alone."""
+        line = "Qwen has no opinion on batch {number}: {reason}"
+        self._console.log(t(line, number=f"{number:03d}", reason=reason))
+
+    def _of(self, model: Model, text: str) -> None:
+        self._console.of_model(model.key, model.name, text)
+
+    def _alone(self, model: Model, text: str) -> None:
+        self._console.of_model(model.key, "", text)
+
+    def _short(self, path: str) -> str:
+        """A path of the store as people know it, below its root."""
+        return path.removeprefix(self._store)
+
+
+def bad_files(verdicts: Sequence[Verdict]) -> str:
+    """Return the files that are not right on one line, for doit's own reporters."""
+    return "; ".join(f"{v.model}: {_judged(v)}" for v in verdicts if not v.good)
+
+
+def _judged(verdict: Verdict) -> str:
+    told = words.sentence(verdict.reason) if verdict.reason else ""
+    return f"{verdict.status} ({told})" if told else verdict.status
