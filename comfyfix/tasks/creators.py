@@ -5,6 +5,8 @@ from __future__ import annotations
 import gc
 import os
 from collections.abc import Callable, Iterator
+from functools import partial
+from importlib import import_module
 from pathlib import Path
 from typing import Any
 
@@ -16,7 +18,7 @@ from comfyfix.errors import SetupProblem
 from comfyfix.screen.text import clean
 from comfyfix.stages.batch import BatchFile, rules
 from comfyfix.stages.work import Planned, Present, seen
-from comfyfix.tasks import database, deferred
+from comfyfix.tasks import database
 from comfyfix.tasks.build import Build, open_build, remember
 from comfyfix.tasks.reporter import Reporter
 
@@ -99,14 +101,28 @@ def _download(build: Build, planned: Planned) -> Task:
         "doc": clean(f"{folder}/{planned.model.path}"),
         "targets": targets(build, planned),
         "actions": [
-            (deferred.resolve, [build, planned]),
-            (deferred.render, [build, planned]),
-            (deferred.fetch, [build, planned]),
+            (_actions("resolve"), [build, planned]),
+            (_actions("render"), [build, planned]),
+            (_actions("fetch"), [build, planned]),
         ],
         "uptodate": [not planned.pending],
         "io": {"capture": False},
         "meta": {"number": planned.number, "model": planned.model.key},
     }
+
+
+def _later(module: str, name: str, *arguments: Any) -> object:
+    # Every command declares all tasks, and most run none: sources, templates and the rest, which
+    # the actions need, would cost each command a tenth of a second.
+    return getattr(import_module(module), name)(*arguments)
+
+
+def _actions(name: str) -> Callable[..., object]:
+    return partial(_later, "comfyfix.tasks.actions", name)
+
+
+def _verifying(name: str) -> Callable[..., object]:
+    return partial(_later, "comfyfix.tasks.verifying", name)
 
 
 def targets(build: Build, planned: Planned) -> list[str]:
@@ -133,7 +149,7 @@ def _verify(build: Build, number: int, members: list[Planned]) -> Task:
         "name": f"{number:03d}",
         "doc": f"verify {len(members)} models: {', '.join(m.model.name for m in members)}"[:100],
         "task_dep": [f"download:{planned.task}" for planned in members],
-        "actions": [(deferred.verify_batch, [build, number, members])],
+        "actions": [(_verifying("verify_batch"), [build, number, members])],
         "uptodate": [settled],
         "io": {"capture": False},
         # It has work to do also when some members failed; our runner knows this mark.
@@ -150,7 +166,7 @@ def _verify_present(build: Build, present: tuple[Present, ...]) -> Task:
         "basename": "verify",
         "name": PRESENT,
         "doc": "verify the needed models that were there before",
-        "actions": [(deferred.verify_present, [build, present])],
+        "actions": [(_verifying("verify_present"), [build, present])],
         "uptodate": [unchanged],
         "io": {"capture": False},
     }
@@ -176,6 +192,6 @@ def _workflows(build: Build) -> Iterator[Task]:
             "basename": "workflow",
             "name": names[file.workflow],
             "doc": clean(f"{file.workflow} can't be read: {file.problem}"),
-            "actions": [(deferred.unreadable, [build, file])],
+            "actions": [(_verifying("unreadable"), [build, file])],
             "io": {"capture": False},
         }
