@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import re
 from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
 from pathlib import Path
 from threading import Semaphore
 
@@ -99,44 +100,55 @@ def fetch(
     `signs`: the receipt will be signed. Then a file that the script has not just hashed and asked
     about, since it lay there already, is hashed here.
     """
-    word = channel.new_word()
-    last: dict[str, Told] = {}
-    asked: list[tuple[int, ...]] = []
-
-    def keep(line: str) -> None:
-        told = channel.read(line, word)
-        hear(line if told is None else told)
-        if told is not None:
-            last[told.kind] = told
-            if told.kind == "waiting":
-                slot.leave()
-
-    def answer(line: str) -> str | None:
-        told = channel.read(line, word)
-        if told is not None and told.kind == "waited":
-            slot.take()
-            return "0"
-        if told is None or told.kind != "look":
-            return None
-        asked.append(_identity(Path(told.fields[0])))
-        return _look(told.fields[0], record, pickle)
-
-    status = children.run(
-        ["bash", str(script)], {**env, channel.VARIABLE: word}, keep, answer=answer
-    )
+    talk = _Talk(record, hear, slot, pickle)
+    told = {**env, channel.VARIABLE: talk.word}
+    status = children.run(["bash", str(script)], told, talk.keep, answer=talk.answer)
     if status != 0:
-        raise _problem(status, last.get("fail"), script)
+        raise _problem(status, talk.last.get("fail"), script)
     path = Path(record.destination)
     try:
-        if signs and record.sha256 and _identity(path) not in asked:
+        if signs and record.sha256 and _identity(path) not in talk.asked:
             _require(path, record.sha256)
-        digest = record.sha256 or _hash_told(last.get("sha256")) or sha256_of(path)
+        digest = record.sha256 or _hash_told(talk.last.get("sha256")) or sha256_of(path)
         return receipts.of_file(
             record.model, path, digest, script=script.name, verified=record.sha256 is not None
         )
     except OSError as error:
         failed = Outcome.DOWNLOAD_FAILED
         raise ModelProblem(failed, Why.FILE_VANISHED, path=path, cause=error.strerror) from None
+
+
+@dataclass(slots=True)
+class _Talk:
+    """What a script tells while it runs, and what it is answered."""
+
+    record: Record
+    hear: Hear
+    slot: Slot
+    pickle: PicklePolicy
+    word: str = field(default_factory=channel.new_word)
+    last: dict[str, Told] = field(default_factory=dict)
+    asked: list[tuple[int, ...]] = field(default_factory=list)
+
+    def keep(self, line: str) -> None:
+        """Pass on a line, and remember what it tells."""
+        told = channel.read(line, self.word)
+        self.hear(line if told is None else told)
+        if told is not None:
+            self.last[told.kind] = told
+            if told.kind == "waiting":
+                self.slot.leave()
+
+    def answer(self, line: str) -> str | None:
+        """Answer a question; None for a line that is none."""
+        told = channel.read(line, self.word)
+        if told is not None and told.kind == "waited":
+            self.slot.take()
+            return "0"
+        if told is None or told.kind != "look":
+            return None
+        self.asked.append(_identity(Path(told.fields[0])))
+        return _look(told.fields[0], self.record, self.pickle)
 
 
 def _identity(path: Path) -> tuple[int, ...]:
