@@ -133,6 +133,7 @@ hop() {
 # what it may have written over does not either. From now on, the whole file on one connection.
 misfit() {
   local slot code
+  rm -f -- "$PART" "$HAVE"
   MISFITS=$((MISFITS + 1))
   [ -z "$A_PACKED" ] || [ "$MISFITS" -le "$RETRIES" ] || fail 15 "The server packs $NAME ($A_PACKED) though it was not asked to" "run again later"
   [ -n "$A_PACKED" ] || [ "$1" != 0 ] || wrong_content "What arrived is not $NAME: the server has another size"
