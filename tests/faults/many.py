@@ -69,6 +69,6 @@ def require_told(run: Run, name: str, says: str, *, keeps: str = "") -> None:
     assert between and then, told
     assert re.search(says, what), told
     # The names of our exceptions, or of others', are no words for people.
-    assert not re.search(r"Traceback|[A-Z][a-z]+(Error|Exception|Encoding|Redirects)\b", run.said)
-    assert not RAW.search(run.said)
+    assert not re.search(r"Traceback|[A-Z][a-z]+(Error|Exception|Encoding|Redirects)\b", told)
+    assert not RAW.search(told)
     assert set(run.of(name).values()) <= {keeps}

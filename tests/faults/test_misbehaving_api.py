@@ -14,7 +14,7 @@ from comfyfix.demo.content import file_for
 from comfyfix.demo.hub import Hub, sha256
 from comfyfix.demo.shelf import CivitaiVersion, Repository
 from tests.faults.api_ways import LIMIT, WAYS, Act, Way, honestly
-from tests.faults.many import Run, require_told, run, shared
+from tests.faults.many import RAW, Run, require_told, run, shared
 from tests.faults.raw import Ask, Raw, Step, whole
 from tests.rig import Site
 
@@ -103,3 +103,8 @@ def test_a_limit_for_a_year_is_told_in_words(tmp_path: Path, service: str) -> No
     """In a run of its own, since nobody else is asked there any more."""
     name = "429, used up for a year"
     require_told(make(tmp_path, {name: LIMIT}), name_of(service, name), LIMIT.says)
+
+
+def test_nothing_raw_is_said(ended: Run) -> None:
+    assert "Traceback" not in ended.said
+    assert not RAW.search(ended.said)

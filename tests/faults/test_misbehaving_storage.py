@@ -18,7 +18,7 @@ from comfyfix.demo.content import file_for
 from comfyfix.demo.hub import Hub, sha256
 from comfyfix.demo.shelf import CivitaiVersion, Repository
 from tests.faults.authority import certificate
-from tests.faults.many import Run, require_told, run, shared
+from tests.faults.many import RAW, Run, require_told, run, shared
 from tests.faults.raw import Ask, Raw, Step, whole
 from tests.faults.storage_ways import EXTRA, UNTOLD, WAYS, to
 from tests.rig import Site
@@ -130,3 +130,8 @@ def test_a_misbehaving_storage_is_told_in_words(ended: Run, size: str, way: str)
     else:
         assert ended.told(name) == []
         assert ended.of(name) == {f"loras/{name}": sha256(file_for(name, size=SIZES[size]))}
+
+
+def test_nothing_raw_is_said(ended: Run) -> None:
+    assert "Traceback" not in ended.said
+    assert not RAW.search(ended.said)
