@@ -8,16 +8,18 @@ and nowhere else; redirects are followed inside one origin only; a service that 
 from __future__ import annotations
 
 import contextlib
+import http.client
 import os
 import threading
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from typing import Any
 from urllib.parse import urljoin, urlsplit
 
 import msgspec
 import requests
 from requests.adapters import HTTPAdapter
+from urllib3.exceptions import ReadTimeoutError
 
 from comfyfix.errors import RETRY, SourceDown, TokenRefused
 from comfyfix.net.addresses import PublicPool, require_public
@@ -33,7 +35,8 @@ ANSWER_MAX = 64 << 20  # bytes; a listing of the largest repositories is a few M
 CHAT_MAX = 4 << 20  # bytes; an answer of a language model
 WAIT_MAX = 60.0  # seconds; a longer Retry-After means the service is as good as down
 REDIRECTS_MAX = 5
-_UNAUTHORIZED = 401
+_OK, _UNAUTHORIZED = 200, 401
+_REDIRECTS = frozenset({301, 302, 303, 307, 308})
 _RETRIED = frozenset({408, 425, 429, 500, 502, 503, 504})
 
 
@@ -49,11 +52,26 @@ class Answer(msgspec.Struct, frozen=True, kw_only=True):
         """Decode the body. Raises SourceDown when it is not JSON (a login page, half an answer)."""
         try:
             return msgspec.json.decode(self.body)
-        except (msgspec.DecodeError, RecursionError, UnicodeDecodeError) as error:
-            host = urlsplit(self.url).netloc
-            raise SourceDown(
-                f"{host} gave an answer that is not JSON", cause=str(error), next_step=RETRY
-            ) from None
+        except msgspec.DecodeError as error:
+            page = self.body.lstrip()[:1] == b"<"
+            cause = "it is a web page" if page else str(error) if self.body else "it is empty"
+        except RecursionError:
+            cause = "it is nested too deeply"
+        except UnicodeDecodeError:
+            cause = "it is not UTF-8"
+        if self.status in _REDIRECTS:
+            raise _down(self.url, "it redirects to another address")
+        host = urlsplit(self.url).netloc
+        raise SourceDown(f"{host} gave an answer that is not JSON", cause=cause, next_step=RETRY)
+
+    @property
+    def no_use(self) -> str:
+        """Why an answer of another kind than was asked for is of no use."""
+        return "it is not what was asked for" if self.status == _OK else f"status {self.status}"
+
+
+class _TooLarge(requests.RequestException):
+    """An answer goes on and on."""
 
 
 def authority(environ: Mapping[str, str]) -> str:
@@ -116,7 +134,7 @@ class Web:
             _require_public(url)
             answer = self._request("HEAD", url, public=True)
             target = answer.headers.get("location", "")
-            if answer.status not in (301, 302, 303, 307, 308) or not target:
+            if answer.status not in _REDIRECTS or not target:
                 return answer
             try:
                 url = urljoin(url, target)
@@ -294,7 +312,7 @@ def _answer(url: str, response: requests.Response, most: int) -> Answer:
         if not most:
             break
         if len(body) > most:
-            raise requests.exceptions.ContentDecodingError("the answer is too large")
+            raise _TooLarge
     headers = {name.lower(): value for name, value in response.headers.items()}
     return Answer(url=url, status=response.status_code, headers=headers, body=bytes(body))
 
@@ -307,13 +325,33 @@ def _require_public(url: str) -> None:
 
 
 def _reason(error: Exception) -> str:
+    chain = list(_causes(error))
     if isinstance(error, requests.exceptions.SSLError):
         return "its certificate is not trusted"
-    if isinstance(error, requests.Timeout):
+    if any(isinstance(each, requests.Timeout | ReadTimeoutError) for each in chain):
         return "it does not answer in time"
-    if isinstance(error, requests.ConnectionError):
-        return "no connection"
-    return type(error).__name__
+    if any(
+        isinstance(each, http.client.HTTPException)
+        and not isinstance(each, http.client.RemoteDisconnected | http.client.IncompleteRead)
+        for each in chain
+    ):
+        return "its answer is not HTTP"
+    words = (
+        (requests.ConnectionError, "no connection"),
+        (requests.exceptions.ChunkedEncodingError, "its answer breaks off"),
+        (requests.exceptions.ContentDecodingError, "its answer can't be unpacked"),
+        (requests.TooManyRedirects, "it redirects again and again"),
+        (_TooLarge, "its answer is too large"),
+        (ValueError, "it redirects to what is no address"),
+    )
+    return next((told for kind, told in words if isinstance(error, kind)), type(error).__name__)
+
+
+def _causes(error: BaseException | None) -> Iterator[BaseException]:
+    """An error, and those that it has come of."""
+    while error is not None:
+        yield error
+        error = error.__cause__ or error.__context__
 
 
 def _down(url: str, cause: str) -> SourceDown:

@@ -39,7 +39,8 @@ class Known:
 
     def size(self) -> int | None:
         """The bytes that it must have; None where nobody tells, or where its hash tells more."""
-        return self.record.size if self.record and self.expected()[0] is None else None
+        exact = self.record is not None and self.record.size_exact  # else it has been rounded
+        return self.record.size if self.record and exact and self.expected()[0] is None else None
 
 
 @dataclass(frozen=True, slots=True)

@@ -58,6 +58,7 @@ judge() {
   esac
   [ -z "$A_PACKED" ] || return 2
   [ -z "$length" ] || [ -z "$LENGTH" ] || [ "$length" = "$LENGTH" ] || return 2
+  [ -z "$length" ] || [ -z "$NEEDED" ] || [ -z "$ROOM" ] || [ "$length" -le "$ROOM" ] || return 2
   [ -z "$ETAG" ] || [ "$A_ETAG" = "$ETAG" ] || return 2
   ETAG="$A_ETAG"
   if [ -n "$length" ] && [ -z "$LENGTH" ]; then

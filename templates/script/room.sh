@@ -9,6 +9,7 @@ need_space() {
     [ "$ROOM" -gt "$LOW" ] || no_space "$free" 0
     return 0
   fi
+  [ -n "$SIZE" ] || ROOM=$((2 * NEEDED + MIB)) # its size has been rounded, but never by as much
   if [ "$NEEDED" -ge "$MIB" ] && [ -z "$LOCAL" ]; then
     : >>"$PART"
     taken="$(fallocate --keep-size --length "$NEEDED" -- "$PART" 2>&1)" && needed=0

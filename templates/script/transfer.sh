@@ -74,8 +74,12 @@ settle() {
   case "$code" in
   63) fit=2 ;; # larger than the piece that was asked for
   153)         # ended by the limit of its file
-    [ -n "${TO[slot]}$LENGTH" ] || no_space "$(free_space)" 0
-    fit=2
+    if [ "$fit" = 1 ]; then # that of what is noted of its head: nothing else has been written
+      MESSAGE='the head of the answer has no end'
+    else
+      [ -n "${TO[slot]}$LENGTH$NEEDED" ] || no_space "$(free_space)" 0
+      fit=2
+    fi
     ;;
   esac
   end="${TO[slot]}" at="$from"
@@ -98,12 +102,16 @@ settle() {
     measure "$slot" "$((at - from))" "$start" "$total"
     mark_hash "$LOW"
   else
-    # A few bytes are no progress: a server that gives some at each try would go on for ever.
+    # A few bytes are no progress: a server that gives some at each try would go on for ever. Many
+    # are none either where all begins anew.
     end_of="${end:-0}"
-    if [ "$MISFITS" = 0 ] && { [ $((at - from)) -ge "$BLOCK" ] || [ $(((at - from) * 64)) -gt $((end_of - from)) ]; }; then
+    if [ "$MISFITS" = 0 ] && [ -n "$SHA256$ETAG" ] &&
+      { [ $((at - from)) -ge "$BLOCK" ] || [ $(((at - from) * 64)) -gt $((end_of - from)) ]; }; then
       [ "$at" = "$from" ] || TRIES=0 RENEWED=0
     fi
     arrived "$from" "$at" "$end"
+    # A page that came in place of the file is no beginning of it.
+    [ "$fit" = 0 ] || [ "$BUSY" != 0 ] || [ ! -e "$PART" ] || cut_at "$(highest)"
     consider "$code" "$aim"
   fi
 }
@@ -125,6 +133,7 @@ hop() {
 # what it may have written over does not either. From now on, the whole file on one connection.
 misfit() {
   local slot code
+  rm -f -- "$PART" "$HAVE"
   MISFITS=$((MISFITS + 1))
   [ -z "$A_PACKED" ] || [ "$MISFITS" -le "$RETRIES" ] || fail 15 "The server packs $NAME ($A_PACKED) though it was not asked to" "run again later"
   [ -n "$A_PACKED" ] || [ "$1" != 0 ] || wrong_content "What arrived is not $NAME: the server has another size"

@@ -63,6 +63,7 @@ consider() {
   esac
   # Without a hash or a mark of the object nothing shows that the rest would belong to it.
   if [ "$MISFITS" -gt 0 ] || [ -z "$SHA256$ETAG" ]; then start_over; fi
+  [ -n "$MESSAGE" ] || MESSAGE="the answer $STATUS holds no file"
   TRIES=$((TRIES + 1))
   ALL_TRIES=$((ALL_TRIES + 1))
   if [ "$TRIES" -ge "$RETRIES" ] || [ "$ALL_TRIES" -gt 1000 ]; then

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator, Mapping, Sequence
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import msgspec
 
@@ -19,6 +19,9 @@ from comfyfix.loose_json import dicts, items, mapping
 from comfyfix.net.civitai_address import WISHES
 from comfyfix.providers.civitai.names import derived
 from comfyfix.sources.base import Services
+
+if TYPE_CHECKING:
+    from comfyfix.http import Answer
 
 MODELS = 20  # per page
 PAGES_MAX = 3
@@ -87,7 +90,7 @@ def by_hashes(digests: Sequence[str], services: Services) -> dict[str, CivitaiEn
         raise region()
     value = answer.json()
     if answer.status != _OK or not isinstance(value, list):
-        raise _no_answer(answer.status)
+        raise _no_answer(answer)
     return matching(value, digests)
 
 
@@ -138,12 +141,12 @@ def _get(path: str, params: dict[str, Any], services: Services) -> dict[str, Any
         raise region()
     value = answer.json()
     if answer.status != _OK or not isinstance(value, dict):
-        raise _no_answer(answer.status)
+        raise _no_answer(answer)
     return value
 
 
-def _no_answer(status: int) -> SourceDown:
-    return SourceDown("Civitai gave no usable answer", cause=f"status {status}", next_step=RETRY)
+def _no_answer(answer: Answer) -> SourceDown:
+    return SourceDown("Civitai gave no usable answer", cause=answer.no_use, next_step=RETRY)
 
 
 def region() -> RegionBlocked:
@@ -222,7 +225,7 @@ def _licence(model: Any) -> str:
 
 def _size(kibibytes: Any) -> tuple[int | None, bool]:
     """Bytes from `sizeKB`, a float of KiB that is sometimes rounded; and whether it is exact."""
-    if not isinstance(kibibytes, int | float) or not 0 < kibibytes < 1 << 40:
+    if type(kibibytes) not in (int, float) or not 0 < kibibytes < 1 << 40:
         return None, False
     size = kibibytes * 1024
     # A float that came from a number of bytes gives that number back; a rounded one does not.

@@ -79,7 +79,7 @@ def about(repo: str, revision: str, services: Services) -> About | str:
         if answer.status != _OK or not _COMMIT.fullmatch(commit):
             raise SourceDown(
                 f"Hugging Face gave no usable answer for {repo}",
-                cause=f"status {answer.status}",
+                cause=answer.no_use,
                 next_step=RETRY,
             )
         return _about(value, commit)
@@ -123,7 +123,7 @@ def details(repo: str, revision: str, paths: list[str], services: Services) -> d
     if answer.status != _OK or not isinstance(value, list):
         raise SourceDown(
             f"Hugging Face did not describe the files of {repo}",
-            cause=f"status {answer.status}",
+            cause=answer.no_use,
             next_step=RETRY,
         )
     found = {}

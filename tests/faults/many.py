@@ -1,0 +1,74 @@
+"""One run of doit over many models, each with its own trouble; tests read how each has ended."""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+import time
+from collections.abc import Callable, Sequence
+from dataclasses import asdict, dataclass
+from pathlib import Path
+
+import pytest
+from filelock import FileLock
+
+from tests.rig import PROGRAM, Site
+
+RAW = re.compile(r"[\x00-\x09\x0b-\x1f\x7f-\x9f\u200b-\u202e]")
+"""What would move a cursor, or hide; only the end of a line may stand in what is said."""
+
+
+@dataclass(frozen=True, slots=True)
+class Run:
+    """How a run has ended; `left` are the files of the model folders, by relative path."""
+
+    code: int
+    seconds: float
+    said: str
+    left: dict[str, str]
+
+    def told(self, name: str) -> list[str]:
+        """What the summary says of a model, each time with its next step."""
+        found = re.findall(rf"(?m)^  loras/{re.escape(name)}: (.+(?:\n    Next: .+)?)$", self.said)
+        return [str(text) for text in found]
+
+    def of(self, name: str) -> dict[str, str]:
+        """What lies in the store for a model, under whatever name."""
+        return {path: sha256 for path, sha256 in self.left.items() if name in path}
+
+
+def run(site: Site, program: Sequence[str] = PROGRAM, **extra: str) -> Run:
+    """Run doit to its end."""
+    begun = time.monotonic()
+    done = site.doit(program=program, **extra)
+    took = time.monotonic() - begun
+    return Run(done.returncode, took, done.stdout + done.stderr, site.files())
+
+
+def shared(factory: pytest.TempPathFactory, key: str, make: Callable[[Path], Run]) -> Run:
+    """Make a run once for all workers of a session: who comes first makes it, the others read."""
+    place = factory.getbasetemp()
+    if "PYTEST_XDIST_WORKER" in os.environ:
+        place = place.parent
+    kept = place / f"{key}.json"
+    with FileLock(place / f"{key}.lock"):
+        if not kept.exists():
+            kept.write_text(json.dumps(asdict(make(factory.mktemp("site")))))
+    return Run(**json.loads(kept.read_text()))
+
+
+def require_told(run: Run, name: str, says: str, *, keeps: str = "") -> None:
+    """Fail unless a model has failed with one message that a user can act on, and left nothing.
+
+    `keeps` is what may be left all the same.
+    """
+    assert run.code == 1
+    (told,) = run.told(name)
+    what, between, then = told.partition("\n    Next: ")
+    assert between and then, told
+    assert re.search(says, what), told
+    # The names of our exceptions, or of others', are no words for people.
+    assert not re.search(r"Traceback|[A-Z][a-z]+(Error|Exception|Encoding|Redirects)\b", told)
+    assert not RAW.search(told)
+    assert set(run.of(name).values()) <= {keeps}
