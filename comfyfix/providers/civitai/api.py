@@ -21,7 +21,7 @@ from comfyfix.providers.civitai.names import derived
 from comfyfix.sources.base import Services
 
 if TYPE_CHECKING:
-    from comfyfix.http import Answer
+    from comfyfix.net.http import Answer
 
 MODELS = 20  # per page
 PAGES_MAX = 3
