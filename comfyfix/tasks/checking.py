@@ -10,12 +10,13 @@ from typing import Any
 from doit import doit_cmd
 
 from comfyfix import hashing, receipts
-from comfyfix.errors import SetupProblem, Stopped
+from comfyfix.errors import SetupProblem
 from comfyfix.files import human_size, printable
 from comfyfix.records import Verdict
 from comfyfix.stages import sweep
 from comfyfix.stages.planned import Planned
 from comfyfix.stages.sweep import Choice
+from comfyfix.stopped import Stopped
 from comfyfix.tasks.build import MANIFEST, Build, open_build, open_store, unwritten
 from comfyfix.tasks.commands import Ours
 from comfyfix.tasks.naming import named

@@ -20,6 +20,13 @@ COMMANDS = {
     "pin": "comfyfix.tasks.pin:Pin",
     "info": "comfyfix.tasks.doits_own:Info",
     "dumpdb": "comfyfix.tasks.doits_own:DumpDB",
+    "help": "comfyfix.tasks.doits_own:Help",
+    "tabcompletion": "comfyfix.tasks.doits_own:TabCompletion",
+    "strace": "comfyfix.tasks.doits_own:Strace",
+    "forget": "comfyfix.tasks.doits_own:Forget",
+    "ignore": "comfyfix.tasks.doits_own:Ignore",
+    "clean": "comfyfix.tasks.doits_own:Clean",
+    "reset-dep": "comfyfix.tasks.doits_own:ResetDep",
 }
 """Our commands, as doit takes them: name → module and class."""
 JSON_OPTION = {

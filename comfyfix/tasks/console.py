@@ -14,7 +14,7 @@ import time
 from pathlib import Path
 
 from comfyfix import regular
-from comfyfix.tasks.guard import mute
+from comfyfix.tasks.ends import mute
 from comfyfix.tasks.screen import clean, paint
 
 

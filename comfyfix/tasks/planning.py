@@ -12,13 +12,14 @@ import msgspec
 from doit.doit_cmd import get_var
 
 from comfyfix import ledger
-from comfyfix.errors import Problem, SetupProblem, Stopped, StoreUnwritable
+from comfyfix.errors import Problem, SetupProblem, StoreUnwritable
 from comfyfix.files import write_atomic
 from comfyfix.records import Record, to_json
 from comfyfix.stages import preview as preview_stage
 from comfyfix.stages import resolve as resolve_stage
 from comfyfix.stages.planned import Planned
 from comfyfix.stages.preview import Answer
+from comfyfix.stopped import Stopped
 from comfyfix.tasks.build import MANIFEST, Build, open_build, unwritten
 from comfyfix.tasks.commands import JSON_OPTION, Ours
 from comfyfix.tasks.screen import clean, data, fitted, say, warn

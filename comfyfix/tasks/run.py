@@ -14,9 +14,9 @@ from doit.exceptions import InvalidDodoFile, TaskFailed, UnmetDependency
 from doit.runner import MThreadRunner
 from doit.runner import Runner as OneByOneRunner
 
-from comfyfix.errors import Stopped
 from comfyfix.files import human_size
 from comfyfix.stages.planned import Planned
+from comfyfix.stopped import Stopped
 from comfyfix.tasks.build import Build, commands_loaded, current, unwritten
 from comfyfix.tasks.clearing import clear
 from comfyfix.tasks.guard import Guarded

@@ -8,7 +8,7 @@ from collections.abc import Callable, Iterator
 from types import FrameType
 from typing import NoReturn
 
-from comfyfix.errors import Stopped
+from comfyfix.stopped import Stopped
 
 
 @contextlib.contextmanager
