@@ -261,14 +261,3 @@ def unwritable(error: OSError, place: object) -> ModelProblem:
     """Return the problem of what can't be written; `place` where the error names no file."""
     path = error.filename or place
     return ModelProblem(Outcome.UNWRITABLE, Why.FILE_UNWRITABLE, path=path, cause=error.strerror)
-
-
-class Stopped(BaseException):
-    """The user or the system asked to stop; carries the exit code (130 or 143).
-
-    A BaseException, so that no handler for ordinary failures can swallow it.
-    """
-
-    def __init__(self, exit_code: int) -> None:
-        self.exit_code = exit_code
-        super().__init__(exit_code)

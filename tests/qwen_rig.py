@@ -12,7 +12,7 @@ from comfyfix.net.http import Web
 from comfyfix.records import Model, Reference
 from comfyfix.settings.manifest import Endpoints, Manifest, Qwen, Search
 from comfyfix.sources.base import Services
-from comfyfix.stages.work import Planned
+from comfyfix.stages.work import Pending, Planned
 from comfyfix.state.layout import Layout
 
 NAME = "moonlit_alley_style.safetensors"
@@ -57,7 +57,7 @@ def wanted(name: str = NAME, folder: str = "loras", **more: Any) -> Planned:
         number=1,
         task="x",
         location=f"/models/{folder}/{name}",
-        pending="absent",
+        pending=Pending.ABSENT,
         references=(node,),
         neighbours=("checkpoints/night_town.safetensors",),
         **more,

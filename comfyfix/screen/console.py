@@ -14,7 +14,8 @@ import time
 from pathlib import Path
 
 from comfyfix.disk import regular
-from comfyfix.screen.text import clean, mute, paint
+from comfyfix.screen.ends import mute
+from comfyfix.screen.text import clean, paint
 
 
 class Console:

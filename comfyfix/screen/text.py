@@ -57,10 +57,3 @@ def paint(text: str, *, terminal: bool | None = None) -> str:
         if bare.startswith(mark + " "):
             return f"{lead}{colour}{mark}{PLAIN}{bare[1:]}"
     return f"{BOLD}{text}{PLAIN}" if text.isupper() else text
-
-
-def mute(number: int) -> None:
-    """Let nothing raise that is still to be written to stdout or stderr, at the end either."""
-    nowhere = os.open(os.devnull, os.O_WRONLY)
-    os.dup2(nowhere, number)
-    os.close(nowhere)

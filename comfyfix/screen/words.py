@@ -11,7 +11,6 @@ import os
 import re
 import shlex
 import string
-import tomllib
 from importlib import resources
 from typing import Any, NamedTuple
 
@@ -89,6 +88,8 @@ def problem(found: Problem) -> str:
 
 @functools.cache
 def _catalogue() -> dict[str, Told]:
+    import tomllib  # noqa: PLC0415 - most commands tell of nothing that is wrong
+
     tables = resources.files(__package__).joinpath("texts").iterdir()
     return {
         name: _entry(entry)

@@ -4,32 +4,19 @@ from __future__ import annotations
 
 import os
 import sys
-from pathlib import Path
-from typing import Any
 
-from doit.cmd_base import ModuleTaskLoader
-from doit.doit_cmd import DoitMain
-
-from comfyfix.tasks import creators
-from comfyfix.tasks.build import MANIFEST
-from comfyfix.tasks.commands.base import COMMANDS
-
-
-class _Loader(ModuleTaskLoader):  # type: ignore[misc]
-    """Loads the tasks of the manifest in the working folder, once a command needs them."""
-
-    def __init__(self) -> None:
-        super().__init__({})
-
-    def setup(self, opt_values: dict[str, Any]) -> None:  # noqa: ARG002 - doit's signature
-        config, task_download = creators.load(Path(MANIFEST).absolute())
-        self.namespace = {"DOIT_CONFIG": config, "task_download": task_download}
+from comfyfix.screen.ends import guarded, settle_descriptors
 
 
 def main() -> None:
-    """Run doit with our commands; a pyproject.toml or dodo.py of the folder is not read."""
+    """Run the command that the arguments name."""
     if os.name != "posix":
         sys.exit("comfyfix runs on Linux, macOS and WSL, not on native Windows.")
-    program = DoitMain(_Loader(), config_filenames=(), extra_config={"COMMAND": COMMANDS})
-    program.BIN_NAME = "comfyfix"
-    sys.exit(program.run(sys.argv[1:]))
+    settle_descriptors()
+    sys.exit(guarded(_run))
+
+
+def _run() -> int:
+    from comfyfix.tasks.manifest_loader import run  # noqa: PLC0415 - a stop may come meanwhile
+
+    return run(sys.argv[1:])

@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 import os
 import shutil
-import time
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -222,36 +221,6 @@ def test_a_link_to_a_file_costs_no_further_hash(fetched: Site, hub: Hub) -> None
     fresh(fetched)
     assert fetched.doit(**WITH_KEY).returncode == 0
     assert not hashed(fetched)
-
-
-def odd(path: Path, kind: str) -> None:
-    path.unlink(missing_ok=True)
-    path.parent.mkdir(parents=True, exist_ok=True)
-    match kind:
-        case "pipe":
-            os.mkfifo(path)
-        case "endless":
-            path.symlink_to("/dev/zero")
-        case "folder":
-            path.mkdir()
-        case "hole":
-            with path.open("wb") as out:
-                out.truncate(1 << 40)
-        case "loop":
-            path.symlink_to(path.name)
-
-
-@pytest.mark.soak  # the same
-@pytest.mark.parametrize("kind", ["pipe", "endless", "folder", "hole", "loop"])
-def test_an_odd_receipt_keeps_no_one(fetched: Site, kind: str) -> None:
-    odd(receipt_file(fetched), kind)
-    fresh(fetched)
-    for command in ((), ("list",), ("scan",), ("verify",), ("verify", "--store"), ("plan",)):
-        begun = time.monotonic()
-        done = fetched.doit(*command, **WITH_KEY)
-        assert time.monotonic() - begun < 60
-        assert done.returncode == 0, (command, done.stdout, done.stderr)
-        assert "Traceback" not in done.stdout + done.stderr
 
 
 def test_the_key_is_told_to_no_one(site: Site, hub: Hub) -> None:

@@ -14,10 +14,11 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from comfyfix.disk.files import sha256_of
-from comfyfix.records import Model
+from comfyfix.records import Model, because
 from comfyfix.stages.verify import Known, Manner, verify
 from comfyfix.state.hashes import SPARE, HashLog, read
 from comfyfix.state.hashing import FileChanged, Halted, Hasher
+from comfyfix.why import Why
 
 LINE = {"version": 1, "path": "/m/a.pth", "size": 1, "mtime_ns": 2, "sha256": "0" * 64}
 
@@ -111,7 +112,7 @@ def test_a_file_that_changes_while_it_is_read_is_not_judged(tmp_path: Path) -> N
     verdict = verify(model, path, Known(), Manner(always=True, hashed=hasher))
     thread.join()
     assert (verdict.status, verdict.sha256) == ("unverified", None)
-    assert "it changed while it was read" in verdict.reason
+    assert verdict.reason == because(Why.FILE_CHANGES)
     assert not (tmp_path / "hashes.jsonl").exists()
     assert issubclass(FileChanged, Exception)
 

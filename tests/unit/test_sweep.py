@@ -6,7 +6,7 @@ from pathlib import Path
 
 from comfyfix.comfyui.store import folders
 from comfyfix.demo.content import file_for
-from comfyfix.records import Model, Receipt, Record, to_json
+from comfyfix.records import Model, Receipt, Record, because, to_json
 from comfyfix.settings.manifest import Manifest
 from comfyfix.stages import sweep
 from comfyfix.stages.sweep import Choice
@@ -36,9 +36,11 @@ def choice(known: Record | None, told: Receipt | None) -> Choice:
 
 def test_only_what_a_provider_has_told_makes_a_content_known() -> None:
     published = record(1, Path("/m/a"))
-    assert sweep.contents([choice(published, None)]) == {DIGEST: "maker/1"}
+    assert sweep.contents([choice(published, None)]) == {
+        DIGEST: because(Why.BY_PLACE, where="maker/1")
+    }
     assert sweep.contents([choice(None, receipt(identified=True))]) == {
-        DIGEST: "the receipt of loras/a.safetensors"
+        DIGEST: because(Why.BY_RECEIPT_OF, model="loras/a.safetensors")
     }
     linked = record(1, Path("/m/a"), local="/m/vae/b.safetensors")
     assert sweep.contents([choice(linked, receipt(identified=False))]) == {}

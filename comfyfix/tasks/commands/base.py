@@ -20,6 +20,13 @@ COMMANDS = {
     "pin": "comfyfix.tasks.commands.pin:Pin",
     "info": "comfyfix.tasks.commands.doits_own:Info",
     "dumpdb": "comfyfix.tasks.commands.doits_own:DumpDB",
+    "help": "comfyfix.tasks.commands.doits_own:Help",
+    "tabcompletion": "comfyfix.tasks.commands.doits_own:TabCompletion",
+    "strace": "comfyfix.tasks.commands.doits_own:Strace",
+    "forget": "comfyfix.tasks.commands.doits_own:Forget",
+    "ignore": "comfyfix.tasks.commands.doits_own:Ignore",
+    "clean": "comfyfix.tasks.commands.doits_own:Clean",
+    "reset-dep": "comfyfix.tasks.commands.doits_own:ResetDep",
 }
 """Our commands, as doit takes them: name → module and class."""
 JSON_OPTION = {

@@ -1,11 +1,20 @@
-"""Commands of doit's own that would end in a traceback here."""
+"""Commands of doit's own: they would end in a traceback here, or where the screen is gone."""
 
 from __future__ import annotations
 
+import io
+import sys
 from typing import Any, ClassVar
 
+from doit.cmd_clean import Clean as DoitClean
+from doit.cmd_completion import TabCompletion as DoitTabCompletion
 from doit.cmd_dumpdb import DumpDB as DoitDumpDB
+from doit.cmd_forget import Forget as DoitForget
+from doit.cmd_help import Help as DoitHelp
+from doit.cmd_ignore import Ignore as DoitIgnore
 from doit.cmd_info import Info as DoitInfo
+from doit.cmd_resetdep import ResetDep as DoitResetDep
+from doit.cmd_strace import Strace as DoitStrace
 from doit.exceptions import InvalidDodoFile
 
 from comfyfix.tasks.guard import Guarded
@@ -39,3 +48,58 @@ class DumpDB(Guarded, DoitDumpDB):  # type: ignore[misc]
             "dumpdb does not know the kind of database that comfyfix uses. "
             "Next: read .cache/doit.json in the output folder; it is JSON"
         )
+
+
+class Help(Guarded, DoitHelp):  # type: ignore[misc]
+    """Tell how to use the commands."""
+
+    name: ClassVar[str] = "help"
+
+
+class TabCompletion(Guarded, DoitTabCompletion):  # type: ignore[misc]
+    """Print what makes a shell complete commands and tasks."""
+
+    name: ClassVar[str] = "tabcompletion"
+
+
+class Strace(Guarded, DoitStrace):  # type: ignore[misc]
+    """Trace the files of a task that is a program; none of ours is."""
+
+    name: ClassVar[str] = "strace"
+
+
+class _Doing(Guarded):
+    """A command that tells what it has done once all is done: a lost screen can't cut it off."""
+
+    def execute(self, params: Any, args: list[str]) -> int:
+        """Do the work, then print what doit has said of it."""
+        self.outstream = said = io.StringIO()
+        try:
+            return super().execute(params, args) or 0
+        finally:
+            if said.tell():  # without a buffer, even nothing at all may be too much for a screen
+                sys.stdout.write(said.getvalue())
+
+
+class Forget(_Doing, DoitForget):  # type: ignore[misc]
+    """Forget that a task has succeeded."""
+
+    name: ClassVar[str] = "forget"
+
+
+class Ignore(_Doing, DoitIgnore):  # type: ignore[misc]
+    """Leave a task out from now on."""
+
+    name: ClassVar[str] = "ignore"
+
+
+class Clean(_Doing, DoitClean):  # type: ignore[misc]
+    """Do what tasks do to clean up; ours do nothing."""
+
+    name: ClassVar[str] = "clean"
+
+
+class ResetDep(_Doing, DoitResetDep):  # type: ignore[misc]
+    """Take what is there for what a task has made."""
+
+    name: ClassVar[str] = "reset-dep"

@@ -12,7 +12,7 @@ import msgspec
 from doit.doit_cmd import get_var
 
 from comfyfix.disk.files import write_atomic
-from comfyfix.errors import Problem, SetupProblem, Stopped, unwritable
+from comfyfix.errors import Problem, SetupProblem, unwritable
 from comfyfix.records import Record, to_json
 from comfyfix.screen import preview as preview_stage
 from comfyfix.screen.preview import Answer
@@ -20,6 +20,7 @@ from comfyfix.screen.text import clean, data, fitted, say, warn
 from comfyfix.stages import resolve as resolve_stage
 from comfyfix.stages.work import Planned
 from comfyfix.state import ledger
+from comfyfix.stopping import Stopped
 from comfyfix.tasks.build import MANIFEST, Build, open_build, unwritten
 from comfyfix.tasks.commands.base import JSON_OPTION, Ours
 

@@ -15,14 +15,13 @@ from doit.runner import MThreadRunner
 from doit.runner import Runner as OneByOneRunner
 
 from comfyfix.disk.files import human_size
-from comfyfix.errors import Stopped
 from comfyfix.screen.text import say
 from comfyfix.stages.work import Planned
+from comfyfix.stopping import Stopped, signals
 from comfyfix.tasks.build import Build, commands_loaded, current, unwritten
 from comfyfix.tasks.clearing import clear
 from comfyfix.tasks.guard import Guarded
 from comfyfix.tasks.selection import Control
-from comfyfix.tasks.stopping import signals
 
 BIGGEST = 3
 

@@ -10,7 +10,7 @@ from typing import Any
 from doit import doit_cmd
 
 from comfyfix.disk.files import human_size, printable
-from comfyfix.errors import SetupProblem, Stopped
+from comfyfix.errors import SetupProblem
 from comfyfix.records import Verdict, because
 from comfyfix.screen import words
 from comfyfix.screen.text import say, warn
@@ -18,11 +18,11 @@ from comfyfix.stages import sweep
 from comfyfix.stages.sweep import Choice
 from comfyfix.stages.work import Planned
 from comfyfix.state import hashing, receipts
+from comfyfix.stopping import Stopped, signals
 from comfyfix.tasks.build import MANIFEST, Build, open_build, open_store, unwritten
 from comfyfix.tasks.commands.base import Ours
 from comfyfix.tasks.commands.verify_store import Sweep, Wish
 from comfyfix.tasks.names import named
-from comfyfix.tasks.stopping import signals
 from comfyfix.why import Why
 
 JOBS_MAX = 64

@@ -16,7 +16,7 @@ from comfyfix.records import Model
 from comfyfix.settings.manifest import Endpoints, Manifest, Qwen, Search
 from comfyfix.sources.base import Services
 from comfyfix.stages.resolve import resolve
-from comfyfix.stages.work import Planned
+from comfyfix.stages.work import Pending, Planned
 from comfyfix.state.layout import Layout
 from tests.bench.resolve.world import Wish, World
 
@@ -78,7 +78,7 @@ def _one(world: World, wish: Wish, services: Services) -> Outcome:
     except Uncertain as problem:
         ended, why = "uncertain", str(problem)
     except NotFound as problem:
-        ended, why = "absent", str(problem)
+        ended, why = Pending.ABSENT, str(problem)
     else:
         meant = world.meant.get(wish.name) == record.sha256
         ended = ("right" if world.determinable(wish.name) else "lucky") if meant else "WRONG"

@@ -8,7 +8,16 @@ from collections.abc import Callable, Iterator
 from types import FrameType
 from typing import NoReturn
 
-from comfyfix.errors import Stopped
+
+class Stopped(BaseException):
+    """The user or the system asked to stop; carries the exit code (130 or 143).
+
+    A BaseException, so that no handler for ordinary failures can swallow it.
+    """
+
+    def __init__(self, exit_code: int) -> None:
+        self.exit_code = exit_code
+        super().__init__(exit_code)
 
 
 @contextlib.contextmanager

@@ -1,0 +1,32 @@
+"""doit as `comfyfix` runs it: the tasks of the manifest in the working folder, and no dodo.py."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+from doit.cmd_base import ModuleTaskLoader
+from doit.doit_cmd import DoitMain
+
+from comfyfix.tasks import creators
+from comfyfix.tasks.build import MANIFEST
+from comfyfix.tasks.commands.base import COMMANDS
+
+
+class _Loader(ModuleTaskLoader):  # type: ignore[misc]
+    """Loads the tasks of the manifest in the working folder, once a command needs them."""
+
+    def __init__(self) -> None:
+        super().__init__({})
+
+    def setup(self, opt_values: dict[str, Any]) -> None:  # noqa: ARG002 - doit's signature
+        config, task_download = creators.load(Path(MANIFEST).absolute())
+        self.namespace = {"DOIT_CONFIG": config, "task_download": task_download}
+
+
+def run(arguments: list[str]) -> int:
+    """Run doit with our commands; a pyproject.toml or dodo.py of the folder is not read."""
+    program = DoitMain(_Loader(), config_filenames=(), extra_config={"COMMAND": COMMANDS})
+    program.BIN_NAME = "comfyfix"
+    code: int = program.run(arguments) or 0
+    return code
