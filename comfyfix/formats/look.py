@@ -12,7 +12,8 @@ from pathlib import Path
 from typing import BinaryIO, Literal
 
 from comfyfix.formats import behind, gguf, impostors, npy, onnx, safetensors, zips
-from comfyfix.formats.finding import Finding, Refused, unsafe
+from comfyfix.formats.finding import Finding, Refused, unsafe, wrong
+from comfyfix.formats.flaws import Flaw
 from comfyfix.formats.pickle import files as pickles
 from comfyfix.formats.pickle import packed
 from comfyfix.formats.pickle.source import ANY_SIZE
@@ -98,8 +99,8 @@ def _as_torch(file: _File, text: Finding | None) -> Finding | None:
     if file.head.startswith(zips.MAGIC) or pickles.is_marked(file.head):
         return refused.finding
     if _is_safetensors(file.head):
-        return Finding("wrong", "it is a safetensors file under this name")
-    neither = Finding("wrong", "it is neither a zip archive nor a pickle, as such a file is")
+        return wrong(Flaw.IS_SAFETENSORS).finding
+    neither = wrong(Flaw.IS_NEITHER_ZIP_NOR_PICKLE).finding
     return text or impostors.another_kind(file.head) or neither
 
 
@@ -107,7 +108,7 @@ def _is_torch(file: _File, kind: _Kind) -> Finding | None:
     """Say what is wrong with a harmless file of some kind under a name of torch's."""
     if kind in ("torch", "pickle") or (kind and file.name.lower().endswith(".pkl")):
         return None  # a .pkl may be anyone's
-    return (kind and impostors.another_kind(file.head)) or zips.NOT_TORCH.finding
+    return (kind and impostors.another_kind(file.head)) or wrong(Flaw.ZIP_NOT_TORCH).finding
 
 
 def _as_settings(file: _File, text: Finding | None) -> Look:
@@ -150,9 +151,9 @@ def _disguised(file: _File, extension: str) -> Finding | None:
     if refused is not None and refused.finding.kind == "unsafe":
         return refused.finding
     if refused is None and kind == "pickle":
-        return Finding("wrong", "it is a pickle under this name")
+        return wrong(Flaw.IS_PICKLE).finding
     if _is_safetensors(file.head):
-        return Finding("wrong", "it is a safetensors file under this name")
+        return wrong(Flaw.IS_SAFETENSORS).finding
     return impostors.empty_or_text(file.head, file.size) or impostors.another_kind(file.head)
 
 
@@ -168,9 +169,9 @@ def _content(file: _File) -> tuple[Refused | None, _Kind]:
         stream.seek(0)
         return _refused(lambda: npy.check(stream, size)), "numpy"
     if impostors.is_tar(head):
-        return unsafe("it is a tar archive: torch would load the pickles inside"), ""
+        return unsafe(Flaw.IS_TAR_OF_PICKLES), ""
     if packed.is_old_joblib(head):
-        return unsafe("it is packed as joblib did before 2016, which is not looked into"), ""
+        return unsafe(Flaw.IS_OLD_JOBLIB), ""
     joblib = file.name.lower().endswith(".joblib")
     inside = packed.opened(stream, head)
     if inside is not None:

@@ -27,7 +27,7 @@ from comfyfix.formats import look
 from comfyfix.net.hosts import endpoint_of
 from comfyfix.net.http import authority
 from comfyfix.process import Children
-from comfyfix.records import Model, Receipt, Record
+from comfyfix.records import Model, Reason, Receipt, Record
 from comfyfix.script import channel
 from comfyfix.script.channel import Told
 from comfyfix.settings.manifest import STORE_KEY, TOKEN_VARIABLES, Endpoints, PicklePolicy
@@ -116,11 +116,13 @@ def fetch(
     *,
     slot: Slot,
     pickle: PicklePolicy,
+    words: Callable[[Reason], str],
     signs: bool = False,
 ) -> Receipt:
     """Run the script of a record to its end. Raises DownloadFailed in one of its kinds.
 
-    Before the script gives the file its name it asks whether the file is what it should be.
+    Before the script gives the file its name it asks whether the file is what it should be;
+    `words` says to people why it is not.
     While it waits for another process that fetches the same file, its slot is given up.
     `signs`: the receipt will be signed. Then a file that the script has not just hashed and asked
     about, since it lay there already, is hashed here.
@@ -145,7 +147,7 @@ def fetch(
         if told is None or told.kind != "look":
             return None
         asked.append(_identity(Path(told.fields[0])))
-        return _look(told.fields[0], record, pickle)
+        return _look(told.fields[0], record, pickle, words)
 
     status = children.run(
         ["bash", str(script)], {**env, channel.VARIABLE: word}, keep, answer=answer
@@ -189,7 +191,7 @@ def _hash_told(told: Told | None) -> str:
     return found if re.fullmatch(r"[0-9a-f]{64}", found) else ""
 
 
-def _look(asked: str, record: Record, pickle: PicklePolicy) -> str:
+def _look(asked: str, record: Record, pickle: PicklePolicy, words: Callable[[Reason], str]) -> str:
     """Answer a script: 0, or 4 (unsafe) or 5 (damaged, or of another kind) with the reason."""
     path = Path(record.destination)
     if not asked.startswith(f"{path}."):
@@ -200,7 +202,7 @@ def _look(asked: str, record: Record, pickle: PicklePolicy) -> str:
         return "1"
     if found is None:
         return "0"
-    return f"{4 if found.kind == 'unsafe' else 5} {printable(found.reason, 300)}"
+    return f"{4 if found.kind == 'unsafe' else 5} {printable(words(found.reason), 300)}"
 
 
 def real_folder(model: Model, file: str, folders: Folders) -> Path:

@@ -12,10 +12,11 @@ import msgspec
 
 from comfyfix.comfyui.store.reach import dangling
 from comfyfix.disk.files import is_pickle, quarantine, regular_stat, sha256_of
-from comfyfix.records import Model, Receipt, Record, Status, Verdict
+from comfyfix.records import Model, Reason, Receipt, Record, Status, Verdict, because
 from comfyfix.settings.manifest import PicklePolicy
 from comfyfix.state.hashing import FileChanged
 from comfyfix.state.trust import EVERY_CHECK, Trust
+from comfyfix.why import Why
 
 PICKLE_REFUSED = "it is a pickle file, and these are refused: verify.pickle is `refuse`"
 """The reason for a file that only the manifest is against; it is left where it is."""
@@ -126,7 +127,7 @@ def _verdict(
     model: Model,
     path: Path,
     status: Status,
-    reason: str = "",
+    reason: Reason | str = "",
     *,
     size: int | None = None,
     sha256: str | None = None,
@@ -167,7 +168,9 @@ def move_aside(verdict: Verdict, receipt: Receipt | None) -> Verdict:
         aside = str(quarantine(Path(verdict.path), ending))
     except OSError as error:
         aside = ""
-        reason = f"{verdict.reason}; it can't be moved aside ({error.strerror})"
+        more = f"it can't be moved aside ({error.strerror})"
     else:
-        reason = f"{verdict.reason}; moved to {Path(aside).name}"
+        more = f"moved to {Path(aside).name}"
+    parts = (verdict.reason, because(Why.PLAIN, what=more, cause="", next=""))
+    reason = because(Why.PLAIN, what=parts, cause="", next="")
     return msgspec.structs.replace(verdict, reason=reason, moved_to=aside)

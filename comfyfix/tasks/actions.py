@@ -18,6 +18,7 @@ from comfyfix.disk.files import human_size, printable, sha256_of, write_atomic
 from comfyfix.errors import DownloadFailed, GoneAtSource, Problem, StoreUnwritable, WrongContent
 from comfyfix.process import require
 from comfyfix.records import Attempt, Model, Receipt, Record, to_json
+from comfyfix.screen import words
 from comfyfix.script import render as render_stage
 from comfyfix.script.channel import Told
 from comfyfix.sources import ALL
@@ -235,6 +236,7 @@ def _run_script(build: Build, planned: Planned, slot: fetch_stage.Slot) -> Recei
         hear,
         slot=slot,
         pickle=pickle,
+        words=words.sentence,
         signs=bool(build.trust.key),
     )
 

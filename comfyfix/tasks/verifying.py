@@ -9,11 +9,13 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import ParamSpec
 
+import msgspec
 from doit.exceptions import TaskError, TaskFailed
 
 from comfyfix.disk.files import human_size, write_atomic
 from comfyfix.errors import StoreUnwritable, Unreachable, WorkflowProblem
 from comfyfix.records import Model, Opinion, Receipt, Record, Verdict
+from comfyfix.screen import words
 from comfyfix.stages import batch
 from comfyfix.stages import verify as verify_stage
 from comfyfix.stages.scan import ScannedFile
@@ -164,7 +166,7 @@ def set_aside(build: Build, model: Model, verdict: Verdict, receipt: Receipt | N
     if moved.moved_to:
         with contextlib.suppress(OSError):  # without the file they say nothing
             receipts.forget(build.layout, build.folders.store, model)
-    return moved
+    return msgspec.structs.replace(moved, reason=words.sentence(moved.reason))
 
 
 def _told(build: Build, verdicts: Sequence[Verdict]) -> TaskFailed | None:

@@ -12,6 +12,7 @@ from doit import doit_cmd
 from comfyfix.disk.files import human_size, printable
 from comfyfix.errors import SetupProblem, Stopped
 from comfyfix.records import Verdict
+from comfyfix.screen import words
 from comfyfix.screen.text import say, warn
 from comfyfix.stages import sweep
 from comfyfix.stages.sweep import Choice
@@ -149,7 +150,7 @@ def _lacking(build: Build, names: Sequence[str]) -> list[Planned]:
 
 def _tell(choice: Choice, verdict: Verdict) -> None:
     mark = {"ok": "✓", "unverified": "!"}.get(verdict.status, "✗")
-    note = f"as {verdict.by} tells" if verdict.by else verdict.reason
+    note = f"as {verdict.by} tells" if verdict.by else words.sentence(verdict.reason)
     told = f" ({printable(note, 300)})" if note else ""
     say(f"  {mark} {verdict.status:10} {printable(choice.model.key, 300)}{told}")
 
