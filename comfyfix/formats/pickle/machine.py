@@ -235,8 +235,8 @@ class Machine(Stack):
 
     def refuse(self) -> None:
         """EXT1 to EXT4, PERSID, and buffers that lie elsewhere: for readers that know of them."""
-        refused = self.odd if self.is_doubtful else self.harmful
-        raise refused(Flaw.PICKLE_ASKS_READER)
+        flaw = Flaw.PICKLE_ASKS_READER
+        raise self.odd(flaw) if self.is_doubtful else self.harmful(flaw)
 
     def make_readonly(self) -> None:
         """READONLY_BUFFER: of bytes it makes something new, of all else nothing."""
