@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import BinaryIO, Literal
 
+from comfyfix import endings
 from comfyfix.formats import behind, gguf, impostors, npy, onnx, safetensors, zips
 from comfyfix.formats.finding import Finding, Refused, unsafe, wrong
 from comfyfix.formats.flaws import Flaw
@@ -23,13 +24,11 @@ _TEXTS = (".yaml", ".yml", ".json", ".txt")  # files of settings that some folde
 _Kind = Literal["torch", "numpy", "packed", "pickle", ""]
 _Check = Callable[[BinaryIO, int], Finding | None]
 _STRICT: dict[str, _Check] = {
-    ".safetensors": safetensors.check,
-    ".sft": safetensors.check,
+    **dict.fromkeys(endings.SAFETENSORS, safetensors.check),
     ".gguf": gguf.check,
     ".onnx": onnx.check,
 }
-_TORCH = (".ckpt", ".pt", ".pt2", ".pth", ".bin", ".pkl")
-_PYTHON = (".npy", ".npz", ".joblib", ".pickle")  # NumPy's or a pickle, but not torch's
+_PYTHON = (".npy", ".npz", *endings.PICKLES)  # NumPy's or a pickle
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,7 +72,7 @@ def look(path: Path, *, name: str = "", look_inside: bool = True) -> Look:
         text = impostors.empty_or_text(head, size)
         if extension in _TEXTS:
             return _as_settings(file, text)
-        if extension in _TORCH:
+        if extension in endings.TORCH:
             return Look(_as_torch(file, text))
         return _as_other(file, text, extension)
 
@@ -143,7 +142,7 @@ def _as_pickle_too(file: _File) -> Finding | None:
 
 def _disguised(file: _File, extension: str) -> Finding | None:
     """Say which other file lies under a name whose format it has not."""
-    if extension in (".safetensors", ".sft") and _is_safetensors(file.head):
+    if extension in endings.SAFETENSORS and _is_safetensors(file.head):
         return None  # the length of its header may read like anything
     if extension == ".gguf" and file.head.startswith(b"GGUF"):
         return None

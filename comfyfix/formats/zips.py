@@ -11,6 +11,7 @@ import io
 import re
 from typing import BinaryIO, Literal
 
+from comfyfix.endings import is_pickle
 from comfyfix.formats import archive, npy
 from comfyfix.formats.archive import Member
 from comfyfix.formats.finding import Refused, damaged, unsafe
@@ -26,7 +27,6 @@ _TORCH = re.compile(
     r"data\.pkl|byteorder|version|data/\d{1,20}|\.format_version|\.storage_alignment"
     r"|\.data/serialization_id"
 )
-_PICKLES = (".pkl", ".pickle", ".pt", ".pth", ".ckpt", ".bin", ".joblib")
 # What torch's other readers would run, by the name of a member in small letters.
 _SCRIPT = re.compile(r"(^|/)(constants\.pkl$|code/)")
 _PROGRAMS = re.compile(
@@ -148,7 +148,7 @@ def _check_other(stream: BinaryIO, member: Member, depth: int) -> None:
         _check_nested(stream, member, depth)
     elif head.startswith(npy.MAGIC):
         _check_array(stream, member)
-    elif name.endswith(_PICKLES) or pickles.is_marked(head):
+    elif is_pickle(name) or pickles.is_marked(head):
         _check_hidden(stream, member)
     else:
         _check_start(head, member)
