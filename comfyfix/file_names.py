@@ -8,6 +8,8 @@ from __future__ import annotations
 import re
 from dataclasses import dataclass
 
+from comfyfix import endings
+
 QUERIES_MAX = 4
 AKIN = "the name differs in upper/lower case or separators"
 """Why a file that `loose` takes for the wanted one is shown and not taken."""
@@ -42,13 +44,12 @@ _MAKING = re.compile(
     r"^(fp\d+|bf16|f16|f32|int[48]|nf4|nvfp4|q\d.*|e[45]m[23](fn)?|scaled|mixed|pruned|ema(only)?|"
     r"full|safetensors|v?\d+([._]\d+)*|\d+b|\d+steps?|rank\d*|dim\d+|gguf|convrot|[a-z])$"
 )
-_EXTENSION = re.compile(r"\.(safetensors|ckpt|pth|pt2?|bin|gguf|onnx|sft|pkl)$", re.IGNORECASE)
 _CAMEL = re.compile(r"(?<=[a-z0-9])(?=[A-Z])|(?<=[A-Z])(?=[A-Z][a-z])")
 
 
 def queries(name: str) -> list[str]:
     """Words to search for, from the whole stem down to its first telling word."""
-    stem = _stem(name)
+    stem = endings.stem(name)
     words = _split(stem)
     # `rife49` is published as RIFE: the letters before a number are a word too.
     roots = [match.group() for word in words if (match := re.match(r"[A-Za-z]{3,}(?=\d)", word))]
@@ -98,7 +99,7 @@ class Words:
 
 def read(name: str) -> Words:
     """Take a file name apart."""
-    stem = _stem(name)
+    stem = endings.stem(name)
     telling: list[str] = []
     marks: list[str] = []
     for word in _split(stem):
@@ -118,10 +119,6 @@ def read(name: str) -> Words:
         tuple(dict.fromkeys(marks)),
         tuple(dict.fromkeys(p for p in pieces if len(p) > SHORT and p not in known)),
     )
-
-
-def _stem(name: str) -> str:
-    return _EXTENSION.sub("", name)
 
 
 def _split(stem: str) -> list[str]:

@@ -173,14 +173,6 @@ def printable(text: str, limit: int = 120) -> str:
     return shown if len(text) <= limit else shown[:limit] + "…"
 
 
-PICKLES = (".ckpt", ".pt", ".pt2", ".pth", ".bin", ".pkl", ".pickle", ".joblib")
-
-
-def is_pickle(name: str) -> bool:
-    """Tell a file whose loading may run code, by its ending."""
-    return name.lower().endswith(PICKLES)
-
-
 def human_size(size: int | None) -> str:
     """`1.4 GB` for people; decimal units, as download pages use."""
     if size is None:

@@ -8,6 +8,7 @@ from typing import Any, BinaryIO
 
 import msgspec
 
+from comfyfix import endings
 from comfyfix.disk.files import printable
 from comfyfix.formats import gguf, safetensors
 from comfyfix.formats.finding import Refused
@@ -27,7 +28,7 @@ TOLD = (
 
 def of_file(path: Path) -> dict[str, Any]:
     """Say what a safetensors or GGUF header tells; empty for other files, and unreadable ones."""
-    readers = {".safetensors": _safetensors, ".sft": _safetensors, ".gguf": _gguf}
+    readers = {**dict.fromkeys(endings.SAFETENSORS, _safetensors), ".gguf": _gguf}
     read = readers.get(path.suffix.lower())
     if read is None:
         return {}

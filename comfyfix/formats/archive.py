@@ -15,8 +15,8 @@ import zlib
 from dataclasses import dataclass
 from typing import BinaryIO
 
-from comfyfix.disk.files import printable
 from comfyfix.formats.finding import damaged, unsafe
+from comfyfix.formats.flaws import Flaw
 from comfyfix.formats.zip_directory import (
     ALL32,
     DESCRIPTOR,
@@ -62,7 +62,7 @@ def members(stream: BinaryIO, size: int, *, any_case: bool = True) -> list[Membe
         name = _name(entry)
         alike = _one_of(name, any_case=any_case)
         if alike in taken:
-            raise unsafe(f"its zip has two members named {entry.shown}")
+            raise unsafe(Flaw.ZIP_MEMBER_TWICE, member=entry.shown)
         taken.add(alike)
         start = _start(stream, entry, place)
         place = start + entry.packed
@@ -71,11 +71,11 @@ def members(stream: BinaryIO, size: int, *, any_case: bool = True) -> list[Membe
         if not name.endswith("/"):
             found.append(Member(name, entry.method, start, entry.packed, entry.size))
         elif entry.size or entry.packed > _NOTHING_PACKED:
-            raise unsafe(f"the folder {entry.shown} of its zip has a content")
+            raise unsafe(Flaw.ZIP_FOLDER_WITH_CONTENT, member=entry.shown)
     if place != begin:
-        raise unsafe("its zip holds bytes that its directory does not tell of")
+        raise unsafe(Flaw.ZIP_UNTOLD_BYTES)
     if sum(member.size for member in found) > max(UNPACKED_FREE, RATIO_MAX * size):
-        raise unsafe("its zip unpacks to far more than it holds")
+        raise unsafe(Flaw.ZIP_UNPACKS_TO_TOO_MUCH)
     return found
 
 
@@ -93,29 +93,23 @@ def opened(stream: BinaryIO, member: Member, limit: int) -> tuple[BinaryIO, int]
         whole = member.size <= limit and member.packed <= limit
         more = unpacker.decompress(unpacker.unconsumed_tail, 1) if whole else b""
     except zlib.error:
-        raise damaged(
-            f"the member {printable(member.name, 60)} of its zip can't be unpacked"
-        ) from None
+        raise damaged(Flaw.ZIP_MEMBER_DAMAGED, member=member.name) from None
     as_told = len(data) == member.size and not more and unpacker.eof and not unpacker.unused_data
     if whole and not as_told:
-        raise unsafe(
-            f"the member {printable(member.name, 60)} of its zip is not as large as it says"
-        )
+        raise unsafe(Flaw.ZIP_MEMBER_SIZE, member=member.name)
     return io.BytesIO(data), len(data)
 
 
 def _name(entry: Entry) -> str:
     """Return the name that every reader sees."""
     if len(entry.raw_name) > NAME_MAX:
-        raise unsafe(f"a member of its zip has a name of {len(entry.raw_name)} bytes")
+        raise unsafe(Flaw.ZIP_MEMBER_NAME_LONG, count=len(entry.raw_name))
     try:
         name = entry.raw_name.decode("utf-8" if entry.flags & UTF8 else "ascii")
     except UnicodeDecodeError:
-        raise unsafe(
-            f"the name {entry.shown} in its zip is one that readers take differently"
-        ) from None
+        raise unsafe(Flaw.ZIP_MEMBER_NAME_ODD, member=entry.shown) from None
     if not name or _LEADS_OUT.search(name):
-        raise unsafe(f"a member of its zip is named {entry.shown}, which leads out of a folder")
+        raise unsafe(Flaw.ZIP_MEMBER_NAME_LEADS_OUT, member=entry.shown)
     return name
 
 
@@ -140,7 +134,7 @@ def _one_of(name: str, *, any_case: bool) -> int:
 def _start(stream: BinaryIO, entry: Entry, place: int) -> int:
     """Check the header in front of a member; return where its content begins."""
     if entry.offset != place:
-        raise unsafe(f"its zip holds bytes before {entry.shown} that no entry tells of")
+        raise unsafe(Flaw.ZIP_UNTOLD_BYTES_BEFORE, member=entry.shown)
     header = read_at(stream, place, 30)
     flags, method, crc, packed, size, name, extra = struct.unpack("<HH4xIIIHH", header[6:])
     behind = read_at(stream, place + 30, name + extra)
@@ -152,7 +146,7 @@ def _start(stream: BinaryIO, entry: Entry, place: int) -> int:
     # A part of them, or nothing, may stand in front of what is told behind it.
     later = flags & DESCRIPTOR and all(a in (0, b) for a, b in zip(numbers, told, strict=True))
     if not same or (numbers != told and not later) or behind[:name] != entry.raw_name:
-        raise unsafe(f"its zip contradicts itself about the member {entry.shown}")
+        raise unsafe(Flaw.ZIP_MEMBER_CONTRADICTS, member=entry.shown)
     return place + 30 + len(behind)
 
 
@@ -165,4 +159,4 @@ def _descriptor(stream: BinaryIO, entry: Entry, place: int, stop: int) -> int:
         for record in (numbers, b"PK\x07\x08" + numbers):
             if len(record) == length and read_at(stream, place, length) == record:
                 return length
-    raise unsafe(f"its zip contradicts itself behind the member {entry.shown}")
+    raise unsafe(Flaw.ZIP_MEMBER_CONTRADICTS_BEHIND, member=entry.shown)

@@ -11,6 +11,7 @@ from collections.abc import Iterator
 from typing import BinaryIO
 
 from comfyfix.formats.finding import unsafe
+from comfyfix.formats.flaws import Flaw
 
 TAIL = 17 * 4096
 """Bytes at the end in which a directory's end is looked for. Python looks into 65,558, torch (by
@@ -45,13 +46,10 @@ def check(stream: BinaryIO, size: int) -> None:
     while place >= 0:
         ends += 1
         if ends > ENDS_MAX:
-            raise unsafe("it holds the ends of many zip archives, which some reader may open")
+            raise unsafe(Flaw.ZIP_BEHIND_MANY)
         for start in _starts(stream, tail[place : place + _END_BYTES], begin + place):
             if 0 <= start < begin + place and _read(stream, start, 4) == _ENTRY:
-                raise unsafe(
-                    f"it can be read as a zip archive too, by its end at byte {begin + place}: "
-                    "a reader of zips finds other content in it"
-                )
+                raise unsafe(Flaw.ZIP_BEHIND, place=begin + place)
         place = tail.find(_END, place + 1)
 
 

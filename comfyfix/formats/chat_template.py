@@ -24,15 +24,14 @@ from __future__ import annotations
 import re
 import unicodedata
 import warnings
-from typing import NoReturn
 
 import jinja2
 import jinja2.ext
 from jinja2 import nodes
 from jinja2.parser import Parser
 
-from comfyfix.disk.files import printable
 from comfyfix.formats.finding import unsafe
+from comfyfix.formats.flaws import Flaw
 from comfyfix.formats.template_reads import walk
 from comfyfix.formats.template_values import Values
 
@@ -78,17 +77,17 @@ def check(text: str) -> None:
     10 µs a character at most, and 150 bytes: the caller bounds the text.
     """
     if "\0" in text:
-        _refuse("has a zero byte, at which some readers stop")
+        raise unsafe(Flaw.TEMPLATE_ZERO_BYTE)
     try:
         parsed = _parsed(text)
         if parsed is not None:
             _Judge(parsed).run()
             return
     except RecursionError:
-        raise unsafe("its chat template is nested too deeply: too costly to look into") from None
+        raise unsafe(Flaw.TEMPLATE_NESTED) from None
     odd = _ODD.search(text)
     if odd is not None:
-        _refuse(f"can't be read, and holds {text[odd.start() : odd.start() + 30]}")
+        raise unsafe(Flaw.TEMPLATE_UNREADABLE, text=text[odd.start() : odd.start() + 30])
 
 
 def _parsed(text: str) -> nodes.Template | None:
@@ -115,7 +114,7 @@ class _Judge:
         """Judge every node. Raises Refused."""
         for node, read in self.nodes:
             if type(node) not in _KNOWN:
-                _refuse(f"holds what is not looked into ({type(node).__name__})")
+                raise unsafe(Flaw.TEMPLATE_NOT_LOOKED_INTO, node=type(node).__name__)
             match node:
                 case nodes.Name():
                     _require_one(node.name)
@@ -137,7 +136,7 @@ class _Judge:
         if isinstance(key, nodes.Const) and isinstance(key.value, str):
             _require_name(key.value, node.node, read=read)
         elif not (self.values.is_plain(key) or (read and _is_found(key))):
-            _refuse("has a subscript that is computed and may be any text")
+            raise unsafe(Flaw.TEMPLATE_COMPUTED_SUBSCRIPT)
 
     def _named(self, name: str, arguments: list[nodes.Expr], node: nodes.Filter) -> None:
         """Judge what a filter is told of attributes, and of the filters that it applies."""
@@ -154,7 +153,7 @@ class _Judge:
         else:
             return
         if node.dyn_args is not None or node.dyn_kwargs is not None:
-            _refuse(f"does not write out what {name} is told")
+            raise unsafe(Flaw.TEMPLATE_NOT_WRITTEN_OUT, filter=name)
         for value in told:
             self._path(value)
         if name == "map" and arguments and isinstance(arguments[0], nodes.Const):
@@ -163,7 +162,7 @@ class _Judge:
     def _path(self, value: nodes.Expr) -> None:
         if not isinstance(value, nodes.Const):
             if not self.values.never_text(value):
-                _refuse("has a filter that is told a computed name")
+                raise unsafe(Flaw.TEMPLATE_COMPUTED_NAME)
             return
         for part in re.split("[.,]", str(value.value)):
             _require_name(part)
@@ -184,17 +183,13 @@ def _is_found(key: nodes.Node) -> bool:
 def _require_name(name: str, of: nodes.Node | None = None, *, read: bool = False) -> None:
     """Refuse the name of an attribute that leads inside."""
     if _INNER.fullmatch(name):
-        _refuse(f"reaches for {name}")
+        raise unsafe(Flaw.TEMPLATE_REACHES_INSIDE, name=name)
     if name in _FORMATS and not read:
         text = of.value if isinstance(of, nodes.Const) else None
         if not isinstance(text, str) or _READS_INSIDE.search(text):
-            _refuse(f"reads attributes by {name}")
+            raise unsafe(Flaw.TEMPLATE_FORMATS, name=name)
 
 
 def _require_one(name: str) -> None:
     if not name.isascii() and unicodedata.normalize("NFKC", name) != name:
-        _refuse(f"has the name {name}, which Python takes for another")
-
-
-def _refuse(what: str) -> NoReturn:
-    raise unsafe(f"its chat template {printable(what, 90)}")
+        raise unsafe(Flaw.TEMPLATE_TWO_NAMES, name=name)

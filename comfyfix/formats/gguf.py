@@ -11,8 +11,8 @@ from itertools import pairwise
 from math import prod
 from typing import BinaryIO
 
-from comfyfix.disk.files import printable
 from comfyfix.formats.finding import Finding, Refused, damaged, unsafe, wrong
+from comfyfix.formats.flaws import Flaw
 from comfyfix.formats.window import Window
 
 VERSIONS = (2, 3)
@@ -68,45 +68,43 @@ class _Header:
 
     def check(self) -> None:
         window = self.window
-        if window.take(4, "the file") != b"GGUF":
-            raise damaged("it does not start as a GGUF file")
-        version = window.take(4, "the version")
+        if window.take(4) != b"GGUF":
+            raise damaged(Flaw.GGUF_NO_START)
+        version = window.take(4)
         self.big = version[:2] == b"\0\0"
         told = int.from_bytes(version, "big" if self.big else "little")
         if told == 1:
-            raise wrong("it is of GGUF version 1, which nothing reads any more")
+            raise wrong(Flaw.GGUF_VERSION_1)
         if told not in VERSIONS:
-            raise damaged(f"its GGUF version is not known ({told})")
+            raise damaged(Flaw.GGUF_VERSION_UNKNOWN, version=told)
         tensors, pairs = self._number(8), self._number(8)
         # A key and its value take 13 bytes at least, the entry of a tensor 24.
         if pairs * 13 + tensors * 24 > min(window.left, HEADER_MAX):
-            raise damaged(
-                f"it can't hold {tensors} tensors and {pairs} values: cut short, or made up"
-            )
+            raise damaged(Flaw.GGUF_IMPOSSIBLE_COUNTS, tensors=tensors, values=pairs)
         if max(tensors, pairs) > COUNT_MAX:
-            raise unsafe(f"it has {tensors} tensors and {pairs} values: too costly to look into")
+            raise unsafe(Flaw.GGUF_MANY_ENTRIES, tensors=tensors, values=pairs)
         self._pairs(pairs)
         self._geometry(self._tensors(tensors))
 
     def _number(self, width: int) -> int:
         return self.window.number(width, big=self.big)
 
-    def _text(self, what: str, longest: int = HEADER_MAX) -> str:
+    def _text(self, longest: int) -> str:
         length = self._number(8)
         if length > longest:
-            raise damaged(f"the length of {what} at byte {self.window.at - 8} is impossible")
-        return self.window.take(length, what).decode("utf-8", "backslashreplace")
+            raise damaged(Flaw.GGUF_IMPOSSIBLE_LENGTH, place=self.window.at - 8)
+        return self.window.take(length).decode("utf-8", "backslashreplace")
 
     def _bounded(self) -> None:
         if self.window.at > HEADER_MAX:
-            raise unsafe(f"its header is longer than {HEADER_MAX} bytes: too costly to look into")
+            raise unsafe(Flaw.GGUF_LONG_HEADER, most=HEADER_MAX)
 
     def _pairs(self, count: int) -> None:
         seen = set[str]()
         for _ in range(count):
-            key = self._text("a key", NAME_MAX)
+            key = self._text(NAME_MAX)
             if key in seen:
-                raise damaged(f"its header has the key {printable(key, 60)} twice")
+                raise damaged(Flaw.GGUF_KEY_TWICE, key=key)
             seen.add(key)
             kind = self._number(4)
             if key == "general.alignment":
@@ -120,21 +118,21 @@ class _Header:
     def _architecture(self) -> None:
         length = self._number(8)
         if length > NAME_MAX:
-            self.window.skip(length, "its architecture")
+            self.window.skip(length)
         else:
-            name = self.window.take(length, "its architecture")
+            name = self.window.take(length)
             self.architecture = name.decode("utf-8", "backslashreplace")
 
     def _alignment(self, kind: int) -> None:
         told = self._number(4) if kind == _UINT32 else 0
         if not 0 < told <= ALIGNMENT_MAX or told & (told - 1):
-            raise damaged("its alignment is no power of two")
+            raise damaged(Flaw.GGUF_ALIGNMENT)
         self.alignment = told
 
     def _value(self, kind: int, depth: int, *, rendered: bool) -> None:
         window = self.window
         if kind in _WIDTHS:
-            window.skip(_WIDTHS[kind], "a value")
+            window.skip(_WIDTHS[kind])
         elif kind == _STRING and rendered:
             self._template()
         elif kind == _STRING:
@@ -142,27 +140,24 @@ class _Header:
         elif kind == _ARRAY and depth < NESTING_MAX:
             self._array(depth, rendered=rendered)
         elif kind == _ARRAY:
-            raise damaged(f"its lists are nested more than {NESTING_MAX} deep")
+            raise damaged(Flaw.GGUF_NESTED, most=NESTING_MAX)
         else:
-            raise damaged(f"the type of the value at byte {window.at} is not known ({kind})")
+            raise damaged(Flaw.GGUF_VALUE_TYPE_UNKNOWN, place=window.at, type=kind)
 
     def _template(self) -> None:
         """Judge a text that a loader may render."""
         length = self._number(8)
-        self.window.need(length, "a text")
+        self.window.need(length)
         # Counted are bytes first, so that no more is read than can be judged.
         if length > 4 * TEMPLATES_MAX:
-            raise unsafe(f"its chat template has {length} bytes: too costly to look into")
+            raise unsafe(Flaw.TEMPLATE_LONG, count=length)
         try:
             text = self.window.take(length).decode()
         except UnicodeDecodeError:
-            raise unsafe("its chat template is no text in UTF-8, which readers mend") from None
+            raise unsafe(Flaw.TEMPLATE_NO_TEXT) from None
         self.templates += max(len(text), 1)
         if self.templates > TEMPLATES_MAX:
-            raise unsafe(
-                f"its chat templates have more than {TEMPLATES_MAX} characters: "
-                "too costly to look into"
-            )
+            raise unsafe(Flaw.TEMPLATES_LONG, most=TEMPLATES_MAX)
         if any(tag in text for tag in _TAGS):
             # 90 ms that only a file with a template needs
             from comfyfix.formats import chat_template  # noqa: PLC0415
@@ -172,17 +167,17 @@ class _Header:
     def _pass_text(self) -> None:
         self.items += 1
         if self.items > ITEMS_MAX:
-            raise unsafe(f"its header has more than {ITEMS_MAX} texts: too costly to look into")
-        self.window.skip(self._number(8), "a text")
+            raise unsafe(Flaw.GGUF_MANY_TEXTS, most=ITEMS_MAX)
+        self.window.skip(self._number(8))
 
     def _array(self, depth: int, *, rendered: bool) -> None:
         kind, count = self._number(4), self._number(8)
         width = _WIDTHS.get(kind)
         if width is not None:
-            self.window.skip(width * count, "a list")
+            self.window.skip(width * count)
             return
         if count * 8 > self.window.left:
-            raise damaged(f"a list at byte {self.window.at} is longer than the file")
+            raise damaged(Flaw.GGUF_LONG_LIST, place=self.window.at)
         for _ in range(count):
             if kind == _ARRAY:
                 self._pass_list()
@@ -192,25 +187,25 @@ class _Header:
     def _pass_list(self) -> None:
         self.items += 1
         if self.items > ITEMS_MAX:
-            raise unsafe(f"its header has more than {ITEMS_MAX} lists: too costly to look into")
+            raise unsafe(Flaw.GGUF_MANY_LISTS, most=ITEMS_MAX)
 
     def _tensors(self, count: int) -> list[tuple[int, int, str]]:
         """Read the list of the tensors: begin and end of each, and its name."""
         spans: list[tuple[int, int, str]] = []
         names = set[str]()
         for _ in range(count):
-            name = self._text("the name of a tensor", TENSOR_NAME_MAX)
+            name = self._text(TENSOR_NAME_MAX)
             if name in names:
-                raise damaged(f"its header names the tensor {printable(name, 60)} twice")
+                raise damaged(Flaw.GGUF_TENSOR_TWICE, tensor=name)
             names.add(name)
             dimensions = self._number(4)
             if dimensions > DIMENSIONS_MAX:
-                raise damaged(f"the tensor {printable(name, 60)} has {dimensions} dimensions")
+                raise damaged(Flaw.GGUF_DIMENSIONS, tensor=name, count=dimensions)
             shape = [self._number(8) for _ in range(dimensions)]
             kind, offset = self._number(4), self._number(8)
             spans.append((offset, offset + _bytes(name, kind, shape), name))
             if offset % self.alignment:
-                raise damaged(f"the tensor {printable(name, 60)} is not aligned")
+                raise damaged(Flaw.GGUF_NOT_ALIGNED, tensor=name)
             self._bounded()
         return spans
 
@@ -224,30 +219,30 @@ class _Header:
         room = self.window.size - _padded(self.window.at, self.alignment)
         if not spans:
             if room > 0:
-                raise damaged(f"it has {room} bytes after its header, and no tensors")
+                raise damaged(Flaw.TENSORS_NONE_BUT_BYTES, count=room)
             return
         spans.sort()
         if spans[0][0] != 0:
-            raise damaged(f"its tensors leave a hole before {printable(spans[0][2], 60)}")
+            raise damaged(Flaw.TENSORS_HOLE_BEFORE, tensor=spans[0][2])
         for left, right in pairwise(spans):
             if right[0] != _padded(left[1], self.alignment):
-                what = "overlap" if right[0] < left[1] else "leave a hole"
-                pair = f"{printable(left[2], 60)} and {printable(right[2], 60)}"
-                raise damaged(f"its tensors {what} between {pair}")
+                overlap = right[0] < left[1]
+                flaw = Flaw.TENSORS_OVERLAP if overlap else Flaw.TENSORS_HOLE_BETWEEN
+                raise damaged(flaw, left=left[2], right=right[2])
         end = spans[-1][1]
         if end > room:
-            raise damaged(f"it is cut short: {end - room} bytes are missing")
+            raise damaged(Flaw.BYTES_MISSING, count=end - room)
         if room > _padded(end, self.alignment):
-            raise damaged(f"it has {room - end} bytes after its last tensor")
+            raise damaged(Flaw.TENSORS_BYTES_AFTER, count=room - end)
 
 
 def _bytes(name: str, kind: int, shape: list[int]) -> int:
     if kind not in BLOCKS:
-        raise wrong(f"the tensor {printable(name, 60)} is of a type that is not known ({kind})")
+        raise wrong(Flaw.TENSOR_TYPE_UNKNOWN, tensor=name, type=kind)
     block, size = BLOCKS[kind]
     values = prod(shape)
     if (shape[0] if shape else 1) % block:
-        raise damaged(f"the shape of the tensor {printable(name, 60)} does not fit its type")
+        raise damaged(Flaw.GGUF_SHAPE, tensor=name)
     return values // block * size
 
 

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import re
 
-from comfyfix.disk.files import human_size
-from comfyfix.formats.finding import Finding
+from comfyfix.formats.finding import Finding, damaged, wrong
+from comfyfix.formats.flaws import Flaw
 
 _TEXT = frozenset(b"\t\n\r\f" + bytes(range(0x20, 0x7F)))
 _TEXT_LOOK = 512
@@ -15,74 +15,77 @@ _LFS_SIZE = re.compile(rb"^size (\d{1,15})$", re.MULTILINE)
 # `/annex/objects/SHA256E-s1048576--…`, with dots and slashes before it where it was a link.
 _ANNEX = re.compile(rb"^[./]{0,64}(?:git/)?annex/objects/\S*?(?:-s(\d{1,15}))?(?:-|$)")
 _KINDS = (
-    (0, b"\x1f\x8b", "a gzip file"),
-    (0, b"7z\xbc\xaf\x27\x1c", "a 7z archive"),
-    (0, b"Rar!\x1a\x07", "a RAR archive"),
-    (0, b"BZh", "a bzip2 file"),
-    (0, b"\xfd7zXZ\x00", "an xz file"),
-    (0, b"\x28\xb5\x2f\xfd", "a Zstandard file"),
-    (0, b"\x04\x22\x4d\x18", "an LZ4 file"),
-    (257, b"ustar", "a tar archive"),
-    (0, b"\x89PNG\r\n\x1a\n", "a PNG picture"),
-    (0, b"\xff\xd8\xff", "a JPEG picture"),
-    (0, b"GIF8", "a GIF picture"),
-    (0, b"RIFF", "a RIFF file (a WebP picture, or a sound)"),
-    (0, b"%PDF-", "a PDF document"),
-    (4, b"ftyp", "a video"),
-    (0, b"\x1aE\xdf\xa3", "a video"),
-    (0, b"OggS", "a sound"),
-    (0, b"ID3", "a sound"),
-    (0, b"\x7fELF", "a program (ELF)"),
-    (0, b"MZ", "a program for Windows"),
-    (0, b"\xca\xfe\xba\xbe", "a program for macOS or Java"),
-    (0, b"\xcf\xfa\xed\xfe", "a program for macOS"),
-    (0, b"\x00asm", "a WebAssembly program"),
-    (0, b"\x89HDF\r\n\x1a\n", "an HDF5 file"),
-    (0, b"\x93NUMPY", "a NumPy array"),
-    (0, b"SQLite format 3\x00", "a database (SQLite)"),
-    (0, b"PK\x03\x04", "a zip archive"),
-    (0, b"PK\x05\x06", "an empty zip archive"),
-    (0, b"GGUF", "a GGUF file"),
-    (0, b"lmgg", "an old GGML file"),
-    (0, b"tjgg", "an old GGML file"),
+    (0, b"\x1f\x8b", Flaw.IS_GZIP),
+    (0, b"7z\xbc\xaf\x27\x1c", Flaw.IS_7Z),
+    (0, b"Rar!\x1a\x07", Flaw.IS_RAR),
+    (0, b"BZh", Flaw.IS_BZIP2),
+    (0, b"\xfd7zXZ\x00", Flaw.IS_XZ),
+    (0, b"\x28\xb5\x2f\xfd", Flaw.IS_ZSTANDARD),
+    (0, b"\x04\x22\x4d\x18", Flaw.IS_LZ4),
+    (257, b"ustar", Flaw.IS_TAR),
+    (0, b"\x89PNG\r\n\x1a\n", Flaw.IS_PNG),
+    (0, b"\xff\xd8\xff", Flaw.IS_JPEG),
+    (0, b"GIF8", Flaw.IS_GIF),
+    (0, b"RIFF", Flaw.IS_RIFF),
+    (0, b"%PDF-", Flaw.IS_PDF),
+    (4, b"ftyp", Flaw.IS_VIDEO),
+    (0, b"\x1aE\xdf\xa3", Flaw.IS_VIDEO),
+    (0, b"OggS", Flaw.IS_SOUND),
+    (0, b"ID3", Flaw.IS_SOUND),
+    (0, b"\x7fELF", Flaw.IS_ELF),
+    (0, b"MZ", Flaw.IS_WINDOWS_PROGRAM),
+    (0, b"\xca\xfe\xba\xbe", Flaw.IS_MACOS_OR_JAVA_PROGRAM),
+    (0, b"\xcf\xfa\xed\xfe", Flaw.IS_MACOS_PROGRAM),
+    (0, b"\x00asm", Flaw.IS_WEBASSEMBLY),
+    (0, b"\x89HDF\r\n\x1a\n", Flaw.IS_HDF5),
+    (0, b"\x93NUMPY", Flaw.IS_NUMPY),
+    (0, b"SQLite format 3\x00", Flaw.IS_SQLITE),
+    (0, b"PK\x03\x04", Flaw.IS_ZIP),
+    (0, b"PK\x05\x06", Flaw.IS_EMPTY_ZIP),
+    (0, b"GGUF", Flaw.IS_GGUF),
+    (0, b"lmgg", Flaw.IS_GGML),
+    (0, b"tjgg", Flaw.IS_GGML),
 )
 
 
 def empty_or_text(head: bytes, size: int) -> Finding | None:
     """Say which impostor a file is that holds no model at all; None if it is none of them."""
     if size == 0:
-        return Finding("damaged", "it is empty")
+        return damaged(Flaw.IS_EMPTY).finding
     start = head.removeprefix(b"\xef\xbb\xbf").lstrip()
     low = start[:64].lower()
-    reason = ""
     if low.startswith(b"version https://git-lfs"):
-        reason = _pointer("a Git LFS pointer", _LFS_SIZE.search(start[:_TEXT_LOOK]))
-    elif (annex := _ANNEX.match(start[:_TEXT_LOOK])) is not None:
-        reason = _pointer("a git-annex pointer", annex)
-    elif low.startswith(_PAGES):
-        reason = "it is a web page"
-    elif low.startswith(b"<?xml"):
-        reason = "it is a web page or an error message in XML"
-    elif low.startswith((b'{"', b"{'", b"[{", b"{\n", b"{\r", b"{ ", b"[]", b"{}")):
-        reason = "it is JSON, perhaps an error message"
-    elif low.startswith(b"#!"):
-        reason = "it is a script"
-    elif all(byte in _TEXT for byte in head[:_TEXT_LOOK]):
-        reason = "it is plain text"
-    return Finding("damaged", reason) if reason else None
+        return _pointer(Flaw.IS_GIT_LFS_POINTER, _LFS_SIZE.search(start[:_TEXT_LOOK]))
+    if (annex := _ANNEX.match(start[:_TEXT_LOOK])) is not None:
+        return _pointer(Flaw.IS_GIT_ANNEX_POINTER, annex)
+    flaw = _text(head, low)
+    return damaged(flaw).finding if flaw is not None else None
+
+
+def _text(head: bytes, low: bytes) -> Flaw | None:
+    """Say which kind of text a file is; `low` is its begin in small letters."""
+    if low.startswith(_PAGES):
+        return Flaw.IS_WEB_PAGE
+    if low.startswith(b"<?xml"):
+        return Flaw.IS_XML
+    if low.startswith((b'{"', b"{'", b"[{", b"{\n", b"{\r", b"{ ", b"[]", b"{}")):
+        return Flaw.IS_JSON
+    if low.startswith(b"#!"):
+        return Flaw.IS_SCRIPT
+    return Flaw.IS_TEXT if all(byte in _TEXT for byte in head[:_TEXT_LOOK]) else None
 
 
 def another_kind(head: bytes) -> Finding | None:
     """Say which well-known format that is not looked for here a file has, if it has one."""
-    for place, magic, kind in _KINDS:
+    for place, magic, flaw in _KINDS:
         if head.startswith(magic, place):
-            return Finding("wrong", f"it is {kind} under this name")
+            return wrong(flaw).finding
     return None
 
 
-def _pointer(what: str, told: re.Match[bytes] | None) -> str:
-    size = f" (of {human_size(int(told[1]))})" if told is not None and told[1] else ""
-    return f"it is {what}, not the file itself{size}"
+def _pointer(flaw: Flaw, told: re.Match[bytes] | None) -> Finding:
+    size = int(told[1]) if told is not None and told[1] else ""
+    return damaged(flaw, size=size).finding
 
 
 def is_tar(head: bytes) -> bool:

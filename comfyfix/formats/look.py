@@ -11,8 +11,10 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import BinaryIO, Literal
 
+from comfyfix import endings
 from comfyfix.formats import behind, gguf, impostors, npy, onnx, safetensors, zips
-from comfyfix.formats.finding import Finding, Refused, unsafe
+from comfyfix.formats.finding import Finding, Refused, unsafe, wrong
+from comfyfix.formats.flaws import Flaw
 from comfyfix.formats.pickle import files as pickles
 from comfyfix.formats.pickle import packed
 from comfyfix.formats.pickle.source import ANY_SIZE
@@ -22,13 +24,11 @@ _TEXTS = (".yaml", ".yml", ".json", ".txt")  # files of settings that some folde
 _Kind = Literal["torch", "numpy", "packed", "pickle", ""]
 _Check = Callable[[BinaryIO, int], Finding | None]
 _STRICT: dict[str, _Check] = {
-    ".safetensors": safetensors.check,
-    ".sft": safetensors.check,
+    **dict.fromkeys(endings.SAFETENSORS, safetensors.check),
     ".gguf": gguf.check,
     ".onnx": onnx.check,
 }
-_TORCH = (".ckpt", ".pt", ".pt2", ".pth", ".bin", ".pkl")
-_PYTHON = (".npy", ".npz", ".joblib", ".pickle")  # NumPy's or a pickle, but not torch's
+_PYTHON = (".npy", ".npz", *endings.PICKLES)  # NumPy's or a pickle
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,7 +72,7 @@ def look(path: Path, *, name: str = "", look_inside: bool = True) -> Look:
         text = impostors.empty_or_text(head, size)
         if extension in _TEXTS:
             return _as_settings(file, text)
-        if extension in _TORCH:
+        if extension in endings.TORCH:
             return Look(_as_torch(file, text))
         return _as_other(file, text, extension)
 
@@ -98,8 +98,8 @@ def _as_torch(file: _File, text: Finding | None) -> Finding | None:
     if file.head.startswith(zips.MAGIC) or pickles.is_marked(file.head):
         return refused.finding
     if _is_safetensors(file.head):
-        return Finding("wrong", "it is a safetensors file under this name")
-    neither = Finding("wrong", "it is neither a zip archive nor a pickle, as such a file is")
+        return wrong(Flaw.IS_SAFETENSORS).finding
+    neither = wrong(Flaw.IS_NEITHER_ZIP_NOR_PICKLE).finding
     return text or impostors.another_kind(file.head) or neither
 
 
@@ -107,7 +107,7 @@ def _is_torch(file: _File, kind: _Kind) -> Finding | None:
     """Say what is wrong with a harmless file of some kind under a name of torch's."""
     if kind in ("torch", "pickle") or (kind and file.name.lower().endswith(".pkl")):
         return None  # a .pkl may be anyone's
-    return (kind and impostors.another_kind(file.head)) or zips.NOT_TORCH.finding
+    return (kind and impostors.another_kind(file.head)) or wrong(Flaw.ZIP_NOT_TORCH).finding
 
 
 def _as_settings(file: _File, text: Finding | None) -> Look:
@@ -142,7 +142,7 @@ def _as_pickle_too(file: _File) -> Finding | None:
 
 def _disguised(file: _File, extension: str) -> Finding | None:
     """Say which other file lies under a name whose format it has not."""
-    if extension in (".safetensors", ".sft") and _is_safetensors(file.head):
+    if extension in endings.SAFETENSORS and _is_safetensors(file.head):
         return None  # the length of its header may read like anything
     if extension == ".gguf" and file.head.startswith(b"GGUF"):
         return None
@@ -150,9 +150,9 @@ def _disguised(file: _File, extension: str) -> Finding | None:
     if refused is not None and refused.finding.kind == "unsafe":
         return refused.finding
     if refused is None and kind == "pickle":
-        return Finding("wrong", "it is a pickle under this name")
+        return wrong(Flaw.IS_PICKLE).finding
     if _is_safetensors(file.head):
-        return Finding("wrong", "it is a safetensors file under this name")
+        return wrong(Flaw.IS_SAFETENSORS).finding
     return impostors.empty_or_text(file.head, file.size) or impostors.another_kind(file.head)
 
 
@@ -168,9 +168,9 @@ def _content(file: _File) -> tuple[Refused | None, _Kind]:
         stream.seek(0)
         return _refused(lambda: npy.check(stream, size)), "numpy"
     if impostors.is_tar(head):
-        return unsafe("it is a tar archive: torch would load the pickles inside"), ""
+        return unsafe(Flaw.IS_TAR_OF_PICKLES), ""
     if packed.is_old_joblib(head):
-        return unsafe("it is packed as joblib did before 2016, which is not looked into"), ""
+        return unsafe(Flaw.IS_OLD_JOBLIB), ""
     joblib = file.name.lower().endswith(".joblib")
     inside = packed.opened(stream, head)
     if inside is not None:

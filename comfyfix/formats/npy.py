@@ -8,8 +8,8 @@ import re
 from math import prod
 from typing import Any, BinaryIO
 
-from comfyfix.disk.files import printable
 from comfyfix.formats.finding import Refused, damaged, unsafe
+from comfyfix.formats.flaws import Flaw
 from comfyfix.formats.pickle.kinds import ARRAY, kinds
 from comfyfix.formats.pickle.machine import Machine
 from comfyfix.formats.pickle.source import Source
@@ -32,21 +32,21 @@ def check(stream: BinaryIO, size: int, start: int = 0) -> None:
     if width is None:
         _check_objects(source)
     elif width > source.left:
-        raise damaged(f"it is cut short: {width - source.left} bytes of its array are missing")
+        raise damaged(Flaw.BYTES_MISSING, count=width - source.left)
     elif width < source.left:
-        raise damaged(f"{source.left - width} bytes follow its array")
+        raise damaged(Flaw.NPY_BYTES_AFTER, count=source.left - width)
 
 
 def header(source: Source) -> int | None:
     """Read the header; return the bytes of the array, None if it holds objects. Raises Refused."""
     if source.take(len(MAGIC)) != MAGIC:
-        raise damaged("it does not begin as an array of NumPy")
+        raise damaged(Flaw.NPY_NO_START)
     version, _ = source.take(2)
     if version not in _WIDTHS:
-        raise damaged(f"its array is of a version of NumPy's format that is not known ({version})")
+        raise damaged(Flaw.NPY_VERSION_UNKNOWN, version=version)
     length = source.number(_WIDTHS[version])
     if length > HEADER_MAX:
-        raise unsafe(f"the header of its array has {length} bytes, too many to look at")
+        raise unsafe(Flaw.NPY_LONG_HEADER, count=length)
     told = _literal(source.take(length).decode("latin-1"))
     shape, descr = told["shape"], told["descr"]
     if not is_shape(shape) or type(told["fortran_order"]) is not bool:
@@ -57,7 +57,7 @@ def header(source: Source) -> int | None:
 
 def _odd() -> Refused:
     """Return the end of a reading: numpy reads more than it writes, and may find objects there."""
-    return unsafe("the header of its array is not as NumPy writes it")
+    return unsafe(Flaw.NPY_ODD_HEADER)
 
 
 def _literal(text: str) -> dict[str, Any]:
@@ -86,16 +86,16 @@ def _item_bytes(descr: Any, depth: int) -> int | None:
             return None
         found = _PLAIN.fullmatch(descr)
         if found is None or depth > _DEPTH_MAX:
-            raise unsafe(f"its array is of a type that is not known ({printable(descr, 40)})")
+            raise unsafe(Flaw.NPY_TYPE_UNKNOWN, type=descr)
         return int(found[1] or 1) * (4 if "U" in descr else 1)
     if isinstance(descr, tuple) and len(descr) == 2 and isinstance(descr[1], tuple):  # noqa: PLR2004 - type, shape
         return _times(_item_bytes(descr[0], depth + 1), descr[1])
     if isinstance(descr, list):
         widths = [_field_bytes(entry, depth) for entry in descr]
         if None in widths:
-            raise unsafe("its array holds records of objects")
+            raise unsafe(Flaw.NPY_RECORDS_OF_OBJECTS)
         return sum(width or 0 for width in widths)
-    raise unsafe("its array is of a type that is not known")
+    raise unsafe(Flaw.NPY_TYPE_ODD)
 
 
 def _field_bytes(entry: Any, depth: int) -> int | None:
@@ -113,9 +113,9 @@ def _times(width: int | None, shape: Any) -> int | None:
 def _check_objects(source: Source) -> None:
     value = Machine(source).run()
     if not kinds(value) & ARRAY:
-        raise unsafe("its pickle holds something else in the place of an array")
+        raise unsafe(Flaw.NPY_NO_ARRAY)
     if source.has_more:
-        raise unsafe("bytes follow its pickle, where nothing should be")
+        raise unsafe(Flaw.PICKLE_BYTES_AFTER)
 
 
 def check_head(data: bytes, size: int, start: int) -> None:
@@ -123,6 +123,6 @@ def check_head(data: bytes, size: int, start: int) -> None:
     source = Source(io.BytesIO(data), len(data), start)
     width = header(source)
     if width is None:
-        raise unsafe("it is too costly to look into: it holds a large array of objects")
+        raise unsafe(Flaw.NPY_LARGE_OBJECTS)
     if width != size - source.at:
-        raise damaged("its array has another size than its header says")
+        raise damaged(Flaw.NPY_SIZE)

@@ -9,8 +9,8 @@ from __future__ import annotations
 import re
 from typing import BinaryIO
 
-from comfyfix.disk.files import printable
 from comfyfix.formats.finding import Finding, Refused, damaged, unsafe, wrong
+from comfyfix.formats.flaws import Flaw
 from comfyfix.formats.protobuf import BYTES, NARROW, VARINT, WIDE, Fields
 
 FIELDS_MAX = 3_000_000  # the largest graphs have a hundred thousand nodes
@@ -76,12 +76,12 @@ class _Model:
 
     def check(self) -> None:
         if not _ONCE["model"] <= self._message("model", self.size, 0):
-            raise wrong("it is no ONNX model: it has no version or no graph")
+            raise wrong(Flaw.ONNX_NO_MODEL)
 
     def _message(self, kind: str, end: int, depth: int) -> set[int]:
         """Walk one message up to byte `end`; return which of its single fields are there."""
         if depth > DEPTH_MAX:
-            raise unsafe(f"its graphs are nested more than {DEPTH_MAX} deep")
+            raise unsafe(Flaw.ONNX_NESTED, most=DEPTH_MAX)
         fields, inside = self.fields, _TAGS[kind]
         seen, elsewhere = set[int](), False
         while fields.at < end:
@@ -92,8 +92,7 @@ class _Model:
                 continue
             length = fields.length()
             if length > end - fields.at:
-                what = f"field {tag >> 3} of its {kind}"
-                raise damaged(f"it is cut short: {what} leads beyond its end")
+                raise damaged(Flaw.ONNX_FIELD_BEYOND, field=tag >> 3, message=kind)
             inner = inside.get(tag)
             if inner is None or not length:
                 fields.skip(length)
@@ -102,7 +101,7 @@ class _Model:
             else:
                 self._message(inner, fields.at + length, depth + 1)
         if fields.at != end:
-            raise damaged(f"it is damaged: its {kind} does not end where it says")
+            raise damaged(Flaw.ONNX_ODD_END, message=kind)
         self._ended(kind, elsewhere=elsewhere)
         return seen
 
@@ -111,13 +110,13 @@ class _Model:
         tag = self.fields.tag()
         self.count += 1
         if self.count > FIELDS_MAX:
-            raise unsafe(f"it has more than {FIELDS_MAX} fields: too costly to look into")
+            raise unsafe(Flaw.ONNX_MANY_FIELDS, most=FIELDS_MAX)
         if tag not in _TAGS[kind]:
             _require_known(kind, tag, place)
         number = tag >> 3
         if number in _ONCE.get(kind, _NONE):
             if number in seen:
-                raise unsafe(f"field {number} of its {kind} at byte {place} is there twice")
+                raise unsafe(Flaw.ONNX_FIELD_TWICE, field=number, message=kind, place=place)
             seen.add(number)
         return tag
 
@@ -137,9 +136,7 @@ class _Model:
             self._require_beside()
         elif kind == "tensor":
             if elsewhere and not self.located:
-                raise damaged(
-                    "it has a tensor that lies in another file, and does not say in which"
-                )
+                raise damaged(Flaw.ONNX_WEIGHTS_NOWHERE)
             self.located = False
 
     def _require_beside(self) -> None:
@@ -154,15 +151,13 @@ class _Model:
         try:
             where = value.decode()
         except UnicodeDecodeError:
-            raise unsafe("it takes weights from a file whose name is no text") from None
+            raise unsafe(Flaw.ONNX_WEIGHTS_NO_NAME) from None
         if len(value) >= TEXT_MAX or _LEADS_OUT.search(where):
-            raise unsafe(f"it takes weights from {printable(where, 60)}, which is not beside it")
+            raise unsafe(Flaw.ONNX_WEIGHTS_ELSEWHERE, file=where)
         self.located = self.located or (name == "location" and bool(where))
 
 
 def _require_known(kind: str, tag: int, place: int) -> None:
     """Refuse what is no field of a model, and fields of interest that are of another type."""
     if tag not in _MODEL_TAGS if kind == "model" else tag >> 3 in _INSIDE[kind]:
-        raise damaged(
-            f"it is no ONNX model, or damaged: field {tag >> 3} at byte {place} is not known"
-        )
+        raise damaged(Flaw.ONNX_FIELD_UNKNOWN, field=tag >> 3, place=place)

@@ -10,6 +10,7 @@ from __future__ import annotations
 from typing import BinaryIO
 
 from comfyfix.formats.finding import Refused, damaged, unsafe
+from comfyfix.formats.flaws import Flaw
 
 VARINT, WIDE, BYTES, NARROW = 0, 1, 2, 5
 _GROUPS = (3, 4)
@@ -39,14 +40,14 @@ class Fields:
         if place < len(self._slab) and 8 <= (tag := self._slab[place]) < 0x80:  # noqa: PLR2004 - one byte
             self.at += 1
         else:
-            tag = self._short(_TAG_MAX, "the number of a field")
+            tag = self._short(_TAG_MAX, Flaw.PROTOBUF_ODD_NUMBER)
         wire = tag & 7
         if wire in (VARINT, BYTES) and tag >= 8:  # noqa: PLR2004 - most of them; below is field 0
             return tag
         if tag < 8 or wire > NARROW:  # noqa: PLR2004 - field 0
-            raise damaged(f"it is damaged: there is no such field before byte {self.at}")
+            raise damaged(Flaw.PROTOBUF_NO_FIELD, place=self.at)
         if wire in _GROUPS:
-            raise unsafe(f"it hides fields in a group at byte {self.at}, which readers take apart")
+            raise unsafe(Flaw.PROTOBUF_GROUP, place=self.at)
         return tag
 
     def length(self) -> int:
@@ -55,7 +56,7 @@ class Fields:
         if place < len(self._slab) and (length := self._slab[place]) < 0x80:  # noqa: PLR2004 - one byte
             self.at += 1
             return length
-        return self._short(LENGTH_MAX, "the length of a field")
+        return self._short(LENGTH_MAX, Flaw.PROTOBUF_ODD_LENGTH)
 
     def value(self) -> int:
         """Read a number of up to 64 bits; it may be longer than it need be."""
@@ -68,7 +69,7 @@ class Fields:
                     break
                 return value
             shift += 7
-        raise unsafe(f"the number before byte {self.at} has more than 64 bits, which readers cut")
+        raise unsafe(Flaw.PROTOBUF_LONG_NUMBER, place=self.at)
 
     def take(self, count: int) -> bytes:
         """Read so many bytes."""
@@ -99,18 +100,18 @@ class Fields:
         self.at += 1
         return self._slab[place]
 
-    def _short(self, most: int, what: str) -> int:
+    def _short(self, most: int, odd: Flaw) -> int:
         """Read a number of up to `most` that must be written in its shortest form."""
         value = shift = 0
         while (byte := self._byte()) >= 0x80:  # noqa: PLR2004 - the last byte of a number
             value |= (byte & 0x7F) << shift
             shift += 7
             if value > most or shift > 28:  # noqa: PLR2004 - five bytes
-                raise unsafe(f"{what} before byte {self.at} is one that readers take differently")
+                raise unsafe(odd, place=self.at)
         value |= byte << shift
         if value > most or (shift and not byte):
-            raise unsafe(f"{what} before byte {self.at} is one that readers take differently")
+            raise unsafe(odd, place=self.at)
         return value
 
     def _cut(self) -> Refused:
-        return damaged(f"it is cut short: what begins at byte {self.at} leads beyond its end")
+        return damaged(Flaw.CUT_SHORT, place=self.at)

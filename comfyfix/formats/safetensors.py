@@ -15,8 +15,8 @@ from typing import BinaryIO
 
 import msgspec
 
-from comfyfix.disk.files import printable
 from comfyfix.formats.finding import Finding, Refused, damaged, unsafe, wrong
+from comfyfix.formats.flaws import Flaw
 
 HEADER_MAX = 25_000_000
 """Bytes. The reference library reads 100 MB; the Hub refuses to read more than this."""
@@ -54,14 +54,12 @@ def check(stream: BinaryIO, size: int) -> Finding | None:
     try:
         length = int.from_bytes(stream.read(8), "little")
         if size < 10 or length > size - 8:  # noqa: PLR2004 - 8 bytes and `{}`
-            raise damaged(
-                "its header is longer than the file: it is cut short or no safetensors file"
-            )
+            raise damaged(Flaw.SAFETENSORS_CUT)
         if length > HEADER_MAX:
-            raise unsafe(f"its header has {length} bytes: too costly to look into")
+            raise unsafe(Flaw.SAFETENSORS_LONG_HEADER, count=length)
         text = stream.read(length)
         if not text.lstrip(_SPACES).startswith(b"{"):
-            raise damaged("it has no safetensors header")
+            raise damaged(Flaw.SAFETENSORS_NO_HEADER)
         _geometry(_Header(text).tensors(), size - 8 - length)
     except Refused as refused:
         return refused.finding
@@ -82,17 +80,15 @@ class _Header:
         while (name := self._key(first=not found and not metadata)) is not None:
             if name == "__metadata__":
                 if metadata:
-                    raise unsafe("its safetensors header has __metadata__ twice")
+                    raise unsafe(Flaw.SAFETENSORS_METADATA_TWICE)
                 metadata = True
                 self._metadata()
             elif name in found:
-                raise unsafe(f"its safetensors header names the tensor {_shown(name)} twice")
+                raise unsafe(Flaw.SAFETENSORS_TENSOR_TWICE, tensor=name)
             else:
                 found[name] = self._tensor(name)
         if self.text[self.at :].strip(_SPACES):
-            raise damaged(
-                f"its safetensors header is damaged: something follows at byte {8 + self.at}"
-            )
+            raise damaged(Flaw.SAFETENSORS_MORE_IN_HEADER, place=8 + self.at)
         return list(found.items())
 
     def _mark(self) -> bytes:
@@ -103,7 +99,7 @@ class _Header:
 
     def _expect(self, wanted: bytes) -> None:
         if self._mark() != wanted:
-            raise damaged(f"its safetensors header is damaged at byte {8 + self.at}")
+            raise damaged(Flaw.SAFETENSORS_DAMAGED, place=8 + self.at)
         self.at += 1
 
     def _key(self, *, first: bool) -> str | None:
@@ -120,7 +116,7 @@ class _Header:
     def _string(self) -> str:
         match = _STRING.match(self.text, self.at)
         if match is None:
-            raise damaged(f"its safetensors header is damaged at byte {8 + self.at}: no text there")
+            raise damaged(Flaw.SAFETENSORS_NO_TEXT, place=8 + self.at)
         self.at = match.end()
         try:
             if b"\\" not in match[1]:
@@ -128,9 +124,7 @@ class _Header:
             value: str = json.loads(f'"{match[1].decode()}"')
             value.encode()
         except ValueError:
-            raise damaged(
-                f"its safetensors header is damaged before byte {8 + self.at}: no readable text"
-            ) from None
+            raise damaged(Flaw.SAFETENSORS_UNREADABLE_TEXT, place=8 + self.at) from None
         return value
 
     def _metadata(self) -> None:
@@ -138,33 +132,27 @@ class _Header:
         self._expect(b"{")
         while (key := self._key(first=not keys)) is not None:
             if key in keys:
-                raise unsafe(f"its metadata has {_shown(key)} twice")
+                raise unsafe(Flaw.SAFETENSORS_KEY_TWICE, key=key)
             keys.add(key)
             self._string()
             if self.at - begin > METADATA_MAX:
-                raise unsafe(f"it carries more than {METADATA_MAX} bytes of metadata")
+                raise unsafe(Flaw.SAFETENSORS_LONG_METADATA, most=METADATA_MAX)
 
     def _tensor(self, name: str) -> Span:
         _require_plain(name)
         self._mark()
         match = _ENTRY.match(self.text, self.at)
         if match is None:
-            raise damaged(
-                f"its safetensors header is damaged: no entry for the tensor {_shown(name)}"
-            )
+            raise damaged(Flaw.SAFETENSORS_NO_ENTRY, tensor=name)
         try:
             tensor = msgspec.json.decode(match[0], type=_Tensor)
         except (msgspec.DecodeError, UnicodeDecodeError):
-            raise damaged(
-                f"its safetensors header is damaged in the entry of the tensor {_shown(name)}"
-            ) from None
+            raise damaged(Flaw.SAFETENSORS_DAMAGED_ENTRY, tensor=name) from None
         # Each field's name can be there once only; strings inside are short words.
         if any(
             match[0].count(b'"%b"' % field) > 1 for field in (b"dtype", b"shape", b"data_offsets")
         ):
-            raise unsafe(
-                f"its safetensors header contradicts itself about the tensor {_shown(name)}"
-            )
+            raise unsafe(Flaw.SAFETENSORS_CONTRADICTS, tensor=name)
         self.at = match.end()
         return _span(name, tensor)
 
@@ -172,11 +160,11 @@ class _Header:
 def _require_plain(name: str) -> None:
     """Refuse names that would harm whoever writes tensors to files, or prints them."""
     if len(name) > NAME_MAX:
-        raise unsafe(f"a tensor's name has {len(name)} characters")
+        raise unsafe(Flaw.TENSOR_NAME_LONG, count=len(name))
     if _LEADS_OUT.search(name):
-        raise unsafe(f"the tensor {_shown(name)} is named like a path that leads out of a folder")
+        raise unsafe(Flaw.TENSOR_NAME_LEADS_OUT, tensor=name)
     if _CONTROLS.search(name):
-        raise unsafe(f"the name of the tensor {_shown(name)} holds control characters")
+        raise unsafe(Flaw.TENSOR_NAME_CONTROLS, tensor=name)
 
 
 def _span(name: str, tensor: _Tensor) -> Span:
@@ -185,37 +173,30 @@ def _span(name: str, tensor: _Tensor) -> Span:
     # The bounds keep the product from taking minutes.
     sane = len(shape) <= DIMENSIONS_MAX and all(0 <= extent < 1 << 63 for extent in shape)
     if begin < 0 or end < begin or not sane:
-        raise damaged(
-            f"its safetensors header has impossible positions for the tensor {_shown(name)}"
-        )
+        raise damaged(Flaw.SAFETENSORS_IMPOSSIBLE_PLACE, tensor=name)
     bits = BITS.get(tensor.dtype)
     if bits is None:
-        raise wrong(
-            f"the tensor {_shown(name)} is of a type that is not known ({_shown(tensor.dtype)})"
-        )
+        raise wrong(Flaw.TENSOR_TYPE_UNKNOWN, tensor=name, type=tensor.dtype)
     if prod(shape) * bits != (end - begin) * 8:
-        raise damaged(f"its safetensors header contradicts itself about the tensor {_shown(name)}")
+        raise damaged(Flaw.SAFETENSORS_CONTRADICTS, tensor=name)
     return begin, end
 
 
 def _geometry(tensors: list[tuple[str, Span]], room: int) -> None:
     if not tensors:
         if room:
-            raise damaged(f"it has {room} bytes after its header, and no tensors")
+            raise damaged(Flaw.TENSORS_NONE_BUT_BYTES, count=room)
         return  # metadata only, as the reference library writes and reads it
     tensors.sort(key=lambda tensor: tensor[1])
     first, last = tensors[0], tensors[-1]
     if first[1][0] != 0:
-        raise damaged(f"its tensors leave a hole before {_shown(first[0])}")
+        raise damaged(Flaw.TENSORS_HOLE_BEFORE, tensor=first[0])
     for left, right in pairwise(tensors):
         if left[1][1] != right[1][0]:
-            what = "overlap" if left[1][1] > right[1][0] else "leave a hole"
-            raise damaged(f"its tensors {what} between {_shown(left[0])} and {_shown(right[0])}")
+            overlap = left[1][1] > right[1][0]
+            flaw = Flaw.TENSORS_OVERLAP if overlap else Flaw.TENSORS_HOLE_BETWEEN
+            raise damaged(flaw, left=left[0], right=right[0])
     if last[1][1] > room:
-        raise damaged(f"it is cut short: {last[1][1] - room} bytes are missing")
+        raise damaged(Flaw.BYTES_MISSING, count=last[1][1] - room)
     if last[1][1] < room:
-        raise damaged(f"it has {room - last[1][1]} bytes after its last tensor")
-
-
-def _shown(name: str) -> str:
-    return printable(name, 60)
+        raise damaged(Flaw.TENSORS_BYTES_AFTER, count=room - last[1][1])

@@ -13,8 +13,8 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import BinaryIO
 
-from comfyfix.disk.files import printable
 from comfyfix.formats.finding import damaged, unsafe
+from comfyfix.formats.flaws import Flaw
 
 MEMBERS_MAX = 100_000  # the largest checkpoints have ten thousand
 DIRECTORY_MAX = 32_000_000  # bytes
@@ -48,16 +48,14 @@ class Entry:
     @property
     def shown(self) -> str:
         """The name for messages."""
-        return printable(self.raw_name.decode("utf-8", "backslashreplace"), 60)
+        return self.raw_name.decode("utf-8", "backslashreplace")
 
 
 def entries(stream: BinaryIO, size: int) -> tuple[list[Entry], int]:
     """Return the directory's entries, and the place where it begins. Raises Refused."""
     begin, length, count = _directory(stream, size)
     if count > MEMBERS_MAX or length > DIRECTORY_MAX:
-        raise unsafe(
-            f"its zip directory has {count} entries in {length} bytes: too costly to look into"
-        )
+        raise unsafe(Flaw.ZIP_DIRECTORY_LARGE, entries=count, count=length)
     return _entries(read_at(stream, begin, length), count), begin
 
 
@@ -66,7 +64,7 @@ def read_at(stream: BinaryIO, place: int, length: int) -> bytes:
     stream.seek(place)
     data = stream.read(length)
     if len(data) != length:
-        raise damaged("its zip directory points outside of it")
+        raise damaged(Flaw.ZIP_POINTS_OUTSIDE)
     return data
 
 
@@ -83,7 +81,7 @@ def widened(extra: bytes, numbers: tuple[int, ...], entry: Entry) -> tuple[int, 
     if not wanted and not any(told):
         return numbers
     if len(told) != 1 or len(told[0]) != 8 * wanted:
-        raise unsafe(f"its zip contradicts itself about the member {entry.shown}")
+        raise unsafe(Flaw.ZIP_MEMBER_CONTRADICTS, member=entry.shown)
     wide = iter(struct.unpack(f"<{wanted}Q", told[0]))
     return tuple(next(wide) if number == ALL32 else number for number in numbers)
 
@@ -93,9 +91,9 @@ def _fields(extra: bytes, entry: Entry) -> Iterator[tuple[int, bytes]]:
     while extra.strip(b"\0"):
         kind, length = struct.unpack("<HH", extra[:4].ljust(4, b"\0"))
         if len(extra) < 4 + length:
-            raise unsafe(f"the extra fields of the member {entry.shown} of its zip are damaged")
+            raise unsafe(Flaw.ZIP_MEMBER_EXTRA_DAMAGED, member=entry.shown)
         if kind == _UNICODE_NAME:
-            raise unsafe(f"the member {entry.shown} of its zip has a second name")
+            raise unsafe(Flaw.ZIP_MEMBER_SECOND_NAME, member=entry.shown)
         yield kind, extra[4 : 4 + length]
         extra = extra[4 + length :]
 
@@ -106,8 +104,8 @@ def _directory(stream: BinaryIO, size: int) -> tuple[int, int, int]:
     end = size - 22
     if tail[-22:-18] != _END or tail[-2:] != b"\0\0":
         if 0 <= tail.rfind(_END) <= len(tail) - 22:
-            raise unsafe("bytes follow the end of its zip")
-        raise damaged("it is cut short: a zip archive without a directory at its end")
+            raise unsafe(Flaw.ZIP_BYTES_AFTER)
+        raise damaged(Flaw.ZIP_NO_DIRECTORY)
     disks, here, count, length, begin = struct.unpack("<IHHII", tail[-18:-2])
     stop = end
     if tail[-42:-38] == _LOCATOR:
@@ -115,21 +113,21 @@ def _directory(stream: BinaryIO, size: int) -> tuple[int, int, int]:
         small = (here, count, length, begin)
         most = (ALL16, ALL16, ALL32, ALL32)
         if any(a not in (b, full) for a, b, full in zip(small, told, most, strict=True)):
-            raise unsafe("its zip has two directories that differ")
+            raise unsafe(Flaw.ZIP_TWO_DIRECTORIES)
         here, count, length, begin = told
     if disks or here != count or begin + length != stop:
-        raise unsafe("its zip directory is not where it says")
+        raise unsafe(Flaw.ZIP_DIRECTORY_ELSEWHERE)
     return begin, length, count
 
 
 def _directory64(stream: BinaryIO, locator: int) -> tuple[int, tuple[int, int, int, int]]:
     disk, place, disks = struct.unpack("<IQI", read_at(stream, locator + 4, 16))
     if place != locator - 56 or disk or disks > 1:
-        raise unsafe("its zip directory is not where it says")
+        raise unsafe(Flaw.ZIP_DIRECTORY_ELSEWHERE)
     record = read_at(stream, place, 56)
     length, _, numbers, here, count, size, begin = struct.unpack("<QIQQQQQ", record[4:])
     if record[:4] != _END64 or length != 44 or numbers:  # noqa: PLR2004 - the record's fixed length
-        raise unsafe("its zip directory is not one that torch writes")
+        raise unsafe(Flaw.ZIP_DIRECTORY_ODD)
     return place, (here, count, size, begin)
 
 
@@ -139,7 +137,7 @@ def _entries(directory: bytes, count: int) -> list[Entry]:
     for _ in range(count):
         fixed = directory[place : place + 46]
         if len(fixed) != 46 or fixed[:4] != b"PK\x01\x02":  # noqa: PLR2004 - the entry's fixed length
-            raise damaged("its zip directory is damaged")
+            raise damaged(Flaw.ZIP_DIRECTORY_DAMAGED)
         needed, flags, method = struct.unpack("<BxHH", fixed[6:12])
         crc, packed, size, name, extra, comment, disk, _, attributes, offset = struct.unpack(
             "<IIIHHHHHII", fixed[16:46]
@@ -154,20 +152,20 @@ def _entries(directory: bytes, count: int) -> list[Entry]:
             size, packed, offset = wide
             entry = Entry(raw_name, flags, method, crc, packed, size, offset)
         if disk or needed > _VERSION_MAX or stat.S_IFMT(attributes >> 16) not in _KINDS:
-            raise unsafe(f"the member {entry.shown} of its zip is a link to elsewhere, or odd")
+            raise unsafe(Flaw.ZIP_MEMBER_LINK, member=entry.shown)
         _require_plain(entry)
         found.append(entry)
     if place != len(directory):
-        raise unsafe("its zip directory holds more than its entries")
+        raise unsafe(Flaw.ZIP_DIRECTORY_HOLDS_MORE)
     return found
 
 
 def _require_plain(entry: Entry) -> None:
     if entry.flags & _ENCRYPTED:
-        raise unsafe(f"the member {entry.shown} of its zip is encrypted")
+        raise unsafe(Flaw.ZIP_MEMBER_ENCRYPTED, member=entry.shown)
     if entry.flags & ~_KNOWN:
-        raise unsafe(f"the member {entry.shown} of its zip has flags that not all readers know")
+        raise unsafe(Flaw.ZIP_MEMBER_FLAGS, member=entry.shown)
     if entry.method not in (STORED, DEFLATED):
-        raise unsafe(f"the member {entry.shown} of its zip is packed in an unknown way")
+        raise unsafe(Flaw.ZIP_MEMBER_PACKED_ODDLY, member=entry.shown)
     if entry.method == STORED and entry.packed != entry.size:
-        raise unsafe(f"the member {entry.shown} of its zip is not as large as it says")
+        raise unsafe(Flaw.ZIP_MEMBER_SIZE, member=entry.shown)

@@ -11,10 +11,11 @@ import io
 import re
 from typing import BinaryIO, Literal
 
-from comfyfix.disk.files import printable
+from comfyfix.endings import is_pickle
 from comfyfix.formats import archive, npy
 from comfyfix.formats.archive import Member
-from comfyfix.formats.finding import Refused, damaged, unsafe, wrong
+from comfyfix.formats.finding import Refused, damaged, unsafe
+from comfyfix.formats.flaws import Flaw
 from comfyfix.formats.pickle import files as pickles
 from comfyfix.formats.pickle.kinds import Storage
 from comfyfix.formats.zip_directory import STORED
@@ -26,7 +27,6 @@ _TORCH = re.compile(
     r"data\.pkl|byteorder|version|data/\d{1,20}|\.format_version|\.storage_alignment"
     r"|\.data/serialization_id"
 )
-_PICKLES = (".pkl", ".pickle", ".pt", ".pth", ".ckpt", ".bin", ".joblib")
 # What torch's other readers would run, by the name of a member in small letters.
 _SCRIPT = re.compile(r"(^|/)(constants\.pkl$|code/)")
 _PROGRAMS = re.compile(
@@ -80,10 +80,10 @@ def _require_one_reading(members: list[Member]) -> None:
     names = [member.name for member in members]
     pickled = sum(name.rpartition("/")[2].casefold() == "data.pkl" for name in names)
     if pickled > 1:
-        raise unsafe(f"its zip has {pickled} members named data.pkl")
+        raise unsafe(Flaw.ZIP_MANY_PICKLES, count=pickled)
     if pickled:
         other = next((n for n in names if not _TORCH.fullmatch(n.partition("/")[2])), names[0])
-        raise unsafe(f"its zip holds more than torch writes: {printable(other, 60)}")
+        raise unsafe(Flaw.ZIP_MORE_THAN_TORCH, member=other)
 
 
 def _check_torch(stream: BinaryIO, members: list[Member], root: str) -> None:
@@ -92,25 +92,24 @@ def _check_torch(stream: BinaryIO, members: list[Member], root: str) -> None:
     for key, storage in storages.items():
         _check_weights(by_name.get(f"data/{key}"), key, storage)
     for name, member in by_name.items():
-        shown = printable(member.name, 40)
         if name.startswith("data/") and name[5:] not in storages and member.size:
-            raise unsafe(f"its zip holds weights that its pickle does not name, {shown}")
+            raise unsafe(Flaw.ZIP_WEIGHTS_NOT_NAMED, member=member.name)
         if name != "data.pkl" and _head(stream, member, len(npy.MAGIC)) == npy.MAGIC:
-            raise unsafe(f"the member {shown} of its zip is an array of NumPy")
+            raise unsafe(Flaw.ZIP_WEIGHTS_ARE_ARRAY, member=member.name)
 
 
 def _check_pickle(stream: BinaryIO, member: Member) -> dict[str, Storage]:
     if member.size > pickles.PICKLE_MAX:
-        raise unsafe(f"it is too costly to look into: its pickle has {member.size} bytes")
+        raise unsafe(Flaw.ZIP_LARGE_PICKLE, count=member.size)
     content, size = archive.opened(stream, member, pickles.PICKLE_MAX)
     return pickles.check_one(content, size)
 
 
 def _check_weights(member: Member | None, key: str, storage: Storage) -> None:
     if member is None:
-        raise damaged(f"the weights {printable(key, 40)} are missing in its zip")
+        raise damaged(Flaw.ZIP_WEIGHTS_MISSING, weights=key)
     if storage.item_bytes is not None and member.size != storage.items * storage.item_bytes:
-        raise damaged(f"the weights {printable(key, 40)} have another size than its pickle says")
+        raise damaged(Flaw.PICKLE_WEIGHTS_SIZE, weights=key)
 
 
 def _check_array(stream: BinaryIO, member: Member) -> None:
@@ -118,8 +117,7 @@ def _check_array(stream: BinaryIO, member: Member) -> None:
     try:
         content, size = archive.opened(stream, member, _NESTED_MAX)
     except Refused:  # numpy unpacks bit by bit, and has loaded what comes before the damage
-        shown = printable(member.name, 40)
-        raise unsafe(f"the member {shown} of its zip can't be unpacked to be looked at") from None
+        raise unsafe(Flaw.ZIP_ARRAY_DAMAGED, member=member.name) from None
     begin = content.tell()
     head = content.read(len(npy.MAGIC))
     content.seek(begin)
@@ -142,25 +140,23 @@ def _check_other(stream: BinaryIO, member: Member, depth: int) -> None:
     """Refuse a member that some reader would run, under whatever name."""
     name = member.name.casefold()
     if _SCRIPT.search(name):
-        raise unsafe("it is a TorchScript program: what loads it runs the code inside")
+        raise unsafe(Flaw.IS_TORCHSCRIPT)
     if _PROGRAMS.search(name):
-        shown = printable(member.name, 60)
-        raise unsafe(f"its zip holds a program, {shown}: what loads it may run the code inside")
+        raise unsafe(Flaw.ZIP_PROGRAM, member=member.name)
     head = _head(stream, member, _HEAD)
     if head.startswith(MAGIC):
         _check_nested(stream, member, depth)
     elif head.startswith(npy.MAGIC):
         _check_array(stream, member)
-    elif name.endswith(_PICKLES) or pickles.is_marked(head):
+    elif is_pickle(name) or pickles.is_marked(head):
         _check_hidden(stream, member)
     else:
         _check_start(head, member)
 
 
 def _check_nested(stream: BinaryIO, member: Member, depth: int) -> None:
-    name = printable(member.name, 60)
     if depth or member.size > _NESTED_MAX:
-        raise unsafe(f"its zip holds another zip that is not looked into, {name}")
+        raise unsafe(Flaw.ZIP_IN_ZIP, member=member.name)
     content, size = archive.opened(stream, member, _NESTED_MAX)
     check(io.BytesIO(content.read(size)), size, depth=depth + 1)
 
@@ -171,8 +167,7 @@ def _check_hidden(stream: BinaryIO, member: Member) -> None:
     except Refused as refused:
         if refused.finding.kind != "unsafe":
             return
-        shown = printable(member.name, 40)
-        raise unsafe(f"its zip hides a pickle in {shown}: {refused.finding.reason}") from None
+        raise _hidden(member, refused) from None
 
 
 def _check_start(head: bytes, member: Member) -> None:
@@ -181,8 +176,9 @@ def _check_start(head: bytes, member: Member) -> None:
         pickles.check(io.BytesIO(head), len(head))
     except Refused as refused:
         if refused.finding.kind == "unsafe":
-            shown = printable(member.name, 40)
-            raise unsafe(f"its zip hides a pickle in {shown}: {refused.finding.reason}") from None
+            raise _hidden(member, refused) from None
 
 
-NOT_TORCH = wrong("it is a zip archive without the data.pkl of torch, or with more than that")
+def _hidden(member: Member, refused: Refused) -> Refused:
+    cause = refused.finding.reason
+    return unsafe(Flaw.ZIP_HIDES_PICKLE, member=member.name, cause=cause)

@@ -17,7 +17,7 @@ from comfyfix.net.hosts import endpoint_of
 from comfyfix.net.http import authority
 from comfyfix.outcomes import BY_EXIT_CODE, BY_KIND, Outcome
 from comfyfix.process import Children
-from comfyfix.records import Model, Receipt, Record
+from comfyfix.records import Model, Reason, Receipt, Record
 from comfyfix.script import channel
 from comfyfix.script.channel import Told
 from comfyfix.settings.manifest import STORE_KEY, TOKEN_VARIABLES, Endpoints, PicklePolicy
@@ -91,16 +91,18 @@ def fetch(
     *,
     slot: Slot,
     pickle: PicklePolicy,
+    words: Callable[[Reason], str],
     signs: bool = False,
 ) -> Receipt:
     """Run the script of a record to its end. Raises ModelProblem with the outcome that it had.
 
-    Before the script gives the file its name it asks whether the file is what it should be.
+    Before the script gives the file its name it asks whether the file is what it should be;
+    `words` says to people why it is not.
     While it waits for another process that fetches the same file, its slot is given up.
     `signs`: the receipt will be signed. Then a file that the script has not just hashed and asked
     about, since it lay there already, is hashed here.
     """
-    talk = _Talk(record, hear, slot, pickle)
+    talk = _Talk(record, hear, slot, pickle, words)
     told = {**env, channel.VARIABLE: talk.word}
     status = children.run(["bash", str(script)], told, talk.keep, answer=talk.answer)
     if status != 0:
@@ -126,6 +128,7 @@ class _Talk:
     hear: Hear
     slot: Slot
     pickle: PicklePolicy
+    words: Callable[[Reason], str]
     word: str = field(default_factory=channel.new_word)
     last: dict[str, Told] = field(default_factory=dict)
     asked: list[tuple[int, ...]] = field(default_factory=list)
@@ -148,7 +151,7 @@ class _Talk:
         if told is None or told.kind != "look":
             return None
         self.asked.append(_identity(Path(told.fields[0])))
-        return _look(told.fields[0], self.record, self.pickle)
+        return _look(told.fields[0], self.record, self.pickle, self.words)
 
 
 def _identity(path: Path) -> tuple[int, ...]:
@@ -170,7 +173,7 @@ def _hash_told(told: Told | None) -> str:
     return found if re.fullmatch(r"[0-9a-f]{64}", found) else ""
 
 
-def _look(asked: str, record: Record, pickle: PicklePolicy) -> str:
+def _look(asked: str, record: Record, pickle: PicklePolicy, words: Callable[[Reason], str]) -> str:
     """Answer a script: 0, or 4 (unsafe) or 5 (damaged, or of another kind) with the reason."""
     path = Path(record.destination)
     if not asked.startswith(f"{path}."):
@@ -181,7 +184,7 @@ def _look(asked: str, record: Record, pickle: PicklePolicy) -> str:
         return "1"
     if found is None:
         return "0"
-    return f"{4 if found.kind == 'unsafe' else 5} {printable(found.reason, 300)}"
+    return f"{4 if found.kind == 'unsafe' else 5} {printable(words(found.reason), 300)}"
 
 
 def real_folder(model: Model, file: str, folders: Folders) -> Path:

@@ -11,7 +11,8 @@ from typing import Literal
 
 import msgspec
 
-from comfyfix.comfyui.store.folders import MODEL_EXTENSIONS, Folders
+from comfyfix import endings
+from comfyfix.comfyui.store.folders import Folders
 from comfyfix.comfyui.store.index import StoreIndex
 from comfyfix.comfyui.store.spelling import plain
 from comfyfix.records import Model
@@ -92,7 +93,7 @@ def _kind(folders: Folders, model: Model, path: str) -> Kind | None:
     if _ending(name) == _ending(model.name):
         return "other separator"
     # .gguf or .onnx are for the nodes of their packs; no other node could load them instead.
-    both = {_ending(name), _ending(model.name)} <= MODEL_EXTENSIONS
+    both = {_ending(name), _ending(model.name)} <= endings.CORE
     return "other ending" if both else None
 
 

@@ -9,7 +9,7 @@ from dataclasses import replace
 
 import msgspec
 
-from comfyfix.disk.files import is_pickle
+from comfyfix.endings import is_pickle
 from comfyfix.errors import ModelProblem, NameRefused, RegionBlocked, SourceDown
 from comfyfix.records import Candidate, Record, Rejected
 from comfyfix.sources import chosen, store, workflow

@@ -11,7 +11,8 @@ from pathlib import Path
 import msgspec
 
 from comfyfix.comfyui.store.reach import dangling
-from comfyfix.disk.files import is_pickle, quarantine, regular_stat, sha256_of
+from comfyfix.disk.files import quarantine, regular_stat, sha256_of
+from comfyfix.endings import is_pickle
 from comfyfix.records import Model, Reason, Receipt, Record, Status, Verdict, because
 from comfyfix.settings.manifest import PicklePolicy
 from comfyfix.state.hashing import FileChanged

@@ -7,11 +7,10 @@ import re
 from dataclasses import dataclass
 from pathlib import Path
 
+from comfyfix import endings
 from comfyfix.records import Model
 
 STORE_STATE = ".comfyfix"
-# Only these are cut off: `v1.5-pruned` keeps its number.
-_EXTENSION = re.compile(r"(?i)\.(safetensors|sft|ckpt|pt2?|pth|bin|pkl|gguf|onnx|engine|yaml)$")
 _UNSAFE = re.compile(r"[^A-Za-z0-9._-]+")
 
 
@@ -151,7 +150,7 @@ def file_slug(name: str) -> str:
 
 def task_slug(model: Model) -> str:
     """`rife49` for `rife49.pth`."""
-    return slug(_EXTENSION.sub("", model.name))
+    return slug(endings.stem(model.name))
 
 
 def store_receipt(store: Path, folder: str, path: str) -> Path:

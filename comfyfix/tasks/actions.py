@@ -218,6 +218,7 @@ def _run_script(build: Build, planned: Planned, slot: fetch_stage.Slot) -> Recei
         hear,
         slot=slot,
         pickle=pickle,
+        words=words.sentence,
         signs=bool(build.trust.key),
     )
 

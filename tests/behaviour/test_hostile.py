@@ -10,6 +10,9 @@ import pytest
 
 from comfyfix.demo.content import file_for
 from comfyfix.demo.hub import Hub, sha256
+from comfyfix.formats.flaws import Flaw
+from comfyfix.records import because
+from comfyfix.screen.words import sentence, t
 from tests.rig import Site, ui_workflow
 
 RIFE = ("upscale_models", "rife49.pth")
@@ -41,7 +44,7 @@ def test_a_folder_told_by_a_stranger_stays_inside(site: Site, hub: Hub, director
     before = outside(site)
     done = site.doit()
     assert done.returncode == 1
-    assert "No one tells in which model folder evil.pth belongs" in done.stdout
+    assert t("No one tells in which model folder {name} belongs", name="evil.pth") in done.stdout
     assert outside(site) == before
     assert site.files() == {}
     assert "\x1b" not in done.stdout
@@ -57,7 +60,7 @@ def test_a_symlinked_folder_does_not_lead_out(site: Site, hub: Hub) -> None:
     hub.add("AlexWortega/RIFE", ["rife49.pth"])
     done = site.doit()
     assert done.returncode == 1
-    assert "leads out of the model folders" in done.stdout
+    assert t("leads out of the model folders") in done.stdout
     assert list(elsewhere.iterdir()) == []
     assert "upscale_models/rife49.pth" in site.files()
 
@@ -92,7 +95,8 @@ def test_subgraphs_that_multiply_do_not_hang(site: Site, hub: Hub) -> None:
     hub.add("AlexWortega/RIFE", ["rife49.pth"])
     done = site.doit()
     assert done.returncode == 1
-    assert "bomb.json can't be read: it has more than 50000 nodes" in done.stdout
+    assert t("{path} can't be read", path="bomb.json") in done.stdout
+    assert t("it has more than {most} nodes", most=50_000) in done.stdout
     assert "upscale_models/rife49.pth" in site.files()
 
 
@@ -147,14 +151,14 @@ def test_the_users_place_is_the_only_one_asked(site: Site, hub: Hub) -> None:
     site.workflow("w.json", RIFE)
     hub.add("AlexWortega/RIFE", ["rife49.pth"])
     for url, said in (
-        ("https://evil.example/rife49.pth", "evil.example is not listed"),
-        (f"{HUB}/me/mine/resolve/main/rife49.pth", "no such repository"),
+        ("https://evil.example/rife49.pth", t("{host} is not listed", host="evil.example")),
+        (f"{HUB}/me/mine/resolve/main/rife49.pth", t("no such repository")),
     ):
         site.manifest(models={"rife49.pth": {"url": url}})
         done = site.doit()
         assert done.returncode == 1
         assert said in done.stdout
-        assert "mend models: in manifest.yaml" in done.stdout
+        assert t("mend") in done.stdout
         assert site.files() == {}
 
 
@@ -171,12 +175,12 @@ def test_a_file_that_came_without_us_is_checked_and_left_alone(site: Site, hub: 
     site.put(*RIFE, own)
     done = site.doit()
     assert done.returncode == 1
-    assert "was put there by someone else" in done.stdout
+    assert t("was put there by someone else") in done.stdout
     assert site.files() == {"upscale_models/rife49.pth": sha256(own)}
     site.put(*RIFE)
     done = site.doit()
     assert done.returncode == 0
-    assert "There already, now verified: 1" in done.stdout
+    assert t("There already, now verified: {count}", count=1) in done.stdout
     assert hub.count("GET", "/cdn/*") == tried
 
 
@@ -190,10 +194,10 @@ def test_a_namesake_in_another_folder_is_not_linked_unconfirmed(site: Site) -> N
 @pytest.mark.parametrize(
     ("variables", "said"),
     [
-        ({"HF_ENDPOINT": "http://["}, "is not an address"),
-        ({"HF_ENDPOINT": "huggingface.co"}, "is not an address"),
-        ({"QWEN_BASE_URL": "ftp://x"}, "is not an address"),
-        ({"HF_TOKEN": "hf_日本"}, "The token in HF_TOKEN is not usable"),
+        ({"HF_ENDPOINT": "http://["}, t("is not an address")),
+        ({"HF_ENDPOINT": "huggingface.co"}, t("is not an address")),
+        ({"QWEN_BASE_URL": "ftp://x"}, t("is not an address")),
+        ({"HF_TOKEN": "hf_日本"}, t("The token in {name} is not usable", name="HF_TOKEN")),
     ],
 )
 def test_settings_that_can_not_work_are_told_at_once(
@@ -220,7 +224,7 @@ def test_a_mistyped_place_of_workflows_is_told(site: Site) -> None:
     site.manifest(workflows=["ComfyUI/user/default/workflows", "ComfyUI/wrokflows"])
     done = site.doit("list")
     assert done.returncode == 3
-    assert "wrokflows does not exist" in done.stderr
+    assert t("{path} does not exist", path="wrokflows") in done.stderr
 
 
 def test_verify_tells_of_workflows_that_it_could_not_read(site: Site) -> None:
@@ -229,7 +233,7 @@ def test_verify_tells_of_workflows_that_it_could_not_read(site: Site) -> None:
     (site.workflows / "broken.json").write_text("{")
     done = site.doit("verify")
     assert done.returncode == 1
-    assert "broken.json can't be read" in done.stderr
+    assert t("{path} can't be read", path="broken.json") in done.stderr
 
 
 def test_a_flipped_byte_under_an_old_stamp_is_found(site: Site, hub: Hub) -> None:
@@ -251,7 +255,7 @@ def test_the_demo_works_behind_a_proxy(site: Site) -> None:
     (site.root / "manifest.yaml").write_text("comfyui: demo\n")
     done = site.doit(NO_PROXY="", no_proxy="", http_proxy="http://127.0.0.1:9")
     assert done.returncode == 0, done.stdout
-    assert "Nothing to do" in site.doit().stdout
+    assert t("Nothing to do") in site.doit().stdout
     assert site.pending() == []
 
 
@@ -271,7 +275,8 @@ def test_a_pipe_among_the_workflows_does_not_hang(site: Site, hub: Hub) -> None:
     hub.add("AlexWortega/RIFE", ["rife49.pth"])
     done = site.doit()
     assert done.returncode == 1
-    assert "pipe.json can't be read: it is not a regular file" in done.stdout
+    assert t("{path} can't be read", path="pipe.json") in done.stdout
+    assert t("it is not a regular file") in done.stdout
 
 
 def test_a_workflow_is_not_done_while_a_file_of_it_is_damaged(site: Site) -> None:
@@ -279,7 +284,7 @@ def test_a_workflow_is_not_done_while_a_file_of_it_is_damaged(site: Site) -> Non
     site.put(*RIFE, b"<!DOCTYPE html><html>Sign in</html>")
     done = site.doit("workflow:w")
     assert done.returncode != 0
-    assert "it is a web page" in done.stdout
+    assert sentence(because(Flaw.IS_WEB_PAGE)) in done.stdout
 
 
 def test_the_users_hash_binds_what_is_there_too(site: Site) -> None:
@@ -288,7 +293,7 @@ def test_the_users_hash_binds_what_is_there_too(site: Site) -> None:
     site.manifest(models={"rife49.pth": {"sha256": "0" * 64}})
     done = site.doit()
     assert done.returncode == 1
-    assert "its sha256 is not the one of manifest.yaml" in done.stdout
+    assert t("its sha256 is not the one of {source}", source="manifest.yaml") in done.stdout
     assert site.doit("verify").returncode == 1
     assert set(site.files()) == {"upscale_models/rife49.pth"}
 
@@ -299,4 +304,5 @@ def test_settings_that_nothing_reads_are_not_accepted_in_silence(site: Site) -> 
         site.manifest(**settings)
         done = site.doit("list")
         assert done.returncode == 3
-        assert "it needs qwen.base_url" in done.stderr or "it needs path" in done.stderr
+        assert t("it needs") in done.stderr
+        assert "qwen.base_url" in done.stderr or "path" in done.stderr

@@ -8,12 +8,16 @@ import pytest
 
 from comfyfix.demo.content import file_for
 from comfyfix.demo.hub import Hub, sha256
+from comfyfix.formats.flaws import Flaw
+from comfyfix.records import because
+from comfyfix.screen.words import sentence, t
 from tests.rig import Site
 from tests.unit.hostile_pickles import P2, call
 from tests.unit.torchlike import Tensor, zipped
 
 RIFE = ("upscale_models", "rife49.pth")
 HOSTILE = zipped(data=P2 + call("os.system") + b".")
+IMPORTS = t("its pickle wants to import {name}", name="os.system")
 SOUND = zipped({"weight": Tensor()})
 
 
@@ -26,8 +30,8 @@ def test_an_unsafe_file_is_moved_aside_with_its_reason(
     site.put("loras", "x.safetensors", HOSTILE)
     done = site.doit(*command)
     assert done.returncode == 1
-    assert "its pickle wants to import os.system" in done.stdout
-    assert "moved to rife49.pth.unsafe" in done.stdout
+    assert IMPORTS in done.stdout
+    assert t("moved to {file}", file="rife49.pth.unsafe") in done.stdout
     assert site.files() == {
         "loras/x.safetensors.unsafe": sha256(HOSTILE),
         "upscale_models/rife49.pth.unsafe": sha256(HOSTILE),
@@ -54,7 +58,7 @@ def test_a_pickle_that_the_manifest_refuses_is_told_and_left(site: Site) -> None
         done = site.doit(*command)
         assert done.returncode == 1
         assert "unsafe" in done.stdout
-        assert "these are refused: verify.pickle is `refuse`" in done.stdout
+        assert t("these are refused") in done.stdout
     assert site.files() == {"upscale_models/rife49.pth": sha256(SOUND)}
 
 
@@ -64,7 +68,7 @@ def test_a_file_of_another_kind_is_told_and_left(site: Site) -> None:
     done = site.doit("verify")
     assert done.returncode == 1
     assert "wrong" in done.stdout
-    assert "it is a zip archive under this name" in done.stdout
+    assert sentence(because(Flaw.IS_ZIP)) in done.stdout
     assert set(site.files()) == {"loras/x.safetensors"}
 
 
@@ -78,11 +82,11 @@ def test_a_file_does_not_write_our_advice(site: Site, hub: Hub) -> None:
         "harbor_light.safetensors"
     ] = data
     done = site.doit()
-    steps = [line for line in done.stdout.splitlines() if line.lstrip().startswith("Next:")]
+    steps = [line for line in done.stdout.splitlines() if line.lstrip().startswith(t("Next:"))]
     assert not any("evil" in step for step in steps), done.stdout
     assert done.returncode == 1, done.stdout
     assert [step.partition(",")[0] for step in steps] == [
-        "    Next: use a .safetensors file in its place"
+        f"    {t('Next:')} use a .safetensors file in its place"
     ]
 
 
@@ -92,8 +96,8 @@ def test_an_unsafe_download_never_gets_its_name(site: Site, hub: Hub) -> None:
     hub.add("maker/harbor_light", ["harbor_light.safetensors"])
     done = site.doit()
     assert done.returncode == 1
-    assert "rife49.pth is unsafe: its pickle wants to import os.system" in done.stdout
-    assert "Next: use a .safetensors file in its place" in done.stdout
+    assert f"rife49.pth is unsafe: {IMPORTS}" in done.stdout
+    assert f"{t('Next:')} use a .safetensors file in its place" in done.stdout
     (failed,) = site.state("verified/batch_001.json")["failed"]
     assert failed["filename"] == "rife49.pth"
     assert site.files() == {
@@ -116,7 +120,7 @@ def test_a_download_of_another_kind_never_gets_its_name(site: Site, hub: Hub) ->
     hub.add("maker/harbor_light", []).files["harbor_light.safetensors"] = SOUND
     done = site.doit()
     assert done.returncode == 1
-    assert "it is a zip archive under this name" in done.stdout
+    assert sentence(because(Flaw.IS_ZIP)) in done.stdout
     assert site.files() == {}
 
 

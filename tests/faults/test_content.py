@@ -9,7 +9,7 @@ import pytest
 
 from comfyfix.demo.content import file_for
 from comfyfix.demo.hub import Hub, sha256
-from comfyfix.disk.files import is_pickle
+from comfyfix.endings import is_pickle
 from tests.rig import Site
 from tests.unit import test_gguf, test_safetensors
 from tests.unit.hostile_pickles import HOSTILE

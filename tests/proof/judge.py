@@ -11,6 +11,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from comfyfix.formats import look
+from comfyfix.screen.words import sentence
 from tests.proof.samples import Entry, read_index
 
 
@@ -18,7 +19,8 @@ def verdicts(folder: Path) -> Iterator[tuple[Entry, str]]:
     """Yield each sample with `passes`, or kind and reason of what is wrong with it."""
     for entry in read_index(folder):
         finding = look.inspect(entry.path)
-        yield entry, f"{finding.kind}: {finding.reason}" if finding else "passes"
+        reason = finding and f"{finding.kind}: {sentence(finding.reason)}"
+        yield entry, reason or "passes"
 
 
 def main(*folders: str) -> None:

@@ -12,7 +12,9 @@ from typing import Any
 import pytest
 
 from comfyfix.formats import gguf
+from comfyfix.formats.flaws import Flaw
 from comfyfix.formats.look import inspect
+from tests.unit.judged import Said, said
 
 U32, STRING, ARRAY, U64 = 4, 8, 9, 10
 
@@ -46,10 +48,9 @@ def build(
     return head + b"\0" * (-len(head) % alignment) + data
 
 
-def problem(folder: Path, data: bytes) -> str:
+def problem(folder: Path, data: bytes) -> Said:
     (folder / "x.gguf").write_bytes(data)
-    found = inspect(folder / "x.gguf")
-    return f"{found.kind}: {found.reason}" if found else ""
+    return said(inspect(folder / "x.gguf"))
 
 
 F32 = [info("a", [8], 0, 0)]
@@ -108,40 +109,61 @@ VALID = {
 }
 HUGE = struct.pack("<Q", 1 << 62)
 BROKEN = {
-    "magic": (b"GGML" + VALID["one"][4:], "does not start as"),
-    "version 1": (build(F32, b"\0" * 32, version=1), "wrong: it is of GGUF version 1"),
-    "version 0": (build(F32, b"\0" * 32, version=0), "version is not known"),
-    "version 99": (build(F32, b"\0" * 32, version=99), "version is not known (99)"),
-    "eight bytes": (b"GGUF\3\0\0\0", "cut short"),
-    "seven bytes": (b"GGUF\3\0\0", "cut short"),
-    "tensors beyond counting": (build(F32, b"", counts=(1 << 63, 0)), "can't hold"),
-    "values beyond counting": (build(F32, b"", counts=(1, 1 << 63)), "can't hold"),
-    "bytes and no tensors": (build([], b"\0" * 32), "32 bytes after its header, and no tensors"),
-    "key of 2^62": (build(F32, b"\0" * 99, [HUGE + b"k" * 20]), "the length of a key"),
-    "text of 2^62": (build(F32, b"\0" * 32, [pair("k", STRING, HUGE)]), "a text at byte"),
+    "magic": (b"GGML" + VALID["one"][4:], ("damaged", Flaw.GGUF_NO_START)),
+    "version 1": (build(F32, b"\0" * 32, version=1), ("wrong", Flaw.GGUF_VERSION_1)),
+    "version 0": (build(F32, b"\0" * 32, version=0), ("damaged", Flaw.GGUF_VERSION_UNKNOWN)),
+    "version 99": (build(F32, b"\0" * 32, version=99), ("damaged", Flaw.GGUF_VERSION_UNKNOWN)),
+    "eight bytes": (b"GGUF\3\0\0\0", ("damaged", Flaw.CUT_SHORT)),
+    "seven bytes": (b"GGUF\3\0\0", ("damaged", Flaw.CUT_SHORT)),
+    "tensors beyond counting": (
+        build(F32, b"", counts=(1 << 63, 0)),
+        ("damaged", Flaw.GGUF_IMPOSSIBLE_COUNTS),
+    ),
+    "values beyond counting": (
+        build(F32, b"", counts=(1, 1 << 63)),
+        ("damaged", Flaw.GGUF_IMPOSSIBLE_COUNTS),
+    ),
+    "bytes and no tensors": (build([], b"\0" * 32), ("damaged", Flaw.TENSORS_NONE_BUT_BYTES)),
+    "key of 2^62": (
+        build(F32, b"\0" * 99, [HUGE + b"k" * 20]),
+        ("damaged", Flaw.GGUF_IMPOSSIBLE_LENGTH),
+    ),
+    "text of 2^62": (
+        build(F32, b"\0" * 32, [pair("k", STRING, HUGE)]),
+        ("damaged", Flaw.CUT_SHORT),
+    ),
     "list of 2^62 numbers": (
         build(F32, b"\0" * 32, [pair("k", ARRAY, struct.pack("<I", U64) + HUGE)]),
-        "a list at byte",
+        ("damaged", Flaw.CUT_SHORT),
     ),
     "list of 2^62 texts": (
         build(F32, b"\0" * 32, [pair("k", ARRAY, struct.pack("<I", STRING) + HUGE)]),
-        "longer than the file",
+        ("damaged", Flaw.GGUF_LONG_LIST),
     ),
     "lists nested deeply": (
         build(F32, b"\0" * 32, [pair("k", ARRAY, struct.pack("<IQ", ARRAY, 1) * 50)]),
-        "nested",
+        ("damaged", Flaw.GGUF_NESTED),
     ),
-    "unknown type of value": (build(F32, b"\0" * 32, [pair("k", 77, b"")]), "is not known (77)"),
-    "key twice": (build(F32, b"\0" * 32, [pair("k", U32, b"\0" * 4)] * 2), "key k twice"),
-    "name twice": (build(F32 * 2, b"\0" * 64), "names the tensor a twice"),
-    "dimensions beyond": (build([info("a", [1] * 33, 0, 0)], b"\0" * 32), "33 dimensions"),
+    "unknown type of value": (
+        build(F32, b"\0" * 32, [pair("k", 77, b"")]),
+        ("damaged", Flaw.GGUF_VALUE_TYPE_UNKNOWN),
+    ),
+    "key twice": (
+        build(F32, b"\0" * 32, [pair("k", U32, b"\0" * 4)] * 2),
+        ("damaged", Flaw.GGUF_KEY_TWICE),
+    ),
+    "name twice": (build(F32 * 2, b"\0" * 64), ("damaged", Flaw.GGUF_TENSOR_TWICE)),
+    "dimensions beyond": (
+        build([info("a", [1] * 33, 0, 0)], b"\0" * 32),
+        ("damaged", Flaw.GGUF_DIMENSIONS),
+    ),
     "a hostile template": (
         build(F32, b"\0" * 32, [pair("tokenizer.chat_template", STRING, text(HOSTILE))]),
-        "unsafe: its chat template reaches for __",
+        ("unsafe", Flaw.TEMPLATE_REACHES_INSIDE),
     ),
     "a hostile template, named": (
         build(F32, b"\0" * 32, [pair("tokenizer.chat_template.rag", STRING, text(HOSTILE))]),
-        "unsafe: its chat template reaches for __",
+        ("unsafe", Flaw.TEMPLATE_REACHES_INSIDE),
     ),
     "hostile templates in a list": (
         build(
@@ -155,11 +177,11 @@ BROKEN = {
                 )
             ],
         ),
-        "unsafe: its chat template reaches for __",
+        ("unsafe", Flaw.TEMPLATE_REACHES_INSIDE),
     ),
     "a hostile prompt": (
         build(F32, b"\0" * 32, [pair("general.Prompt", STRING, text(HOSTILE))]),
-        "unsafe: its chat template reaches for __",
+        ("unsafe", Flaw.TEMPLATE_REACHES_INSIDE),
     ),
     "a template that readers mend": (
         build(
@@ -167,15 +189,15 @@ BROKEN = {
             b"\0" * 32,
             [pair("tokenizer.chat_template", STRING, struct.pack("<Q", 3) + b"{{\xff")],
         ),
-        "unsafe: its chat template is no text in UTF-8",
+        ("unsafe", Flaw.TEMPLATE_NO_TEXT),
     ),
     "a template of 2^62": (
         build(F32, b"\0" * 32, [pair("tokenizer.chat_template", STRING, HUGE)]),
-        "a text at byte",
+        ("damaged", Flaw.CUT_SHORT),
     ),
     "a large template": (
         build(F32, b"\0" * 32, [pair("tokenizer.chat_template", STRING, text("a" * 250_000))]),
-        "unsafe: its chat template has 250000 bytes: too costly to look into",
+        ("unsafe", Flaw.TEMPLATE_LONG),
     ),
     "many templates": (
         build(
@@ -186,61 +208,64 @@ BROKEN = {
                 for i in range(3)
             ],
         ),
-        "unsafe: its chat templates have more than 60000 characters",
+        ("unsafe", Flaw.TEMPLATES_LONG),
     ),
     "many tensors": (
         build([], b"\0" * 24 * 200_001, counts=(200_001, 0)),
-        "unsafe: it has 200001 tensors and 0 values: too costly",
+        ("unsafe", Flaw.GGUF_MANY_ENTRIES),
     ),
     "many values": (
         build([], b"\0" * 13 * 200_001, counts=(0, 200_001)),
-        "unsafe: it has 0 tensors and 200001 values: too costly",
+        ("unsafe", Flaw.GGUF_MANY_ENTRIES),
     ),
     "unknown type": (
         build([info("a", [8], 99, 0)], b"\0" * 32),
-        "wrong: the tensor a is of a type",
+        ("wrong", Flaw.TENSOR_TYPE_UNKNOWN),
     ),
-    "half a block": (build([info("a", [100], 12, 0)], b"\0" * 320), "does not fit its type"),
-    "not aligned": (build([info("a", [8], 0, 4)], b"\0" * 64), "not aligned"),
+    "half a block": (build([info("a", [100], 12, 0)], b"\0" * 320), ("damaged", Flaw.GGUF_SHAPE)),
+    "not aligned": (build([info("a", [8], 0, 4)], b"\0" * 64), ("damaged", Flaw.GGUF_NOT_ALIGNED)),
     "alignment 0": (
         build(F32, b"\0" * 32, [pair("general.alignment", U32, b"\0" * 4)]),
-        "no power of two",
+        ("damaged", Flaw.GGUF_ALIGNMENT),
     ),
     "alignment 3": (
         build(F32, b"\0" * 32, [pair("general.alignment", U32, b"\3\0\0\0")]),
-        "no power of two",
+        ("damaged", Flaw.GGUF_ALIGNMENT),
     ),
     "alignment of text": (
         build(F32, b"\0" * 32, [pair("general.alignment", STRING, text("32"))]),
-        "no power of two",
+        ("damaged", Flaw.GGUF_ALIGNMENT),
     ),
-    "offset beyond": (build([info("a", [8], 0, 1 << 62)], b"\0" * 32), "leave a hole before a"),
+    "offset beyond": (
+        build([info("a", [8], 0, 1 << 62)], b"\0" * 32),
+        ("damaged", Flaw.TENSORS_HOLE_BEFORE),
+    ),
     "hole": (
         build([info("a", [8], 0, 0), info("b", [8], 0, 64)], b"\0" * 96),
-        "leave a hole between a and b",
+        ("damaged", Flaw.TENSORS_HOLE_BETWEEN),
     ),
     "overlap": (
         build([info("a", [16], 0, 0), info("b", [8], 0, 32)], b"\0" * 64),
-        "overlap between a and b",
+        ("damaged", Flaw.TENSORS_OVERLAP),
     ),
     "shape beyond": (
         build([info("a", [1 << 62, 1 << 62, 1 << 62, 1 << 62], 0, 0)], b"\0" * 32),
-        "cut short",
+        ("damaged", Flaw.BYTES_MISSING),
     ),
-    "cut": (VALID["one"][:-1], "cut short: 1 bytes are missing"),
-    "tail": (VALID["one"] + b"\0", "1 bytes after its last tensor"),
+    "cut": (VALID["one"][:-1], ("damaged", Flaw.BYTES_MISSING)),
+    "tail": (VALID["one"] + b"\0", ("damaged", Flaw.TENSORS_BYTES_AFTER)),
 }
 
 
 @pytest.mark.parametrize("name", VALID)
 def test_a_valid_file_has_no_problem(name: str, tmp_path: Path) -> None:
-    assert problem(tmp_path, VALID[name]) == ""
+    assert problem(tmp_path, VALID[name]) == ()
 
 
 @pytest.mark.parametrize("name", BROKEN)
 def test_a_broken_file_is_told_with_its_damage(name: str, tmp_path: Path) -> None:
-    data, said = BROKEN[name]
-    assert said in problem(tmp_path, data)
+    data, flaw = BROKEN[name]
+    assert problem(tmp_path, data) == flaw
 
 
 def test_every_cut_is_noticed(tmp_path: Path) -> None:
@@ -276,7 +301,7 @@ def test_ten_thousand_fuzzed_headers_neither_hang_nor_raise() -> None:
         start = time.process_time()
         data = fuzzed(random_, seeds)
         found = gguf.check(io.BytesIO(data), len(data))
-        assert found is None or found.reason.isprintable()
+        said(found)  # does not raise
         slowest = max(slowest, time.process_time() - start)
     assert slowest < 1
     assert time.process_time() - begin < 60
@@ -286,5 +311,6 @@ def test_ten_thousand_fuzzed_headers_neither_hang_nor_raise() -> None:
 def test_a_header_of_many_texts_does_not_stall(tmp_path: Path) -> None:
     words = struct.pack("<IQ", STRING, 3_000_000) + b"\0" * 24_000_000
     begin = time.process_time()
-    assert "texts" in problem(tmp_path, build(F32, b"\0" * 32, [pair("k", ARRAY, words)]))
+    data = build(F32, b"\0" * 32, [pair("k", ARRAY, words)])
+    assert problem(tmp_path, data) == ("unsafe", Flaw.GGUF_MANY_TEXTS)
     assert time.process_time() - begin < 20

@@ -14,9 +14,11 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from comfyfix.formats.finding import Finding
+from comfyfix.formats.finding import Finding, unsafe
+from comfyfix.formats.flaws import Flaw
 from comfyfix.formats.look import inspect
 from tests.unit.hostile_pickles import HOSTILE, P2, call, named, text
+from tests.unit.judged import kind, said
 from tests.unit.torchlike import (
     Call,
     Global,
@@ -34,11 +36,6 @@ EXTENSIONS = ["pt", "pth", "ckpt", "bin", "pkl"]
 def finding(folder: Path, data: bytes, name: str = "x.pt", **options: Any) -> Finding | None:
     (folder / name).write_bytes(data)
     return inspect(folder / name, **options)
-
-
-def kind(found: Finding | None) -> str:
-    assert found is None or found.reason.isprintable()
-    return found.kind if found else ""
 
 
 @pytest.mark.parametrize("name", HOSTILE)
@@ -62,7 +59,7 @@ def test_a_hostile_pickle_is_unsafe_under_any_name(extension: str, tmp_path: Pat
 
 def test_the_reason_names_what_is_imported_and_where(tmp_path: Path) -> None:
     found = finding(tmp_path, b"\x80\x02N0" + call("os.system") + b".")
-    assert found == Finding("unsafe", "its pickle wants to import os.system (at byte 4)")
+    assert found == unsafe(Flaw.PICKLE_IMPORTS, module="os", name="system", place=4).finding
 
 
 def state(count: int = 3, **more: Any) -> dict[str, Any]:
@@ -245,7 +242,7 @@ def test_weights_of_another_size_than_the_pickle_says_are_damaged(tmp_path: Path
     short = archived({"x/data.pkl": pickled, "x/data/0": b"\0" * 19})
     assert kind(finding(tmp_path, short)) == "damaged"
     missing = archived({"x/data.pkl": pickled, "x/version": b"3"})
-    assert "missing" in (finding(tmp_path, missing) or Finding("wrong", "")).reason
+    assert said(finding(tmp_path, missing)) == ("damaged", Flaw.ZIP_WEIGHTS_MISSING)
     assert kind(finding(tmp_path, old_format(state()) + b"\0")) == "damaged"
 
 

@@ -6,6 +6,7 @@ import re
 from collections.abc import Iterator, Mapping
 from typing import Any
 
+from comfyfix import endings
 from comfyfix.comfyui.loaders.table import LoaderInput, Loaders, find
 from comfyfix.comfyui.references import by_loader as known
 from comfyfix.comfyui.references import guess
@@ -26,7 +27,6 @@ _FETCHES = re.compile(r"^DownloadAndLoad|Preprocessor")
 # The inputs by which a text reaches a node that loads what tags in it name; API JSON does not
 # tell them from those that take models and conditionings.
 _TEXTS = ("text", "prompt", "wildcard", "wildcard_text", "populated_text", "lora_syntax", "loras")
-_LOADED = (".safetensors", ".pth", ".pt", ".bin")
 
 
 def references(workflow: Workflow, name: str, loaders: Loaders) -> list[Reference]:
@@ -122,4 +122,4 @@ def spellings(reference: Reference, path: str) -> tuple[str, ...]:
     if not reference.files:
         return (path,)
     stem = path.rpartition(".")[0]
-    return (path, *(s for end in _LOADED if (s := stem + end) != path))
+    return (path, *(s for end in endings.TRIED if (s := stem + end) != path))

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import re
 
+from comfyfix import endings
+
 # What packs of all kinds call the inputs of their loaders, after ComfyUI's own; numbers left out.
 _BY_INPUT = {
     "lora_name": "loras",
@@ -57,21 +59,18 @@ _BY_NAME = tuple(
         (r"real[_-]?esrgan\w*|esrgan|\dx[_-]\w+|ultrasharp", "upscale_models"),
     )
 )
-_EITHER = (".gguf", ".onnx", ".engine")
-"""Formats of node packs, whose folders their packs choose."""
-_WHOLE = (".safetensors", ".ckpt")
-"""What checkpoints come in; inputs of preprocessors are called the same, and take others."""
+_PACKS = tuple(endings.PACKS)
 
 
 def folder(node_type: str, input_name: str, path: str) -> str | None:
     """Guess the folder of a file that no loader, no server and no workflow places."""
-    if path.lower().endswith(_EITHER):
-        return None
+    if path.lower().endswith(_PACKS):
+        return None  # their packs choose the folders
     plain = re.sub(r"_?\d+", "", input_name.lower())
     by_input = _BY_INPUT.get(plain)
     if by_input:
         return by_input
-    if plain == "ckpt_name" and path.lower().endswith(_WHOLE):
+    if plain == "ckpt_name" and path.lower().endswith(endings.CHECKPOINTS):
         return "checkpoints"
     by_type = {folder for pattern, folder in _BY_TYPE if pattern.search(node_type)}
     by_name = {folder for pattern, folder in _BY_NAME if pattern.search(path)}

@@ -4,10 +4,9 @@ from __future__ import annotations
 
 import msgspec
 
-from comfyfix.comfyui.store.folders import MODEL_EXTENSIONS, PACK_EXTENSIONS
+from comfyfix import endings
 from comfyfix.records import Kind
 
-EXTENSIONS = MODEL_EXTENSIONS | PACK_EXTENSIONS
 VALUE_MAX = 400  # characters; a longer text is a prompt, not a file name
 NESTED_MAX = 6  # levels of lists and mappings inside one widget
 
@@ -40,4 +39,4 @@ def has_model_extension(value: str) -> bool:
     if len(value) > VALUE_MAX or "\n" in value or "://" in value:
         return False
     dot = value.rfind(".")
-    return dot > 0 and value[dot:].lower() in EXTENSIONS
+    return dot > 0 and value[dot:].lower() in endings.LISTED

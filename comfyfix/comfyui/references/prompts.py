@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator
 
+from comfyfix import endings
 from comfyfix.comfyui.references.places import Place, has_model_extension, with_extension
 from comfyfix.comfyui.workflows.graph import Node, Values
 
@@ -12,7 +13,6 @@ PROMPT_MAX = 1 << 20  # characters of one text in which names are looked for
 _NOTES = ("Note", "MarkdownNote")
 # ComfyUI takes everything up to the next space for the name; a weight in brackets may follow.
 _EMBEDDING = re.compile(r"(?:^|(?<=[\s(\[{,]))embedding:([^\s:,()\[\]{}<>|\"*?]{1,255})")
-_EMBEDDING_ENDINGS = (".safetensors", ".pt", ".bin")
 # After the name come strengths, and what packs add to them.
 _TAG = re.compile(r"<lora:([^\n:<>|\"*?]{1,255})(?::[^\n<>]{0,255})?>")
 
@@ -25,7 +25,7 @@ def embeddings(node: Node, values: Values) -> Iterator[Place]:
         if not isinstance(text, str) or "embedding:" not in text:
             continue
         for value in _EMBEDDING.findall(text[:PROMPT_MAX]):
-            own = value.lower().endswith(_EMBEDDING_ENDINGS)
+            own = value.lower().endswith(endings.EMBEDDINGS)
             files = () if own else with_extension(value)
             yield Place(input=name, value=value, folder="embeddings", files=files, kind="embedding")
 

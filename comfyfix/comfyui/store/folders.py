@@ -14,6 +14,7 @@ from pathlib import Path
 
 from comfyfix.comfyui.store import extra_paths
 from comfyfix.disk.files import regular_stat
+from comfyfix.endings import LISTED
 from comfyfix.errors import SetupProblem
 
 ALIASES = {
@@ -23,14 +24,6 @@ ALIASES = {
     "unet_gguf": "diffusion_models",
     "clip_gguf": "text_encoders",
 }
-
-MODEL_EXTENSIONS = frozenset(
-    {".ckpt", ".pt", ".pt2", ".bin", ".pth", ".safetensors", ".pkl", ".sft"}
-)
-# Node packs add these: to the core's set, which all its keys share, or by a key of their own over
-# the core's directories. A value that ends so comes from such a pack's node, since the core's
-# nodes never list one; so these count wherever the core's endings do.
-PACK_EXTENSIONS = frozenset({".gguf", ".onnx", ".engine"})
 
 _CORE = (
     "audio_encoders",
@@ -79,7 +72,7 @@ _WRITTEN = {"diffusion_models": "diffusion_models"}
 _ENDINGS = {
     **dict.fromkeys(
         (*_CORE, "text_encoders", "diffusion_models", "controlnet"),
-        MODEL_EXTENSIONS | PACK_EXTENSIONS,
+        LISTED,
     ),
     "configs": frozenset({".yaml"}),
     "classifiers": frozenset({""}),

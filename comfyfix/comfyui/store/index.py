@@ -13,14 +13,14 @@ from collections.abc import Iterable
 from itertools import islice
 from pathlib import Path
 
-from comfyfix.comfyui.store.folders import MODEL_EXTENSIONS, PACK_EXTENSIONS
 from comfyfix.comfyui.store.spelling import near_slots, one_letter_off, plain, plain_all, slots
+from comfyfix.endings import LISTED
 
 FILES_MAX = 1_000_000
 """Files that an index holds; of a larger tree the rest is left out (a root may be `/`)."""
 COMPARED_MAX = 1000
 """Names with which one name is compared letter by letter at most, so that time is bounded."""
-_ENDINGS = tuple(ending.replace(".", "_") for ending in sorted(MODEL_EXTENSIONS | PACK_EXTENSIONS))
+_ENDINGS = tuple(ending.replace(".", "_") for ending in sorted(LISTED))
 _LEFT_OUT = re.compile(r"^\.|\.(part|damaged|unsafe)(\.\d+)?$")
 
 Table = dict[str, str | list[str]]

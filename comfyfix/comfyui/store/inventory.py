@@ -7,18 +7,13 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
-from comfyfix.comfyui.store.folders import (
-    BESIDE,
-    MODEL_EXTENSIONS,
-    PACK_EXTENSIONS,
-    Folders,
-    is_folder_key,
-)
+from comfyfix.comfyui.store.folders import BESIDE, Folders, is_folder_key
 from comfyfix.disk.files import regular_stat
+from comfyfix.endings import LISTED
 from comfyfix.records import Model
 from comfyfix.state.hashing import Identity, identity_of
 
-_ENDINGS = tuple(MODEL_EXTENSIONS | PACK_EXTENSIONS)
+_ENDINGS = tuple(LISTED)
 
 
 @dataclass(frozen=True, slots=True)

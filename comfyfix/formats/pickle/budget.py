@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from comfyfix.formats.finding import Refused, damaged, unsafe
+from comfyfix.formats.flaws import Flaw
 from comfyfix.formats.pickle.kinds import Box
 from comfyfix.formats.pickle.source import Source
 
@@ -27,20 +28,20 @@ class Budget:
         """The byte of the instruction that is being followed, for messages."""
         return self.source.start + self.source.mark
 
-    def odd(self, what: str) -> Refused:
+    def odd(self, flaw: Flaw) -> Refused:
         """Return the end of a walk at what no reader could load, to be raised."""
         self.has_stopped = True
-        return damaged(f"its pickle is damaged: {what} at byte {self.place}")
+        return damaged(flaw, place=self.place)
 
-    def harmful(self, what: str) -> Refused:
+    def harmful(self, flaw: Flaw, **told: object) -> Refused:
         """Return the end of a walk at what does more than weights need, to be raised."""
-        return unsafe(f"its pickle {what} (at byte {self.place})")
+        return unsafe(flaw, place=self.place, **told)
 
     def pay(self, count: int) -> None:
         """Count bytes that are kept. Raises Refused where it becomes too much."""
         self.cost += count
         if self.cost > MEMORY_MAX:
-            raise too_costly("holds too much at a time")
+            raise unsafe(Flaw.PICKLE_HOLDS_TOO_MUCH)
 
     def look_at(self, state: Any) -> None:
         """Count the entries of a state that have to be looked at. Raises Refused."""
@@ -51,9 +52,4 @@ class Budget:
         """Count what takes longer than an instruction. Raises Refused where it becomes too much."""
         self.looks += times
         if self.looks > _LOOKS_MAX:
-            raise too_costly("makes its reader look at too much again and again")
-
-
-def too_costly(what: str) -> Refused:
-    """Return the end of a walk that would take too long or too much, to be raised."""
-    return unsafe(f"it is too costly to look into: its pickle {what}")
+            raise unsafe(Flaw.PICKLE_LOOKS_TOO_OFTEN)

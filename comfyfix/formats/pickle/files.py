@@ -8,8 +8,8 @@ from __future__ import annotations
 
 from typing import Any, BinaryIO
 
-from comfyfix.disk.files import printable
 from comfyfix.formats.finding import Refused, damaged, unsafe
+from comfyfix.formats.flaws import Flaw
 from comfyfix.formats.pickle import joblib as joblib_arrays
 from comfyfix.formats.pickle.kinds import Box, Storage
 from comfyfix.formats.pickle.machine import Machine
@@ -42,9 +42,9 @@ def check(stream: BinaryIO, size: int, *, joblib: bool = False) -> None:
     elif first == _MAGIC and type(first) is int:
         _check_old_torch(machine.source)
     elif machine.source.has_more and machine.is_doubtful:
-        raise damaged("it is no pickle: more follows one")
+        raise damaged(Flaw.PICKLE_NONE)
     elif machine.source.has_more:
-        raise unsafe("bytes follow its pickle, where nothing should be")
+        raise unsafe(Flaw.PICKLE_BYTES_AFTER)
 
 
 def check_one(stream: BinaryIO, size: int, start: int = 0) -> dict[str, Storage]:
@@ -52,7 +52,7 @@ def check_one(stream: BinaryIO, size: int, start: int = 0) -> dict[str, Storage]
     machine = Machine(Source(stream, size, start))
     machine.run()
     if machine.source.has_more:
-        raise unsafe("bytes follow its pickle, where nothing should be")
+        raise unsafe(Flaw.PICKLE_BYTES_AFTER)
     return machine.storages
 
 
@@ -65,21 +65,19 @@ def _check_old_torch(source: Source) -> None:
     """Look at what follows the magic number."""
     version = _data(source)[0]
     if type(version) is not int or version != _VERSION:  # torch takes 1001.0 as well
-        raise unsafe("it is of a version of torch's old format that is not known")
+        raise unsafe(Flaw.PICKLE_OLD_TORCH_VERSION)
     _data(source)  # facts on the system
     machine = Machine(source)
     machine.run()
     for key in _data(source)[1]:
         known = machine.storages.get(str(key))
         if known is None:
-            shown = printable(str(key), 40)
-            raise damaged(f"it holds weights that its pickle does not name ({shown})")
+            raise damaged(Flaw.PICKLE_WEIGHTS_NOT_NAMED, weights=key)
         if source.number(8) != known.items:
-            shown = printable(str(key), 40)
-            raise damaged(f"the weights {shown} have another size than its pickle says")
+            raise damaged(Flaw.PICKLE_WEIGHTS_SIZE, weights=key)
         source.skip(known.items * (known.item_bytes or 1))
     if source.left:
-        raise damaged(f"{source.left} bytes follow its last weights")
+        raise damaged(Flaw.PICKLE_BYTES_AFTER_WEIGHTS, count=source.left)
 
 
 def _data(source: Source) -> tuple[Any, list[Any]]:
@@ -87,6 +85,6 @@ def _data(source: Source) -> tuple[Any, list[Any]]:
     machine = Machine(source, keeps=True)
     value = machine.run()
     if machine.imports:
-        raise unsafe("its pickle imports something where torch has only numbers and texts")
+        raise unsafe(Flaw.PICKLE_OLD_TORCH_IMPORTS)
     listed = isinstance(value, Box) and value.form == "list"
     return value, [member for _, member in value.odd] if listed else []

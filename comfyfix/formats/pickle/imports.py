@@ -5,8 +5,8 @@ from __future__ import annotations
 import re
 import sys
 
-from comfyfix.disk.files import printable
 from comfyfix.formats.finding import Refused
+from comfyfix.formats.flaws import Flaw
 
 _NAME = re.compile(r"\w[\w.]*(\0.*)?", re.DOTALL)
 # Parts of Python that do something when they are imported, whatever is asked of them then.
@@ -19,8 +19,7 @@ class ForeignImport(Refused):
     def __init__(self, module: str, name: str, place: int) -> None:
         self.module = module
         self.name = name
-        shown = printable(f"{module}.{name}", 80)
-        super().__init__("unsafe", f"its pickle wants to import {shown} (at byte {place})")
+        super().__init__("unsafe", Flaw.PICKLE_IMPORTS, module=module, name=name, place=place)
 
     @property
     def is_of_python(self) -> bool:

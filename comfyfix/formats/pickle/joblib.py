@@ -6,6 +6,7 @@ from math import prod
 from typing import Any, BinaryIO
 
 from comfyfix.formats.finding import Refused, unsafe
+from comfyfix.formats.flaws import Flaw
 from comfyfix.formats.npy import is_shape
 from comfyfix.formats.pickle.kinds import ARRAY, OBJECT_DTYPE, VALUE, Box, Group, Made, Plain, kinds
 from comfyfix.formats.pickle.machine import Machine
@@ -27,15 +28,15 @@ def _array(machine: Machine, state: Box) -> Any:
     """Pass over the bytes of an array, or follow the pickle of one that holds objects."""
     source = machine.source
     if source.at < source.frame_end:  # joblib would take the bytes from behind this part
-        raise machine.harmful("puts an array inside of a part that it has announced")
+        raise machine.harmful(Flaw.PICKLE_ARRAY_IN_FRAME)
     told = dict(state.odd)
     shape, dtype = told.get("shape"), told.get("dtype")
     if not isinstance(shape, Group) or shape.items is None or not isinstance(dtype, Made):
-        raise machine.harmful("does not describe the array that follows")
+        raise machine.harmful(Flaw.PICKLE_ARRAY_NOT_DESCRIBED)
     if kinds(dtype) & OBJECT_DTYPE:
         return _objects(machine)
     if not is_shape(shape.items):
-        raise machine.harmful("does not describe the array that follows")
+        raise machine.harmful(Flaw.PICKLE_ARRAY_NOT_DESCRIBED)
     if told.get("numpy_array_alignment_bytes") is not None:
         source.skip(source.number(1))
     source.skip(prod(shape.items) * width_of(dtype.note))
@@ -49,7 +50,7 @@ def _objects(machine: Machine) -> Any:
     finally:
         machine.imports = machine.imports or inner.imports
     if not kinds(value) & ARRAY:
-        raise machine.harmful("holds something else in the place of an array")
+        raise machine.harmful(Flaw.PICKLE_NO_ARRAY)
     return _ARRAY
 
 
@@ -63,10 +64,10 @@ def check(
     """
     machine = walk(stream, size)
     if machine.source.has_more:
-        raise unsafe("bytes follow its pickle, where nothing should be")
+        raise unsafe(Flaw.PICKLE_BYTES_AFTER)
     if by_name:
         return
     if plain is not None and plain.finding.kind == "unsafe":
         raise plain
     if plain is None or not has_stopped:
-        raise unsafe("its pickle can be read in two ways")
+        raise unsafe(Flaw.PICKLE_READ_TWO_WAYS)

@@ -9,8 +9,9 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
+from comfyfix.formats.finding import unsafe
+from comfyfix.formats.flaws import Flaw
 from comfyfix.formats.pickle import reader
-from comfyfix.formats.pickle.budget import too_costly
 from comfyfix.formats.pickle.imports import ForeignImport
 from comfyfix.formats.pickle.kinds import (
     BYTES,
@@ -79,30 +80,30 @@ class Machine(Stack):
                     return self._result()
                 step(self)
             self.require_room()
-        raise too_costly(f"has more than {INSTRUCTIONS_MAX} instructions")
+        raise unsafe(Flaw.PICKLE_MANY_INSTRUCTIONS, most=INSTRUCTIONS_MAX)
 
     def unknown(self) -> None:
         """What is no instruction of any protocol."""
-        raise self.odd("there is no such instruction")
+        raise self.odd(Flaw.PICKLE_NO_INSTRUCTION)
 
     def _result(self) -> Any:
         value = self.pop()
         if self.foreign is not None:
             raise self.foreign
         if self.values or self.marks:
-            raise self.harmful("leaves values behind")
+            raise self.harmful(Flaw.PICKLE_LEAVES_VALUES)
         if not is_root(value):
-            raise self.harmful("is of something else than weights and values")
+            raise self.harmful(Flaw.PICKLE_OTHER_VALUE)
         if self.source.complaint is not None:
             raise self.source.complaint
         if self.source.at < self.source.frame_end:  # what is read next would depend on the reader
-            raise self.harmful("ends inside of a part that it has announced")
+            raise self.harmful(Flaw.PICKLE_FRAME_NOT_ENDED)
         return value
 
     def _found(self, module: Any, name: Any) -> Any:
         """Return what stands for an imported name."""
         if not isinstance(module, str) or not isinstance(name, str):
-            raise self.harmful("imports something whose name is not written in it")
+            raise self.harmful(Flaw.PICKLE_IMPORTS_UNWRITTEN)
         row = row_of(module, name, self.protocol)
         if row is None:
             foreign = ForeignImport(module, name, self.place)
@@ -133,24 +134,24 @@ class Machine(Stack):
         """OBJ: call the first value after the mark with the others."""
         values = self.marked()
         if not values:
-            raise self.odd("it calls nothing")
+            raise self.odd(Flaw.PICKLE_CALLS_NOTHING)
         self._call(values[0], values[1:], as_class=True)
 
     def reduce(self) -> None:
         """REDUCE: call a value with a tuple of arguments."""
         arguments, called = self.pop(), self.pop()
         if not isinstance(arguments, Group):
-            raise self.harmful("calls something with what is no tuple")
+            raise self.harmful(Flaw.PICKLE_CALLS_WITHOUT_TUPLE)
         if arguments.items is None:
-            raise self.harmful("calls something with more than weights need")
+            raise self.harmful(Flaw.PICKLE_CALLS_WITH_MORE)
         self._call(called, arguments.items)
 
     def _call(self, called: Any, arguments: tuple[Any, ...], *, as_class: bool = False) -> None:
         """Call a name; of a class without arguments INST and OBJ make a bare object."""
         if not isinstance(called, Name):
-            raise self.harmful("calls something that it has made itself")
+            raise self.harmful(Flaw.PICKLE_CALLS_ITS_OWN)
         if len(arguments) > _ARGUMENTS_MAX:
-            raise self.harmful("calls something with more than weights need")
+            raise self.harmful(Flaw.PICKLE_CALLS_WITH_MORE)
         for argument in arguments:
             if isinstance(argument, Box):
                 self.look_at(argument)
@@ -161,7 +162,7 @@ class Machine(Stack):
         else:
             made = call(called, arguments)
         if made is None:
-            raise self.harmful(f"calls {called.row} in a way that weights do not need")
+            raise self.harmful(Flaw.PICKLE_CALLS_ODDLY, called=called.row)
         if isinstance(made, Made | Box):
             for argument in arguments:
                 if type(argument) not in LEAVES:
@@ -173,26 +174,28 @@ class Machine(Stack):
         arguments, called = self.pop(), self.pop()
         made = new(called, arguments)
         if made is None:
-            what = called.row if isinstance(called, Name) else "what is no class"
-            raise self.harmful(f"makes an object of {what} in a way that weights do not need")
+            if not isinstance(called, Name):
+                raise self.harmful(Flaw.PICKLE_MAKES_OF_NO_CLASS)
+            raise self.harmful(Flaw.PICKLE_MAKES_ODDLY, called=called.row)
         self.push_new(made)
 
     def new_with_keywords(self) -> None:
         """NEWOBJ_EX: only without any."""
         keywords = self.pop()
         if not isinstance(keywords, Box) or keywords.form != "dict" or keywords.count:
-            raise self.harmful("makes an object with arguments by name")
+            raise self.harmful(Flaw.PICKLE_MAKES_WITH_KEYWORDS)
         self.new()
 
     def build(self) -> None:
         """BUILD: give an object its state."""
         state, target = self.pop(), self.top()
         if not isinstance(target, Made | Box):
-            raise self.harmful("changes what it has not made")
+            raise self.harmful(Flaw.PICKLE_CHANGES_FOREIGN)
         self.look_at(state)
         if not may_have_state(target, state):
-            what = target.row or "a plain value"
-            raise self.harmful(f"gives {what} a state that weights do not need")
+            if target.row is None:
+                raise self.harmful(Flaw.PICKLE_STATE_OF_PLAIN)
+            raise self.harmful(Flaw.PICKLE_STATE_ODD, made=target.row)
         if isinstance(state, Box):
             if changes_state(target):
                 state.used, state.members = True, 0  # it is nobody else's any more
@@ -216,7 +219,7 @@ class Machine(Stack):
             key, told_of = weights
             # A reader believes the first that it meets, and may read past the end by another.
             if self.storages.setdefault(key, told_of) != told_of:
-                raise self.harmful("contradicts itself about its weights")
+                raise self.harmful(Flaw.PICKLE_WEIGHTS_CONTRADICT)
             self.pay(200)
             self.push(told_of)
         elif found is not None:
@@ -232,8 +235,8 @@ class Machine(Stack):
 
     def refuse(self) -> None:
         """EXT1 to EXT4, PERSID, and buffers that lie elsewhere: for readers that know of them."""
-        what = "asks its reader for something that is not in it"
-        raise self.odd(f"it {what},") if self.is_doubtful else self.harmful(what)
+        flaw = Flaw.PICKLE_ASKS_READER
+        raise self.odd(flaw) if self.is_doubtful else self.harmful(flaw)
 
     def make_readonly(self) -> None:
         """READONLY_BUFFER: of bytes it makes something new, of all else nothing."""

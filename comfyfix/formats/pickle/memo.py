@@ -8,7 +8,9 @@ from __future__ import annotations
 
 from typing import Any
 
-from comfyfix.formats.pickle.budget import Budget, too_costly
+from comfyfix.formats.finding import unsafe
+from comfyfix.formats.flaws import Flaw
+from comfyfix.formats.pickle.budget import Budget
 from comfyfix.formats.pickle.checks import is_code
 from comfyfix.formats.pickle.kinds import (
     DATA,
@@ -48,7 +50,7 @@ class Memo(Budget):
     def keep(self, value: Any, number: int) -> None:
         """Keep a value under a number. Raises Refused."""
         if not 0 <= number <= self.place + 1:  # a reader makes room for all numbers below
-            raise self.harmful("keeps a value under a number that it has not come to")
+            raise self.harmful(Flaw.PICKLE_KEEPS_AHEAD)
         memo = self.memo
         if number >= len(memo):
             self.pay(8 * (number + 1 - len(memo)))
@@ -65,7 +67,7 @@ class Memo(Budget):
     def get(self, number: int) -> None:
         """GET and its kin: take a value that was kept."""
         if not 0 <= number < len(self.memo) or self.memo[number] is _ABSENT:
-            raise self.odd("it takes a kept value that is not there")
+            raise self.odd(Flaw.PICKLE_NO_KEPT_VALUE)
         self.values.append(self.memo[number])
 
     def lean(self, value: Any) -> Any:
@@ -105,7 +107,7 @@ class Memo(Budget):
     def require_shallow(self, value: Box | Group | Made) -> None:
         """Refuse what is nested too deep. Raises Refused."""
         if value.deep > NESTED_MAX:
-            raise too_costly("is nested too deep")
+            raise unsafe(Flaw.PICKLE_NESTED)
 
     def hold(self, items: tuple[Any, ...], groups: int) -> tuple[Any, ...]:
         """Return what a tuple keeps of its members, of which so many are tuples."""

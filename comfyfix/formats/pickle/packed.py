@@ -11,6 +11,7 @@ from collections.abc import Callable
 from typing import Any, BinaryIO, cast
 
 from comfyfix.formats.finding import damaged, unsafe
+from comfyfix.formats.flaws import Flaw
 
 UNPACKED_MAX = 256_000_000  # bytes
 CHUNK = 1 << 12
@@ -55,7 +56,7 @@ class Unpacked(io.RawIOBase):
         self._ready = data[count:]
         self._given += min(count, len(data))
         if self._given > UNPACKED_MAX:
-            raise unsafe("it is too costly to look into: it unpacks to far more than it holds")
+            raise unsafe(Flaw.PACKED_UNPACKS_TO_TOO_MUCH)
         return data[:count]
 
     def seek(self, offset: int, whence: int = 0) -> int:
@@ -87,8 +88,8 @@ class Unpacked(io.RawIOBase):
                     break
         except self._errors:
             if self._begun:  # what came out with the damage is lost, and another may have read it
-                raise unsafe("it is packed, and can't be unpacked to its end") from None
-            raise damaged("it is packed, and can't be unpacked") from None
+                raise unsafe(Flaw.PACKED_DAMAGED_LATER) from None
+            raise damaged(Flaw.PACKED_DAMAGED) from None
         return data
 
     def _input(self) -> bytes:

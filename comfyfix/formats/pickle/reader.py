@@ -12,6 +12,7 @@ from collections.abc import Callable
 from typing import Any
 
 from comfyfix.formats.finding import Refused, damaged, unsafe
+from comfyfix.formats.flaws import Flaw
 from comfyfix.formats.pickle.kinds import BUFFER, FLOAT, LONG, RAW, TYPE_CODE, UNREAD, WORDS
 from comfyfix.formats.pickle.source import ANY_SIZE, LINE_MAX, VALUE_MAX, Source
 
@@ -46,7 +47,7 @@ def _float(source: Source) -> Any:
 def _length(source: Source, width: int) -> int:
     length = source.number(width)
     if VALUE_MAX < length <= source.left < ANY_SIZE // 2:
-        raise unsafe(f"it is too costly to look into: its pickle holds {length} bytes in one value")
+        raise unsafe(Flaw.PICKLE_LONG_VALUE, count=length)
     return length
 
 
@@ -83,7 +84,7 @@ def decoded(source: Source, data: bytes, *, old: bool = False) -> Any:
         return kept(data.decode("utf-8", "surrogatepass"))
     except UnicodeDecodeError:
         if not old:
-            raise _none(source, "text") from None
+            raise _none(source, Flaw.PICKLE_NO_TEXT) from None
         return UNREAD
 
 
@@ -112,9 +113,9 @@ def _line_number(source: Source) -> Any:
         return LONG if len(told) > LONG_MAX else int(told.removesuffix(b"L"), 0)
     except ValueError:
         if _OCTAL.fullmatch(told):  # Python's reader in C knows them as C does
-            source.complain("a number is none")
+            source.complain(Flaw.PICKLE_OCTAL)
             return LONG
-        raise _none(source, "number") from None
+        raise _none(source, Flaw.PICKLE_NO_NUMBER) from None
 
 
 def memo_number(source: Source) -> int:
@@ -124,9 +125,9 @@ def memo_number(source: Source) -> int:
     try:
         number = int(told) if len(told) <= _DIGITS_MAX else -1
     except ValueError:
-        raise _none(source, "number") from None
+        raise _none(source, Flaw.PICKLE_NO_NUMBER) from None
     if nul or number < 0:
-        raise unsafe("its pickle has a number that readers take differently")
+        raise unsafe(Flaw.PICKLE_ODD_NUMBER)
     return number
 
 
@@ -135,7 +136,7 @@ def _line_float(source: Source) -> Any:
     try:
         float(told if len(told) <= LONG_MAX else "0")
     except ValueError:
-        raise _none(source, "number") from None
+        raise _none(source, Flaw.PICKLE_NO_NUMBER) from None
     return FLOAT
 
 
@@ -144,11 +145,11 @@ def _line_quoted(source: Source) -> Any:
     if len(line) == LINE_MAX:  # its end was left out
         return UNREAD
     if len(line) < 2 or line[:1] != line[-1:] or line[:1] not in b"'\"":  # noqa: PLR2004 - quotes
-        raise _none(source, "quoted text")
+        raise _none(source, Flaw.PICKLE_NO_QUOTED_TEXT)
     try:
         return decoded(source, codecs.escape_decode(line[1:-1])[0], old=True)
     except ValueError:
-        raise _none(source, "text") from None
+        raise _none(source, Flaw.PICKLE_NO_TEXT) from None
 
 
 def _line_escaped(source: Source) -> Any:
@@ -158,12 +159,12 @@ def _line_escaped(source: Source) -> Any:
     try:
         return kept(line.decode("raw-unicode-escape"))
     except UnicodeDecodeError:
-        raise _none(source, "text") from None
+        raise _none(source, Flaw.PICKLE_NO_TEXT) from None
 
 
-def _none(source: Source, what: str) -> Refused:
+def _none(source: Source, flaw: Flaw) -> Refused:
     """Return the end of a reading at what each reader stops at, to be raised."""
-    return damaged(f"its pickle has no {what} before byte {source.start + source.at}")
+    return damaged(flaw, place=source.start + source.at)
 
 
 NUMBERS: dict[int, Read] = {
@@ -201,14 +202,14 @@ def name_line(source: Source) -> str:
     try:
         return line.decode() if len(line) < LINE_MAX else line.decode("utf-8", "replace")
     except UnicodeDecodeError:
-        raise _none(source, "name") from None
+        raise _none(source, Flaw.PICKLE_NO_NAME) from None
 
 
 def protocol(source: Source) -> int:
     """Take the argument of PROTO."""
     told = source.byte()
     if told > PROTOCOL_MAX:
-        raise damaged(f"its pickle is of protocol {told}, which does not exist")
+        raise damaged(Flaw.PICKLE_PROTOCOL_UNKNOWN, protocol=told)
     return told
 
 
@@ -217,7 +218,7 @@ def frame(source: Source) -> None:
     length = source.number(8)
     source.open_frame(length)
     if length > source.left:
-        source.complain("a part leads beyond its end")
+        source.complain(Flaw.PICKLE_FRAME_BEYOND)
 
 
 MEMO_NUMBERS: dict[int, Read] = {

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import BinaryIO
 
 from comfyfix.formats.finding import Refused, damaged, unsafe
+from comfyfix.formats.flaws import Flaw
 
 CHUNK = 1 << 16
 VALUE_MAX = 128_000_000
@@ -50,11 +51,10 @@ class Source:
         if self._is_cut and self.complaint is not None:
             raise self.complaint
 
-    def complain(self, what: str) -> None:
+    def complain(self, flaw: Flaw) -> None:
         """Remember what stops one reader, but perhaps not another."""
         if self.complaint is None:
-            place = self.start + self.at
-            self.complaint = damaged(f"its pickle is damaged: {what} before byte {place}")
+            self.complaint = damaged(flaw, place=self.start + self.at)
 
     def instruction(self) -> int:
         """Take the byte of the next instruction. Raises Refused at the end."""
@@ -114,7 +114,7 @@ class Source:
             begin = (begin + ready)[:LINE_MAX]
             passed += len(ready)
             if passed > VALUE_MAX:
-                raise unsafe("it is too costly to look into: its pickle holds a very long line")
+                raise unsafe(Flaw.PICKLE_LONG_LINE)
             self._index = len(self._buffer)
             if not self._more(1):
                 self._require_within(start, self.at)
@@ -135,13 +135,13 @@ class Source:
     def open_frame(self, length: int) -> None:
         """Note a part that the pickle announces; it begins here. Raises Refused inside another."""
         if self.at < self.frame_end:
-            raise unsafe("its pickle announces a part inside of a part")
+            raise unsafe(Flaw.PICKLE_FRAME_IN_FRAME)
         self.frame_end = self.at + length
 
     def _require_within(self, start: int, end: int) -> None:
         """Refuse to cross the end of a part: Python's reader in C drops what is left of it."""
         if start < self.frame_end < end:
-            raise unsafe("its pickle crosses the end of a part that it has announced")
+            raise unsafe(Flaw.PICKLE_FRAME_CROSSED)
 
     def _fill(self, count: int) -> None:
         if not self._more(count):
@@ -159,4 +159,4 @@ class Source:
     def _cut(self) -> Refused:
         if self.complaint is not None:
             return self.complaint
-        return damaged(f"it is cut short: what begins at byte {self.start + self.at} has no end")
+        return damaged(Flaw.CUT_SHORT, place=self.start + self.at)

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from typing import Any
 
-from comfyfix.formats.pickle.budget import too_costly
+from comfyfix.formats.finding import unsafe
+from comfyfix.formats.flaws import Flaw
 from comfyfix.formats.pickle.classes import WATCHED
 from comfyfix.formats.pickle.kinds import (
     DATA,
@@ -48,13 +49,13 @@ class Stack(Memo):
     def push_new(self, value: Any) -> None:
         """Put a box or a tuple on the stack, which may not hold too many of them."""
         if len(self.values) > _LIVE_MAX:
-            raise too_costly("holds too much at a time")
+            raise unsafe(Flaw.PICKLE_HOLDS_TOO_MUCH)
         self.values.append(value)
 
     def require_room(self) -> None:
         """Refuse a stack that has grown too large. Raises Refused."""
         if len(self.values) > _STACK_MAX:
-            raise too_costly("holds too much at a time")
+            raise unsafe(Flaw.PICKLE_HOLDS_TOO_MUCH)
 
     def push_number(self, number: Any) -> None:
         """Put a number on the stack; of very many only that they are numbers."""
@@ -69,25 +70,25 @@ class Stack(Memo):
     def pop(self) -> Any:
         """Take the last value. Raises Refused."""
         if len(self.values) <= (self.marks[-1] if self.marks else 0):
-            raise self.odd("it takes a value that is not there")
+            raise self.odd(Flaw.PICKLE_NO_VALUE)
         return self.values.pop()
 
     def top(self) -> Any:
         """Look at the last value. Raises Refused."""
         if len(self.values) <= (self.marks[-1] if self.marks else 0):
-            raise self.odd("it takes a value that is not there")
+            raise self.odd(Flaw.PICKLE_NO_VALUE)
         return self.values[-1]
 
     def mark(self) -> None:
         """MARK."""
         if len(self.marks) > _MARKS_MAX:
-            raise too_costly("is nested too deep")
+            raise unsafe(Flaw.PICKLE_NESTED)
         self.marks.append(len(self.values))
 
     def marked(self) -> tuple[Any, ...]:
         """Take the values after the last mark, and the mark. Raises Refused."""
         if not self.marks:
-            raise self.odd("it takes values after a mark that is not there")
+            raise self.odd(Flaw.PICKLE_NO_MARK)
         place = self.marks.pop()
         taken = tuple(self.values[place:])
         del self.values[place:]
@@ -132,7 +133,7 @@ class Stack(Memo):
         """TUPLE1 to TUPLE3."""
         start = len(self.values) - count
         if start < (self.marks[-1] if self.marks else 0):
-            raise self.odd("it takes a value that is not there")
+            raise self.odd(Flaw.PICKLE_NO_VALUE)
         items = tuple(self.values[start:])
         del self.values[start:]
         self.group(items)
@@ -152,9 +153,9 @@ class Stack(Memo):
     def _open_box(self, forms: tuple[str, ...]) -> Box:
         target = self.top()
         if not isinstance(target, Box) or target.form not in forms:
-            raise self.harmful("fills what is no list, dict or set that it has made")
+            raise self.harmful(Flaw.PICKLE_FILLS_FOREIGN)
         if target.used or target.had_state:
-            raise self.harmful("changes a value that it has used already")
+            raise self.harmful(Flaw.PICKLE_CHANGES_USED)
         return target
 
     def append(self, members: tuple[Any, ...]) -> None:
@@ -176,7 +177,7 @@ class Stack(Memo):
                 target.first = found
             target.count += 1
         if not shared & VALUE:
-            raise self.harmful("puts into a list what is no plain value")
+            raise self.harmful(Flaw.PICKLE_LIST_MEMBER)
         target.members = shared
         if self.keeps:
             for member in members:
@@ -195,7 +196,7 @@ class Stack(Memo):
     def require_keys(self, members: tuple[Any, ...]) -> None:
         """Refuse what a reader must not compute a hash of."""
         if not all(kinds(member) & KEY for member in members):
-            raise self.harmful("uses as a key what is no plain value")
+            raise self.harmful(Flaw.PICKLE_KEY)
 
     def fill(self, entries: tuple[Any, ...]) -> None:
         """SETITEMS and DICT: keys and values by turns."""
@@ -210,7 +211,7 @@ class Stack(Memo):
         if in_itself:
             self._require_value(target)
         if len(entries) % 2:
-            raise self.odd("a key has no value")
+            raise self.odd(Flaw.PICKLE_KEY_WITHOUT_VALUE)
 
     def set_item(self) -> None:
         """SETITEM: one key, one value."""
@@ -223,7 +224,7 @@ class Stack(Memo):
     def _require_value(self, target: Box) -> None:
         """Refuse a dict in itself that is no value: it was taken for one when it came."""
         if not target.kinds & VALUE:
-            raise self.harmful("puts a dict of modules into itself")
+            raise self.harmful(Flaw.PICKLE_DICT_IN_ITSELF)
 
     def _entry(self, target: Box, key: Any, value: Any) -> None:
         of_key = kinds(key)
@@ -234,13 +235,13 @@ class Stack(Memo):
             if type(value) is Box:
                 self.use(value)
         if not of_key & KEY and not (target.form == "dict" and named(key, "callback")):
-            raise self.harmful("uses as a key what is no plain value")
+            raise self.harmful(Flaw.PICKLE_KEY)
         hidden = key is UNREAD or (type(key) is str and key.startswith("__"))
         allowed = VALUE | MODULE if target.form == "OrderedDict" else VALUE
         if target.row is not None and not of_value & allowed:
-            raise self.harmful("fills an object with what is no plain value")
+            raise self.harmful(Flaw.PICKLE_OBJECT_MEMBER)
         if hidden and target.form == "AttributeDict":  # its keys can be read as attributes
-            raise self.harmful("gives an object a key that Python itself reads")
+            raise self.harmful(Flaw.PICKLE_HIDDEN_KEY)
         target.keys &= of_key
         target.members &= of_value
         target.count += 1

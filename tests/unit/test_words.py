@@ -1,0 +1,181 @@
+"""Words and values belong together: every reason has its text, and gets what its text tells."""
+
+from __future__ import annotations
+
+import ast
+import string
+import tomllib
+from collections import Counter, defaultdict
+from collections.abc import Iterator
+from enum import StrEnum
+from pathlib import Path
+
+import pytest
+
+from comfyfix.formats.flaws import Flaw
+from comfyfix.why import Why
+
+PACKAGE = Path(__file__).resolve().parents[2] / "comfyfix"
+TABLES = sorted((PACKAGE / "screen" / "texts").glob("*.toml"))
+KINDS: dict[str, type[StrEnum]] = {"Why": Why, "Flaw": Flaw}
+SPECS = {"", "size", "shell", "models"}
+LINES = ("t", "fixed")  # functions that take a text itself
+PARTS = {"what", "cause", "next"}
+Function = ast.FunctionDef | ast.AsyncFunctionDef
+
+
+def texts() -> dict[str, list[str]]:
+    """The texts of each reason, by its name."""
+    found: dict[str, list[str]] = {}
+    for table in TABLES:
+        for name, entry in tomllib.loads(table.read_text()).items():
+            found[name] = [entry] if isinstance(entry, str) else list(entry.values())
+    return found
+
+
+def fields(*templates: str) -> set[str]:
+    """What texts tell, by name."""
+    return {name for text in templates for _, name, _, _ in string.Formatter().parse(text) if name}
+
+
+TEXTS = texts()
+
+
+def test_every_reason_has_one_text_and_every_text_one_reason() -> None:
+    names = Counter(str(member) for kind in KINDS.values() for member in kind)
+    told = Counter(name for table in TABLES for name in tomllib.loads(table.read_text()))
+    assert [name for name, count in (names + told).items() if names[name] != 1] == []
+    assert told == names
+
+
+@pytest.mark.parametrize("table", TABLES, ids=lambda table: table.stem)
+def test_a_text_is_one_line_that_can_be_filled(table: Path) -> None:
+    for name, entry in tomllib.loads(table.read_text()).items():
+        parts = {"what": entry} if isinstance(entry, str) else entry
+        assert "what" in parts, name
+        assert set(parts) <= PARTS, name
+        for text in parts.values():
+            assert text.strip() == text, name
+            assert text.isprintable(), name
+            for _, field, spec, _ in string.Formatter().parse(text):
+                assert field is None or field.isidentifier(), name
+                assert (spec or "") in SPECS, name
+
+
+def modules() -> Iterator[tuple[Path, ast.Module]]:
+    for path in sorted(PACKAGE.rglob("*.py")):
+        yield path, ast.parse(path.read_text())
+
+
+MODULES = list(modules())
+
+
+def functions(tree: ast.AST) -> Iterator[Function]:
+    for node in ast.walk(tree):
+        if isinstance(node, Function):
+            yield node
+
+
+def called(call: ast.Call) -> str:
+    """The last part of what is called."""
+    match call.func:
+        case ast.Name(id=name) | ast.Attribute(attr=name):
+            return name
+    return ""
+
+
+def handed_on() -> dict[str, set[str]]:
+    """Functions that take a reason as an argument, and the fields that they add to it."""
+    added = defaultdict[str, set[str]](set)
+    for _, tree in MODULES:
+        for function in functions(tree):
+            own = {argument.arg for argument in function.args.args}
+            for call in ast.walk(function):
+                if isinstance(call, ast.Call) and any(
+                    isinstance(a, ast.Name) and a.id in own for a in call.args
+                ):
+                    added[function.name] |= {word.arg for word in call.keywords if word.arg}
+    return added
+
+
+ADDED = handed_on()
+
+
+def reasons(node: ast.AST, assigned: dict[str, ast.expr]) -> Iterator[str]:
+    """The reasons that an argument can be: `Why.X`, one of several, or a variable of those."""
+    match node:
+        case ast.Attribute(value=ast.Name(id=kind), attr=member) if kind in KINDS:
+            yield KINDS[kind][member]
+        case ast.IfExp():
+            yield from reasons(node.body, assigned)
+            yield from reasons(node.orelse, assigned)
+        case ast.Name(id=name) if name in assigned:
+            yield from reasons(assigned[name], {})
+
+
+def calls(tree: ast.Module) -> Iterator[tuple[ast.Call, dict[str, ast.expr]]]:
+    """Every call, with what the variables around it were given."""
+    for around in (tree, *functions(tree)):
+        assigned = {
+            node.targets[0].id: node.value
+            for node in ast.walk(around)
+            if isinstance(node, ast.Assign) and isinstance(node.targets[0], ast.Name)
+        }
+        for node in ast.walk(around):
+            if isinstance(node, ast.Call):
+                yield node, assigned if around is not tree else {}
+
+
+def lacking(call: ast.Call, templates: list[str]) -> set[str]:
+    """The fields that texts tell, and a call does not."""
+    words = {word.arg for word in call.keywords}
+    return set() if None in words else fields(*templates) - words - ADDED[called(call)]
+
+
+def test_a_reason_is_given_all_that_its_text_tells() -> None:
+    seen, wrong = set[str](), set[str]()
+    for path, tree in MODULES:
+        for call, assigned in calls(tree):
+            for argument in call.args:
+                for name in reasons(argument, assigned):
+                    seen.add(name)
+                    if lacks := lacking(call, TEXTS.get(name, [])):
+                        wrong.add(f"{path.name}:{call.lineno} {name} lacks {sorted(lacks)}")
+    assert wrong == set()
+    assert len(seen) > 150
+
+
+def test_a_line_is_given_all_that_it_tells() -> None:
+    wrong = set[str]()
+    for path, tree in MODULES:
+        for call, _ in calls(tree):
+            match call:
+                case ast.Call(args=[ast.Constant(value=str(text)), *_]) if called(call) in LINES:
+                    if lacks := lacking(call, [text]):
+                        wrong.add(f"{path.name}:{call.lineno} lacks {sorted(lacks)}")
+    assert wrong == set()
+
+
+def test_every_reason_is_used() -> None:
+    used = {
+        str(KINDS[node.value.id][node.attr])
+        for _, tree in MODULES
+        for node in ast.walk(tree)
+        if isinstance(node, ast.Attribute)
+        and isinstance(node.value, ast.Name)
+        and node.value.id in KINDS
+    }
+    assert {str(member) for kind in KINDS.values() for member in kind} - used == set()
+
+
+def test_only_what_shows_knows_the_words() -> None:
+    """Judges of files, sources and stages hand up values."""
+    below = ("formats", "net", "providers", "sources", "stages", "comfyui", "state", "settings")
+    knowing = [
+        str(path.relative_to(PACKAGE))
+        for path, tree in MODULES
+        if path.relative_to(PACKAGE).parts[0] in below
+        for node in ast.walk(tree)
+        if isinstance(node, ast.ImportFrom) and (node.module or "").startswith("comfyfix.screen")
+    ]
+    assert knowing == []
