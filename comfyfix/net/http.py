@@ -19,10 +19,12 @@ import msgspec
 import requests
 from requests.adapters import HTTPAdapter
 
-from comfyfix.errors import RETRY, SourceDown, TokenRefused
+from comfyfix.errors import SourceDown, TokenRefused
 from comfyfix.net.addresses import PublicPool, require_public
 from comfyfix.net.deadline import Late, within
 from comfyfix.net.limits import backoff, limited, origin_of, retry_after, used_up_for
+from comfyfix.records import Reason, because
+from comfyfix.why import Why
 
 USER_AGENT = "comfyfix/0.1"
 TIMEOUT = (10.0, 30.0)  # seconds to connect, seconds between bytes
@@ -35,6 +37,7 @@ WAIT_MAX = 60.0  # seconds; a longer Retry-After means the service is as good as
 REDIRECTS_MAX = 5
 _UNAUTHORIZED = 401
 _RETRIED = frozenset({408, 425, 429, 500, 502, 503, 504})
+_REDIRECTS_MANY = because(Why.REDIRECTS_MANY, limit=REDIRECTS_MAX)
 
 
 class Answer(msgspec.Struct, frozen=True, kw_only=True):
@@ -51,15 +54,21 @@ class Answer(msgspec.Struct, frozen=True, kw_only=True):
             return msgspec.json.decode(self.body)
         except (msgspec.DecodeError, RecursionError, UnicodeDecodeError) as error:
             host = urlsplit(self.url).netloc
-            raise SourceDown(
-                f"{host} gave an answer that is not JSON", cause=str(error), next_step=RETRY
-            ) from None
+            raise SourceDown(Why.ANSWER_NOT_JSON, host=host, error=error) from None
 
 
 def authority(environ: Mapping[str, str]) -> str:
     """Return the file of certificate authorities that the user has named, by any usual variable."""
     names = ("REQUESTS_CA_BUNDLE", "SSL_CERT_FILE", "CURL_CA_BUNDLE")
     return next((environ[name] for name in names if environ.get(name)), "")
+
+
+class _TooLarge(requests.RequestException):
+    """An answer has more bytes than any that we ask for."""
+
+    def __init__(self, limit: int) -> None:
+        self.limit = limit
+        super().__init__(limit)
 
 
 class _NoNetrc(requests.auth.AuthBase):
@@ -121,8 +130,8 @@ class Web:
             try:
                 url = urljoin(url, target)
             except ValueError:
-                raise _down(url, "it redirects to what is no address") from None
-        raise _down(url, f"more than {REDIRECTS_MAX} redirects")
+                raise _down(url, because(Why.REDIRECT_UNFIT)) from None
+        raise _down(url, _REDIRECTS_MANY)
 
     def peek(self, url: str) -> Answer:
         """GET without following a redirect, and without more than the beginning of the body."""
@@ -162,7 +171,7 @@ class Web:
             return within(seconds, ask)
         except Late:
             _drop(begun)
-            raise _down(url, "it does not answer in time") from None
+            raise _down(url, because(Why.ANSWER_LATE)) from None
         except (requests.RequestException, ValueError) as error:
             raise _down(url, _reason(error)) from None
 
@@ -192,7 +201,7 @@ class Web:
             try:
                 answer = self._in_time(method, url, **options)
             except Late:
-                raise _down(url, "it does not answer in time") from None
+                raise _down(url, because(Why.ANSWER_LATE)) from None
             except (requests.RequestException, ValueError) as error:
                 # ValueError: a redirect to what is no address
                 if attempt == tries:
@@ -205,7 +214,7 @@ class Web:
                     return answer
                 pause = retry_after(answer.headers, backoff(attempt))
                 if attempt == tries or pause > WAIT_MAX:
-                    raise _down(url, f"it answers {answer.status}")
+                    raise _down(url, because(Why.STATUS, status=answer.status))
             self._wait(pause)
         raise AssertionError("unreachable: the last try returns or raises")
 
@@ -219,7 +228,7 @@ class Web:
         """Wait until a used-up limit is open again. Raises SourceDown if that takes too long."""
         left = self._used_up.get(limited(url), 0.0) - time.monotonic()
         if left > WAIT_MAX:
-            raise _down(url, f"its limit of requests is used up for {left:.0f} s")
+            raise _down(url, because(Why.RATE_LIMIT_USED_UP, seconds=round(left)))
         if left > 0:
             self._wait(left)
 
@@ -262,7 +271,7 @@ class Web:
                     url, options["params"] = target, None
                     continue
                 return _answer(url, response, ANSWER_MAX if follow else 0)
-        raise requests.TooManyRedirects(f"more than {REDIRECTS_MAX} redirects")
+        raise requests.TooManyRedirects
 
 
 def _drop(begun: list[requests.Response]) -> None:
@@ -279,11 +288,7 @@ def _require_good_token(url: str, answer: Answer) -> None:
     """
     told = answer.headers.get("x-error-message", "")
     if answer.status == _UNAUTHORIZED and "Invalid credentials" in told:
-        raise TokenRefused(
-            f"{urlsplit(url).netloc} refuses the token",
-            cause="it is wrong or has expired, and nothing is answered with it",
-            next_step="set a valid HF_TOKEN, or unset it (`hf auth logout` for a stored one)",
-        )
+        raise TokenRefused(Why.TOKEN_REFUSED_AT, host=urlsplit(url).netloc)
 
 
 def _answer(url: str, response: requests.Response, most: int) -> Answer:
@@ -294,7 +299,7 @@ def _answer(url: str, response: requests.Response, most: int) -> Answer:
         if not most:
             break
         if len(body) > most:
-            raise requests.exceptions.ContentDecodingError("the answer is too large")
+            raise _TooLarge(most)
     headers = {name.lower(): value for name, value in response.headers.items()}
     return Answer(url=url, status=response.status_code, headers=headers, body=bytes(body))
 
@@ -303,19 +308,22 @@ def _require_public(url: str) -> None:
     try:
         require_public(url)
     except (OSError, ValueError):
-        raise _down(url, "its name is not known") from None
+        raise _down(url, because(Why.HOST_UNKNOWN)) from None
 
 
-def _reason(error: Exception) -> str:
+def _reason(error: Exception) -> Reason:
     if isinstance(error, requests.exceptions.SSLError):
-        return "its certificate is not trusted"
+        return because(Why.CERTIFICATE_UNTRUSTED)
     if isinstance(error, requests.Timeout):
-        return "it does not answer in time"
+        return because(Why.ANSWER_LATE)
     if isinstance(error, requests.ConnectionError):
-        return "no connection"
-    return type(error).__name__
+        return because(Why.NO_CONNECTION)
+    if isinstance(error, requests.TooManyRedirects):
+        return _REDIRECTS_MANY
+    if isinstance(error, _TooLarge):
+        return because(Why.TOO_LARGE, limit=error.limit)
+    return because(Why.REQUEST_FAILED, error=type(error).__name__)
 
 
-def _down(url: str, cause: str) -> SourceDown:
-    host = urlsplit(url).netloc
-    return SourceDown(f"{host} could not be asked", cause=cause, next_step=RETRY)
+def _down(url: str, cause: Reason) -> SourceDown:
+    return SourceDown(Why.SERVICE_UNASKED, host=urlsplit(url).netloc, cause=cause)

@@ -9,7 +9,7 @@ from pathlib import Path
 from threading import Semaphore
 
 from comfyfix.comfyui.store.folders import Folders, folder_key
-from comfyfix.disk.files import printable, sha256_of
+from comfyfix.disk.files import led_into, printable, sha256_of
 from comfyfix.errors import (
     DiskFull,
     DownloadFailed,
@@ -210,14 +210,9 @@ def real_folder(model: Model, file: str, folders: Folders) -> Path:
     """
     path = Path(file)
     configured = folders.paths.get(folder_key(model.folder or ""), ())
-    roots = [folders.store, *configured]
-    try:
-        parent = path.parent.resolve()
-        inside = any(parent.is_relative_to(root.resolve()) for root in roots)
-    except (OSError, RuntimeError):
-        inside = False
-    if inside:
-        return parent
+    real = led_into(path.parent, folders.store, *configured)
+    if real is not None:
+        return real
     raise StoreUnwritable(
         f"{path.parent} leads out of the model folders",
         cause="a folder on the way is a symbolic link to elsewhere",
