@@ -12,6 +12,7 @@ from doit import doit_cmd
 from comfyfix.disk.files import human_size, printable
 from comfyfix.errors import SetupProblem, Stopped
 from comfyfix.records import Verdict
+from comfyfix.screen import words
 from comfyfix.screen.text import say, warn
 from comfyfix.stages import sweep
 from comfyfix.stages.sweep import Choice
@@ -158,7 +159,7 @@ def _summary(run: Sweep, *, store: bool, seconds: float, lacking: int) -> int:
     good = run.count["ok"] + run.count["unverified"]
     bad = run.files_done - good + lacking
     for file in run.build.plan.unreadable:
-        warn(f"! {file.path} can't be read: {file.problem}")
+        warn(f"! {file.path} can't be read: {words.sentence(file.problem or '')}")
     noted = unwritten(run.build)
     for problem in (*([str(noted)] if noted else []), *run.problems):
         warn(f"! {problem}")
