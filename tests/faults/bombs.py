@@ -8,6 +8,7 @@ import struct
 import zlib
 from collections.abc import Callable
 
+from comfyfix.why import Why
 from tests.unit.graphs import ui, vae
 
 NODE = '{"id":%d,"type":"VAELoader","widgets_values":["v.pth"],"inputs":[{"name":"a","link":%d}]}'
@@ -72,27 +73,27 @@ def getters() -> bytes:
 
 
 FILES: dict[str, tuple[Callable[[], bytes], str]] = {
-    "deep": (lambda: b'{"nodes":' + b"[" * 200_000, "broken JSON (RecursionError)"),
-    "deep and closed": (lambda: b'{"a":' * 90_000 + b"1" + b"}" * 90_000, "broken JSON"),
-    "digits": (lambda: b'{"nodes":[' + b"1" * 20_000_000 + b"]}", "broken JSON (ValueError)"),
+    "deep": (lambda: b'{"nodes":' + b"[" * 200_000, Why.JSON_UNREADABLE),
+    "deep and closed": (lambda: b'{"a":' * 90_000 + b"1" + b"}" * 90_000, Why.JSON_UNREADABLE),
+    "digits": (lambda: b'{"nodes":[' + b"1" * 20_000_000 + b"]}", Why.JSON_UNREADABLE),
     "surrogates": (lambda: b'{"nodes":[{"id":1,"type":"\\ud800"}]}', ""),
-    "lists": (lambda: b"[" + b"[]," * 20_000_000 + b"[]]", "more than 32 MB"),
+    "lists": (lambda: b"[" + b"[]," * 20_000_000 + b"[]]", Why.JSON_LONG),
     "few bytes, many lists": (
         lambda: b"[" + b"[]," * 10_000_000 + b"1]",
-        "more than 250000 values",
+        Why.VALUES_MANY,
     ),
     "most lists": (lambda: b"[" + b"{}," * 124_000 + b"1]", ""),
     "most keys": (
         lambda: b"{" + b",".join(b'"%d":{"a":[]}' % n for n in range(80_000)) + b"}",
         "",
     ),
-    "a million nodes": (lambda: nodes(1_000_000), "MB of JSON"),
-    "many nodes": (lambda: nodes(60_000), "more than"),
+    "a million nodes": (lambda: nodes(1_000_000), Why.JSON_LONG),
+    "many nodes": (lambda: nodes(60_000), Why.VALUES_MANY),
     "most nodes": (lambda: nodes(13_000, 13_000), ""),
-    "a million links": (lambda: nodes(1, 1_000_000), "values"),
+    "a million links": (lambda: nodes(1, 1_000_000), Why.VALUES_MANY),
     "a million widgets": (
         lambda: b'{"nodes":[{"id":1,"type":"X","widgets_values":[' + b"1," * 999_999 + b"1]}]}",
-        "more than 250000 values",
+        Why.VALUES_MANY,
     ),
     "one long text": (
         lambda: (
@@ -118,17 +119,17 @@ FILES: dict[str, tuple[Callable[[], bytes], str]] = {
         ),
         "",
     ),
-    "subgraphs that double": (lambda: doubled(40), "more than"),
+    "subgraphs that double": (lambda: doubled(40), Why.NODES_MANY),
     "subgraphs in a circle": (cyclic, ""),
     "a wide host": (wide, ""),
     "getters": (getters, ""),
     "300 MB in a compressed text": (
         lambda: png(chunk(b"zTXt", b"workflow\0\0" + compressed(300))),
-        "can't be read",
+        Why.PICTURE_UNREADABLE,
     ),
     "300 MB in an international text": (
         lambda: png(chunk(b"iTXt", b"workflow\0\1\0\0\0" + compressed(300))),
-        "can't be read",
+        Why.PICTURE_UNREADABLE,
     ),
     "a picture of many pixels": (
         lambda: (
@@ -142,7 +143,7 @@ FILES: dict[str, tuple[Callable[[], bytes], str]] = {
     ),
     "many chunks": (
         lambda: png(*[chunk(b"tEXt", b"k%d\0v" % n) for n in range(200_000)]),
-        "chunks",
+        Why.CHUNKS_MANY,
     ),
     "most chunks": (lambda: png(*[chunk(b"tEXt", b"k%d\0v" % n) for n in range(990)]), ""),
     "a video of boxes": (lambda: b"\0\0\0\x10ftypisom\0\0\0\0" + b"\0\0\0\x08moov" * 1_000_000, ""),
