@@ -17,6 +17,7 @@ from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 
 from comfyfix.errors import DownloadFailed, ToolMissing
+from comfyfix.why import Why
 
 GRACE_SECONDS = 5.0
 
@@ -67,7 +68,7 @@ class Children:
     ) -> subprocess.Popen[str]:
         with self._lock:
             if self._stopping:
-                raise DownloadFailed("Stopped before it began", next_step="run doit again")
+                raise DownloadFailed(Why.DOWNLOAD_NOT_BEGUN)
             try:
                 child = subprocess.Popen(
                     list(argv),
@@ -82,7 +83,7 @@ class Children:
                     start_new_session=True,
                 )
             except FileNotFoundError:
-                raise tool_missing(argv[0]) from None
+                raise ToolMissing(Why.TOOL_ABSENT, name=argv[0]) from None
             self._live.add(child)
         return child
 
@@ -125,17 +126,8 @@ def _signal_group(child: subprocess.Popen[str], number: signal.Signals) -> None:
         os.killpg(child.pid, number)
 
 
-def tool_missing(name: str) -> ToolMissing:
-    """Return the problem for a program that is not installed."""
-    return ToolMissing(
-        f"{name} is not installed",
-        cause="the download scripts need it",
-        next_step=f"install it (on Debian and Ubuntu: apt install {name}), then run doit again",
-    )
-
-
 def require(*names: str) -> None:
     """Raise ToolMissing for the first of these programs that is not on PATH."""
     for name in names:
         if not shutil.which(name):
-            raise tool_missing(name)
+            raise ToolMissing(Why.TOOL_ABSENT, name=name)

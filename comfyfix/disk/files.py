@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import errno
 import hashlib
 import os
 import re
@@ -12,6 +13,7 @@ from pathlib import Path
 
 from comfyfix.disk import regular, temporary
 from comfyfix.errors import NameRefused
+from comfyfix.why import Why
 
 HASH_BLOCK = 1 << 20
 _WINDOWS_DEVICE = re.compile(
@@ -24,6 +26,7 @@ _FORBIDDEN = re.compile(
     r"\ufeff\ufff9-\ufffb\ufffd\ud800-\udfff]"
 )
 _ORDINARY = re.compile(r"\w+([.-]\w+)*", re.ASCII)
+FOLDERS_MAX = 16  # of one name, the file among them
 NAME_BYTES_MAX = 255  # of a file, on every usual filesystem
 FETCHED_NAME_BYTES_MAX = 200
 """Bytes of the name of a file that is fetched: its part, notes and lock have longer ones."""
@@ -119,41 +122,64 @@ def relative_name(value: str) -> str:
     in a terminal, or be unportable.
     """
     ordinary = _ORDINARY.fullmatch(value) and len(value) <= NAME_BYTES_MAX
-    reason = "" if ordinary and not _WINDOWS_DEVICE.match(value) else _why_refused(value)
-    if reason:
-        raise NameRefused(
-            f"The name {printable(value)} is refused",
-            cause=reason,
-            next_step="choose the model again in ComfyUI and save the workflow",
-        )
+    if not ordinary or _WINDOWS_DEVICE.match(value):
+        _require_no_rule_broken(value)
     return value.replace("\\", "/")
 
 
-def _why_refused(value: str) -> str:
+def _require_no_rule_broken(value: str) -> None:
     parts = value.replace("\\", "/").split("/")
     rules = [
-        (not value.strip(), "it is empty"),
-        (bool(_FORBIDDEN.search(value)), "it holds a character that file names can't have"),
-        (value.startswith(("/", "\\")), "it is an absolute path"),
-        (any(part in ("", ".", "..") for part in parts), "it has an empty, . or .. part"),
-        (any(part.startswith(("-", "~")) for part in parts), "a part starts with - or ~"),
-        (any(part != part.strip() or part.endswith(".") for part in parts),
-         "a part starts or ends with a space or a dot"),
-        (any(_WINDOWS_DEVICE.match(part) for part in parts), "it is a Windows device name"),
-        (any(part.startswith(".") for part in parts), "a part is hidden (starts with a dot)"),
-        (len(parts) > 16, "it is more than 16 folders deep"),  # noqa: PLR2004 - a bound, told here
-        (any(len(part.encode("utf-8", "replace")) > NAME_BYTES_MAX for part in parts),
-         f"a part is longer than {NAME_BYTES_MAX} bytes"),
-    ]  # fmt: skip
-    return next((why for broken, why in rules if broken), "")
+        (not value.strip(), Why.NAME_EMPTY),
+        (bool(_FORBIDDEN.search(value)), Why.NAME_CHARACTER),
+        (value.startswith(("/", "\\")), Why.NAME_ABSOLUTE),
+        (any(part in ("", ".", "..") for part in parts), Why.NAME_DOTS),
+        (any(part.startswith(("-", "~")) for part in parts), Why.NAME_START),
+        (any(part != part.strip() or part.endswith(".") for part in parts), Why.NAME_EDGE),
+        (any(_WINDOWS_DEVICE.match(part) for part in parts), Why.NAME_DEVICE),
+        (any(part.startswith(".") for part in parts), Why.NAME_HIDDEN),
+    ]
+    broken = next((why for is_broken, why in rules if is_broken), None)
+    if broken:
+        raise NameRefused(broken, name=value)
+    if len(parts) > FOLDERS_MAX:
+        raise NameRefused(Why.NAME_DEEP, name=value, limit=FOLDERS_MAX)
+    if any(len(part.encode("utf-8", "replace")) > NAME_BYTES_MAX for part in parts):
+        raise NameRefused(Why.NAME_LONG, name=value, limit=NAME_BYTES_MAX)
 
 
-def inside(root: Path, target: Path) -> bool:
-    """Tell whether `target`, with every symlink on its way followed, lies below `root`."""
+def led_into(path: Path, *roots: Path) -> Path | None:
+    """Return a path with every link on it followed, if that is one of `roots` or lies below one.
+
+    The roots' own links are followed too, and a folder is the same under each of its names (as on
+    a disk that makes no difference of upper and lower case). What is not there yet is taken as it
+    is named. None: it leads out, or in a circle.
+    """
+    real = Path(os.path.realpath(path))
+    followed = [Path(os.path.realpath(root)) for root in roots]
+    if any(map(_turns_in_a_circle, (real, *followed))):
+        return None
+    if any(real.is_relative_to(root) for root in followed):
+        return real
+    known = [info for root in followed if (info := _stat(root))]
+    above = [info for folder in (real, *real.parents) if known and (info := _stat(folder))]
+    same = any(os.path.samestat(one, other) for one in known for other in above)
+    return real if same else None
+
+
+def _stat(path: Path) -> os.stat_result | None:
     try:
-        return target.parent.resolve().is_relative_to(root.resolve())
-    except (OSError, RuntimeError):
-        return False
+        return path.stat()
+    except (OSError, ValueError):
+        return None
+
+
+def _turns_in_a_circle(path: Path) -> bool:
+    try:
+        path.stat()
+    except OSError as error:
+        return error.errno == errno.ELOOP
+    return False
 
 
 def clean_text(text: str) -> str:
@@ -203,4 +229,4 @@ def quarantine(path: Path, ending: str) -> Path:
             return aside
         path.unlink()
         return aside
-    raise OSError(f"a thousand files named {path.name}.{ending}* lie there already")
+    raise FileExistsError(errno.EEXIST, os.strerror(errno.EEXIST), str(aside))

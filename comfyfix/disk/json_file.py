@@ -1,7 +1,8 @@
 """State files: read leniently, changed under a lock, written whole.
 
-A file that is deleted, half written or from another version is put aside and counts as empty:
-everything in it can be found out again, and no rerun may fail because of it.
+A file that is deleted or half written is put aside and counts as empty: everything in it can be
+found out again, and no rerun may fail because of it. One that a newer program has written is left
+to that program.
 """
 
 from __future__ import annotations
@@ -18,24 +19,51 @@ import msgspec
 
 from comfyfix.disk import regular
 from comfyfix.disk.files import write_atomic
+from comfyfix.errors import SetupProblem
 from comfyfix.records import to_json
+from comfyfix.why import Why
 
 T = TypeVar("T", bound=msgspec.Struct)
 LOCK_SECONDS = 60.0
+_UNREADABLE = (msgspec.DecodeError, RecursionError, UnicodeDecodeError)
 _threads = threading.Lock()
 
 
-def read(path: Path | str, kind: type[T]) -> T | None:
-    """Read one state file; None when it is absent, half written, or of another version.
+class _Versioned(msgspec.Struct):
+    version: int = 0
 
-    Raises OSError when it is there and the system can't read it: that is no loss of state.
+
+def read(path: Path | str, kind: type[T]) -> T | None:
+    """Read one state file; None when it is absent, half written, or of an older version.
+
+    Raises OSError when it is there and the system can't read it: that is no loss of state. Raises
+    SetupProblem when a newer program has written it.
     """
     try:
-        return msgspec.json.decode(regular.read(path), type=kind)
+        data = regular.read(path)
     except (FileNotFoundError, NotADirectoryError, IsADirectoryError, regular.NotRegular):
         return None
-    except (msgspec.DecodeError, RecursionError, UnicodeDecodeError):
+    with contextlib.suppress(*_UNREADABLE):
+        return msgspec.json.decode(data, type=kind)
+    _require_known(path, data, kind)
+    return None
+
+
+def cached(path: Path | str, kind: type[T]) -> T | None:
+    """Read a file that costs nothing but time to lose; None also when it is of a newer version."""
+    try:
+        return read(path, kind)
+    except SetupProblem:
         return None
+
+
+def _require_known(path: Path | str, data: bytes, kind: type[T]) -> None:
+    found = 0
+    with contextlib.suppress(*_UNREADABLE):
+        found = msgspec.json.decode(data, type=_Versioned).version
+    known = next((f.default for f in msgspec.structs.fields(kind) if f.name == "version"), found)
+    if found > known:
+        raise SetupProblem(Why.STATE_NEWER, path=path, found=found, known=known)
 
 
 @contextlib.contextmanager
@@ -59,7 +87,7 @@ def change(path: Path, lock: Path, kind: type[T], default: Callable[[], T],
            update: Callable[[T], T]) -> T:  # fmt: skip
     """Read, update and write one state file while no other thread or process does.
 
-    `default` makes the content of an absent or unreadable file. Raises OSError.
+    `default` makes the content of an absent or unreadable file. Raises OSError, SetupProblem.
     """
     # The file lock is for other processes; one inside this process keeps threads in order
     # where the filesystem ignores file locks.

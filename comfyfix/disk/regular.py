@@ -12,6 +12,9 @@ import stat
 from pathlib import Path
 from typing import BinaryIO
 
+from comfyfix.records import because
+from comfyfix.why import Why
+
 STATE_MAX = 256_000_000
 """Bytes of a state file; a store of a hundred thousand models needs a tenth of it."""
 NOTE_MAX = 1_000_000
@@ -22,6 +25,10 @@ _PIECE = 1 << 16  # most files of ours are smaller: one read, without a stream
 
 class NotRegular(OSError):
     """It is a pipe, a device, a socket, a link to itself, or larger than anything of its kind."""
+
+    def __init__(self, path: Path | str, why: Why = Why.NOT_REGULAR, **told: object) -> None:
+        self.reason = because(why, **told)
+        super().__init__(errno.EINVAL, os.strerror(errno.EINVAL), str(path))
 
 
 def opened(path: Path | str, limit: int | None = None) -> BinaryIO:
@@ -40,7 +47,7 @@ def read(path: Path | str, limit: int = STATE_MAX) -> bytes:
     finally:
         os.close(handle)
     if len(data) > limit:  # it has grown while it was read
-        raise NotRegular(errno.EFBIG, f"it is larger than {limit} bytes", str(path))
+        raise NotRegular(path, Why.TOO_LARGE, limit=limit)
     return data
 
 
@@ -58,16 +65,16 @@ def _handle(path: Path | str, limit: int | None, mode: int = os.O_RDONLY) -> int
         handle = os.open(path, mode | os.O_NONBLOCK | os.O_CLOEXEC | os.O_NOCTTY, 0o666)
     except OSError as error:
         if error.errno in (errno.ELOOP, errno.ENXIO):  # a link to itself; a socket
-            raise NotRegular(error.errno, error.strerror, str(path)) from None
+            raise NotRegular(path) from None
         raise
     try:
         info = os.fstat(handle)
         if stat.S_ISDIR(info.st_mode):
             raise IsADirectoryError(errno.EISDIR, os.strerror(errno.EISDIR), str(path))
         if not stat.S_ISREG(info.st_mode):
-            raise NotRegular(errno.EINVAL, "it is not a regular file", str(path))
+            raise NotRegular(path)
         if limit is not None and info.st_size > limit:
-            raise NotRegular(errno.EFBIG, f"it is larger than {limit} bytes", str(path))
+            raise NotRegular(path, Why.TOO_LARGE, limit=limit)
     except BaseException:
         os.close(handle)
         raise

@@ -16,6 +16,7 @@ from urllib3.exceptions import NameResolutionError, NewConnectionError
 from urllib3.util.connection import create_connection
 
 from comfyfix.errors import HostRefused
+from comfyfix.why import Why
 
 
 def require_public(url: str) -> None:
@@ -38,11 +39,7 @@ def _public_addresses(host: str, port: int) -> list[str]:
 
 
 def _refused(host: str) -> HostRefused:
-    return HostRefused(
-        f"{host} is refused",
-        cause="it leads to an address that is not public",
-        next_step="give another address under models: in manifest.yaml",
-    )
+    return HostRefused(Why.HOST_NOT_PUBLIC, host=host)
 
 
 class _Connection(HTTPSConnection):

@@ -13,6 +13,7 @@ import os
 import threading
 import time
 from collections.abc import Callable, Iterator, Mapping
+from http import HTTPStatus
 from typing import Any
 from urllib.parse import urljoin, urlsplit
 
@@ -21,10 +22,12 @@ import requests
 from requests.adapters import HTTPAdapter
 from urllib3.exceptions import ReadTimeoutError
 
-from comfyfix.errors import RETRY, SourceDown, TokenRefused
+from comfyfix.errors import SourceDown, TokenRefused
 from comfyfix.net.addresses import PublicPool, require_public
 from comfyfix.net.deadline import Late, within
 from comfyfix.net.limits import backoff, limited, origin_of, retry_after, used_up_for
+from comfyfix.records import Reason, because
+from comfyfix.why import Why
 
 USER_AGENT = "comfyfix/0.1"
 TIMEOUT = (10.0, 30.0)  # seconds to connect, seconds between bytes
@@ -35,9 +38,9 @@ ANSWER_MAX = 64 << 20  # bytes; a listing of the largest repositories is a few M
 CHAT_MAX = 4 << 20  # bytes; an answer of a language model
 WAIT_MAX = 60.0  # seconds; a longer Retry-After means the service is as good as down
 REDIRECTS_MAX = 5
-_OK, _UNAUTHORIZED = 200, 401
 _REDIRECTS = frozenset({301, 302, 303, 307, 308})
 _RETRIED = frozenset({408, 425, 429, 500, 502, 503, 504})
+_REDIRECTS_MANY = because(Why.REDIRECTS_MANY, limit=REDIRECTS_MAX)
 
 
 class Answer(msgspec.Struct, frozen=True, kw_only=True):
@@ -52,32 +55,45 @@ class Answer(msgspec.Struct, frozen=True, kw_only=True):
         """Decode the body. Raises SourceDown when it is not JSON (a login page, half an answer)."""
         try:
             return msgspec.json.decode(self.body)
-        except msgspec.DecodeError as error:
-            page = self.body.lstrip()[:1] == b"<"
-            cause = "it is a web page" if page else str(error) if self.body else "it is empty"
-        except RecursionError:
-            cause = "it is nested too deeply"
-        except UnicodeDecodeError:
-            cause = "it is not UTF-8"
-        if self.status in _REDIRECTS:
-            raise _down(self.url, "it redirects to another address")
-        host = urlsplit(self.url).netloc
-        raise SourceDown(f"{host} gave an answer that is not JSON", cause=cause, next_step=RETRY)
+        except (msgspec.DecodeError, RecursionError, UnicodeDecodeError) as error:
+            if self.status in _REDIRECTS:
+                raise _down(self.url, because(Why.ANSWER_REDIRECTS)) from None
+            host = urlsplit(self.url).netloc
+            raise SourceDown(
+                Why.ANSWER_NOT_JSON, host=host, cause=self._why_no_json(error)
+            ) from None
+
+    def _why_no_json(self, error: Exception) -> Reason:
+        if isinstance(error, RecursionError):
+            return because(Why.ANSWER_DEEP)
+        if isinstance(error, UnicodeDecodeError):
+            return because(Why.ANSWER_NOT_UTF8)
+        if not self.body:
+            return because(Why.ANSWER_EMPTY)
+        if self.body.lstrip()[:1] == b"<":
+            return because(Why.ANSWER_IS_PAGE)
+        return because(Why.ANSWER_MALFORMED, error=error)
 
     @property
-    def no_use(self) -> str:
+    def no_use(self) -> Reason:
         """Why an answer of another kind than was asked for is of no use."""
-        return "it is not what was asked for" if self.status == _OK else f"status {self.status}"
-
-
-class _TooLarge(requests.RequestException):
-    """An answer goes on and on."""
+        if self.status == HTTPStatus.OK:
+            return because(Why.ANSWER_OF_ANOTHER_KIND)
+        return because(Why.ANSWER_STATUS, status=self.status)
 
 
 def authority(environ: Mapping[str, str]) -> str:
     """Return the file of certificate authorities that the user has named, by any usual variable."""
     names = ("REQUESTS_CA_BUNDLE", "SSL_CERT_FILE", "CURL_CA_BUNDLE")
     return next((environ[name] for name in names if environ.get(name)), "")
+
+
+class _TooLarge(requests.RequestException):
+    """An answer has more bytes than any that we ask for."""
+
+    def __init__(self, limit: int) -> None:
+        self.limit = limit
+        super().__init__(limit)
 
 
 class _NoNetrc(requests.auth.AuthBase):
@@ -139,8 +155,8 @@ class Web:
             try:
                 url = urljoin(url, target)
             except ValueError:
-                raise _down(url, "it redirects to what is no address") from None
-        raise _down(url, f"more than {REDIRECTS_MAX} redirects")
+                raise _down(url, because(Why.REDIRECT_UNFIT)) from None
+        raise _down(url, _REDIRECTS_MANY)
 
     def peek(self, url: str) -> Answer:
         """GET without following a redirect, and without more than the beginning of the body."""
@@ -180,7 +196,7 @@ class Web:
             return within(seconds, ask)
         except Late:
             _drop(begun)
-            raise _down(url, "it does not answer in time") from None
+            raise _down(url, because(Why.ANSWER_LATE)) from None
         except (requests.RequestException, ValueError) as error:
             raise _down(url, _reason(error)) from None
 
@@ -210,7 +226,7 @@ class Web:
             try:
                 answer = self._in_time(method, url, **options)
             except Late:
-                raise _down(url, "it does not answer in time") from None
+                raise _down(url, because(Why.ANSWER_LATE)) from None
             except (requests.RequestException, ValueError) as error:
                 # ValueError: a redirect to what is no address
                 if attempt == tries:
@@ -223,7 +239,7 @@ class Web:
                     return answer
                 pause = retry_after(answer.headers, backoff(attempt))
                 if attempt == tries or pause > WAIT_MAX:
-                    raise _down(url, f"it answers {answer.status}")
+                    raise _down(url, because(Why.STATUS, status=answer.status))
             self._wait(pause)
         raise AssertionError("unreachable: the last try returns or raises")
 
@@ -237,7 +253,7 @@ class Web:
         """Wait until a used-up limit is open again. Raises SourceDown if that takes too long."""
         left = self._used_up.get(limited(url), 0.0) - time.monotonic()
         if left > WAIT_MAX:
-            raise _down(url, f"its limit of requests is used up for {left:.0f} s")
+            raise _down(url, because(Why.RATE_LIMIT_USED_UP, seconds=round(left)))
         if left > 0:
             self._wait(left)
 
@@ -280,7 +296,7 @@ class Web:
                     url, options["params"] = target, None
                     continue
                 return _answer(url, response, ANSWER_MAX if follow else 0)
-        raise requests.TooManyRedirects(f"more than {REDIRECTS_MAX} redirects")
+        raise requests.TooManyRedirects
 
 
 def _drop(begun: list[requests.Response]) -> None:
@@ -296,12 +312,8 @@ def _require_good_token(url: str, answer: Answer) -> None:
     The Hub answers so; it would give the same answer to every further question.
     """
     told = answer.headers.get("x-error-message", "")
-    if answer.status == _UNAUTHORIZED and "Invalid credentials" in told:
-        raise TokenRefused(
-            f"{urlsplit(url).netloc} refuses the token",
-            cause="it is wrong or has expired, and nothing is answered with it",
-            next_step="set a valid HF_TOKEN, or unset it (`hf auth logout` for a stored one)",
-        )
+    if answer.status == HTTPStatus.UNAUTHORIZED and "Invalid credentials" in told:
+        raise TokenRefused(Why.TOKEN_REFUSED_AT, host=urlsplit(url).netloc)
 
 
 def _answer(url: str, response: requests.Response, most: int) -> Answer:
@@ -312,7 +324,7 @@ def _answer(url: str, response: requests.Response, most: int) -> Answer:
         if not most:
             break
         if len(body) > most:
-            raise _TooLarge
+            raise _TooLarge(most)
     headers = {name.lower(): value for name, value in response.headers.items()}
     return Answer(url=url, status=response.status_code, headers=headers, body=bytes(body))
 
@@ -321,30 +333,33 @@ def _require_public(url: str) -> None:
     try:
         require_public(url)
     except (OSError, ValueError):
-        raise _down(url, "its name is not known") from None
+        raise _down(url, because(Why.HOST_UNKNOWN)) from None
 
 
-def _reason(error: Exception) -> str:
+def _reason(error: Exception) -> Reason:
     chain = list(_causes(error))
     if isinstance(error, requests.exceptions.SSLError):
-        return "its certificate is not trusted"
+        return because(Why.CERTIFICATE_UNTRUSTED)
     if any(isinstance(each, requests.Timeout | ReadTimeoutError) for each in chain):
-        return "it does not answer in time"
+        return because(Why.ANSWER_LATE)
     if any(
         isinstance(each, http.client.HTTPException)
         and not isinstance(each, http.client.RemoteDisconnected | http.client.IncompleteRead)
         for each in chain
     ):
-        return "its answer is not HTTP"
-    words = (
-        (requests.ConnectionError, "no connection"),
-        (requests.exceptions.ChunkedEncodingError, "its answer breaks off"),
-        (requests.exceptions.ContentDecodingError, "its answer can't be unpacked"),
-        (requests.TooManyRedirects, "it redirects again and again"),
-        (_TooLarge, "its answer is too large"),
-        (ValueError, "it redirects to what is no address"),
+        return because(Why.ANSWER_NOT_HTTP)
+    if isinstance(error, requests.TooManyRedirects):
+        return _REDIRECTS_MANY
+    if isinstance(error, _TooLarge):
+        return because(Why.TOO_LARGE, limit=error.limit)
+    whys = (
+        (requests.ConnectionError, Why.NO_CONNECTION),
+        (requests.exceptions.ChunkedEncodingError, Why.ANSWER_BREAKS_OFF),
+        (requests.exceptions.ContentDecodingError, Why.ANSWER_PACKED),
+        (ValueError, Why.REDIRECT_NO_ADDRESS),
     )
-    return next((told for kind, told in words if isinstance(error, kind)), type(error).__name__)
+    why = next((why for kind, why in whys if isinstance(error, kind)), Why.REQUEST_FAILED)
+    return because(why, error=type(error).__name__)
 
 
 def _causes(error: BaseException | None) -> Iterator[BaseException]:
@@ -354,6 +369,5 @@ def _causes(error: BaseException | None) -> Iterator[BaseException]:
         error = error.__cause__ or error.__context__
 
 
-def _down(url: str, cause: str) -> SourceDown:
-    host = urlsplit(url).netloc
-    return SourceDown(f"{host} could not be asked", cause=cause, next_step=RETRY)
+def _down(url: str, cause: Reason) -> SourceDown:
+    return SourceDown(Why.SERVICE_UNASKED, host=urlsplit(url).netloc, cause=cause)

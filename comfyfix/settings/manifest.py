@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from typing import Literal
+from typing import Annotated, Literal
 from urllib.parse import urlsplit, urlunsplit
 
 import msgspec
@@ -25,20 +25,22 @@ IdentityPolicy = Literal["full", "mtime"]
 """What shows that a file is as it was: all that the system tells of it, or size and mtime alone."""
 PicklePolicy = Literal["refuse", "scan", "allow"]
 """Which pickle files may be there: none, those that can't run code, or all."""
+Parallel = Annotated[int, msgspec.Meta(ge=1, le=64)]
+"""How many at a time."""
 
 
 class Search(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """`search:` which sources, in trust order, and how many models at a time."""
 
     sources: tuple[str, ...] = SOURCES
-    parallel: int = 6
+    parallel: Parallel = 6
 
 
 class Download(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """`download:` how many files at a time, tries per file, free bytes never touched, hosts."""
 
-    parallel: int = 3
-    retries: int = 5
+    parallel: Parallel = 3
+    retries: Annotated[int, msgspec.Meta(ge=0, le=100)] = 5
     reserve: int | str = "2GB"
     allow_hosts: tuple[str, ...] = ()
 
@@ -68,10 +70,10 @@ class Qwen(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True
     base_url: str = ""
     model: str = "qwen-plus"
     command: str = ""
-    parallel: int = 1
-    calls: int = 12
-    tokens: int = 20000
-    seconds: float = 180
+    parallel: Parallel = 1
+    calls: Annotated[int, msgspec.Meta(ge=1, le=1000)] = 12
+    tokens: Annotated[int, msgspec.Meta(ge=1, le=10_000_000)] = 20000
+    seconds: Annotated[float, msgspec.Meta(gt=0, le=86400)] = 180
 
     @property
     def chat_url(self) -> str:
@@ -133,7 +135,7 @@ class Manifest(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
     create_store: bool = False
     output: str = "output"
     confirm: bool = True
-    batch: int = 6
+    batch: Annotated[int, msgspec.Meta(ge=1, le=1000)] = 6
     search: Search = Search()
     download: Download = Download()
     verify: Verify = Verify()
@@ -156,15 +158,16 @@ class Manifest(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
 
 
 def size_in_bytes(text: int | str) -> int:
-    """`2GB`, `500 MiB` or a number of bytes. Raises ValueError."""
-    if type(text) is int and 0 <= text <= SIZE_MAX:
-        return text
-    match = _SIZE.match(str(text))
-    if not match:
-        raise ValueError(f"{text!r} is not a size; write it as 500MB or 2GB")
-    number, prefix, binary = match.groups()
-    base = 1024 if binary else 1000
-    size = float(number) * base ** " KMGT".index(prefix.upper() or " ")
+    """`2GB`, `500 MiB` or a number of bytes. Raises ValueError, and OverflowError."""
+    if type(text) is int and text >= 0:
+        size: float = text
+    else:
+        match = _SIZE.match(str(text))
+        if not match:
+            raise ValueError(text)
+        number, prefix, binary = match.groups()
+        base = 1024 if binary else 1000
+        size = float(number) * base ** " KMGT".index(prefix.upper() or " ")
     if size > SIZE_MAX:
-        raise ValueError(f"{text!r} is more than any disk has")
+        raise OverflowError(text)
     return int(size)

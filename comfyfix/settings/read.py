@@ -12,12 +12,13 @@ from urllib.parse import urlsplit
 import msgspec
 
 from comfyfix.errors import ManifestProblem
+from comfyfix.records import because
 from comfyfix.settings import pins, yamlfile
 from comfyfix.settings.manifest import DEMO, SOURCES, Endpoints, Manifest, Override, size_in_bytes
+from comfyfix.why import Why
 
 _VARIABLE = re.compile(r"\$\{([A-Za-z_][A-Za-z0-9_]*)\}")
 _PROGRAM = re.compile(r"[A-Za-z0-9_][A-Za-z0-9._+-]*|/[^\s\x00-\x1f\x7f]+")
-QWEN_SECONDS_MAX = 86400
 
 
 def load(
@@ -28,21 +29,17 @@ def load(
     if value is None:
         value = {}
     if not isinstance(value, dict):
-        raise ManifestProblem(
-            f"{path}, line 1",
-            cause="the manifest must be a list of `key: value` lines",
-            next_step="start with a line such as `comfyui: ~/ComfyUI`",
-        )
+        raise yamlfile.refused(path, 1, because(Why.MANIFEST_NO_MAPPING))
     replaced = {"comfyui": environ["COMFYUI_PATH"]} if environ.get("COMFYUI_PATH") else {}
     value = {**_expand({**value, **dict.fromkeys(replaced)}, "$", lines, path, environ), **replaced}
     manifest = _convert(value, lines, path)
-    _check_ranges(manifest, lines, path)
+    _check_values(manifest, lines, path)
     if with_pins:
         manifest = _with_pins(manifest, path.parent / pins.NAME)
     manifest = _with_environment(manifest, environ)
     _check_endpoints(manifest, lines, path)
     if manifest.verify.qwen and not (manifest.qwen.base_url or manifest.is_demo):
-        raise _problem(path, lines, "$.verify.qwen", "it needs qwen.base_url (or QWEN_BASE_URL)")
+        raise _problem(path, lines, "$.verify.qwen", Why.QWEN_ADDRESS_NEEDED)
     return _absolute(manifest, path.parent.absolute())
 
 
@@ -52,11 +49,9 @@ def _with_pins(manifest: Manifest, path: Path) -> Manifest:
         return manifest
     value, lines = yamlfile.read(path)
     if not isinstance(value, dict) or set(value) != {"models"}:
-        raise ManifestProblem(
-            f"{path}, line 1", cause="it is no list of `models:`", next_step="mend or delete it"
-        )
+        raise yamlfile.refused(path, 1, because(Why.PINS_NO_MODELS))
     told = _convert({"comfyui": DEMO, **value}, lines, path)
-    _check_ranges(told, lines, path)
+    _check_values(told, lines, path)
     models = dict(manifest.models)
     for key, pin in told.models.items():
         own = manifest.override_for(*_folder_and_path(key))
@@ -84,21 +79,20 @@ def _expand(
     def variable(match: re.Match[str]) -> str:
         name = match.group(1)
         if name not in environ:
-            raise _problem(path, lines, where, f"${{{name}}} is not set in the environment")
+            raise _problem(path, lines, where, Why.VARIABLE_UNSET, name=name)
         return environ[name]
 
     return _VARIABLE.sub(variable, value)
 
 
-def _problem(path: Path, lines: yamlfile.Lines, where: str, cause: str) -> ManifestProblem:
+def _problem(
+    path: Path, lines: yamlfile.Lines, where: str, why: Why, **told: object
+) -> ManifestProblem:
     key = where.removeprefix("$").removeprefix(".")
     place = where
     while place not in lines and "." in place:
         place = place.rpartition(".")[0]
-    at = f", line {lines[place]}" if place in lines else ""
-    return ManifestProblem(
-        f"{path}{at}{f', key {key}' if key else ''}", cause=cause, next_step="mend that line"
-    )
+    return yamlfile.refused(path, lines.get(place, 1), because(why, **told), key)
 
 
 def _convert(value: Any, lines: yamlfile.Lines, path: Path) -> Manifest:
@@ -113,14 +107,11 @@ def _convert(value: Any, lines: yamlfile.Lines, path: Path) -> Manifest:
         unknown = re.match(r"Object contains unknown field `(.*)`", message)
         if unknown:
             place = f"{place}.{unknown.group(1)}"
-            message = "this key is not known"
+            raise _problem(path, lines, place, Why.KEY_UNKNOWN) from None
         if "missing required field `comfyui`" in message:
-            raise ManifestProblem(
-                f"{path}",
-                cause="it does not say where ComfyUI is",
-                next_step="add `comfyui: PATH`, or set COMFYUI_PATH",
-            ) from None
-        raise _problem(path, lines, place, message.replace("`", "")) from None
+            raise ManifestProblem(Why.MANIFEST_NO_COMFYUI, path=path) from None
+        message = message.replace("`", "")
+        raise _problem(path, lines, place, Why.VALUE_UNFIT, told=message) from None
 
 
 def _first_bad_override(value: Any) -> str:
@@ -132,40 +123,27 @@ def _first_bad_override(value: Any) -> str:
     return ""
 
 
-def _check_ranges(manifest: Manifest, lines: yamlfile.Lines, path: Path) -> None:
-    for where, number, low, high in (
-        ("$.batch", manifest.batch, 1, 1000),
-        ("$.search.parallel", manifest.search.parallel, 1, 64),
-        ("$.download.parallel", manifest.download.parallel, 1, 64),
-        ("$.download.retries", manifest.download.retries, 0, 100),
-        ("$.qwen.parallel", manifest.qwen.parallel, 1, 64),
-        ("$.qwen.calls", manifest.qwen.calls, 1, 1000),
-        ("$.qwen.tokens", manifest.qwen.tokens, 1, 10_000_000),
-    ):
-        if not low <= number <= high:
-            raise _problem(path, lines, where, f"{number} is not from {low} to {high}")
+def _check_values(manifest: Manifest, lines: yamlfile.Lines, path: Path) -> None:
     for name in manifest.search.sources:
         if name not in SOURCES:
-            raise _problem(
-                path, lines, "$.search.sources", f"{name!r} is not one of {', '.join(SOURCES)}"
-            )
+            where = "$.search.sources"
+            raise _problem(path, lines, where, Why.SOURCE_NAME_UNKNOWN, name=name, known=SOURCES)
     for name, override in manifest.models.items():
         if override.sha256 and not re.fullmatch(r"[0-9a-fA-F]{64}", override.sha256):
-            raise _problem(path, lines, f"$.models.{name}.sha256", "not 64 hexadecimal digits")
+            raise _problem(path, lines, f"$.models.{name}.sha256", Why.SHA256_UNFIT)
         for given, needs in (("repo", "path"), ("path", "repo"), ("file_id", "model_version_id")):
             if getattr(override, given) and not getattr(override, needs):
                 where = f"$.models.{name}.{given}"
-                raise _problem(path, lines, where, f"it needs {needs}: beside it")
-    if not 0 < manifest.qwen.seconds <= QWEN_SECONDS_MAX:
-        told = f"it must be more than 0, and at most {QWEN_SECONDS_MAX}"
-        raise _problem(path, lines, "$.qwen.seconds", told)
+                raise _problem(path, lines, where, Why.FIELD_NEEDS, needs=needs)
     if manifest.qwen.command and not _PROGRAM.fullmatch(manifest.qwen.command):
-        told = "it must be the name of a program or its absolute path, without arguments"
-        raise _problem(path, lines, "$.qwen.command", told)
+        raise _problem(path, lines, "$.qwen.command", Why.COMMAND_UNFIT)
+    where, size = "$.download.reserve", manifest.download.reserve
     try:
-        size_in_bytes(manifest.download.reserve)
-    except ValueError as error:
-        raise _problem(path, lines, "$.download.reserve", str(error)) from None
+        size_in_bytes(size)
+    except ValueError:
+        raise _problem(path, lines, where, Why.SIZE_UNFIT, size=str(size)) from None
+    except OverflowError:
+        raise _problem(path, lines, where, Why.SIZE_LARGE, size=str(size)) from None
 
 
 def _check_endpoints(manifest: Manifest, lines: yamlfile.Lines, path: Path) -> None:
@@ -180,10 +158,7 @@ def _check_endpoints(manifest: Manifest, lines: yamlfile.Lines, path: Path) -> N
         except ValueError:
             usable = False
         if not usable or not re.fullmatch(r"[\x21-\x7e]+", url):
-            raise _problem(
-                path, lines, f"$.{where}", f"{url!r} is not an address (https://host); "
-                "HF_ENDPOINT, CIVITAI_ENDPOINT and QWEN_BASE_URL count here too"
-            )  # fmt: skip
+            raise _problem(path, lines, f"$.{where}", Why.ADDRESS_UNFIT, address=url)
 
 
 def _with_environment(manifest: Manifest, environ: Mapping[str, str]) -> Manifest:

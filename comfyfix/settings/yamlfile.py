@@ -12,8 +12,9 @@ from typing import Any
 import yaml
 
 from comfyfix.disk import regular
-from comfyfix.disk.files import printable
 from comfyfix.errors import ManifestProblem
+from comfyfix.records import Reason, because
+from comfyfix.why import Why
 
 Lines = dict[str, int]
 DEPTH_MAX = 50
@@ -30,56 +31,51 @@ def read(path: Path) -> tuple[Any, Lines]:
     try:
         text = regular.text(path, 8 * TEXT_MAX, encoding="utf-8-sig")
     except FileNotFoundError:
-        if path.is_symlink():
-            raise ManifestProblem(
-                f"{path} can't be read",
-                cause="it is a link to a file that does not exist",
-                next_step="mend or delete the link",
-            ) from None
-        raise ManifestProblem(
-            f"{path} does not exist",
-            next_step=f"create it, with a line such as `comfyui: ~/ComfyUI`, in {path.parent}",
-        ) from None
+        if not path.is_symlink():
+            raise ManifestProblem(Why.MANIFEST_ABSENT, path=path, folder=path.parent) from None
+        cause = because(Why.LINK_TO_NOTHING)
+    except regular.NotRegular as error:
+        cause = error.reason
     except OSError as error:
-        raise ManifestProblem(
-            f"{path} can't be read", cause=error.strerror or str(error), next_step="mend the file"
-        ) from None
+        cause = because(Why.SYSTEM_SAYS, error=error.strerror or error)
     except UnicodeDecodeError as error:
-        raise ManifestProblem(
-            f"{path} can't be read", cause=str(error), next_step="mend the file"
-        ) from None
-    return parse(text, path)
+        cause = because(Why.SYSTEM_SAYS, error=error)
+    else:
+        return parse(text, path)
+    raise ManifestProblem(Why.MANIFEST_UNREADABLE, path=path, cause=cause)
 
 
 def parse(text: str, path: Path) -> tuple[Any, Lines]:
     """Parse YAML text; `path` is only named in messages."""
     lines: Lines = {}
     if len(text) > TEXT_MAX:
-        raise _refused(path, 1, f"the file is larger than {TEXT_MAX >> 20} MB")
+        raise refused(path, 1, because(Why.TEXT_LONG, limit=TEXT_MAX))
     try:
         depth = 0
         for count, event in enumerate(yaml.parse(text, Loader=_Loader)):
             if count > EVENTS_MAX:
-                raise _refused(path, _line(event), f"more than {EVENTS_MAX} keys and values")
+                raise refused(path, _line(event), because(Why.KEYS_MANY, limit=EVENTS_MAX))
             depth += isinstance(event, yaml.CollectionStartEvent)
             depth -= isinstance(event, yaml.CollectionEndEvent)
             if depth > DEPTH_MAX:  # libyaml's composer would overflow the stack of the process
-                raise _refused(path, _line(event), f"nested more than {DEPTH_MAX} deep")
+                raise refused(path, _line(event), because(Why.NESTED_DEEP, limit=DEPTH_MAX))
             if getattr(event, "anchor", None):
-                raise _refused(path, _line(event), "anchors and aliases are not allowed")
+                raise refused(path, _line(event), because(Why.ALIAS_REFUSED))
         root = yaml.compose(text, Loader=_Loader)
         value = None if root is None else _plain(root, "$", lines, path)
     except yaml.MarkedYAMLError as error:
         line = error.problem_mark.line + 1 if error.problem_mark else 1
-        raise _refused(path, line, error.problem or "not YAML") from None
+        told = because(Why.NOT_YAML, error=error.problem or error)
+        raise refused(path, line, told) from None
     except (yaml.YAMLError, RecursionError, ValueError) as error:
-        raise _refused(path, 1, f"not YAML ({error})") from None
+        raise refused(path, 1, because(Why.NOT_YAML, error=error)) from None
     return value, lines
 
 
-def _refused(path: Path, line: int, cause: str, key: str = "") -> ManifestProblem:
-    place = f"{path}, line {line}{f', key {printable(key)}' if key else ''}"
-    return ManifestProblem(place, cause=printable(cause, 300), next_step="mend that line")
+def refused(path: Path, line: int, cause: Reason, key: str = "") -> ManifestProblem:
+    """Return the problem of one line, or of the key on it."""
+    why = Why.MANIFEST_KEY if key else Why.MANIFEST_LINE
+    return ManifestProblem(why, path=path, line=line, key=key, cause=cause)
 
 
 def _line(marked: Any) -> int:
@@ -94,10 +90,9 @@ def _plain(node: Any, where: str, lines: Lines, path: Path) -> Any:
             key = str(key_node.value)
             lines[f"{where}.{key}"] = _line(key_node)
             if key == "<<":
-                raise _refused(path, _line(key_node), "merge keys (<<) are not allowed")
+                raise refused(path, _line(key_node), because(Why.MERGE_KEY_REFUSED))
             if key in result:
-                cause = f"the key '{printable(key)}' stands here twice"
-                raise _refused(path, _line(key_node), cause)
+                raise refused(path, _line(key_node), because(Why.KEY_TWICE, name=key))
             result[key] = _plain(value_node, f"{where}.{key}", lines, path)
             lines[f"{where}.{key}"] = _line(key_node)
         return result
@@ -108,8 +103,8 @@ def _plain(node: Any, where: str, lines: Lines, path: Path) -> Any:
     try:
         return _scalar(node)
     except (ValueError, OverflowError):
-        cause = f"'{printable(node.value)}' is no number that we know; put it in quotes"
-        raise _refused(path, _line(node), cause, key=where.removeprefix("$.")) from None
+        cause = because(Why.NO_NUMBER, value=node.value)
+        raise refused(path, _line(node), cause, key=where.removeprefix("$.")) from None
 
 
 def _scalar(node: Any) -> Any:

@@ -10,7 +10,7 @@ from pathlib import Path
 from threading import Semaphore
 
 from comfyfix.comfyui.store.folders import Folders, folder_key
-from comfyfix.disk.files import printable, sha256_of
+from comfyfix.disk.files import led_into, printable, sha256_of
 from comfyfix.errors import ModelProblem
 from comfyfix.formats import look
 from comfyfix.net.hosts import endpoint_of
@@ -194,14 +194,9 @@ def real_folder(model: Model, file: str, folders: Folders) -> Path:
     """
     path = Path(file)
     configured = folders.paths.get(folder_key(model.folder or ""), ())
-    roots = [folders.store, *configured]
-    try:
-        parent = path.parent.resolve()
-        inside = any(parent.is_relative_to(root.resolve()) for root in roots)
-    except (OSError, RuntimeError):
-        inside = False
-    if inside:
-        return parent
+    real = led_into(path.parent, folders.store, *configured)
+    if real is not None:
+        return real
     raise ModelProblem(Outcome.UNWRITABLE, Why.FOLDER_LEADS_OUT, folder=path.parent)
 
 

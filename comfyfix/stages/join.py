@@ -14,6 +14,7 @@ from comfyfix.records import Model, Receipt, Record, Reference
 from comfyfix.settings.manifest import Manifest, Override
 from comfyfix.stages.scan import ScannedFile
 from comfyfix.stages.work import Pending, Present
+from comfyfix.why import Why
 
 
 @dataclass(slots=True)
@@ -74,28 +75,27 @@ def _need_of(manifest: Manifest, reference: Reference, value: str) -> Need:
         folder = folder_key(override.folder)
     if folder is not None and not is_folder_key(folder):
         folder = None
+    place = {
+        "workflow": reference.workflow,
+        "node": reference.node_id,
+        "type": reference.node_type,
+    }
     try:
         path = relative_name(value)
-    except NameRefused as problem:
+    except NameRefused as refused:
         shown = Model(folder=folder, path=printable(reference.path))
-        place = f"node {printable(reference.node_id)} ({printable(reference.node_type)})"
-        problem.what += f" ({reference.workflow}, {place})"
-        return Need(model=shown, problem=problem)
+        refused_at = NameRefused(Why.NAME_REFUSED_AT, name=value, cause=refused.reason, **place)
+        return Need(model=shown, problem=refused_at)
     model = Model(folder=folder, path=path)
     if folder is None:
-        problem_ = FolderUnknown(
-            f"No one tells in which model folder {model.path} belongs",
-            cause=f"the node {printable(reference.node_type)} of {reference.workflow} is not known",
-            next_step=f"add `models: {{{model.name}: {{folder: FOLDER}}}}` to manifest.yaml",
-        )
-        return Need(model=model, problem=problem_)
+        untold = FolderUnknown(Why.FOLDER_UNTOLD, path=path, name=model.name, **place)
+        return Need(model=model, problem=untold)
     if reference.kind == "directory":
-        place = f"node {printable(reference.node_id)} ({printable(reference.node_type)})"
-        source = f" from {printable(reference.hint.url)}" if reference.hint else ""
-        needed = DirectoryNeeded(
-            f"{folder}/{printable(path)} is a model of several files in a directory, and absent",
-            cause=f"{place} of {reference.workflow} needs it; comfyfix fetches single files only",
-            next_step=f"put the whole directory{source} into models/{folder}/{printable(path)}",
+        told = {"folder": folder, "path": path, **place}
+        needed = (
+            DirectoryNeeded(Why.DIRECTORY_ABSENT_HERE, url=reference.hint.url, **told)
+            if reference.hint
+            else DirectoryNeeded(Why.DIRECTORY_ABSENT, **told)
         )
         return Need(model=model, problem=needed, is_directory=True)
     return Need(model=model)

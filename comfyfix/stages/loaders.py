@@ -19,7 +19,9 @@ from comfyfix.comfyui.store.folders import Folders
 from comfyfix.disk import json_file
 from comfyfix.disk.files import write_atomic
 from comfyfix.errors import SourceDown
+from comfyfix.records import Reason, because
 from comfyfix.state.layout import Layout
+from comfyfix.why import Why
 
 FRESH_SECONDS = 600
 """How long a server's answer is used again: its nodes change when it is started anew."""
@@ -31,7 +33,7 @@ class Knowledge:
 
     loaders: Loaders
     folders: Folders
-    warning: str = ""
+    warning: Reason | None = None
 
 
 class _Told(msgspec.Struct, frozen=True, kw_only=True):
@@ -44,7 +46,7 @@ class _Told(msgspec.Struct, frozen=True, kw_only=True):
 def gather(folders: Folders, layout: Layout, comfyui_url: str | None) -> Knowledge:
     """Read the installation and, where the manifest names one, ask the running ComfyUI."""
     own = installed.read(folders.comfyui, folders.paths.get("custom_nodes", ()), layout.pack_cache)
-    running, warning = _ask(comfyui_url, layout.server_cache) if comfyui_url else ({}, "")
+    running, warning = _ask(comfyui_url, layout.server_cache) if comfyui_url else ({}, None)
     tables = [table for table in (own.loaders, running) if table]
     return Knowledge(
         loaders=merged(*tables, built_in()) if tables else built_in(),
@@ -53,10 +55,10 @@ def gather(folders: Folders, layout: Layout, comfyui_url: str | None) -> Knowled
     )
 
 
-def _ask(url: str, cache: Path) -> tuple[Loaders, str]:
-    known = json_file.read(cache, _Told)
+def _ask(url: str, cache: Path) -> tuple[Loaders, Reason | None]:
+    known = json_file.cached(cache, _Told)
     if known and known.url == url and 0 <= time.time() - known.at < FRESH_SECONDS:
-        return known.loaders, ""
+        return known.loaders, None
     from comfyfix.comfyui.loaders import server  # noqa: PLC0415 - only where a server is named
     from comfyfix.net.http import Web  # noqa: PLC0415 - the same
 
@@ -64,8 +66,10 @@ def _ask(url: str, cache: Path) -> tuple[Loaders, str]:
         loaders = server.ask(url, Web({}))
     except SourceDown as problem:
         kept = known.loaders if known and known.url == url else {}
-        return kept, f"ComfyUI at {url} could not be asked: {problem.cause or problem.what}"
+        # The host is that of the address; what is wrong with it alone is left to tell.
+        cause = problem.reason.told.get("cause", problem.reason)
+        return kept, because(Why.COMFYUI_UNASKED, url=url, cause=cause)
     with contextlib.suppress(OSError):
         told = _Told(url=url, at=time.time(), loaders=dict(loaders))
         write_atomic(cache, msgspec.json.encode(told))
-    return loaders, ""
+    return loaders, None

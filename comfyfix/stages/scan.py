@@ -18,7 +18,8 @@ from comfyfix.comfyui.workflows import read as workflow
 from comfyfix.disk import json_file
 from comfyfix.disk.code import stamp_of_code
 from comfyfix.disk.files import clean_text, write_atomic
-from comfyfix.records import Reference
+from comfyfix.records import Reason, Reference, because
+from comfyfix.why import Why
 
 
 class ScannedFile(msgspec.Struct, frozen=True, kw_only=True):
@@ -31,7 +32,7 @@ class ScannedFile(msgspec.Struct, frozen=True, kw_only=True):
     path: str
     workflow: str
     references: tuple[Reference, ...] = ()
-    problem: str = ""
+    problem: Reason | None = None
     is_workflow: bool = True
     stamp: tuple[int, ...] = ()
 
@@ -52,7 +53,7 @@ def scan(
     `loaders` says what inputs take; without it, the built-in table does.
     """
     made_by = _made_by(loaders)
-    cache = (json_file.read(cache_path, _Cache) if cache_path else None) or _Cache()
+    cache = (json_file.cached(cache_path, _Cache) if cache_path else None) or _Cache()
     known = cache.files if cache.made_by == made_by else {}
     result, fresh = [], 0
     for path, name in files:
@@ -78,13 +79,14 @@ def scan_file(path: str, name: str, loaders: Loaders | None = None) -> ScannedFi
         with workflow_files.open_file(path) as stream:
             found = references.references(workflow.read(stream), name, loaders)
     except OSError as error:
-        return ScannedFile(path=path, workflow=name, problem=error.strerror or "it can't be read")
+        told = because(Why.SYSTEM_SAYS, error=error.strerror or error)
+        return ScannedFile(path=path, workflow=name, problem=told)
     except workflow.NotAWorkflow as error:
-        broken = "holds no workflow" not in str(error)
+        broken = error.reason.why != Why.NO_WORKFLOW
         return ScannedFile(
             path=path,
             workflow=name,
-            problem=str(error) if broken else "",
+            problem=error.reason if broken else None,
             is_workflow=broken,
             stamp=workflow_files.if_settled(stamp),
         )

@@ -89,7 +89,7 @@ class Hasher:
             with self._lock:
                 self._under_way.pop(thread, None)
         if _stamp(path.stat()) != _stamp(info):
-            raise FileChanged("it changed while it was read")
+            raise FileChanged
         return digest
 
 

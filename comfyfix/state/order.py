@@ -12,29 +12,31 @@ from collections.abc import Callable
 from pathlib import Path
 
 from comfyfix.disk.files import quarantine, regular_stat
+from comfyfix.records import Reason, because
 from comfyfix.state.layout import Layout
+from comfyfix.why import Why
 
 
-def set_right(layout: Layout) -> list[str]:
-    """Put aside what is not of the kind that we need; a line for people on each.
+def set_right(layout: Layout) -> list[Reason]:
+    """Put aside what is not of the kind that we need, and tell of each.
 
     What can't be moved stays, and is told by whoever stumbles over it.
     """
-    told = [_aside(path, os.path.isdir, "a folder") for path in layout.folders]
-    told += [_aside(path, regular_stat, "a file") for path in layout.files]
+    told = [_aside(path, os.path.isdir, Why.ASIDE_NOT_FOLDER) for path in layout.folders]
+    told += [_aside(path, regular_stat, Why.ASIDE_NOT_FILE) for path in layout.files]
     # A lock is opened without following links: whoever places one would choose what we create.
-    told += [_aside(path, _is_file_itself, "a file") for path in layout.locks]
-    return [line for line in told if line]
+    told += [_aside(path, _is_file_itself, Why.ASIDE_NOT_FILE) for path in layout.locks]
+    return [reason for reason in told if reason]
 
 
-def _aside(path: Path, fits: Callable[[Path], object], wanted: str) -> str:
+def _aside(path: Path, fits: Callable[[Path], object], why: Why) -> Reason | None:
     if fits(path) or not os.path.lexists(path):
-        return ""
+        return None
     try:
         moved = quarantine(path, "damaged")
     except OSError:
-        return ""
-    return f"{path} was not {wanted}; it lies in {moved.name} now"
+        return None
+    return because(why, path=path, aside=moved.name)
 
 
 def _is_file_itself(path: Path) -> bool:

@@ -14,7 +14,8 @@ from typing import Literal
 import msgspec
 
 from comfyfix.disk import json_file
-from comfyfix.disk.files import inside, write_atomic
+from comfyfix.disk.files import led_into, write_atomic
+from comfyfix.errors import SetupProblem
 from comfyfix.records import Model, Receipt, to_json
 from comfyfix.state.layout import Layout, store_receipt
 from comfyfix.state.trust import Trust, claimed
@@ -54,13 +55,30 @@ def save(layout: Layout, store: Path, trust: Trust, made: Sequence[tuple[Model, 
 
 
 def _save_in_store(store: Path, model: Model, receipt: Receipt) -> None:
-    if model.folder is not None:
-        # A store that can be read only is used all the same; only the next checkout hashes anew.
+    # A store that can be read only is used all the same; only the next checkout hashes anew.
+    with contextlib.suppress(OSError):
+        path = _ours_in_store(store, model)
+        # Another writer may have signed the same.
+        if path is not None and not _says_more(claimed(store, model), receipt):
+            write_atomic(path, to_json(receipt))
+
+
+def _ours_in_store(store: Path, model: Model) -> Path | None:
+    """Where the store keeps a model's receipt, if it may be changed.
+
+    Another writer may have put a link in the folder's place, or be a newer program than this.
+    """
+    if model.folder is None:
+        return None
+    path = store_receipt(store, model.folder, model.path)
+    if led_into(path.parent, store) is None:
+        return None
+    try:
         with contextlib.suppress(OSError):
-            path = store_receipt(store, model.folder, model.path)
-            # Another writer may have put a link in the folder's place, or have signed the same.
-            if inside(store, path) and not _says_more(claimed(store, model), receipt):
-                write_atomic(path, to_json(receipt))
+            json_file.read(path, Receipt)
+    except SetupProblem:
+        return None
+    return path
 
 
 def _says_more(known: Receipt | None, receipt: Receipt) -> bool:
@@ -84,11 +102,9 @@ def forget(layout: Layout, store: Path, model: Model) -> None:
         return ReceiptFile(models={k: v for k, v in known.models.items() if k != model.key})
 
     json_file.change(layout.receipts, layout.ledger_lock, ReceiptFile, ReceiptFile, update)
-    if model.folder is not None:
-        with contextlib.suppress(OSError):
-            path = store_receipt(store, model.folder, model.path)
-            if inside(store, path):
-                path.unlink()
+    with contextlib.suppress(OSError):
+        if path := _ours_in_store(store, model):
+            path.unlink()
 
 
 def of_file(

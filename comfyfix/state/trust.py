@@ -122,7 +122,7 @@ def claimed(store: Path, model: Model) -> Receipt | None:
     if model.folder is None:
         return None
     try:
-        return json_file.read(store_receipt(store, model.folder, model.path), Receipt)
+        return json_file.cached(store_receipt(store, model.folder, model.path), Receipt)
     except OSError:
         return None
 

@@ -22,6 +22,7 @@ from comfyfix.disk import regular
 from comfyfix.errors import SetupProblem
 from comfyfix.process import Children
 from comfyfix.records import Record
+from comfyfix.screen import words
 from comfyfix.screen.console import Console, choose
 from comfyfix.screen.events import Events
 from comfyfix.screen.text import warn
@@ -182,6 +183,8 @@ def _token_of_login(environ: Mapping[str, str]) -> str:
         return ""  # nobody has logged in, or it was another user
     except (OSError, UnicodeDecodeError) as error:
         cause = "it is not text" if isinstance(error, UnicodeDecodeError) else error.strerror
+        if isinstance(error, regular.NotRegular):
+            cause = words.sentence(error.reason)
         raise SetupProblem(
             f"The token file {path} can't be read",
             cause=cause or str(error),
@@ -197,7 +200,7 @@ def read_setup(manifest_path: Path) -> tuple[Manifest, Folders, Layout]:
     manifest = load(manifest_path)
     layout = Layout(Path(manifest.output))
     for line in order.set_right(layout):
-        warn(f"! {line}")
+        warn(f"! {words.sentence(line)}")
     home = Path(manifest.comfyui)
     if not manifest.is_demo and not manifest.workflows:
         manifest = _with_default_workflows(manifest)
@@ -227,10 +230,7 @@ def open_build(manifest_path: Path, workflow: str | None = None) -> Build:
     if workflow:
         named = os.path.abspath(workflow)  # noqa: PTH100 - links in the path are left as they are
         if not Path(named).is_file():
-            raise SetupProblem(
-                f"The workflow {workflow} {workflow_files.why_no_file(named)}",
-                next_step="check the file name",
-            )
+            raise SetupProblem(workflow_files.why_no_file(named), path=workflow)
         places.append(named)
     files = workflow_files.find(places)
     if not files:
@@ -248,7 +248,8 @@ def open_build(manifest_path: Path, workflow: str | None = None) -> Build:
         plan = plan_stage.make(manifest, folders, scanned, layout, trust)
     except OSError as error:
         raise _unusable(error, layout) from None
-    for warning in (known.warning, _unsearched(folders, plan)):
+    told = words.sentence(known.warning) if known.warning else ""
+    for warning in (told, _unsearched(folders, plan)):
         if warning:
             warn(f"! {warning}")
     build = Build(manifest, folders, layout, scanned, plan, trust)

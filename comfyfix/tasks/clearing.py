@@ -6,7 +6,7 @@ import contextlib
 from collections.abc import Iterator
 
 from comfyfix.disk import leftovers, temporary
-from comfyfix.disk.files import inside, regular_stat
+from comfyfix.disk.files import led_into, regular_stat
 from comfyfix.errors import Problem
 from comfyfix.records import Model
 from comfyfix.state.layout import store_receipt
@@ -38,7 +38,7 @@ def _clear_temporary(build: Build) -> None:
     places = {(m.folder, m.path.rpartition("/")[0]) for m in needed if m.folder is not None}
     for key, subfolder in places:
         some = store_receipt(store, key, f"{subfolder}/any" if subfolder else "any")
-        if inside(store, some):  # another may have put a link in the folder's place
+        if led_into(some.parent, store):  # another may have put a link in the folder's place
             temporary.clear(some.parent)
 
 

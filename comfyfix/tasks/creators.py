@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import gc
 import os
 from collections.abc import Callable, Iterator
@@ -15,6 +16,7 @@ from doit.exceptions import InvalidDodoFile
 
 from comfyfix.disk import json_file
 from comfyfix.errors import SetupProblem
+from comfyfix.screen import words
 from comfyfix.screen.text import clean
 from comfyfix.stages.batch import BatchFile, rules
 from comfyfix.stages.work import Planned, Present, seen
@@ -32,19 +34,31 @@ def load(manifest: Path) -> tuple[dict[str, Any], Creator]:
     """Open the build of a manifest; return doit's configuration and the one task creator."""
     if os.name != "posix":
         raise InvalidDodoFile("comfyfix runs on Linux, macOS and WSL, not on native Windows")
-    # What is made now lives to the end of the process; looking it through for garbage again and
-    # again would cost every command an eighth of its time. A run with work to do turns it on.
-    gc.disable()
     try:
-        build = remember(open_build(manifest, get_var("workflow")))
+        with _collecting_nothing():
+            build = remember(open_build(manifest, get_var("workflow")))
     except SetupProblem as problem:
         raise InvalidDodoFile(str(problem)) from None
 
     def task_download() -> Iterator[Task]:
         """Search, script and download the missing models."""
-        return tasks(build)
+        with _collecting_nothing():
+            yield from tasks(build)
 
     return configuration(build), task_download
+
+
+@contextlib.contextmanager
+def _collecting_nothing() -> Iterator[None]:
+    """What is made here lives to the end of the process: to look it through for garbage again and
+    again would cost every command an eighth of its time."""
+    before = gc.isenabled()
+    gc.disable()
+    try:
+        yield
+    finally:
+        if before:
+            gc.enable()
 
 
 def configuration(build: Build) -> dict[str, Any]:
@@ -191,7 +205,7 @@ def _workflows(build: Build) -> Iterator[Task]:
         yield {
             "basename": "workflow",
             "name": names[file.workflow],
-            "doc": clean(f"{file.workflow} can't be read: {file.problem}"),
+            "doc": clean(f"{file.workflow} can't be read: {words.sentence(file.problem or '')}"),
             "actions": [(_verifying("unreadable"), [build, file])],
             "io": {"capture": False},
         }

@@ -8,6 +8,10 @@ from pathlib import Path
 import pytest
 
 from comfyfix.demo.hub import Hub
+from comfyfix.records import Reason, because
+from comfyfix.screen import words
+from comfyfix.screen.words import t
+from comfyfix.why import Why
 from tests.rig import Site
 
 RIFE = ("upscale_models", "rife49.pth")
@@ -19,14 +23,15 @@ def one_error(site: Site, *arguments: str, **extra: str) -> str:
     assert done.returncode == 3, done.stdout + done.stderr
     assert "Traceback" not in done.stdout + done.stderr
     assert len(done.stderr.strip().splitlines()) == 1
-    assert "Next: " in done.stderr
+    assert t("Next: {step}", step="") in done.stderr
     return done.stderr
 
 
 @pytest.mark.parametrize("command", [(), ("list",), ("scan",), ("verify",)])
 def test_no_comfyui_there(site: Site, command: tuple[str, ...]) -> None:
     shutil.rmtree(site.comfyui)
-    assert "There is no ComfyUI in" in one_error(site, *command)
+    told = because(Why.COMFYUI_ABSENT, path=site.comfyui)
+    assert words.sentence(told) in one_error(site, *command)
 
 
 def test_no_workflows(site: Site) -> None:
@@ -35,22 +40,37 @@ def test_no_workflows(site: Site) -> None:
 
 def test_no_manifest(site: Site) -> None:
     (site.root / "manifest.yaml").unlink()
-    assert "manifest.yaml does not exist" in one_error(site)
+    told = because(Why.MANIFEST_ABSENT, path=site.root / "manifest.yaml")
+    assert words.sentence(told) in one_error(site)
 
 
 @pytest.mark.parametrize(
-    ("text", "said"),
+    ("text", "line", "key", "cause"),
     [
-        ("comfyui: ComfyUI\nsearch:\n  parralel: 3\n", "line 3, key search.parralel: this key"),
-        ("comfyui: ComfyUI\nbatch: six\n", "line 2, key batch: Expected int, got str"),
-        ("comfyui: [ComfyUI\n", "line 2"),
-        ("comfyui: &a ComfyUI\n", "anchors and aliases are not allowed"),
-        ("comfyui: ${NOT_SET}\n", "${NOT_SET} is not set"),
+        (
+            "comfyui: ComfyUI\nsearch:\n  parralel: 3\n",
+            3,
+            "search.parralel",
+            because(Why.KEY_UNKNOWN),
+        ),
+        (
+            "comfyui: ComfyUI\nbatch: six\n",
+            2,
+            "batch",
+            because(Why.VALUE_UNFIT, told="Expected int, got str"),
+        ),
+        ("comfyui: &a ComfyUI\n", 1, "", because(Why.ALIAS_REFUSED)),
+        ("comfyui: ${NOT_SET}\n", 1, "comfyui", because(Why.VARIABLE_UNSET, name="NOT_SET")),
     ],
 )
-def test_broken_manifest_names_line_and_key(site: Site, text: str, said: str) -> None:
-    (site.root / "manifest.yaml").write_text(text)
-    assert said in one_error(site, "list")
+def test_broken_manifest_names_line_and_key(
+    site: Site, text: str, line: int, key: str, cause: Reason
+) -> None:
+    path = site.root / "manifest.yaml"
+    path.write_text(text)
+    why = Why.MANIFEST_KEY if key else Why.MANIFEST_LINE
+    told = because(why, path=path, line=line, key=key, cause=cause)
+    assert words.sentence(told) in one_error(site, "list")
 
 
 def test_a_task_that_does_not_exist(site: Site) -> None:
@@ -68,7 +88,9 @@ def test_a_broken_workflow_does_not_stop_the_others(site: Site, hub: Hub) -> Non
     hub.add("AlexWortega/RIFE", ["rife49.pth"])
     done = site.doit()
     assert done.returncode == 1
-    assert done.stdout.count("broken.json can't be read: broken JSON at line 1") == 1
+    told = because(Why.JSON_BROKEN, line=1, column=12, error="Expecting value")
+    (line,) = [line for line in done.stdout.splitlines() if words.sentence(told) in line]
+    assert "broken.json" in line
     assert "index.json" not in done.stdout
     assert "upscale_models/rife49.pth" in site.files()
 
@@ -78,7 +100,16 @@ def test_a_refused_name_is_a_task_that_fails_with_the_reason(site: Site, hub: Hu
     hub.add("AlexWortega/RIFE", ["rife49.pth"])
     done = site.doit()
     assert done.returncode == 1
-    assert "The name ../../../evil.safetensors is refused (evil.json, node 1" in done.stdout
+    name, node = "../../../evil.safetensors", "LoraLoaderModelOnly"
+    told = because(
+        Why.NAME_REFUSED_AT,
+        name=name,
+        workflow="evil.json",
+        node="1",
+        type=node,
+        cause=because(Why.NAME_DOTS, name=name),
+    )
+    assert words.sentence(told) in done.stdout
     assert set(site.files()) == {"upscale_models/rife49.pth"}
     assert not list(site.root.parent.rglob("evil.safetensors"))
 
@@ -88,8 +119,10 @@ def test_an_unknown_folder_is_said_and_never_guessed(site: Site) -> None:
     path.write_text(path.read_text().replace("UpscaleModelLoader", "NobodyKnowsThisLoader"))
     done = site.doit()
     assert done.returncode == 1
-    assert "No one tells in which model folder rife49.pth belongs" in done.stdout
-    assert "NobodyKnowsThisLoader" in done.stdout
+    node = {"workflow": "odd.json", "type": "NobodyKnowsThisLoader"}
+    told = because(Why.FOLDER_UNTOLD, path="rife49.pth", name="rife49.pth", **node)
+    assert words.sentence(told) in done.stdout
+    assert words.told(told).next_step in done.stdout
 
 
 def test_no_curl(site: Site, hub: Hub, tmp_path: Path) -> None:
@@ -103,8 +136,9 @@ def test_no_curl(site: Site, hub: Hub, tmp_path: Path) -> None:
         (tools / name).symlink_to(found)
     done = site.doit(PATH=str(tools))
     assert done.returncode == 1
-    assert "curl is not installed" in done.stdout
-    assert "Next: install it" in done.stdout
+    told = words.told(because(Why.TOOL_ABSENT, name="curl"))
+    assert told.what in done.stdout
+    assert told.next_step in done.stdout
 
 
 def test_no_network_is_not_called_not_found(site: Site) -> None:
@@ -112,8 +146,10 @@ def test_no_network_is_not_called_not_found(site: Site) -> None:
     site.manifest(endpoints={"huggingface": "http://127.0.0.1:9"})
     done = site.doit()
     assert done.returncode == 1
-    assert "127.0.0.1:9 could not be asked: no connection" in done.stdout
-    assert "No source has" not in done.stdout
+    host, cause = "127.0.0.1:9", because(Why.NO_CONNECTION)
+    told = because(Why.SERVICE_UNASKED, host=host, cause=cause)
+    assert words.sentence(told) in done.stdout
+    assert t("No source has") not in done.stdout
 
 
 def test_a_folder_that_cannot_be_made(site: Site, hub: Hub) -> None:
@@ -125,7 +161,7 @@ def test_a_folder_that_cannot_be_made(site: Site, hub: Hub) -> None:
     done = site.doit()
     assert done.returncode == 1
     assert "Can't make the folder" in done.stdout
-    assert "Next: check its permissions" in done.stdout
+    assert "check its permissions" in done.stdout
     assert "vae/river_stone.safetensors" in site.files()
 
 

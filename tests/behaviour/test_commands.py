@@ -7,6 +7,9 @@ import stat
 
 from comfyfix.demo.content import file_for
 from comfyfix.demo.hub import Fault, Hub, sha256
+from comfyfix.records import because
+from comfyfix.screen import words
+from comfyfix.why import Why
 from tests.rig import Site
 
 RIFE = ("upscale_models", "rife49.pth")
@@ -82,7 +85,7 @@ def test_a_workflow_that_the_manifest_does_not_list(site: Site, hub: Hub) -> Non
     assert set(site.files()) == {"vae/soft_vae.safetensors"}
     missing = site.doit("workflow=nowhere.json")
     assert missing.returncode == 3
-    assert "nowhere.json does not exist" in missing.stderr
+    assert words.sentence(because(Why.PATH_ABSENT, path="nowhere.json")) in missing.stderr
 
 
 def test_list_shows_what_is_pending_and_why(site: Site) -> None:
@@ -258,7 +261,8 @@ def test_scan_prints_json_alone(site: Site) -> None:
         "optional": False,
         "present": True,
     }
-    assert "broken JSON at line 2, column 10" in done.stderr
+    told = because(Why.JSON_BROKEN, line=2, column=10, error="")
+    assert words.sentence(told).rstrip("()") in done.stderr
     one = site.doit("scan", str(site.workflows / "clip.json"))
     assert one.returncode == 0
     assert "✗ absent   upscale_models/rife49.pth" in one.stdout

@@ -7,6 +7,10 @@ import json
 import pytest
 
 from comfyfix.demo.hub import Hub
+from comfyfix.records import because
+from comfyfix.screen import words
+from comfyfix.screen.words import t
+from comfyfix.why import Why
 from tests.rig import Site
 
 NAMES = ("diffusers/sdxl-base", "LLM/Florence-2-large")
@@ -44,13 +48,13 @@ def test_an_absent_directory_is_named_wherever_models_are(needy: Site, command: 
 def test_a_run_does_the_rest_and_tells_what_to_do(needy: Site) -> None:
     done = needy.doit()
     assert done.returncode == 1
-    assert (
-        "diffusers/sdxl-base is a model of several files in a directory, and absent" in done.stdout
-    )
-    assert "put the whole directory into models/diffusers/sdxl-base" in done.stdout
-    assert "Nothing to do" not in done.stdout
+    node = {"workflow": "w.json", "node": "1", "type": "DiffusersLoader"}
+    told = words.told(because(Why.DIRECTORY_ABSENT, folder="diffusers", path="sdxl-base", **node))
+    assert f"{told.what}: {told.cause}" in done.stdout
+    assert told.next_step in done.stdout
+    assert t("Nothing to do") not in done.stdout
     assert set(needy.files()) == {"upscale_models/rife49.pth"}
-    assert "ready" not in needy.doit("scan").stdout.partition("\n")[0]
+    assert t("ready") not in needy.doit("scan").stdout.partition("\n")[0]
     assert needy.doit("workflow:w").returncode == 1
     assert needy.doit().returncode == 1
 
@@ -59,8 +63,8 @@ def test_a_directory_that_is_there_is_no_work(needy: Site) -> None:
     put(needy, *NAMES)
     assert needy.doit().returncode == 0
     assert needy.doit("verify").returncode == 0
-    assert "w.json: ready" in needy.doit("scan").stdout
-    assert "Nothing is pending" in needy.doit("list").stdout
+    assert f"w.json: {t('ready')}" in needy.doit("scan").stdout
+    assert t("Nothing is pending") in needy.doit("list").stdout
 
 
 def test_ignored_and_inactive_directories_are_no_need(needy: Site) -> None:

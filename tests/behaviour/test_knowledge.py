@@ -9,6 +9,9 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any
 
+from comfyfix.records import because
+from comfyfix.screen import words
+from comfyfix.why import Why
 from tests.rig import Site
 from tests.unit.pack_sources import lay_out
 
@@ -105,9 +108,11 @@ def test_a_comfyui_that_does_not_answer_is_a_warning(site: Site) -> None:
         site.manifest(comfyui_url=url)
         got, warned = scanned(site, ("VAELoader", "v.pth"))
         assert got == {"v.pth": "vae"}
-        assert f"! ComfyUI at {url} could not be asked" in warned
+        told = because(Why.COMFYUI_UNASKED, url=url, cause="")
+        assert f"! {words.sentence(told)}" in warned
     warned = scanned(site, ("VAELoader", "v.pth"))[1]
-    assert "could not be asked" in warned
+    told = because(Why.COMFYUI_UNASKED, url=url, cause=because(Why.NO_CONNECTION))
+    assert f"! {words.sentence(told)}" in warned
     assert "Traceback" not in warned
 
 

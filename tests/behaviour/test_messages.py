@@ -116,7 +116,7 @@ TABLE = {
         variables={"HF_ENDPOINT": closed_port()}),
     "token refused": Row(
         "TokenRefused", refusing_tokens, "127.0.0.1:.* refuses the token", "wrong or has expired",
-        "set a valid HF_TOKEN", variables={"HF_TOKEN": "hf_old"}),
+        "set a valid `HF_TOKEN`", variables={"HF_TOKEN": "hf_old"}),
     "licence": Row(
         "LicenceNeeded", gated_after_the_search, NAME, "licence of .* is not accepted",
         f"accept it on {HUB}/{REPO}", variables={"HF_TOKEN": "hf_other"}),

@@ -8,6 +8,10 @@ import pytest
 
 from comfyfix.demo.content import file_for
 from comfyfix.demo.hub import Hub, sha256
+from comfyfix.records import because
+from comfyfix.screen import words
+from comfyfix.screen.words import t
+from comfyfix.why import Why
 from tests.rig import Site
 
 NAME = "harbor_light.safetensors"
@@ -53,10 +57,10 @@ def test_what_is_on_a_disk_that_is_not_there_is_unreachable(
     for command in ((), ("download:harbor_light",), ("verify",)):
         done = needy.doit(*command)
         assert done.returncode == 1, done.stdout
-        assert "unreachable" in done.stdout or "is on a disk that is not there" in done.stdout
+        assert "unreachable" in done.stdout or t("is on a disk that is not there") in done.stdout
         assert "Executing download: download_001" not in done.stdout
         assert link.is_symlink()
-    assert "mount the disk" in needy.doit().stdout
+    assert t("mount the disk") in needy.doit().stdout
     assert "unreachable" in needy.doit("list").stdout
     assert set(needy.files()) == {"vae/soft_vae.safetensors"}
     disk.mkdir()
@@ -85,8 +89,9 @@ def test_a_store_that_is_not_there_is_not_made(
     needy.manifest(store=str(store))
     done = needy.doit(*command)
     assert done.returncode == 3
-    assert f"The store {store} does not exist" in done.stderr
-    assert "create_store: true" in done.stderr
+    told = words.told(because(Why.STORE_ABSENT, path=store))
+    assert f"{told.what}: {told.cause}" in done.stderr
+    assert told.next_step in done.stderr
     assert not store.parent.exists()
 
 
@@ -104,10 +109,10 @@ def test_a_store_that_comfyui_does_not_look_into_is_told(needy: Site, tmp_path: 
     done = needy.doit()
     assert done.returncode == 0
     lines = ["comfyfix:", f"  loras: {store}/loras", f"  vae: {store}/vae"]
-    assert f"ComfyUI does not look into the store {store}" in done.stderr
+    assert t("ComfyUI does not look into the store {store}", store=store) in done.stderr
     assert "\n".join(lines) in done.stderr
     (needy.comfyui / "extra_model_paths.yaml").write_text("\n".join(lines) + "\n")
-    assert "does not look into" not in needy.doit().stderr
+    assert t("does not look into") not in needy.doit().stderr
 
 
 def test_a_linked_store_is_looked_into(needy: Site, tmp_path: Path) -> None:
@@ -116,7 +121,7 @@ def test_a_linked_store_is_looked_into(needy: Site, tmp_path: Path) -> None:
         (store / key).mkdir(parents=True)
         (needy.models / key).symlink_to(store / key)
     needy.manifest(store=str(store))
-    assert "does not look into" not in needy.doit().stderr
+    assert t("does not look into") not in needy.doit().stderr
 
 
 @pytest.mark.parametrize(
@@ -135,6 +140,6 @@ def test_a_name_that_can_not_be_fetched_is_told_at_once(
         assert site.files() == {f"loras/{name}": sha256(file_for(name))}
     else:
         assert done.returncode == 1
-        assert "its name is longer than 200 bytes" in done.stdout
+        assert t("its name is longer than {limit} bytes", limit=200) in done.stdout
         site.put("loras", name)
         assert site.doit().returncode == 0  # one that is there is as good as any

@@ -8,6 +8,10 @@ from pathlib import Path
 import pytest
 
 from comfyfix.demo.hub import Hub
+from comfyfix.records import because
+from comfyfix.screen import words
+from comfyfix.screen.words import t
+from comfyfix.why import Why
 from tests.rig import Site
 
 NEEDS = [("upscale_models", "rife49.pth"), ("vae", "soft_vae.safetensors")]
@@ -55,7 +59,7 @@ def test_lost_state(complete: Site, hub: Hub, name: str, harm: str) -> None:
     assert complete.pending() == []
     again = complete.doit()
     assert again.returncode == 0
-    assert "Nothing to do" in again.stdout
+    assert t("Nothing to do") in again.stdout
 
 
 @pytest.mark.parametrize("key", ["", "a key of the store"])
@@ -70,7 +74,7 @@ def test_all_of_output_lost_the_store_knows(site: Site, hub: Hub, key: str) -> N
     assert site.pending() == []
     done = site.doit("verify", COMFYFIX_STORE_KEY=key)
     assert done.returncode == 0
-    assert "2 good, 0 not" in done.stdout
+    assert t("{good} good, {bad} not", good=2, bad=0) in done.stdout
     assert (" ok " in done.stdout) is bool(key)
     assert hub.count("GET", "/cdn/*") == fetched
 
@@ -83,3 +87,26 @@ def test_numbers_survive_the_loss_of_the_ledger(complete: Site) -> None:
     assert [m["number"] for m in missing] == [3]
     listed = {path.name for path in Path(complete.output).glob("download_*.sh")}
     assert listed == {"download_001_rife49_pth.sh", "download_002_soft_vae_safetensors.sh"}
+
+
+@pytest.mark.parametrize("name", ["ledger.json", "downloaded_models.json"])
+def test_state_of_a_newer_program_is_refused_and_stays(complete: Site, name: str) -> None:
+    path = complete.output / name
+    newer = path.read_bytes().replace(b'"version": 1', b'"version": 2')
+    path.write_bytes(newer)
+    told = because(Why.STATE_NEWER, path=path, found=2, known=1)
+    for command in ((), ("list",), ("plan",), ("verify",)):
+        done = complete.doit(*command)
+        assert done.returncode == 3, done.stdout
+        assert words.sentence(told) in done.stderr
+        assert len(done.stderr.splitlines()) == 1
+    assert path.read_bytes() == newer
+    assert list(complete.output.glob("*.damaged")) == []
+
+
+def test_what_a_newer_program_has_put_by_is_made_anew(complete: Site) -> None:
+    for name in ("scan.json", "packs.json"):
+        path = complete.output / ".cache" / name
+        path.write_bytes(b'{"version": 2}')
+    assert complete.doit().returncode == 0
+    assert complete.pending() == []

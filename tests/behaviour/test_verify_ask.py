@@ -6,6 +6,9 @@ import pytest
 
 from comfyfix.demo.content import file_for
 from comfyfix.demo.hub import Fault, Hub, sha256
+from comfyfix.records import because
+from comfyfix.screen import words
+from comfyfix.why import Why
 from tests.rig import Site
 
 LORA = ("loras", "ink_wash_poster.safetensors")
@@ -83,7 +86,7 @@ def test_who_can_not_be_asked_is_told_and_asked_the_next_time(site: Site, hub: H
     assert "! unverified loras/ink_wash_poster.safetensors (not asked: civitai, huggingface)" in (
         done.stdout
     )
-    assert "could not be asked: it answers 500" in done.stderr
+    assert words.sentence(because(Why.STATUS, status=500)) in done.stderr
     assert hub.count("GET", "/api/models[?]*") == 3, "it is asked for one file only, thrice"
     assert not (site.output / "downloaded_models.json").exists()
     hub.faults.clear()

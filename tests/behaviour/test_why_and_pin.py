@@ -4,6 +4,10 @@ from __future__ import annotations
 
 from comfyfix.demo.content import file_for
 from comfyfix.demo.hub import Hub, sha256
+from comfyfix.records import because
+from comfyfix.screen import words
+from comfyfix.screen.words import t
+from comfyfix.why import Why
 from tests.rig import Site
 
 NAME = "harbor_light.safetensors"
@@ -115,9 +119,9 @@ def test_a_broken_pins_file_names_its_line(site: Site, hub: Hub) -> None:
     site.workflow("w.json", NEED)
     pins = site.root / "pins.yaml"
     for text, told in (
-        ("models:\n  x: {ulr: 5}\n", "pins.yaml, line 2"),
-        ("- a\n", "pins.yaml, line 1"),
-        ("models: {x: {sha256: zz}}\n", "not 64 hexadecimal digits"),
+        ("models:\n  x: {ulr: 5}\n", f"pins.yaml, {t('line')} 2"),
+        ("- a\n", f"pins.yaml, {t('line')} 1"),
+        ("models: {x: {sha256: zz}}\n", words.sentence(because(Why.SHA256_UNFIT))),
     ):
         pins.write_text(text)
         done = site.doit("list")

@@ -13,6 +13,7 @@ import pytest
 from comfyfix.demo.content import file_for
 from comfyfix.demo.hub import Hub, sha256
 from comfyfix.records import Model
+from comfyfix.screen.words import t
 from tests.faults.rig import Case, Rig, file_of, side_by_side
 from tests.faults.server import Server
 from tests.faults.shelf import COMMIT, Thing
@@ -65,7 +66,8 @@ def test_no_name_leads_out(tmp_path: Path, hub: Hub) -> None:
     assert done.returncode == 1
     assert "\x1b" not in done.stdout
     assert "Traceback" not in done.stdout + done.stderr
-    refused = [line for line in done.stdout.splitlines() if " is refused (evil.json, node " in line]
+    mark = t(" is refused ({workflow}, node ", workflow="evil.json")
+    refused = [line for line in done.stdout.splitlines() if mark in line]
     rows = json.loads(site.doit("scan", "--json").stdout)
     named: dict[str, set[str]] = {}  # the nodes that name a model, by its path
     for row in rows:
@@ -75,7 +77,7 @@ def test_no_name_leads_out(tmp_path: Path, hub: Hub) -> None:
     untold = [
         path
         for path, nodes in named.items()
-        if not any(f"node {node}" in line for node in nodes for line in refused)
+        if not any(f"{mark}{node}" in line for node in nodes for line in refused)
     ]
     assert untold == []
 

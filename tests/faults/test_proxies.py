@@ -12,6 +12,9 @@ from pathlib import Path
 import pytest
 
 from comfyfix.demo.hub import Hub, sha256
+from comfyfix.records import because
+from comfyfix.screen import words
+from comfyfix.why import Why
 from tests.faults.authority import Certificate, certificate, self_signed
 from tests.faults.rig import Rig, file_of
 from tests.faults.server import Server
@@ -177,7 +180,7 @@ def test_doit_trusts_the_authority_that_is_named(
         site.manifest(endpoints=dict.fromkeys(("huggingface", "civitai", "openmodeldb"), url))
         done = site.doit()
         assert done.returncode == 1
-        assert "certificate is not trusted" in done.stdout
+        assert words.sentence(because(Why.CERTIFICATE_UNTRUSTED)) in done.stdout
         assert hub.seen == []
         done = site.doit(**{variable: str(keys.authority)})
         assert done.returncode == 0, done.stdout

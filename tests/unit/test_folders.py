@@ -9,6 +9,8 @@ import pytest
 from comfyfix.comfyui.store import folders
 from comfyfix.comfyui.store.folders import Folders
 from comfyfix.errors import ManifestProblem, SetupProblem
+from comfyfix.records import Reason, because
+from comfyfix.why import Why
 
 
 @pytest.fixture
@@ -155,17 +157,23 @@ def test_what_holds_no_models_is_no_root(comfyui: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    ("text", "said"),
+    ("text", "line", "key", "why"),
     [
-        ("- a", "line 1: sections are missing"),
-        ("a: {loras: l}\nb: text", "line 2, key b: a section must be"),
-        ("a:\n  loras: x\n  loras: y", "line 3: the key 'loras' stands here twice"),
+        ("- a", 1, "", Why.SECTIONS_MISSING),
+        ("a: {loras: l}\nb: text", 2, "b", Why.SECTION_NO_MAPPING),
+        ("a:\n  loras: x\n  loras: y", 3, "", Why.KEY_TWICE),
+        ("a:\n  loras: x\n  vae: [y]", 3, "a.vae", Why.SECTION_PATHS),
     ],
 )
-def test_a_broken_file_is_told_with_its_line(text: str, said: str, comfyui: Path) -> None:
+def test_a_broken_file_is_told_with_its_line(
+    text: str, line: int, key: str, why: Why, comfyui: Path
+) -> None:
     with pytest.raises(ManifestProblem) as caught:
         extra(comfyui, text)
-    assert f"extra_model_paths.yaml, {said}" in str(caught.value)
+    told = caught.value.reason.told
+    assert isinstance(told["cause"], Reason)
+    assert (told["line"], told["key"], told["cause"].why) == (line, key, why)
+    assert str(told["path"]).endswith("extra_model_paths.yaml")
 
 
 def test_a_store_is_searched_last_and_written_to(comfyui: Path, tmp_path: Path) -> None:
@@ -222,9 +230,11 @@ def test_symlinks_are_followed_and_what_is_no_file_is_not_found(comfyui: Path) -
 
 
 def test_a_missing_comfyui_says_what_to_set(comfyui: Path) -> None:
-    for place in (comfyui / "no", comfyui / "models"):
-        with pytest.raises(SetupProblem, match=f"no ComfyUI in {place}.*COMFYUI_PATH"):
+    absent = {comfyui / "no": Why.COMFYUI_ABSENT, comfyui / "models": Why.COMFYUI_WITHOUT_MODELS}
+    for place, why in absent.items():
+        with pytest.raises(SetupProblem) as caught:
             folders.read(place, [], None)
+        assert caught.value.reason == because(why, path=place)
 
 
 @pytest.mark.parametrize("path", ["/etc", "../vae", "a/../../vae", "a" * 300])

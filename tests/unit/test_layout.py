@@ -13,10 +13,12 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from comfyfix.disk.files import write_atomic
-from comfyfix.records import Attempt, Model, Record, to_json
+from comfyfix.errors import SetupProblem
+from comfyfix.records import Attempt, Model, Record, because, to_json
 from comfyfix.state import ledger
 from comfyfix.state.layout import Layout, file_slug, slug, store_receipt, task_slug
 from comfyfix.state.ledger import Entry, Ledger
+from comfyfix.why import Why
 
 LEGAL = re.compile(r"[A-Za-z0-9_][A-Za-z0-9._-]*")
 NAMES = st.text(max_size=20) | st.sampled_from(
@@ -120,7 +122,7 @@ def test_the_newest_attempts_are_kept_and_strangers_are_not_noted(layout: Layout
     assert numbers(found) == {"a.pth": 1}
 
 
-@pytest.mark.parametrize("content", [None, b'{"highest": 9, "mod', b'{"version": 2}', b"[]", b"\0"])
+@pytest.mark.parametrize("content", [None, b'{"highest": 9, "mod', b'{"version": 0}', b"[]", b"\0"])
 def test_a_lost_ledger_is_found_again_in_the_records(content: bytes | None, layout: Layout) -> None:
     known = ledger.reserve(layout, [lora("a.pth"), Model(folder="vae", path="a.pth"), lora("c.x")])
     for entry, model in ((1, lora("a.pth")), (2, Model(folder="vae", path="a.pth"))):
@@ -136,6 +138,19 @@ def test_a_lost_ledger_is_found_again_in_the_records(content: bytes | None, layo
     assert numbers(ledger.reserve(layout, [lora("new.pth")]))["new.pth"] == 6
     damaged = layout.ledger.with_name("ledger.json.damaged")
     assert (damaged.read_bytes() if damaged.exists() else None) == content
+
+
+def test_a_ledger_of_a_newer_program_is_left_alone(layout: Layout) -> None:
+    newer = b'{"version": 2, "highest": 9, "models": "in another form"}'
+    write_atomic(layout.ledger, newer)
+    with pytest.raises(SetupProblem) as caught:
+        ledger.load(layout)
+    told = because(Why.STATE_NEWER, path=layout.ledger, found=2, known=1)
+    assert caught.value.reason == told
+    with pytest.raises(SetupProblem):
+        ledger.reserve(layout, [lora("a.pth")])
+    assert layout.ledger.read_bytes() == newer
+    assert [path.name for path in layout.output.glob("*.damaged")] == []
 
 
 @pytest.mark.parametrize(("y", "highest"), [((1, "y"), 9), ((2, "x"), 9), ((2, "y"), 1)])

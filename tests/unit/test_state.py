@@ -10,12 +10,14 @@ import pytest
 
 from comfyfix.disk import json_file
 from comfyfix.disk.files import write_atomic
-from comfyfix.records import Attempt, Model, Receipt, to_json
+from comfyfix.errors import SetupProblem
+from comfyfix.records import Attempt, Model, Receipt, because, to_json
 from comfyfix.state import receipts, trust
 from comfyfix.state.layout import Layout, store_receipt
 from comfyfix.state.ledger import Ledger
 from comfyfix.state.receipts import ReceiptFile
 from comfyfix.state.trust import EVERY_CHECK
+from comfyfix.why import Why
 
 
 def lora(name: str) -> Model:
@@ -76,11 +78,17 @@ def test_a_receipt_is_true_until_size_time_or_name_change(tmp_path: Path) -> Non
     assert not EVERY_CHECK.holds(receipt, path, path.stat())
 
 
-def test_a_receipt_of_another_version_does_not_count(tmp_path: Path) -> None:
+def test_a_receipt_of_a_newer_version_does_not_count_and_stays(
+    layout: Layout, tmp_path: Path
+) -> None:
     path = store_receipt(tmp_path, "loras", "a.pth")
     receipt = Receipt(model="loras/a.pth", path="/a", size=1, sha256="", mtime_ns=1, at="")
-    write_atomic(path, to_json(receipt).replace(b'"version": 1', b'"version": 2'))
+    newer = to_json(receipt).replace(b'"version": 1', b'"version": 2')
+    write_atomic(path, newer)
     assert trust.claimed(tmp_path, lora("a.pth")) is None
+    receipts.save(layout, tmp_path, EVERY_CHECK, [(lora("a.pth"), receipt)])
+    receipts.forget(layout, tmp_path, lora("a.pth"))
+    assert path.read_bytes() == newer
     write_atomic(path, to_json(receipt))
     assert trust.claimed(tmp_path, lora("a.pth")) == receipt
 
@@ -95,6 +103,31 @@ def test_a_link_in_the_place_of_our_folder_is_not_written_through(
     receipts.save(layout, tmp_path / "store", EVERY_CHECK, [(lora("a.pth"), receipt)])
     assert list((tmp_path / "elsewhere").rglob("*.json")) == []
     assert receipts.load(layout) == {"loras/a.pth": receipt}
+
+
+def test_state_of_a_newer_program_is_refused_and_left_alone(layout: Layout) -> None:
+    newer = b'{"version": 7, "models": []}'
+    write_atomic(layout.receipts, newer)
+    with pytest.raises(SetupProblem) as caught:
+        json_file.read(layout.receipts, ReceiptFile)
+    told = because(Why.STATE_NEWER, path=layout.receipts, found=7, known=1)
+    assert caught.value.reason == told
+    lock = layout.ledger_lock
+    with pytest.raises(SetupProblem):
+        json_file.change(layout.receipts, lock, ReceiptFile, ReceiptFile, lambda old: old)
+    assert json_file.cached(layout.receipts, ReceiptFile) is None
+    assert {path.name for path in layout.output.iterdir()} <= {".ledger.lock", layout.receipts.name}
+    assert layout.receipts.read_bytes() == newer
+
+
+@pytest.mark.parametrize(
+    "data",
+    [b'{"version": %s, "models": []}' % v for v in (b"0", b"-1", b'"9"', b"null", b"1.5", b"[9]")]
+    + [b'{"version": 9, "mod', b"[9]", b"9"],
+)
+def test_what_only_seems_to_be_newer_is_lost_state(data: bytes, tmp_path: Path) -> None:
+    (tmp_path / "x.json").write_bytes(data)
+    assert json_file.read(tmp_path / "x.json", ReceiptFile) is None
 
 
 def test_changes_of_many_threads_are_all_kept(tmp_path: Path) -> None:

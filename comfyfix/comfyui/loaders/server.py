@@ -14,6 +14,7 @@ from comfyfix.comfyui.loaders.table import Loader, LoaderInput, Loaders
 from comfyfix.comfyui.store.folders import folder_key, is_folder_key
 from comfyfix.errors import SourceDown
 from comfyfix.loose_json import items, mapping
+from comfyfix.why import Why
 
 if TYPE_CHECKING:
     from comfyfix.net.http import Web
@@ -46,11 +47,7 @@ def ask(url: str, web: Web) -> Loaders:
 def _json(web: Web, url: str) -> Any:
     answer = web.get(url, tries=1)  # it runs beside us, or it does not
     if answer.status != 200:  # noqa: PLR2004 - HTTP
-        raise SourceDown(
-            f"ComfyUI does not answer at {url}",
-            cause=f"status {answer.status}",
-            next_step="check `comfyui_url:` in manifest.yaml, or remove it",
-        )
+        raise SourceDown(Why.COMFYUI_STATUS, url=url, status=answer.status)
     return answer.json()
 
 

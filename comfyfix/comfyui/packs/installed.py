@@ -42,7 +42,7 @@ class _Cache(msgspec.Struct, frozen=True, kw_only=True):
 
 def read(comfyui: Path, custom_nodes: Iterable[Path], cache_path: Path | None) -> PackFacts:
     """What core and packs say together; core counts first, then packs in the order of names."""
-    cache = (json_file.read(cache_path, _Cache) if cache_path else None) or _Cache()
+    cache = (json_file.cached(cache_path, _Cache) if cache_path else None) or _Cache()
     made_by = stamp_of_code(packs)  # besides the packs it depends on what reads them
     known = cache.packs if cache.made_by == made_by else {}
     kept: dict[str, _Known] = {}

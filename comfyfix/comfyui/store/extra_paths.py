@@ -10,8 +10,11 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-from comfyfix.errors import ManifestProblem
+from comfyfix.records import because
 from comfyfix.settings import yamlfile
+from comfyfix.why import Why
+
+_SETTINGS = ("base_path", "is_default")
 
 
 def read(path: Path) -> Iterator[tuple[str, Path, bool]]:
@@ -23,22 +26,21 @@ def read(path: Path) -> Iterator[tuple[str, Path, bool]]:
     if value is None:
         return
     if not isinstance(value, dict):
-        raise ManifestProblem(
-            f"{path}, line 1", cause="sections are missing", next_step="mend the file"
-        )
+        raise yamlfile.refused(path, 1, because(Why.SECTIONS_MISSING))
     for section_name, section in value.items():
         if section is None:
             continue
+        line = lines[f"$.{section_name}"]
         if not isinstance(section, dict):
-            raise ManifestProblem(
-                f"{path}, line {lines[f'$.{section_name}']}, key {section_name}",
-                cause="a section must be a list of `folder: path` lines",
-                next_step="mend that line",
-            )
-        yield from _section(section, path.parent, f"{path}, line {lines[f'$.{section_name}']}")
+            raise yamlfile.refused(path, line, because(Why.SECTION_NO_MAPPING), section_name)
+        for key, value in section.items():
+            if not isinstance(value, str | None) and key not in _SETTINGS:
+                at = f"{section_name}.{key}"
+                raise yamlfile.refused(path, lines[f"$.{at}"], because(Why.SECTION_PATHS), at)
+        yield from _section(section, path.parent)
 
 
-def _section(section: dict[str, Any], beside: Path, where: str) -> Iterator[tuple[str, Path, bool]]:
+def _section(section: dict[str, Any], beside: Path) -> Iterator[tuple[str, Path, bool]]:
     base_text = section.get("base_path")
     # In this order: a `~` that comes out of a variable stays as it is.
     base = Path(os.path.expandvars(os.path.expanduser(str(base_text)))) if base_text else None  # noqa: PTH111 - an unknown user stays as written
@@ -46,14 +48,8 @@ def _section(section: dict[str, Any], beside: Path, where: str) -> Iterator[tupl
         base = (beside / base).absolute()
     is_default = bool(section.get("is_default"))
     for key, value in section.items():
-        if key in ("base_path", "is_default") or value is None:
+        if key in _SETTINGS or value is None:
             continue
-        if not isinstance(value, str):
-            raise ManifestProblem(
-                f"{where}, key {key}",
-                cause="a folder's paths must be text, one path a line",
-                next_step="mend that line",
-            )
         for line in value.split("\n"):
             if not line:
                 continue

@@ -13,9 +13,10 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 from comfyfix.comfyui.store import extra_paths
-from comfyfix.disk.files import regular_stat
+from comfyfix.disk.files import led_into, regular_stat
 from comfyfix.endings import LISTED
 from comfyfix.errors import SetupProblem
+from comfyfix.why import Why
 
 ALIASES = {
     "unet": "diffusion_models",
@@ -198,17 +199,9 @@ def read(
     if store is not None and not store.is_dir():
         _make_store(store, wanted=create_store)
     if not comfyui.is_dir():
-        raise SetupProblem(
-            f"There is no ComfyUI in {comfyui}",
-            cause="the folder does not exist",
-            next_step="set `comfyui:` in manifest.yaml or COMFYUI_PATH to ComfyUI's own folder",
-        )
+        raise SetupProblem(Why.COMFYUI_ABSENT, path=comfyui)
     if not (comfyui / "models").is_dir():
-        raise SetupProblem(
-            f"There is no ComfyUI in {comfyui}",
-            cause="it has no folder models/",
-            next_step="set `comfyui:` in manifest.yaml or COMFYUI_PATH to the folder that holds it",
-        )
+        raise SetupProblem(Why.COMFYUI_WITHOUT_MODELS, path=comfyui)
     models = comfyui / "models"
     table = {key: list(_in(models, key)) for key in (*_CORE, *_DIRECTORIES)}
     table |= {key: [comfyui / key] for key in BESIDE}
@@ -250,28 +243,18 @@ def read(
 
 def _make_store(store: Path, *, wanted: bool) -> None:
     if not wanted:
-        raise SetupProblem(
-            f"The store {store} does not exist",
-            cause="its disk may not be mounted",
-            next_step="mount it, or set `create_store: true` in manifest.yaml",
-        )
+        raise SetupProblem(Why.STORE_ABSENT, path=store)
     try:
         store.mkdir(parents=True, exist_ok=True)
     except OSError as error:
-        raise SetupProblem(
-            f"The store {store} can't be made",
-            cause=error.strerror or str(error),
-            next_step="make it, or set `store:` in manifest.yaml to another folder",
-        ) from None
+        told = error.strerror or error
+        raise SetupProblem(Why.STORE_UNMADE, path=store, error=told) from None
 
 
 def _searched(store: Path, table: Mapping[str, Iterable[Path]]) -> frozenset[str]:
     """The folder keys for which ComfyUI looks into the store."""
-    root = store.resolve()
     return frozenset(
-        key
-        for key, paths in table.items()
-        if any(path.resolve().is_relative_to(root) for path in paths)
+        key for key, paths in table.items() if any(led_into(path, store) for path in paths)
     )
 
 

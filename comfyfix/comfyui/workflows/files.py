@@ -20,6 +20,8 @@ from comfyfix.comfyui.workflows.graph import NotAWorkflow
 from comfyfix.disk import regular
 from comfyfix.disk.files import clean_text, regular_stat
 from comfyfix.errors import SetupProblem
+from comfyfix.records import because
+from comfyfix.why import Why
 
 ENDINGS = (
     ".json", ".png", ".webp", ".jpg", ".jpeg", ".avif",
@@ -71,18 +73,14 @@ def _expand(place: str) -> Iterator[tuple[str, str]]:
         for file in (f for match in matches if Path(match).is_file() for f in _members(match)):
             yield file, root
     else:
-        raise SetupProblem(
-            f"{place} {why_no_file(place)}",
-            cause="it is listed under workflows:",
-            next_step="mend `workflows:` in manifest.yaml, or the name",
-        )
+        raise SetupProblem(Why.WORKFLOWS_PLACE, place=because(why_no_file(place), path=place))
 
 
-def why_no_file(path: str) -> str:
-    """What to say of a path that is no regular file: a pipe would be waited for without end."""
+def why_no_file(path: str) -> Why:
+    """Why a path is no regular file: a pipe would be waited for without end."""
     if os.path.exists(path):  # noqa: PTH110 - text, and Path raises for names that can't be
-        return "is not a regular file"
-    return "is a link to nothing" if os.path.islink(path) else "does not exist"  # noqa: PTH114
+        return Why.PATH_NOT_REGULAR
+    return Why.PATH_LINK if os.path.islink(path) else Why.PATH_ABSENT  # noqa: PTH114
 
 
 def _below(place: str) -> Iterator[str]:
@@ -94,11 +92,8 @@ def _below(place: str) -> Iterator[str]:
 
 
 def _unreadable(error: OSError) -> None:
-    raise SetupProblem(
-        f"The folder {error.filename} can't be read",
-        cause=error.strerror or str(error),
-        next_step="check its permissions",
-    ) from None
+    told = error.strerror or error
+    raise SetupProblem(Why.FOLDER_UNREADABLE, path=error.filename, error=told) from None
 
 
 def _members(path: str) -> list[str]:
@@ -130,13 +125,13 @@ def open_file(path: str) -> BinaryIO:
     info = regular_stat(path)
     if info is not None:
         if path.lower().endswith(ZIP):
-            raise NotAWorkflow("a zip that can't be read")
+            raise NotAWorkflow(Why.ZIP_UNREADABLE)
         return _opened(path)
     archive = _archive_of(path)
     if archive:
         return _member(archive, path[len(archive) + 1 :])
     if os.path.exists(path):  # noqa: PTH110 - a pipe would never end
-        raise NotAWorkflow("it is not a regular file")
+        raise NotAWorkflow(Why.NOT_REGULAR)
     return _opened(path)  # raises what is wrong
 
 
@@ -144,7 +139,7 @@ def _opened(path: str) -> BinaryIO:
     try:
         return regular.opened(path)
     except regular.NotRegular:
-        raise NotAWorkflow("it is not a regular file") from None
+        raise NotAWorkflow(Why.NOT_REGULAR) from None
 
 
 def _member(archive: str, name: str) -> BinaryIO:
@@ -156,15 +151,13 @@ def _member(archive: str, name: str) -> BinaryIO:
         ):
             data = stream.read(MEMBER_MAX + 1)
     except KeyError:
-        raise NotAWorkflow("the zip does not hold it any more") from None
+        raise NotAWorkflow(Why.MEMBER_GONE) from None
     except RuntimeError:  # what zipfile raises for an encrypted member
-        raise NotAWorkflow("the zip is locked with a password") from None
-    except (zipfile.BadZipFile, ValueError, NotImplementedError, EOFError) as error:
-        raise NotAWorkflow(f"the zip can't be read ({type(error).__name__})") from None
+        raise NotAWorkflow(Why.ZIP_LOCKED) from None
     except Exception as error:  # noqa: BLE001 - each compressor has errors of its own
-        raise NotAWorkflow(f"the zip can't be read ({type(error).__name__})") from None
+        raise NotAWorkflow(Why.ZIP_BROKEN, error=type(error).__name__) from None
     if len(data) > MEMBER_MAX:
-        raise NotAWorkflow(f"it is larger than {MEMBER_MAX >> 20} MB inside the zip")
+        raise NotAWorkflow(Why.MEMBER_LARGE, limit=MEMBER_MAX)
     return io.BytesIO(data)
 
 

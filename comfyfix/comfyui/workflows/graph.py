@@ -7,14 +7,19 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from comfyfix.records import Hint
+from comfyfix.records import Hint, because
+from comfyfix.why import Why
 
 NODES_MAX = 50_000
 DEPTH_MAX = 64
 
 
 class NotAWorkflow(ValueError):
-    """The file is not a workflow; the message says in what way."""
+    """The file is not a workflow; `reason` says in what way."""
+
+    def __init__(self, why: Why, **told: object) -> None:
+        self.reason = because(why, **told)
+        super().__init__(f"{self.reason.why}: {self.reason.told}")
 
 
 Values = Sequence[tuple[str, Any]]

@@ -16,19 +16,22 @@ import msgspec
 
 from comfyfix.comfyui.workflows import matroska, mp4
 from comfyfix.comfyui.workflows.graph import NotAWorkflow
+from comfyfix.why import Why
 
 KEYS = ("workflow", "prompt")  # the UI graph first: it also tells what is switched off
 HEAD = 64  # bytes that tell the form
 _EXIF_FIELDS = (0x010F, 0x0110, 0x010E, 0x9286)  # make, model, description, comment
-_PICTURES = (b"\x89PNG\r\n\x1a\n", b"\xff\xd8\xff")
+_PNG, _JPEG = b"\x89PNG\r\n\x1a\n", b"\xff\xd8\xff"
 _SOUNDS = (b"fLaC", b"OggS", b"ID3")
+_UNREADABLE = {"picture": Why.PICTURE_UNREADABLE, "sound": Why.SOUND_UNREADABLE}
 _COMMENT_MAX = 32 << 20  # characters
+_FRAMES_MAX = 100_000  # parts of a WebP; a moving one has one for each picture
 _CHUNKS_MAX = 1000  # of a PNG, before its pixels; ComfyUI writes three or four
 
 
 def form_of(head: bytes) -> str | None:
     """`picture`, `mp4`, `matroska` or `sound`; None for anything else."""
-    if head.startswith(_PICTURES) or (head.startswith(b"RIFF") and head[8:12] == b"WEBP"):
+    if head.startswith((_PNG, _JPEG)) or (head.startswith(b"RIFF") and head[8:12] == b"WEBP"):
         return "picture"
     if head[4:8] == b"ftyp":
         return "picture" if head[8:12] in (b"avif", b"avis") else "mp4"
@@ -56,39 +59,69 @@ def workflows_in(form: str, stream: BinaryIO) -> list[bytes]:
     except OSError as error:
         if error.errno is not None:  # the disk's word; without a number it is the file's form
             raise
-        raise NotAWorkflow(f"a {form} that can't be read") from None
+        raise NotAWorkflow(_UNREADABLE.get(form, Why.VIDEO_UNREADABLE)) from None
     except NotAWorkflow:
         raise
-    except Exception as error:  # noqa: BLE001 - a broken file raises nearly anything
-        raise NotAWorkflow(f"a {form} file that can't be read ({type(error).__name__})") from None
+    except Exception:  # noqa: BLE001 - a broken file raises nearly anything
+        raise NotAWorkflow(_UNREADABLE.get(form, Why.VIDEO_UNREADABLE)) from None
     told = {**_of_comment(texts.get("comment", "")), **texts}
     found = [told[key].encode("utf-8", "backslashreplace") for key in KEYS if told.get(key)]
     if not found:
-        raise NotAWorkflow("it holds no workflow")
+        raise NotAWorkflow(Why.NO_WORKFLOW)
     return found
 
 
 def _of_picture(stream: BinaryIO) -> dict[str, str]:
-    from PIL import Image  # noqa: PLC0415 - 20 ms that only a picture costs
+    from PIL import Image, JpegImagePlugin, PngImagePlugin  # noqa: PLC0415 - 20 ms that only a picture costs
 
     _require_few_chunks(stream)
-    Image.MAX_IMAGE_PIXELS = None  # no pixel is decoded here, and real upscales are huge
+    head = stream.read(HEAD)
+    stream.seek(0)
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
-        with Image.open(stream) as picture:
-            texts = {str(k).lower(): v for k, v in picture.info.items() if isinstance(v, str)}
-            # Of a PNG without EXIF, Pillow would decode every pixel to look for it.
-            look = picture.format != "PNG" or "exif" in picture.info
-            for field in _EXIF_FIELDS if look and not texts.keys() & set(KEYS) else ():
-                key, found, text = _text(picture.getexif().get(field)).partition(":")
-                if found and key.strip().lower() in KEYS:
-                    texts.setdefault(key.strip().lower(), text)
+        # `Image.open` would refuse real upscales for their many pixels, of which none is decoded.
+        if head.startswith(b"RIFF"):
+            told: dict[Any, Any] = {"exif": _exif_of_webp(stream)}
+        elif head.startswith(_PNG):
+            told = PngImagePlugin.PngImageFile(stream).info
+        elif head.startswith(_JPEG):
+            told = JpegImagePlugin.JpegImageFile(stream).info
+        else:
+            told = Image.open(stream).info
+        texts = {str(key).lower(): text for key, text in told.items() if isinstance(text, str)}
+        exif = Image.Exif()
+        if not texts.keys() & set(KEYS):
+            exif.load(told.get("exif", b""))
+        for field in _EXIF_FIELDS:
+            key, found, text = _text(exif.get(field)).partition(":")
+            if found and key.strip().lower() in KEYS:
+                texts.setdefault(key.strip().lower(), text)
     return texts
+
+
+def _exif_of_webp(stream: BinaryIO) -> bytes:
+    """Pillow would make room for all pixels first. Raises EOFError where the file is cut off."""
+    size = stream.seek(0, os.SEEK_END)
+    stream.seek(4)
+    end = int.from_bytes(stream.read(4), "little") + 8
+    if end > size:
+        raise EOFError
+    at = 12
+    for _ in range(_FRAMES_MAX):
+        stream.seek(at)
+        head = stream.read(8)
+        length = int.from_bytes(head[4:], "little")
+        if at + 8 + length > end:
+            break
+        if head[:4] == b"EXIF":
+            return stream.read(min(length, _COMMENT_MAX))
+        at += 8 + length + length % 2
+    return b""
 
 
 def _require_few_chunks(stream: BinaryIO) -> None:
     """Refuse a PNG with so many chunks that reading them would take seconds."""
-    begun = stream.read(8) == _PICTURES[0]
+    begun = stream.read(8) == _PNG
     for _ in range(_CHUNKS_MAX if begun else 0):
         head = stream.read(8)
         if len(head) < 8 or head[4:] == b"IDAT":  # noqa: PLR2004 - the length and the kind
@@ -96,7 +129,7 @@ def _require_few_chunks(stream: BinaryIO) -> None:
         stream.seek(int.from_bytes(head[:4], "big") + 4, os.SEEK_CUR)
     else:
         if begun:
-            raise NotAWorkflow(f"a picture with more than {_CHUNKS_MAX} chunks")
+            raise NotAWorkflow(Why.CHUNKS_MANY, limit=_CHUNKS_MAX)
     stream.seek(0)
 
 

@@ -15,6 +15,7 @@ import msgspec
 
 from comfyfix.comfyui.workflows import api, media, ui
 from comfyfix.comfyui.workflows.graph import NotAWorkflow, Workflow
+from comfyfix.why import Why
 
 __all__ = ["NotAWorkflow", "Workflow", "parse", "read"]
 
@@ -39,7 +40,7 @@ def read(stream: BinaryIO) -> Workflow:
         stream.seek(0)
         return _of_json(stream.read(min(size, TEXT_MAX + 1)))
     stream.seek(0)
-    problem = NotAWorkflow("it holds no workflow")
+    problem = NotAWorkflow(Why.NO_WORKFLOW)
     for number, data in enumerate(media.workflows_in(form, stream)):
         try:
             return _of_json(data)
@@ -50,24 +51,24 @@ def read(stream: BinaryIO) -> Workflow:
 
 def _of_json(data: bytes) -> Workflow:
     if len(data) > TEXT_MAX:
-        raise NotAWorkflow(f"it has more than {TEXT_MAX >> 20} MB of JSON")
+        raise NotAWorkflow(Why.JSON_LONG, limit=TEXT_MAX)
     # Each value costs about a hundred bytes, however few of the file's it takes.
     if len(data) > VALUES_MAX and sum(map(data.count, (b",", b"{", b"["))) > VALUES_MAX:
-        raise NotAWorkflow(f"it has more than {VALUES_MAX} values")
+        raise NotAWorkflow(Why.VALUES_MANY, limit=VALUES_MAX)
     value = _decode(data)
     for key in media.KEYS:  # as saved by servers and by other tools
         if isinstance(value, dict) and isinstance(value.get(key), dict) and "nodes" not in value:
             value = value[key]
     if not isinstance(value, dict):
-        raise NotAWorkflow("it holds no workflow")
+        raise NotAWorkflow(Why.NO_WORKFLOW)
     try:
         if isinstance(value.get("nodes"), list):
             return ui.read(value)
         if api.is_api(value):
             return api.read(value)
     except RecursionError:
-        raise NotAWorkflow("its subgraphs are nested too deeply") from None
-    raise NotAWorkflow("it holds no workflow")
+        raise NotAWorkflow(Why.SUBGRAPHS_DEEP) from None
+    raise NotAWorkflow(Why.NO_WORKFLOW)
 
 
 def _decode(data: bytes) -> Any:
@@ -83,10 +84,10 @@ def _decode(data: bytes) -> Any:
         return _marked(value) if re.search(rb"\\u[dD][89a-fA-F]", data) else value
     except json.JSONDecodeError as error:
         raise NotAWorkflow(
-            f"broken JSON at line {error.lineno}, column {error.colno} ({error.msg})"
+            Why.JSON_BROKEN, line=error.lineno, column=error.colno, error=error.msg
         ) from None
     except (RecursionError, ValueError) as error:
-        raise NotAWorkflow(f"broken JSON ({type(error).__name__})") from None
+        raise NotAWorkflow(Why.JSON_UNREADABLE, error=type(error).__name__) from None
 
 
 def _marked(value: Any) -> Any:

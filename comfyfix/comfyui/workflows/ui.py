@@ -21,6 +21,7 @@ from comfyfix.comfyui.workflows.links import (
     input_name,
 )
 from comfyfix.loose_json import dicts, hint_list, hints, items, mapping
+from comfyfix.why import Why
 
 MUTED, BYPASSED = 2, 4
 _AFTER_SEED = ("fixed", "increment", "decrement", "randomize")
@@ -63,7 +64,7 @@ class _UiReader:
         for node_id, node in graph.nodes.items():
             self._visited += 1
             if self._visited > NODES_MAX:  # hosts count too: empty subgraphs can nest for ever
-                raise NotAWorkflow(f"it has more than {NODES_MAX} nodes")
+                raise NotAWorkflow(Why.NODES_MANY, limit=NODES_MAX)
             node_type = str(node.get("type"))
             runs = active and node.get("mode") not in (MUTED, BYPASSED)
             given = {**outer.widgets.get(node_id, {}), **dict(arrivals(graph, node_id, outer))}

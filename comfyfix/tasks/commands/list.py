@@ -10,6 +10,7 @@ from doit.exceptions import InvalidDodoFile
 from comfyfix.comfyui.store.folders import Folders
 from comfyfix.comfyui.store.index import StoreIndex
 from comfyfix.disk.files import human_size, printable
+from comfyfix.screen import words
 from comfyfix.screen.text import clean, fitted, warn
 from comfyfix.stages.near import near_misses, told
 from comfyfix.stages.work import Pending, Plan, Planned
@@ -39,7 +40,7 @@ class List(Guarded, DoitList):  # type: ignore[misc]
         if problem is not None:
             warn(f"! {problem}")
         for file in build.plan.unreadable:
-            warn(f"! {file.path} can't be read: {file.problem}")
+            warn(f"! {file.path} can't be read: {words.sentence(file.problem or '')}")
         lines = names(build.plan) if params["quiet"] else table(build.plan, build.folders)
         self.outstream.write("".join(f"{fitted(clean(line))}\n" for line in lines))
         return 0

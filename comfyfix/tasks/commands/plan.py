@@ -15,6 +15,7 @@ from comfyfix.disk.files import write_atomic
 from comfyfix.errors import Problem, SetupProblem, unwritable
 from comfyfix.records import Record, to_json
 from comfyfix.screen import preview as preview_stage
+from comfyfix.screen import words
 from comfyfix.screen.preview import Answer
 from comfyfix.screen.text import clean, data, fitted, say, warn
 from comfyfix.stages import resolve as resolve_stage
@@ -45,7 +46,7 @@ class Plan(Ours):
         if problem is not None:
             raise problem
         for file in build.plan.unreadable:
-            warn(f"! {file.path} can't be read: {file.problem}")
+            warn(f"! {file.path} can't be read: {words.sentence(file.problem or '')}")
         pending = [
             planned
             for planned in build.plan.pending

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import contextlib
-import gc
 import os
 import sys
 from collections.abc import Iterator
@@ -82,8 +81,6 @@ class Run(Guarded, cmd_run.Run):  # type: ignore[misc]
         problem = unwritten(build) if build else None
         if problem is not None:
             raise InvalidDodoFile(str(problem))
-        if build is None or build.plan.pending:
-            gc.enable()
         par_type = "thread"  # processes would not share what the tasks of a run share
         with contextlib.suppress(AttributeError, ValueError):
             sys.stdout.reconfigure(errors="replace")  # type: ignore[union-attr]

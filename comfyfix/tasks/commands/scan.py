@@ -15,7 +15,8 @@ from comfyfix.comfyui.store.index import StoreIndex
 from comfyfix.comfyui.workflows import files as workflow_files
 from comfyfix.disk.files import printable
 from comfyfix.errors import SetupProblem
-from comfyfix.records import Model, Reference
+from comfyfix.records import Model, Reference, because
+from comfyfix.screen import words
 from comfyfix.screen.text import data, say, warn
 from comfyfix.settings.manifest import Manifest
 from comfyfix.stages import join as needs
@@ -26,6 +27,7 @@ from comfyfix.stages.near import near_misses, told
 from comfyfix.stages.scan import ScannedFile
 from comfyfix.tasks.build import MANIFEST, read_setup
 from comfyfix.tasks.commands.base import JSON_OPTION, Ours
+from comfyfix.why import Why
 
 
 class Scan(Ours):
@@ -44,22 +46,19 @@ class Scan(Ours):
             names = [*names, get_var("workflow")]
         for name in names:
             if not (Path(name).is_file() or Path(name).is_dir()):
-                raise SetupProblem(
-                    f"{name} {workflow_files.why_no_file(name)}",
-                    next_step="check the name of the workflow file",
-                )
+                raise SetupProblem(workflow_files.why_no_file(name), path=name)
         places = [str(Path(name).absolute()) for name in names] or manifest.workflows
         files = workflow_files.find(places)
         known = knowledge.gather(folders, layout, manifest.comfyui_url)
         if known.warning:
-            warn(f"! {known.warning}")
+            warn(f"! {words.sentence(known.warning)}")
         folders = known.folders
         cache = None if names else layout.scan_cache
         scanned = scan_stage.scan(files, cache, known.loaders)
         problems = [file for file in scanned if file.problem or (names and not file.is_workflow)]
         for file in problems:
-            reason = file.problem or "it holds no workflow"
-            warn(f"! {file.path}: {reason}")
+            reason = file.problem or because(Why.NO_WORKFLOW)
+            warn(f"! {file.path}: {words.sentence(reason)}")
         if options["as_json"]:
             found = [reference for file in scanned for reference in file.references]
             rows = [row(reference, folders) for reference in found]

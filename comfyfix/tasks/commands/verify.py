@@ -160,7 +160,7 @@ def _summary(run: Sweep, *, store: bool, seconds: float, lacking: int) -> int:
     good = run.count["ok"] + run.count["unverified"]
     bad = run.files_done - good + lacking
     for file in run.build.plan.unreadable:
-        warn(f"! {file.path} can't be read: {file.problem}")
+        warn(f"! {file.path} can't be read: {words.sentence(file.problem or '')}")
     noted = unwritten(run.build)
     for problem in (*([str(noted)] if noted else []), *run.problems):
         warn(f"! {problem}")
