@@ -13,6 +13,7 @@ import msgspec
 
 from comfyfix.disk.files import printable
 from comfyfix.errors import SourceDown
+from comfyfix.net.chat import Chat
 from comfyfix.records import Opinion
 from comfyfix.sources.base import Services
 from comfyfix.sources.qwen import program as qwen_cli
@@ -85,8 +86,6 @@ def _answer(
     if qwen.command:
         asked = qwen_cli.Question(question, system, SCHEMA, qwen_reply.holds(_Answer))
         return qwen_cli.ask(asked, services, transcript)
-    from comfyfix.net.chat import Chat  # noqa: PLC0415 - huggingface_hub, which only this needs
-
     messages = [{"role": "system", "content": system}, {"role": "user", "content": question}]
     for message in messages:
         transcript.note(f"{message['role']} says", message["content"])
