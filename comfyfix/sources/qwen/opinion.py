@@ -20,6 +20,7 @@ from comfyfix.sources.qwen import program as qwen_cli
 from comfyfix.sources.qwen import question as qwen_question
 from comfyfix.sources.qwen import reply as qwen_reply
 from comfyfix.sources.qwen.budget import Budget, BudgetUsedUp, estimate
+from comfyfix.sources.qwen.schema import schema_of
 from comfyfix.sources.qwen.transcript import Transcript
 
 REASON_MAX = 200  # characters that are shown
@@ -41,24 +42,7 @@ class _Answer(msgspec.Struct, frozen=True, kw_only=True):
     files: Annotated[list[_Said], msgspec.Meta(max_length=FILES_MAX)]
 
 
-SCHEMA: dict[str, Any] = {
-    "type": "object",
-    "properties": {
-        "files": {
-            "type": "array",
-            "items": {
-                "type": "object",
-                "properties": {
-                    "file": {"type": "string"},
-                    "fits": {"type": "boolean"},
-                    "reason": {"type": "string"},
-                },
-                "required": ["file", "fits", "reason"],
-            },
-        },
-    },
-    "required": ["files"],
-}
+SCHEMA = schema_of(_Answer)
 """The answer as JSON schema, for programs that take one."""
 
 
