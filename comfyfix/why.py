@@ -37,7 +37,6 @@ class Why(StrEnum):
     QWEN_NAME_COMMON = auto()
     QWEN_NAME_SAYS = auto()
     QWEN_NOT_JSON = auto()
-    QWEN_NO_CARD = auto()
     QWEN_NO_ENDPOINT = auto()
     QWEN_NO_HASH = auto()
     QWEN_NO_SUCH_SOURCE = auto()

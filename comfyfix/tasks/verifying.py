@@ -14,6 +14,7 @@ from doit.exceptions import TaskError, TaskFailed
 from comfyfix.disk.files import human_size, write_atomic
 from comfyfix.errors import StoreUnwritable, Unreachable, WorkflowProblem
 from comfyfix.records import Model, Opinion, Receipt, Record, Verdict
+from comfyfix.screen.words import t
 from comfyfix.stages import batch
 from comfyfix.stages import verify as verify_stage
 from comfyfix.stages.scan import ScannedFile
@@ -71,7 +72,9 @@ def verify_batch(build: Build, number: int, members: Sequence[Planned]) -> objec
     for planned, _, _ in files:
         opinion = opinions.get(planned.model.key)
         if opinion and not opinion.fits:
-            build.console.line(f"  ! Qwen doubts {planned.model.name}: {opinion.reason}")
+            told = opinion.reason or t("it gives no reason")
+            doubt = t("  ! Qwen doubts {name}: {told}", name=planned.model.name, told=told)
+            build.console.line(doubt)
     write_atomic(build.layout.batch(number), content)
     return failed
 
@@ -86,7 +89,9 @@ def _opinions(
     try:
         return opinion.of_batch(number, files, build.services())
     except (NoOpinion, OSError) as problem:
-        build.console.log(f"Qwen has no opinion on batch {number:03d}: {problem}")
+        why = problem.reason if isinstance(problem, NoOpinion) else str(problem)
+        told = t("Qwen has no opinion on batch {batch}: {why}", batch=f"{number:03d}", why=why)
+        build.console.log(told)
         return {}
 
 

@@ -92,7 +92,7 @@ class _Talk:
             tools = OFFERED if offers else []
             said = self.chat.ask(self.messages, tools, max_tokens=most, seconds=seconds)
         except SourceDown as problem:
-            self.transcript.note("no answer", self.services.scrubbed(str(problem)))
+            self.transcript.note("no answer", problem.reason)
             if self.budget.calls > 1:
                 self.budget.seconds()  # it was there a moment ago: time is what ran out
             raise

@@ -15,7 +15,7 @@ from typing import Annotated, Any
 import msgspec
 
 from comfyfix.disk.files import printable
-from comfyfix.errors import HostRefused, ModelProblem, RegionBlocked, SourceDown
+from comfyfix.errors import ModelProblem, SourceDown
 from comfyfix.net.deadline import Late, within
 from comfyfix.net.hosts import hub_repo
 from comfyfix.providers.huggingface import search as hubsearch
@@ -23,8 +23,10 @@ from comfyfix.providers.huggingface.search import Listing
 from comfyfix.sources.base import Services, Wanted
 from comfyfix.sources.qwen.lookups import card_of, civitai_files
 from comfyfix.sources.qwen.schema import schema_of
+from comfyfix.sources.qwen.transcript import told
 
 ANSWER_MAX = 6000  # characters
+ERROR_MAX = 200
 SHOWN = 12  # repositories, or files of Civitai
 FILES_SHOWN = 8  # files of each repository that a search has found
 LISTED_MAX = 120  # files of one repository
@@ -44,25 +46,25 @@ class _Arguments(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     pass
 
 
-class _SearchHub(_Arguments):
+class _SearchHub(_Arguments, frozen=True):
     """Repositories of Hugging Face by words of their names (not of file names), with some files."""
 
     query: _Words
 
 
-class _ListRepository(_Arguments):
+class _ListRepository(_Arguments, frozen=True):
     """The files of one repository of Hugging Face."""
 
     repo: _Repo
 
 
-class _ReadModelCard(_Arguments):
+class _ReadModelCard(_Arguments, frozen=True):
     """The beginning of the README of one repository of Hugging Face."""
 
     repo: _Repo
 
 
-class _SearchCivitai(_Arguments):
+class _SearchCivitai(_Arguments, frozen=True):
     """Models of Civitai whose names hold these words, with their files and ids."""
 
     query: _Words
@@ -92,13 +94,9 @@ class Tools:
             return "error: there was no time left to look that up"
         except SourceDown as problem:
             self.down.append(problem)
-            return f"error: could not be asked: {printable(problem.what)}"
-        except RegionBlocked as problem:
-            return f"error: {printable(problem.what)}"
-        except HostRefused as refusal:
-            return f"error: {printable(refusal.cause)}"
+            return f"error: could not be asked: {_told(problem)}"
         except ModelProblem as problem:
-            return f"error: {printable(str(problem))}"
+            return f"error: {_told(problem)}"
 
     def only_told_by(self, repo: str) -> str:
         """The repository whose model card alone has led to another one's; empty if none has."""
@@ -163,6 +161,10 @@ class Tools:
 
     def _search_civitai(self, asked: _SearchCivitai) -> Any:
         return civitai_files(asked.query, asked.type, self.wanted, self.services)[:SHOWN]
+
+
+def _told(problem: ModelProblem) -> str:
+    return printable(told(problem.reason), ERROR_MAX)
 
 
 _TOOLS: dict[str, tuple[type[_Arguments], Callable[[Tools, Any], Any]]] = {
