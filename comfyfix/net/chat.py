@@ -1,32 +1,25 @@
-"""A chat endpoint that speaks OpenAI's API, asked through huggingface_hub's InferenceClient.
+"""A chat endpoint that speaks OpenAI's API: one question, one POST, one bounded answer.
 
-The only module that knows huggingface_hub, and it is imported only once Qwen is asked. The
-client's requests are sent by `comfyfix.net.http`, with its rules: no redirect, no retry, no netrc,
-an answer bounded in size and time, and no token but the endpoint's own. huggingface_hub would send
-the user's Hugging Face token for want of another; what it puts into its headers is dropped.
-It would also ask huggingface.co, by the way, which programs call it; nothing but the question gets
-out.
+It is sent by `comfyfix.net.http`, with its rules: no redirect, no retry, no netrc, an answer
+bounded in size and time, and no token but the endpoint's own.
 """
 
 from __future__ import annotations
 
 import json
-from contextvars import ContextVar
-from dataclasses import dataclass
 from typing import Any
 from urllib.parse import urlsplit
 
-import httpx2
-import huggingface_hub
 import msgspec
-from huggingface_hub.errors import HfHubHTTPError
 
-from comfyfix.disk.files import printable
-from comfyfix.errors import RETRY, SourceDown
-from comfyfix.net.http import Web
+from comfyfix.errors import SourceDown
+from comfyfix.loose_json import mapping
+from comfyfix.net.http import Answer, Web
+from comfyfix.why import Why
 
 TEXT_MAX = 20_000  # characters of one answer; more of it is dropped
-_NO_KEY = "none"  # any text: without one huggingface_hub looks for a token of its own
+COMPLAINT_MAX = 200
+_GOOD = range(200, 300)
 _MAY_MEAN_TOOLS = frozenset({400, 404, 415, 422, 501})
 
 
@@ -51,13 +44,14 @@ class Said(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class _Function(msgspec.Struct, frozen=True, kw_only=True):
-    name: str
+    name: str | None = None
     arguments: str | dict[str, Any] | None = None
 
 
 class _ToolCall(msgspec.Struct, frozen=True, kw_only=True):
     function: _Function
     id: str | None = None
+    index: int = 0
 
 
 class _Message(msgspec.Struct, frozen=True, kw_only=True):
@@ -74,38 +68,13 @@ class _Completion(msgspec.Struct, frozen=True, kw_only=True):
     usage: Any = None
 
 
-@dataclass(frozen=True, slots=True)
-class _Line:
-    """What one question is sent over."""
-
-    web: Web
-    url: str
-    token: str
-    seconds: float
+class _Piece(msgspec.Struct, frozen=True, kw_only=True):
+    delta: _Message
 
 
-_LINE: ContextVar[_Line] = ContextVar("line")
-
-
-class _ThroughWeb(httpx2.BaseTransport):
-    """Sends what huggingface_hub asks for over the line of the question that is being asked."""
-
-    def handle_request(self, request: httpx2.Request) -> httpx2.Response:
-        line = _LINE.get(None)
-        if line is None or (request.method, str(request.url)) != ("POST", line.url):
-            raise httpx2.ConnectError("only the question to the endpoint is sent", request=request)
-        answer = line.web.post_once(
-            line.url, request.read(), token=line.token, seconds=line.seconds
-        )
-        headers = {"content-type": answer.headers.get("content-type", "")}
-        return httpx2.Response(answer.status, headers=headers, content=answer.body)
-
-
-def _client() -> httpx2.Client:
-    return httpx2.Client(transport=_ThroughWeb(), follow_redirects=False, trust_env=False)
-
-
-huggingface_hub.set_client_factory(_client)
+class _Chunk(msgspec.Struct, frozen=True, kw_only=True):
+    choices: list[_Piece] = []
+    usage: Any = None
 
 
 class Chat:
@@ -113,11 +82,11 @@ class Chat:
 
     def __init__(self, url: str, model: str, token: str, web: Web) -> None:
         """`url` is where questions go, `token` the key of the endpoint; empty: none is sent."""
-        self.url = str(httpx2.URL(url))  # as it comes back in a request
+        self.url = url
+        self._host = urlsplit(url).netloc
         self._model = model
         self._token = token
         self._web = web
-        self._client = huggingface_hub.InferenceClient(base_url=url, api_key=_NO_KEY)
 
     def ask(
         self,
@@ -128,60 +97,97 @@ class Chat:
         seconds: float,
     ) -> Said:
         """Ask once. Raises SourceDown, and ToolsRefused for an endpoint that knows no tools."""
-        held = _LINE.set(_Line(self._web, self.url, self._token, seconds))
+        question = {
+            "model": self._model,
+            "messages": messages,
+            "max_tokens": max_tokens,
+            "temperature": 0,
+            "stream": False,
+            **({"tools": tools, "tool_choice": "auto"} if tools else {}),
+        }
+        body = json.dumps(question).encode()
+        answer = self._web.post_once(self.url, body, token=self._token, seconds=seconds)
+        if answer.status not in _GOOD:
+            raise self._refusal(answer, bool(tools))
         try:
-            output = self._client.chat_completion(
-                messages,
-                model=self._model,
-                tools=tools or None,  # type: ignore[arg-type]  # it takes dicts, too
-                tool_choice="auto" if tools else None,
-                max_tokens=max_tokens,
-                temperature=0,
-            )
-            return _said(msgspec.convert(dict(output), _Completion))
-        except HfHubHTTPError as error:
-            raise self._refusal(error, bool(tools)) from None
-        except (ValueError, TypeError, AttributeError, KeyError, IndexError, RecursionError):
-            # its parser takes whatever shape comes, and stumbles over some
-            raise self._down("its answer is not one of a chat endpoint") from None
-        finally:
-            _LINE.reset(held)
+            return _said(answer)
+        except (msgspec.DecodeError, UnicodeError, RecursionError, IndexError):
+            raise SourceDown(Why.CHAT_NO_ANSWER, host=self._host) from None
 
-    def _refusal(self, error: HfHubHTTPError, with_tools: bool) -> Exception:
-        status = error.response.status_code
+    def _refusal(self, answer: Answer, with_tools: bool) -> Exception:
+        status = answer.status
         if with_tools and status in _MAY_MEAN_TOOLS:
             return ToolsRefused()
         if status in (401, 403):
-            return SourceDown(
-                f"{urlsplit(self.url).netloc} refuses the key" if self._token else
-                f"{urlsplit(self.url).netloc} wants a key",
-                cause=f"it answers {status}",
-                next_step="set a valid QWEN_API_KEY",
-            )  # fmt: skip
-        told = printable(str(error.server_message or ""), 200)
+            why = Why.CHAT_KEY_REFUSED if self._token else Why.CHAT_KEY_WANTED
+            return SourceDown(why, host=self._host, status=status)
+        complaint = _complaint(answer)
         if self._token:
-            told = told.replace(self._token, "***")
-        return self._down(f"it answers {status}{f': {told}' if told else ''}")
-
-    def _down(self, cause: str) -> SourceDown:
-        host = urlsplit(self.url).netloc
-        return SourceDown(f"{host} could not be asked", cause=cause, next_step=RETRY)
+            complaint = complaint.replace(self._token, "***")
+        why = Why.CHAT_REFUSES_SAYING if complaint else Why.CHAT_REFUSES
+        return SourceDown(why, host=self._host, status=status, said=complaint[:COMPLAINT_MAX])
 
 
-def _said(completion: _Completion) -> Said:
-    message = completion.choices[0].message
+def _complaint(answer: Answer) -> str:
+    """What an endpoint says of a question that it does not take; empty for a web page."""
+    try:
+        error = mapping(answer.json()).get("error")
+    except SourceDown:
+        page = "html" in answer.headers.get("content-type", "")
+        return "" if page else answer.body.decode("utf-8", "replace").strip()
+    return str((mapping(error).get("message") if isinstance(error, dict) else error) or "")
+
+
+def _said(answer: Answer) -> Said:
+    """Read an answer, also one that an endpoint streams without having been asked to.
+
+    Raises DecodeError, IndexError.
+    """
+    streamed = "event-stream" in answer.headers.get("content-type", "")
+    whole = _joined(answer.body) if streamed else _decoded(answer.body)
+    message = whole.choices[0].message
     return Said(
         text=_text(message.content)[:TEXT_MAX],
         calls=tuple(
             Call(
                 id=call.id or f"call_{number}",
-                name=call.function.name,
+                name=call.function.name or "",
                 arguments=_arguments(call.function.arguments),
             )
             for number, call in enumerate(message.tool_calls or [])
         ),
-        tokens=_tokens(completion.usage),
+        tokens=_tokens(whole.usage),
     )
+
+
+def _decoded(body: bytes) -> _Completion:
+    return msgspec.json.decode(body, type=_Completion)
+
+
+def _joined(body: bytes) -> _Completion:
+    """Put the pieces of a streamed answer (`data: …` lines) together."""
+    lines = [line[5:].strip() for line in body.splitlines() if line.startswith(b"data:")]
+    chunks = [msgspec.json.decode(line, type=_Chunk) for line in lines if line != b"[DONE]"]
+    pieces = [chunk.choices[0].delta for chunk in chunks if chunk.choices]
+    calls: dict[int, list[_ToolCall]] = {}
+    for part in (part for piece in pieces for part in piece.tool_calls or []):
+        calls.setdefault(part.index, []).append(part)
+    message = _Message(
+        content="".join(_text(piece.content) for piece in pieces),
+        tool_calls=[_call_of(parts) for parts in calls.values()],
+    )
+    usage = next((chunk.usage for chunk in chunks[::-1] if chunk.usage), None)
+    return _Completion(choices=[_Choice(message=message)] if pieces else [], usage=usage)
+
+
+def _call_of(parts: list[_ToolCall]) -> _ToolCall:
+    """One call of a tool; its name and id come once, its arguments in pieces."""
+    given = [part.function.arguments for part in parts]
+    function = _Function(
+        name=next((part.function.name for part in parts if part.function.name), None),
+        arguments="".join(text for text in given if isinstance(text, str)),
+    )
+    return _ToolCall(function=function, id=next((part.id for part in parts if part.id), None))
 
 
 def _text(content: str | list[Any] | None) -> str:
@@ -195,5 +201,5 @@ def _arguments(given: str | dict[str, Any] | None) -> str:
 
 
 def _tokens(usage: Any) -> int:
-    total = usage.get("total_tokens") if isinstance(usage, dict) else None
+    total = mapping(usage).get("total_tokens")
     return total if isinstance(total, int) and total > 0 else 0

@@ -119,7 +119,8 @@ class Events:
 
     def doubted(self, model: Model, reason: str) -> None:
         """Qwen thinks that a file does not fit."""
-        self._console.line(t("  ! Qwen doubts {name}: {reason}", name=model.name, reason=reason))
+        told = reason or t("it gives no reason")
+        self._console.line(t("  ! Qwen doubts {name}: {told}", name=model.name, told=told))
 
     def no_opinion(self, number: int, reason: Reason | str) -> None:
         """Qwen has no opinion; that is for the log alone."""

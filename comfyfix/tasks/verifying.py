@@ -86,7 +86,8 @@ def _opinions(
     try:
         return opinion.of_batch(number, files, build.services())
     except (NoOpinion, OSError) as problem:
-        build.events.no_opinion(number, str(problem))
+        why = problem.reason if isinstance(problem, NoOpinion) else str(problem)
+        build.events.no_opinion(number, why)
         return {}
 
 

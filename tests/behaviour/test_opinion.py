@@ -11,6 +11,10 @@ import pytest
 
 from comfyfix.demo.content import file_for
 from comfyfix.demo.hub import Fault, Hub
+from comfyfix.records import Reason, because
+from comfyfix.screen import words
+from comfyfix.screen.words import fixed, t
+from comfyfix.why import Why
 from tests.behaviour.test_qwen_cli import RESULT, Fake
 from tests.rig import Site
 
@@ -50,6 +54,14 @@ def log(site: Site) -> str:
     return max((site.output / "log").glob("run_*.log")).read_text()
 
 
+def doubts(printed: str) -> list[str]:
+    return [line for line in printed.splitlines() if t("Qwen doubts") in line]
+
+
+def verified(count: int) -> str:
+    return fixed("✓ Verified: {count} models", count=count)
+
+
 def batch(site: Site) -> dict[str, Any]:
     found: dict[str, Any] = site.state("verified/batch_001.json")
     return found
@@ -58,7 +70,7 @@ def batch(site: Site) -> dict[str, Any]:
 def test_one_question_tells_what_is_known_of_each_file(asked: Site, hub: Hub) -> None:
     done = asked.doit(QWEN_API_KEY="qwen_canary", HF_TOKEN="hf_canary")
     assert done.returncode == 0, done.stdout
-    assert "Qwen doubts" not in done.stdout
+    assert not doubts(done.stdout)
     (question,) = hub.chats.asked
     told = question["messages"][-1]["content"]
     files = {file["file"]: file for file in json.loads(told[told.index("{") :])["files"]}
@@ -85,12 +97,12 @@ def test_a_doubt_is_a_warning_and_the_file_stays_ok(asked: Site, hub: Hub) -> No
     says(hub, {"file": KEY, "fits": False, "reason": "made for SD 1.5\x1b[2J\nnot \u202e XL" * 20})
     done = asked.doit()
     assert done.returncode == 0
-    assert r"  ! Qwen doubts harbor_light.safetensors: made for SD 1.5\x1b[2J not \u202e" in (
-        done.stdout
+    (line,) = doubts(done.stdout)
+    assert line.startswith(
+        t("  ! Qwen doubts {name}: {told}", name=LORA[1], told="made for SD 1.5\x1b[2J not \u202e")
     )
-    (line,) = [line for line in done.stdout.splitlines() if "Qwen doubts" in line]
     assert len(line) < 300
-    assert "✓ Verified: 2 models" in done.stdout
+    assert verified(2) in done.stdout
     by_name = {file["filename"]: file for file in batch(asked)["verified"]}
     assert by_name[LORA[1]]["status"] == "ok"
     assert by_name[LORA[1]]["opinion"]["fits"] is False
@@ -109,8 +121,8 @@ def test_what_is_wrong_stays_wrong_whatever_qwen_says(asked: Site, hub: Hub) -> 
     )
     done = asked.doit()
     assert done.returncode == 1
-    assert "Qwen doubts" not in done.stdout
-    assert "which it was not asked about" in log(asked)
+    assert not doubts(done.stdout)
+    assert words.sentence(because(Why.OPINION_UNASKED, file=KEY)) in log(asked)
     (failed,) = batch(asked)["failed"]
     assert (failed["filename"], failed["status"]) == (LORA[1], "missing")
     assert "opinion" not in failed
@@ -123,44 +135,46 @@ ONE = {"file": KEY, "fits": False, "reason": "no"}
 
 
 @pytest.mark.parametrize(
-    ("text", "why"),
+    ("text", "reason"),
     [
-        ("I think that all of them fit.", "not the JSON"),
-        (json.dumps({"files": [{**ONE, "file": "../x\x1b"}]}), r"it speaks of ../x\x1b, which"),
+        ("I think that all of them fit.", because(Why.QWEN_NOT_JSON)),
+        (
+            json.dumps({"files": [{**ONE, "file": "../x\x1b"}]}),
+            because(Why.OPINION_UNASKED, file="../x\x1b"),
+        ),
     ],
     ids=["prose", "unasked"],
 )
-def test_an_answer_of_no_use_changes_nothing(asked: Site, hub: Hub, text: str, why: str) -> None:
+def test_an_answer_of_no_use_changes_nothing(
+    asked: Site, hub: Hub, text: str, reason: Reason
+) -> None:
     hub.chats.scripts["batch 001"] = [{"content": text}]
     done = asked.doit()
-    unchanged(asked, done.returncode, done.stdout, why)
+    unchanged(asked, done.returncode, done.stdout, words.sentence(reason))
 
 
-@pytest.mark.parametrize(
-    ("kind", "why"),
-    [("500", "it answers 500"), ("html", "not one of a chat endpoint"),
-     ("drip", "does not answer in time")],
-)  # fmt: skip
-def test_an_endpoint_that_fails_changes_nothing(asked: Site, hub: Hub, kind: str, why: str) -> None:
+@pytest.mark.parametrize("kind", ["500", "html", "drip"])
+def test_an_endpoint_that_fails_changes_nothing(asked: Site, hub: Hub, kind: str) -> None:
     with_opinion(asked, hub, seconds=2)
     hub.faults.append(Fault("qwen batch*", kind))
     done = asked.doit()
-    unchanged(asked, done.returncode, done.stdout, why)
+    unchanged(asked, done.returncode, done.stdout, hub.url[7:])
 
 
 def test_over_its_budget_it_is_not_asked(asked: Site, hub: Hub) -> None:
     with_opinion(asked, hub, tokens=100)
     done = asked.doit()
-    unchanged(asked, done.returncode, done.stdout, "its budget is used up (100 tokens)")
+    end = because(Why.QWEN_BUDGET_OF_TOKENS, tokens=100)
+    unchanged(asked, done.returncode, done.stdout, words.sentence(end))
     assert hub.chats.asked == []
 
 
 def unchanged(site: Site, code: int, printed: str, why: str) -> None:
     assert code == 0, printed
     assert "Qwen" not in printed
-    assert "✓ Verified: 2 models" in printed
-    (line,) = [line for line in log(site).splitlines() if "Qwen has no opinion" in line]
-    assert "on batch 001" in line
+    assert verified(2) in printed
+    begin = t("Qwen has no opinion on batch {batch}: {why}", batch="001", why="")
+    (line,) = [line for line in log(site).splitlines() if begin in line]
     assert why in line
     assert all("opinion" not in file for file in batch(site)["verified"])
 
@@ -173,7 +187,7 @@ def test_the_qwen_program_may_be_asked_instead(asked: Site, hub: Hub, tmp_path: 
     with_opinion(asked, hub, command=str(fake.path))
     done = asked.doit()
     assert done.returncode == 0
-    assert "! Qwen doubts harbor_light.safetensors: no" in done.stdout
+    assert doubts(done.stdout) == [t("  ! Qwen doubts {name}: {told}", name=LORA[1], told="no")]
     options = fake.seen["args"]
     assert '"fits"' in options[options.index("--json-schema") + 1]
     assert KEY in options[0]
@@ -185,4 +199,5 @@ def test_without_an_endpoint_the_manifest_is_refused(site: Site) -> None:
     site.manifest(verify={"qwen": True})
     done = site.doit()
     assert done.returncode == 3
-    assert "key verify.qwen: it needs qwen.base_url" in done.stderr
+    assert "verify.qwen" in done.stderr
+    assert "qwen.base_url" in done.stderr

@@ -11,7 +11,8 @@ import pytest
 
 from comfyfix.demo.content import file_for
 from comfyfix.demo.hub import Hub
-from comfyfix.errors import SearchFailed
+from comfyfix.errors import ModelProblem
+from comfyfix.screen.words import fixed
 from comfyfix.stages.resolve import resolve
 from tests import qwen_rig
 from tests.qwen_rig import HOME, HONEST, NAME, PATH, answer, wanted
@@ -132,7 +133,7 @@ def test_no_hostile_answer_makes_a_record(tmp_path: Path, hub: Hub, shut: list[s
             hub.chats.scripts[NAME] = [{"content": text}]
             try:
                 record = resolve(wanted(), services)
-            except SearchFailed:
+            except ModelProblem:
                 continue
             pytest.fail(f"{text[:300]} made a record of {record.url}")
         assert trap.seen == []
@@ -164,7 +165,7 @@ def test_a_run_over_many_models_fetches_nothing_that_qwen_made_up(site: Site, hu
     site.manifest(qwen={"base_url": f"{hub.url}/v1", "model": "q", "parallel": 4})
     done = site.doit(QWEN_API_KEY="qwen_canary", HF_TOKEN="hf_canary")
     assert done.returncode == 1, done.stdout
-    assert "Failed searches: 8" in done.stdout
+    assert fixed("Failed searches: {count}", count=8) in done.stdout
     assert site.files() == {}
     assert not list(site.output.glob("download_*.sh"))
     assert hub.count("GET", "/cdn*") == 0

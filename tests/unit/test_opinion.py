@@ -12,8 +12,9 @@ from hypothesis import strategies as st
 
 from comfyfix.demo.content import file_for
 from comfyfix.formats import about as gist
-from comfyfix.records import Opinion
+from comfyfix.records import Opinion, Reason, because
 from comfyfix.sources.qwen.opinion import NoOpinion, read
+from comfyfix.why import Why
 
 
 def safetensors(path: Path, header: object) -> Path:
@@ -94,32 +95,36 @@ def test_no_answer_breaks_it(text: str) -> None:
 ONE = {"file": "a", "fits": False, "reason": "no"}
 
 
+NOT_JSON = because(Why.QWEN_NOT_JSON)
+
+
 @pytest.mark.parametrize(
-    "text",
+    ("text", "reason"),
     [
-        "",
-        "[" * 20_000,
-        "{}",
+        ("", NOT_JSON),
+        ("[" * 20_000, NOT_JSON),
+        ("{}", NOT_JSON),
         *(
-            json.dumps({"files": files})
-            for files in (
-                "a",
-                [{**ONE, "fits": "perhaps"}],
-                [{**ONE, "reason": "x" * 1001}],
-                [ONE] * 1001,
-                [ONE, {**ONE, "fits": True}],
-                [ONE, {**ONE, "file": "b"}],
+            (json.dumps({"files": files}), reason)
+            for files, reason in (
+                ("a", NOT_JSON),
+                ([{**ONE, "fits": "perhaps"}], NOT_JSON),
+                ([{**ONE, "reason": "x" * 1001}], NOT_JSON),
+                ([ONE] * 1001, NOT_JSON),
+                ([ONE, {**ONE, "fits": True}], because(Why.OPINION_TWICE, file="a")),
+                ([ONE, {**ONE, "file": "b"}], because(Why.OPINION_UNASKED, file="b")),
             )
         ),
     ],
 )
-def test_an_answer_of_another_form_is_no_opinion(text: str) -> None:
-    with pytest.raises(NoOpinion):
+def test_an_answer_of_another_form_is_no_opinion(text: str, reason: Reason) -> None:
+    with pytest.raises(NoOpinion) as caught:
         read(text, {"a"})
+    assert caught.value.reason == reason
 
 
 def test_an_answer_may_come_in_a_fence_after_thoughts() -> None:
     text = (
         '<think>{"files": []}</think>Here:\n```json\n{"files": [{"file": "a", "fits": true}]}\n```'
     )
-    assert read(text, {"a"}) == {"a": Opinion(fits=True, reason="it gives no reason")}
+    assert read(text, {"a"}) == {"a": Opinion(fits=True, reason="")}

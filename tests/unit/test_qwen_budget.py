@@ -6,8 +6,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from comfyfix.records import because
 from comfyfix.settings.manifest import Qwen
 from comfyfix.sources.qwen.budget import Budget, BudgetUsedUp, estimate
+from comfyfix.why import Why
 
 
 @given(
@@ -25,8 +27,9 @@ def test_no_question_is_begun_beyond_the_budget(
         try:
             most = budget.ask(messages)
         except BudgetUsedUp as end:
-            limit = f"{calls} calls" if budget.calls == calls else f"{tokens} tokens"
-            assert str(end) == f"its budget is used up ({limit})"
+            by_calls = because(Why.QWEN_BUDGET_OF_CALLS, calls=calls)
+            by_tokens = because(Why.QWEN_BUDGET_OF_TOKENS, tokens=tokens)
+            assert end.reason == (by_calls if budget.calls == calls else by_tokens)
         else:
             assert estimate(messages) + most <= left
             budget.spent(spent)
@@ -39,5 +42,6 @@ def test_the_clock_ends_it() -> None:
     now[0] = 120
     assert budget.seconds() == 10
     now[0] = 130
-    with pytest.raises(BudgetUsedUp, match=r"\(30 s\)"):
+    with pytest.raises(BudgetUsedUp) as caught:
         budget.seconds()
+    assert caught.value.reason == because(Why.QWEN_BUDGET_OF_SECONDS, seconds="30")

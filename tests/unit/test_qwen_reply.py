@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import json
+from typing import Any
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from comfyfix.sources.qwen.reply import Reply, read
+from comfyfix.sources.qwen import opinion
+from comfyfix.sources.qwen.reply import SCHEMA, Reply, read
+from comfyfix.sources.qwen.tools import OFFERED
 
 ANSWER = {"candidates": [{"source": "huggingface", "repo": "a/b", "path": "x"}], "reason": "r"}
 TEXT = json.dumps(ANSWER)
@@ -33,7 +36,7 @@ def test_the_object_is_found(text: str) -> None:
 @pytest.mark.parametrize(
     "text",
     [
-        "", "no", "{", "}{", "[]", '{"candidates": "all"}', '{"candidates": [1]}',
+        "", "no", "{", "}{", "[]", "{}", '{"candidates": "all"}', '{"candidates": [1]}',
         '{"candidates": [{"repo": "a/b"}]}', '{"candidates": [{"source": 5}]}',
         '{"candidates": [{"source": "civitai", "model_version_id": "7"}]}',
         '{"candidates": [{"source": "civitai", "model_version_id": -7}]}',
@@ -49,3 +52,24 @@ def test_another_form_is_no_answer(text: str) -> None:
 @given(st.text() | st.lists(st.sampled_from([*'{}[]":,', "candidates", TEXT])).map("".join))
 def test_any_text_is_an_answer_or_none(text: str) -> None:
     assert isinstance(read(text), Reply | None)
+
+
+def test_the_schemas_are_those_of_what_is_read() -> None:
+    place = SCHEMA["properties"]["candidates"]["items"]["properties"]
+    assert place["source"]["enum"] == ["huggingface", "civitai", "url"]
+    assert place["file_id"]["anyOf"][0] == {
+        "type": "integer", "minimum": 1, "exclusiveMaximum": 10**12,
+    }  # fmt: skip
+    assert SCHEMA["required"] == ["candidates"]
+    assert "$ref" not in json.dumps([SCHEMA, opinion.SCHEMA, OFFERED])
+
+
+@pytest.mark.parametrize("tool", OFFERED, ids=lambda tool: tool["function"]["name"])
+def test_a_tool_is_described_with_its_limits(tool: dict[str, Any]) -> None:
+    function = tool["function"]
+    assert function["description"]
+    assert function["parameters"]["additionalProperties"] is False
+    for name, field in function["parameters"]["properties"].items():
+        assert field["description"]
+        assert field["maxLength"] > 0
+        assert (name in function["parameters"]["required"]) == ("default" not in field)

@@ -6,17 +6,15 @@ only the last text counts, once it is checked.
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from comfyfix.errors import SourceDown
+from comfyfix.net.chat import Call, Chat, Said, ToolsRefused
 from comfyfix.sources.base import Services, Wanted
 from comfyfix.sources.qwen import question as qwen_question
 from comfyfix.sources.qwen.budget import Budget, estimate
 from comfyfix.sources.qwen.tools import OFFERED, Tools
 from comfyfix.sources.qwen.transcript import Transcript
-
-if TYPE_CHECKING:
-    from comfyfix.net.chat import Call, Chat, Said
 
 CALLS_AT_ONCE = 4  # of tools, in one answer; more are not run
 _LAST = "Nothing more can be looked up. Give your final answer now."
@@ -24,8 +22,6 @@ _LAST = "Nothing more can be looked up. Give your final answer now."
 
 def converse(wanted: Wanted, tools: Tools, services: Services, transcript: Transcript) -> str:
     """Return Qwen's final text. Raises BudgetUsedUp, SourceDown."""
-    from comfyfix.net.chat import Chat  # noqa: PLC0415 - huggingface_hub, which only this needs
-
     qwen = services.manifest.qwen
     token = services.tokens.get("qwen", "")
     chat = Chat(qwen.chat_url, qwen.model, token, services.web)
@@ -76,8 +72,6 @@ class _Talk:
             self._look_up(said)
 
     def _ask(self, *, last: bool) -> Said:
-        from comfyfix.net.chat import ToolsRefused  # noqa: PLC0415 - as above
-
         first = self.budget.calls == 0
         if last and not first:
             self.messages.append({"role": "user", "content": _LAST})
@@ -98,7 +92,7 @@ class _Talk:
             tools = OFFERED if offers else []
             said = self.chat.ask(self.messages, tools, max_tokens=most, seconds=seconds)
         except SourceDown as problem:
-            self.transcript.note("no answer", self.services.scrubbed(str(problem)))
+            self.transcript.note("no answer", problem.reason)
             if self.budget.calls > 1:
                 self.budget.seconds()  # it was there a moment ago: time is what ran out
             raise

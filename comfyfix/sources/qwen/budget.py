@@ -7,7 +7,9 @@ import time
 from collections.abc import Callable
 from typing import Any
 
+from comfyfix.records import Reason, because
 from comfyfix.settings.manifest import Qwen
+from comfyfix.why import Why
 
 ANSWER_TOKENS = 1500  # a final answer has some 200; some models think first
 LEAST_TOKENS = 64  # less than this holds no answer
@@ -16,10 +18,11 @@ _LETTERS = 3  # per token, told high: names and JSON have short tokens
 
 
 class BudgetUsedUp(Exception):
-    """No further question may be asked; says which limit was met."""
+    """No further question may be asked; `reason` is the limit that was met."""
 
-    def __init__(self, limit: str) -> None:
-        super().__init__(f"its budget is used up ({limit})")
+    def __init__(self, reason: Reason) -> None:
+        self.reason = reason
+        super().__init__(reason)
 
 
 class Budget:
@@ -36,7 +39,9 @@ class Budget:
         """Seconds left. Raises BudgetUsedUp."""
         left = self._until - self._clock()
         if left <= 0:
-            raise BudgetUsedUp(f"{self._qwen.seconds:g} s")
+            raise BudgetUsedUp(
+                because(Why.QWEN_BUDGET_OF_SECONDS, seconds=f"{self._qwen.seconds:g}")
+            )
         return left
 
     def ask(self, messages: list[dict[str, Any]]) -> int:
@@ -49,10 +54,9 @@ class Budget:
 
     def end(self) -> BudgetUsedUp:
         """What to raise when no answer came although no further question may be asked."""
-        by_calls = self.calls >= self._qwen.calls
-        return BudgetUsedUp(
-            f"{self._qwen.calls} calls" if by_calls else f"{self._qwen.tokens} tokens"
-        )
+        if self.calls >= self._qwen.calls:
+            return BudgetUsedUp(because(Why.QWEN_BUDGET_OF_CALLS, calls=self._qwen.calls))
+        return BudgetUsedUp(because(Why.QWEN_BUDGET_OF_TOKENS, tokens=self._qwen.tokens))
 
     def spent(self, tokens: int) -> None:
         """Note what a question and its answer took."""

@@ -13,13 +13,16 @@ import msgspec
 
 from comfyfix.disk.files import printable
 from comfyfix.errors import SourceDown
-from comfyfix.records import Opinion
+from comfyfix.net.chat import Chat
+from comfyfix.records import Opinion, Reason, because
 from comfyfix.sources.base import Services
 from comfyfix.sources.qwen import program as qwen_cli
 from comfyfix.sources.qwen import question as qwen_question
 from comfyfix.sources.qwen import reply as qwen_reply
 from comfyfix.sources.qwen.budget import Budget, BudgetUsedUp, estimate
+from comfyfix.sources.qwen.schema import schema_of
 from comfyfix.sources.qwen.transcript import Transcript
+from comfyfix.why import Why
 
 REASON_MAX = 200  # characters that are shown
 FILES_MAX = 1000
@@ -27,7 +30,11 @@ _Long = Annotated[str, msgspec.Meta(max_length=1000)]
 
 
 class NoOpinion(Exception):
-    """Qwen could not be asked, or its answer is of no use; says why."""
+    """Qwen could not be asked, or its answer is of no use; `reason` says which."""
+
+    def __init__(self, reason: Reason) -> None:
+        self.reason = reason
+        super().__init__(reason)
 
 
 class _Said(msgspec.Struct, frozen=True, kw_only=True):
@@ -40,24 +47,7 @@ class _Answer(msgspec.Struct, frozen=True, kw_only=True):
     files: Annotated[list[_Said], msgspec.Meta(max_length=FILES_MAX)]
 
 
-SCHEMA: dict[str, Any] = {
-    "type": "object",
-    "properties": {
-        "files": {
-            "type": "array",
-            "items": {
-                "type": "object",
-                "properties": {
-                    "file": {"type": "string"},
-                    "fits": {"type": "boolean"},
-                    "reason": {"type": "string"},
-                },
-                "required": ["file", "fits", "reason"],
-            },
-        },
-    },
-    "required": ["files"],
-}
+SCHEMA = schema_of(_Answer)
 """The answer as JSON schema, for programs that take one."""
 
 
@@ -67,10 +57,9 @@ def ask(batch: str, files: Sequence[dict[str, Any]], services: Services) -> dict
         transcript = Transcript(f"opinion on batch {batch}", services)
         try:
             text = _answer(batch, files, services, transcript)
-        except (BudgetUsedUp, SourceDown) as problem:
-            told = services.scrubbed(str(problem))
-            transcript.note("ended without an answer", told)
-            raise NoOpinion(told) from None
+        except (BudgetUsedUp, SourceDown) as ended:
+            transcript.note("ended without an answer", ended.reason)
+            raise NoOpinion(ended.reason) from None
         finally:
             transcript.write()
     return read(services.scrubbed(text), {str(file["file"]) for file in files})
@@ -85,8 +74,6 @@ def _answer(
     if qwen.command:
         asked = qwen_cli.Question(question, system, SCHEMA, qwen_reply.holds(_Answer))
         return qwen_cli.ask(asked, services, transcript)
-    from comfyfix.net.chat import Chat  # noqa: PLC0415 - huggingface_hub, which only this needs
-
     messages = [{"role": "system", "content": system}, {"role": "user", "content": question}]
     for message in messages:
         transcript.note(f"{message['role']} says", message["content"])
@@ -100,16 +87,19 @@ def _answer(
 
 
 def read(text: str, asked: set[str]) -> dict[str, Opinion]:
-    """Take the opinions out of an answer about these files. Raises NoOpinion."""
+    """Take the opinions out of an answer about these files; some give no reason.
+
+    Raises NoOpinion.
+    """
     answer = qwen_reply.read_as(text, _Answer)
     if answer is None:
-        raise NoOpinion("its answer is not the JSON we asked for")
+        raise NoOpinion(because(Why.QWEN_NOT_JSON))
     found: dict[str, Opinion] = {}
     for said in answer.files:
         if said.file not in asked:
-            raise NoOpinion(f"it speaks of {printable(said.file)}, which it was not asked about")
+            raise NoOpinion(because(Why.OPINION_UNASKED, file=said.file))
         if said.file in found:
-            raise NoOpinion(f"it speaks twice of {printable(said.file)}")
+            raise NoOpinion(because(Why.OPINION_TWICE, file=said.file))
         reason = printable(" ".join(said.reason.split()), REASON_MAX)
-        found[said.file] = Opinion(fits=said.fits, reason=reason or "it gives no reason")
+        found[said.file] = Opinion(fits=said.fits, reason=reason)
     return found

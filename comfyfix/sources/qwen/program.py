@@ -17,17 +17,19 @@ from typing import Any
 
 import msgspec
 
-from comfyfix.disk.files import printable
-from comfyfix.errors import RETRY, DownloadFailed, SourceDown, ToolMissing
+from comfyfix.errors import DownloadFailed, SourceDown, ToolMissing
 from comfyfix.loose_json import dicts, items, mapping
 from comfyfix.net.http import authority
+from comfyfix.records import Reason, because
 from comfyfix.settings.manifest import Qwen
 from comfyfix.sources.base import Services
 from comfyfix.sources.qwen.budget import ANSWER_TOKENS, BudgetUsedUp
 from comfyfix.sources.qwen.transcript import Transcript
+from comfyfix.why import Why
 
 USED_UP = 55  # its exit code when a budget is used up
 GRACE = 15.0  # seconds beside its own limit: it takes some to start and to end
+SAID_MAX = 200  # characters of what it says of a failure
 LINE_MAX = 4 << 20  # characters; the whole run is told on one line
 _PROXIES = ("HTTP_PROXY", "HTTPS_PROXY", "NO_PROXY", "ALL_PROXY")
 # Every tool that it has of its own in its barest mode; a tool that it calls all the same ends it.
@@ -72,17 +74,18 @@ def ask(question: Question, services: Services, transcript: Transcript) -> str:
                 seconds=qwen.seconds + GRACE,
             )
         except ToolMissing:
-            raise _missing(qwen) from None
+            raise SourceDown(Why.QWEN_PROGRAM_MISSING, command=qwen.command) from None
         except DownloadFailed as problem:
-            raise SourceDown(problem.what, next_step=problem.next_step) from None
+            raise _broken(qwen, problem.reason) from None
         except OSError as error:
-            raise _down(qwen, error.strerror or str(error)) from None
+            raise _broken(qwen, error.strerror or str(error)) from None
     transcript.note(f"it ends with status {status}", said.text or said.last)
     transcript.note("used", f"{said.tokens} tokens")
     if status == USED_UP or (status < 0 and not said.text):
-        raise BudgetUsedUp(f"{qwen.calls} calls, {qwen.seconds:g} s")
+        limits = {"calls": qwen.calls, "seconds": f"{qwen.seconds:g}"}
+        raise BudgetUsedUp(because(Why.QWEN_BUDGET_OF_PROGRAM, **limits))
     if status != 0 and not question.answers(said.text) and not said.talked:
-        raise _refusal(qwen, said, status)
+        raise _refusal(said, status, services)
     return said.text
 
 
@@ -165,25 +168,18 @@ def _environment(
     return env
 
 
-def _missing(qwen: Qwen) -> SourceDown:
-    return SourceDown(
-        f"{printable(qwen.command)} is not installed",
-        cause="qwen.command in manifest.yaml names it",
-        next_step="npm install -g @qwen-code/qwen-code, or take out qwen.command: "
-        "qwen.base_url is then asked without it",
-    )
+def _broken(qwen: Qwen, cause: Reason | str) -> SourceDown:
+    return SourceDown(Why.QWEN_PROGRAM_BROKEN, command=qwen.command, cause=cause)
 
 
-def _refusal(qwen: Qwen, said: _Said, status: int) -> SourceDown:
-    told = said.error or said.last or "it says nothing"
-    if "Unknown argument" in told or "--help" in told:
-        told = "it does not know the options of qwen-code 0.24; it may be older"
-    step = RETRY
-    if any(sign in told for sign in ("401", "403", "API key")):
-        step = "set a valid QWEN_API_KEY"
-    return _down(qwen, f"{printable(told, 200)} (status {status})", step)
-
-
-def _down(qwen: Qwen, cause: str, next_step: str = RETRY) -> SourceDown:
-    name = printable(qwen.command)
-    return SourceDown(f"{name} could not be asked", cause=cause, next_step=next_step)
+def _refusal(said: _Said, status: int, services: Services) -> SourceDown:
+    told = said.error or said.last
+    why = Why.QWEN_PROGRAM_FAILS
+    if not told:
+        why = Why.QWEN_PROGRAM_SILENT
+    elif "Unknown argument" in told or "--help" in told:
+        why = Why.QWEN_PROGRAM_OLD
+    elif any(sign in told for sign in ("401", "403", "API key")):
+        why = Why.QWEN_PROGRAM_KEY
+    told = services.scrubbed(told)[:SAID_MAX]
+    return SourceDown(why, command=services.manifest.qwen.command, status=status, said=told)

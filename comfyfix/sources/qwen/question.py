@@ -11,6 +11,7 @@ from comfyfix import templates
 from comfyfix.disk.files import printable
 from comfyfix.sources.base import Wanted
 from comfyfix.sources.qwen.reply import CANDIDATES_MAX
+from comfyfix.sources.qwen.transcript import told
 
 if TYPE_CHECKING:
     import jinja2
@@ -38,11 +39,11 @@ def question(wanted: Wanted) -> str:
             workflows=_some(r.workflow for r in wanted.references),
             neighbours=_some(wanted.neighbours),
             rejected=[
-                {"source": r.source, "where": _clean(r.where), "reason": _clean(r.reason)}
+                {"source": r.source, "where": _clean(r.where), "reason": _clean(told(r.reason))}
                 for r in wanted.seen[:ENTRIES_MAX]
             ],
             doubted=[
-                {"where": _clean(d.candidate.where), "reason": _clean(d.reason)}
+                {"where": _clean(d.candidate.where), "reason": _clean(told(d.reason))}
                 for d in wanted.doubted[:ENTRIES_MAX]
             ],
         )

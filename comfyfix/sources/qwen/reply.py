@@ -1,12 +1,17 @@
-"""Qwen's final answer: one JSON object, checked before anything is done with it."""
+"""Qwen's final answer: one JSON object, checked before anything is done with it.
+
+The docstrings of the structs are part of the schema that Qwen is shown.
+"""
 
 from __future__ import annotations
 
 import re
 from collections.abc import Callable
-from typing import Annotated, Any, TypeVar
+from typing import Annotated, TypeVar
 
 import msgspec
+
+from comfyfix.sources.qwen.schema import schema_of
 
 CANDIDATES_MAX = 5
 _THOUGHTS = re.compile(r"<think>.*?</think>", re.DOTALL)
@@ -14,13 +19,16 @@ _OBJECT = re.compile(r'\{\s*"(?:candidates|reason|files)"')
 _TRIES = 5
 T = TypeVar("T", bound=msgspec.Struct)
 _Text = Annotated[str, msgspec.Meta(max_length=500)]
+# What Qwen is told of, but may go beyond: one place that is no use shall not spoil the others.
+_SOURCES = msgspec.Meta(extra_json_schema={"enum": ["huggingface", "civitai", "url"]})
+_MOST = msgspec.Meta(extra_json_schema={"maxItems": CANDIDATES_MAX})
 _Id = Annotated[int, msgspec.Meta(ge=1, lt=10**12)]
 
 
 class Proposal(msgspec.Struct, frozen=True, kw_only=True):
-    """One candidate as Qwen words it; which fields are used depends on `source`."""
+    """One place; which fields are used depends on `source`."""
 
-    source: _Text
+    source: Annotated[_Text, _SOURCES]
     repo: _Text = ""
     path: _Text = ""
     url: Annotated[str, msgspec.Meta(max_length=2000)] = ""
@@ -29,35 +37,13 @@ class Proposal(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Reply(msgspec.Struct, frozen=True, kw_only=True):
-    """The answer; of more candidates than `CANDIDATES_MAX` the first ones count."""
+    """The answer: places that hold the file, the surest first; only the first few count."""
 
-    candidates: tuple[Proposal, ...] = ()
+    candidates: Annotated[tuple[Proposal, ...], _MOST]
     reason: Annotated[str, msgspec.Meta(max_length=4000)] = ""
 
 
-SCHEMA: dict[str, Any] = {
-    "type": "object",
-    "properties": {
-        "candidates": {
-            "type": "array",
-            "maxItems": CANDIDATES_MAX,
-            "items": {
-                "type": "object",
-                "properties": {
-                    "source": {"type": "string", "enum": ["huggingface", "civitai", "url"]},
-                    "repo": {"type": "string"},
-                    "path": {"type": "string"},
-                    "model_version_id": {"type": "integer"},
-                    "file_id": {"type": "integer"},
-                    "url": {"type": "string"},
-                },
-                "required": ["source"],
-            },
-        },
-        "reason": {"type": "string"},
-    },
-    "required": ["candidates", "reason"],
-}
+SCHEMA = schema_of(Reply)
 """The same as JSON schema, for programs that take one."""
 
 

@@ -15,12 +15,13 @@ from comfyfix.file_names import Words, read
 from comfyfix.providers.huggingface import hub
 from comfyfix.providers.huggingface import search as hubsearch
 from comfyfix.providers.huggingface.search import Listing
-from comfyfix.records import Candidate, Rejected
+from comfyfix.records import Candidate, Rejected, because
 from comfyfix.sources.base import Doubtful, Finding, Services, Wanted
 from comfyfix.sources.bearing import Places
 from comfyfix.sources.qwen.tools import Tools
 from comfyfix.sources.trust import rules as trust
 from comfyfix.sources.trust.rules import Holder
+from comfyfix.why import Why
 
 OTHERS_MAX = 3  # repositories that only the full-text search knows, looked into one by one
 SHOWN = 4
@@ -35,12 +36,11 @@ def judge(found: Candidate, wanted: Wanted, tools: Tools, services: Services) ->
         return found  # a hash speaks for itself; the other two the stage refuses
     words = read(wanted.model.name)
     if words.generic:
-        return Doubtful(found, "the name is too common to be sure that no other file bears it")
+        return Doubtful(found, because(Why.QWEN_NAME_COMMON))
     doubted = [d.candidate for d in wanted.doubted if not trust.stands_for(d.candidate.publisher)]
     others = [candidate for candidate in doubted if candidate.sha256 != found.sha256]
     if others:
-        places = ", ".join(candidate.where for candidate in others[:SHOWN])
-        return Doubtful(found, f"another file of this name is known: {places}")
+        return _another(found, [candidate.where for candidate in others])
     if not found.repo:
         return _elsewhere(found, words)
     return _of_the_hub(found, wanted, words, tools, services)
@@ -50,9 +50,14 @@ def _elsewhere(found: Candidate, words: Words) -> Finding:
     """A file of Civitai: its page must be named like it, and its name must say much."""
     points = trust.says(words)
     if points < trust.ENOUGH or not words.in_repository(found.where):
-        return Doubtful(found, "its name, and that of its page, say too little")
-    evidence = (*found.evidence, f"what its name says ({points:+g})", "its page is named like it")
+        return Doubtful(found, because(Why.QWEN_PAGE_SAYS_LITTLE))
+    name = because(Why.QWEN_NAME_SAYS, points=f"{points:+g}")
+    evidence = (*found.evidence, name, because(Why.QWEN_PAGE_NAMED))
     return msgspec.structs.replace(found, evidence=evidence)
+
+
+def _another(found: Candidate, places: list[str]) -> Doubtful:
+    return Doubtful(found, because(Why.QWEN_ANOTHER_KNOWN, places=places[:SHOWN]))
 
 
 def _of_the_hub(
@@ -61,26 +66,26 @@ def _of_the_hub(
     owner = found.repo.split("/")[-2] if "/" in found.repo else ""
     model = trust.stands_for(owner)
     if model:
-        reason = f"its publisher {owner} could be taken for {model}, and is not"
+        reason = because(Why.QWEN_IMITATION, publisher=model)
         return Rejected(source=found.source, where=found.where, reason=reason)
     if stranger := tools.only_told_by(found.repo):
-        return Doubtful(found, f"only the model card of {stranger} leads there")
+        return Doubtful(found, because(Why.QWEN_CARD_ONLY, repo=stranger))
     own = hubsearch.repository(found.repo, services)
     if own is None:
-        return Doubtful(found, "the Hub does not describe the repository")
+        return Doubtful(found, because(Why.QWEN_HUB_SILENT))
     texts = hubsearch.full_text(wanted.model.name, services)
     places = Places(wanted, services, words)
     places.add([own, *tools.listings, *_unlisted(texts or [], own, tools, services)])
     contents = places.contents()
     named = [held for digest, held in contents.items() if digest != found.sha256]
     if others := [owner for held in named if (owner := _somebody(held))]:
-        return Doubtful(found, f"another file of this name is known: {', '.join(others[:SHOWN])}")
+        return _another(found, others)
     holders = contents.get(found.sha256 or "") or [_holder(found, own)]
     alone = texts is not None and set(texts) <= {holder.listing.repo for holder in holders}
     points, rules = trust.weigh(words, holders, wanted.model.folder, alone=alone)
     if not _is_enough(points, words, holders, wanted.model.folder):
-        told = ", ".join(rules) or "nothing"
-        return Doubtful(found, f"too little says that it is the one meant; for it: {told}")
+        why = Why.QWEN_DOUBTED if rules else Why.QWEN_UNSUPPORTED
+        return Doubtful(found, because(why, rules=rules))
     return msgspec.structs.replace(
         found,
         evidence=(*found.evidence, *rules),

@@ -1,9 +1,9 @@
 """Qwen as a source, the last one: it proposes, the providers decide.
 
-Qwen is asked through a chat endpoint, where it may look things up (`qwen_agent`), or through the
-qwen program (`qwen_cli`). Whatever it says is data: repository ids, paths and URLs are checked
+Qwen is asked through a chat endpoint, where it may look things up (`agent`), or through the
+qwen program (`program`). Whatever it says is data: repository ids, paths and URLs are checked
 like anything from outside, and a candidate counts only once the provider's own API has confirmed
-the file and `qwen_trust` finds enough that speaks for it.
+the file and `rules` finds enough that speaks for it.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ from comfyfix.errors import HostRefused, SourceDown
 from comfyfix.net.civitai_address import CivitaiFile
 from comfyfix.net.hosts import DirectFile, HubFile, hub_path, hub_repo, read_url
 from comfyfix.providers.huggingface import hub
-from comfyfix.records import Candidate, Rejected
+from comfyfix.records import Candidate, Rejected, because
 from comfyfix.sources import civitai
 from comfyfix.sources.base import Blocked, Finding, Services, Wanted
 from comfyfix.sources.qwen import program as qwen_cli
@@ -30,11 +30,12 @@ from comfyfix.sources.qwen.rules import judge
 from comfyfix.sources.qwen.tools import Tools
 from comfyfix.sources.qwen.transcript import Transcript
 from comfyfix.sources.workflow import told
+from comfyfix.why import Why
 
 NAME = "qwen"
 TITLE = "by Qwen"
 DECISIVE = False
-_EVIDENCE = "proposed by Qwen, confirmed by the provider"
+_EVIDENCE = because(Why.QWEN_PROPOSED)
 
 
 def find(wanted: Wanted, services: Services) -> Iterator[Finding]:
@@ -44,16 +45,16 @@ def find(wanted: Wanted, services: Services) -> Iterator[Finding]:
     the services that it would have looked at could not be asked.
     """
     if not services.manifest.qwen.base_url:
-        yield Rejected(source=NAME, where="-", reason="not asked: no qwen.base_url is set")
+        yield Rejected(source=NAME, where="", reason=because(Why.QWEN_NO_ENDPOINT))
         return
     tools = Tools(wanted, services)
     try:
         text = _ask(wanted, tools, services)
     except BudgetUsedUp as end:
-        services.log_search(wanted, NAME, wanted.model.name, str(end))
+        services.log_search(wanted, NAME, wanted.model.name, end.reason)
         if tools.down:
             raise tools.down[0] from None
-        yield Rejected(source=NAME, where="Qwen", reason=str(end))
+        yield Rejected(source=NAME, where="Qwen", reason=end.reason)
         return
     findings, down = _findings(text, wanted, tools, services)
     if down and all(isinstance(finding, Rejected) for finding in findings):
@@ -69,8 +70,8 @@ def _ask(wanted: Wanted, tools: Tools, services: Services) -> str:
                 text = qwen_cli.ask(_question(wanted), services, transcript)
             else:
                 text = converse(wanted, tools, services, transcript)
-        except (BudgetUsedUp, SourceDown) as problem:
-            transcript.note("ended without an answer", str(problem))
+        except (BudgetUsedUp, SourceDown) as ended:
+            transcript.note("ended without an answer", ended.reason)
             raise
         finally:
             transcript.write()
@@ -93,18 +94,17 @@ def _findings(
     down = list(tools.down)
     reply = qwen_reply.read(text)
     if reply is None:
-        reason = "its answer is not the JSON we asked for"
-        return [Rejected(source=NAME, where="-", reason=reason)], down
+        return [Rejected(source=NAME, where="", reason=because(Why.QWEN_NOT_JSON))], down
     if not reply.candidates:
-        reason = f"it knows none ({printable(reply.reason)})"
-        return [Rejected(source=NAME, where="-", reason=reason)], down
+        reason = because(Why.QWEN_KNOWS_NONE, said=reply.reason)
+        return [Rejected(source=NAME, where="", reason=reason)], down
     findings: list[Finding] = []
     for proposal in dict.fromkeys(reply.candidates[:CANDIDATES_MAX]):
         asked = msgspec.json.encode(proposal).decode()
         try:
             finding = _judged(_confirm(proposal, wanted, services), wanted, tools, services)
         except SourceDown as problem:
-            services.log_search(wanted, NAME, asked, f"not asked: {problem}")
+            services.log_search(wanted, NAME, asked, problem.reason)
             down.append(problem)
             continue
         services.log_search(wanted, NAME, asked, told(finding))
@@ -133,9 +133,8 @@ def _confirm(proposal: Proposal, wanted: Wanted, services: Services) -> Finding:
         return civitai.confirm(target, wanted.model.name, NAME, services)
     if isinstance(target, DirectFile):
         # Nothing is asked there: without a published hash it could not count.
-        reason = "the host publishes no sha256; if you trust it, give it under models:"
-        return Rejected(source=NAME, where=where, reason=reason)
-    reason = f"{printable(proposal.source)} is not asked"
+        return Rejected(source=NAME, where=where, reason=because(Why.QWEN_NO_HASH))
+    reason = because(Why.QWEN_NO_SUCH_SOURCE, source=proposal.source)
     return Rejected(source=NAME, where=where, reason=reason)
 
 

@@ -6,9 +6,18 @@ import time
 
 from comfyfix.disk import json_file
 from comfyfix.disk.files import printable
+from comfyfix.records import Reason
 from comfyfix.sources.base import Services
 
 ENTRY_MAX = 20_000  # characters
+
+
+def told(value: object) -> str:
+    """Return a reason by its name and its fields: the words that people read are made elsewhere."""
+    if isinstance(value, Reason):
+        fields = "; ".join(f"{name}: {told(each)}" for name, each in value.told.items())
+        return f"{value.why} ({fields})" if fields else value.why
+    return ", ".join(map(told, value)) if isinstance(value, tuple) else str(value)
 
 
 class Transcript:
@@ -19,9 +28,9 @@ class Transcript:
         self._begun = time.monotonic()
         self._parts = [f"=== {json_file.now()} {printable(about, 300)}"]
 
-    def note(self, title: str, text: str) -> None:
+    def note(self, title: str, said: str | Reason) -> None:
         """Add one thing that was said; what it holds can't look like another entry's title."""
-        lines = text[:ENTRY_MAX].splitlines() or [""]
+        lines = told(said)[:ENTRY_MAX].splitlines() or [""]
         body = "\n".join(f"  {printable(line, ENTRY_MAX)}" for line in lines)
         self._parts.append(f"--- {title}\n{body}")
 
