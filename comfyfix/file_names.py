@@ -9,8 +9,6 @@ import re
 from dataclasses import dataclass
 
 QUERIES_MAX = 4
-AKIN = "the name differs in upper/lower case or separators"
-"""Why a file that `loose` takes for the wanted one is shown and not taken."""
 SHORT = 3  # letters; shorter words are contained in too many others to be searched alone
 # Names that thousands of repositories use for different files: a search can't tell which.
 GENERIC = frozenset(

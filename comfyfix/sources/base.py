@@ -10,13 +10,15 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Protocol
 
+import msgspec
+
 from comfyfix.comfyui.store.folders import Folders
 from comfyfix.comfyui.store.index import StoreIndex
 from comfyfix.disk import json_file, regular
 from comfyfix.disk.files import printable
 from comfyfix.errors import ModelProblem
 from comfyfix.process import Children
-from comfyfix.records import Candidate, Hint, Model, Receipt, Reference, Rejected
+from comfyfix.records import Candidate, Hint, Model, Reason, Receipt, Reference, Rejected
 from comfyfix.settings.manifest import Manifest, Override
 from comfyfix.state.hashes import HashLog
 from comfyfix.state.hashing import Hasher
@@ -70,7 +72,7 @@ class Doubtful:
     """
 
     candidate: Candidate
-    reason: str
+    reason: Reason | str
 
 
 Finding = Candidate | Rejected | Blocked | Doubtful
@@ -145,14 +147,15 @@ class Services:
         )
         return made
 
-    def log_search(self, wanted: Wanted, source: str, query: str, answer: str) -> None:
-        """Add one query and its answer to log/search_history.log."""
+    def log_search(self, wanted: Wanted, source: str, query: str, answer: object) -> None:
+        """Add one query and its answer, a text or a value, to log/search_history.log."""
+        text = answer if isinstance(answer, str) else msgspec.json.encode(answer).decode()
         line = {
             "at": json_file.now(),
             "model": wanted.model.key,
             "source": source,
             "query": printable(query, 500),
-            "answer": printable(answer, 1000),
+            "answer": printable(text, 1000),
         }
         self.append(self.layout.search_log, json.dumps(line, ensure_ascii=True) + "\n")
 

@@ -4,15 +4,16 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
 
-from comfyfix.file_names import AKIN, Words, loose
+from comfyfix.file_names import Words, loose
 from comfyfix.net.hosts import HubFile, is_hub_path
 from comfyfix.providers.huggingface import access as hubaccess
 from comfyfix.providers.huggingface import hub
 from comfyfix.providers.huggingface.search import SOURCE, Listing
-from comfyfix.records import Candidate, Rejected
+from comfyfix.records import Candidate, Reason, Rejected, because
 from comfyfix.sources.base import Doubtful, Finding, Services, Wanted
 from comfyfix.sources.trust import rules as trust
 from comfyfix.sources.trust.rules import Holder
+from comfyfix.why import Why
 
 HOLDERS_MAX = 12  # places of one name that are compared, one request each
 SHOWN = 6
@@ -58,7 +59,7 @@ class Places:
             if path.rpartition("/")[2] != name
         ]
         for where in paths[:SHOWN]:
-            yield Rejected(source=SOURCE, where=where, reason=AKIN)
+            yield Rejected(source=SOURCE, where=where, reason=because(Why.NAME_AKIN))
 
     def findings(self) -> Iterator[Finding]:
         """Yield the best place of every content."""
@@ -78,8 +79,7 @@ class Places:
         for holder in self.holders():
             if holder.item.sha256 is None:
                 where = f"{holder.listing.repo}/{holder.path}"
-                reason = "the provider publishes no sha256"
-                yield Rejected(source=SOURCE, where=where, reason=reason)
+                yield Rejected(source=SOURCE, where=where, reason=because(Why.NO_SHA256))
 
     def holders(self) -> list[Holder]:
         """Every place that bears the name, described by the Hub."""
@@ -109,7 +109,7 @@ class Places:
                 contents.setdefault(holder.item.sha256, []).append(holder)
         return contents
 
-    def _points(self, held: list[Holder]) -> tuple[float, list[str]]:
+    def _points(self, held: list[Holder]) -> tuple[float, list[Reason]]:
         return trust.weigh(self.words, held, self.wanted.model.folder, alone=self.alone)
 
     def _renamed(self) -> Iterator[Finding]:
@@ -130,17 +130,17 @@ class Places:
             ]
             for holder in self._describe(listing, paths[:RENAMED_FILES]):
                 if holder.item.sha256 in self.wanted.likely:
-                    rules = ["its sha256 is the one that is wanted"]
+                    rules = [because(Why.HASH_WANTED)]
                     yield self._opened(self._candidate([holder], rules))
                     return
 
-    def _candidate(self, held: list[Holder], rules: list[str]) -> Candidate:
+    def _candidate(self, held: list[Holder], rules: list[Reason]) -> Candidate:
         first, *others = trust.by_origin(held)
         listing = first.listing
-        evidence = [f"the repository lists {first.path}", *rules]
+        evidence = [because(Why.LISTED_THERE, path=first.path), *rules]
         if others:
-            places = ", ".join(sorted({other.listing.repo for other in others})[:SHOWN])
-            evidence.append(f"the same content is in {places}")
+            places = sorted({other.listing.repo for other in others})[:SHOWN]
+            evidence.append(because(Why.SAME_CONTENT_IN, places=places))
         told = hub.About(
             commit=listing.revision,
             files={},
@@ -158,10 +158,11 @@ class Places:
 
 
 def _imitated(found: Candidate) -> Rejected:
-    reason = f"its publisher could be taken for {trust.stands_for(found.publisher)}, and is not"
+    reason = because(Why.IMITATES, publisher=trust.stands_for(found.publisher))
     return Rejected(source=SOURCE, where=found.where, reason=reason)
 
 
-def _doubt(rules: list[str]) -> str:
-    for_it = ", ".join(rules) or "nothing"
-    return f"the name says too little to be sure that no other file bears it; for it: {for_it}"
+def _doubt(rules: list[Reason]) -> Reason:
+    if not rules:
+        return because(Why.NAME_SAYS_NOTHING)
+    return because(Why.NAME_SAYS_LITTLE, rules=rules)

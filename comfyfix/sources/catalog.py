@@ -16,9 +16,10 @@ import msgspec
 from comfyfix.comfyui.store.folders import Folders, folder_key
 from comfyfix.disk import regular
 from comfyfix.loose_json import dicts, hint_list, hints, mapping
-from comfyfix.records import Candidate, Hint, Rejected
+from comfyfix.records import Candidate, Hint, Rejected, because
 from comfyfix.sources.base import Finding, Services, Wanted
 from comfyfix.sources.workflow import confirm_url, told
+from comfyfix.why import Why
 
 NAME = "catalog"
 TITLE = "in a catalogue"
@@ -61,10 +62,10 @@ def find(wanted: Wanted, services: Services) -> Iterator[Finding]:
     """Yield what the catalogues' addresses for this name and folder lead to."""
     index: Index = services.once("catalogue", lambda: _index(services.folders))
     known = index.get(wanted.model.name, [])
-    services.log_search(wanted, NAME, wanted.model.name, f"{len(known)} addresses")
+    services.log_search(wanted, NAME, wanted.model.name, {"addresses": len(known)})
     for hint in known:
         if hint.folder != wanted.model.folder:
-            reason = f"the catalogue means another folder ({hint.folder})"
+            reason = because(Why.CATALOGUE_FOLDER, folder=hint.folder)
             yield Rejected(source=NAME, where=hint.url, reason=reason)
             continue
         finding = confirm_url(hint, NAME, services)

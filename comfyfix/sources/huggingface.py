@@ -13,10 +13,11 @@ from functools import partial
 
 from comfyfix.file_names import SHORT, Words, read
 from comfyfix.providers.huggingface import search as hubsearch
-from comfyfix.records import Rejected
+from comfyfix.records import Rejected, because
 from comfyfix.sources.base import Finding, Services, Wanted
 from comfyfix.sources.bearing import Places
 from comfyfix.sources.trust import publishers
+from comfyfix.why import Why
 
 NAME = hubsearch.SOURCE
 TITLE = "on HuggingFace"
@@ -31,11 +32,8 @@ def find(wanted: Wanted, services: Services) -> Iterator[Finding]:
     """Yield one candidate per content that bears the name, and what almost does. See Doubtful."""
     words = read(wanted.model.name)
     if words.generic and not wanted.likely:
-        yield Rejected(
-            source=NAME,
-            where=wanted.model.name,
-            reason="the name is too common to search for; give its URL under models:",
-        )
+        reason = because(Why.NAME_TOO_COMMON)
+        yield Rejected(source=NAME, where=wanted.model.name, reason=reason)
         return
     hunt = _Hunt(wanted, services, words)
     for ask in hunt.rounds():
@@ -112,9 +110,7 @@ class _Hunt:
 
     def _took(self, query: str, answered: hubsearch.Answered) -> bool:
         self.places.add(answered.listings)
-        names = ", ".join(listing.repo for listing in answered.listings)
-        told = f"{len(answered.listings)} repositories: {names}"
-        self.services.log_search(self.wanted, NAME, query, told)
+        self._log(query, [listing.repo for listing in answered.listings])
         return answered.whole
 
     def _by_text(self) -> None:
@@ -135,5 +131,8 @@ class _Hunt:
         for repo in unlisted[:UNLISTED]:
             listing = hubsearch.repository(repo, self.services)
             self.places.add([listing] if listing else [])
-        told = f"{len(repos)} repositories: {', '.join(repos)}"
+        self._log(query, repos)
+
+    def _log(self, query: str, repos: list[str]) -> None:
+        told = {"count": len(repos), "repositories": repos}
         self.services.log_search(self.wanted, NAME, query, told)

@@ -101,8 +101,7 @@ class Identifier:
             self._down["huggingface"] = problem
             return ""
         asked = Wanted(model=model, sha256=digest)
-        told = where or "no file of this name and hash"
-        self._services.log_search(asked, hubsearch.SOURCE, model.name, told)
+        self._services.log_search(asked, hubsearch.SOURCE, model.name, {"where": where})
         return f"Hugging Face: {where}" if where else ""
 
 

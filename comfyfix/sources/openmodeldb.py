@@ -10,18 +10,20 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator
+from http import HTTPStatus
 from typing import Any
 from urllib.parse import unquote, urlsplit
 
 import msgspec
 
 from comfyfix.disk.files import printable
-from comfyfix.errors import RETRY, SourceDown
-from comfyfix.file_names import AKIN, loose
+from comfyfix.errors import SourceDown
+from comfyfix.file_names import loose
 from comfyfix.loose_json import dicts, is_size, items, mapping
-from comfyfix.records import Candidate, Hint, Rejected
+from comfyfix.records import Candidate, Hint, Reason, Rejected, because
 from comfyfix.sources.base import Blocked, Finding, Services, Wanted
 from comfyfix.sources.workflow import confirm_url, told
+from comfyfix.why import Why
 
 NAME = "openmodeldb"
 TITLE = "on OpenModelDB"
@@ -31,7 +33,6 @@ GATEWAYS = ("mediafire.com", "mega.nz", "mega.co.nz", "drive.google.com", "1drv.
 """Hosts that answer a browser with a page instead of a program with a file."""
 RESOURCES_MAX = 6
 _SHA256 = re.compile(r"[0-9a-f]{64}")
-_OK = 200
 
 
 class Resource(msgspec.Struct, frozen=True, kw_only=True):
@@ -49,19 +50,19 @@ class Resource(msgspec.Struct, frozen=True, kw_only=True):
 def find(wanted: Wanted, services: Services) -> Iterator[Finding]:
     """Yield the files that have the wanted hash, or else those that bear the wanted name."""
     if wanted.model.folder != FOLDER:
-        yield Rejected(source=NAME, where="-", reason="it lists upscalers only")
+        yield Rejected(source=NAME, where="", reason=because(Why.DATABASE_UPSCALERS_ONLY))
         return
     known = listed(services)
     name, akin = wanted.model.name, loose(wanted.model.name)
     fits = [r for r in known if r.sha256 in wanted.likely] or [r for r in known if name in r.names]
-    services.log_search(wanted, NAME, name, f"{len(fits)} of {len(known)} files fit")
+    services.log_search(wanted, NAME, name, {"fit": len(fits), "known": len(known)})
     for resource in fits[:RESOURCES_MAX]:
         yield _confirmed(resource, wanted, services)
     if fits:
         return
     for resource in known:
         if any(loose(other) == akin for other in resource.names):
-            yield Rejected(source=NAME, where=resource.model, reason=AKIN)
+            yield Rejected(source=NAME, where=resource.model, reason=because(Why.NAME_AKIN))
 
 
 def listed(services: Services) -> list[Resource]:
@@ -74,10 +75,8 @@ def _ask(services: Services) -> list[Resource]:
     url = f"{services.manifest.endpoints.openmodeldb}/api/v1/models.json"
     answer = services.web.get(url)
     value = answer.json()
-    if answer.status != _OK or not isinstance(value, dict):
-        raise SourceDown(
-            "OpenModelDB gave no list", cause=f"status {answer.status}", next_step=RETRY
-        )
+    if answer.status != HTTPStatus.OK or not isinstance(value, dict):
+        raise SourceDown(Why.DATABASE_NO_LIST, status=answer.status)
     return [
         resource
         for key, model in value.items()
@@ -123,11 +122,11 @@ def _confirmed(resource: Resource, wanted: Wanted, services: Services) -> Findin
 
     Raises SourceDown when none does and one of them could not be asked.
     """
-    refused: list[str] = []
+    refused: list[Reason] = []
     down: SourceDown | None = None
     for url in resource.urls:
         if not _base_name(url):
-            refused.append(f"{printable(_host(url))} is a page in between")
+            refused.append(_at(_host(url), because(Why.PAGE_IN_BETWEEN)))
             continue
         hint = Hint(name=wanted.model.name, url=url, sha256=resource.sha256)
         try:
@@ -139,15 +138,19 @@ def _confirmed(resource: Resource, wanted: Wanted, services: Services) -> Findin
         if isinstance(finding, Blocked):
             return Blocked(_told(finding.candidate, resource, wanted), finding.problem)
         if isinstance(finding, Rejected):
-            refused.append(f"{printable(url, 120)}: {finding.reason}")
+            refused.append(_at(url, finding.reason))
         elif isinstance(finding, Candidate):
             if finding.sha256 in (None, resource.sha256) and _same_size(finding, resource):
                 return _told(finding, resource, wanted)
-            refused.append(f"{printable(url, 120)}: it is another file than the database knows")
+            refused.append(_at(url, because(Why.DATABASE_OTHER_FILE)))
     if down:
         raise down
-    reason = "; ".join(refused) or "it names no address"
-    return Rejected(source=NAME, where=resource.model, reason=printable(reason, 400))
+    why = Why.AT_PLACES if refused else Why.DATABASE_NO_ADDRESS
+    return Rejected(source=NAME, where=resource.model, reason=because(why, places=refused))
+
+
+def _at(place: str, reason: Reason | str) -> Reason:
+    return because(Why.AT_PLACE, place=place, reason=reason)
 
 
 def _host(url: str) -> str:
@@ -174,5 +177,5 @@ def _told(found: Candidate, resource: Resource, wanted: Wanted) -> Candidate:
         sha256=resource.sha256,
         publisher=resource.author or found.publisher,
         licence=resource.licence or found.licence,
-        evidence=(f"listed as {resource.model}, with its size and sha256", *found.evidence),
+        evidence=(because(Why.DATABASE_LISTS, model=resource.model), *found.evidence),
     )

@@ -18,6 +18,7 @@ from comfyfix.disk.files import human_size, printable, sha256_of, write_atomic
 from comfyfix.errors import DownloadFailed, GoneAtSource, Problem, StoreUnwritable, WrongContent
 from comfyfix.process import require
 from comfyfix.records import Attempt, Model, Receipt, Record, to_json
+from comfyfix.screen import words
 from comfyfix.script import render as render_stage
 from comfyfix.script.channel import Told
 from comfyfix.sources import ALL
@@ -101,7 +102,7 @@ def _found_anew(build: Build, planned: Planned) -> Record:
     if record.renamed and not record.local and record.name != planned.model.name:
         _say(build, planned.model, f"! Its name there is {printable(record.name)}")
     if record.note:
-        _say(build, planned.model, f"! {record.note}")
+        _say(build, planned.model, f"! {words.sentence(record.note)}")
     return record
 
 

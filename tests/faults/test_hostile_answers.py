@@ -11,7 +11,7 @@ import pytest
 
 from comfyfix.demo.content import file_for
 from comfyfix.demo.hub import Hub
-from comfyfix.errors import SearchFailed
+from comfyfix.errors import ModelProblem
 from comfyfix.stages.resolve import resolve
 from tests import qwen_rig
 from tests.qwen_rig import HOME, HONEST, NAME, PATH, answer, wanted
@@ -132,7 +132,7 @@ def test_no_hostile_answer_makes_a_record(tmp_path: Path, hub: Hub, shut: list[s
             hub.chats.scripts[NAME] = [{"content": text}]
             try:
                 record = resolve(wanted(), services)
-            except SearchFailed:
+            except ModelProblem:
                 continue
             pytest.fail(f"{text[:300]} made a record of {record.url}")
         assert trap.seen == []

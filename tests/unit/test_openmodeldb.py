@@ -16,11 +16,12 @@ from comfyfix.demo.content import file_for
 from comfyfix.demo.hub import Hub, sha256
 from comfyfix.errors import SourceDown
 from comfyfix.net.http import Answer, Web
-from comfyfix.records import Candidate, Model, Rejected
+from comfyfix.records import Candidate, Model, Rejected, because
 from comfyfix.settings.manifest import Endpoints, Manifest
 from comfyfix.sources import openmodeldb
 from comfyfix.sources.base import Blocked, Finding, Services, Wanted
 from comfyfix.state.layout import Layout
+from comfyfix.why import Why
 
 NAME = "4x_HarborSharp.pth"
 DATA = file_for(NAME)
@@ -64,8 +65,13 @@ def test_a_page_in_between_is_skipped_for_the_next_address(services: Services, h
     services._memo.clear()
     (lost,) = find(services)
     assert isinstance(lost, Rejected)
-    assert "mega.nz is a page in between" in lost.reason
-    assert "no such file in the repository" in lost.reason
+    gone, *others = lost.reason.told["places"]
+    assert gone.told["reason"] == because(Why.HUB_NO_FILE)
+    between = because(Why.PAGE_IN_BETWEEN)
+    assert [(o.told["place"], o.told["reason"]) for o in others] == [
+        ("www.mediafire.com", between),
+        ("mega.nz", between),
+    ]
 
 
 def test_what_is_published_there_must_be_the_databases_file(services: Services, hub: Hub) -> None:
@@ -73,7 +79,9 @@ def test_what_is_published_there_must_be_the_databases_file(services: Services, 
     hub.add_upscaler("4x_HarborSharp", [f"{PLACE}/{NAME}"], DATA)
     (found,) = find(services)
     assert isinstance(found, Rejected)
-    assert "another file than the database knows" in found.reason
+    reason = because(Why.DATABASE_OTHER_FILE)
+    place = because(Why.AT_PLACE, place=f"{PLACE}/{NAME}", reason=reason)
+    assert found.reason == because(Why.AT_PLACES, places=[place])
 
 
 def test_a_hash_finds_it_under_any_name(services: Services, hub: Hub) -> None:
@@ -100,7 +108,7 @@ def test_a_twin_in_case_is_shown_and_not_taken(services: Services, hub: Hub) -> 
     hub.add_upscaler("x", [f"{PLACE}/{NAME.lower()}"], DATA)
     (found,) = find(services)
     assert isinstance(found, Rejected)
-    assert "upper/lower case" in found.reason
+    assert found.reason == because(Why.NAME_AKIN)
 
 
 def test_a_gated_place_is_told_before_any_download(services: Services, hub: Hub) -> None:

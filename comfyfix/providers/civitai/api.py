@@ -9,21 +9,25 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator, Mapping, Sequence
-from typing import Any
+from http import HTTPStatus
+from typing import TYPE_CHECKING, Any
 
 import msgspec
 
 from comfyfix.disk.files import printable
-from comfyfix.errors import RETRY, RegionBlocked, SourceDown
+from comfyfix.errors import RegionBlocked, SourceDown
 from comfyfix.loose_json import dicts, items, mapping
 from comfyfix.net.civitai_address import WISHES
 from comfyfix.providers.civitai.names import derived
 from comfyfix.sources.base import Services
+from comfyfix.why import Why
+
+if TYPE_CHECKING:
+    from comfyfix.net.http import Answer
 
 MODELS = 20  # per page
 PAGES_MAX = 3
 HASHES_MAX = 100  # in one question
-_OK, _REGION = 200, 451
 _SHA256 = re.compile(r"[0-9a-f]{64}")
 _SCANS = ("pickleScan", "virusScan")
 
@@ -83,11 +87,9 @@ def by_hashes(digests: Sequence[str], services: Services) -> dict[str, CivitaiEn
     """
     url = f"{services.manifest.endpoints.civitai}/api/v1/model-versions/by-hash"
     answer = services.web.post_json(url, [digest.upper() for digest in digests[:HASHES_MAX]])
-    if answer.status == _REGION:
-        raise region()
-    value = answer.json()
-    if answer.status != _OK or not isinstance(value, list):
-        raise _no_answer(answer.status)
+    value = _usable(answer)
+    if not isinstance(value, list):
+        raise SourceDown(Why.CIVITAI_NO_ANSWER, status=answer.status)
     return matching(value, digests)
 
 
@@ -132,26 +134,22 @@ def _of_model(item: dict[str, Any]) -> Iterator[CivitaiEntry]:
 def _get(path: str, params: dict[str, Any], services: Services) -> dict[str, Any] | None:
     """One call; None for what does not exist."""
     answer = services.web.get(services.manifest.endpoints.civitai + path, params)
-    if answer.status in (400, 404):
+    if answer.status in (HTTPStatus.BAD_REQUEST, HTTPStatus.NOT_FOUND):
         return None
-    if answer.status == _REGION:
-        raise region()
-    value = answer.json()
-    if answer.status != _OK or not isinstance(value, dict):
-        raise _no_answer(answer.status)
+    value = _usable(answer)
+    if not isinstance(value, dict):
+        raise SourceDown(Why.CIVITAI_NO_ANSWER, status=answer.status)
     return value
 
 
-def _no_answer(status: int) -> SourceDown:
-    return SourceDown("Civitai gave no usable answer", cause=f"status {status}", next_step=RETRY)
-
-
-def region() -> RegionBlocked:
-    """Return the problem of a region that Civitai does not serve."""
-    return RegionBlocked(
-        "Civitai does not serve your region",
-        next_step="give another address under models: in manifest.yaml",
-    )
+def _usable(answer: Answer) -> Any:
+    """What an answer holds. Raises SourceDown, RegionBlocked."""
+    if answer.status == HTTPStatus.UNAVAILABLE_FOR_LEGAL_REASONS:
+        raise RegionBlocked(Why.CIVITAI_REGION)
+    value = answer.json()
+    if answer.status != HTTPStatus.OK:
+        raise SourceDown(Why.CIVITAI_NO_ANSWER, status=answer.status)
+    return value
 
 
 def _entries(model: Any, value: dict[str, Any], model_id: Any) -> list[CivitaiEntry]:

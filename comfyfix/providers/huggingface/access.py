@@ -2,18 +2,14 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from http import HTTPStatus
 
-from comfyfix.errors import LicenceNeeded, ModelProblem, TokenNeeded
+from comfyfix.errors import ModelProblem
 from comfyfix.net.hosts import HUGGINGFACE
-from comfyfix.records import Candidate, Rejected
+from comfyfix.outcomes import Outcome
+from comfyfix.records import Candidate, Rejected, because
 from comfyfix.sources.base import Blocked, Finding, Services
-
-if TYPE_CHECKING:
-    from comfyfix.net.http import Answer
-
-_UNAUTHORIZED = 401
-_REFUSED = (401, 403)
+from comfyfix.why import Why
 
 
 def checked(found: Candidate, services: Services) -> Finding:
@@ -21,39 +17,18 @@ def checked(found: Candidate, services: Services) -> Finding:
 
     Without a token no question is needed. Raises SourceDown.
     """
+    repo, page = found.repo, f"{services.manifest.endpoints.huggingface}/{found.repo}"
     if not services.tokens.get("huggingface"):
-        return Blocked(found, _no_token(found.repo, services))
+        why = Why.HUB_TOKEN_NEEDED
+        return Blocked(found, ModelProblem(Outcome.TOKEN_NEEDED, why, repo=repo, page=page))
     url = services.manifest.endpoints.huggingface + found.url.removeprefix(HUGGINGFACE)
     answer = services.web.head(url)
-    if answer.status in _REFUSED:
-        return Blocked(found, _refused(found.repo, services, answer))
-    if answer.headers.get("x-error-code"):
-        reason = f"the Hub answers {answer.status} ({answer.headers['x-error-code']})"
+    if answer.status == HTTPStatus.UNAUTHORIZED:
+        return Blocked(found, ModelProblem(Outcome.TOKEN_NEEDED, Why.HUB_TOKEN_BAD, repo=repo))
+    if answer.status == HTTPStatus.FORBIDDEN:
+        why = Why.HUB_LICENCE_NEEDED
+        return Blocked(found, ModelProblem(Outcome.LICENCE_NEEDED, why, repo=repo, page=page))
+    if code := answer.headers.get("x-error-code"):
+        reason = because(Why.HUB_ANSWERS_CODE, status=answer.status, code=code)
         return Rejected(source=found.source, where=found.where, reason=reason)
     return found
-
-
-def _page(repo: str, services: Services) -> str:
-    return f"{services.manifest.endpoints.huggingface}/{repo}"
-
-
-def _no_token(repo: str, services: Services) -> ModelProblem:
-    return TokenNeeded(
-        f"{repo} on Hugging Face needs a token",
-        cause="its licence must be accepted by a signed-in user",
-        next_step=f"accept the licence on {_page(repo, services)}, then set HF_TOKEN",
-    )
-
-
-def _refused(repo: str, services: Services, answer: Answer) -> ModelProblem:
-    if answer.status == _UNAUTHORIZED:
-        return TokenNeeded(
-            f"{repo} on Hugging Face refuses the token",
-            cause="HF_TOKEN is wrong, has expired, or may not read gated repositories",
-            next_step="set HF_TOKEN to one that may read gated repositories",
-        )
-    return LicenceNeeded(
-        f"The licence of {repo} is not accepted yet",
-        cause="the Hub does not give its files to your account",
-        next_step=f"accept it on {_page(repo, services)}, then run doit again",
-    )

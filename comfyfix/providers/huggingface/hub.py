@@ -7,25 +7,29 @@ repository in one answer, and its `paths-info` for a few files of one.
 from __future__ import annotations
 
 import re
+from http import HTTPStatus
 from typing import TYPE_CHECKING, Any
 from urllib.parse import quote
 
 import msgspec
 
 from comfyfix.disk.files import printable
-from comfyfix.errors import RETRY, SourceDown
+from comfyfix.errors import SourceDown
 from comfyfix.loose_json import dicts, is_size, mapping
 from comfyfix.net.hosts import HUGGINGFACE, HubFile
 from comfyfix.providers.huggingface import access as hubaccess
-from comfyfix.records import Candidate, Rejected
+from comfyfix.records import Candidate, Reason, Rejected, because
 from comfyfix.sources.base import Finding, Services
+from comfyfix.why import Why
 
 if TYPE_CHECKING:
     from comfyfix.net.http import Answer
 
 _SHA256 = re.compile(r"[0-9a-f]{64}")
 _COMMIT = re.compile(r"[0-9a-f]{40}")
-_OK = 200
+ABSENT = (HTTPStatus.UNAUTHORIZED, HTTPStatus.FORBIDDEN, HTTPStatus.NOT_FOUND)
+"""How the Hub answers for what is not there, or is private: it tells no one which."""
+_KEPT_BACK = (*ABSENT, HTTPStatus.GONE, HTTPStatus.UNAVAILABLE_FOR_LEGAL_REASONS)
 
 
 class HubItem(msgspec.Struct, frozen=True, kw_only=True):
@@ -47,44 +51,40 @@ class About(msgspec.Struct, frozen=True, kw_only=True):
     base_model: str = ""
 
 
-def confirm(file: HubFile, source: str, services: Services, *, evidence: str) -> Finding:
+def confirm(file: HubFile, source: str, services: Services, *, evidence: Reason | str) -> Finding:
     """Ask the Hub whether a file exists, and turn its answer into a candidate pinned to a commit.
 
     One request for all files of a repository; one more where access to it must be asked for.
     Raises SourceDown.
     """
     told = about(file.repo, file.revision, services)
-    if isinstance(told, str):
-        return Rejected(source=source, where=printable(f"{file.repo}/{file.path}"), reason=told)
+    where = printable(f"{file.repo}/{file.path}")
+    if isinstance(told, Reason):
+        return Rejected(source=source, where=where, reason=told)
     item = told.files.get(file.path)
     if item is None:
-        where = printable(f"{file.repo}/{file.path}")
-        return Rejected(source=source, where=where, reason="no such file in the repository")
+        return Rejected(source=source, where=where, reason=because(Why.HUB_NO_FILE))
     found = candidate(file, source, told, item, evidence=(evidence,))
     return hubaccess.checked(found, services) if told.gated else found
 
 
-def about(repo: str, revision: str, services: Services) -> About | str:
+def about(repo: str, revision: str, services: Services) -> About | Reason:
     """All of a repository, asked once per run; or why it can't be had. Raises SourceDown."""
 
-    def ask() -> About | str:
+    def ask() -> About | Reason:
         kind = "" if repo.startswith(("datasets/", "spaces/")) else "models/"
         url = f"{services.manifest.endpoints.huggingface}/api/{kind}{repo}"
         asked = {"blobs": "true", "securityStatus": "true"}
         answer = services.web.get(f"{url}/revision/{quote(revision, safe='')}", asked)
-        if answer.status in (401, 403, 404, 410, 451):
+        if answer.status in _KEPT_BACK:
             return _why_not(answer)
         value = answer.json()
         commit = str(value.get("sha")) if isinstance(value, dict) else ""
-        if answer.status != _OK or not _COMMIT.fullmatch(commit):
-            raise SourceDown(
-                f"Hugging Face gave no usable answer for {repo}",
-                cause=f"status {answer.status}",
-                next_step=RETRY,
-            )
+        if answer.status != HTTPStatus.OK or not _COMMIT.fullmatch(commit):
+            raise SourceDown(Why.HUB_NO_ANSWER, repo=repo, status=answer.status)
         return _about(value, commit)
 
-    told: About | str = services.once(("hub about", repo, revision), ask)
+    told: About | Reason = services.once(("hub about", repo, revision), ask)
     return told
 
 
@@ -117,15 +117,11 @@ def details(repo: str, revision: str, paths: list[str], services: Services) -> d
         f"/paths-info/{quote(revision, safe='')}"
     )
     answer = services.web.post_form(url, [*(("paths", path) for path in paths), ("expand", "True")])
-    if answer.status in (401, 403, 404) and "x-error-code" in answer.headers:
+    if answer.status in ABSENT and "x-error-code" in answer.headers:
         return {}
     value = answer.json()
-    if answer.status != _OK or not isinstance(value, list):
-        raise SourceDown(
-            f"Hugging Face did not describe the files of {repo}",
-            cause=f"status {answer.status}",
-            next_step=RETRY,
-        )
+    if answer.status != HTTPStatus.OK or not isinstance(value, list):
+        raise SourceDown(Why.HUB_NO_DESCRIPTION, repo=repo, status=answer.status)
     found = {}
     for item in dicts(value):
         size, digest = lfs(item)
@@ -135,7 +131,7 @@ def details(repo: str, revision: str, paths: list[str], services: Services) -> d
 
 
 def candidate(
-    file: HubFile, source: str, told: About, item: HubItem, *, evidence: tuple[str, ...]
+    file: HubFile, source: str, told: About, item: HubItem, *, evidence: tuple[Reason | str, ...]
 ) -> Candidate:
     """Return a confirmed file of the Hub, its URL pinned to the commit."""
     return Candidate(
@@ -176,11 +172,9 @@ def tagged(tags: Any, kind: str) -> str:
     return printable(next(named, "").rpartition(":")[2], 80)
 
 
-def _why_not(answer: Answer) -> str:
-    code = answer.headers.get("x-error-code", "")
+def _why_not(answer: Answer) -> Reason:
     if "disabled" in answer.headers.get("x-error-message", ""):
-        return "the Hub has taken the repository offline"
-    return {
-        "RepoNotFound": "no such repository, or it is private",
-        "RevisionNotFound": "no such revision in the repository",
-    }.get(code, f"the Hub answers {answer.status}")
+        return because(Why.HUB_OFFLINE)
+    known = {"RepoNotFound": Why.HUB_NO_REPOSITORY, "RevisionNotFound": Why.HUB_NO_REVISION}
+    why = known.get(answer.headers.get("x-error-code", ""))
+    return because(why) if why else because(Why.HUB_ANSWERS, status=answer.status)

@@ -9,18 +9,20 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable
+from http import HTTPStatus
 from typing import TYPE_CHECKING, Any
 from urllib.parse import parse_qs, urlsplit
 
 import msgspec
 
 from comfyfix.disk.files import printable
-from comfyfix.errors import RETRY, HostRefused, SourceDown
+from comfyfix.errors import HostRefused, SourceDown
 from comfyfix.file_names import loose
 from comfyfix.loose_json import dicts, mapping
 from comfyfix.net.hosts import hub_repo
-from comfyfix.providers.huggingface.hub import tagged
+from comfyfix.providers.huggingface.hub import ABSENT, tagged
 from comfyfix.sources.base import Services
+from comfyfix.why import Why
 
 if TYPE_CHECKING:
     from comfyfix.net.http import Answer
@@ -31,7 +33,6 @@ REPOSITORIES = 200  # per question; the answer lists every file of each
 OF_PUBLISHER = 300
 MOST = 1000  # what the Hub gives at once
 HITS = 16
-_OK = 200
 
 
 class Listing(msgspec.Struct, frozen=True, kw_only=True):
@@ -95,7 +96,7 @@ def _pages(parameters: dict[str, Any], services: Services) -> list[Any]:
         answer = _ask("/api/models", parameters, services)
         value = answer.json()
         if not isinstance(value, list):
-            raise _no_list("no list")
+            raise SourceDown(Why.HUB_NO_LIST, status=answer.status)
         following = re.search(r"<([^>]*)>\s*;\s*rel=\"?next", answer.headers.get("link", ""))
         cursor = parse_qs(urlsplit(following.group(1)).query).get("cursor") if following else None
         if value or not cursor:
@@ -128,7 +129,7 @@ def repository(repo: str, services: Services) -> Listing | None:
     """One repository with its files; None if it is not there. Raises SourceDown."""
 
     def ask() -> Listing | None:
-        value = _get(f"/api/models/{repo}", {}, services, missing=(401, 403, 404))
+        value = _get(f"/api/models/{repo}", {}, services, missing=ABSENT)
         return _listing(value) if isinstance(value, dict) else None
 
     listing: Listing | None = services.once(("hub repository", repo), ask)
@@ -146,13 +147,9 @@ def _ask(
     path: str, parameters: dict[str, Any], services: Services, *, missing: tuple[int, ...] = ()
 ) -> Answer:
     answer = services.web.get(services.manifest.endpoints.huggingface + path, parameters)
-    if answer.status != _OK and answer.status not in missing:
-        raise _no_list(f"status {answer.status}")
+    if answer.status != HTTPStatus.OK and answer.status not in missing:
+        raise SourceDown(Why.HUB_NO_LIST, status=answer.status)
     return answer
-
-
-def _no_list(cause: str) -> SourceDown:
-    return SourceDown("The search of Hugging Face gave no list", cause=cause, next_step=RETRY)
 
 
 def _extra(path: str, parameters: dict[str, Any], services: Services) -> Any:

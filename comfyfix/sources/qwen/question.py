@@ -7,8 +7,11 @@ import json
 from collections.abc import Iterable, Sequence
 from typing import TYPE_CHECKING, Any
 
+import msgspec
+
 from comfyfix import templates
 from comfyfix.disk.files import printable
+from comfyfix.records import Reason
 from comfyfix.sources.base import Wanted
 from comfyfix.sources.qwen.reply import CANDIDATES_MAX
 
@@ -38,11 +41,11 @@ def question(wanted: Wanted) -> str:
             workflows=_some(r.workflow for r in wanted.references),
             neighbours=_some(wanted.neighbours),
             rejected=[
-                {"source": r.source, "where": _clean(r.where), "reason": _clean(r.reason)}
+                {"source": r.source, "where": _clean(r.where), "reason": _told(r.reason)}
                 for r in wanted.seen[:ENTRIES_MAX]
             ],
             doubted=[
-                {"where": _clean(d.candidate.where), "reason": _clean(d.reason)}
+                {"where": _clean(d.candidate.where), "reason": _told(d.reason)}
                 for d in wanted.doubted[:ENTRIES_MAX]
             ],
         )
@@ -62,6 +65,12 @@ def opinion_question(batch: str, files: Sequence[dict[str, Any]]) -> str:
 
 def _clean(text: str, limit: int = VALUE_MAX) -> str:
     return printable(text, limit)
+
+
+def _told(reason: Reason | str) -> str:
+    """A reason as the value that it is: its name, and what it tells."""
+    text = reason if isinstance(reason, str) else json.dumps(msgspec.to_builtins(reason))
+    return _clean(text)
 
 
 def _some(values: Iterable[str]) -> list[str]:

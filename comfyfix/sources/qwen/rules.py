@@ -15,12 +15,13 @@ from comfyfix.file_names import Words, read
 from comfyfix.providers.huggingface import hub
 from comfyfix.providers.huggingface import search as hubsearch
 from comfyfix.providers.huggingface.search import Listing
-from comfyfix.records import Candidate, Rejected
+from comfyfix.records import Candidate, Rejected, because
 from comfyfix.sources.base import Doubtful, Finding, Services, Wanted
 from comfyfix.sources.bearing import Places
 from comfyfix.sources.qwen.tools import Tools
 from comfyfix.sources.trust import rules as trust
 from comfyfix.sources.trust.rules import Holder
+from comfyfix.why import Why
 
 OTHERS_MAX = 3  # repositories that only the full-text search knows, looked into one by one
 SHOWN = 4
@@ -51,7 +52,8 @@ def _elsewhere(found: Candidate, words: Words) -> Finding:
     points = trust.says(words)
     if points < trust.ENOUGH or not words.in_repository(found.where):
         return Doubtful(found, "its name, and that of its page, say too little")
-    evidence = (*found.evidence, f"what its name says ({points:+g})", "its page is named like it")
+    name = because(Why.RULE_NAME, points=f"{points:+g}")
+    evidence = (*found.evidence, name, "its page is named like it")
     return msgspec.structs.replace(found, evidence=evidence)
 
 
@@ -61,7 +63,7 @@ def _of_the_hub(
     owner = found.repo.split("/")[-2] if "/" in found.repo else ""
     model = trust.stands_for(owner)
     if model:
-        reason = f"its publisher {owner} could be taken for {model}, and is not"
+        reason = because(Why.IMITATES, publisher=model)
         return Rejected(source=found.source, where=found.where, reason=reason)
     if stranger := tools.only_told_by(found.repo):
         return Doubtful(found, f"only the model card of {stranger} leads there")
@@ -79,8 +81,7 @@ def _of_the_hub(
     alone = texts is not None and set(texts) <= {holder.listing.repo for holder in holders}
     points, rules = trust.weigh(words, holders, wanted.model.folder, alone=alone)
     if not _is_enough(points, words, holders, wanted.model.folder):
-        told = ", ".join(rules) or "nothing"
-        return Doubtful(found, f"too little says that it is the one meant; for it: {told}")
+        return Doubtful(found, because(Why.NAME_SAYS_LITTLE, rules=rules))
     return msgspec.structs.replace(
         found,
         evidence=(*found.evidence, *rules),

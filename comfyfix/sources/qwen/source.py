@@ -15,7 +15,7 @@ import msgspec
 from comfyfix.disk.files import printable
 from comfyfix.errors import HostRefused, SourceDown
 from comfyfix.net.civitai_address import CivitaiFile
-from comfyfix.net.hosts import DirectFile, HubFile, hub_path, hub_repo, read_url
+from comfyfix.net.hosts import DirectFile, HubFile, broken_rule, hub_path, hub_repo, read_url
 from comfyfix.providers.huggingface import hub
 from comfyfix.records import Candidate, Rejected
 from comfyfix.sources import civitai
@@ -44,7 +44,7 @@ def find(wanted: Wanted, services: Services) -> Iterator[Finding]:
     the services that it would have looked at could not be asked.
     """
     if not services.manifest.qwen.base_url:
-        yield Rejected(source=NAME, where="-", reason="not asked: no qwen.base_url is set")
+        yield Rejected(source=NAME, where="", reason="not asked: no qwen.base_url is set")
         return
     tools = Tools(wanted, services)
     try:
@@ -94,10 +94,10 @@ def _findings(
     reply = qwen_reply.read(text)
     if reply is None:
         reason = "its answer is not the JSON we asked for"
-        return [Rejected(source=NAME, where="-", reason=reason)], down
+        return [Rejected(source=NAME, where="", reason=reason)], down
     if not reply.candidates:
         reason = f"it knows none ({printable(reply.reason)})"
-        return [Rejected(source=NAME, where="-", reason=reason)], down
+        return [Rejected(source=NAME, where="", reason=reason)], down
     findings: list[Finding] = []
     for proposal in dict.fromkeys(reply.candidates[:CANDIDATES_MAX]):
         asked = msgspec.json.encode(proposal).decode()
@@ -126,7 +126,7 @@ def _confirm(proposal: Proposal, wanted: Wanted, services: Services) -> Finding:
     try:
         target = _target(proposal, services)
     except HostRefused as refusal:
-        return Rejected(source=NAME, where=where, reason=refusal.cause)
+        return Rejected(source=NAME, where=where, reason=broken_rule(refusal))
     if isinstance(target, HubFile):
         return hub.confirm(target, NAME, services, evidence=_EVIDENCE)
     if isinstance(target, CivitaiFile):
