@@ -38,6 +38,11 @@ class CivitaiFile:
         asked = {"type": self.type, **dict(self.wishes), "fileId": str(self.file or "")}
         return urlencode({key: value for key, value in asked.items() if value})
 
+    @property
+    def download_path(self) -> str:
+        """The path and query that it is downloaded by, at any endpoint."""
+        return f"/api/download/models/{self.version}" + (f"?{self.query}" if self.query else "")
+
 
 def read(path: str, query: str) -> CivitaiFile | Reason:
     """Read path and query of an address; or the rule that it breaks."""

@@ -16,6 +16,7 @@ from comfyfix.disk.files import printable
 from comfyfix.errors import HostRefused
 from comfyfix.net import civitai_address as civitaifile
 from comfyfix.net.civitai_address import CivitaiFile
+from comfyfix.net.origin import origin_of
 from comfyfix.records import Reason, because
 from comfyfix.settings.manifest import Endpoints
 from comfyfix.why import Why
@@ -107,12 +108,12 @@ def read_url(
         raise _refused(url, Why.ADDRESS_UNREADABLE, error=error) from None
     if "@" in parts.netloc:
         raise _refused(url, Why.ADDRESS_NAMES_USER)
-    origin = f"{parts.scheme}://{parts.netloc}"
-    if origin == _origin(endpoints.huggingface):
+    origin = origin_of(url)
+    if origin == origin_of(endpoints.huggingface):
         return _hub_file(url, parts.path.removeprefix(urlsplit(endpoints.huggingface).path))
     if host in HUGGINGFACE_HOSTS:
         return _hub_file(url, parts.path)
-    if host in CIVITAI_HOSTS or origin == _origin(endpoints.civitai):
+    if host in CIVITAI_HOSTS or origin == origin_of(endpoints.civitai):
         return _civitai_file(url, parts.path, parts.query)
     if parts.scheme != "https" or port not in (None, 443):
         raise _refused(url, Why.ADDRESS_NOT_HTTPS)
@@ -152,11 +153,6 @@ def is_hub_path(path: str) -> bool:
     except HostRefused:
         return False
     return True
-
-
-def _origin(url: str) -> str:
-    parts = urlsplit(url)
-    return f"{parts.scheme}://{parts.netloc}"
 
 
 def broken_rule(refusal: HostRefused) -> Reason:

@@ -22,7 +22,8 @@ from requests.adapters import HTTPAdapter
 from comfyfix.errors import RETRY, SourceDown, TokenRefused
 from comfyfix.net.addresses import PublicPool, require_public
 from comfyfix.net.deadline import Late, within
-from comfyfix.net.limits import backoff, limited, origin_of, retry_after, used_up_for
+from comfyfix.net.limits import backoff, limited, retry_after, used_up_for
+from comfyfix.net.origin import origin_of
 
 USER_AGENT = "comfyfix/0.1"
 TIMEOUT = (10.0, 30.0)  # seconds to connect, seconds between bytes

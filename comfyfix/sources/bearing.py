@@ -6,15 +6,15 @@ from collections.abc import Iterable, Iterator
 
 from comfyfix.file_names import Words, loose
 from comfyfix.net.hosts import HubFile, is_hub_path
-from comfyfix.providers.huggingface import access as hubaccess
-from comfyfix.providers.huggingface import hub
-from comfyfix.providers.huggingface.search import SOURCE, Listing
+from comfyfix.providers.huggingface.answers import HubItem, Listing
 from comfyfix.records import Candidate, Reason, Rejected, because
 from comfyfix.sources.base import Doubtful, Finding, Services, Wanted
+from comfyfix.sources.hub_files import candidate, opened
 from comfyfix.sources.trust import rules as trust
 from comfyfix.sources.trust.rules import Holder
 from comfyfix.why import Why
 
+SOURCE = "huggingface"
 HOLDERS_MAX = 12  # places of one name that are compared, one request each
 SHOWN = 6
 RENAMED_REPOSITORIES = 3
@@ -68,14 +68,14 @@ class Places:
             yield from self._renamed()
         for held in contents.values():
             points, rules = self._points(held)
-            candidate = self._candidate(held, rules)
+            best = self._candidate(held, rules)
             doubtful = len(contents) == 1 and points < trust.ENOUGH and not self.wanted.likely
             if doubtful and all(trust.stands_for(holder.listing.owner) for holder in held):
-                yield _imitated(candidate)
+                yield _imitated(best)
             elif doubtful:
-                yield Doubtful(candidate, _doubt(rules))
+                yield Doubtful(best, _doubt(rules))
             else:
-                yield self._opened(candidate)
+                yield opened(best, self.services.hub)
         for holder in self.holders():
             if holder.item.sha256 is None:
                 where = f"{holder.listing.repo}/{holder.path}"
@@ -92,14 +92,9 @@ class Places:
         return [holder for held in self._described.values() for holder in held]
 
     def _describe(self, listing: Listing, paths: list[str]) -> list[Holder]:
-        def ask() -> list[Holder]:
-            items = hub.details(listing.repo, listing.revision, safe, self.services)
-            return [Holder(listing, path, items.get(path, hub.HubItem())) for path in safe]
-
         safe = [path for path in paths if is_hub_path(path)]
-        key = ("hub details", listing.repo, listing.revision, tuple(safe))
-        described: list[Holder] = self.services.once(key, ask) if safe else []
-        return described
+        items = self.services.hub.details(listing.repo, listing.revision, safe)
+        return [Holder(listing, path, items.get(path, HubItem())) for path in safe]
 
     def contents(self) -> dict[str, list[Holder]]:
         """The places by the sha256 of what they hold."""
@@ -131,7 +126,7 @@ class Places:
             for holder in self._describe(listing, paths[:RENAMED_FILES]):
                 if holder.item.sha256 in self.wanted.likely:
                     rules = [because(Why.HASH_WANTED)]
-                    yield self._opened(self._candidate([holder], rules))
+                    yield opened(self._candidate([holder], rules), self.services.hub)
                     return
 
     def _candidate(self, held: list[Holder], rules: list[Reason]) -> Candidate:
@@ -141,20 +136,9 @@ class Places:
         if others:
             places = sorted({other.listing.repo for other in others})[:SHOWN]
             evidence.append(because(Why.SAME_CONTENT_IN, places=places))
-        told = hub.About(
-            commit=listing.revision,
-            files={},
-            gated=listing.gated,
-            downloads=listing.downloads,
-            licence=listing.licence,
-            base_model=listing.base_model,
-        )
         file = HubFile(listing.repo, listing.revision, first.path)
-        return hub.candidate(file, SOURCE, told, first.item, evidence=tuple(evidence))
-
-    def _opened(self, found: Candidate) -> Finding:
-        """Look whether the gate of a gated repository is open to the user."""
-        return hubaccess.checked(found, self.services) if found.gated else found
+        revision = listing.revision
+        return candidate(file, SOURCE, revision, listing, first.item, evidence=tuple(evidence))
 
 
 def _imitated(found: Candidate) -> Rejected:

@@ -8,17 +8,16 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 
+from comfyfix.errors import ModelProblem
 from comfyfix.file_names import GENERIC, loose
 from comfyfix.net.civitai_address import CivitaiFile
 from comfyfix.net.hosts import CIVITAI
-from comfyfix.providers.civitai import access as civitai_access
-from comfyfix.providers.civitai import api as civitai_api
-from comfyfix.providers.civitai.api import CivitaiEntry
 from comfyfix.providers.civitai.choice import COMPONENTS, choose
+from comfyfix.providers.civitai.entries import CivitaiEntry
 from comfyfix.providers.civitai.kinds import misplaced, types_for
 from comfyfix.providers.civitai.names import model_queries
 from comfyfix.records import Candidate, Reason, Rejected, because
-from comfyfix.sources.base import Finding, Services, Wanted
+from comfyfix.sources.base import Blocked, Finding, Services, Wanted
 from comfyfix.why import Why
 
 NAME = "civitai"
@@ -30,7 +29,7 @@ SHOWN = 6
 def find(wanted: Wanted, services: Services) -> Iterator[Finding]:
     """Yield the files that have the wanted hash, or else those that bear the wanted name."""
     for digest in sorted(wanted.likely):
-        entries = civitai_api.by_hash(digest, services)
+        entries = services.civitai.by_hash(digest)
         services.log_search(wanted, NAME, digest, {"files": len(entries)})
         for entry in entries[:1]:
             evidence = (because(Why.CIVITAI_KNOWS_HASH),)
@@ -41,7 +40,7 @@ def find(wanted: Wanted, services: Services) -> Iterator[Finding]:
     types = types_for(wanted.model.folder)
     akin: list[Rejected] = []
     for query in model_queries(wanted.model.name):
-        entries = civitai_api.search(query, types, services)
+        entries = services.civitai.search(query, types)
         models = list(dict.fromkeys(entry.model for entry in entries))
         services.log_search(wanted, NAME, query, {"files": len(entries), "models": models})
         akin += _akin(entries, wanted)
@@ -55,8 +54,8 @@ def find(wanted: Wanted, services: Services) -> Iterator[Finding]:
 
 def confirm(target: CivitaiFile, name: str, source: str, services: Services) -> Finding:
     """Ask Civitai about the file that a URL names. Raises SourceDown."""
-    where = f"{CIVITAI}/api/download/models/{target.version}"
-    entries = civitai_api.version(target.version, services)
+    where = CIVITAI + target.download_path
+    entries = services.civitai.version(target.version)
     if entries is None:
         return Rejected(source=source, where=where, reason=because(Why.CIVITAI_NO_VERSION))
     entry = choose(entries, target, name)
@@ -66,7 +65,7 @@ def confirm(target: CivitaiFile, name: str, source: str, services: Services) -> 
     found = _confirmed(entry, source, services, evidence, entry.name)
     if isinstance(found, Rejected) and target.file is None and target.type in COMPONENTS:
         # Another version may have lent this part: then its id belongs to that one.
-        return _confirmed(entry, source, services, evidence, entry.name, query=target.query)
+        return _confirmed(entry, source, services, evidence, entry.name, file=target)
     return found
 
 
@@ -96,18 +95,18 @@ def _confirmed(
     evidence: Sequence[Reason],
     name: str,
     *,
-    query: str = "",
+    file: CivitaiFile | None = None,
 ) -> Finding:
     """Turn a file into a candidate, unless Civitai itself says that it can't or must not be had."""
     if entry.scan and not entry.mode:
         reason = because(Why.CIVITAI_SCAN, told=entry.scan)
         return Rejected(source=source, where=entry.where, reason=reason)
-    query = query or f"fileId={entry.file_id}"
+    file = file or CivitaiFile(entry.version_id, entry.file_id)
     found = Candidate(
         source=source,
         where=entry.where,
         name=name,
-        url=f"{CIVITAI}/api/download/models/{entry.version_id}?{query}",
+        url=CIVITAI + file.download_path,
         size=entry.size,
         size_exact=entry.exact,
         sha256=entry.sha256,
@@ -116,4 +115,9 @@ def _confirmed(
         base_model=entry.base_model,
         evidence=tuple(evidence),
     )
-    return civitai_access.checked(found, entry, query, services)
+    closed = services.civitai.access(entry, file)
+    if isinstance(closed, ModelProblem):
+        return Blocked(found, closed)
+    if closed:
+        return Rejected(source=source, where=entry.where, reason=closed)
+    return found

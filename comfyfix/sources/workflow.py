@@ -23,10 +23,9 @@ from comfyfix.net.hosts import (
     hub_repo,
     read_url,
 )
-from comfyfix.providers.huggingface import hub
 from comfyfix.records import Candidate, Hint, Reason, Rejected, because
 from comfyfix.settings.manifest import Override
-from comfyfix.sources import civitai
+from comfyfix.sources import civitai, hub_files
 from comfyfix.sources.base import Doubtful, Finding, Services, Wanted
 from comfyfix.why import Why
 
@@ -55,7 +54,7 @@ def confirm_url(hint: Hint, source: str, services: Services) -> Finding:
     except HostRefused as refusal:
         return Rejected(source=source, where=hint.url, reason=broken_rule(refusal))
     if isinstance(target, HubFile):
-        return hub.confirm(target, source, services, evidence=_told_by(source, hint))
+        return hub_files.confirm(target, source, services, evidence=_told_by(source, hint))
     if isinstance(target, CivitaiFile):
         return civitai.confirm(target, hint.name, source, services)
     return _confirm_direct(target, hint, source, services)
@@ -93,8 +92,7 @@ def address(override: Override) -> str:
     if override.url:
         return override.url
     if override.model_version_id:
-        file_id = f"?fileId={override.file_id}" if override.file_id else ""
-        return f"{CIVITAI}/api/download/models/{override.model_version_id}{file_id}"
+        return CIVITAI + CivitaiFile(override.model_version_id, override.file_id).download_path
     if override.repo and override.path:
         file = HubFile(hub_repo(override.repo), "main", hub_path(override.path))
         return HUGGINGFACE + file.resolve_path()

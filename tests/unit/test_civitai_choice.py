@@ -8,8 +8,8 @@ import pytest
 
 from comfyfix.net import civitai_address as civitaifile
 from comfyfix.net.civitai_address import CivitaiFile
-from comfyfix.providers.civitai.api import CivitaiEntry
 from comfyfix.providers.civitai.choice import choose
+from comfyfix.providers.civitai.entries import CivitaiEntry
 from comfyfix.records import Reason, because
 from comfyfix.why import Why
 

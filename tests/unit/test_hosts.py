@@ -54,7 +54,7 @@ CIVITAI = {
     "https://civitai.com/models/5?modelVersionId=70&type=VAE": CivitaiFile(70, model=5, type="VAE"),
     "http://10.0.0.5:90/api/download/models/70": CivitaiFile(70),
 }
-HTTPS, PUBLIC_NAME = Why.ADDRESS_NOT_HTTPS, Why.HOST_NOT_PUBLIC
+HTTPS, NEAR = Why.ADDRESS_NOT_HTTPS, Why.HOST_NOT_PUBLIC
 USER, ASCII = Why.ADDRESS_NAMES_USER, Why.ADDRESS_NOT_ASCII
 UNREADABLE, UNLISTED = Why.ADDRESS_UNREADABLE, Why.HOST_NOT_LISTED
 NO_FILE, NO_PATH = Why.ADDRESS_NAMES_NO_FILE, Why.NO_PATH_INSIDE
@@ -62,19 +62,19 @@ NO_REPO, NO_VERSION = Why.NO_REPOSITORY_ID, Why.ADDRESS_NAMES_NO_VERSION
 FILE_ID, TWICE = Why.ADDRESS_FILE_ID, Why.ADDRESS_FIELD_TWICE
 FIELD = Why.ADDRESS_FIELD_UNKNOWN
 REFUSED = {  # → the rule that is broken
-    "": HTTPS, "model.safetensors": HTTPS, "//github.com/x": HTTPS, "https:///x": PUBLIC_NAME,
+    "": HTTPS, "model.safetensors": HTTPS, "//github.com/x": HTTPS, "https:///x": NEAR,
     "file:///etc/passwd": HTTPS, "ftp://github.com/x": HTTPS, "http://github.com/x": HTTPS,
-    "data:,x": HTTPS, "javascript:alert(1)": HTTPS, "https:github.com/x": PUBLIC_NAME,
-    "http://169.254.169.254/latest": HTTPS, "https://169.254.169.254/latest": PUBLIC_NAME,
-    "http://127.1/x": HTTPS, "https://127.1/x": PUBLIC_NAME, "https://127.0.0.1/x": PUBLIC_NAME,
-    "https://2130706433/x": PUBLIC_NAME, "https://0x7f000001/x": PUBLIC_NAME, "https://0/x": PUBLIC_NAME,
-    "https://0x7f.1/x": PUBLIC_NAME, "https://0177.0.0.1/x": PUBLIC_NAME, "https://[::1]/x": PUBLIC_NAME,
-    "https://[::ffff:127.0.0.1]/x": PUBLIC_NAME, "https://[::ffff:7f00:1]/x": PUBLIC_NAME,
-    "https://[fe80::1%25eth0]/x": PUBLIC_NAME, "https://[64:ff9b::7f00:1]/x": PUBLIC_NAME,
-    "https://8.8.8.8/x": PUBLIC_NAME, "https://localhost/x": PUBLIC_NAME, "https://intranet/x": PUBLIC_NAME,
-    "https://metadata.google.internal/x": PUBLIC_NAME, "https://nas.local/x": PUBLIC_NAME,
-    "https://printer.lan./x": PUBLIC_NAME, "https://a.localhost/x": PUBLIC_NAME,
-    "https://a_b.c.com/x": PUBLIC_NAME, f"https://{'a' * 64}.com/x": PUBLIC_NAME,
+    "data:,x": HTTPS, "javascript:alert(1)": HTTPS, "https:github.com/x": NEAR,
+    "http://169.254.169.254/latest": HTTPS, "https://169.254.169.254/latest": NEAR,
+    "http://127.1/x": HTTPS, "https://127.1/x": NEAR, "https://127.0.0.1/x": NEAR,
+    "https://2130706433/x": NEAR, "https://0x7f000001/x": NEAR, "https://0/x": NEAR,
+    "https://0x7f.1/x": NEAR, "https://0177.0.0.1/x": NEAR, "https://[::1]/x": NEAR,
+    "https://[::ffff:127.0.0.1]/x": NEAR, "https://[::ffff:7f00:1]/x": NEAR,
+    "https://[fe80::1%25eth0]/x": NEAR, "https://[64:ff9b::7f00:1]/x": NEAR,
+    "https://8.8.8.8/x": NEAR, "https://localhost/x": NEAR, "https://intranet/x": NEAR,
+    "https://metadata.google.internal/x": NEAR, "https://nas.local/x": NEAR,
+    "https://printer.lan./x": NEAR, "https://a.localhost/x": NEAR,
+    "https://a_b.c.com/x": NEAR, f"https://{'a' * 64}.com/x": NEAR,
     "https://user@github.com/x": USER, "https://github.com@evil.example/x": USER,
     "https://user:pass@huggingface.co/o/n/resolve/main/x": USER, "https://@github.com/x": USER,
     "https://github.com:8443/x": HTTPS, "https://github.com:80/x": HTTPS,

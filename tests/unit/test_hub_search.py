@@ -13,7 +13,7 @@ from comfyfix.demo.hub import Fault, Hub, sha256
 from comfyfix.errors import SourceDown, TokenRefused
 from comfyfix.net import http
 from comfyfix.net.http import Web
-from comfyfix.providers.huggingface.hub import lfs
+from comfyfix.providers.huggingface.answers import lfs
 from comfyfix.records import Candidate, Model, Rejected, because
 from comfyfix.screen import words
 from comfyfix.settings.manifest import Endpoints, Manifest

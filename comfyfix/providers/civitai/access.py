@@ -1,8 +1,4 @@
-"""Would Civitai give this file to us? Asked while resolving, before any download.
-
-The download address is asked as a download asks it, but neither followed nor read. Each refusal
-of its server's table has an outcome of its own.
-"""
+"""Would Civitai give this file to us? Each refusal of its server's table has an outcome."""
 
 from __future__ import annotations
 
@@ -13,48 +9,31 @@ from comfyfix.errors import ModelProblem, RegionBlocked, SourceDown
 from comfyfix.loose_json import mapping
 from comfyfix.net.hosts import CIVITAI
 from comfyfix.outcomes import Outcome
-from comfyfix.providers.civitai.api import CivitaiEntry
-from comfyfix.records import Candidate, Rejected, because
-from comfyfix.sources.base import Blocked, Finding, Services
+from comfyfix.providers.civitai.entries import CivitaiEntry
 from comfyfix.why import Why
 
 if TYPE_CHECKING:
     from comfyfix.net.http import Answer
 
 ACCOUNT = f"{CIVITAI}/user/account"
-TRIES = 2  # a file that is there has been answered with 404 for a moment
 
 
-def checked(found: Candidate, entry: CivitaiEntry, query: str, services: Services) -> Finding:
-    """Return the candidate if it would be given to us, else why not. Raises SourceDown."""
-    if entry.mode:
-        return Blocked(found, _gone(entry))
-    path = f"/api/download/models/{entry.version_id}?{query}"
-    for _ in range(TRIES):
-        answer = services.web.peek(services.manifest.endpoints.civitai + path)
-        if answer.status != HTTPStatus.NOT_FOUND:
-            break
-    else:
-        reason = because(Why.CIVITAI_GONE)
-        return Rejected(source=found.source, where=found.where, reason=reason)
-    problem = _problem(answer, entry, services)
-    return Blocked(found, problem) if problem else found
-
-
-def _gone(entry: CivitaiEntry) -> ModelProblem:
+def gone(entry: CivitaiEntry) -> ModelProblem:
+    """The problem of a model that Civitai gives to no one any more."""
     if entry.mode == "TakenDown":
         return ModelProblem(Outcome.TAKEN_DOWN, Why.CIVITAI_TAKEN_DOWN, where=entry.where)
     return ModelProblem(Outcome.ARCHIVED, Why.CIVITAI_ARCHIVED, where=entry.where)
 
 
-def _problem(answer: Answer, entry: CivitaiEntry, services: Services) -> ModelProblem | None:
+def refusal(answer: Answer, entry: CivitaiEntry, *, token_known: bool) -> ModelProblem | None:
+    """What an answer of the download address says against a download. Raises SourceDown."""
     page = f"{CIVITAI}/models/{entry.model_id}?modelVersionId={entry.version_id}"
     where, told = entry.where, _told(answer)
     error, message = str(told.get("error")), str(told.get("message"))
     if answer.status == HTTPStatus.UNAUTHORIZED and "disabled downloads" in message:
         return ModelProblem(Outcome.DOWNLOADS_DISABLED, Why.CIVITAI_DISABLED, where=where)
     if answer.status == HTTPStatus.UNAUTHORIZED or _is_login(answer):
-        why = Why.CIVITAI_TOKEN_BAD if services.tokens.get("civitai") else Why.CIVITAI_TOKEN_NEEDED
+        why = Why.CIVITAI_TOKEN_BAD if token_known else Why.CIVITAI_TOKEN_NEEDED
         return ModelProblem(Outcome.TOKEN_NEEDED, why, where=where, page=page, account=ACCOUNT)
     if answer.status == HTTPStatus.FORBIDDEN and "early access" in error.lower():
         until = str(told.get("deadline") or "")[:10]
@@ -64,7 +43,7 @@ def _problem(answer: Answer, entry: CivitaiEntry, services: Services) -> ModelPr
         why = Why.CIVITAI_NOT_GIVEN
         return ModelProblem(Outcome.NOT_PERMITTED, why, where=where, told=error, page=page)
     if answer.status == HTTPStatus.GONE:
-        return _gone(entry)
+        return gone(entry)
     if answer.status == HTTPStatus.UNAVAILABLE_FOR_LEGAL_REASONS:
         return RegionBlocked(Why.CIVITAI_REGION)
     if answer.status >= HTTPStatus.BAD_REQUEST:

@@ -10,7 +10,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from comfyfix.net.civitai_address import CivitaiFile
-from comfyfix.providers.civitai.api import CivitaiEntry
+from comfyfix.providers.civitai.entries import CivitaiEntry
 from comfyfix.records import Reason, because
 from comfyfix.why import Why
 

@@ -16,9 +16,8 @@ from comfyfix.disk.files import printable
 from comfyfix.errors import HostRefused, SourceDown
 from comfyfix.net.civitai_address import CivitaiFile
 from comfyfix.net.hosts import DirectFile, HubFile, broken_rule, hub_path, hub_repo, read_url
-from comfyfix.providers.huggingface import hub
-from comfyfix.records import Candidate, Rejected
-from comfyfix.sources import civitai
+from comfyfix.records import Candidate, Rejected, because
+from comfyfix.sources import civitai, hub_files
 from comfyfix.sources.base import Blocked, Finding, Services, Wanted
 from comfyfix.sources.qwen import program as qwen_cli
 from comfyfix.sources.qwen import question as qwen_question
@@ -30,6 +29,7 @@ from comfyfix.sources.qwen.rules import judge
 from comfyfix.sources.qwen.tools import Tools
 from comfyfix.sources.qwen.transcript import Transcript
 from comfyfix.sources.workflow import told
+from comfyfix.why import Why
 
 NAME = "qwen"
 TITLE = "by Qwen"
@@ -128,7 +128,9 @@ def _confirm(proposal: Proposal, wanted: Wanted, services: Services) -> Finding:
     except HostRefused as refusal:
         return Rejected(source=NAME, where=where, reason=broken_rule(refusal))
     if isinstance(target, HubFile):
-        return hub.confirm(target, NAME, services, evidence=_EVIDENCE)
+        return hub_files.confirm(
+            target, NAME, services, evidence=because(Why.PLAIN, what=_EVIDENCE)
+        )
     if isinstance(target, CivitaiFile):
         return civitai.confirm(target, wanted.model.name, NAME, services)
     if isinstance(target, DirectFile):

@@ -17,8 +17,7 @@ from comfyfix.disk.files import printable
 from comfyfix.errors import HostRefused, ModelProblem, RegionBlocked, SourceDown
 from comfyfix.net.deadline import Late, within
 from comfyfix.net.hosts import hub_repo
-from comfyfix.providers.huggingface import search as hubsearch
-from comfyfix.providers.huggingface.search import Listing
+from comfyfix.providers.huggingface.answers import Listing
 from comfyfix.sources.base import Services, Wanted
 from comfyfix.sources.qwen.lookups import card_of, civitai_files
 
@@ -147,7 +146,7 @@ class Tools:
 
     def _search_hub(self, asked: _Query) -> Any:
         name = self.wanted.model.name
-        found = list(hubsearch.search(asked.query, self.services).listings)
+        found = list(self.services.hub.search(asked.query).listings)
         found.sort(key=lambda listing: not listing.bearing(name))  # stable: most used first
         self.listings += [listing for listing in found if listing.bearing(name)]
         self.found |= {li.repo.casefold() for li in found if not self.only_told_by(li.repo)}
@@ -161,7 +160,7 @@ class Tools:
         ]
 
     def _list_repository(self, asked: _Repository) -> Any:
-        listing = hubsearch.repository(hub_repo(asked.repo), self.services)
+        listing = self.services.hub.repository(hub_repo(asked.repo))
         if listing is None:
             return "error: there is no such repository, or it is private"
         return {"repo": listing.repo, "files": self._files(listing, LISTED_MAX)}

@@ -15,8 +15,7 @@ from dataclasses import dataclass
 
 from comfyfix.comfyui.store.folders import folder_key
 from comfyfix.file_names import SHORT, Words, loose
-from comfyfix.providers.huggingface.hub import HubItem
-from comfyfix.providers.huggingface.search import Listing
+from comfyfix.providers.huggingface.answers import HubItem, Listing
 from comfyfix.records import Reason, because
 from comfyfix.sources.trust import publishers
 from comfyfix.sources.trust.lookalike import imitated
