@@ -13,7 +13,7 @@ import msgspec
 
 from comfyfix.comfyui.store.folders import MODEL_EXTENSIONS, Folders
 from comfyfix.comfyui.store.index import StoreIndex
-from comfyfix.comfyui.store.spelling import plain
+from comfyfix.file_names import plain
 from comfyfix.records import Model
 
 Kind = Literal[

@@ -14,7 +14,8 @@ from itertools import islice
 from pathlib import Path
 
 from comfyfix.comfyui.store.folders import MODEL_EXTENSIONS, PACK_EXTENSIONS
-from comfyfix.comfyui.store.spelling import near_slots, one_letter_off, plain, plain_all, slots
+from comfyfix.comfyui.store.spelling import near_slots, one_letter_off, slots
+from comfyfix.file_names import plain, plain_all
 
 FILES_MAX = 1_000_000
 """Files that an index holds; of a larger tree the rest is left out (a root may be `/`)."""
