@@ -6,13 +6,12 @@ Services search names of repositories and models, not of files, so the words hav
 from __future__ import annotations
 
 import re
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 from comfyfix import endings
 
 QUERIES_MAX = 4
-AKIN = "the name differs in upper/lower case or separators"
-"""Why a file that `loose` takes for the wanted one is shown and not taken."""
 SHORT = 3  # letters; shorter words are contained in too many others to be searched alone
 # Names that thousands of repositories use for different files: a search can't tell which.
 GENERIC = frozenset(
@@ -59,9 +58,36 @@ def queries(name: str) -> list[str]:
     return list(dict.fromkeys(query for query in ladder if query))[:QUERIES_MAX]
 
 
+def plain(name: str) -> str:
+    """A file's name in lower case, with `_` for every separator and dot: what akin names share."""
+    return name.casefold().replace("-", "_").replace(" ", "_").replace(".", "_")
+
+
+def plain_all(names: Sequence[str]) -> list[str]:
+    """`plain` of many file names at once, several times as fast as one by one."""
+    if not names:
+        return []
+    # No file name holds a NUL, and casefold looks at no neighbour, so all go through as one text.
+    return plain("\0".join(names)).split("\0")
+
+
 def loose(name: str) -> str:
-    """Return a name without what people change by the way: case, and which separators it has."""
-    return re.sub(r"[\s_.\-]+", "_", name.casefold()).strip("_")
+    """A name made plain, however many separators stand together: repositories are freer there."""
+    return re.sub(r"[\s_]+", "_", plain(name)).strip("_")
+
+
+def humps(word: str) -> list[str]:
+    """What a compound of capitals falls into: `RealESRGAN` is `Real` and `ESRGAN`."""
+    return _CAMEL.split(word)
+
+
+def difference(one: str, other: str) -> tuple[int, str, str]:
+    """Where two texts differ, and what stands there in each, up to the end that they share."""
+    shorter = min(len(one), len(other))
+    start = next((i for i in range(shorter) if one[i] != other[i]), shorter)
+    rest = shorter - start
+    end = next((i for i in range(rest) if one[-1 - i] != other[-1 - i]), rest)
+    return start, one[start : len(one) - end], other[start : len(other) - end]
 
 
 @dataclass(frozen=True, slots=True)
@@ -111,7 +137,7 @@ def read(name: str) -> Words:
             telling.append(root.group() if root else lower)
             marks += [lower] if root else []
     telling.sort(key=lambda word: len(word) < SHORT)  # stable: the family's name comes first
-    pieces = [p.casefold() for word in _split(stem) for p in _CAMEL.split(word)]
+    pieces = [p.casefold() for word in _split(stem) for p in humps(word)]
     known = {*telling, *marks, *_COMMON}
     return Words(
         loose(stem),

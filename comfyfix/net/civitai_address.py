@@ -11,6 +11,9 @@ import re
 from dataclasses import dataclass
 from urllib.parse import parse_qs, urlencode
 
+from comfyfix.records import Reason, because
+from comfyfix.why import Why
+
 WISHES = ("format", "size", "fp", "quantType")
 """What an address may ask of a file beside its type, as its metadata calls it."""
 _NUMBER = re.compile(r"[0-9]{1,12}")
@@ -35,24 +38,36 @@ class CivitaiFile:
         asked = {"type": self.type, **dict(self.wishes), "fileId": str(self.file or "")}
         return urlencode({key: value for key, value in asked.items() if value})
 
+    @property
+    def download_path(self) -> str:
+        """The path and query that it is downloaded by, at any endpoint."""
+        return f"/api/download/models/{self.version}" + (f"?{self.query}" if self.query else "")
 
-def read(path: str, query: str) -> CivitaiFile:
-    """Read path and query of an address. Raises ValueError with the rule that it breaks."""
+
+def read(path: str, query: str) -> CivitaiFile | Reason:
+    """Read path and query of an address; or the rule that it breaks."""
     try:
         fields = parse_qs(query, max_num_fields=50)
     except ValueError:
-        raise ValueError("its query holds too much") from None
+        return because(Why.ADDRESS_QUERY_LONG)
     page, download = _PAGE.fullmatch(path), _DOWNLOAD.fullmatch(path)
-    version = download.group(1) if download else _one(fields, "modelVersionId")
+    asked = (
+        ("fileId", "type", *WISHES) if download else ("modelVersionId", "fileId", "type", *WISHES)
+    )
+    for name in asked:
+        if len(fields.get(name, [])) > 1:
+            return because(Why.ADDRESS_FIELD_TWICE, field=name)
+    told = {name: values[0] for name, values in fields.items()}
+    version = download.group(1) if download else told.get("modelVersionId", "")
     if not _NUMBER.fullmatch(version):
-        raise ValueError("it names no model version (expected /api/download/models/ID)")
-    file_id = _one(fields, "fileId")
+        return because(Why.ADDRESS_NAMES_NO_VERSION)
+    file_id = told.get("fileId", "")
     if file_id and not _NUMBER.fullmatch(file_id):
-        raise ValueError("its fileId is no number")
-    words = {name: _one(fields, name) for name in ("type", *WISHES)}
+        return because(Why.ADDRESS_FILE_ID)
+    words = {name: told.get(name, "") for name in ("type", *WISHES)}
     for name, word in words.items():
         if word and not _WORD.fullmatch(word):
-            raise ValueError(f"its {name} is nothing that Civitai knows")
+            return because(Why.ADDRESS_FIELD_UNKNOWN, field=name)
     return CivitaiFile(
         version=int(version),
         file=int(file_id) if file_id else None,
@@ -60,10 +75,3 @@ def read(path: str, query: str) -> CivitaiFile:
         type=words.pop("type"),
         wishes=tuple((name, word) for name, word in words.items() if word),
     )
-
-
-def _one(fields: dict[str, list[str]], name: str) -> str:
-    values = fields.get(name, [""])
-    if len(values) > 1:
-        raise ValueError(f"it tells {name} more than once")
-    return values[0]

@@ -16,7 +16,10 @@ from comfyfix.disk.files import printable
 from comfyfix.errors import HostRefused
 from comfyfix.net import civitai_address as civitaifile
 from comfyfix.net.civitai_address import CivitaiFile
+from comfyfix.net.origin import origin_of
+from comfyfix.records import Reason, because
 from comfyfix.settings.manifest import Endpoints
+from comfyfix.why import Why
 
 HUGGINGFACE = "https://huggingface.co"
 """What records and scripts call the Hub; it is asked at the configured endpoint."""
@@ -97,31 +100,28 @@ def read_url(
 ) -> HubFile | CivitaiFile | DirectFile:
     """Say what a URL from outside leads to. Raises HostRefused with the rule it breaks."""
     if re.search(r"[\s\\\x00-\x1f\x7f]", url) or not url.isascii():
-        raise _refused(url, "it holds a space, a backslash or a character outside ASCII")
+        raise _refused(url, Why.ADDRESS_NOT_ASCII)
     try:
         parts = urlsplit(url)
         host, port = (parts.hostname or "").rstrip("."), parts.port
     except ValueError as error:
-        raise _refused(url, str(error)) from None
+        raise _refused(url, Why.ADDRESS_UNREADABLE, error=error) from None
     if "@" in parts.netloc:
-        raise _refused(url, "it holds a user name before the host")
-    origin = f"{parts.scheme}://{parts.netloc}"
-    if origin == _origin(endpoints.huggingface):
+        raise _refused(url, Why.ADDRESS_NAMES_USER)
+    origin = origin_of(url)
+    if origin == origin_of(endpoints.huggingface):
         return _hub_file(url, parts.path.removeprefix(urlsplit(endpoints.huggingface).path))
     if host in HUGGINGFACE_HOSTS:
         return _hub_file(url, parts.path)
-    if host in CIVITAI_HOSTS or origin == _origin(endpoints.civitai):
+    if host in CIVITAI_HOSTS or origin == origin_of(endpoints.civitai):
         return _civitai_file(url, parts.path, parts.query)
     if parts.scheme != "https" or port not in (None, 443):
-        raise _refused(url, "only https on its usual port is fetched")
+        raise _refused(url, Why.ADDRESS_NOT_HTTPS)
     if not _is_public_name(host):
-        raise _refused(url, "its host is not a public name")
+        raise _refused(url, Why.HOST_NO_PUBLIC_NAME)
     if host not in DIRECT_HOSTS and host not in {allowed.lower() for allowed in allow_hosts}:
-        raise HostRefused(
-            f"{printable(url)} is refused",
-            cause=f"the host {host} is not listed",
-            next_step=f"if you trust it, add {host} to download.allow_hosts in manifest.yaml",
-        )
+        rule = because(Why.HOST_NOT_LISTED, host=host)
+        raise HostRefused(Why.ADDRESS_NOT_LISTED, address=url, host=host, cause=rule)
     return DirectFile(url=url, name=unquote(parts.path.rpartition("/")[2]))
 
 
@@ -134,7 +134,7 @@ def hub_repo(repo: str) -> str:
     """Check a repository id from outside. Raises HostRefused."""
     parts = repo.removeprefix("datasets/").removeprefix("spaces/").split("/")
     if len(parts) > 2 or not all(_REPO_PART.fullmatch(p) and ".." not in p for p in parts):  # noqa: PLR2004 - owner/name
-        raise _refused(repo, "it is not a repository id (owner/name)")
+        raise _refused(repo, Why.NO_REPOSITORY_ID)
     return repo
 
 
@@ -142,7 +142,7 @@ def hub_path(path: str) -> str:
     """Check a path inside a repository from outside. Raises HostRefused."""
     hidden = path != printable(path, len(path))
     if not path or hidden or any(part in ("", ".", "..") for part in path.split("/")):
-        raise _refused(path, "it is not a path inside a repository")
+        raise _refused(path, Why.NO_PATH_INSIDE)
     return path
 
 
@@ -155,17 +155,14 @@ def is_hub_path(path: str) -> bool:
     return True
 
 
-def _origin(url: str) -> str:
-    parts = urlsplit(url)
-    return f"{parts.scheme}://{parts.netloc}"
+def broken_rule(refusal: HostRefused) -> Reason:
+    """The rule that a refused address breaks, without the address."""
+    rule = refusal.reason.told.get("cause")
+    return rule if isinstance(rule, Reason) else refusal.reason
 
 
-def _refused(url: str, cause: str) -> HostRefused:
-    return HostRefused(
-        f"{printable(url)} is refused",
-        cause=cause,
-        next_step="give a better address under models: in manifest.yaml",
-    )
+def _refused(address: str, rule: Why, **told: object) -> HostRefused:
+    return HostRefused(Why.ADDRESS_REFUSED, address=address, cause=because(rule, **told))
 
 
 def _is_public_name(host: str) -> bool:
@@ -186,11 +183,11 @@ def _hub_file(url: str, path: str) -> HubFile:
             if not revision or ".." in revision:
                 break
             return HubFile(hub_repo(repo), revision, hub_path(rest))
-    raise _refused(url, "it names no file (expected /owner/repo/resolve/main/file)")
+    raise _refused(url, Why.ADDRESS_NAMES_NO_FILE)
 
 
 def _civitai_file(url: str, path: str, query: str) -> CivitaiFile:
-    try:
-        return civitaifile.read(path, query)
-    except ValueError as broken:
-        raise _refused(url, str(broken)) from None
+    found = civitaifile.read(path, query)
+    if isinstance(found, Reason):
+        raise HostRefused(Why.ADDRESS_REFUSED, address=url, cause=found)
+    return found

@@ -25,7 +25,8 @@ from urllib3.exceptions import ReadTimeoutError
 from comfyfix.errors import SourceDown, TokenRefused
 from comfyfix.net.addresses import PublicPool, require_public
 from comfyfix.net.deadline import Late, within
-from comfyfix.net.limits import backoff, limited, origin_of, retry_after, used_up_for
+from comfyfix.net.limits import backoff, limited, retry_after, used_up_for
+from comfyfix.net.origin import origin_of
 from comfyfix.records import Reason, because
 from comfyfix.why import Why
 

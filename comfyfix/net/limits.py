@@ -9,11 +9,7 @@ import time
 from collections.abc import Mapping
 from urllib.parse import urlsplit
 
-
-def origin_of(url: str) -> str:
-    """Scheme, host and port of a URL: what a token belongs to."""
-    parts = urlsplit(url)
-    return f"{parts.scheme}://{parts.netloc}"
+from comfyfix.net.origin import origin_of
 
 
 def backoff(attempt: int) -> float:

@@ -10,7 +10,8 @@ from pathlib import Path
 import msgspec
 
 from comfyfix.disk.files import human_size
-from comfyfix.errors import LicenceNeeded, Problem, TokenNeeded
+from comfyfix.errors import Problem
+from comfyfix.outcomes import USER_ACTS_FIRST
 from comfyfix.records import Record
 from comfyfix.stages.work import Planned
 
@@ -66,7 +67,7 @@ def preview(answers: Sequence[Answer], store: Path, reserve: int) -> Preview:
     rows = tuple(_row(answer) for answer in answers)
     total = sum(row.size or 0 for row in rows if not row.linked and not row.problem)
     free = _free(store)
-    blocked = [a.problem for a in answers if isinstance(a.problem, TokenNeeded | LicenceNeeded)]
+    blocked = [a.problem for a in answers if a.problem and a.problem.outcome in USER_ACTS_FIRST]
     return Preview(
         models=rows,
         total_bytes=total,

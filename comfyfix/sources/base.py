@@ -5,10 +5,10 @@ from __future__ import annotations
 import contextlib
 import json
 import threading
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Protocol
+from typing import TYPE_CHECKING, Protocol
 
 import msgspec
 
@@ -17,7 +17,12 @@ from comfyfix.comfyui.store.index import StoreIndex
 from comfyfix.disk import json_file, regular
 from comfyfix.disk.files import printable
 from comfyfix.errors import ModelProblem
+from comfyfix.once import Once
 from comfyfix.process import Children
+from comfyfix.providers.catalogue import Catalogue
+from comfyfix.providers.civitai.api import Civitai
+from comfyfix.providers.huggingface.hub import Hub
+from comfyfix.providers.openmodeldb import OpenModelDB
 from comfyfix.records import Candidate, Hint, Model, Reason, Receipt, Reference, Rejected
 from comfyfix.settings.manifest import Manifest, Override
 from comfyfix.state.hashes import HashLog
@@ -98,7 +103,10 @@ class Source(Protocol):
 
 @dataclass(slots=True)
 class Services:
-    """What sources may use during one run. Safe to share between threads."""
+    """What sources may use during one run. Safe to share between threads.
+
+    `without_tools` are endpoints of Qwen that have refused tools in this run.
+    """
 
     manifest: Manifest
     folders: Folders
@@ -109,24 +117,23 @@ class Services:
     receipts: Mapping[str, Receipt] = field(default_factory=dict)
     trust: Trust = EVERY_CHECK
     qwen_gate: threading.Semaphore = field(default_factory=lambda: threading.Semaphore(1))
-    _lock: threading.Lock = field(default_factory=threading.Lock)
-    _memo: dict[Any, Any] = field(default_factory=dict)
-    _busy: dict[Any, threading.Lock] = field(default_factory=dict)
+    without_tools: set[str] = field(default_factory=set)
+    hub: Hub = field(init=False)
+    civitai: Civitai = field(init=False)
+    openmodeldb: OpenModelDB = field(init=False)
+    catalogue: Catalogue = field(init=False)
+    index: StoreIndex = field(init=False)
+    _hashers: Once[Path, Hasher] = field(init=False, default_factory=Once)
+    _lock: threading.Lock = field(init=False, default_factory=threading.Lock)
 
-    def once(self, key: Any, make: Callable[[], Any]) -> Any:
-        """Make a value once per run, however many threads ask for it; failures are not kept."""
-        with self._lock:
-            busy = self._busy.setdefault(key, threading.Lock())
-        with busy:
-            if key not in self._memo:
-                self._memo[key] = make()
-            return self._memo[key]
-
-    @property
-    def index(self) -> StoreIndex:
-        """The files of the store, walked once per run."""
-        made: StoreIndex = self.once("index", lambda: StoreIndex(self.folders.roots()))
-        return made
+    def __post_init__(self) -> None:
+        # None of them asks or reads anything before its first question.
+        places, tokens = self.manifest.endpoints, self.tokens
+        self.hub = Hub(self.web, places.huggingface, token_known=bool(tokens.get("huggingface")))
+        self.civitai = Civitai(self.web, places.civitai, token_known=bool(tokens.get("civitai")))
+        self.openmodeldb = OpenModelDB(self.web, places.openmodeldb)
+        self.catalogue = Catalogue(self.folders.comfyui)
+        self.index = StoreIndex(self.folders.roots())
 
     def hash_of(self, path: Path) -> str:
         """The sha256 of a file of the store, computed once while the file stays as it is.
@@ -137,15 +144,8 @@ class Services:
         for receipt in self.receipts.values():
             if receipt.path == str(path) and self.trust.holds(receipt, path, info):
                 return receipt.sha256
-        return self._hasher(path)
-
-    @property
-    def _hasher(self) -> Hasher:
-        """Remembers hashes beyond this run."""
-        made: Hasher = self.once(
-            "hasher", lambda: Hasher(HashLog(self.layout.hashes, self.trust.identity))
-        )
-        return made
+        log, identity = self.layout.hashes, self.trust.identity
+        return self._hashers.get(log, lambda: Hasher(HashLog(log, identity)))(path)
 
     def log_search(self, wanted: Wanted, source: str, query: str, answer: object) -> None:
         """Add one query and its answer, a text or a value, to log/search_history.log."""

@@ -4,16 +4,17 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
 
-from comfyfix.file_names import AKIN, Words, loose
+from comfyfix.file_names import Words, loose
 from comfyfix.net.hosts import HubFile, is_hub_path
-from comfyfix.providers.huggingface import access as hubaccess
-from comfyfix.providers.huggingface import hub
-from comfyfix.providers.huggingface.search import SOURCE, Listing
-from comfyfix.records import Candidate, Rejected
+from comfyfix.providers.huggingface.answers import HubItem, Listing
+from comfyfix.records import Candidate, Reason, Rejected, because
 from comfyfix.sources.base import Doubtful, Finding, Services, Wanted
+from comfyfix.sources.hub_files import candidate, opened
 from comfyfix.sources.trust import rules as trust
 from comfyfix.sources.trust.rules import Holder
+from comfyfix.why import Why
 
+SOURCE = "huggingface"
 HOLDERS_MAX = 12  # places of one name that are compared, one request each
 SHOWN = 6
 RENAMED_REPOSITORIES = 3
@@ -58,7 +59,7 @@ class Places:
             if path.rpartition("/")[2] != name
         ]
         for where in paths[:SHOWN]:
-            yield Rejected(source=SOURCE, where=where, reason=AKIN)
+            yield Rejected(source=SOURCE, where=where, reason=because(Why.NAME_AKIN))
 
     def findings(self) -> Iterator[Finding]:
         """Yield the best place of every content."""
@@ -67,19 +68,18 @@ class Places:
             yield from self._renamed()
         for held in contents.values():
             points, rules = self._points(held)
-            candidate = self._candidate(held, rules)
+            best = self._candidate(held, rules)
             doubtful = len(contents) == 1 and points < trust.ENOUGH and not self.wanted.likely
             if doubtful and all(trust.stands_for(holder.listing.owner) for holder in held):
-                yield _imitated(candidate)
+                yield _imitated(best)
             elif doubtful:
-                yield Doubtful(candidate, _doubt(rules))
+                yield Doubtful(best, _doubt(rules))
             else:
-                yield self._opened(candidate)
+                yield opened(best, self.services.hub)
         for holder in self.holders():
             if holder.item.sha256 is None:
                 where = f"{holder.listing.repo}/{holder.path}"
-                reason = "the provider publishes no sha256"
-                yield Rejected(source=SOURCE, where=where, reason=reason)
+                yield Rejected(source=SOURCE, where=where, reason=because(Why.NO_SHA256))
 
     def holders(self) -> list[Holder]:
         """Every place that bears the name, described by the Hub."""
@@ -92,14 +92,9 @@ class Places:
         return [holder for held in self._described.values() for holder in held]
 
     def _describe(self, listing: Listing, paths: list[str]) -> list[Holder]:
-        def ask() -> list[Holder]:
-            items = hub.details(listing.repo, listing.revision, safe, self.services)
-            return [Holder(listing, path, items.get(path, hub.HubItem())) for path in safe]
-
         safe = [path for path in paths if is_hub_path(path)]
-        key = ("hub details", listing.repo, listing.revision, tuple(safe))
-        described: list[Holder] = self.services.once(key, ask) if safe else []
-        return described
+        items = self.services.hub.details(listing.repo, listing.revision, safe)
+        return [Holder(listing, path, items.get(path, HubItem())) for path in safe]
 
     def contents(self) -> dict[str, list[Holder]]:
         """The places by the sha256 of what they hold."""
@@ -109,7 +104,7 @@ class Places:
                 contents.setdefault(holder.item.sha256, []).append(holder)
         return contents
 
-    def _points(self, held: list[Holder]) -> tuple[float, list[str]]:
+    def _points(self, held: list[Holder]) -> tuple[float, list[Reason]]:
         return trust.weigh(self.words, held, self.wanted.model.folder, alone=self.alone)
 
     def _renamed(self) -> Iterator[Finding]:
@@ -130,38 +125,28 @@ class Places:
             ]
             for holder in self._describe(listing, paths[:RENAMED_FILES]):
                 if holder.item.sha256 in self.wanted.likely:
-                    rules = ["its sha256 is the one that is wanted"]
-                    yield self._opened(self._candidate([holder], rules))
+                    rules = [because(Why.HASH_WANTED)]
+                    yield opened(self._candidate([holder], rules), self.services.hub)
                     return
 
-    def _candidate(self, held: list[Holder], rules: list[str]) -> Candidate:
+    def _candidate(self, held: list[Holder], rules: list[Reason]) -> Candidate:
         first, *others = trust.by_origin(held)
         listing = first.listing
-        evidence = [f"the repository lists {first.path}", *rules]
+        evidence = [because(Why.LISTED_THERE, path=first.path), *rules]
         if others:
-            places = ", ".join(sorted({other.listing.repo for other in others})[:SHOWN])
-            evidence.append(f"the same content is in {places}")
-        told = hub.About(
-            commit=listing.revision,
-            files={},
-            gated=listing.gated,
-            downloads=listing.downloads,
-            licence=listing.licence,
-            base_model=listing.base_model,
-        )
+            places = sorted({other.listing.repo for other in others})[:SHOWN]
+            evidence.append(because(Why.SAME_CONTENT_IN, places=places))
         file = HubFile(listing.repo, listing.revision, first.path)
-        return hub.candidate(file, SOURCE, told, first.item, evidence=tuple(evidence))
-
-    def _opened(self, found: Candidate) -> Finding:
-        """Look whether the gate of a gated repository is open to the user."""
-        return hubaccess.checked(found, self.services) if found.gated else found
+        revision = listing.revision
+        return candidate(file, SOURCE, revision, listing, first.item, evidence=tuple(evidence))
 
 
 def _imitated(found: Candidate) -> Rejected:
-    reason = f"its publisher could be taken for {trust.stands_for(found.publisher)}, and is not"
+    reason = because(Why.IMITATES, publisher=trust.stands_for(found.publisher))
     return Rejected(source=SOURCE, where=found.where, reason=reason)
 
 
-def _doubt(rules: list[str]) -> str:
-    for_it = ", ".join(rules) or "nothing"
-    return f"the name says too little to be sure that no other file bears it; for it: {for_it}"
+def _doubt(rules: list[Reason]) -> Reason:
+    if not rules:
+        return because(Why.NAME_SAYS_NOTHING)
+    return because(Why.NAME_SAYS_LITTLE, rules=rules)

@@ -8,17 +8,17 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 
-from comfyfix.file_names import AKIN, GENERIC, loose
+from comfyfix.errors import ModelProblem
+from comfyfix.file_names import GENERIC, loose
 from comfyfix.net.civitai_address import CivitaiFile
 from comfyfix.net.hosts import CIVITAI
-from comfyfix.providers.civitai import access as civitai_access
-from comfyfix.providers.civitai import api as civitai_api
-from comfyfix.providers.civitai.api import CivitaiEntry
 from comfyfix.providers.civitai.choice import COMPONENTS, choose
+from comfyfix.providers.civitai.entries import CivitaiEntry
 from comfyfix.providers.civitai.kinds import misplaced, types_for
 from comfyfix.providers.civitai.names import model_queries
-from comfyfix.records import Candidate, Rejected
-from comfyfix.sources.base import Finding, Services, Wanted
+from comfyfix.records import Candidate, Reason, Rejected, because
+from comfyfix.sources.base import Blocked, Finding, Services, Wanted
+from comfyfix.why import Why
 
 NAME = "civitai"
 TITLE = "on Civitai"
@@ -29,19 +29,20 @@ SHOWN = 6
 def find(wanted: Wanted, services: Services) -> Iterator[Finding]:
     """Yield the files that have the wanted hash, or else those that bear the wanted name."""
     for digest in sorted(wanted.likely):
-        entries = civitai_api.by_hash(digest, services)
-        services.log_search(wanted, NAME, digest, f"{len(entries)} files")
+        entries = services.civitai.by_hash(digest)
+        services.log_search(wanted, NAME, digest, {"files": len(entries)})
         for entry in entries[:1]:
-            yield _confirmed(entry, NAME, services, "its sha256 is known there", entry.name)
+            evidence = (because(Why.CIVITAI_KNOWS_HASH),)
+            yield _confirmed(entry, NAME, services, evidence, entry.name)
             return
     if wanted.model.name.rpartition(".")[0].lower() in GENERIC:
         return
     types = types_for(wanted.model.folder)
     akin: list[Rejected] = []
     for query in model_queries(wanted.model.name):
-        entries = civitai_api.search(query, types, services)
-        models = ", ".join(dict.fromkeys(entry.model for entry in entries))
-        services.log_search(wanted, NAME, query, f"{len(entries)} files of: {models}")
+        entries = services.civitai.search(query, types)
+        models = list(dict.fromkeys(entry.model for entry in entries))
+        services.log_search(wanted, NAME, query, {"files": len(entries), "models": models})
         akin += _akin(entries, wanted)
         bearing = [e for e in entries if wanted.model.name in (e.name, e.saved_as)]
         for entry in bearing:
@@ -53,25 +54,25 @@ def find(wanted: Wanted, services: Services) -> Iterator[Finding]:
 
 def confirm(target: CivitaiFile, name: str, source: str, services: Services) -> Finding:
     """Ask Civitai about the file that a URL names. Raises SourceDown."""
-    where = f"model version {target.version}"
-    entries = civitai_api.version(target.version, services)
+    where = CIVITAI + target.download_path
+    entries = services.civitai.version(target.version)
     if entries is None:
-        return Rejected(source=source, where=where, reason="Civitai has no such model version")
-    entry, reason = choose(entries, target, name)
-    if entry is None:
-        return Rejected(source=source, where=where, reason=reason)
-    evidence = f"URL in {source}: {where}"
+        return Rejected(source=source, where=where, reason=because(Why.CIVITAI_NO_VERSION))
+    entry = choose(entries, target, name)
+    if isinstance(entry, Reason):
+        return Rejected(source=source, where=where, reason=entry)
+    evidence = (because(Why.URL_TOLD, source=source, url=where),)
     found = _confirmed(entry, source, services, evidence, entry.name)
     if isinstance(found, Rejected) and target.file is None and target.type in COMPONENTS:
         # Another version may have lent this part: then its id belongs to that one.
-        return _confirmed(entry, source, services, evidence, entry.name, query=target.query)
+        return _confirmed(entry, source, services, evidence, entry.name, file=target)
     return found
 
 
 def _akin(entries: Sequence[CivitaiEntry], wanted: Wanted) -> list[Rejected]:
     name = wanted.model.name
     return [
-        Rejected(source=NAME, where=f"{entry.where}: {entry.name}", reason=AKIN)
+        Rejected(source=NAME, where=f"{entry.where}: {entry.name}", reason=because(Why.NAME_AKIN))
         for entry in entries
         if loose(entry.name) == loose(name) and name not in (entry.name, entry.saved_as)
     ]
@@ -81,9 +82,9 @@ def _judged(entry: CivitaiEntry, query: str, wanted: Wanted, services: Services)
     reason = misplaced(entry.kind, entry.file_type, wanted.model.folder)
     if reason:
         return Rejected(source=NAME, where=entry.where, reason=reason)
-    evidence = f"found with the words {query}"
+    evidence = [because(Why.FOUND_BY_WORDS, words=query)]
     if wanted.model.name != entry.name:
-        evidence += "; a download of it gets this name"
+        evidence.append(because(Why.CIVITAI_NAMED_SO))
     return _confirmed(entry, NAME, services, evidence, wanted.model.name)
 
 
@@ -91,27 +92,32 @@ def _confirmed(
     entry: CivitaiEntry,
     source: str,
     services: Services,
-    evidence: str,
+    evidence: Sequence[Reason],
     name: str,
     *,
-    query: str = "",
+    file: CivitaiFile | None = None,
 ) -> Finding:
     """Turn a file into a candidate, unless Civitai itself says that it can't or must not be had."""
     if entry.scan and not entry.mode:
-        reason = f"Civitai's own scan says {entry.scan}"
+        reason = because(Why.CIVITAI_SCAN, told=entry.scan)
         return Rejected(source=source, where=entry.where, reason=reason)
-    query = query or f"fileId={entry.file_id}"
+    file = file or CivitaiFile(entry.version_id, entry.file_id)
     found = Candidate(
         source=source,
         where=entry.where,
         name=name,
-        url=f"{CIVITAI}/api/download/models/{entry.version_id}?{query}",
+        url=CIVITAI + file.download_path,
         size=entry.size,
         size_exact=entry.exact,
         sha256=entry.sha256,
         publisher=entry.publisher,
         licence=entry.licence,
         base_model=entry.base_model,
-        evidence=(evidence,),
+        evidence=tuple(evidence),
     )
-    return civitai_access.checked(found, entry, query, services)
+    closed = services.civitai.access(entry, file)
+    if isinstance(closed, ModelProblem):
+        return Blocked(found, closed)
+    if closed:
+        return Rejected(source=source, where=entry.where, reason=closed)
+    return found

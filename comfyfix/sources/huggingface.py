@@ -12,13 +12,15 @@ from collections.abc import Callable, Iterator
 from functools import partial
 
 from comfyfix.file_names import SHORT, Words, read
-from comfyfix.providers.huggingface import search as hubsearch
-from comfyfix.records import Rejected
+from comfyfix.providers.huggingface import hub
+from comfyfix.providers.huggingface.answers import Answered
+from comfyfix.records import Rejected, because
 from comfyfix.sources.base import Finding, Services, Wanted
-from comfyfix.sources.bearing import Places
+from comfyfix.sources.bearing import SOURCE, Places
 from comfyfix.sources.trust import publishers
+from comfyfix.why import Why
 
-NAME = hubsearch.SOURCE
+NAME = SOURCE
 TITLE = "on HuggingFace"
 DECISIVE = False
 UNLISTED = 3  # repositories that only the extras know, looked into one by one
@@ -31,11 +33,8 @@ def find(wanted: Wanted, services: Services) -> Iterator[Finding]:
     """Yield one candidate per content that bears the name, and what almost does. See Doubtful."""
     words = read(wanted.model.name)
     if words.generic and not wanted.likely:
-        yield Rejected(
-            source=NAME,
-            where=wanted.model.name,
-            reason="the name is too common to search for; give its URL under models:",
-        )
+        reason = because(Why.NAME_TOO_COMMON)
+        yield Rejected(source=NAME, where=wanted.model.name, reason=reason)
         return
     hunt = _Hunt(wanted, services, words)
     for ask in hunt.rounds():
@@ -93,7 +92,7 @@ class _Hunt:
         return telling[:2] or [" ".join((*self.words.telling, *self.words.marks)[:2])]
 
     def _search(self, words: str) -> None:
-        if self._took(words, hubsearch.search(words, self.services)):
+        if self._took(words, self.services.hub.search(words)):
             self.asked_for.append(words.casefold())
 
     def of_the_same_name(self) -> None:
@@ -105,35 +104,36 @@ class _Hunt:
                 self._search(title)
 
     def _in_collections(self, word: str) -> None:
-        self._took(word, hubsearch.search(word, self.services, limit=hubsearch.MOST))
+        self._took(word, self.services.hub.search(word, limit=hub.MOST))
 
     def _of_publisher(self, author: str) -> bool:
-        return self._took(f"author:{author}", hubsearch.of_publisher(author, self.services))
+        return self._took(f"author:{author}", self.services.hub.of_publisher(author))
 
-    def _took(self, query: str, answered: hubsearch.Answered) -> bool:
+    def _took(self, query: str, answered: Answered) -> bool:
         self.places.add(answered.listings)
-        names = ", ".join(listing.repo for listing in answered.listings)
-        told = f"{len(answered.listings)} repositories: {names}"
-        self.services.log_search(self.wanted, NAME, query, told)
+        self._log(query, [listing.repo for listing in answered.listings])
         return answered.whole
 
     def _by_text(self) -> None:
         name = self.wanted.model.name
-        repos = hubsearch.full_text(name, self.services)
+        repos = self.services.hub.full_text(name)
         if repos is not None:
             self._look_into(f"text:{name}", repos)
-            self.places.alone = len(repos) < hubsearch.HITS
+            self.places.alone = len(repos) < hub.HITS
 
     def _by_quick_search(self) -> None:
         if self.places.holders():
             return  # it knows names of repositories only, as the searches before it do
         text = next(iter(self.words.telling), self.words.stem)
-        self._look_into(f"quick:{text}", hubsearch.quick(text, self.services))
+        self._look_into(f"quick:{text}", self.services.hub.quick(text))
 
     def _look_into(self, query: str, repos: list[str]) -> None:
         unlisted = [repo for repo in repos if repo not in self.places.listings]
         for repo in unlisted[:UNLISTED]:
-            listing = hubsearch.repository(repo, self.services)
+            listing = self.services.hub.repository(repo)
             self.places.add([listing] if listing else [])
-        told = f"{len(repos)} repositories: {', '.join(repos)}"
+        self._log(query, repos)
+
+    def _log(self, query: str, repos: list[str]) -> None:
+        told = {"count": len(repos), "repositories": repos}
         self.services.log_search(self.wanted, NAME, query, told)

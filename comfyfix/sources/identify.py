@@ -16,16 +16,15 @@ from comfyfix.disk.files import printable
 from comfyfix.errors import Problem, RegionBlocked, SourceDown
 from comfyfix.file_names import read
 from comfyfix.net.hosts import is_hub_path
-from comfyfix.providers.civitai import api as civitai_api
-from comfyfix.providers.huggingface import hub
-from comfyfix.providers.huggingface import search as hubsearch
-from comfyfix.providers.huggingface.search import Listing
+from comfyfix.providers.civitai.api import HASHES_MAX
+from comfyfix.providers.huggingface.answers import Listing
+from comfyfix.providers.huggingface.hub import Hub
 from comfyfix.records import Model
 from comfyfix.sources import openmodeldb
 from comfyfix.sources.base import Services, Wanted
 from comfyfix.sources.trust import publishers
 
-AT_ONCE = civitai_api.HASHES_MAX
+AT_ONCE = HASHES_MAX
 UNLISTED = 2  # repositories that only the full-text search knows, looked into one by one
 COMPARED = 4  # repositories that bear the name, whose file is described
 
@@ -72,7 +71,7 @@ class Identifier:
         if not self._may_ask("civitai"):
             return {}
         try:
-            entries = civitai_api.by_hashes(digests, self._services)
+            entries = self._services.civitai.by_hashes(digests)
         except (SourceDown, RegionBlocked) as problem:
             self._down["civitai"] = problem
             return {}
@@ -85,7 +84,7 @@ class Identifier:
         if model.folder != openmodeldb.FOLDER or not self._may_ask(openmodeldb.NAME):
             return ""
         try:
-            listed = openmodeldb.listed(self._services)
+            listed = self._services.openmodeldb.files()
         except SourceDown as problem:
             self._down[openmodeldb.NAME] = problem
             return ""
@@ -96,36 +95,35 @@ class Identifier:
         if not self._may_ask("huggingface") or read(model.name).generic:
             return ""
         try:
-            where = _on_the_hub(model, digest, self._services)
+            where = _on_the_hub(model, digest, self._services.hub)
         except SourceDown as problem:
             self._down["huggingface"] = problem
             return ""
         asked = Wanted(model=model, sha256=digest)
-        told = where or "no file of this name and hash"
-        self._services.log_search(asked, hubsearch.SOURCE, model.name, told)
+        self._services.log_search(asked, "huggingface", model.name, {"where": where})
         return f"Hugging Face: {where}" if where else ""
 
 
-def _on_the_hub(model: Model, digest: str, services: Services) -> str:
+def _on_the_hub(model: Model, digest: str, hub: Hub) -> str:
     """The repository that holds exactly this file under its name; empty if none is found."""
     seen: set[str] = set()
-    for listings in _places(model, services):
+    for listings in _places(model, hub):
         bearing = [item for item in listings if item.bearing(model.name) and item.repo not in seen]
         for listing in sorted(bearing, key=lambda item: -item.downloads)[: COMPARED - len(seen)]:
             seen.add(listing.repo)
             paths = [path for path in listing.bearing(model.name) if is_hub_path(path)]
-            items = hub.details(listing.repo, listing.revision, paths, services) if paths else {}
+            items = hub.details(listing.repo, listing.revision, paths)
             if any(item.sha256 == digest for item in items.values()):
                 return printable(listing.repo)
     return ""
 
 
-def _places(model: Model, services: Services) -> Iterator[Sequence[Listing]]:
+def _places(model: Model, hub: Hub) -> Iterator[Sequence[Listing]]:
     """Where it may be, the most telling question first; the next is asked only if need be."""
     words = read(model.name)
-    repos = hubsearch.full_text(model.name, services) or []
-    yield [found for r in repos[:UNLISTED] if (found := hubsearch.repository(r, services))]
+    repos = hub.full_text(model.name) or []
+    yield [found for r in repos[:UNLISTED] if (found := hub.repository(r))]
     word = next(iter(words.telling), words.stem)
-    yield hubsearch.search(publishers.family(word), services).listings
+    yield hub.search(publishers.family(word)).listings
     for author in publishers.likely(model.name, words.stem, model.folder)[:1]:
-        yield hubsearch.of_publisher(author, services).listings
+        yield hub.of_publisher(author).listings

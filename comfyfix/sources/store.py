@@ -11,8 +11,9 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from comfyfix.disk.files import regular_stat
-from comfyfix.records import Candidate, Rejected
+from comfyfix.records import Candidate, Rejected, because
 from comfyfix.sources.base import Finding, Services, Wanted
+from comfyfix.why import Why
 
 NAME = "store"
 TITLE = "in the store"
@@ -21,26 +22,23 @@ DECISIVE = True
 
 def find(wanted: Wanted, services: Services) -> Iterator[Finding]:
     """Yield the file of this name whose hash is the wanted one."""
-    for path in _of_name(wanted, services):
+    paths = _of_name(wanted, services)
+    for path in paths:
         if not wanted.likely:
-            yield Rejected(
-                source=NAME,
-                where=str(path),
-                reason="it bears the name, but no hash says yet that it is the same file",
-            )
+            yield Rejected(source=NAME, where=str(path), reason=because(Why.HASH_UNKNOWN))
         elif (digest := services.hash_of(path)) in wanted.likely:
-            yield _candidate(path, digest, "its sha256 is the one that is wanted")
+            yield _candidate(path, digest, Why.HASH_WANTED)
         else:
-            yield Rejected(source=NAME, where=str(path), reason="its sha256 is another one")
-    services.log_search(wanted, NAME, wanted.model.name, "looked through the store")
+            yield Rejected(source=NAME, where=str(path), reason=because(Why.HASH_NOT_WANTED))
+    services.log_search(wanted, NAME, wanted.model.name, {"files": len(paths)})
 
 
 def same_content(wanted: Wanted, size: int, sha256: str, services: Services) -> Candidate | None:
     """The file of the store that holds exactly these bytes, whatever its name."""
     for path in map(Path, services.index.of_size(size)):
         if _usable(path, wanted) and services.hash_of(path) == sha256:
-            services.log_search(wanted, NAME, f"{size} bytes, {sha256}", str(path))
-            return _candidate(path, sha256, "same size and sha256 as the confirmed source")
+            services.log_search(wanted, NAME, sha256, {"found": str(path)})
+            return _candidate(path, sha256, Why.SAME_AS_SOURCE)
     return None
 
 
@@ -59,12 +57,10 @@ def same_name(wanted: Wanted, services: Services) -> Candidate | None:
     contents = {services.hash_of(path) for path in paths}
     if len(contents) != 1:
         return None
-    return _candidate(
-        paths[0], contents.pop(), "the only content of this name; no provider knows another"
-    )
+    return _candidate(paths[0], contents.pop(), Why.ONLY_CONTENT)
 
 
-def _candidate(path: Path, sha256: str, evidence: str) -> Candidate:
+def _candidate(path: Path, sha256: str, evidence: Why) -> Candidate:
     return Candidate(
         source=NAME,
         where=str(path),
@@ -73,7 +69,7 @@ def _candidate(path: Path, sha256: str, evidence: str) -> Candidate:
         size=path.stat().st_size,
         sha256=sha256,
         renamed=True,
-        evidence=(evidence,),
+        evidence=(because(evidence),),
     )
 
 

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator
+from http import HTTPStatus
 
 from comfyfix.errors import HostRefused
 from comfyfix.loose_json import is_size
@@ -17,15 +18,16 @@ from comfyfix.net.hosts import (
     HUGGINGFACE,
     DirectFile,
     HubFile,
+    broken_rule,
     hub_path,
     hub_repo,
     read_url,
 )
-from comfyfix.providers.huggingface import hub
-from comfyfix.records import Candidate, Hint, Rejected
+from comfyfix.records import Candidate, Hint, Reason, Rejected, because
 from comfyfix.settings.manifest import Override
-from comfyfix.sources import civitai
+from comfyfix.sources import civitai, hub_files
 from comfyfix.sources.base import Doubtful, Finding, Services, Wanted
+from comfyfix.why import Why
 
 NAME = "workflow"
 TITLE = "in the workflow"
@@ -50,10 +52,9 @@ def confirm_url(hint: Hint, source: str, services: Services) -> Finding:
             hint.url, services.manifest.endpoints, services.manifest.download.allow_hosts
         )
     except HostRefused as refusal:
-        reason = f"{refusal.cause}; {refusal.next_step}"
-        return Rejected(source=source, where=hint.url, reason=reason)
+        return Rejected(source=source, where=hint.url, reason=broken_rule(refusal))
     if isinstance(target, HubFile):
-        return hub.confirm(target, source, services, evidence=f"URL in {source}: {hint.url}")
+        return hub_files.confirm(target, source, services, evidence=_told_by(source, hint))
     if isinstance(target, CivitaiFile):
         return civitai.confirm(target, hint.name, source, services)
     return _confirm_direct(target, hint, source, services)
@@ -63,13 +64,14 @@ def _confirm_direct(target: DirectFile, hint: Hint, source: str, services: Servi
     try:
         answer = services.web.probe(target.url)
     except HostRefused as refusal:
-        return Rejected(source=source, where=target.url, reason=refusal.cause)
+        return Rejected(source=source, where=target.url, reason=broken_rule(refusal))
     size = answer.headers.get("content-length", "")
     told = int(size) if re.fullmatch(r"[0-9]{1,18}", size) else None
-    if answer.status != 200 or not is_size(told):  # noqa: PLR2004 - HTTP
-        return Rejected(source=source, where=target.url, reason=f"it answers {answer.status}")
+    if answer.status != HTTPStatus.OK or not is_size(told):
+        reason = because(Why.ANSWERS_STATUS, status=answer.status)
+        return Rejected(source=source, where=target.url, reason=reason)
     if answer.headers.get("content-type", "").startswith("text/html"):
-        return Rejected(source=source, where=target.url, reason="it is a web page, not a file")
+        return Rejected(source=source, where=target.url, reason=because(Why.WEB_PAGE))
     return Candidate(
         source=source,
         where=target.url,
@@ -77,8 +79,12 @@ def _confirm_direct(target: DirectFile, hint: Hint, source: str, services: Servi
         url=target.url,
         size=told,
         sha256=hint.sha256,
-        evidence=(f"URL in {source}: {hint.url}",),
+        evidence=(_told_by(source, hint),),
     )
+
+
+def _told_by(source: str, hint: Hint) -> Reason:
+    return because(Why.URL_TOLD, source=source, url=hint.url)
 
 
 def address(override: Override) -> str:
@@ -86,8 +92,7 @@ def address(override: Override) -> str:
     if override.url:
         return override.url
     if override.model_version_id:
-        file_id = f"?fileId={override.file_id}" if override.file_id else ""
-        return f"{CIVITAI}/api/download/models/{override.model_version_id}{file_id}"
+        return CIVITAI + CivitaiFile(override.model_version_id, override.file_id).download_path
     if override.repo and override.path:
         file = HubFile(hub_repo(override.repo), "main", hub_path(override.path))
         return HUGGINGFACE + file.resolve_path()
@@ -102,12 +107,12 @@ def _hints(wanted: Wanted) -> list[Hint]:
     return [Hint(name=wanted.model.name, url=place, sha256=override.digest)]
 
 
-def told(finding: Finding) -> str:
-    """Return a finding in words, for the log."""
+def told(finding: Finding) -> dict[str, object]:
+    """Return what the log keeps of a finding."""
     if isinstance(finding, Rejected):
-        return f"rejected: {finding.reason}"
+        return {"rejected": finding.reason}
     if isinstance(finding, Doubtful):
-        return f"doubtful: {finding.reason}"
+        return {"doubtful": finding.reason}
     if isinstance(finding, Candidate):
-        return f"found: {finding.url} ({finding.size} bytes, sha256 {finding.sha256})"
-    return f"blocked: {finding.problem}"
+        return {"found": finding.url, "size": finding.size, "sha256": finding.sha256}
+    return {"blocked": finding.problem.reason}

@@ -9,9 +9,9 @@ from __future__ import annotations
 
 import msgspec
 
-from comfyfix.disk.files import printable
-from comfyfix.records import Candidate, Rejected
+from comfyfix.records import Candidate, Reason, Rejected, because
 from comfyfix.sources.base import Blocked, Finding, Services, Source, Wanted
+from comfyfix.why import Why
 
 FLAGGED = ("unsafe", "malicious", "infected")
 """Words of a provider's scanner that refuse a file, unless `verify.pickle` is `allow`."""
@@ -30,28 +30,28 @@ def judge(finding: Finding, wanted: Wanted, source: Source, services: Services) 
         return finding
     reason = _mismatch(finding, wanted, source)
     if finding.scan in FLAGGED and services.manifest.verify.pickle != "allow":
-        reason = f"the provider's own scan says that it is {finding.scan}"
+        reason = because(Why.SCAN_FLAGS, scan=finding.scan)
     elif not finding.size:
-        reason = "the provider does not say how large it is"
+        reason = because(Why.NO_SIZE)
     elif finding.sha256 is None and not source.DECISIVE:
-        reason = "the provider publishes no sha256"
+        reason = because(Why.NO_SHA256)
     if reason:
         return Rejected(source=finding.source, where=finding.where, reason=reason)
     if finding.scan not in ("", "safe", *UNSCANNED):
-        note = f"the provider's own scan says {printable(finding.scan)} of it"
+        note = because(Why.SCAN_SAYS, scan=finding.scan)
         finding = msgspec.structs.replace(finding, note=note)
     renamed = finding.renamed or finding.name != wanted.model.name
     return msgspec.structs.replace(finding, renamed=renamed)
 
 
-def _mismatch(found: Candidate, wanted: Wanted, source: Source) -> str:
-    """Why a candidate is not the wanted file, by its hash and its name; empty if it may be."""
+def _mismatch(found: Candidate, wanted: Wanted, source: Source) -> Reason | None:
+    """Why a candidate is not the wanted file, by its hash and its name; None if it may be."""
     if wanted.sha256 and found.sha256 and found.sha256 != wanted.sha256:
-        return "its sha256 is not the one that is wanted"
+        return because(Why.HASH_NOT_WANTED)
     if wanted.likely and found.sha256 and not source.DECISIVE and found.sha256 not in wanted.likely:
         # A publisher may replace a file at the author's own address; a namesake elsewhere is
         # another file.
-        return "its sha256 is not the one that the workflow tells"
+        return because(Why.HASH_NOT_TOLD)
     if found.name != wanted.model.name and not source.DECISIVE and not wanted.likely:
-        return f"its name is {printable(found.name)}"
-    return ""
+        return because(Why.NAME_OTHER, name=found.name)
+    return None

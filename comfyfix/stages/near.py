@@ -14,7 +14,7 @@ import msgspec
 from comfyfix import endings
 from comfyfix.comfyui.store.folders import Folders
 from comfyfix.comfyui.store.index import StoreIndex
-from comfyfix.comfyui.store.spelling import plain
+from comfyfix.file_names import plain
 from comfyfix.records import Model
 
 Kind = Literal[

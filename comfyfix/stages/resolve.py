@@ -11,7 +11,7 @@ import msgspec
 
 from comfyfix.endings import is_pickle
 from comfyfix.errors import ModelProblem, NameRefused, RegionBlocked, SourceDown
-from comfyfix.records import Candidate, Record, Rejected
+from comfyfix.records import Candidate, Record, Rejected, because
 from comfyfix.sources import chosen, store, workflow
 from comfyfix.sources.base import Blocked, Doubtful, Services, Source, Wanted
 from comfyfix.stages.judge import judge
@@ -23,13 +23,13 @@ from comfyfix.stages.unresolved import (
     users_place_fails,
 )
 from comfyfix.stages.work import Planned
+from comfyfix.why import Why
 
 
 def resolve(planned: Planned, services: Services) -> Record:
     """Find the one right file of a model.
 
-    Raises NotFound, Uncertain, SourceDown, HostRefused, TokenNeeded or LicenceNeeded, each with
-    the sources that were asked and what they said.
+    Raises ModelProblem with the sources that were asked and what they said.
     """
     rejected: list[Rejected] = []
     asked: list[str] = []
@@ -66,8 +66,9 @@ def _climb(
             asking = replace(wanted, seen=tuple(rejected), doubted=tuple(doubtful))
             good = _ask(source, asking, services, rejected, stuck, doubtful)
         except SourceDown as problem:
-            services.log_search(wanted, source.NAME, wanted.model.name, f"not asked: {problem}")
-            rejected.append(Rejected(source=source.NAME, where="-", reason=f"not asked: {problem}"))
+            reason = because(Why.NOT_ASKED, problem=problem.reason)
+            services.log_search(wanted, source.NAME, wanted.model.name, reason)
+            rejected.append(Rejected(source=source.NAME, where="", reason=reason))
             down.append(problem)
             if source.DECISIVE and source is not store:
                 # The workflow says which file it means. While that can't be asked, a file of
@@ -75,7 +76,7 @@ def _climb(
                 raise
             continue
         except RegionBlocked as problem:
-            rejected.append(Rejected(source=source.NAME, where="-", reason=problem.what))
+            rejected.append(Rejected(source=source.NAME, where="", reason=problem.reason))
             regional.append(problem)
             continue
         if good is not None:
@@ -97,7 +98,7 @@ def _require_no_rival(good: Candidate, wanted: Wanted, doubtful: list[Doubtful])
     """Raise Uncertain where an earlier source knows another content of the name, if unsurely."""
     rivals = [d.candidate for d in doubtful if d.candidate.sha256 != good.sha256]
     if rivals and not wanted.likely:
-        raise several(wanted, [good, *rivals], "in several places")
+        raise several(wanted, [good, *rivals])
 
 
 def _meant(locked: Blocked, wanted: Wanted) -> str:
@@ -110,11 +111,7 @@ def _meant(locked: Blocked, wanted: Wanted) -> str:
 
 def _refuse_pickle(planned: Planned, services: Services) -> None:
     if services.manifest.verify.pickle == "refuse" and is_pickle(planned.model.name):
-        raise NameRefused(
-            f"{planned.model.name} is a pickle file, and these are refused",
-            cause="verify.pickle is `refuse`",
-            next_step="use a .safetensors file in the workflow, or set verify.pickle: scan",
-        )
+        raise NameRefused(Why.PICKLE_NAME_REFUSED, name=planned.model.name)
 
 
 def still_wanted(record: Record, planned: Planned) -> bool:
@@ -167,12 +164,11 @@ def _ask(
     if changed:
         # The author's own address, with other bytes than the author had: replaced by its
         # publisher. Another of the workflow's addresses with the old bytes would have won.
-        note = "its sha256 is not the one that the workflow tells: it was replaced since"
-        return msgspec.structs.replace(changed[0], note=note)
+        return msgspec.structs.replace(changed[0], note=because(Why.REPLACED_SINCE))
     held = [*counting, *(b.candidate for b in stuck if b.candidate.source == source.NAME)]
     if counting and len({candidate.sha256 for candidate in held}) > 1:
         rejected += map(one_of_several, held)
-        raise several(wanted, held, source.TITLE)
+        raise several(wanted, held, source.NAME)
     # Mirrors of one content: the open one first, then the one that most people use.
     counting.sort(key=lambda c: (c.gated, -c.popularity, c.where))
     return counting[0] if counting else None

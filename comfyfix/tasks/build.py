@@ -20,6 +20,7 @@ from comfyfix.comfyui.store.folders import Folders
 from comfyfix.comfyui.workflows import files as workflow_files
 from comfyfix.disk import regular
 from comfyfix.errors import SetupProblem
+from comfyfix.net.origin import origin_of
 from comfyfix.process import Children
 from comfyfix.records import Record
 from comfyfix.screen import words
@@ -164,12 +165,8 @@ def _by_origin(manifest: Manifest, tokens: Mapping[str, str]) -> dict[str, str]:
     found: dict[str, str] = {}
     for url, source in places:
         if url and tokens.get(source):
-            found.setdefault(_origin(url), tokens[source])
+            found.setdefault(origin_of(url), tokens[source])
     return found
-
-
-def _origin(url: str) -> str:
-    return "/".join(url.split("/", 3)[:3])
 
 
 def _token_of_login(environ: Mapping[str, str]) -> str:

@@ -8,6 +8,9 @@ import pytest
 
 from comfyfix.demo.content import file_for
 from comfyfix.demo.hub import CivitaiVersion, Hub, sha256
+from comfyfix.records import Reason, because
+from comfyfix.screen import words
+from comfyfix.why import Why
 from tests.rig import Site
 
 NAME = "harborLightXL_v9Lightning.safetensors"
@@ -58,13 +61,15 @@ def test_two_models_with_files_of_one_name_are_uncertain(
 ) -> None:
     twin = hub.add_civitai("Harbor Light XL", "x.safetensors", type="Checkpoint")
     twin.name = "V9 Lightning"
-    assert "Several different files are called" in run(site, 1)
+    named = words.t("Several different files are called {name}", name=NAME)
+    assert named in run(site, 1)
     assert site.files() == {}
 
 
 def test_a_file_of_another_kind_is_not_taken(site: Site, version: CivitaiVersion) -> None:
     version.file, version.file_type = NAME, "Training Data"
-    assert "it is no model: Civitai calls it Training Data of Checkpoint" in run(site, 1)
+    told = because(Why.CIVITAI_NO_MODEL, file_type="Training Data", model_type="Checkpoint")
+    assert words.sentence(told) in run(site, 1)
     assert site.files() == {}
 
 
@@ -72,7 +77,7 @@ def test_a_twin_in_case_is_shown_and_not_taken(site: Site, hub: Hub) -> None:
     site.workflow("w.json", ("loras", "ink_wash_poster.safetensors"))
     hub.add_civitai("Ink Wash Poster", "Ink-Wash-Poster.safetensors")
     said = run(site, 1)
-    assert "Ink-Wash-Poster.safetensors: the name differs in upper/lower case" in said
+    assert f"Ink-Wash-Poster.safetensors: {words.sentence(because(Why.NAME_AKIN))}" in said
     assert site.files() == {}
 
 
@@ -121,58 +126,72 @@ def test_a_lent_part_is_fetched_as_its_address_names_it(
 @pytest.mark.parametrize(
     ("query", "told"),
     [
-        ("fp=fp8", "asks for fp fp8, and that file is"),
-        ("type=Text+Encoder", "it has no file of the type Text Encoder"),
-        ("type=VAE&type=Model", "it tells type more than once"),
-        ("fileId=501&size=pruned", "asks for size pruned, and that file is full"),
+        ("fp=fp8", because(Why.CIVITAI_OTHER_TRAIT, trait="fp", asked="fp8", told="fp16")),
+        ("type=Text+Encoder", because(Why.CIVITAI_NO_TYPE, file_type="Text Encoder")),
+        ("type=VAE&type=Model", because(Why.ADDRESS_FIELD_TWICE, field="type")),
+        (
+            "fileId=501&size=pruned",
+            because(Why.CIVITAI_OTHER_TRAIT, trait="size", asked="pruned", told="full"),
+        ),
     ],
 )
 def test_where_address_and_file_disagree_nothing_is_fetched(
-    site: Site, several: CivitaiVersion, query: str, told: str
+    site: Site, several: CivitaiVersion, query: str, told: Reason
 ) -> None:
     url = f"{PAGE}/{several.id}?{query}"
     site.workflow("w.json", ("vae", "mine.safetensors"), urls={"mine.safetensors": url})
-    assert told in run(site, 1)
+    assert words.sentence(told) in run(site, 1)
     assert site.files() == {}
 
 
 WITHHELD = [
-    ("login", "needs a token", "then set CIVITAI_TOKEN"),
-    ("page", "needs a token", "then set CIVITAI_TOKEN"),
-    ("disabled", "has switched its downloads off", "doit pin"),
-    ("early", "early access until 2030-01-01", "run doit again when it is open"),
-    ("forbidden", "does not give Harbor Light XL", "doit pin"),
-    ("archived", "is archived", "doit pin"),
-    ("region", "does not serve your region", "models: in manifest.yaml"),
-    ("gone", "its file is not there", "doit pin"),
+    ("login", Why.CIVITAI_TOKEN_NEEDED),
+    ("page", Why.CIVITAI_TOKEN_NEEDED),
+    ("disabled", Why.CIVITAI_DISABLED),
+    ("early", Why.CIVITAI_EARLY_UNTIL),
+    ("forbidden", Why.CIVITAI_NOT_GIVEN),
+    ("archived", Why.CIVITAI_ARCHIVED),
+    ("region", Why.CIVITAI_REGION),
 ]
 
 
-@pytest.mark.parametrize(("access", "told", "step"), WITHHELD, ids=[w[0] for w in WITHHELD])
+@pytest.mark.parametrize(("access", "why"), WITHHELD, ids=[w[0] for w in WITHHELD])
 def test_what_is_withheld_is_told_before_any_download(
-    site: Site, hub: Hub, version: CivitaiVersion, access: str, told: str, step: str
+    site: Site, hub: Hub, version: CivitaiVersion, access: str, why: Why
 ) -> None:
     version.access = access
     said = run(site, 1)
-    assert told in said
-    assert step in said
-    assert "Failed searches: 1" in said
+    told = words.told(
+        because(
+            why,
+            where="Harbor Light XL (V9 Lightning)",
+            page=f"https://civitai.com/models/{version.model_id}?modelVersionId={version.id}",
+            account="https://civitai.com/user/account",
+            until="2030-01-01",
+            told="You do not have access to download this file",
+        )
+    )
+    assert told.what in said
+    assert told.cause in said
+    assert told.next_step in said
+    assert words.fixed("Failed searches: 1") in said
     assert hub.count("GET", "/cdn-civitai/*") == 0
     assert not list(site.output.glob("*.sh"))
 
 
 @pytest.mark.parametrize(
-    ("mode", "told"), [("Archived", "is archived"), ("TakenDown", "was taken down by Civitai")]
+    ("mode", "why"),
+    [("Archived", Why.CIVITAI_ARCHIVED), ("TakenDown", Why.CIVITAI_TAKEN_DOWN)],
 )
 @pytest.mark.parametrize("embedded", [True, False], ids=["embedded", "searched"])
 def test_a_model_that_is_no_longer_given_is_named(
-    site: Site, version: CivitaiVersion, mode: str, told: str, embedded: bool
+    site: Site, version: CivitaiVersion, mode: str, why: Why, embedded: bool
 ) -> None:
     version.mode = mode
     urls = {NAME: f"{PAGE}/{version.id}"} if embedded else None
     site.workflow("w.json", NEED, urls=urls)
-    assert "Harbor Light XL (V9 Lightning)" in (said := run(site, 1))
-    assert told in said
+    gone = because(why, where="Harbor Light XL (V9 Lightning)")
+    assert words.sentence(gone) in run(site, 1)
 
 
 def test_a_file_that_was_away_for_a_moment_is_asked_for_again(
@@ -183,13 +202,19 @@ def test_a_file_that_was_away_for_a_moment_is_asked_for_again(
     assert site.files() == {f"checkpoints/{NAME}": sha256(version.data)}
 
 
+def test_a_file_that_is_away_for_good_is_not_there(site: Site, version: CivitaiVersion) -> None:
+    version.access = "gone"
+    assert words.sentence(because(Why.CIVITAI_GONE)) in run(site, 1)
+    assert not list(site.output.glob("*.sh"))
+
+
 def test_a_token_that_is_not_taken_is_named(site: Site, hub: Hub, version: CivitaiVersion) -> None:
     version.access = "login"
     hub.refused_tokens.add("civ_old")
     # The Hub of this test has the same address, and is not asked.
     site.manifest(search={"sources": ["workflow", "civitai"]})
     said = run(site, 1, CIVITAI_TOKEN="civ_old")
-    assert "CIVITAI_TOKEN is wrong or has expired" in said
+    assert words.told(because(Why.CIVITAI_TOKEN_BAD)).cause in said
     assert "civ_old" not in said
 
 
@@ -199,7 +224,7 @@ def test_an_answer_of_another_id_is_no_answer(
     hub.civitai[4242] = version  # 4242 is asked, and version 7001 answers
     site.workflow("w.json", NEED, urls={NAME: f"{PAGE}/4242"})
     site.manifest(search={"sources": ["workflow"]})
-    assert "Civitai has no such model version" in run(site, 1)
+    assert words.sentence(because(Why.CIVITAI_NO_VERSION)) in run(site, 1)
 
 
 def test_few_questions(site: Site, hub: Hub, version: CivitaiVersion) -> None:

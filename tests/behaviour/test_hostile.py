@@ -10,8 +10,10 @@ import pytest
 
 from comfyfix.demo.content import file_for
 from comfyfix.demo.hub import Hub, sha256
+from comfyfix.formats.flaws import Flaw
 from comfyfix.records import because
 from comfyfix.screen import words
+from comfyfix.screen.words import sentence, t
 from comfyfix.why import Why
 from tests.rig import Site, ui_workflow
 

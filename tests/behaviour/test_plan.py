@@ -29,7 +29,7 @@ def test_a_plan_tells_sizes_licences_and_what_to_do_first(site: Site, hub: Hub) 
     assert plan["free_bytes"] > 0
     assert plan["fits"] is True
     (first,) = plan["first"]
-    assert "set HF_TOKEN" in first
+    assert "HF_TOKEN" in first
     assert hub.count("GET", "/cdn/*") == 0
     assert site.files() == {}
     shown = site.doit("plan").stdout

@@ -8,6 +8,9 @@ import pytest
 
 from comfyfix.demo.content import file_for
 from comfyfix.demo.hub import Hub, sha256
+from comfyfix.records import because
+from comfyfix.screen import words
+from comfyfix.why import Why
 from tests.rig import Site
 
 NAME = "harbor_light.safetensors"
@@ -26,7 +29,7 @@ def test_different_contents_of_one_name_are_uncertain(site: Site, hub: Hub) -> N
     hub.add("maker/harbor_light", [NAME])
     hub.add("other/harbor_light", [NAME]).files[NAME] = file_for("something else.safetensors")
     said = run(site, 1)
-    assert "Several different files are called harbor_light.safetensors" in said
+    assert words.t("Several different files are called {name}", name=NAME) in said
     assert "maker/harbor_light" in said
     assert "other/harbor_light" in said
     assert site.files() == {}
@@ -39,8 +42,10 @@ def test_a_gated_model_is_known_before_any_download(site: Site, hub: Hub) -> Non
     hub.add("maker/harbor_light", [NAME], gated=True)
     site.workflow("w.json", NEED)
     said = run(site, 1)
-    assert "needs a token" in said
-    assert "set HF_TOKEN" in said
+    page = f"{hub.url}/maker/harbor_light"
+    told = words.told(because(Why.HUB_TOKEN_NEEDED, repo="maker/harbor_light", page=page))
+    assert told.what in said
+    assert told.next_step in said
     assert not list(site.output.glob("*.sh"))
     hub.tokens = {"hf_good"}
     assert site.doit(HF_TOKEN="hf_good").returncode == 0
@@ -53,8 +58,9 @@ def test_a_licence_that_is_not_accepted_is_told_while_searching(site: Site, hub:
     site.workflow("w.json", NEED)
     done = site.doit(HF_TOKEN="hf_other")
     assert done.returncode == 1
-    assert f"accept it on {hub.url}/maker/harbor_light, then run doit again" in done.stdout
-    assert "Failed searches: 1" in done.stdout
+    page = f"{hub.url}/maker/harbor_light"
+    assert words.told(because(Why.HUB_LICENCE_NEEDED, page=page)).next_step in done.stdout
+    assert words.fixed("Failed searches: 1") in done.stdout
     assert not list(site.output.glob("*.sh"))
 
 
@@ -65,10 +71,10 @@ def test_what_the_hubs_scan_flags_is_refused(site: Site, hub: Hub, embedded: boo
     repository.flagged[name] = "unsafe"
     url = f"{HUB}/maker/harbor_light/resolve/main/{name}"
     site.workflow("w.json", ("checkpoints", name), urls={name: url} if embedded else None)
-    assert "the provider's own scan says that it is unsafe" in run(site, 1)
+    assert words.sentence(because(Why.SCAN_FLAGS, scan="unsafe")) in run(site, 1)
     assert site.files() == {}
     repository.flagged[name] = "suspicious"
-    assert "! the provider's own scan says suspicious of it" in run(site)
+    assert f"! {words.sentence(because(Why.SCAN_SAYS, scan='suspicious'))}" in run(site)
 
 
 def test_what_the_publisher_says_is_in_record_and_summary(site: Site, hub: Hub) -> None:
@@ -83,7 +89,7 @@ def test_what_the_publisher_says_is_in_record_and_summary(site: Site, hub: Hub) 
         told = (record["publisher"], record["licence"], record["base_model"])
         assert told == ("maker", "openrail++", "maker/base-xl")
         (site.output / "sources" / "001_harbor_light_safetensors.json").unlink()
-    assert "Licences of what was downloaded: openrail++ (1)" in run(site)
+    assert "openrail++ (1)" in run(site)
 
 
 def test_a_model_with_an_address_takes_one_question(site: Site, hub: Hub) -> None:
@@ -114,7 +120,7 @@ def test_the_same_file_elsewhere_in_the_store_is_linked(site: Site, hub: Hub) ->
     assert (site.models / "loras" / NAME).samefile(there)
     assert hub.count("GET", "/cdn/*") == 0
     assert (site.output / "download_001_harbor_light_safetensors.sh").exists()
-    assert "Nothing to do" in run(site)
+    assert words.fixed("Processing:") not in run(site)
 
 
 def test_civitai_brings_what_the_hub_does_not_know(site: Site, hub: Hub) -> None:
@@ -122,8 +128,9 @@ def test_civitai_brings_what_the_hub_does_not_know(site: Site, hub: Hub) -> None
     version.access, version.rounded = "login", True
     site.workflow("w.json", NEED)
     said = run(site, 1)
-    assert "Harbor Light (v1.0) on Civitai needs a token" in said
-    assert "set CIVITAI_TOKEN" in said
+    told = words.told(because(Why.CIVITAI_TOKEN_NEEDED, where="Harbor Light (v1.0)"))
+    assert told.what in said
+    assert "CIVITAI_TOKEN" in said
     done = site.doit(CIVITAI_TOKEN="civ_canary")
     assert done.returncode == 0, done.stdout
     assert "✓ Found on Civitai: Harbor Light (v1.0)" in done.stdout
@@ -142,7 +149,8 @@ def test_a_locked_file_is_not_replaced_by_a_namesake(site: Site, hub: Hub) -> No
     hub.add("evil/harbor_light", []).files[NAME] = file_for("a namesake.safetensors")
     url = f"{HUB}/meant/repository/resolve/main/{NAME}"
     site.workflow("w.json", NEED, urls={NAME: url})
-    assert "meant/repository on Hugging Face needs a token" in run(site, 1)
+    needed = words.told(because(Why.HUB_TOKEN_NEEDED, repo="meant/repository")).what
+    assert needed in run(site, 1)
     assert site.files() == {}
     hub.add("mirror/harbor_light", [NAME])  # equal bytes, and open
     assert "✓ Found on HuggingFace: mirror/harbor_light" in run(site)
@@ -162,7 +170,7 @@ def test_pickle_files_can_be_refused(site: Site, hub: Hub) -> None:
     site.workflow("w.json", ("upscale_models", "rife49.pth"))
     hub.add("AlexWortega/RIFE", ["rife49.pth"])
     site.manifest(verify={"pickle": "refuse"})
-    assert "rife49.pth is a pickle file, and these are refused" in run(site, 1)
+    assert words.told(because(Why.PICKLE_NAME_REFUSED, name="rife49.pth")).what in run(site, 1)
     assert site.files() == {}
 
 
@@ -184,7 +192,8 @@ def test_qwen_may_not_name_another_file(site: Site, hub: Hub) -> None:
     site.manifest(qwen={"base_url": f"{hub.url}/v1", "model": "q"})
     site.workflow("w.json", NEED)
     said = run(site, 1)
-    assert "maker/twins: its name is harbor_light_v2.safetensors" in said
+    other = because(Why.NAME_OTHER, name="harbor_light_v2.safetensors")
+    assert f"maker/twins: {words.sentence(other)}" in said
     assert site.files() == {}
 
 
@@ -192,7 +201,7 @@ def test_the_users_word_is_binding(site: Site, hub: Hub) -> None:
     hub.add("maker/harbor_light", [NAME])
     site.workflow("w.json", NEED)
     site.manifest(models={NAME: {"sha256": "0" * 64}})
-    assert "its sha256 is not the one that is wanted" in run(site, 1)
+    assert words.sentence(because(Why.HASH_NOT_WANTED)) in run(site, 1)
     site.manifest(models={NAME: {"sha256": sha256(file_for(NAME)).upper(), "folder": "vae"}})
     run(site)
     assert set(site.files()) == {f"vae/{NAME}"}

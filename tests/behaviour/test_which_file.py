@@ -9,6 +9,9 @@ from typing import Any
 
 from comfyfix.demo.content import file_for
 from comfyfix.demo.hub import Fault, Hub, sha256
+from comfyfix.records import because
+from comfyfix.screen import words
+from comfyfix.why import Why
 from tests.rig import Site
 
 HUB = "https://huggingface.co"
@@ -111,7 +114,8 @@ def in_the_store(w: World) -> None:
 
 def rejected_gone(record: dict[str, Any], name: str) -> bool:
     first = record["rejected"][0]
-    return first["where"] == f"gone/repository/{name}" and "no such repository" in first["reason"]
+    is_gone = first["reason"]["why"] == Why.HUB_NO_REPOSITORY
+    return bool(is_gone and first["where"] == f"gone/repository/{name}")
 
 
 CASES = {
@@ -120,18 +124,19 @@ CASES = {
     "cedar_hill": Case(
         another_name, "HL_v1.safetensors", "! Its name there is HL_v1.safetensors",
         told=lambda record, _: record["renamed"] is True),
-    "dune_walk": Case(not_to_be_asked, None, "could not be asked"),
+    "dune_walk": Case(not_to_be_asked, None, "127.0.0.1"),
     "elm_court": Case(dead, told=rejected_gone),
     "fern_brook": Case(
         lambda w: f"https://files.example.org/{w.name}", None,
-        "add files.example.org to download.allow_hosts"),
-    "glass_pier": Case(one_is_locked, None, "Several different files are called glass_pier"),
+        words.told(because(Why.ONLY_PLACE_REFUSED, host="files.example.org")).next_step),
+    "glass_pier": Case(one_is_locked, None,
+        words.t("Several different files are called {name}", name="glass_pier.safetensors")),
     "hazel_yard": Case(
         civitai_ids, "uploaded_as_this.safetensors",
         "! Its name there is uploaded_as_this.safetensors"),
-    "iron_quay": Case(civitai_file_gone, None, "it has no file of that id"),
+    "iron_quay": Case(civitai_file_gone, None, words.sentence(because(Why.CIVITAI_NO_FILE))),
     "jade_ridge": Case(
-        squatter, None, "not the one that the workflow tells", hash_of="nobody's"),
+        squatter, None, words.sentence(because(Why.HASH_NOT_TOLD)), hash_of="nobody's"),
     "kelp_shore": Case(
         known_by_hash, "nice_v1_final.safetensors", "✓ Found on Civitai",
         hash_of="nice_v1_final.safetensors"),

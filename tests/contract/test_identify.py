@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from comfyfix.demo.content import file_for
 from comfyfix.demo.hub import Hub, sha256
 from comfyfix.errors import RegionBlocked
-from comfyfix.providers.civitai import api as civitai_api
+from comfyfix.providers.civitai.entries import matching
 from comfyfix.records import Model
 from comfyfix.sources.identify import Identifier
 from tests import qwen_rig
@@ -34,16 +34,16 @@ def test_only_hashes_that_were_asked_for_count(tmp_path: Path, hub: Hub) -> None
     # A version with two files is one hit, and only one of its files was asked for.
     hub.civitai[7001].others = {5: ("extra.safetensors", "VAE", b"extra")}
     services = qwen_rig.services(tmp_path, hub)
-    found = civitai_api.by_hashes([DIGESTS[0], "f" * 64], services)
+    found = services.civitai.by_hashes([DIGESTS[0], "f" * 64])
     assert {digest: entry.model for digest, entry in found.items()} == {DIGESTS[0]: "ink_wash"}
-    assert civitai_api.by_hashes(["f" * 64], services) == {}
+    assert services.civitai.by_hashes(["f" * 64]) == {}
 
 
 def test_a_region_that_is_not_served_is_not_asked(tmp_path: Path, hub: Hub) -> None:
     hub.add_civitai("Ink", NAMES[0]).access = "region"
     services = qwen_rig.services(tmp_path, hub)
     with pytest.raises(RegionBlocked):
-        civitai_api.by_hashes(DIGESTS, services)
+        services.civitai.by_hashes(DIGESTS)
     identifier = Identifier(services)
     (answer,) = identifier.ask([(Model(folder="loras", path="model.safetensors"), DIGESTS[0])])
     # The name is too common to be asked for, so the Hub was left out by choice.
@@ -53,5 +53,5 @@ def test_a_region_that_is_not_served_is_not_asked(tmp_path: Path, hub: Hub) -> N
 
 @given(JSON)
 def test_no_answer_of_civitai_breaks_it(value: object) -> None:
-    found = civitai_api.matching(value, DIGESTS)
+    found = matching(value, DIGESTS)
     assert set(found) <= {digest for digest in DIGESTS if digest in json.dumps(value)}

@@ -83,7 +83,7 @@ def test_the_question_tells_the_model_first_and_what_is_around_it(tmp_path: Path
     lines = question["content"].splitlines()
     assert lines[2] == f' "model": "{NAME}",'
     for part in ("loras", "LoraLoader", "night.json", "checkpoints/night_town.safetensors",
-                 "the name differs in upper/lower case"):  # fmt: skip
+                 Why.NAME_AKIN.value):  # fmt: skip
         assert part in question["content"]
 
 

@@ -14,12 +14,15 @@ from comfyfix.demo.content import file_for
 from comfyfix.demo.hub import Fault, Hub, sha256
 from comfyfix.errors import RegionBlocked, SourceDown
 from comfyfix.net.http import Web
-from comfyfix.records import Candidate, Hint, Model, Rejected
+from comfyfix.outcomes import Outcome
+from comfyfix.records import Candidate, Hint, Model, Rejected, because
+from comfyfix.screen import words
 from comfyfix.settings.manifest import SOURCES, Download, Endpoints, Manifest, Qwen
 from comfyfix.sources import ALL, catalog, civitai, huggingface, openmodeldb, store, workflow
 from comfyfix.sources.base import Blocked, Services, Source, Wanted
 from comfyfix.sources.qwen import source as qwen
 from comfyfix.state.layout import Layout
+from comfyfix.why import Why
 
 NAME = "moonlit_alley_style.safetensors"
 REPO = "night-owl/moonlit-alley"
@@ -175,7 +178,7 @@ def test_a_provider_that_fails_is_down_and_not_ignorant(
     hub.faults += [Fault(f"{what} *", kind) for what in PARTS]
     with pytest.raises(SourceDown) as problem:
         candidates(case, services)
-    assert problem.value.next_step
+    assert words.told(problem.value.reason).next_step
     hub.faults.clear()
     assert len(candidates(case, services)) == 1, "the failure was kept"
 
@@ -218,20 +221,20 @@ def test_an_answer_of_another_form_is_no_candidate(services: Services, hub: Hub,
 @pytest.mark.parametrize(
     ("access", "problem"),
     [
-        ("login", "TokenNeeded"),
-        ("early", "EarlyAccess"),
-        ("archived", "ArchivedAtSource"),
+        ("login", Outcome.TOKEN_NEEDED),
+        ("early", Outcome.EARLY_ACCESS),
+        ("archived", Outcome.ARCHIVED),
     ],
 )
 def test_what_civitai_does_not_give_is_told_before_any_download(
-    services: Services, hub: Hub, access: str, problem: str
+    services: Services, hub: Hub, access: str, problem: Outcome
 ) -> None:
     hub.add_civitai("Moonlit Alley Style", NAME).access = access
     anonymous = replace(services, web=Web({}, wait=lambda _: None, direct=True))
     (found,) = [f for f in civitai.find(PLAIN, anonymous) if not isinstance(f, Rejected)]
     assert isinstance(found, Blocked)
-    assert type(found.problem).__name__ == problem
-    assert found.problem.next_step
+    assert found.problem.outcome is problem
+    assert words.told(found.problem.reason).next_step
 
 
 def test_civitai_in_a_blocked_region_is_its_own_outcome(services: Services, hub: Hub) -> None:
@@ -247,7 +250,8 @@ def test_what_civitais_scan_did_not_pass_is_refused(
     hub.add_civitai("Moonlit Alley Style", NAME).scan = scan
     (found,) = civitai.find(PLAIN, services)
     assert isinstance(found, Rejected)
-    assert scan in found.reason
+    told = f"{scan!r} (pickleScanResult)"
+    assert found.reason == because(Why.CIVITAI_SCAN, told=told)
 
 
 def test_civitai_by_hash_finds_a_file_of_another_name(services: Services, hub: Hub) -> None:

@@ -7,8 +7,11 @@ from urllib.parse import urlsplit
 import pytest
 
 from comfyfix.net import civitai_address as civitaifile
-from comfyfix.providers.civitai.api import CivitaiEntry
+from comfyfix.net.civitai_address import CivitaiFile
 from comfyfix.providers.civitai.choice import choose
+from comfyfix.providers.civitai.entries import CivitaiEntry
+from comfyfix.records import Reason, because
+from comfyfix.why import Why
 
 NAME = "harborLight_v1.safetensors"
 
@@ -53,52 +56,61 @@ ASKED = {
     "token=abc": 2,
     "quantType=Q8_0": 2,  # no file of it tells one
 }
+
+
+def other(trait: str, asked: str, told: str) -> Reason:
+    return because(Why.CIVITAI_OTHER_TRAIT, trait=trait, asked=asked, told=told)
+
+
 REFUSED = {
-    "fileId=99": "no file of that id",
-    "type=Text Encoder": "no file of the type Text Encoder",
-    "type=VAE&format=PickleTensor": "asks for format PickleTensor, and that file is SafeTensor",
-    "fp=fp8": "asks for fp fp8, and that file is fp16",
-    "fileId=1&size=pruned": "asks for size pruned, and that file is full",
-    "fileId=4&type=Model": "asks for type Model, and that file is VAE",
-    "size=full&fp=fp16": "asks for fp fp16, and that file is fp32",
+    "fileId=99": because(Why.CIVITAI_NO_FILE),
+    "type=Text Encoder": because(Why.CIVITAI_NO_TYPE, file_type="Text Encoder"),
+    "type=VAE&format=PickleTensor": other("format", "PickleTensor", "SafeTensor"),
+    "fp=fp8": other("fp", "fp8", "fp16"),
+    "fileId=1&size=pruned": other("size", "pruned", "full"),
+    "fileId=4&type=Model": other("type", "Model", "VAE"),
+    "size=full&fp=fp16": other("fp", "fp16", "fp32"),
 }
 
 
-def chosen(
-    query: str, name: str = NAME, files: list[CivitaiEntry] | None = None
-) -> tuple[int, str]:
-    target = civitaifile.read("/api/download/models/70", query)
-    found, reason = choose(FILES if files is None else files, target, name)
-    return (found.file_id if found else 0), reason
+def read(path: str, query: str) -> CivitaiFile:
+    target = civitaifile.read(path, query)
+    assert isinstance(target, CivitaiFile)
+    return target
+
+
+def chosen(query: str, name: str = NAME, files: list[CivitaiEntry] | None = None) -> int | Reason:
+    target = read("/api/download/models/70", query)
+    found = choose(FILES if files is None else files, target, name)
+    return found if isinstance(found, Reason) else found.file_id
 
 
 @pytest.mark.parametrize("query", ASKED)
 def test_the_file_that_an_address_names_is_chosen(query: str) -> None:
-    assert chosen(query) == (ASKED[query], "")
+    assert chosen(query) == ASKED[query]
 
 
 @pytest.mark.parametrize("query", REFUSED)
 def test_where_address_and_file_disagree_there_is_none(query: str) -> None:
-    found, reason = chosen(query)
-    assert not found
-    assert REFUSED[query] in reason
+    assert chosen(query) == REFUSED[query]
 
 
 def test_a_version_alone_is_made_clear_by_the_name() -> None:
-    assert chosen("", "harbor.vae.safetensors") == (4, "")
-    assert chosen("type=Model", "harbor.vae.safetensors") == (2, "")
+    assert chosen("", "harbor.vae.safetensors") == 4
+    assert chosen("type=Model", "harbor.vae.safetensors") == 2
 
 
 def test_where_files_do_not_tell_what_they_are_none_is_guessed() -> None:
     files = [entry(1, size="full"), entry(2)]
-    assert "name one by ?fileId=" in chosen("", files=files)[1]
+    assert chosen("", files=files) == because(Why.CIVITAI_SEVERAL, count=2)
 
 
 def test_a_version_of_another_model_is_refused() -> None:
     parts = urlsplit("https://civitai.com/models/6/x?modelVersionId=70")
-    target = civitaifile.read(parts.path, parts.query)
-    assert choose(FILES, target, NAME) == (None, "it is a version of model 5, not of 6")
+    target = read(parts.path, parts.query)
+    found = choose(FILES, target, NAME)
+    assert found == because(Why.CIVITAI_OTHER_MODEL, model=5, asked=6)
 
 
 def test_a_version_without_files_has_none() -> None:
-    assert chosen("", files=[])[0] == 0
+    assert chosen("", files=[]) == because(Why.CIVITAI_NO_FILES)

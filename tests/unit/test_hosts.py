@@ -12,8 +12,10 @@ from hypothesis import strategies as st
 from comfyfix.errors import HostRefused
 from comfyfix.net import hosts
 from comfyfix.net.civitai_address import CivitaiFile
-from comfyfix.net.hosts import DIRECT_HOSTS, DirectFile, HubFile, read_url
+from comfyfix.net.hosts import DIRECT_HOSTS, DirectFile, HubFile, broken_rule, read_url
+from comfyfix.screen import words
 from comfyfix.settings.manifest import Endpoints
+from comfyfix.why import Why
 
 PUBLIC = Endpoints()
 LOCAL = Endpoints(huggingface="http://127.0.0.1:8188/hf", civitai="http://10.0.0.5:90")
@@ -52,48 +54,55 @@ CIVITAI = {
     "https://civitai.com/models/5?modelVersionId=70&type=VAE": CivitaiFile(70, model=5, type="VAE"),
     "http://10.0.0.5:90/api/download/models/70": CivitaiFile(70),
 }
-REFUSED = {  # → a word of the rule that is broken
-    "": "https", "model.safetensors": "https", "//github.com/x": "https", "https:///x": "public",
-    "file:///etc/passwd": "https", "ftp://github.com/x": "https", "http://github.com/x": "https",
-    "data:,x": "https", "javascript:alert(1)": "https", "https:github.com/x": "public",
-    "http://169.254.169.254/latest": "https", "https://169.254.169.254/latest": "public",
-    "http://127.1/x": "https", "https://127.1/x": "public", "https://127.0.0.1/x": "public",
-    "https://2130706433/x": "public", "https://0x7f000001/x": "public", "https://0/x": "public",
-    "https://0x7f.1/x": "public", "https://0177.0.0.1/x": "public", "https://[::1]/x": "public",
-    "https://[::ffff:127.0.0.1]/x": "public", "https://[::ffff:7f00:1]/x": "public",
-    "https://[fe80::1%25eth0]/x": "public", "https://[64:ff9b::7f00:1]/x": "public",
-    "https://8.8.8.8/x": "public", "https://localhost/x": "public", "https://intranet/x": "public",
-    "https://metadata.google.internal/x": "public", "https://nas.local/x": "public",
-    "https://printer.lan./x": "public", "https://a.localhost/x": "public",
-    "https://a_b.c.com/x": "public", f"https://{'a' * 64}.com/x": "public",
-    "https://user@github.com/x": "user", "https://github.com@evil.example/x": "user",
-    "https://user:pass@huggingface.co/o/n/resolve/main/x": "user", "https://@github.com/x": "user",
-    "https://github.com:8443/x": "port", "https://github.com:80/x": "port",
-    "https://github.com:0/x": "port", "https://github.com:99999/x": "out of range",
-    "https://github.com:x/x": "could not be cast", "https://[::1/x": "IPv6",
-    "https://github.com\\@evil.example/x": "backslash", "https:\\\\github.com/x": "backslash",
-    "https://h.io/a b": "space", " https://github.com/x": "space", "https://h.io/x\n": "space",
-    "https://git\thub.com/x": "space", "https://h.io/\0": "space", "https://h.io/\x7f": "space",
-    "https://g\u0456thub.com/x": "ASCII", "https://github\u3002com/x": "ASCII",
-    "https://github.com/\u202e": "ASCII", "https://evil.example/x": "not listed",
-    "https://github.com.evil.example/x": "not listed", "https://evilgithub.com/x": "not listed",
-    "https://127.0.0.1.nip.io/x": "not listed", "https://huggingface.co.evil.io/x": "not listed",
-    "http://127.0.0.1:81880/x": "out of range", "http://127.0.0.1:8189/x": "https",
-    "https://127.0.0.1:8188/o/n/resolve/main/x": "port",
-    f"{HF}/o/n": "no file", f"{HF}/o/n/tree/main/x": "no file", f"{HF}/o/n/resolve/main": "no file",
-    f"{HF}/o/n/resolve/main/": "no file", f"{HF}/o/n/resolve/..%2F..%2Fapi/x": "no file",
-    f"{HF}/o/n/resolve/main/../../x": "path inside", f"{HF}/o/n/resolve/main/..%2Fx": "path inside",
-    f"{HF}/o/n/resolve/main/a//x": "path inside", f"{HF}/../n/resolve/main/x": "repository id",
-    f"{HF}/o/n%20m/resolve/main/x": "repository id", f"{HF}/o/a..b/resolve/main/x": "repository id",
-    f"{HF}/o%2Fn/m/resolve/main/x": "repository id", f"{HF}/-o/n/resolve/main/x": "repository id",
-    "https://civitai.com/models/5": "model version", "https://civitai.com/": "model version",
-    "https://civitai.com/models/5?modelVersionId=-7": "model version",
-    "https://www.civitai.com/api/download/models/70?fileId=all": "fileId",
-    "https://civitai.com/api/download/models/70?fileId=1&fileId=2": "more than once",
-    "https://civitai.com/api/download/models/70?type=VAE&type=Model": "more than once",
-    "https://civitai.com/api/download/models/70?size=%1b[2J": "its size",
-    "https://civitai.com/api/download/models/70?type=../VAE": "its type",
-    "https://civitai.com/api/download/models/70?fp=" + "a" * 41: "its fp",
+HTTPS, NEAR = Why.ADDRESS_NOT_HTTPS, Why.HOST_NO_PUBLIC_NAME
+USER, ASCII = Why.ADDRESS_NAMES_USER, Why.ADDRESS_NOT_ASCII
+UNREADABLE, UNLISTED = Why.ADDRESS_UNREADABLE, Why.HOST_NOT_LISTED
+NO_FILE, NO_PATH = Why.ADDRESS_NAMES_NO_FILE, Why.NO_PATH_INSIDE
+NO_REPO, NO_VERSION = Why.NO_REPOSITORY_ID, Why.ADDRESS_NAMES_NO_VERSION
+FILE_ID, TWICE = Why.ADDRESS_FILE_ID, Why.ADDRESS_FIELD_TWICE
+FIELD = Why.ADDRESS_FIELD_UNKNOWN
+REFUSED = {  # → the rule that is broken
+    "": HTTPS, "model.safetensors": HTTPS, "//github.com/x": HTTPS, "https:///x": NEAR,
+    "file:///etc/passwd": HTTPS, "ftp://github.com/x": HTTPS, "http://github.com/x": HTTPS,
+    "data:,x": HTTPS, "javascript:alert(1)": HTTPS, "https:github.com/x": NEAR,
+    "http://169.254.169.254/latest": HTTPS, "https://169.254.169.254/latest": NEAR,
+    "http://127.1/x": HTTPS, "https://127.1/x": NEAR, "https://127.0.0.1/x": NEAR,
+    "https://2130706433/x": NEAR, "https://0x7f000001/x": NEAR, "https://0/x": NEAR,
+    "https://0x7f.1/x": NEAR, "https://0177.0.0.1/x": NEAR, "https://[::1]/x": NEAR,
+    "https://[::ffff:127.0.0.1]/x": NEAR, "https://[::ffff:7f00:1]/x": NEAR,
+    "https://[fe80::1%25eth0]/x": NEAR, "https://[64:ff9b::7f00:1]/x": NEAR,
+    "https://8.8.8.8/x": NEAR, "https://localhost/x": NEAR, "https://intranet/x": NEAR,
+    "https://metadata.google.internal/x": NEAR, "https://nas.local/x": NEAR,
+    "https://printer.lan./x": NEAR, "https://a.localhost/x": NEAR,
+    "https://a_b.c.com/x": NEAR, f"https://{'a' * 64}.com/x": NEAR,
+    "https://user@github.com/x": USER, "https://github.com@evil.example/x": USER,
+    "https://user:pass@huggingface.co/o/n/resolve/main/x": USER, "https://@github.com/x": USER,
+    "https://github.com:8443/x": HTTPS, "https://github.com:80/x": HTTPS,
+    "https://github.com:0/x": HTTPS, "https://github.com:99999/x": UNREADABLE,
+    "https://github.com:x/x": UNREADABLE, "https://[::1/x": UNREADABLE,
+    "https://github.com\\@evil.example/x": ASCII, "https:\\\\github.com/x": ASCII,
+    "https://h.io/a b": ASCII, " https://github.com/x": ASCII, "https://h.io/x\n": ASCII,
+    "https://git\thub.com/x": ASCII, "https://h.io/\0": ASCII, "https://h.io/\x7f": ASCII,
+    "https://g\u0456thub.com/x": ASCII, "https://github\u3002com/x": ASCII,
+    "https://github.com/\u202e": ASCII, "https://evil.example/x": UNLISTED,
+    "https://github.com.evil.example/x": UNLISTED, "https://evilgithub.com/x": UNLISTED,
+    "https://127.0.0.1.nip.io/x": UNLISTED, "https://huggingface.co.evil.io/x": UNLISTED,
+    "http://127.0.0.1:81880/x": UNREADABLE, "http://127.0.0.1:8189/x": HTTPS,
+    "https://127.0.0.1:8188/o/n/resolve/main/x": HTTPS,
+    f"{HF}/o/n": NO_FILE, f"{HF}/o/n/tree/main/x": NO_FILE, f"{HF}/o/n/resolve/main": NO_FILE,
+    f"{HF}/o/n/resolve/main/": NO_FILE, f"{HF}/o/n/resolve/..%2F..%2Fapi/x": NO_FILE,
+    f"{HF}/o/n/resolve/main/../../x": NO_PATH, f"{HF}/o/n/resolve/main/..%2Fx": NO_PATH,
+    f"{HF}/o/n/resolve/main/a//x": NO_PATH, f"{HF}/../n/resolve/main/x": NO_REPO,
+    f"{HF}/o/n%20m/resolve/main/x": NO_REPO, f"{HF}/o/a..b/resolve/main/x": NO_REPO,
+    f"{HF}/o%2Fn/m/resolve/main/x": NO_REPO, f"{HF}/-o/n/resolve/main/x": NO_REPO,
+    "https://civitai.com/models/5": NO_VERSION, "https://civitai.com/": NO_VERSION,
+    "https://civitai.com/models/5?modelVersionId=-7": NO_VERSION,
+    "https://www.civitai.com/api/download/models/70?fileId=all": FILE_ID,
+    "https://civitai.com/api/download/models/70?fileId=1&fileId=2": TWICE,
+    "https://civitai.com/api/download/models/70?type=VAE&type=Model": TWICE,
+    "https://civitai.com/api/download/models/70?size=%1b[2J": FIELD,
+    "https://civitai.com/api/download/models/70?type=../VAE": FIELD,
+    "https://civitai.com/api/download/models/70?fp=" + "a" * 41: FIELD,
 }  # fmt: skip
 URLS = st.tuples(
     st.sampled_from(["https://", "http://", "file://", "//", "HTTPS:", ""]) | st.text(max_size=4),
@@ -128,11 +137,11 @@ def test_a_listed_host_is_fetched_as_it_is() -> None:
 
 
 @pytest.mark.parametrize(("url", "rule"), REFUSED.items(), ids=ascii)
-def test_an_address_that_breaks_a_rule_is_refused_by_its_name(url: str, rule: str) -> None:
+def test_an_address_that_breaks_a_rule_is_refused_by_its_name(url: str, rule: Why) -> None:
     with pytest.raises(HostRefused) as caught:
         read_url(url, LOCAL)
-    assert rule in caught.value.cause
-    assert str(caught.value).isprintable()
+    assert broken_rule(caught.value).why == rule
+    assert words.problem(caught.value).isprintable()
 
 
 def test_a_private_address_is_the_hub_only_where_it_is_configured() -> None:
@@ -141,16 +150,21 @@ def test_a_private_address_is_the_hub_only_where_it_is_configured() -> None:
 
 
 def test_a_host_that_is_not_listed_can_be_allowed_and_the_refusal_says_how() -> None:
-    with pytest.raises(HostRefused, match=r"add dl\.example\.com to download\.allow_hosts"):
+    with pytest.raises(HostRefused) as caught:
         read_url("https://dl.example.com/x.pth", PUBLIC, ("example.com",))
+    assert caught.value.reason.why == Why.ADDRESS_NOT_LISTED
+    step = words.told(caught.value.reason).next_step
+    assert "dl.example.com" in step
+    assert "download.allow_hosts" in step
     found = read_url("https://DL.example.com/x.pth", PUBLIC, ("dl.example.com",))
     assert found == DirectFile(url="https://DL.example.com/x.pth", name="x.pth")
 
 
 @pytest.mark.parametrize("host", ["127.0.0.1", "10.0.0.1", "localhost", "nas.local", "[::1]"])
 def test_a_machine_nearby_can_not_be_allowed(host: str) -> None:
-    with pytest.raises(HostRefused, match="not a public name"):
+    with pytest.raises(HostRefused) as caught:
         read_url(f"https://{host}/x.pth", PUBLIC, (host, host.strip("[]")))
+    assert broken_rule(caught.value).why == Why.HOST_NO_PUBLIC_NAME
 
 
 def test_a_hub_file_is_asked_with_every_part_quoted() -> None:
@@ -164,14 +178,16 @@ def test_a_hub_file_is_asked_with_every_part_quoted() -> None:
     "repo", ["", "/", "a/b/c", "../a", "a/..", "a b/c", "a/b?x", "a/b#", "é/a"]
 )
 def test_what_is_no_repository_id_is_refused(repo: str) -> None:
-    with pytest.raises(HostRefused, match="not a repository id"):
+    with pytest.raises(HostRefused) as caught:
         hosts.hub_repo(repo)
+    assert broken_rule(caught.value).why == Why.NO_REPOSITORY_ID
 
 
 @pytest.mark.parametrize("path", ["", "/a", "a/", "a//b", "..", "a/../b", "./a"])
 def test_what_is_no_path_inside_a_repository_is_refused(path: str) -> None:
-    with pytest.raises(HostRefused, match="not a path inside"):
+    with pytest.raises(HostRefused) as caught:
         hosts.hub_path(path)
+    assert broken_rule(caught.value).why == Why.NO_PATH_INSIDE
 
 
 @given(st.text() | URLS)

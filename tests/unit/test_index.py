@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 
 from comfyfix.comfyui.store import index as index_module
 from comfyfix.comfyui.store.index import StoreIndex
-from comfyfix.comfyui.store.spelling import plain, plain_all
+from comfyfix.file_names import plain, plain_all
 
 
 def put(root: Path, *names: str) -> Path:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import json
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -16,11 +17,12 @@ from comfyfix.demo.content import file_for
 from comfyfix.demo.hub import Hub, sha256
 from comfyfix.errors import SourceDown
 from comfyfix.net.http import Answer, Web
-from comfyfix.records import Candidate, Model, Rejected
+from comfyfix.records import Candidate, Model, Rejected, because
 from comfyfix.settings.manifest import Endpoints, Manifest
 from comfyfix.sources import openmodeldb
 from comfyfix.sources.base import Blocked, Finding, Services, Wanted
 from comfyfix.state.layout import Layout
+from comfyfix.why import Why
 
 NAME = "4x_HarborSharp.pth"
 DATA = file_for(NAME)
@@ -61,11 +63,16 @@ def test_a_page_in_between_is_skipped_for_the_next_address(services: Services, h
     (found,) = find(services)
     assert isinstance(found, Candidate)
     hub.upscalers["harbor"]["resources"][0]["urls"] = [f"{PLACE}/gone/{NAME}", *pages]
-    services._memo.clear()
-    (lost,) = find(services)
+    (lost,) = find(replace(services))
     assert isinstance(lost, Rejected)
-    assert "mega.nz is a page in between" in lost.reason
-    assert "no such file in the repository" in lost.reason
+    between = because(Why.PAGE_IN_BETWEEN)
+    reasons = {
+        f"{PLACE}/gone/{NAME}": because(Why.HUB_NO_FILE),
+        "www.mediafire.com": between,
+        "mega.nz": between,
+    }
+    places = [because(Why.AT_PLACE, place=p, reason=r) for p, r in reasons.items()]
+    assert lost.reason == because(Why.AT_PLACES, places=places)
 
 
 def test_what_is_published_there_must_be_the_databases_file(services: Services, hub: Hub) -> None:
@@ -73,7 +80,9 @@ def test_what_is_published_there_must_be_the_databases_file(services: Services, 
     hub.add_upscaler("4x_HarborSharp", [f"{PLACE}/{NAME}"], DATA)
     (found,) = find(services)
     assert isinstance(found, Rejected)
-    assert "another file than the database knows" in found.reason
+    reason = because(Why.DATABASE_OTHER_FILE)
+    place = because(Why.AT_PLACE, place=f"{PLACE}/{NAME}", reason=reason)
+    assert found.reason == because(Why.AT_PLACES, places=[place])
 
 
 def test_a_hash_finds_it_under_any_name(services: Services, hub: Hub) -> None:
@@ -100,7 +109,7 @@ def test_a_twin_in_case_is_shown_and_not_taken(services: Services, hub: Hub) -> 
     hub.add_upscaler("x", [f"{PLACE}/{NAME.lower()}"], DATA)
     (found,) = find(services)
     assert isinstance(found, Rejected)
-    assert "upper/lower case" in found.reason
+    assert found.reason == because(Why.NAME_AKIN)
 
 
 def test_a_gated_place_is_told_before_any_download(services: Services, hub: Hub) -> None:

@@ -11,6 +11,7 @@ from comfyfix.settings.manifest import Manifest
 from comfyfix.stages import sweep
 from comfyfix.stages.sweep import Choice
 from comfyfix.state.layout import Layout
+from comfyfix.why import Why
 
 MODEL = Model(folder="loras", path="a.safetensors")
 DIGEST = "a" * 64

@@ -13,8 +13,9 @@ from collections.abc import Iterable
 from itertools import islice
 from pathlib import Path
 
-from comfyfix.comfyui.store.spelling import near_slots, one_letter_off, plain, plain_all, slots
+from comfyfix.comfyui.store.spelling import near_slots, one_letter_off, slots
 from comfyfix.endings import LISTED
+from comfyfix.file_names import plain, plain_all
 
 FILES_MAX = 1_000_000
 """Files that an index holds; of a larger tree the rest is left out (a root may be `/`)."""

@@ -7,26 +7,14 @@ a letter of a short word: `i2v` and `t2v`, `clip_l` and `clip_g`, `q4_k_m` and `
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
+
+from comfyfix.file_names import difference
 
 WORD_MIN = 6  # letters of the longer one of two words; in shorter ones a letter makes a variant
 _WORD = re.compile(r"[^\W\d_]{5,}")  # the shorter one
 # Sizes are told by last letters: sdx, sdxl, sdxxl; vits, vitb, vitl.
 _SIZE = re.compile(r"(x+l?|vit[a-z])$")
-
-
-def plain(name: str) -> str:
-    """A file's name in lower case, with `_` for every separator and dot: what akin names share."""
-    return plain_all([name])[0]
-
-
-def plain_all(names: Sequence[str]) -> list[str]:
-    """`plain` of many file names at once, several times as fast as one by one."""
-    if not names:
-        return []
-    # No file name holds a NUL, and casefold looks at no neighbour, so all go through as one text.
-    text = "\0".join(names).casefold()
-    return text.replace("-", "_").replace(" ", "_").replace(".", "_").split("\0")
 
 
 def slots(stem: str) -> Iterator[str]:
@@ -52,14 +40,8 @@ def one_letter_off(stem: str, other: str) -> bool:
     """Tell whether two plain stems differ by one letter, added, left out or replaced, in a word."""
     if abs(len(stem) - len(other)) > 1 or stem == other:
         return False
-    start = 0
-    while start < min(len(stem), len(other)) and stem[start] == other[start]:
-        start += 1
-    end = 0
-    rest = min(len(stem), len(other)) - start
-    while end < rest and stem[-1 - end] == other[-1 - end]:
-        end += 1
-    if max(len(stem), len(other)) - start - end > 1:
+    start, *letters = difference(stem, other)
+    if max(map(len, letters)) > 1:
         return False
     ours, theirs = _word_at(stem, start), _word_at(other, start)
     if max(len(ours), len(theirs)) < WORD_MIN or ours[:1] != theirs[:1]:

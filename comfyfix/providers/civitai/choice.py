@@ -9,9 +9,10 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from comfyfix.disk.files import printable
 from comfyfix.net.civitai_address import CivitaiFile
-from comfyfix.providers.civitai.api import CivitaiEntry
+from comfyfix.providers.civitai.entries import CivitaiEntry
+from comfyfix.records import Reason, because
+from comfyfix.why import Why
 
 COMPONENTS = frozenset(
     {"VAE", "Text Encoder", "UNet", "Diffusion Model", "CLIPVision", "ControlNet", "Config"}
@@ -24,30 +25,31 @@ _WEIGHTS = {"format": 100.0, "size": 10.0, "fp": 1.0, "quantType": 0.5}
 
 def choose(
     entries: Sequence[CivitaiEntry], target: CivitaiFile, name: str
-) -> tuple[CivitaiEntry | None, str]:
-    """Return the file that an address means, or None and why there is none.
+) -> CivitaiEntry | Reason:
+    """Return the file that an address means, or why there is none.
 
     `name` is what the workflow calls it: it decides where the address names a version alone.
     """
     if not entries:
-        return None, "Civitai lists no file of it"
+        return because(Why.CIVITAI_NO_FILES)
     if target.model not in (None, entries[0].model_id):
-        return None, f"it is a version of model {entries[0].model_id}, not of {target.model}"
+        other = entries[0].model_id
+        return because(Why.CIVITAI_OTHER_MODEL, model=other, asked=target.model)
     if any(not entry.file_id for entry in entries):
-        return entries[0], ""  # nothing is listed any more: archived, whatever file was meant
+        return entries[0]  # nothing is listed any more: archived, whatever file was meant
     if target.file is not None:
         found = [entry for entry in entries if entry.file_id == target.file]
-        return _as_asked(found[0], target) if found else (None, "it has no file of that id")
+        return _as_asked(found[0], target) if found else because(Why.CIVITAI_NO_FILE)
     if target.type:
         entries = [entry for entry in entries if _is(entry.file_type, target.type)]
         if not entries:
-            return None, f"it has no file of the type {target.type}"
+            return because(Why.CIVITAI_NO_TYPE, file_type=target.type)
     elif not target.wishes:
         named = [entry for entry in entries if name in (entry.name, entry.saved_as)]
         entries = named or entries
     best = {_best(entries, target, unknown).file_id for unknown in (0, -1)}
     if len(best) > 1:
-        return None, f"{len(entries)} files of it may be meant; name one by ?fileId="
+        return because(Why.CIVITAI_SEVERAL, count=len(entries))
     return _as_asked(_best(entries, target, 0), target)
 
 
@@ -68,14 +70,14 @@ def _best(entries: Sequence[CivitaiEntry], target: CivitaiFile, unknown: int) ->
     return max(entries, key=points)
 
 
-def _as_asked(entry: CivitaiEntry, target: CivitaiFile) -> tuple[CivitaiEntry | None, str]:
+def _as_asked(entry: CivitaiEntry, target: CivitaiFile) -> CivitaiEntry | Reason:
     """Hold a file against all that the address says of it."""
     told = {"type": entry.file_type, **dict(entry.traits)}
     for trait, asked in (("type", target.type), *target.wishes):
-        is_told = printable(told.get(trait, ""), 40)
+        is_told = told.get(trait, "")
         if asked and is_told and not _is(is_told, asked):
-            return None, f"its address asks for {trait} {asked}, and that file is {is_told}"
-    return entry, ""
+            return because(Why.CIVITAI_OTHER_TRAIT, trait=trait, asked=asked, told=is_told)
+    return entry
 
 
 def _is(told: str, asked: str) -> bool:

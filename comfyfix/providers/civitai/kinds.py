@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from comfyfix.records import Reason, because
+from comfyfix.why import Why
+
 # Types of models → folder keys, the usual one first. A type that is not here has no folder.
 _HOMES: dict[str, tuple[str, ...]] = {
     "Checkpoint": ("checkpoints", "diffusion_models", "unet_gguf"),
@@ -48,16 +51,16 @@ def types_for(folder: str | None) -> tuple[str, ...]:
     return tuple(types) or ("Other",)
 
 
-def misplaced(model_type: str, file_type: str, folder: str | None) -> str:
-    """Why a file does not belong in a folder, or an empty string."""
+def misplaced(model_type: str, file_type: str, folder: str | None) -> Reason | None:
+    """Why a file does not belong in a folder; None if it may."""
     part = _PARTS.get(file_type)
     if part == () or (part is None and model_type in _NO_MODELS):
-        return f"it is no model: Civitai calls it {file_type} of {model_type}"
+        return because(Why.CIVITAI_NO_MODEL, file_type=file_type, model_type=model_type)
     homes = part or _HOMES.get(model_type, ())
     if folder is None or folder in homes:
-        return ""
+        return None
     if homes:
         called = model_type if file_type in ("", "Model", "Pruned Model") else file_type
-        return f"Civitai calls it {called}: that belongs in {homes[0]}, not in {folder}"
+        return because(Why.CIVITAI_ELSEWHERE, kind=called, home=homes[0], folder=folder)
     owned = any(folder in known for known in _HOMES.values())
-    return f"Civitai calls it {model_type}: that does not belong in {folder}" if owned else ""
+    return because(Why.CIVITAI_NOT_HERE, kind=model_type, folder=folder) if owned else None

@@ -9,12 +9,11 @@ from __future__ import annotations
 
 import re
 
-from comfyfix.file_names import queries
+from comfyfix.file_names import humps, queries
 
 LENGTH = 20  # characters of a title that its file name keeps, separators not counted
 KEPT = ("LORA", "LoCon", "DoRA", "VAE")
 QUERIES_MAX = 2
-_HUMP = re.compile(r"(?<=[a-z0-9])(?=[A-Z])|(?<=[A-Z])(?=[A-Z][a-z])")
 
 
 def filenamize(title: str) -> str:
@@ -56,7 +55,7 @@ def model_queries(name: str) -> list[str]:
     `juggernaut` and `XL`; numbers are left out, since `V60` was `V6.0` there.
     """
     head, underscore, _ = name.rpartition(".")[0].partition("_")
-    words = [word for word in _HUMP.split(head) if word and not any(c.isdigit() for c in word)]
-    humps = len(words) > 1 or bool(underscore and re.fullmatch(r"[a-z]{5,}", head))
-    first = [" ".join(words)] if humps and words else []
+    words = [word for word in humps(head) if word and not any(c.isdigit() for c in word)]
+    is_compound = len(words) > 1 or bool(underscore and re.fullmatch(r"[a-z]{5,}", head))
+    first = [" ".join(words)] if is_compound and words else []
     return list(dict.fromkeys([*first, *queries(name)]))[:QUERIES_MAX]

@@ -1,186 +1,198 @@
-"""Asking a Hugging Face endpoint about files: do they exist, how large, which hash, how safe.
+"""A Hugging Face endpoint: which repositories there are, and what they hold.
 
-Shapes: the Hub's model info (`/revision/` with blobs and securityStatus), which tells all of a
-repository in one answer, and its `paths-info` for a few files of one.
+Its `search` and `author` lists come with the names of all files; its quick search and its
+full-text search tell repository names only. Those two are extras: where they don't answer,
+the search goes on without them.
 """
 
 from __future__ import annotations
 
 import re
+from collections.abc import Sequence
+from http import HTTPStatus
 from typing import TYPE_CHECKING, Any
-from urllib.parse import quote
+from urllib.parse import parse_qs, quote, urlsplit
 
-import msgspec
-
-from comfyfix.disk.files import printable
-from comfyfix.errors import RETRY, SourceDown
-from comfyfix.loose_json import dicts, is_size, mapping
-from comfyfix.net.hosts import HUGGINGFACE, HubFile
-from comfyfix.providers.huggingface import access as hubaccess
-from comfyfix.records import Candidate, Rejected
-from comfyfix.sources.base import Finding, Services
+from comfyfix.errors import ModelProblem, SourceDown
+from comfyfix.loose_json import dicts, mapping
+from comfyfix.net.hosts import HUGGINGFACE
+from comfyfix.once import Once
+from comfyfix.outcomes import Outcome
+from comfyfix.providers.huggingface import answers
+from comfyfix.providers.huggingface.answers import ABSENT, About, Answered, HubItem, Listing
+from comfyfix.records import Reason, because
+from comfyfix.why import Why
 
 if TYPE_CHECKING:
-    from comfyfix.net.http import Answer
+    from comfyfix.net.http import Answer, Web
 
-_SHA256 = re.compile(r"[0-9a-f]{64}")
+PAGES_MAX = 3
+REPOSITORIES = 200  # per question; the answer lists every file of each
+OF_PUBLISHER = 300
+MOST = 1000  # what the Hub gives at once
+HITS = 16
 _COMMIT = re.compile(r"[0-9a-f]{40}")
-_OK = 200
 
 
-class HubItem(msgspec.Struct, frozen=True, kw_only=True):
-    """One file as the Hub describes it: size in bytes; `scan` is the word of its own scanners."""
+class Hub:
+    """One endpoint. Each question is asked once a run; safe to share between threads.
 
-    size: int | None = None
-    sha256: str | None = None
-    scan: str = ""
-
-
-class About(msgspec.Struct, frozen=True, kw_only=True):
-    """One repository at one commit: its files, and what its publisher says of it."""
-
-    commit: str
-    files: dict[str, HubItem]
-    gated: bool = False
-    downloads: int = 0
-    licence: str = ""
-    base_model: str = ""
-
-
-def confirm(file: HubFile, source: str, services: Services, *, evidence: str) -> Finding:
-    """Ask the Hub whether a file exists, and turn its answer into a candidate pinned to a commit.
-
-    One request for all files of a repository; one more where access to it must be asked for.
-    Raises SourceDown.
+    Every method that asks raises SourceDown where there is no usable answer.
     """
-    told = about(file.repo, file.revision, services)
-    if isinstance(told, str):
-        return Rejected(source=source, where=printable(f"{file.repo}/{file.path}"), reason=told)
-    item = told.files.get(file.path)
-    if item is None:
-        where = printable(f"{file.repo}/{file.path}")
-        return Rejected(source=source, where=where, reason="no such file in the repository")
-    found = candidate(file, source, told, item, evidence=(evidence,))
-    return hubaccess.checked(found, services) if told.gated else found
+
+    def __init__(self, web: Web, endpoint: str, *, token_known: bool) -> None:
+        self._web = web
+        self._endpoint = endpoint
+        self._token_known = token_known
+        self._abouts: Once[tuple[str, str], About | Reason] = Once()
+        self._details: Once[tuple[str, str, tuple[str, ...]], dict[str, HubItem]] = Once()
+        self._lists: Once[tuple[str, str], Answered] = Once()
+        self._repositories: Once[str, Listing | None] = Once()
+        self._cards: Once[str, bytes] = Once()
+        self._extras: Once[tuple[str, str], Any] = Once()
+        self._given_up: set[str] = set()  # extras that did not answer in this run
+
+    def about(self, repo: str, revision: str) -> About | Reason:
+        """All of a repository; or why it can't be had."""
+
+        def ask() -> About | Reason:
+            kind = "" if repo.startswith(("datasets/", "spaces/")) else "models/"
+            path = f"/api/{kind}{repo}/revision/{quote(revision, safe='')}"
+            asked = {"blobs": "true", "securityStatus": "true"}
+            answer = self._web.get(self._endpoint + path, asked)
+            if answer.status in answers.KEPT_BACK:
+                return answers.why_not(answer)
+            value = answer.json()
+            commit = str(value.get("sha")) if isinstance(value, dict) else ""
+            if answer.status != HTTPStatus.OK or not _COMMIT.fullmatch(commit):
+                raise SourceDown(Why.HUB_NO_ANSWER, repo=repo, cause=answer.no_use)
+            return answers.about(value, commit)
+
+        return self._abouts.get((repo, revision), ask)
+
+    def details(self, repo: str, revision: str, paths: Sequence[str]) -> dict[str, HubItem]:
+        """Describe files of one repository: path → item; unknown paths are left out."""
+
+        def ask() -> dict[str, HubItem]:
+            path = f"/api/models/{repo}/paths-info/{quote(revision, safe='')}"
+            form = [*(("paths", each) for each in paths), ("expand", "True")]
+            answer = self._web.post_form(self._endpoint + path, form)
+            if answer.status in ABSENT and "x-error-code" in answer.headers:
+                return {}
+            value = answer.json()
+            if answer.status != HTTPStatus.OK or not isinstance(value, list):
+                raise SourceDown(Why.HUB_NO_DESCRIPTION, repo=repo, cause=answer.no_use)
+            return answers.described(value)
+
+        return self._details.get((repo, revision, tuple(paths)), ask) if paths else {}
+
+    def access(self, repo: str, url: str) -> ModelProblem | Reason | None:
+        """What keeps a file of a gated repository from the user, or None.
+
+        `url` is as records have it. Without a token no question is needed.
+        """
+        page = f"{self._endpoint}/{repo}"
+        if not self._token_known:
+            why = Why.HUB_TOKEN_NEEDED
+            return ModelProblem(Outcome.TOKEN_NEEDED, why, repo=repo, page=page)
+        answer = self._web.head(self._endpoint + url.removeprefix(HUGGINGFACE))
+        if answer.status == HTTPStatus.UNAUTHORIZED:
+            return ModelProblem(Outcome.TOKEN_NEEDED, Why.HUB_TOKEN_BAD, repo=repo)
+        if answer.status == HTTPStatus.FORBIDDEN:
+            why = Why.HUB_LICENCE_NEEDED
+            return ModelProblem(Outcome.LICENCE_NEEDED, why, repo=repo, page=page)
+        if code := answer.headers.get("x-error-code"):
+            return because(Why.HUB_ANSWERS_CODE, status=answer.status, code=code)
+        return None
+
+    def search(self, words: str, limit: int = REPOSITORIES) -> Answered:
+        """Repositories whose names hold all words, the most used first."""
+        return self._list("search", words, limit)
+
+    def of_publisher(self, author: str) -> Answered:
+        """Repositories of one publisher, the most used first."""
+        return self._list("author", author, OF_PUBLISHER)
+
+    def quick(self, text: str) -> list[str]:
+        """Repositories that the quick search offers; none where it doesn't answer."""
+        models = mapping(self._extra("/api/quicksearch", text)).get("models")
+        return answers.names(item.get("id") for item in dicts(models))
+
+    def full_text(self, text: str) -> list[str] | None:
+        """Repositories whose files or cards hold the text; None where the Hub doesn't answer."""
+        hits = mapping(self._extra("/api/search/full-text", text)).get("hits")
+        if not isinstance(hits, list):
+            return None
+        told = ((h.get("repoOwner"), h.get("repoName"), h.get("repoId")) for h in dicts(hits))
+        return answers.names(f"{owner}/{n}" if owner and n else whole for owner, n, whole in told)
+
+    def repository(self, repo: str) -> Listing | None:
+        """One repository with its files; None if it is not there."""
+
+        def ask() -> Listing | None:
+            answer = self._ask(f"/api/models/{repo}", {}, missing=ABSENT)
+            value = None if answer.status in ABSENT else answer.json()
+            return answers.listing(value) if isinstance(value, dict) else None
+
+        return self._repositories.get(repo, ask)
+
+    def card(self, repo: str) -> bytes:
+        """A repository's README; empty if there is none."""
+
+        def ask() -> bytes:
+            answer = self._web.get(f"{self._endpoint}/{repo}/raw/main/README.md")
+            if answer.status in ABSENT:
+                return b""
+            if answer.status != HTTPStatus.OK:
+                raise SourceDown(Why.HUB_NO_CARD, cause=answer.no_use)
+            return answer.body
+
+        return self._cards.get(repo, ask)
+
+    def _list(self, how: str, what: str, limit: int) -> Answered:
+        def ask() -> Answered:
+            asked = {how: what, "limit": limit, "full": "true", "sort": "downloads"}
+            value = self._pages(asked)
+            found = [listing for item in dicts(value) if (listing := answers.listing(item))]
+            return Answered(listings=tuple(found), whole=len(value) < limit)
+
+        return self._lists.get((how, what.casefold()), ask)
+
+    def _pages(self, parameters: dict[str, Any]) -> list[Any]:
+        """The first page that lists anything: an empty one with a cursor is not the end."""
+        for _ in range(PAGES_MAX):
+            answer = self._ask("/api/models", parameters)
+            value = answer.json()
+            if not isinstance(value, list):
+                raise SourceDown(Why.HUB_NO_LIST, cause=answer.no_use)
+            cursor = _cursor(answer)
+            if value or not cursor:
+                return value
+            parameters = {**parameters, "cursor": cursor}
+        return []
+
+    def _ask(self, path: str, parameters: dict[str, Any], *, missing: Sequence[int] = ()) -> Answer:
+        answer = self._web.get(self._endpoint + path, parameters)
+        if answer.status != HTTPStatus.OK and answer.status not in missing:
+            raise SourceDown(Why.HUB_NO_LIST, cause=answer.no_use)
+        return answer
+
+    def _extra(self, path: str, text: str) -> Any:
+        """Ask one of the extras; the first time that it is absent it is given up for the run."""
+
+        def ask() -> Any:
+            if path in self._given_up:
+                return None
+            try:
+                return self._ask(path, {"q": text, "type": "model", "limit": HITS}).json()
+            except SourceDown:
+                self._given_up.add(path)
+                return None
+
+        return self._extras.get((path, text.casefold()), ask)
 
 
-def about(repo: str, revision: str, services: Services) -> About | str:
-    """All of a repository, asked once per run; or why it can't be had. Raises SourceDown."""
-
-    def ask() -> About | str:
-        kind = "" if repo.startswith(("datasets/", "spaces/")) else "models/"
-        url = f"{services.manifest.endpoints.huggingface}/api/{kind}{repo}"
-        asked = {"blobs": "true", "securityStatus": "true"}
-        answer = services.web.get(f"{url}/revision/{quote(revision, safe='')}", asked)
-        if answer.status in (401, 403, 404, 410, 451):
-            return _why_not(answer)
-        value = answer.json()
-        commit = str(value.get("sha")) if isinstance(value, dict) else ""
-        if answer.status != _OK or not _COMMIT.fullmatch(commit):
-            raise SourceDown(
-                f"Hugging Face gave no usable answer for {repo}",
-                cause=answer.no_use,
-                next_step=RETRY,
-            )
-        return _about(value, commit)
-
-    told: About | str = services.once(("hub about", repo, revision), ask)
-    return told
-
-
-def _about(value: dict[str, Any], commit: str) -> About:
-    issues = dicts(mapping(value.get("securityRepoStatus")).get("filesWithIssues"))
-    scans = {str(issue.get("path")): printable(str(issue.get("level")), 40) for issue in issues}
-    files = {}
-    for sibling in dicts(value.get("siblings")):
-        path = str(sibling.get("rfilename"))
-        size, digest = lfs(sibling)
-        files[path] = HubItem(size=size, sha256=digest, scan=scans.get(path, ""))
-    downloads = value.get("downloads")
-    return About(
-        commit=commit,
-        files=files,
-        gated=bool(value.get("gated")),
-        downloads=downloads if isinstance(downloads, int) else 0,
-        licence=tagged(value.get("tags"), "license:"),
-        base_model=tagged(value.get("tags"), "base_model:"),
-    )
-
-
-def details(repo: str, revision: str, paths: list[str], services: Services) -> dict[str, HubItem]:
-    """Describe files of one repository: path → item; unknown paths are left out.
-
-    One request. Raises SourceDown.
-    """
-    url = (
-        f"{services.manifest.endpoints.huggingface}/api/models/{repo}"
-        f"/paths-info/{quote(revision, safe='')}"
-    )
-    answer = services.web.post_form(url, [*(("paths", path) for path in paths), ("expand", "True")])
-    if answer.status in (401, 403, 404) and "x-error-code" in answer.headers:
-        return {}
-    value = answer.json()
-    if answer.status != _OK or not isinstance(value, list):
-        raise SourceDown(
-            f"Hugging Face did not describe the files of {repo}",
-            cause=answer.no_use,
-            next_step=RETRY,
-        )
-    found = {}
-    for item in dicts(value):
-        size, digest = lfs(item)
-        scan = printable(str(mapping(item.get("securityFileStatus")).get("status") or ""), 40)
-        found[str(item.get("path"))] = HubItem(size=size, sha256=digest, scan=scan)
-    return found
-
-
-def candidate(
-    file: HubFile, source: str, told: About, item: HubItem, *, evidence: tuple[str, ...]
-) -> Candidate:
-    """Return a confirmed file of the Hub, its URL pinned to the commit."""
-    return Candidate(
-        source=source,
-        where=file.repo,
-        name=file.name,
-        url=HUGGINGFACE + file.resolve_path(told.commit),
-        repo=file.repo,
-        commit=told.commit,
-        size=item.size,
-        sha256=item.sha256,
-        scan=item.scan,
-        gated=told.gated,
-        popularity=told.downloads,
-        publisher=file.repo.removeprefix("datasets/").removeprefix("spaces/").partition("/")[0],
-        licence=told.licence,
-        base_model=told.base_model,
-        evidence=evidence,
-    )
-
-
-def lfs(item: dict[str, Any]) -> tuple[int | None, str | None]:
-    """Size and sha256 from the Hub's description of a file (`lfs.oid` or `lfs.sha256`)."""
-    pointer = mapping(item.get("lfs"))
-    size = pointer.get("size", item.get("size"))
-    digest = pointer.get("oid") or pointer.get("sha256")
-    return (
-        size if is_size(size) else None,
-        digest if isinstance(digest, str) and _SHA256.fullmatch(digest) else None,
-    )
-
-
-def tagged(tags: Any, kind: str) -> str:
-    """What a repository's tags say of one kind (`license:`, `base_model:`); empty if nothing."""
-    listed = tags if isinstance(tags, list) else []
-    named = (str(tag).removeprefix(kind) for tag in listed if str(tag).startswith(kind))
-    # `base_model:quantized:NAME` tells the relation first.
-    return printable(next(named, "").rpartition(":")[2], 80)
-
-
-def _why_not(answer: Answer) -> str:
-    code = answer.headers.get("x-error-code", "")
-    if "disabled" in answer.headers.get("x-error-message", ""):
-        return "the Hub has taken the repository offline"
-    return {
-        "RepoNotFound": "no such repository, or it is private",
-        "RevisionNotFound": "no such revision in the repository",
-    }.get(code, f"the Hub answers {answer.status}")
+def _cursor(answer: Answer) -> str:
+    """Where the next page begins. Of its address only that is used, never the host."""
+    following = re.search(r"<([^>]*)>\s*;\s*rel=\"?next", answer.headers.get("link", ""))
+    return parse_qs(urlsplit(following.group(1)).query).get("cursor", [""])[0] if following else ""

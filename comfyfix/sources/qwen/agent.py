@@ -46,11 +46,14 @@ class _Talk:
         self.chat = chat
         self.wanted = wanted
         self.budget = Budget(services.manifest.qwen)
-        # Endpoints that have refused tools in this run, so that they are not offered again.
-        self.without: list[bool] = services.once(("qwen without tools", chat.url), list)
-        self.messages = self._beginning(offers=not self.without)
+        self.messages = self._beginning(offers=not self._without)
         if self.budget.is_last(self.messages):
             self.messages = self._beginning(offers=False)
+
+    @property
+    def _without(self) -> bool:
+        """True when the endpoint has refused tools in this run: they are not offered again."""
+        return self.chat.url in self.services.without_tools
 
     def _beginning(self, *, offers: bool) -> list[dict[str, Any]]:
         return [
@@ -76,13 +79,13 @@ class _Talk:
         if last and not first:
             self.messages.append({"role": "user", "content": _LAST})
         try:
-            return self._once(offers=not last and not self.without)
+            return self._once(offers=not last and not self._without)
         except ToolsRefused:
             self.transcript.note("the endpoint takes no tools", "asked again without them")
             self.messages = self._beginning(offers=False)
             said = self._once(offers=False)
             if first:
-                self.without.append(True)
+                self.services.without_tools.add(self.chat.url)
             return said
 
     def _once(self, *, offers: bool) -> Said:

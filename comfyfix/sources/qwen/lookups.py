@@ -5,8 +5,6 @@ from __future__ import annotations
 from typing import Any
 
 from comfyfix.disk.files import printable
-from comfyfix.errors import RETRY, SourceDown
-from comfyfix.providers.civitai import api as civitai_api
 from comfyfix.providers.civitai.kinds import types_for
 from comfyfix.sources.base import Services, Wanted
 
@@ -24,21 +22,8 @@ _FOLDERS = {
 
 def card_of(repo: str, services: Services) -> str:
     """The beginning of a repository's README; empty if there is none. Raises SourceDown."""
-
-    def ask() -> str:
-        url = f"{services.manifest.endpoints.huggingface}/{repo}/raw/main/README.md"
-        answer = services.web.get(url)
-        if answer.status in (401, 403, 404):
-            return ""
-        if answer.status != 200:  # noqa: PLR2004 - HTTP
-            raise SourceDown(
-                "Hugging Face gave no model card", cause=f"status {answer.status}", next_step=RETRY
-            )
-        lines = answer.body[: 4 * CARD_MAX].decode("utf-8", "replace").splitlines()
-        return "\n".join(printable(line, CARD_MAX) for line in lines)[:CARD_MAX]
-
-    text: str = services.once(("hub card", repo), ask)
-    return text
+    lines = services.hub.card(repo)[: 4 * CARD_MAX].decode("utf-8", "replace").splitlines()
+    return "\n".join(printable(line, CARD_MAX) for line in lines)[:CARD_MAX]
 
 
 def civitai_files(
@@ -46,7 +31,7 @@ def civitai_files(
 ) -> list[dict[str, Any]]:
     """Files of the models that Civitai finds. Raises SourceDown, RegionBlocked."""
     folder = _FOLDERS.get(kind.casefold()) if kind else wanted.model.folder
-    entries = civitai_api.search(query, types_for(folder), services)
+    entries = services.civitai.search(query, types_for(folder))
     return [
         {
             "model": printable(entry.model, 80),

@@ -12,9 +12,7 @@ from __future__ import annotations
 import msgspec
 
 from comfyfix.file_names import Words, read
-from comfyfix.providers.huggingface import hub
-from comfyfix.providers.huggingface import search as hubsearch
-from comfyfix.providers.huggingface.search import Listing
+from comfyfix.providers.huggingface.answers import HubItem, Listing
 from comfyfix.records import Candidate, Rejected, because
 from comfyfix.sources.base import Doubtful, Finding, Services, Wanted
 from comfyfix.sources.bearing import Places
@@ -70,10 +68,10 @@ def _of_the_hub(
         return Rejected(source=found.source, where=found.where, reason=reason)
     if stranger := tools.only_told_by(found.repo):
         return Doubtful(found, because(Why.QWEN_CARD_ONLY, repo=stranger))
-    own = hubsearch.repository(found.repo, services)
+    own = services.hub.repository(found.repo)
     if own is None:
         return Doubtful(found, because(Why.QWEN_HUB_SILENT))
-    texts = hubsearch.full_text(wanted.model.name, services)
+    texts = services.hub.full_text(wanted.model.name)
     places = Places(wanted, services, words)
     places.add([own, *tools.listings, *_unlisted(texts or [], own, tools, services)])
     contents = places.contents()
@@ -113,10 +111,10 @@ def _somebody(held: list[Holder]) -> str:
 def _unlisted(texts: list[str], own: Listing, tools: Tools, services: Services) -> list[Listing]:
     known = {own.repo, *(listing.repo for listing in tools.listings)}
     repos = [repo for repo in texts if repo not in known][:OTHERS_MAX]
-    asked = [hubsearch.repository(repo, services) for repo in repos]
+    asked = [services.hub.repository(repo) for repo in repos]
     return [listing for listing in asked if listing]
 
 
 def _holder(found: Candidate, listing: Listing) -> Holder:
     path = found.url.partition(f"/resolve/{found.commit}/")[2]
-    return Holder(listing, path, hub.HubItem(size=found.size, sha256=found.sha256))
+    return Holder(listing, path, HubItem(size=found.size, sha256=found.sha256))

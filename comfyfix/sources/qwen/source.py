@@ -15,10 +15,9 @@ import msgspec
 from comfyfix.disk.files import printable
 from comfyfix.errors import HostRefused, SourceDown
 from comfyfix.net.civitai_address import CivitaiFile
-from comfyfix.net.hosts import DirectFile, HubFile, hub_path, hub_repo, read_url
-from comfyfix.providers.huggingface import hub
+from comfyfix.net.hosts import DirectFile, HubFile, broken_rule, hub_path, hub_repo, read_url
 from comfyfix.records import Candidate, Rejected, because
-from comfyfix.sources import civitai
+from comfyfix.sources import civitai, hub_files
 from comfyfix.sources.base import Blocked, Finding, Services, Wanted
 from comfyfix.sources.qwen import program as qwen_cli
 from comfyfix.sources.qwen import question as qwen_question
@@ -126,9 +125,11 @@ def _confirm(proposal: Proposal, wanted: Wanted, services: Services) -> Finding:
     try:
         target = _target(proposal, services)
     except HostRefused as refusal:
-        return Rejected(source=NAME, where=where, reason=refusal.cause)
+        return Rejected(source=NAME, where=where, reason=broken_rule(refusal))
     if isinstance(target, HubFile):
-        return hub.confirm(target, NAME, services, evidence=_EVIDENCE)
+        return hub_files.confirm(
+            target, NAME, services, evidence=because(Why.PLAIN, what=_EVIDENCE)
+        )
     if isinstance(target, CivitaiFile):
         return civitai.confirm(target, wanted.model.name, NAME, services)
     if isinstance(target, DirectFile):

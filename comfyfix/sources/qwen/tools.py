@@ -18,8 +18,7 @@ from comfyfix.disk.files import printable
 from comfyfix.errors import ModelProblem, SourceDown
 from comfyfix.net.deadline import Late, within
 from comfyfix.net.hosts import hub_repo
-from comfyfix.providers.huggingface import search as hubsearch
-from comfyfix.providers.huggingface.search import Listing
+from comfyfix.providers.huggingface.answers import Listing
 from comfyfix.sources.base import Services, Wanted
 from comfyfix.sources.qwen.lookups import card_of, civitai_files
 from comfyfix.sources.qwen.schema import schema_of
@@ -126,7 +125,7 @@ class Tools:
 
     def _search_hub(self, asked: _SearchHub) -> Any:
         name = self.wanted.model.name
-        found = list(hubsearch.search(asked.query, self.services).listings)
+        found = list(self.services.hub.search(asked.query).listings)
         found.sort(key=lambda listing: not listing.bearing(name))  # stable: most used first
         self.listings += [listing for listing in found if listing.bearing(name)]
         self.found |= {li.repo.casefold() for li in found if not self.only_told_by(li.repo)}
@@ -140,7 +139,7 @@ class Tools:
         ]
 
     def _list_repository(self, asked: _ListRepository) -> Any:
-        listing = hubsearch.repository(hub_repo(asked.repo), self.services)
+        listing = self.services.hub.repository(hub_repo(asked.repo))
         if listing is None:
             return "error: there is no such repository, or it is private"
         return {"repo": listing.repo, "files": self._files(listing, LISTED_MAX)}

@@ -6,7 +6,10 @@ import functools
 import re
 from collections.abc import Iterable
 
+from comfyfix.file_names import difference
+
 EDITED = 5  # letters; shorter names are often one letter apart by chance
+_PAIR = 2  # letters that have changed places
 ADORNED = 5  # letters; a shorter one is the beginning of too many words
 # Letters that look alike in the fonts of terminals and web pages, folded into one.
 _ALIKE = str.maketrans(
@@ -59,18 +62,9 @@ def _bones(name: str) -> str:
 
 def _one_edit(one: str, other: str) -> bool:
     """Tell whether one letter changed, put in, left out, or swapped with the next makes both."""
-    if abs(len(one) - len(other)) > 1:
-        return False
-    short, long = sorted((one, other), key=len)
-    same = next((i for i, (a, b) in enumerate(zip(short, long, strict=False)) if a != b), None)
-    if same is None:
-        return True  # the longer one has a letter more at its end, or they are equal
-    if len(short) < len(long):
-        return short[same:] == long[same + 1 :]
-    swapped = short[same : same + 2] == long[same : same + 2][::-1]
-    return short[same + 1 :] == long[same + 1 :] or (
-        swapped and short[same + 2 :] == long[same + 2 :]
-    )
+    _, ours, theirs = difference(one, other)
+    most = max(len(ours), len(theirs))
+    return most <= 1 or (most == _PAIR and ours == theirs[::-1])
 
 
 def _adorned(name: str, known: str) -> bool:

@@ -15,10 +15,11 @@ from dataclasses import dataclass
 
 from comfyfix.comfyui.store.folders import folder_key
 from comfyfix.file_names import SHORT, Words, loose
-from comfyfix.providers.huggingface.hub import HubItem
-from comfyfix.providers.huggingface.search import Listing
+from comfyfix.providers.huggingface.answers import HubItem, Listing
+from comfyfix.records import Reason, because
 from comfyfix.sources.trust import publishers
 from comfyfix.sources.trust.lookalike import imitated
+from comfyfix.why import Why
 
 ENOUGH = 2.0
 STRANGE = 0.5  # taken off where the repository's name has nothing to do with the file's
@@ -59,7 +60,7 @@ class Holder:
 
 def weigh(
     words: Words, holders: Sequence[Holder], folder: str | None, *, alone: bool
-) -> tuple[float, list[str]]:
+) -> tuple[float, list[Reason]]:
     """Points for one content, and the rules that gave them.
 
     `alone`: the full-text search answered, and nothing else with the name was found by it.
@@ -68,20 +69,20 @@ def weigh(
     owners = _owners(holders)
     fits = max(fit(holder.path, folder) for holder in holders)
     rules = [
-        (says(words), "what its name says"),
-        (_related(words, listings, folder), "how its words fit the repository's name"),
-        (2.0 * bool(owners & publishers.known().keys()), "a well-known publisher has it"),
-        (min(2.0, max(0.0, len(owners) - 1.0)), "several publishers have the same file"),
-        (-4.0 * (not owners), "its publisher could be taken for a well-known one"),
-        (1.0 * fits, "the folder that it lies in"),
-        (0.5 * any(item.downloads >= USED for item in listings), "the repository is much used"),
-        (1.0 * alone, "the full-text search knows no other"),
+        (says(words), Why.RULE_NAME),
+        (_related(words, listings, folder), Why.RULE_REPOSITORY),
+        (2.0 * bool(owners & publishers.known().keys()), Why.RULE_KNOWN_PUBLISHER),
+        (min(2.0, max(0.0, len(owners) - 1.0)), Why.RULE_SEVERAL_PUBLISHERS),
+        (-4.0 * (not owners), Why.RULE_IMITATOR),
+        (1.0 * fits, Why.RULE_FOLDER),
+        (0.5 * any(item.downloads >= USED for item in listings), Why.RULE_MUCH_USED),
+        (1.0 * alone, Why.RULE_ALONE),
         (
             -5.0 * (_named_after(words, listings) and not alone and not vouched(holders)),
-            "a little known repository that is named after the file",
+            Why.RULE_BAIT,
         ),
     ]
-    given = [f"{why} ({points:+g})" for points, why in rules if points]
+    given = [because(why, points=f"{points:+g}") for points, why in rules if points]
     return sum(points for points, _ in rules), given
 
 

@@ -207,7 +207,7 @@ def _answered(verdict: Verdict, answer: Answer) -> Verdict:
     if answer.where:
         reason = because(Why.SCAN_WARNS, where=answer.where, warning=answer.warning)
     elif answer.not_asked:
-        reason = because(Why.NOT_ASKED, names=answer.not_asked)
+        reason = because(Why.SOURCES_NOT_ASKED, names=answer.not_asked)
     else:
         reason = because(Why.HASH_NOT_KNOWN)
     return msgspec.structs.replace(verdict, reason=reason)

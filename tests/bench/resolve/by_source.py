@@ -18,7 +18,7 @@ from comfyfix.providers.civitai.names import filenamize
 from comfyfix.records import Hint, Model
 from comfyfix.sources.base import Services
 from comfyfix.stages.resolve import resolve
-from comfyfix.stages.work import Planned
+from comfyfix.stages.work import Pending, Planned
 from tests.bench.resolve.measure import services_for
 from tests.bench.resolve.style import ADJECTIVES, NOUNS
 from tests.bench.resolve.world import World
@@ -122,7 +122,9 @@ def main(world: World) -> None:
 
 def _ended(asked: Asked, services: Services) -> str:
     path = asked.model.path
-    planned = Planned(asked.model, 1, "x", f"/nowhere/{path}", "missing", (), hints=asked.hints)
+    planned = Planned(
+        asked.model, 1, "x", f"/nowhere/{path}", Pending.ABSENT, (), hints=asked.hints
+    )
     try:
         record = resolve(planned, services)
     except ModelProblem:

@@ -9,10 +9,12 @@ from hashlib import sha256
 from pathlib import Path
 
 from comfyfix.comfyui.store import folders
-from comfyfix.errors import NotFound, Uncertain
+from comfyfix.errors import ModelProblem
 from comfyfix.file_names import read
 from comfyfix.net.http import Web
+from comfyfix.outcomes import Outcome as Outcomes
 from comfyfix.records import Model
+from comfyfix.screen import words
 from comfyfix.settings.manifest import Endpoints, Manifest, Qwen, Search
 from comfyfix.sources.base import Services
 from comfyfix.stages.resolve import resolve
@@ -71,14 +73,13 @@ def measure(world: World, wishes: Iterable[Wish], *, together: bool = False) -> 
 def _one(world: World, wish: Wish, services: Services) -> Outcome:
     before = len(world.hub.seen)
     model = Model(folder=wish.folder, path=wish.name)
-    planned = Planned(model, 1, "x", f"/nowhere/{wish.name}", "missing", ())
+    planned = Planned(model, 1, "x", f"/nowhere/{wish.name}", Pending.ABSENT, ())
     why = ""
     try:
         record = resolve(planned, services)
-    except Uncertain as problem:
-        ended, why = "uncertain", str(problem)
-    except NotFound as problem:
-        ended, why = Pending.ABSENT, str(problem)
+    except ModelProblem as problem:
+        ends = {Outcomes.UNCERTAIN: "uncertain", Outcomes.NOT_FOUND: "absent"}
+        ended, why = ends[problem.outcome], words.problem(problem)
     else:
         meant = world.meant.get(wish.name) == record.sha256
         ended = ("right" if world.determinable(wish.name) else "lucky") if meant else "WRONG"

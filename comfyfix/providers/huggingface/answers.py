@@ -1,0 +1,175 @@
+"""What the Hub answers, as records: repositories, their files, and lists of repositories.
+
+Shapes: the model info (`/revision/` with blobs and securityStatus), which tells all of a
+repository; `paths-info` for a few files of one; the entries of lists.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable
+from http import HTTPStatus
+from typing import TYPE_CHECKING, Any
+
+import msgspec
+
+from comfyfix.disk.files import printable
+from comfyfix.errors import HostRefused
+from comfyfix.file_names import loose
+from comfyfix.loose_json import dicts, is_size, mapping
+from comfyfix.net.hosts import hub_repo
+from comfyfix.records import Reason, because
+from comfyfix.why import Why
+
+if TYPE_CHECKING:
+    from comfyfix.net.http import Answer
+
+ABSENT = (HTTPStatus.UNAUTHORIZED, HTTPStatus.FORBIDDEN, HTTPStatus.NOT_FOUND)
+"""How the Hub answers for what is not there, or is private: it tells no one which."""
+KEPT_BACK = (*ABSENT, HTTPStatus.GONE, HTTPStatus.UNAVAILABLE_FOR_LEGAL_REASONS)
+_SHA256 = re.compile(r"[0-9a-f]{64}")
+
+
+class HubItem(msgspec.Struct, frozen=True, kw_only=True):
+    """One file as the Hub describes it: size in bytes; `scan` is the word of its own scanners."""
+
+    size: int | None = None
+    sha256: str | None = None
+    scan: str = ""
+
+
+class Facts(msgspec.Struct, frozen=True, kw_only=True):
+    """What the Hub says of a repository as a whole; `downloads` are those of the last month."""
+
+    gated: bool = False
+    downloads: int = 0
+    licence: str = ""
+    base_model: str = ""
+
+
+class About(Facts, frozen=True, kw_only=True):
+    """One repository at one commit, with its files by path."""
+
+    commit: str
+    files: dict[str, HubItem]
+
+
+class Listing(Facts, frozen=True, kw_only=True):
+    """One repository as the Hub lists it.
+
+    `files` maps a file name made loose to the paths that bear it; `created` is an ISO date,
+    empty where unknown.
+    """
+
+    repo: str
+    revision: str
+    files: dict[str, tuple[str, ...]]
+    created: str = ""
+
+    @property
+    def owner(self) -> str:
+        """Who has published it."""
+        return self.repo.partition("/")[0]
+
+    def bearing(self, name: str) -> list[str]:
+        """The paths whose last part is exactly this name."""
+        paths = self.files.get(loose(name), ())
+        return [path for path in paths if path.rpartition("/")[2] == name]
+
+
+class Answered(msgspec.Struct, frozen=True, kw_only=True):
+    """The answer to one question; `whole` is false when there are more repositories than told."""
+
+    listings: tuple[Listing, ...]
+    whole: bool = True
+
+
+def about(value: dict[str, Any], commit: str) -> About:
+    """Read a repository's description."""
+    issues = dicts(mapping(value.get("securityRepoStatus")).get("filesWithIssues"))
+    scans = {str(issue.get("path")): printable(str(issue.get("level")), 40) for issue in issues}
+    files = {}
+    for sibling in dicts(value.get("siblings")):
+        path = str(sibling.get("rfilename"))
+        size, digest = lfs(sibling)
+        files[path] = HubItem(size=size, sha256=digest, scan=scans.get(path, ""))
+    return About(commit=commit, files=files, **_facts(value))
+
+
+def described(items: list[Any]) -> dict[str, HubItem]:
+    """Read the descriptions of some files, by path."""
+    found = {}
+    for item in dicts(items):
+        size, digest = lfs(item)
+        scan = printable(str(mapping(item.get("securityFileStatus")).get("status") or ""), 40)
+        found[str(item.get("path"))] = HubItem(size=size, sha256=digest, scan=scan)
+    return found
+
+
+def listing(item: dict[str, Any]) -> Listing | None:
+    """Read one entry of a list; None for what names no repository."""
+    try:
+        repo = hub_repo(str(item.get("id")))
+    except HostRefused:
+        return None
+    files: dict[str, tuple[str, ...]] = {}
+    for sibling in dicts(item.get("siblings")):
+        path = str(sibling.get("rfilename"))
+        key = loose(path.rpartition("/")[2])
+        files[key] = (*files.get(key, ()), path)
+    return Listing(
+        repo=repo,
+        revision=str(item.get("sha") or "main"),
+        files=files,
+        created=printable(str(item.get("createdAt") or ""), 40),
+        **_facts(item),
+    )
+
+
+def names(found: Iterable[Any]) -> list[str]:
+    """The repository names among some values, each once: what is none can't be asked for."""
+    known: list[str] = []
+    for name in found:
+        try:
+            known.append(hub_repo(str(name)))
+        except HostRefused:
+            continue
+    return list(dict.fromkeys(known))
+
+
+def lfs(item: dict[str, Any]) -> tuple[int | None, str | None]:
+    """Size and sha256 from the Hub's description of a file (`lfs.oid` or `lfs.sha256`)."""
+    pointer = mapping(item.get("lfs"))
+    size = pointer.get("size", item.get("size"))
+    digest = pointer.get("oid") or pointer.get("sha256")
+    return (
+        size if is_size(size) else None,
+        digest if isinstance(digest, str) and _SHA256.fullmatch(digest) else None,
+    )
+
+
+def why_not(answer: Answer) -> Reason:
+    """Why a repository can't be had."""
+    if "disabled" in answer.headers.get("x-error-message", ""):
+        return because(Why.HUB_OFFLINE)
+    known = {"RepoNotFound": Why.HUB_NO_REPOSITORY, "RevisionNotFound": Why.HUB_NO_REVISION}
+    why = known.get(answer.headers.get("x-error-code", ""))
+    return because(why) if why else because(Why.HUB_ANSWERS, status=answer.status)
+
+
+def _facts(value: dict[str, Any]) -> dict[str, Any]:
+    downloads = value.get("downloads")
+    return {
+        "gated": bool(value.get("gated")),
+        "downloads": downloads if isinstance(downloads, int) else 0,
+        "licence": _tagged(value.get("tags"), "license:"),
+        "base_model": _tagged(value.get("tags"), "base_model:"),
+    }
+
+
+def _tagged(tags: Any, kind: str) -> str:
+    """What a repository's tags say of one kind (`license:`, `base_model:`); empty if nothing."""
+    listed = tags if isinstance(tags, list) else []
+    named = (str(tag).removeprefix(kind) for tag in listed if str(tag).startswith(kind))
+    # `base_model:quantized:NAME` tells the relation first.
+    return printable(next(named, "").rpartition(":")[2], 80)
