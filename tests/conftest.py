@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from hypothesis import HealthCheck, settings
 
 from comfyfix.demo.hub import Hub
 from tests.rig import Site
@@ -16,6 +17,20 @@ from tests.rig import Site
 SLOW_SECONDS = 900
 """What a test that is slow by intent may take; the slowest needs three minutes on busy cores."""
 SHARED = Path(__file__).resolve().parents[2] / "shared"
+
+# Every test of properties keeps to this, and says itself only how many examples it wants. Time is
+# for pytest-timeout: on busy cores an example may be slow by no fault of its own. CI tries the same
+# examples each time, so that a red run is about the change; elsewhere they are new each time, and
+# a failure prints what brings it back.
+settings.register_profile(
+    "comfyfix",
+    deadline=None,
+    derandomize=bool(os.environ.get("CI")),
+    database=None,
+    print_blob=True,
+    suppress_health_check=[HealthCheck.too_slow],
+)
+settings.load_profile("comfyfix")
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:

@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from hypothesis import settings
 
 from tests.pins import pinned, written
 from tests.rig import REPO
@@ -76,3 +77,9 @@ def test_a_commit_has_a_subject_that_is_not_too_long(
 
 def test_a_fresh_clone_has_an_output_folder_of_which_nothing_else_is_kept() -> None:
     assert (REPO / "output" / ".gitignore").read_text(encoding="utf-8") == "*\n!.gitignore\n"
+
+
+def test_no_example_has_a_deadline_and_none_is_remembered() -> None:
+    told = settings.get_profile(settings.get_current_profile_name())
+    assert told.deadline is None
+    assert told.database is None
