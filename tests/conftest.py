@@ -6,13 +6,16 @@ import os
 import socket
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import pytest
 from hypothesis import HealthCheck, settings
 
 from comfyfix.demo.hub import Hub
 from tests.rig import Site
+
+if TYPE_CHECKING:
+    from tests.inprocess import InProcess
 
 SLOW_SECONDS = 900
 """What a test that is slow by intent may take; the slowest needs three minutes on busy cores."""
@@ -69,6 +72,21 @@ def hub() -> Iterator[Hub]:
 def site(tmp_path: Path, hub: Hub) -> Iterator[Site]:
     """A project folder whose endpoint is the hub."""
     made = Site(tmp_path, hub)
+    yield made
+    made.close()
+
+
+@pytest.fixture
+def inprocess(
+    tmp_path: Path,
+    hub: Hub,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> Iterator[InProcess]:
+    """The same, with its commands run in this process."""
+    from tests.inprocess import InProcess  # noqa: PLC0415 - doit, for those who want it
+
+    made = InProcess(tmp_path, hub, monkeypatch, capsys)
     yield made
     made.close()
 

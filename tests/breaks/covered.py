@@ -103,8 +103,10 @@ def _noted(tree: Tree, kind: str, suites: list[str], jobs: int) -> Map:
             raise SystemExit(f"the tests took more than {seconds} s:\n{ended.said[-2000:]}")
         for path in Path(notes).iterdir():
             found.add(json.loads(path.read_text(encoding="utf-8")))
-    if not found.seconds:
-        raise SystemExit(f"no test was green in {' '.join(suites)}:\n{ended.said[-2000:]}")
+    if not found.seconds or not any(found.lines.values()):
+        raise SystemExit(
+            f"no test was green, or passed a line, in {' '.join(suites)}:\n{ended.said[-2000:]}"
+        )
     return found
 
 

@@ -41,7 +41,8 @@ def pytest_configure(config: pytest.Config) -> None:
     def environment(self: Site, **extra: str) -> dict[str, str]:
         told = plain(self, **extra) | {"PYTHONPATH": os.pathsep.join(paths)}
         if NOTE and OTHERS:
-            told |= {"BREAKS_PASS": NOTE, "BREAKS_TEST": _now[0], "BREAKS_TREE": str(TREE)}
+            told |= {"BREAKS_PASS": NOTE, "BREAKS_TEST": _now[0]}
+            told |= {name: os.environ[name] for name in ("BREAKS_TREE", "BREAKS_PLACES")}
         return told
 
     Site.environment = environment  # type: ignore[method-assign]

@@ -5,6 +5,7 @@ import os
 if os.environ.get("BREAKS_PASS"):
     import atexit
     import json
+    import time
     from pathlib import Path
 
     import recorder
@@ -15,5 +16,5 @@ if os.environ.get("BREAKS_PASS"):
     @atexit.register
     def _write() -> None:
         told = {"seconds": {}, "lines": recorder.lines(_noted, _tree)}
-        path = Path(os.environ["BREAKS_PASS"]) / f"program-{os.getpid()}.json"
+        path = Path(os.environ["BREAKS_PASS"]) / f"program-{os.getpid()}-{time.time_ns()}.json"
         path.write_text(json.dumps(told), encoding="utf-8")
