@@ -6,16 +6,34 @@ import os
 import socket
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import pytest
+from hypothesis import HealthCheck, settings
 
 from comfyfix.demo.hub import Hub
 from tests.rig import Site
 
+if TYPE_CHECKING:
+    from tests.inprocess import InProcess
+
 SLOW_SECONDS = 900
 """What a test that is slow by intent may take; the slowest needs three minutes on busy cores."""
 SHARED = Path(__file__).resolve().parents[2] / "shared"
+
+# Every test of properties keeps to this, and says itself only how many examples it wants. Time is
+# for pytest-timeout: on busy cores an example may be slow by no fault of its own. CI tries the same
+# examples each time, so that a red run is about the change; elsewhere they are new each time, and
+# a failure prints what brings it back.
+settings.register_profile(
+    "comfyfix",
+    deadline=None,
+    derandomize=bool(os.environ.get("CI")),
+    database=None,
+    print_blob=True,
+    suppress_health_check=[HealthCheck.too_slow],
+)
+settings.load_profile("comfyfix")
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
@@ -54,6 +72,21 @@ def hub() -> Iterator[Hub]:
 def site(tmp_path: Path, hub: Hub) -> Iterator[Site]:
     """A project folder whose endpoint is the hub."""
     made = Site(tmp_path, hub)
+    yield made
+    made.close()
+
+
+@pytest.fixture
+def inprocess(
+    tmp_path: Path,
+    hub: Hub,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> Iterator[InProcess]:
+    """The same, with its commands run in this process."""
+    from tests.inprocess import InProcess  # noqa: PLC0415 - doit, for those who want it
+
+    made = InProcess(tmp_path, hub, monkeypatch, capsys)
     yield made
     made.close()
 

@@ -307,9 +307,7 @@ VALUES = st.recursive(
 )  # fmt: skip
 
 
-@settings(
-    deadline=None, max_examples=150, suppress_health_check=[HealthCheck.function_scoped_fixture]
-)
+@settings(max_examples=150, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(value=VALUES, usage=VALUES, message=VALUES)
 def test_any_json_is_an_answer_or_an_endpoint_that_is_down(
     raw: Raw, value: Any, usage: Any, message: Any

@@ -159,7 +159,7 @@ LORAS = "ComfyUI/models/loras"
 TOLD = {"base_path": "$SHARED", "loras": "loras", "a_packs_key": "loras"}
 
 
-@settings(max_examples=150, deadline=None)
+@settings(max_examples=150)
 @given(
     st.lists(ENTRIES, max_size=12),
     st.lists(SECTIONS, max_size=3),

@@ -200,7 +200,7 @@ def test_tables_are_merged_input_by_input() -> None:
     assert got["B"] == last["B"]
 
 
-@settings(max_examples=150, deadline=None)
+@settings(max_examples=150)
 @given(st.data())
 def test_any_change_of_a_source_is_survived(data: st.DataObject) -> None:
     text = data.draw(st.sampled_from(sorted(FILES.values())))

@@ -79,7 +79,7 @@ def test_files_of_a_model_bear_its_number_and_name(layout: Layout) -> None:
     assert found == Path("/s/.comfyfix/receipts/_x_y/SDXL/rife49.pth.json")
 
 
-@settings(max_examples=50, deadline=None)
+@settings(max_examples=50)
 @given(first=MODELS, second=MODELS)
 def test_tasks_and_numbers_are_unique_and_stay(first: list[Model], second: list[Model]) -> None:
     with tempfile.TemporaryDirectory() as folder:

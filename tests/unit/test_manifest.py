@@ -10,7 +10,7 @@ import sys
 from pathlib import Path
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from comfyfix.errors import ManifestProblem
@@ -211,7 +211,6 @@ def test_the_most_exact_override_is_found_first(tmp_path: Path) -> None:
     assert found.override_for("loras", "a/y.pth") is None
 
 
-@settings(deadline=None)
 @given(text=TEXT | MANIFESTS)
 def test_any_text_loads_or_is_a_manifest_problem(
     text: str, tmp_path_factory: pytest.TempPathFactory

@@ -19,7 +19,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from hypothesis import HealthCheck, given, settings
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from PIL import Image, PngImagePlugin
 
@@ -155,7 +155,7 @@ def test_where_the_graph_is_broken_the_prompt_counts() -> None:
     assert why_not(picture("PNG", parameters="a cat, steps: 20")) == Why.NO_WORKFLOW
 
 
-@settings(max_examples=300, deadline=None, suppress_health_check=[HealthCheck.too_slow])
+@settings(max_examples=300)
 @given(st.data())
 def test_any_damage_of_a_media_file_is_told(data: st.DataObject) -> None:
     whole = (MEDIA / data.draw(st.sampled_from(FILES))).read_bytes()

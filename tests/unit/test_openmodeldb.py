@@ -157,7 +157,7 @@ class _Said:
         return Answer(url=url, status=200, headers={}, body=json.dumps(self.value).encode())
 
 
-@settings(max_examples=150, deadline=None)
+@settings(max_examples=150)
 @given(JSON)
 def test_any_list_at_all_is_read_or_refused(tmp_path_factory: Any, value: Any) -> None:
     root = tmp_path_factory.getbasetemp()

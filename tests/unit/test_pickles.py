@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from hypothesis import HealthCheck, given, settings
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from comfyfix.formats.finding import Finding, unsafe
@@ -271,7 +271,7 @@ ATOMS = st.sampled_from(
 
 
 @pytest.mark.faults
-@settings(deadline=None, max_examples=1500, suppress_health_check=[HealthCheck.too_slow])
+@settings(max_examples=1500)
 @given(parts=st.lists(ATOMS, max_size=14) | st.lists(st.binary(max_size=8), max_size=6))
 def test_no_order_of_instructions_slips_through(
     parts: list[bytes], tmp_path_factory: pytest.TempPathFactory
@@ -300,7 +300,7 @@ def _load_guarded(data: bytes) -> None:
 
 
 @pytest.mark.faults
-@settings(deadline=None, max_examples=400)
+@settings(max_examples=400)
 @given(place=st.integers(0, 10_000), byte=st.integers(0, 255))
 def test_a_flipped_byte_never_stops_the_reading(
     place: int, byte: int, tmp_path_factory: pytest.TempPathFactory

@@ -369,7 +369,7 @@ def mutants(base: Any) -> st.SearchStrategy[Any]:
     return st.lists(change, min_size=1, max_size=4).map(lambda changes: changed(base, changes))
 
 
-@settings(max_examples=400, deadline=None)
+@settings(max_examples=400)
 @given(JSON | mutants(SAMPLE) | mutants(API))
 def test_any_json_is_parsed_or_is_no_workflow(value: Any) -> None:
     try:
@@ -381,7 +381,6 @@ def test_any_json_is_parsed_or_is_no_workflow(value: Any) -> None:
         assert to_json(reference)
 
 
-@settings(deadline=None)
 @given(st.binary())
 def test_any_bytes_are_parsed_or_are_no_workflow(data: bytes) -> None:
     for whole in (data, b'{"nodes": [{"id": 1, "type": "' + data):

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from comfyfix.demo.content import file_for
@@ -265,7 +265,6 @@ HEADERS = st.dictionaries(
 )
 
 
-@settings(deadline=None)
 @given(data=st.binary() | HEADERS.map(build) | st.binary(max_size=9).map(build))
 @pytest.mark.parametrize("extension", EXTENSIONS[:3])
 def test_any_bytes_are_told_in_words_and_never_raise(

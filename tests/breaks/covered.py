@@ -1,0 +1,133 @@
+"""Which test passes which line: found out once for a state of the tree, and kept."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import tempfile
+from collections.abc import Iterable
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from tests.breaks.make import Break
+from tests.breaks.trial import Tree
+from tests.unit.test_layers import edges, read_all
+
+INSIDE_SECONDS = 1800
+OTHERS_SECONDS = 5400
+
+
+@dataclass
+class Map:
+    """The tests that pass each line, and how long each test takes."""
+
+    seconds: dict[str, float] = field(default_factory=dict)
+    lines: dict[str, dict[int, set[str]]] = field(default_factory=dict)
+
+    def add(self, told: dict[str, dict[str, dict[str, list[str]]]]) -> None:
+        """Take in what one process has noted."""
+        self.seconds.update(told["seconds"])  # type: ignore[arg-type]
+        for file, passed in told["lines"].items():
+            mine = self.lines.setdefault(file, {})
+            for line, tests in passed.items():
+                mine.setdefault(int(line), set()).update(tests)
+
+    def tests(self, each: Break, budget: float) -> list[str]:
+        """The tests to run for a break, the quickest first, as many as fit into some seconds.
+
+        For a line that no test passes (a default, what runs at import) those of its function
+        count, then those of its module.
+        """
+        passed = self.lines.get(each.path, {})
+        first, last = each.within
+        function = set().union(*(passed.get(n, ()) for n in range(first, last + 1)))
+        module = set().union(*passed.values())
+        found: set[str] = passed.get(each.line, set()) or function or module
+        ordered = sorted((self.seconds[t], t) for t in found if t in self.seconds)
+        chosen: list[str] = []
+        for took, test in ordered:
+            budget -= took
+            if budget < 0 and chosen:
+                break
+            chosen.append(test)
+        return chosen
+
+
+def state_of(root: Path) -> str:
+    """The state of code and tests, as far as a map depends on it."""
+    found = hashlib.sha256()
+    for folder in ("comfyfix", "tests", "templates"):
+        for path in sorted((root / folder).rglob("*")):
+            own = path.is_relative_to(root / "tests" / "breaks")
+            if path.is_file() and not own and "__pycache__" not in path.parts:
+                found.update(f"{path.relative_to(root)}\0{path.stat().st_size}\0".encode())
+                found.update(path.read_bytes())
+    return found.hexdigest()
+
+
+def made(
+    tree: Tree, kept: Path, state: str, *, kind: str, suites: Iterable[str], jobs: int, old: bool
+) -> Map:
+    """Return the map of the tests of one kind (`inside` or `others`), made if none is kept.
+
+    `old`: one of an earlier state of the tree is good enough.
+    """
+    suites = list(suites)
+    key = json.dumps([kind, tree.places, suites])
+    path = kept / f"{kind}-{hashlib.sha256(key.encode()).hexdigest()[:8]}.json"
+    if path.is_file():
+        told = json.loads(path.read_text(encoding="utf-8"))
+        if old or told["state"] == state:
+            found = Map()
+            found.add(told)
+            return found
+    found = _noted(tree, kind, suites, jobs)
+    told = {
+        "state": state,
+        "seconds": found.seconds,
+        "lines": {f: {n: sorted(t) for n, t in at.items()} for f, at in found.lines.items()},
+    }
+    kept.mkdir(parents=True, exist_ok=True)
+    path.write_text(json.dumps(told), encoding="utf-8")
+    return found
+
+
+def _noted(tree: Tree, kind: str, suites: list[str], jobs: int) -> Map:
+    found = Map()
+    with tempfile.TemporaryDirectory(prefix="breaks-") as notes:
+        seconds = INSIDE_SECONDS if kind == "inside" else OTHERS_SECONDS
+        ended = tree.pytest(
+            ["-n", str(jobs), "--tb=line", *suites], seconds, BREAKS_NOTE=notes, BREAKS_KIND=kind
+        )
+        if not ended.in_time:
+            raise SystemExit(f"the tests took more than {seconds} s:\n{ended.said[-2000:]}")
+        for path in Path(notes).iterdir():
+            found.add(json.loads(path.read_text(encoding="utf-8")))
+    if not found.seconds or not any(found.lines.values()):
+        raise SystemExit(
+            f"no test was green, or passed a line, in {' '.join(suites)}:\n{ended.said[-2000:]}"
+        )
+    return found
+
+
+def test_files(root: Path, suites: Iterable[str], places: Iterable[str]) -> list[str]:
+    """The files of tests that import one of the broken modules, be it on the way through others."""
+    sources: dict[str, str] = {}
+    for folder in ("comfyfix", "tests"):
+        for path in (root / folder).rglob("*.py"):
+            parts = path.relative_to(root).with_suffix("").parts
+            name = ".".join(parts[:-1] if parts[-1] == "__init__" else parts)
+            sources[name] = path.read_text(encoding="utf-8")
+    users: dict[str, set[str]] = {}
+    packages = frozenset(n for n in sources if any(o.startswith(f"{n}.") for o in sources))
+    for name, other, _ in edges(read_all(sources, packages)):
+        users.setdefault(other, set()).add(name)
+    dotted = [place.removesuffix(".py").replace("/", ".") for place in places]
+    front = [n for n in sources if any(n == d or n.startswith(f"{d}.") for d in dotted)]
+    seen = set(front)
+    while front:
+        new = users.get(front.pop(), set()) - seen
+        seen |= new
+        front += new
+    found = [name.replace(".", "/") + ".py" for name in seen if ".test_" in name]
+    return sorted(f for f in found if any(f.startswith(suite) for suite in suites))

@@ -1,0 +1,89 @@
+"""A site whose commands run in this process: a test sees what they do, and can get in between.
+
+It is the program as it is installed (`comfyfix …`), from the command line to the exit code, with
+the environment of `Site` and nothing else; what it leaves in the process is put back. What a user
+sees from outside, stops and terminals are for `Site.doit`, which starts the real program.
+"""
+
+from __future__ import annotations
+
+import gc
+import os
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+
+import pytest
+from doit import doit_cmd
+from doit.dependency import JsonDB
+
+from comfyfix.demo.hub import Hub
+from comfyfix.tasks import build as builds
+from comfyfix.tasks import program
+from comfyfix.tasks.build import Build
+from tests.rig import Site
+
+
+@dataclass(frozen=True)
+class Ran:
+    """What one command has come to."""
+
+    code: int
+    out: str
+    err: str
+
+
+class InProcess(Site):
+    """A project folder whose commands run here."""
+
+    def __init__(
+        self,
+        root: Path,
+        hub: Hub | None,
+        monkeypatch: pytest.MonkeyPatch,
+        capture: pytest.CaptureFixture[str],
+    ) -> None:
+        super().__init__(root, hub)
+        self._monkeypatch = monkeypatch
+        self._capture = capture
+
+    def run(self, *arguments: str, **extra: str) -> Ran:
+        """Run a command to its end."""
+        self._capture.readouterr()
+        with self._alone(extra) as patch:
+            patch.setattr(sys, "argv", ["comfyfix", *arguments])
+            with pytest.raises(SystemExit) as ended:
+                program.main()
+        told = self._capture.readouterr()
+        code = ended.value.code
+        assert isinstance(code, int), code
+        return Ran(code, told.out, told.err)
+
+    def build(self, workflow: str | None = None, **extra: str) -> Build:
+        """Open the build that a command would open."""
+        with self._alone(extra):
+            return builds.open_build(self.root / builds.MANIFEST, workflow)
+
+    @contextmanager
+    def _alone(self, extra: dict[str, str]) -> Iterator[pytest.MonkeyPatch]:
+        """As in a process of its own: its folder, its environment, nothing that is remembered."""
+        collects = gc.isenabled()
+        environment = self.environment(**extra)
+        with self._monkeypatch.context() as patch:
+            patch.chdir(self.root)
+            for name in os.environ.keys() - environment.keys():
+                patch.delenv(name)
+            for name, value in environment.items():
+                patch.setenv(name, value)
+            for name in [name for name, kept in vars(builds).items() if isinstance(kept, list)]:
+                patch.setattr(builds, name, [])
+            patch.setattr(doit_cmd, "_CMDLINE_VARS", {})
+            for name in ("_load", "dump"):
+                patch.setattr(JsonDB, name, getattr(JsonDB, name))
+            try:
+                yield patch
+            finally:
+                if collects:
+                    gc.enable()
