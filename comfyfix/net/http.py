@@ -359,8 +359,10 @@ def _reason(error: Exception) -> Reason:
         (requests.exceptions.ContentDecodingError, Why.ANSWER_PACKED),
         (ValueError, Why.REDIRECT_NO_ADDRESS),
     )
-    why = next((why for kind, why in whys if isinstance(error, kind)), Why.REQUEST_FAILED)
-    return because(why, error=type(error).__name__)
+    for kind, why in whys:
+        if isinstance(error, kind):
+            return because(why)
+    return because(Why.REQUEST_FAILED, error=type(error).__name__)
 
 
 def _causes(error: BaseException | None) -> Iterator[BaseException]:

@@ -116,14 +116,18 @@ def reasons(node: ast.AST, assigned: dict[str, ast.expr]) -> Iterator[str]:
 def calls(tree: ast.Module) -> Iterator[tuple[ast.Call, dict[str, ast.expr]]]:
     """Every call, with what the variables around it were given."""
     for around in (tree, *functions(tree)):
-        assigned = {
-            node.targets[0].id: node.value
-            for node in ast.walk(around)
-            if isinstance(node, ast.Assign) and isinstance(node.targets[0], ast.Name)
-        }
+        given = (
+            sorted(
+                (node.lineno, node.targets[0].id, node.value)
+                for node in ast.walk(around)
+                if isinstance(node, ast.Assign) and isinstance(node.targets[0], ast.Name)
+            )
+            if around is not tree
+            else []
+        )
         for node in ast.walk(around):
             if isinstance(node, ast.Call):
-                yield node, assigned if around is not tree else {}
+                yield node, {name: value for at, name, value in given if at < node.lineno}
 
 
 def lacking(call: ast.Call, templates: list[str]) -> set[str]:

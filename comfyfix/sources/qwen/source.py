@@ -127,9 +127,7 @@ def _confirm(proposal: Proposal, wanted: Wanted, services: Services) -> Finding:
     except HostRefused as refusal:
         return Rejected(source=NAME, where=where, reason=broken_rule(refusal))
     if isinstance(target, HubFile):
-        return hub_files.confirm(
-            target, NAME, services, evidence=because(Why.PLAIN, what=_EVIDENCE)
-        )
+        return hub_files.confirm(target, NAME, services, evidence=_EVIDENCE)
     if isinstance(target, CivitaiFile):
         return civitai.confirm(target, wanted.model.name, NAME, services)
     if isinstance(target, DirectFile):

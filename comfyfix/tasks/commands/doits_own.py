@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import io
-import sys
 from typing import Any, ClassVar
 
 from doit.cmd_clean import Clean as DoitClean
@@ -17,6 +16,7 @@ from doit.cmd_resetdep import ResetDep as DoitResetDep
 from doit.cmd_strace import Strace as DoitStrace
 from doit.exceptions import InvalidDodoFile
 
+from comfyfix.screen.text import data
 from comfyfix.tasks.guard import Guarded
 from comfyfix.tasks.selection import unknown
 
@@ -78,7 +78,7 @@ class _Doing(Guarded):
             return super().execute(params, args) or 0
         finally:
             if said.tell():  # without a buffer, even nothing at all may be too much for a screen
-                sys.stdout.write(said.getvalue())
+                data(said.getvalue())
 
 
 class Forget(_Doing, DoitForget):  # type: ignore[misc]
