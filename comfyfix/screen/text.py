@@ -45,11 +45,14 @@ def fitted(line: str) -> str:
     return line if len(line) < width else line[: width - 2] + "…"
 
 
+def on_terminal() -> bool:
+    """Tell whether the screen is a terminal that colours and moves its cursor."""
+    return sys.stdout.isatty() and os.environ.get("TERM", "dumb") != "dumb"
+
+
 def paint(text: str, *, terminal: bool | None = None) -> str:
     """Colour marks and headings on a terminal, unless NO_COLOR is set."""
-    if terminal is None:
-        terminal = sys.stdout.isatty() and os.environ.get("TERM") != "dumb"
-    if not terminal or os.environ.get("NO_COLOR"):
+    if not (on_terminal() if terminal is None else terminal) or os.environ.get("NO_COLOR"):
         return text
     bare = text.lstrip()
     lead = text[: len(text) - len(bare)]

@@ -22,7 +22,8 @@ from comfyfix.disk import regular
 from comfyfix.errors import SetupProblem
 from comfyfix.process import Children
 from comfyfix.records import Record
-from comfyfix.screen.console import Console, choose
+from comfyfix.screen.console import choose
+from comfyfix.screen.lines import Console
 from comfyfix.screen.text import warn
 from comfyfix.settings.manifest import STORE_KEY, TOKEN_VARIABLES, Manifest
 from comfyfix.settings.read import load

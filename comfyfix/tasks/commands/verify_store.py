@@ -14,7 +14,7 @@ import msgspec
 
 from comfyfix.errors import Problem, StoreUnwritable
 from comfyfix.records import Model, Receipt, Verdict
-from comfyfix.screen.progress import Meter, drawn
+from comfyfix.screen.progress import drawn
 from comfyfix.stages import sweep
 from comfyfix.stages import verify as verify_stage
 from comfyfix.stages.sweep import Choice
@@ -84,10 +84,9 @@ class Sweep:
 
     def run(self) -> None:
         """Verify all of them, the biggest first. Raises Stopped; what is done is kept."""
-        meter = Meter(self.total, len(self.choices), self._progress)
         pool = ThreadPoolExecutor(self.wish.jobs, thread_name_prefix="verify")
         try:
-            with drawn(meter):
+            with drawn(self.total, len(self.choices), self._progress):
                 self._settle_all(pool)
                 self._ask()
         finally:
@@ -229,7 +228,7 @@ def hashed_together(build: Build, files: Sequence[tuple[Path, int]]) -> dict[Pat
     sizes = dict(files)
     pool = ThreadPoolExecutor(cores(), thread_name_prefix="hash")
     try:
-        with drawn(Meter(sum(sizes.values()), len(sizes), progress)):
+        with drawn(sum(sizes.values()), len(sizes), progress):
             # The biggest first: at the end no thread is left alone with a big one.
             ordered = sorted(sizes, key=lambda path: -sizes[path])
             futures = {pool.submit(hasher, path): path for path in ordered}
