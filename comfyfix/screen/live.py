@@ -125,8 +125,6 @@ class LiveConsole(Console):
         hang = " " * (indent + 2)
         line = Text.from_ansi(paint(text.lstrip(), terminal=True))
         room = max(20, screen.width - len(hang))
-        with (
-            self._board.live._lock
-        ):  # what is to be erased must not change meanwhile
+        with self._board.live._lock:  # what is to be erased must not change meanwhile
             for number, piece in enumerate(line.wrap(screen, room)):
                 screen.print(Text(" " * indent if number == 0 else hang).append_text(piece))

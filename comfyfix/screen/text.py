@@ -14,9 +14,9 @@ from comfyfix.disk.files import printable
 GREEN, RED, YELLOW, BOLD, PLAIN = "\x1b[32m", "\x1b[31m", "\x1b[33m", "\x1b[1m", "\x1b[0m"
 
 
-def say(text: str = "") -> None:
-    """Print an answer of a command, with colours on a terminal."""
-    for line in text.split("\n"):
+def say(*lines: str) -> None:
+    """Print lines of a command's answer, with colours on a terminal."""
+    for line in lines:
         print(paint(clean(line)), flush=True)  # noqa: T201 - this is the screen
 
 

@@ -2,23 +2,29 @@
 
 from __future__ import annotations
 
-import contextlib
 import os
 import sys
 from typing import Any, TextIO
 
 from doit.cmd_base import Command
 
-from comfyfix.errors import Stopped
+from comfyfix.errors import SetupProblem, Stopped
+from comfyfix.screen import notes
 from comfyfix.screen.text import mute
 from comfyfix.tasks.stopping import signals
+from comfyfix.why import Why
 
+REFUSED = 3
+"""The exit code of a command that can't start."""
 UNTOLD = 2
 """The exit code of a command whose answer could not be written."""
 
 
 class Guarded(Command):  # type: ignore[misc]
-    """A command that can be stopped from its first moment, and that tells if no one hears it."""
+    """A command that can be stopped from its first moment, and that tells if no one hears it.
+
+    A problem of set-up is one line on stderr.
+    """
 
     def __init__(self, *arguments: Any, **named: Any) -> None:
         settle_descriptors()  # before doit keeps `sys.stdout`
@@ -31,7 +37,10 @@ class Guarded(Command):  # type: ignore[misc]
                 code: int = super().parse_execute(in_args) or 0
         except Stopped as stopped:
             code = stopped.exit_code
-            _tell("\nStopped. Next: run the same command again")
+            notes.stopped()
+        except SetupProblem as problem:
+            code = REFUSED
+            notes.refusal(problem)
         except BrokenPipeError:
             code = 0  # the reader (`| head`) has seen enough
         except OSError:
@@ -43,18 +52,10 @@ class Guarded(Command):  # type: ignore[misc]
             mute(1)
             if not isinstance(trouble, BrokenPipeError):
                 code = max(code, UNTOLD)
-                _tell(
-                    f"ERROR: The answer can't be written: {trouble.strerror}. "
-                    "Next: give the command an output that takes it"
-                )
+                notes.refusal(SetupProblem(Why.ANSWER_LOST, cause=trouble.strerror))
         if _flushed(sys.stderr) is not None:
             mute(2)
         return code
-
-
-def _tell(text: str) -> None:
-    with contextlib.suppress(OSError):
-        print(text, file=sys.stderr)  # noqa: T201 - as doit tells its own errors
 
 
 def _flushed(stream: TextIO) -> OSError | None:
