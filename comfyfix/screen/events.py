@@ -12,7 +12,7 @@ from comfyfix.screen.words import fixed, t
 
 if TYPE_CHECKING:
     from comfyfix.errors import Problem
-    from comfyfix.screen.console import Console
+    from comfyfix.screen.lines import Console
 
 _FOUND = {
     "store": "✓ Found in the store: {where}",

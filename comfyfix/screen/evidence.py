@@ -1,51 +1,80 @@
-"""Evidence: the ladder of one search in words, source by source."""
+"""Evidence: where a model is from, or the ladder of one search, source by source."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 
-from comfyfix.disk.files import human_size, printable
+from comfyfix.disk.files import human_size
 from comfyfix.errors import ModelProblem
 from comfyfix.records import Record, Rejected
-from comfyfix.screen.words import LONGEST, t
+from comfyfix.screen import summary, words
+from comfyfix.screen.words import t
+from comfyfix.stages.work import Planned, Present
 
 SHOWN_MAX = 12
 """Rejected candidates of one source; a common name has hundreds."""
+_NODES_MAX = 3
 
 
-def of_record(record: Record, sources: Sequence[str]) -> list[str]:
+def of_present(item: Present) -> Iterator[str]:
+    """Say what is known of a model that was there before."""
+    size = human_size(item.size)
+    yield f"  {t('It is there: {place} ({size})', place=item.location, size=size)}"
+    if item.receipt:
+        told = {"at": item.receipt.at, "sha256": item.receipt.sha256[:12]}
+        yield f"  {t('Verified {at}, sha256 {sha256}', **told)}"
+    yield f"  {t('Nothing was searched for it.')}"
+
+
+def heading(planned: Planned) -> str:
+    """Say how a model with a task stands, and which nodes need it."""
+    state = words.sentence(planned.pending) if planned.pending else t("it is there and verified")
+    nodes = tuple(f"{r.workflow} ({r.node_type} {r.node_id})" for r in planned.references)
+    told = t("needed by {nodes}", nodes=nodes[:_NODES_MAX])
+    rest = len(nodes) - _NODES_MAX
+    more = t(" and {count} more", count=rest) if rest > 0 else ""
+    return f"  {planned.number:03d}, {state}; {told}{more}"
+
+
+def of_record(record: Record, sources: Sequence[str]) -> Iterator[str]:
     """Say why a record names the file it names."""
     if record.asked:
-        return _rungs(["workflow"], [], record.rejected, record)
+        yield from _rungs(["workflow"], record.rejected, record)
+        yield f"  {record.url or record.local}"
+        return
     below = [name for name in sources if name != record.source]
     asked = [*sources[: sources.index(record.source)]] if record.source in sources else below
-    left = [name for name in below if name not in asked]
-    return _rungs([*asked, record.source], left, record.rejected, record)
+    yield from _rungs([*asked, record.source], record.rejected, record)
+    yield from _left([n for n in below if n not in asked], t("it was found before"))
+    yield f"  {record.url or record.local}"
 
 
-def of_problem(problem: ModelProblem, sources: Sequence[str]) -> list[str]:
+def of_problem(problem: ModelProblem, sources: Sequence[str]) -> Iterator[str]:
     """Say what was asked, and why nothing counts."""
     left = [name for name in sources if name not in problem.asked]
-    return _rungs(problem.asked, left, problem.rejected, None)
+    yield from _rungs(problem.asked, problem.rejected, None)
+    yield from _left(left, t("the search ended before"))
+    told = words.told(problem.reason)
+    yield f"  {problem.outcome}: {told.what}"
+    yield from summary.next_step(told.next_step)
 
 
 def _rungs(
-    asked: Sequence[str], left: Sequence[str], rejected: Sequence[Rejected], record: Record | None
-) -> list[str]:
-    lines: list[str] = []
+    asked: Sequence[str], rejected: Sequence[Rejected], record: Record | None
+) -> Iterator[str]:
     for name in asked:
         own = [r for r in rejected if r.source == name]
-        told = [_found(record), *_because(record)] if record and record.source == name else []
+        told = [*_found(record)] if record and record.source == name else []
         told += [_no(r) for r in own[:SHOWN_MAX]]
         if len(own) > SHOWN_MAX:
             told.append(t("and {count} more that do not count", count=len(own) - SHOWN_MAX))
         for number, line in enumerate(told or [_nothing(name)]):
-            lines.append(f"  {name if number == 0 else '':12} {line}")
-    if not left:
-        return lines
-    if record:
-        return [*lines, t("  not asked    {sources}: it was found before", sources=left)]
-    return [*lines, t("  not asked    {sources}: the search ended before", sources=left)]
+            yield f"  {name if number == 0 else '':12} {line}"
+
+
+def _left(sources: Sequence[str], why: str) -> Iterator[str]:
+    if sources:
+        yield f"  {t('not asked'):12} {', '.join(sources)}: {why}"
 
 
 def _nothing(source: str) -> str:
@@ -53,34 +82,27 @@ def _nothing(source: str) -> str:
         return t("no file of this name or content")
     if source == "workflow":
         return t("names no address")
-    if source == "catalog":
-        return t("knows no address")
-    return t("nothing of this name")
+    return t("knows no address") if source == "catalog" else t("nothing of this name")
 
 
 def _no(rejected: Rejected) -> str:
-    if rejected.where:
-        return t("✗ {place}: {reason}", place=rejected.where, reason=rejected.reason)
-    return t("✗ {reason}", reason=rejected.reason)
+    place = f"{rejected.where}: " if rejected.where else ""
+    return f"✗ {place}{words.sentence(rejected.reason)}"
 
 
-def _found(record: Record) -> str:
-    place = printable(record.where, LONGEST)
-    if record.renamed and record.name:
-        place += f" {printable(record.name)}"
+def _found(record: Record) -> Iterator[str]:
     size = human_size(record.size) if record.size else t("size unknown")
-    digest = (record.sha256 or "")[:12]
-    content = t("sha256 {digest}", digest=digest) if digest else t("no published hash")
-    return f"✓ {place}, {size}, {content}"
-
-
-def _because(record: Record) -> list[str]:
-    lines = [t("  because {reason}", reason=each) for each in record.evidence]
-    lines += [t("! {note}", note=record.note)] if record.note else []
+    content = f"sha256 {record.sha256[:12]}" if record.sha256 else t("no published hash")
+    name = f" {record.name}" if record.renamed and record.name else ""
+    yield f"✓ {record.where}{name}, {size}, {content}"
+    for reason in record.evidence:
+        yield f"  {t('because {reason}', reason=reason)}"
+    if record.note:
+        yield f"! {words.sentence(record.note)}"
     facts = (
-        (t("published by"), record.publisher),
-        (t("licence"), record.licence),
-        (t("based on"), record.base_model),
+        record.publisher and t("published by {name}", name=record.publisher),
+        record.licence and t("licence {name}", name=record.licence),
+        record.base_model and t("based on {name}", name=record.base_model),
     )
-    told = "; ".join(f"{fact} {printable(value)}" for fact, value in facts if value)
-    return [*lines, *([f"  {told}"] if told else [])]
+    if any(facts):
+        yield f"  {'; '.join(filter(None, facts))}"

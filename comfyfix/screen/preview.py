@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -13,7 +13,13 @@ from comfyfix.disk.files import human_size
 from comfyfix.errors import Problem
 from comfyfix.outcomes import USER_ACTS_FIRST
 from comfyfix.records import Record
+from comfyfix.screen import words
+from comfyfix.screen.summary import next_step
+from comfyfix.screen.table import aligned
+from comfyfix.screen.words import Told, t
 from comfyfix.stages.work import Planned
+
+FOUND = "found"
 
 
 class Row(msgspec.Struct, frozen=True, kw_only=True):
@@ -37,8 +43,18 @@ class Row(msgspec.Struct, frozen=True, kw_only=True):
     base_model: str = ""
     linked: bool = False
     problem: str = ""
-    outcome: str = "found"
+    outcome: str = FOUND
     next_step: str = ""
+
+    @property
+    def found(self) -> bool:
+        """True where a source has it."""
+        return self.outcome == FOUND
+
+    @property
+    def key(self) -> str:
+        """Folder and path, as people name it."""
+        return f"{self.folder or '?'}/{self.model}"
 
 
 class Preview(msgspec.Struct, frozen=True, kw_only=True):
@@ -65,21 +81,22 @@ class Answer:
 def preview(answers: Sequence[Answer], store: Path, reserve: int) -> Preview:
     """Add up the answers; looks at the disk, and changes nothing."""
     rows = tuple(_row(answer) for answer in answers)
-    total = sum(row.size or 0 for row in rows if not row.linked and not row.problem)
+    total = sum(row.size or 0 for row in rows if row.found and not row.linked)
     free = _free(store)
-    blocked = [a.problem for a in answers if a.problem and a.problem.outcome in USER_ACTS_FIRST]
+    first = (row.next_step for row in rows if row.outcome in USER_ACTS_FIRST)
     return Preview(
         models=rows,
         total_bytes=total,
         free_bytes=free,
         reserve_bytes=reserve,
         fits=free is None or total + reserve <= free,
-        first=tuple(dict.fromkeys(problem.next_step for problem in blocked)),
+        first=tuple(dict.fromkeys(first)),
     )
 
 
 def _row(answer: Answer) -> Row:
     planned, record, problem = answer.planned, answer.record, answer.problem
+    told = words.told(problem.reason) if problem else Told("")
     return Row(
         number=planned.number,
         model=planned.model.path,
@@ -95,20 +112,20 @@ def _row(answer: Answer) -> Row:
         licence=record.licence if record else "",
         base_model=record.base_model if record else "",
         linked=bool(record and record.local),
-        problem=problem.what if problem else "",
-        outcome=problem.outcome if problem else "found",
-        next_step=problem.next_step if problem else "",
+        problem=told.what,
+        outcome=problem.outcome if problem else FOUND,
+        next_step=told.next_step,
     )
 
 
 def _size(row: Row) -> str:
-    if row.problem:
+    if not row.found:
         return f"✗ {row.outcome}"
-    return "linked" if row.linked else human_size(row.size)
+    return t("linked") if row.linked else human_size(row.size)
 
 
 def _origin(row: Row, store: Path) -> str:
-    if row.problem:
+    if not row.found:
         return "-"
     return f"{row.source}: {row.where.removeprefix(f'{store}/')}"
 
@@ -125,42 +142,48 @@ def _free(store: Path) -> int | None:
     return info.f_bavail * info.f_frsize
 
 
-def table(view: Preview, store: Path) -> list[str]:
+def table(view: Preview, store: Path) -> Sequence[str]:
     """Return a row per pending model, under a heading; empty if nothing is pending."""
-    if not view.models:
-        return []
-    rows = [("NO", "MODEL", "SIZE", "LICENCE", "FROM")]
-    rows += [
+    rows = [
         (
             f"{row.number:03d}",
-            f"{row.folder or '?'}/{row.model}",
+            row.key,
             _size(row),
-            ("gated, " if row.gated else "") + (row.licence or "-"),
+            (t("gated") + ", " if row.gated else "") + (row.licence or "-"),
             _origin(row, store),
         )
         for row in view.models
     ]
-    widths = [max(len(cells[i]) for cells in rows) for i in range(len(rows[0]))]
-    return ["  ".join(c.ljust(w) for c, w in zip(r, widths, strict=True)).rstrip() for r in rows]
+    return [*aligned(("NO", "MODEL", "SIZE", "LICENCE", "FROM"), rows)] if rows else []
 
 
-def advice(view: Preview, store: Path) -> list[str]:
+def advice(view: Preview, store: Path) -> Iterator[str]:
     """Return totals, and what the user must do before a run or instead of one."""
     if not view.models:
-        return ["Nothing is pending: there is nothing to download."]
-    found = sum(not row.problem for row in view.models)
-    lines = ["", f"{found} of {len(view.models)} found, {human_size(view.total_bytes)} to fetch"]
+        yield t("Nothing is pending: there is nothing to download.")
+        return
+    yield ""
+    yield t(
+        "{found} of {count} found, {size:size} to fetch",
+        found=sum(row.found for row in view.models),
+        count=len(view.models),
+        size=view.total_bytes,
+    )
     if view.free_bytes is not None:
-        kept = human_size(view.reserve_bytes)
-        lines.append(f"{human_size(view.free_bytes)} free in {store}, {kept} of it kept in reserve")
+        yield t(
+            "{free:size} free in {store}, {kept:size} of it kept in reserve",
+            free=view.free_bytes,
+            store=str(store),
+            kept=view.reserve_bytes,
+        )
     if not view.fits:
-        lines.append("✗ That does not fit. Next: make room, or set `store:` to another disk")
+        told = t("That does not fit. Next: make room, or set `store:` to another disk")
+        yield f"✗ {told}"
     if view.first:
-        lines += ["", "Before a run:", *(f"  {step}" for step in view.first)]
-    missing = [row for row in view.models if row.problem and row.next_step not in view.first]
+        yield from ("", t("Before a run:"), *(f"  {step}" for step in view.first))
+    missing = [row for row in view.models if not row.found and row.outcome not in USER_ACTS_FIRST]
     if missing:
-        lines += ["", "Without a source:"]
+        yield from ("", t("Without a source:"))
     for row in missing:
-        lines.append(f"  {row.folder or '?'}/{row.model}: {row.problem}")
-        lines.append(f"    Next: {row.next_step}")
-    return lines
+        yield f"  {row.key}: {row.problem}"
+        yield from next_step(row.next_step)

@@ -14,9 +14,9 @@ from comfyfix.disk.files import printable
 GREEN, RED, YELLOW, BOLD, PLAIN = "\x1b[32m", "\x1b[31m", "\x1b[33m", "\x1b[1m", "\x1b[0m"
 
 
-def say(text: str = "") -> None:
-    """Print an answer of a command, with colours on a terminal."""
-    for line in text.split("\n"):
+def say(*lines: str) -> None:
+    """Print lines of a command's answer, with colours on a terminal."""
+    for line in lines:
         print(paint(clean(line)), flush=True)  # noqa: T201 - this is the screen
 
 
@@ -45,11 +45,14 @@ def fitted(line: str) -> str:
     return line if len(line) < width else line[: width - 2] + "…"
 
 
+def on_terminal() -> bool:
+    """Tell whether the screen is a terminal that colours and moves its cursor."""
+    return sys.stdout.isatty() and os.environ.get("TERM", "dumb") != "dumb"
+
+
 def paint(text: str, *, terminal: bool | None = None) -> str:
     """Colour marks and headings on a terminal, unless NO_COLOR is set."""
-    if terminal is None:
-        terminal = sys.stdout.isatty() and os.environ.get("TERM") != "dumb"
-    if not terminal or os.environ.get("NO_COLOR"):
+    if not (on_terminal() if terminal is None else terminal) or os.environ.get("NO_COLOR"):
         return text
     bare = text.lstrip()
     lead = text[: len(text) - len(bare)]

@@ -11,7 +11,6 @@ import os
 import re
 import shlex
 import string
-from importlib import resources
 from typing import Any, NamedTuple
 
 from comfyfix.disk.files import human_size, printable
@@ -88,7 +87,9 @@ def problem(found: Problem) -> str:
 
 @functools.cache
 def _catalogue() -> dict[str, Told]:
-    import tomllib  # noqa: PLC0415 - most commands tell of nothing that is wrong
+    # Most commands tell of nothing that is wrong.
+    import tomllib  # noqa: PLC0415
+    from importlib import resources  # noqa: PLC0415
 
     tables = resources.files(__package__).joinpath("texts").iterdir()
     return {

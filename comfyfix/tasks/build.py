@@ -24,8 +24,9 @@ from comfyfix.net.origin import origin_of
 from comfyfix.process import Children
 from comfyfix.records import Record
 from comfyfix.screen import words
-from comfyfix.screen.console import Console, choose
+from comfyfix.screen.console import choose
 from comfyfix.screen.events import Events
+from comfyfix.screen.lines import Console
 from comfyfix.screen.text import warn
 from comfyfix.settings.manifest import STORE_KEY, TOKEN_VARIABLES, Manifest
 from comfyfix.settings.read import load

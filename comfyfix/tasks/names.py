@@ -5,7 +5,9 @@ from __future__ import annotations
 import difflib
 
 from comfyfix.errors import SetupProblem
+from comfyfix.records import because
 from comfyfix.stages.work import Plan, Planned, Present
+from comfyfix.why import Why
 
 
 def named(plan: Plan, name: str) -> list[Planned | Present]:
@@ -16,11 +18,8 @@ def named(plan: Plan, name: str) -> list[Planned | Present]:
         return hits
     known = sorted({item.model.name for item in every})
     near = difflib.get_close_matches(name.rpartition("/")[2], known, n=3, cutoff=0.75)
-    raise SetupProblem(
-        f"No needed model is called {name}",
-        cause=f"the nearest names are {', '.join(near)}" if near else "",
-        next_step="see the names in `doit list`",
-    )
+    cause = because(Why.NEAREST_NAMES, names=near) if near else ""
+    raise SetupProblem(Why.MODEL_NOT_NEEDED, name=name, cause=cause)
 
 
 def _names(item: Planned | Present) -> set[str]:

@@ -6,16 +6,11 @@ from typing import Any, TextIO
 
 from doit.exceptions import InvalidDodoFile, TaskFailed
 
-from comfyfix.stages.report import summary
+from comfyfix.errors import SetupProblem
+from comfyfix.screen import summary, words
 from comfyfix.tasks.build import are_commands_loaded, current
 from comfyfix.tasks.commands.base import COMMANDS
-
-_LINES = "\n".join(f'  {name} = "{place}"' for name, place in COMMANDS.items())
-NOT_LOADED = (
-    "comfyfix's commands are not loaded in this folder, and without them `verify` would download "
-    "what is missing.\nNext: run `comfyfix verify`, or add this to pyproject.toml:\n"
-    f"  [tool.doit.plugins.command]\n{_LINES}"
-)
+from comfyfix.why import Why
 
 
 class Reporter:
@@ -33,7 +28,7 @@ class Reporter:
         if build is None:
             return
         if "verify" in selected_tasks and not are_commands_loaded():
-            raise InvalidDodoFile(NOT_LOADED)
+            raise _not_loaded()
         reached = _reached(tasks, selected_tasks)
         names = {f"download:{planned.task}": planned for planned in build.plan.models}
         chosen = [names[name] for name in reached if name in names]
@@ -63,7 +58,7 @@ class Reporter:
 
     def skip_ignore(self, task: Any) -> None:
         """Say that the user has told doit to ignore a task."""
-        self.outstream.write(f"Ignored: {task.name}\n")
+        self.outstream.write(f"{summary.ignored(task.name)}\n")
 
     def cleanup_error(self, exception: Any) -> None:
         """Keep an error of a teardown."""
@@ -82,15 +77,22 @@ class Reporter:
         if build is None or build.stopping:
             return
         build.console.end()
-        for line in summary(build.tally):
+        for line in summary.lines(build.tally):
             build.console.line(line)
         for outcome in build.tally.outcomes:
             if outcome.problem is not None:
-                build.console.error(f"{outcome.model.key}: {outcome.problem}")
+                build.console.error(summary.annotation(outcome, outcome.problem))
         for error in self._errors:
             first, *more = error.strip().splitlines() or [""]
             for line in (f"✗ {first}", *more):
                 build.console.line(line)
+
+
+def _not_loaded() -> InvalidDodoFile:
+    """Refuse a `verify` that is doit's own, with the lines that make it ours."""
+    table = [f'  {name} = "{place}"' for name, place in COMMANDS.items()]
+    told = words.problem(SetupProblem(Why.COMMANDS_NOT_LOADED))
+    return InvalidDodoFile("\n".join([told, "  [tool.doit.plugins.command]", *table]))
 
 
 def _reached(tasks: dict[str, Any], selected: list[str]) -> list[str]:

@@ -11,9 +11,11 @@ import difflib
 from collections.abc import Iterable, Iterator
 
 from doit.control import TaskControl
-from doit.exceptions import InvalidCommand, InvalidDodoFile
+from doit.exceptions import InvalidCommand
 
-from comfyfix.disk.files import printable
+from comfyfix.errors import SetupProblem
+from comfyfix.records import because
+from comfyfix.why import Why
 
 SHOWN = 3
 _LIKE = 0.6
@@ -30,11 +32,9 @@ class Control(TaskControl):  # type: ignore[misc]
     names_told = True
 
     def process(self, task_selection: list[str] | None) -> None:
-        """Select tasks by name, pattern or target. Raises InvalidDodoFile."""
+        """Select tasks by name, pattern or target. Raises SetupProblem."""
         if self.single and not self.names_told:
-            raise InvalidDodoFile(
-                "--single needs the names of tasks. Next: see them in `doit list`"
-            )
+            raise SetupProblem(Why.SINGLE_NEEDS_NAMES)
         self._require_matches(task_selection or [])
         try:
             super().process(task_selection)
@@ -65,13 +65,10 @@ class Control(TaskControl):  # type: ignore[misc]
                 yield from self._members(task.task_dep)
 
 
-def unknown(name: str, tasks: Iterable[str]) -> InvalidDodoFile:
-    """Return the error for a name that no task has."""
-    near = ", ".join(nearest(name, list(tasks))) or "none is like it"
-    return InvalidDodoFile(
-        f"No task is called {printable(name, 100)} ({near}). "
-        "Next: see the names in `doit list --all`"
-    )
+def unknown(name: str, tasks: Iterable[str]) -> SetupProblem:
+    """Return the problem of a name that no task has."""
+    near = nearest(name, list(tasks)) or because(Why.NONE_IS_LIKE_IT)
+    return SetupProblem(Why.TASK_UNKNOWN, name=name, near=near)
 
 
 def nearest(name: str, tasks: list[str]) -> list[str]:

@@ -116,7 +116,7 @@ def hash_claimed(build: Build, present: Sequence[Present]) -> dict[str, Receipt]
     """
     if not present:
         return {}
-    from comfyfix.tasks.commands.verify_store import hashed_together  # noqa: PLC0415 - a fresh checkout only
+    from comfyfix.tasks.side_by_side import hashed_together  # noqa: PLC0415 - a fresh checkout only
 
     total = sum(p.size for p in present)
     build.events.hashing_claimed(len(present), total)

@@ -10,7 +10,8 @@ from pathlib import Path
 import pytest
 
 from comfyfix.demo.hub import Hub
-from comfyfix.screen.console import ActionsConsole, Console
+from comfyfix.screen.console import ActionsConsole
+from comfyfix.screen.lines import Console
 from tests.inprocess import InProcess
 from tests.rig import ui_workflow
 

@@ -13,6 +13,7 @@ from comfyfix.demo.hub import Hub
 from comfyfix.disk import json_file
 from comfyfix.process import Children
 from comfyfix.records import Record
+from comfyfix.screen.words import sentence
 from comfyfix.script.channel import Told
 from comfyfix.stages import fetch as fetch_stage
 from comfyfix.stages.fetch import Slot
@@ -59,7 +60,15 @@ def test_who_waits_for_another_process_gives_its_place_up_and_takes_it_again(
     with ThreadPoolExecutor(1) as pool, slot:
         try:
             running = pool.submit(
-                fetch_stage.fetch, record, script, Children(), env, hear, slot=slot, pickle="scan"
+                fetch_stage.fetch,
+                record,
+                script,
+                Children(),
+                env,
+                hear,
+                slot=slot,
+                pickle="scan",
+                words=sentence,
             )
             assert places.acquire(timeout=LONG), "it waits, and keeps others from downloading"
             go.touch()

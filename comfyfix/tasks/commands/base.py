@@ -6,8 +6,7 @@ from typing import Any, ClassVar
 
 from doit import doit_cmd
 
-from comfyfix.errors import SetupProblem
-from comfyfix.screen.text import warn
+from comfyfix.screen.words import t
 from comfyfix.tasks.guard import Guarded
 
 COMMANDS = {
@@ -35,7 +34,7 @@ JSON_OPTION = {
     "long": "json",
     "type": bool,
     "default": False,
-    "help": "print JSON, and nothing else, on stdout",
+    "help": t("print JSON, and nothing else, on stdout"),
 }
 
 
@@ -45,15 +44,11 @@ class Ours(Guarded):
     name: ClassVar[str]
 
     def execute(self, opt_values: dict[str, Any], pos_args: list[str]) -> int:
-        """Run it; a problem of set-up is one line on stderr and exit code 3."""
+        """Run it."""
         # doit takes any argument with `=` for a variable; a file's name may hold one.
         variables = doit_cmd._CMDLINE_VARS or {}
         others = [f"{k}={v}" for k, v in variables.items() if k != "workflow"]
-        try:
-            return self.work(opt_values, [*pos_args, *others])
-        except SetupProblem as problem:
-            warn(f"ERROR: {problem}")  # as doit tells its own errors
-            return 3
+        return self.work(opt_values, [*pos_args, *others])
 
     def work(self, options: dict[str, Any], names: list[str]) -> int:
         """Do what the command does; returns the exit code. Raises SetupProblem."""

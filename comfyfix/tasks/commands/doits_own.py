@@ -14,11 +14,12 @@ from doit.cmd_ignore import Ignore as DoitIgnore
 from doit.cmd_info import Info as DoitInfo
 from doit.cmd_resetdep import ResetDep as DoitResetDep
 from doit.cmd_strace import Strace as DoitStrace
-from doit.exceptions import InvalidDodoFile
 
+from comfyfix.errors import SetupProblem
 from comfyfix.screen.text import data
 from comfyfix.tasks.guard import Guarded
 from comfyfix.tasks.selection import unknown
+from comfyfix.why import Why
 
 
 class Info(Guarded, DoitInfo):  # type: ignore[misc]
@@ -28,9 +29,7 @@ class Info(Guarded, DoitInfo):  # type: ignore[misc]
 
     def _execute(self, pos_args: list[str], hide_status: bool = False) -> int:
         if len(pos_args) != 1:
-            raise InvalidDodoFile(
-                "info needs the name of one task. Next: see the names in `doit list --all`"
-            )
+            raise SetupProblem(Why.INFO_NEEDS_NAME)
         if all(task.name != pos_args[0] for task in self.task_list):
             raise unknown(pos_args[0], [task.name for task in self.task_list])
         result: int = super()._execute(pos_args, hide_status)
@@ -44,10 +43,7 @@ class DumpDB(Guarded, DoitDumpDB):  # type: ignore[misc]
 
     def execute(self, opt_values: Any, pos_args: list[str]) -> int:  # noqa: ARG002 - doit's signature
         """Refuse, in one line."""
-        raise InvalidDodoFile(
-            "dumpdb does not know the kind of database that comfyfix uses. "
-            "Next: read .cache/doit.json in the output folder; it is JSON"
-        )
+        raise SetupProblem(Why.DUMPDB_REFUSED)
 
 
 class Help(Guarded, DoitHelp):  # type: ignore[misc]

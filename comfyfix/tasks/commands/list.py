@@ -5,17 +5,17 @@ from __future__ import annotations
 from typing import Any, ClassVar
 
 from doit.cmd_list import List as DoitList
-from doit.exceptions import InvalidDodoFile
 
-from comfyfix.comfyui.store.folders import Folders
 from comfyfix.comfyui.store.index import StoreIndex
-from comfyfix.disk.files import human_size, printable
-from comfyfix.screen import words
-from comfyfix.screen.text import clean, fitted, warn
-from comfyfix.stages.near import near_misses, told
-from comfyfix.stages.work import Pending, Plan, Planned
-from comfyfix.tasks.build import current, unwritten
+from comfyfix.errors import SetupProblem
+from comfyfix.screen import listing, notes
+from comfyfix.screen.text import clean, fitted
+from comfyfix.screen.words import t
+from comfyfix.stages.near import near_misses
+from comfyfix.stages.work import Pending
+from comfyfix.tasks.build import Build, current, unwritten
 from comfyfix.tasks.guard import Guarded
+from comfyfix.why import Why
 
 _DOITS_OWN = ("subtasks", "status", "private", "list_deps", "template")
 
@@ -23,7 +23,7 @@ _DOITS_OWN = ("subtasks", "status", "private", "list_deps", "template")
 class List(Guarded, DoitList):  # type: ignore[misc]
     """List the pending models (`--all`: every task, as doit lists them)."""
 
-    doc_purpose = "list the pending models"
+    doc_purpose = t("list the pending models")
     doc_usage = "[TASK ...]"
     name: ClassVar[str] = "list"
 
@@ -35,54 +35,26 @@ class List(Guarded, DoitList):  # type: ignore[misc]
         self.loader.setup(params)  # reads the dodo, which makes the plan
         build = current()
         if build is None:
-            raise InvalidDodoFile("this dodo.py does not load comfyfix's tasks")
+            raise SetupProblem(Why.DODO_FOREIGN)
         problem = unwritten(build)
         if problem is not None:
-            warn(f"! {problem}")
-        for file in build.plan.unreadable:
-            warn(f"! {file.path} can't be read: {words.sentence(file.problem or '')}")
-        lines = names(build.plan) if params["quiet"] else table(build.plan, build.folders)
+            notes.remark(problem)
+        notes.unreadable(build.plan.unreadable)
+        if params["quiet"]:
+            lines = [f"download:{planned.task}" for planned in build.plan.pending]
+        else:
+            lines = _table(build)
         self.outstream.write("".join(f"{fitted(clean(line))}\n" for line in lines))
         return 0
 
 
-def names(plan: Plan) -> list[str]:
-    """The task names of the pending models."""
-    return [f"download:{planned.task}" for planned in plan.pending]
-
-
-def table(plan: Plan, folders: Folders) -> list[str]:
-    """The pending models as a table; below an absent one, what lies there under nearly its name."""
+def _table(build: Build) -> list[str]:
+    plan, folders = build.plan, build.folders
     if not plan.pending:
-        there = len(plan.models) + len(plan.present)
-        return [f"Nothing is pending: all {there} needed models are present."]
-    rows = [("NO", "TASK", "FOLDER", "SIZE", "WHY", "NEEDED BY")]
-    rows += [_row(planned) for planned in plan.pending]
-    widths = [max(len(row[i]) for row in rows) for i in range(len(rows[0]) - 1)]
-    heading, *lines = (
-        "  ".join(
-            [*(cell.ljust(w) for cell, w in zip(row, widths, strict=False)), row[-1]]
-        ).rstrip()
-        for row in rows
-    )
+        return [listing.nothing(len(plan.models) + len(plan.present))]
     index = StoreIndex(folders.roots())  # walked at the first absent model
-    result = [heading]
-    for planned, line in zip(plan.pending, lines, strict=True):
-        near = (
-            near_misses(index, folders, planned.model) if planned.pending is Pending.ABSENT else ()
-        )
-        result += [line, *(f"     {printable(told(miss), 400)}" for miss in near)]
-    return result
-
-
-def _row(planned: Planned) -> tuple[str, str, str, str, str, str]:
-    workflows = planned.workflows
-    more = f" and {len(workflows) - 1} more" if len(workflows) > 1 else ""
-    return (
-        f"{planned.number:03d}",
-        f"download:{planned.task}",
-        planned.model.folder or "?",
-        human_size(planned.record.size) if planned.record else "?",
-        planned.pending or "",
-        workflows[0] + more,
-    )
+    rows = [
+        (p, near_misses(index, folders, p.model) if p.pending is Pending.ABSENT else ())
+        for p in plan.pending
+    ]
+    return [*listing.table(rows)]

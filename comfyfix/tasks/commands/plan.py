@@ -14,57 +14,53 @@ from doit.doit_cmd import get_var
 from comfyfix.disk.files import write_atomic
 from comfyfix.errors import Problem, SetupProblem, unwritable
 from comfyfix.records import Record, to_json
-from comfyfix.screen import preview as preview_stage
-from comfyfix.screen import words
+from comfyfix.screen import notes, preview
 from comfyfix.screen.preview import Answer
-from comfyfix.screen.text import clean, data, fitted, say, warn
+from comfyfix.screen.text import clean, data, fitted, say
+from comfyfix.screen.words import t
 from comfyfix.stages import resolve as resolve_stage
 from comfyfix.stages.work import Planned
 from comfyfix.state import ledger
 from comfyfix.stopping import Stopped
 from comfyfix.tasks.build import MANIFEST, Build, open_build, unwritten
 from comfyfix.tasks.commands.base import JSON_OPTION, Ours
+from comfyfix.why import Why
 
 
 class Plan(Ours):
     """Show what a run would download."""
 
-    doc_purpose = "search, and show what a run would download; downloads nothing"
+    doc_purpose = t("search, and show what a run would download; downloads nothing")
     doc_usage = ""
-    doc_description = "The sources that it finds are kept, so that the next run starts at once."
+    doc_description = t("The sources that it finds are kept, so that the next run starts at once.")
     cmd_options = (JSON_OPTION,)
     name = "plan"
 
     def work(self, options: dict[str, Any], names: list[str]) -> int:
         """Search and print."""
         if names:
-            raise SetupProblem(
-                f"plan does not know {names[0]}", next_step="use `doit plan` or `workflow=FILE`"
-            )
+            raise SetupProblem(Why.ARGUMENT_UNKNOWN, command=self.name, argument=names[0])
         build = open_build(Path(MANIFEST), get_var("workflow"))
         problem = unwritten(build)
         if problem is not None:
             raise problem
-        for file in build.plan.unreadable:
-            warn(f"! {file.path} can't be read: {words.sentence(file.problem or '')}")
+        notes.unreadable(build.plan.unreadable)
         pending = [
             planned
             for planned in build.plan.pending
             if not build.selected or build.selected in planned.workflows
         ]
         if pending:
-            warn(f"Searching for {len(pending)} models …")
+            notes.searching(len(pending))
         answers = _search(build, pending)
         reserve = build.manifest.download.reserve_bytes
-        view = preview_stage.preview(answers, build.folders.store, reserve)
+        view = preview.preview(answers, build.folders.store, reserve)
         if options["as_json"]:
             data(msgspec.json.format(msgspec.json.encode(view), indent=1).decode() + "\n")
         else:
-            for line in preview_stage.table(view, build.folders.store):
-                say(fitted(clean(line)))
-            for line in preview_stage.advice(view, build.folders.store):
-                say(line)
-        failed = any(row.problem for row in view.models) or build.plan.unreadable
+            say(*(fitted(clean(line)) for line in preview.table(view, build.folders.store)))
+            say(*preview.advice(view, build.folders.store))
+        failed = any(not row.found for row in view.models) or build.plan.unreadable
         return 1 if failed or not view.fits else 0
 
 
@@ -74,7 +70,7 @@ def _search(build: Build, pending: list[Planned]) -> list[Answer]:
         return list(pool.map(lambda planned: _answer(build, planned), pending))
     except Stopped as stopped:
         build.children.stop()
-        warn("\nStopped. What was found is kept.")
+        notes.stopped_searching()
         sys.stdout.flush()
         os._exit(stopped.exit_code)  # searches under way would hold the end up for minutes
     finally:

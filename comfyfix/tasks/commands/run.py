@@ -9,20 +9,18 @@ from collections.abc import Iterator
 from typing import Any, ClassVar
 
 from doit import cmd_run
-from doit.exceptions import InvalidDodoFile, TaskFailed, UnmetDependency
+from doit.exceptions import TaskFailed, UnmetDependency
 from doit.runner import MThreadRunner
 from doit.runner import Runner as OneByOneRunner
 
-from comfyfix.disk.files import human_size
+from comfyfix.screen import question, summary
 from comfyfix.screen.text import say
-from comfyfix.stages.work import Planned
+from comfyfix.screen.words import t
 from comfyfix.stopping import Stopped, signals
 from comfyfix.tasks.build import Build, commands_loaded, current, unwritten
 from comfyfix.tasks.clearing import clear
 from comfyfix.tasks.guard import Guarded
 from comfyfix.tasks.selection import Control
-
-BIGGEST = 3
 
 
 class _SoftDependencies:
@@ -40,7 +38,7 @@ class _SoftDependencies:
 
     def _handle_task_error(self, node: Any, base_fail: Any) -> None:
         if isinstance(base_fail, UnmetDependency):
-            base_fail = NotRun(f"not run, since {base_fail.get_msg().strip()} failed")
+            base_fail = NotRun(summary.not_run(base_fail.get_msg().strip()))
         super()._handle_task_error(node, base_fail)  # type: ignore[misc]
 
 
@@ -59,7 +57,7 @@ class SerialRunner(_SoftDependencies, OneByOneRunner):  # type: ignore[misc]
 class Run(Guarded, cmd_run.Run):  # type: ignore[misc]
     """Search, download and verify what is missing (doit's `run`)."""
 
-    doc_purpose = "search, download and verify the missing models"
+    doc_purpose = t("search, download and verify the missing models")
     name: ClassVar[str] = "run"
 
     def _execute(  # noqa: PLR0917 - doit reads the names of these parameters
@@ -80,7 +78,7 @@ class Run(Guarded, cmd_run.Run):  # type: ignore[misc]
         build = current()
         problem = unwritten(build) if build else None
         if problem is not None:
-            raise InvalidDodoFile(str(problem))
+            raise problem
         par_type = "thread"  # processes would not share what the tasks of a run share
         with contextlib.suppress(AttributeError, ValueError):
             sys.stdout.reconfigure(errors="replace")  # type: ignore[union-attr]
@@ -138,10 +136,7 @@ def _stopped(build: Build | None, exit_code: int) -> int:
     count = build.children.stop()
     done = sum(outcome.problem is None for outcome in build.tally.outcomes)
     left = build.tally.total - len(build.tally.outcomes)
-    say(  # the console is mute by now
-        f"\nStopped: {done} done, {left} not finished, {count} downloads under way were stopped.\n"
-        "  What has arrived is kept. Next: run doit again to go on."
-    )
+    say(*summary.stopped(done, left, count))  # the console is mute by now
     # Threads that wait for a slot would keep the interpreter from ending in good time.
     sys.stdout.flush()
     return exit_code
@@ -153,40 +148,4 @@ def _agreed(build: Build) -> bool:
     asked = build.manifest.confirm and not os.environ.get("CI")
     if not (pending and asked and sys.stdin.isatty() and sys.stdout.isatty()):
         return True
-    for line in _question(pending, build):
-        say(line)
-    while True:
-        try:
-            answer = input("Your choice [y/n/v] ").strip().lower()
-        except EOFError:
-            answer = "n"
-        if answer in ("y", "yes"):
-            return True
-        if answer in ("n", "no"):
-            say("Nothing was downloaded.")
-            return False
-        if answer in ("v", "view"):
-            for planned in pending:
-                size = human_size(planned.record.size) if planned.record else "size not known yet"
-                say(f"  {planned.model.key}  ({size})")
-        else:
-            say("y: yes, n: no, v: view the models")
-
-
-def _question(pending: list[Planned], build: Build) -> list[str]:
-    """What is about to be downloaded, with sizes as far as an earlier search told them."""
-    count = f"{len(pending)} models are" if len(pending) != 1 else "One model is"
-    lines = [f"{count} missing. Search and download to {build.folders.store}?"]
-    known = [p for p in pending if p.record and p.record.size and not p.record.local]
-    if known:
-        known.sort(key=lambda p: -(p.record.size or 0) if p.record else 0)
-        total = sum(p.record.size or 0 for p in known if p.record)
-        big = ", ".join(
-            f"{p.model.name} {human_size(p.record.size)}" for p in known[:BIGGEST] if p.record
-        )
-        rest = len(pending) - len(known)
-        unknown = f", {rest} of unknown size" if rest else ""
-        lines.append(f"{human_size(total)} in all{unknown}; the biggest: {big}")
-    else:
-        lines.append("Sizes are not known yet; `doit plan` searches without downloading.")
-    return lines
+    return question.agreed(pending, build.folders.store)

@@ -1,244 +1,28 @@
-"""Verify many files side by side: hash what must be hashed, ask who knows the rest, tell each."""
+"""`verify --store`: every model file of all model folders, also those that no workflow needs."""
 
 from __future__ import annotations
 
-import contextlib
-from collections import Counter
-from collections.abc import Callable, Sequence
-from concurrent.futures import Future, ThreadPoolExecutor, as_completed
-from dataclasses import dataclass, field
+import time
 from pathlib import Path
-from typing import TYPE_CHECKING
 
-import msgspec
-
-from comfyfix.errors import Problem, unwritable
-from comfyfix.records import Model, Receipt, Verdict, because
-from comfyfix.screen.progress import Meter, drawn
+from comfyfix.screen import checking, notes
+from comfyfix.screen.text import say
 from comfyfix.stages import sweep
-from comfyfix.stages.sweep import Choice
-from comfyfix.stages.verify import Known, Manner, verify
-from comfyfix.state import receipts
-from comfyfix.state.hashes import HashLog
-from comfyfix.state.hashing import Hasher, Identity, cores
-from comfyfix.tasks.build import Build
-from comfyfix.tasks.verifying import set_aside
-from comfyfix.why import Why
-
-if TYPE_CHECKING:
-    from comfyfix.sources.identify import Answer, Identifier
+from comfyfix.tasks.build import MANIFEST, open_store
+from comfyfix.tasks.side_by_side import Check, Wish
 
 
-@dataclass(frozen=True, slots=True)
-class Wish:
-    """What the user wants of one run.
-
-    `anew` hashes also what has not changed, `always` also what no hash is known of, `ask` sends
-    hashes and names to the services, `move` moves damaged and unsafe files aside.
-    """
-
-    anew: bool = False
-    always: bool = False
-    ask: bool = False
-    move: bool = True
-    jobs: int = 1
-
-
-@dataclass
-class Sweep:
-    """One run over some files; `tell` is given each verdict as it is settled."""
-
-    build: Build
-    choices: Sequence[Choice]
-    wish: Wish
-    tell: Callable[[Choice, Verdict], object]
-    count: Counter[str] = field(default_factory=Counter)
-    bytes_done: int = 0
-    stayed: int = 0  # bad files that `move` would move aside
-    unknown: int = 0  # files whose hash nothing here knows, and nobody was asked
-
-    def __post_init__(self) -> None:
-        self.total = sweep.total(self.choices)
-        self.hasher = Hasher(
-            HashLog(self.build.layout.hashes, self.build.trust.identity), anew=self.wish.anew
-        )
-        self._contents = sweep.contents(self.choices) if self.wish.always else {}
-        self._open: list[tuple[Choice, Verdict]] = []
-        self._made: list[tuple[Model, Receipt]] = []
-        self._seen: set[Identity] = set()
-        self._identifier: Identifier | None = None
-        self._unwritten: list[Problem] = []
-
-    @property
-    def files_done(self) -> int:
-        """How many files are settled."""
-        return self.count.total()
-
-    @property
-    def problems(self) -> list[str]:
-        """What could not be written, and which services could not be asked, and why."""
-        asked = self._identifier.problems if self._identifier else []
-        return [str(problem) for problem in (*self._unwritten, *asked)]
-
-    def run(self) -> None:
-        """Verify all of them, the biggest first. Raises Stopped; what is done is kept."""
-        meter = Meter(self.total, len(self.choices), self._progress)
-        pool = ThreadPoolExecutor(self.wish.jobs, thread_name_prefix="verify")
-        try:
-            with drawn(meter):
-                self._settle_all(pool)
-                self._ask()
-        finally:
-            self.hasher.halt()
-            pool.shutdown(cancel_futures=True)
-            self._save()
-            self.hasher.log.close()
-
-    def _settle_all(self, pool: ThreadPoolExecutor) -> None:
-        # The biggest first: at the end no thread is left alone with a big one.
-        ordered = sorted(self.choices, key=lambda choice: -choice.size)
-        futures: dict[Future[Verdict], Choice] = {pool.submit(self._look, c): c for c in ordered}
-        for future in as_completed(futures):
-            self._settle(futures[future], future.result())
-
-    def _progress(self) -> tuple[int, int]:
-        return self.bytes_done + self.hasher.under_way(), self.files_done
-
-    def _look(self, choice: Choice) -> Verdict:
-        """Verify one file; runs in a thread of the pool."""
-        manner = Manner(
-            pickle=self.build.manifest.verify.pickle,
-            trust=self.build.trust,
-            anew=self.wish.anew,
-            always=self.wish.always or self.wish.ask,
-            hashed=self.hasher,
-        )
-        known = Known(choice.record, choice.receipt, choice.sha256)
-        return verify(choice.model, choice.path, known, manner)
-
-    def _settle(self, choice: Choice, verdict: Verdict) -> None:
-        if choice.identity not in self._seen:
-            self._seen.add(choice.identity)
-            self.bytes_done += choice.size
-        looked_up = self.wish.always or self.wish.ask
-        if looked_up and _is_for(verdict, Why.NO_PUBLISHED_HASH) and verdict.sha256:
-            verdict = self._compared(verdict)
-        if _is_for(verdict, Why.HASH_NOT_KNOWN_HERE) and self.wish.ask:
-            self._open.append((choice, verdict))
-            if len(self._open) >= self._at_once:
-                self._ask()
-            return
-        if verdict.status == "ok" and choice.record is not None:
-            self._keep(choice, verdict, identified=False)
-        self._told(choice, verdict)
-
-    def _compared(self, verdict: Verdict) -> Verdict:
-        """Hold a file of unknown origin against the contents that are known."""
-        where = self._contents.get(verdict.sha256 or "")
-        if where:
-            return msgspec.structs.replace(verdict, status="ok", reason=None, by=where)
-        return msgspec.structs.replace(verdict, reason=because(Why.HASH_NOT_KNOWN_HERE))
-
-    @property
-    def _at_once(self) -> int:
-        from comfyfix.sources.identify import AT_ONCE  # noqa: PLC0415 - only where one asks
-
-        return AT_ONCE
-
-    def _ask(self) -> None:
-        if not self._open:
-            return
-        from comfyfix.sources.identify import Identifier  # noqa: PLC0415 - only where one asks
-
-        if self._identifier is None:
-            self._identifier = Identifier(self.build.services())
-        answers = self._identifier.ask([(c.model, v.sha256 or "") for c, v in self._open])
-        for (choice, verdict), answer in zip(self._open, answers, strict=True):
-            found = _answered(verdict, answer)
-            if found.status == "ok":
-                self._keep(choice, found, identified=True)
-            self._told(choice, found)
-        self._open.clear()
-        self._save()
-
-    def _told(self, choice: Choice, verdict: Verdict) -> None:
-        if verdict.status in ("damaged", "unsafe") and not self.wish.move:
-            self.stayed += 1
-        if self.wish.move:
-            verdict = set_aside(self.build, choice.model, verdict, choice.receipt)
-        self.unknown += _is_for(verdict, Why.HASH_NOT_KNOWN_HERE)
-        self.count[verdict.status] += 1
-        self.tell(choice, verdict)
-
-    def _keep(self, choice: Choice, verdict: Verdict, *, identified: bool) -> None:
-        """Make a receipt, unless a true one is there or the file has changed since."""
-        if not choice.loaded or not verdict.sha256:
-            return
-        with contextlib.suppress(OSError):
-            info = choice.path.stat()
-            old = choice.receipt
-            if old and self.build.trust.holds(old, choice.path, info):
-                if not old.verified:
-                    self._made.append((choice.model, msgspec.structs.replace(old, verified=True)))
-            elif self.hasher.log.find(str(choice.path), info) == verdict.sha256:
-                receipt = receipts.of_file(
-                    choice.model,
-                    choice.path,
-                    verdict.sha256,
-                    script="",
-                    verified=True,
-                    identified=identified,
-                )
-                self._made.append((choice.model, receipt))
-
-    def _save(self) -> None:
-        build = self.build
-        try:
-            receipts.save(build.layout, build.folders.store, build.trust, self._made)
-        except OSError as error:  # the verdicts hold all the same; the next run hashes anew
-            self._unwritten = [unwritable(error, build.layout.receipts)]
-        self._made.clear()
-
-
-def _answered(verdict: Verdict, answer: Answer) -> Verdict:
-    if answer.where and not answer.warning:
-        by = because(Why.BY_PLACE, where=answer.where)
-        return msgspec.structs.replace(verdict, status="ok", reason=None, by=by)
-    if answer.where:
-        reason = because(Why.SCAN_WARNS, where=answer.where, warning=answer.warning)
-    elif answer.not_asked:
-        reason = because(Why.SOURCES_NOT_ASKED, names=answer.not_asked)
-    else:
-        reason = because(Why.HASH_NOT_KNOWN)
-    return msgspec.structs.replace(verdict, reason=reason)
-
-
-def _is_for(verdict: Verdict, why: Why) -> bool:
-    return verdict.reason is not None and verdict.reason.why == why
-
-
-def hashed_together(build: Build, files: Sequence[tuple[Path, int]]) -> dict[Path, str]:
-    """Hash some files side by side, and tell how far it is; one that can't be read is left out."""
-    hasher = Hasher(HashLog(build.layout.hashes, build.trust.identity))
-    found: dict[Path, str] = {}
-    done = 0
-
-    def progress() -> tuple[int, int]:
-        return done + hasher.under_way(), len(found)
-
-    sizes = dict(files)
-    pool = ThreadPoolExecutor(cores(), thread_name_prefix="hash")
-    try:
-        with drawn(Meter(sum(sizes.values()), len(sizes), progress)):
-            # The biggest first: at the end no thread is left alone with a big one.
-            ordered = sorted(sizes, key=lambda path: -sizes[path])
-            futures = {pool.submit(hasher, path): path for path in ordered}
-            for future in as_completed(futures):
-                with contextlib.suppress(OSError):
-                    found[futures[future]] = future.result()
-                done += sizes[futures[future]]
-    finally:
-        hasher.halt()
-        pool.shutdown(cancel_futures=True)
-        hasher.log.close()
-    return found
+def verify_store(wish: Wish) -> int:
+    """Verify and print a line per file; returns the exit code. Raises SetupProblem and Stopped."""
+    begun = time.monotonic()
+    build = open_store(Path(MANIFEST))
+    choices = sweep.whole_store(build.manifest, build.folders, build.layout, build.trust)
+    size = sweep.total(choices)
+    say(checking.begun(len(choices), size))
+    check = Check(build, choices, wish)
+    check.run()
+    for problem in check.problems:
+        notes.remark(problem)
+    say(checking.store(check.good, check.bad, size, time.monotonic() - begun))
+    say(*checking.advice(check.stayed, check.unknown))
+    return 1 if check.bad else 0

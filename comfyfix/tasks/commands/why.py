@@ -2,28 +2,30 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 from doit.doit_cmd import get_var
 
-from comfyfix.disk.files import human_size, printable
 from comfyfix.errors import ModelProblem, SetupProblem
 from comfyfix.records import Record
-from comfyfix.screen import evidence
-from comfyfix.screen.text import say, warn
+from comfyfix.screen import evidence, notes
+from comfyfix.screen.text import say
+from comfyfix.screen.words import t
 from comfyfix.stages.work import Planned, Present
 from comfyfix.tasks.build import MANIFEST, Build, open_build
 from comfyfix.tasks.commands.base import Ours
 from comfyfix.tasks.names import named
+from comfyfix.why import Why as Reasons
 
 
 class Why(Ours):
     """Show what each source said of a model, what was rejected, and why."""
 
-    doc_purpose = "show the evidence: what each source said of a model"
+    doc_purpose = t("show the evidence: what each source said of a model")
     doc_usage = "MODEL"
-    doc_description = (
+    doc_description = t(
         "MODEL is a task name, a file name, or folder/path. A model without a record is searched "
         "now; nothing is written and nothing downloaded."
     )
@@ -32,42 +34,32 @@ class Why(Ours):
     def work(self, options: dict[str, Any], names: list[str]) -> int:  # noqa: ARG002 - a command's signature
         """Print the ladder of each model that is named."""
         if not names:
-            raise SetupProblem("why needs a model", next_step="use `doit why MODEL`")
+            raise SetupProblem(Reasons.WHY_NEEDS_MODEL)
         build = open_build(Path(MANIFEST), get_var("workflow"))
-        good = True
-        for name in names:
-            for item in named(build.plan, name):
-                lines, fine = _of_present(item) if isinstance(item, Present) else _of(build, item)
-                good = good and fine
-                for line in (item.model.key, *lines):
-                    say(line)
-        return 0 if good else 1
+        items = [item for name in names for item in named(build.plan, name)]
+        good = [_told(build, item) for item in items]
+        return 0 if all(good) else 1
 
 
-def _of_present(item: Present) -> tuple[list[str], bool]:
-    lines = [f"  It is there: {item.location} ({human_size(item.size)})"]
-    if item.receipt:
-        lines.append(f"  Verified {item.receipt.at}, sha256 {item.receipt.sha256[:12]}")
-    return [*lines, "  Nothing was searched for it."], True
+def _told(build: Build, item: Planned | Present) -> bool:
+    """Print what is known of one model; tell whether it is to be had."""
+    say(item.model.key)
+    if isinstance(item, Present):
+        lines, good = evidence.of_present(item), True
+    else:
+        say(evidence.heading(item))
+        lines, good = _ladder(build, item)
+    say(*lines)
+    return good
 
 
-def _of(build: Build, planned: Planned) -> tuple[list[str], bool]:
-    needed = ", ".join(
-        f"{printable(r.workflow)} ({printable(r.node_type)} {printable(r.node_id)})"
-        for r in planned.references[:3]
-    )
-    more = f" and {len(planned.references) - 3} more" if len(planned.references) > 3 else ""  # noqa: PLR2004 - as shown
-    state = planned.pending or "it is there and verified"
-    head = [f"  {planned.number:03d}, {state}; needed by {needed}{more}"]
+def _ladder(build: Build, planned: Planned) -> tuple[Iterator[str], bool]:
     sources = build.manifest.search.sources
     try:
         record = planned.record or _search(build, planned)
     except ModelProblem as problem:
-        tail = [f"  {problem.outcome}: {problem.what}"]
-        tail += [f"    Next: {problem.next_step}"] if problem.next_step else []
-        return [*head, *evidence.of_problem(problem, sources), *tail], False
-    place = record.url or record.local
-    return [*head, *evidence.of_record(record, sources), f"  {place}"], True
+        return evidence.of_problem(problem, sources), False
+    return evidence.of_record(record, sources), True
 
 
 def _search(build: Build, planned: Planned) -> Record:
@@ -75,5 +67,5 @@ def _search(build: Build, planned: Planned) -> Record:
 
     if planned.problem is not None:
         raise planned.problem
-    warn(f"Searching for {planned.model.name} …")
+    notes.searching(planned.model.name)
     return resolve.resolve(planned, build.services())

@@ -1,0 +1,109 @@
+"""What people see: one plain line per event, on the screen and in the run's log.
+
+Searches and downloads run side by side, so lines of several models come mixed. A line that
+does not follow a line of the same model names its model at the end.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import sys
+import threading
+import time
+from pathlib import Path
+
+from comfyfix.disk import regular
+from comfyfix.screen.ends import mute
+from comfyfix.screen.text import clean, paint
+from comfyfix.screen.words import fixed, t
+
+
+class Console:
+    """Writes plain lines; safe to use from several threads."""
+
+    def __init__(self, log: Path) -> None:
+        self._log = log
+        self._lock = threading.Lock()
+        self._last = ""
+        self._started = 0
+        self._muted = False
+
+    def begin(self, total: int) -> None:
+        """A run begins, with so many models to bring."""
+
+    def end(self) -> None:
+        """The run is over; the summary follows."""
+
+    def phase(
+        self, key: str, name: str, now: str, *, size: int | None = None, path: Path | None = None
+    ) -> None:
+        """A model is `searching`, `waiting`, `downloading` or `verifying` now."""
+
+    def settled(self, key: str, *, good: bool) -> None:
+        """A model is done, or has failed."""
+
+    def processing(self, name: str, key: str, total: int) -> None:
+        """Begin a model: `[3/21] Processing: rife49.pth`."""
+        with self._lock:
+            self._started += 1
+            told = {"number": self._started, "total": total, "name": name}
+            self._write(fixed("[{number}/{total}] Processing: {name}", **told))
+            self._last = key
+
+    def of_model(self, key: str, name: str, text: str) -> None:
+        """Write a line that belongs to a model; `name` is empty where the text tells it."""
+        with self._lock:
+            known = self._last == key or not name
+            self._write(f"  {text}" if known else f"  {text}  [{name}]")
+            self._last = key
+
+    def line(self, text: str) -> None:
+        """Write a line of its own."""
+        with self._lock:
+            self._last = ""
+            self._write(text)
+
+    def error(self, text: str) -> None:
+        """Mark a failure for whoever reads the output by machine."""
+
+    def log(self, text: str) -> None:
+        """Write a line to the log only."""
+        with self._lock:
+            self._to_log(clean(text))
+
+    def mute(self) -> None:
+        """Stop showing lines: what still happens in threads while stopping is no news.
+
+        Called by a signal handler, so it takes no lock.
+        """
+        self._muted = True
+
+    def _write(self, text: str) -> None:
+        # The one place that every line passes: names and answers from outside can't move the
+        # cursor or begin a command for whoever reads this output.
+        text = clean(text)
+        self._to_log(text)
+        if not self._muted:
+            self._show(text)
+
+    def _show(self, text: str) -> None:
+        # Looked up each time: doit's json reporter puts a buffer in its place.
+        try:
+            print(paint(text), file=sys.stdout, flush=True)  # noqa: T201 - this is the screen
+        except OSError as error:
+            # The run goes on, and its log is whole.
+            mute(1)
+            if not isinstance(error, BrokenPipeError):  # a reader (`| head`) has seen enough
+                told = t(
+                    "The screen can't be written: {cause}; see {log}",
+                    cause=error.strerror or "",
+                    log=str(self._log),
+                )
+                with contextlib.suppress(OSError):
+                    print(f"! {told}", file=sys.stderr)  # noqa: T201 - what is left of the screen
+
+    def _to_log(self, text: str) -> None:
+        with contextlib.suppress(OSError):  # a full disk must not stop the run that reports it
+            self._log.parent.mkdir(parents=True, exist_ok=True)
+            line = f"{time.strftime('%H:%M:%S')} {text}\n"
+            regular.append(self._log, line.encode("utf-8", "backslashreplace"))

@@ -1,0 +1,18 @@
+"""What `pin` has done."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from comfyfix.screen.words import t
+
+
+def lines(model: str, url: str, *, other_name: str, task: str) -> Iterator[str]:
+    """Tell the pin; `task` is empty for a model that is there already."""
+    yield t("Pinned {model} to {url}", model=model, url=url)
+    if other_name:
+        yield f"! {t('Its name there is {name}', name=other_name)}"
+    if task:
+        yield t("Next: {command}", command=f"doit download:{task}")
+    else:
+        yield t("It is there already; the pin counts when it is missing.")

@@ -1,0 +1,93 @@
+"""The references of workflows: each workflow with what it has and lacks."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+
+from comfyfix.disk.files import printable
+from comfyfix.records import Reference
+from comfyfix.screen import near
+from comfyfix.screen.words import t
+from comfyfix.stages.near import NearMiss
+
+
+@dataclass(frozen=True, slots=True)
+class Found:
+    """One model that a workflow names: `there` in the store, `needed` by what counts."""
+
+    reference: Reference
+    there: bool
+    needed: bool
+    near: Sequence[NearMiss] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Sheet:
+    """One workflow and the models that it names, each once."""
+
+    workflow: str
+    models: Sequence[Found]
+
+    @property
+    def wanted(self) -> int:
+        """How many models it needs."""
+        return sum(found.needed for found in self.models)
+
+    @property
+    def lacking(self) -> int:
+        """How many of them are not there."""
+        return sum(found.needed and not found.there for found in self.models)
+
+
+def table(sheets: Sequence[Sheet]) -> Iterator[str]:
+    """Return the workflows with their models; at the end, how many are ready."""
+    for sheet in sheets:
+        if sheet.models:
+            yield f"{printable(sheet.workflow)}: {_verdict(sheet)}"
+            for found in sheet.models:
+                yield _line(found)
+                yield from (f"      {near.line(miss)}" for miss in found.near)
+            yield ""
+    yield _counts(sheets)
+
+
+def _verdict(sheet: Sheet) -> str:
+    if not sheet.lacking:
+        return t("ready")
+    return t("lacks {lacking} of {wanted}", lacking=sheet.lacking, wanted=sheet.wanted)
+
+
+def _counts(sheets: Sequence[Sheet]) -> str:
+    ready = sum(not sheet.lacking for sheet in sheets)
+    without = sum(not sheet.models for sheet in sheets)
+    count = t("1 workflow") if len(sheets) == 1 else t("{count} workflows", count=len(sheets))
+    rest = t("{ready} ready, {lack} lack models", ready=ready, lack=len(sheets) - ready)
+    return f"{count}: {rest}" + (f" ({t('{count} name none', count=without)})" if without else "")
+
+
+def _line(found: Found) -> str:
+    mark = "✓" if found.there else "✗" if found.needed else "·"
+    state = t("present") if found.there else t("absent")
+    name = printable(f"{found.reference.folder or '?'}/{found.reference.path}", 300)
+    remarks = ", ".join(_remarks(found.reference, there=found.there))
+    return f"  {mark} {state:7}  {name}" + (f"  ({remarks})" if remarks else "")
+
+
+def _remarks(reference: Reference, *, there: bool) -> Iterator[str]:
+    if not reference.active:
+        yield t("off")
+    if reference.optional:
+        yield t("fetched by its node")
+    if reference.kind != "file":
+        yield t(reference.kind.replace("_", " "))
+    if reference.files:
+        yield t("needs {files}", files=reference.files)
+    if reference.folder is None:
+        yield t("folder unknown")
+    elif reference.guessed:
+        yield t("folder guessed")
+    # A name saved on Windows: the file is there, but ComfyUI's list here spells it with /.
+    if there and "\\" in reference.value and os.sep == "/":
+        yield t("saved with \\: choose it again")

@@ -1,0 +1,119 @@
+"""The lines that a run ends with: the summary, what failed and why, and where it was stopped."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterator, Sequence
+
+from comfyfix.errors import Problem
+from comfyfix.records import Verdict
+from comfyfix.screen import words
+from comfyfix.screen.words import fixed, t
+from comfyfix.stages.report import Ending, Tally
+
+
+def lines(tally: Tally) -> Iterator[str]:
+    """Make the final summary."""
+    searches, downloads = tally.failures(searching=True), tally.failures(searching=False)
+    if not tally.total and not tally.outcomes and not tally.bad_verdicts:
+        yield _nothing(tally)
+        return
+    yield ""
+    yield fixed("INCREMENTAL DOWNLOAD SUMMARY")
+    yield from (f"  {line}" for line in _counts(tally, len(searches), len(downloads)))
+    for title, failed in (
+        (fixed("Models not found:"), searches),
+        (fixed("Download failures:"), downloads),
+    ):
+        yield from ("", title) if failed else ()
+        for outcome in failed:
+            yield from _failed(outcome)
+    told = {outcome.model.key for outcome in (*searches, *downloads)}
+    yield from _not_right([v for v in tally.bad_verdicts if v.model not in told])
+
+
+def _nothing(tally: Tally) -> str:
+    if tally.unreadable:
+        return t("Nothing to do for the workflows that could be read.")
+    if tally.already == 1:
+        return t("Nothing to do: the one needed model is present.")
+    return t("Nothing to do: the {count} needed models are present.", count=tally.already)
+
+
+def _counts(tally: Tally, searches: int, downloads: int) -> Iterator[str]:
+    done = [outcome for outcome in tally.outcomes if outcome.problem is None]
+    linked, found = sum(o.linked for o in done), sum(o.found for o in done)
+    yield fixed("Total models: {count}", count=tally.total)
+    yield fixed("Successfully downloaded: {count}", count=len(done) - linked - found)
+    if found:
+        yield t("There already, now verified: {count}", count=found)
+    if linked:
+        yield t("Linked inside the store: {count}", count=linked)
+    yield fixed("Failed searches: {count}", count=searches)
+    yield fixed("Failed downloads: {count}", count=downloads)
+    yield fixed("Download scripts created: {count}", count=tally.scripts)
+    if tally.already:
+        yield t("Already present: {count}", count=tally.already)
+    closed = sum(not v.looked_into for v in tally.unverified)
+    if len(tally.unverified) > closed:
+        hashless = len(tally.unverified) - closed
+        yield t("Without a published hash (unverified): {count}", count=hashless)
+    if closed:
+        yield t("Of a kind that is not looked into (unverified): {count}", count=closed)
+    licences = Counter(o.licence or t("not told") for o in done if o.licence is not None)
+    if licences:
+        told = tuple(f"{licence} ({count})" for licence, count in licences.most_common())
+        yield t("Licences of what was downloaded: {licences}", licences=told)
+
+
+def _failed(outcome: Ending) -> Iterator[str]:
+    """Tell one model: what, why, and the next step, on lines of their own."""
+    if outcome.problem is None:
+        return
+    reason = outcome.problem.reason
+    yield f"  {outcome.model.key}: {words.sentence(reason)}"
+    yield from next_step(words.told(reason).next_step)
+
+
+def next_step(step: str) -> Iterator[str]:
+    """Make the line below a failure, if there is something to do."""
+    if step:
+        yield f"    {t('Next:')} {step}"
+
+
+def _not_right(verdicts: Sequence[Verdict]) -> Iterator[str]:
+    yield from ("", t("Files that are not right:")) if verdicts else ()
+    for verdict in verdicts:
+        yield f"  {verdict.model}: {words.sentence(verdict.reason) if verdict.reason else verdict.status}"
+        yield from next_step(
+            t("use a .safetensors file in its place, or set `verify.pickle: allow` if you trust it")
+            if verdict.status == "unsafe"
+            else t("run doit again to fetch it")
+        )
+
+
+def annotation(outcome: Ending, problem: Problem) -> str:
+    """Tell one failure on one line, for who reads the output by machine."""
+    return f"{outcome.model.key}: {words.problem(problem)}"
+
+
+def ignored(task: str) -> str:
+    """Say that the user has told doit to ignore a task."""
+    return t("Ignored: {task}", task=task)
+
+
+def not_run(failed: str) -> str:
+    """Say of a task that what it depends on has failed."""
+    return t("not run, since {failed} failed", failed=failed)
+
+
+def stopped(done: int, left: int, stopped_now: int) -> Iterator[str]:
+    """Say how far a run was when it was stopped."""
+    yield ""
+    yield t(
+        "Stopped: {done} done, {left} not finished, {now} downloads under way were stopped.",
+        done=done,
+        left=left,
+        now=stopped_now,
+    )
+    yield f"  {t('What has arrived is kept. Next: run doit again to go on.')}"

@@ -1,0 +1,60 @@
+"""`verify [MODEL…]`: the needed models that are there, whoever has brought them."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+
+from doit import doit_cmd
+
+from comfyfix.screen import checking, notes
+from comfyfix.screen.text import say
+from comfyfix.stages import sweep
+from comfyfix.stages.sweep import Choice
+from comfyfix.state import receipts
+from comfyfix.tasks.build import MANIFEST, Build, open_build, unwritten
+from comfyfix.tasks.names import named
+from comfyfix.tasks.side_by_side import Check, Wish
+
+
+def verify_needed(wish: Wish, names: Sequence[str]) -> int:
+    """Verify and print a line per model; returns the exit code. Raises SetupProblem and Stopped."""
+    build = open_build(Path(MANIFEST), doit_cmd.get_var("workflow"))
+    hits = [item.model.key for name in names for item in named(build.plan, name)]
+    asked = dict.fromkeys(hits)
+    lacking = 0  # models that can have no file of ours: there is nothing to look at
+    for item in build.plan.models:
+        if item.problem is not None and (not names or item.model.key in asked):
+            say(checking.lacking(item.model.key, item.problem))
+            lacking += 1
+    every = _choices(build)
+    check = Check(build, [every[key] for key in (asked if names else every) if key in every], wish)
+    check.run()
+    notes.unreadable(build.plan.unreadable)
+    noted = unwritten(build)
+    for problem in (*([noted] if noted else []), *check.problems):
+        notes.remark(problem)
+    bad = check.bad + lacking
+    say(checking.needed(check.good, bad, fetchable=check.bad > 0))
+    return 1 if bad or build.plan.unreadable else 0
+
+
+def _choices(build: Build) -> dict[str, Choice]:
+    """What can be looked at, by model."""
+    known = receipts.load(build.layout)
+    every = {
+        item.model.key: sweep.one(
+            build.manifest,
+            item.model,
+            item.path,
+            item.record,
+            known.get(item.model.key) or item.receipt,
+        )
+        for item in build.plan.models
+        if item.problem is None
+    }
+    for there in build.plan.present:
+        every[there.model.key] = sweep.one(
+            build.manifest, there.model, there.path, None, there.receipt
+        )
+    return every
