@@ -292,7 +292,6 @@ class Why(StrEnum):
     STOPPED = auto()
     WORKFLOW_UNREADABLE = auto()
     # Commands.
-    ANSWER_LOST = auto()
     ARGUMENT_UNKNOWN = auto()
     COMMANDS_NOT_LOADED = auto()
     DODO_FOREIGN = auto()

@@ -52,11 +52,14 @@ def near_misses(index: StoreIndex, folders: Folders, model: Model) -> tuple[Near
     found = [
         near
         for path in index.akin(model.name)
-        if (kind := _kind(folders, model, path)) and (near := _near(folders, model, path, kind))
+        if (kind := _kind(folders, model, path))
+        and (near := _near(folders, model, path, kind=kind))
     ]
     if not found and not _GENERIC.fullmatch(_stem(model.name)):
         slips = index.one_letter_off(model.name)
-        found = [near for path in slips if (near := _near(folders, model, path, Why.NEAR_LETTER))]
+        found = [
+            near for path in slips if (near := _near(folders, model, path, kind=Why.NEAR_LETTER))
+        ]
     found.sort(key=lambda near: (_NEARNESS.index(near.kind), near.shown))
     return tuple(found[:SHOWN_MAX])
 
@@ -84,7 +87,7 @@ def _kind(folders: Folders, model: Model, path: str) -> Why | None:
     return Why.NEAR_ENDING if both else None
 
 
-def _near(folders: Folders, model: Model, path: str, kind: Why) -> NearMiss | None:
+def _near(folders: Folders, model: Model, path: str, *, kind: Why) -> NearMiss | None:
     folder = model.folder or ""
     inside = _inside(folders, folder, path)
     if kind is Why.NEAR_FOLDER:

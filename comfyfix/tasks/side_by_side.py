@@ -24,8 +24,8 @@ from comfyfix.state import receipts
 from comfyfix.state.hashes import HashLog
 from comfyfix.state.hashing import Hasher, Identity, cores
 from comfyfix.stopping import Stopped
+from comfyfix.tasks.aside import set_aside
 from comfyfix.tasks.build import Build
-from comfyfix.tasks.verifying import set_aside
 from comfyfix.why import Why
 
 if TYPE_CHECKING:

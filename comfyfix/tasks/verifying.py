@@ -19,9 +19,10 @@ from comfyfix.screen import words
 from comfyfix.screen.events import bad_files
 from comfyfix.stages import batch
 from comfyfix.stages.scan import ScannedFile
-from comfyfix.stages.verify import Known, Manner, move_aside, verify
+from comfyfix.stages.verify import Known, Manner, verify
 from comfyfix.stages.work import Planned, Present, seen
 from comfyfix.state import receipts
+from comfyfix.tasks.aside import set_aside
 from comfyfix.tasks.build import Build
 from comfyfix.why import Why
 
@@ -150,17 +151,6 @@ def verified(
     manner = Manner(pickle=build.manifest.verify.pickle, trust=build.trust)
     verdict = verify(model, path, Known(record, receipt, told), manner)
     return set_aside(build, model, verdict, receipt)
-
-
-def set_aside(build: Build, model: Model, verdict: Verdict, receipt: Receipt | None) -> Verdict:
-    """Move a damaged or unsafe file aside, and drop its receipts."""
-    if verdict.good or verdict.status in ("missing", "unreachable"):
-        return verdict
-    moved = move_aside(verdict, receipt)
-    if moved.moved_to:
-        with contextlib.suppress(OSError):  # without the file they say nothing
-            receipts.forget(build.layout, build.folders.store, model)
-    return moved
 
 
 def _told(build: Build, verdicts: Sequence[Verdict]) -> TaskFailed | None:

@@ -15,8 +15,8 @@ import pytest
 
 from comfyfix.demo.hub import Hub
 from comfyfix.records import Model, Verdict
-from comfyfix.stages import verify as stage
 from comfyfix.state import receipts
+from comfyfix.tasks import side_by_side
 from tests.inprocess import InProcess
 
 NAME = "harbor_light.safetensors"
@@ -70,7 +70,7 @@ def test_a_file_that_changes_after_it_was_hashed_gets_no_receipt(
     assert inprocess.run().code == 0
     forget(inprocess)
     changed, kept = CHANGES[change]
-    real = stage.verify
+    real = side_by_side.verify
     told: list[Verdict] = []
 
     def verify(model: Model, path: Path, *more: Any, **named: Any) -> Verdict:
@@ -79,7 +79,7 @@ def test_a_file_that_changes_after_it_was_hashed_gets_no_receipt(
         told.append(verdict)
         return verdict
 
-    monkeypatch.setattr(stage, "verify", verify)
+    monkeypatch.setattr(side_by_side, "verify", verify)
     done = inprocess.run(*command)
     assert [verdict.status for verdict in told] == ["ok"], done
     build = inprocess.build()

@@ -15,7 +15,7 @@ COMMANDS = {
     "plan": "comfyfix.tasks.commands.plan:Plan",
     "scan": "comfyfix.tasks.commands.scan:Scan",
     "verify": "comfyfix.tasks.commands.verify:Verify",
-    "why": "comfyfix.tasks.commands.why:Why",
+    "why": "comfyfix.tasks.commands.why:WhyOfModel",
     "pin": "comfyfix.tasks.commands.pin:Pin",
     "info": "comfyfix.tasks.commands.doits_own:Info",
     "dumpdb": "comfyfix.tasks.commands.doits_own:DumpDB",

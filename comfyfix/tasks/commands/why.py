@@ -17,10 +17,10 @@ from comfyfix.stages.work import Planned, Present
 from comfyfix.tasks.build import MANIFEST, Build, open_build
 from comfyfix.tasks.commands.base import Ours
 from comfyfix.tasks.names import named
-from comfyfix.why import Why as Reasons
+from comfyfix.why import Why
 
 
-class Why(Ours):
+class WhyOfModel(Ours):
     """Show what each source said of a model, what was rejected, and why."""
 
     doc_purpose = t("show the evidence: what each source said of a model")
@@ -34,7 +34,7 @@ class Why(Ours):
     def work(self, options: dict[str, Any], names: list[str]) -> int:  # noqa: ARG002 - a command's signature
         """Print the ladder of each model that is named."""
         if not names:
-            raise SetupProblem(Reasons.WHY_NEEDS_MODEL)
+            raise SetupProblem(Why.WHY_NEEDS_MODEL)
         build = open_build(Path(MANIFEST), get_var("workflow"))
         items = [item for name in names for item in named(build.plan, name)]
         good = [_told(build, item) for item in items]

@@ -1,0 +1,21 @@
+"""What is done with a file that can't be used."""
+
+from __future__ import annotations
+
+import contextlib
+
+from comfyfix.records import Model, Receipt, Verdict
+from comfyfix.stages.verify import move_aside
+from comfyfix.state import receipts
+from comfyfix.tasks.build import Build
+
+
+def set_aside(build: Build, model: Model, verdict: Verdict, receipt: Receipt | None) -> Verdict:
+    """Move a damaged or unsafe file aside, and drop its receipts."""
+    if verdict.good or verdict.status in ("missing", "unreachable"):
+        return verdict
+    moved = move_aside(verdict, receipt)
+    if moved.moved_to:
+        with contextlib.suppress(OSError):  # without the file they say nothing
+            receipts.forget(build.layout, build.folders.store, model)
+    return moved
