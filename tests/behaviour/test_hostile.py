@@ -10,6 +10,9 @@ import pytest
 
 from comfyfix.demo.content import file_for
 from comfyfix.demo.hub import Hub, sha256
+from comfyfix.records import because
+from comfyfix.screen import words
+from comfyfix.why import Why
 from tests.rig import Site, ui_workflow
 
 RIFE = ("upscale_models", "rife49.pth")
@@ -146,15 +149,16 @@ def test_lost_records_do_not_link_a_file_to_itself(site: Site, hub: Hub) -> None
 def test_the_users_place_is_the_only_one_asked(site: Site, hub: Hub) -> None:
     site.workflow("w.json", RIFE)
     hub.add("AlexWortega/RIFE", ["rife49.pth"])
-    for url, said in (
-        ("https://evil.example/rife49.pth", "evil.example is not listed"),
-        (f"{HUB}/me/mine/resolve/main/rife49.pth", "no such repository"),
+    for url, why in (
+        ("https://evil.example/rife49.pth", because(Why.HOST_NOT_LISTED, host="evil.example")),
+        (f"{HUB}/me/mine/resolve/main/rife49.pth", because(Why.HUB_NO_REPOSITORY)),
     ):
         site.manifest(models={"rife49.pth": {"url": url}})
         done = site.doit()
         assert done.returncode == 1
-        assert said in done.stdout
-        assert "mend models: in manifest.yaml" in done.stdout
+        assert words.sentence(why) in done.stdout
+        step = words.told(because(Why.USERS_PLACE_FAILS, name="rife49.pth")).next_step
+        assert step in done.stdout
         assert site.files() == {}
 
 
