@@ -20,9 +20,10 @@ import pytest
 from comfyfix.demo.hub import Fault, Hub
 from comfyfix.demo.openai import call
 from comfyfix.errors import SourceDown
-from comfyfix.records import Candidate, Rejected
+from comfyfix.records import Candidate, Rejected, because
 from comfyfix.sources.base import Finding, Services, Wanted
 from comfyfix.sources.qwen import source as qwen
+from comfyfix.why import Why
 from tests import qwen_rig
 from tests.qwen_rig import HOME, HONEST, NAME, PATH, answer, wanted
 from tests.rig import Site, children_of, is_alive
@@ -205,7 +206,7 @@ def test_its_answer_is_checked_like_any_other(tmp_path: Path, hub: Hub, fake: Fa
     fake.says([{**RESULT, "structured_result": json.loads(answer(hostile))}])
     (found,) = find(with_program(tmp_path, hub, fake.path))
     assert isinstance(found, Rejected)
-    assert "could be taken for Kijai" in found.reason
+    assert found.reason == because(Why.IMITATES, publisher="Kijai")
 
 
 def test_it_is_stopped_with_the_run(site: Site, hub: Hub, fake: Fake) -> None:
