@@ -155,15 +155,16 @@ def test_lost_records_do_not_link_a_file_to_itself(site: Site, hub: Hub) -> None
 def test_the_users_place_is_the_only_one_asked(site: Site, hub: Hub) -> None:
     site.workflow("w.json", RIFE)
     hub.add("AlexWortega/RIFE", ["rife49.pth"])
-    for url, said in (
-        ("https://evil.example/rife49.pth", t("{host} is not listed", host="evil.example")),
-        (f"{HUB}/me/mine/resolve/main/rife49.pth", t("no such repository")),
+    for url, why in (
+        ("https://evil.example/rife49.pth", because(Why.HOST_NOT_LISTED, host="evil.example")),
+        (f"{HUB}/me/mine/resolve/main/rife49.pth", because(Why.HUB_NO_REPOSITORY)),
     ):
         site.manifest(models={"rife49.pth": {"url": url}})
         done = site.doit()
         assert done.returncode == 1
-        assert said in done.stdout
-        assert t("mend") in done.stdout
+        assert words.sentence(why) in done.stdout
+        step = words.told(because(Why.USERS_PLACE_FAILS, name="rife49.pth")).next_step
+        assert step in done.stdout
         assert site.files() == {}
 
 

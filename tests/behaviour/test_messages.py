@@ -246,7 +246,7 @@ TOGETHER = {
         "Uncertain", "{}", "maker/{} .*other/{}", "doit pin {}.safetensors URL", twins),
     "foreign_host": Shared("HostRefused", "{}", "files.example.org", "allow_hosts"),
     "cedar_hill": Shared(
-        "TokenNeeded", "maker/{}", "accepted by a signed-in user", "set HF_TOKEN",
+        "TokenNeeded", "maker/{}", "accepted by a signed-in user", "set `HF_TOKEN`",
         lambda _, h, stem: h.add(f"maker/{stem}", [f"{stem}.safetensors"], gated=True)),
     "dune_walk": Shared("EarlyAccess", "{t}", "early access", "when it is open", civitai("early")),
     "elm_court": Shared(

@@ -34,8 +34,8 @@ def test_a_plan_tells_sizes_licences_and_what_to_do_first(site: Site, hub: Hub) 
     assert site.files() == {}
     shown = site.doit("plan").stdout
     assert "1 of 3 found, 2.6 kB to fetch" in shown
-    assert "Before a run:\n  accept the licence on" in shown
-    assert "Next: give its address: `doit pin" in shown
+    assert f"{hub.url}/maker/harbor_light" in shown
+    assert "`doit pin nobody.safetensors URL`" in shown
 
 
 def test_what_a_plan_has_found_is_not_searched_again(site: Site, hub: Hub) -> None:

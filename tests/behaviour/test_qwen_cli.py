@@ -20,7 +20,7 @@ import pytest
 from comfyfix.demo.hub import Fault, Hub
 from comfyfix.demo.openai import call
 from comfyfix.errors import SourceDown
-from comfyfix.records import Candidate, Reason, Rejected, because
+from comfyfix.records import Candidate, Rejected, because
 from comfyfix.sources.base import Finding, Services, Wanted
 from comfyfix.sources.qwen import program
 from comfyfix.sources.qwen import source as qwen
@@ -220,8 +220,7 @@ def test_its_answer_is_checked_like_any_other(tmp_path: Path, hub: Hub, fake: Fa
     fake.says([{**RESULT, "structured_result": json.loads(answer(hostile))}])
     (found,) = find(with_program(tmp_path, hub, fake.path))
     assert isinstance(found, Rejected)
-    assert isinstance(found.reason, Reason)
-    assert found.reason.told == {"publisher": "Kijai"}
+    assert found.reason == because(Why.IMITATES, publisher="Kijai")
 
 
 def test_it_is_stopped_with_the_run(site: Site, hub: Hub, fake: Fake) -> None:

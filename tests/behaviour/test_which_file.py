@@ -114,8 +114,8 @@ def in_the_store(w: World) -> None:
 
 def rejected_gone(record: dict[str, Any], name: str) -> bool:
     first = record["rejected"][0]
-    is_gone = first["reason"]["why"] == Why.HUB_NO_REPOSITORY
-    return bool(is_gone and first["where"] == f"gone/repository/{name}")
+    is_gone: bool = first["reason"]["why"] == Why.HUB_NO_REPOSITORY
+    return is_gone and first["where"] == f"gone/repository/{name}"
 
 
 CASES = {

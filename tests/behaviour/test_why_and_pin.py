@@ -32,9 +32,11 @@ def test_why_shows_each_rung_of_what_was_found(site: Site, hub: Hub) -> None:
         lines = done.stdout.splitlines()
         assert lines[0] == f"loras/{NAME}"
         assert "001, it is there and verified; needed by w.json" in lines[1]
-        assert "store        no file of this name or content" in done.stdout
+        assert f"store        {t('no file of this name or content')}" in done.stdout
         assert f"✓ maker/harbor_light, {len(file_for(NAME)) / 1000:.1f} kB" in done.stdout
-        assert "not asked    civitai, openmodeldb, qwen: it was found before" in done.stdout
+        left = ("civitai", "openmodeldb", "qwen")
+        told = t("  not asked    {sources}: it was found before", sources=left)
+        assert told in done.stdout
     assert len(hub.seen) == before
 
 
@@ -46,7 +48,7 @@ def test_why_lists_the_candidates_of_an_uncertain_one_and_writes_nothing(
     assert done.returncode == 1
     for repo in ("maker", "other"):
         assert f"✗ {repo}/harbor_light" in done.stdout
-    assert "one of several contents of this name" in done.stdout
+    assert t("one of several contents of this name") in done.stdout
     assert f"doit pin {NAME} URL" in done.stdout
     assert site.files() == {}
     assert not list((site.output / "sources").glob("*"))
@@ -100,8 +102,8 @@ def test_what_can_not_be_pinned_is_said(site: Site, hub: Hub) -> None:
     site.workflow("v.json", ("checkpoints", NAME))
     for names, told in (
         ([NAME], "pin needs a model and an address"),
-        ([f"loras/{NAME}", "https://unlisted.example/x.safetensors"], "download.allow_hosts"),
-        ([f"loras/{NAME}", "http://127.0.0.1:1/x"], "only https"),
+        ([f"loras/{NAME}", "https://unlisted.example/x.safetensors"], "`download.allow_hosts`"),
+        ([f"loras/{NAME}", "http://127.0.0.1:1/x"], t("only https")),
         ([NAME, f"{HUB}/a/b/resolve/main/c.pth"], f"Several models are called {NAME}"),
         (["nothing.pth", f"{HUB}/a/b/resolve/main/c.pth"], "No needed model is called nothing.pth"),
     ):

@@ -49,7 +49,7 @@ def _elsewhere(found: Candidate, words: Words) -> Finding:
     points = trust.says(words)
     if points < trust.ENOUGH or not words.in_repository(found.where):
         return Doubtful(found, because(Why.QWEN_PAGE_SAYS_LITTLE))
-    name = because(Why.QWEN_NAME_SAYS, points=f"{points:+g}")
+    name = because(Why.RULE_NAME, points=f"{points:+g}")
     evidence = (*found.evidence, name, because(Why.QWEN_PAGE_NAMED))
     return msgspec.structs.replace(found, evidence=evidence)
 
@@ -64,7 +64,7 @@ def _of_the_hub(
     owner = found.repo.split("/")[-2] if "/" in found.repo else ""
     model = trust.stands_for(owner)
     if model:
-        reason = because(Why.QWEN_IMITATION, publisher=model)
+        reason = because(Why.IMITATES, publisher=model)
         return Rejected(source=found.source, where=found.where, reason=reason)
     if stranger := tools.only_told_by(found.repo):
         return Doubtful(found, because(Why.QWEN_CARD_ONLY, repo=stranger))
