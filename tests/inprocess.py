@@ -20,9 +20,9 @@ from doit import doit_cmd
 from doit.dependency import JsonDB
 
 from comfyfix.demo.hub import Hub
-from comfyfix.tasks import build as builds
+from comfyfix.project import MANIFEST, Project, open_project
+from comfyfix.settings import secrets
 from comfyfix.tasks import program
-from comfyfix.tasks.build import Build
 from tests.rig import Site
 
 
@@ -61,10 +61,10 @@ class InProcess(Site):
         assert isinstance(code, int), code
         return Ran(code, told.out, told.err)
 
-    def build(self, workflow: str | None = None, **extra: str) -> Build:
-        """Open the build that a command would open."""
+    def project(self, workflow: str | None = None, **extra: str) -> Project:
+        """Open the project that a command would open."""
         with self._alone(extra):
-            return builds.open_build(self.root / builds.MANIFEST, workflow)
+            return open_project(self.root / MANIFEST, workflow)
 
     @contextmanager
     def _alone(self, extra: dict[str, str]) -> Iterator[pytest.MonkeyPatch]:
@@ -77,8 +77,7 @@ class InProcess(Site):
                 patch.delenv(name)
             for name, value in environment.items():
                 patch.setenv(name, value)
-            for name in [name for name, kept in vars(builds).items() if isinstance(kept, list)]:
-                patch.setattr(builds, name, [])
+            patch.setattr(secrets, "_taken", [])
             patch.setattr(doit_cmd, "_CMDLINE_VARS", {})
             for name in ("_load", "dump"):
                 patch.setattr(JsonDB, name, getattr(JsonDB, name))

@@ -40,6 +40,8 @@ class _Words(string.Formatter):
     def format_field(self, value: Any, format_spec: str) -> str:
         if isinstance(value, Reason):
             return sentence(value)
+        if format_spec == "lines":
+            return "".join(f"\n{self.format_field(item, '')}" for item in value)
         if isinstance(value, tuple | list):
             joined = "; " if any(isinstance(item, Reason) for item in value) else ", "
             return joined.join(self.format_field(item, "") for item in value)

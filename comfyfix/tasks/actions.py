@@ -28,124 +28,126 @@ from comfyfix.stages.report import Ending
 from comfyfix.stages.verify import Known, Manner, verify
 from comfyfix.stages.work import Pending, Planned
 from comfyfix.state import ledger, receipts
-from comfyfix.tasks.build import Build
+from comfyfix.tasks.running import Run
 from comfyfix.why import Why
 
 
-def _telling(stage: Callable[[Build, Planned], None]) -> Callable[[Build, Planned], object]:
+def _telling(stage: Callable[[Run, Planned], None]) -> Callable[[Run, Planned], object]:
     """Turn a stage's problem into lines for the user, history in the ledger, and TaskFailed."""
 
     @functools.wraps(stage)
-    def action(build: Build, planned: Planned) -> object:
+    def action(run: Run, planned: Planned) -> object:
         try:
-            stage(build, planned)
+            stage(run, planned)
         except Problem as problem:
-            return _failed(build, planned, problem, searching=stage is _resolve)
+            return _failed(run, planned, problem, searching=stage is _resolve)
         except OSError as error:
-            lost = unwritable(error, build.layout.output)
-            return _failed(build, planned, lost, searching=stage is _resolve)
+            lost = unwritable(error, run.project.layout.output)
+            return _failed(run, planned, lost, searching=stage is _resolve)
         return None
 
     return action
 
 
-def _failed(build: Build, planned: Planned, problem: Problem, *, searching: bool) -> TaskFailed:
-    if build.stopping:
+def _failed(run: Run, planned: Planned, problem: Problem, *, searching: bool) -> TaskFailed:
+    if run.stopping:
         return TaskFailed("stopped")
     with contextlib.suppress(OSError):
         attempt = Attempt(at=json_file.now(), outcome=problem.outcome, reason=problem.reason)
-        ledger.note(build.layout, planned.model, attempt)
-    build.events.failed(planned.model, problem)
-    _settle(build, Ending(planned.model, problem, searching=searching))
+        ledger.note(run.project.layout, planned.model, attempt)
+    run.events.failed(planned.model, problem)
+    _settle(run, Ending(planned.model, problem, searching=searching))
     return TaskFailed(f"{planned.model.key}: {words.problem(problem)}")
 
 
-def _settle(build: Build, ending: Ending) -> None:
-    build.tally.add(ending)
-    build.console.settled(ending.model.key, good=ending.problem is None)
+def _settle(run: Run, ending: Ending) -> None:
+    run.tally.add(ending)
+    run.console.settled(ending.model.key, good=ending.problem is None)
 
 
-def _phase(build: Build, planned: Planned, phase: str, size: int | None = None) -> None:
+def _phase(run: Run, planned: Planned, phase: str, size: int | None = None) -> None:
     path = planned.path if phase == "downloading" else None
-    build.console.phase(planned.model.key, planned.model.name, phase, size=size, path=path)
+    run.console.phase(planned.model.key, planned.model.name, phase, size=size, path=path)
 
 
-def _resolve(build: Build, planned: Planned) -> None:
-    with build.searches:
-        _go_on(build)
-        total = len(build.plan.pending)
-        build.console.processing(planned.model.name, planned.model.key, total)
-        _phase(build, planned, "searching")
+def _resolve(run: Run, planned: Planned) -> None:
+    with run.searches:
+        _go_on(run)
+        total = len(run.project.plan.pending)
+        run.console.processing(planned.model.name, planned.model.key, total)
+        _phase(run, planned, "searching")
         if planned.problem is not None:
             raise planned.problem
         record = planned.record
         if record is None or not resolve_stage.still_wanted(record, planned):
-            record = _found_anew(build, planned)
-        build.records[planned.model.key] = record
+            record = _found_anew(run, planned)
+        run.records[planned.model.key] = record
 
 
-def _found_anew(build: Build, planned: Planned) -> Record:
-    record = resolve_stage.resolve(planned, build.services())
-    build.events.found(record)
+def _found_anew(run: Run, planned: Planned) -> Record:
+    record = resolve_stage.resolve(planned, run.services())
+    run.events.found(record)
     return record
 
 
-def _go_on(build: Build) -> None:
-    if build.stopping:
+def _go_on(run: Run) -> None:
+    if run.stopping:
         raise ModelProblem(Outcome.DOWNLOAD_FAILED, Why.STOPPED)
 
 
-def _render(build: Build, planned: Planned) -> None:
+def _render(run: Run, planned: Planned) -> None:
     """Write record and script; a changed source gets the next number, the old script stays."""
-    record = build.records[planned.model.key]
-    old = json_file.read(build.layout.record(record.number, planned.model), Record)
+    record = run.records[planned.model.key]
+    old = json_file.read(run.project.layout.record(record.number, planned.model), Record)
     if old is not None and not old.same_content(record):
-        record = _renumbered(build, record)
-    text = render_stage.render(record, build.manifest)
-    if not render_stage.write(build.layout.script(record.number, planned.model), text):
-        record = _renumbered(build, record)
-        text = render_stage.render(record, build.manifest)
-        render_stage.write(build.layout.script(record.number, planned.model), text)
+        record = _renumbered(run, record)
+    text = render_stage.render(record, run.project.manifest)
+    if not render_stage.write(run.project.layout.script(record.number, planned.model), text):
+        record = _renumbered(run, record)
+        text = render_stage.render(record, run.project.manifest)
+        render_stage.write(run.project.layout.script(record.number, planned.model), text)
     # The record last: where there is one, its script is there and complete.
-    write_atomic(build.layout.record(record.number, planned.model), to_json(record))
-    build.records[planned.model.key] = record
-    build.tally.add_script()
-    script = build.layout.script(record.number, planned.model)
-    build.events.scripted(planned.model, script.name)
+    write_atomic(run.project.layout.record(record.number, planned.model), to_json(record))
+    run.records[planned.model.key] = record
+    run.tally.add_script()
+    script = run.project.layout.script(record.number, planned.model)
+    run.events.scripted(planned.model, script.name)
 
 
-def _renumbered(build: Build, record: Record) -> Record:
-    number = ledger.renumber(build.layout, record.model)
+def _renumbered(run: Run, record: Record) -> Record:
+    number = ledger.renumber(run.project.layout, record.model)
     return msgspec.structs.replace(record, number=number)
 
 
-def _fetch(build: Build, planned: Planned) -> None:
+def _fetch(run: Run, planned: Planned) -> None:
     if planned.pending is Pending.UNVERIFIED:
-        _accept_or_leave(build, planned)
+        _accept_or_leave(run, planned)
         return
-    _phase(build, planned, "waiting", build.records[planned.model.key].size)
-    with fetch_stage.Slot(build.downloads) as slot:
+    _phase(run, planned, "waiting", run.records[planned.model.key].size)
+    with fetch_stage.Slot(run.downloads) as slot:
         try:
-            receipt = _run_script(build, planned, slot)
+            receipt = _run_script(run, planned, slot)
         except ModelProblem as problem:
             if problem.outcome not in SEARCH_AGAIN:
                 raise
-            receipt = _once_more(build, planned, problem, slot)
-    record = build.records[planned.model.key]
-    _keep(build, planned, receipt)
+            receipt = _once_more(run, planned, problem, slot)
+    record = run.records[planned.model.key]
+    _keep(run, planned, receipt)
     if record.local:
-        _renew(build, record.local, receipt)
-    ledger.note(build.layout, planned.model, Attempt(at=json_file.now(), outcome=Outcome.DONE))
-    build.events.fetched(record)
+        _renew(run, record.local, receipt)
+    ledger.note(
+        run.project.layout, planned.model, Attempt(at=json_file.now(), outcome=Outcome.DONE)
+    )
+    run.events.fetched(record)
     licence = None if record.local else record.licence
-    _settle(build, Ending(planned.model, linked=bool(record.local), licence=licence))
+    _settle(run, Ending(planned.model, linked=bool(record.local), licence=licence))
 
 
-def _accept_or_leave(build: Build, planned: Planned) -> None:
+def _accept_or_leave(run: Run, planned: Planned) -> None:
     """Check a file that came without us; one that is not ours to replace is left alone."""
-    _phase(build, planned, "verifying")
-    record = build.records[planned.model.key]
-    manner = Manner(pickle=build.manifest.verify.pickle, trust=build.trust)
+    _phase(run, planned, "verifying")
+    record = run.records[planned.model.key]
+    manner = Manner(pickle=run.project.manifest.verify.pickle, trust=run.project.trust)
     verdict = verify(planned.model, planned.path, Known(record), manner)
     if not verdict.good:
         raise ModelProblem(
@@ -162,87 +164,91 @@ def _accept_or_leave(build: Build, planned: Planned) -> None:
         script="",
         verified=verdict.status == "ok",
     )
-    _keep(build, planned, receipt)
-    build.events.was_there(planned.model)
-    _settle(build, Ending(planned.model, found=True))
+    _keep(run, planned, receipt)
+    run.events.was_there(planned.model)
+    _settle(run, Ending(planned.model, found=True))
 
 
-def _keep(build: Build, planned: Planned, receipt: Receipt) -> None:
-    receipts.save(build.layout, build.folders.store, build.trust, [(planned.model, receipt)])
+def _keep(run: Run, planned: Planned, receipt: Receipt) -> None:
+    receipts.save(
+        run.project.layout, run.project.folders.store, run.project.trust, [(planned.model, receipt)]
+    )
 
 
-def _renew(build: Build, path: str, made: Receipt) -> None:
+def _renew(run: Run, path: str, made: Receipt) -> None:
     """A link to a file changes its ctime; its script has just seen that the bytes are the same."""
-    for key, old in receipts.load(build.layout).items():
+    for key, old in receipts.load(run.project.layout).items():
         if old.path == path and old.sha256 == made.sha256 and old.inode == made.inode:
             folder, _, name = key.partition("/")
             model = Model(folder=folder, path=name)
             info = msgspec.structs.replace(old, ctime_ns=made.ctime_ns)
-            receipts.save(build.layout, build.folders.store, build.trust, [(model, info)])
+            receipts.save(
+                run.project.layout, run.project.folders.store, run.project.trust, [(model, info)]
+            )
 
 
-def _run_script(build: Build, planned: Planned, slot: fetch_stage.Slot) -> Receipt:
-    _go_on(build)
-    record = build.records[planned.model.key]
-    script = build.layout.script(record.number, planned.model)
+def _run_script(run: Run, planned: Planned, slot: fetch_stage.Slot) -> Receipt:
+    _go_on(run)
+    record = run.records[planned.model.key]
+    script = run.project.layout.script(record.number, planned.model)
     require("bash", *([] if record.local else ["curl"]))
-    folder = fetch_stage.real_folder(record.model, record.destination, build.folders)
-    build.events.executing(planned.model, script.name, record.size)
-    _phase(build, planned, "downloading", record.size)
+    folder = fetch_stage.real_folder(record.model, record.destination, run.project.folders)
+    run.events.executing(planned.model, script.name, record.size)
+    _phase(run, planned, "downloading", record.size)
     env = fetch_stage.environment(
-        build.environ,
+        run.environ,
         record,
-        build.services().manifest.endpoints,
-        build.tokens,
+        run.services().manifest.endpoints,
+        run.project.tokens,
         folder=folder,
-        demo=build.manifest.is_demo,
+        demo=run.project.manifest.is_demo,
     )
 
     def hear(said: str | Told) -> None:
         if isinstance(said, str):
-            build.console.log(f"{script.name}: {said}")
+            run.console.log(f"{script.name}: {said}")
         elif said.kind == "note":
-            build.events.noted(planned.model, said.fields[0])
+            run.events.noted(planned.model, said.fields[0])
         elif said.kind == "waiting":
-            build.events.waiting(planned.model, said.fields[0])
-            _phase(build, planned, "waiting", record.size)
+            run.events.waiting(planned.model, said.fields[0])
+            _phase(run, planned, "waiting", record.size)
         elif said.kind == "waited":
-            _phase(build, planned, "downloading", record.size)
+            _phase(run, planned, "downloading", record.size)
 
-    pickle = build.manifest.verify.pickle
+    pickle = run.project.manifest.verify.pickle
     return fetch_stage.fetch(
         record,
         script,
-        build.children,
+        run.children,
         env,
         hear,
         slot=slot,
         pickle=pickle,
         words=words.sentence,
-        signs=bool(build.trust.key),
+        signs=bool(run.project.trust.key),
     )
 
 
 def _once_more(
-    build: Build, planned: Planned, problem: ModelProblem, slot: fetch_stage.Slot
+    run: Run, planned: Planned, problem: ModelProblem, slot: fetch_stage.Slot
 ) -> Receipt:
     """Search again after 404, 410 or wrong content; the record that led there is worth nothing."""
-    old = build.records[planned.model.key]
-    build.layout.record(old.number, planned.model).unlink(missing_ok=True)
+    old = run.records[planned.model.key]
+    run.project.layout.record(old.number, planned.model).unlink(missing_ok=True)
     if planned.record is None:
         raise problem  # it was found a moment ago: searching again would find the same
-    build.events.searching_again(planned.model, problem)
-    record = _found_anew(build, planned)
+    run.events.searching_again(planned.model, problem)
+    record = _found_anew(run, planned)
     if record.same_content(old):
         raise problem
-    build.records[planned.model.key] = _renumbered(build, record)
-    _render(build, planned)
+    run.records[planned.model.key] = _renumbered(run, record)
+    _render(run, planned)
     try:
-        return _run_script(build, planned, slot)
+        return _run_script(run, planned, slot)
     except ModelProblem as again:
         if again.outcome in SEARCH_AGAIN:
-            new = build.records[planned.model.key]
-            build.layout.record(new.number, planned.model).unlink(missing_ok=True)
+            new = run.records[planned.model.key]
+            run.project.layout.record(new.number, planned.model).unlink(missing_ok=True)
         raise
 
 

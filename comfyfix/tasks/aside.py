@@ -7,15 +7,15 @@ import contextlib
 from comfyfix.records import Model, Receipt, Verdict
 from comfyfix.stages.verify import move_aside
 from comfyfix.state import receipts
-from comfyfix.tasks.build import Build
+from comfyfix.tasks.running import Run
 
 
-def set_aside(build: Build, model: Model, verdict: Verdict, receipt: Receipt | None) -> Verdict:
+def set_aside(run: Run, model: Model, verdict: Verdict, receipt: Receipt | None) -> Verdict:
     """Move a damaged or unsafe file aside, and drop its receipts."""
     if verdict.good or verdict.status in ("missing", "unreachable"):
         return verdict
     moved = move_aside(verdict, receipt)
     if moved.moved_to:
         with contextlib.suppress(OSError):  # without the file they say nothing
-            receipts.forget(build.layout, build.folders.store, model)
+            receipts.forget(run.project.layout, run.project.folders.store, model)
     return moved

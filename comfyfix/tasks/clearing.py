@@ -10,30 +10,30 @@ from comfyfix.disk.files import led_into, regular_stat
 from comfyfix.errors import Problem
 from comfyfix.records import Model
 from comfyfix.state.layout import store_receipt
-from comfyfix.tasks.build import Build
+from comfyfix.tasks.running import Run
 
 
-def clear(build: Build) -> None:
+def clear(run: Run) -> None:
     """Remove what dead scripts of this machine have left beside the models that are there.
 
     A part beside a model that is still to come stays: its own script goes on with it. Nothing
     that goes wrong here is a failure of the run.
     """
-    _clear_temporary(build)
-    for folder, names in _places(build).items():
+    _clear_temporary(run)
+    for folder, names in _places(run).items():
         found = [name for name in leftovers.beside(folder, names) if regular_stat(names[name][1])]
         if found:
             with contextlib.suppress(Problem, OSError):
-                _run(build, folder, names[found[0]][0], found)
+                _run(run, folder, names[found[0]][0], found)
 
 
-def _clear_temporary(build: Build) -> None:
+def _clear_temporary(run: Run) -> None:
     """Remove what killed writes of ours have left in output/ and in the receipts of the store."""
-    store = build.folders.store
-    for folder in (build.layout.output, *build.layout.folders):
+    store = run.project.folders.store
+    for folder in (run.project.layout.output, *run.project.layout.folders):
         temporary.clear(folder)
-    needed = [planned.model for planned in build.plan.models]
-    needed += [present.model for present in build.plan.present]
+    needed = [planned.model for planned in run.project.plan.models]
+    needed += [present.model for present in run.project.plan.present]
     # A thousand models share a few folders: a path is made for each folder, not for each model.
     places = {(m.folder, m.path.rpartition("/")[0]) for m in needed if m.folder is not None}
     for key, subfolder in places:
@@ -42,39 +42,39 @@ def _clear_temporary(build: Build) -> None:
             temporary.clear(some.parent)
 
 
-def _places(build: Build) -> dict[str, dict[str, tuple[Model, str]]]:
+def _places(run: Run) -> dict[str, dict[str, tuple[Model, str]]]:
     """The models that are there, by folder and file name: where they lie and would be written."""
     places: dict[str, dict[str, tuple[Model, str]]] = {}
     written: dict[str, str] = {}  # by folder key; a thousand models share a few
-    for model, location in _there(build):
+    for model, location in _there(run):
         key = model.folder or ""
         if key not in written:
-            written[key] = str(build.folders.destination(key, ""))
+            written[key] = str(run.project.folders.destination(key, ""))
         for path in {location, f"{written[key]}/{model.path}"}:
             folder, _, name = path.rpartition("/")
             places.setdefault(folder, {})[name] = model, location
     return places
 
 
-def _there(build: Build) -> Iterator[tuple[Model, str]]:
-    done = {outcome.model.key for outcome in build.tally.outcomes if outcome.problem is None}
-    for planned in build.plan.models:
+def _there(run: Run) -> Iterator[tuple[Model, str]]:
+    done = {outcome.model.key for outcome in run.tally.outcomes if outcome.problem is None}
+    for planned in run.project.plan.models:
         if not planned.pending or planned.model.key in done:
             yield planned.model, planned.location
-    for present in build.plan.present:
+    for present in run.project.plan.present:
         yield present.model, present.location
 
 
-def _run(build: Build, folder: str, model: Model, names: list[str]) -> None:
+def _run(run: Run, folder: str, model: Model, names: list[str]) -> None:
     # Only a run with something to clear pays for these.
     from comfyfix.script import render  # noqa: PLC0415
     from comfyfix.stages import fetch  # noqa: PLC0415
 
-    real = fetch.real_folder(model, f"{folder}/{names[0]}", build.folders)
+    real = fetch.real_folder(model, f"{folder}/{names[0]}", run.project.folders)
     # Nothing of the user's settings: a file that bash is told to read first could hold anything.
-    env = {name: build.environ[name] for name in ("PATH", "HOSTNAME") if name in build.environ}
+    env = {name: run.environ[name] for name in ("PATH", "HOSTNAME") if name in run.environ}
     argv = ["bash", "-c", render.clearing(), "clear", str(real), *names]
-    build.children.run(argv, env, _unheard)
+    run.children.run(argv, env, _unheard)
 
 
 def _unheard(line: str) -> None:

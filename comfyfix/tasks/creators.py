@@ -21,8 +21,8 @@ from comfyfix.screen.text import clean
 from comfyfix.stages.batch import BatchFile, rules
 from comfyfix.stages.work import Planned, Present, seen
 from comfyfix.tasks import database
-from comfyfix.tasks.build import Build, open_build, remember
 from comfyfix.tasks.reporter import Reporter
+from comfyfix.tasks.running import IN_CONFIG, Run, begin
 
 THREADS_MAX = 64
 PRESENT = "present"
@@ -31,21 +31,21 @@ Creator = Callable[[], Iterator[Task]]
 
 
 def load(manifest: Path) -> tuple[dict[str, Any], Creator]:
-    """Open the build of a manifest; return doit's configuration and the one task creator."""
+    """Open the project of a manifest; return doit's configuration and the one task creator."""
     if os.name != "posix":
         raise InvalidDodoFile("comfyfix runs on Linux, macOS and WSL, not on native Windows")
     try:
         with _collecting_nothing():
-            build = remember(open_build(manifest, get_var("workflow")))
+            run = begin(get_var("workflow"), manifest)
     except SetupProblem as problem:
-        raise InvalidDodoFile(str(problem)) from None
+        raise InvalidDodoFile(words.problem(problem)) from None
 
     def task_download() -> Iterator[Task]:
         """Search, script and download the missing models."""
         with _collecting_nothing():
-            yield from tasks(build)
+            yield from tasks(run)
 
-    return configuration(build), task_download
+    return configuration(run), task_download
 
 
 @contextlib.contextmanager
@@ -61,63 +61,64 @@ def _collecting_nothing() -> Iterator[None]:
             gc.enable()
 
 
-def configuration(build: Build) -> dict[str, Any]:
+def configuration(run: Run) -> dict[str, Any]:
     """doit's settings: our database and reporter, a thread per pending task, our order."""
     database.install()
-    busy = len(build.plan.pending) + len(build.plan.batches())
+    busy = len(run.project.plan.pending) + len(run.project.plan.batches())
     return {
-        "dep_file": str(build.layout.doit_db),
+        "dep_file": str(run.project.layout.doit_db),
         "backend": "json",
         "par_type": "thread",
         "num_process": max(1, min(THREADS_MAX, busy)),
         "continue": True,
         "verbosity": 0,
-        "reporter": Reporter,
-        "default_tasks": default_tasks(build),
+        "reporter": Reporter.of(run),
+        IN_CONFIG: run,
+        "default_tasks": default_tasks(run),
     }
 
 
-def default_tasks(build: Build) -> list[str]:
+def default_tasks(run: Run) -> list[str]:
     """Six downloads, their verification, six more: so a batch is verified once it is settled."""
-    if build.selected:
-        return [f"workflow:{build.workflow_tasks[build.selected]}"]
+    if run.project.selected:
+        return [f"workflow:{run.project.workflow_tasks()[run.project.selected]}"]
     names: list[str] = []
-    for number, members in build.plan.batches().items():
+    for number, members in run.project.plan.batches().items():
         names += [f"download:{planned.task}" for planned in members]
         names.append(f"verify:{number:03d}")
-    if build.plan.present:
+    if run.project.plan.present:
         names.append(f"verify:{PRESENT}")
-    broken = build.workflow_tasks
-    names += [f"workflow:{broken[file.workflow]}" for file in build.plan.unreadable]
+    broken = run.project.workflow_tasks()
+    names += [f"workflow:{broken[file.workflow]}" for file in run.project.plan.unreadable]
     return names or ["download"]
 
 
-def tasks(build: Build) -> Iterator[Task]:
-    """Every task of a build."""
+def tasks(run: Run) -> Iterator[Task]:
+    """Every task of a project."""
     yield {"basename": "download", "name": None, "doc": "search, script and download each model"}
-    if build.plan.models or build.plan.present:
+    if run.project.plan.models or run.project.plan.present:
         yield {"basename": "verify", "name": None, "doc": "verify the models, six at a time"}
     yield {"basename": "workflow", "name": None, "doc": "the models of one workflow"}
-    for planned in build.plan.models:
-        yield _download(build, planned)
-    for number, members in build.plan.batches().items():
-        yield _verify(build, number, members)
-    if build.plan.present:
-        yield _verify_present(build, build.plan.present)
-    yield from _workflows(build)
+    for planned in run.project.plan.models:
+        yield _download(run, planned)
+    for number, members in run.project.plan.batches().items():
+        yield _verify(run, number, members)
+    if run.project.plan.present:
+        yield _verify_present(run, run.project.plan.present)
+    yield from _workflows(run)
 
 
-def _download(build: Build, planned: Planned) -> Task:
+def _download(run: Run, planned: Planned) -> Task:
     folder = planned.model.folder or "?"
     return {
         "basename": "download",
         "name": planned.task,
         "doc": clean(f"{folder}/{planned.model.path}"),
-        "targets": targets(build, planned),
+        "targets": targets(run, planned),
         "actions": [
-            (_actions("resolve"), [build, planned]),
-            (_actions("render"), [build, planned]),
-            (_actions("fetch"), [build, planned]),
+            (_actions("resolve"), [run, planned]),
+            (_actions("render"), [run, planned]),
+            (_actions("fetch"), [run, planned]),
         ],
         "uptodate": [not planned.pending],
         "io": {"capture": False},
@@ -139,22 +140,22 @@ def _verifying(name: str) -> Callable[..., object]:
     return partial(_later, "comfyfix.tasks.verifying", name)
 
 
-def targets(build: Build, planned: Planned) -> list[str]:
+def targets(run: Run, planned: Planned) -> list[str]:
     """Record, script and model file; none for a model that can have no legal file."""
     if planned.problem is not None:
         return []
-    return [*build.layout.targets(planned.number, planned.model), planned.location]
+    return [*run.project.layout.targets(planned.number, planned.model), planned.location]
 
 
-def _verify(build: Build, number: int, members: list[Planned]) -> Task:
+def _verify(run: Run, number: int, members: list[Planned]) -> Task:
     def settled() -> bool:
         if any(planned.pending for planned in members):
             return False
         try:
-            known = json_file.read(build.layout.batch(number), BatchFile)
+            known = json_file.read(run.project.layout.batch(number), BatchFile)
         except OSError:  # it is told when the batch is written
             return False
-        if known is None or known.rules != rules(build.manifest.verify.pickle):
+        if known is None or known.rules != rules(run.project.manifest.verify.pickle):
             return False
         return known.all_good >= {m.location for m in members}
 
@@ -163,7 +164,7 @@ def _verify(build: Build, number: int, members: list[Planned]) -> Task:
         "name": f"{number:03d}",
         "doc": f"verify {len(members)} models: {', '.join(m.model.name for m in members)}"[:100],
         "task_dep": [f"download:{planned.task}" for planned in members],
-        "actions": [(_verifying("verify_batch"), [build, number, members])],
+        "actions": [(_verifying("verify_batch"), [run, number, members])],
         "uptodate": [settled],
         "io": {"capture": False},
         # It has work to do also when some members failed; our runner knows this mark.
@@ -171,26 +172,26 @@ def _verify(build: Build, number: int, members: list[Planned]) -> Task:
     }
 
 
-def _verify_present(build: Build, present: tuple[Present, ...]) -> Task:
+def _verify_present(run: Run, present: tuple[Present, ...]) -> Task:
     def unchanged(task: object, values: dict[str, Any]) -> bool:  # noqa: ARG001 - doit's signature
-        same = values.get("rules") == rules(build.manifest.verify.pickle)
+        same = values.get("rules") == rules(run.project.manifest.verify.pickle)
         return bool(same and values.get("seen") == seen(present))
 
     return {
         "basename": "verify",
         "name": PRESENT,
         "doc": "verify the needed models that were there before",
-        "actions": [(_verifying("verify_present"), [build, present])],
+        "actions": [(_verifying("verify_present"), [run, present])],
         "uptodate": [unchanged],
         "io": {"capture": False},
     }
 
 
-def _workflows(build: Build) -> Iterator[Task]:
-    by_key = {planned.model.key: f"download:{planned.task}" for planned in build.plan.models}
-    names = build.workflow_tasks
-    there = {present.model.key for present in build.plan.present}
-    for workflow, keys in build.plan.workflows.items():
+def _workflows(run: Run) -> Iterator[Task]:
+    by_key = {planned.model.key: f"download:{planned.task}" for planned in run.project.plan.models}
+    names = run.project.workflow_tasks()
+    there = {present.model.key for present in run.project.plan.present}
+    for workflow, keys in run.project.plan.workflows.items():
         yield {
             "basename": "workflow",
             "name": names[workflow],
@@ -201,11 +202,11 @@ def _workflows(build: Build) -> Iterator[Task]:
                 *([f"verify:{PRESENT}"] if there.intersection(keys) else []),
             ],
         }
-    for file in build.plan.unreadable:
+    for file in run.project.plan.unreadable:
         yield {
             "basename": "workflow",
             "name": names[file.workflow],
             "doc": clean(f"{file.workflow} can't be read: {words.sentence(file.problem or '')}"),
-            "actions": [(_verifying("unreadable"), [build, file])],
+            "actions": [(_verifying("unreadable"), [run, file])],
             "io": {"capture": False},
         }

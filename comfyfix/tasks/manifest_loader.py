@@ -8,8 +8,8 @@ from typing import Any
 from doit.cmd_base import ModuleTaskLoader
 from doit.doit_cmd import DoitMain
 
+from comfyfix.project import MANIFEST
 from comfyfix.tasks import creators
-from comfyfix.tasks.build import MANIFEST
 from comfyfix.tasks.commands.base import COMMANDS
 
 

@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from typing import Any, TextIO
+from typing import Any, ClassVar, TextIO
 
 from doit.exceptions import InvalidDodoFile, TaskFailed
 
 from comfyfix.errors import SetupProblem
 from comfyfix.screen import summary, words
-from comfyfix.tasks.build import are_commands_loaded, current
 from comfyfix.tasks.commands.base import COMMANDS
+from comfyfix.tasks.running import Run
 from comfyfix.why import Why
 
 
@@ -17,6 +17,12 @@ class Reporter:
     """Plain lines and the final summary, instead of doit's line per task."""
 
     desc = "lines per model and a summary (comfyfix)"
+    run: ClassVar[Run]
+
+    @classmethod
+    def of(cls, run: Run) -> type[Reporter]:
+        """Return the reporter of one run: doit makes it, and hands it nothing of ours."""
+        return type("Reporter", (cls,), {"run": run})
 
     def __init__(self, outstream: TextIO, options: dict[str, Any]) -> None:  # noqa: ARG002 - doit's signature
         self.outstream = outstream
@@ -24,20 +30,18 @@ class Reporter:
 
     def initialize(self, tasks: dict[str, Any], selected_tasks: list[str]) -> None:
         """Count what this run is about."""
-        build = current()
-        if build is None:
-            return
-        if "verify" in selected_tasks and not are_commands_loaded():
+        run = self.run
+        if "verify" in selected_tasks and not run.by_our_command:
             raise _not_loaded()
         reached = _reached(tasks, selected_tasks)
-        names = {f"download:{planned.task}": planned for planned in build.plan.models}
+        names = {f"download:{planned.task}": planned for planned in run.project.plan.models}
         chosen = [names[name] for name in reached if name in names]
-        build.tally.total = sum(bool(planned.pending) for planned in chosen)
-        build.tally.already = len(chosen) - build.tally.total
+        run.tally.total = sum(bool(planned.pending) for planned in chosen)
+        run.tally.already = len(chosen) - run.tally.total
         if "verify:present" in reached:
-            build.tally.already += len(build.plan.present)
-        build.live = True  # this reporter has the screen to itself
-        build.console.begin(build.tally.total)
+            run.tally.already += len(run.project.plan.present)
+        run.live = True  # this reporter has the screen to itself
+        run.console.begin(run.tally.total)
 
     def get_status(self, task: Any) -> None:
         """Nothing to say: doit looks whether a task is up to date."""
@@ -73,19 +77,19 @@ class Reporter:
 
     def complete_run(self) -> None:
         """End with the summary."""
-        build = current()
-        if build is None or build.stopping:
+        run = self.run
+        if run.stopping:
             return
-        build.console.end()
-        for line in summary.lines(build.tally):
-            build.console.line(line)
-        for outcome in build.tally.outcomes:
+        run.console.end()
+        for line in summary.lines(run.tally):
+            run.console.line(line)
+        for outcome in run.tally.outcomes:
             if outcome.problem is not None:
-                build.console.error(summary.annotation(outcome, outcome.problem))
+                run.console.error(summary.annotation(outcome, outcome.problem))
         for error in self._errors:
             first, *more = error.strip().splitlines() or [""]
             for line in (f"✗ {first}", *more):
-                build.console.line(line)
+                run.console.line(line)
 
 
 def _not_loaded() -> InvalidDodoFile:

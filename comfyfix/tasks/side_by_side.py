@@ -25,7 +25,7 @@ from comfyfix.state.hashes import HashLog
 from comfyfix.state.hashing import Hasher, Identity, cores
 from comfyfix.stopping import Stopped
 from comfyfix.tasks.aside import set_aside
-from comfyfix.tasks.build import Build
+from comfyfix.tasks.running import Run
 from comfyfix.why import Why
 
 if TYPE_CHECKING:
@@ -53,7 +53,7 @@ class Wish:
 class Check:
     """One run over some files; each verdict is told as it is settled."""
 
-    build: Build
+    run: Run
     choices: Sequence[Choice]
     wish: Wish
     count: Counter[str] = field(default_factory=Counter)
@@ -64,7 +64,8 @@ class Check:
     def __post_init__(self) -> None:
         self.total = sweep.total(self.choices)
         self.hasher = Hasher(
-            HashLog(self.build.layout.hashes, self.build.trust.identity), anew=self.wish.anew
+            HashLog(self.run.project.layout.hashes, self.run.project.trust.identity),
+            anew=self.wish.anew,
         )
         self._contents = sweep.contents(self.choices) if self.wish.always else {}
         self._open: list[tuple[Choice, Verdict]] = []
@@ -94,7 +95,7 @@ class Check:
         asked = self._identifier.problems if self._identifier else []
         return [*self._unwritten, *asked]
 
-    def run(self) -> None:
+    def verify_all(self) -> None:
         """Verify all of them, the biggest first. Raises Stopped; what is done is kept."""
         pool = ThreadPoolExecutor(self.wish.jobs, thread_name_prefix="verify")
         try:
@@ -124,8 +125,8 @@ class Check:
     def _look(self, choice: Choice) -> Verdict:
         """Verify one file; runs in a thread of the pool."""
         manner = Manner(
-            pickle=self.build.manifest.verify.pickle,
-            trust=self.build.trust,
+            pickle=self.run.project.manifest.verify.pickle,
+            trust=self.run.project.trust,
             anew=self.wish.anew,
             always=self.wish.always or self.wish.ask,
             hashed=self.hasher,
@@ -169,7 +170,7 @@ class Check:
         from comfyfix.sources.identify import Identifier  # noqa: PLC0415 - only where one asks
 
         if self._identifier is None:
-            self._identifier = Identifier(self.build.services())
+            self._identifier = Identifier(self.run.services())
         answers = self._identifier.ask([(c.model, v.sha256 or "") for c, v in self._open])
         for (choice, verdict), answer in zip(self._open, answers, strict=True):
             found = _answered(verdict, answer)
@@ -183,7 +184,7 @@ class Check:
         if verdict.status in ("damaged", "unsafe") and not self.wish.move:
             self.stayed += 1
         if self.wish.move:
-            verdict = set_aside(self.build, choice.model, verdict, choice.receipt)
+            verdict = set_aside(self.run, choice.model, verdict, choice.receipt)
         self.unknown += verdict.reason == NOT_KNOWN
         self.count[verdict.status] += 1
         say(checking.line(verdict))
@@ -195,7 +196,7 @@ class Check:
         with contextlib.suppress(OSError):
             info = choice.path.stat()
             old = choice.receipt
-            if old and self.build.trust.holds(old, choice.path, info):
+            if old and self.run.project.trust.holds(old, choice.path, info):
                 if not old.verified:
                     self._made.append((choice.model, msgspec.structs.replace(old, verified=True)))
             elif self.hasher.log.find(str(choice.path), info) == verdict.sha256:
@@ -210,11 +211,13 @@ class Check:
                 self._made.append((choice.model, receipt))
 
     def _save(self) -> None:
-        build = self.build
+        run = self.run
         try:
-            receipts.save(build.layout, build.folders.store, build.trust, self._made)
+            receipts.save(
+                run.project.layout, run.project.folders.store, run.project.trust, self._made
+            )
         except OSError as error:  # the verdicts hold all the same; the next run hashes anew
-            self._unwritten = [unwritable(error, build.layout.receipts)]
+            self._unwritten = [unwritable(error, run.project.layout.receipts)]
         self._made.clear()
 
 
@@ -231,9 +234,9 @@ def _answered(verdict: Verdict, answer: Answer) -> Verdict:
     return msgspec.structs.replace(verdict, reason=reason)
 
 
-def hashed_together(build: Build, files: Sequence[tuple[Path, int]]) -> dict[Path, str]:
+def hashed_together(run: Run, files: Sequence[tuple[Path, int]]) -> dict[Path, str]:
     """Hash some files side by side, and tell how far it is; one that can't be read is left out."""
-    hasher = Hasher(HashLog(build.layout.hashes, build.trust.identity))
+    hasher = Hasher(HashLog(run.project.layout.hashes, run.project.trust.identity))
     found: dict[Path, str] = {}
     done = 0
 

@@ -20,7 +20,7 @@ import pytest
 from comfyfix.demo.hub import Fault, Hub
 from comfyfix.demo.openai import call
 from comfyfix.errors import SourceDown
-from comfyfix.records import Candidate, Rejected, because
+from comfyfix.records import Candidate, Reason, Rejected, because
 from comfyfix.sources.base import Finding, Services, Wanted
 from comfyfix.sources.qwen import program
 from comfyfix.sources.qwen import source as qwen

@@ -10,7 +10,7 @@ from pathlib import Path
 from doit.dependency import JsonDB
 
 from comfyfix.demo.hub import Hub
-from comfyfix.tasks import build as builds
+from comfyfix.settings import secrets
 from tests.inprocess import InProcess
 
 NAME = "harbor_light.safetensors"
@@ -44,7 +44,7 @@ def test_exit_codes_and_stderr_are_those_of_the_program(inprocess: InProcess) ->
 def test_nothing_is_left_in_the_process(inprocess: InProcess) -> None:
     def state() -> tuple[object, ...]:
         handlers = [signal.getsignal(n) for n in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)]
-        kept = {n: list(v) for n, v in vars(builds).items() if isinstance(v, list)}
+        kept = list(secrets._taken)
         folder = str(Path.cwd())
         return dict(os.environ), folder, gc.isenabled(), handlers, kept, JsonDB._load, JsonDB.dump
 
@@ -52,6 +52,6 @@ def test_nothing_is_left_in_the_process(inprocess: InProcess) -> None:
     before = state()
     inprocess.run("list", COMFYFIX_STORE_KEY="canary")
     inprocess.run("verify", COMFYFIX_STORE_KEY="canary")
-    assert inprocess.build(COMFYFIX_STORE_KEY="canary").trust.key == b"canary"
-    assert inprocess.build().trust.key == b""
+    assert inprocess.project(COMFYFIX_STORE_KEY="canary").trust.key == b"canary"
+    assert inprocess.project().trust.key == b""
     assert state() == before

@@ -17,7 +17,7 @@ from comfyfix.screen.words import sentence
 from comfyfix.script.channel import Told
 from comfyfix.stages import fetch as fetch_stage
 from comfyfix.stages.fetch import Slot
-from comfyfix.tasks import build as builds
+from comfyfix.tasks import running
 from tests.inprocess import InProcess
 
 NAME = "harbor_light.safetensors"
@@ -101,14 +101,21 @@ def test_a_download_holds_one_of_the_places_of_its_run(
 ) -> None:
     real = fetch_stage.fetch
     seen: list[tuple[bool, bool]] = []
+    runs: list[running.Run] = []
+
+    class Kept(running.Run):
+        def __post_init__(self) -> None:
+            super().__post_init__()
+            runs.append(self)
+
+    monkeypatch.setattr(running, "Run", Kept)
 
     def fetch(*arguments: Any, slot: Slot, **named: Any) -> object:
-        build = builds.current()
-        assert build is not None
-        free = build.downloads.acquire(blocking=False)
+        (run,) = runs
+        free = run.downloads.acquire(blocking=False)
         slot.leave()
-        left = build.downloads.acquire(blocking=False)
-        build.downloads.release()
+        left = run.downloads.acquire(blocking=False)
+        run.downloads.release()
         slot.take()
         seen.append((free, left))
         return real(*arguments, slot=slot, **named)

@@ -15,6 +15,7 @@ import pytest
 
 from comfyfix.demo.hub import Hub
 from comfyfix.records import Model, Verdict
+from comfyfix.stages import verify as stage
 from comfyfix.state import receipts
 from comfyfix.tasks import side_by_side
 from tests.inprocess import InProcess
@@ -70,7 +71,7 @@ def test_a_file_that_changes_after_it_was_hashed_gets_no_receipt(
     assert inprocess.run().code == 0
     forget(inprocess)
     changed, kept = CHANGES[change]
-    real = side_by_side.verify
+    real = stage.verify
     told: list[Verdict] = []
 
     def verify(model: Model, path: Path, *more: Any, **named: Any) -> Verdict:
@@ -82,8 +83,8 @@ def test_a_file_that_changes_after_it_was_hashed_gets_no_receipt(
     monkeypatch.setattr(side_by_side, "verify", verify)
     done = inprocess.run(*command)
     assert [verdict.status for verdict in told] == ["ok"], done
-    build = inprocess.build()
-    assert (KEY in receipts.load(build.layout)) is kept
+    project = inprocess.project()
+    assert (KEY in receipts.load(project.layout)) is kept
     of_store = inprocess.models / ".comfyfix" / "receipts" / "loras" / f"{NAME}.json"
     assert of_store.exists() is kept
 
@@ -118,11 +119,11 @@ def test_a_publishers_own_bytes_are_never_moved_aside(
     path = inprocess.put("upscale_models", ODD, not_a_model())
     receipt, stays = SAYS[says]
     if receipt is not None:
-        build = inprocess.build()
+        project = inprocess.project()
         model = Model(folder="upscale_models", path=ODD)
         made = receipts.of_file(model, path, "0" * 64, script="", verified=False)
         made = msgspec.structs.replace(made, **receipt)
-        receipts.save(build.layout, build.folders.store, build.trust, [(model, made)])
+        receipts.save(project.layout, project.folders.store, project.trust, [(model, made)])
     done = inprocess.run(*command)
     assert done.code == 1, done
     assert "wrong" in done.out

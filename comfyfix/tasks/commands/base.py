@@ -10,7 +10,7 @@ from comfyfix.screen.words import t
 from comfyfix.tasks.guard import Guarded
 
 COMMANDS = {
-    "run": "comfyfix.tasks.commands.run:Run",
+    "run": "comfyfix.tasks.commands.run:RunCommand",
     "list": "comfyfix.tasks.commands.list:List",
     "plan": "comfyfix.tasks.commands.plan:Plan",
     "scan": "comfyfix.tasks.commands.scan:Scan",

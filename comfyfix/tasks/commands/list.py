@@ -13,8 +13,8 @@ from comfyfix.screen.text import clean, fitted
 from comfyfix.screen.words import t
 from comfyfix.stages.near import near_misses
 from comfyfix.stages.work import Pending
-from comfyfix.tasks.build import Build, current, unwritten
 from comfyfix.tasks.guard import Guarded
+from comfyfix.tasks.running import Run, of_dodo
 from comfyfix.why import Why
 
 _DOITS_OWN = ("subtasks", "status", "private", "list_deps", "template")
@@ -33,23 +33,23 @@ class List(Guarded, DoitList):  # type: ignore[misc]
             result: int = super().execute(params, args)
             return result
         self.loader.setup(params)  # reads the dodo, which makes the plan
-        build = current()
-        if build is None:
+        run = of_dodo(self.loader)
+        if run is None:
             raise SetupProblem(Why.DODO_FOREIGN)
-        problem = unwritten(build)
+        problem = run.project.unwritten
         if problem is not None:
             notes.remark(problem)
-        notes.unreadable(build.plan.unreadable)
+        notes.unreadable(run.project.plan.unreadable)
         if params["quiet"]:
-            lines = [f"download:{planned.task}" for planned in build.plan.pending]
+            lines = [f"download:{planned.task}" for planned in run.project.plan.pending]
         else:
-            lines = _table(build)
+            lines = _table(run)
         self.outstream.write("".join(f"{fitted(clean(line))}\n" for line in lines))
         return 0
 
 
-def _table(build: Build) -> list[str]:
-    plan, folders = build.plan, build.folders
+def _table(run: Run) -> list[str]:
+    plan, folders = run.project.plan, run.project.folders
     if not plan.pending:
         return [listing.nothing(len(plan.models) + len(plan.present))]
     index = StoreIndex(folders.roots())  # walked at the first absent model

@@ -9,16 +9,17 @@ from doit.doit_cmd import get_var
 
 from comfyfix.errors import HostRefused, SetupProblem
 from comfyfix.net.hosts import DirectFile, HubFile, read_url
+from comfyfix.project import MANIFEST
 from comfyfix.screen import notes, pinning
 from comfyfix.screen.text import say
 from comfyfix.screen.words import t
 from comfyfix.settings import pins
 from comfyfix.settings.read import load
 from comfyfix.stages.work import Planned, Present
-from comfyfix.tasks.build import MANIFEST, Build, open_build
 from comfyfix.tasks.commands.base import Ours
 from comfyfix.tasks.guard import REFUSED
 from comfyfix.tasks.names import named
+from comfyfix.tasks.running import Run, begin
 from comfyfix.why import Why
 
 
@@ -40,17 +41,17 @@ class Pin(Ours):
         models = [name for name in names if "://" not in name]
         if len(urls) != 1 or len(models) != 1:
             raise SetupProblem(Why.PIN_NEEDS_BOTH)
-        build = open_build(Path(MANIFEST), get_var("workflow"))
-        item = _only(build, models[0])
+        run = begin(get_var("workflow"))
+        item = _only(run, models[0])
         try:
-            there = _name_at(build, urls[0])
+            there = _name_at(run, urls[0])
         except HostRefused as problem:
             notes.refusal(problem)
             return REFUSED
         try:
             pins.add(
                 Path(MANIFEST).absolute().parent / pins.NAME,
-                build.layout.pins_lock,
+                run.project.layout.pins_lock,
                 item.model.key,
                 {"url": urls[0]},
             )
@@ -67,8 +68,8 @@ class Pin(Ours):
         return 0
 
 
-def _only(build: Build, name: str) -> Planned | Present:
-    hits = named(build.plan, name)
+def _only(run: Run, name: str) -> Planned | Present:
+    hits = named(run.project.plan, name)
     if len(hits) > 1:
         keys = [item.model.key for item in hits]
         raise SetupProblem(Why.MODELS_OF_ONE_NAME, name=name, models=keys, first=keys[0])
@@ -76,14 +77,16 @@ def _only(build: Build, name: str) -> Planned | Present:
     if item.model.folder is None:
         entry = f"{{{item.model.name}: {{folder: FOLDER}}}}"
         raise SetupProblem(Why.FOLDER_OF_PIN_UNKNOWN, path=item.model.path, entry=entry)
-    own = load(Path(MANIFEST), build.environ, with_pins=False)
+    own = load(Path(MANIFEST), run.environ, with_pins=False)
     override = own.override_for(item.model.folder, item.model.path)
     if override and override.names_a_place:
         raise SetupProblem(Why.PINNED_IN_MANIFEST, manifest=MANIFEST, model=item.model.key)
     return item
 
 
-def _name_at(build: Build, url: str) -> str:
+def _name_at(run: Run, url: str) -> str:
     """The file's name there, if the address tells it. Raises HostRefused."""
-    target = read_url(url, build.manifest.endpoints, build.manifest.download.allow_hosts)
+    target = read_url(
+        url, run.project.manifest.endpoints, run.project.manifest.download.allow_hosts
+    )
     return target.name if isinstance(target, HubFile | DirectFile) else ""

@@ -5,7 +5,6 @@ from __future__ import annotations
 import os
 import sys
 from concurrent.futures import ThreadPoolExecutor
-from pathlib import Path
 from typing import Any
 
 import msgspec
@@ -22,8 +21,8 @@ from comfyfix.stages import resolve as resolve_stage
 from comfyfix.stages.work import Planned
 from comfyfix.state import ledger
 from comfyfix.stopping import Stopped
-from comfyfix.tasks.build import MANIFEST, Build, open_build, unwritten
 from comfyfix.tasks.commands.base import JSON_OPTION, Ours
+from comfyfix.tasks.running import Run, begin
 from comfyfix.why import Why
 
 
@@ -40,36 +39,36 @@ class Plan(Ours):
         """Search and print."""
         if names:
             raise SetupProblem(Why.ARGUMENT_UNKNOWN, command=self.name, argument=names[0])
-        build = open_build(Path(MANIFEST), get_var("workflow"))
-        problem = unwritten(build)
+        run = begin(get_var("workflow"))
+        problem = run.project.unwritten
         if problem is not None:
             raise problem
-        notes.unreadable(build.plan.unreadable)
+        notes.unreadable(run.project.plan.unreadable)
         pending = [
             planned
-            for planned in build.plan.pending
-            if not build.selected or build.selected in planned.workflows
+            for planned in run.project.plan.pending
+            if not run.project.selected or run.project.selected in planned.workflows
         ]
         if pending:
             notes.searching(len(pending))
-        answers = _search(build, pending)
-        reserve = build.manifest.download.reserve_bytes
-        view = preview.preview(answers, build.folders.store, reserve)
+        answers = _search(run, pending)
+        reserve = run.project.manifest.download.reserve_bytes
+        view = preview.preview(answers, run.project.folders.store, reserve)
         if options["as_json"]:
             data(msgspec.json.format(msgspec.json.encode(view), indent=1).decode() + "\n")
         else:
-            say(*(fitted(clean(line)) for line in preview.table(view, build.folders.store)))
-            say(*preview.advice(view, build.folders.store))
-        failed = any(not row.found for row in view.models) or build.plan.unreadable
+            say(*(fitted(clean(line)) for line in preview.table(view, run.project.folders.store)))
+            say(*preview.advice(view, run.project.folders.store))
+        failed = any(not row.found for row in view.models) or run.project.plan.unreadable
         return 1 if failed or not view.fits else 0
 
 
-def _search(build: Build, pending: list[Planned]) -> list[Answer]:
-    pool = ThreadPoolExecutor(build.manifest.search.parallel)
+def _search(run: Run, pending: list[Planned]) -> list[Answer]:
+    pool = ThreadPoolExecutor(run.project.manifest.search.parallel)
     try:
-        return list(pool.map(lambda planned: _answer(build, planned), pending))
+        return list(pool.map(lambda planned: _answer(run, planned), pending))
     except Stopped as stopped:
-        build.children.stop()
+        run.children.stop()
         notes.stopped_searching()
         sys.stdout.flush()
         os._exit(stopped.exit_code)  # searches under way would hold the end up for minutes
@@ -77,27 +76,27 @@ def _search(build: Build, pending: list[Planned]) -> list[Answer]:
         pool.shutdown(wait=False, cancel_futures=True)
 
 
-def _answer(build: Build, planned: Planned) -> Answer:
+def _answer(run: Run, planned: Planned) -> Answer:
     try:
         if planned.problem is not None:
             raise planned.problem
         record = planned.record
         if record is None or not resolve_stage.still_wanted(record, planned):
-            record = resolve_stage.resolve(planned, build.services())
-            _keep(build, planned, record)
+            record = resolve_stage.resolve(planned, run.services())
+            _keep(run, planned, record)
     except Problem as problem:
         return Answer(planned, problem=problem)
     except OSError as error:
-        return Answer(planned, problem=unwritable(error, build.layout.output))
+        return Answer(planned, problem=unwritable(error, run.project.layout.output))
     return Answer(planned, record=record)
 
 
-def _keep(build: Build, planned: Planned, record: Record) -> None:
+def _keep(run: Run, planned: Planned, record: Record) -> None:
     """Keep what was found for the next run, under a number whose script says the same."""
-    path = build.layout.record(record.number, planned.model)
-    if build.layout.script(record.number, planned.model).exists():
+    path = run.project.layout.record(record.number, planned.model)
+    if run.project.layout.script(record.number, planned.model).exists():
         record = msgspec.structs.replace(
-            record, number=ledger.renumber(build.layout, planned.model)
+            record, number=ledger.renumber(run.project.layout, planned.model)
         )
-        path = build.layout.record(record.number, planned.model)
+        path = run.project.layout.record(record.number, planned.model)
     write_atomic(path, to_json(record))

@@ -17,9 +17,9 @@ from comfyfix.screen import question, summary
 from comfyfix.screen.text import say
 from comfyfix.screen.words import t
 from comfyfix.stopping import Stopped, signals
-from comfyfix.tasks.build import Build, commands_loaded, current, unwritten
 from comfyfix.tasks.clearing import clear
 from comfyfix.tasks.guard import Guarded
+from comfyfix.tasks.running import Run, of_dodo
 from comfyfix.tasks.selection import Control
 
 
@@ -54,7 +54,7 @@ class SerialRunner(_SoftDependencies, OneByOneRunner):  # type: ignore[misc]
     """doit's runner of one task at a time (`-n 0`) with soft dependencies."""
 
 
-class Run(Guarded, cmd_run.Run):  # type: ignore[misc]
+class RunCommand(Guarded, cmd_run.Run):  # type: ignore[misc]
     """Search, download and verify what is missing (doit's `run`)."""
 
     doc_purpose = t("search, download and verify the missing models")
@@ -75,19 +75,21 @@ class Run(Guarded, cmd_run.Run):  # type: ignore[misc]
         failure_verbosity: int = 0,
         pdb: bool = False,
     ) -> int:
-        build = current()
-        problem = unwritten(build) if build else None
+        run = of_dodo(self.loader)
+        problem = run.project.unwritten if run else None
         if problem is not None:
             raise problem
         par_type = "thread"  # processes would not share what the tasks of a run share
         with contextlib.suppress(AttributeError, ValueError):
             sys.stdout.reconfigure(errors="replace")  # type: ignore[union-attr]
-        if build is not None and not _agreed(build):
-            return 1
-        with _ours(single=single, named=not self.sel_default_tasks), signals(lambda: _mute(build)):
+        if run is not None:
+            run.by_our_command = True
+            if not _agreed(run):
+                return 1
+        with _ours(single=single, named=not self.sel_default_tasks), signals(lambda: _mute(run)):
             try:
-                if build is not None:
-                    clear(build)
+                if run is not None:
+                    clear(run)
                 result: int = super()._execute(
                     outfile,
                     verbosity,
@@ -102,10 +104,10 @@ class Run(Guarded, cmd_run.Run):  # type: ignore[misc]
                     failure_verbosity,
                     pdb,
                 )
-                if build is not None and build.plan.pending:
-                    clear(build)  # an owner that lived before may have ended since
+                if run is not None and run.project.plan.pending:
+                    clear(run)  # an owner that lived before may have ended since
             except Stopped as stopped:
-                return _stopped(build, stopped.exit_code)
+                return _stopped(run, stopped.exit_code)
         return result
 
 
@@ -116,36 +118,35 @@ def _ours(*, single: bool, named: bool) -> Iterator[None]:
     old = cmd_run.MThreadRunner, cmd_run.Runner, cmd_run.TaskControl
     cmd_run.MThreadRunner, cmd_run.Runner, cmd_run.TaskControl = ThreadRunner, SerialRunner, control
     try:
-        with commands_loaded():
-            yield
+        yield
     finally:
         cmd_run.MThreadRunner, cmd_run.Runner, cmd_run.TaskControl = old
 
 
-def _mute(build: Build | None) -> None:
+def _mute(run: Run | None) -> None:
     """Let nothing begin and nothing be told any more; called by a signal handler."""
-    if build is not None:
-        build.stopping = True
-        build.console.mute()
+    if run is not None:
+        run.stopping = True
+        run.console.mute()
 
 
-def _stopped(build: Build | None, exit_code: int) -> int:
-    if build is None:
+def _stopped(run: Run | None, exit_code: int) -> int:
+    if run is None:
         return exit_code
-    build.console.end()
-    count = build.children.stop()
-    done = sum(outcome.problem is None for outcome in build.tally.outcomes)
-    left = build.tally.total - len(build.tally.outcomes)
+    run.console.end()
+    count = run.children.stop()
+    done = sum(outcome.problem is None for outcome in run.tally.outcomes)
+    left = run.tally.total - len(run.tally.outcomes)
     say(*summary.stopped(done, left, count))  # the console is mute by now
     # Threads that wait for a slot would keep the interpreter from ending in good time.
     sys.stdout.flush()
     return exit_code
 
 
-def _agreed(build: Build) -> bool:
+def _agreed(run: Run) -> bool:
     """Ask once before downloads, on a terminal only."""
-    pending = build.plan.pending
-    asked = build.manifest.confirm and not os.environ.get("CI")
+    pending = run.project.plan.pending
+    asked = run.project.manifest.confirm and not os.environ.get("CI")
     if not (pending and asked and sys.stdin.isatty() and sys.stdout.isatty()):
         return True
-    return question.agreed(pending, build.folders.store)
+    return question.agreed(pending, run.project.folders.store)

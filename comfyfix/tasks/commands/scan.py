@@ -12,6 +12,7 @@ from comfyfix.comfyui.store.folders import Folders
 from comfyfix.comfyui.store.index import StoreIndex
 from comfyfix.comfyui.workflows import files as workflow_files
 from comfyfix.errors import SetupProblem
+from comfyfix.project import MANIFEST, read_setup
 from comfyfix.records import Model, Reference
 from comfyfix.screen import notes, scanning
 from comfyfix.screen.scanning import Found, Sheet
@@ -24,7 +25,6 @@ from comfyfix.stages import plan as plan_stage
 from comfyfix.stages import scan as scan_stage
 from comfyfix.stages.near import near_misses
 from comfyfix.stages.scan import ScannedFile
-from comfyfix.tasks.build import MANIFEST, read_setup
 from comfyfix.tasks.commands.base import JSON_OPTION, Ours
 from comfyfix.why import Why
 
@@ -40,7 +40,10 @@ class Scan(Ours):
 
     def work(self, options: dict[str, Any], names: list[str]) -> int:
         """Print the references."""
-        manifest, folders, layout = read_setup(Path(MANIFEST))
+        setup = read_setup(Path(MANIFEST))
+        manifest, folders, layout = setup.manifest, setup.folders, setup.layout
+        for remark in setup.remarks:
+            notes.remark(remark)
         if get_var("workflow"):
             names = [*names, get_var("workflow")]
         for name in names:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from pathlib import Path
 
 from doit import doit_cmd
 
@@ -12,49 +11,49 @@ from comfyfix.screen.text import say
 from comfyfix.stages import sweep
 from comfyfix.stages.sweep import Choice
 from comfyfix.state import receipts
-from comfyfix.tasks.build import MANIFEST, Build, open_build, unwritten
 from comfyfix.tasks.names import named
+from comfyfix.tasks.running import Run, begin
 from comfyfix.tasks.side_by_side import Check, Wish
 
 
 def verify_needed(wish: Wish, names: Sequence[str]) -> int:
     """Verify and print a line per model; returns the exit code. Raises SetupProblem and Stopped."""
-    build = open_build(Path(MANIFEST), doit_cmd.get_var("workflow"))
-    hits = [item.model.key for name in names for item in named(build.plan, name)]
+    run = begin(doit_cmd.get_var("workflow"))
+    hits = [item.model.key for name in names for item in named(run.project.plan, name)]
     asked = dict.fromkeys(hits)
     lacking = 0  # models that can have no file of ours: there is nothing to look at
-    for item in build.plan.models:
+    for item in run.project.plan.models:
         if item.problem is not None and (not names or item.model.key in asked):
             say(checking.lacking(item.model.key, item.problem))
             lacking += 1
-    every = _choices(build)
-    check = Check(build, [every[key] for key in (asked if names else every) if key in every], wish)
-    check.run()
-    notes.unreadable(build.plan.unreadable)
-    noted = unwritten(build)
+    every = _choices(run)
+    check = Check(run, [every[key] for key in (asked if names else every) if key in every], wish)
+    check.verify_all()
+    notes.unreadable(run.project.plan.unreadable)
+    noted = run.project.unwritten
     for problem in (*([noted] if noted else []), *check.problems):
         notes.remark(problem)
     bad = check.bad + lacking
     say(checking.needed(check.good, bad, fetchable=check.bad > 0))
-    return 1 if bad or build.plan.unreadable else 0
+    return 1 if bad or run.project.plan.unreadable else 0
 
 
-def _choices(build: Build) -> dict[str, Choice]:
+def _choices(run: Run) -> dict[str, Choice]:
     """What can be looked at, by model."""
-    known = receipts.load(build.layout)
+    known = receipts.load(run.project.layout)
     every = {
         item.model.key: sweep.one(
-            build.manifest,
+            run.project.manifest,
             item.model,
             item.path,
             item.record,
             known.get(item.model.key) or item.receipt,
         )
-        for item in build.plan.models
+        for item in run.project.plan.models
         if item.problem is None
     }
-    for there in build.plan.present:
+    for there in run.project.plan.present:
         every[there.model.key] = sweep.one(
-            build.manifest, there.model, there.path, None, there.receipt
+            run.project.manifest, there.model, there.path, None, there.receipt
         )
     return every

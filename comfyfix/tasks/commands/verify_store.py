@@ -3,24 +3,25 @@
 from __future__ import annotations
 
 import time
-from pathlib import Path
 
 from comfyfix.screen import checking, notes
 from comfyfix.screen.text import say
 from comfyfix.stages import sweep
-from comfyfix.tasks.build import MANIFEST, open_store
+from comfyfix.tasks.running import begin_store
 from comfyfix.tasks.side_by_side import Check, Wish
 
 
 def verify_store(wish: Wish) -> int:
     """Verify and print a line per file; returns the exit code. Raises SetupProblem and Stopped."""
     begun = time.monotonic()
-    build = open_store(Path(MANIFEST))
-    choices = sweep.whole_store(build.manifest, build.folders, build.layout, build.trust)
+    run = begin_store()
+    choices = sweep.whole_store(
+        run.project.manifest, run.project.folders, run.project.layout, run.project.trust
+    )
     size = sweep.total(choices)
     say(checking.begun(len(choices), size))
-    check = Check(build, choices, wish)
-    check.run()
+    check = Check(run, choices, wish)
+    check.verify_all()
     for problem in check.problems:
         notes.remark(problem)
     say(checking.store(check.good, check.bad, size, time.monotonic() - begun))

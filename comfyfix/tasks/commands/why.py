@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from pathlib import Path
 from typing import Any
 
 from doit.doit_cmd import get_var
@@ -14,9 +13,9 @@ from comfyfix.screen import evidence, notes
 from comfyfix.screen.text import say
 from comfyfix.screen.words import t
 from comfyfix.stages.work import Planned, Present
-from comfyfix.tasks.build import MANIFEST, Build, open_build
 from comfyfix.tasks.commands.base import Ours
 from comfyfix.tasks.names import named
+from comfyfix.tasks.running import Run, begin
 from comfyfix.why import Why
 
 
@@ -35,37 +34,37 @@ class WhyOfModel(Ours):
         """Print the ladder of each model that is named."""
         if not names:
             raise SetupProblem(Why.WHY_NEEDS_MODEL)
-        build = open_build(Path(MANIFEST), get_var("workflow"))
-        items = [item for name in names for item in named(build.plan, name)]
-        good = [_told(build, item) for item in items]
+        run = begin(get_var("workflow"))
+        items = [item for name in names for item in named(run.project.plan, name)]
+        good = [_told(run, item) for item in items]
         return 0 if all(good) else 1
 
 
-def _told(build: Build, item: Planned | Present) -> bool:
+def _told(run: Run, item: Planned | Present) -> bool:
     """Print what is known of one model; tell whether it is to be had."""
     say(item.model.key)
     if isinstance(item, Present):
         lines, good = evidence.of_present(item), True
     else:
         say(evidence.heading(item))
-        lines, good = _ladder(build, item)
+        lines, good = _ladder(run, item)
     say(*lines)
     return good
 
 
-def _ladder(build: Build, planned: Planned) -> tuple[Iterator[str], bool]:
-    sources = build.manifest.search.sources
+def _ladder(run: Run, planned: Planned) -> tuple[Iterator[str], bool]:
+    sources = run.project.manifest.search.sources
     try:
-        record = planned.record or _search(build, planned)
+        record = planned.record or _search(run, planned)
     except ModelProblem as problem:
         return evidence.of_problem(problem, sources), False
     return evidence.of_record(record, sources), True
 
 
-def _search(build: Build, planned: Planned) -> Record:
+def _search(run: Run, planned: Planned) -> Record:
     from comfyfix.stages import resolve  # noqa: PLC0415 - 200 ms that only a search needs
 
     if planned.problem is not None:
         raise planned.problem
     notes.searching(planned.model.name)
-    return resolve.resolve(planned, build.services())
+    return resolve.resolve(planned, run.services())

@@ -1,0 +1,209 @@
+"""A project: its manifest read, its workflows scanned, its plan made. Nothing of it changes.
+
+Opening one prints nothing and starts no search; what the user should hear of it is in `remarks`.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import msgspec
+
+from comfyfix.comfyui.store import folders as comfyui_folders
+from comfyfix.comfyui.store.folders import Folders
+from comfyfix.comfyui.workflows import files as workflow_files
+from comfyfix.errors import SetupProblem
+from comfyfix.records import Reason, because
+from comfyfix.settings.manifest import Manifest
+from comfyfix.settings.read import load
+from comfyfix.settings.secrets import store_key, tokens
+from comfyfix.stages import loaders, plan, scan
+from comfyfix.stages.loaders import Knowledge
+from comfyfix.stages.scan import ScannedFile
+from comfyfix.stages.work import Plan
+from comfyfix.state import order
+from comfyfix.state.layout import Layout, slug
+from comfyfix.state.trust import Trust
+from comfyfix.why import Why
+
+MANIFEST = "manifest.yaml"
+_NOTHING = Plan(models=(), present=(), workflows={}, unreadable=())
+
+
+@dataclass(frozen=True, slots=True)
+class Setup:
+    """A manifest and the folders that it names; `remarks` are what the user should hear."""
+
+    manifest: Manifest
+    folders: Folders
+    layout: Layout
+    remarks: tuple[Reason, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Project:
+    """All that is known of one manifest before anything is searched or fetched.
+
+    `selected` is the workflow that the user has named beside the manifest's, empty without one;
+    `tokens` are those of the environment, by source.
+    """
+
+    setup: Setup
+    trust: Trust
+    tokens: Mapping[str, str] = field(repr=False)
+    scanned: tuple[ScannedFile, ...] = ()
+    plan: Plan = _NOTHING
+    selected: str = ""
+
+    @property
+    def manifest(self) -> Manifest:
+        """What the user has set."""
+        return self.setup.manifest
+
+    @property
+    def folders(self) -> Folders:
+        """ComfyUI's model folders."""
+        return self.setup.folders
+
+    @property
+    def layout(self) -> Layout:
+        """Where everything in output/ lies."""
+        return self.setup.layout
+
+    @property
+    def unwritten(self) -> SetupProblem | None:
+        """What keeps the plan from being noted down, for a run that can't do without."""
+        error = self.plan.unwritten
+        return _unusable(error, self.layout) if error else None
+
+    def workflow_tasks(self) -> dict[str, str]:
+        """Task names of workflows: the file's stem, made unique where two share it."""
+        names: dict[str, str] = {}
+        taken: set[str] = set()
+        for file in self.scanned:
+            whole = file.workflow.rpartition(".")[0] or file.workflow
+            stem = slug(whole.rpartition("/")[2])
+            if stem in taken:
+                stem = slug(whole)
+            while stem in taken:
+                stem += "-2"
+            names[file.workflow] = stem
+            taken.add(stem)
+        return names
+
+
+def open_project(manifest_path: Path, workflow: str | None = None) -> Project:
+    """Read, scan and plan. `workflow` adds a file and selects its models. Raises SetupProblem."""
+    setup = read_setup(manifest_path)
+    places = list(setup.manifest.workflows)
+    named = os.path.abspath(workflow) if workflow else ""  # noqa: PTH100 - links stay as they are
+    if workflow and not Path(named).is_file():
+        raise SetupProblem(workflow_files.why_no_file(named), path=workflow)
+    files = workflow_files.find([*places, named] if named else places)
+    if not files:
+        looked_in = setup.manifest.workflows or (setup.manifest.comfyui,)
+        raise SetupProblem(Why.NO_WORKFLOWS, places=looked_in)
+    trust = _trust(setup.manifest)
+    try:
+        known = _knowledge(setup)
+        scanned = scan.scan(files, setup.layout.scan_cache, known.loaders)
+        made = plan.make(setup.manifest, known.folders, scanned, setup.layout, trust)
+    except OSError as error:
+        raise _unusable(error, setup.layout) from None
+    selected = _selected(named, scanned, workflow) if workflow else ""
+    remarks = [*setup.remarks, known.warning, _unsearched(known.folders, made)]
+    setup = Setup(setup.manifest, known.folders, setup.layout, tuple(filter(None, remarks)))
+    # An unusable token is told now, not in the middle of a run.
+    told = tokens(setup.manifest, os.environ)
+    return Project(setup, trust, told, tuple(scanned), made, selected)
+
+
+def open_store(manifest_path: Path) -> Project:
+    """Read the model folders alone: a store can be looked at without workflows.
+
+    Raises SetupProblem.
+    """
+    setup = read_setup(manifest_path)
+    try:
+        known = _knowledge(setup)
+    except OSError as error:
+        raise _unusable(error, setup.layout) from None
+    setup = Setup(setup.manifest, known.folders, setup.layout, setup.remarks)
+    return Project(setup, _trust(setup.manifest), tokens(setup.manifest, os.environ))
+
+
+def read_setup(manifest_path: Path) -> Setup:
+    """Read manifest and model folders; for the demo, lay out its example first.
+
+    Raises SetupProblem.
+    """
+    manifest = load(manifest_path)
+    layout = Layout(Path(manifest.output))
+    remarks = order.set_right(layout)
+    home = Path(manifest.comfyui)
+    if manifest.is_demo:
+        from comfyfix.demo import example  # noqa: PLC0415 - only the demo needs it
+
+        home, manifest = example.comfyui(manifest), example.prepare(manifest)
+    elif not manifest.workflows:
+        manifest = _with_default_workflows(manifest)
+    folders = comfyui_folders.read(
+        home,
+        map(Path, manifest.extra_model_paths),
+        Path(manifest.store) if manifest.store else None,
+        create_store=manifest.create_store,
+    )
+    return Setup(manifest, folders, layout, tuple(remarks))
+
+
+def _with_default_workflows(manifest: Manifest) -> Manifest:
+    place = Path(manifest.comfyui) / "user" / "default" / "workflows"
+    # Before the first workflow is saved there is no such folder; that is no mistake of a name.
+    return msgspec.structs.replace(manifest, workflows=(str(place),) if place.is_dir() else ())
+
+
+def _trust(manifest: Manifest) -> Trust:
+    return Trust(manifest.verify.receipts, manifest.verify.identity, store_key(os.environ))
+
+
+def _knowledge(setup: Setup) -> Knowledge:
+    """Make output/, if it can be, and learn what the installation says. Raises OSError."""
+    try:
+        setup.layout.output.mkdir(parents=True, exist_ok=True)
+    except (FileExistsError, NotADirectoryError):
+        raise
+    except OSError:
+        pass  # a command that only looks does without
+    return loaders.gather(setup.folders, setup.layout, setup.manifest.comfyui_url)
+
+
+def _selected(path: str, scanned: Iterable[ScannedFile], workflow: str) -> str:
+    chosen = next(file for file in scanned if file.path == path)
+    if not chosen.is_workflow:
+        raise SetupProblem(Why.HOLDS_NO_WORKFLOW, path=workflow)
+    return chosen.workflow
+
+
+def _unsearched(folders: Folders, made: Plan) -> Reason | None:
+    """What to tell ComfyUI of a store that it does not look into."""
+    if folders.searched is None:
+        return None
+    needed = {planned.model.folder for planned in made.models}
+    keys = sorted(key for key in needed if key and key not in folders.searched)
+    if not keys:
+        return None
+    lines = [f"  {key}: {folders.destination(key, '')}".rstrip("/") for key in keys]
+    return because(
+        Why.STORE_NOT_SEARCHED,
+        store=folders.store,
+        file=folders.comfyui / "extra_model_paths.yaml",
+        lines=["comfyfix:", *lines],
+    )
+
+
+def _unusable(error: OSError, layout: Layout) -> SetupProblem:
+    path = error.filename or layout.output
+    return SetupProblem(Why.OUTPUT_UNUSABLE, path=path, cause=error.strerror or str(error))

@@ -1,0 +1,57 @@
+"""What the environment holds that nobody else may see: tokens, and the key of the store."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping, MutableMapping
+from pathlib import Path
+
+from comfyfix.disk import regular
+from comfyfix.errors import SetupProblem
+from comfyfix.records import because
+from comfyfix.settings.manifest import STORE_KEY, TOKEN_VARIABLES, Manifest
+from comfyfix.why import Why
+
+_taken: list[bytes] = []
+
+
+def store_key(environ: MutableMapping[str, str]) -> bytes:
+    """Take the key of the store out of the environment: no program that is started here gets it.
+
+    It is kept for further projects of this process.
+    """
+    told = environ.pop(STORE_KEY, "").strip().encode()
+    if told:
+        _taken[:] = [told]
+    return _taken[0] if _taken else b""
+
+
+def tokens(manifest: Manifest, environ: Mapping[str, str]) -> dict[str, str]:
+    """Return the tokens by source; the demo uses none. Raises SetupProblem."""
+    if manifest.is_demo:
+        return {}
+    found = {source: environ.get(name, "").strip() for source, name in TOKEN_VARIABLES.items()}
+    if not found["huggingface"]:
+        found["huggingface"] = _of_login(environ)
+    for source, token in found.items():
+        if not re.fullmatch(r"[\x21-\x7e]*", token):
+            raise SetupProblem(Why.TOKEN_UNUSABLE, variable=TOKEN_VARIABLES[source])
+    return {source: token for source, token in found.items() if token}
+
+
+def _of_login(environ: Mapping[str, str]) -> str:
+    """The token that `hf auth login` wrote, where that command keeps it."""
+    cache = Path(environ.get("XDG_CACHE_HOME") or Path.home() / ".cache")
+    home = Path(environ.get("HF_HOME") or cache / "huggingface")
+    path = Path(environ.get("HF_TOKEN_PATH") or home / "token")
+    try:
+        return regular.text(path, encoding="ascii").strip()
+    except (FileNotFoundError, NotADirectoryError, PermissionError):
+        return ""  # nobody has logged in, or it was another user
+    except UnicodeDecodeError:
+        cause: object = because(Why.NOT_TEXT)
+    except regular.NotRegular as error:
+        cause = error.reason
+    except OSError as error:
+        cause = error.strerror or str(error)
+    raise SetupProblem(Why.TOKEN_FILE_UNREADABLE, path=path, cause=cause)
