@@ -3,40 +3,23 @@
 from __future__ import annotations
 
 import json
+import re
 import stat
 
 from comfyfix.demo.content import file_for
 from comfyfix.demo.hub import Fault, Hub, sha256
-from comfyfix.records import because
-from comfyfix.screen import words
-from comfyfix.why import Why
+from comfyfix.screen.words import fixed, t
 from tests.rig import Site
 
 RIFE = ("upscale_models", "rife49.pth")
 VAE = ("vae", "soft_vae.safetensors")
 
 
-def test_the_lines_of_one_model_and_the_files_it_leaves(site: Site, hub: Hub) -> None:
+def test_the_files_that_one_model_leaves(site: Site, hub: Hub) -> None:
     site.workflow("clip.json", RIFE)
     hub.add("AlexWortega/RIFE", ["rife49.pth"])
     done = site.doit()
     assert done.returncode == 0, done.stdout
-    for line in (
-        "[1/1] Processing: rife49.pth\n",
-        "  ✓ Found on HuggingFace: AlexWortega/RIFE\n",
-        "  Generated: download_001_rife49_pth.sh\n",
-        "  Executing download: download_001_rife49_pth.sh",
-        "  ✓ Download completed successfully\n",
-        "Verifying batch 001 (1 model)\n",
-        "  ✓ Verified: 1 model\n",
-        "INCREMENTAL DOWNLOAD SUMMARY\n",
-        "  Total models: 1\n",
-        "  Successfully downloaded: 1\n",
-        "  Failed searches: 0\n",
-        "  Failed downloads: 0\n",
-        "  Download scripts created: 1\n",
-    ):
-        assert line in done.stdout
     assert site.files() == {"upscale_models/rife49.pth": sha256(file_for("rife49.pth"))}
     record = site.state("sources/001_rife49_pth.json")
     commit = hub.repositories["AlexWortega/RIFE"].commit
@@ -72,8 +55,8 @@ def test_one_model_one_workflow_one_batch(site: Site, hub: Hub) -> None:
     assert not (site.output / "verified").exists()
     done = site.doit("verify:001")
     assert done.returncode == 0
-    assert "Verifying batch 001 (2 models)" in done.stdout
-    assert "Nothing to do" in site.doit().stdout
+    assert fixed("Verifying batch 001 (2 models)") in done.stdout
+    assert t("Nothing to do") in site.doit().stdout
 
 
 def test_a_workflow_that_the_manifest_does_not_list(site: Site, hub: Hub) -> None:
@@ -85,7 +68,7 @@ def test_a_workflow_that_the_manifest_does_not_list(site: Site, hub: Hub) -> Non
     assert set(site.files()) == {"vae/soft_vae.safetensors"}
     missing = site.doit("workflow=nowhere.json")
     assert missing.returncode == 3
-    assert words.sentence(because(Why.PATH_ABSENT, path="nowhere.json")) in missing.stderr
+    assert "nowhere.json" in missing.stderr
 
 
 def test_list_shows_what_is_pending_and_why(site: Site) -> None:
@@ -94,10 +77,10 @@ def test_list_shows_what_is_pending_and_why(site: Site) -> None:
     done = site.doit("list")
     assert done.returncode == 0
     rows = [line.split() for line in done.stdout.splitlines()]
-    assert rows[0][:2] == ["NO", "TASK"]
+    assert rows[0][:2] == [t("NO"), t("TASK")]
     assert rows[1][:3] == ["001", "download:rife49", "upscale_models"]
-    assert "absent" in rows[1]
-    assert "the file is empty" in done.stdout
+    assert len(rows) == 3
+    assert rows[1][4:-1] != rows[2][4:-1], "it says why"
     assert site.doit("list", "-q").stdout == "download:rife49\ndownload:soft_vae\n"
     every = site.doit("list", "--all", "--status").stdout
     assert "R download:rife49" in every
@@ -112,7 +95,7 @@ def test_list_says_so_when_nothing_is_pending(site: Site) -> None:
     site.workflow("clip.json", RIFE)
     site.put(*RIFE)
     assert site.doit("list", "-q").stdout == ""
-    assert "Nothing is pending" in site.doit("list").stdout
+    assert t("Nothing is pending") in site.doit("list").stdout
 
 
 def test_numbers_and_names_are_kept_when_workflows_come_and_go(site: Site) -> None:
@@ -153,9 +136,10 @@ def test_a_failed_search_is_never_cached(site: Site, hub: Hub) -> None:
     site.workflow("clip.json", RIFE)
     first = site.doit()
     assert first.returncode == 1
-    assert "Failed searches: 1" in first.stdout
-    assert "Models not found:" in first.stdout
-    assert "Next: give its address: `doit pin" in first.stdout
+    assert fixed("Failed searches: {count}", count=1) in first.stdout
+    assert fixed("Models not found:") in first.stdout
+    assert t("Next:") in first.stdout
+    assert "`doit pin rife49.pth URL`" in first.stdout
     assert not list((site.output).glob("sources/*"))
     hub.add("AlexWortega/RIFE", ["rife49.pth"])
     assert site.doit().returncode == 0
@@ -169,8 +153,8 @@ def test_a_batch_is_verified_also_when_some_of_it_failed(site: Site, hub: Hub) -
         hub.add(f"someone/style{i}", [f"style{i}.safetensors"])
     done = site.doit()
     assert done.returncode == 1
-    assert "Verifying batch 001 (6 models)" in done.stdout
-    assert "Verifying batch 002 (1 model)" in done.stdout
+    assert fixed("Verifying batch 001 (6 models)") in done.stdout
+    assert fixed("Verifying batch 002 (1 model)") in done.stdout
     batch = site.state("verified/batch_001.json")
     assert len(batch["verified"]) == 5
     (failed,) = batch["failed"]
@@ -186,9 +170,8 @@ def test_doit_verify_moves_damage_aside_and_never_downloads(site: Site, hub: Hub
     site.put("loras", "cut.safetensors", file_for("cut.safetensors")[:-1])
     done = site.doit("verify")
     assert done.returncode == 1
-    assert "1 good, 2 not" in done.stdout
-    assert "it is a web page" in done.stdout
-    assert "it is cut short" in done.stdout
+    assert t("{good} good, {bad} not", good=1, bad=2) in done.stdout
+    assert done.stdout.count("✗ damaged ") == 2
     assert hub.seen == []
     assert set(site.files()) == {
         "upscale_models/rife49.pth",
@@ -205,7 +188,7 @@ def test_doit_finds_a_changed_file_by_its_receipt(site: Site, hub: Hub) -> None:
     hub.add("AlexWortega/RIFE", ["rife49.pth"])
     assert site.doit().returncode == 0
     site.put(*RIFE, file_for("an impostor of equal form.pth"))
-    assert "changed since it was verified" in site.doit("list").stdout
+    assert site.pending() == ["download:rife49"]
     done = site.doit()
     assert done.returncode == 0
     assert "Moved a wrong file aside" in done.stdout
@@ -238,7 +221,7 @@ def test_a_source_that_changed_takes_the_next_number(site: Site, hub: Hub) -> No
     assert (site.output / "download_001_rife49_pth.sh").read_bytes() == old
     assert (site.output / "download_002_rife49_pth.sh").exists()
     assert site.doit("info", "download:rife49").stdout.count("002_rife49_pth") == 2
-    assert "Nothing to do" in site.doit().stdout
+    assert t("Nothing to do") in site.doit().stdout
 
 
 def test_scan_prints_json_alone(site: Site) -> None:
@@ -261,11 +244,10 @@ def test_scan_prints_json_alone(site: Site) -> None:
         "optional": False,
         "present": True,
     }
-    told = because(Why.JSON_BROKEN, line=2, column=10, error="")
-    assert words.sentence(told).rstrip("()") in done.stderr
+    assert re.search(r"broken\.json: \D+2\D+10\b", done.stderr), "line and column"
     one = site.doit("scan", str(site.workflows / "clip.json"))
     assert one.returncode == 0
-    assert "✗ absent   upscale_models/rife49.pth" in one.stdout
+    assert f"✗ {t('absent')}   upscale_models/rife49.pth" in one.stdout
 
 
 def test_comfyfix_is_doit_without_a_dodo(site: Site, hub: Hub) -> None:

@@ -7,11 +7,15 @@ import os
 
 from comfyfix.demo.content import file_for
 from comfyfix.demo.hub import Hub
+from comfyfix.records import because
+from comfyfix.screen import words
+from comfyfix.screen.words import t
+from comfyfix.why import Why
 from tests.behaviour.test_screen import ESCAPES, columns, in_terminal
 from tests.rig import Site
 
 DETAIL = ("loras", "Detail.safetensors")
-NEAR = "near: loras/detail.safetensors (other case): choose it in the node"
+NEAR = words.sentence(because(Why.NEAR_CASE, shown="loras/detail.safetensors"))
 
 
 def test_scan_tells_what_is_nearly_there(site: Site) -> None:
@@ -21,20 +25,20 @@ def test_scan_tells_what_is_nearly_there(site: Site) -> None:
     site.put("loras", "alone_v2.pt")
     site.put("checkpoints", "soft_vae.safetensors")
     lines = site.doit("scan").stdout.splitlines()
+    elsewhere = words.sentence(because(Why.NEAR_FOLDER, shown="checkpoints/soft_vae.safetensors"))
     assert lines == [
-        "v.json: lacks 1 of 1",
-        "  ✗ absent   loras/Detail.safetensors",
+        f"v.json: {t('lacks {lacking} of {wanted}', lacking=1, wanted=1)}",
+        f"  ✗ {t('absent')}   loras/Detail.safetensors",
         f"      {NEAR}",
         "",
-        "w.json: lacks 3 of 3",
-        "  ✗ absent   loras/Detail.safetensors",
+        f"w.json: {t('lacks {lacking} of {wanted}', lacking=3, wanted=3)}",
+        f"  ✗ {t('absent')}   loras/Detail.safetensors",
         f"      {NEAR}",
-        "  ✗ absent   vae/soft_vae.safetensors",
-        "      near: checkpoints/soft_vae.safetensors (other folder): "
-        "doit links it if its hash fits",
-        "  ✗ absent   loras/alone_v1.pt",
+        f"  ✗ {t('absent')}   vae/soft_vae.safetensors",
+        f"      {elsewhere}",
+        f"  ✗ {t('absent')}   loras/alone_v1.pt",
         "",
-        "2 workflows: 0 ready, 2 lack models",
+        t("{count} workflows: {ready} ready, {lack} lack models", count=2, ready=0, lack=2),
     ]
     keys = {frozenset(row) for row in json.loads(site.doit("scan", "--json").stdout)}
     assert [len(row) for row in keys] == [12]
@@ -47,8 +51,8 @@ def test_a_file_that_no_workflow_lacks_is_not_told(site: Site) -> None:
     path.write_text(json.dumps(value))
     site.put("loras", "detail.safetensors")
     said = site.doit("scan").stdout
-    assert "(off)" in said
-    assert "near:" not in said
+    assert f"({t('off')})" in said
+    assert t("near:") not in said
 
 
 def test_list_tells_it_below_the_row_and_names_stay_names(site: Site) -> None:
@@ -57,7 +61,7 @@ def test_list_tells_it_below_the_row_and_names_stay_names(site: Site) -> None:
     site.put("vae", "Soft_VAE.safetensors")
     site.put("vae", "soft_vae.safetensors", b"")  # it is there, and empty: nothing is near
     lines = site.doit("list").stdout.splitlines()
-    assert [line.split()[0] for line in lines] == ["NO", "001", "near:", "002"]
+    assert [line.split()[0] for line in lines] == [t("NO"), "001", t("near:"), "002"]
     assert lines[2] == f"     {NEAR}"
     assert site.doit("list", "-q").stdout == "download:Detail\ndownload:soft_vae\n"
 
@@ -80,7 +84,8 @@ def test_a_name_saved_on_windows_is_there_but_has_to_be_chosen_again(site: Site)
     site.workflow("w.json", ("loras", r"SDXL\detail.safetensors"))
     site.put("loras", "SDXL/detail.safetensors")
     said = site.doit("scan").stdout
-    assert "✓ present  loras/SDXL/detail.safetensors  (saved with \\: choose it again)" in said
+    again = t("saved with \\: choose it again")
+    assert f"✓ {t('present')}  loras/SDXL/detail.safetensors  ({again})" in said
 
 
 def test_what_comfyui_saved_itself_is_there(site: Site) -> None:
@@ -88,7 +93,7 @@ def test_what_comfyui_saved_itself_is_there(site: Site) -> None:
     saved = site.comfyui / "output" / "checkpoints" / "merged.safetensors"
     saved.parent.mkdir(parents=True)
     saved.write_bytes(file_for("merged.safetensors"))
-    assert "✓ present  checkpoints/merged.safetensors" in site.doit("scan").stdout
+    assert f"✓ {t('present')}  checkpoints/merged.safetensors" in site.doit("scan").stdout
     assert site.pending() == []
 
 
@@ -105,5 +110,5 @@ def test_only_what_has_the_size_is_hashed(site: Site, hub: Hub) -> None:
     site.workflow("w.json", ("loras", name))
     done = site.doit()
     assert done.returncode == 0, done.stdout
-    assert "Linked inside the store: 1" in done.stdout
+    assert t("Linked inside the store: {count}", count=1) in done.stdout
     assert (site.models / "loras" / name).samefile(twin)

@@ -6,6 +6,7 @@ import json
 
 from comfyfix.demo.content import file_for
 from comfyfix.demo.hub import Hub
+from comfyfix.screen.words import t
 from tests.rig import Site, ui_workflow
 
 RIFE = ("upscale_models", "rife49.pth")
@@ -33,8 +34,10 @@ def test_a_plan_tells_sizes_licences_and_what_to_do_first(site: Site, hub: Hub) 
     assert hub.count("GET", "/cdn/*") == 0
     assert site.files() == {}
     shown = site.doit("plan").stdout
-    assert "1 of 3 found, 2.6 kB to fetch" in shown
-    assert f"{hub.url}/maker/harbor_light" in shown
+    counts = {"found": 1, "count": 3, "size": len(file_for("rife49.pth"))}
+    assert t("{found} of {count} found, {size:size} to fetch", **counts) in shown
+    assert f"{t('Before a run:')}\n  {first}\n" in shown
+    assert t("Next:") in shown
     assert "`doit pin nobody.safetensors URL`" in shown
 
 
@@ -48,7 +51,7 @@ def test_what_a_plan_has_found_is_not_searched_again(site: Site, hub: Hub) -> No
     done = site.doit()
     assert done.returncode == 0, done.stdout
     assert hub.count("GET", "/api/models?*") == searches
-    assert "Nothing is pending" in site.doit("plan").stdout
+    assert t("Nothing is pending") in site.doit("plan").stdout
 
 
 def test_a_plan_that_does_not_fit_says_so(site: Site, hub: Hub) -> None:
@@ -57,7 +60,7 @@ def test_a_plan_that_does_not_fit_says_so(site: Site, hub: Hub) -> None:
     hub.add("AlexWortega/RIFE", ["rife49.pth"])
     done = site.doit("plan")
     assert done.returncode == 1
-    assert "That does not fit. Next: make room" in done.stdout
+    assert t("That does not fit. Next: make room") in done.stdout
 
 
 def test_names_that_stand_for_files_bring_those_files(site: Site, hub: Hub) -> None:
@@ -72,7 +75,7 @@ def test_names_that_stand_for_files_bring_those_files(site: Site, hub: Hub) -> N
     here.write_bytes(file_for("there.pt"))
     hub.add("maker/taesd", ["taesd_encoder.pth", "taesd_decoder.pth"])
     hub.add("maker/easy_hands", ["easy_hands.safetensors"])
-    assert "lacks 2 of 3" in site.doit("scan").stdout
+    assert t("lacks {lacking} of {wanted}", lacking=2, wanted=3) in site.doit("scan").stdout
     done = site.doit()
     assert done.returncode == 0, done.stdout
     assert set(site.files()) == {
@@ -81,4 +84,4 @@ def test_names_that_stand_for_files_bring_those_files(site: Site, hub: Hub) -> N
         "vae_approx/taesd_encoder.pth",
         "vae_approx/taesd_decoder.pth",
     }
-    assert "ready" in site.doit("scan").stdout
+    assert f"w.json: {t('ready')}\n" in site.doit("scan").stdout

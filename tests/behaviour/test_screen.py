@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import fcntl
+import json
 import os
 import pty
 import re
@@ -14,6 +15,8 @@ import unicodedata
 
 from comfyfix.demo.content import file_for
 from comfyfix.demo.hub import Hub
+from comfyfix.screen.words import fixed, t
+from comfyfix.sources import ALL
 from tests.rig import PROGRAM, REPO, Site
 
 ESCAPES = re.compile(r"\x1b\[[0-9;?]*[A-Za-z]")
@@ -56,10 +59,10 @@ def test_live_progress_is_never_wider_than_the_terminal(site: Site, hub: Hub) ->
     lines = re.split(r"[\r\n]+", ESCAPES.sub("", written))
     assert max(map(columns, lines)) <= 80
     assert any("━" in line and "/s" in line for line in lines)
-    assert any("searching" in line for line in lines)
-    assert any(" left · " in line for line in lines)
-    assert "INCREMENTAL DOWNLOAD SUMMARY" in written
-    after = ESCAPES.sub("", written.rpartition("INCREMENTAL")[2])
+    assert any(t("searching") in line for line in lines)
+    assert any(f" {t('left')} · " in line for line in lines)
+    assert fixed("INCREMENTAL DOWNLOAD SUMMARY") in written
+    after = ESCAPES.sub("", written.rpartition(fixed("INCREMENTAL"))[2])
     assert "━" not in after, "the board was drawn into the summary"
 
 
@@ -68,14 +71,14 @@ def test_it_asks_once_and_takes_no_for_an_answer(site: Site, hub: Hub) -> None:
     hub.add("AlexWortega/RIFE", ["rife49.pth"])
     code, written = in_terminal(site, keys="v\nn\n")
     assert code == 1
-    assert "One model is missing" in written
-    assert written.count("Your choice [y/n/v]") == 2
+    assert t("One model is missing") in written
+    assert written.count(fixed("Your choice [y/n/v]")) == 2
     assert "upscale_models/rife49.pth" in written
-    assert "Nothing was downloaded" in written
+    assert t("Nothing was downloaded") in written
     assert hub.seen == []
     code, written = in_terminal(site, keys="y\n")
     assert code == 0
-    assert written.count("Your choice [y/n/v]") == 1
+    assert written.count(fixed("Your choice [y/n/v]")) == 1
 
 
 def test_it_does_not_ask_in_ci(site: Site, hub: Hub) -> None:
@@ -83,7 +86,7 @@ def test_it_does_not_ask_in_ci(site: Site, hub: Hub) -> None:
     hub.add("AlexWortega/RIFE", ["rife49.pth"])
     code, written = in_terminal(site, CI="true")
     assert code == 0
-    assert "Your choice" not in written
+    assert fixed("Your choice") not in written
 
 
 def test_sizes_are_part_of_the_question_once_they_are_known(site: Site, hub: Hub) -> None:
@@ -91,15 +94,16 @@ def test_sizes_are_part_of_the_question_once_they_are_known(site: Site, hub: Hub
     hub.add("AlexWortega/RIFE", ["rife49.pth"])
     assert site.doit("plan").returncode == 0
     _, written = in_terminal(site, keys="n\n")
-    assert "2.6 kB in all; the biggest: rife49.pth 2.6 kB" in written
+    told = t("{total:size} in all; the biggest: {big}", total=2600, big="rife49.pth 2.6 kB")
+    assert told in written
 
 
 def test_github_actions_gets_a_group_and_annotations(site: Site) -> None:
     site.workflow("w.json", ("upscale_models", "100%_rife.pth"))
     done = site.doit(GITHUB_ACTIONS="true")
     lines = done.stdout.splitlines()
-    assert lines[0] == "::group::comfyfix: 1 models"
-    assert lines.index("::endgroup::") < lines.index("INCREMENTAL DOWNLOAD SUMMARY")
+    assert lines[0] == f"::group::comfyfix: {t('{count:models}', count=1)}"
+    assert lines.index("::endgroup::") < lines.index(fixed("INCREMENTAL DOWNLOAD SUMMARY"))
     (error,) = [line for line in lines if line.startswith("::error title=comfyfix::")]
     assert "100%25_rife.pth" in error
 
@@ -108,10 +112,12 @@ def test_the_demo_uses_every_source_and_ends_green(site: Site) -> None:
     (site.root / "manifest.yaml").write_text("comfyui: demo\n")
     done = site.doit()
     assert done.returncode == 0, done.stdout
-    assert "Total models: 21" in done.stdout
-    for words in ("in the store", "in the workflow", "in a catalogue", "on HuggingFace",
-                  "on Civitai", "on OpenModelDB", "by Qwen"):  # fmt: skip
-        assert f"✓ Found {words}: " in done.stdout
+    assert fixed("Total models: {count}", count=21) in done.stdout
+    found = [
+        json.loads(path.read_bytes())["source"] for path in (site.output / "sources").iterdir()
+    ]
+    assert set(found) == {source.NAME for source in ALL}
+    assert done.stdout.count(fixed("✓ Found")) == len(found)
     assert site.doit("list", "-q").stdout == ""
     home = site.output / "demo" / "ComfyUI" / "models"
     kinds = {path.suffix for path in home.rglob("*") if path.is_file()}
@@ -124,10 +130,14 @@ def test_the_demo_in_trouble_tells_what_to_do(site: Site) -> None:
     (site.root / "manifest.yaml").write_text("comfyui: demo\n")
     done = site.doit(COMFYFIX_DEMO="trouble")
     assert done.returncode == 1
-    for line in ("Successfully downloaded: 17", "Failed searches: 2", "Failed downloads: 1"):
-        assert line in done.stdout, done.stdout
-    summary = done.stdout.partition("INCREMENTAL DOWNLOAD SUMMARY")[2]
-    assert summary.count("    Next: ") == 3
+    for line, count in (
+        ("Successfully downloaded: {count}", 17),
+        ("Failed searches: {count}", 2),
+        ("Failed downloads: {count}", 1),
+    ):
+        assert fixed(line, count=count) in done.stdout, done.stdout
+    summary = done.stdout.partition(fixed("INCREMENTAL DOWNLOAD SUMMARY"))[2]
+    assert summary.count(f"    {t('Next:')} ") == 3
 
 
 def test_plain_doit_and_comfyfix_say_the_same(site: Site) -> None:
@@ -146,5 +156,5 @@ def test_a_reader_that_has_seen_enough_does_not_end_the_run(site: Site) -> None:
     running.stdout.close()
     assert running.wait(timeout=120) == 0
     (log,) = (site.output / "log").glob("run_*.log")
-    assert "Failed downloads: 0" in log.read_text()
+    assert fixed("Failed downloads: {count}", count=0) in log.read_text()
     assert "Traceback" not in log.read_text()

@@ -5,6 +5,10 @@ from __future__ import annotations
 import pytest
 
 from comfyfix.demo.hub import Hub
+from comfyfix.records import because
+from comfyfix.screen import words
+from comfyfix.screen.words import fixed, t
+from comfyfix.why import Why
 from tests.rig import Site
 
 RIFE = ("upscale_models", "rife49.pth")
@@ -43,7 +47,7 @@ def three(site: Site, hub: Hub) -> Site:
 def test_one_model_that_is_not_found_is_exit_code_1(three: Site, asked: tuple[str, ...]) -> None:
     done = three.doit(*asked)
     assert done.returncode == 1, done.stdout + done.stderr
-    assert "workflow:" not in done.stdout.partition("SUMMARY")[2]
+    assert "workflow:" not in done.stdout.partition(fixed("SUMMARY"))[2]
     assert "\\n" not in done.stdout
     assert "loras/nowhere.safetensors" in done.stdout
     assert "upscale_models/rife49.pth" in three.files()
@@ -58,7 +62,7 @@ def test_what_has_all_its_models_is_exit_code_0(three: Site) -> None:
     ("asked", "near"),
     [
         ("download:nowherr*", "download:nowhere"),
-        ("download:zzz*", "none is like it"),
+        ("download:zzz*", words.sentence(because(Why.NONE_IS_LIKE_IT))),
         ("rife*", "download:rife49"),
         ("rife49", "download:rife49"),
         ("download:rife48", "download:rife49"),
@@ -69,10 +73,9 @@ def test_what_has_all_its_models_is_exit_code_0(three: Site) -> None:
 def test_what_fits_no_task_is_refused_with_the_nearest(three: Site, asked: str, near: str) -> None:
     done = three.doit(asked)
     assert done.returncode == 3, done.stdout
-    assert done.stderr.startswith(f"ERROR: No task is called {asked} (")
-    assert near in done.stderr
-    assert "SUMMARY" not in done.stdout
-    assert "Nothing to do" not in done.stdout
+    told = because(Why.TASK_UNKNOWN, name=asked, near=near)
+    assert done.stderr.startswith(f"ERROR: {words.told(told).what.partition(')')[0]}")
+    assert done.stdout == ""
     assert three.files() == {}
 
 
@@ -86,7 +89,7 @@ def test_single_refuses_it_too(three: Site) -> None:
 def test_single_needs_names(three: Site) -> None:
     done = three.doit("-s")
     assert done.returncode == 3
-    assert "--single needs the names of tasks" in done.stderr
+    assert words.sentence(because(Why.SINGLE_NEEDS_NAMES)) in done.stderr
     assert three.files() == {}
 
 
@@ -94,7 +97,7 @@ def test_single_runs_the_named_tasks_and_nothing_else(three: Site) -> None:
     done = three.doit("-s", "download:rife49", "download:soft_vae")
     assert done.returncode == 0, done.stdout
     assert set(three.files()) == {"upscale_models/rife49.pth", "vae/soft_vae.safetensors"}
-    assert "Verifying batch" not in done.stdout
+    assert fixed("Verifying batch") not in done.stdout
 
 
 def test_single_runs_the_members_of_a_group(three: Site) -> None:
@@ -107,7 +110,7 @@ def test_single_leaves_dependencies_out(three: Site) -> None:
     done = three.doit("-s", "verify:001")
     assert done.returncode == 1, done.stdout
     assert three.files() == {}
-    assert "Executing download" not in done.stdout
+    assert fixed("Executing download") not in done.stdout
 
 
 def test_options_of_a_users_task_are_no_names(three: Site) -> None:
@@ -129,7 +132,8 @@ def task_after():
     assert (three.root / "got").read_text() == "no*thing\n"
     done = three.doit("after")
     assert done.returncode == 1
-    assert "after: not run, since download:nowhere failed" in done.stdout
+    told = t("not run, since {failed} failed", failed="download:nowhere")
+    assert f"after: {told}" in done.stdout
 
 
 @pytest.mark.parametrize("from_elsewhere", [False, True])
@@ -141,7 +145,7 @@ def test_verify_is_refused_where_it_would_download(three: Site, from_elsewhere: 
     else:
         done = three.doit("verify")
     assert done.returncode == 3, done.stdout
-    assert "comfyfix's commands are not loaded in this folder" in done.stderr
+    assert words.sentence(because(Why.COMMANDS_NOT_LOADED)) in done.stderr
     assert 'verify = "comfyfix.tasks.commands.verify:Verify"' in done.stderr
     assert "Traceback" not in done.stderr
     assert three.files() == {}

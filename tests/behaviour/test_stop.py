@@ -11,6 +11,7 @@ import pytest
 
 from comfyfix.demo.content import file_for
 from comfyfix.demo.hub import Fault, Hub, sha256
+from comfyfix.screen.words import t
 from tests.behaviour.test_script import wait_for_part
 from tests.rig import Site, children_of, is_alive
 
@@ -39,8 +40,8 @@ def test_stop(site: Site, hub: Hub, number: signal.Signals, code: int) -> None:
     os.kill(running.pid, number)
     printed = running.communicate(timeout=30)[0]
     assert running.returncode == code, printed
-    assert "Stopped: 0 done, 8 not finished" in printed
-    assert "Next: run doit again to go on" in printed
+    assert t("Stopped: {done} done, {left} not finished", done=0, left=8) in printed
+    assert t("Next: run doit again to go on") in printed
     assert "Traceback" not in printed
     assert not any(is_alive(pid) for pid in below)
     assert all(part.exists() for part in parts)

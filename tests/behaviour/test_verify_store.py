@@ -13,10 +13,15 @@ import pytest
 
 from comfyfix.demo.content import file_for
 from comfyfix.demo.hub import Hub, sha256
+from comfyfix.records import because
+from comfyfix.screen import words
+from comfyfix.screen.words import t
+from comfyfix.why import Why
 from tests.behaviour.test_screen import ESCAPES, in_terminal
 from tests.behaviour.test_unsafe import HOSTILE
 from tests.rig import Site, kill_hard
 
+UNKNOWN = words.sentence(because(Why.HASH_NOT_KNOWN_HERE))
 LARGE = 60 << 30  # bytes that take longer to hash than any test
 
 
@@ -53,15 +58,16 @@ def test_every_file_is_told_and_none_is_moved_unless_asked(site: Site, hub: Hub)
     before = site.files()
     done = site.doit("verify", "--store")
     assert done.returncode == 1, done.stderr
-    assert "Verifying 5 files" in done.stdout
+    assert t("Verifying {count} files", count=5) in done.stdout
     for line in (
-        "! unverified loras/SDXL/good.safetensors (nothing here knows its hash)",
+        f"! unverified loras/SDXL/good.safetensors ({UNKNOWN})",
         "! unverified pack_models/some.gguf (",
         "! unverified controlnet/deep/far.safetensors (",
-        "✗ damaged    vae/cut.safetensors (it is cut short: 1 bytes are missing)",
-        "✗ unsafe     upscale_models/bad.pth (its pickle wants to import os.system",
-        "3 good, 2 not",
-        "Nothing was moved. Next: `doit verify --store --move`",
+        "✗ damaged    vae/cut.safetensors (",
+        "✗ unsafe     upscale_models/bad.pth (",
+        "os.system",
+        t("{good} good, {bad} not", good=3, bad=2),
+        t("Nothing was moved. Next: `doit verify --store --move`"),
     ):
         assert line in done.stdout
     assert site.files() == before
@@ -103,17 +109,16 @@ def test_a_receipt_that_is_true_spares_hashing(site: Site, hub: Hub) -> None:
     copy = site.put("vae", "copy.safetensors", path.read_bytes())
     done = site.doit("verify", "--store")
     assert done.returncode == 0
-    assert "✓ ok         loras/harbor_light.safetensors (as maker/harbor_light tells)" in (
-        done.stdout
-    )
+    by = t("as {by} tells", by="maker/harbor_light")
+    assert f"✓ ok         loras/harbor_light.safetensors ({by})" in done.stdout
     # The same content elsewhere is known by it.
-    assert "✓ ok         vae/copy.safetensors (as maker/harbor_light tells)" in done.stdout
+    assert f"✓ ok         vae/copy.safetensors ({by})" in done.stdout
     assert set(hashes(site)) == {str(copy)}
     change_unseen(path)
     assert site.doit("verify", "--store").returncode == 0
     done = site.doit("verify", "--store", "--anew")
     assert done.returncode == 1
-    assert "its sha256 is not the one of maker/harbor_light" in done.stdout
+    assert "✗ wrong      loras/harbor_light.safetensors (" in done.stdout
     assert path.exists()
     assert site.doit("verify", "--store", "--anew", "--move").returncode == 1
     assert not path.exists()
@@ -123,7 +128,8 @@ def test_the_manifest_knows_hashes_and_the_users_own_file_stays(site: Site) -> N
     path = site.put("loras", "mine.safetensors")
     site.manifest(models={"loras/mine.safetensors": {"sha256": sha256(path.read_bytes()).upper()}})
     done = site.doit("verify", "--store")
-    assert "✓ ok         loras/mine.safetensors (as manifest.yaml tells)" in done.stdout
+    by = t("as {by} tells", by="manifest.yaml")
+    assert f"✓ ok         loras/mine.safetensors ({by})" in done.stdout
     path.write_bytes(file_for("another.safetensors"))
     done = site.doit("verify", "--store", "--move")
     assert done.returncode == 1
@@ -149,7 +155,7 @@ def test_stopped_in_the_middle_it_goes_on_where_it_was(
     running = site.start("verify", "--store", "--jobs", "2")
     assert running.stdout
     seen = [running.stdout.readline() for _ in range(4)]
-    assert "Verifying 4 files" in seen[0]
+    assert t("Verifying {count} files", count=4) in seen[0]
     assert sum("small" in line for line in seen) == 3
     if number == signal.SIGKILL:
         kill_hard(running)
@@ -157,8 +163,8 @@ def test_stopped_in_the_middle_it_goes_on_where_it_was(
     else:
         running.send_signal(number)
         printed = running.communicate(timeout=30)[0]
-        assert "Stopped: 3 of 4 files done" in printed
-        assert "Next: run the same command again to go on" in printed
+        assert t("Stopped: {done} of {count} files done", done=3, count=4) in printed
+        assert t("Next: run the same command again to go on") in printed
     assert running.returncode == code
     assert "Traceback" not in printed
 
@@ -215,7 +221,7 @@ def test_what_makes_no_sense_is_an_error_of_the_command_line(
     site.workflow("w.json", ("loras", "a.safetensors"))
     done = site.doit("verify", *arguments)
     assert done.returncode == 3
-    assert "Next: " in done.stderr
+    assert t("Next:") in done.stderr
 
 
 def test_on_a_terminal_progress_is_drawn_and_gone_at_the_end(site: Site) -> None:
@@ -223,12 +229,13 @@ def test_on_a_terminal_progress_is_drawn_and_gone_at_the_end(site: Site) -> None
         site.put("loras", f"a{number}.safetensors", file_for("a.safetensors", size=30_000_000))
     code, written = in_terminal(site, "verify", "--store")
     assert code == 0
-    assert "of 90.0 MB" in written
-    assert "of 3 files" in written
+    assert t("of {size:size}", size=90_000_000) in written
+    assert t("of {count} files", count=3) in written
     lines = re.split(r"[\r\n]+", ESCAPES.sub("", written))
     assert max(len(line) for line in lines if "━" in line) <= 80
     assert not any("━" in line for line in lines[lines.index(last(lines)) :])
 
 
 def last(lines: list[str]) -> str:
-    return next(line for line in lines if line.startswith("3 good, 0 not, 90.0 MB in"))
+    told = t("{good} good, {bad} not, {size:size} in", good=3, bad=0, size=90_000_000)
+    return next(line for line in lines if line.startswith(told))

@@ -13,7 +13,8 @@ from comfyfix.comfyui.store import folders, spelling
 from comfyfix.comfyui.store.folders import Folders
 from comfyfix.comfyui.store.index import StoreIndex
 from comfyfix.records import Model
-from comfyfix.stages.near import NearMiss, near_misses, told
+from comfyfix.stages.near import NearMiss, near_misses
+from comfyfix.why import Why
 
 
 @pytest.fixture
@@ -38,27 +39,27 @@ def near(found: Folders, name: str) -> tuple[NearMiss, ...]:
 @pytest.mark.parametrize(
     ("wanted", "there", "kind"),
     [
-        ("loras/Detail.safetensors", "loras/detail.safetensors", "other case"),
-        ("loras/SDXL/detail.pt", "loras/sdxl/detail.pt", "other case"),
-        ("loras/detail.safetensors", "loras/SDXL/detail.safetensors", "other subfolder"),
-        ("loras/SD15/detail.safetensors", "loras/SDXL/detail.safetensors", "other subfolder"),
-        ("loras/detail.safetensors", "loras/a/b/c/Detail.safetensors", "other subfolder"),
-        ("loras/a-b_c.safetensors", "loras/a_b-c.safetensors", "other separator"),
-        ("loras/more details.pt", "loras/more_details.pt", "other separator"),
-        ("checkpoints/v1-5-pruned.ckpt", "checkpoints/v1.5-pruned.ckpt", "other separator"),
-        ("checkpoints/dream.ckpt", "checkpoints/dream.safetensors", "other ending"),
-        ("checkpoints/dream.safetensors", "checkpoints/Dream.ckpt", "other ending"),
-        ("loras/add_detail.pt", "loras/add_detal.pt", "one letter off"),
-        ("loras/harbour_light.pt", "loras/harbor_light.pt", "one letter off"),
-        ("loras/juggernaut_v9.pt", "loras/jugernaut_v9.pt", "one letter off"),
-        ("loras/add_details.pt", "loras/add_detail.pt", "one letter off"),
-        ("unet/flux-distilled.pt", "diffusion_models/flux-destilled.pt", "one letter off"),
-        ("loras/model_of_mine.pt", "loras/x/model_of_mine.pt", "other subfolder"),
-        ("vae/soft_vae.pt", "checkpoints/soft_vae.pt", "other folder"),
-        ("vae/soft_vae.pt", "checkpoints/x/Soft_VAE.pt", "other folder"),
+        ("loras/Detail.safetensors", "loras/detail.safetensors", Why.NEAR_CASE),
+        ("loras/SDXL/detail.pt", "loras/sdxl/detail.pt", Why.NEAR_CASE),
+        ("loras/detail.safetensors", "loras/SDXL/detail.safetensors", Why.NEAR_SUBFOLDER),
+        ("loras/SD15/detail.safetensors", "loras/SDXL/detail.safetensors", Why.NEAR_SUBFOLDERS),
+        ("loras/detail.safetensors", "loras/a/b/c/Detail.safetensors", Why.NEAR_SUBFOLDER),
+        ("loras/a-b_c.safetensors", "loras/a_b-c.safetensors", Why.NEAR_SEPARATOR),
+        ("loras/more details.pt", "loras/more_details.pt", Why.NEAR_SEPARATOR),
+        ("checkpoints/v1-5-pruned.ckpt", "checkpoints/v1.5-pruned.ckpt", Why.NEAR_SEPARATOR),
+        ("checkpoints/dream.ckpt", "checkpoints/dream.safetensors", Why.NEAR_ENDING),
+        ("checkpoints/dream.safetensors", "checkpoints/Dream.ckpt", Why.NEAR_ENDING),
+        ("loras/add_detail.pt", "loras/add_detal.pt", Why.NEAR_LETTER),
+        ("loras/harbour_light.pt", "loras/harbor_light.pt", Why.NEAR_LETTER),
+        ("loras/juggernaut_v9.pt", "loras/jugernaut_v9.pt", Why.NEAR_LETTER),
+        ("loras/add_details.pt", "loras/add_detail.pt", Why.NEAR_LETTER),
+        ("unet/flux-distilled.pt", "diffusion_models/flux-destilled.pt", Why.NEAR_LETTER),
+        ("loras/model_of_mine.pt", "loras/x/model_of_mine.pt", Why.NEAR_SUBFOLDER),
+        ("vae/soft_vae.pt", "checkpoints/soft_vae.pt", Why.NEAR_FOLDER),
+        ("vae/soft_vae.pt", "checkpoints/x/Soft_VAE.pt", Why.NEAR_FOLDER),
     ],
 )
-def test_what_is_nearly_it_is_told(wanted: str, there: str, kind: str, models: Path) -> None:
+def test_what_is_nearly_it_is_told(wanted: str, there: str, kind: Why, models: Path) -> None:
     (found,) = near(put(models, there, "loras/other.pt"), wanted)
     assert found.kind == kind
     assert found.path == str(models / there)
@@ -107,14 +108,14 @@ def test_what_is_another_model_is_not(wanted: str, there: str, models: Path) -> 
 def test_the_nearest_come_first_and_three_at_most(models: Path) -> None:
     there = ["vae/detail.pt", "loras/z/detail.pt", "loras/DETAIL.pt", "loras/detail.ckpt"]
     found = near(put(models, *there), "loras/detail.pt")
-    assert [n.kind for n in found] == ["other case", "other subfolder", "other ending"]
-    assert told(found[0]) == "near: loras/DETAIL.pt (other case): choose it in the node"
+    assert [n.kind for n in found] == [Why.NEAR_CASE, Why.NEAR_SUBFOLDER, Why.NEAR_ENDING]
+    assert found[0].shown == "loras/DETAIL.pt"
 
 
 def test_the_same_name_in_two_subfolders_may_be_two_models(models: Path) -> None:
     found = put(models, "loras/SDXL/detail.pt")
-    assert near(found, "loras/detail.pt")[0].advice == "choose it in the node"
-    assert near(found, "loras/SD15/detail.pt")[0].advice == "choose it if it is the same model"
+    assert near(found, "loras/detail.pt")[0].kind is Why.NEAR_SUBFOLDER
+    assert near(found, "loras/SD15/detail.pt")[0].kind is Why.NEAR_SUBFOLDERS
 
 
 def test_a_folder_that_is_reached_by_a_link_is_the_nodes_own(models: Path) -> None:
@@ -124,7 +125,7 @@ def test_a_folder_that_is_reached_by_a_link_is_the_nodes_own(models: Path) -> No
     (models / "loras").symlink_to(elsewhere)
     (models.parent / "extra_model_paths.yaml").write_text("a: {vae: disk}")
     (found,) = near(put(models), "loras/detail.pt")
-    assert (found.kind, found.shown) == ("other case", "loras/Detail.pt")
+    assert (found.kind, found.shown) == (Why.NEAR_CASE, "loras/Detail.pt")
 
 
 def test_without_a_folder_nothing_is_near(models: Path) -> None:
