@@ -16,7 +16,8 @@ import time
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 
-from comfyfix.errors import DownloadFailed, ToolMissing
+from comfyfix.errors import ModelProblem
+from comfyfix.outcomes import Outcome
 from comfyfix.why import Why
 
 GRACE_SECONDS = 5.0
@@ -43,8 +44,8 @@ class Children:
         """Run a program to its end, hand each line it prints to `on_line`, return its status.
 
         `answer` may reply to a line with one that the program reads on its standard input.
-        After `seconds` it is killed with all that it started. Raises DownloadFailed when the run
-        is being stopped, ToolMissing when there is no such program.
+        After `seconds` it is killed with all that it started. Raises ModelProblem when the run
+        is being stopped, and when there is no such program.
         """
         child = self._start(argv, env, cwd, talks=answer is not None)
         clock = threading.Timer(seconds or 0, _signal_group, (child, signal.SIGKILL))
@@ -68,7 +69,7 @@ class Children:
     ) -> subprocess.Popen[str]:
         with self._lock:
             if self._stopping:
-                raise DownloadFailed(Why.DOWNLOAD_NOT_BEGUN)
+                raise ModelProblem(Outcome.DOWNLOAD_FAILED, Why.STOPPED)
             try:
                 child = subprocess.Popen(
                     list(argv),
@@ -83,7 +84,7 @@ class Children:
                     start_new_session=True,
                 )
             except FileNotFoundError:
-                raise ToolMissing(Why.TOOL_ABSENT, name=argv[0]) from None
+                raise ModelProblem(Outcome.TOOL_MISSING, Why.TOOL_ABSENT, name=argv[0]) from None
             self._live.add(child)
         return child
 
@@ -127,7 +128,7 @@ def _signal_group(child: subprocess.Popen[str], number: signal.Signals) -> None:
 
 
 def require(*names: str) -> None:
-    """Raise ToolMissing for the first of these programs that is not on PATH."""
+    """Raise ModelProblem for the first of these programs that is not on PATH."""
     for name in names:
         if not shutil.which(name):
-            raise ToolMissing(Why.TOOL_ABSENT, name=name)
+            raise ModelProblem(Outcome.TOOL_MISSING, Why.TOOL_ABSENT, name=name)

@@ -115,8 +115,8 @@ class Candidate(msgspec.Struct, frozen=True, kw_only=True):
     publisher: str = ""
     licence: str = ""
     base_model: str = ""
-    evidence: tuple[Reason | str, ...] = ()
-    note: Reason | str = ""
+    evidence: tuple[Reason, ...] = ()
+    note: Reason | None = None
 
 
 class Rejected(msgspec.Struct, frozen=True, kw_only=True):
@@ -124,7 +124,7 @@ class Rejected(msgspec.Struct, frozen=True, kw_only=True):
 
     source: str
     where: str
-    reason: Reason | str
+    reason: Reason
 
 
 class Record(msgspec.Struct, frozen=True, kw_only=True):
@@ -155,8 +155,8 @@ class Record(msgspec.Struct, frozen=True, kw_only=True):
     publisher: str = ""
     licence: str = ""
     base_model: str = ""
-    evidence: tuple[Reason | str, ...] = ()
-    note: Reason | str = ""
+    evidence: tuple[Reason, ...] = ()
+    note: Reason | None = None
     rejected: tuple[Rejected, ...] = ()
 
     def same_content(self, other: Record) -> bool:
@@ -233,7 +233,7 @@ class Attempt(msgspec.Struct, frozen=True, kw_only=True):
 
     at: str
     outcome: str
-    reason: Reason | str = ""
+    reason: Reason | None = None
 
 
 def to_json(value: Any) -> bytes:

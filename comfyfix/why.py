@@ -13,7 +13,6 @@ from enum import StrEnum, auto
 class Why(StrEnum):
     """One name per reason; its text takes the fields that come with it."""
 
-    PLAIN = auto()
     # The manifest, the model folders, workflows, state, network and system.
     ADDRESS_UNFIT = auto()
     ALIAS_REFUSED = auto()
@@ -41,7 +40,6 @@ class Why(StrEnum):
     COMMAND_UNFIT = auto()
     DIRECTORY_ABSENT = auto()
     DIRECTORY_ABSENT_HERE = auto()
-    DOWNLOAD_NOT_BEGUN = auto()
     FIELD_NEEDS = auto()
     FOLDER_UNREADABLE = auto()
     FOLDER_UNTOLD = auto()

@@ -84,7 +84,8 @@ def next_step(step: str) -> Iterator[str]:
 def _not_right(verdicts: Sequence[Verdict]) -> Iterator[str]:
     yield from ("", t("Files that are not right:")) if verdicts else ()
     for verdict in verdicts:
-        yield f"  {verdict.model}: {words.sentence(verdict.reason) if verdict.reason else verdict.status}"
+        told = words.sentence(verdict.reason) if verdict.reason else verdict.status
+        yield f"  {verdict.model}: {told}"
         yield from next_step(
             t("use a .safetensors file in its place, or set `verify.pickle: allow` if you trust it")
             if verdict.status == "unsafe"

@@ -34,7 +34,7 @@ class Told(NamedTuple):
 class _Words(string.Formatter):
     """Fills a template: texts from outside are made printable, reasons told in their own words."""
 
-    def get_value(self, key: int | str, args: Any, kwargs: Any) -> Any:
+    def get_value(self, key: int | str, _args: Any, kwargs: Any) -> Any:
         return kwargs.get(str(key), f"{{{key}}}")
 
     def format_field(self, value: Any, format_spec: str) -> str:

@@ -16,7 +16,7 @@ _HEAD = "# Written by `doit pin`; what manifest.yaml says of a model counts befo
 
 
 def add(path: Path, lock: Path, key: str, entry: dict[str, str]) -> None:
-    """Add or replace one entry. Raises ManifestProblem for a broken file, and OSError."""
+    """Add or replace one entry. Raises SetupProblem for a broken file, and OSError."""
     import yaml  # noqa: PLC0415 - only a pin writes YAML
 
     from comfyfix.settings import yamlfile  # noqa: PLC0415 - the same

@@ -11,7 +11,7 @@ from urllib.parse import urlsplit
 
 import msgspec
 
-from comfyfix.errors import ManifestProblem
+from comfyfix.errors import SetupProblem
 from comfyfix.records import because
 from comfyfix.settings import pins, yamlfile
 from comfyfix.settings.manifest import DEMO, SOURCES, Endpoints, Manifest, Override, size_in_bytes
@@ -24,7 +24,7 @@ _PROGRAM = re.compile(r"[A-Za-z0-9_][A-Za-z0-9._+-]*|/[^\s\x00-\x1f\x7f]+")
 def load(
     path: Path, environ: Mapping[str, str] = os.environ, *, with_pins: bool = True
 ) -> Manifest:
-    """Read, check and complete a manifest. Raises ManifestProblem."""
+    """Read, check and complete a manifest. Raises SetupProblem."""
     value, lines = yamlfile.read(path)
     if value is None:
         value = {}
@@ -87,7 +87,7 @@ def _expand(
 
 def _problem(
     path: Path, lines: yamlfile.Lines, where: str, why: Why, **told: object
-) -> ManifestProblem:
+) -> SetupProblem:
     key = where.removeprefix("$").removeprefix(".")
     place = where
     while place not in lines and "." in place:
@@ -109,7 +109,7 @@ def _convert(value: Any, lines: yamlfile.Lines, path: Path) -> Manifest:
             place = f"{place}.{unknown.group(1)}"
             raise _problem(path, lines, place, Why.KEY_UNKNOWN) from None
         if "missing required field `comfyui`" in message:
-            raise ManifestProblem(Why.MANIFEST_NO_COMFYUI, path=path) from None
+            raise SetupProblem(Why.MANIFEST_NO_COMFYUI, path=path) from None
         message = message.replace("`", "")
         raise _problem(path, lines, place, Why.VALUE_UNFIT, told=message) from None
 

@@ -12,7 +12,7 @@ from typing import Any
 import yaml
 
 from comfyfix.disk import regular
-from comfyfix.errors import ManifestProblem
+from comfyfix.errors import SetupProblem
 from comfyfix.records import Reason, because
 from comfyfix.why import Why
 
@@ -26,13 +26,13 @@ _Loader: Any = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
 def read(path: Path) -> tuple[Any, Lines]:
     """Read a YAML file into plain values and a map from key path (`$.a.b`) to line number.
 
-    Raises ManifestProblem naming the file, the line and the next step.
+    Raises SetupProblem naming the file, the line and the next step.
     """
     try:
         text = regular.text(path, 8 * TEXT_MAX, encoding="utf-8-sig")
     except FileNotFoundError:
         if not path.is_symlink():
-            raise ManifestProblem(Why.MANIFEST_ABSENT, path=path, folder=path.parent) from None
+            raise SetupProblem(Why.MANIFEST_ABSENT, path=path, folder=path.parent) from None
         cause = because(Why.LINK_TO_NOTHING)
     except regular.NotRegular as error:
         cause = error.reason
@@ -42,7 +42,7 @@ def read(path: Path) -> tuple[Any, Lines]:
         cause = because(Why.SYSTEM_SAYS, error=error)
     else:
         return parse(text, path)
-    raise ManifestProblem(Why.MANIFEST_UNREADABLE, path=path, cause=cause)
+    raise SetupProblem(Why.MANIFEST_UNREADABLE, path=path, cause=cause)
 
 
 def parse(text: str, path: Path) -> tuple[Any, Lines]:
@@ -72,10 +72,10 @@ def parse(text: str, path: Path) -> tuple[Any, Lines]:
     return value, lines
 
 
-def refused(path: Path, line: int, cause: Reason, key: str = "") -> ManifestProblem:
+def refused(path: Path, line: int, cause: Reason, key: str = "") -> SetupProblem:
     """Return the problem of one line, or of the key on it."""
     why = Why.MANIFEST_KEY if key else Why.MANIFEST_LINE
-    return ManifestProblem(why, path=path, line=line, key=key, cause=cause)
+    return SetupProblem(why, path=path, line=line, key=key, cause=cause)
 
 
 def _line(marked: Any) -> int:

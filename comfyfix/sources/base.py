@@ -77,7 +77,7 @@ class Doubtful:
     """
 
     candidate: Candidate
-    reason: Reason | str
+    reason: Reason
 
 
 Finding = Candidate | Rejected | Blocked | Doubtful

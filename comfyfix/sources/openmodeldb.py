@@ -76,7 +76,7 @@ def _confirmed(resource: Resource, wanted: Wanted, services: Services) -> Findin
     return Rejected(source=NAME, where=resource.model, reason=because(why, places=refused))
 
 
-def _at(place: str, reason: Reason | str) -> Reason:
+def _at(place: str, reason: Reason) -> Reason:
     return because(Why.AT_PLACE, place=place, reason=reason)
 
 

@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 
 from comfyfix.comfyui.store.folders import Folders, folder_key, is_folder_key
 from comfyfix.disk.files import printable, relative_name
-from comfyfix.errors import DirectoryNeeded, FolderUnknown, ModelProblem, NameRefused
+from comfyfix.errors import ModelProblem, NameRefused
 from comfyfix.outcomes import Outcome
 from comfyfix.records import Model, Receipt, Record, Reference
 from comfyfix.settings.manifest import Manifest, Override
@@ -88,14 +88,18 @@ def _need_of(manifest: Manifest, reference: Reference, value: str) -> Need:
         return Need(model=shown, problem=refused_at)
     model = Model(folder=folder, path=path)
     if folder is None:
-        untold = FolderUnknown(Why.FOLDER_UNTOLD, path=path, name=model.name, **place)
+        untold = ModelProblem(
+            Outcome.FOLDER_UNKNOWN, Why.FOLDER_UNTOLD, path=path, name=model.name, **place
+        )
         return Need(model=model, problem=untold)
     if reference.kind == "directory":
         told = {"folder": folder, "path": path, **place}
         needed = (
-            DirectoryNeeded(Why.DIRECTORY_ABSENT_HERE, url=reference.hint.url, **told)
+            ModelProblem(
+                Outcome.DIRECTORY, Why.DIRECTORY_ABSENT_HERE, url=reference.hint.url, **told
+            )
             if reference.hint
-            else DirectoryNeeded(Why.DIRECTORY_ABSENT, **told)
+            else ModelProblem(Outcome.DIRECTORY, Why.DIRECTORY_ABSENT, **told)
         )
         return Need(model=model, problem=needed, is_directory=True)
     return Need(model=model)

@@ -94,10 +94,10 @@ def tools_without_curl(site: Site, hub: Hub) -> None:
 
 TABLE = {
     "no manifest": Row(
-        Outcome.MANIFEST, lambda s, _: (s.root / "manifest.yaml").unlink(),
+        Outcome.SETUP, lambda s, _: (s.root / "manifest.yaml").unlink(),
         "manifest.yaml", "", code=3),
     "unknown key": Row(
-        Outcome.MANIFEST, lambda s, _: s.manifest(serach={}),
+        Outcome.SETUP, lambda s, _: s.manifest(serach={}),
         r"manifest.yaml\D+\d+\b.*\bserach\b", "", code=3),
     "no comfyui": Row(
         Outcome.SETUP, lambda s, _: shutil.rmtree(s.comfyui), "/ComfyUI", "COMFYUI_PATH", code=3),
@@ -302,10 +302,7 @@ def told(stem: str, row: Shared, lines: list[str], ended: dict[str, str]) -> boo
 
 
 def test_every_outcome_has_a_row() -> None:
-    general = {
-        Outcome.DONE, Outcome.PROBLEM, Outcome.FAILED, Outcome.SEARCH_FAILED,
-        Outcome.DOWNLOAD_FAILED,
-    }  # fmt: skip
+    general = {Outcome.DONE, Outcome.DOWNLOAD_FAILED}
     told_of = {row.outcome for row in TABLE.values()}
     told_of |= {row.outcome for row in TOGETHER.values()}
     assert told_of == {*Outcome} - general

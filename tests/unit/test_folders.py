@@ -8,7 +8,7 @@ import pytest
 
 from comfyfix.comfyui.store import folders
 from comfyfix.comfyui.store.folders import Folders
-from comfyfix.errors import ManifestProblem, SetupProblem
+from comfyfix.errors import SetupProblem
 from comfyfix.records import Reason, because
 from comfyfix.why import Why
 
@@ -168,7 +168,7 @@ def test_what_holds_no_models_is_no_root(comfyui: Path) -> None:
 def test_a_broken_file_is_told_with_its_line(
     text: str, line: int, key: str, why: Why, comfyui: Path
 ) -> None:
-    with pytest.raises(ManifestProblem) as caught:
+    with pytest.raises(SetupProblem) as caught:
         extra(comfyui, text)
     told = caught.value.reason.told
     assert isinstance(told["cause"], Reason)

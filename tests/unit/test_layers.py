@@ -23,7 +23,8 @@ OURS = "comfyfix"
 # What opens connections, resolves names or listens, and the modules that may: beside net.http those
 # that it is made of, and the hub of the demo, which only answers.
 NETWORK = {
-    "aiohttp": (), "asyncio": (), "ftplib": (), "http.client": ("comfyfix.net.http",), "httpcore2": (), "httpx": (),
+    "aiohttp": (), "asyncio": (), "ftplib": (), "httpcore2": (), "httpx": (),
+    "http.client": ("comfyfix.net.http",),
     "imaplib": (), "poplib": (), "smtplib": (), "ssl": (), "telnetlib": (), "urllib.request": (),
     "websockets": (), "xmlrpc": (), "selectors": (),
     "requests": ("comfyfix.net.http",),

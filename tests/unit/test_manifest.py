@@ -13,7 +13,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from comfyfix.errors import ManifestProblem
+from comfyfix.errors import SetupProblem
 from comfyfix.records import Reason
 from comfyfix.settings import read as manifest_file
 from comfyfix.settings.manifest import Manifest, size_in_bytes
@@ -22,7 +22,7 @@ from comfyfix.why import Why
 LOAD = """
 import pathlib, comfyfix.errors, comfyfix.settings.read
 try: comfyfix.settings.read.load(pathlib.Path("m.yaml"))
-except comfyfix.errors.ManifestProblem: pass
+except comfyfix.errors.SetupProblem: pass
 """
 REPO = Path(__file__).resolve().parents[2]
 FIELDS = Manifest.__struct_fields__
@@ -43,7 +43,7 @@ def load(folder: Path, text: str, **environ: str) -> Manifest:
 
 
 def refusal(folder: Path, text: str, **environ: str) -> Reason:
-    with pytest.raises(ManifestProblem) as caught:
+    with pytest.raises(SetupProblem) as caught:
         load(folder, text, **environ)
     return caught.value.reason
 
@@ -123,7 +123,7 @@ def test_an_absent_a_binary_and_a_folder_manifest_are_problems(tmp_path: Path) -
     os.mkfifo(tmp_path / "pipe")
     unreadable = dict.fromkeys(("binary", "link", "pipe", ""), Why.MANIFEST_UNREADABLE)
     for name, why in {"no.yaml": Why.MANIFEST_ABSENT, **unreadable}.items():
-        with pytest.raises(ManifestProblem) as caught:
+        with pytest.raises(SetupProblem) as caught:
             manifest_file.load(tmp_path / name, {})
         assert (caught.value.reason.why, caught.value.reason.told["path"]) == (
             why,
@@ -217,7 +217,7 @@ def test_any_text_loads_or_is_a_manifest_problem(
 ) -> None:
     try:
         found = load(tmp_path_factory.getbasetemp(), text)
-    except ManifestProblem as problem:
+    except SetupProblem as problem:
         assert str(problem.reason.told["path"]).endswith("manifest.yaml")
     else:
         assert Path(found.output).is_absolute()

@@ -20,7 +20,7 @@ _SETTINGS = ("base_path", "is_default")
 def read(path: Path) -> Iterator[tuple[str, Path, bool]]:
     """Yield (folder name as written, directory, is it a default) in the order of the file.
 
-    Raises ManifestProblem.
+    Raises SetupProblem.
     """
     value, lines = yamlfile.read(path)
     if value is None:

@@ -191,7 +191,7 @@ class Folders:
 def read(
     comfyui: Path, extra: Iterable[Path], store: Path | None, *, create_store: bool = False
 ) -> Folders:
-    """Read the folders of a ComfyUI installation. Raises SetupProblem, ManifestProblem.
+    """Read the folders of a ComfyUI installation. Raises SetupProblem.
 
     A store that is not there may be one whose disk is not mounted; it is made only if that is
     wanted.

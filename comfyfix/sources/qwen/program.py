@@ -17,9 +17,10 @@ from typing import Any
 
 import msgspec
 
-from comfyfix.errors import DownloadFailed, SourceDown, ToolMissing
+from comfyfix.errors import ModelProblem, SourceDown
 from comfyfix.loose_json import dicts, items, mapping
 from comfyfix.net.http import authority
+from comfyfix.outcomes import Outcome
 from comfyfix.records import Reason, because
 from comfyfix.settings.manifest import Qwen
 from comfyfix.sources.base import Services
@@ -73,9 +74,9 @@ def ask(question: Question, services: Services, transcript: Transcript) -> str:
                 cwd=work,
                 seconds=qwen.seconds + GRACE,
             )
-        except ToolMissing:
-            raise SourceDown(Why.QWEN_PROGRAM_MISSING, command=qwen.command) from None
-        except DownloadFailed as problem:
+        except ModelProblem as problem:
+            if problem.outcome is Outcome.TOOL_MISSING:
+                raise SourceDown(Why.QWEN_PROGRAM_MISSING, command=qwen.command) from None
             raise _broken(qwen, problem.reason) from None
         except OSError as error:
             raise _broken(qwen, error.strerror or str(error)) from None
