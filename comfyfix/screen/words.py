@@ -11,6 +11,7 @@ import os
 import re
 import shlex
 import string
+from collections.abc import Callable
 from typing import Any, NamedTuple
 
 from comfyfix.disk.files import human_size, printable
@@ -34,6 +35,9 @@ class Told(NamedTuple):
 class _Words(string.Formatter):
     """Fills a template: texts from outside are made printable, reasons told in their own words."""
 
+    def __init__(self, ours: Callable[[str], str]) -> None:
+        self.ours = ours
+
     def get_value(self, key: int | str, _args: Any, kwargs: Any) -> Any:
         return kwargs.get(str(key), f"{{{key}}}")
 
@@ -50,21 +54,31 @@ class _Words(string.Formatter):
         if format_spec == "shell":
             return shlex.quote(str(value))
         if format_spec == "models":
-            return f"{value} {t('model') if value == 1 else t('models')}"
+            return f"{value} {self.ours('model' if value == 1 else 'models')}"
         return printable(str(value), LONGEST) if isinstance(value, str) else format(value, "")
 
 
-_FORMATTER = _Words()
+def _ours(template: str) -> str:
+    if not _PSEUDO:
+        return template
+    # Fields and what stands between backticks are no words of ours.
+    parts = re.split(r"(\{[^{}]*\}|`[^`]*`)", template)
+    return "".join(
+        part if number % 2 else part.translate(_CHANGED) for number, part in enumerate(parts)
+    )
+
+
+_OURS, _FIXED = _Words(_ours), _Words(str)
 
 
 def t(template: str, **fields: object) -> str:
     """Return a line of ours, with what it tells filled in."""
-    return _FORMATTER.vformat(_ours(template), (), fields)
+    return _OURS.vformat(_ours(template), (), fields)
 
 
 def fixed(template: str, **fields: object) -> str:
     """Return a line whose words the design fixes: programs may read it."""
-    return _FORMATTER.vformat(template, (), fields)
+    return _FIXED.vformat(template, (), fields)
 
 
 def told(reason: Reason | str) -> Told:
@@ -105,13 +119,3 @@ def _entry(entry: str | dict[str, str]) -> Told:
     if isinstance(entry, str):
         return Told(entry)
     return Told(entry["what"], entry.get("cause", ""), entry.get("next", ""))
-
-
-def _ours(template: str) -> str:
-    if not _PSEUDO:
-        return template
-    # Fields and what stands between backticks are no words of ours.
-    parts = re.split(r"(\{[^{}]*\}|`[^`]*`)", template)
-    return "".join(
-        part if number % 2 else part.translate(_CHANGED) for number, part in enumerate(parts)
-    )

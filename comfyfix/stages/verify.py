@@ -31,7 +31,7 @@ class Known:
     def expected(self) -> tuple[str | None, Reason | None]:
         """The sha256 that it must have, and whose word that is."""
         if self.sha256:
-            return self.sha256, because(Why.BY_MANIFEST)
+            return self.sha256, because(Why.BY_MANIFEST, file="manifest.yaml")
         if self.record is not None and self.record.sha256:
             return self.record.sha256, because(Why.BY_PLACE, where=self.record.where)
         if self.receipt is not None and self.receipt.verified:

@@ -203,7 +203,7 @@ def test_a_namesake_in_another_folder_is_not_linked_unconfirmed(site: Site) -> N
         ({"HF_ENDPOINT": "http://["}, t("is not an address")),
         ({"HF_ENDPOINT": "huggingface.co"}, t("is not an address")),
         ({"QWEN_BASE_URL": "ftp://x"}, t("is not an address")),
-        ({"HF_TOKEN": "hf_日本"}, t("The token in {name} is not usable", name="HF_TOKEN")),
+        ({"HF_TOKEN": "hf_日本"}, t("The token in `HF_TOKEN` is not usable")),
     ],
 )
 def test_settings_that_can_not_work_are_told_at_once(

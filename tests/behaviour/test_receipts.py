@@ -13,6 +13,7 @@ import pytest
 
 from comfyfix.demo.content import file_for
 from comfyfix.demo.hub import Hub, sha256
+from comfyfix.screen.words import fixed, t
 from tests.rig import Site
 
 NAME = "harbor_light.safetensors"
@@ -79,7 +80,7 @@ def test_a_signed_receipt_spares_the_next_checkout_the_hash(fetched: Site) -> No
     fresh(fetched)
     done = fetched.doit(**WITH_KEY)
     assert done.returncode == 0, done.stdout
-    assert "Verified: 1 model" in done.stdout
+    assert fixed("Verified: {count:models}", count=1) in done.stdout
     assert not hashed(fetched)
 
 
@@ -88,13 +89,14 @@ def test_without_the_key_it_is_hashed_once(fetched: Site, environment: dict[str,
     fresh(fetched)
     done = fetched.doit(**environment)
     assert done.returncode == 0, done.stdout
-    assert "Receipts of others do not count: hashing 1 model" in done.stdout
-    assert "set COMFYFIX_STORE_KEY" in done.stdout
+    told = t("Receipts of others do not count: hashing {count:models}", count=1)
+    assert told in done.stdout
+    assert "COMFYFIX_STORE_KEY" in done.stdout
     assert "receipts: trust" in done.stdout
     assert hashed(fetched)
     again = fetched.doit(**environment)
     assert again.returncode == 0
-    assert "hashing" not in again.stdout
+    assert t("hashing") not in again.stdout
 
 
 def test_one_without_a_key_leaves_what_is_signed(fetched: Site) -> None:
@@ -107,9 +109,9 @@ def test_one_without_a_key_leaves_what_is_signed(fetched: Site) -> None:
 def test_who_has_the_key_signs_what_was_hashed(fetched: Site) -> None:
     change(fetched, mac="")
     fresh(fetched)
-    assert "hashing 1 model" in fetched.doit(**WITH_KEY).stdout
+    assert t("hashing") in fetched.doit(**WITH_KEY).stdout
     fresh(fetched)
-    assert "hashing" not in fetched.doit(**WITH_KEY).stdout
+    assert t("hashing") not in fetched.doit(**WITH_KEY).stdout
 
 
 @pytest.mark.parametrize("signed", [True, False], ids=["key", "no key"])
@@ -126,7 +128,7 @@ def test_a_forged_receipt_is_not_held_against_the_manifest(
     fresh(fetched)
     done = fetched.doit(*command, **(WITH_KEY if signed else {}))
     assert done.returncode == 1, done.stdout
-    assert "its sha256 is not the one of manifest.yaml" in done.stdout
+    assert t("its sha256 is not the one of {source}", source="manifest.yaml") in done.stdout
 
 
 def test_trust_is_every_writers_word_but_for_the_manifests_sha256(fetched: Site) -> None:

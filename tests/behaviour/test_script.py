@@ -17,6 +17,7 @@ from comfyfix.disk.files import sha256_of, write_atomic
 from comfyfix.records import Model, Record
 from comfyfix.script.render import clearing, render
 from comfyfix.settings.manifest import Download, Manifest
+from tests.faults.rig import wait_until
 from tests.rig import Site, children_of, is_alive
 
 NAME = "night_train.safetensors"
@@ -181,7 +182,7 @@ def test_stopped_it_keeps_the_part_and_goes_on_later(site: Site, hub: Hub, folde
         running.terminate()
         assert "What has arrived is kept" in running.communicate(timeout=20)[0]
     assert running.returncode == 143
-    assert not any(is_alive(pid) for pid in below)
+    wait_until(lambda: not any(is_alive(pid) for pid in below))
     assert left(folder) == [part.name]
     assert site.script(script).returncode == 0
     assert sha256_of(folder / NAME) == sha256(DATA)

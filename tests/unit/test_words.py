@@ -18,7 +18,7 @@ from comfyfix.why import Why
 PACKAGE = Path(__file__).resolve().parents[2] / "comfyfix"
 TABLES = sorted((PACKAGE / "screen" / "texts").glob("*.toml"))
 KINDS: dict[str, type[StrEnum]] = {"Why": Why, "Flaw": Flaw}
-SPECS = {"", "size", "shell", "models"}
+SPECS = {"", "size", "shell", "models", "lines"}
 LINES = ("t", "fixed")  # functions that take a text itself
 PARTS = {"what", "cause", "next"}
 Function = ast.FunctionDef | ast.AsyncFunctionDef
