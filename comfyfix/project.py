@@ -99,7 +99,7 @@ def open_project(manifest_path: Path, workflow: str | None = None) -> Project:
     """Read, scan and plan. `workflow` adds a file and selects its models. Raises SetupProblem."""
     setup = read_setup(manifest_path)
     places = list(setup.manifest.workflows)
-    named = os.path.abspath(workflow) if workflow else ""  # noqa: PTH100 - links stay as they are
+    named = os.path.abspath(workflow) if workflow else ""  # links stay as they are
     if workflow and not Path(named).is_file():
         raise SetupProblem(workflow_files.why_no_file(named), path=workflow)
     files = workflow_files.find([*places, named] if named else places)
@@ -145,7 +145,7 @@ def read_setup(manifest_path: Path) -> Setup:
     remarks = order.set_right(layout)
     home = Path(manifest.comfyui)
     if manifest.is_demo:
-        from comfyfix.demo import example  # noqa: PLC0415 - only the demo needs it
+        from comfyfix.demo import example  # only the demo needs it
 
         home, manifest = example.comfyui(manifest), example.prepare(manifest)
     elif not manifest.workflows:

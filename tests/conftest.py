@@ -84,7 +84,7 @@ def inprocess(
     capsys: pytest.CaptureFixture[str],
 ) -> Iterator[InProcess]:
     """The same, with its commands run in this process."""
-    from tests.inprocess import InProcess  # noqa: PLC0415 - doit, for those who want it
+    from tests.inprocess import InProcess  # doit, for those who want it
 
     made = InProcess(tmp_path, hub, monkeypatch, capsys)
     yield made

@@ -108,7 +108,7 @@ def sha256_of(path: Path, passed: Callable[[int], object] = bool) -> str:
 def regular_stat(path: str | Path) -> os.stat_result | None:
     """Stat of a regular file (symlinks followed, as ComfyUI does), or None."""
     try:
-        info = os.stat(path)  # noqa: PTH116 - on the path of every command, Path costs twice this
+        info = os.stat(path)  # on the path of every command, Path costs twice this
     except (OSError, ValueError):
         return None
     return info if stat.S_ISREG(info.st_mode) else None

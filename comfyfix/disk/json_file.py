@@ -69,7 +69,7 @@ def _require_known(path: Path | str, data: bytes, kind: type[T]) -> None:
 @contextlib.contextmanager
 def locked(lock: Path, seconds: float = LOCK_SECONDS) -> Iterator[None]:
     """Hold a lock that other processes know; raises OSError, also where it is not to be had."""
-    from filelock import FileLock  # noqa: PLC0415 - 50 ms, and most commands write nothing
+    from filelock import FileLock  # 50 ms, and most commands write nothing
 
     lock.parent.mkdir(parents=True, exist_ok=True)
     held = FileLock(lock, timeout=seconds)

@@ -40,7 +40,7 @@ def beside(folder: str, names: Container[str]) -> list[str]:
     It may be dead or at work. A folder that can't be read holds nothing.
     """
     try:
-        listed = os.listdir(folder)  # noqa: PTH208 - on the path of every run, Path costs more
+        listed = os.listdir(folder)  # on the path of every run, Path costs more
     except OSError:
         return []
     # Cheap for a folder of many files: nearly all of them end in something else.
@@ -52,7 +52,7 @@ def beside(folder: str, names: Container[str]) -> list[str]:
 def _left_beside(folder: str, entry: str) -> str:
     """The name of the file that an entry belongs to; empty if no script of this machine made it."""
     path = f"{folder}/{entry}"
-    is_folder = os.path.isdir(path) and not os.path.islink(path)  # noqa: PTH112, PTH114 - text paths
+    is_folder = os.path.isdir(path) and not os.path.islink(path)
     if is_folder:
         match = _NOTES.fullmatch(entry)
     else:
@@ -61,7 +61,7 @@ def _left_beside(folder: str, entry: str) -> str:
         return match["name"] if match["where"] == where() else ""
     lock = _LOCK.fullmatch(entry)
     try:
-        held = lock and re.fullmatch(_OWNER, os.readlink(path))  # noqa: PTH115 - text paths
+        held = lock and re.fullmatch(_OWNER, os.readlink(path))
     except OSError:  # no link, so no lock
         return ""
     return lock["name"] if lock and held and held["where"] == where() else ""

@@ -34,13 +34,13 @@ def clear(folder: Path | str) -> None:
     process that it was. No write takes a day, so what is older is left over, whoever it was.
     """
     with contextlib.suppress(OSError):
-        for entry in os.listdir(folder):  # noqa: PTH208 - on the path of every run
+        for entry in os.listdir(folder):  # on the path of every run
             if entry.endswith(".tmp") and (match := _OURS.fullmatch(entry)):
                 path = f"{folder}/{entry}"
                 dead = match["where"] == where() and not _lives(int(match["pid"]))
                 with contextlib.suppress(OSError):
                     if dead or os.lstat(path).st_mtime < time.time() - DAY:
-                        os.unlink(path)  # noqa: PTH108 - the same
+                        os.unlink(path)
 
 
 def _lives(pid: int) -> bool:

@@ -33,7 +33,7 @@ def choose(log: Path, *, live: bool) -> Console:
     if os.environ.get("GITHUB_ACTIONS") == "true":
         return ActionsConsole(log)
     if live and on_terminal():
-        from comfyfix.screen.live import LiveConsole  # noqa: PLC0415 - 40 ms for a terminal only
+        from comfyfix.screen.live import LiveConsole  # 40 ms for a terminal only
 
         return LiveConsole(log)
     return Console(log)

@@ -49,7 +49,7 @@ def guarded(work: Callable[[], int | None]) -> int:
 
 
 def _tell(line: str, **fields: object) -> None:
-    from comfyfix.screen.words import t  # noqa: PLC0415 - a stop may come while it is loaded
+    from comfyfix.screen.words import t  # a stop may come while it is loaded
 
     with contextlib.suppress(OSError):
         print(t(line, **fields), file=sys.stderr)  # noqa: T201 - as doit tells its own errors

@@ -25,7 +25,7 @@ class Part:
             return 0
 
     def _find(self) -> bool:
-        self._found = next(iter(glob.glob(self._wanted)), "")  # noqa: PTH207 - absolute
+        self._found = next(iter(glob.glob(self._wanted)), "")  # absolute
         return bool(self._found)
 
 
@@ -34,7 +34,7 @@ def _written(part: str) -> int:
 
     Where several connections write to it, a list beside it tells their ranges.
     """
-    size = os.stat(part).st_size  # noqa: PTH116 - a glob's answer
+    size = os.stat(part).st_size  # a glob's answer
     try:
         told = regular.text(Path(part).with_suffix(".have"), encoding="ascii").splitlines()
         ranges = [line.split() for line in told if line[:1].isdigit()]

@@ -18,9 +18,9 @@ def drawn(total: int, files: int, done: Callable[[], tuple[int, int]]) -> Iterat
     if not on_terminal():
         yield
         return
-    from rich.console import Console  # noqa: PLC0415 - 40 ms, for a terminal only
+    from rich.console import Console  # 40 ms, for a terminal only
 
-    from comfyfix.screen.bars import Bars, Shown, amount, bar, left, speed  # noqa: PLC0415 - the same
+    from comfyfix.screen.bars import Bars, Shown, amount, bar, left, speed
 
     columns = (
         Shown(lambda _: " "),

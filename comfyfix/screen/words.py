@@ -104,8 +104,8 @@ def problem(found: Problem) -> str:
 @functools.cache
 def _catalogue() -> dict[str, Told]:
     # Most commands tell of nothing that is wrong.
-    import tomllib  # noqa: PLC0415
-    from importlib import resources  # noqa: PLC0415
+    import tomllib
+    from importlib import resources
 
     tables = resources.files(__package__).joinpath("texts").iterdir()
     return {

@@ -78,7 +78,7 @@ def write(path: Path, text: str) -> bool:
 
 @functools.cache
 def _template(name: str) -> jinja2.Template:
-    import jinja2  # noqa: PLC0415 - 90 ms that only a run with downloads needs
+    import jinja2  # 90 ms that only a run with downloads needs
 
     environment = jinja2.Environment(
         loader=jinja2.FunctionLoader(templates.text),

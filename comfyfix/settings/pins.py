@@ -17,9 +17,9 @@ _HEAD = "# Written by `doit pin`; what manifest.yaml says of a model counts befo
 
 def add(path: Path, lock: Path, key: str, entry: dict[str, str]) -> None:
     """Add or replace one entry. Raises SetupProblem for a broken file, and OSError."""
-    import yaml  # noqa: PLC0415 - only a pin writes YAML
+    import yaml  # only a pin writes YAML
 
-    from comfyfix.settings import yamlfile  # noqa: PLC0415 - the same
+    from comfyfix.settings import yamlfile
 
     with json_file.locked(lock):
         value = (yamlfile.read(path)[0] if os.path.lexists(path) else None) or {}

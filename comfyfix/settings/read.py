@@ -180,7 +180,7 @@ def _with_environment(manifest: Manifest, environ: Mapping[str, str]) -> Manifes
 def _absolute(manifest: Manifest, base: Path) -> Manifest:
     def absolute(text: str) -> str:
         # os.path leaves `~nobody` as it is where Path raises
-        return os.path.normpath(base / os.path.expanduser(text))  # noqa: PTH111
+        return os.path.normpath(base / os.path.expanduser(text))
 
     comfyui = manifest.comfyui if manifest.is_demo else absolute(manifest.comfyui)
     return msgspec.structs.replace(

@@ -59,8 +59,8 @@ def _ask(url: str, cache: Path) -> tuple[Loaders, Reason | None]:
     known = json_file.cached(cache, _Told)
     if known and known.url == url and 0 <= time.time() - known.at < FRESH_SECONDS:
         return known.loaders, None
-    from comfyfix.comfyui.loaders import server  # noqa: PLC0415 - only where a server is named
-    from comfyfix.net.http import Web  # noqa: PLC0415 - the same
+    from comfyfix.comfyui.loaders import server  # only where a server is named
+    from comfyfix.net.http import Web
 
     try:
         loaders = server.ask(url, Web({}))

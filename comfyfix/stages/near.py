@@ -116,4 +116,4 @@ def _stem(name: str) -> str:
 
 
 def _ending(name: str) -> str:
-    return os.path.splitext(name)[1].casefold()  # noqa: PTH122 - a name, not a path
+    return os.path.splitext(name)[1].casefold()

@@ -92,7 +92,7 @@ def _looked_at(
     told: Verdict, path: Path, info: os.stat_result, known: Known, manner: Manner
 ) -> Verdict:
     """Look inside, then hold size and hash against what is known. Raises OSError."""
-    from comfyfix.formats.look import look  # noqa: PLC0415 - loading does without it
+    from comfyfix.formats.look import look  # loading does without it
 
     seen = look(path, look_inside=manner.pickle != "allow")
     if seen.finding is not None:

@@ -112,5 +112,5 @@ def read(path: Path) -> tuple[dict[str, Hashed], int]:
 
 def _may_be(path: str) -> bool:
     """Tell whether a file is there, or may be once its disk is mounted again."""
-    folder = os.path.dirname(path)  # noqa: PTH120 - text, many times
-    return os.path.lexists(path) or not os.path.isdir(folder)  # noqa: PTH112 - the same
+    folder = os.path.dirname(path)
+    return os.path.lexists(path) or not os.path.isdir(folder)

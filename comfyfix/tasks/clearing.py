@@ -67,8 +67,8 @@ def _there(run: Run) -> Iterator[tuple[Model, str]]:
 
 def _run(run: Run, folder: str, model: Model, names: list[str]) -> None:
     # Only a run with something to clear pays for these.
-    from comfyfix.script import render  # noqa: PLC0415
-    from comfyfix.stages import fetch  # noqa: PLC0415
+    from comfyfix.script import render
+    from comfyfix.stages import fetch
 
     real = fetch.real_folder(model, f"{folder}/{names[0]}", run.project.folders)
     # Nothing of the user's settings: a file that bash is told to read first could hold anything.

@@ -17,6 +17,6 @@ def main() -> None:
 
 
 def _run() -> int:
-    from comfyfix.tasks.manifest_loader import run  # noqa: PLC0415 - a stop may come meanwhile
+    from comfyfix.tasks.manifest_loader import run  # a stop may come meanwhile
 
     return run(sys.argv[1:])

@@ -56,7 +56,7 @@ class Run:
     @cached_property
     def console(self) -> Console:
         """Where the lines of this run go."""
-        from comfyfix.screen.console import choose  # noqa: PLC0415 - for those with work to do
+        from comfyfix.screen.console import choose  # for those with work to do
 
         stamp = time.strftime("%Y%m%d_%H%M%S")
         return choose(self.project.layout.run_log(stamp), live=self.live)
@@ -64,7 +64,7 @@ class Run:
     @cached_property
     def events(self) -> Events:
         """What tells the console of this run what happens."""
-        from comfyfix.screen.events import Events  # noqa: PLC0415 - for those with work to do
+        from comfyfix.screen.events import Events  # for those with work to do
 
         return Events(self.console, self.project.folders.store)
 
@@ -76,12 +76,12 @@ class Run:
     @cached_property
     def _services(self) -> Services:
         # 170 ms that only a search needs
-        from comfyfix.net.http import Web  # noqa: PLC0415
-        from comfyfix.sources.base import Services  # noqa: PLC0415
+        from comfyfix.net.http import Web
+        from comfyfix.sources.base import Services
 
         project, manifest = self.project, self.project.manifest
         if manifest.is_demo:
-            from comfyfix.demo import example  # noqa: PLC0415 - only the demo needs it
+            from comfyfix.demo import example  # only the demo needs it
 
             manifest = example.start_hub(manifest, self.environ)
         return Services(

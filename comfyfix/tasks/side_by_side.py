@@ -160,14 +160,14 @@ class Check:
 
     @property
     def _at_once(self) -> int:
-        from comfyfix.sources.identify import AT_ONCE  # noqa: PLC0415 - only where one asks
+        from comfyfix.sources.identify import AT_ONCE  # only where one asks
 
         return AT_ONCE
 
     def _ask(self) -> None:
         if not self._open:
             return
-        from comfyfix.sources.identify import Identifier  # noqa: PLC0415 - only where one asks
+        from comfyfix.sources.identify import Identifier  # only where one asks
 
         if self._identifier is None:
             self._identifier = Identifier(self.run.services())

@@ -81,8 +81,8 @@ def _opinions(
     run: Run, number: int, files: Sequence[tuple[Planned, Record | None, Verdict]]
 ) -> dict[str, Opinion]:
     """Ask Qwen; whatever keeps it from an opinion is a line in the log, and changes nothing."""
-    from comfyfix.sources.qwen.opinion import NoOpinion  # noqa: PLC0415 - few want it
-    from comfyfix.stages import opinion  # noqa: PLC0415 - the same
+    from comfyfix.sources.qwen.opinion import NoOpinion  # few want it
+    from comfyfix.stages import opinion
 
     try:
         return opinion.of_batch(number, files, run.services())
@@ -116,7 +116,7 @@ def hash_claimed(run: Run, present: Sequence[Present]) -> dict[str, Receipt]:
     """
     if not present:
         return {}
-    from comfyfix.tasks.side_by_side import hashed_together  # noqa: PLC0415 - a fresh checkout only
+    from comfyfix.tasks.side_by_side import hashed_together  # a fresh checkout only
 
     total = sum(p.size for p in present)
     run.events.hashing_claimed(len(present), total)

@@ -256,7 +256,7 @@ def test_comfyfix_is_doit_without_a_dodo(site: Site, hub: Hub) -> None:
     site.workflow("clip.json", RIFE)
     hub.add("AlexWortega/RIFE", ["rife49.pth"])
     program = (*("python3",), "-c", "from comfyfix.tasks.program import main; main()")
-    import sys  # noqa: PLC0415 - the interpreter of this run
+    import sys  # the interpreter of this run
 
     program = (sys.executable, *program[1:])
     assert site.doit("list", "-q", program=program).stdout == "download:rife49\n"

@@ -169,7 +169,7 @@ def test_the_users_place_is_the_only_one_asked(site: Site, hub: Hub) -> None:
 
 
 def test_a_file_that_came_without_us_is_checked_and_left_alone(site: Site, hub: Hub) -> None:
-    from comfyfix.demo.hub import Fault  # noqa: PLC0415 - one use
+    from comfyfix.demo.hub import Fault  # one use
 
     site.workflow("w.json", RIFE)
     hub.add("AlexWortega/RIFE", ["rife49.pth"])

@@ -379,7 +379,7 @@ PAYLOADS = [
 
 @pytest.mark.parametrize("name", PAYLOADS)
 def test_a_name_is_data_wherever_it_stands(site: Site, hub: Hub, folder: Path, name: str) -> None:
-    from urllib.parse import quote  # noqa: PLC0415 - one use
+    from urllib.parse import quote  # one use
 
     commit = hub.add(REPO, [])
     commit.files[name] = DATA

@@ -5,7 +5,6 @@ that name. The model below does just that, by walking; ours asks for the one fil
 """
 
 # The model speaks os.path, as what it models does.
-# ruff: noqa: PTH111, PTH113, PTH118, PTH122
 
 from __future__ import annotations
 

@@ -230,7 +230,7 @@ def test_old_torch_imports_nothing_beside_its_value(tmp_path: Path) -> None:
 
 
 def test_a_stream_of_any_size_is_read_alike(tmp_path: Path) -> None:
-    from comfyfix.formats.pickle import source  # noqa: PLC0415 - its chunk is made small here
+    from comfyfix.formats.pickle import source  # its chunk is made small here
 
     value = pickle.dumps({"a": ["x" * n for n in range(300)], "b": list(range(300))}, 4)
     whole = source.CHUNK

@@ -353,9 +353,9 @@ def _path(name: str, arguments: list[Any]) -> Any:
         # A folder's own directory in front is what ComfyUI adds, too.
         return chosen[-1] if chosen and not isinstance(first, str) else UNKNOWN
     if name == "join":
-        return os.path.join(*arguments)[:ITEMS_MAX]  # noqa: PTH118 - the pack's own words
+        return os.path.join(*arguments)[:ITEMS_MAX]  # the pack's own words
     if name == "dirname":
-        return os.path.dirname(str(first))  # noqa: PTH120 - the same
+        return os.path.dirname(str(first))
     return first
 
 

@@ -64,7 +64,7 @@ def read(comfyui: Path, custom_nodes: Iterable[Path], cache_path: Path | None) -
 
 
 def _read_pack(paths: list[str], comfyui: str) -> PackFacts:
-    from comfyfix.comfyui.packs import reading  # noqa: PLC0415 - only where a pack is new
+    from comfyfix.comfyui.packs import reading  # only where a pack is new
 
     return reading.read(paths, _bytes, comfyui)
 
@@ -78,7 +78,7 @@ def _bytes(path: str) -> bytes:
 
 def _packs(comfyui: str, custom_nodes: Iterable[Path]) -> Iterator[tuple[str, list[str]]]:
     """Yield (root, its Python files) of core and of each pack, core first."""
-    core = [f"{comfyui}/nodes.py"] if os.path.isfile(f"{comfyui}/nodes.py") else []  # noqa: PTH113 - plain text
+    core = [f"{comfyui}/nodes.py"] if os.path.isfile(f"{comfyui}/nodes.py") else []
     core += _python_files(f"{comfyui}/comfy_extras", set())
     if core:
         yield comfyui, core
@@ -106,7 +106,7 @@ def _python_files(root: str, seen: set[tuple[int, int]]) -> list[str]:
     while pending and len(found) < FILES_MAX:
         try:
             folder = pending.pop()
-            info = os.stat(folder)  # noqa: PTH116 - plain text
+            info = os.stat(folder)
             if (info.st_dev, info.st_ino) in seen:  # a link into what was read already
                 continue
             seen.add((info.st_dev, info.st_ino))
@@ -137,7 +137,7 @@ def _stamp(paths: list[str]) -> str:
     digest, newest = hashlib.blake2b(digest_size=16), 0
     for path in paths:
         try:
-            info = os.stat(path)  # noqa: PTH116 - thousands of times per command
+            info = os.stat(path)  # thousands of times per command
         except OSError:
             continue
         newest = max(newest, info.st_mtime_ns, info.st_ctime_ns)

@@ -28,7 +28,7 @@ class Module:
     @property
     def folder(self) -> str:
         """The directory of the file."""
-        return os.path.dirname(self.path)  # noqa: PTH120 - plain text
+        return os.path.dirname(self.path)
 
 
 @dataclass(frozen=True, slots=True)
@@ -154,7 +154,7 @@ def _import(module: Module, statement: ast.Import | ast.ImportFrom) -> None:
     if inside:
         base = module.folder
         for _ in range(statement.level - 1):
-            base = os.path.dirname(base)  # noqa: PTH120 - plain text
+            base = os.path.dirname(base)
         origin = f"{base}/{origin}".rstrip("/")
     for alias in statement.names:
         if alias.name == "*":

@@ -43,7 +43,9 @@ def read(path: Path) -> Iterator[tuple[str, Path, bool]]:
 def _section(section: dict[str, Any], beside: Path) -> Iterator[tuple[str, Path, bool]]:
     base_text = section.get("base_path")
     # In this order: a `~` that comes out of a variable stays as it is.
-    base = Path(os.path.expandvars(os.path.expanduser(str(base_text)))) if base_text else None  # noqa: PTH111 - an unknown user stays as written
+    base = (
+        Path(os.path.expandvars(os.path.expanduser(str(base_text)))) if base_text else None
+    )  # an unknown user stays as written
     if base is not None and not base.is_absolute():
         base = (beside / base).absolute()
     is_default = bool(section.get("is_default"))

@@ -96,7 +96,7 @@ def is_folder_key(name: str) -> bool:
 def accepts(key: str, path: str) -> bool:
     """Tell whether ComfyUI would list a file of this name for a key: by ending, and not in .git."""
     endings = _ENDINGS.get(folder_key(key))
-    if endings is not None and os.path.splitext(path)[1].lower() not in endings:  # noqa: PTH122 - hot
+    if endings is not None and os.path.splitext(path)[1].lower() not in endings:  # hot
         return False
     return "/.git/" not in f"/{path}"
 
@@ -142,7 +142,7 @@ class Folders:
         """Tell whether a directory model is there; one of diffusers must hold model_index.json."""
         anchored = _anchored(path)
         places = (f"{directory}/{anchored}" for directory in self.directories(key))
-        first = next((place for place in places if os.path.isdir(place)), None)  # noqa: PTH112 - never raises
+        first = next((place for place in places if os.path.isdir(place)), None)  # never raises
         if first is None or folder_key(key) != "diffusers":
             return first is not None
         return regular_stat(f"{first}/model_index.json") is not None
@@ -263,7 +263,7 @@ def _anchored(path: str) -> str:
     plain = not (path.startswith("/") or path.endswith(("/", ".")) or "//" in path or "./" in path)
     if plain:
         return path
-    return os.path.relpath(os.path.join("/", path), "/")  # noqa: PTH118 - ComfyUI's words
+    return os.path.relpath(os.path.join("/", path), "/")  # ComfyUI's words
 
 
 def _in(root: Path, key: str) -> Iterator[Path]:

@@ -107,7 +107,7 @@ def _walk(roots: Iterable[str]) -> Table:
     while pending and count < FILES_MAX:
         folder = pending.pop()
         try:
-            info = os.stat(folder)  # noqa: PTH116 - text paths throughout
+            info = os.stat(folder)
             if (info.st_dev, info.st_ino) in entered:
                 continue
             entered.add((info.st_dev, info.st_ino))
@@ -179,7 +179,7 @@ def _by_size(paths: Iterable[str]) -> dict[int, list[str]]:
         if not _counts(path):
             continue
         try:
-            size = os.stat(path).st_size  # noqa: PTH116 - once per file
+            size = os.stat(path).st_size  # once per file
         except OSError:
             continue  # it went away since the walk
         sizes.setdefault(size, []).append(path)

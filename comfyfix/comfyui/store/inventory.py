@@ -90,13 +90,13 @@ def _listed(place: _Place) -> tuple[list[ModelFile], list[str]]:
         if name.lower().endswith(_ENDINGS) and (info := regular_stat(path)):
             model = Model(folder=place.key, path=path[len(place.base) + 1 :])
             files.append(ModelFile(model, path, info.st_size, identity_of(path, info)))
-        elif os.path.isdir(path):  # noqa: PTH112 - never raises
+        elif os.path.isdir(path):  # never raises
             below.append(path)
     return files, below
 
 
 def _id(path: str) -> Identity | None:
     try:
-        return identity_of(path, os.stat(path))  # noqa: PTH116 - text paths throughout
+        return identity_of(path, os.stat(path))
     except OSError:
         return None

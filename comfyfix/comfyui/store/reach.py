@@ -20,16 +20,16 @@ class Dangling:
 
 def dangling(path: str) -> Dangling | None:
     """Return the first link on the way to a path that leads to nowhere, if there is one."""
-    if os.path.exists(path):  # noqa: PTH110 - text, for many models
+    if os.path.exists(path):
         return None
     at = ""
     for part in path.strip("/").split("/"):
         at = f"{at}/{part}"
         if not os.path.lexists(at):
             return None  # simply not there
-        if not os.path.exists(at):  # noqa: PTH110 - the same
+        if not os.path.exists(at):
             try:
-                return Dangling(at, os.readlink(at))  # noqa: PTH115 - the same
+                return Dangling(at, os.readlink(at))
             except OSError:
                 return None
     return None

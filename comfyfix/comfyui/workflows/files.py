@@ -49,7 +49,7 @@ def find(places: Iterable[str]) -> list[tuple[str, str]]:
                 continue
             name = path.removeprefix(f"{root}/")
             if name in names:  # two roots hold a file of one name
-                name = path.removeprefix(f"{os.path.dirname(root)}/")  # noqa: PTH120 - plain text
+                name = path.removeprefix(f"{os.path.dirname(root)}/")
             while name in names:
                 name = f"{name}~"
             name = clean_text(name)
@@ -66,10 +66,10 @@ def _expand(place: str) -> Iterator[tuple[str, str]]:
             yield file, place
     elif path.is_file() or _archive_of(place):
         for file in _members(place):
-            yield file, os.path.dirname(_archive_of(place) or place)  # noqa: PTH120 - plain text
+            yield file, os.path.dirname(_archive_of(place) or place)
     elif glob.has_magic(place):
-        root = os.path.dirname(re.split(r"[*?[]", place, maxsplit=1)[0])  # noqa: PTH120 - the same
-        matches = sorted(glob.glob(place, recursive=True))  # noqa: PTH207 - absolute patterns
+        root = os.path.dirname(re.split(r"[*?[]", place, maxsplit=1)[0])
+        matches = sorted(glob.glob(place, recursive=True))
         for file in (f for match in matches if Path(match).is_file() for f in _members(match)):
             yield file, root
     else:
@@ -78,9 +78,9 @@ def _expand(place: str) -> Iterator[tuple[str, str]]:
 
 def why_no_file(path: str) -> Why:
     """Why a path is no regular file: a pipe would be waited for without end."""
-    if os.path.exists(path):  # noqa: PTH110 - text, and Path raises for names that can't be
+    if os.path.exists(path):
         return Why.PATH_NOT_REGULAR
-    return Why.PATH_LINK if os.path.islink(path) else Why.PATH_ABSENT  # noqa: PTH114
+    return Why.PATH_LINK if os.path.islink(path) else Why.PATH_ABSENT
 
 
 def _below(place: str) -> Iterator[str]:
@@ -117,7 +117,7 @@ def _archive_of(path: str) -> str:
     """The zip that a path leads into, or an empty string."""
     at = path.lower().find(f"{ZIP}/")
     archive = path[: at + len(ZIP)] if at > 0 else ""
-    return archive if archive and os.path.isfile(archive) else ""  # noqa: PTH113 - never raises
+    return archive if archive and os.path.isfile(archive) else ""  # isfile never raises
 
 
 def open_file(path: str) -> BinaryIO:
@@ -130,7 +130,7 @@ def open_file(path: str) -> BinaryIO:
     archive = _archive_of(path)
     if archive:
         return _member(archive, path[len(archive) + 1 :])
-    if os.path.exists(path):  # noqa: PTH110 - a pipe would never end
+    if os.path.exists(path):  # a pipe would never end
         raise NotAWorkflow(Why.NOT_REGULAR)
     return _opened(path)  # raises what is wrong
 
@@ -164,7 +164,7 @@ def _member(archive: str, name: str) -> BinaryIO:
 def stamp(path: str) -> tuple[int, ...]:
     """(mtime_ns, ctime_ns, size, inode) of a file, or of the zip that it is in."""
     try:
-        info = os.stat(path)  # noqa: PTH116 - once per workflow on every command
+        info = os.stat(path)  # once per workflow on every command
     except NotADirectoryError:
         return stamp(archive) if (archive := _archive_of(path)) else ()
     except OSError:

@@ -72,7 +72,7 @@ def workflows_in(form: str, stream: BinaryIO) -> list[bytes]:
 
 
 def _of_picture(stream: BinaryIO) -> dict[str, str]:
-    from PIL import Image, JpegImagePlugin, PngImagePlugin  # noqa: PLC0415 - 20 ms that only a picture costs
+    from PIL import Image, JpegImagePlugin, PngImagePlugin  # 20 ms that only a picture costs
 
     _require_few_chunks(stream)
     head = stream.read(HEAD)
@@ -134,7 +134,7 @@ def _require_few_chunks(stream: BinaryIO) -> None:
 
 
 def _of_sound(stream: BinaryIO) -> dict[str, str]:
-    import mutagen  # noqa: PLC0415 - 12 ms that only a sound costs
+    import mutagen  # 12 ms that only a sound costs
 
     file = mutagen.File(stream)
     found: dict[str, str] = {}

@@ -100,7 +100,7 @@ class Unpacked(io.RawIOBase):
 
 
 def _lz4() -> Any:
-    import lz4.frame  # noqa: PLC0415 - rare, and only for such files
+    import lz4.frame  # rare, and only for such files
 
     return lz4.frame.LZ4FrameDecompressor()
 

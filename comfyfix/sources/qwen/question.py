@@ -80,7 +80,7 @@ def _some(values: Iterable[str]) -> list[str]:
 
 @functools.cache
 def _environment() -> jinja2.Environment:
-    import jinja2  # noqa: PLC0415 - 90 ms that only a question to Qwen needs
+    import jinja2  # 90 ms that only a question to Qwen needs
 
     environment = jinja2.Environment(
         loader=jinja2.FunctionLoader(templates.text),

@@ -62,7 +62,7 @@ def _ladder(run: Run, planned: Planned) -> tuple[Iterator[str], bool]:
 
 
 def _search(run: Run, planned: Planned) -> Record:
-    from comfyfix.stages import resolve  # noqa: PLC0415 - 200 ms that only a search needs
+    from comfyfix.stages import resolve  # 200 ms that only a search needs
 
     if planned.problem is not None:
         raise planned.problem

@@ -32,7 +32,7 @@ _recorder = recorder.start(TREE) if NOTE and not OTHERS else None
 def pytest_configure(config: pytest.Config) -> None:
     """Let the programs that tests start be those of this tree, and note what they pass."""
     try:
-        from tests.rig import Site  # noqa: PLC0415 - a tree may have none
+        from tests.rig import Site  # a tree may have none
     except ImportError:
         return
     plain = Site.environment
