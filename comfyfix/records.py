@@ -92,7 +92,7 @@ class Candidate(msgspec.Struct, frozen=True, kw_only=True):
     """One answer of one source, as the provider confirmed it.
 
     `size` is in bytes; some providers round it. `sha256` is None where none is published.
-    `local` is set for a file of the store (then `url` is empty). `commit` pins a Hub file.
+    `local` is set for a file of the store (then `url` is empty). `repo`, `commit` and `path` pin a Hub file.
     `scan` is what the provider's own malware scan says, empty where it says nothing.
     `publisher`, `licence` and `base_model` are the provider's words, empty where it has none.
     `evidence` is why it counts; `note` is what the user should hear of it all the same.
@@ -100,11 +100,12 @@ class Candidate(msgspec.Struct, frozen=True, kw_only=True):
 
     source: str
     where: str
-    name: str
+    name: str = ""
     url: str = ""
     local: str = ""
     repo: str = ""
     commit: str = ""
+    path: str = ""
     size: int | None = None
     size_exact: bool = True
     sha256: str | None = None
@@ -127,13 +128,13 @@ class Rejected(msgspec.Struct, frozen=True, kw_only=True):
     reason: Reason
 
 
-class Record(msgspec.Struct, frozen=True, kw_only=True):
-    """The resolved source of one model: enough to fetch it again, months later.
+class Record(Candidate, frozen=True, kw_only=True):
+    """The resolved source of one model: the candidate that won, and where it is to go.
 
-    `url` is pinned to a commit or file id; one of Hugging Face is written with its public
-    host, whatever endpoint was asked. It is empty when the file is linked from `local` in the
-    store. `asked` is the place that the user had named for it in the manifest, if any. A script
-    is rendered from this record and nothing else.
+    Enough to fetch it again, months later: `url` is pinned to a commit or file id; one of Hugging
+    Face is written with its public host, whatever endpoint was asked. `asked` is the place that
+    the user had named for it in the manifest, if any. A script is rendered from this record and
+    nothing else.
     """
 
     version: Literal[1] = 1
@@ -141,22 +142,7 @@ class Record(msgspec.Struct, frozen=True, kw_only=True):
     model: Model
     destination: str
     store: str
-    source: str
-    where: str
-    name: str = ""
     asked: str = ""
-    url: str = ""
-    local: str = ""
-    size: int | None = None
-    size_exact: bool = True
-    sha256: str | None = None
-    renamed: bool = False
-    gated: bool = False
-    publisher: str = ""
-    licence: str = ""
-    base_model: str = ""
-    evidence: tuple[Reason, ...] = ()
-    note: Reason | None = None
     rejected: tuple[Rejected, ...] = ()
 
     def same_content(self, other: Record) -> bool:

@@ -41,7 +41,7 @@ def render(record: Record, manifest: Manifest) -> str:
         path=record.url.removeprefix(PUBLIC.get(endpoint, "")),
         secrets=[*TOKEN_VARIABLES.values(), STORE_KEY],
         token_variable=TOKEN_VARIABLES.get(endpoint, ""),
-        page=f"{HUGGINGFACE}/{record.where}" if endpoint == "huggingface" else "",
+        page=f"{HUGGINGFACE}/{record.repo}" if endpoint == "huggingface" else "",
         retries=str(manifest.download.retries),
         reserve=str(manifest.download.reserve_bytes),
     )

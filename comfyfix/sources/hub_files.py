@@ -45,6 +45,7 @@ def candidate(
         url=HUGGINGFACE + file.resolve_path(commit),
         repo=file.repo,
         commit=commit,
+        path=file.path,
         size=item.size,
         sha256=item.sha256,
         scan=item.scan,

@@ -195,27 +195,14 @@ def _last_resort(wanted: Wanted, rejected: list[Rejected], services: Services) -
 def _record(
     planned: Planned, found: Candidate, rejected: list[Rejected], services: Services
 ) -> Record:
-    sha256 = found.sha256 or (planned.override.digest if planned.override else None)
+    told = msgspec.structs.asdict(found)
+    told["sha256"] = found.sha256 or (planned.override.digest if planned.override else None)
     return Record(
+        **told,
         number=planned.number,
         model=planned.model,
         destination=str(planned.path),
         store=str(services.folders.store),
-        source=found.source,
-        where=found.where,
-        name=found.name,
         asked=_asked(planned),
-        url=found.url,
-        local=found.local,
-        size=found.size,
-        size_exact=found.size_exact,
-        sha256=sha256,
-        renamed=found.renamed,
-        gated=found.gated,
-        publisher=found.publisher,
-        licence=found.licence,
-        base_model=found.base_model,
-        evidence=found.evidence,
-        note=found.note,
         rejected=tuple(rejected),
     )
