@@ -36,6 +36,7 @@ def script_for(site: Site, hub: Hub, name: str = NAME, **changes: object) -> Pat
         "store": str(site.models),
         "source": "huggingface",
         "where": REPO,
+        "repo": REPO,
         "url": f"https://huggingface.co/{REPO}/resolve/{repository.commit}/{name}",
         "size": len(DATA),
         "sha256": sha256(DATA),

@@ -103,6 +103,7 @@ class Rig:
             "store": str(folder.parent),
             "source": "huggingface",
             "where": repo,
+            "repo": repo,
             "url": f"https://huggingface.co/{repo}/resolve/{COMMIT}/{name}",
             "size": len(thing.data),
             "sha256": sha256(thing.data),
