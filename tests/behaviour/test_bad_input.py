@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 
 from comfyfix.demo.hub import Hub
+from comfyfix.screen.words import t
 from tests.rig import Site
 
 RIFE = ("upscale_models", "rife49.pth")
@@ -19,7 +20,7 @@ def one_error(site: Site, *arguments: str, **extra: str) -> str:
     assert done.returncode == 3, done.stdout + done.stderr
     assert "Traceback" not in done.stdout + done.stderr
     assert len(done.stderr.strip().splitlines()) == 1
-    assert "Next: " in done.stderr
+    assert t("Next:") in done.stderr
     return done.stderr
 
 
@@ -104,7 +105,7 @@ def test_no_curl(site: Site, hub: Hub, tmp_path: Path) -> None:
     done = site.doit(PATH=str(tools))
     assert done.returncode == 1
     assert "curl is not installed" in done.stdout
-    assert "Next: install it" in done.stdout
+    assert t("Next:") in done.stdout
 
 
 def test_no_network_is_not_called_not_found(site: Site) -> None:
@@ -125,7 +126,7 @@ def test_a_folder_that_cannot_be_made(site: Site, hub: Hub) -> None:
     done = site.doit()
     assert done.returncode == 1
     assert "Can't make the folder" in done.stdout
-    assert "Next: check its permissions" in done.stdout
+    assert t("Next:") in done.stdout
     assert "vae/river_stone.safetensors" in site.files()
 
 

@@ -7,6 +7,7 @@ import json
 import pytest
 
 from comfyfix.demo.hub import Hub
+from comfyfix.screen.words import t
 from tests.rig import Site
 
 NAMES = ("diffusers/sdxl-base", "LLM/Florence-2-large")
@@ -48,7 +49,7 @@ def test_a_run_does_the_rest_and_tells_what_to_do(needy: Site) -> None:
         "diffusers/sdxl-base is a model of several files in a directory, and absent" in done.stdout
     )
     assert "put the whole directory into models/diffusers/sdxl-base" in done.stdout
-    assert "Nothing to do" not in done.stdout
+    assert t("Nothing to do") not in done.stdout
     assert set(needy.files()) == {"upscale_models/rife49.pth"}
     assert "ready" not in needy.doit("scan").stdout.partition("\n")[0]
     assert needy.doit("workflow:w").returncode == 1
@@ -59,7 +60,7 @@ def test_a_directory_that_is_there_is_no_work(needy: Site) -> None:
     put(needy, *NAMES)
     assert needy.doit().returncode == 0
     assert needy.doit("verify").returncode == 0
-    assert "w.json: ready" in needy.doit("scan").stdout
+    assert f"w.json: {t('ready')}" in needy.doit("scan").stdout
     assert "Nothing is pending" in needy.doit("list").stdout
 
 

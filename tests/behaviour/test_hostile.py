@@ -10,6 +10,7 @@ import pytest
 
 from comfyfix.demo.content import file_for
 from comfyfix.demo.hub import Hub, sha256
+from comfyfix.screen.words import t
 from tests.rig import Site, ui_workflow
 
 RIFE = ("upscale_models", "rife49.pth")
@@ -176,7 +177,7 @@ def test_a_file_that_came_without_us_is_checked_and_left_alone(site: Site, hub: 
     site.put(*RIFE)
     done = site.doit()
     assert done.returncode == 0
-    assert "There already, now verified: 1" in done.stdout
+    assert t("There already, now verified: {count}", count=1) in done.stdout
     assert hub.count("GET", "/cdn/*") == tried
 
 
@@ -229,7 +230,7 @@ def test_verify_tells_of_workflows_that_it_could_not_read(site: Site) -> None:
     (site.workflows / "broken.json").write_text("{")
     done = site.doit("verify")
     assert done.returncode == 1
-    assert "broken.json can't be read" in done.stderr
+    assert t("{name} can't be read", name="broken.json") in done.stderr
 
 
 def test_a_flipped_byte_under_an_old_stamp_is_found(site: Site, hub: Hub) -> None:
@@ -251,7 +252,7 @@ def test_the_demo_works_behind_a_proxy(site: Site) -> None:
     (site.root / "manifest.yaml").write_text("comfyui: demo\n")
     done = site.doit(NO_PROXY="", no_proxy="", http_proxy="http://127.0.0.1:9")
     assert done.returncode == 0, done.stdout
-    assert "Nothing to do" in site.doit().stdout
+    assert t("Nothing to do") in site.doit().stdout
     assert site.pending() == []
 
 

@@ -21,6 +21,7 @@ from comfyfix import templates
 from comfyfix.demo.content import file_for
 from comfyfix.demo.hub import Fault, Hub, sha256
 from comfyfix.disk.files import sha256_of
+from comfyfix.screen.words import t
 from tests.behaviour.test_script import DATA, NAME, identity, left, script_for, wait_for_part
 from tests.rig import PROGRAM, Site, children_of, is_alive, is_zombie
 
@@ -158,7 +159,7 @@ def test_a_killed_run_whose_scripts_nobody_asks(site: Site, hub: Hub) -> None:
         site.put("loras", NAME, DATA)
         done = site.doit()
         assert done.returncode == 0, done.stdout
-        assert "There already, now verified: 1" in done.stdout
+        assert t("There already, now verified: {count}", count=1) in done.stdout
         assert left(site.models / "loras") == [NAME]
         assert is_zombie(script)
 
@@ -220,7 +221,7 @@ def test_a_run_with_nothing_to_do_clears_up(site: Site, hub: Hub, ours: bool) ->
         stay |= {other.format(name=name, dead=dead) for other in OTHERS}
         done = site.doit()
         assert done.returncode == 0, done.stdout
-        assert "Nothing to do" in done.stdout
+        assert t("Nothing to do") in done.stdout
         assert set(left(folder)) & gone == set()
         assert set(left(folder)) == stay
         for made in folder.glob("*/precious"):

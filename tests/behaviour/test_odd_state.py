@@ -14,6 +14,10 @@ import pytest
 from comfyfix.demo.hub import Hub
 from comfyfix.disk import temporary
 from comfyfix.disk.leftovers import where
+from comfyfix.records import Reason, because
+from comfyfix.screen import words
+from comfyfix.screen.words import t
+from comfyfix.why import Why
 from tests.rig import REPO, Site
 
 pytestmark = pytest.mark.soak  # a minute of whole runs
@@ -231,24 +235,27 @@ def test_a_stop_while_the_dodo_loads(
     os.kill(running.pid, number)
     printed = running.communicate(timeout=60)[0]
     assert running.returncode == code, printed
-    assert "Stopped." in printed
+    assert t("Stopped.") in printed
     assert "Traceback" not in printed
 
 
 @pytest.mark.parametrize(
     ("command", "said"),
     [
-        (("dumpdb",), "Next: read .cache/doit.json"),
-        (("info",), "info needs the name of one task"),
-        (("info", "a", "b"), "info needs the name of one task"),
-        (("info", "download:rife"), "No task is called download:rife (download:rife49)"),
+        (("dumpdb",), because(Why.DUMPDB_REFUSED)),
+        (("info",), because(Why.INFO_NEEDS_NAME)),
+        (("info", "a", "b"), because(Why.INFO_NEEDS_NAME)),
+        (
+            ("info", "download:rife"),
+            because(Why.TASK_UNKNOWN, name="download:rife", near="download:rife49"),
+        ),
     ],
 )
-def test_commands_of_doits_own(site: Site, command: tuple[str, ...], said: str) -> None:
+def test_commands_of_doits_own(site: Site, command: tuple[str, ...], said: Reason) -> None:
     site.workflow("clip.json", *NEEDS)
     done = site.doit(*command)
     assert done.returncode == 3
-    assert said in done.stderr
+    assert words.sentence(said) in done.stderr
     assert len(done.stderr.splitlines()) == 1
     assert "status     : run" in site.doit("info", "download:rife49").stdout
 

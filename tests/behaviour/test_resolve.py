@@ -8,6 +8,7 @@ import pytest
 
 from comfyfix.demo.content import file_for
 from comfyfix.demo.hub import Hub, sha256
+from comfyfix.screen.words import t
 from tests.rig import Site
 
 NAME = "harbor_light.safetensors"
@@ -83,7 +84,7 @@ def test_what_the_publisher_says_is_in_record_and_summary(site: Site, hub: Hub) 
         told = (record["publisher"], record["licence"], record["base_model"])
         assert told == ("maker", "openrail++", "maker/base-xl")
         (site.output / "sources" / "001_harbor_light_safetensors.json").unlink()
-    assert "Licences of what was downloaded: openrail++ (1)" in run(site)
+    assert t("Licences of what was downloaded: {n}", n="openrail++ (1)") in run(site)
 
 
 def test_a_model_with_an_address_takes_one_question(site: Site, hub: Hub) -> None:
@@ -110,11 +111,11 @@ def test_the_same_file_elsewhere_in_the_store_is_linked(site: Site, hub: Hub) ->
     there = site.put("checkpoints", "under another name.safetensors", file_for(NAME))
     site.workflow("w.json", NEED)
     said = run(site)
-    assert "Linked inside the store: 1" in said
+    assert t("Linked inside the store: {count}", count=1) in said
     assert (site.models / "loras" / NAME).samefile(there)
     assert hub.count("GET", "/cdn/*") == 0
     assert (site.output / "download_001_harbor_light_safetensors.sh").exists()
-    assert "Nothing to do" in run(site)
+    assert t("Nothing to do") in run(site)
 
 
 def test_civitai_brings_what_the_hub_does_not_know(site: Site, hub: Hub) -> None:

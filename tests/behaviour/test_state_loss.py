@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 
 from comfyfix.demo.hub import Hub
+from comfyfix.screen.words import t
 from tests.rig import Site
 
 NEEDS = [("upscale_models", "rife49.pth"), ("vae", "soft_vae.safetensors")]
@@ -55,7 +56,7 @@ def test_lost_state(complete: Site, hub: Hub, name: str, harm: str) -> None:
     assert complete.pending() == []
     again = complete.doit()
     assert again.returncode == 0
-    assert "Nothing to do" in again.stdout
+    assert t("Nothing to do") in again.stdout
 
 
 @pytest.mark.parametrize("key", ["", "a key of the store"])
@@ -70,7 +71,7 @@ def test_all_of_output_lost_the_store_knows(site: Site, hub: Hub, key: str) -> N
     assert site.pending() == []
     done = site.doit("verify", COMFYFIX_STORE_KEY=key)
     assert done.returncode == 0
-    assert "2 good, 0 not" in done.stdout
+    assert t("{good} good, {bad} not", good=2, bad=0) in done.stdout
     assert (" ok " in done.stdout) is bool(key)
     assert hub.count("GET", "/cdn/*") == fetched
 

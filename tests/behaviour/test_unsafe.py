@@ -8,6 +8,7 @@ import pytest
 
 from comfyfix.demo.content import file_for
 from comfyfix.demo.hub import Hub, sha256
+from comfyfix.screen.words import t
 from tests.rig import Site
 from tests.unit.hostile_pickles import P2, call
 from tests.unit.torchlike import Tensor, zipped
@@ -78,12 +79,11 @@ def test_a_file_does_not_write_our_advice(site: Site, hub: Hub) -> None:
         "harbor_light.safetensors"
     ] = data
     done = site.doit()
-    steps = [line for line in done.stdout.splitlines() if line.lstrip().startswith("Next:")]
+    steps = [line for line in done.stdout.splitlines() if line.lstrip().startswith(t("Next:"))]
     assert not any("evil" in step for step in steps), done.stdout
     assert done.returncode == 1, done.stdout
-    assert [step.partition(",")[0] for step in steps] == [
-        "    Next: use a .safetensors file in its place"
-    ]
+    assert len(steps) == 1
+    assert ".safetensors" in steps[0]
 
 
 def test_an_unsafe_download_never_gets_its_name(site: Site, hub: Hub) -> None:
@@ -93,7 +93,7 @@ def test_an_unsafe_download_never_gets_its_name(site: Site, hub: Hub) -> None:
     done = site.doit()
     assert done.returncode == 1
     assert "rife49.pth is unsafe: its pickle wants to import os.system" in done.stdout
-    assert "Next: use a .safetensors file in its place" in done.stdout
+    assert t("Next:") in done.stdout
     (failed,) = site.state("verified/batch_001.json")["failed"]
     assert failed["filename"] == "rife49.pth"
     assert site.files() == {

