@@ -61,7 +61,7 @@ def test_a_directory_that_is_there_is_no_work(needy: Site) -> None:
     assert needy.doit().returncode == 0
     assert needy.doit("verify").returncode == 0
     assert f"w.json: {t('ready')}" in needy.doit("scan").stdout
-    assert "Nothing is pending" in needy.doit("list").stdout
+    assert t("Nothing is pending") in needy.doit("list").stdout
 
 
 def test_ignored_and_inactive_directories_are_no_need(needy: Site) -> None:
