@@ -92,7 +92,8 @@ class Candidate(msgspec.Struct, frozen=True, kw_only=True):
     """One answer of one source, as the provider confirmed it.
 
     `size` is in bytes; some providers round it. `sha256` is None where none is published.
-    `local` is set for a file of the store (then `url` is empty). `repo`, `commit` and `path` pin a Hub file.
+    `local` is set for a file of the store (then `url` is empty). `repo`, `commit` and `path` pin
+    a file of the Hub.
     `scan` is what the provider's own malware scan says, empty where it says nothing.
     `publisher`, `licence` and `base_model` are the provider's words, empty where it has none.
     `evidence` is why it counts; `note` is what the user should hear of it all the same.

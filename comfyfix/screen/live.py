@@ -31,7 +31,7 @@ class Board(Bars):
         super().__init__(  # it draws for the first time at once
             screen,
             Shown(lambda task: f"  {task.description}", width=NAME),
-            Shown(_doing),
+            Shown(_doing, width=bars.BAR),
             Shown(_amount),
             Shown(bars.speed),
             Shown(bars.left, style="dim"),

@@ -14,6 +14,8 @@ import pytest
 from comfyfix.demo.hub import Hub
 from comfyfix.disk import temporary
 from comfyfix.disk.leftovers import where
+from comfyfix.records import Reason
+from comfyfix.screen import words
 from comfyfix.screen.words import t
 from tests.rig import REPO, Site
 
@@ -249,11 +251,11 @@ def test_a_stop_while_the_dodo_loads(
         (("info", "download:rife"), "download:rife49"),
     ],
 )
-def test_commands_of_doits_own(site: Site, command: tuple[str, ...], said: str) -> None:
+def test_commands_of_doits_own(site: Site, command: tuple[str, ...], said: Reason) -> None:
     site.workflow("clip.json", *NEEDS)
     done = site.doit(*command)
     assert done.returncode == 3
-    assert said in done.stderr
+    assert words.sentence(said) in done.stderr
     assert len(done.stderr.splitlines()) == 1
     assert "status     : run" in site.doit("info", "download:rife49").stdout
 

@@ -207,7 +207,7 @@ def test_a_touch_costs_one_hash(fetched: Site, hub: Hub) -> None:
     for _ in range(2):
         done = fetched.doit(**WITH_KEY)
         assert done.returncode == 0, done.stdout
-    assert "Nothing to do" in done.stdout
+    assert t("Nothing to do") in done.stdout
     assert hub.count("GET", "/cdn/*") == before
 
 
@@ -216,10 +216,10 @@ def test_a_link_to_a_file_costs_no_further_hash(fetched: Site, hub: Hub) -> None
     hub.add("maker/other_light", []).files["other_light.safetensors"] = file_for(NAME)
     fetched.workflow("x.json", ("loras", "other_light.safetensors"))
     done = fetched.doit(**WITH_KEY)
-    assert "Linked inside the store: 1" in done.stdout
+    assert t("Linked inside the store: {count}", count=1) in done.stdout
     assert model(fetched).stat().st_nlink == 2
     done = fetched.doit(**WITH_KEY)
-    assert "Nothing to do" in done.stdout
+    assert t("Nothing to do") in done.stdout
     fresh(fetched)
     assert fetched.doit(**WITH_KEY).returncode == 0
     assert not hashed(fetched)

@@ -10,6 +10,7 @@ from comfyfix.demo.content import file_for
 from comfyfix.demo.hub import Hub, sha256
 from comfyfix.records import because
 from comfyfix.screen import words
+from comfyfix.screen.words import t
 from comfyfix.why import Why
 from tests.rig import Site
 
@@ -116,7 +117,7 @@ def test_the_same_file_elsewhere_in_the_store_is_linked(site: Site, hub: Hub) ->
     there = site.put("checkpoints", "under another name.safetensors", file_for(NAME))
     site.workflow("w.json", NEED)
     said = run(site)
-    assert "Linked inside the store: 1" in said
+    assert t("Linked inside the store: {count}", count=1) in said
     assert (site.models / "loras" / NAME).samefile(there)
     assert hub.count("GET", "/cdn/*") == 0
     assert (site.output / "download_001_harbor_light_safetensors.sh").exists()

@@ -11,6 +11,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from comfyfix.demo.hub import Hub
+from comfyfix.screen.words import t
 from tests.rig import Site
 
 WORKFLOWS = 1000
@@ -44,7 +45,7 @@ def _complete(root: Path) -> Site:
             site.workflow(f"w{i:04d}.json", ("loras", name), urls={name: url})
         done = site.doit()
         assert done.returncode == 0, done.stdout[-2000:]
-    assert "Nothing to do" in site.doit().stdout
+    assert t("Nothing to do") in site.doit().stdout
     return site
 
 

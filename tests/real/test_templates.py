@@ -18,6 +18,7 @@ import pytest
 
 from comfyfix.demo.content import file_for
 from comfyfix.demo.hub import Fault, Hub, sha256
+from comfyfix.screen.words import fixed, t
 from tests.rig import Site, kill_hard
 
 TEMPLATES = Path(templates.__path__[0]) / "templates"
@@ -80,7 +81,7 @@ def test_every_needed_file_arrives_and_nothing_else(official: Site) -> None:
     assert fetched == len(want) - first.stdout.count("✓ Linked")
     second = official.doit()
     assert second.returncode == 0
-    assert "Nothing to do" in second.stdout
+    assert t("Nothing to do") in second.stdout
     assert official.hub is not None and official.hub.count("GET", "/cdn/*") == fetched
 
     deleted, cut, swapped = random.Random(7).sample(sorted(want), 3)
@@ -90,7 +91,7 @@ def test_every_needed_file_arrives_and_nothing_else(official: Site) -> None:
     assert len(official.pending()) == 3
     third = official.doit()
     assert third.returncode == 0, third.stdout[-3000:]
-    assert "Successfully downloaded: 3" in third.stdout
+    assert fixed("Successfully downloaded: {count}", count=3) in third.stdout
     aside = {f"{cut}.damaged", f"{swapped}.damaged"}
     assert {k: v for k, v in official.files().items() if k not in aside} == want
     assert aside <= set(official.files())
@@ -120,7 +121,7 @@ def test_a_third_fails_and_a_rerun_completes_exactly_what_is_absent(official: Si
         if k.rpartition("/")[2] not in {u.rpartition("/")[2] for u in unlucky}
     }
     assert {k for k in arrived if not k.endswith(".part")} >= set(lucky)
-    summary = first.stdout.partition("INCREMENTAL DOWNLOAD SUMMARY")[2]
+    summary = first.stdout.partition(fixed("INCREMENTAL DOWNLOAD SUMMARY"))[2]
     failed = set(want) - set(arrived)
     for key in failed:
         assert f"  {key}: " in summary
