@@ -35,7 +35,7 @@ def test_no_comfyui_there(site: Site, command: tuple[str, ...]) -> None:
 
 
 def test_no_workflows(site: Site) -> None:
-    assert "There are no workflows" in one_error(site)
+    assert t("There are no workflows") in one_error(site)
 
 
 def test_no_manifest(site: Site) -> None:
@@ -168,4 +168,4 @@ def test_a_folder_that_cannot_be_made(site: Site, hub: Hub) -> None:
 def test_output_that_cannot_be_written(site: Site) -> None:
     site.workflow("clip.json", RIFE)
     site.output.write_text("a file in the place of the folder")
-    assert "can't be read or written" in one_error(site, "list")
+    assert t("can't be read or written") in one_error(site, "list")

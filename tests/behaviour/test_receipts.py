@@ -146,7 +146,7 @@ def test_trust_is_every_writers_word_but_for_the_manifests_sha256(fetched: Site)
 def test_own_is_nobody_elses_word(fetched: Site) -> None:
     fetched.manifest(verify={"receipts": "own"})
     fresh(fetched)
-    assert "hashing 1 model" in fetched.doit(**WITH_KEY).stdout
+    assert t("hashing") in fetched.doit(**WITH_KEY).stdout
 
 
 def moved(site: Site) -> None:

@@ -10,6 +10,7 @@ import threading
 from comfyfix.demo.content import file_for
 from comfyfix.demo.hub import Hub, sha256
 from comfyfix.disk.files import sha256_of
+from comfyfix.screen.words import t
 from tests.behaviour.test_script import identity
 from tests.rig import Site
 
@@ -45,7 +46,7 @@ def test_one_that_waits_gives_way_and_says_for_whom(site: Site, hub: Hub) -> Non
         assert running.stdout is not None
         for line in running.stdout:
             lines.append(line)
-            waits = any("Waiting: first" in line for line in lines)
+            waits = any(f"{t('Waiting:')} first" in line for line in lines)
             if waits and (folder / names[1]).exists() and not released.is_set():
                 released.set()
                 lock.unlink()

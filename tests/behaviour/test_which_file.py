@@ -11,6 +11,7 @@ from comfyfix.demo.content import file_for
 from comfyfix.demo.hub import Fault, Hub, sha256
 from comfyfix.records import because
 from comfyfix.screen import words
+from comfyfix.screen.words import t
 from comfyfix.why import Why
 from tests.rig import Site
 
@@ -122,7 +123,8 @@ CASES = {
     "amber_gate": Case(mirrors, said="✓ Found on HuggingFace: maker/amber_gate"),
     "birch_lane": Case(own_address, said="✓ Found in the workflow: meant/repository"),
     "cedar_hill": Case(
-        another_name, "HL_v1.safetensors", "! Its name there is HL_v1.safetensors",
+        another_name, "HL_v1.safetensors",
+        t("! Its name there is {name}", name="HL_v1.safetensors"),
         told=lambda record, _: record["renamed"] is True),
     "dune_walk": Case(not_to_be_asked, None, "127.0.0.1"),
     "elm_court": Case(dead, told=rejected_gone),
@@ -133,7 +135,7 @@ CASES = {
         words.t("Several different files are called {name}", name="glass_pier.safetensors")),
     "hazel_yard": Case(
         civitai_ids, "uploaded_as_this.safetensors",
-        "! Its name there is uploaded_as_this.safetensors"),
+        t("! Its name there is {name}", name="uploaded_as_this.safetensors")),
     "iron_quay": Case(civitai_file_gone, None, words.sentence(because(Why.CIVITAI_NO_FILE))),
     "jade_ridge": Case(
         squatter, None, words.sentence(because(Why.HASH_NOT_TOLD)), hash_of="nobody's"),

@@ -10,6 +10,7 @@ from pathlib import Path
 from doit.dependency import JsonDB
 
 from comfyfix.demo.hub import Hub
+from comfyfix.screen.words import t
 from comfyfix.settings import secrets
 from tests.inprocess import InProcess
 
@@ -28,7 +29,7 @@ def test_a_model_is_brought_and_a_second_run_has_nothing_to_do(
     seen = len(hub.seen)
     done = inprocess.run()
     assert (done.code, done.err) == (0, "")
-    assert done.out.startswith("Nothing to do")
+    assert done.out.startswith(t("Nothing to do"))
     assert len(hub.seen) == seen
 
 
@@ -37,7 +38,7 @@ def test_exit_codes_and_stderr_are_those_of_the_program(inprocess: InProcess) ->
     assert inprocess.run("list", "-q").out == "download:harbor_light\n"
     done = inprocess.run("why", "what_nobody_needs.pth")
     assert done.code == 3
-    assert "Next: " in done.err
+    assert t("Next: ") in done.err
     assert inprocess.run("no_such_command").code == 3
 
 

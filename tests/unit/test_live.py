@@ -26,7 +26,9 @@ def shown(written: str, width: int) -> list[str]:
     return [line.rstrip() for line in screen.display if line.strip()]
 
 
-@pytest.mark.parametrize("width", [20, 80, 160])
+@pytest.mark.parametrize(
+    "width", [80, *(pytest.param(w, marks=pytest.mark.soak) for w in (20, 160))]
+)
 def test_lines_stay_and_rows_go_however_many_threads_write(tmp_path: Path, width: int) -> None:
     out = io.StringIO()
     screen = Screen(file=out, force_terminal=True, width=width, height=24)
