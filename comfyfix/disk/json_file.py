@@ -43,10 +43,11 @@ def read(path: Path | str, kind: type[T]) -> T | None:
         data = regular.read(path)
     except (FileNotFoundError, NotADirectoryError, IsADirectoryError, regular.NotRegular):
         return None
-    with contextlib.suppress(*_UNREADABLE):
+    try:  # a thousand times on every command
         return msgspec.json.decode(data, type=kind)
-    _require_known(path, data, kind)
-    return None
+    except _UNREADABLE:
+        _require_known(path, data, kind)
+        return None
 
 
 def cached(path: Path | str, kind: type[T]) -> T | None:

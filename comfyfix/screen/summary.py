@@ -15,7 +15,7 @@ from comfyfix.stages.report import Ending, Tally
 def lines(tally: Tally) -> Iterator[str]:
     """Make the final summary."""
     searches, downloads = tally.failures(searching=True), tally.failures(searching=False)
-    if not tally.total and not tally.outcomes and not tally.bad_verdicts:
+    if not tally.total and not tally.endings and not tally.bad_verdicts:
         yield _nothing(tally)
         return
     yield ""
@@ -41,7 +41,7 @@ def _nothing(tally: Tally) -> str:
 
 
 def _counts(tally: Tally, searches: int, downloads: int) -> Iterator[str]:
-    done = [outcome for outcome in tally.outcomes if outcome.problem is None]
+    done = [outcome for outcome in tally.endings if outcome.problem is None]
     linked, found = sum(o.linked for o in done), sum(o.found for o in done)
     yield fixed("Total models: {count}", count=tally.total)
     yield fixed("Successfully downloaded: {count}", count=len(done) - linked - found)

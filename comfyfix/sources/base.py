@@ -89,11 +89,10 @@ class Source(Protocol):
     `find` yields candidates that the provider has confirmed, and what was rejected on the way;
     it raises SourceDown when the provider could not be asked. A source that is DECISIVE knows
     which file is meant, so its first candidate that counts wins; the findings of the others are
-    compared, and different contents make the model uncertain. TITLE follows "Found …".
+    compared, and different contents make the model uncertain.
     """
 
     NAME: str
-    TITLE: str
     DECISIVE: bool
 
     def find(self, wanted: Wanted, services: Services) -> Iterator[Finding]:

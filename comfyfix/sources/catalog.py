@@ -15,7 +15,6 @@ from comfyfix.sources.workflow import confirm_url, told
 from comfyfix.why import Why
 
 NAME = "catalog"
-TITLE = "in a catalogue"
 DECISIVE = False
 
 

@@ -21,7 +21,6 @@ from comfyfix.sources.base import Blocked, Finding, Services, Wanted
 from comfyfix.why import Why
 
 NAME = "civitai"
-TITLE = "on Civitai"
 DECISIVE = False
 SHOWN = 6
 

@@ -21,7 +21,6 @@ from comfyfix.sources.trust import publishers
 from comfyfix.why import Why
 
 NAME = SOURCE
-TITLE = "on HuggingFace"
 DECISIVE = False
 UNLISTED = 3  # repositories that only the extras know, looked into one by one
 FAMILY = 5  # publishers asked when the likeliest one has nothing

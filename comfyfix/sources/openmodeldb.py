@@ -20,7 +20,6 @@ from comfyfix.sources.workflow import confirm_url, told
 from comfyfix.why import Why
 
 NAME = "openmodeldb"
-TITLE = "on OpenModelDB"
 DECISIVE = False
 FOLDER = "upscale_models"
 RESOURCES_MAX = 6

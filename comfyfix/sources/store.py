@@ -16,7 +16,6 @@ from comfyfix.sources.base import Finding, Services, Wanted
 from comfyfix.why import Why
 
 NAME = "store"
-TITLE = "in the store"
 DECISIVE = True
 
 

@@ -30,7 +30,6 @@ from comfyfix.sources.base import Doubtful, Finding, Services, Wanted
 from comfyfix.why import Why
 
 NAME = "workflow"
-TITLE = "in the workflow"
 DECISIVE = True
 
 

@@ -34,7 +34,7 @@ class Tally:
     already: int = 0
     scripts: int = 0
     unreadable: int = 0
-    outcomes: list[Ending] = field(default_factory=list)
+    endings: list[Ending] = field(default_factory=list)
     bad_verdicts: list[Verdict] = field(default_factory=list)
     unverified: list[Verdict] = field(default_factory=list)
     _lock: threading.Lock = field(default_factory=threading.Lock)
@@ -42,7 +42,7 @@ class Tally:
     def add(self, outcome: Ending) -> None:
         """Note how one model ended."""
         with self._lock:
-            self.outcomes.append(outcome)
+            self.endings.append(outcome)
 
     def add_script(self) -> None:
         """Note that a script was written or found right."""
@@ -58,6 +58,6 @@ class Tally:
     def failures(self, *, searching: bool) -> list[Ending]:
         """The failed searches, or the failed downloads."""
         return sorted(
-            (o for o in self.outcomes if o.problem is not None and o.searching is searching),
+            (o for o in self.endings if o.problem is not None and o.searching is searching),
             key=lambda o: o.model.key,
         )

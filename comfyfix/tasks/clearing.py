@@ -57,7 +57,7 @@ def _places(run: Run) -> dict[str, dict[str, tuple[Model, str]]]:
 
 
 def _there(run: Run) -> Iterator[tuple[Model, str]]:
-    done = {outcome.model.key for outcome in run.tally.outcomes if outcome.problem is None}
+    done = {outcome.model.key for outcome in run.tally.endings if outcome.problem is None}
     for planned in run.project.plan.models:
         if not planned.pending or planned.model.key in done:
             yield planned.model, planned.location

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import contextlib
-import gc
 import os
 from collections.abc import Callable, Iterator
 from functools import partial
@@ -21,6 +19,7 @@ from comfyfix.screen.text import clean
 from comfyfix.stages.batch import BatchFile, rules
 from comfyfix.stages.work import Planned, Present, seen
 from comfyfix.tasks import database
+from comfyfix.tasks.garbage import left_alone
 from comfyfix.tasks.reporter import Reporter
 from comfyfix.tasks.running import IN_CONFIG, Run, begin
 
@@ -30,35 +29,37 @@ Task = dict[str, Any]
 Creator = Callable[[], Iterator[Task]]
 
 
+def _later(module: str, name: str, *arguments: Any) -> object:
+    # Every command declares all tasks, and most run none: sources, templates and the rest, which
+    # the actions need, would cost each command a tenth of a second.
+    return getattr(import_module(module), name)(*arguments)
+
+
+_RESOLVE, _RENDER, _FETCH = (
+    partial(_later, "comfyfix.tasks.actions", name) for name in ("resolve", "render", "fetch")
+)
+_BATCH, _PRESENT, _UNREADABLE = (
+    partial(_later, "comfyfix.tasks.verifying", name)
+    for name in ("verify_batch", "verify_present", "unreadable")
+)
+
+
 def load(manifest: Path) -> tuple[dict[str, Any], Creator]:
     """Open the project of a manifest; return doit's configuration and the one task creator."""
     if os.name != "posix":
         raise InvalidDodoFile("comfyfix runs on Linux, macOS and WSL, not on native Windows")
     try:
-        with _collecting_nothing():
+        with left_alone():
             run = begin(get_var("workflow"), manifest)
     except SetupProblem as problem:
         raise InvalidDodoFile(words.problem(problem)) from None
 
     def task_download() -> Iterator[Task]:
         """Search, script and download the missing models."""
-        with _collecting_nothing():
+        with left_alone():
             yield from tasks(run)
 
     return configuration(run), task_download
-
-
-@contextlib.contextmanager
-def _collecting_nothing() -> Iterator[None]:
-    """What is made here lives to the end of the process: to look it through for garbage again and
-    again would cost every command an eighth of its time."""
-    before = gc.isenabled()
-    gc.disable()
-    try:
-        yield
-    finally:
-        if before:
-            gc.enable()
 
 
 def configuration(run: Run) -> dict[str, Any]:
@@ -81,14 +82,14 @@ def configuration(run: Run) -> dict[str, Any]:
 def default_tasks(run: Run) -> list[str]:
     """Six downloads, their verification, six more: so a batch is verified once it is settled."""
     if run.project.selected:
-        return [f"workflow:{run.project.workflow_tasks()[run.project.selected]}"]
+        return [f"workflow:{run.workflow_tasks[run.project.selected]}"]
     names: list[str] = []
     for number, members in run.project.plan.batches().items():
         names += [f"download:{planned.task}" for planned in members]
         names.append(f"verify:{number:03d}")
     if run.project.plan.present:
         names.append(f"verify:{PRESENT}")
-    broken = run.project.workflow_tasks()
+    broken = run.workflow_tasks
     names += [f"workflow:{broken[file.workflow]}" for file in run.project.plan.unreadable]
     return names or ["download"]
 
@@ -116,28 +117,14 @@ def _download(run: Run, planned: Planned) -> Task:
         "doc": clean(f"{folder}/{planned.model.path}"),
         "targets": targets(run, planned),
         "actions": [
-            (_actions("resolve"), [run, planned]),
-            (_actions("render"), [run, planned]),
-            (_actions("fetch"), [run, planned]),
+            (_RESOLVE, [run, planned]),
+            (_RENDER, [run, planned]),
+            (_FETCH, [run, planned]),
         ],
         "uptodate": [not planned.pending],
         "io": {"capture": False},
         "meta": {"number": planned.number, "model": planned.model.key},
     }
-
-
-def _later(module: str, name: str, *arguments: Any) -> object:
-    # Every command declares all tasks, and most run none: sources, templates and the rest, which
-    # the actions need, would cost each command a tenth of a second.
-    return getattr(import_module(module), name)(*arguments)
-
-
-def _actions(name: str) -> Callable[..., object]:
-    return partial(_later, "comfyfix.tasks.actions", name)
-
-
-def _verifying(name: str) -> Callable[..., object]:
-    return partial(_later, "comfyfix.tasks.verifying", name)
 
 
 def targets(run: Run, planned: Planned) -> list[str]:
@@ -164,7 +151,7 @@ def _verify(run: Run, number: int, members: list[Planned]) -> Task:
         "name": f"{number:03d}",
         "doc": f"verify {len(members)} models: {', '.join(m.model.name for m in members)}"[:100],
         "task_dep": [f"download:{planned.task}" for planned in members],
-        "actions": [(_verifying("verify_batch"), [run, number, members])],
+        "actions": [(_BATCH, [run, number, members])],
         "uptodate": [settled],
         "io": {"capture": False},
         # It has work to do also when some members failed; our runner knows this mark.
@@ -181,7 +168,7 @@ def _verify_present(run: Run, present: tuple[Present, ...]) -> Task:
         "basename": "verify",
         "name": PRESENT,
         "doc": "verify the needed models that were there before",
-        "actions": [(_verifying("verify_present"), [run, present])],
+        "actions": [(_PRESENT, [run, present])],
         "uptodate": [unchanged],
         "io": {"capture": False},
     }
@@ -189,7 +176,7 @@ def _verify_present(run: Run, present: tuple[Present, ...]) -> Task:
 
 def _workflows(run: Run) -> Iterator[Task]:
     by_key = {planned.model.key: f"download:{planned.task}" for planned in run.project.plan.models}
-    names = run.project.workflow_tasks()
+    names = run.workflow_tasks
     there = {present.model.key for present in run.project.plan.present}
     for workflow, keys in run.project.plan.workflows.items():
         yield {
@@ -207,6 +194,6 @@ def _workflows(run: Run) -> Iterator[Task]:
             "basename": "workflow",
             "name": names[file.workflow],
             "doc": clean(f"{file.workflow} can't be read: {words.sentence(file.problem or '')}"),
-            "actions": [(_verifying("unreadable"), [run, file])],
+            "actions": [(_UNREADABLE, [run, file])],
             "io": {"capture": False},
         }

@@ -83,7 +83,7 @@ class Reporter:
         run.console.end()
         for line in summary.lines(run.tally):
             run.console.line(line)
-        for outcome in run.tally.outcomes:
+        for outcome in run.tally.endings:
             if outcome.problem is not None:
                 run.console.error(summary.annotation(outcome, outcome.problem))
         for error in self._errors:

@@ -68,6 +68,11 @@ class Run:
 
         return Events(self.console, self.project.folders.store)
 
+    @cached_property
+    def workflow_tasks(self) -> dict[str, str]:
+        """The task names of workflows."""
+        return self.project.workflow_tasks()
+
     def services(self) -> Services:
         """What sources need; the first call opens sessions and, for the demo, starts the hub."""
         with self._services_lock:

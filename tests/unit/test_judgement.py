@@ -38,7 +38,6 @@ class Scripted:
 
     NAME: str
     findings: tuple[Finding, ...]
-    TITLE: str = "somewhere"
     DECISIVE: bool = False
 
     def find(self, wanted: Wanted, services: Services) -> Iterator[Finding]:  # noqa: ARG002

@@ -32,7 +32,6 @@ from comfyfix.sources.workflow import told
 from comfyfix.why import Why
 
 NAME = "qwen"
-TITLE = "by Qwen"
 DECISIVE = False
 _EVIDENCE = because(Why.QWEN_PROPOSED)
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import gc
 import os
 import sys
 from collections.abc import Iterator
@@ -13,7 +14,7 @@ from doit.exceptions import TaskFailed, UnmetDependency
 from doit.runner import MThreadRunner
 from doit.runner import Runner as OneByOneRunner
 
-from comfyfix.screen import question, summary
+from comfyfix.screen import summary
 from comfyfix.screen.text import say
 from comfyfix.screen.words import t
 from comfyfix.stopping import Stopped, signals
@@ -79,6 +80,8 @@ class RunCommand(Guarded, cmd_run.Run):  # type: ignore[misc]
         problem = run.project.unwritten if run else None
         if problem is not None:
             raise problem
+        if run is None or run.project.plan.pending:
+            gc.enable()  # a run with work to do takes long enough to make garbage
         par_type = "thread"  # processes would not share what the tasks of a run share
         with contextlib.suppress(AttributeError, ValueError):
             sys.stdout.reconfigure(errors="replace")  # type: ignore[union-attr]
@@ -135,8 +138,8 @@ def _stopped(run: Run | None, exit_code: int) -> int:
         return exit_code
     run.console.end()
     count = run.children.stop()
-    done = sum(outcome.problem is None for outcome in run.tally.outcomes)
-    left = run.tally.total - len(run.tally.outcomes)
+    done = sum(outcome.problem is None for outcome in run.tally.endings)
+    left = run.tally.total - len(run.tally.endings)
     say(*summary.stopped(done, left, count))  # the console is mute by now
     # Threads that wait for a slot would keep the interpreter from ending in good time.
     sys.stdout.flush()
@@ -149,4 +152,6 @@ def _agreed(run: Run) -> bool:
     asked = run.project.manifest.confirm and not os.environ.get("CI")
     if not (pending and asked and sys.stdin.isatty() and sys.stdout.isatty()):
         return True
+    from comfyfix.screen import question  # for a terminal only
+
     return question.agreed(pending, run.project.folders.store)
