@@ -10,7 +10,6 @@ from doit.cmd_base import Command
 from comfyfix.errors import SetupProblem
 from comfyfix.screen import notes
 from comfyfix.screen.ends import guarded, settle_descriptors
-from comfyfix.tasks.garbage import left_alone
 
 REFUSED = 3
 """The exit code of a command that can't start."""
@@ -32,8 +31,7 @@ class Guarded(Command):  # type: ignore[misc]
 
     def _refusing(self, in_args: list[str]) -> int:
         try:
-            with left_alone():
-                return super().parse_execute(in_args) or 0
+            return super().parse_execute(in_args) or 0
         except SetupProblem as problem:
             notes.refusal(problem)
             return REFUSED

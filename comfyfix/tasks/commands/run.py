@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import contextlib
-import gc
 import os
 import sys
 from collections.abc import Iterator
@@ -19,6 +18,7 @@ from comfyfix.screen.text import say
 from comfyfix.screen.words import t
 from comfyfix.stopping import Stopped, signals
 from comfyfix.tasks.clearing import clear
+from comfyfix.tasks.garbage import left_alone
 from comfyfix.tasks.guard import Guarded
 from comfyfix.tasks.running import Run, of_dodo
 from comfyfix.tasks.selection import Control
@@ -80,8 +80,6 @@ class RunCommand(Guarded, cmd_run.Run):  # type: ignore[misc]
         problem = run.project.unwritten if run else None
         if problem is not None:
             raise problem
-        if run is None or run.project.plan.pending:
-            gc.enable()  # a run with work to do takes long enough to make garbage
         par_type = "thread"  # processes would not share what the tasks of a run share
         with contextlib.suppress(AttributeError, ValueError):
             sys.stdout.reconfigure(errors="replace")  # type: ignore[union-attr]
@@ -89,7 +87,12 @@ class RunCommand(Guarded, cmd_run.Run):  # type: ignore[misc]
             run.by_our_command = True
             if not _agreed(run):
                 return 1
-        with _ours(single=single, named=not self.sel_default_tasks), signals(lambda: _mute(run)):
+        idle = run is not None and not run.project.plan.pending
+        with (
+            left_alone() if idle else contextlib.nullcontext(),
+            _ours(single=single, named=not self.sel_default_tasks),
+            signals(lambda: _mute(run)),
+        ):
             try:
                 if run is not None:
                     clear(run)
