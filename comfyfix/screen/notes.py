@@ -44,12 +44,6 @@ def searching(what: str | int) -> None:
         warn(t("Searching for {count:models} …", count=what))
 
 
-def stopped() -> None:
-    """Tell that a command was stopped."""
-    with contextlib.suppress(OSError):
-        warn(f"\n{t('Stopped. Next: run the same command again')}")
-
-
 def stopped_searching() -> None:
     """Tell that a search was stopped."""
     warn(f"\n{t('Stopped. What was found is kept.')}")

@@ -7,11 +7,8 @@ import json
 from collections.abc import Iterable, Sequence
 from typing import TYPE_CHECKING, Any
 
-import msgspec
-
 from comfyfix import templates
 from comfyfix.disk.files import printable
-from comfyfix.records import Reason
 from comfyfix.sources.base import Wanted
 from comfyfix.sources.qwen.reply import CANDIDATES_MAX
 from comfyfix.sources.qwen.transcript import told
@@ -66,12 +63,6 @@ def opinion_question(batch: str, files: Sequence[dict[str, Any]]) -> str:
 
 def _clean(text: str, limit: int = VALUE_MAX) -> str:
     return printable(text, limit)
-
-
-def _told(reason: Reason | str) -> str:
-    """A reason as the value that it is: its name, and what it tells."""
-    text = reason if isinstance(reason, str) else json.dumps(msgspec.to_builtins(reason))
-    return _clean(text)
 
 
 def _some(values: Iterable[str]) -> list[str]:
