@@ -1,13 +1,14 @@
 """A project: its manifest read, its workflows scanned, its plan made. Nothing of it changes.
 
-Opening one prints nothing and starts no search; what the user should hear of it is in `remarks`.
+Opening one prints nothing and starts no search; what the user should hear of it is handed to
+whoever opens it at once, since it may end in a problem.
 """
 
 from __future__ import annotations
 
 import os
-from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, field
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 import msgspec
@@ -30,17 +31,18 @@ from comfyfix.state.trust import Trust
 from comfyfix.why import Why
 
 MANIFEST = "manifest.yaml"
+Hear = Callable[[Reason], object]
+"""Takes what the user should hear, the moment that it is known."""
 _NOTHING = Plan(models=(), present=(), workflows={}, unreadable=())
 
 
 @dataclass(frozen=True, slots=True)
 class Setup:
-    """A manifest and the folders that it names; `remarks` are what the user should hear."""
+    """A manifest and the folders that it names."""
 
     manifest: Manifest
     folders: Folders
     layout: Layout
-    remarks: tuple[Reason, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -95,9 +97,9 @@ class Project:
         return names
 
 
-def open_project(manifest_path: Path, workflow: str | None = None) -> Project:
+def open_project(manifest_path: Path, hear: Hear, workflow: str | None = None) -> Project:
     """Read, scan and plan. `workflow` adds a file and selects its models. Raises SetupProblem."""
-    setup = read_setup(manifest_path)
+    setup = read_setup(manifest_path, hear)
     places = list(setup.manifest.workflows)
     named = os.path.abspath(workflow) if workflow else ""  # links stay as they are
     if workflow and not Path(named).is_file():
@@ -114,35 +116,37 @@ def open_project(manifest_path: Path, workflow: str | None = None) -> Project:
     except OSError as error:
         raise _unusable(error, setup.layout) from None
     selected = _selected(named, scanned, workflow) if workflow else ""
-    remarks = [*setup.remarks, known.warning, _unsearched(known.folders, made)]
-    setup = Setup(setup.manifest, known.folders, setup.layout, tuple(filter(None, remarks)))
+    for remark in (known.warning, _unsearched(known.folders, made)):
+        if remark:
+            hear(remark)
+    setup = replace(setup, folders=known.folders)
     # An unusable token is told now, not in the middle of a run.
     told = tokens(setup.manifest, os.environ)
     return Project(setup, trust, told, tuple(scanned), made, selected)
 
 
-def open_store(manifest_path: Path) -> Project:
+def open_store(manifest_path: Path, hear: Hear) -> Project:
     """Read the model folders alone: a store can be looked at without workflows.
 
     Raises SetupProblem.
     """
-    setup = read_setup(manifest_path)
+    setup = read_setup(manifest_path, hear)
     try:
-        known = _knowledge(setup)
+        setup = replace(setup, folders=_knowledge(setup).folders)
     except OSError as error:
         raise _unusable(error, setup.layout) from None
-    setup = Setup(setup.manifest, known.folders, setup.layout, setup.remarks)
     return Project(setup, _trust(setup.manifest), tokens(setup.manifest, os.environ))
 
 
-def read_setup(manifest_path: Path) -> Setup:
+def read_setup(manifest_path: Path, hear: Hear) -> Setup:
     """Read manifest and model folders; for the demo, lay out its example first.
 
     Raises SetupProblem.
     """
     manifest = load(manifest_path)
     layout = Layout(Path(manifest.output))
-    remarks = order.set_right(layout)
+    for remark in order.set_right(layout):
+        hear(remark)
     home = Path(manifest.comfyui)
     if manifest.is_demo:
         from comfyfix.demo import example  # only the demo needs it
@@ -156,7 +160,7 @@ def read_setup(manifest_path: Path) -> Setup:
         Path(manifest.store) if manifest.store else None,
         create_store=manifest.create_store,
     )
-    return Setup(manifest, folders, layout, tuple(remarks))
+    return Setup(manifest, folders, layout)
 
 
 def _with_default_workflows(manifest: Manifest) -> Manifest:

@@ -64,7 +64,7 @@ class InProcess(Site):
     def project(self, workflow: str | None = None, **extra: str) -> Project:
         """Open the project that a command would open."""
         with self._alone(extra):
-            return open_project(self.root / MANIFEST, workflow)
+            return open_project(self.root / MANIFEST, bool, workflow)
 
     @contextmanager
     def _alone(self, extra: dict[str, str]) -> Iterator[pytest.MonkeyPatch]:

@@ -107,24 +107,18 @@ def begin(workflow: str | None = None, manifest: Path | None = None) -> Run:
 
     Raises SetupProblem.
     """
-    return _told(projects.open_project(manifest or Path(MANIFEST), workflow))
+    return Run(projects.open_project(manifest or Path(MANIFEST), notes.remark, workflow))
 
 
 def begin_store() -> Run:
     """Open the model folders alone. Raises SetupProblem."""
-    return _told(projects.open_store(Path(MANIFEST)))
+    return Run(projects.open_store(Path(MANIFEST), notes.remark))
 
 
 def of_dodo(loader: Any) -> Run | None:
     """Return the run that a dodo has loaded, None for a dodo without our tasks."""
     found = loader.load_doit_config().get(IN_CONFIG)
     return found if isinstance(found, Run) else None
-
-
-def _told(project: Project) -> Run:
-    for remark in project.setup.remarks:
-        notes.remark(remark)
-    return Run(project)
 
 
 def _by_origin(manifest: Manifest, tokens: Mapping[str, str]) -> dict[str, str]:

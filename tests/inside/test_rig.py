@@ -56,3 +56,11 @@ def test_nothing_is_left_in_the_process(inprocess: InProcess) -> None:
     assert inprocess.project(COMFYFIX_STORE_KEY="canary").trust.key == b"canary"
     assert inprocess.project().trust.key == b""
     assert state() == before
+
+
+def test_what_was_put_aside_is_told_also_where_nothing_can_start(inprocess: InProcess) -> None:
+    (inprocess.output / "ledger.json").mkdir(parents=True)
+    done = inprocess.run("list")
+    assert done.code == 3, "there are no workflows"
+    assert "ledger.json.damaged" in done.err
+    assert not (inprocess.output / "ledger.json").exists()

@@ -40,10 +40,8 @@ class Scan(Ours):
 
     def work(self, options: dict[str, Any], names: list[str]) -> int:
         """Print the references."""
-        setup = read_setup(Path(MANIFEST))
+        setup = read_setup(Path(MANIFEST), notes.remark)
         manifest, folders, layout = setup.manifest, setup.folders, setup.layout
-        for remark in setup.remarks:
-            notes.remark(remark)
         if get_var("workflow"):
             names = [*names, get_var("workflow")]
         for name in names:
