@@ -16,7 +16,8 @@ import threading
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from enum import Enum
-from typing import Any
+
+from tests.faults.serving import Serving
 
 BLOCK = b"\0" * (1 << 18)
 HELLO = b"\x16\x03"  # of a client that wants TLS; it is answered with what is none
@@ -47,7 +48,7 @@ class Ask:
 Answer = Callable[[Ask], Iterator[Step]]
 
 
-class Raw(socketserver.ThreadingTCPServer):
+class Raw(Serving, socketserver.ThreadingTCPServer):
     """Answers one request per connection; use as a context manager."""
 
     daemon_threads = True
@@ -58,11 +59,9 @@ class Raw(socketserver.ThreadingTCPServer):
     def __init__(self, answer: Answer, *, tls: ssl.SSLContext | None = None) -> None:
         self.answer = answer
         self.tls = tls
-        self.closing = threading.Event()
         self.asked: dict[str, int] = {}
         self.lock = threading.Lock()
         super().__init__(("127.0.0.1", 0), _Connection)
-        self._thread = threading.Thread(target=self.serve_forever, args=(0.05,), daemon=True)
 
     @property
     def url(self) -> str:
@@ -77,18 +76,6 @@ class Raw(socketserver.ThreadingTCPServer):
         with self.lock:
             self.asked[key] = self.asked.get(key, 0) + 1
             return Ask(path, int(found[1]) if found else 0, self.asked[key], self.url)
-
-    def handle_error(self, request: Any, client_address: Any) -> None:
-        """Say nothing: clients that go away are part of the tests."""
-
-    def __enter__(self) -> Raw:
-        self._thread.start()
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        self.closing.set()
-        self.shutdown()
-        self.server_close()
 
 
 class _Connection(socketserver.BaseRequestHandler):

@@ -13,6 +13,8 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
+from tests.faults.serving import Serving
+
 BLOCK = 1 << 16
 
 
@@ -68,7 +70,7 @@ class Seen:
 Answer = Callable[[Ask], Reply]
 
 
-class Server(http.server.ThreadingHTTPServer):
+class Server(Serving, http.server.ThreadingHTTPServer):
     """Serves one function, with TLS where a context is given; use as a context manager."""
 
     daemon_threads = True
@@ -85,7 +87,6 @@ class Server(http.server.ThreadingHTTPServer):
         self.answer = answer
         self.seen: list[Seen] = []
         self.lock = threading.Lock()
-        self.closing = threading.Event()
         self.scheme = "https" if tls else "http"
         if ":" in host:
             self.address_family = socket.AF_INET6
@@ -94,7 +95,6 @@ class Server(http.server.ThreadingHTTPServer):
             self.socket = tls.wrap_socket(
                 self.socket, server_side=True, do_handshake_on_connect=False
             )
-        self._thread = threading.Thread(target=self.serve_forever, args=(0.05,), daemon=True)
 
     @property
     def port(self) -> int:
@@ -122,18 +122,6 @@ class Server(http.server.ThreadingHTTPServer):
         with self.lock:
             self.seen.append(seen)
         return seen
-
-    def handle_error(self, request: Any, client_address: Any) -> None:
-        """Say nothing: clients that go away are part of the tests."""
-
-    def __enter__(self) -> Server:
-        self._thread.start()
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        self.closing.set()
-        self.shutdown()
-        self.server_close()
 
 
 class _Handler(http.server.BaseHTTPRequestHandler):
