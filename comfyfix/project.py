@@ -1,11 +1,12 @@
 """A project: its manifest read, its workflows scanned, its plan made. Nothing of it changes.
 
-Opening one prints nothing and starts no search; what the user should hear of it is handed to
-whoever opens it at once, since it may end in a problem.
+Opening one prints nothing, starts no search and writes caches only; what the user should hear of it
+is handed to whoever opens it at once, since it may end in a problem.
 """
 
 from __future__ import annotations
 
+import errno
 import os
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field, replace
@@ -25,7 +26,7 @@ from comfyfix.stages import loaders, plan, scan
 from comfyfix.stages.loaders import Knowledge
 from comfyfix.stages.scan import ScannedFile
 from comfyfix.stages.work import Plan
-from comfyfix.state import order
+from comfyfix.state import ledger, order
 from comfyfix.state.layout import Layout, slug
 from comfyfix.state.trust import Trust
 from comfyfix.why import Why
@@ -75,12 +76,6 @@ class Project:
         """Where everything in output/ lies."""
         return self.setup.layout
 
-    @property
-    def unwritten(self) -> SetupProblem | None:
-        """What keeps the plan from being noted down, for a run that can't do without."""
-        error = self.plan.unwritten
-        return _unusable(error, self.layout) if error else None
-
     def workflow_tasks(self) -> dict[str, str]:
         """Task names of workflows: the file's stem, made unique where two share it."""
         names: dict[str, str] = {}
@@ -114,7 +109,7 @@ def open_project(manifest_path: Path, hear: Hear, workflow: str | None = None) -
         scanned = scan.scan(files, setup.layout.scan_cache, known.loaders)
         made = plan.make(setup.manifest, known.folders, scanned, setup.layout, trust)
     except OSError as error:
-        raise _unusable(error, setup.layout) from None
+        raise unusable(error, setup.layout) from None
     selected = _selected(named, scanned, workflow) if workflow else ""
     for remark in (known.warning, _unsearched(known.folders, made)):
         if remark:
@@ -134,24 +129,23 @@ def open_store(manifest_path: Path, hear: Hear) -> Project:
     try:
         setup = replace(setup, folders=_knowledge(setup).folders)
     except OSError as error:
-        raise _unusable(error, setup.layout) from None
+        raise unusable(error, setup.layout) from None
     return Project(setup, _trust(setup.manifest), tokens(setup.manifest, os.environ))
 
 
 def read_setup(manifest_path: Path, hear: Hear) -> Setup:
-    """Read manifest and model folders; for the demo, lay out its example first.
-
-    Raises SetupProblem.
-    """
+    """Read manifest and model folders. Raises SetupProblem."""
     manifest = load(manifest_path)
     layout = Layout(Path(manifest.output))
-    for remark in order.set_right(layout):
+    if os.path.lexists(layout.output) and not layout.output.is_dir():
+        raise unusable(NotADirectoryError(errno.ENOTDIR, os.strerror(errno.ENOTDIR)), layout)
+    for remark in order.set_caches_right(layout):
         hear(remark)
     home = Path(manifest.comfyui)
     if manifest.is_demo:
         from comfyfix.demo import example  # only the demo needs it
 
-        home, manifest = example.comfyui(manifest), example.prepare(manifest)
+        home, manifest = example.seen(manifest)
     elif not manifest.workflows:
         manifest = _with_default_workflows(manifest)
     folders = comfyui_folders.read(
@@ -160,7 +154,37 @@ def read_setup(manifest_path: Path, hear: Hear) -> Setup:
         Path(manifest.store) if manifest.store else None,
         create_store=manifest.create_store,
     )
+    if manifest.is_demo:  # what is written goes to its own place, also while it is not there yet
+        models = example.laid_out(manifest) / "models"
+        folders = replace(folders, store=models, default_root=models, written={})
     return Setup(manifest, folders, layout)
+
+
+def reserve(project: Project, hear: Hear) -> bool:
+    """Make what a command needs that writes: folders, and numbers and names for all models.
+
+    Returns False where that has changed what the project says: then it has to be opened again.
+    Raises SetupProblem.
+    """
+    layout, store = project.layout, project.folders.store
+    for remark in order.set_right(layout):
+        hear(remark)
+    same = True
+    try:
+        layout.output.mkdir(parents=True, exist_ok=True)
+        if project.manifest.is_demo:
+            from comfyfix.demo import example  # only the demo needs it
+
+            same = not example.lay_out(project.manifest)
+        elif project.manifest.create_store:
+            comfyui_folders.make_store(store)
+        if not project.plan.pending and all(planned.reserved for planned in project.plan.models):
+            return same  # nothing of it is used
+        known = ledger.reserve(layout, [planned.model for planned in project.plan.models]).models
+    except OSError as error:
+        raise unusable(error, layout) from None
+    entries = [(known[planned.model.key], planned) for planned in project.plan.models]
+    return same and all(e.number == p.number and e.task == p.task for e, p in entries)
 
 
 def _with_default_workflows(manifest: Manifest) -> Manifest:
@@ -174,13 +198,7 @@ def _trust(manifest: Manifest) -> Trust:
 
 
 def _knowledge(setup: Setup) -> Knowledge:
-    """Make output/, if it can be, and learn what the installation says. Raises OSError."""
-    try:
-        setup.layout.output.mkdir(parents=True, exist_ok=True)
-    except (FileExistsError, NotADirectoryError):
-        raise
-    except OSError:
-        pass  # a command that only looks does without
+    """Learn what the installation says. Raises OSError."""
     return loaders.gather(setup.folders, setup.layout, setup.manifest.comfyui_url)
 
 
@@ -208,6 +226,7 @@ def _unsearched(folders: Folders, made: Plan) -> Reason | None:
     )
 
 
-def _unusable(error: OSError, layout: Layout) -> SetupProblem:
+def unusable(error: OSError, layout: Layout) -> SetupProblem:
+    """The problem that output/ can't be read or written."""
     path = error.filename or layout.output
     return SetupProblem(Why.OUTPUT_UNUSABLE, path=path, cause=error.strerror or str(error))

@@ -83,6 +83,7 @@ class Why(StrEnum):
     NO_WORKFLOW = auto()
     NO_WORKFLOWS = auto()
     OUTPUT_UNUSABLE = auto()
+    NUMBERS_TAKEN = auto()
     PATH_ABSENT = auto()
     PATH_LINK = auto()
     PATH_NOT_REGULAR = auto()

@@ -3,15 +3,13 @@
 from __future__ import annotations
 
 import json
+import shutil
 import tempfile
 from collections.abc import Mapping
-from importlib import resources
 from pathlib import Path
-from typing import Any
 
 import msgspec
 
-from comfyfix.demo.content import file_for
 from comfyfix.demo.hub import Fault, Hub
 from comfyfix.disk.files import write_atomic
 from comfyfix.settings.manifest import Manifest, Qwen
@@ -19,11 +17,7 @@ from comfyfix.settings.manifest import Manifest, Qwen
 SWITCH = "COMFYFIX_DEMO"
 """`trouble` in this variable makes two models unknown and one download come out wrong."""
 _WORKFLOWS = "user/default/workflows"
-# Models that the example has already; one lies in a folder where its workflow does not look.
-PRESENT = (
-    "models/vae/river_vae.safetensors",
-    "models/checkpoints/river_flow_fp8.safetensors",
-)
+_PACKED = Path(__file__).with_name("ComfyUI")
 REPOSITORIES = {
     "demo-studio/harbor-light-xl": [
         "harbor_light_xl.safetensors",
@@ -55,11 +49,6 @@ CIVITAI = (  # model, file, type
     ("Paper Lantern", "paper_lantern_v3.safetensors", "Checkpoint"),
 )
 _HUB = "https://huggingface.co"
-# What ComfyUI-Manager's list says, as if it were installed.
-CATALOGUE = (
-    ("face_spotter.onnx", "detection", f"{_HUB}/vision-lab/detectors/resolve/main/"),
-    ("lantern_clip_g.safetensors", "clip", f"{_HUB}/paper-works/text-parts/resolve/main/"),
-)
 # OpenModelDB knows the upscaler, whose file has another name at its publisher.
 UPSCALERS = {"4x_demo_sharp": f"{_HUB}/upscale-club/weights/resolve/main/4x_demo_sharp/net_g.pth"}
 # Only Qwen knows this one: no word of its name is in the repository's.
@@ -77,39 +66,37 @@ QWEN_KNOWS = {
 }
 
 
-def comfyui(manifest: Manifest) -> Path:
-    """Where the example's ComfyUI lies."""
+def seen(manifest: Manifest) -> tuple[Path, Manifest]:
+    """Where the example's ComfyUI is seen, our own until it is laid out, and its manifest."""
+    laid = laid_out(manifest)
+    home = laid if laid.is_dir() else _PACKED
+    return home, msgspec.structs.replace(manifest, workflows=(str(home / _WORKFLOWS),), store=None)
+
+
+def laid_out(manifest: Manifest) -> Path:
+    """Where the example's ComfyUI lies once a run has begun."""
     return Path(manifest.output) / "demo" / "ComfyUI"
 
 
-def prepare(manifest: Manifest) -> Manifest:
-    """Lay the example out below output/demo; once it is there, its files are left alone."""
-    home = comfyui(manifest)
-    if not home.is_dir():
-        home.parent.mkdir(parents=True, exist_ok=True)
-        fresh = Path(tempfile.mkdtemp(dir=home.parent))
-        for name in PRESENT:
-            write_atomic(fresh / name, file_for(name.rpartition("/")[2]))
-        for entry in resources.files(__package__).joinpath("workflows").iterdir():
-            write_atomic(fresh / _WORKFLOWS / entry.name, entry.read_bytes())
-        catalogue = fresh / "custom_nodes" / "comfyui-manager" / "model-list.json"
-        write_atomic(catalogue, json.dumps({"models": _catalogue()}, indent=1).encode())
-        fresh.chmod(0o755)
+def lay_out(manifest: Manifest) -> bool:
+    """Copy the example below output/demo; tell whether that was to be done. Raises OSError."""
+    home = laid_out(manifest)
+    if home.is_dir():
+        return False
+    home.parent.mkdir(parents=True, exist_ok=True)
+    fresh = Path(tempfile.mkdtemp(dir=home.parent))
+    # The bytes alone: of an installed package even the folders may be read only.
+    for path in sorted(_PACKED.rglob("*")):
+        if path.is_file():
+            write_atomic(fresh / path.relative_to(_PACKED), path.read_bytes())
+    fresh.chmod(0o755)
+    try:
         fresh.rename(home)  # whole or not at all
-    return msgspec.structs.replace(manifest, workflows=(str(home / _WORKFLOWS),), store=None)
-
-
-def _catalogue() -> list[dict[str, Any]]:
-    folders = {"detection": "detection"}  # a type without a folder of its own names the folder
-    return [
-        {
-            "filename": name,
-            "type": kind,
-            "save_path": folders.get(kind, "default"),
-            "url": place + name,
-        }
-        for name, kind, place in CATALOGUE
-    ]
+    except OSError:
+        shutil.rmtree(fresh, ignore_errors=True)
+        if not home.is_dir():
+            raise  # or else another run was faster
+    return True
 
 
 def start_hub(manifest: Manifest, environ: Mapping[str, str]) -> Manifest:

@@ -34,7 +34,7 @@ def _row(planned: Planned) -> tuple[str, ...]:
     first, *others = planned.workflows
     more = t("{first} and {count} more", first=first, count=len(others)) if others else first
     return (
-        f"{planned.number:03d}",
+        f"{planned.number:03d}" if planned.reserved else f"({planned.number:03d})",
         f"download:{planned.task}",
         planned.model.folder or "?",
         human_size(planned.record.size) if planned.record else "?",

@@ -6,22 +6,19 @@ of its receipt. Everything else that has to be done gets a number, a task and a 
 
 from __future__ import annotations
 
-import dataclasses
 import os
 from collections.abc import Iterable
 from dataclasses import dataclass
 from itertools import islice
 
-import msgspec
-
 from comfyfix.comfyui.references.find import spellings
 from comfyfix.comfyui.store.folders import Folders
 from comfyfix.comfyui.store.reach import dangling
 from comfyfix.disk import json_file
-from comfyfix.disk.files import FETCHED_NAME_BYTES_MAX, printable, regular_stat, write_if_changed
+from comfyfix.disk.files import FETCHED_NAME_BYTES_MAX, regular_stat
 from comfyfix.errors import ModelProblem, NameRefused
 from comfyfix.outcomes import Outcome
-from comfyfix.records import Model, Receipt, Record, Reference, to_json
+from comfyfix.records import Model, Receipt, Record, Reference
 from comfyfix.settings.manifest import Manifest
 from comfyfix.stages.join import Need, join
 from comfyfix.stages.scan import ScannedFile
@@ -42,10 +39,7 @@ def make(
     layout: Layout,
     trust: Trust,
 ) -> Plan:
-    """Make the plan and reserve its numbers; where they can't be written, the plan says so.
-
-    Raises OSError if output/ can't be read.
-    """
+    """Make the plan; nothing is written. Raises OSError if output/ can't be read."""
     files = list(scanned)
     ledger = ledgers.load(layout)
     looking = _Looking(folders, layout, trust, receipt_files.load(layout), ledger.models)
@@ -58,24 +52,25 @@ def make(
         need.override = manifest.override_for(need.model.folder, need.model.path)
         looking.at(need)
     tasked = [need for need in needs.values() if need.present is None]
-    ledger, unwritten = _numbered(layout, ledger, [need.model for need in tasked])
+    reserved = ledger.models
+    entries = ledgers.numbered(ledger, [need.model for need in tasked]).models
     by_workflow = _by_workflow(files, needs.values())
     models = [
-        _planned(need, ledger.models[need.model.key], _neighbours(need, by_workflow))
+        _planned(
+            need,
+            entries[need.model.key],
+            _neighbours(need, by_workflow),
+            reserved=need.model.key in reserved,
+        )
         for need in tasked
     ]
-    plan = Plan(
+    return Plan(
         models=tuple(sorted(models, key=lambda planned: planned.number)),
         present=tuple(need.present for need in needs.values() if need.present),
         workflows={name: tuple(keys) for name, keys in by_workflow.items()},
         unreadable=tuple(file for file in files if file.problem),
         batch_size=manifest.batch,
     )
-    try:
-        write_if_changed(layout.missing, to_json(_missing_file(plan)))
-    except OSError as error:
-        unwritten = unwritten or error
-    return dataclasses.replace(plan, unwritten=unwritten)
 
 
 def _by_workflow(files: Iterable[ScannedFile], needs: Iterable[Need]) -> dict[str, dict[str, None]]:
@@ -89,7 +84,9 @@ def _by_workflow(files: Iterable[ScannedFile], needs: Iterable[Need]) -> dict[st
     return result
 
 
-def _planned(need: Need, entry: ledgers.Entry, neighbours: tuple[str, ...]) -> Planned:
+def _planned(
+    need: Need, entry: ledgers.Entry, neighbours: tuple[str, ...], *, reserved: bool
+) -> Planned:
     return Planned(
         model=need.model,
         number=entry.number,
@@ -103,18 +100,8 @@ def _planned(need: Need, entry: ledgers.Entry, neighbours: tuple[str, ...]) -> P
         receipt=need.receipt,
         problem=need.problem,
         neighbours=neighbours,
+        reserved=reserved,
     )
-
-
-def _numbered(
-    layout: Layout, ledger: ledgers.Ledger, models: list[Model]
-) -> tuple[ledgers.Ledger, OSError | None]:
-    if all(model.key in ledger.models for model in models):
-        return ledger, None
-    try:
-        return ledgers.reserve(layout, models), None
-    except OSError as error:
-        return ledgers.unwritten(layout, models), error
 
 
 def found(folders: Folders, reference: Reference) -> bool:
@@ -254,38 +241,3 @@ def _what_is_lost(need: Need, script: str) -> Pending | None:
     if need.record is None:
         return Pending.RECORD_LOST
     return Pending.SCRIPT_LOST if regular_stat(script) is None else None
-
-
-class _Missing(msgspec.Struct, frozen=True, kw_only=True):
-    model: str
-    folder: str | None
-    number: int
-    task: str
-    why: str
-    workflows: tuple[str, ...]
-    nodes: tuple[str, ...]
-
-
-class _MissingFile(msgspec.Struct, frozen=True, kw_only=True):
-    version: int = 1
-    models: tuple[_Missing, ...] = ()
-
-
-def _missing_file(plan: Plan) -> _MissingFile:
-    return _MissingFile(
-        models=tuple(
-            _Missing(
-                model=planned.model.path,
-                folder=planned.model.folder,
-                number=planned.number,
-                task=f"download:{planned.task}",
-                why=planned.pending or "",
-                workflows=planned.workflows,
-                nodes=tuple(
-                    f"{r.workflow}: {printable(r.node_type)} {printable(r.node_id)}"
-                    for r in planned.references
-                ),
-            )
-            for planned in plan.pending
-        )
-    )

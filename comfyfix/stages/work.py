@@ -32,7 +32,7 @@ class Planned:
 
     `location` is where the file is or will be; `problem` is set for a model that can have no
     legal file, whose task fails with it. `neighbours` are some of the other models that its
-    workflows name.
+    workflows name. Until a run has `reserved` number and task another run may take them.
     """
 
     model: Model
@@ -47,6 +47,7 @@ class Planned:
     receipt: Receipt | None = None
     problem: ModelProblem | None = None
     neighbours: tuple[str, ...] = ()
+    reserved: bool = True
 
     @property
     def path(self) -> Path:
@@ -81,18 +82,13 @@ class Present:
 
 @dataclass(frozen=True, slots=True)
 class Plan:
-    """What a run would do.
-
-    `unreadable` are workflow files with a problem, `unwritten` is what kept numbers or the list of
-    what is missing from being noted down.
-    """
+    """What a run would do; `unreadable` are workflow files with a problem."""
 
     models: tuple[Planned, ...]
     present: tuple[Present, ...]
     workflows: dict[str, tuple[str, ...]]
     unreadable: tuple[ScannedFile, ...]
     batch_size: int = 6
-    unwritten: OSError | None = None
 
     @property
     def pending(self) -> list[Planned]:

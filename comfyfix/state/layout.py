@@ -37,7 +37,7 @@ class Layout:
 
     @property
     def missing(self) -> Path:
-        """The missing list of the newest plan."""
+        """What is missing since the newest run."""
         return self.output / "missing_models.json"
 
     @property
@@ -53,17 +53,17 @@ class Layout:
     @property
     def scan_cache(self) -> Path:
         """What was found in each workflow file, by the file's stamp."""
-        return self.output / ".cache" / "scan.json"
+        return self.caches / "scan.json"
 
     @property
     def pack_cache(self) -> Path:
         """What the user's node packs say, by the stamps of their files."""
-        return self.output / ".cache" / "packs.json"
+        return self.caches / "packs.json"
 
     @property
     def server_cache(self) -> Path:
         """What a running ComfyUI said of its nodes."""
-        return self.output / ".cache" / "server.json"
+        return self.caches / "server.json"
 
     @property
     def sources(self) -> Path:
@@ -73,12 +73,12 @@ class Layout:
     @property
     def hashes(self) -> Path:
         """The sha256 of every file that was hashed, one JSON line each."""
-        return self.output / ".cache" / "hashes.jsonl"
+        return self.caches / "hashes.jsonl"
 
     @property
     def doit_db(self) -> Path:
         """doit's own memory; losing it costs nothing."""
-        return self.output / ".cache" / "doit.json"
+        return self.caches / "doit.json"
 
     @property
     def search_log(self) -> Path:
@@ -93,27 +93,34 @@ class Layout:
     @property
     def hashes_lock(self) -> Path:
         """Held while the hashes are written anew."""
-        return self.output / ".cache" / ".hashes.jsonl.lock"
+        return self.caches / ".hashes.jsonl.lock"
+
+    @property
+    def caches(self) -> Path:
+        """Where all lies that costs nothing but time to lose."""
+        return self.output / ".cache"
+
+    @property
+    def cached(self) -> tuple[Path, ...]:
+        """Every file of the caches."""
+        return (self.scan_cache, self.pack_cache, self.server_cache, self.hashes, self.doit_db)
 
     @property
     def folders(self) -> tuple[Path, ...]:
-        """Every folder of ours."""
-        names = (".cache", "log", "sources", "verified")
-        return tuple(self.output / name for name in names)
+        """Every folder of ours but the caches."""
+        return tuple(self.output / name for name in ("log", "sources", "verified"))
 
     @property
     def files(self) -> tuple[Path, ...]:
-        """Every file of ours that has one name for all runs, but the locks."""
+        """Every file of ours that has one name for all runs, but the caches and the locks."""
         return (
-            self.ledger, self.counter, self.missing, self.receipts, self.scan_cache,
-            self.pack_cache, self.server_cache, self.hashes, self.doit_db, self.search_log,
-            self.qwen_log,
+            self.ledger, self.counter, self.missing, self.receipts, self.search_log, self.qwen_log,
         )  # fmt: skip
 
     @property
     def locks(self) -> tuple[Path, ...]:
-        """Every lock."""
-        return (self.ledger_lock, self.pins_lock, self.hashes_lock)
+        """Every lock but that of the caches."""
+        return (self.ledger_lock, self.pins_lock)
 
     def run_log(self, stamp: str) -> Path:
         """The full log of the run that began at `stamp` (YYYYMMDD_HHMMSS)."""

@@ -53,32 +53,26 @@ def _trusted(ledger: Ledger | None) -> Ledger | None:
 
 def reserve(layout: Layout, models: Iterable[Model]) -> Ledger:
     """Give a number and a task name to each model that has none. Raises OSError."""
-    return _change(layout, _with_numbers(layout, models))
-
-
-def unwritten(layout: Layout, models: Iterable[Model]) -> Ledger:
-    """What `reserve` would write: for a look at an output folder that can't be written."""
-    return _with_numbers(layout, models)(load(layout))
-
-
-def _with_numbers(layout: Layout, models: Iterable[Model]) -> Callable[[Ledger], Ledger]:
     wanted = list(models)
 
     def update(ledger: Ledger) -> Ledger:
-        ledger = _trusted(ledger) or _rebuilt(layout)
-        entries, highest = dict(ledger.models), ledger.highest
-        tasks = {entry.task for entry in entries.values()}
-        for model in wanted:
-            if model.key not in entries:
-                highest += 1
-                task = _unique_task(model, tasks)
-                tasks.add(task)
-                entries[model.key] = Entry(number=highest, task=task)
-        if highest == ledger.highest:
-            return ledger
-        return Ledger(highest=highest, models=entries)
+        return numbered(_trusted(ledger) or _rebuilt(layout), wanted)
 
-    return update
+    return _change(layout, update)
+
+
+def numbered(ledger: Ledger, models: Iterable[Model]) -> Ledger:
+    """Return the ledger with a number and a task for each model; the order given is no matter."""
+    lacking = {model.key: model for model in models if model.key not in ledger.models}
+    if not lacking:
+        return ledger
+    entries = dict(ledger.models)
+    tasks = {entry.task for entry in entries.values()}
+    for number, key in enumerate(sorted(lacking), ledger.highest + 1):
+        task = _unique_task(lacking[key], tasks)
+        tasks.add(task)
+        entries[key] = Entry(number=number, task=task)
+    return Ledger(highest=ledger.highest + len(lacking), models=entries)
 
 
 def renumber(layout: Layout, model: Model) -> int:

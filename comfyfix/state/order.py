@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import os
 import stat
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from pathlib import Path
 
 from comfyfix.disk.files import quarantine, regular_stat
@@ -18,14 +18,25 @@ from comfyfix.why import Why
 
 
 def set_right(layout: Layout) -> list[Reason]:
-    """Put aside what is not of the kind that we need, and tell of each.
+    """Put aside what is not of the kind that we need, for a command that writes; tell of each.
 
     What can't be moved stays, and is told by whoever stumbles over it.
     """
-    told = [_aside(path, os.path.isdir, Why.ASIDE_NOT_FOLDER) for path in layout.folders]
-    told += [_aside(path, regular_stat, Why.ASIDE_NOT_FILE) for path in layout.files]
+    return _all_aside(layout.folders, layout.files, layout.locks)
+
+
+def set_caches_right(layout: Layout) -> list[Reason]:
+    """Do so for what every command may write."""
+    return _all_aside((layout.caches,), layout.cached, (layout.hashes_lock,))
+
+
+def _all_aside(
+    folders: Iterable[Path], files: Iterable[Path], locks: Iterable[Path]
+) -> list[Reason]:
+    told = [_aside(path, os.path.isdir, Why.ASIDE_NOT_FOLDER) for path in folders]
+    told += [_aside(path, regular_stat, Why.ASIDE_NOT_FILE) for path in files]
     # A lock is opened without following links: whoever places one would choose what we create.
-    told += [_aside(path, _is_file_itself, Why.ASIDE_NOT_FILE) for path in layout.locks]
+    told += [_aside(path, _is_file_itself, Why.ASIDE_NOT_FILE) for path in locks]
     return [reason for reason in told if reason]
 
 

@@ -30,7 +30,8 @@ def clear(run: Run) -> None:
 def _clear_temporary(run: Run) -> None:
     """Remove what killed writes of ours have left in output/ and in the receipts of the store."""
     store = run.project.folders.store
-    for folder in (run.project.layout.output, *run.project.layout.folders):
+    layout = run.project.layout
+    for folder in (layout.output, layout.caches, *layout.folders):
         temporary.clear(folder)
     needed = [planned.model for planned in run.project.plan.models]
     needed += [present.model for present in run.project.plan.present]

@@ -5,21 +5,25 @@ from __future__ import annotations
 import os
 import threading
 import time
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
-from functools import cached_property
+from functools import cached_property, partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from comfyfix import project as projects
+from comfyfix.errors import SetupProblem
 from comfyfix.net.origin import origin_of
 from comfyfix.process import Children
 from comfyfix.project import MANIFEST, Project
 from comfyfix.records import Record
 from comfyfix.screen import notes
 from comfyfix.settings.manifest import Manifest
+from comfyfix.stages import missing
 from comfyfix.stages.report import Tally
-from comfyfix.state import receipts
+from comfyfix.stages.work import Planned
+from comfyfix.state import order, receipts
+from comfyfix.why import Why
 
 if TYPE_CHECKING:
     from comfyfix.screen.events import Events
@@ -30,15 +34,20 @@ IN_CONFIG = "comfyfix"
 """Under this name doit's configuration holds the run, for our commands and our reporter."""
 
 
+TRIES = 3
+"""How often a project is opened again because others have changed what it says."""
+
+
 @dataclass
 class Run:
     """What happens in one doit process to one project.
 
-    `by_our_command` is set where doit runs by our commands, not by its own alone; `live` where our
-    reporter has the screen to itself.
+    `again` opens the project once more, without a word. `by_our_command` is set where doit runs by
+    our commands, not by its own alone; `live` where our reporter has the screen to itself.
     """
 
     project: Project
+    again: Callable[[], Project]
     environ: Mapping[str, str] = field(default_factory=lambda: os.environ)
     children: Children = field(default_factory=Children)
     tally: Tally = field(default_factory=Tally)
@@ -52,6 +61,49 @@ class Run:
         self.searches = threading.Semaphore(manifest.search.parallel)
         self.downloads = threading.Semaphore(manifest.download.parallel)
         self._services_lock = threading.Lock()
+        self._reserved = False
+
+    def reserve(self) -> bool:
+        """Reserve numbers and names; tell whether all is as it was loaded. Raises SetupProblem.
+
+        Where another run was faster the project is opened again, so that it says what holds.
+        """
+        self._reserved = True
+        if projects.reserve(self.project, notes.remark):
+            return True
+        for _ in range(TRIES):
+            self.project = self.again()
+            self.__dict__.pop("workflow_tasks", None)
+            if projects.reserve(self.project, bool):
+                return False
+        raise SetupProblem(Why.NUMBERS_TAKEN)
+
+    def set_right(self) -> None:
+        """Put aside what stands in the place of state files, for a command that writes some."""
+        for remark in order.set_right(self.project.layout):
+            notes.remark(remark)
+
+    def require_reserved(self, planned: Planned) -> None:
+        """Let no task begin under a number that is another's. Raises SetupProblem.
+
+        Our `run` has seen to it before; doit's own knows nothing of it.
+        """
+        with self._services_lock:
+            if not self._reserved:
+                self.reserve()
+                self.note_missing()
+        now = next((p for p in self.project.plan.models if p.model == planned.model), None)
+        if now is None or (now.number, now.task) != (planned.number, planned.task):
+            raise SetupProblem(Why.NUMBERS_TAKEN)
+
+    def note_missing(self) -> None:
+        """Write down what is missing now. Raises SetupProblem."""
+        done = {ending.model.key for ending in self.tally.endings if ending.problem is None}
+        pending = self.project.plan.pending
+        try:
+            missing.write(self.project.layout, (p for p in pending if p.model.key not in done))
+        except OSError as error:
+            raise projects.unusable(error, self.project.layout) from None
 
     @cached_property
     def console(self) -> Console:
@@ -107,12 +159,14 @@ def begin(workflow: str | None = None, manifest: Path | None = None) -> Run:
 
     Raises SetupProblem.
     """
-    return Run(projects.open_project(manifest or Path(MANIFEST), notes.remark, workflow))
+    opening = partial(projects.open_project, manifest or Path(MANIFEST), workflow=workflow)
+    return Run(opening(notes.remark), again=partial(opening, bool))
 
 
 def begin_store() -> Run:
     """Open the model folders alone. Raises SetupProblem."""
-    return Run(projects.open_store(Path(MANIFEST), notes.remark))
+    opening = partial(projects.open_store, Path(MANIFEST))
+    return Run(opening(notes.remark), again=partial(opening, bool))
 
 
 def of_dodo(loader: Any) -> Run | None:

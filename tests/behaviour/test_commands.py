@@ -78,7 +78,7 @@ def test_list_shows_what_is_pending_and_why(site: Site) -> None:
     assert done.returncode == 0
     rows = [line.split() for line in done.stdout.splitlines()]
     assert rows[0][:2] == [t("NO"), t("TASK")]
-    assert rows[1][:3] == ["001", "download:rife49", "upscale_models"]
+    assert rows[1][:3] == ["(001)", "download:rife49", "upscale_models"], "no run has reserved it"
     assert len(rows) == 3
     assert rows[1][4:-1] != rows[2][4:-1], "it says why"
     assert site.doit("list", "-q").stdout == "download:rife49\ndownload:soft_vae\n"
@@ -98,20 +98,25 @@ def test_list_says_so_when_nothing_is_pending(site: Site) -> None:
     assert t("Nothing is pending") in site.doit("list").stdout
 
 
-def test_numbers_and_names_are_kept_when_workflows_come_and_go(site: Site) -> None:
-    site.workflow("m.json", RIFE)
-    assert site.pending() == ["download:rife49"]
-    site.workflow("a.json", VAE)
-    assert site.pending() == ["download:rife49", "download:soft_vae"]
+def test_numbers_and_names_are_kept_when_workflows_come_and_go(site: Site, hub: Hub) -> None:
+    site.workflow("m.json", VAE)
+    assert site.doit().returncode == 1
+    site.workflow("a.json", RIFE)
+    assert site.pending() == ["download:soft_vae", "download:rife49"]
+    assert site.doit().returncode == 1
     missing = site.state("missing_models.json")["models"]
     assert [(m["model"], m["number"]) for m in missing] == [
-        ("rife49.pth", 1),
-        ("soft_vae.safetensors", 2),
+        ("soft_vae.safetensors", 1),
+        ("rife49.pth", 2),
     ]
     (site.workflows / "m.json").unlink()
-    assert site.pending() == ["download:soft_vae"]
-    site.workflow("m.json", RIFE)
-    assert site.pending() == ["download:rife49", "download:soft_vae"]
+    assert site.pending() == ["download:rife49"]
+    site.workflow("m.json", VAE)
+    assert site.pending() == ["download:soft_vae", "download:rife49"]
+    hub.add("someone/soft_vae", ["soft_vae.safetensors"])
+    assert site.doit("download:soft_vae").returncode == 0
+    missing = site.state("missing_models.json")["models"]
+    assert [m["model"] for m in missing] == ["rife49.pth"], "what is missing now"
 
 
 def test_one_name_in_two_folders_is_two_models(site: Site, hub: Hub) -> None:
@@ -178,7 +183,7 @@ def test_doit_verify_moves_damage_aside_and_never_downloads(site: Site, hub: Hub
         "vae/soft_vae.safetensors.damaged",
         "loras/cut.safetensors.damaged",
     }
-    assert site.pending() == ["download:soft_vae", "download:cut"]
+    assert site.pending() == ["download:cut", "download:soft_vae"]
     assert site.doit("verify", "rife49.pth").returncode == 0
     assert site.doit("verify", "nothing").returncode == 3
 

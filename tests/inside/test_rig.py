@@ -59,8 +59,8 @@ def test_nothing_is_left_in_the_process(inprocess: InProcess) -> None:
 
 
 def test_what_was_put_aside_is_told_also_where_nothing_can_start(inprocess: InProcess) -> None:
-    (inprocess.output / "ledger.json").mkdir(parents=True)
+    (inprocess.output / ".cache" / "scan.json").mkdir(parents=True)
     done = inprocess.run("list")
     assert done.code == 3, "there are no workflows"
-    assert "ledger.json.damaged" in done.err
-    assert not (inprocess.output / "ledger.json").exists()
+    assert "scan.json.damaged" in done.err
+    assert not (inprocess.output / ".cache" / "scan.json").exists()

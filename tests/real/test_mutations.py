@@ -32,7 +32,7 @@ KEYS = ("id", "type", "mode", "inputs", "widgets_values", "links", "link", "prop
 
 def seeds() -> list[bytes]:
     """Workflows of the demo, and real ones of all kinds."""
-    demo = Path(__file__).parents[2] / "comfyfix" / "demo" / "workflows"
+    demo = Path(__file__).parents[2] / "comfyfix/demo/ComfyUI/user/default/workflows"
     media = Path(__file__).parents[1] / "unit" / "media"
     found = [path.read_bytes() for path in sorted((*demo.iterdir(), *media.iterdir()))]
     templates = resources.files("comfyui_workflow_templates_json").joinpath("templates")

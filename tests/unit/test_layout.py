@@ -99,8 +99,15 @@ def test_tasks_and_numbers_are_unique_and_stay(first: list[Model], second: list[
 def test_models_of_one_stem_get_a_readable_suffix(layout: Layout) -> None:
     models = [lora("a.pth"), Model(folder="vae", path="a.pth"), lora("a.bin"), lora("s/a.pth")]
     found = ledger.reserve(layout, [*models, lora("t/s/a.pth"), lora("t s/a.pth")])
-    tasks = [entry.task for entry in found.models.values()]
-    assert tasks == ["a", "a-vae", "a-loras", "a-pth", "a-t_s", "a-2"]
+    tasks = {key: entry.task for key, entry in found.models.items()}
+    assert tasks == {
+        "loras/a.bin": "a",
+        "loras/a.pth": "a-loras",
+        "loras/s/a.pth": "a-pth",
+        "loras/t s/a.pth": "a-t_s",
+        "loras/t/s/a.pth": "a-2",
+        "vae/a.pth": "a-vae",
+    }
 
 
 def test_the_counter_tells_the_highest_number(layout: Layout) -> None:
@@ -125,7 +132,7 @@ def test_the_newest_attempts_are_kept_and_strangers_are_not_noted(layout: Layout
 @pytest.mark.parametrize("content", [None, b'{"highest": 9, "mod', b'{"version": 0}', b"[]", b"\0"])
 def test_a_lost_ledger_is_found_again_in_the_records(content: bytes | None, layout: Layout) -> None:
     known = ledger.reserve(layout, [lora("a.pth"), Model(folder="vae", path="a.pth"), lora("c.x")])
-    for entry, model in ((1, lora("a.pth")), (2, Model(folder="vae", path="a.pth"))):
+    for entry, model in ((1, lora("a.pth")), (3, Model(folder="vae", path="a.pth"))):
         keep_record(layout, entry, model)
     ledger.renumber(layout, lora("a.pth"))
     keep_record(layout, 4, lora("a.pth"))

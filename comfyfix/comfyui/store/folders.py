@@ -193,11 +193,11 @@ def read(
 ) -> Folders:
     """Read the folders of a ComfyUI installation. Raises SetupProblem.
 
-    A store that is not there may be one whose disk is not mounted; it is made only if that is
-    wanted.
+    A store that is not there may be one whose disk is not mounted: it is no problem only if it is
+    to be made.
     """
-    if store is not None and not store.is_dir():
-        _make_store(store, wanted=create_store)
+    if store is not None and not create_store and not store.is_dir():
+        raise SetupProblem(Why.STORE_ABSENT, path=store)
     if not comfyui.is_dir():
         raise SetupProblem(Why.COMFYUI_ABSENT, path=comfyui)
     if not (comfyui / "models").is_dir():
@@ -241,9 +241,8 @@ def read(
     )
 
 
-def _make_store(store: Path, *, wanted: bool) -> None:
-    if not wanted:
-        raise SetupProblem(Why.STORE_ABSENT, path=store)
+def make_store(store: Path) -> None:
+    """Make a store. Raises SetupProblem."""
     try:
         store.mkdir(parents=True, exist_ok=True)
     except OSError as error:

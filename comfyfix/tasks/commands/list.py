@@ -36,9 +36,6 @@ class List(Guarded, DoitList):  # type: ignore[misc]
         run = of_dodo(self.loader)
         if run is None:
             raise SetupProblem(Why.DODO_FOREIGN)
-        problem = run.project.unwritten
-        if problem is not None:
-            notes.remark(problem)
         notes.unreadable(run.project.plan.unreadable)
         if params["quiet"]:
             lines = [f"download:{planned.task}" for planned in run.project.plan.pending]

@@ -42,6 +42,7 @@ class Pin(Ours):
         if len(urls) != 1 or len(models) != 1:
             raise SetupProblem(Why.PIN_NEEDS_BOTH)
         run = begin(get_var("workflow"))
+        run.set_right()
         item = _only(run, models[0])
         try:
             there = _name_at(run, urls[0])

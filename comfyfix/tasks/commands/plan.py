@@ -40,9 +40,7 @@ class Plan(Ours):
         if names:
             raise SetupProblem(Why.ARGUMENT_UNKNOWN, command=self.name, argument=names[0])
         run = begin(get_var("workflow"))
-        problem = run.project.unwritten
-        if problem is not None:
-            raise problem
+        run.reserve()
         notes.unreadable(run.project.plan.unreadable)
         pending = [
             planned

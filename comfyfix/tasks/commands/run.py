@@ -5,7 +5,7 @@ from __future__ import annotations
 import contextlib
 import os
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from typing import Any, ClassVar
 
 from doit import cmd_run
@@ -18,6 +18,7 @@ from comfyfix.screen.text import say
 from comfyfix.screen.words import t
 from comfyfix.stopping import Stopped, signals
 from comfyfix.tasks.clearing import clear
+from comfyfix.tasks.creators import default_tasks
 from comfyfix.tasks.garbage import left_alone
 from comfyfix.tasks.guard import Guarded
 from comfyfix.tasks.running import Run, of_dodo
@@ -60,6 +61,7 @@ class RunCommand(Guarded, cmd_run.Run):  # type: ignore[misc]
 
     doc_purpose = t("search, download and verify the missing models")
     name: ClassVar[str] = "run"
+    sel_tasks: list[str] | None
 
     def _execute(  # noqa: PLR0917 - doit reads the names of these parameters
         self,
@@ -75,18 +77,18 @@ class RunCommand(Guarded, cmd_run.Run):  # type: ignore[misc]
         force_verbosity: bool = False,
         failure_verbosity: int = 0,
         pdb: bool = False,
+        pos_args: Sequence[str] = (),
     ) -> int:
         run = of_dodo(self.loader)
-        problem = run.project.unwritten if run else None
-        if problem is not None:
-            raise problem
         par_type = "thread"  # processes would not share what the tasks of a run share
         with contextlib.suppress(AttributeError, ValueError):
             sys.stdout.reconfigure(errors="replace")  # type: ignore[union-attr]
         if run is not None:
             run.by_our_command = True
+            self._reserve(run, pos_args)
             if not _agreed(run):
                 return 1
+            run.note_missing()
         idle = run is not None and not run.project.plan.pending
         with (
             left_alone() if idle else contextlib.nullcontext(),
@@ -111,10 +113,24 @@ class RunCommand(Guarded, cmd_run.Run):  # type: ignore[misc]
                     pdb,
                 )
                 if run is not None and run.project.plan.pending:
+                    run.note_missing()
                     clear(run)  # an owner that lived before may have ended since
             except Stopped as stopped:
                 return _stopped(run, stopped.exit_code)
         return result
+
+    def _reserve(self, run: Run, pos_args: Sequence[str]) -> None:
+        """Reserve numbers and names before doit looks at the tasks; where they differ, load anew.
+
+        Raises SetupProblem.
+        """
+        before = default_tasks(run)
+        if run.reserve():
+            return
+        self.task_list = self.loader.load_tasks(cmd=self, pos_args=pos_args)
+        if self.sel_default_tasks:
+            chosen: list[str] = self.sel_tasks or []
+            self.sel_tasks = [*default_tasks(run), *(n for n in chosen if n not in before)]
 
 
 @contextlib.contextmanager

@@ -19,6 +19,7 @@ from comfyfix.tasks.side_by_side import Check, Wish
 def verify_needed(wish: Wish, names: Sequence[str]) -> int:
     """Verify and print a line per model; returns the exit code. Raises SetupProblem and Stopped."""
     run = begin(doit_cmd.get_var("workflow"))
+    run.set_right()
     hits = [item.model.key for name in names for item in named(run.project.plan, name)]
     asked = dict.fromkeys(hits)
     lacking = 0  # models that can have no file of ours: there is nothing to look at
@@ -30,8 +31,7 @@ def verify_needed(wish: Wish, names: Sequence[str]) -> int:
     check = Check(run, [every[key] for key in (asked if names else every) if key in every], wish)
     check.verify_all()
     notes.unreadable(run.project.plan.unreadable)
-    noted = run.project.unwritten
-    for problem in (*([noted] if noted else []), *check.problems):
+    for problem in check.problems:
         notes.remark(problem)
     bad = check.bad + lacking
     say(checking.needed(check.good, bad, fetchable=check.bad > 0))

@@ -15,6 +15,7 @@ def verify_store(wish: Wish) -> int:
     """Verify and print a line per file; returns the exit code. Raises SetupProblem and Stopped."""
     begun = time.monotonic()
     run = begin_store()
+    run.set_right()
     choices = sweep.whole_store(
         run.project.manifest, run.project.folders, run.project.layout, run.project.trust
     )
