@@ -11,7 +11,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from itertools import islice
 
-from comfyfix.comfyui.references.find import spellings
+from comfyfix.comfyui.references.spellings import spellings
 from comfyfix.comfyui.store.folders import Folders
 from comfyfix.comfyui.store.reach import dangling
 from comfyfix.disk import json_file

@@ -12,9 +12,7 @@ import msgspec
 
 from comfyfix import comfyui
 from comfyfix.comfyui.loaders.table import Loaders, built_in
-from comfyfix.comfyui.references import find as references
 from comfyfix.comfyui.workflows import files as workflow_files
-from comfyfix.comfyui.workflows import read as workflow
 from comfyfix.disk import json_file
 from comfyfix.disk.code import stamp_of_code
 from comfyfix.disk.files import clean_text, write_atomic
@@ -73,6 +71,10 @@ def scan(
 
 def scan_file(path: str, name: str, loaders: Loaders | None = None) -> ScannedFile:
     """Scan one file; problems are told in the result."""
+    # What has not changed is not read, and these cost every command a twentieth of its time.
+    from comfyfix.comfyui.references import find as references
+    from comfyfix.comfyui.workflows import read as workflow
+
     stamp = workflow_files.stamp(path)
     loaders = built_in() if loaders is None else loaders
     try:

@@ -134,25 +134,35 @@ def targets(run: Run, planned: Planned) -> list[str]:
     return [*run.project.layout.targets(planned.number, planned.model), planned.location]
 
 
-def _verify(run: Run, number: int, members: list[Planned]) -> Task:
-    def settled() -> bool:
-        if any(planned.pending for planned in members):
-            return False
-        try:
-            known = json_file.read(run.project.layout.batch(number), BatchFile)
-        except OSError:  # it is told when the batch is written
-            return False
-        if known is None or known.rules != rules(run.project.manifest.verify.pickle):
-            return False
-        return known.all_good >= {m.location for m in members}
+def settled(run: Run) -> set[str]:
+    """The tasks that doit would find up to date, looked at without it."""
+    names = {f"download:{p.task}" for p in run.project.plan.models if not p.pending}
+    for number, members in run.project.plan.batches().items():
+        if _is_verified(run, number, members):
+            names.add(f"verify:{number:03d}")
+    return names
 
+
+def _is_verified(run: Run, number: int, members: list[Planned]) -> bool:
+    if any(planned.pending for planned in members):
+        return False
+    try:
+        known = json_file.read(run.project.layout.batch(number), BatchFile)
+    except OSError:  # it is told when the batch is written
+        return False
+    if known is None or known.rules != rules(run.project.manifest.verify.pickle):
+        return False
+    return known.all_good >= {m.location for m in members}
+
+
+def _verify(run: Run, number: int, members: list[Planned]) -> Task:
     return {
         "basename": "verify",
         "name": f"{number:03d}",
         "doc": f"verify {len(members)} models: {', '.join(m.model.name for m in members)}"[:100],
         "task_dep": [f"download:{planned.task}" for planned in members],
         "actions": [(_BATCH, [run, number, members])],
-        "uptodate": [settled],
+        "uptodate": [partial(_is_verified, run, number, members)],
         "io": {"capture": False},
         # It has work to do also when some members failed; our runner knows this mark.
         "meta": {"soft_deps": True},

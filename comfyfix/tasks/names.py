@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import difflib
-
 from comfyfix.errors import SetupProblem
 from comfyfix.records import because
 from comfyfix.stages.work import Plan, Planned, Present
@@ -16,6 +14,8 @@ def named(plan: Plan, name: str) -> list[Planned | Present]:
     hits = [item for item in every if name in _names(item)]
     if hits:
         return hits
+    import difflib  # for a mistake only
+
     known = sorted({item.model.name for item in every})
     near = difflib.get_close_matches(name.rpartition("/")[2], known, n=3, cutoff=0.75)
     cause = because(Why.NEAREST_NAMES, names=near) if near else ""

@@ -33,7 +33,7 @@ class Reporter:
         run = self.run
         if "verify" in selected_tasks and not run.by_our_command:
             raise _not_loaded()
-        reached = _reached(tasks, selected_tasks)
+        reached = _reached(tasks, [*selected_tasks, *run.left_out])
         names = {f"download:{planned.task}": planned for planned in run.project.plan.models}
         chosen = [names[name] for name in reached if name in names]
         run.tally.total = sum(bool(planned.pending) for planned in chosen)

@@ -43,7 +43,8 @@ class Run:
     """What happens in one doit process to one project.
 
     `again` opens the project once more, without a word. `by_our_command` is set where doit runs by
-    our commands, not by its own alone; `live` where our reporter has the screen to itself.
+    our commands, not by its own alone; `live` where our reporter has the screen to itself;
+    `left_out` are settled tasks that doit need not look at.
     """
 
     project: Project
@@ -52,6 +53,7 @@ class Run:
     children: Children = field(default_factory=Children)
     tally: Tally = field(default_factory=Tally)
     records: dict[str, Record] = field(default_factory=dict)
+    left_out: set[str] = field(default_factory=set)
     stopping: bool = False
     live: bool = False
     by_our_command: bool = False

@@ -7,7 +7,6 @@ first and runs the dependencies of what it selects by a pattern. Here a pattern 
 
 from __future__ import annotations
 
-import difflib
 from collections.abc import Iterable, Iterator
 
 from doit.control import TaskControl
@@ -78,6 +77,8 @@ def nearest(name: str, tasks: list[str]) -> list[str]:
     holding = [task for task in tasks if bare and bare in task.rpartition(":")[2].lower()]
     if holding:
         return holding[:SHOWN]
+    import difflib  # for a mistake only
+
     parts = {task.rpartition(":")[2].lower(): task for task in tasks}
     found = difflib.get_close_matches(bare, parts, n=SHOWN, cutoff=_LIKE)
     return [parts[part] for part in found]

@@ -6,7 +6,6 @@ import re
 from collections.abc import Iterator, Mapping
 from typing import Any
 
-from comfyfix import endings
 from comfyfix.comfyui.loaders.table import LoaderInput, Loaders, find
 from comfyfix.comfyui.references import by_loader as known
 from comfyfix.comfyui.references import guess
@@ -115,11 +114,3 @@ def _strings(name: str, value: Any, depth: int = 0) -> Iterator[tuple[str, str]]
         inner = value.items() if isinstance(value, Mapping) else enumerate(value)
         for key, item in inner:
             yield from _strings(f"{name}.{key}", item, depth + 1)
-
-
-def spellings(reference: Reference, path: str) -> tuple[str, ...]:
-    """The names under which ComfyUI would take a file: of what it names itself, any extension."""
-    if not reference.files:
-        return (path,)
-    stem = path.rpartition(".")[0]
-    return (path, *(s for end in endings.TRIED if (s := stem + end) != path))

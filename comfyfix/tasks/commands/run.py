@@ -18,7 +18,7 @@ from comfyfix.screen.text import say
 from comfyfix.screen.words import t
 from comfyfix.stopping import Stopped, signals
 from comfyfix.tasks.clearing import clear
-from comfyfix.tasks.creators import default_tasks
+from comfyfix.tasks.creators import default_tasks, settled
 from comfyfix.tasks.garbage import left_alone
 from comfyfix.tasks.guard import Guarded
 from comfyfix.tasks.running import Run, of_dodo
@@ -89,6 +89,10 @@ class RunCommand(Guarded, cmd_run.Run):  # type: ignore[misc]
             if not _agreed(run):
                 return 1
             run.note_missing()
+            if self.sel_default_tasks and not always and getattr(reporter, "run", None) is run:
+                # It costs doit as much as what is to be done; our reporter counts it all the same.
+                run.left_out = settled(run).intersection(self.sel_tasks or ())
+                self.sel_tasks = [n for n in self.sel_tasks or () if n not in run.left_out]
         idle = run is not None and not run.project.plan.pending
         with (
             left_alone() if idle else contextlib.nullcontext(),
