@@ -12,19 +12,18 @@ from typing import Any
 from doit.doit_cmd import get_var
 from doit.exceptions import InvalidDodoFile
 
-from comfyfix.disk import json_file
 from comfyfix.errors import SetupProblem
 from comfyfix.screen import words
 from comfyfix.screen.text import clean
-from comfyfix.stages.batch import BatchFile, rules
+from comfyfix.stages.batch import rules
 from comfyfix.stages.work import Planned, Present, seen
 from comfyfix.tasks import database
+from comfyfix.tasks.chosen import PRESENT, default_tasks, is_verified
 from comfyfix.tasks.garbage import left_alone
 from comfyfix.tasks.reporter import Reporter
 from comfyfix.tasks.running import IN_CONFIG, Run, begin
 
 THREADS_MAX = 64
-PRESENT = "present"
 Task = dict[str, Any]
 Creator = Callable[[], Iterator[Task]]
 
@@ -79,21 +78,6 @@ def configuration(run: Run) -> dict[str, Any]:
     }
 
 
-def default_tasks(run: Run) -> list[str]:
-    """Six downloads, their verification, six more: so a batch is verified once it is settled."""
-    if run.project.selected:
-        return [f"workflow:{run.workflow_tasks[run.project.selected]}"]
-    names: list[str] = []
-    for number, members in run.project.plan.batches().items():
-        names += [f"download:{planned.task}" for planned in members]
-        names.append(f"verify:{number:03d}")
-    if run.project.plan.present:
-        names.append(f"verify:{PRESENT}")
-    broken = run.workflow_tasks
-    names += [f"workflow:{broken[file.workflow]}" for file in run.project.plan.unreadable]
-    return names or ["download"]
-
-
 def tasks(run: Run) -> Iterator[Task]:
     """Every task of a project."""
     yield {"basename": "download", "name": None, "doc": "search, script and download each model"}
@@ -134,27 +118,6 @@ def targets(run: Run, planned: Planned) -> list[str]:
     return [*run.project.layout.targets(planned.number, planned.model), planned.location]
 
 
-def settled(run: Run) -> set[str]:
-    """The tasks that doit would find up to date, looked at without it."""
-    names = {f"download:{p.task}" for p in run.project.plan.models if not p.pending}
-    for number, members in run.project.plan.batches().items():
-        if _is_verified(run, number, members):
-            names.add(f"verify:{number:03d}")
-    return names
-
-
-def _is_verified(run: Run, number: int, members: list[Planned]) -> bool:
-    if any(planned.pending for planned in members):
-        return False
-    try:
-        known = json_file.read(run.project.layout.batch(number), BatchFile)
-    except OSError:  # it is told when the batch is written
-        return False
-    if known is None or known.rules != rules(run.project.manifest.verify.pickle):
-        return False
-    return known.all_good >= {m.location for m in members}
-
-
 def _verify(run: Run, number: int, members: list[Planned]) -> Task:
     return {
         "basename": "verify",
@@ -162,7 +125,7 @@ def _verify(run: Run, number: int, members: list[Planned]) -> Task:
         "doc": f"verify {len(members)} models: {', '.join(m.model.name for m in members)}"[:100],
         "task_dep": [f"download:{planned.task}" for planned in members],
         "actions": [(_BATCH, [run, number, members])],
-        "uptodate": [partial(_is_verified, run, number, members)],
+        "uptodate": [partial(is_verified, run, number, members)],
         "io": {"capture": False},
         # It has work to do also when some members failed; our runner knows this mark.
         "meta": {"soft_deps": True},

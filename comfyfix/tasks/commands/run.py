@@ -17,8 +17,8 @@ from comfyfix.screen import summary
 from comfyfix.screen.text import say
 from comfyfix.screen.words import t
 from comfyfix.stopping import Stopped, signals
+from comfyfix.tasks.chosen import default_tasks, settled
 from comfyfix.tasks.clearing import clear
-from comfyfix.tasks.creators import default_tasks, settled
 from comfyfix.tasks.garbage import left_alone
 from comfyfix.tasks.guard import Guarded
 from comfyfix.tasks.running import Run, of_dodo
@@ -89,10 +89,8 @@ class RunCommand(Guarded, cmd_run.Run):  # type: ignore[misc]
             if not _agreed(run):
                 return 1
             run.note_missing()
-            if self.sel_default_tasks and not always and getattr(reporter, "run", None) is run:
-                # It costs doit as much as what is to be done; our reporter counts it all the same.
-                run.left_out = settled(run).intersection(self.sel_tasks or ())
-                self.sel_tasks = [n for n in self.sel_tasks or () if n not in run.left_out]
+            if not always and hasattr(reporter, "run"):  # our own
+                self._leave_out(run)
         idle = run is not None and not run.project.plan.pending
         with (
             left_alone() if idle else contextlib.nullcontext(),
@@ -122,6 +120,12 @@ class RunCommand(Guarded, cmd_run.Run):  # type: ignore[misc]
             except Stopped as stopped:
                 return _stopped(run, stopped.exit_code)
         return result
+
+    def _leave_out(self, run: Run) -> None:
+        """Let doit not look at what is settled; our reporter counts it all the same."""
+        if self.sel_default_tasks and self.sel_tasks:
+            run.left_out = settled(run).intersection(self.sel_tasks)
+            self.sel_tasks = [name for name in self.sel_tasks if name not in run.left_out]
 
     def _reserve(self, run: Run, pos_args: Sequence[str]) -> None:
         """Reserve numbers and names before doit looks at the tasks; where they differ, load anew.

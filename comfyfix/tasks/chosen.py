@@ -1,0 +1,47 @@
+"""What a run without names is about, in which order, and what of it is settled."""
+
+from __future__ import annotations
+
+from comfyfix.disk import json_file
+from comfyfix.stages.batch import BatchFile, rules
+from comfyfix.stages.work import Planned
+from comfyfix.tasks.running import Run
+
+PRESENT = "present"
+
+
+def default_tasks(run: Run) -> list[str]:
+    """Six downloads, their verification, six more: so a batch is verified once it is settled."""
+    if run.project.selected:
+        return [f"workflow:{run.workflow_tasks[run.project.selected]}"]
+    names: list[str] = []
+    for number, members in run.project.plan.batches().items():
+        names += [f"download:{planned.task}" for planned in members]
+        names.append(f"verify:{number:03d}")
+    if run.project.plan.present:
+        names.append(f"verify:{PRESENT}")
+    broken = run.workflow_tasks
+    names += [f"workflow:{broken[file.workflow]}" for file in run.project.plan.unreadable]
+    return names or ["download"]
+
+
+def settled(run: Run) -> set[str]:
+    """The tasks that doit would find up to date, looked at without it."""
+    names = {f"download:{p.task}" for p in run.project.plan.models if not p.pending}
+    for number, members in run.project.plan.batches().items():
+        if is_verified(run, number, members):
+            names.add(f"verify:{number:03d}")
+    return names
+
+
+def is_verified(run: Run, number: int, members: list[Planned]) -> bool:
+    """Tell whether all of a batch is there and was found good."""
+    if any(planned.pending for planned in members):
+        return False
+    try:
+        known = json_file.read(run.project.layout.batch(number), BatchFile)
+    except OSError:  # it is told when the batch is written
+        return False
+    if known is None or known.rules != rules(run.project.manifest.verify.pickle):
+        return False
+    return known.all_good >= {m.location for m in members}
