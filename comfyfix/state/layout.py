@@ -98,7 +98,7 @@ class Layout:
     @property
     def folders(self) -> tuple[Path, ...]:
         """Every folder of ours."""
-        names = (".cache", "log", "sources", "verified")
+        names = (".cache", "engine", "log", "sources", "verified")
         return tuple(self.output / name for name in names)
 
     @property
