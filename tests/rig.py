@@ -13,7 +13,10 @@ from typing import Any
 
 from comfyfix.demo.content import file_for
 from comfyfix.demo.hub import Hub
-from comfyfix.disk.files import sha256_of
+from comfyfix.disk.files import sha256_of, write_atomic
+from comfyfix.records import Record
+from comfyfix.script import engine, render
+from comfyfix.settings.manifest import Download, Manifest
 
 REPO = Path(__file__).resolve().parents[1]
 PROGRAM = (sys.executable, "-m", "doit")
@@ -49,6 +52,19 @@ def ui_workflow(needs: Iterable[Need], urls: dict[str, str] | None = None) -> di
             ]
         nodes.append(node)
     return {"version": 0.4, "nodes": nodes, "links": [], "groups": [], "extra": {}}
+
+
+def put_script(path: Path, record: Record, *, alone: bool = False, **settings: Any) -> Path:
+    """Write the script of a record, and the engine beside it, as the program would.
+
+    `alone`: one with the engine in itself. `settings` are those of `download:`.
+    """
+    manifest = Manifest(comfyui="-", download=Download(**settings))
+    text = (render.alone if alone else render.render)(record, manifest)
+    if not alone:
+        engine.put(path.parent)
+    write_atomic(path, text.encode(), mode=0o777)
+    return path
 
 
 class Site:

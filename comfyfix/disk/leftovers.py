@@ -2,7 +2,7 @@
 
 A script names what it makes `NAME.KIND.OWNER.part` and `.have`, `.NAME.OWNER.work` and
 `.NAME.lock`; its owner is `WHERE.PID`. Only such names count, to the letter: all else in a model
-folder is the user's own. Whether an owner still lives is for `templates/clear.sh.j2` to tell.
+folder is the user's own. Whether an owner still lives is for `templates/script/clear.sh` to tell.
 """
 
 from __future__ import annotations

@@ -25,15 +25,6 @@ HUGGINGFACE = "https://huggingface.co"
 """What records and scripts call the Hub; it is asked at the configured endpoint."""
 CIVITAI = "https://civitai.com"
 """The same for Civitai."""
-STORAGE = {
-    "huggingface": (
-        "cas-bridge.xethub.hf.co",
-        "cdn-lfs.hf.co",
-        "cdn-lfs-us-1.hf.co",
-        "cdn-lfs-eu-1.hf.co",
-    )
-}
-"""Where an endpoint keeps its files: a script may follow it there without a look at the address."""
 PUBLIC = {"huggingface": HUGGINGFACE, "civitai": CIVITAI}
 HUGGINGFACE_HOSTS = frozenset(
     {"huggingface.co", "www.huggingface.co", "hf.co", "www.hf.co", "hf-mirror.com"}

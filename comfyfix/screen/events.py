@@ -45,6 +45,11 @@ class Events:
         """The script of a model is there."""
         self._alone(model, fixed("Generated: {script}", script=script))
 
+    def engine_replaced(self, path: Path, aside: Path) -> None:
+        """What lay in the place of the scripts' engine was another file."""
+        line = "! {path} was not what our scripts call; it lies in {aside} now"
+        self._console.line(t(line, path=path, aside=aside.name))
+
     def executing(self, model: Model, script: str, size: int | None) -> None:
         """The script of a model begins."""
         line = "Executing download: {script}" + (" ({size:size})" if size else "")

@@ -32,6 +32,12 @@ def data(text: str) -> None:
     sys.stdout.flush()
 
 
+def exactly(text: str) -> None:
+    """Print what is for programs byte by byte, whatever the screen's own encoding is."""
+    sys.stdout.buffer.write(text.encode())
+    sys.stdout.flush()
+
+
 def clean(line: str) -> str:
     """Make one line safe for a terminal, whatever is in it."""
     return printable(line, len(line))

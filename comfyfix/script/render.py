@@ -1,4 +1,4 @@
-"""Render: a record becomes a script that stands alone.
+"""Render: a record becomes a script, one screen of facts that calls the engine beside it.
 
 Every value is quoted for the shell exactly once, and none stands in a comment, where a newline
 would run. Only what is in the record and the settings gets in: never a token.
@@ -13,47 +13,47 @@ from typing import TYPE_CHECKING, Any
 
 from comfyfix import templates
 from comfyfix.disk import regular
-from comfyfix.disk.files import write_atomic
-from comfyfix.net.hosts import HUGGINGFACE, PUBLIC, STORAGE, endpoint_of
+from comfyfix.disk.files import human_size, write_atomic
+from comfyfix.net.hosts import HUGGINGFACE, PUBLIC, endpoint_of
 from comfyfix.records import Record
-from comfyfix.settings.manifest import STORE_KEY, TOKEN_VARIABLES, Manifest
+from comfyfix.script import engine
+from comfyfix.settings.manifest import TOKEN_VARIABLES, Manifest
 
 if TYPE_CHECKING:
     import jinja2
 
-AT_ONCE = 1 << 20
-"""Bytes. A smaller file is tried at once, before a script has read the rest of itself."""
-
 
 def render(record: Record, manifest: Manifest) -> str:
-    """Return the text of the script for one record."""
+    """Return the text of the script for one record; it needs the engine beside it."""
+    return _facts(record, manifest, alone=False)
+
+
+def alone(record: Record, manifest: Manifest) -> str:
+    """Return the text of a script that has the engine in itself, for another machine."""
+    return f"{_facts(record, manifest, alone=True)}{engine.text()}}}\n"
+
+
+def _facts(record: Record, manifest: Manifest, *, alone: bool) -> str:
     endpoint = endpoint_of(record.url)
-    small = record.size_exact and (record.size or AT_ONCE) < AT_ONCE
+    size = "" if record.size is None else str(record.size)
     text: str = _template("download.sh.j2").render(
-        destination=record.destination,
-        size=str(record.size) if record.size is not None and record.size_exact else "",
-        space=str(record.size or ""),
-        sha256=record.sha256 or "",
-        local=record.local,
-        endpoint=endpoint,
-        at_once=bool(small and record.sha256 and endpoint and not record.local),
-        storage=[f"{host}:443:{host}:443" for host in STORAGE.get(endpoint, ())],
-        path=record.url.removeprefix(PUBLIC.get(endpoint, "")),
-        secrets=[*TOKEN_VARIABLES.values(), STORE_KEY],
-        token_variable=TOKEN_VARIABLES.get(endpoint, ""),
+        alone=alone,
+        engine=engine.name(),
+        model=record.model.key,
+        source=f"{record.source}: {record.where}",
         page=f"{HUGGINGFACE}/{record.repo}" if endpoint == "huggingface" else "",
+        endpoint=endpoint,
+        path=record.url.removeprefix(PUBLIC.get(endpoint, "")),
+        local=record.local,
+        destination=record.destination,
+        size=size if record.size_exact else "",
+        about=human_size(record.size) if size else "",
+        rounded=size,
+        sha256=record.sha256 or "",
+        token_variable=TOKEN_VARIABLES.get(endpoint, ""),
         retries=str(manifest.download.retries),
         reserve=str(manifest.download.reserve_bytes),
     )
-    return text
-
-
-def clearing() -> str:
-    """Return the program that removes what dead scripts have left: `bash -c` with its arguments.
-
-    Not a mode of the scripts: those of an earlier version don't know it, and some may be lost.
-    """
-    text: str = _template("clear.sh.j2").render()
     return text
 
 
@@ -65,7 +65,8 @@ def write(path: Path, text: str) -> bool:
     """
     data = text.encode()
     try:
-        old = regular.read(path)
+        # A link is no script of ours: beside what it leads to lies an engine that nobody has seen.
+        old = b"" if path.is_symlink() else regular.read(path)
     except (FileNotFoundError, IsADirectoryError, regular.NotRegular):
         old = b""
     if old == data:
@@ -87,8 +88,6 @@ def _template(name: str) -> jinja2.Template:
         trim_blocks=True,
         lstrip_blocks=True,
         keep_trailing_newline=True,
-        comment_start_string="{=#",  # bash's own ${#length} would begin a comment
-        comment_end_string="#=}",
         finalize=_only_quoted,
     )
     environment.filters["sh"] = _Quoted.of

@@ -108,7 +108,7 @@ class Layout:
     @property
     def folders(self) -> tuple[Path, ...]:
         """Every folder of ours but the caches."""
-        return tuple(self.output / name for name in ("log", "sources", "verified"))
+        return tuple(self.output / name for name in ("engine", "log", "sources", "verified"))
 
     @property
     def files(self) -> tuple[Path, ...]:

@@ -20,6 +20,7 @@ from comfyfix.outcomes import SEARCH_AGAIN, Outcome
 from comfyfix.process import require
 from comfyfix.records import Attempt, Model, Receipt, Record, to_json
 from comfyfix.screen import words
+from comfyfix.script import engine
 from comfyfix.script import render as render_stage
 from comfyfix.script.channel import Told
 from comfyfix.stages import fetch as fetch_stage
@@ -98,11 +99,15 @@ def _go_on(run: Run) -> None:
 
 
 def _render(run: Run, planned: Planned) -> None:
-    """Write record and script; a changed source gets the next number, the old script stays."""
+    """Write record and script; where the source or the engine has changed, under the next number.
+
+    The old script stays as it is, and works with its own engine.
+    """
     record = run.records[planned.model.key]
     old = json_file.read(run.project.layout.record(record.number, planned.model), Record)
     if old is not None and not old.same_content(record):
         record = _renumbered(run, record)
+    _put_engine(run)
     text = render_stage.render(record, run.project.manifest)
     if not render_stage.write(run.project.layout.script(record.number, planned.model), text):
         record = _renumbered(run, record)
@@ -114,6 +119,13 @@ def _render(run: Run, planned: Planned) -> None:
     run.tally.add_script()
     script = run.project.layout.script(record.number, planned.model)
     run.events.scripted(planned.model, script.name)
+
+
+def _put_engine(run: Run) -> None:
+    output = run.project.layout.output
+    aside = engine.put(output)
+    if aside is not None:
+        run.events.engine_replaced(output / engine.name(), aside)
 
 
 def _renumbered(run: Run, record: Record) -> Record:
@@ -195,6 +207,7 @@ def _run_script(run: Run, planned: Planned, slot: fetch_stage.Slot) -> Receipt:
     script = run.project.layout.script(record.number, planned.model)
     require("bash", *([] if record.local else ["curl"]))
     folder = fetch_stage.real_folder(record.model, record.destination, run.project.folders)
+    _put_engine(run)  # once more: somebody may have changed it since the script was written
     run.events.executing(planned.model, script.name, record.size)
     _phase(run, planned, "downloading", record.size)
     env = fetch_stage.environment(

@@ -68,13 +68,13 @@ def _there(run: Run) -> Iterator[tuple[Model, str]]:
 
 def _run(run: Run, folder: str, model: Model, names: list[str]) -> None:
     # Only a run with something to clear pays for these.
-    from comfyfix.script import render
+    from comfyfix.script import engine
     from comfyfix.stages import fetch
 
     real = fetch.real_folder(model, f"{folder}/{names[0]}", run.project.folders)
     # Nothing of the user's settings: a file that bash is told to read first could hold anything.
     env = {name: run.environ[name] for name in ("PATH", "HOSTNAME") if name in run.environ}
-    argv = ["bash", "-c", render.clearing(), "clear", str(real), *names]
+    argv = ["bash", "-c", engine.clearing(), "clear", str(real), *names]
     run.children.run(argv, env, _unheard)
 
 

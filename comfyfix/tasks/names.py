@@ -22,6 +22,15 @@ def named(plan: Plan, name: str) -> list[Planned | Present]:
     raise SetupProblem(Why.MODEL_NOT_NEEDED, name=name, cause=cause)
 
 
+def only(plan: Plan, name: str) -> Planned | Present:
+    """The one needed model that a name fits. Raises SetupProblem if there is none, or several."""
+    hits = named(plan, name)
+    if len(hits) > 1:
+        keys = [item.model.key for item in hits]
+        raise SetupProblem(Why.MODELS_OF_ONE_NAME, name=name, models=keys, first=keys[0])
+    return hits[0]
+
+
 def _names(item: Planned | Present) -> set[str]:
     names = {item.model.key, item.model.path, item.model.name}
     return names | {item.task, f"download:{item.task}"} if isinstance(item, Planned) else names

@@ -1,7 +1,10 @@
-# A small file mostly comes at the first try. This is that try, made before bash has even read what
-# follows: all that is needed where it fails, where something lies there, or where others are at it.
+# A small file mostly comes at the first try. This is that try, made before bash has even looked at
+# what follows: all that is needed where it fails, where something lies there, or where others are
+# at it. A file of a size or hash that is not known, or of a stranger's address, is not for it.
 at_once() {
   local line here="${ORIGIN#*://}"
+  [ -z "$LOCAL" ] && [ -n "$ENDPOINT" ] && [ -n "$SHA256" ] && is_number "$SIZE" || return
+  [ "$SIZE" -gt 0 ] && [ "$SIZE" -lt "$MIB" ] || return
   [ ! -e "$DEST" ] && [ ! -L "$DEST" ] && [ ! -e "$DEST.unsafe" ] && command -v curl >/dev/null || return
   is_plain "$URL" || return
   [ -n "${BASHPID:-}" ] || return # bash 3.2 can't tell who it started
@@ -20,8 +23,11 @@ at_once() {
   case "$here" in *:*) ;; *) case "$URL" in https:*) here="$here:443" ;; *) here="$here:80" ;; esac ;; esac
   # A redirect may lead to where the endpoint keeps its files; any other host is as if it were not
   # there, until its addresses have been looked at.
-  set -- --connect-to "$here:$here"{% for host in storage %} --connect-to {{ host | sh }}{% endfor %} --connect-to '::127.0.0.1:0'
-  set -- "$@" --max-redirs 10 --max-filesize "$SIZE" --max-time $((LOCK_STILL / 6 + 1)) --dump-header - --output "$PART"
+  set -- --connect-to "$here:$here"
+  [ "$ENDPOINT" != huggingface ] || for line in cas-bridge.xethub cdn-lfs cdn-lfs-us-1 cdn-lfs-eu-1; do
+    set -- "$@" --connect-to "$line.hf.co:443:$line.hf.co:443"
+  done
+  set -- "$@" --connect-to '::127.0.0.1:0' --max-redirs 10 --max-filesize "$SIZE" --max-time $((LOCK_STILL / 6 + 1)) --dump-header - --output "$PART"
   # Curl ends in time for our first sign of life, also if we are killed now.
   exec 4< <(
     printf '%s\n' "$BASHPID" || exit # fails if we live no more: then nobody reads
@@ -47,3 +53,5 @@ at_once() {
   [ "$HASH" = "$SHA256" ] || return
   name_it
 }
+
+at_once

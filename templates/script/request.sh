@@ -18,15 +18,15 @@ is_plain() {
 read_token() {
   local file
   TOKEN=''
-  [ -n "$TOKEN_VARIABLE" ] || return 0
+  [ -n "$TOKEN_IN" ] || return 0
   TOKEN="$TOKEN_GIVEN"
-  if [ -z "$TOKEN" ] && [ "$TOKEN_VARIABLE" = HF_TOKEN ]; then
+  if [ -z "$TOKEN" ] && [ "$TOKEN_IN" = HF_TOKEN ]; then
     file="${HF_TOKEN_PATH:-${HF_HOME:-${XDG_CACHE_HOME:-${HOME:-}/.cache}/huggingface}/token}"
     [ ! -f "$file" ] || [ ! -r "$file" ] || TOKEN="$(head -c 4096 <"$file" | tr -d ' \r\n')"
   fi
   case "$TOKEN" in
   *[!A-Za-z0-9._-]*)
-    say "Ignoring $TOKEN_VARIABLE: it holds characters no token has"
+    say "Ignoring $TOKEN_IN: it holds characters no token has"
     TOKEN=''
     ;;
   esac

@@ -41,9 +41,9 @@ consider() {
       from_the_start
       return
     fi
-    [ "$STATUS" = 403 ] || fail 10 "$NAME needs a token" "${PAGE:+accept the licence on $PAGE, then }set ${TOKEN_VARIABLE:-a token} and run again"
+    [ "$STATUS" = 403 ] || fail 10 "$NAME needs a token" "${PAGE:+accept the licence on $PAGE, then }set ${TOKEN_IN:-a token} and run again"
     [ "$A_ERROR" != GatedRepo ] || fail 11 "The licence of $NAME is not accepted" "accept it on $PAGE and run again"
-    fail 10 "Access to $NAME is refused" "check ${TOKEN_VARIABLE:-the address}"
+    fail 10 "Access to $NAME is refused" "check ${TOKEN_IN:-the address}"
     ;;
   404 | 410 | 451) fail 12 "$NAME is not there any more (status $STATUS)" "run doit, it searches again" ;;
   416)

@@ -19,9 +19,7 @@ import pytest
 from comfyfix.demo.hub import sha256
 from comfyfix.disk.files import sha256_of
 from comfyfix.records import Model, Record
-from comfyfix.script.render import render
-from comfyfix.settings.manifest import Download, Manifest
-from tests.rig import Site, children_of, is_alive
+from tests.rig import Site, children_of, is_alive, put_script
 
 MIB = 1 << 20
 NAME = "large.safetensors"
@@ -134,10 +132,7 @@ def script_for(site: Site, sha256: str | None = DIGEST, size: int | None = SIZE)
         size_exact=size is not None,
         sha256=sha256,
     )
-    settings = Download(retries=3, reserve=0)
-    path = site.root / "download.sh"
-    path.write_text(render(record, Manifest(comfyui="-", download=settings)))
-    return path
+    return put_script(site.root / "download.sh", record, retries=3, reserve=0)
 
 
 def check(site: Site) -> None:

@@ -118,7 +118,7 @@ class TestOneThatNobodyAsks:
 
 def test_an_old_bash_notes_whom_it_has_started_too(site: Site, hub: Hub) -> None:
     """3.2 has no BASHPID; nor has a newer one that has unset it."""
-    script = script_for(site, hub)
+    script = script_for(site, hub, alone=True)
     script.write_text(script.read_text().replace("set -u\n", "set -u\nunset BASHPID\n", 1))
     with killed(script, site, hub, group=False) as below:
         (curl,) = [p for p in below if b"curl" in Path(f"/proc/{p}/cmdline").read_bytes()]

@@ -13,19 +13,20 @@ import pytest
 
 from comfyfix.demo.content import file_for
 from comfyfix.demo.hub import Fault, Hub, sha256
-from comfyfix.disk.files import sha256_of, write_atomic
+from comfyfix.disk.files import sha256_of
 from comfyfix.records import Model, Record
-from comfyfix.script.render import clearing, render
-from comfyfix.settings.manifest import Download, Manifest
+from comfyfix.script import engine
 from tests.faults.rig import wait_until
-from tests.rig import Site, children_of, is_alive
+from tests.rig import Site, children_of, is_alive, put_script
 
 NAME = "night_train.safetensors"
 DATA = file_for(NAME, size=300_000)
 REPO = "someone/night-train"
 
 
-def script_for(site: Site, hub: Hub, name: str = NAME, **changes: object) -> Path:
+def script_for(
+    site: Site, hub: Hub, name: str = NAME, *, alone: bool = False, **changes: object
+) -> Path:
     """Render the script of a file on the hub, as the program would."""
     repository = hub.add(REPO, [])
     repository.files[name] = DATA
@@ -43,11 +44,9 @@ def script_for(site: Site, hub: Hub, name: str = NAME, **changes: object) -> Pat
         **changes,
     }
     retries, reserve = values.pop("retries", 3), values.pop("reserve", 0)
-    settings = Download(retries=retries, reserve=reserve)  # type: ignore[arg-type]
-    text = render(Record(**values), Manifest(comfyui="-", download=settings))  # type: ignore[arg-type]
+    record = Record(**values)  # type: ignore[arg-type]
     path = site.root / "download.sh"
-    write_atomic(path, text.encode(), mode=0o777)
-    return path
+    return put_script(path, record, alone=alone, retries=retries, reserve=reserve)
 
 
 @pytest.fixture
@@ -269,7 +268,7 @@ def test_a_part_of_a_dead_run_is_taken_over(site: Site, hub: Hub, folder: Path) 
 def test_without_locks_nothing_wrong_gets_the_name(site: Site, hub: Hub, folder: Path) -> None:
     hub.delays["file"] = 0.2
     hub.faults.append(Fault("file *", "cut", times=4))
-    script = script_for(site, hub)
+    script = script_for(site, hub, alone=True)
     head, _, tail = script.read_text().rpartition("\nmain\n")
     script.write_text(f"{head}\ntake_lock() {{ :; }}\nmain\n{tail}")
     env = site.environment(HF_ENDPOINT=hub.url)
@@ -299,7 +298,7 @@ def test_a_wait_that_is_no_number_is_bounded(
     site: Site, hub: Hub, folder: Path, asked: str
 ) -> None:
     hub.faults.append(Fault("file *", "503", times=1, headers={"Retry-After": asked}))
-    script = script_for(site, hub)
+    script = script_for(site, hub, alone=True)
     head, _, tail = script.read_text().rpartition("\nmain\n")
     script.write_text(f'{head}\npause() {{ say "pause $1"; }}\nmain\n{tail}')
     done = site.script(script)
@@ -393,24 +392,39 @@ def test_a_name_is_data_wherever_it_stands(site: Site, hub: Hub, folder: Path, n
     assert not Path("/pwned").exists()
 
 
+SHARES = (0.02, 0.1, 0.3, 0.6, 0.9, 0.999)
+
+
 @pytest.mark.parametrize("hashed", [True, False])
-def test_half_a_script_does_nothing_or_all_of_it(
+def test_half_an_engine_does_nothing_or_all_of_it(
     site: Site, hub: Hub, folder: Path, hashed: bool
 ) -> None:
     """What tries at once does so as soon as it is read, and needs nothing of the rest."""
     script = script_for(site, hub) if hashed else script_for(site, hub, sha256=None)
-    text = script.read_text()
+    path = site.root / engine.name()
+    text = path.read_text()
     begins = text.find("\nat_once\n")
-    assert (begins > 0) == hashed
-    for part in (0.1, 0.2, 0.3, 0.4, 0.6, 0.9, 0.999):
-        length = int(len(text) * part)
-        script.write_text(text[:length])
-        site.script(script)
-        whole = hashed and length > begins + len("\nat_once")
+    assert begins > 0
+    for share in SHARES:
+        path.write_text(text[: int(len(text) * share)])
+        done = site.script(script)
+        whole = hashed and int(len(text) * share) > begins + len("\nat_once")
         assert left(folder) == ([NAME] if whole else [])
+        assert whole or (done.returncode == 1 and "doit script" in done.stderr)
         assert not whole or sha256_of(folder / NAME) == sha256(DATA)
         (folder / NAME).unlink(missing_ok=True)
     assert hashed or hub.seen == []
+
+
+@pytest.mark.parametrize("alone", [True, False])
+def test_half_a_script_does_nothing(site: Site, hub: Hub, alone: bool) -> None:
+    script = script_for(site, hub, alone=alone)
+    text = script.read_text().rpartition(". ")[0] if not alone else script.read_text()
+    for share in SHARES:
+        script.write_text(text[: int(len(text) * share)])
+        site.script(script)
+    assert hub.seen == []
+    assert site.files() == {}
 
 
 @pytest.mark.parametrize("token", ["", "hf_secret"])
@@ -442,7 +456,10 @@ def test_shellcheck_has_nothing_to_say(site: Site, hub: Hub) -> None:
     if checker is None:
         pytest.skip("shellcheck is not installed")
     clears = site.root / "clear.sh"
-    clears.write_text(f"#!/usr/bin/env bash\n{clearing()}")
-    for script in (script_for(site, hub), script_for(site, hub, sha256=None), clears):
+    clears.write_text(f"#!/usr/bin/env bash\n{engine.clearing()}")
+    scripts = [script_for(site, hub), site.root / engine.name(), clears]
+    scripts.append(script_for(site, hub, alone=True, sha256=None).rename(site.root / "alone.sh"))
+    script_for(site, hub)
+    for script in scripts:
         done = subprocess.run([checker, str(script)], capture_output=True, check=False)
         assert done.returncode == 0, done.stdout.decode()

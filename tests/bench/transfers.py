@@ -19,9 +19,8 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from comfyfix.records import Model, Record
-from comfyfix.script.render import render
-from comfyfix.settings.manifest import Download, Manifest
 from tests.bench.line import COMMIT, served
+from tests.rig import put_script
 
 MIB = 1 << 20
 ROUNDS = 3
@@ -93,8 +92,7 @@ class Bench:
             size=path.stat().st_size,
             sha256=digest,
         )
-        manifest = Manifest(comfyui="-", download=Download(reserve=0))
-        return self._script(f"ours_{path.name}.sh", render(record, manifest))
+        return put_script(self.scripts / f"ours_{path.name}.sh", record, reserve=0)
 
     def theirs(self, fetcher: str, path: Path, *, checked: bool = True) -> Path:
         """A script that calls another downloader, then hashes and waits for the disk."""

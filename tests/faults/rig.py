@@ -14,13 +14,11 @@ from typing import TypeVar
 
 from comfyfix.demo.content import file_for
 from comfyfix.demo.hub import sha256
-from comfyfix.disk.files import sha256_of, write_atomic
+from comfyfix.disk.files import sha256_of
 from comfyfix.records import Model, Record
-from comfyfix.script.render import render
-from comfyfix.settings.manifest import Download, Manifest
 from tests.faults.server import Server
 from tests.faults.shelf import COMMIT, Shelf, Thing
-from tests.rig import is_alive
+from tests.rig import is_alive, put_script
 
 NAME = "night_train.safetensors"
 SECONDS = 300  # a script that takes longer hangs
@@ -110,10 +108,8 @@ class Rig:
             **changes,
         }
         retries, reserve = values.pop("retries", 5), values.pop("reserve", 0)
-        settings = Download(retries=retries, reserve=reserve)  # type: ignore[arg-type]
-        text = render(Record(**values), Manifest(comfyui="-", download=settings))  # type: ignore[arg-type]
         script = self.root / key / "download.sh"
-        write_atomic(script, text.encode(), mode=0o777)
+        put_script(script, Record(**values), retries=retries, reserve=reserve)  # type: ignore[arg-type]
         return Case(script, folder, self.environment(), name)
 
     def environment(self) -> dict[str, str]:

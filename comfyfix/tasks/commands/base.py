@@ -16,6 +16,7 @@ COMMANDS = {
     "scan": "comfyfix.tasks.commands.scan:Scan",
     "verify": "comfyfix.tasks.commands.verify:Verify",
     "why": "comfyfix.tasks.commands.why:WhyOfModel",
+    "script": "comfyfix.tasks.commands.script:Script",
     "pin": "comfyfix.tasks.commands.pin:Pin",
     "info": "comfyfix.tasks.commands.doits_own:Info",
     "dumpdb": "comfyfix.tasks.commands.doits_own:DumpDB",

@@ -18,7 +18,7 @@ from comfyfix.settings.read import load
 from comfyfix.stages.work import Planned, Present
 from comfyfix.tasks.commands.base import Ours
 from comfyfix.tasks.guard import REFUSED
-from comfyfix.tasks.names import named
+from comfyfix.tasks.names import only
 from comfyfix.tasks.running import Run, begin
 from comfyfix.why import Why
 
@@ -70,11 +70,7 @@ class Pin(Ours):
 
 
 def _only(run: Run, name: str) -> Planned | Present:
-    hits = named(run.project.plan, name)
-    if len(hits) > 1:
-        keys = [item.model.key for item in hits]
-        raise SetupProblem(Why.MODELS_OF_ONE_NAME, name=name, models=keys, first=keys[0])
-    item = hits[0]
+    item = only(run.project.plan, name)
     if item.model.folder is None:
         entry = f"{{{item.model.name}: {{folder: FOLDER}}}}"
         raise SetupProblem(Why.FOLDER_OF_PIN_UNKNOWN, path=item.model.path, entry=entry)

@@ -1,14 +1,6 @@
 # Removes what dead runs have left beside models that are there: `bash -c … NAME FOLDER FILE…`, the
 # folder with all links followed. What belongs to the living stays.
-set -u
-export LC_ALL=C
-{% include 'script/identity.sh' %}
 LOCKED=''
-
-{% for part in ('words', 'children', 'lease', 'leftovers') %}
-{% include 'script/' ~ part ~ '.sh' %}
-
-{% endfor %}
 cd -- "$1" && [ "$(exec pwd -P)" = "$1" ] || exit 1
 shift
 for NAME in "$@"; do

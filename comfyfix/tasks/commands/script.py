@@ -1,0 +1,66 @@
+"""The `script` command: one script that stands alone, for another machine."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from doit.doit_cmd import get_var
+
+from comfyfix.errors import ModelProblem, SetupProblem
+from comfyfix.outcomes import Outcome
+from comfyfix.records import Record
+from comfyfix.screen import notes
+from comfyfix.screen.text import exactly
+from comfyfix.screen.words import t
+from comfyfix.stages.work import Planned, Present
+from comfyfix.tasks.commands.base import Ours
+from comfyfix.tasks.names import only
+from comfyfix.tasks.running import begin
+from comfyfix.why import Why
+
+
+class Script(Ours):
+    """Print the script of a model with all that it needs in itself."""
+
+    doc_purpose = t("print a script that fetches a model on another machine, on its own")
+    doc_usage = "MODEL"
+    doc_description = t(
+        "MODEL is a task name, a file name, or folder/path. The script is all that is printed on "
+        "stdout; it needs bash and curl, and holds no token."
+    )
+    name = "script"
+
+    def work(self, options: dict[str, Any], names: list[str]) -> int:  # noqa: ARG002 - a command's signature
+        """Print the script of the one model that is named."""
+        from comfyfix.script import render  # templates, which only this command and downloads need
+
+        if len(names) != 1:
+            raise SetupProblem(Why.SCRIPT_NEEDS_MODEL)
+        run = begin(get_var("workflow"))
+        try:
+            record = _record(only(run.project.plan, names[0]))
+        except ModelProblem as problem:
+            notes.refusal(problem)
+            return 1
+        exactly(render.alone(record, run.project.manifest))
+        return 0
+
+
+def _record(item: Planned | Present) -> Record:
+    """Return what is known of where a model is from. Raises ModelProblem."""
+    from comfyfix.stages import resolve  # 200 ms that few commands need
+
+    if isinstance(item, Planned):
+        if item.problem is not None:
+            raise item.problem
+        record = item.record
+        if record is not None and resolve.still_wanted(record, item):
+            if record.local:
+                raise ModelProblem(
+                    Outcome.NOT_FOUND,
+                    Why.SCRIPT_LINKS_HERE,
+                    model=item.model.key,
+                    path=record.local,
+                )
+            return record
+    raise ModelProblem(Outcome.NOT_FOUND, Why.SCRIPT_NEEDS_RECORD, model=item.model.key)

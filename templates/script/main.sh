@@ -1,0 +1,89 @@
+link() {
+  [ -f "$LOCAL" ] || fail 12 "$LOCAL is not there any more" "run doit, it searches again"
+  rm -f -- "$PART"
+  ln -L -- "$LOCAL" "$PART" 2>/dev/null && return 0
+  need_space
+  # Into a file made here, so that its permissions are those of this folder; a clone where the
+  # filesystem can.
+  : >"$PART"
+  work cp -- "$LOCAL" "$PART" || fail 13 "Can't copy to $DIR" "make room and run again"
+}
+
+# A disk may have room and yet none for the name of another file.
+cant_write() {
+  case "$1" in
+  *'No space'* | *quota*) fail 13 "$DIR has no room for another file" "remove some, or make room" ;;
+  *) fail 1 "Can't write in $DIR${1:+ (${1##*: })}" "check its permissions" store ;;
+  esac
+}
+
+begin_work() {
+  local said
+  # Of a process that had our number long ago.
+  if [ -z "$TRIED" ] && { [ -e "$WORK" ] || [ -e "$PART" ] || [ -L "$PART" ] || [ -e "$HAVE" ]; }; then
+    [ ! -d "$WORK" ] || drop_notes "$WORK"
+    rm -f -- "$PART" "$HAVE"
+  fi
+  said="$(mkdir -- "$WORK" 2>&1)" || cant_write "$said"
+  printf '%s\n' "${USER:-someone} on ${HOSTNAME:-another machine} process $$" >"$WORK/who"
+  if [ -z "$LOCAL" ] && is_number "$NEEDED" && [ "$NEEDED" -ge "$LARGE" ] && mkfifo -- "$WORK/events"; then
+    EVENTS="$WORK/events"
+    exec 7<>"$EVENTS"
+  fi
+  beat >/dev/null 2>&1 3>&- &
+  BEAT=$!
+}
+
+# Fetches what is missing of the part, and says whether it is right then.
+complete() {
+  HASH=''
+  [ -z "$EVENTS" ] || begin_hash
+  transfer
+  if [ -n "$HASHER" ]; then
+    end_hash
+  elif [ -n "$SHA256" ]; then
+    hash_of "$PART"
+  fi
+  is_right "$PART" "$HASH"
+}
+
+main() {
+  local begun
+  [ ! -e "$DEST" ] || [ -f "$DEST" ] || fail 1 "$DEST is not a file" "move it away"
+  [ -e "$DEST" ] || [ ! -L "$DEST" ] ||
+    fail 1 "$DEST leads to $(readlink "$DEST"), which is not there" "mount the disk, or remove the link" store
+  if already_there; then
+    cd -- "$DIR" && clear_up own
+    exit 0
+  fi
+  known_unsafe
+  [ -n "$LOCAL" ] || command -v curl >/dev/null 2>&1 || fail 1 "curl is not installed" "install it" tool
+  enter_folder
+  catch_signals
+  take_lock
+  # Another process may have brought it while we waited.
+  if already_there; then
+    clear_up own
+    exit 0
+  fi
+  begin_work
+  clear_up adopt
+  if [ -n "$LOCAL" ]; then
+    link
+    is_right "$PART" || wrong_content "$LOCAL is not the file that is wanted"
+  else
+    if [ -n "$TRIED" ]; then weigh_first_try; else read_token; fi
+    begin_ranges
+    need_space
+    begun="$LOW"
+    if ! complete; then
+      # A part from an earlier run may have been of another file; a fresh one has no excuse.
+      [ "$begun" != 0 ] || wrong_content "What arrived is not $NAME: size or sha256 differ"
+      start_over
+      complete || wrong_content "What arrived is not $NAME: size or sha256 differ"
+    fi
+  fi
+  name_it
+}
+
+main

@@ -1,0 +1,21 @@
+# From the facts of the script that has called: what all the rest goes by.
+case "$DEST" in /*) ;; *) DEST="$PWD/$DEST" ;; esac # by hand it may be written so
+NEEDED="${SIZE:-${ROUNDED:-}}"
+REST="${URL#*://}"
+ORIGIN="${URL%%"$REST"}${REST%%[/?#]*}"
+LOCK_WAIT="${COMFYFIX_LOCK_WAIT:-21600}"  # seconds
+LOCK_STILL="${COMFYFIX_LOCK_STILL:-60}"   # seconds without a sign of life; a holder gives six in this time
+PAUSE="${COMFYFIX_PAUSE:-1}"              # seconds before the second try; doubles each time
+ASKING="${COMFYFIX_ASK:-}"                # set where comfyfix reads along and answers
+TOKEN_GIVEN="${TOKEN_IN:+${!TOKEN_IN:-}}"
+# The programs called here need none of them.
+unset COMFYFIX_ASK COMFYFIX_STORE_KEY HF_TOKEN CIVITAI_TOKEN QWEN_API_KEY
+MIB=1048576
+BLOCK=131072 # an eighth; larger ones go through a pipe more slowly
+LARGE=$((64 * MIB)) # from here on it may be worth more than one connection
+PROBE=$((4 * MIB))  # what a connection fetches while speeds are compared
+FAST=200000         # kB/s; no server limits a connection to as much as this
+
+DIR="${DEST%/*}"
+NAME="${DEST##*/}"
+FILE="$DEST"
