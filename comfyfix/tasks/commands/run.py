@@ -61,20 +61,20 @@ class RunCommand(Guarded, cmd_run.Run):  # type: ignore[misc]
     doc_purpose = t("search, download and verify the missing models")
     name: ClassVar[str] = "run"
 
-    def _execute(  # noqa: PLR0917 - doit reads the names of these parameters
+    def _execute(  # noqa: PLR0917 - doit reads these names, and gives them all
         self,
         outfile: Any,
-        verbosity: int | None = None,
-        always: bool = False,
-        continue_: bool = False,
-        reporter: Any = "console",
-        num_process: int = 0,
-        par_type: str = "thread",
-        single: bool = False,
-        auto_delayed_regex: bool = False,
-        force_verbosity: bool = False,
-        failure_verbosity: int = 0,
-        pdb: bool = False,
+        verbosity: int | None,
+        always: bool,
+        continue_: bool,
+        reporter: Any,
+        num_process: int,
+        par_type: str,
+        single: bool,
+        auto_delayed_regex: bool,
+        force_verbosity: bool,
+        failure_verbosity: int,
+        pdb: bool,
     ) -> int:
         run = of_dodo(self.loader)
         problem = run.project.unwritten if run else None
