@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import functools
 import os
 import sys
 from collections.abc import Iterator
@@ -61,26 +62,12 @@ class RunCommand(Guarded, cmd_run.Run):  # type: ignore[misc]
     doc_purpose = t("search, download and verify the missing models")
     name: ClassVar[str] = "run"
 
-    def _execute(  # noqa: PLR0917 - doit reads these names, and gives them all
-        self,
-        outfile: Any,
-        verbosity: int | None,
-        always: bool,
-        continue_: bool,
-        reporter: Any,
-        num_process: int,
-        par_type: str,
-        single: bool,
-        auto_delayed_regex: bool,
-        force_verbosity: bool,
-        failure_verbosity: int,
-        pdb: bool,
-    ) -> int:
+    @functools.wraps(cmd_run.Run._execute)  # doit gives what the signature names
+    def _execute(self, **asked: Any) -> int:
         run = of_dodo(self.loader)
         problem = run.project.unwritten if run else None
         if problem is not None:
             raise problem
-        par_type = "thread"  # processes would not share what the tasks of a run share
         with contextlib.suppress(AttributeError, ValueError):
             sys.stdout.reconfigure(errors="replace")  # type: ignore[union-attr]
         if run is not None:
@@ -90,26 +77,15 @@ class RunCommand(Guarded, cmd_run.Run):  # type: ignore[misc]
         idle = run is not None and not run.project.plan.pending
         with (
             left_alone() if idle else contextlib.nullcontext(),
-            _ours(single=single, named=not self.sel_default_tasks),
+            _ours(single=asked["single"], named=not self.sel_default_tasks),
             signals(lambda: _mute(run)),
         ):
             try:
                 if run is not None:
                     clear(run)
-                result: int = super()._execute(
-                    outfile,
-                    verbosity,
-                    always,
-                    continue_,
-                    reporter,
-                    num_process,
-                    par_type,
-                    False,  # `--single` is our Control's
-                    auto_delayed_regex,
-                    force_verbosity,
-                    failure_verbosity,
-                    pdb,
-                )
+                # Processes could share nothing of the run; `--single` is our Control's.
+                ours = {"par_type": "thread", "single": False}
+                result: int = super()._execute(**asked | ours)
                 if run is not None and run.project.plan.pending:
                     clear(run)  # an owner that lived before may have ended since
             except Stopped as stopped:
