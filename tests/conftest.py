@@ -69,11 +69,17 @@ def hub() -> Iterator[Hub]:
 
 
 @pytest.fixture
-def site(tmp_path: Path, hub: Hub) -> Iterator[Site]:
-    """A project folder whose endpoint is the hub."""
+def program(tmp_path: Path, hub: Hub) -> Iterator[Site]:
+    """A project folder whose endpoint is the hub; its commands are programs of their own."""
     made = Site(tmp_path, hub)
     yield made
     made.close()
+
+
+@pytest.fixture
+def site(program: Site) -> Site:
+    """The same; in `tests/inside` its commands run in the process of the test."""
+    return program
 
 
 @pytest.fixture

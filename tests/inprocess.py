@@ -9,21 +9,22 @@ from __future__ import annotations
 
 import gc
 import os
+import subprocess
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
-from doit import doit_cmd
+from doit import cmd_run, doit_cmd
 from doit.dependency import JsonDB
 
 from comfyfix.demo.hub import Hub
 from comfyfix.project import MANIFEST, Project, open_project
 from comfyfix.settings import secrets
 from comfyfix.tasks import program
-from tests.rig import Site
+from tests.rig import PROGRAM, Site
 
 
 @dataclass(frozen=True)
@@ -61,6 +62,15 @@ class InProcess(Site):
         assert isinstance(code, int), code
         return Ran(code, told.out, told.err)
 
+    def doit(
+        self, *arguments: str, program: Sequence[str] = PROGRAM, **extra: str
+    ) -> subprocess.CompletedProcess[str]:
+        """The same, as `Site` tells it; another program is started as there."""
+        if program != PROGRAM:
+            return super().doit(*arguments, program=program, **extra)
+        ran = self.run(*arguments, **extra)
+        return subprocess.CompletedProcess(["comfyfix", *arguments], ran.code, ran.out, ran.err)
+
     def project(self, workflow: str | None = None, **extra: str) -> Project:
         """Open the project that a command would open."""
         with self._alone(extra):
@@ -79,6 +89,7 @@ class InProcess(Site):
                 patch.setenv(name, value)
             patch.setattr(secrets, "_taken", [])
             patch.setattr(doit_cmd, "_CMDLINE_VARS", {})
+            patch.setitem(cmd_run.opt_outfile, "default", sys.stdout)
             for name in ("_load", "dump"):
                 patch.setattr(JsonDB, name, getattr(JsonDB, name))
             try:

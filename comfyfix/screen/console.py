@@ -6,7 +6,7 @@ import os
 from pathlib import Path
 
 from comfyfix.screen.lines import Console
-from comfyfix.screen.text import on_terminal
+from comfyfix.screen.text import clean, on_terminal
 from comfyfix.screen.words import t
 
 
@@ -24,8 +24,8 @@ class ActionsConsole(Console):
 
     def error(self, text: str) -> None:
         """Annotate a failure."""
-        escaped = text.replace("%", "%25").replace("\r", "%0D").replace("\n", "%0A")
-        self._show(f"::error title=comfyfix::{escaped}")
+        lines = (clean(line).replace("%", "%25") for line in text.split("\n"))
+        self._show(f"::error title=comfyfix::{'%0A'.join(lines)}")
 
 
 def choose(log: Path, *, live: bool) -> Console:

@@ -92,7 +92,7 @@ def fetch(
     slot: Slot,
     pickle: PicklePolicy,
     words: Callable[[Reason], str],
-    signs: bool = False,
+    signs: bool,
 ) -> Receipt:
     """Run the script of a record to its end. Raises ModelProblem with the outcome that it had.
 

@@ -5,7 +5,7 @@ What counts is said in `judge`. Of several different contents none counts: that 
 
 from __future__ import annotations
 
-from dataclasses import replace
+from dataclasses import dataclass, field, replace
 
 import msgspec
 
@@ -31,19 +31,18 @@ def resolve(planned: Planned, services: Services) -> Record:
 
     Raises ModelProblem with the sources that were asked and what they said.
     """
-    rejected: list[Rejected] = []
-    asked: list[str] = []
+    ladder = _Ladder(planned, services, _wanted(planned))
     try:
-        return _climb(planned, services, rejected, asked)
+        _refuse_pickle(planned, services)
+        found = ladder.climb()
     except ModelProblem as problem:
-        problem.asked, problem.rejected = tuple(asked), tuple(rejected)
+        problem.asked, problem.rejected = tuple(ladder.asked), tuple(ladder.rejected)
         raise
+    return _record(planned, found, ladder.rejected, services)
 
 
-def _climb(
-    planned: Planned, services: Services, rejected: list[Rejected], asked: list[str]
-) -> Record:
-    wanted = Wanted(
+def _wanted(planned: Planned) -> Wanted:
+    return Wanted(
         model=planned.model,
         references=planned.references,
         hints=planned.hints,
@@ -52,46 +51,94 @@ def _climb(
         neighbours=planned.neighbours,
         destination=str(planned.path),
     )
-    _refuse_pickle(planned, services)
-    down: list[SourceDown] = []
-    stuck: list[Blocked] = []
-    regional: list[RegionBlocked] = []
-    doubtful: list[Doubtful] = []
-    by_user = bool(planned.override and planned.override.names_a_place)
-    # Where the user has said which file is meant, no other source may answer for it.
-    ladder = (workflow,) if by_user else chosen(services.manifest.search.sources)
-    for source in ladder:
-        asked.append(source.NAME)
+
+
+@dataclass(slots=True)
+class _Ladder:
+    """The sources of one model, and what those below have said."""
+
+    planned: Planned
+    services: Services
+    wanted: Wanted
+    asked: list[str] = field(default_factory=list)
+    rejected: list[Rejected] = field(default_factory=list)
+    stuck: list[Blocked] = field(default_factory=list)
+    doubtful: list[Doubtful] = field(default_factory=list)
+    regional: list[RegionBlocked] = field(default_factory=list)
+    down: list[SourceDown] = field(default_factory=list)
+
+    def climb(self) -> Candidate:
+        """Ask one source after the other; the first file that counts."""
+        by_user = bool(self.planned.override and self.planned.override.names_a_place)
+        # Where the user has said which file is meant, no other source may answer for it.
+        for source in (workflow,) if by_user else chosen(self.services.manifest.search.sources):
+            self.asked.append(source.NAME)
+            good = self._rung(source)
+            if good is not None:
+                _require_no_rival(good, self.wanted, self.doubtful)
+                return _prefer_store(self.wanted, good, self.services)
+            if self.stuck:
+                # The file that is meant is known, and locked away: only its equal may stand for it.
+                self.wanted = replace(self.wanted, sha256=_meant(self.stuck[0], self.wanted))
+        for obstacle in (*(b.problem for b in self.stuck), *self.regional, *self.down):
+            raise obstacle  # the first that a user can do something about
+        if by_user:
+            raise users_place_fails(self.planned, self.rejected)
+        if self.doubtful:
+            raise doubted(self.wanted, self.doubtful)
+        return _last_resort(self.wanted, self.rejected, self.services)
+
+    def _rung(self, source: Source) -> Candidate | None:
+        """What one source has that counts; nothing where it could not be asked."""
         try:
-            asking = replace(wanted, seen=tuple(rejected), doubted=tuple(doubtful))
-            good = _ask(source, asking, services, rejected, stuck, doubtful)
+            return self._ask(source)
         except SourceDown as problem:
             reason = because(Why.NOT_ASKED, problem=problem.reason)
-            services.log_search(wanted, source.NAME, wanted.model.name, reason)
-            rejected.append(Rejected(source=source.NAME, where="", reason=reason))
-            down.append(problem)
+            self.services.log_search(self.wanted, source.NAME, self.wanted.model.name, reason)
+            self.rejected.append(Rejected(source=source.NAME, where="", reason=reason))
+            self.down.append(problem)
             if source.DECISIVE and source is not store:
                 # The workflow says which file it means. While that can't be asked, a file of
                 # the same name from elsewhere may be another one.
                 raise
-            continue
         except RegionBlocked as problem:
-            rejected.append(Rejected(source=source.NAME, where="", reason=problem.reason))
-            regional.append(problem)
-            continue
-        if good is not None:
-            _require_no_rival(good, wanted, doubtful)
-            return _record(planned, _prefer_store(wanted, good, services), rejected, services)
-        if stuck:
-            # The file that is meant is known, and locked away: only its equal may stand for it.
-            wanted = replace(wanted, sha256=_meant(stuck[0], wanted))
-    for obstacle in (*(b.problem for b in stuck), *regional, *down):
-        raise obstacle  # the first that a user can do something about
-    if by_user:
-        raise users_place_fails(planned, rejected)
-    if doubtful:
-        raise doubted(wanted, doubtful)
-    return _record(planned, _last_resort(wanted, rejected, services), rejected, services)
+            self.rejected.append(Rejected(source=source.NAME, where="", reason=problem.reason))
+            self.regional.append(problem)
+        return None
+
+    def _ask(self, source: Source) -> Candidate | None:
+        wanted = replace(self.wanted, seen=tuple(self.rejected), doubted=tuple(self.doubtful))
+        counting: list[Candidate] = []
+        changed: list[Candidate] = []
+        for finding in source.find(wanted, self.services):
+            judged = judge(finding, wanted, source, self.services)
+            if isinstance(judged, Rejected):
+                self.rejected.append(judged)
+            elif isinstance(judged, Blocked):
+                self.stuck.append(judged)
+            elif isinstance(judged, Doubtful):
+                self.doubtful.append(judged)
+                where = f"{judged.candidate.where}: {judged.candidate.url}"
+                self.rejected.append(
+                    Rejected(source=source.NAME, where=where, reason=judged.reason)
+                )
+            elif source.DECISIVE and wanted.likely and judged.sha256 not in wanted.likely:
+                changed.append(judged)
+            elif source.DECISIVE:
+                return judged
+            else:
+                counting.append(judged)
+        if changed:
+            # The author's own address, with other bytes than the author had: replaced by its
+            # publisher. Another of the workflow's addresses with the old bytes would have won.
+            return msgspec.structs.replace(changed[0], note=because(Why.REPLACED_SINCE))
+        held = [*counting, *(b.candidate for b in self.stuck if b.candidate.source == source.NAME)]
+        if counting and len({candidate.sha256 for candidate in held}) > 1:
+            self.rejected += map(one_of_several, held)
+            raise several(wanted, held, source.NAME)
+        # Mirrors of one content: the open one first, then the one that most people use.
+        counting.sort(key=lambda c: (c.gated, -c.popularity, c.where))
+        return counting[0] if counting else None
 
 
 def _require_no_rival(good: Candidate, wanted: Wanted, doubtful: list[Doubtful]) -> None:
@@ -133,45 +180,6 @@ def _expected_hash(planned: Planned) -> str | None:
     if planned.receipt and planned.receipt.verified and planned.record is None:
         return planned.receipt.sha256  # only the record was lost; the file is known to be right
     return None
-
-
-def _ask(
-    source: Source,
-    wanted: Wanted,
-    services: Services,
-    rejected: list[Rejected],
-    stuck: list[Blocked],
-    doubtful: list[Doubtful],
-) -> Candidate | None:
-    counting: list[Candidate] = []
-    changed: list[Candidate] = []
-    for finding in source.find(wanted, services):
-        judged = judge(finding, wanted, source, services)
-        if isinstance(judged, Rejected):
-            rejected.append(judged)
-        elif isinstance(judged, Blocked):
-            stuck.append(judged)
-        elif isinstance(judged, Doubtful):
-            doubtful.append(judged)
-            where = f"{judged.candidate.where}: {judged.candidate.url}"
-            rejected.append(Rejected(source=source.NAME, where=where, reason=judged.reason))
-        elif source.DECISIVE and wanted.likely and judged.sha256 not in wanted.likely:
-            changed.append(judged)
-        elif source.DECISIVE:
-            return judged
-        else:
-            counting.append(judged)
-    if changed:
-        # The author's own address, with other bytes than the author had: replaced by its
-        # publisher. Another of the workflow's addresses with the old bytes would have won.
-        return msgspec.structs.replace(changed[0], note=because(Why.REPLACED_SINCE))
-    held = [*counting, *(b.candidate for b in stuck if b.candidate.source == source.NAME)]
-    if counting and len({candidate.sha256 for candidate in held}) > 1:
-        rejected += map(one_of_several, held)
-        raise several(wanted, held, source.NAME)
-    # Mirrors of one content: the open one first, then the one that most people use.
-    counting.sort(key=lambda c: (c.gated, -c.popularity, c.where))
-    return counting[0] if counting else None
 
 
 def _prefer_store(wanted: Wanted, found: Candidate, services: Services) -> Candidate:

@@ -38,8 +38,6 @@ class Control(TaskControl):  # type: ignore[misc]
         try:
             super().process(task_selection)
         except InvalidCommand as error:
-            if error.not_found is None:
-                raise
             raise unknown(error.not_found, self.tasks) from None
         if self.single:
             members = list(dict.fromkeys(self._members(self.selected_tasks)))

@@ -451,6 +451,7 @@ def test_an_endpoint_that_is_no_plain_address_is_refused(
     assert left(folder) == []
 
 
+@pytest.mark.soak  # ten seconds of shellcheck
 def test_shellcheck_has_nothing_to_say(site: Site, hub: Hub) -> None:
     checker = shutil.which("shellcheck")
     if checker is None:

@@ -29,7 +29,7 @@ atexit.register(lambda: print("collects" if gc.isenabled() else "rests", file=sy
 """
 
 
-@pytest.mark.parametrize("collects", [True, False])
+@pytest.mark.parametrize("collects", [True, pytest.param(False, marks=pytest.mark.soak)])
 def test_nothing_of_the_process_is_changed(site: Site, hub: Hub, collects: bool) -> None:
     site.workflow("w.json", ("upscale_models", "rife49.pth"))
     hub.add("AlexWortega/RIFE", ["rife49.pth"])

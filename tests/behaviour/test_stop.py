@@ -15,11 +15,16 @@ from comfyfix.screen.words import t
 from tests.behaviour.test_script import wait_for_part
 from tests.rig import Site, children_of, is_alive
 
+SOAK = pytest.mark.soak  # the same way, a second time
 NAMES = [f"style{i}.safetensors" for i in range(8)]
 
 
 @pytest.mark.parametrize(
-    ("number", "code"), [(signal.SIGINT, 130), (signal.SIGTERM, 143), (signal.SIGHUP, 129)]
+    ("number", "code"),
+    [
+        (signal.SIGINT, 130),
+        *(pytest.param(*of, marks=SOAK) for of in ((signal.SIGTERM, 143), (signal.SIGHUP, 129))),
+    ],
 )
 def test_stop(site: Site, hub: Hub, number: signal.Signals, code: int) -> None:
     site.workflow("many.json", *[("loras", name) for name in NAMES])

@@ -52,9 +52,10 @@ def main(arguments: list[str] | None = None) -> int:
     with copied(ROOT, options.only or PLACES) as tree:
         trials = _Trials(tree, options)
         told = [
-            Told(each, EQUAL) if _key(each, ROOT) in equal else trials.tell(each) for each in chosen
+            Told(each, EQUAL) if _key(each, tree.root) in equal else trials.tell(each)
+            for each in chosen
         ]
-    return _summary(told)
+        return _summary(told, tree.root)  # in the meantime ROOT may be another
 
 
 def _options() -> argparse.ArgumentParser:
@@ -153,14 +154,14 @@ def _diff(each: Break, root: Path) -> list[str]:
     return [f"      {line}" for line in _key(each, root)[1:]]
 
 
-def _summary(told: list[Told]) -> int:
+def _summary(told: list[Told], root: Path) -> int:
     count = Counter(each.outcome for each in told)
     print()
     for outcome in (FOUND, FOUND_LATE, EQUAL, UNCLEAR, UNPASSED, SURVIVED):
         print(f"{outcome:26} {count[outcome]:4}")
     left = [each for each in told if each.outcome in (UNPASSED, SURVIVED)]
     for each in left:
-        print(f"\n{_line(each.broken)} ({each.outcome})", *_diff(each.broken, ROOT), sep="\n")
+        print(f"\n{_line(each.broken)} ({each.outcome})", *_diff(each.broken, root), sep="\n")
     return 1 if left else 0
 
 

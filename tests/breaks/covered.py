@@ -111,7 +111,10 @@ def _noted(tree: Tree, kind: str, suites: list[str], jobs: int) -> Map:
 
 
 def test_files(root: Path, suites: Iterable[str], places: Iterable[str]) -> list[str]:
-    """The files of tests that import one of the broken modules, be it on the way through others."""
+    """The files of tests that import one of the broken modules, be it on the way through others.
+
+    What the conftest.py beside a test imports counts as its own.
+    """
     sources: dict[str, str] = {}
     for folder in ("comfyfix", "tests"):
         for path in (root / folder).rglob("*.py"):
@@ -122,6 +125,8 @@ def test_files(root: Path, suites: Iterable[str], places: Iterable[str]) -> list
     packages = frozenset(n for n in sources if any(o.startswith(f"{n}.") for o in sources))
     for name, other, _ in edges(read_all(sources, packages)):
         users.setdefault(other, set()).add(name)
+    for name in sources:
+        users.setdefault(f"{name.rpartition('.')[0]}.conftest", set()).add(name)
     dotted = [place.removesuffix(".py").replace("/", ".") for place in places]
     front = [n for n in sources if any(n == d or n.startswith(f"{d}.") for d in dotted)]
     seen = set(front)

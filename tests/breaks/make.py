@@ -59,7 +59,8 @@ class Break:
 def breaks(path: str, source: str) -> list[Break]:
     """Every break of a module, in the order of its lines."""
     found = set(_Maker(path, source).of_module())
-    return sorted(each for each in found if _is_one(each, source))
+    plain = ast.dump(ast.parse(source))
+    return sorted(each for each in found if _is_one(each.applied(source), plain))
 
 
 def sample(offered: Iterable[Break], seed: int, count: int) -> list[Break]:
@@ -92,13 +93,12 @@ def of_files(root: Path, places: Iterable[str]) -> list[Break]:
     ]
 
 
-def _is_one(each: Break, source: str) -> bool:
-    """Tell whether the change can be compiled and is one to Python."""
+def _is_one(broken: str, plain: str) -> bool:
+    """Tell whether a source can be compiled and is another one to Python."""
     try:
-        new = ast.parse(each.applied(source))
+        return ast.dump(ast.parse(broken)) != plain
     except SyntaxError:
         return False
-    return ast.dump(new) != ast.dump(ast.parse(source))
 
 
 class _Maker:

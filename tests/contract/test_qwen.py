@@ -14,6 +14,7 @@ from comfyfix.errors import ModelProblem, SourceDown
 from comfyfix.outcomes import Outcome
 from comfyfix.records import Candidate, Reason, Rejected, because
 from comfyfix.sources.base import Doubtful, Finding, Services, Wanted
+from comfyfix.sources.qwen import question
 from comfyfix.sources.qwen import source as qwen
 from comfyfix.stages.resolve import resolve
 from comfyfix.why import Why
@@ -218,6 +219,22 @@ def test_what_could_not_be_looked_up_is_no_not_found(tmp_path: Path, hub: Hub) -
     assert hub.url[7:] in said
 
 
+def test_a_budget_that_ends_while_the_hub_was_down_is_no_not_found(
+    tmp_path: Path, hub: Hub
+) -> None:
+    hub.faults.append(Fault("search alley", "503"))
+    hub.chats.scripts[NAME] = [call("search_hub", {"query": "alley"})]
+    with pytest.raises(SourceDown):
+        find(qwen_rig.services(tmp_path, hub, calls=3))
+
+
+def test_a_value_that_a_template_does_not_encode_is_refused() -> None:
+    environment = question._environment()
+    assert environment.from_string("{{ x | data }}").render(x='a"') == r'"a\""'
+    with pytest.raises(TypeError):
+        environment.from_string("{{ x }}").render(x="a")
+
+
 def test_a_place_that_counts_is_found_although_a_tool_was_down(tmp_path: Path, hub: Hub) -> None:
     hub.add(HOME, [PATH])
     hub.faults.append(Fault("search alley", "503"))
@@ -261,6 +278,25 @@ def test_a_name_that_says_little_is_doubted(tmp_path: Path, hub: Hub) -> None:
     services = qwen_rig.services(tmp_path, hub)
     problem = not_found("fox.safetensors", services, outcome=Outcome.UNCERTAIN)
     assert problem.rejected[-1].where.startswith(HOME)
+
+
+def test_a_file_in_no_folder_counts_by_its_name(tmp_path: Path, hub: Hub) -> None:
+    hub.add(HOME, [NAME])
+    hub.answers[NAME] = answer({**HONEST, "path": NAME})
+    assert [type(finding) for finding in find(qwen_rig.services(tmp_path, hub))] == [Candidate]
+
+
+def test_that_no_other_place_holds_the_name_speaks_for_it(tmp_path: Path, hub: Hub) -> None:
+    name = "harbor.safetensors"
+    model = Wanted(model=wanted(name).model)
+    hub.full_text = True
+    hub.add("maker/harbor", [name])
+    hub.answers[name] = answer({**HONEST, "repo": "maker/harbor", "path": name})
+    services = qwen_rig.services(tmp_path, hub)
+    assert [type(finding) for finding in qwen.find(model, services)] == [Candidate]
+    hub.add("other/boats", ["README.md"]).readme = f"not {name}"
+    services = qwen_rig.services(tmp_path, hub)
+    assert [type(finding) for finding in qwen.find(model, services)] == [Doubtful]
 
 
 def test_a_civitai_file_counts_by_its_name_and_its_page(tmp_path: Path, hub: Hub) -> None:

@@ -65,9 +65,10 @@ def test_a_run_over_names_of_strangers_says_them_escaped(
     assert r"b\x1b[31m\u2066x.json" in done.out
 
 
-@pytest.mark.xfail(strict=True, reason="ActionsConsole.error escapes % and line ends alone")
 def test_an_annotation_is_escaped(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    ActionsConsole(tmp_path / "run.log").error(EVIL)
+    ActionsConsole(tmp_path / "run.log").error(f"50% off\r\n{EVIL}")
     shown = capsys.readouterr().out
     assert odd(shown) == set()
     assert shown.count("\n") == 1
+    assert shown.startswith(r"::error title=comfyfix::50%25 off\r%0Aw\x1b]0;owned\x07")
+    assert shown.endswith("%0A::stop-commands::x\n"), "its lines are still lines"

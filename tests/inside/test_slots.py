@@ -69,6 +69,7 @@ def test_who_waits_for_another_process_gives_its_place_up_and_takes_it_again(
                 slot=slot,
                 pickle="scan",
                 words=sentence,
+                signs=False,
             )
             assert places.acquire(timeout=LONG), "it waits, and keeps others from downloading"
             go.touch()

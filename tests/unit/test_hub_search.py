@@ -19,6 +19,7 @@ from comfyfix.screen import words
 from comfyfix.settings.manifest import Endpoints, Manifest
 from comfyfix.sources import huggingface
 from comfyfix.sources.base import Doubtful, Services, Wanted
+from comfyfix.sources.trust import publishers
 from comfyfix.state.layout import Layout
 from comfyfix.why import Why
 
@@ -162,3 +163,45 @@ def test_a_size_that_is_none_is_not_known(size: object) -> None:
     assert lfs({"size": size}) == (None, None)
     assert lfs({"lfs": {"size": size, "oid": "0" * 64}}) == (None, "0" * 64)
     assert lfs({"size": 0}) == (0, None)
+
+
+@pytest.mark.parametrize("place", [0, 1, 4])
+def test_publishers_of_the_family_are_looked_at_whatever_their_repositories_are_called(
+    services: Services, hub: Hub, place: int
+) -> None:
+    name = "wan2_2_sdxl_flux_ltx_harbor.safetensors"
+    everywhere = publishers.always()
+    family = publishers.likely(name, name.partition(".")[0], "loras")
+    author = [each for each in family if each not in everywhere][place]
+    hub.add(f"{author}/odds-and-ends", [name])
+    (best,) = found(services, Wanted(model=Model(folder="loras", path=name)))
+    assert best.publisher == author
+
+
+def test_a_word_that_few_repositories_bear_is_not_narrowed_by_the_next(
+    services: Services, hub: Hub
+) -> None:
+    hub.add("someone/harbor-boats", ["boats.safetensors"])
+    hub.add("one/light-things", [NAME])
+    hub.add("two/light-things", [NAME])
+    assert [f.where for f in found(services)] == ["one/light-things"]
+
+
+def test_repositories_named_like_the_one_that_was_found_are_looked_into(
+    services: Services, hub: Hub
+) -> None:
+    """A copy under the same name with other bytes: which is meant is for the user to say."""
+    hub.add("Comfy-Org/seaside", [NAME])
+    hub.add("copies/seaside", [NAME]).files[NAME] = b"other bytes"
+    assert {f.where for f in found(services)} == {"Comfy-Org/seaside", "copies/seaside"}
+
+
+def test_renamed_files_are_looked_for_where_they_are_likeliest(
+    services: Services, hub: Hub
+) -> None:
+    twin = "light_of_the_harbor.safetensors"
+    for number in range(5):
+        hub.add(f"maker{number}/harbor", ["other.safetensors"], downloads=5000)
+    hub.add("maker/harbor-light", [twin])
+    (there,) = found(services, replace(WANTED, sha256=sha256(file_for(twin))))
+    assert there.name == twin

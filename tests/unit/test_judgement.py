@@ -134,11 +134,18 @@ def test_what_the_store_has_and_whole_sources_are_no_reasons() -> None:
     assert problem.reason == because(Why.NOT_FOUND_LISTED, name=NAME)
 
 
-def weighed(owner: str) -> tuple[float, set[str]]:
-    """Points and rules of one content that one publisher has."""
-    listing = Listing(repo=f"{owner}/harbor-light", revision="main", files={}, downloads=5)
-    holder = Holder(listing, NAME, HubItem(size=5, sha256=ONE))
-    points, given = rules.weigh(read(NAME), [holder], "loras", alone=False)
+def held(repo: str, path: str = NAME, downloads: int = 5, **more: Any) -> Holder:
+    """One place of one content."""
+    listing = Listing(repo=repo, revision="main", files={}, downloads=downloads, **more)
+    return Holder(listing, path, HubItem(size=5, sha256=ONE))
+
+
+def weighed(
+    *owners: str, name: str = NAME, title: str = "harbor-light", **more: Any
+) -> tuple[float, set[str]]:
+    """Points and rules of one content that these publishers have."""
+    holders = [held(f"{owner}/{title}", name, **more) for owner in owners]
+    points, given = rules.weigh(read(name), holders, "loras", alone=False)
     return points, {reason.why for reason in given}
 
 
@@ -150,3 +157,69 @@ def test_a_name_made_to_be_taken_for_a_publishers_speaks_against_its_file() -> N
     assert imitator <= stranger - rules.ENOUGH, "it could count all the same"
     assert imitator < rules.ENOUGH <= stranger
     assert known == stranger + 2
+
+
+@pytest.mark.parametrize(
+    ("word", "points"),
+    [("ab", 0.5), ("abc", 1.0), ("harborx", 1.0), ("harborxy", 1.5), ("harborxyz", 1.5)],
+)
+def test_a_longer_word_says_more(word: str, points: float) -> None:
+    assert rules.says(read(f"{word}.safetensors")) == points
+
+
+def test_a_name_says_so_much_at_most() -> None:
+    words = "moonlit harbor lanterns fishermen reflections"
+    assert rules.says(read(f"{words}_fp8_v2_rank64.safetensors".replace(" ", "_"))) == 4.0
+
+
+BAIT = {"name": "harbor_light_fp8.safetensors", "title": "harbor-light-fp8"}
+
+
+@pytest.mark.parametrize(
+    ("owners", "downloads", "is_bait"),
+    [
+        (("night-owl",), rules.USED - 1, True),
+        (("night-owl",), rules.USED, False),
+        (("night-owl", "harbour-master"), 5, False),
+        (("Comfy-Org",), 5, False),
+    ],
+)
+def test_a_little_used_repository_named_after_the_file_is_bait(
+    owners: tuple[str, ...], downloads: int, is_bait: bool
+) -> None:
+    points, given = weighed(*owners, **BAIT, downloads=downloads)
+    assert (Why.RULE_BAIT in given) is is_bait
+    assert (points < rules.ENOUGH) is is_bait
+    assert Why.RULE_BAIT not in weighed(*owners, name=BAIT["name"])[1], "a maker's is not"
+
+
+@pytest.mark.parametrize(
+    ("path", "folder", "fits"),
+    [
+        ("loras/x.pth", "loras", 1), ("a/lora/b/x.pth", "loras", 1), ("vae/x.pth", "loras", -1),
+        ("x.pth", "loras", 0), ("odds/x.pth", "loras", 0), ("loras/x.pth", None, 0),
+        ("loras/x.pth", "ultralytics", 0), ("transformer/x.pth", "diffusion_models", 1),
+    ],
+)  # fmt: skip
+def test_the_directory_of_a_path_speaks_for_its_folder(
+    path: str, folder: str | None, fits: int
+) -> None:
+    assert rules.fit(path, folder) == fits
+
+
+def test_the_place_that_looks_like_the_original_comes_first() -> None:
+    old, new = {"created": "2023-01-01"}, {"created": "2025-01-01"}
+    ordered = [
+        held("maker/b", downloads=900, **old),
+        held("Comfy-Org/c", downloads=500, **new),
+        held("mirror/a", downloads=990, **new),
+        held("mirror/a", "z.pth", downloads=980, **new),
+        held("locked/a", downloads=90_000, gated=True, **old),
+    ]
+    assert rules.by_origin(ordered[::-1]) == ordered
+
+
+def test_a_repository_that_names_the_kind_of_file_is_less_strange() -> None:
+    named, _ = weighed("night-owl", title="my-loras")
+    strange, _ = weighed("night-owl", title="odds-and-ends")
+    assert named == strange + rules.STRANGE

@@ -200,10 +200,29 @@ def read(
         raise SetupProblem(Why.STORE_ABSENT, path=store)
     if not comfyui.is_dir():
         raise SetupProblem(Why.COMFYUI_ABSENT, path=comfyui)
-    if not (comfyui / "models").is_dir():
-        raise SetupProblem(Why.COMFYUI_WITHOUT_MODELS, path=comfyui)
     models = comfyui / "models"
-    table = {key: list(_in(models, key)) for key in (*_CORE, *_DIRECTORIES)}
+    if not models.is_dir():
+        raise SetupProblem(Why.COMFYUI_WITHOUT_MODELS, path=comfyui)
+    table, written = _configured(comfyui, extra)
+    searched = None
+    if store is not None:
+        searched = _searched(store, table)
+        _look_into(store, table, written)
+    return Folders(
+        paths={key: tuple(paths) for key, paths in table.items()},
+        written=written,
+        default_root=store or models,
+        store=store or models,
+        comfyui=comfyui,
+        searched=searched,
+    )
+
+
+def _configured(
+    comfyui: Path, extra: Iterable[Path]
+) -> tuple[dict[str, list[Path]], dict[str, Path]]:
+    """The folders in which ComfyUI looks by key, and those that a file of paths calls default."""
+    table = {key: list(_in(comfyui / "models", key)) for key in (*_CORE, *_DIRECTORIES)}
     table |= {key: [comfyui / key] for key in BESIDE}
     written: dict[str, Path] = {}
     own = comfyui / "extra_model_paths.yaml"
@@ -218,27 +237,19 @@ def read(
                 written[key] = directory
     for name in _OUTPUT:
         _add(table, folder_key(name), comfyui / "output" / name, is_default=False)
-    default_root = models
-    searched = None
-    if store is not None:
-        searched = _searched(store, table)
+    return table, written
+
+
+def _look_into(store: Path, table: dict[str, list[Path]], written: dict[str, Path]) -> None:
+    """Let new files be written to a store, and looked for there too."""
+    for key, paths in table.items():
+        if key in BESIDE:
+            continue
         # What ComfyUI was told about this store is where it will look for new files.
-        for key, paths in table.items():
-            if key in BESIDE:
-                continue
-            told = [path for path in paths if path.is_relative_to(store)]
-            named = [path for path in told if path.name == _written_name(key)]
-            written[key] = (named or told or [store / _written_name(key)])[0]
-            paths.extend(path for path in _in(store, key) if path not in paths)
-        default_root = store
-    return Folders(
-        paths={key: tuple(paths) for key, paths in table.items()},
-        written=written,
-        default_root=default_root,
-        store=store or models,
-        comfyui=comfyui,
-        searched=searched,
-    )
+        told = [path for path in paths if path.is_relative_to(store)]
+        named = [path for path in told if path.name == _written_name(key)]
+        written[key] = (named or told or [store / _written_name(key)])[0]
+        paths.extend(path for path in _in(store, key) if path not in paths)
 
 
 def make_store(store: Path) -> None:

@@ -173,6 +173,20 @@ _IN_TORCH, _IN_ULTRALYTICS = "torch.nn.modules.", "ultralytics.nn.modules."
 
 def _groups() -> list[Group]:
     """Module → names; what NEWOBJ makes; the checks of attributes; roles."""
+    return [*_of_torch(), *_of_ultralytics(), *_of_omegaconf(), *_others()]
+
+
+def _of_torch() -> list[Group]:
+    module = MODULE | NO_MODULE
+    return [
+        (_within(_IN_TORCH, _TORCH), module, _MODULE, "module"),
+        (_within(_IN_TORCH, _TORCH_LAYERS), module, _LAYER, "module"),
+        (_within(_IN_TORCH, _TORCH_RECURRENT), module, _RECURRENT, "module"),
+        ({"torch.nn.parallel.data_parallel": "DataParallel"}, module, _MODULE, "module"),
+    ]
+
+
+def _of_ultralytics() -> list[Group]:
     module = MODULE | NO_MODULE
     yolo = {
         "ultralytics.nn.modules": f"{_BLOCKS} {_CONVOLUTIONS} {_HEADS} {_TRANSFORMERS}",
@@ -192,12 +206,14 @@ def _groups() -> list[Group]:
     }
     counted = dict.fromkeys(("ultralytics.nn.modules", f"{_IN_ULTRALYTICS}block"), "AAttn")
     losses = {"ultralytics.utils.loss": _LOSSES, "ultralytics.yolo.utils.loss": _LOSSES}
-    spaces = {
-        "argparse": "Namespace",
-        "types": "SimpleNamespace",
-        "ultralytics.utils": "IterableSimpleNamespace",
-        "ultralytics.yolo.utils": "IterableSimpleNamespace",
-    }
+    return [
+        (yolo, module, _ULTRALYTICS, "module has_methods"),
+        (counted, module, _COUNTED, "module has_methods"),
+        (losses, LOSS, _LOSS, ""),
+    ]
+
+
+def _of_omegaconf() -> list[Group]:
     settings = {
         "omegaconf.base": "UnionNode",
         "omegaconf.dictconfig": "DictConfig",
@@ -208,22 +224,26 @@ def _groups() -> list[Group]:
             " InterpolationResultNode"
         ),
     }
+    return [
+        ({"omegaconf.base": "ContainerMetadata Metadata"}, VALUE | METADATA, _METADATA, ""),
+        (settings, VALUE | NODE, _NODE, ""),
+    ]
+
+
+def _others() -> list[Group]:
+    spaces = {
+        "argparse": "Namespace",
+        "types": "SimpleNamespace",
+        "ultralytics.utils": "IterableSimpleNamespace",
+        "ultralytics.yolo.utils": "IterableSimpleNamespace",
+    }
     attribute_dicts = dict.fromkeys(
         ("pytorch_lightning.utilities.parsing", "lightning_fabric.utilities.data",
          "lightning.fabric.utilities.data", "lightning.pytorch.utilities.parsing"),
         "AttributeDict",
     )  # fmt: skip
     return [
-        (_within(_IN_TORCH, _TORCH), module, _MODULE, "module"),
-        (_within(_IN_TORCH, _TORCH_LAYERS), module, _LAYER, "module"),
-        (_within(_IN_TORCH, _TORCH_RECURRENT), module, _RECURRENT, "module"),
-        ({"torch.nn.parallel.data_parallel": "DataParallel"}, module, _MODULE, "module"),
-        (yolo, module, _ULTRALYTICS, "module has_methods"),
-        (counted, module, _COUNTED, "module has_methods"),
-        (losses, LOSS, _LOSS, ""),
         (spaces, VALUE, {}, ""),
-        ({"omegaconf.base": "ContainerMetadata Metadata"}, VALUE | METADATA, _METADATA, ""),
-        (settings, VALUE | NODE, _NODE, ""),
         (attribute_dicts, "AttributeDict", {}, ""),
         ({"joblib.numpy_pickle": "NumpyArrayWrapper"}, VALUE, _ARRAY_WRAPPER, "array_wrapper"),
     ]

@@ -27,7 +27,7 @@ class Info(Guarded, DoitInfo):  # type: ignore[misc]
 
     name: ClassVar[str] = "info"
 
-    def _execute(self, pos_args: list[str], hide_status: bool = False) -> int:
+    def _execute(self, pos_args: list[str], hide_status: bool) -> int:
         if len(pos_args) != 1:
             raise SetupProblem(Why.INFO_NEEDS_NAME)
         if all(task.name != pos_args[0] for task in self.task_list):

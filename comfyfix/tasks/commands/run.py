@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import contextlib
+import functools
 import os
 import sys
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from typing import Any, ClassVar
 
 from doit import cmd_run
@@ -63,57 +64,36 @@ class RunCommand(Guarded, cmd_run.Run):  # type: ignore[misc]
     name: ClassVar[str] = "run"
     sel_tasks: list[str] | None
 
-    def _execute(  # noqa: PLR0917 - doit reads the names of these parameters
-        self,
-        outfile: Any,
-        verbosity: int | None = None,
-        always: bool = False,
-        continue_: bool = False,
-        reporter: Any = "console",
-        num_process: int = 0,
-        par_type: str = "thread",
-        single: bool = False,
-        auto_delayed_regex: bool = False,
-        force_verbosity: bool = False,
-        failure_verbosity: int = 0,
-        pdb: bool = False,
-        pos_args: Sequence[str] = (),
-    ) -> int:
+    def execute(self, params: Any, args: list[str]) -> int:
+        """Run what the arguments name."""
+        self.pos_args = args
+        return super().execute(params, args) or 0
+
+    @functools.wraps(cmd_run.Run._execute)  # doit gives what the signature names
+    def _execute(self, **asked: Any) -> int:
         run = of_dodo(self.loader)
-        par_type = "thread"  # processes would not share what the tasks of a run share
         with contextlib.suppress(AttributeError, ValueError):
             sys.stdout.reconfigure(errors="replace")  # type: ignore[union-attr]
         if run is not None:
             run.by_our_command = True
-            self._reserve(run, pos_args)
+            self._reserve(run)
             if not _agreed(run):
                 return 1
             run.note_missing()
-            if not always and hasattr(reporter, "run"):  # our own
+            if not asked["always"] and hasattr(asked["reporter"], "run"):  # our own
                 self._leave_out(run)
         idle = run is not None and not run.project.plan.pending
         with (
             left_alone() if idle else contextlib.nullcontext(),
-            _ours(single=single, named=not self.sel_default_tasks),
+            _ours(single=asked["single"], named=not self.sel_default_tasks),
             signals(lambda: _mute(run)),
         ):
             try:
                 if run is not None:
                     clear(run)
-                result: int = super()._execute(
-                    outfile,
-                    verbosity,
-                    always,
-                    continue_,
-                    reporter,
-                    num_process,
-                    par_type,
-                    False,  # `--single` is our Control's
-                    auto_delayed_regex,
-                    force_verbosity,
-                    failure_verbosity,
-                    pdb,
-                )
+                # Processes could share nothing of the run; `--single` is our Control's.
+                ours = {"par_type": "thread", "single": False}
+                result: int = super()._execute(**asked | ours)
                 if run is not None and run.project.plan.pending:
                     run.note_missing()
                     clear(run)  # an owner that lived before may have ended since
@@ -127,7 +107,7 @@ class RunCommand(Guarded, cmd_run.Run):  # type: ignore[misc]
             run.left_out = settled(run).intersection(self.sel_tasks)
             self.sel_tasks = [name for name in self.sel_tasks if name not in run.left_out]
 
-    def _reserve(self, run: Run, pos_args: Sequence[str]) -> None:
+    def _reserve(self, run: Run) -> None:
         """Reserve numbers and names before doit looks at the tasks; where they differ, load anew.
 
         Raises SetupProblem.
@@ -135,7 +115,7 @@ class RunCommand(Guarded, cmd_run.Run):  # type: ignore[misc]
         before = default_tasks(run)
         if run.reserve():
             return
-        self.task_list = self.loader.load_tasks(cmd=self, pos_args=pos_args)
+        self.task_list = self.loader.load_tasks(cmd=self, pos_args=self.pos_args)
         if self.sel_default_tasks:
             chosen: list[str] = self.sel_tasks or []
             self.sel_tasks = [*default_tasks(run), *(n for n in chosen if n not in before)]

@@ -21,7 +21,7 @@ import recorder
 TREE = Path(os.environ["BREAKS_TREE"])
 NOTE = os.environ.get("BREAKS_NOTE", "")
 OTHERS = os.environ.get("BREAKS_KIND") == "others"
-STARTS_PROGRAM = "site"  # the fixture of tests that run the program
+STARTS_PROGRAM = "program"  # the fixture of tests that run the program
 
 _seconds: dict[str, float] = {}
 _bad: set[str] = set()

@@ -6,9 +6,14 @@ import json
 import re
 import stat
 
+import pytest
+
 from comfyfix.demo.content import file_for
 from comfyfix.demo.hub import Fault, Hub, sha256
+from comfyfix.records import because
+from comfyfix.screen import words
 from comfyfix.screen.words import fixed, t
+from comfyfix.why import Why
 from tests.rig import Site
 
 RIFE = ("upscale_models", "rife49.pth")
@@ -20,6 +25,7 @@ def test_the_files_that_one_model_leaves(site: Site, hub: Hub) -> None:
     hub.add("AlexWortega/RIFE", ["rife49.pth"])
     done = site.doit()
     assert done.returncode == 0, done.stdout
+    assert fixed("Download scripts created: {count}", count=1) in done.stdout
     assert site.files() == {"upscale_models/rife49.pth": sha256(file_for("rife49.pth"))}
     record = site.state("sources/001_rife49_pth.json")
     commit = hub.repositories["AlexWortega/RIFE"].commit
@@ -227,6 +233,56 @@ def test_a_source_that_changed_takes_the_next_number(site: Site, hub: Hub) -> No
     assert (site.output / "download_002_rife49_pth.sh").exists()
     assert site.doit("info", "download:rife49").stdout.count("002_rife49_pth") == 2
     assert t("Nothing to do") in site.doit().stdout
+
+
+def test_what_was_found_a_moment_ago_is_not_searched_again(site: Site, hub: Hub) -> None:
+    site.workflow("clip.json", RIFE)
+    hub.add("AlexWortega/RIFE", ["rife49.pth"])
+    hub.faults.append(Fault("file *", "404"))
+    done = site.doit()
+    assert done.returncode == 1, done.stdout
+    again = t("! {what}; searching again", what="").partition(";")[2]
+    assert again.strip() not in done.stdout
+    assert not list((site.output / "sources").iterdir()), "a record that leads nowhere"
+
+
+def test_doits_memory_is_not_shown(site: Site) -> None:
+    site.workflow("clip.json", RIFE)
+    done = site.doit("dumpdb")
+    assert (done.returncode, done.stdout) == (3, "")
+    assert words.sentence(because(Why.DUMPDB_REFUSED)) in done.stderr
+
+
+def test_info_is_of_one_task(site: Site) -> None:
+    site.workflow("clip.json", RIFE)
+    for names in ((), ("download:rife49", "verify:001")):
+        done = site.doit("info", *names)
+        assert (done.returncode, done.stdout) == (3, "")
+        assert words.sentence(because(Why.INFO_NEEDS_NAME)) in done.stderr
+
+
+def test_verify_of_one_model_says_nothing_of_others(site: Site) -> None:
+    site.workflow("clip.json", RIFE, ("loras", "../outside.safetensors"))
+    site.put(*RIFE)
+    done = site.doit("verify")
+    assert done.returncode == 1
+    assert "outside.safetensors" in done.stdout
+    done = site.doit("verify", "rife49.pth")
+    assert done.returncode == 0, done.stdout
+    assert "outside.safetensors" not in done.stdout
+    done = site.doit("verify", "outside.safetensors")
+    assert done.returncode == 1
+    assert "rife49.pth" not in done.stdout
+
+
+@pytest.mark.parametrize(("jobs", "code"), [("-1", 3), ("65", 3), ("64", 0), ("1", 0)])
+def test_some_files_are_hashed_at_a_time(site: Site, jobs: str, code: int) -> None:
+    site.workflow("clip.json", RIFE)
+    site.put(*RIFE)
+    done = site.doit("verify", "--jobs", jobs)
+    assert done.returncode == code, done.stderr
+    told = words.sentence(because(Why.JOBS_OUT_OF_RANGE, most=64))
+    assert (told in done.stderr) is (code == 3)
 
 
 def test_scan_prints_json_alone(site: Site) -> None:

@@ -7,7 +7,7 @@ import pytest
 from comfyfix.demo.hub import Hub
 from comfyfix.records import because
 from comfyfix.screen import words
-from comfyfix.screen.words import fixed, t
+from comfyfix.screen.words import fixed
 from comfyfix.why import Why
 from tests.rig import Site
 
@@ -111,41 +111,3 @@ def test_single_leaves_dependencies_out(three: Site) -> None:
     assert done.returncode == 1, done.stdout
     assert three.files() == {}
     assert fixed("Executing download") not in done.stdout
-
-
-def test_options_of_a_users_task_are_no_names(three: Site) -> None:
-    dodo = three.root / "dodo.py"
-    dodo.write_text(
-        dodo.read_text()
-        + """
-def task_mine():
-    return {
-        "actions": ["echo %(what)s >got"],
-        "params": [{"name": "what", "long": "what", "default": ""}],
-    }
-
-def task_after():
-    return {"actions": ["echo never"], "task_dep": ["download:nowhere"]}
-"""
-    )
-    assert three.doit("mine", "--what", "no*thing").returncode == 0
-    assert (three.root / "got").read_text() == "no*thing\n"
-    done = three.doit("after")
-    assert done.returncode == 1
-    told = t("not run, since {failed} failed", failed="download:nowhere")
-    assert f"after: {told}" in done.stdout
-
-
-@pytest.mark.parametrize("from_elsewhere", [False, True])
-def test_verify_is_refused_where_it_would_download(three: Site, from_elsewhere: bool) -> None:
-    (three.root / "pyproject.toml").unlink()
-    dodo = str(three.root / "dodo.py")
-    if from_elsewhere:
-        done = three.doit("-f", dodo, "-d", str(three.root), "verify")
-    else:
-        done = three.doit("verify")
-    assert done.returncode == 3, done.stdout
-    assert words.sentence(because(Why.COMMANDS_NOT_LOADED)) in done.stderr
-    assert 'verify = "comfyfix.tasks.commands.verify:Verify"' in done.stderr
-    assert "Traceback" not in done.stderr
-    assert three.files() == {}

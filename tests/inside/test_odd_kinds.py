@@ -18,8 +18,8 @@ import pytest
 from comfyfix.demo.content import file_for
 from comfyfix.demo.hub import Hub, sha256
 from comfyfix.disk.files import sha256_of
-from tests.behaviour.test_receipts import NAME, WITH_KEY, change, forge, model, receipt_file, unseen
 from tests.behaviour.test_script import identity
+from tests.inside.test_receipts import NAME, WITH_KEY, change, forge, model, receipt_file, unseen
 from tests.rig import PROGRAM, Site
 
 pytestmark = pytest.mark.soak  # minutes of whole runs

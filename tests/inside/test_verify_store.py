@@ -18,7 +18,7 @@ from comfyfix.screen import words
 from comfyfix.screen.words import t
 from comfyfix.why import Why
 from tests.behaviour.test_screen import ESCAPES, in_terminal
-from tests.behaviour.test_unsafe import HOSTILE
+from tests.inside.test_unsafe import HOSTILE
 from tests.rig import Site, kill_hard
 
 UNKNOWN = words.sentence(because(Why.HASH_NOT_KNOWN_HERE))

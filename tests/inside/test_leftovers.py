@@ -231,6 +231,23 @@ def test_a_run_with_nothing_to_do_clears_up(site: Site, hub: Hub, ours: bool) ->
         assert set(left(folder)) == stay | stays
 
 
+def test_what_dies_while_a_run_goes_on_is_cleared_up_at_its_end(site: Site, hub: Hub) -> None:
+    site.workflow("w.json", ("upscale_models", "rife49.pth"), ("loras", NAME))
+    hub.add("someone/train", []).files[NAME] = DATA
+    folder = site.put("upscale_models", "rife49.pth").parent
+    with ended() as pid:
+        owner = f"{identity()}.{pid}"
+
+        def dies(what: str) -> None:
+            if what.startswith("file ") and len(left(folder)) == 1:
+                leave(folder, "rife49.pth", owner)
+
+        hub.on_request = dies
+        done = site.doit()
+        assert done.returncode == 0, done.stdout
+        assert left(folder) == ["rife49.pth"]
+
+
 def test_what_was_left_goes_where_the_model_lies_elsewhere_now(site: Site) -> None:
     """A download was killed, and then the user brought the file to another of ComfyUI's folders."""
     site.workflow("w.json", ("loras", NAME))

@@ -187,6 +187,8 @@ def test_a_file_that_came_without_us_is_checked_and_left_alone(site: Site, hub: 
     done = site.doit()
     assert done.returncode == 0
     assert t("There already, now verified: {count}", count=1) in done.stdout
+    (receipt,) = site.state("downloaded_models.json")["models"].values()
+    assert receipt["verified"] is True
     assert hub.count("GET", "/cdn/*") == tried
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import re
 
 from comfyfix.demo.content import file_for
@@ -10,7 +11,7 @@ from comfyfix.records import Reason, because
 from comfyfix.screen import words
 from comfyfix.screen.words import t
 from comfyfix.why import Why
-from tests.rig import Site
+from tests.rig import Site, ui_workflow
 
 NAME = "harbor_light.safetensors"
 NEED = ("loras", NAME)
@@ -67,6 +68,25 @@ def test_why_of_a_model_that_was_there_and_of_none(site: Site, hub: Hub) -> None
     assert site.doit("why").returncode == 3
 
 
+def test_why_searches_for_one_that_is_still_to_come(site: Site, hub: Hub) -> None:
+    site.workflow("w.json", NEED)
+    hub.add("maker/harbor_light", [NAME])
+    done = site.doit("why", NAME)
+    assert done.returncode == 0, done.stderr
+    assert f"✓ maker/harbor_light, {len(file_for(NAME)) / 1000:.1f} kB" in done.stdout
+    assert site.files() == {}
+
+
+def test_a_model_of_no_folder_can_not_be_pinned(site: Site) -> None:
+    value = ui_workflow([NEED])
+    value["nodes"][0]["type"] = "SomeUnknownLoader"
+    (site.workflows / "w.json").write_text(json.dumps(value))
+    done = site.doit("pin", NAME, f"{HUB}/a/b/resolve/main/{NAME}")
+    assert done.returncode == 3
+    entry = f"{{{NAME}: {{folder: FOLDER}}}}"
+    assert what(because(Why.FOLDER_OF_PIN_UNKNOWN, path=NAME, entry=entry)) in done.stderr
+
+
 def test_a_pin_settles_an_uncertain_model(site: Site, hub: Hub) -> None:
     two_contents(site, hub)
     assert site.doit().returncode == 1
@@ -108,6 +128,10 @@ def test_what_can_not_be_pinned_is_said(site: Site, hub: Hub) -> None:
     site.workflow("v.json", ("checkpoints", NAME))
     for names, told in (
         ([NAME], words.sentence(because(Why.PIN_NEEDS_BOTH))),
+        (
+            [NAME, "another.pth", f"{HUB}/a/b/resolve/main/c.pth"],
+            words.sentence(because(Why.PIN_NEEDS_BOTH)),
+        ),
         ([f"loras/{NAME}", "https://unlisted.example/x.safetensors"], "download.allow_hosts"),
         ([f"loras/{NAME}", "http://127.0.0.1:1/x"], "http://127.0.0.1:1/x"),
         ([NAME, f"{HUB}/a/b/resolve/main/c.pth"], what(because(Why.MODELS_OF_ONE_NAME, name=NAME))),

@@ -15,7 +15,7 @@ from comfyfix.records import Reason, because
 from comfyfix.screen import words
 from comfyfix.screen.words import fixed, t
 from comfyfix.why import Why
-from tests.behaviour.test_qwen_cli import RESULT, Fake
+from tests.inside.test_qwen_cli import RESULT, Fake
 from tests.rig import Site
 
 LORA = ("loras", "harbor_light.safetensors")

@@ -1,0 +1,141 @@
+"""The lines that a run ends with, line by line."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from comfyfix.errors import ModelProblem
+from comfyfix.outcomes import Outcome
+from comfyfix.records import Model, Verdict, because
+from comfyfix.screen import summary, words
+from comfyfix.screen.words import fixed, t
+from comfyfix.stages.report import Ending, Tally
+from comfyfix.why import Why
+
+
+def model(name: str) -> Model:
+    return Model(folder="loras", path=name)
+
+
+def failed(name: str, *, searching: bool) -> Ending:
+    problem = ModelProblem(Outcome.NOT_FOUND, Why.NOT_FOUND_LISTED, name=name)
+    return Ending(model(name), problem, searching=searching)
+
+
+def verdict(name: str, status: Any, **more: Any) -> Verdict:
+    return Verdict(model=f"loras/{name}", filename=name, path=f"/m/{name}", status=status, **more)
+
+
+def lines(tally: Tally) -> list[str]:
+    return list(summary.lines(tally))
+
+
+def told(*endings: Ending, **fields: Any) -> list[str]:
+    """The lines of a run with these endings, without those about failures."""
+    tally = Tally(total=len(endings), **fields)
+    for each in endings:
+        tally.add(each)
+    found = lines(tally)
+    assert found[:2] == ["", fixed("INCREMENTAL DOWNLOAD SUMMARY")]
+    counts = found[2:]
+    return counts[: counts.index("")] if "" in counts else counts
+
+
+def test_what_failed_is_told_by_name_each_with_its_next_step() -> None:
+    tally = Tally(total=5)
+    for name, searching in (("z", True), ("b", False), ("a", True), ("m", True), ("a2", False)):
+        tally.add(failed(name, searching=searching))
+    found = lines(tally)
+    reasons = {n: because(Why.NOT_FOUND_LISTED, name=n) for n in ("a", "m", "z", "a2", "b")}
+
+    def of(name: str) -> list[str]:
+        step = words.told(reasons[name]).next_step
+        assert step
+        return [f"  loras/{name}: {words.sentence(reasons[name])}", f"    {t('Next:')} {step}"]
+
+    expected = ["", fixed("Models not found:"), *of("a"), *of("m"), *of("z")]
+    expected += ["", fixed("Download failures:"), *of("a2"), *of("b")]
+    assert found[-len(expected) :] == expected
+
+
+def test_each_model_is_counted_once() -> None:
+    done = [Ending(model(str(number)), licence="mit") for number in range(3)]
+    linked, there = Ending(model("l"), linked=True), Ending(model("f"), found=True)
+    lost = [failed("x", searching=True), failed("y", searching=False), failed("z", searching=False)]
+    assert told(*done, linked, there, *lost, scripts=4, already=9) == [
+        f"  {line}"
+        for line in (
+            fixed("Total models: {count}", count=8),
+            fixed("Successfully downloaded: {count}", count=3),
+            t("There already, now verified: {count}", count=1),
+            t("Linked inside the store: {count}", count=1),
+            fixed("Failed searches: {count}", count=1),
+            fixed("Failed downloads: {count}", count=2),
+            fixed("Download scripts created: {count}", count=4),
+            t("Already present: {count}", count=9),
+            t("Licences of what was downloaded: {licences}", licences=("mit (3)",)),
+        )
+    ]
+
+
+def test_what_is_none_is_left_out_but_for_the_lines_that_programs_read() -> None:
+    assert told(Ending(model("x"), linked=True)) == [
+        f"  {line}"
+        for line in (
+            fixed("Total models: {count}", count=1),
+            fixed("Successfully downloaded: {count}", count=0),
+            t("Linked inside the store: {count}", count=1),
+            fixed("Failed searches: {count}", count=0),
+            fixed("Failed downloads: {count}", count=0),
+            fixed("Download scripts created: {count}", count=0),
+        )
+    ]
+
+
+def test_licences_are_told_with_the_most_frequent_first() -> None:
+    endings = [Ending(model(str(i)), licence=told) for i, told in enumerate(["a", "", "b", "", ""])]
+    licences = (f"{t('not told')} (3)", "a (1)", "b (1)")
+    line = t("Licences of what was downloaded: {licences}", licences=licences)
+    assert told(*endings)[-1] == f"  {line}"
+
+
+def test_files_without_a_hash_and_of_a_closed_kind_are_counted_apart() -> None:
+    tally = Tally(total=1)
+    tally.add(Ending(model("x")))
+    tally.add_verdicts([verdict("a", "unverified"), verdict("b", "ok"), verdict("c", "unverified")])
+    hashless = t("Without a published hash (unverified): {count}", count=2)
+    closed = t("Of a kind that is not looked into (unverified): {count}", count=1)
+    assert f"  {hashless}" in lines(tally)
+    assert f"  {closed}" not in lines(tally)
+    tally.add_verdicts([verdict("d", "unverified", looked_into=False)])
+    assert f"  {hashless}" in lines(tally)
+    assert f"  {closed}" in lines(tally)
+
+
+def test_a_file_that_is_not_right_is_told_once() -> None:
+    tally = Tally()
+    tally.add(failed("a", searching=False))
+    reason = because(Why.PICKLE_REFUSED)
+    tally.add_verdicts(
+        [verdict("a", "missing"), verdict("u", "unsafe", reason=reason), verdict("d", "damaged")]
+    )
+    found = lines(tally)
+    begin = found.index(t("Files that are not right:"))
+    mine = found[begin + 1 :]
+    assert [line for line in mine if not line.startswith("   ")] == [
+        f"  loras/u: {words.sentence(reason)}",
+        "  loras/d: damaged",
+    ]
+    assert t("run doit again to fetch it") in mine[3]
+    assert t("run doit again to fetch it") not in mine[1]
+
+
+def test_a_run_with_nothing_to_do_says_so_and_nothing_else() -> None:
+    assert lines(Tally(already=1)) == [t("Nothing to do: the one needed model is present.")]
+    told = t("Nothing to do: the {count} needed models are present.", count=2)
+    assert lines(Tally(already=2)) == [told]
+    told = t("Nothing to do for the workflows that could be read.")
+    assert lines(Tally(already=1, unreadable=1)) == [told]
+    bad = Tally(already=1)
+    bad.add_verdicts([verdict("d", "damaged")])
+    assert t("Files that are not right:") in lines(bad)
