@@ -38,8 +38,9 @@ _NOTHING = Plan(models=(), present=(), workflows={}, unreadable=())
 
 @dataclass(frozen=True, slots=True)
 class Setup:
-    """A manifest and the folders that it names."""
+    """A manifest, where it lies, and the folders that it names."""
 
+    manifest_path: Path
     manifest: Manifest
     folders: Folders
     layout: Layout
@@ -160,7 +161,7 @@ def read_setup(manifest_path: Path, hear: Hear) -> Setup:
         Path(manifest.store) if manifest.store else None,
         create_store=manifest.create_store,
     )
-    return Setup(manifest, folders, layout)
+    return Setup(manifest_path.absolute(), manifest, folders, layout)
 
 
 def _with_default_workflows(manifest: Manifest) -> Manifest:

@@ -10,7 +10,7 @@ from doit.doit_cmd import DoitMain
 
 from comfyfix.project import MANIFEST
 from comfyfix.tasks import creators
-from comfyfix.tasks.commands.base import COMMANDS
+from comfyfix.tasks.command_names import COMMANDS
 
 
 class _Loader(ModuleTaskLoader):  # type: ignore[misc]
@@ -20,8 +20,8 @@ class _Loader(ModuleTaskLoader):  # type: ignore[misc]
         super().__init__({})
 
     def setup(self, opt_values: dict[str, Any]) -> None:  # noqa: ARG002 - doit's signature
-        config, task_download = creators.load(Path(MANIFEST).absolute())
-        self.namespace = {"DOIT_CONFIG": config, "task_download": task_download}
+        config, tasks = creators.load(Path(MANIFEST))
+        self.namespace = {"DOIT_CONFIG": config, "task_models": tasks}
 
 
 def run(arguments: list[str]) -> int:

@@ -5,54 +5,26 @@ from __future__ import annotations
 import contextlib
 import os
 import sys
-from collections.abc import Iterator
+from collections.abc import Callable
 from typing import Any, ClassVar
 
 from doit import cmd_run
-from doit.exceptions import TaskFailed, UnmetDependency
-from doit.runner import MThreadRunner
-from doit.runner import Runner as OneByOneRunner
 
 from comfyfix.screen import summary
 from comfyfix.screen.text import say
 from comfyfix.screen.words import t
 from comfyfix.stopping import Stopped, signals
 from comfyfix.tasks.clearing import clear
+from comfyfix.tasks.dodo import of_dodo
 from comfyfix.tasks.garbage import left_alone
 from comfyfix.tasks.guard import Guarded
-from comfyfix.tasks.running import Run, of_dodo
+from comfyfix.tasks.inside_doit import in_place
+from comfyfix.tasks.running import Run
 from comfyfix.tasks.selection import Control
 
 
-class _SoftDependencies:
-    """Lets a task marked `soft_deps` run also when some of its dependencies failed.
-
-    What can't run because another failed is no error of its own: that one is told, and counts.
-    """
-
-    def select_task(self, node: Any, tasks_dict: Any) -> bool:
-        """Forget failed dependencies of a marked task, then decide as doit does."""
-        if (node.task.meta or {}).get("soft_deps"):
-            node.bad_deps = []
-            node.ignored_deps = []
-        return bool(super().select_task(node, tasks_dict))  # type: ignore[misc]
-
-    def _handle_task_error(self, node: Any, base_fail: Any) -> None:
-        if isinstance(base_fail, UnmetDependency):
-            base_fail = NotRun(summary.not_run(base_fail.get_msg().strip()))
-        super()._handle_task_error(node, base_fail)  # type: ignore[misc]
-
-
-class NotRun(TaskFailed):  # type: ignore[misc]
-    """A task whose dependencies failed."""
-
-
-class ThreadRunner(_SoftDependencies, MThreadRunner):  # type: ignore[misc]
-    """doit's thread runner with soft dependencies."""
-
-
-class SerialRunner(_SoftDependencies, OneByOneRunner):  # type: ignore[misc]
-    """doit's runner of one task at a time (`-n 0`) with soft dependencies."""
+class _Declined(Exception):
+    """The user wants no download."""
 
 
 class RunCommand(Guarded, cmd_run.Run):  # type: ignore[misc]
@@ -76,26 +48,26 @@ class RunCommand(Guarded, cmd_run.Run):  # type: ignore[misc]
         failure_verbosity: int = 0,
         pdb: bool = False,
     ) -> int:
-        run = of_dodo(self.loader)
-        problem = run.project.unwritten if run else None
-        if problem is not None:
-            raise problem
-        par_type = "thread"  # processes would not share what the tasks of a run share
         with contextlib.suppress(AttributeError, ValueError):
             sys.stdout.reconfigure(errors="replace")  # type: ignore[union-attr]
-        if run is not None:
-            run.by_our_command = True
-            if not _agreed(run):
-                return 1
-        idle = run is not None and not run.project.plan.pending
+        runs = of_dodo(self.loader)
+        at_work: list[Run] = []  # of the projects, those whose tasks are selected
+
+        def chosen(reached: list[Run]) -> None:
+            at_work[:] = reached
+            if not all(map(_agreed, reached)):
+                raise _Declined
+            for run in reached:
+                clear(run)
+
+        told = not self.sel_default_tasks
+        idle = runs and not any(run.project.plan.pending for run in runs)
         with (
             left_alone() if idle else contextlib.nullcontext(),
-            _ours(single=single, named=not self.sel_default_tasks),
-            signals(lambda: _mute(run)),
+            in_place(_control(chosen, single=single, named=told)),
+            signals(lambda: _mute(at_work)),
         ):
             try:
-                if run is not None:
-                    clear(run)
                 result: int = super()._execute(
                     outfile,
                     verbosity,
@@ -110,40 +82,36 @@ class RunCommand(Guarded, cmd_run.Run):  # type: ignore[misc]
                     failure_verbosity,
                     pdb,
                 )
-                if run is not None and run.project.plan.pending:
-                    clear(run)  # an owner that lived before may have ended since
+                for run in at_work:
+                    if run.project.plan.pending:
+                        clear(run)  # an owner that lived before may have ended since
+            except _Declined:
+                return 1
             except Stopped as stopped:
-                return _stopped(run, stopped.exit_code)
+                return _stopped(at_work, stopped.exit_code)
         return result
 
 
-@contextlib.contextmanager
-def _ours(*, single: bool, named: bool) -> Iterator[None]:
-    """doit names its classes in the middle of a method; put ours in their place."""
-    control = type("OurControl", (Control,), {"single": single, "names_told": named})
-    old = cmd_run.MThreadRunner, cmd_run.Runner, cmd_run.TaskControl
-    cmd_run.MThreadRunner, cmd_run.Runner, cmd_run.TaskControl = ThreadRunner, SerialRunner, control
-    try:
-        yield
-    finally:
-        cmd_run.MThreadRunner, cmd_run.Runner, cmd_run.TaskControl = old
+def _control(chosen: Callable[[list[Run]], None], *, single: bool, named: bool) -> type[Control]:
+    """doit makes it, and hands it nothing of ours."""
+    ours = {"single": single, "names_told": named, "by_our_command": True}
+    return type("OurControl", (Control,), {**ours, "chosen": staticmethod(chosen)})
 
 
-def _mute(run: Run | None) -> None:
+def _mute(runs: list[Run]) -> None:
     """Let nothing begin and nothing be told any more; called by a signal handler."""
-    if run is not None:
+    for run in runs:
         run.stopping = True
         run.console.mute()
 
 
-def _stopped(run: Run | None, exit_code: int) -> int:
-    if run is None:
-        return exit_code
-    run.console.end()
-    count = run.children.stop()
-    done = sum(outcome.problem is None for outcome in run.tally.endings)
-    left = run.tally.total - len(run.tally.endings)
-    say(*summary.stopped(done, left, count))  # the console is mute by now
+def _stopped(runs: list[Run], exit_code: int) -> int:
+    for run in runs:
+        run.console.end()
+        count = run.children.stop()
+        done = sum(outcome.problem is None for outcome in run.tally.endings)
+        left = run.tally.total - len(run.tally.endings)
+        say(*summary.stopped(done, left, count))  # the console is mute by now
     # Threads that wait for a slot would keep the interpreter from ending in good time.
     sys.stdout.flush()
     return exit_code
