@@ -7,6 +7,8 @@ with is put in place by `install`, since doit has chosen its classes before it r
 from __future__ import annotations
 
 import contextlib
+import getopt
+import re
 import sys
 import threading
 from collections.abc import Iterator
@@ -15,6 +17,7 @@ from typing import Any
 
 import msgspec
 from doit import cmd_clean, cmd_run, doit_cmd
+from doit.cmdparse import CmdParseError
 from doit.control import TaskControl
 from doit.dependency import JsonDB
 from doit.exceptions import InvalidCommand, TaskFailed
@@ -52,6 +55,30 @@ def matching(control: TaskControl, pattern: str) -> list[str]:
 def namespace(loader: Any) -> dict[str, object]:
     """What the names of a dodo stand for: doit keeps it to itself which creators it has found."""
     return getattr(loader, "namespace", None) or {}
+
+
+def option_refused(error: CmdParseError) -> tuple[str, Why]:
+    """Which option is refused, and why; no option where doit says something else.
+
+    doit tells all its options and their defaults in one line of half a screen.
+    """
+    inner = error.__context__
+    if isinstance(inner, getopt.GetoptError) and inner.opt:
+        needs = "requires argument" in inner.msg
+        return dashed(inner.opt), Why.OPTION_NEEDS_VALUE if needs else Why.OPTION_UNKNOWN
+    match = re.match(r"Error parsing parameter '(\w+)'", str(error))
+    return (match[1] if match else ""), Why.OPTION_UNFIT
+
+
+def dashed(option: str) -> str:
+    """An option as it is typed."""
+    return f"-{option}" if len(option) == 1 else f"--{option}"
+
+
+def no_task(error: InvalidCommand) -> str | None:
+    """The name that is no task's, where that is what a command of doit's own says."""
+    match = re.fullmatch(r"'(.*)' is not a task\.", str(error))
+    return match[1] if match else None
 
 
 def has_others(loader: Any) -> bool:

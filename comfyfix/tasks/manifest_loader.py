@@ -8,7 +8,9 @@ from typing import Any
 from doit.cmd_base import ModuleTaskLoader
 from doit.doit_cmd import DoitMain
 
+from comfyfix import __version__
 from comfyfix.project import MANIFEST
+from comfyfix.screen.text import say
 from comfyfix.tasks import creators
 from comfyfix.tasks.command_names import COMMANDS
 
@@ -26,6 +28,9 @@ class _Loader(ModuleTaskLoader):  # type: ignore[misc]
 
 def run(arguments: list[str]) -> int:
     """Run doit with our commands; a pyproject.toml or dodo.py of the folder is not read."""
+    if arguments[:1] == ["--version"]:
+        say(f"comfyfix {__version__}")
+        return 0
     program = DoitMain(_Loader(), config_filenames=(), extra_config={"COMMAND": COMMANDS})
     program.BIN_NAME = "comfyfix"
     code: int = program.run(arguments) or 0

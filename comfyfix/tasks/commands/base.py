@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import getopt
 from typing import Any, ClassVar
 
 from doit.cmdparse import CmdOption
 
 from comfyfix.screen.words import t
+from comfyfix.tasks import inside_doit
 from comfyfix.tasks.dodo import Tasks, named_by
 from comfyfix.tasks.guard import Guarded
 from comfyfix.tasks.inside_doit import variables
@@ -34,6 +36,16 @@ class Ours(Guarded):
     def get_options(self) -> list[CmdOption]:
         """Our options, and those that say where the dodo is."""
         return [CmdOption(option) for option in (*self.cmd_options, *self.loader.cmd_options)]
+
+    def _refusing(self, in_args: list[str]) -> int:
+        """Take options after names, too; doit takes none there, since tasks may have their own."""
+        parser = self.cmdparser
+        try:
+            options, names = getopt.gnu_getopt(in_args, parser.get_short(), parser.get_long())
+            in_args = [*(word for pair in options for word in pair if word), "--", *names]
+        except getopt.GetoptError as error:  # it is told when doit meets it
+            in_args = [inside_doit.dashed(error.opt)]
+        return super()._refusing(in_args)
 
     def execute(self, opt_values: dict[str, Any], pos_args: list[str]) -> int:
         """Run it."""
