@@ -2,6 +2,6 @@
 
 from pathlib import Path
 
-from comfyfix.tasks import creators
+from comfyfix.tasks import load
 
-DOIT_CONFIG, task_download = creators.load(Path(__file__).with_name("manifest.yaml"))
+DOIT_CONFIG, task_models = load(Path(__file__).with_name("manifest.yaml"))

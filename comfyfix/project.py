@@ -39,8 +39,9 @@ _NOTHING = Plan(models=(), present=(), workflows={}, unreadable=())
 
 @dataclass(frozen=True, slots=True)
 class Setup:
-    """A manifest and the folders that it names."""
+    """A manifest, where it lies, and the folders that it names."""
 
+    manifest_path: Path
     manifest: Manifest
     folders: Folders
     layout: Layout
@@ -157,7 +158,7 @@ def read_setup(manifest_path: Path, hear: Hear) -> Setup:
     if manifest.is_demo:  # what is written goes to its own place, also while it is not there yet
         models = example.laid_out(manifest) / "models"
         folders = replace(folders, store=models, default_root=models, written={})
-    return Setup(manifest, folders, layout)
+    return Setup(manifest_path.absolute(), manifest, folders, layout)
 
 
 def reserve(project: Project, hear: Hear) -> bool:

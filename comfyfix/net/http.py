@@ -22,6 +22,7 @@ import requests
 from requests.adapters import HTTPAdapter
 from urllib3.exceptions import ReadTimeoutError
 
+from comfyfix import __version__
 from comfyfix.errors import SourceDown, TokenRefused
 from comfyfix.net.addresses import PublicPool, require_public
 from comfyfix.net.deadline import Late, within
@@ -30,7 +31,7 @@ from comfyfix.net.origin import origin_of
 from comfyfix.records import Reason, because
 from comfyfix.why import Why
 
-USER_AGENT = "comfyfix/0.1"
+USER_AGENT = f"comfyfix/{__version__}"
 TIMEOUT = (10.0, 30.0)  # seconds to connect, seconds between bytes
 WHOLE_SECONDS = 45.0
 """Until an answer has to be there, head and body: a byte now and then is no answer."""

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import os
+import sys
 from pathlib import Path
+from typing import TextIO
 
 from comfyfix.screen.lines import Console
 from comfyfix.screen.text import clean, on_terminal
@@ -28,12 +30,12 @@ class ActionsConsole(Console):
         self._show(f"::error title=comfyfix::{'%0A'.join(lines)}")
 
 
-def choose(log: Path, *, live: bool) -> Console:
+def choose(log: Path, out: TextIO, *, live: bool) -> Console:
     """Return the console that fits; `live` where nothing else writes to the screen."""
     if os.environ.get("GITHUB_ACTIONS") == "true":
-        return ActionsConsole(log)
-    if live and on_terminal():
+        return ActionsConsole(log, out)
+    if live and out is sys.stdout and on_terminal():
         from comfyfix.screen.live import LiveConsole  # 40 ms for a terminal only
 
         return LiveConsole(log)
-    return Console(log)
+    return Console(log, out)

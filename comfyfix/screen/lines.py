@@ -11,18 +11,26 @@ import sys
 import threading
 import time
 from pathlib import Path
+from typing import TextIO
 
 from comfyfix.disk import regular
 from comfyfix.screen.ends import mute
-from comfyfix.screen.text import clean, paint
+from comfyfix.screen.text import clean, on_terminal, paint
 from comfyfix.screen.words import fixed, t
 
 
 class Console:
-    """Writes plain lines; safe to use from several threads."""
+    """Writes plain lines; safe to use from several threads.
 
-    def __init__(self, log: Path) -> None:
+    They go to `out`, at first stdout: it is held from the beginning, since doit puts a buffer in
+    the place of `sys.stdout` while a task of the user's own is done.
+    """
+
+    def __init__(self, log: Path, out: TextIO | None = None) -> None:
         self._log = log
+        self._out = sys.stdout if out is None else out
+        self._is_stdout = self._out is sys.stdout
+        self._is_terminal = self._is_stdout and on_terminal()
         self._lock = threading.Lock()
         self._last = ""
         self._started = 0
@@ -63,6 +71,13 @@ class Console:
             self._last = ""
             self._write(text)
 
+    def text(self, text: str) -> None:
+        """Write whole lines that are not ours, as they are."""
+        with self._lock:
+            self._last = ""
+            if not self._muted:
+                self._put(text)
+
     def error(self, text: str) -> None:
         """Mark a failure for whoever reads the output by machine."""
 
@@ -87,12 +102,17 @@ class Console:
             self._show(text)
 
     def _show(self, text: str) -> None:
-        # Looked up each time: doit's json reporter puts a buffer in its place.
+        self._put(f"{paint(text, terminal=self._is_terminal)}\n")
+
+    def _put(self, text: str) -> None:
         try:
-            print(paint(text), file=sys.stdout, flush=True)  # noqa: T201 - this is the screen
+            self._out.write(text)
+            self._out.flush()
         except OSError as error:
             # The run goes on, and its log is whole.
-            mute(1)
+            self._muted = True
+            if self._is_stdout:
+                mute(1)
             if not isinstance(error, BrokenPipeError):  # a reader (`| head`) has seen enough
                 told = t(
                     "The screen can't be written: {cause}; see {log}",

@@ -3,15 +3,24 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
 
 from comfyfix.disk.files import human_size
-from comfyfix.screen import near
+from comfyfix.screen import near, summary
 from comfyfix.screen.table import aligned
 from comfyfix.screen.words import t
 from comfyfix.stages.near import NearMiss
 from comfyfix.stages.work import Planned
 
-Pending = tuple[Planned, Sequence[NearMiss]]
+
+@dataclass(frozen=True, slots=True)
+class Row:
+    """A pending model, its task, what lies there under nearly its name; the user may ignore it."""
+
+    planned: Planned
+    task: str
+    near: tuple[NearMiss, ...] = ()
+    ignored: bool = False
 
 
 def nothing(there: int) -> str:
@@ -19,23 +28,35 @@ def nothing(there: int) -> str:
     return t("Nothing is pending: all {count} needed models are present.", count=there)
 
 
-def table(pending: Sequence[Pending]) -> Iterator[str]:
+def table(pending: Sequence[Row]) -> Iterator[str]:
     """Return a row per pending model, under a heading."""
     heading, *rows = aligned(
-        ("NO", "TASK", "FOLDER", "SIZE", "WHY", "NEEDED BY"), [_row(item) for item, _ in pending]
+        ("NO", "TASK", "FOLDER", "SIZE", "WHY", "NEEDED BY"), [_cells(row) for row in pending]
     )
     yield heading
-    for (_, misses), row in zip(pending, rows, strict=True):
-        yield row
-        yield from (f"     {near.line(miss)}" for miss in misses)
+    for row, line in zip(pending, rows, strict=True):
+        yield line
+        yield from (f"     {near.line(miss)}" for miss in row.near)
+        if row.ignored:
+            yield f"     {summary.ignored(row.task)}"
 
 
-def _row(planned: Planned) -> tuple[str, ...]:
-    first, *others = planned.workflows
-    more = t("{first} and {count} more", first=first, count=len(others)) if others else first
+def others(tasks: Sequence[tuple[str, str]]) -> Iterator[str]:
+    """Return the tasks of the user's own, with what they are for."""
+    if tasks:
+        width = max(len(name) for name, _ in tasks)
+        yield ""
+        yield t("Your own tasks:")
+        yield from (f"  {name:{width}}   {doc}".rstrip() for name, doc in tasks)
+
+
+def _cells(row: Row) -> tuple[str, ...]:
+    planned = row.planned
+    first, *rest = planned.workflows
+    more = t("{first} and {count} more", first=first, count=len(rest)) if rest else first
     return (
         f"{planned.number:03d}" if planned.reserved else f"({planned.number:03d})",
-        f"download:{planned.task}",
+        row.task,
         planned.model.folder or "?",
         human_size(planned.record.size) if planned.record else "?",
         planned.pending or "",

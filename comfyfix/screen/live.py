@@ -81,7 +81,8 @@ class LiveConsole(Console):
 
     def __init__(self, log: Path, screen: Screen | None = None) -> None:
         super().__init__(log)
-        self._board = Board(screen or Screen(highlight=False, soft_wrap=False))
+        # A task of the user's own may have put a buffer in the place of `sys.stdout` when it draws.
+        self._board = Board(screen or Screen(file=self._out, highlight=False, soft_wrap=False))
         self._rows: dict[str, TaskID] = {}
 
     def begin(self, total: int) -> None:
@@ -118,6 +119,10 @@ class LiveConsole(Console):
         row = self._rows.pop(key, None)
         if row is not None:
             self._board.remove_task(row)
+
+    def _put(self, text: str) -> None:
+        with self._board.live._lock:
+            self._board.console.out(text, end="", highlight=False)
 
     def _show(self, text: str) -> None:
         screen = self._board.console

@@ -13,6 +13,6 @@ def lines(model: str, url: str, *, other_name: str, task: str) -> Iterator[str]:
     if other_name:
         yield f"! {t('Its name there is {name}', name=other_name)}"
     if task:
-        yield t("Next: {command}", command=f"doit download:{task}")
+        yield t("Next: {command}", command=f"doit {task}")
     else:
         yield t("It is there already; the pin counts when it is missing.")

@@ -78,9 +78,9 @@ class Answer:
     problem: Problem | None = None
 
 
-def preview(answers: Sequence[Answer], store: Path, reserve: int) -> Preview:
-    """Add up the answers; looks at the disk, and changes nothing."""
-    rows = tuple(_row(answer) for answer in answers)
+def preview(answers: Sequence[Answer], store: Path, reserve: int, group: str) -> Preview:
+    """Add up the answers; looks at the disk, and changes nothing. `group` is that of the tasks."""
+    rows = tuple(_row(answer, group) for answer in answers)
     total = sum(row.size or 0 for row in rows if row.found and not row.linked)
     free = _free(store)
     first = (row.next_step for row in rows if row.outcome in USER_ACTS_FIRST)
@@ -94,14 +94,14 @@ def preview(answers: Sequence[Answer], store: Path, reserve: int) -> Preview:
     )
 
 
-def _row(answer: Answer) -> Row:
+def _row(answer: Answer, group: str) -> Row:
     planned, record, problem = answer.planned, answer.record, answer.problem
     told = words.told(problem.reason) if problem else Told("")
     return Row(
         number=planned.number,
         model=planned.model.path,
         folder=planned.model.folder,
-        task=f"download:{planned.task}",
+        task=f"{group}:{planned.task}",
         source=record.source if record else "",
         where=record.where if record else "",
         url=record.url if record else "",

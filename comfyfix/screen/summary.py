@@ -12,14 +12,16 @@ from comfyfix.screen.words import fixed, t
 from comfyfix.stages.report import Ending, Tally
 
 
-def lines(tally: Tally) -> Iterator[str]:
-    """Make the final summary."""
+def lines(tally: Tally, project: str = "") -> Iterator[str]:
+    """Make the final summary; `project` is named where there are several."""
     searches, downloads = tally.failures(searching=True), tally.failures(searching=False)
-    if not tally.total and not tally.endings and not tally.bad_verdicts:
-        yield _nothing(tally)
+    if not (tally.total or tally.endings or tally.bad_verdicts):
+        yield f"{project}: {_nothing(tally)}" if project else _nothing(tally)
         return
     yield ""
     yield fixed("INCREMENTAL DOWNLOAD SUMMARY")
+    if project:
+        yield f"  {t('Project: {name}', name=project)}"
     yield from (f"  {line}" for line in _counts(tally, len(searches), len(downloads)))
     for title, failed in (
         (fixed("Models not found:"), searches),
@@ -28,8 +30,16 @@ def lines(tally: Tally) -> Iterator[str]:
         yield from ("", title) if failed else ()
         for outcome in failed:
             yield from _failed(outcome)
+    yield from ("", t("Ignored by you:")) if tally.ignored else ()
+    for model, task in tally.ignored.items():
+        yield f"  {model}: {ignored(task)}"
     told = {outcome.model.key for outcome in (*searches, *downloads)}
     yield from _not_right([v for v in tally.bad_verdicts if v.model not in told])
+
+
+def ignored(task: str) -> str:
+    """Say that the user has told doit to ignore a task, and how to take that back."""
+    return t("you ignore it; `doit forget {task}` takes that back", task=task)
 
 
 def _nothing(tally: Tally) -> str:
@@ -52,6 +62,8 @@ def _counts(tally: Tally, searches: int, downloads: int) -> Iterator[str]:
     yield fixed("Failed searches: {count}", count=searches)
     yield fixed("Failed downloads: {count}", count=downloads)
     yield fixed("Download scripts created: {count}", count=tally.scripts)
+    if tally.ignored:
+        yield t("Ignored: {count}", count=len(tally.ignored))
     if tally.already:
         yield t("Already present: {count}", count=tally.already)
     closed = sum(not v.looked_into for v in tally.unverified)
@@ -96,11 +108,6 @@ def _not_right(verdicts: Sequence[Verdict]) -> Iterator[str]:
 def annotation(outcome: Ending, problem: Problem) -> str:
     """Tell one failure on one line, for who reads the output by machine."""
     return f"{outcome.model.key}: {words.problem(problem)}"
-
-
-def ignored(task: str) -> str:
-    """Say that the user has told doit to ignore a task."""
-    return t("Ignored: {task}", task=task)
 
 
 def not_run(failed: str) -> str:

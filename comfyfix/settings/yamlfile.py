@@ -32,7 +32,7 @@ def read(path: Path) -> tuple[Any, Lines]:
         text = regular.text(path, 8 * TEXT_MAX, encoding="utf-8-sig")
     except FileNotFoundError:
         if not path.is_symlink():
-            raise SetupProblem(Why.MANIFEST_ABSENT, path=path, folder=path.parent) from None
+            raise _absent(path) from None
         cause = because(Why.LINK_TO_NOTHING)
     except regular.NotRegular as error:
         cause = error.reason
@@ -43,6 +43,13 @@ def read(path: Path) -> tuple[Any, Lines]:
     else:
         return parse(text, path)
     raise SetupProblem(Why.MANIFEST_UNREADABLE, path=path, cause=cause)
+
+
+def _absent(path: Path) -> SetupProblem:
+    for above in path.absolute().parent.parents:
+        if (above / path.name).is_file():
+            return SetupProblem(Why.MANIFEST_ABOVE, path=path, above=above)
+    return SetupProblem(Why.MANIFEST_ABSENT, path=path, folder=path.parent)
 
 
 def parse(text: str, path: Path) -> tuple[Any, Lines]:

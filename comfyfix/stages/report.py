@@ -28,12 +28,16 @@ class Ending:
 
 @dataclass(slots=True)
 class Tally:
-    """What happened in one run; safe to fill from several threads."""
+    """What happened in one run; safe to fill from several threads.
+
+    `ignored` are the models that the user has told doit to leave out, with their tasks.
+    """
 
     total: int = 0
     already: int = 0
     scripts: int = 0
     unreadable: int = 0
+    ignored: dict[str, str] = field(default_factory=dict)
     endings: list[Ending] = field(default_factory=list)
     bad_verdicts: list[Verdict] = field(default_factory=list)
     unverified: list[Verdict] = field(default_factory=list)

@@ -72,8 +72,6 @@ def _phase(run: Run, planned: Planned, phase: str, size: int | None = None) -> N
 
 
 def _resolve(run: Run, planned: Planned) -> None:
-    if not run.by_our_command:
-        run.require_reserved(planned)
     with run.searches:
         _go_on(run)
         total = len(run.project.plan.pending)

@@ -5,32 +5,30 @@ from __future__ import annotations
 from comfyfix.disk import json_file
 from comfyfix.stages.batch import BatchFile, rules
 from comfyfix.stages.work import Planned
-from comfyfix.tasks.running import Run
-
-PRESENT = "present"
+from comfyfix.tasks.running import PRESENT, Run
 
 
 def default_tasks(run: Run) -> list[str]:
     """Six downloads, their verification, six more: so a batch is verified once it is settled."""
     if run.project.selected:
-        return [f"workflow:{run.workflow_tasks[run.project.selected]}"]
+        return [run.task("workflow", run.workflow_tasks[run.project.selected])]
     names: list[str] = []
     for number, members in run.project.plan.batches().items():
-        names += [f"download:{planned.task}" for planned in members]
-        names.append(f"verify:{number:03d}")
+        names += [run.task("download", planned.task) for planned in members]
+        names.append(run.task("verify", f"{number:03d}"))
     if run.project.plan.present:
-        names.append(f"verify:{PRESENT}")
+        names.append(run.task("verify", PRESENT))
     broken = run.workflow_tasks
-    names += [f"workflow:{broken[file.workflow]}" for file in run.project.plan.unreadable]
-    return names or ["download"]
+    names += [run.task("workflow", broken[file.workflow]) for file in run.project.plan.unreadable]
+    return names or [run.group("download")]
 
 
 def settled(run: Run) -> set[str]:
     """The tasks that doit would find up to date, looked at without it."""
-    names = {f"download:{p.task}" for p in run.project.plan.models if not p.pending}
+    names = {run.task("download", p.task) for p in run.project.plan.models if not p.pending}
     for number, members in run.project.plan.batches().items():
         if is_verified(run, number, members):
-            names.add(f"verify:{number:03d}")
+            names.add(run.task("verify", f"{number:03d}"))
     return names
 
 

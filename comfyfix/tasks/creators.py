@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Iterator
+import re
+from collections.abc import Iterator
 from functools import partial
 from importlib import import_module
 from pathlib import Path
@@ -15,17 +16,19 @@ from doit.exceptions import InvalidDodoFile
 from comfyfix.errors import SetupProblem
 from comfyfix.screen import words
 from comfyfix.screen.text import clean
+from comfyfix.screen.words import t
 from comfyfix.stages.batch import rules
 from comfyfix.stages.work import Planned, Present, seen
-from comfyfix.tasks import database
-from comfyfix.tasks.chosen import PRESENT, default_tasks, is_verified
+from comfyfix.tasks import inside_doit
+from comfyfix.tasks.chosen import default_tasks, is_verified
+from comfyfix.tasks.dodo import ONLY_NAMED, Task, Tasks
 from comfyfix.tasks.garbage import left_alone
 from comfyfix.tasks.reporter import Reporter
-from comfyfix.tasks.running import IN_CONFIG, Run, begin
+from comfyfix.tasks.running import MARK, PRESENT, Run, begin
+from comfyfix.tasks.selection import Control, Defaults, RunControl
+from comfyfix.why import Why
 
-THREADS_MAX = 64
-Task = dict[str, Any]
-Creator = Callable[[], Iterator[Task]]
+_PREFIX = re.compile(r"[A-Za-z0-9_][A-Za-z0-9._-]{0,39}")
 
 
 def _later(module: str, name: str, *arguments: Any) -> object:
@@ -43,43 +46,55 @@ _BATCH, _PRESENT, _UNREADABLE = (
 )
 
 
-def load(manifest: Path) -> tuple[dict[str, Any], Creator]:
-    """Open the project of a manifest; return doit's configuration and the one task creator."""
+def load(manifest: Path, prefix: str = "") -> tuple[dict[str, Any], Tasks]:
+    """Open the project of a manifest; return doit's configuration and what makes the tasks."""
     if os.name != "posix":
         raise InvalidDodoFile("comfyfix runs on Linux, macOS and WSL, not on native Windows")
+    inside_doit.install(Control, RunControl)
+    manifest = manifest.absolute()
+    if ONLY_NAMED.get():
+        return configuration("", [], 0), Tasks(manifest, prefix, None, tasks)
     try:
+        if prefix and not _PREFIX.fullmatch(prefix):
+            raise SetupProblem(Why.PREFIX_UNFIT, prefix=prefix)
         with left_alone():
-            run = begin(get_var("workflow"), manifest)
+            run = begin(manifest, get_var("workflow"), prefix)
     except SetupProblem as problem:
         raise InvalidDodoFile(words.problem(problem)) from None
-
-    def task_download() -> Iterator[Task]:
-        """Search, script and download the missing models."""
-        with left_alone():
-            yield from tasks(run)
-
-    return configuration(run), task_download
+    config = configuration(str(run.project.layout.doit_db), default_tasks(run), run.busy)
+    return config, Tasks(manifest, prefix, run, tasks)
 
 
-def configuration(run: Run) -> dict[str, Any]:
+def configuration(memory: str, default: list[str], busy: int) -> dict[str, Any]:
     """doit's settings: our database and reporter, a thread per pending task, our order."""
-    database.install()
-    busy = len(run.project.plan.pending) + len(run.project.plan.batches())
     return {
-        "dep_file": str(run.project.layout.doit_db),
+        "dep_file": memory,
         "backend": "json",
         "par_type": "thread",
-        "num_process": max(1, min(THREADS_MAX, busy)),
+        "num_process": inside_doit.Threads(max(1, busy)),
         "continue": True,
-        "verbosity": 0,
-        "reporter": Reporter.of(run),
-        IN_CONFIG: run,
-        "default_tasks": default_tasks(run),
+        "reporter": Reporter,
+        "default_tasks": Defaults(default),
     }
 
 
 def tasks(run: Run) -> Iterator[Task]:
-    """Every task of a project."""
+    """Every task of a project, marked as ours; garbage is left alone while they are made."""
+    with left_alone():
+        for task in _tasks(run):
+            task["basename"] = run.group(task["basename"])
+            yield {**task, "meta": {**task.get("meta", {}), MARK: run}}
+        if run.prefix:
+            yield {
+                "basename": run.prefix,
+                "doc": clean(t("all models of {project}", project=run.prefix)),
+                "actions": None,
+                "task_dep": default_tasks(run),
+                "meta": {MARK: run},
+            }
+
+
+def _tasks(run: Run) -> Iterator[Task]:
     yield {"basename": "download", "name": None, "doc": "search, script and download each model"}
     if run.project.plan.models or run.project.plan.present:
         yield {"basename": "verify", "name": None, "doc": "verify the models, six at a time"}
@@ -123,7 +138,7 @@ def _verify(run: Run, number: int, members: list[Planned]) -> Task:
         "basename": "verify",
         "name": f"{number:03d}",
         "doc": f"verify {len(members)} models: {', '.join(m.model.name for m in members)}"[:100],
-        "task_dep": [f"download:{planned.task}" for planned in members],
+        "task_dep": [run.task("download", planned.task) for planned in members],
         "actions": [(_BATCH, [run, number, members])],
         "uptodate": [partial(is_verified, run, number, members)],
         "io": {"capture": False},
@@ -148,7 +163,8 @@ def _verify_present(run: Run, present: tuple[Present, ...]) -> Task:
 
 
 def _workflows(run: Run) -> Iterator[Task]:
-    by_key = {planned.model.key: f"download:{planned.task}" for planned in run.project.plan.models}
+    models = run.project.plan.models
+    by_key = {planned.model.key: run.task("download", planned.task) for planned in models}
     names = run.workflow_tasks
     there = {present.model.key for present in run.project.plan.present}
     for workflow, keys in run.project.plan.workflows.items():
@@ -159,7 +175,7 @@ def _workflows(run: Run) -> Iterator[Task]:
             "actions": None,
             "task_dep": [
                 *(by_key[key] for key in keys if key in by_key),
-                *([f"verify:{PRESENT}"] if there.intersection(keys) else []),
+                *([run.task("verify", PRESENT)] if there.intersection(keys) else []),
             ],
         }
     for file in run.project.plan.unreadable:

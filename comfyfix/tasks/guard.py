@@ -6,19 +6,27 @@ import functools
 from typing import Any
 
 from doit.cmd_base import Command
+from doit.cmdparse import CmdParseError
+from doit.exceptions import InvalidCommand
 
 from comfyfix.errors import SetupProblem
+from comfyfix.records import because
 from comfyfix.screen import notes
 from comfyfix.screen.ends import guarded, settle_descriptors
+from comfyfix.screen.text import say
+from comfyfix.tasks import inside_doit
+from comfyfix.tasks.nearest import nearest, unknown
+from comfyfix.why import Why
 
 REFUSED = 3
 """The exit code of a command that can't start."""
+_HELP = ("-h", "--help")
 
 
 class Guarded(Command):  # type: ignore[misc]
     """A command that can be stopped from its first moment, and that tells if no one hears it.
 
-    A problem of set-up is one line on stderr.
+    A problem of set-up, or of its options, is one line on stderr.
     """
 
     def __init__(self, *arguments: Any, **named: Any) -> None:
@@ -31,7 +39,32 @@ class Guarded(Command):  # type: ignore[misc]
 
     def _refusing(self, in_args: list[str]) -> int:
         try:
-            return super().parse_execute(in_args) or 0
+            return self._parsed(in_args)
         except SetupProblem as problem:
             notes.refusal(problem)
             return REFUSED
+
+    def _parsed(self, in_args: list[str]) -> int:
+        try:
+            return super().parse_execute(in_args) or 0
+        except CmdParseError as error:
+            option, kind = inside_doit.option_refused(error)
+            if option in _HELP and kind is Why.OPTION_UNKNOWN:
+                say(*self.help().split("\n"))
+                return 0
+            if not option:
+                raise
+            raise self._told(option, kind) from None
+        except InvalidCommand as error:
+            name = inside_doit.no_task(error)
+            tasks = getattr(self, "task_list", None)
+            if name is None or tasks is None:
+                raise
+            raise unknown(name, [task.name for task in tasks]) from None
+
+    def _told(self, option: str, kind: Why) -> SetupProblem:
+        long = {o.name: inside_doit.dashed(o.long) for o in self.cmdparser.options if o.long}
+        near = nearest(option, long.values()) if kind is Why.OPTION_UNKNOWN else []
+        cause = because(Why.NEAREST_NAMES, names=near) if near else ""
+        option = long.get(option, option)
+        return SetupProblem(kind, command=self.name, option=option, cause=cause)

@@ -8,9 +8,11 @@ from typing import Any
 from doit.cmd_base import ModuleTaskLoader
 from doit.doit_cmd import DoitMain
 
+from comfyfix import __version__
 from comfyfix.project import MANIFEST
+from comfyfix.screen.text import say
 from comfyfix.tasks import creators
-from comfyfix.tasks.commands.base import COMMANDS
+from comfyfix.tasks.command_names import COMMANDS
 
 
 class _Loader(ModuleTaskLoader):  # type: ignore[misc]
@@ -20,12 +22,15 @@ class _Loader(ModuleTaskLoader):  # type: ignore[misc]
         super().__init__({})
 
     def setup(self, opt_values: dict[str, Any]) -> None:  # noqa: ARG002 - doit's signature
-        config, task_download = creators.load(Path(MANIFEST).absolute())
-        self.namespace = {"DOIT_CONFIG": config, "task_download": task_download}
+        config, tasks = creators.load(Path(MANIFEST))
+        self.namespace = {"DOIT_CONFIG": config, "task_models": tasks}
 
 
 def run(arguments: list[str]) -> int:
     """Run doit with our commands; a pyproject.toml or dodo.py of the folder is not read."""
+    if arguments[:1] == ["--version"]:
+        say(f"comfyfix {__version__}")
+        return 0
     program = DoitMain(_Loader(), config_filenames=(), extra_config={"COMMAND": COMMANDS})
     program.BIN_NAME = "comfyfix"
     code: int = program.run(arguments) or 0

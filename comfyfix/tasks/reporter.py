@@ -1,111 +1,108 @@
-"""doit's reporter for us: the stages tell what happens, so this only begins and ends a run."""
+"""doit's reporter for us: the stages tell what happens, so this only begins and ends a run.
+
+What is told of a task of the user's own is doit's own reporter's affair.
+"""
 
 from __future__ import annotations
 
-from typing import Any, ClassVar, TextIO
+from collections import defaultdict
+from typing import Any, TextIO
 
-from doit.exceptions import InvalidDodoFile, TaskFailed
+from doit.exceptions import TaskFailed
+from doit.reporter import ConsoleReporter
 
-from comfyfix.errors import SetupProblem
-from comfyfix.screen import summary, words
-from comfyfix.tasks.commands.base import COMMANDS
-from comfyfix.tasks.running import Run
-from comfyfix.why import Why
+from comfyfix.screen import summary
+from comfyfix.tasks.running import PRESENT, Run, run_of, runs_of
+from comfyfix.tasks.selection import reached_by
 
 
-class Reporter:
-    """Plain lines and the final summary, instead of doit's line per task."""
+class Reporter(ConsoleReporter):  # type: ignore[misc]
+    """Plain lines and a final summary for each project; doit's lines for all other tasks."""
 
     desc = "lines per model and a summary (comfyfix)"
-    run: ClassVar[Run]
+    of_comfyfix = True  # so a configuration shows that it is ours
 
-    @classmethod
-    def of(cls, run: Run) -> type[Reporter]:
-        """Return the reporter of one run: doit makes it, and hands it nothing of ours."""
-        return type("Reporter", (cls,), {"run": run})
-
-    def __init__(self, outstream: TextIO, options: dict[str, Any]) -> None:  # noqa: ARG002 - doit's signature
-        self.outstream = outstream
-        self._errors: list[str] = []
+    def __init__(self, outstream: TextIO, options: dict[str, Any]) -> None:
+        super().__init__(outstream, options)
+        self._runs: list[Run] = []
+        self._errors: dict[Run, list[str]] = defaultdict(list)
+        self._begun = ""  # a line that doit has not ended yet
 
     def initialize(self, tasks: dict[str, Any], selected_tasks: list[str]) -> None:
         """Count what this run is about."""
-        run = self.run
-        if "verify" in selected_tasks and not run.by_our_command:
-            raise _not_loaded()
-        reached = _reached(tasks, [*selected_tasks, *run.left_out])
-        names = {f"download:{planned.task}": planned for planned in run.project.plan.models}
-        chosen = [names[name] for name in reached if name in names]
-        run.tally.total = sum(bool(planned.pending) for planned in chosen)
-        run.tally.already = len(chosen) - run.tally.total
-        if "verify:present" in reached:
-            run.tally.already += len(run.project.plan.present)
-        run.live = True  # this reporter has the screen to itself
-        run.console.begin(run.tally.total)
+        left_out = {name for run in runs_of(tasks.values()) for name in run.left_out}
+        reached = reached_by(tasks, [*selected_tasks, *left_out])
+        self._runs = runs_of(reached)
+        names = {task.name for task in reached}
+        for run in self._runs:
+            plan = run.project.plan
+            chosen = [p for p in plan.models if run.task("download", p.task) in names]
+            run.tally.total = sum(bool(p.pending) or run.always for p in chosen)
+            run.tally.already = len(chosen) - run.tally.total
+            if run.task("verify", PRESENT) in names:
+                run.tally.already += len(plan.present)
+            run.live = len(self._runs) == 1  # two can't draw on one screen
+            run.console.begin(run.tally.total)
 
-    def get_status(self, task: Any) -> None:
-        """Nothing to say: doit looks whether a task is up to date."""
+    def write(self, text: str) -> None:
+        """Write what doit says of the user's own tasks, line by line among ours."""
+        if not self._runs:
+            super().write(text)
+            return
+        whole, line_end, self._begun = (self._begun + text).rpartition("\n")
+        if line_end:
+            self._runs[0].console.text(whole + line_end)
 
     def execute_task(self, task: Any) -> None:
-        """Nothing to say: the task's own actions do."""
+        """Nothing to say of ours: their own actions do."""
+        if run_of(task) is None:
+            super().execute_task(task)
 
     def add_failure(self, task: Any, fail: Any) -> None:
         """Keep what is no model's failure: an error of ours, told with its traceback."""
-        if type(fail) is not TaskFailed and task.actions:
-            self._errors.append(f"{task.name}: {fail.get_msg()}")
-
-    def add_success(self, task: Any) -> None:
-        """Nothing to say."""
+        run = run_of(task)
+        if run is None:
+            super().add_failure(task, fail)
+        elif type(fail) is not TaskFailed and task.actions:
+            self._errors[run].append(f"{task.name}: {fail.get_msg()}")
 
     def skip_uptodate(self, task: Any) -> None:
-        """Nothing to say: what is there and right is counted in the summary."""
+        """Nothing to say of ours: what is there and right is counted in the summary."""
+        if run_of(task) is None:
+            super().skip_uptodate(task)
 
     def skip_ignore(self, task: Any) -> None:
-        """Say that the user has told doit to ignore a task."""
-        self.outstream.write(f"{summary.ignored(task.name)}\n")
-
-    def cleanup_error(self, exception: Any) -> None:
-        """Keep an error of a teardown."""
-        self._errors.append(exception.get_msg())
-
-    def runtime_error(self, msg: str) -> None:
-        """Keep an error of doit itself."""
-        self._errors.append(msg)
-
-    def teardown_task(self, task: Any) -> None:
-        """Nothing to say: no task of ours has a teardown."""
+        """Keep which models the user has told doit to ignore; the summary names them."""
+        run = run_of(task)
+        if run is None:
+            super().skip_ignore(task)
+            return
+        for planned in run.project.plan.pending:
+            if task.name == run.task("download", planned.task):
+                run.tally.ignored[planned.model.key] = task.name
 
     def complete_run(self) -> None:
-        """End with the summary."""
-        run = self.run
-        if run.stopping:
+        """End with doit's account of the user's own tasks, and a summary of each project."""
+        if any(run.stopping for run in self._runs):
             return
-        run.console.end()
-        for line in summary.lines(run.tally):
+        for run in self._runs:
+            run.console.end()
+        super().complete_run()
+        for run in self._runs:
+            self._summary(run)
+
+    def _summary(self, run: Run) -> None:
+        for line in summary.lines(run.tally, run.prefix):
             run.console.line(line)
         for outcome in run.tally.endings:
             if outcome.problem is not None:
                 run.console.error(summary.annotation(outcome, outcome.problem))
-        for error in self._errors:
+        for error in self._errors[run]:
             first, *more = error.strip().splitlines() or [""]
             for line in (f"✗ {first}", *more):
                 run.console.line(line)
 
 
-def _not_loaded() -> InvalidDodoFile:
-    """Refuse a `verify` that is doit's own, with the lines that make it ours."""
-    table = [f'  {name} = "{place}"' for name, place in COMMANDS.items()]
-    told = words.problem(SetupProblem(Why.COMMANDS_NOT_LOADED))
-    return InvalidDodoFile("\n".join([told, "  [tool.doit.plugins.command]", *table]))
-
-
-def _reached(tasks: dict[str, Any], selected: list[str]) -> list[str]:
-    """The selected tasks and all that they depend on, each once."""
-    seen: dict[str, None] = {}
-    pending = list(reversed(selected))
-    while pending:
-        name = pending.pop()
-        if name not in seen and name in tasks:
-            seen[name] = None
-            pending.extend(reversed(tasks[name].task_dep))
-    return list(seen)
+def is_ours(reporter: object) -> bool:
+    """Tell whether what doit was given as a reporter is this one."""
+    return bool(getattr(reporter, "of_comfyfix", False))

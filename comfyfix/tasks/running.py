@@ -3,25 +3,25 @@
 from __future__ import annotations
 
 import os
+import sys
 import threading
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 from functools import cached_property, partial
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TextIO
 
 from comfyfix import project as projects
 from comfyfix.errors import SetupProblem
 from comfyfix.net.origin import origin_of
 from comfyfix.process import Children
-from comfyfix.project import MANIFEST, Project
+from comfyfix.project import Project
 from comfyfix.records import Record
 from comfyfix.screen import notes
 from comfyfix.settings.manifest import Manifest
 from comfyfix.stages import missing
 from comfyfix.stages.report import Tally
-from comfyfix.stages.work import Planned
 from comfyfix.state import order, receipts
 from comfyfix.why import Why
 
@@ -30,25 +30,30 @@ if TYPE_CHECKING:
     from comfyfix.screen.lines import Console
     from comfyfix.sources.base import Services
 
-IN_CONFIG = "comfyfix"
-"""Under this name doit's configuration holds the run, for our commands and our reporter."""
-
-
 TRIES = 3
 """How often a project is opened again because others have changed what it says."""
+PRESENT = "present"
+"""The name of the task that verifies what was there before."""
+MARK = "comfyfix"
+"""Under this name the `meta` of each of our tasks holds its run: so ours are told from others."""
 
 
-@dataclass
+@dataclass(repr=False, eq=False)
 class Run:
     """What happens in one doit process to one project.
 
-    `again` opens the project once more, without a word. `by_our_command` is set where doit runs by
-    our commands, not by its own alone; `live` where our reporter has the screen to itself;
-    `left_out` are settled tasks that doit need not look at.
+    `again` opens the project once more, without a word. `prefix` stands before the names of its
+    tasks, empty for none; `left_out` are settled tasks that doit need not look at. `live` where our
+    reporter has the screen to itself; `always` where tasks are done also if there is nothing to do.
+    Lines go to `out`, unless `quiet`: then they go to the log alone.
     """
 
     project: Project
     again: Callable[[], Project]
+    prefix: str = ""
+    out: TextIO = field(default_factory=lambda: sys.stdout)
+    quiet: bool = False
+    always: bool = False
     environ: Mapping[str, str] = field(default_factory=lambda: os.environ)
     children: Children = field(default_factory=Children)
     tally: Tally = field(default_factory=Tally)
@@ -56,21 +61,29 @@ class Run:
     left_out: set[str] = field(default_factory=set)
     stopping: bool = False
     live: bool = False
-    by_our_command: bool = False
 
     def __post_init__(self) -> None:
         manifest = self.project.manifest
         self.searches = threading.Semaphore(manifest.search.parallel)
         self.downloads = threading.Semaphore(manifest.download.parallel)
         self._services_lock = threading.Lock()
-        self._reserved = False
+
+    def __repr__(self) -> str:
+        return f"<comfyfix {self.prefix}>" if self.prefix else "<comfyfix>"  # `doit info` shows it
+
+    def group(self, kind: str) -> str:
+        """The name of a group of tasks: `download`, or `PREFIX:download`."""
+        return f"{self.prefix}:{kind}" if self.prefix else kind
+
+    def task(self, kind: str, name: str) -> str:
+        """The name of one task: `download:rife49`."""
+        return f"{self.group(kind)}:{name}"
 
     def reserve(self) -> bool:
         """Reserve numbers and names; tell whether all is as it was loaded. Raises SetupProblem.
 
         Where another run was faster the project is opened again, so that it says what holds.
         """
-        self._reserved = True
         if projects.reserve(self.project, notes.remark):
             return True
         for _ in range(TRIES):
@@ -85,19 +98,6 @@ class Run:
         for remark in order.set_right(self.project.layout):
             notes.remark(remark)
 
-    def require_reserved(self, planned: Planned) -> None:
-        """Let no task begin under a number that is another's. Raises SetupProblem.
-
-        Our `run` has seen to it before; doit's own knows nothing of it.
-        """
-        with self._services_lock:
-            if not self._reserved:
-                self.reserve()
-                self.note_missing()
-        now = next((p for p in self.project.plan.models if p.model == planned.model), None)
-        if now is None or (now.number, now.task) != (planned.number, planned.task):
-            raise SetupProblem(Why.NUMBERS_TAKEN)
-
     def note_missing(self) -> None:
         """Write down what is missing now. Raises SetupProblem."""
         done = {ending.model.key for ending in self.tally.endings if ending.problem is None}
@@ -107,13 +107,21 @@ class Run:
         except OSError as error:
             raise projects.unusable(error, self.project.layout) from None
 
+    @property
+    def busy(self) -> int:
+        """How many tasks may have work to do."""
+        return len(self.project.plan.pending) + len(self.project.plan.batches())
+
     @cached_property
     def console(self) -> Console:
         """Where the lines of this run go."""
         from comfyfix.screen.console import choose  # for those with work to do
 
         stamp = time.strftime("%Y%m%d_%H%M%S")
-        return choose(self.project.layout.run_log(stamp), live=self.live)
+        console = choose(self.project.layout.run_log(stamp), self.out, live=self.live)
+        if self.quiet:
+            console.mute()
+        return console
 
     @cached_property
     def events(self) -> Events:
@@ -156,25 +164,27 @@ class Run:
         )
 
 
-def begin(workflow: str | None = None, manifest: Path | None = None) -> Run:
-    """Open the project of the working folder, and tell what there is to tell of it.
-
-    Raises SetupProblem.
-    """
-    opening = partial(projects.open_project, manifest or Path(MANIFEST), workflow=workflow)
-    return Run(opening(notes.remark), again=partial(opening, bool))
+def begin(manifest: Path, workflow: str | None = None, prefix: str = "") -> Run:
+    """Open a project, and tell what there is to tell of it. Raises SetupProblem."""
+    opening = partial(projects.open_project, manifest, workflow=workflow)
+    return Run(opening(notes.remark), partial(opening, bool), prefix)
 
 
-def begin_store() -> Run:
+def begin_store(manifest: Path) -> Run:
     """Open the model folders alone. Raises SetupProblem."""
-    opening = partial(projects.open_store, Path(MANIFEST))
-    return Run(opening(notes.remark), again=partial(opening, bool))
+    opening = partial(projects.open_store, manifest)
+    return Run(opening(notes.remark), partial(opening, bool))
 
 
-def of_dodo(loader: Any) -> Run | None:
-    """Return the run that a dodo has loaded, None for a dodo without our tasks."""
-    found = loader.load_doit_config().get(IN_CONFIG)
+def run_of(task: Any) -> Run | None:
+    """Return the run that one of our tasks belongs to, None for a task of the user's own."""
+    found = (task.meta or {}).get(MARK)
     return found if isinstance(found, Run) else None
+
+
+def runs_of(tasks: Iterable[Any]) -> list[Run]:
+    """The runs that some tasks belong to, each once."""
+    return list(dict.fromkeys(run for task in tasks if (run := run_of(task))))
 
 
 def _by_origin(manifest: Manifest, tokens: Mapping[str, str]) -> dict[str, str]:

@@ -7,51 +7,93 @@ first and runs the dependencies of what it selects by a pattern. Here a pattern 
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections import Counter
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from typing import Any, NoReturn
 
 from doit.control import TaskControl
 from doit.exceptions import InvalidCommand
 
 from comfyfix.errors import SetupProblem
-from comfyfix.records import because
+from comfyfix.screen import words
+from comfyfix.tasks import inside_doit
+from comfyfix.tasks.chosen import default_tasks, settled
+from comfyfix.tasks.command_names import COMMANDS
+from comfyfix.tasks.nearest import unknown
+from comfyfix.tasks.running import Run, run_of, runs_of
 from comfyfix.why import Why
 
-SHOWN = 3
-_LIKE = 0.6
+
+class Defaults(list[str]):
+    """The tasks that we have set to run by default: those of one project, of several in a dodo."""
 
 
 class Control(TaskControl):  # type: ignore[misc]
     """doit's control of tasks, with a selection that is looked at first.
 
-    `single` is what `--single` says: then `names` have to be told.
+    `single` is what `--single` says: then `names` have to be told. `narrow`: what is settled is not
+    selected. `chosen` is told the projects whose tasks are selected.
     """
 
     selected_tasks: list[str]
     single = False
     names_told = True
+    narrow = False
+    by_our_command = False
+    chosen: Callable[[list[Run]], object] = staticmethod(bool)
+
+    def __init__(self, task_list: Sequence[Any], *arguments: Any, **named: Any) -> None:
+        _require_own_names(task_list)
+        _share_targets(task_list)
+        super().__init__(task_list, *arguments, **named)
 
     def process(self, task_selection: list[str] | None) -> None:
-        """Select tasks by name, pattern or target. Raises SetupProblem."""
+        """Select tasks by name, pattern or target."""
+        try:
+            self._select(everywhere(task_selection, self.tasks.values()))
+        except SetupProblem as problem:  # doit's own command may be the one that asks
+            raise InvalidCommand(words.problem(problem)) from None
+
+    def _select(self, selection: list[str] | None) -> None:
         if self.single and not self.names_told:
             raise SetupProblem(Why.SINGLE_NEEDS_NAMES)
-        self._require_matches(task_selection or [])
+        self._require_matches(selection or [])
+        wanted = self._leave_out(selection) if self.narrow and selection else selection
         try:
-            super().process(task_selection)
+            super().process(wanted)
         except InvalidCommand as error:
-            raise unknown(error.not_found, self.tasks) from None
+            if error.not_found is None:
+                raise
+            self._refuse(error.not_found)
+        is_ours = "verify" in self.selected_tasks and run_of(self.tasks["verify"]) is not None
+        if is_ours and not self.by_our_command:
+            raise _not_loaded("verify")
         if self.single:
             members = list(dict.fromkeys(self._members(self.selected_tasks)))
             for name in members:
                 self.tasks[name].task_dep = []
             self.selected_tasks = members
+        self.chosen(runs_of(reached_by(self.tasks, selection or self.selected_tasks)))
+
+    def _leave_out(self, selection: list[str]) -> list[str]:
+        """Let doit not look at what is settled; our reporter counts it all the same."""
+        for run in runs_of(self.tasks[name] for name in selection):
+            run.left_out = settled(run).intersection(selection)
+            selection = [name for name in selection if name not in run.left_out]
+        return selection
 
     def _require_matches(self, selection: list[str]) -> None:
         for name in selection:
             task = self.tasks.get(name)
             if task is not None and (task.params or task.creator_params or task.pos_arg):
                 return  # what follows may be meant for the task
-            if "*" in name and not self._get_wild_tasks(name):
-                raise unknown(name, self.tasks)
+            if "*" in name and not inside_doit.matching(self, name):
+                self._refuse(name)
+
+    def _refuse(self, name: str) -> NoReturn:
+        if name in COMMANDS:
+            raise _not_loaded(name)
+        raise unknown(name, [*self.tasks, *COMMANDS])
 
     def _members(self, names: Iterable[str]) -> Iterator[str]:
         for name in names:
@@ -62,21 +104,63 @@ class Control(TaskControl):  # type: ignore[misc]
                 yield from self._members(task.task_dep)
 
 
-def unknown(name: str, tasks: Iterable[str]) -> SetupProblem:
-    """Return the problem of a name that no task has."""
-    near = nearest(name, list(tasks)) or because(Why.NONE_IS_LIKE_IT)
-    return SetupProblem(Why.TASK_UNKNOWN, name=name, near=near)
+class RunControl(Control):
+    """The control of doit's own `run`, which knows nothing of ours."""
+
+    @staticmethod
+    def chosen(reached: list[Run]) -> None:
+        """Reserve numbers. Raises SetupProblem where they are not those of the tasks."""
+        for run in reached:
+            loaded = default_tasks(run)
+            if not run.reserve() and default_tasks(run) != loaded:
+                raise SetupProblem(Why.NUMBERS_TAKEN)
+            run.note_missing()
 
 
-def nearest(name: str, tasks: list[str]) -> list[str]:
-    """Return the names of tasks that a mistaken name or pattern may have meant."""
-    wanted = name.replace("*", "").lower()
-    bare = wanted.rpartition(":")[2]
-    holding = [task for task in tasks if bare and bare in task.rpartition(":")[2].lower()]
-    if holding:
-        return holding[:SHOWN]
-    import difflib  # for a mistake only
+def everywhere(selection: list[str] | None, tasks: Iterable[Any]) -> list[str] | None:
+    """The tasks that run by default: where no one has set others, those of every project."""
+    if not isinstance(selection, Defaults):
+        return selection
+    return [name for run in runs_of(tasks) for name in default_tasks(run)]
 
-    parts = {task.rpartition(":")[2].lower(): task for task in tasks}
-    found = difflib.get_close_matches(bare, parts, n=SHOWN, cutoff=_LIKE)
-    return [parts[part] for part in found]
+
+def reached_by(tasks: dict[str, Any], selected: Iterable[str]) -> list[Any]:
+    """The selected tasks and all that they depend on, each once."""
+    seen: dict[str, Any] = {}
+    pending = list(reversed(list(selected)))
+    while pending:
+        name = pending.pop()
+        if name not in seen and name in tasks:
+            seen[name] = tasks[name]
+            pending += reversed([*tasks[name].setup_tasks, *tasks[name].task_dep])
+    return list(seen.values())
+
+
+def _require_own_names(tasks: Iterable[Any]) -> None:
+    """Raise InvalidCommand where a task of the user's own has the name of one of ours."""
+    tasks = list(tasks)
+    twice = {name for name, count in Counter(task.name for task in tasks).items() if count > 1}
+    for task in tasks:
+        if task.name in twice and run_of(task) is not None:
+            problem = SetupProblem(Why.TASK_NAME_TAKEN, name=task.name)
+            raise InvalidCommand(words.problem(problem))
+
+
+def _share_targets(tasks: Iterable[Any]) -> None:
+    """Of a file that two projects need in one place, let the first be its task: doit takes no two.
+
+    Both fetch it if need be: the second finds it there, or waits for the first.
+    """
+    taken: set[str] = set()
+    for task in tasks:
+        if run_of(task) is not None:
+            task.targets = [target for target in task.targets if target not in taken]
+            taken.update(task.targets)
+
+
+def _not_loaded(command: str) -> SetupProblem:
+    """Refuse a command that would be ours, with the lines that make it so."""
+    table = ["[tool.doit.plugins.command]", *(f'{n} = "{place}"' for n, place in COMMANDS.items())]
+    return SetupProblem(
+        Why.COMMANDS_NOT_LOADED, command=command, lines=[f"  {line}" for line in table]
+    )

@@ -42,7 +42,7 @@ def task_after():
     done = three.doit("after")
     assert done.returncode == 1
     told = t("not run, since {failed} failed", failed="download:nowhere")
-    assert f"after: {told}" in done.stdout
+    assert f"taskid:after\n{told}" in done.stdout
 
 
 @pytest.mark.parametrize("from_elsewhere", [False, True])
@@ -54,7 +54,8 @@ def test_verify_is_refused_where_it_would_download(three: Site, from_elsewhere: 
     else:
         done = three.doit("verify")
     assert done.returncode == 3, done.stdout
-    assert words.sentence(because(Why.COMMANDS_NOT_LOADED)) in done.stderr
+    told = words.sentence(because(Why.COMMANDS_NOT_LOADED, command="verify", lines=()))
+    assert told in done.stderr
     assert 'verify = "comfyfix.tasks.commands.verify:Verify"' in done.stderr
     assert "Traceback" not in done.stderr
     assert three.files() == {}

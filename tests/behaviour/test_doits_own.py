@@ -13,7 +13,7 @@ import pytest
 from doit.doit_cmd import DoitMain
 
 from comfyfix.demo.hub import Hub
-from comfyfix.tasks.commands.base import COMMANDS
+from comfyfix.tasks.command_names import COMMANDS
 from tests.rig import PROGRAM, Site
 
 pytestmark = pytest.mark.soak  # a minute of short runs

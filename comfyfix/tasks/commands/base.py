@@ -2,33 +2,18 @@
 
 from __future__ import annotations
 
+import getopt
 from typing import Any, ClassVar
 
-from doit import doit_cmd
+from doit.cmdparse import CmdOption
 
 from comfyfix.screen.words import t
+from comfyfix.tasks import inside_doit
+from comfyfix.tasks.dodo import Tasks, named_by
 from comfyfix.tasks.guard import Guarded
+from comfyfix.tasks.inside_doit import variables
+from comfyfix.tasks.running import Run, begin
 
-COMMANDS = {
-    "run": "comfyfix.tasks.commands.run:RunCommand",
-    "list": "comfyfix.tasks.commands.list:List",
-    "plan": "comfyfix.tasks.commands.plan:Plan",
-    "scan": "comfyfix.tasks.commands.scan:Scan",
-    "verify": "comfyfix.tasks.commands.verify:Verify",
-    "why": "comfyfix.tasks.commands.why:WhyOfModel",
-    "script": "comfyfix.tasks.commands.script:Script",
-    "pin": "comfyfix.tasks.commands.pin:Pin",
-    "info": "comfyfix.tasks.commands.doits_own:Info",
-    "dumpdb": "comfyfix.tasks.commands.doits_own:DumpDB",
-    "help": "comfyfix.tasks.commands.doits_own:Help",
-    "tabcompletion": "comfyfix.tasks.commands.doits_own:TabCompletion",
-    "strace": "comfyfix.tasks.commands.doits_own:Strace",
-    "forget": "comfyfix.tasks.commands.doits_own:Forget",
-    "ignore": "comfyfix.tasks.commands.doits_own:Ignore",
-    "clean": "comfyfix.tasks.commands.doits_own:Clean",
-    "reset-dep": "comfyfix.tasks.commands.doits_own:ResetDep",
-}
-"""Our commands, as doit takes them: name → module and class."""
 JSON_OPTION = {
     "name": "as_json",
     "short": "",
@@ -40,17 +25,48 @@ JSON_OPTION = {
 
 
 class Ours(Guarded):
-    """A command that reads the manifest of the working folder."""
+    """A command that reads manifests: those of the dodo, or that of the working folder."""
 
     name: ClassVar[str]
+
+    def __init__(self, task_loader: Any, **named: Any) -> None:
+        self.loader = task_loader
+        super().__init__(**named)
+
+    def get_options(self) -> list[CmdOption]:
+        """Our options, and those that say where the dodo is."""
+        return [CmdOption(option) for option in (*self.cmd_options, *self.loader.cmd_options)]
+
+    def _refusing(self, in_args: list[str]) -> int:
+        """Take options after names, too; doit takes none there, since tasks may have their own."""
+        parser = self.cmdparser
+        try:
+            options, names = getopt.gnu_getopt(in_args, parser.get_short(), parser.get_long())
+            in_args = [*(word for pair in options for word in pair if word), "--", *names]
+        except getopt.GetoptError as error:  # it is told when doit meets it
+            in_args = [inside_doit.dashed(error.opt)]
+        return super()._refusing(in_args)
 
     def execute(self, opt_values: dict[str, Any], pos_args: list[str]) -> int:
         """Run it."""
         # doit takes any argument with `=` for a variable; a file's name may hold one.
-        variables = doit_cmd._CMDLINE_VARS or {}
-        others = [f"{k}={v}" for k, v in variables.items() if k != "workflow"]
+        others = [f"{k}={v}" for k, v in variables().items() if k != "workflow"]
         return self.work(opt_values, [*pos_args, *others])
+
+    def projects(self, options: dict[str, Any]) -> list[Tasks]:
+        """The manifests that this command is about. Raises SetupProblem."""
+        return named_by(self.loader, options)
+
+    def runs(self, options: dict[str, Any]) -> list[Run]:
+        """The projects that this command is about, opened. Raises SetupProblem."""
+        workflow = variables().get("workflow")
+        return [begin(p.manifest, workflow, p.prefix) for p in self.projects(options)]
 
     def work(self, options: dict[str, Any], names: list[str]) -> int:
         """Do what the command does; returns the exit code. Raises SetupProblem."""
         raise NotImplementedError
+
+
+def project_heading(prefix: str) -> list[str]:
+    """The line above what is told of one of several projects."""
+    return [t("Project: {name}", name=prefix)] if prefix else []

@@ -18,7 +18,7 @@ from doit.cmd_strace import Strace as DoitStrace
 from comfyfix.errors import SetupProblem
 from comfyfix.screen.text import data
 from comfyfix.tasks.guard import Guarded
-from comfyfix.tasks.selection import unknown
+from comfyfix.tasks.nearest import unknown
 from comfyfix.why import Why
 
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from pathlib import Path
 from typing import Any, ClassVar
 
 from doit.cmd_list import List as DoitList
@@ -13,8 +15,11 @@ from comfyfix.screen.text import clean, fitted
 from comfyfix.screen.words import t
 from comfyfix.stages.near import near_misses
 from comfyfix.stages.work import Pending
+from comfyfix.tasks import inside_doit
+from comfyfix.tasks.commands.base import project_heading
+from comfyfix.tasks.dodo import of_dodo
 from comfyfix.tasks.guard import Guarded
-from comfyfix.tasks.running import Run, of_dodo
+from comfyfix.tasks.running import Run, run_of
 from comfyfix.why import Why
 
 _DOITS_OWN = ("subtasks", "status", "private", "list_deps", "template")
@@ -33,25 +38,47 @@ class List(Guarded, DoitList):  # type: ignore[misc]
             result: int = super().execute(params, args)
             return result
         self.loader.setup(params)  # reads the dodo, which makes the plan
-        run = of_dodo(self.loader)
-        if run is None:
+        runs = of_dodo(self.loader)
+        params.update_defaults(self.loader.load_doit_config())
+        if not runs:
             raise SetupProblem(Why.DODO_FOREIGN)
-        notes.unreadable(run.project.plan.unreadable)
-        if params["quiet"]:
-            lines = [f"download:{planned.task}" for planned in run.project.plan.pending]
-        else:
-            lines = _table(run)
+        for run in runs:
+            notes.unreadable(run.project.plan.unreadable)
+        lines = self._names(runs) if params["quiet"] else self._lines(runs, params)
         self.outstream.write("".join(f"{fitted(clean(line))}\n" for line in lines))
         return 0
 
+    def _names(self, runs: list[Run]) -> Iterator[str]:
+        for run in runs:
+            yield from (run.task("download", p.task) for p in run.project.plan.pending)
+        yield from (name for name, _ in self._users_own())
 
-def _table(run: Run) -> list[str]:
+    def _lines(self, runs: list[Run], params: Any) -> Iterator[str]:
+        json = params["backend"] == "json"
+        ignored = inside_doit.ignored(Path(params["dep_file"])) if json else set()
+        for run in runs:
+            yield from project_heading(run.prefix)
+            yield from _table(run, ignored)
+        yield from listing.others(self._users_own())
+
+    def _users_own(self) -> list[tuple[str, str]]:
+        """The tasks of the dodo that are not ours, as doit lists them."""
+        if not inside_doit.has_others(self.loader):
+            return []
+        tasks = self.loader.load_tasks(cmd=self, pos_args=[])
+        theirs = [task for task in tasks if run_of(task) is None and not task.subtask_of]
+        return sorted((task.name, task.doc) for task in theirs if not task.name.startswith("_"))
+
+
+def _table(run: Run, ignored: set[str]) -> list[str]:
     plan, folders = run.project.plan, run.project.folders
     if not plan.pending:
         return [listing.nothing(len(plan.models) + len(plan.present))]
     index = StoreIndex(folders.roots())  # walked at the first absent model
-    rows = [
-        (p, near_misses(index, folders, p.model) if p.pending is Pending.ABSENT else ())
-        for p in plan.pending
-    ]
+    rows = []
+    for planned in plan.pending:
+        absent = planned.pending is Pending.ABSENT
+        near = near_misses(index, folders, planned.model) if absent else ()
+        task = run.task("download", planned.task)
+        rows.append(listing.Row(planned, task, tuple(near), ignored=task in ignored))
     return [*listing.table(rows)]

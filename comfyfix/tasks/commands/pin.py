@@ -2,24 +2,21 @@
 
 from __future__ import annotations
 
-from pathlib import Path
+from collections.abc import Sequence
 from typing import Any
-
-from doit.doit_cmd import get_var
 
 from comfyfix.errors import HostRefused, SetupProblem
 from comfyfix.net.hosts import DirectFile, HubFile, read_url
-from comfyfix.project import MANIFEST
 from comfyfix.screen import notes, pinning
 from comfyfix.screen.text import say
 from comfyfix.screen.words import t
 from comfyfix.settings import pins
 from comfyfix.settings.read import load
-from comfyfix.stages.work import Planned, Present
+from comfyfix.stages.work import Planned
 from comfyfix.tasks.commands.base import Ours
 from comfyfix.tasks.guard import REFUSED
-from comfyfix.tasks.names import only
-from comfyfix.tasks.running import Run, begin
+from comfyfix.tasks.names import Named, only
+from comfyfix.tasks.running import Run
 from comfyfix.why import Why
 
 
@@ -34,16 +31,16 @@ class Pin(Ours):
     )
     name = "pin"
 
-    def work(self, options: dict[str, Any], names: list[str]) -> int:  # noqa: ARG002 - a command's signature
+    def work(self, options: dict[str, Any], names: list[str]) -> int:
         """Check the address and write the pin."""
         # An argument with `=` comes last, whatever its place was.
         urls = [name for name in names if "://" in name]
         models = [name for name in names if "://" not in name]
         if len(urls) != 1 or len(models) != 1:
             raise SetupProblem(Why.PIN_NEEDS_BOTH)
-        run = begin(get_var("workflow"))
+        run, item = _only(self.runs(options), models[0])
         run.set_right()
-        item = _only(run, models[0])
+        manifest = run.project.setup.manifest_path
         try:
             there = _name_at(run, urls[0])
         except HostRefused as problem:
@@ -51,7 +48,7 @@ class Pin(Ours):
             return REFUSED
         try:
             pins.add(
-                Path(MANIFEST).absolute().parent / pins.NAME,
+                manifest.parent / pins.NAME,
                 run.project.layout.pins_lock,
                 item.model.key,
                 {"url": urls[0]},
@@ -63,22 +60,24 @@ class Pin(Ours):
             item.model.key,
             urls[0],
             other_name="" if there == item.model.name else there,
-            task=item.task if isinstance(item, Planned) else "",
+            task=run.task("download", item.task) if isinstance(item, Planned) else "",
         )
         say(*told)
         return 0
 
 
-def _only(run: Run, name: str) -> Planned | Present:
-    item = only(run.project.plan, name)
+def _only(runs: Sequence[Run], name: str) -> Named:
+    found = only(runs, name)
+    run, item = found
     if item.model.folder is None:
         entry = f"{{{item.model.name}: {{folder: FOLDER}}}}"
         raise SetupProblem(Why.FOLDER_OF_PIN_UNKNOWN, path=item.model.path, entry=entry)
-    own = load(Path(MANIFEST), run.environ, with_pins=False)
+    manifest = run.project.setup.manifest_path
+    own = load(manifest, run.environ, with_pins=False)
     override = own.override_for(item.model.folder, item.model.path)
     if override and override.names_a_place:
-        raise SetupProblem(Why.PINNED_IN_MANIFEST, manifest=MANIFEST, model=item.model.key)
-    return item
+        raise SetupProblem(Why.PINNED_IN_MANIFEST, manifest=manifest.name, model=item.model.key)
+    return found
 
 
 def _name_at(run: Run, url: str) -> str:

@@ -4,61 +4,78 @@ from __future__ import annotations
 
 import os
 import sys
+from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
 import msgspec
-from doit.doit_cmd import get_var
 
 from comfyfix.disk.files import write_atomic
-from comfyfix.errors import Problem, SetupProblem, unwritable
+from comfyfix.errors import Problem, unwritable
 from comfyfix.records import Record, to_json
 from comfyfix.screen import notes, preview
-from comfyfix.screen.preview import Answer
+from comfyfix.screen.preview import Answer, Preview
 from comfyfix.screen.text import clean, data, fitted, say
 from comfyfix.screen.words import t
 from comfyfix.stages import resolve as resolve_stage
 from comfyfix.stages.work import Planned
 from comfyfix.state import ledger
 from comfyfix.stopping import Stopped
-from comfyfix.tasks.commands.base import JSON_OPTION, Ours
-from comfyfix.tasks.running import Run, begin
-from comfyfix.why import Why
+from comfyfix.tasks.commands.base import JSON_OPTION, Ours, project_heading
+from comfyfix.tasks.names import chosen
+from comfyfix.tasks.running import Run
 
 
 class Plan(Ours):
     """Show what a run would download."""
 
     doc_purpose = t("search, and show what a run would download; downloads nothing")
-    doc_usage = ""
-    doc_description = t("The sources that it finds are kept, so that the next run starts at once.")
+    doc_usage = "[MODEL ...]"
+    doc_description = t(
+        "MODEL is a task name, a file name, or folder/path; `workflow:NAME` is its models. Without "
+        "MODEL: all that are pending. The sources that it finds are kept, so that the next run "
+        "starts at once."
+    )
     cmd_options = (JSON_OPTION,)
     name = "plan"
 
     def work(self, options: dict[str, Any], names: list[str]) -> int:
         """Search and print."""
-        if names:
-            raise SetupProblem(Why.ARGUMENT_UNKNOWN, command=self.name, argument=names[0])
-        run = begin(get_var("workflow"))
-        run.reserve()
-        notes.unreadable(run.project.plan.unreadable)
-        pending = [
-            planned
-            for planned in run.project.plan.pending
-            if not run.project.selected or run.project.selected in planned.workflows
-        ]
-        if pending:
-            notes.searching(len(pending))
-        answers = _search(run, pending)
-        reserve = run.project.manifest.download.reserve_bytes
-        view = preview.preview(answers, run.project.folders.store, reserve)
+        runs = self.runs(options)
+        asked = chosen(runs, names) if names else dict.fromkeys(runs)
+        views = {run: _view(run, keys) for run, keys in asked.items()}
         if options["as_json"]:
-            data(msgspec.json.format(msgspec.json.encode(view), indent=1).decode() + "\n")
+            told: object = {run.prefix: view for run, view in views.items()}
+            if [*views] == [run for run in views if not run.prefix]:
+                (told,) = views.values()
+            data(msgspec.json.format(msgspec.json.encode(told), indent=1).decode() + "\n")
         else:
-            say(*(fitted(clean(line)) for line in preview.table(view, run.project.folders.store)))
-            say(*preview.advice(view, run.project.folders.store))
-        failed = any(not row.found for row in view.models) or run.project.plan.unreadable
-        return 1 if failed or not view.fits else 0
+            for run, view in views.items():
+                store = run.project.folders.store
+                rows = preview.table(view, store)
+                say(*project_heading(run.prefix), *(fitted(clean(line)) for line in rows))
+                say(*preview.advice(view, store))
+        failed = any(not row.found for view in views.values() for row in view.models)
+        failed = failed or (not names and any(run.project.plan.unreadable for run in runs))
+        return 1 if failed or not all(view.fits for view in views.values()) else 0
+
+
+def _view(run: Run, keys: Sequence[str] | None) -> Preview:
+    """Search what is pending, of all models or of those that are named."""
+    run.reserve()
+    notes.unreadable(run.project.plan.unreadable)
+    selected = run.project.selected
+    pending = [
+        planned
+        for planned in run.project.plan.pending
+        if (keys is None or planned.model.key in keys)
+        and (not selected or selected in planned.workflows)
+    ]
+    if pending:
+        notes.searching(len(pending))
+    reserve = run.project.manifest.download.reserve_bytes
+    store = run.project.folders.store
+    return preview.preview(_search(run, pending), store, reserve, run.group("download"))
 
 
 def _search(run: Run, pending: list[Planned]) -> list[Answer]:

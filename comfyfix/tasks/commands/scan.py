@@ -2,17 +2,18 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import msgspec
-from doit.doit_cmd import get_var
 
 from comfyfix.comfyui.store.folders import Folders
 from comfyfix.comfyui.store.index import StoreIndex
 from comfyfix.comfyui.workflows import files as workflow_files
 from comfyfix.errors import SetupProblem
-from comfyfix.project import MANIFEST, read_setup
+from comfyfix.project import read_setup
 from comfyfix.records import Model, Reference
 from comfyfix.screen import notes, scanning
 from comfyfix.screen.scanning import Found, Sheet
@@ -25,7 +26,8 @@ from comfyfix.stages import plan as plan_stage
 from comfyfix.stages import scan as scan_stage
 from comfyfix.stages.near import near_misses
 from comfyfix.stages.scan import ScannedFile
-from comfyfix.tasks.commands.base import JSON_OPTION, Ours
+from comfyfix.tasks.commands.base import JSON_OPTION, Ours, project_heading
+from comfyfix.tasks.inside_doit import variables
 from comfyfix.why import Why
 
 
@@ -40,36 +42,56 @@ class Scan(Ours):
 
     def work(self, options: dict[str, Any], names: list[str]) -> int:
         """Print the references."""
-        setup = read_setup(Path(MANIFEST), notes.remark)
-        manifest, folders, layout = setup.manifest, setup.folders, setup.layout
-        if get_var("workflow"):
-            names = [*names, get_var("workflow")]
+        if variables().get("workflow"):
+            names = [*names, variables()["workflow"]]
         for name in names:
             if not (Path(name).is_file() or Path(name).is_dir()):
                 cause = workflow_files.why_no_file(name)
                 raise SetupProblem(Why.SCAN_OF_NOTHING, name=name, cause=cause)
-        places = [str(Path(name).absolute()) for name in names] or manifest.workflows
-        files = workflow_files.find(places)
-        known = knowledge.gather(folders, layout, manifest.comfyui_url)
-        if known.warning:
-            notes.remark(known.warning)
-        folders = known.folders
-        cache = None if names else layout.scan_cache
-        scanned = scan_stage.scan(files, cache, known.loaders)
-        problems = [file for file in scanned if file.problem or (names and not file.is_workflow)]
-        for file in problems:
-            notes.no_workflow(file)
+        places = [str(Path(name).absolute()) for name in names]  # a dodo changes the folder
+        scans = [(p.prefix, _scan(p.manifest, places)) for p in self.projects(options)]
         if options["as_json"]:
-            found = [reference for file in scanned for reference in file.references]
-            rows = [row(reference, folders) for reference in found]
+            rows = [each for _, one in scans for each in one.rows()]
             text = msgspec.json.format(msgspec.json.encode(rows), indent=1)
             data(f"{text.decode()}\n")
         else:
-            index = StoreIndex(folders.roots())  # walked at the first absent model
-            whole = [file for file in scanned if file.is_workflow and not file.problem]
-            sheets = [_sheet(file, index, folders, manifest) for file in whole]
-            say(*scanning.table(sheets))
-        return 1 if problems else 0
+            for prefix, one in scans:
+                say(*project_heading(prefix), *scanning.table(one.sheets()))
+        return 1 if any(one.problems for _, one in scans) else 0
+
+
+@dataclass(frozen=True)
+class _Scan:
+    """The workflows of one project, and those that can't be read."""
+
+    manifest: Manifest
+    folders: Folders
+    files: Sequence[ScannedFile]
+    problems: Sequence[ScannedFile]
+
+    def rows(self) -> list[dict[str, Any]]:
+        """Every reference, for programs."""
+        return [row(found, self.folders) for file in self.files for found in file.references]
+
+    def sheets(self) -> list[Sheet]:
+        """What each workflow needs."""
+        index = StoreIndex(self.folders.roots())  # walked at the first absent model
+        whole = [file for file in self.files if file.is_workflow and not file.problem]
+        return [_sheet(file, index, self.folders, self.manifest) for file in whole]
+
+
+def _scan(manifest_path: Path, places: Sequence[str]) -> _Scan:
+    setup = read_setup(manifest_path, notes.remark)
+    files = workflow_files.find(places or setup.manifest.workflows)
+    known = knowledge.gather(setup.folders, setup.layout, setup.manifest.comfyui_url)
+    if known.warning:
+        notes.remark(known.warning)
+    cache = None if places else setup.layout.scan_cache
+    scanned = scan_stage.scan(files, cache, known.loaders)
+    problems = [file for file in scanned if file.problem or (places and not file.is_workflow)]
+    for file in problems:
+        notes.no_workflow(file)
+    return _Scan(setup.manifest, known.folders, scanned, problems)
 
 
 def row(reference: Reference, folders: Folders) -> dict[str, Any]:

@@ -4,8 +4,6 @@ from __future__ import annotations
 
 from typing import Any
 
-from doit.doit_cmd import get_var
-
 from comfyfix.errors import ModelProblem, SetupProblem
 from comfyfix.outcomes import Outcome
 from comfyfix.records import Record
@@ -15,7 +13,6 @@ from comfyfix.screen.words import t
 from comfyfix.stages.work import Planned, Present
 from comfyfix.tasks.commands.base import Ours
 from comfyfix.tasks.names import only
-from comfyfix.tasks.running import begin
 from comfyfix.why import Why
 
 
@@ -30,15 +27,15 @@ class Script(Ours):
     )
     name = "script"
 
-    def work(self, options: dict[str, Any], names: list[str]) -> int:  # noqa: ARG002 - a command's signature
+    def work(self, options: dict[str, Any], names: list[str]) -> int:
         """Print the script of the one model that is named."""
         from comfyfix.script import render  # templates, which only this command and downloads need
 
         if len(names) != 1:
             raise SetupProblem(Why.SCRIPT_NEEDS_MODEL)
-        run = begin(get_var("workflow"))
+        run, item = only(self.runs(options), names[0])
         try:
-            record = _record(only(run.project.plan, names[0]))
+            record = _record(item)
         except ModelProblem as problem:
             notes.refusal(problem)
             return 1

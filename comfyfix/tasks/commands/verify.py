@@ -58,10 +58,11 @@ class Verify(Ours):
         with signals():
             try:
                 if not options["store"]:
-                    return verify_needed(_wish(options), names)
+                    return verify_needed(self.runs(options), _wish(options), names)
                 if names:
                     raise SetupProblem(Why.STORE_TAKES_NO_MODEL, name=names[0])
-                return verify_store(_wish(options))
+                wish, places = _wish(options), self.projects(options)
+                return max([verify_store(place.manifest, wish) for place in places])
             except Stopped as stopped:
                 return stopped.exit_code
 

@@ -4,24 +4,26 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from doit import doit_cmd
-
 from comfyfix.screen import checking, notes
 from comfyfix.screen.text import say
 from comfyfix.stages import sweep
 from comfyfix.stages.sweep import Choice
 from comfyfix.state import receipts
-from comfyfix.tasks.names import named
-from comfyfix.tasks.running import Run, begin
+from comfyfix.tasks.commands.base import project_heading
+from comfyfix.tasks.names import chosen
+from comfyfix.tasks.running import Run
 from comfyfix.tasks.side_by_side import Check, Wish
 
 
-def verify_needed(wish: Wish, names: Sequence[str]) -> int:
+def verify_needed(runs: Sequence[Run], wish: Wish, names: Sequence[str]) -> int:
     """Verify and print a line per model; returns the exit code. Raises SetupProblem and Stopped."""
-    run = begin(doit_cmd.get_var("workflow"))
+    asked = chosen(runs, names) if names else {run: [] for run in runs}
+    return max(_verify(run, wish, names, keys) for run, keys in asked.items())
+
+
+def _verify(run: Run, wish: Wish, names: Sequence[str], asked: Sequence[str]) -> int:
     run.set_right()
-    hits = [item.model.key for name in names for item in named(run.project.plan, name)]
-    asked = dict.fromkeys(hits)
+    say(*project_heading(run.prefix))
     lacking = 0  # models that can have no file of ours: there is nothing to look at
     for item in run.project.plan.models:
         if item.problem is not None and (not names or item.model.key in asked):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from pathlib import Path
 
 from comfyfix.screen import checking, notes
 from comfyfix.screen.text import say
@@ -11,10 +12,10 @@ from comfyfix.tasks.running import begin_store
 from comfyfix.tasks.side_by_side import Check, Wish
 
 
-def verify_store(wish: Wish) -> int:
+def verify_store(manifest: Path, wish: Wish) -> int:
     """Verify and print a line per file; returns the exit code. Raises SetupProblem and Stopped."""
     begun = time.monotonic()
-    run = begin_store()
+    run = begin_store(manifest)
     run.set_right()
     choices = sweep.whole_store(
         run.project.manifest, run.project.folders, run.project.layout, run.project.trust

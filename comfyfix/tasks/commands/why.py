@@ -5,8 +5,6 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import Any
 
-from doit.doit_cmd import get_var
-
 from comfyfix.errors import ModelProblem, SetupProblem
 from comfyfix.records import Record
 from comfyfix.screen import evidence, notes
@@ -15,7 +13,7 @@ from comfyfix.screen.words import t
 from comfyfix.stages.work import Planned, Present
 from comfyfix.tasks.commands.base import Ours
 from comfyfix.tasks.names import named
-from comfyfix.tasks.running import Run, begin
+from comfyfix.tasks.running import Run
 from comfyfix.why import Why
 
 
@@ -30,13 +28,12 @@ class WhyOfModel(Ours):
     )
     name = "why"
 
-    def work(self, options: dict[str, Any], names: list[str]) -> int:  # noqa: ARG002 - a command's signature
+    def work(self, options: dict[str, Any], names: list[str]) -> int:
         """Print the ladder of each model that is named."""
         if not names:
             raise SetupProblem(Why.WHY_NEEDS_MODEL)
-        run = begin(get_var("workflow"))
-        items = [item for name in names for item in named(run.project.plan, name)]
-        good = [_told(run, item) for item in items]
+        runs = self.runs(options)
+        good = [_told(*found) for name in names for found in named(runs, name)]
         return 0 if all(good) else 1
 
 

@@ -1,0 +1,21 @@
+"""Our commands, as doit takes them: name → module and class."""
+
+COMMANDS = {
+    "run": "comfyfix.tasks.commands.run:RunCommand",
+    "list": "comfyfix.tasks.commands.list:List",
+    "plan": "comfyfix.tasks.commands.plan:Plan",
+    "scan": "comfyfix.tasks.commands.scan:Scan",
+    "verify": "comfyfix.tasks.commands.verify:Verify",
+    "why": "comfyfix.tasks.commands.why:WhyOfModel",
+    "script": "comfyfix.tasks.commands.script:Script",
+    "pin": "comfyfix.tasks.commands.pin:Pin",
+    "info": "comfyfix.tasks.commands.doits_own:Info",
+    "dumpdb": "comfyfix.tasks.commands.doits_own:DumpDB",
+    "help": "comfyfix.tasks.commands.doits_own:Help",
+    "tabcompletion": "comfyfix.tasks.commands.doits_own:TabCompletion",
+    "strace": "comfyfix.tasks.commands.doits_own:Strace",
+    "forget": "comfyfix.tasks.commands.doits_own:Forget",
+    "ignore": "comfyfix.tasks.commands.doits_own:Ignore",
+    "clean": "comfyfix.tasks.commands.doits_own:Clean",
+    "reset-dep": "comfyfix.tasks.commands.doits_own:ResetDep",
+}

@@ -1,0 +1,88 @@
+"""What a dodo.py takes from us, and how our commands find it there again."""
+
+from __future__ import annotations
+
+import contextlib
+from collections.abc import Callable, Iterator
+from contextvars import ContextVar
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from comfyfix.errors import SetupProblem
+from comfyfix.project import MANIFEST
+from comfyfix.tasks import inside_doit
+from comfyfix.tasks.running import Run
+from comfyfix.why import Why
+
+Task = dict[str, Any]
+ONLY_NAMED: ContextVar[bool] = ContextVar("ONLY_NAMED", default=False)
+"""Set while a command wants to know which manifests a dodo names, and opens them itself."""
+
+
+@dataclass(frozen=True, eq=False)
+class Tasks:
+    """The tasks of one manifest; doit calls the method. `run` is None where it is only named."""
+
+    manifest: Path
+    prefix: str
+    run: Run | None
+    made: Callable[[Run], Iterator[Task]]
+
+    def create_doit_tasks(self) -> Iterator[Task]:
+        """Search, script and download the missing models."""
+        if self.run is not None:
+            yield from self.made(self.run)
+
+
+def found_in(loader: Any) -> list[Tasks]:
+    """The manifests whose tasks a dodo has, each once."""
+    values = inside_doit.namespace(loader).values()
+    return list(dict.fromkeys(value for value in values if isinstance(value, Tasks)))
+
+
+def of_dodo(loader: Any) -> list[Run]:
+    """The projects that a dodo has opened. Raises SetupProblem where it has lost them."""
+    runs = [tasks.run for tasks in found_in(loader) if tasks.run is not None]
+    reporter = loader.load_doit_config().get("reporter")
+    if not runs and getattr(reporter, "of_comfyfix", False):
+        raise SetupProblem(Why.TASKS_HIDDEN)
+    return runs
+
+
+def named_by(loader: Any, options: dict[str, Any]) -> list[Tasks]:
+    """The manifests that a dodo names, or that of the working folder where no dodo is.
+
+    Raises SetupProblem.
+    """
+    with _only_named():
+        if _has_dodo(options):
+            loader.setup(options)
+            if named := found_in(loader):
+                return named
+    here = Path(MANIFEST).absolute()
+    if _has_dodo(options) and not here.exists():
+        raise SetupProblem(Why.DODO_FOREIGN)
+    return [Tasks(here, "", None, iter_nothing)]
+
+
+def iter_nothing(_run: Run) -> Iterator[Task]:
+    """No tasks: for a manifest that a command reads by itself."""
+    return iter(())
+
+
+def _has_dodo(options: dict[str, Any]) -> bool:
+    """Tell whether a dodo is there, or one is asked for: then it is doit that looks for it."""
+    if "dodoFile" not in options:
+        return False
+    asked = options["dodoFile"] != "dodo.py" or options["cwdPath"] or options["seek_file"]
+    return bool(asked) or Path("dodo.py").exists()
+
+
+@contextlib.contextmanager
+def _only_named() -> Iterator[None]:
+    token = ONLY_NAMED.set(True)
+    try:
+        yield
+    finally:
+        ONLY_NAMED.reset(token)

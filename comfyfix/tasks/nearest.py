@@ -1,0 +1,40 @@
+"""What a mistaken name may have meant."""
+
+from __future__ import annotations
+
+import difflib
+from collections.abc import Iterable
+
+from comfyfix.errors import SetupProblem
+from comfyfix.records import because
+from comfyfix.why import Why
+
+SHOWN = 3
+_LIKE = 0.6
+_PART = 3  # letters that are enough to look for names that hold them
+
+
+def unknown(name: str, known: Iterable[str]) -> SetupProblem:
+    """Return the problem of a name that no command and no task has."""
+    near = nearest(name, known) or because(Why.NONE_IS_LIKE_IT)
+    return SetupProblem(Why.TASK_UNKNOWN, name=name, near=near)
+
+
+def nearest(name: str, known: Iterable[str]) -> list[str]:
+    """Return the names that a mistaken name or pattern may have meant, the likeliest first.
+
+    What stands before the last colon is no part of the likeness: people leave it out.
+    """
+    names = list(dict.fromkeys(known))
+    wanted = name.replace("*", "").lower()
+    bare = wanted.rpartition(":")[2]
+    holding = [
+        item for item in names if len(bare) >= _PART and bare in item.rpartition(":")[2].lower()
+    ]
+    if holding:
+        return holding[:SHOWN]
+    parts: dict[str, str] = {}
+    for item in names:
+        parts.setdefault(item.rpartition(":")[2].lower(), item)
+    found = difflib.get_close_matches(bare, parts, n=SHOWN, cutoff=_LIKE)
+    return [parts[part] for part in found]

@@ -1,0 +1,79 @@
+"""What is mistyped is told in one line, with the nearest that is there: never by a traceback."""
+
+from __future__ import annotations
+
+import tomllib
+
+import pytest
+
+import comfyfix
+from tests.inprocess import InProcess
+from tests.rig import REPO
+
+
+@pytest.fixture
+def project(inprocess: InProcess) -> InProcess:
+    inprocess.workflow("clip.json", ("upscale_models", "rife49.pth"))
+    return inprocess
+
+
+@pytest.mark.parametrize(
+    ("typed", "near"),
+    [
+        ("lst", "(list)"),
+        ("verfy", "(verify)"),
+        ("download:rif49", "(download:rife49)"),
+        ("rife49.pt", "(download:rife49)"),
+        ("why rife", "rife49.pth"),
+        ("verify rife48.pth", "rife49.pth"),
+        ("plan workflow:clp", "workflow:clip"),
+        ("info download:rif49", "(download:rife49)"),
+        ("help downlod:rife49", "(download:rife49)"),
+        ("help lst", "(list)"),
+        ("list downlod", "(download)"),
+        ("forget rife48", "(download:rife49)"),
+        ("ignore rife48", "(download:rife49)"),
+        ("clean rife48", "(download:rife49)"),
+        ("plan --jsn", "--json"),
+        ("plan rife49.pth --jsn", "--json"),
+        ("--alway-execute", "--always-execute"),
+        ("-n many", "--process"),
+        ("-n -1", "-1"),
+        ("-o", "-o"),
+    ],
+)
+def test_the_nearest_is_told(project: InProcess, typed: str, near: str) -> None:
+    done = project.run(*typed.split())
+    assert done.code == 3, done
+    assert done.out == ""
+    assert near in done.err
+    assert len(done.err.splitlines()) == 1
+    assert project.files() == {}
+
+
+def test_a_manifest_above_is_told(project: InProcess) -> None:
+    (project.root / "sub" / "deeper").mkdir(parents=True)
+    root, project.root = project.root, project.root / "sub" / "deeper"
+    for command in ((), ("list",), ("why", "rife49.pth"), ("verify", "--store")):
+        done = project.run(*command)
+        assert done.code == 3
+        assert f"`cd {root}`" in done.err
+        assert len(done.err.splitlines()) == 1
+
+
+def test_options_may_stand_behind_names(project: InProcess) -> None:
+    done = project.run("plan", "rife49.pth", "--json")
+    assert done.out.startswith("{"), done
+
+
+def test_help_may_be_asked_of_a_command(project: InProcess) -> None:
+    asked, helped = project.run("why", "--help"), project.run("help", "why")
+    assert asked.code == helped.code == 0
+    assert asked.out.split() == helped.out.split() != []
+
+
+def test_the_version_has_one_source(project: InProcess) -> None:
+    assert project.run("--version").out == f"comfyfix {comfyfix.__version__}\n"
+    declared = tomllib.loads((REPO / "pyproject.toml").read_text())
+    assert "version" in declared["project"]["dynamic"]
+    assert declared["tool"]["hatch"]["version"]["path"] == "comfyfix/__init__.py"
