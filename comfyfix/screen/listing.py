@@ -4,13 +4,16 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 from comfyfix.disk.files import human_size
-from comfyfix.screen import near, summary
+from comfyfix.screen import summary
 from comfyfix.screen.table import aligned
 from comfyfix.screen.words import t
-from comfyfix.stages.near import NearMiss
 from comfyfix.stages.work import Planned
+
+if TYPE_CHECKING:
+    from comfyfix.stages.near import NearMiss
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,6 +33,8 @@ def nothing(there: int) -> str:
 
 def table(pending: Sequence[Row]) -> Iterator[str]:
     """Return a row per pending model, under a heading."""
+    from comfyfix.screen import near  # where something is absent
+
     heading, *rows = aligned(
         ("NO", "TASK", "FOLDER", "SIZE", "WHY", "NEEDED BY"), [_cells(row) for row in pending]
     )

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import difflib
 from collections.abc import Iterable
 
 from comfyfix.errors import SetupProblem
@@ -33,6 +32,8 @@ def nearest(name: str, known: Iterable[str]) -> list[str]:
     ]
     if holding:
         return holding[:SHOWN]
+    import difflib  # for a mistake only
+
     parts: dict[str, str] = {}
     for item in names:
         parts.setdefault(item.rpartition(":")[2].lower(), item)

@@ -8,12 +8,10 @@ from typing import Any, ClassVar
 
 from doit.cmd_list import List as DoitList
 
-from comfyfix.comfyui.store.index import StoreIndex
 from comfyfix.errors import SetupProblem
 from comfyfix.screen import listing, notes
 from comfyfix.screen.text import clean, fitted
 from comfyfix.screen.words import t
-from comfyfix.stages.near import near_misses
 from comfyfix.stages.work import Pending
 from comfyfix.tasks import inside_doit
 from comfyfix.tasks.commands.base import project_heading
@@ -74,6 +72,9 @@ def _table(run: Run, ignored: set[str]) -> list[str]:
     plan, folders = run.project.plan, run.project.folders
     if not plan.pending:
         return [listing.nothing(len(plan.models) + len(plan.present))]
+    from comfyfix.comfyui.store.index import StoreIndex  # where something is absent
+    from comfyfix.stages.near import near_misses
+
     index = StoreIndex(folders.roots())  # walked at the first absent model
     rows = []
     for planned in plan.pending:
