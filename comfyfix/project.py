@@ -95,7 +95,11 @@ class Project:
 
 def open_project(manifest_path: Path, hear: Hear, workflow: str | None = None) -> Project:
     """Read, scan and plan. `workflow` adds a file and selects its models. Raises SetupProblem."""
-    setup = read_setup(manifest_path, hear)
+    return look(read_setup(manifest_path, hear), hear, workflow)
+
+
+def look(setup: Setup, hear: Hear, workflow: str | None = None) -> Project:
+    """Scan and plan. Raises SetupProblem."""
     places = list(setup.manifest.workflows)
     named = os.path.abspath(workflow) if workflow else ""  # links stay as they are
     if workflow and not Path(named).is_file():
@@ -136,7 +140,11 @@ def open_store(manifest_path: Path, hear: Hear) -> Project:
 
 def read_setup(manifest_path: Path, hear: Hear) -> Setup:
     """Read manifest and model folders. Raises SetupProblem."""
-    manifest = load(manifest_path)
+    return setup_of(load(manifest_path), manifest_path, hear)
+
+
+def setup_of(manifest: Manifest, manifest_path: Path, hear: Hear) -> Setup:
+    """Read the model folders of a manifest. Raises SetupProblem."""
     layout = Layout(Path(manifest.output))
     if os.path.lexists(layout.output) and not layout.output.is_dir():
         raise unusable(NotADirectoryError(errno.ENOTDIR, os.strerror(errno.ENOTDIR)), layout)

@@ -85,6 +85,7 @@ class Why(StrEnum):
     NO_WORKFLOWS = auto()
     OUTPUT_UNUSABLE = auto()
     NUMBERS_TAKEN = auto()
+    OPEN_ONE_OF_TWO = auto()
     PATH_ABSENT = auto()
     PATH_LINK = auto()
     PATH_NOT_REGULAR = auto()

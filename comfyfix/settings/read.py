@@ -43,6 +43,19 @@ def load(
     return _absolute(manifest, path.parent.absolute())
 
 
+def of_values(value: Mapping[str, Any], environ: Mapping[str, str] = os.environ) -> Manifest:
+    """Make a manifest of settings that are given, relative to the working folder, without a file.
+
+    Raises SetupProblem.
+    """
+    path = Path("manifest.yaml").absolute()
+    manifest = _convert(dict(value), {}, path)
+    _check_values(manifest, {}, path)
+    manifest = _with_environment(manifest, environ)
+    _check_endpoints(manifest, {}, path)
+    return _absolute(manifest, path.parent)
+
+
 def _with_pins(manifest: Manifest, path: Path) -> Manifest:
     """Add what `doit pin` has settled; of one model, what the manifest itself says counts first."""
     if not os.path.lexists(path):

@@ -93,8 +93,11 @@ def fetch(
     pickle: PicklePolicy,
     words: Callable[[Reason], str],
     signs: bool,
+    alone: str = "",
 ) -> Receipt:
     """Run the script of a record to its end. Raises ModelProblem with the outcome that it had.
+
+    `alone` is the text of one that lies nowhere; it is run in the place of the file.
 
     Before the script gives the file its name it asks whether the file is what it should be;
     `words` says to people why it is not.
@@ -104,7 +107,8 @@ def fetch(
     """
     talk = _Talk(record, hear, slot, pickle, words)
     told = {**env, channel.VARIABLE: talk.word}
-    status = children.run(["bash", str(script)], told, talk.keep, answer=talk.answer)
+    argv = ["bash", "-c", alone, script.name] if alone else ["bash", str(script)]
+    status = children.run(argv, told, talk.keep, answer=talk.answer)
     if status != 0:
         raise _problem(status, talk.last.get("fail"), script)
     path = Path(record.destination)
@@ -113,7 +117,11 @@ def fetch(
             _require(path, record.sha256)
         digest = record.sha256 or _hash_told(talk.last.get("sha256")) or sha256_of(path)
         return receipts.of_file(
-            record.model, path, digest, script=script.name, verified=record.sha256 is not None
+            record.model,
+            path,
+            digest,
+            script="" if alone else script.name,
+            verified=record.sha256 is not None,
         )
     except OSError as error:
         failed = Outcome.DOWNLOAD_FAILED

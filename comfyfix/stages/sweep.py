@@ -12,6 +12,7 @@ from comfyfix.disk import json_file
 from comfyfix.disk.files import clean_text, regular_stat
 from comfyfix.records import Model, Reason, Receipt, Record, because
 from comfyfix.settings.manifest import Manifest
+from comfyfix.stages.work import Plan
 from comfyfix.state import receipts
 from comfyfix.state.hashing import Identity, identity_of
 from comfyfix.state.layout import Layout
@@ -53,6 +54,21 @@ def one(
         size=info.st_size if info else 0,
         identity=identity_of(str(path), info) if info else str(path),
     )
+
+
+def needed(manifest: Manifest, plan: Plan, layout: Layout) -> dict[str, Choice]:
+    """Choose what the workflows need and can have a file, by model. Raises OSError."""
+    known = receipts.load(layout)
+    every = {
+        item.model.key: one(
+            manifest, item.model, item.path, item.record, known.get(item.model.key) or item.receipt
+        )
+        for item in plan.models
+        if item.problem is None
+    }
+    for there in plan.present:
+        every[there.model.key] = one(manifest, there.model, there.path, None, there.receipt)
+    return every
 
 
 def whole_store(

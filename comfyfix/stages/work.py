@@ -95,6 +95,11 @@ class Plan:
         """The models with work to do."""
         return [planned for planned in self.models if planned.pending]
 
+    @property
+    def missing(self) -> tuple[Planned, ...]:
+        """The models with work to do, most of them absent."""
+        return tuple(self.pending)
+
     def batches(self) -> dict[int, list[Planned]]:
         """Members by batch number; the batch of number n is (n-1)//6+1."""
         result: dict[int, list[Planned]] = {}

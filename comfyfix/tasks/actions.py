@@ -14,17 +14,16 @@ import msgspec
 from doit.exceptions import TaskFailed
 
 from comfyfix.disk import json_file
-from comfyfix.disk.files import sha256_of, write_atomic
+from comfyfix.disk.files import sha256_of
 from comfyfix.errors import ModelProblem, Problem, unwritable
 from comfyfix.outcomes import SEARCH_AGAIN, Outcome
 from comfyfix.process import require
-from comfyfix.records import Attempt, Model, Receipt, Record, to_json
+from comfyfix.records import Attempt, Model, Receipt, Record
 from comfyfix.screen import words
-from comfyfix.script import engine
-from comfyfix.script import render as render_stage
 from comfyfix.script.channel import Told
 from comfyfix.stages import fetch as fetch_stage
 from comfyfix.stages import resolve as resolve_stage
+from comfyfix.stages import written
 from comfyfix.stages.report import Ending
 from comfyfix.stages.verify import Known, Manner, verify
 from comfyfix.stages.work import Pending, Planned
@@ -97,38 +96,13 @@ def _go_on(run: Run) -> None:
 
 
 def _render(run: Run, planned: Planned) -> None:
-    """Write record and script; where the source or the engine has changed, under the next number.
-
-    The old script stays as it is, and works with its own engine.
-    """
-    record = run.records[planned.model.key]
-    old = json_file.read(run.project.layout.record(record.number, planned.model), Record)
-    if old is not None and not old.same_content(record):
-        record = _renumbered(run, record)
-    _put_engine(run)
-    text = render_stage.render(record, run.project.manifest)
-    if not render_stage.write(run.project.layout.script(record.number, planned.model), text):
-        record = _renumbered(run, record)
-        text = render_stage.render(record, run.project.manifest)
-        render_stage.write(run.project.layout.script(record.number, planned.model), text)
-    # The record last: where there is one, its script is there and complete.
-    write_atomic(run.project.layout.record(record.number, planned.model), to_json(record))
-    run.records[planned.model.key] = record
+    project, key = run.project, planned.model.key
+    record = written.write(
+        project.layout, project.manifest, run.records[key], run.events.engine_replaced
+    )
+    run.records[key] = record
     run.tally.add_script()
-    script = run.project.layout.script(record.number, planned.model)
-    run.events.scripted(planned.model, script.name)
-
-
-def _put_engine(run: Run) -> None:
-    output = run.project.layout.output
-    aside = engine.put(output)
-    if aside is not None:
-        run.events.engine_replaced(output / engine.name(), aside)
-
-
-def _renumbered(run: Run, record: Record) -> Record:
-    number = ledger.renumber(run.project.layout, record.model)
-    return msgspec.structs.replace(record, number=number)
+    run.events.scripted(planned.model, project.layout.script(record.number, planned.model).name)
 
 
 def _fetch(run: Run, planned: Planned) -> None:
@@ -205,7 +179,8 @@ def _run_script(run: Run, planned: Planned, slot: fetch_stage.Slot) -> Receipt:
     script = run.project.layout.script(record.number, planned.model)
     require("bash", *([] if record.local else ["curl"]))
     folder = fetch_stage.real_folder(record.model, record.destination, run.project.folders)
-    _put_engine(run)  # once more: somebody may have changed it since the script was written
+    # Once more: somebody may have changed it since the script was written.
+    written.put_engine(run.project.layout, run.events.engine_replaced)
     run.events.executing(planned.model, script.name, record.size)
     _phase(run, planned, "downloading", record.size)
     env = fetch_stage.environment(
@@ -254,7 +229,7 @@ def _once_more(
     record = _found_anew(run, planned)
     if record.same_content(old):
         raise problem
-    run.records[planned.model.key] = _renumbered(run, record)
+    run.records[planned.model.key] = written.renumbered(run.project.layout, record)
     _render(run, planned)
     try:
         return _run_script(run, planned, slot)

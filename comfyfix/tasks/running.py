@@ -14,15 +14,13 @@ from typing import TYPE_CHECKING, Any, TextIO
 
 from comfyfix import project as projects
 from comfyfix.errors import SetupProblem
-from comfyfix.net.origin import origin_of
 from comfyfix.process import Children
 from comfyfix.project import Project
 from comfyfix.records import Record
 from comfyfix.screen import notes
-from comfyfix.settings.manifest import Manifest
 from comfyfix.stages import missing
 from comfyfix.stages.report import Tally
-from comfyfix.state import order, receipts
+from comfyfix.state import order
 from comfyfix.why import Why
 
 if TYPE_CHECKING:
@@ -142,26 +140,9 @@ class Run:
 
     @cached_property
     def _services(self) -> Services:
-        # 170 ms that only a search needs
-        from comfyfix.net.http import Web
-        from comfyfix.sources.base import Services
+        from comfyfix.services import services  # 170 ms that only a search needs
 
-        project, manifest = self.project, self.project.manifest
-        if manifest.is_demo:
-            from comfyfix.demo import example  # only the demo needs it
-
-            manifest = example.start_hub(manifest, self.environ)
-        return Services(
-            manifest=manifest,
-            folders=project.folders,
-            layout=project.layout,
-            web=Web(_by_origin(manifest, project.tokens), direct=manifest.is_demo),
-            tokens=project.tokens,
-            children=self.children,
-            trust=project.trust,
-            receipts=receipts.load(project.layout),
-            qwen_gate=threading.Semaphore(manifest.qwen.parallel),
-        )
+        return services(self.project, self.environ, self.children)
 
 
 def begin(manifest: Path, workflow: str | None = None, prefix: str = "") -> Run:
@@ -185,19 +166,3 @@ def run_of(task: Any) -> Run | None:
 def runs_of(tasks: Iterable[Any]) -> list[Run]:
     """The runs that some tasks belong to, each once."""
     return list(dict.fromkeys(run for task in tasks if (run := run_of(task))))
-
-
-def _by_origin(manifest: Manifest, tokens: Mapping[str, str]) -> dict[str, str]:
-    """Which origin may see which token; one that serves several services sees the first.
-
-    Qwen's is not among them: it is sent by the questions to Qwen alone, and they send no other.
-    """
-    places = (
-        (manifest.endpoints.huggingface, "huggingface"),
-        (manifest.endpoints.civitai, "civitai"),
-    )
-    found: dict[str, str] = {}
-    for url, source in places:
-        if url and tokens.get(source):
-            found.setdefault(origin_of(url), tokens[source])
-    return found

@@ -7,8 +7,6 @@ from collections.abc import Sequence
 from comfyfix.screen import checking, notes
 from comfyfix.screen.text import say
 from comfyfix.stages import sweep
-from comfyfix.stages.sweep import Choice
-from comfyfix.state import receipts
 from comfyfix.tasks.commands.base import project_heading
 from comfyfix.tasks.names import chosen
 from comfyfix.tasks.running import Run
@@ -29,7 +27,7 @@ def _verify(run: Run, wish: Wish, names: Sequence[str], asked: Sequence[str]) ->
         if item.problem is not None and (not names or item.model.key in asked):
             say(checking.lacking(item.model.key, item.problem))
             lacking += 1
-    every = _choices(run)
+    every = sweep.needed(run.project.manifest, run.project.plan, run.project.layout)
     check = Check(run, [every[key] for key in (asked if names else every) if key in every], wish)
     check.verify_all()
     notes.unreadable(run.project.plan.unreadable)
@@ -38,24 +36,3 @@ def _verify(run: Run, wish: Wish, names: Sequence[str], asked: Sequence[str]) ->
     bad = check.bad + lacking
     say(checking.needed(check.good, bad, fetchable=check.bad > 0))
     return 1 if bad or run.project.plan.unreadable else 0
-
-
-def _choices(run: Run) -> dict[str, Choice]:
-    """What can be looked at, by model."""
-    known = receipts.load(run.project.layout)
-    every = {
-        item.model.key: sweep.one(
-            run.project.manifest,
-            item.model,
-            item.path,
-            item.record,
-            known.get(item.model.key) or item.receipt,
-        )
-        for item in run.project.plan.models
-        if item.problem is None
-    }
-    for there in run.project.plan.present:
-        every[there.model.key] = sweep.one(
-            run.project.manifest, there.model, there.path, None, there.receipt
-        )
-    return every

@@ -1,0 +1,222 @@
+"""comfyfix for programs: open a project, and do one by one what a run does.
+
+Nothing is remembered outside the project that `open` returns, and nothing is printed. What goes
+wrong is a `Problem`: its text is what the commands print.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import threading
+from collections.abc import Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import msgspec
+
+from comfyfix import project as projects
+from comfyfix.errors import Problem, SetupProblem, unwritable
+from comfyfix.process import Children, require
+from comfyfix.project import MANIFEST, Setup
+from comfyfix.records import Reason, Receipt, Record, Reference, Verdict
+from comfyfix.screen import words
+from comfyfix.settings.manifest import Manifest
+from comfyfix.settings.read import load, of_values
+from comfyfix.stages import sweep
+from comfyfix.stages.sweep import Choice
+from comfyfix.stages.work import Plan, Planned
+from comfyfix.state import receipts
+from comfyfix.state.hashes import HashLog
+from comfyfix.state.hashing import Hasher, cores
+from comfyfix.why import Why
+
+if TYPE_CHECKING:
+    from comfyfix.sources.base import Services
+
+PathLike = str | os.PathLike[str]
+_NOWHERE = "/dev/null/output"
+"""An output folder that can hold nothing: each write fails at once, and nothing depends on it."""
+_AS_SET = "as the manifest says"
+
+
+def open(
+    manifest: PathLike | None = None,
+    *,
+    comfyui: PathLike | None = None,
+    workflows: Sequence[PathLike] = (),
+    output: PathLike | None = _AS_SET,
+) -> Project:
+    """Open the project of a manifest, or of a ComfyUI folder and some workflows.
+
+    `manifest` is a file, that of the working folder where neither is given; `comfyui` is a ComfyUI
+    folder, `workflows` are files or folders, ComfyUI's own if there are none. `output` is the
+    folder for numbers, records, scripts and receipts. With None nothing is written at all but the
+    models that `fetch` brings; so it is for a ComfyUI folder unless one is given. Paths are
+    relative to the working folder. Raises Problem.
+    """
+    with _told():
+        if comfyui is None:
+            path = Path(manifest or MANIFEST).absolute()
+            found = load(path)
+        elif manifest is not None:
+            raise SetupProblem(Why.OPEN_ONE_OF_TWO)
+        else:
+            path = Path(MANIFEST).absolute()
+            found = of_values({"comfyui": os.fspath(comfyui)})
+            output = None if output is _AS_SET else output
+        remarks: list[Reason] = []
+        found = _changed(found, workflows, output)
+        return Project(projects.setup_of(found, path, remarks.append), remarks)
+
+
+def _changed(found: Manifest, workflows: Sequence[PathLike], output: PathLike | None) -> Manifest:
+    if workflows:
+        places = tuple(str(Path(place).absolute()) for place in workflows)
+        found = msgspec.structs.replace(found, workflows=places)
+    if output is not _AS_SET:
+        place = _NOWHERE if output is None else str(Path(output).absolute())
+        found = msgspec.structs.replace(found, output=place)
+    return found
+
+
+class Project:
+    """One ComfyUI, its workflows and their models; `open` makes it.
+
+    Each method looks at the disk as it is at that time, and may be called from any thread. Two
+    threads that fetch one model wait for each other, as two processes do.
+    """
+
+    def __init__(self, setup: Setup, remarks: list[Reason]) -> None:
+        self._setup = setup
+        self._remarks = remarks
+        self._environ = dict(os.environ)
+        self._children = Children()
+        self._lock = threading.Lock()
+        self._services: Services | None = None
+
+    @property
+    def remarks(self) -> tuple[str, ...]:
+        """What a user should hear of the project so far, a sentence each."""
+        return tuple(dict.fromkeys(map(words.sentence, self._remarks)))
+
+    def scan(self) -> tuple[Reference, ...]:
+        """Every place in a workflow that names a model file. Raises Problem.
+
+        A workflow that can't be read has none; `plan` tells which those are.
+        """
+        with _told():
+            return tuple(ref for file in self._look().scanned for ref in file.references)
+
+    def plan(self) -> Plan:
+        """What is needed: `missing`, `present`, and `unreadable` workflows. Raises Problem."""
+        with _told():
+            return self._look().plan
+
+    def find(self, missing: Planned) -> Record:
+        """Search for one model in the sources that the manifest names. Raises Problem.
+
+        Nothing is asked twice in one project. The record is kept by `fetch`.
+        """
+        from comfyfix.stages import resolve  # 200 ms that only a search needs
+
+        with _told():
+            if missing.problem is not None:
+                raise missing.problem
+            return resolve.resolve(missing, self._search())
+
+    def fetch(self, record: Record) -> Receipt:
+        """Download one file to its place, check it, and return its receipt. Raises Problem.
+
+        One that is there already and right is left as it is. With an output folder, record, script
+        and receipt are kept there as a run keeps them.
+        """
+        with _told():
+            project = self._look()
+            try:
+                if self._setup.manifest.output == _NOWHERE:
+                    return self._fetched(project, record, keeps=False)
+                projects.reserve(project, self._remarks.append)
+                return self._fetched(self._look(), record, keeps=True)
+            except OSError as error:
+                raise unwritable(error, project.layout.output) from None
+
+    def verify(self) -> tuple[Verdict, ...]:
+        """Check every needed model, also those that came without us. Raises Problem.
+
+        What has not changed since it was hashed is not hashed again. Nothing is moved.
+        """
+        with _told():
+            project = self._look()
+            hasher = Hasher(HashLog(project.layout.hashes, project.trust.identity))
+            choices = sweep.needed(project.manifest, project.plan, project.layout).values()
+            try:
+                with ThreadPoolExecutor(cores()) as pool:
+                    return tuple(pool.map(lambda one: _verdict(project, hasher, one), choices))
+            finally:
+                hasher.log.close()
+
+    def _look(self) -> projects.Project:
+        return projects.look(self._setup, self._remarks.append)
+
+    def _search(self) -> Services:
+        from comfyfix.services import services  # 170 ms that only a search needs
+
+        with self._lock:
+            if self._services is None:
+                self._services = services(self._look(), self._environ, self._children)
+            return self._services
+
+    def _fetched(self, project: projects.Project, record: Record, *, keeps: bool) -> Receipt:
+        from comfyfix.script import render  # templates, for downloads alone
+        from comfyfix.stages import fetch, written
+
+        manifest, layout = project.manifest, project.layout
+        if keeps:
+            numbers = {p.model.key: p.number for p in project.plan.models}
+            number = numbers.get(record.model.key, record.number)
+            record = msgspec.structs.replace(record, number=number)
+            record = written.write(layout, manifest, record, lambda *_: None)
+        require("bash", *([] if record.local else ["curl"]))
+        receipt = fetch.fetch(
+            record,
+            layout.script(record.number, record.model),
+            self._children,
+            fetch.environment(
+                self._environ,
+                record,
+                self._search().manifest.endpoints,
+                project.tokens,
+                folder=fetch.real_folder(record.model, record.destination, project.folders),
+                demo=manifest.is_demo,
+            ),
+            lambda _said: None,
+            slot=fetch.Slot(threading.Semaphore()),
+            pickle=manifest.verify.pickle,
+            words=words.sentence,
+            signs=bool(project.trust.key),
+            alone="" if keeps else render.alone(record, manifest),
+        )
+        if keeps:
+            made = [(record.model, receipt)]
+            receipts.save(layout, project.folders.store, project.trust, made)
+        return receipt
+
+
+def _verdict(project: projects.Project, hasher: Hasher, choice: Choice) -> Verdict:
+    from comfyfix.stages.verify import Known, Manner, verify  # formats, for this alone
+
+    manner = Manner(pickle=project.manifest.verify.pickle, trust=project.trust, hashed=hasher)
+    known = Known(choice.record, choice.receipt, choice.sha256)
+    return verify(choice.model, choice.path, known, manner)
+
+
+@contextlib.contextmanager
+def _told() -> Iterator[None]:
+    """Let the text of a problem be what the commands print."""
+    try:
+        yield
+    except Problem as problem:
+        problem.args = (words.problem(problem),)
+        raise

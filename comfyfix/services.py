@@ -1,0 +1,50 @@
+"""What searches share: sessions, tokens and, for the demo, its hub."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Mapping
+
+from comfyfix.net.http import Web
+from comfyfix.net.origin import origin_of
+from comfyfix.process import Children
+from comfyfix.project import Project
+from comfyfix.settings.manifest import Manifest
+from comfyfix.sources.base import Services
+from comfyfix.state import receipts
+
+
+def services(project: Project, environ: Mapping[str, str], children: Children) -> Services:
+    """Open sessions and, for the demo, start the hub."""
+    manifest = project.manifest
+    if manifest.is_demo:
+        from comfyfix.demo import example  # only the demo needs it
+
+        manifest = example.start_hub(manifest, environ)
+    return Services(
+        manifest=manifest,
+        folders=project.folders,
+        layout=project.layout,
+        web=Web(_by_origin(manifest, project.tokens), direct=manifest.is_demo),
+        tokens=project.tokens,
+        children=children,
+        trust=project.trust,
+        receipts=receipts.load(project.layout),
+        qwen_gate=threading.Semaphore(manifest.qwen.parallel),
+    )
+
+
+def _by_origin(manifest: Manifest, tokens: Mapping[str, str]) -> dict[str, str]:
+    """Which origin may see which token; one that serves several services sees the first.
+
+    Qwen's is not among them: it is sent by the questions to Qwen alone, and they send no other.
+    """
+    places = (
+        (manifest.endpoints.huggingface, "huggingface"),
+        (manifest.endpoints.civitai, "civitai"),
+    )
+    found: dict[str, str] = {}
+    for url, source in places:
+        if url and tokens.get(source):
+            found.setdefault(origin_of(url), tokens[source])
+    return found

@@ -1,0 +1,54 @@
+"""Written: record, script and engine of one model come to lie in output/."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+
+import msgspec
+
+from comfyfix.disk import json_file
+from comfyfix.disk.files import write_atomic
+from comfyfix.records import Record, to_json
+from comfyfix.script import engine, render
+from comfyfix.settings.manifest import Manifest
+from comfyfix.state import ledger
+from comfyfix.state.layout import Layout
+
+Replaced = Callable[[Path, Path], object]
+"""Told of an engine that was not what it must be: where it lay, and where it lies now."""
+
+
+def write(layout: Layout, manifest: Manifest, record: Record, replaced: Replaced) -> Record:
+    """Write record and script; where the source or the engine has changed, under the next number.
+
+    The old script stays as it is, and works with its own engine. Returns the record as it was
+    written. Raises OSError.
+    """
+    old = json_file.read(layout.record(record.number, record.model), Record)
+    if old is not None and not old.same_content(record):
+        record = renumbered(layout, record)
+    put_engine(layout, replaced)
+    if not _scripted(layout, manifest, record):
+        record = renumbered(layout, record)
+        _scripted(layout, manifest, record)
+    # The record last: where there is one, its script is there and complete.
+    write_atomic(layout.record(record.number, record.model), to_json(record))
+    return record
+
+
+def _scripted(layout: Layout, manifest: Manifest, record: Record) -> bool:
+    path = layout.script(record.number, record.model)
+    return render.write(path, render.render(record, manifest))
+
+
+def put_engine(layout: Layout, replaced: Replaced) -> None:
+    """See that the engine lies there, and is what it must be. Raises OSError."""
+    aside = engine.put(layout.output)
+    if aside is not None:
+        replaced(layout.output / engine.name(), aside)
+
+
+def renumbered(layout: Layout, record: Record) -> Record:
+    """Give a record the next number of its model. Raises OSError."""
+    return msgspec.structs.replace(record, number=ledger.renumber(layout, record.model))
