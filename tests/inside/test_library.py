@@ -49,15 +49,24 @@ def test_the_import_alone_brings_nothing_heavy() -> None:
     assert done.stdout == "[]\n"
 
 
-@pytest.mark.parametrize("place", ["README.md", "comfyfix/__init__.py"])
-def test_the_example_does_what_it_says(
-    two: Site, capsys: pytest.CaptureFixture[str], place: str
-) -> None:
-    text = (REPO / place).read_text()
-    found = re.search(r"^( +)import comfyfix\n(?:\1.*\n|\n)+", text, re.MULTILINE)
+def readme() -> str:
+    """The example of README.md."""
+    found = re.search(
+        r"^    import comfyfix\n(    .*\n|\n)+", (REPO / "README.md").read_text(), re.M
+    )
     assert found, "there is an example"
-    code = "\n".join(line.removeprefix(found[1]) for line in found[0].splitlines())
-    exec(compile(code, place, "exec"), {})  # noqa: S102 - that is what a reader would do
+    return found[0].replace("\n    ", "\n").lstrip()
+
+
+@pytest.mark.parametrize(
+    "example",
+    [readme(), (comfyfix.__doc__ or "").partition("\n\n")[2]],
+    ids=["README", "docstring"],
+)
+def test_the_example_does_what_it_says(
+    two: Site, capsys: pytest.CaptureFixture[str], example: str
+) -> None:
+    exec(compile(example, "example", "exec"), {})  # noqa: S102 - what a reader would do
     assert set(two.files()) == {"/".join(ANT), "/".join(BEE)}
     assert sha256_of(two.models / "vae" / BEE[1]) in capsys.readouterr().out
 
