@@ -55,20 +55,18 @@ def join(manifest: Manifest, folders: Folders, files: Iterable[ScannedFile]) -> 
             if not counts(manifest, reference):
                 continue
             for value in reference.files or (reference.value,):
-                need = _need_of(manifest, reference, value)
+                need = _need_of(manifest, folders, reference, value)
                 known = needs.get(need.model.key)
-                if known is None and need.problem is None and need.model.folder is not None:
-                    path = folders.place(need.model.folder, need.model.path)
+                if known is None and need.location:
                     # `ultralytics` + bbox/x.pt and `ultralytics_bbox` + x.pt are the same file.
-                    known = by_path.setdefault(path, need)
-                    need.location = path
+                    known = by_path.setdefault(need.location, need)
                 if known is None or known is need:
                     needs[need.model.key] = known = need
                 known.references.append(reference)
     return needs
 
 
-def _need_of(manifest: Manifest, reference: Reference, value: str) -> Need:
+def _need_of(manifest: Manifest, folders: Folders, reference: Reference, value: str) -> Need:
     override = manifest.override_for(reference.folder, value.replace("\\", "/"))
     folder = reference.folder
     if override and override.folder:
@@ -102,4 +100,4 @@ def _need_of(manifest: Manifest, reference: Reference, value: str) -> Need:
             else ModelProblem(Outcome.DIRECTORY, Why.DIRECTORY_ABSENT, **told)
         )
         return Need(model=model, problem=needed, is_directory=True)
-    return Need(model=model)
+    return Need(model=model, location=folders.place(folder, path))

@@ -21,8 +21,9 @@ EQUIVALENT = Path(__file__).parent / "equivalent.txt"
 PLACES = ("comfyfix/stages", "comfyfix/sources", "comfyfix/providers", "comfyfix/tasks")
 INSIDE = ("tests/unit", "tests/contract", "tests/real", "tests/inside")
 OTHERS = ("tests/behaviour",)
-INSIDE_SECONDS = 60
-OTHERS_SECONDS = 600
+INSIDE_SECONDS = 30  # of a processor, for the tests of one break
+OTHERS_SECONDS = 200
+PATIENCE = 4  # times as long by the clock; after that they hang
 FOUND, FOUND_LATE, EQUAL, SURVIVED, UNPASSED, UNCLEAR = (
     "found by in-process tests", "found by others", "equivalent", "survived", "passed by no test",
     "unclear: too slow",
@@ -95,13 +96,13 @@ class _Trials:
         if self._inside is None:
             suites = covered.test_files(ROOT, INSIDE, self._tree.places)
             self._inside = self._map("inside", suites)
-        tests = self._inside.tests(each, INSIDE_SECONDS / 3)
+        tests = self._inside.tests(each, INSIDE_SECONDS)
         told = self._run(each, tests, INSIDE_SECONDS, FOUND)
         if told.outcome in (FOUND, UNCLEAR) or not self._suites:
             return told
         if self._others is None:
             self._others = self._map("others", self._suites)
-        later = self._others.tests(each, OTHERS_SECONDS / 3)
+        later = self._others.tests(each, OTHERS_SECONDS)
         late = self._run(each, later, OTHERS_SECONDS, FOUND_LATE)
         return told if late.outcome == UNPASSED else late
 
@@ -109,11 +110,11 @@ class _Trials:
         if not tests:
             return Told(each, UNPASSED)
         with self._tree.broken(each):
-            ended = self._tree.run(tests, seconds)
+            ended = self._tree.run(tests, PATIENCE * seconds)
         if ended.in_time:
             return Told(each, SURVIVED) if ended.green else Told(each, found, ended.by)
         # Does the break hang them, or is the machine too busy?
-        plain = self._tree.run(tests, seconds)
+        plain = self._tree.run(tests, PATIENCE * seconds)
         return Told(each, found, "hangs") if plain.in_time else Told(each, UNCLEAR)
 
     def _map(self, kind: str, suites: list[str]) -> Map:

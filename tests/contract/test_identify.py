@@ -14,7 +14,7 @@ from comfyfix.demo.hub import Hub, sha256
 from comfyfix.errors import RegionBlocked
 from comfyfix.providers.civitai.entries import matching
 from comfyfix.records import Model
-from comfyfix.sources.identify import Identifier
+from comfyfix.sources.identify import COMPARED, Identifier
 from tests import qwen_rig
 
 NAMES = ("ink_wash.safetensors", "slow_tide.safetensors")
@@ -55,3 +55,17 @@ def test_a_region_that_is_not_served_is_not_asked(tmp_path: Path, hub: Hub) -> N
 def test_no_answer_of_civitai_breaks_it(value: object) -> None:
     found = matching(value, DIGESTS)
     assert set(found) <= {digest for digest in DIGESTS if digest in json.dumps(value)}
+
+
+@pytest.mark.parametrize("text", [True, False], ids=["by text", "by its words"])
+def test_the_hub_knows_a_file_in_whatever_repository(tmp_path: Path, hub: Hub, text: bool) -> None:
+    for number in range(COMPARED + 1):
+        hub.add(f"maker{number}/ink", ["other.safetensors"], downloads=5000)
+    hub.full_text = text
+    home = "someone/odds-and-ends" if text else "someone/ink-wash"
+    hub.add(home, [NAMES[0]], downloads=5)
+    identifier = Identifier(qwen_rig.services(tmp_path, hub))
+    (answer,) = identifier.ask([(Model(folder="loras", path=NAMES[0]), DIGESTS[0])])
+    assert answer.where == f"Hugging Face: {home}"
+    (answer,) = identifier.ask([(Model(folder="loras", path=NAMES[0]), DIGESTS[1])])
+    assert answer.where == ""

@@ -23,7 +23,7 @@ from tests.inprocess import InProcess
 NAME = "harbor_light.safetensors"
 ASKS = r"""
 printf '%s\x1flook\x1f%s\n' "$COMFYFIX_ASK" "$LOOK_AT"
-read -r answer
+read -r -t 20 answer
 printf '%s\x1ffail\x1f\x1f%s\x1f\n' "$COMFYFIX_ASK" "$answer"
 exit 1
 """
@@ -99,13 +99,15 @@ def test_a_file_that_is_gone_after_its_script_is_told(inprocess: InProcess, reco
         (f"{NAME}.part", file_for(NAME), "0"),
         (f"{NAME}.part", b"<!DOCTYPE html><html>Sign in</html>", "5 "),
         ("another.part", file_for(NAME), "1"),
+        (f"{NAME}.gone", None, "1"),
     ],
 )
 def test_a_script_is_answered_about_what_lies_beside_its_file_alone(
-    inprocess: InProcess, record: Record, name: str, data: bytes, answer: str
+    inprocess: InProcess, record: Record, name: str, data: bytes | None, answer: str
 ) -> None:
     path = Path(record.destination).with_name(name)
-    path.write_bytes(data)
+    if data is not None:
+        path.write_bytes(data)
     told = reason(inprocess, record, ASKS, LOOK_AT=str(path))
     assert isinstance(told, Reason)
     assert str(told.told["what"]).startswith(answer)

@@ -61,6 +61,8 @@ def test_what_is_on_a_disk_that_is_not_there_is_unreachable(
         assert "Executing download: download_001" not in done.stdout
         assert link.is_symlink()
     assert t("mount the disk") in needy.doit().stdout
+    (failed,) = needy.state("verified/batch_001.json")["failed"]
+    assert (failed["filename"], failed["status"]) == (NAME, "unreachable")
     assert "unreachable" in needy.doit("list").stdout
     assert set(needy.files()) == {"vae/soft_vae.safetensors"}
     disk.mkdir()
@@ -141,5 +143,7 @@ def test_a_name_that_can_not_be_fetched_is_told_at_once(
     else:
         assert done.returncode == 1
         assert t("its name is longer than {limit} bytes", limit=200) in done.stdout
+        (failed,) = site.state("verified/batch_001.json")["failed"]
+        assert (failed["filename"], failed["status"]) == (name, "missing")
         site.put("loras", name)
         assert site.doit().returncode == 0  # one that is there is as good as any

@@ -116,14 +116,14 @@ def test_equivalents_are_known_by_their_lines() -> None:
     program.equivalents(program.EQUIVALENT.read_text(encoding="utf-8"))
 
 
-def test_the_quickest_tests_of_a_line_come_first_and_fit_into_the_time() -> None:
+def test_who_passes_the_most_that_is_new_for_its_time_comes_first_and_all_fit_into_it() -> None:
     found = covered.Map(
         seconds={"a": 5.0, "b": 0.5, "c": 1.0, "d": 9.0},
         lines={PATH: {12: {"a", "b", "c"}, 14: {"d"}, 40: {"b"}}},
     )
     [default] = [b for b in make.breaks(PATH, SMALL) if b.text == "3" and "default" in b.kind]
-    assert found.tests(default, 60) == ["b", "c", "a", "d"]
-    assert found.tests(default, 2) == ["b", "c"]
+    assert found.tests(default, 60) == ["b", "d", "c", "a"]
+    assert found.tests(default, 10) == ["b", "d"]
     assert found.tests(default, 0.1) == ["b"]
     assert covered.Map().tests(default, 60) == []
 
