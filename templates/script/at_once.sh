@@ -38,6 +38,28 @@ at_once() {
     exec "${CURL[@]}" "$@" --url "$URL" # no secret, so no process to hand it over
   )
   read -r WORKER <&4
+  wait "$WORKER" 2>/dev/null
+  [ $? != 127 ] || hear # an older bash can't wait for such a process
+  if [ -s "$PART" ]; then
+    sync -- "$PART" 2>/dev/null & # while it is hashed
+    WORKER=$!
+    hash_of "$PART"
+    wait "$WORKER" || sync
+    WORKER=''
+    if [ "$HASH" = "$SHA256" ]; then
+      look_inside
+      put_in_place
+      exit 0
+    fi
+  fi
+  hear
+  exec 4<&-
+  WORKER=''
+}
+
+# What was answered matters only where it has not brought the file: bash takes a byte at a time.
+hear() {
+  local line
   while IFS= read -r line; do
     SAID="$SAID$line"$'\n'
     if [ "${#SAID}" -gt 65536 ]; then # to keep more would take longer and longer
@@ -47,11 +69,6 @@ at_once() {
       break
     fi
   done <&4
-  exec 4<&-
-  WORKER=''
-  [ ! -s "$PART" ] || hash_of "$PART"
-  [ "$HASH" = "$SHA256" ] || return
-  name_it
 }
 
 at_once

@@ -7,13 +7,18 @@ catch_signals() {
 # Called by a trap.
 # shellcheck disable=SC2317
 finish() {
+  local code=$?
   if [ -d "$WORK" ]; then end_children; elif [ -n "$WORKER" ]; then kill "$WORKER" 2>/dev/null; fi
   if [ -e "$PART" ] && [ ! -s "$PART" ]; then rm -f -- "$PART" "$HAVE"; fi
   # It may have been taken from us, but not in so short a time.
   [ "$SECONDS" -lt $((LOCK_STILL / 2)) ] || [ "$(readlink "$LOCK" 2>/dev/null)" = "$ME" ] || LOCKED=''
-  set -- "$WORK"
-  [ -z "$LOCKED" ] || [ ! -L "$LOCK" ] || set -- "$@" "$LOCK"
-  rm -rf -- "$@" 2>/dev/null
+  [ -L "$LOCK" ] || LOCKED=''
+  if [ -e "$WORK" ]; then
+    rm -rf -- "$WORK" ${LOCKED:+"$LOCK"} 2>/dev/null
+  elif [ -n "$LOCKED" ]; then
+    [ "$code" != 0 ] || exec rm -f -- "$LOCK" # in our place, for one process less
+    rm -f -- "$LOCK"
+  fi
 }
 
 # Called by a trap.

@@ -92,7 +92,8 @@ put_in_place() {
     move_aside
   fi
   mv -f -- "$PART" "$FILE" || fail 1 "Can't rename $DIR/${PART#./}" "check the permissions of $DIR" store
-  sync -- . 2>/dev/null || sync
+  # A small one that loses its name with the machine's power has it again with the next run.
+  [ -n "$TRIED" ] || sync -- . 2>/dev/null || sync
   [ ! -e "$HAVE" ] || rm -f -- "$HAVE"
   say "Done: $DEST"
 }

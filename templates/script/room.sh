@@ -1,12 +1,12 @@
 # Room for a file is taken before its first byte comes, so that no other download counts on it too.
 # Where that can't be done, the look at what is free has to do.
 need_space() {
-  local free='' needed="$NEEDED" taken=''
+  local needed="$NEEDED" taken=''
   if [ -z "$NEEDED" ]; then # it may take all but the reserve
-    free="$(free_space)"
-    [ -n "$free" ] || return 0
-    ROOM=$((LOW + free * 1024 - RESERVE))
-    [ "$ROOM" -gt "$LOW" ] || no_space "$free" 0
+    free_space
+    [ -n "$FREE" ] || return 0
+    ROOM=$((LOW + FREE * 1024 - RESERVE))
+    [ "$ROOM" -gt "$LOW" ] || no_space "$FREE" 0
     return 0
   fi
   [ -n "$SIZE" ] || ROOM=$((2 * NEEDED + MIB)) # its size has been rounded, but never by as much
@@ -14,20 +14,20 @@ need_space() {
     : >>"$PART"
     taken="$(fallocate --keep-size --length "$NEEDED" -- "$PART" 2>&1)" && needed=0
   fi
-  free="$(free_space)"
-  [ -n "$free" ] || return 0
-  case "$taken" in *'No space'*) no_space "$free" "$NEEDED" ;; esac
+  free_space
+  [ -n "$FREE" ] || return 0
+  case "$taken" in *'No space'*) no_space "$FREE" "$NEEDED" ;; esac
   if [ "$needed" != 0 ] && [ -f "$PART" ]; then
     needed=$((needed - $(du -k -- "$PART" | cut -f 1) * 1024))
   fi
-  if [ $((free * 1024)) -lt $((needed + RESERVE)) ]; then no_space "$free" "$NEEDED"; fi
+  if [ $((FREE * 1024)) -lt $((needed + RESERVE)) ]; then no_space "$FREE" "$NEEDED"; fi
 }
 
-# Kilobytes that are free, empty where nobody can tell.
+# Sets FREE to the kilobytes that are free, empty where nobody can tell.
 free_space() {
-  local free=''
-  { read -r _ && read -r _ _ _ free _; } < <(exec df -Pk -- . 2>/dev/null)
-  ! is_number "$free" || printf '%s' "$free"
+  FREE=''
+  { read -r _ && read -r _ _ _ FREE _; } < <(exec df -Pk -- . 2>/dev/null)
+  is_number "$FREE" || FREE=''
 }
 
 no_space() {

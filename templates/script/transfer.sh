@@ -77,7 +77,10 @@ settle() {
     if [ "$fit" = 1 ]; then # that of what is noted of its head: nothing else has been written
       MESSAGE='the head of the answer has no end'
     else
-      [ -n "${TO[slot]}$LENGTH$NEEDED" ] || no_space "$(free_space)" 0
+      if [ -z "${TO[slot]}$LENGTH$NEEDED" ]; then
+        free_space
+        no_space "$FREE" 0
+      fi
       fit=2
     fi
     ;;

@@ -318,8 +318,9 @@ def test_without_a_hash_only_the_same_object_is_taken_up_again(
     assert [s.status for s in hub.seen if s.path.startswith("/cdn/")] == [200, 206]
 
 
+@pytest.mark.parametrize("there", [True, False])
 def test_without_a_tool_that_hashes_nothing_is_judged(
-    site: Site, hub: Hub, folder: Path, tmp_path: Path
+    site: Site, hub: Hub, folder: Path, tmp_path: Path, there: bool
 ) -> None:
     tools = tmp_path / "tools"
     tools.mkdir()
@@ -330,12 +331,18 @@ def test_without_a_tool_that_hashes_nothing_is_judged(
         found = shutil.which(name)
         if found:
             (tools / name).symlink_to(found)
-    folder.mkdir(parents=True)
-    (folder / NAME).write_bytes(DATA)
-    done = site.script(script_for(site, hub), PATH=str(tools))
+    if there:
+        folder.mkdir(parents=True)
+        (folder / NAME).write_bytes(DATA)
+    script = script_for(site, hub)
+    done = site.script(script, PATH=str(tools))
     assert done.returncode == 1
     assert "Can't compute the sha256" in done.stdout
-    assert left(folder) == [NAME]
+    if there:
+        assert left(folder) == [NAME]
+    else:
+        assert left(folder)[0].endswith(".part")
+        assert site.script(script).returncode == 0
 
 
 def test_a_full_disk_is_known_before_the_first_byte(site: Site, hub: Hub, folder: Path) -> None:
