@@ -71,14 +71,9 @@ class Reporter(ConsoleReporter):  # type: ignore[misc]
             super().skip_uptodate(task)
 
     def skip_ignore(self, task: Any) -> None:
-        """Keep which models the user has told doit to ignore; the summary names them."""
-        run = run_of(task)
-        if run is None:
+        """Nothing to say of ours: the summary names them."""
+        if run_of(task) is None:
             super().skip_ignore(task)
-            return
-        for planned in run.project.plan.pending:
-            if task.name == run.task("download", planned.task):
-                run.tally.ignored[planned.model.key] = task.name
 
     def complete_run(self) -> None:
         """End with doit's account of the user's own tasks, and a summary of each project."""

@@ -72,6 +72,16 @@ class Run:
         """The name of one task: `download:rife49`."""
         return f"{self.group(kind)}:{name}"
 
+    def leave_out(self, task: str) -> None:
+        """Note that the user has told doit to ignore a task."""
+        for planned in self.project.plan.models:
+            if task == self.task("download", planned.task):
+                if planned.pending:
+                    self.tally.ignored[planned.model.key] = task
+                elif self.always:  # it was counted as to be done
+                    self.tally.total -= 1
+                    self.tally.already += 1
+
     @property
     def busy(self) -> int:
         """How many tasks may have work to do."""
