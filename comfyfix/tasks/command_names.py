@@ -15,6 +15,6 @@ COMMANDS = {
     "strace": "comfyfix.tasks.commands.doits_own:Strace",
     "forget": "comfyfix.tasks.commands.forget:Forget",
     "ignore": "comfyfix.tasks.commands.doits_own:Ignore",
-    "clean": "comfyfix.tasks.commands.doits_own:Clean",
+    "clean": "comfyfix.tasks.commands.clean:Clean",
     "reset-dep": "comfyfix.tasks.commands.doits_own:ResetDep",
 }

@@ -5,7 +5,6 @@ from __future__ import annotations
 import io
 from typing import Any, ClassVar
 
-from doit.cmd_clean import Clean as DoitClean
 from doit.cmd_completion import TabCompletion as DoitTabCompletion
 from doit.cmd_dumpdb import DumpDB as DoitDumpDB
 from doit.cmd_ignore import Ignore as DoitIgnore
@@ -64,12 +63,6 @@ class Ignore(Doing, DoitIgnore):  # type: ignore[misc]
     def _execute(self, pos_args: list[str]) -> None:
         tasks = {task.name: task for task in self.task_list}
         super()._execute(tasks_meant(tasks, pos_args))
-
-
-class Clean(Doing, DoitClean):  # type: ignore[misc]
-    """Do what tasks do to clean up; ours do nothing."""
-
-    name: ClassVar[str] = "clean"
 
 
 class ResetDep(Doing, DoitResetDep):  # type: ignore[misc]
