@@ -318,6 +318,7 @@ class Why(StrEnum):
     NEAREST_NAMES = auto()
     NONE_IS_LIKE_IT = auto()
     OPTION_NEEDS_VALUE = auto()
+    OPTION_OF_NO_TASK = auto()
     OPTION_UNFIT = auto()
     OPTION_UNKNOWN = auto()
     PIN_NEEDS_BOTH = auto()

@@ -11,10 +11,13 @@ import contextlib
 import functools
 import os
 import re
+import time
 from collections.abc import Container
+from dataclasses import dataclass
 from pathlib import Path
 
-_OWNER = r"(?P<where>[A-Za-z0-9]+)\.[0-9]+"
+_OWNER = r"(?P<where>[A-Za-z0-9]+)\.(?P<pid>[0-9]{1,10})"
+DAY = 86400.0
 _FILE = re.compile(rf"(?P<name>.+)\.(?:[0-9a-f]{{8}}|nohash)\.{_OWNER}\.(?:part|have)")
 _NOTES = re.compile(rf"\.(?P<name>.+)\.{_OWNER}\.work")
 _BROKEN = re.compile(rf"\.(?P<name>.+)\.lock\.{_OWNER}")
@@ -49,6 +52,58 @@ def beside(folder: str, names: Container[str]) -> list[str]:
     return sorted({name for name in found if name in names})
 
 
+@dataclass(frozen=True, slots=True)
+class Left:
+    """What can be removed: where it lies, beside which file, its bytes, and who can tell of it.
+
+    `ours`: its owner was a process of this boot of this machine, and is dead.
+    """
+
+    path: str
+    beside: str = ""
+    size: int = 0
+    ours: bool = True
+
+
+def abandoned(folder: str, name: str) -> list[Left]:
+    """What dead scripts have left beside a file: parts, and what belongs to them.
+
+    Of another machine or an earlier boot nobody can tell whether it lives: its parts count once no
+    one has written to them for a day, and its folders of notes never.
+    """
+    found = []
+    try:
+        with os.scandir(folder) as entries:
+            listed = [e for e in entries if name in e.name and e.name != name]
+    except OSError:
+        return []
+    for entry in listed:
+        is_folder = entry.is_dir(follow_symlinks=False)
+        match = (_NOTES if is_folder else _FILE).fullmatch(entry.name)
+        if match is None or match["name"] != name or not (is_folder or _is_file(entry)):
+            continue
+        ours = match["where"] == where()
+        with contextlib.suppress(OSError):
+            if not lives(int(match["pid"])) if ours else not is_folder and _is_old(entry):
+                found.append(Left(entry.path, name, _size(entry), ours))
+    return found
+
+
+def _is_file(entry: os.DirEntry[str]) -> bool:
+    return entry.is_file(follow_symlinks=False)
+
+
+def _is_old(entry: os.DirEntry[str]) -> bool:
+    return entry.stat(follow_symlinks=False).st_mtime < time.time() - DAY
+
+
+def _size(entry: os.DirEntry[str]) -> int:
+    if not entry.is_dir(follow_symlinks=False):
+        return entry.stat(follow_symlinks=False).st_size
+    with os.scandir(entry.path) as inside:
+        return sum(note.stat(follow_symlinks=False).st_size for note in inside)
+
+
 def _left_beside(folder: str, entry: str) -> str:
     """The name of the file that an entry belongs to; empty if no script of this machine made it."""
     path = f"{folder}/{entry}"
@@ -65,3 +120,18 @@ def _left_beside(folder: str, entry: str) -> str:
     except OSError:  # no link, so no lock
         return ""
     return lock["name"] if lock and held and held["where"] == where() else ""
+
+
+def lives(pid: int) -> bool:
+    """Tell whether a process of this machine lives."""
+    try:
+        os.kill(pid, 0)
+    except ProcessLookupError:
+        return False
+    except (OSError, OverflowError):
+        return True  # another user's, or a number that can't be asked for
+    # Who has ended and was not asked how is dead too: in containers nobody may ever ask.
+    with contextlib.suppress(OSError, IndexError):
+        told = Path(f"/proc/{pid}/stat").read_text(encoding="ascii", errors="replace")
+        return told.rpartition(")")[2].split()[0] not in ("Z", "X")
+    return True

@@ -13,10 +13,9 @@ import tempfile
 import time
 from pathlib import Path
 
-from comfyfix.disk.leftovers import where
+from comfyfix.disk.leftovers import DAY, lives, where
 
 NAME_BYTES = 60  # enough for people to see whose it is; the whole has to fit into 255
-DAY = 86400.0
 _OURS = re.compile(r"\..+\.(?P<where>[A-Za-z0-9]+)\.(?P<pid>[0-9]{1,10})\.[a-z0-9_]{8}\.tmp")
 
 
@@ -37,21 +36,7 @@ def clear(folder: Path | str) -> None:
         for entry in os.listdir(folder):  # on the path of every run
             if entry.endswith(".tmp") and (match := _OURS.fullmatch(entry)):
                 path = f"{folder}/{entry}"
-                dead = match["where"] == where() and not _lives(int(match["pid"]))
+                dead = match["where"] == where() and not lives(int(match["pid"]))
                 with contextlib.suppress(OSError):
                     if dead or os.lstat(path).st_mtime < time.time() - DAY:
                         os.unlink(path)
-
-
-def _lives(pid: int) -> bool:
-    try:
-        os.kill(pid, 0)
-    except ProcessLookupError:
-        return False
-    except (OSError, OverflowError):
-        return True  # another user's, or a number that can't be asked for
-    # Who has ended and was not asked how is dead too: in containers nobody may ever ask.
-    with contextlib.suppress(OSError, IndexError):
-        told = Path(f"/proc/{pid}/stat").read_text(encoding="ascii", errors="replace")
-        return told.rpartition(")")[2].split()[0] not in ("Z", "X")
-    return True

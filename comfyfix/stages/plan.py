@@ -141,16 +141,17 @@ class _Looking:
         name, hit = self._find(need, keys)
         if name != need.model.path:  # there under another extension that ComfyUI takes as well
             need.model, entry = Model(folder=need.model.folder, path=name), None
-        script = ""
+        script, again = "", entry is not None and entry.again
         if entry is not None:
             record, script = self.layout.targets(entry.number, need.model)
             need.record = json_file.read(record, Record)
         if hit is None:
             need.problem = _beyond(need, self.folders, keys)
             need.pending = need.problem.outcome if need.problem else Pending.ABSENT
+            need.record = None if again else need.record
             return
         need.location = hit[0]
-        self._hold(need, script, hit[1])
+        self._hold(need, script, hit[1], again=again)
 
     def _find(
         self, need: Need, keys: Iterable[str]
@@ -163,7 +164,7 @@ class _Looking:
                     return name, hit
         return need.model.path, None
 
-    def _hold(self, need: Need, script: str, info: os.stat_result) -> None:
+    def _hold(self, need: Need, script: str, info: os.stat_result, *, again: bool) -> None:
         """Hold a file that is there against its receipt."""
         told, still = self._receipt(need, info), False
         if need.receipt is not None:
@@ -171,7 +172,10 @@ class _Looking:
             if need.receipt.identified and not still:
                 # It came without us: while it is as it was it is simply there, and so is another.
                 need.receipt = None
-        if info.st_size == 0:
+        if again and (need.record or need.receipt):
+            need.pending = Pending.SEARCH_AGAIN if info.st_size else Pending.EMPTY
+            need.record = need.receipt = None  # what was known binds no more
+        elif info.st_size == 0:
             need.pending = Pending.EMPTY
         elif need.receipt and not still:
             need.pending = Pending.CHANGED

@@ -22,6 +22,7 @@ class Pending(StrEnum):
     EMPTY = "empty"
     CHANGED = "changed"
     UNVERIFIED = "not verified"  # there, with a record but without a receipt of ours
+    SEARCH_AGAIN = "search again"  # there, and the user has told us to forget where it is from
     RECORD_LOST = "record lost"
     SCRIPT_LOST = "script lost"
 

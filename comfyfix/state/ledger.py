@@ -11,6 +11,7 @@ import msgspec
 
 from comfyfix.disk import json_file, regular
 from comfyfix.disk.files import write_if_changed
+from comfyfix.outcomes import Outcome
 from comfyfix.records import Attempt, Model, Record
 from comfyfix.state.layout import Layout, slug, task_slug
 
@@ -18,12 +19,16 @@ ATTEMPTS_KEPT = 20
 
 
 class Entry(msgspec.Struct, frozen=True, kw_only=True):
-    """One model: its number now, the numbers it had, its task, its newest tries."""
+    """One model: its number now, the numbers it had, its task, its newest tries.
+
+    `again`: the user wants it searched again, whatever is known; the next success settles that.
+    """
 
     number: int
     task: str
     earlier: tuple[int, ...] = ()
     attempts: tuple[Attempt, ...] = ()
+    again: bool = False
 
 
 class Ledger(msgspec.Struct, frozen=True, kw_only=True):
@@ -99,7 +104,21 @@ def note(layout: Layout, model: Model, attempt: Attempt) -> None:
         if old is None:
             return ledger
         attempts = (*old.attempts, attempt)[-ATTEMPTS_KEPT:]
-        new = msgspec.structs.replace(old, attempts=attempts)
+        again = old.again and attempt.outcome != Outcome.DONE
+        new = msgspec.structs.replace(old, attempts=attempts, again=again)
+        return msgspec.structs.replace(ledger, models={**ledger.models, model.key: new})
+
+    _change(layout, update)
+
+
+def search_again(layout: Layout, model: Model) -> None:
+    """Note that the user wants a model searched again. Raises OSError."""
+
+    def update(ledger: Ledger) -> Ledger:
+        old = ledger.models.get(model.key)
+        if old is None:
+            return ledger
+        new = msgspec.structs.replace(old, again=True)
         return msgspec.structs.replace(ledger, models={**ledger.models, model.key: new})
 
     _change(layout, update)

@@ -73,7 +73,7 @@ def _phase(run: Run, planned: Planned, phase: str, size: int | None = None) -> N
 def _resolve(run: Run, planned: Planned) -> None:
     with run.searches:
         _go_on(run)
-        total = len(run.project.plan.pending)
+        total = len(run.project.plan.models if run.always else run.project.plan.pending)
         run.console.processing(planned.model.name, planned.model.key, total)
         _phase(run, planned, "searching")
         if planned.problem is not None:
@@ -96,6 +96,8 @@ def _go_on(run: Run) -> None:
 
 
 def _render(run: Run, planned: Planned) -> None:
+    if planned.pending is None:
+        return  # `--always-execute`: all of it is there
     project, key = run.project, planned.model.key
     record = written.write(
         project.layout, project.manifest, run.records[key], run.events.engine_replaced
@@ -106,8 +108,10 @@ def _render(run: Run, planned: Planned) -> None:
 
 
 def _fetch(run: Run, planned: Planned) -> None:
-    if planned.pending is Pending.UNVERIFIED:
+    if planned.pending in (Pending.UNVERIFIED, Pending.SEARCH_AGAIN):
         _accept_or_leave(run, planned)
+        return
+    if planned.pending is None and _still_right(run, planned):
         return
     _phase(run, planned, "waiting", run.records[planned.model.key].size)
     with fetch_stage.Slot(run.downloads) as slot:
@@ -127,6 +131,18 @@ def _fetch(run: Run, planned: Planned) -> None:
     run.events.fetched(record)
     licence = None if record.local else record.licence
     _settle(run, Ending(planned.model, linked=bool(record.local), licence=licence))
+
+
+def _still_right(run: Run, planned: Planned) -> bool:
+    """Check a file that was in order when the run began: `-a` fetches nothing twice."""
+    _phase(run, planned, "verifying")
+    manner = Manner(run.project.manifest.verify.pickle, run.project.trust, anew=True)
+    known = Known(run.records[planned.model.key], planned.receipt)
+    right = verify(planned.model, planned.path, known, manner).good
+    if right:
+        run.events.was_there(planned.model)
+        _settle(run, Ending(planned.model, found=True))
+    return right
 
 
 def _accept_or_leave(run: Run, planned: Planned) -> None:
@@ -151,6 +167,9 @@ def _accept_or_leave(run: Run, planned: Planned) -> None:
         verified=verdict.status == "ok",
     )
     _keep(run, planned, receipt)
+    if planned.pending is Pending.SEARCH_AGAIN:
+        done = Attempt(at=json_file.now(), outcome=Outcome.DONE)
+        ledger.note(run.project.layout, planned.model, done)
     run.events.was_there(planned.model)
     _settle(run, Ending(planned.model, found=True))
 

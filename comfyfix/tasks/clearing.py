@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 import contextlib
-from collections.abc import Iterator
+import os
+from collections.abc import Iterable, Iterator
+from dataclasses import replace
 
 from comfyfix.disk import leftovers, temporary
 from comfyfix.disk.files import led_into, regular_stat
+from comfyfix.disk.leftovers import Left
 from comfyfix.errors import Problem
 from comfyfix.records import Model
 from comfyfix.state.layout import store_receipt
@@ -25,6 +28,49 @@ def clear(run: Run) -> None:
         if found:
             with contextlib.suppress(Problem, OSError):
                 _run(run, folder, names[found[0]][0], found)
+
+
+def caches(run: Run) -> list[Left]:
+    """Our caches; doit's memory is no such, since it holds what the user ignores."""
+    layout = run.project.layout
+    found = []
+    for path in (layout.scan_cache, layout.pack_cache, layout.server_cache, layout.hashes):
+        if info := regular_stat(str(path)):
+            found.append(Left(str(path), size=info.st_size))
+    return found
+
+
+def abandoned(models: Iterable[tuple[Model, str]]) -> list[Left]:
+    """What stopped downloads of some models have left, also where it could be gone on with."""
+    found = []
+    for model, location in models:
+        folder, _, name = location.rpartition("/")
+        left = leftovers.abandoned(folder, name)
+        found += [replace(item, beside=model.key) for item in left]
+    return found
+
+
+def remove(run: Run, models: Iterable[tuple[Model, str]], some: Iterable[Left]) -> list[Left]:
+    """Remove caches and what was left beside some models; return what is gone."""
+    some = list(some)
+    for item in some:
+        if not item.beside:
+            _unlink(item.path)
+    for model, location in models:
+        beside = [item for item in some if item.beside == model.key]
+        folder, _, name = location.rpartition("/")
+        if beside:
+            with contextlib.suppress(Problem, OSError):
+                _run(run, folder, model, [name])
+                for item in beside:
+                    if not item.ours:
+                        _unlink(item.path)
+    return [item for item in some if not os.path.lexists(item.path)]
+
+
+def _unlink(path: str) -> None:
+    with contextlib.suppress(OSError):
+        os.unlink(path)
 
 
 def _clear_temporary(run: Run) -> None:

@@ -54,7 +54,7 @@ class Guarded(Command):  # type: ignore[misc]
                 return 0
             if not option:
                 raise
-            raise self._told(option, kind) from None
+            raise self._mistaken(option, kind) from None
         except InvalidCommand as error:
             name = inside_doit.no_task(error)
             tasks = getattr(self, "task_list", None)
@@ -62,7 +62,7 @@ class Guarded(Command):  # type: ignore[misc]
                 raise
             raise unknown(name, [task.name for task in tasks]) from None
 
-    def _told(self, option: str, kind: Why) -> SetupProblem:
+    def _mistaken(self, option: str, kind: Why) -> SetupProblem:
         long = {o.name: inside_doit.dashed(o.long) for o in self.cmdparser.options if o.long}
         near = nearest(option, long.values()) if kind is Why.OPTION_UNKNOWN else []
         cause = because(Why.NEAREST_NAMES, names=near) if near else ""

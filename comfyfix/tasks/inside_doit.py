@@ -64,6 +64,8 @@ def option_refused(error: CmdParseError) -> tuple[str, Why]:
     """
     inner = error.__context__
     if isinstance(inner, getopt.GetoptError) and inner.opt:
+        if str(error).startswith("Error parsing Task"):
+            return dashed(inner.opt), Why.OPTION_OF_NO_TASK
         needs = "requires argument" in inner.msg
         return dashed(inner.opt), Why.OPTION_NEEDS_VALUE if needs else Why.OPTION_UNKNOWN
     match = re.match(r"Error parsing parameter '(\w+)'", str(error))
@@ -144,7 +146,11 @@ class _Side:
         if (node.task.meta or {}).get("soft_deps"):
             node.bad_deps = []
             node.ignored_deps = []
-        return bool(super().select_task(node, tasks_dict))  # type: ignore[misc]
+        selected = bool(super().select_task(node, tasks_dict))  # type: ignore[misc]
+        run = run_of(node.task)
+        if run is not None and node.run_status == "ignore":
+            run.leave_out(node.task.name)
+        return selected
 
     def _handle_task_error(self, node: Any, base_fail: Any) -> None:
         if isinstance(base_fail, Unmet) and any(map(self._is_models, node.bad_deps)):

@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
-from typing import NamedTuple
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Any, NamedTuple
 
 from comfyfix.errors import SetupProblem
 from comfyfix.records import because
 from comfyfix.stages.work import Planned, Present
 from comfyfix.tasks.nearest import nearest
-from comfyfix.tasks.running import Run
+from comfyfix.tasks.running import PRESENT, Run, runs_of
 from comfyfix.why import Why
 
 
@@ -22,8 +22,7 @@ class Named(NamedTuple):
 
 def named(runs: Sequence[Run], name: str) -> list[Named]:
     """Every needed model that a name fits. Raises SetupProblem if there is none."""
-    every = [Named(run, item) for run in runs for item in _items(run)]
-    hits = [found for found in every if name in _names(found)]
+    hits = [found for run in runs for found in _hits(run, name)]
     if hits:
         return hits
     near = nearest(name.rpartition("/")[2], known(runs))
@@ -68,6 +67,27 @@ def chosen(runs: Sequence[Run], names: Iterable[str]) -> dict[Run, list[str]]:
         for found in named(runs, name) if not groups else ():
             keys.setdefault(found.run, {})[found.item.model.key] = None
     return {run: list(models) for run, models in keys.items()}
+
+
+def tasks_meant(tasks: Mapping[str, Any], names: Iterable[str]) -> list[str]:
+    """The tasks of these names; a model may be named by its file, too."""
+    runs = runs_of(tasks.values())
+    meant: dict[str, None] = {}
+    for name in names:
+        hits = [] if name in tasks else [n for run in runs for n in _hits(run, name)]
+        meant |= dict.fromkeys([_task(hit) for hit in hits] or [name])
+    return list(meant)
+
+
+def _hits(run: Run, name: str) -> list[Named]:
+    found = (Named(run, item) for item in _items(run))
+    return [each for each in found if name in _names(each)]
+
+
+def _task(found: Named) -> str:
+    if isinstance(found.item, Planned):
+        return found.run.task("download", found.item.task)
+    return found.run.task("verify", PRESENT)
 
 
 def _workflows(run: Run) -> dict[str, str]:

@@ -30,8 +30,8 @@ class Reporter(ConsoleReporter):  # type: ignore[misc]
 
     def initialize(self, tasks: dict[str, Any], selected_tasks: list[str]) -> None:
         """Count what this run is about."""
-        left_out = {name for run in runs_of(tasks.values()) for name in run.left_out}
-        reached = reached_by(tasks, [*selected_tasks, *left_out])
+        unasked = {name for run in runs_of(tasks.values()) for name in run.unasked}
+        reached = reached_by(tasks, [*selected_tasks, *unasked])
         self._runs = runs_of(reached)
         names = {task.name for task in reached}
         for run in self._runs:
@@ -72,14 +72,9 @@ class Reporter(ConsoleReporter):  # type: ignore[misc]
             super().skip_uptodate(task)
 
     def skip_ignore(self, task: Any) -> None:
-        """Keep which models the user has told doit to ignore; the summary names them."""
-        run = run_of(task)
-        if run is None:
+        """Nothing to say of ours: the summary names them."""
+        if run_of(task) is None:
             super().skip_ignore(task)
-            return
-        for planned in run.project.plan.pending:
-            if task.name == run.task("download", planned.task):
-                run.tally.ignored[planned.model.key] = task.name
 
     def complete_run(self) -> None:
         """End with doit's account of the user's own tasks, and a summary of each project."""

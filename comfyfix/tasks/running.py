@@ -41,7 +41,7 @@ class Run:
     """What happens in one doit process to one project.
 
     `again` opens the project once more, without a word. `prefix` stands before the names of its
-    tasks, empty for none; `left_out` are settled tasks that doit need not look at. `live` where our
+    tasks, empty for none; `unasked` are settled tasks that doit need not look at. `live` where our
     reporter has the screen to itself; `always` where tasks are done also if there is nothing to do.
     Lines go to `out`, unless `quiet`: then they go to the log alone.
     """
@@ -56,7 +56,7 @@ class Run:
     children: Children = field(default_factory=Children)
     tally: Tally = field(default_factory=Tally)
     records: dict[str, Record] = field(default_factory=dict)
-    left_out: set[str] = field(default_factory=set)
+    unasked: set[str] = field(default_factory=set)
     stopping: bool = False
     live: bool = False
 
@@ -104,6 +104,16 @@ class Run:
             missing.write(self.project.layout, (p for p in pending if p.model.key not in done))
         except OSError as error:
             raise projects.unusable(error, self.project.layout) from None
+
+    def leave_out(self, task: str) -> None:
+        """Note that the user has told doit to ignore a task."""
+        for planned in self.project.plan.models:
+            if task == self.task("download", planned.task):
+                if planned.pending:
+                    self.tally.ignored[planned.model.key] = task
+                elif self.always:  # it was counted as to be done
+                    self.tally.total -= 1
+                    self.tally.already += 1
 
     @property
     def busy(self) -> int:

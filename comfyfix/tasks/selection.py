@@ -58,7 +58,7 @@ class Control(TaskControl):  # type: ignore[misc]
         if self.single and not self.names_told:
             raise SetupProblem(Why.SINGLE_NEEDS_NAMES)
         self._require_matches(selection or [])
-        wanted = self._leave_out(selection) if self.narrow and selection else selection
+        wanted = self._without_settled(selection) if self.narrow and selection else selection
         try:
             super().process(wanted)
         except InvalidCommand as error:
@@ -75,11 +75,11 @@ class Control(TaskControl):  # type: ignore[misc]
             self.selected_tasks = members
         self.chosen(runs_of(reached_by(self.tasks, selection or self.selected_tasks)))
 
-    def _leave_out(self, selection: list[str]) -> list[str]:
+    def _without_settled(self, selection: list[str]) -> list[str]:
         """Let doit not look at what is settled; our reporter counts it all the same."""
         for run in runs_of(self.tasks[name] for name in selection):
-            run.left_out = settled(run).intersection(selection)
-            selection = [name for name in selection if name not in run.left_out]
+            run.unasked = settled(run).intersection(selection)
+            selection = [name for name in selection if name not in run.unasked]
         return selection
 
     def _require_matches(self, selection: list[str]) -> None:

@@ -20,7 +20,7 @@ from comfyfix.screen.events import bad_files
 from comfyfix.stages import batch
 from comfyfix.stages.scan import ScannedFile
 from comfyfix.stages.verify import Known, Manner, verify
-from comfyfix.stages.work import Planned, Present, seen
+from comfyfix.stages.work import Pending, Planned, Present, seen
 from comfyfix.state import receipts
 from comfyfix.tasks.aside import set_aside
 from comfyfix.tasks.running import Run
@@ -44,11 +44,15 @@ def _telling(action: Callable[Of, object]) -> Callable[Of, object]:
 
 @_telling
 def verify_batch(run: Run, number: int, members: Sequence[Planned]) -> object:
-    """Verify the members of one batch and write its verdicts."""
+    """Verify the members of one batch and write its verdicts; of those ignored there are none."""
+    members = [planned for planned in members if planned.model.key not in run.tally.ignored]
+    if not members:
+        return None
     run.events.verifying(number, len(members))
     verdicts: list[Verdict] = []
     files: list[tuple[Planned, Record | None, Verdict]] = []
     known = receipts.load(run.project.layout)
+    failed_now = {ending.model.key for ending in run.tally.endings if ending.problem}
     for planned in members:
         if planned.problem is not None:
             verdicts.append(
@@ -63,6 +67,8 @@ def verify_batch(run: Run, number: int, members: Sequence[Planned]) -> object:
             continue
         record = run.records.get(planned.model.key) or planned.record
         receipt = known.get(planned.model.key) or planned.receipt
+        if planned.pending is Pending.SEARCH_AGAIN and planned.model.key in failed_now:
+            receipt = None  # what it is by its receipt is forgotten; it is not ours to replace
         verdicts.append(verified(run, planned.model, planned.path, record, receipt))
         files.append((planned, record, verdicts[-1]))
     opinions = _opinions(run, number, files) if run.project.manifest.verify.qwen else {}

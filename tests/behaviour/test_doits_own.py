@@ -77,7 +77,7 @@ def test_an_answer_that_is_lost_is_told(complete: Site, lost: str, unbuffered: s
         ], command
         assert done.returncode == 2, command
     # Nothing is to be said: nothing is lost.
-    done = shell(complete, f'"$@" {lost}', (*PROGRAM, "clean"), unbuffered)
+    done = shell(complete, f'"$@" {lost}', (*PROGRAM, "list", "-q"), unbuffered)
     assert (done.returncode, done.stderr) == (0, "")
 
 

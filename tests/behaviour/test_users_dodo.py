@@ -134,6 +134,17 @@ def test_a_name_that_is_taken_is_told(site: Site, more: str, why: object) -> Non
     assert "Traceback" not in done.stderr
 
 
+def test_what_their_tasks_make_is_cleaned_as_doit_cleans_it(mixed: Site) -> None:
+    model = mixed.put(*RIFE)
+    assert mixed.doit("made").returncode == 0
+    shown = mixed.doit("clean", "--dry-run", "made")
+    assert "made - removing file" in shown.stdout
+    assert (mixed.root / "made").exists()
+    assert mixed.doit("clean", "--clean-all").returncode == 0
+    assert not (mixed.root / "made").exists()
+    assert model.exists()
+
+
 def two(site: Site) -> None:
     """Two projects in one dodo: both need one model, in a store that they share."""
     other = Site(site.root / "b", site.hub)

@@ -10,6 +10,7 @@ from typing import Any
 
 import msgspec
 
+from comfyfix.disk import json_file
 from comfyfix.disk.files import write_atomic
 from comfyfix.errors import Problem, unwritable
 from comfyfix.records import Record, to_json
@@ -109,6 +110,9 @@ def _answer(run: Run, planned: Planned) -> Answer:
 def _keep(run: Run, planned: Planned, record: Record) -> None:
     """Keep what was found for the next run, under a number whose script says the same."""
     path = run.project.layout.record(record.number, planned.model)
+    old = json_file.read(path, Record)
+    if old is not None and old.same_content(record):
+        return  # searched again, and found again
     if run.project.layout.script(record.number, planned.model).exists():
         record = msgspec.structs.replace(
             record, number=ledger.renumber(run.project.layout, planned.model)

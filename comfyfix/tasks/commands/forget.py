@@ -1,0 +1,81 @@
+"""The `forget` command: of a model, that it is to be searched again; of all else, as doit does."""
+
+from __future__ import annotations
+
+from typing import Any, ClassVar
+
+from doit.cmd_base import check_tasks_exist, subtasks_iter, tasks_and_deps_iter
+from doit.cmd_forget import Forget as DoitForget
+
+from comfyfix.errors import SetupProblem
+from comfyfix.screen import forgetting
+from comfyfix.screen.words import t
+from comfyfix.stages.work import Planned
+from comfyfix.state import ledger
+from comfyfix.tasks.commands.doits_own import Doing
+from comfyfix.tasks.names import tasks_meant
+from comfyfix.tasks.running import run_of
+from comfyfix.tasks.selection import everywhere
+from comfyfix.why import Why
+
+
+class Forget(Doing, DoitForget):  # type: ignore[misc]
+    """Forget that a task has succeeded, or where a model is from."""
+
+    doc_purpose = t("search a model again; without a name, forget what doit remembers")
+    doc_usage = "[TASK ...]"
+    doc_description = t(
+        "`forget download:NAME`: the next run searches the model anew. Its record and script stay "
+        "as they are, and so does a file that is there: it is checked against what is found. An "
+        "ignored task is ignored no more. Without a name, or with --all, only doit's own memory "
+        "goes, which costs nothing."
+    )
+    name: ClassVar[str] = "forget"
+
+    def _execute(
+        self, forget_sub: bool, forget_disable_default: bool, forget_all: bool
+    ) -> int | None:
+        if forget_all or (self.sel_default_tasks and forget_disable_default):
+            super()._execute(forget_sub, forget_disable_default, forget_all)
+            return None
+        tasks = {task.name: task for task in self.task_list}
+        named = not self.sel_default_tasks
+        selected = everywhere(self.sel_tasks, tasks.values())
+        names = tasks_meant(tasks, selected or []) if named else (selected or [*tasks])
+        check_tasks_exist(tasks, names)
+        if forget_sub:
+            found = list(tasks_and_deps_iter(tasks, names))
+        else:
+            found = [t for name in names for t in (tasks[name], *subtasks_iter(tasks, tasks[name]))]
+        count = 0
+        for task in found:
+            told = self._forget(task) if named else ""
+            if not named and run_of(task) is not None:
+                count += 1
+            else:
+                self.outstream.write(f"{told or f'forgetting {task.name}'}\n")
+            self.dep_manager.remove(task.name)
+        if count:
+            self.outstream.write(f"{forgetting.memory(count)}\n")
+        self.dep_manager.close()
+        return None
+
+    def _forget(self, task: Any) -> str:
+        """Mark the model of a task as one to be searched again; tell so, if it is one."""
+        run = run_of(task)
+        if run is None:
+            return ""
+        if self.dep_manager.status_is_ignore(task):
+            return forgetting.ignored_no_more(task.name)
+        models: dict[str, Planned] = {
+            run.task("download", planned.task): planned for planned in run.project.plan.models
+        }
+        planned = models.get(task.name)
+        if planned is None:
+            return ""
+        try:
+            ledger.search_again(run.project.layout, planned.model)
+        except OSError as error:
+            path = error.filename or run.project.layout.ledger
+            raise SetupProblem(Why.OUTPUT_UNUSABLE, path=path, cause=error.strerror) from None
+        return forgetting.searched_again(task.name)

@@ -1,0 +1,65 @@
+"""The `help` command: our commands and doit's, of one command, of one task."""
+
+from __future__ import annotations
+
+from typing import Any, ClassVar
+
+from doit.cmd_base import DoitCmdBase
+from doit.cmd_help import Help as DoitHelp
+
+from comfyfix import __version__
+from comfyfix.screen import helping
+from comfyfix.screen.text import say
+from comfyfix.screen.words import t
+from comfyfix.tasks.commands.base import Ours
+from comfyfix.tasks.guard import Guarded
+from comfyfix.tasks.nearest import unknown
+from comfyfix.tasks.running import run_of
+
+_OURS_TOO = ("run", "list")  # doit's by name, and quite another thing here
+
+
+class Help(Guarded, DoitHelp):  # type: ignore[misc]
+    """Tell how to use the commands."""
+
+    doc_purpose = t("show this, or how to use a command or a task")
+    doc_usage = "[TASK] [COMMAND]"
+    name: ClassVar[str] = "help"
+
+    def execute(self, params: Any, args: list[str]) -> int:
+        """Tell of all commands, of one, of a task, or (`task`) of what a task may say."""
+        if not args:
+            self.print_usage(self.cmds)
+        elif args[0] == "task":
+            self.print_task_help()
+        elif args[0] in self.cmds:
+            command = self.cmds[args[0]](cmds=self._cmds, **self.init_kwargs)
+            say(*command.help().split("\n"))
+        else:
+            DoitCmdBase.execute(self, params, args)
+        return 0
+
+    def print_usage(self, cmds: dict[str, Any]) -> None:
+        """Print all commands, ours first."""
+        ours = {n for n, command in cmds.items() if n in _OURS_TOO or issubclass(command, Ours)}
+        told = {name: command.doc_purpose for name, command in sorted(cmds.items())}
+        say(
+            *helping.commands(
+                self.bin_name,
+                __version__,
+                {name: told[name] for name in told if name in ours},
+                {name: told[name] for name in told if name not in ours},
+            )
+        )
+
+    def _execute(self, pos_args: list[str]) -> None:
+        task = next((task for task in self.task_list if task.name == pos_args[0]), None)
+        if task is None:
+            raise unknown(pos_args[0], [*self.cmds, *(task.name for task in self.task_list)])
+        run = run_of(task)
+        if run is None:
+            super()._execute(pos_args)  # its options, as doit tells them
+            return
+        kind = next((k for k in helping.KINDS if task.name.startswith(run.group(k))), "")
+        model = (task.meta or {}).get("model", "").rpartition("/")[2]
+        say(*helping.task(task.name, task.doc, kind, model))

@@ -1,0 +1,55 @@
+"""The `info` command: what doit knows of a task, and why it would run, in our words."""
+
+from __future__ import annotations
+
+from typing import Any, ClassVar
+
+from doit.cmd_info import Info as DoitInfo
+
+from comfyfix.errors import SetupProblem
+from comfyfix.screen import helping
+from comfyfix.screen.words import t
+from comfyfix.stages.work import Planned
+from comfyfix.tasks.guard import Guarded
+from comfyfix.tasks.nearest import unknown
+from comfyfix.tasks.running import MARK, Run, run_of
+from comfyfix.tasks.selection import reached_by
+from comfyfix.why import Why
+
+
+class Info(Guarded, DoitInfo):  # type: ignore[misc]
+    """Show what doit knows of one task."""
+
+    doc_purpose = t("show what a task makes, and why it would run")
+    name: ClassVar[str] = "info"
+    _why: tuple[str, ...] | None = None
+
+    def _execute(self, pos_args: list[str], hide_status: bool = False) -> int:
+        if len(pos_args) != 1:
+            raise SetupProblem(Why.INFO_NEEDS_NAME)
+        tasks = {task.name: task for task in self.task_list}
+        task = tasks.get(pos_args[0])
+        if task is None:
+            raise unknown(pos_args[0], tasks)
+        run = run_of(task)
+        if run is not None:
+            self._why = self._told(run, task, tasks)
+            task.meta = {name: value for name, value in task.meta.items() if name != MARK}
+        result: int = super()._execute(pos_args, hide_status)
+        return result
+
+    def _told(self, run: Run, task: Any, tasks: dict[str, Any]) -> tuple[str, ...]:
+        models = {run.task("download", p.task): p for p in run.project.plan.models}
+        reached = {found.name for found in reached_by(tasks, [task.name])}
+        members: list[Planned] = [models[name] for name in reached if name in models]
+        pending = sum(bool(planned.pending) for planned in members)
+        ignored = task.name if self.dep_manager.status_is_ignore(task) else ""
+        one = models.get(task.name)
+        return tuple(helping.status(one, len(members), pending, ignored=ignored))
+
+    def get_reasons(self, reasons: Any) -> str:
+        """Tell why a task is not up to date: of ours, what the plan says."""
+        if self._why is None:
+            told: str = super().get_reasons(reasons)
+            return told
+        return "\n".join(self._why)
