@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import codecs
 import json
 
 import pytest
 
 from comfyfix.comfyui.workflows.read import NotAWorkflow, parse
 from comfyfix.why import Why
-from tests.unit.graphs import found, link, node, paths, subgraph, ui, vae
+from tests.unit.graphs import Json, found, link, node, paths, subgraph, ui, vae
 
 INNER = subgraph("in", ["model", "vae"], vae(5, "inside.pth", 1), links=[link(1, -10, 1, 5)])
 OUTER = subgraph(
@@ -126,6 +127,48 @@ def test_api_json_is_read_bare_wrapped_with_nan_with_a_bom_and_with_links() -> N
 def test_a_ui_workflow_may_be_wrapped_and_have_a_bom() -> None:
     data = json.dumps({"workflow": ui(vae(1, "a.pth"))}).encode()
     assert paths(b"\xef\xbb\xbf" + data) == ["a.pth"]
+
+
+@pytest.mark.parametrize("encoding", ["utf-16", "utf-16-be", "utf-32", "utf-8-sig"])
+def test_a_text_with_its_mark_is_read_in_its_encoding(encoding: str) -> None:
+    mark = codecs.BOM_UTF16_BE if encoding == "utf-16-be" else b""
+    assert paths(mark + json.dumps(ui(vae(1, "ä.pth")), ensure_ascii=False).encode(encoding)) == [
+        "ä.pth"
+    ]
+    with pytest.raises(NotAWorkflow):
+        parse(codecs.BOM_UTF16_LE + b"{\x00\x00\xd8}")
+
+
+ENTRY = {"3": {"class_type": "VAELoader", "inputs": {"vae_name": "a.pth"}}}
+TELLING = {"extra_pnginfo": {"workflow": ui(vae(1, "shown.pth"))}}
+
+
+@pytest.mark.parametrize(
+    ("value", "expected"),
+    [
+        ({"input": {"workflow": ENTRY, "images": []}}, [("3", "a.pth")]),
+        ({"input": {"prompt": ENTRY}}, [("3", "a.pth")]),
+        ({"input": {"workflow": ui(vae(1, "a.pth"))}}, [("1", "a.pth")]),
+        ({"id": {"prompt": [1, "id", ENTRY, {}, ["9"]], "outputs": {}}}, [("3", "a.pth")]),
+        ({"prompt": [1, "id", ENTRY, TELLING, []]}, [("1", "shown.pth")]),
+        ({"prompt": [1, "id", ENTRY]}, [("3", "a.pth")]),
+        (
+            {"x": {"prompt": [1, "x", ENTRY]}, "y": {"prompt": [2, "y", ENTRY]}},
+            [("x:3", "a.pth"), ("y:3", "a.pth")],
+        ),
+    ],
+)
+def test_what_servers_put_around_a_graph_is_taken_off(
+    value: Json, expected: list[tuple[str, str]]
+) -> None:
+    assert [(r.node_id, r.path) for r in found(value)] == expected
+
+
+@pytest.mark.parametrize("value", [{"prompt": [1]}, {"input": {"input": {"input": {}}}}, {"a": {}}])
+def test_a_wrapper_without_a_graph_is_no_workflow(value: Json) -> None:
+    with pytest.raises(NotAWorkflow) as caught:
+        parse(json.dumps(value).encode())
+    assert caught.value.reason.why == Why.NO_WORKFLOW
 
 
 @pytest.mark.parametrize(

@@ -6,21 +6,34 @@ anything of it is decoded: bytes, values, nodes.
 
 from __future__ import annotations
 
+import codecs
 import io
 import json
 import re
+from collections.abc import Iterable
+from dataclasses import replace
+from itertools import islice
 from typing import Any, BinaryIO
 
 import msgspec
 
-from comfyfix.comfyui.workflows import api, media, ui
-from comfyfix.comfyui.workflows.graph import NotAWorkflow, Workflow
+from comfyfix.comfyui.workflows import api, media, ui, wrapped
+from comfyfix.comfyui.workflows.graph import NODES_MAX, Node, NotAWorkflow, Workflow
+from comfyfix.records import Hint
 from comfyfix.why import Why
 
 __all__ = ["NotAWorkflow", "Workflow", "parse", "read"]
 
 TEXT_MAX = 32 << 20  # bytes of JSON; the largest real workflows have one or two million
+ENTRIES_MAX = 100  # graphs of one file that are read
 VALUES_MAX = 250_000  # values of JSON; the largest real workflows have some ten thousand
+# The longer first: that of UTF-32 begins as that of UTF-16 does.
+_MARKS = {
+    codecs.BOM_UTF32_LE: "utf-32-le",
+    codecs.BOM_UTF32_BE: "utf-32-be",
+    codecs.BOM_UTF16_LE: "utf-16-le",
+    codecs.BOM_UTF16_BE: "utf-16-be",
+}
 _SURROGATE = re.compile("[\ud800-\udfff]")
 
 
@@ -55,24 +68,45 @@ def _of_json(data: bytes) -> Workflow:
     # Each value costs about a hundred bytes, however few of the file's it takes.
     if len(data) > VALUES_MAX and sum(map(data.count, (b",", b"{", b"["))) > VALUES_MAX:
         raise NotAWorkflow(Why.VALUES_MANY, limit=VALUES_MAX)
-    value = _decode(data)
-    for key in media.KEYS:  # as saved by servers and by other tools
-        if isinstance(value, dict) and isinstance(value.get(key), dict) and "nodes" not in value:
-            value = value[key]
-    if not isinstance(value, dict):
+    found = list(islice(wrapped.graphs(_decode(_utf8(data))), ENTRIES_MAX))
+    if not found:
         raise NotAWorkflow(Why.NO_WORKFLOW)
     try:
-        if isinstance(value.get("nodes"), list):
-            return ui.read(value)
-        if api.is_api(value):
-            return api.read(value)
+        return _of_graph(found[0][1]) if len(found) == 1 else _of_several(found)
     except RecursionError:
         raise NotAWorkflow(Why.SUBGRAPHS_DEEP) from None
-    raise NotAWorkflow(Why.NO_WORKFLOW)
+
+
+def _of_several(graphs: Iterable[tuple[str, dict[str, Any]]]) -> Workflow:
+    """The graphs of a history as one workflow."""
+    nodes: list[Node] = []
+    hints: list[Hint] = []
+    for name, graph in graphs:
+        workflow = _of_graph(graph)
+        nodes += [replace(node, id=f"{name}:{node.id}") for node in workflow.nodes]
+        hints += workflow.hints
+        if len(nodes) > NODES_MAX:
+            raise NotAWorkflow(Why.NODES_MANY, limit=NODES_MAX)
+    return Workflow(nodes=tuple(nodes), hints=tuple(dict.fromkeys(hints)))
+
+
+def _of_graph(graph: dict[str, Any]) -> Workflow:
+    return ui.read(graph) if isinstance(graph.get("nodes"), list) else api.read(graph)
+
+
+def _utf8(data: bytes) -> bytes:
+    """The same text in UTF-8: PowerShell writes UTF-16, others UTF-8 with a mark."""
+    data = data.removeprefix(codecs.BOM_UTF8)  # its bytes are looked at later
+    for mark, encoding in _MARKS.items():
+        if data.startswith(mark):
+            try:
+                return data[len(mark) :].decode(encoding).encode()
+            except UnicodeDecodeError as error:
+                raise NotAWorkflow(Why.JSON_UNREADABLE, error=type(error).__name__) from None
+    return data
 
 
 def _decode(data: bytes) -> Any:
-    data = data.removeprefix(b"\xef\xbb\xbf")
     try:
         return msgspec.json.decode(data)  # refuses lone surrogates
     except (msgspec.DecodeError, RecursionError, UnicodeDecodeError):
