@@ -23,6 +23,7 @@ ReceiptPolicy = Literal["own", "signed", "trust"]
 """Whose receipts count: ours alone, also those signed with the key of the store, or everybody's."""
 IdentityPolicy = Literal["full", "mtime"]
 """What shows that a file is as it was: all that the system tells of it, or size and mtime alone."""
+HashPolicy = Literal["warn", "fail"]
 PicklePolicy = Literal["refuse", "scan", "allow"]
 """Which pickle files may be there: none, those that can't run code, or all."""
 Parallel = Annotated[int, msgspec.Meta(ge=1, le=64)]
@@ -52,12 +53,14 @@ class Download(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
 
 class Verify(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """`verify:` what to do with pickle files, whose receipts count, what shows that a file is as
-    it was, and whether Qwen gives its opinion."""
+    it was, and whether Qwen gives its opinion. `workflow_hash`: what a file of another sha256 than
+    its workflow tells is worth; publishers do replace files."""
 
     pickle: PicklePolicy = "scan"
     qwen: bool = False
     receipts: ReceiptPolicy = "signed"
     identity: IdentityPolicy = "full"
+    workflow_hash: HashPolicy = "warn"
 
 
 class Qwen(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):

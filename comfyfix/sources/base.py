@@ -39,7 +39,8 @@ class Wanted:
     """The question: one model with all that is known of it before the search.
 
     `sha256` is binding (the user's word, or a receipt); the hashes that workflows tell are not:
-    they describe what their author had, and publishers do replace files. `seen` and `doubted`
+    they describe what their author had, and publishers do replace files; `strict` where the user
+    wants no other file all the same. `seen` and `doubted`
     are what the sources before have said; `neighbours` are other models of the same workflows.
     """
 
@@ -48,6 +49,7 @@ class Wanted:
     hints: tuple[Hint, ...] = ()
     override: Override | None = None
     sha256: str | None = None
+    strict: bool = False
     seen: tuple[Rejected, ...] = ()
     doubted: tuple[Doubtful, ...] = ()
     neighbours: tuple[str, ...] = ()

@@ -48,7 +48,8 @@ def _mismatch(found: Candidate, wanted: Wanted, source: Source) -> Reason | None
     """Why a candidate is not the wanted file, by its hash and its name; None if it may be."""
     if wanted.sha256 and found.sha256 and found.sha256 != wanted.sha256:
         return because(Why.HASH_NOT_WANTED)
-    if wanted.likely and found.sha256 and not source.DECISIVE and found.sha256 not in wanted.likely:
+    binding = wanted.strict or not source.DECISIVE
+    if wanted.likely and found.sha256 and binding and found.sha256 not in wanted.likely:
         # A publisher may replace a file at the author's own address; a namesake elsewhere is
         # another file.
         return because(Why.HASH_NOT_TOLD)

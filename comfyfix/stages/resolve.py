@@ -12,6 +12,7 @@ import msgspec
 from comfyfix.endings import is_pickle
 from comfyfix.errors import ModelProblem, NameRefused, RegionBlocked, SourceDown
 from comfyfix.records import Candidate, Record, Rejected, because
+from comfyfix.settings.manifest import Manifest
 from comfyfix.sources import chosen, store, workflow
 from comfyfix.sources.base import Blocked, Doubtful, Services, Source, Wanted
 from comfyfix.stages.judge import judge
@@ -31,7 +32,7 @@ def resolve(planned: Planned, services: Services) -> Record:
 
     Raises ModelProblem with the sources that were asked and what they said.
     """
-    ladder = _Ladder(planned, services, _wanted(planned))
+    ladder = _Ladder(planned, services, _wanted(planned, services.manifest))
     try:
         _refuse_pickle(planned, services)
         found = ladder.climb()
@@ -41,13 +42,14 @@ def resolve(planned: Planned, services: Services) -> Record:
     return _record(planned, found, ladder.rejected, services)
 
 
-def _wanted(planned: Planned) -> Wanted:
+def _wanted(planned: Planned, manifest: Manifest) -> Wanted:
     return Wanted(
         model=planned.model,
         references=planned.references,
         hints=planned.hints,
         override=planned.override,
         sha256=_expected_hash(planned),
+        strict=is_strict(planned, manifest),
         neighbours=planned.neighbours,
         destination=str(planned.path),
     )
@@ -161,12 +163,25 @@ def _refuse_pickle(planned: Planned, services: Services) -> None:
         raise NameRefused(Why.PICKLE_NAME_REFUSED, name=planned.model.name)
 
 
-def still_wanted(record: Record, planned: Planned) -> bool:
+def still_wanted(record: Record, planned: Planned, manifest: Manifest) -> bool:
     """Tell whether a record may be used again: same place, and the user has not decided anew."""
     override = planned.override
     if record.destination != planned.location or record.asked != _asked(planned):
         return False
+    if is_strict(planned, manifest) and record.sha256 not in _told(planned):
+        return False
     return not (override and override.digest) or override.digest == record.sha256
+
+
+def is_strict(planned: Planned, manifest: Manifest) -> bool:
+    """Tell whether only a file with the hash that its workflows tell may be fetched."""
+    by_user = planned.override and (planned.override.names_a_place or planned.override.digest)
+    return manifest.verify.workflow_hash == "fail" and bool(_told(planned)) and not by_user
+
+
+def _told(planned: Planned) -> frozenset[str]:
+    """The hashes that workflows tell."""
+    return frozenset(hint.sha256 for hint in planned.hints if hint.sha256)
 
 
 def _asked(planned: Planned) -> str:
@@ -193,7 +208,8 @@ def _prefer_store(wanted: Wanted, found: Candidate, services: Services) -> Candi
 
 
 def _last_resort(wanted: Wanted, rejected: list[Rejected], services: Services) -> Candidate:
-    if store.NAME in services.manifest.search.sources and wanted.sha256 is None:
+    free = wanted.sha256 is None and not wanted.strict
+    if store.NAME in services.manifest.search.sources and free:
         local = store.same_name(wanted, services)
         if local is not None:
             return local
@@ -205,6 +221,9 @@ def _record(
 ) -> Record:
     told = msgspec.structs.asdict(found)
     told["sha256"] = found.sha256 or (planned.override.digest if planned.override else None)
+    hashes = _told(planned)
+    if told["sha256"] is None and len(hashes) == 1 and is_strict(planned, services.manifest):
+        told["sha256"] = next(iter(hashes))  # the script holds what arrives against it
     return Record(
         **told,
         number=planned.number,

@@ -79,7 +79,7 @@ def _resolve(run: Run, planned: Planned) -> None:
         if planned.problem is not None:
             raise planned.problem
         record = planned.record
-        if record is None or not resolve_stage.still_wanted(record, planned):
+        if record is None or not resolve_stage.still_wanted(record, planned, run.project.manifest):
             record = _found_anew(run, planned)
         run.records[planned.model.key] = record
 

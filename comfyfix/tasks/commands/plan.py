@@ -97,7 +97,7 @@ def _answer(run: Run, planned: Planned) -> Answer:
         if planned.problem is not None:
             raise planned.problem
         record = planned.record
-        if record is None or not resolve_stage.still_wanted(record, planned):
+        if record is None or not resolve_stage.still_wanted(record, planned, run.project.manifest):
             record = resolve_stage.resolve(planned, run.services())
             _keep(run, planned, record)
     except Problem as problem:

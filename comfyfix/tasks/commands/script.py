@@ -10,6 +10,7 @@ from comfyfix.records import Record
 from comfyfix.screen import notes
 from comfyfix.screen.text import exactly
 from comfyfix.screen.words import t
+from comfyfix.settings.manifest import Manifest
 from comfyfix.stages.work import Planned, Present
 from comfyfix.tasks.commands.base import Ours
 from comfyfix.tasks.names import only
@@ -35,7 +36,7 @@ class Script(Ours):
             raise SetupProblem(Why.SCRIPT_NEEDS_MODEL)
         run, item = only(self.runs(options), names[0])
         try:
-            record = _record(item)
+            record = _record(item, run.project.manifest)
         except ModelProblem as problem:
             notes.refusal(problem)
             return 1
@@ -43,7 +44,7 @@ class Script(Ours):
         return 0
 
 
-def _record(item: Planned | Present) -> Record:
+def _record(item: Planned | Present, manifest: Manifest) -> Record:
     """Return what is known of where a model is from. Raises ModelProblem."""
     from comfyfix.stages import resolve  # 200 ms that few commands need
 
@@ -51,7 +52,7 @@ def _record(item: Planned | Present) -> Record:
         if item.problem is not None:
             raise item.problem
         record = item.record
-        if record is not None and resolve.still_wanted(record, item):
+        if record is not None and resolve.still_wanted(record, item, manifest):
             if record.local:
                 raise ModelProblem(
                     Outcome.NOT_FOUND,
