@@ -116,7 +116,8 @@ def look(setup: Setup, hear: Hear, workflow: str | None = None) -> Project:
     except OSError as error:
         raise unusable(error, setup.layout) from None
     selected = _selected(named, scanned, workflow) if workflow else ""
-    for remark in (known.warning, _unsearched(known.folders, made)):
+    empty = scan.without_workflow(scanned, places)
+    for remark in (known.warning, _unsearched(known.folders, made), *empty):
         if remark:
             hear(remark)
     setup = replace(setup, folders=known.folders)

@@ -7,7 +7,7 @@ from typing import Any, Literal
 
 import msgspec
 
-Kind = Literal["file", "directory", "embedding", "hub_repo"]
+Kind = Literal["file", "directory", "embedding", "hub_repo", "implied"]
 Status = Literal["ok", "missing", "unreachable", "damaged", "wrong", "unsafe", "unverified"]
 
 
@@ -52,6 +52,10 @@ class Reference(msgspec.Struct, frozen=True, kw_only=True):
     no loader told the folder. `active` is false for muted or bypassed nodes, `optional` for
     files that their node fetches itself. `files` are what has to be there where the value is no
     file name itself: the halves of `taesd`, or `name.safetensors` of `embedding:name`.
+    `listed`: ComfyUI holds the value against its own list and refuses any other, also that of a
+    row which is switched off. A reference of kind `implied` is named by no value, it follows from
+    its node, and is always optional. `by_name`: the node finds a file in any subfolder by its
+    name.
     """
 
     workflow: str
@@ -68,6 +72,8 @@ class Reference(msgspec.Struct, frozen=True, kw_only=True):
     active: bool = True
     optional: bool = False
     guessed: bool = False
+    listed: bool = False
+    by_name: bool = False
     hint: Hint | None = None
 
 

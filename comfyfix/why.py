@@ -70,6 +70,7 @@ class Why(StrEnum):
     NAME_DOTS = auto()
     NAME_EDGE = auto()
     NAME_EMPTY = auto()
+    NAME_ENDING = auto()
     NAME_HIDDEN = auto()
     NAME_LONG = auto()
     NAME_REFUSED_AT = auto()

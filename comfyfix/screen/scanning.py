@@ -2,15 +2,15 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 from comfyfix.disk.files import printable
 from comfyfix.records import Reference
-from comfyfix.screen import near
+from comfyfix.screen import near, refused
 from comfyfix.screen.words import t
 from comfyfix.stages.near import NearMiss
+from comfyfix.stages.refused import Refusal
 
 
 @dataclass(frozen=True, slots=True)
@@ -25,10 +25,16 @@ class Found:
 
 @dataclass(frozen=True, slots=True)
 class Sheet:
-    """One workflow and the models that it names, each once."""
+    """One workflow and the models that it names, each once; `refused` are values of its own."""
 
     workflow: str
     models: Sequence[Found]
+    refused: Sequence[Refusal] = ()
+
+    @property
+    def is_ready(self) -> bool:
+        """Tell whether ComfyUI would take all that it names."""
+        return not self.lacking and not self.refused
 
     @property
     def wanted(self) -> int:
@@ -49,21 +55,31 @@ def table(sheets: Sequence[Sheet]) -> Iterator[str]:
             for found in sheet.models:
                 yield _line(found)
                 yield from (f"      {near.line(miss)}" for miss in found.near)
+            yield from (f"  ✗ {line}" for line in dict.fromkeys(map(refused.line, sheet.refused)))
+            yield from (f"      {refused.next_step()}",) if sheet.refused else ()
             yield ""
     yield _counts(sheets)
 
 
 def _verdict(sheet: Sheet) -> str:
-    if not sheet.lacking:
-        return t("ready")
-    return t("lacks {lacking} of {wanted}", lacking=sheet.lacking, wanted=sheet.wanted)
+    told = []
+    if sheet.lacking:
+        told.append(t("lacks {lacking} of {wanted}", lacking=sheet.lacking, wanted=sheet.wanted))
+    if sheet.refused:
+        values = len({refusal.reference.value for refusal in sheet.refused})
+        told.append(t("not ready, ComfyUI refuses {count} of its values", count=values))
+    return "; ".join(told) or t("ready")
 
 
 def _counts(sheets: Sequence[Sheet]) -> str:
-    ready = sum(not sheet.lacking for sheet in sheets)
+    lack = sum(bool(sheet.lacking) for sheet in sheets)
+    others = sum(bool(sheet.refused and not sheet.lacking) for sheet in sheets)
     without = sum(not sheet.models for sheet in sheets)
     count = t("1 workflow") if len(sheets) == 1 else t("{count} workflows", count=len(sheets))
-    rest = t("{ready} ready, {lack} lack models", ready=ready, lack=len(sheets) - ready)
+    ready = len(sheets) - lack - others
+    rest = t("{ready} ready, {lack} lack models", ready=ready, lack=lack)
+    if others:
+        rest += f", {t('{count} hold values that ComfyUI refuses', count=others)}"
     return f"{count}: {rest}" + (f" ({t('{count} name none', count=without)})" if without else "")
 
 
@@ -71,23 +87,22 @@ def _line(found: Found) -> str:
     mark = "✓" if found.there else "✗" if found.needed else "·"
     state = t("present") if found.there else t("absent")
     name = printable(f"{found.reference.folder or '?'}/{found.reference.path}", 300)
-    remarks = ", ".join(_remarks(found.reference, there=found.there))
+    remarks = ", ".join(_remarks(found.reference))
     return f"  {mark} {state:7}  {name}" + (f"  ({remarks})" if remarks else "")
 
 
-def _remarks(reference: Reference, *, there: bool) -> Iterator[str]:
+def _remarks(reference: Reference) -> Iterator[str]:
     if not reference.active:
         yield t("off")
-    if reference.optional:
+    if reference.optional and reference.kind != "implied":
         yield t("fetched by its node")
-    if reference.kind != "file":
+    if reference.kind == "implied":
+        yield t("its node looks for it, the workflow does not name it")
+    elif reference.kind != "file":
         yield t(reference.kind.replace("_", " "))
-    if reference.files:
+    if reference.files and reference.files != (reference.path,):
         yield t("needs {files}", files=reference.files)
     if reference.folder is None:
         yield t("folder unknown")
     elif reference.guessed:
         yield t("folder guessed")
-    # A name saved on Windows: the file is there, but ComfyUI's list here spells it with /.
-    if there and "\\" in reference.value and os.sep == "/":
-        yield t("saved with \\: choose it again")

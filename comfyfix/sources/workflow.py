@@ -10,6 +10,7 @@ import re
 from collections.abc import Iterator
 from http import HTTPStatus
 
+from comfyfix.comfyui.references.hints import file_name
 from comfyfix.errors import HostRefused
 from comfyfix.loose_json import is_size
 from comfyfix.net.civitai_address import CivitaiFile
@@ -55,7 +56,7 @@ def confirm_url(hint: Hint, source: str, services: Services) -> Finding:
     if isinstance(target, HubFile):
         return hub_files.confirm(target, source, services, evidence=_told_by(source, hint))
     if isinstance(target, CivitaiFile):
-        return civitai.confirm(target, hint.name, source, services)
+        return civitai.confirm(target, file_name(hint), source, services)
     return _confirm_direct(target, hint, source, services)
 
 

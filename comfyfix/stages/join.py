@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import fnmatch
+import re
 from collections.abc import Iterable
 from dataclasses import dataclass, field
 
-from comfyfix.comfyui.store.folders import Folders, folder_key, is_folder_key
+from comfyfix.comfyui.references.lookup import Lookup, anchored
+from comfyfix.comfyui.store.folders import accepts, folder_key, is_folder_key
 from comfyfix.disk.files import printable, relative_name
 from comfyfix.errors import ModelProblem, NameRefused
 from comfyfix.outcomes import Outcome
@@ -15,6 +17,8 @@ from comfyfix.settings.manifest import Manifest, Override
 from comfyfix.stages.scan import ScannedFile
 from comfyfix.stages.work import Pending, Present
 from comfyfix.why import Why
+
+_ENDING = re.compile(r"\.[A-Za-z0-9_-]{1,16}$")
 
 
 @dataclass(slots=True)
@@ -32,6 +36,12 @@ class Need:
     receipt: Receipt | None = None
     record: Record | None = None
 
+    @property
+    def lead(self) -> Reference:
+        """The reference that asks for most: one that wants the very path, if there is one."""
+        exact = (reference for reference in self.references if not reference.by_name)
+        return next(exact, self.references[0])
+
 
 def counts(manifest: Manifest, reference: Reference) -> bool:
     """Tell whether a reference asks for a model that should be here."""
@@ -46,7 +56,7 @@ def counts(manifest: Manifest, reference: Reference) -> bool:
     return wanted and active and needed and not ignored
 
 
-def join(manifest: Manifest, folders: Folders, files: Iterable[ScannedFile]) -> dict[str, Need]:
+def join(manifest: Manifest, lookup: Lookup, files: Iterable[ScannedFile]) -> dict[str, Need]:
     """Join references into models, in the order of first sight; one file, one model."""
     needs: dict[str, Need] = {}
     by_path: dict[str, Need] = {}
@@ -55,7 +65,7 @@ def join(manifest: Manifest, folders: Folders, files: Iterable[ScannedFile]) -> 
             if not counts(manifest, reference):
                 continue
             for value in reference.files or (reference.value,):
-                need = _need_of(manifest, folders, reference, value)
+                need = _need_of(manifest, lookup, reference, value)
                 known = needs.get(need.model.key)
                 if known is None and need.location:
                     # `ultralytics` + bbox/x.pt and `ultralytics_bbox` + x.pt are the same file.
@@ -66,7 +76,7 @@ def join(manifest: Manifest, folders: Folders, files: Iterable[ScannedFile]) -> 
     return needs
 
 
-def _need_of(manifest: Manifest, folders: Folders, reference: Reference, value: str) -> Need:
+def _need_of(manifest: Manifest, lookup: Lookup, reference: Reference, value: str) -> Need:
     override = manifest.override_for(reference.folder, value.replace("\\", "/"))
     folder = reference.folder
     if override and override.folder:
@@ -79,7 +89,9 @@ def _need_of(manifest: Manifest, folders: Folders, reference: Reference, value: 
         "type": reference.node_type,
     }
     try:
-        path = relative_name(value)
+        path = _path(lookup, reference, value)
+        if folder is not None and reference.kind != "directory":
+            _require_ending((folder, *reference.also), path)
     except NameRefused as refused:
         shown = Model(folder=folder, path=printable(reference.path))
         refused_at = NameRefused(Why.NAME_REFUSED_AT, name=value, cause=refused.reason, **place)
@@ -100,4 +112,26 @@ def _need_of(manifest: Manifest, folders: Folders, reference: Reference, value: 
             else ModelProblem(Outcome.DIRECTORY, Why.DIRECTORY_ABSENT, **told)
         )
         return Need(model=model, problem=needed, is_directory=True)
-    return Need(model=model, location=folders.place(folder, path))
+    return Need(model=model, location=lookup.folders.place(folder, path))
+
+
+def _path(lookup: Lookup, reference: Reference, value: str) -> str:
+    """The path that a value names. Raises NameRefused.
+
+    `./a` or `sub/../a` leads ComfyUI to `a`; where that is there it is what is needed.
+    """
+    try:
+        return relative_name(value)
+    except NameRefused:
+        path = relative_name(anchored(value))
+        if path == value.replace("\\", "/") or not lookup.file(reference, path):
+            raise
+        return path
+
+
+def _require_ending(keys: Iterable[str], path: str) -> None:
+    """Refuse what ComfyUI lists in none of these folders. Raises NameRefused."""
+    listed = [key for key in keys if accepts(key, path)]
+    # Of a folder that only a pack knows the endings are not known, but there is one.
+    if not any(key == "classifiers" or _ENDING.search(path) for key in listed):
+        raise NameRefused(Why.NAME_ENDING, name=path)

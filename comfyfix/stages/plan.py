@@ -11,17 +11,19 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from itertools import islice
 
-from comfyfix.comfyui.references.spellings import spellings
+from comfyfix.comfyui.references.lookup import Lookup, keys_of
 from comfyfix.comfyui.store.folders import Folders
 from comfyfix.comfyui.store.reach import dangling
 from comfyfix.disk import json_file
 from comfyfix.disk.files import FETCHED_NAME_BYTES_MAX, regular_stat
 from comfyfix.errors import ModelProblem, NameRefused
 from comfyfix.outcomes import Outcome
-from comfyfix.records import Model, Receipt, Record, Reference
+from comfyfix.records import Model, Receipt, Record
 from comfyfix.settings.manifest import Manifest
+from comfyfix.stages import by_name
 from comfyfix.stages.join import Need, join
 from comfyfix.stages.scan import ScannedFile
+from comfyfix.stages.told import Told
 from comfyfix.stages.work import Pending, Plan, Planned, Present
 from comfyfix.state import ledger as ledgers
 from comfyfix.state import receipts as receipt_files
@@ -42,11 +44,12 @@ def make(
     """Make the plan; nothing is written. Raises OSError if output/ can't be read."""
     files = list(scanned)
     ledger = ledgers.load(layout)
-    looking = _Looking(folders, layout, trust, receipt_files.load(layout), ledger.models)
+    lookup = Lookup(folders)
+    looking = _Looking(lookup, layout, trust, receipt_files.load(layout), ledger.models)
     needs = {
         key: need
-        for key, need in join(manifest, folders, files).items()
-        if not (need.is_directory and found(folders, need.references[0]))
+        for key, need in by_name.settled(join(manifest, lookup, files), lookup).items()
+        if not (need.is_directory and lookup.present(need.references[0]))
     }
     for need in needs.values():
         need.override = manifest.override_for(need.model.folder, need.model.path)
@@ -55,10 +58,12 @@ def make(
     reserved = ledger.models
     entries = ledgers.numbered(ledger, [need.model for need in tasked]).models
     by_workflow = _by_workflow(files, needs.values())
+    told = Told(file.hints for file in files)
     models = [
         _planned(
             need,
             entries[need.model.key],
+            told,
             _neighbours(need, by_workflow),
             reserved=need.model.key in reserved,
         )
@@ -85,7 +90,12 @@ def _by_workflow(files: Iterable[ScannedFile], needs: Iterable[Need]) -> dict[st
 
 
 def _planned(
-    need: Need, entry: ledgers.Entry, neighbours: tuple[str, ...], *, reserved: bool
+    need: Need,
+    entry: ledgers.Entry,
+    told: Told,
+    neighbours: tuple[str, ...],
+    *,
+    reserved: bool,
 ) -> Planned:
     return Planned(
         model=need.model,
@@ -94,7 +104,7 @@ def _planned(
         location=need.location,
         pending=need.pending,
         references=tuple(need.references),
-        hints=tuple(dict.fromkeys(r.hint for r in need.references if r.hint)),
+        hints=told.of(need),
         override=need.override,
         record=need.record,
         receipt=need.receipt,
@@ -104,24 +114,11 @@ def _planned(
     )
 
 
-def found(folders: Folders, reference: Reference) -> bool:
-    """Tell whether ComfyUI would find what a reference names."""
-    if reference.folder is None:
-        return False
-    keys = (reference.folder, *reference.also)
-    if reference.kind == "directory":
-        return any(folders.is_directory(key, reference.path) for key in keys)
-    return all(
-        any(folders.find(key, name) for name in spellings(reference, path) for key in keys)
-        for path in reference.files or (reference.path,)
-    )
-
-
 @dataclass(frozen=True, slots=True)
 class _Looking:
     """Decides whether a needed model is absent, suspect, settled, or simply there."""
 
-    folders: Folders
+    lookup: Lookup
     layout: Layout
     trust: Trust
     receipts: dict[str, Receipt]
@@ -136,33 +133,21 @@ class _Looking:
             need.pending = need.problem.outcome if need.problem else Outcome.FOLDER_UNKNOWN
             return
         entry = self.entries.get(need.model.key)
-        first = need.references[0]
-        keys = (need.model.folder, *first.also)
-        name, hit = self._find(need, keys)
-        if name != need.model.path:  # there under another extension that ComfyUI takes as well
-            need.model, entry = Model(folder=need.model.folder, path=name), None
+        reference = need.lead
+        hit = self.lookup.file(reference, need.model.path, need.model.folder)
+        if hit and hit.name != need.model.path:  # there under another name that is taken as well
+            need.model, entry = Model(folder=need.model.folder, path=hit.name), None
         script, again = "", entry is not None and entry.again
         if entry is not None:
             record, script = self.layout.targets(entry.number, need.model)
             need.record = json_file.read(record, Record)
         if hit is None:
-            need.problem = _beyond(need, self.folders, keys)
+            need.problem = _beyond(need, self.lookup.folders)
             need.pending = need.problem.outcome if need.problem else Pending.ABSENT
             need.record = None if again else need.record
             return
-        need.location = hit[0]
-        self._hold(need, script, hit[1], again=again)
-
-    def _find(
-        self, need: Need, keys: Iterable[str]
-    ) -> tuple[str, tuple[str, os.stat_result] | None]:
-        """The name under which ComfyUI finds the file, and where; else the name that it has."""
-        for name in spellings(need.references[0], need.model.path):
-            for key in keys:
-                hit = self.folders.find(key, name)
-                if hit:
-                    return name, hit
-        return need.model.path, None
+        need.location = hit.location
+        self._hold(need, script, hit.info, again=again)
 
     def _hold(self, need: Need, script: str, info: os.stat_result, *, again: bool) -> None:
         """Hold a file that is there against its receipt."""
@@ -194,7 +179,7 @@ class _Looking:
         need.receipt = self.receipts.get(need.model.key)
         if need.receipt is not None:
             return False
-        store = self.folders.store
+        store = self.lookup.folders.store
         told = claimed(store, need.model)
         bound = bool(need.override and need.override.digest)
         need.receipt = self.trust.counting(
@@ -214,10 +199,14 @@ def _present(need: Need, info: os.stat_result, *, claimed: bool) -> Present:
     )
 
 
-def _beyond(need: Need, folders: Folders, keys: Iterable[str]) -> ModelProblem | None:
+def _beyond(need: Need, folders: Folders) -> ModelProblem | None:
     """Why an absent model can't be fetched: it is on a disk that is not there, or its name."""
     path = need.model.path
-    places = [f"{directory}/{path}" for key in keys for directory in folders.directories(key)]
+    places = [
+        f"{directory}/{below}"
+        for key, below in keys_of(need.lead, path, need.model.folder or "")
+        for directory in folders.directories(key)
+    ]
     for place in [*places, need.location]:
         if lost := dangling(place):
             return ModelProblem(

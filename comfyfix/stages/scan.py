@@ -16,12 +16,12 @@ from comfyfix.comfyui.workflows import files as workflow_files
 from comfyfix.disk import json_file
 from comfyfix.disk.code import stamp_of_code
 from comfyfix.disk.files import clean_text, write_atomic
-from comfyfix.records import Reason, Reference, because
+from comfyfix.records import Hint, Reason, Reference, because
 from comfyfix.why import Why
 
 
 class ScannedFile(msgspec.Struct, frozen=True, kw_only=True):
-    """One file: its references, or why it could not be read.
+    """One file: its references and all addresses that it tells, or why it could not be read.
 
     `is_workflow` is false for JSON that is something else; `stamp` is (mtime_ns, ctime_ns,
     size, inode) when it was read, empty when it was too fresh to be trusted.
@@ -30,13 +30,14 @@ class ScannedFile(msgspec.Struct, frozen=True, kw_only=True):
     path: str
     workflow: str
     references: tuple[Reference, ...] = ()
+    hints: tuple[Hint, ...] = ()
     problem: Reason | None = None
     is_workflow: bool = True
     stamp: tuple[int, ...] = ()
 
 
 class _Cache(msgspec.Struct, frozen=True, kw_only=True):
-    version: Literal[1] = 1
+    version: Literal[2] = 2
     made_by: str = ""
     files: dict[str, ScannedFile] = {}
 
@@ -69,6 +70,13 @@ def scan(
     return result
 
 
+def without_workflow(scanned: Iterable[ScannedFile], named: Iterable[str]) -> list[Reason]:
+    """What to tell of files that the user has named outright and that hold no workflow."""
+    asked = frozenset(named)
+    empty = (file.path for file in scanned if not file.is_workflow and file.path in asked)
+    return [because(Why.HOLDS_NO_WORKFLOW, path=path) for path in empty]
+
+
 def scan_file(path: str, name: str, loaders: Loaders | None = None) -> ScannedFile:
     """Scan one file; problems are told in the result."""
     # What has not changed is not read, and these cost every command a twentieth of its time.
@@ -79,7 +87,7 @@ def scan_file(path: str, name: str, loaders: Loaders | None = None) -> ScannedFi
     loaders = built_in() if loaders is None else loaders
     try:
         with workflow_files.open_file(path) as stream:
-            found = references.references(workflow.read(stream), name, loaders)
+            found, hints = references.read(workflow.read(stream), name, loaders)
     except OSError as error:
         told = because(Why.SYSTEM_SAYS, error=error.strerror or error)
         return ScannedFile(path=path, workflow=name, problem=told)
@@ -96,6 +104,7 @@ def scan_file(path: str, name: str, loaders: Loaders | None = None) -> ScannedFi
         path=path,
         workflow=name,
         references=tuple(found),
+        hints=hints,
         stamp=workflow_files.if_settled(stamp),
     )
 

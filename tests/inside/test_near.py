@@ -80,14 +80,6 @@ def test_a_near_miss_fits_the_terminal_and_moves_no_cursor(site: Site) -> None:
     assert "\x1b[2J" not in site.doit("scan").stdout
 
 
-def test_a_name_saved_on_windows_is_there_but_has_to_be_chosen_again(site: Site) -> None:
-    site.workflow("w.json", ("loras", r"SDXL\detail.safetensors"))
-    site.put("loras", "SDXL/detail.safetensors")
-    said = site.doit("scan").stdout
-    again = t("saved with \\: choose it again")
-    assert f"✓ {t('present')}  loras/SDXL/detail.safetensors  ({again})" in said
-
-
 def test_what_comfyui_saved_itself_is_there(site: Site) -> None:
     site.workflow("w.json", ("checkpoints", "merged.safetensors"))
     saved = site.comfyui / "output" / "checkpoints" / "merged.safetensors"

@@ -68,7 +68,9 @@ def test_rows_of_a_lora_manager_name_files_without_extension() -> None:
     api_form = {"1": {"class_type": kind, "inputs": {"loras": {"__value__": rows}}}}
     for form in (ui_form, api_form):
         got = found(form)
-        assert [(r.value, r.active) for r in got] == [("detail_v1.5", True), ("off", False)]
+        assert [(r.value, r.active) for r in got] == [
+            ("detail_v1.5", True), ("off", False), ("a\nb", True),
+        ]  # fmt: skip
         assert (got[0].folder, got[0].files) == ("loras", ("detail_v1.5.safetensors",))
 
 
@@ -300,12 +302,54 @@ def test_a_loader_knows_its_folder_better_than_a_hint() -> None:
     assert got.hint is not None
 
 
-@pytest.mark.parametrize(
-    "value", ["pixel_space", "", "None", "a\nb.pth", "https://h/x.pth", 5, ".pth"]
-)
+@pytest.mark.parametrize("value", ["pixel_space", "", "None", "[none]", "Baked VAE", 5, "---"])
 @pytest.mark.parametrize("kind", ["VAELoader", "New"])
-def test_what_is_no_file_name_is_no_reference(kind: str, value: Any) -> None:
+def test_what_is_offered_beside_files_is_no_reference(kind: str, value: Any) -> None:
     assert paths(ui(node(1, kind, value))) == []
+
+
+@pytest.mark.parametrize(
+    "value",
+    ["a\nb.pth", "https://h/x.pth", ".pth", "sdxl_base", "x.pth ", "x.pth [abc1234567]", "a" * 999],
+)
+def test_where_a_file_is_chosen_every_other_value_is_a_reference(value: str) -> None:
+    (got,) = found(ui(node(1, "VAELoader", value)))
+    assert (got.value, got.folder, got.kind) == (value, "vae", "file")
+    assert paths(ui(node(1, "New", value))) == []
+
+
+def test_widgets_that_have_moved_are_not_names_of_files() -> None:
+    (got,) = found(ui(node(1, "LoraLoader", "fixed", "x.pth", 1, 1)))
+    assert got.value == "x.pth"
+
+
+@pytest.mark.parametrize("ending", ["", ":safetensors", ".safetensors"])
+def test_a_name_of_civitais_generator_names_the_very_version(ending: str) -> None:
+    value = f"urn:air:sdxl:lora:civitai:122359@135867{ending}"
+    (got,) = found({"1": {"class_type": "LoraLoader", "inputs": {"lora_name": value}}})
+    assert got.files == ("civitai-122359-135867.safetensors",)
+    assert got.hint is not None
+    assert got.hint.url == "https://civitai.com/models/122359?modelVersionId=135867"
+
+
+@pytest.mark.parametrize(
+    ("kind", "inputs", "listed"),
+    [
+        ("VAELoader", {"vae_name": "x.pth"}, True),
+        ("New", {"name": "x.pth"}, True),
+        ("New", {"rows": [{"name": "x.pth"}]}, False),
+        ("CR LoRA Stack", {"switch_1": "Off", "lora_name_1": "x.pth"}, True),
+        ("Power Lora Loader (rgthree)", {"lora_1": {"on": True, "lora": "x.pth"}}, False),
+        ("LoraTagLoader", {"text": "<lora:x.pth:1>"}, False),
+        ("DownloadAndLoadSAM2Model", {"model": "x.pth"}, False),
+        ("CLIPTextEncode", {"text": "embedding:x.pt"}, False),
+    ],
+)
+def test_comfyui_holds_what_is_chosen_against_its_list(
+    kind: str, inputs: Json, listed: bool
+) -> None:
+    (got,) = found({"1": {"class_type": kind, "inputs": inputs}})
+    assert got.listed is listed
 
 
 _WITHOUT_MODELS = ("SaveImage", "Note", "PreviewAny", "VAESave", "PrimitiveNode")

@@ -33,7 +33,8 @@ class LoaderInput(msgspec.Struct, frozen=True, kw_only=True):
 
     `switch` is the widget that turns the input on; `also` are further folders
     in which the node looks for the same name; `optional` that the node fetches the file itself;
-    `sets` the values that are no file names but stand for several files.
+    `sets` the values that are no file names but stand for several files; `listed` is false where
+    the node takes any text, which ComfyUI holds against no list of its own.
     """
 
     folder: str | None = None
@@ -43,19 +44,20 @@ class LoaderInput(msgspec.Struct, frozen=True, kw_only=True):
     switch: Widget | None = None
     also: tuple[str, ...] = ()
     sets: dict[str, FileSet] = {}
+    listed: bool = True
 
 
 class Rows(msgspec.Struct, frozen=True, kw_only=True):
     """A loader whose widgets are, or hold, rows such as `{on: true, lora: x, strength: 1}`.
 
-    `bare` says that rows name a file without its extension.
+    ComfyUI holds them against no list, and their nodes find a file by its name alone, in any
+    subfolder and without its ending.
     """
 
     folder: str
     name: str
     on: str
     strength: tuple[str, ...] = ()
-    bare: bool = False
 
 
 class Loader(msgspec.Struct, frozen=True, kw_only=True):

@@ -7,11 +7,14 @@ from collections.abc import Iterator, Mapping
 from typing import Any
 
 from comfyfix.comfyui.loaders.table import Loader, LoaderInput, Rows, Widget
+from comfyfix.comfyui.references import air
 from comfyfix.comfyui.references.places import (
     NESTED_MAX,
     VALUE_MAX,
     Place,
     has_model_extension,
+    is_constant,
+    is_nothing,
     with_extension,
 )
 from comfyfix.comfyui.workflows.graph import Node, Values, is_truthy
@@ -21,13 +24,21 @@ from comfyfix.records import Kind
 def places(node: Node, values: Values, loader: Loader) -> Iterator[Place]:
     """Every model that the inputs, rows and patterned inputs of a loader name."""
     found = list(_of_inputs(node, loader))
-    yield from found or _of_other_version(node, values, loader)
+    if not any(_is_plain(place) for place in found):
+        found = list(_of_other_version(node, values, loader)) or found
+    yield from found
     if loader.rows:
         yield from _of_rows(values, loader.rows)
     for pattern, folder in loader.pattern.items():
+        entry = LoaderInput(folder=folder)
         for name, value in values:
-            if re.match(pattern, name) and isinstance(value, str) and has_model_extension(value):
-                yield Place(input=name, value=value, folder=folder)
+            if re.match(pattern, name) and (kind := _kind(entry, value)):
+                yield Place(input=name, value=value, folder=folder, kind=kind)
+
+
+def _is_plain(place: Place) -> bool:
+    """Tell whether a value is one that an input of this kind usually holds."""
+    return place.kind != "file" or bool(place.files) or has_model_extension(place.value)
 
 
 def _of_other_version(node: Node, values: Values, loader: Loader) -> Iterator[Place]:
@@ -40,13 +51,14 @@ def _of_other_version(node: Node, values: Values, loader: Loader) -> Iterator[Pl
         return
     name, entry = entries[0]
     for _, value in values:
-        if _kind(entry, value):
+        if isinstance(value, str) and has_model_extension(value):
             yield Place(
                 input=name,
                 value=value,
                 folder=entry.folder,
                 also=entry.also,
                 optional=entry.optional,
+                listed=entry.listed,
             )
 
 
@@ -69,8 +81,10 @@ def _of_inputs(node: Node, loader: Loader) -> Iterator[Place]:
             folder=entry.folder,
             also=entry.also,
             kind=kind,
+            files=(air.file_name(value),) if air.is_air(value) else (),
             active=counted and (switch is None or is_truthy(switch)),
             optional=entry.optional,
+            listed=entry.listed,
         )
 
 
@@ -79,15 +93,20 @@ def _read(node: Node, widget: Widget | None) -> Any:
 
 
 def _kind(entry: LoaderInput, value: Any) -> Kind | None:
-    if not isinstance(value, str) or not value.strip() or len(value) > VALUE_MAX:
+    """What a value of an input names; None for what is no model."""
+    if not isinstance(value, str) or is_constant(value):
         return None
-    if entry.kind in ("config", "label") or value.lower() == "none":
+    if entry.kind in ("config", "label"):
         return None
     if entry.kind == "hub_repo":
         return "hub_repo" if re.fullmatch(r"[\w.-]+/[\w.-]+", value) else None
     if has_model_extension(value):
         return "embedding" if entry.folder == "embeddings" else "file"
-    return "directory" if entry.kind in ("directory", "directory_or_file") else None
+    if entry.kind in ("directory", "directory_or_file"):
+        return "directory" if len(value) <= VALUE_MAX else None
+    # What its node fetches may bear any name; elsewhere it is a name that no file can have, or one
+    # with an ending of its pack.
+    return None if entry.optional or entry.folder is None else "file"
 
 
 def _of_rows(values: Values, rows: Rows) -> Iterator[Place]:
@@ -109,19 +128,21 @@ def _rows(value: Any, name: str, depth: int = 0) -> Iterator[Mapping[str, Any]]:
 
 def _of_row(name: str, row: Mapping[str, Any], rows: Rows) -> Place | None:
     value = row[rows.name]
-    files = with_extension(value) if rows.bare and _is_bare_name(value) else ()
-    if not files and not has_model_extension(value):
+    if is_nothing(value):
         return None
     strengths = [row.get(key) for key in rows.strength if row.get(key) is not None]
     return Place(
         input=name,
         value=value,
         folder=rows.folder,
-        files=files,
+        files=_files(value),
         active=is_truthy(row.get(rows.on)) and any(is_truthy(s) for s in strengths or [1]),
+        listed=False,
+        by_name=True,
     )
 
 
-def _is_bare_name(value: str) -> bool:
-    usual = len(value) <= VALUE_MAX and "\n" not in value and "://" not in value
-    return usual and value.strip() not in ("", "None") and not has_model_extension(value)
+def _files(value: str) -> tuple[str, ...]:
+    if air.is_air(value):
+        return (air.file_name(value),)
+    return () if has_model_extension(value) else with_extension(value)

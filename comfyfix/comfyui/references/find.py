@@ -7,11 +7,13 @@ from collections.abc import Iterator, Mapping
 from typing import Any
 
 from comfyfix.comfyui.loaders.table import LoaderInput, Loaders, find
+from comfyfix.comfyui.references import air, guess, implied
 from comfyfix.comfyui.references import by_loader as known
-from comfyfix.comfyui.references import guess
 from comfyfix.comfyui.references import prompts as texts
+from comfyfix.comfyui.references.addresses import Addresses
+from comfyfix.comfyui.references.hints import key_of
 from comfyfix.comfyui.references.places import NESTED_MAX, Place, has_model_extension, plain_path
-from comfyfix.comfyui.store.folders import folder_key, is_folder_key
+from comfyfix.comfyui.store.folders import is_folder_key
 from comfyfix.comfyui.workflows.graph import Node, Values, Workflow
 from comfyfix.records import Hint, Reference
 
@@ -22,6 +24,7 @@ _NO_LOADER = re.compile(
     r"|ModelSave|Save$|Saver$"
 )
 # What packs call the nodes that fetch their models themselves.
+_DOWNLOADS = re.compile(r"DownloadAndLoad")
 _FETCHES = re.compile(r"^DownloadAndLoad|Preprocessor")
 # The inputs by which a text reaches a node that loads what tags in it name; API JSON does not
 # tell them from those that take models and conditionings.
@@ -30,15 +33,21 @@ _TEXTS = ("text", "prompt", "wildcard", "wildcard_text", "populated_text", "lora
 
 def references(workflow: Workflow, name: str, loaders: Loaders) -> list[Reference]:
     """Every reference of a workflow; `name` is the workflow's path relative to its root."""
-    by_name: dict[str, Hint] = {}
-    for hint in workflow.hints:
-        by_name.setdefault(plain_path(hint.name), hint)
+    return read(workflow, name, loaders)[0]
+
+
+def read(
+    workflow: Workflow, name: str, loaders: Loaders
+) -> tuple[list[Reference], tuple[Hint, ...]]:
+    """Every reference of a workflow, and every address that it tells."""
+    addresses = Addresses(workflow)
     found = []
     for node in workflow.nodes:
-        own = {plain_path(hint.name): hint for hint in node.hints}
+        fetches = _DOWNLOADS.match(node.type) is not None
         for place in _places(node, loaders):
-            path = plain_path(place.value)
-            told = own.get(path) or by_name.get(path)
+            optional = place.optional or fetches
+            path = place.path or plain_path(place.value)
+            told = addresses.of(node, path, place.folder, place.also) or air.hint(place.value)
             folder = place.folder or _guess(node.type, place, path, told)
             found.append(
                 Reference(
@@ -54,12 +63,14 @@ def references(workflow: Workflow, name: str, loaders: Loaders) -> list[Referenc
                     files=place.files,
                     kind=place.kind,
                     active=node.active and place.active,
-                    optional=place.optional,
+                    optional=optional,
                     guessed=place.folder is None and folder is not None,
+                    listed=place.listed and node.active and not optional,
+                    by_name=place.by_name,
                     hint=told,
                 )
             )
-    return found
+    return found, addresses.every
 
 
 def _places(node: Node, loaders: Loaders) -> Iterator[Place]:
@@ -74,11 +85,12 @@ def _places(node: Node, loaders: Loaders) -> Iterator[Place]:
     tags = next((one.tags for one in (loader, *fed) if one and one.tags), None)
     if tags:
         yield from texts.tagged(values, tags)
+    yield from implied.places(node)
 
 
 def _guess(node_type: str, place: Place, path: str, hint: Hint | None) -> str | None:
-    if hint and hint.folder and is_folder_key(hint.folder):
-        return folder_key(hint.folder)
+    if hint and (key := key_of(hint)) and is_folder_key(key):
+        return key
     if place.optional or place.kind != "file":
         return None
     return guess.folder(node_type, place.input, path)
@@ -92,12 +104,13 @@ def _of_unknown(node: Node, values: Values, loaders: Loaders) -> Iterator[Place]
     fed = next((entry for end in node.feeds if (entry := _input_of(loaders, *end))), None)
     for name, value in values:
         for place, text in _strings(name, value):
-            if has_model_extension(text):
+            if has_model_extension(text) and not text.startswith("embedding:"):
                 yield Place(
                     input=place,
                     value=text,
                     folder=fed.folder if fed else None,
                     also=fed.also if fed else (),
+                    listed=place == name,
                     optional=bool(_FETCHES.search(node.type)),
                 )
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import re
+
 import msgspec
 
 from comfyfix import endings
@@ -11,8 +13,20 @@ VALUE_MAX = 400  # characters; a longer text is a prompt, not a file name
 NESTED_MAX = 6  # levels of lists and mappings inside one widget
 
 
+_NOTHING = frozenset({"", "none", "null", "nil", "undefined"})
+# What packs offer beside files: no model is chosen, or the node has its own.
+_CONSTANTS = _NOTHING.union(
+    *(("no", "off", "disable", "disabled", "empty", "auto", "automatic", "default", "same"),),
+    *(("usesame", "baked", "bakedvae", "bakedinvae", "builtin", "pixelspace", "esam"),),
+    *(("select", "selectmodel", "choose", "nolora", "novae"),),
+)
+
+
 class Place(msgspec.Struct, frozen=True, kw_only=True):
-    """One name of a model, as the node has it; a folder that is None is still to be guessed."""
+    """One name of a model, as the node has it; a folder that is None is still to be guessed.
+
+    `path` is set where the value itself is none.
+    """
 
     input: str
     value: str
@@ -22,6 +36,9 @@ class Place(msgspec.Struct, frozen=True, kw_only=True):
     kind: Kind = "file"
     active: bool = True
     optional: bool = False
+    listed: bool = True
+    by_name: bool = False
+    path: str = ""
 
 
 def plain_path(value: str) -> str:
@@ -40,3 +57,17 @@ def has_model_extension(value: str) -> bool:
         return False
     dot = value.rfind(".")
     return dot > 0 and value[dot:].lower() in endings.LISTED
+
+
+def is_constant(value: str) -> bool:
+    """Tell what an input offers beside the files of its folder: `None`, `Baked VAE`, …"""
+    return _without_signs(value) in _CONSTANTS and not has_model_extension(value)
+
+
+def is_nothing(value: str) -> bool:
+    """Tell a row in which no model is chosen."""
+    return _without_signs(value) in _NOTHING and not has_model_extension(value)
+
+
+def _without_signs(value: str) -> str:
+    return re.sub(r"[\W_]", "", value[:VALUE_MAX]).casefold()

@@ -27,7 +27,14 @@ def embeddings(node: Node, values: Values) -> Iterator[Place]:
         for value in _EMBEDDING.findall(text[:PROMPT_MAX]):
             own = value.lower().endswith(endings.EMBEDDINGS)
             files = () if own else with_extension(value)
-            yield Place(input=name, value=value, folder="embeddings", files=files, kind="embedding")
+            yield Place(
+                input=name,
+                value=value,
+                folder="embeddings",
+                files=files,
+                kind="embedding",
+                listed=False,
+            )
 
 
 def tagged(values: Values, folder: str) -> Iterator[Place]:
@@ -41,4 +48,6 @@ def tagged(values: Values, folder: str) -> Iterator[Place]:
                 continue
             seen.add(value)
             files = () if has_model_extension(value) else with_extension(value)
-            yield Place(input=name, value=value, folder=folder, files=files)
+            yield Place(
+                input=name, value=value, folder=folder, files=files, listed=False, by_name=True
+            )

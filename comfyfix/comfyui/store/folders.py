@@ -93,6 +93,11 @@ def is_folder_key(name: str) -> bool:
     return bool(_KEY.fullmatch(name))
 
 
+def is_core_key(name: str) -> bool:
+    """Tell a folder of ComfyUI itself from those of node packs."""
+    return folder_key(name) in _ENDINGS
+
+
 def accepts(key: str, path: str) -> bool:
     """Tell whether ComfyUI would list a file of this name for a key: by ending, and not in .git."""
     endings = _ENDINGS.get(folder_key(key))

@@ -8,10 +8,12 @@ from typing import Any, ClassVar
 
 from doit.cmd_list import List as DoitList
 
+from comfyfix.comfyui.references.lookup import Lookup
 from comfyfix.errors import SetupProblem
-from comfyfix.screen import listing, notes
+from comfyfix.screen import listing, notes, refused
 from comfyfix.screen.text import clean, fitted
 from comfyfix.screen.words import t
+from comfyfix.stages.refused import Refusing
 from comfyfix.stages.work import Pending
 from comfyfix.tasks import inside_doit
 from comfyfix.tasks.commands.base import project_heading
@@ -70,8 +72,10 @@ class List(Guarded, DoitList):  # type: ignore[misc]
 
 def _table(run: Run, ignored: set[str]) -> list[str]:
     plan, folders = run.project.plan, run.project.folders
+    refusing = Refusing(run.project.manifest, Lookup(folders))
+    values = refused.lines(refusing.of_files(run.project.scanned))
     if not plan.pending:
-        return [listing.nothing(len(plan.models) + len(plan.present))]
+        return [listing.nothing(len(plan.models) + len(plan.present)), *values]
     from comfyfix.comfyui.store.index import StoreIndex  # where something is absent
     from comfyfix.stages.near import near_misses
 
@@ -82,4 +86,4 @@ def _table(run: Run, ignored: set[str]) -> list[str]:
         near = near_misses(index, folders, planned.model) if absent else ()
         task = run.task("download", planned.task)
         rows.append(listing.Row(planned, task, tuple(near), ignored=task in ignored))
-    return [*listing.table(rows)]
+    return [*listing.table(rows), *values]

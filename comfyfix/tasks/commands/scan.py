@@ -9,6 +9,7 @@ from typing import Any
 
 import msgspec
 
+from comfyfix.comfyui.references.lookup import Lookup
 from comfyfix.comfyui.store.folders import Folders
 from comfyfix.comfyui.store.index import StoreIndex
 from comfyfix.comfyui.workflows import files as workflow_files
@@ -22,9 +23,9 @@ from comfyfix.screen.words import t
 from comfyfix.settings.manifest import Manifest
 from comfyfix.stages import join as needs
 from comfyfix.stages import loaders as knowledge
-from comfyfix.stages import plan as plan_stage
 from comfyfix.stages import scan as scan_stage
 from comfyfix.stages.near import near_misses
+from comfyfix.stages.refused import Refusing
 from comfyfix.stages.scan import ScannedFile
 from comfyfix.tasks.commands.base import JSON_OPTION, Ours, project_heading
 from comfyfix.tasks.inside_doit import variables
@@ -71,13 +72,16 @@ class _Scan:
 
     def rows(self) -> list[dict[str, Any]]:
         """Every reference, for programs."""
-        return [row(found, self.folders) for file in self.files for found in file.references]
+        lookup = Lookup(self.folders)
+        return [row(found, lookup) for file in self.files for found in file.references]
 
     def sheets(self) -> list[Sheet]:
         """What each workflow needs."""
+        lookup = Lookup(self.folders)
         index = StoreIndex(self.folders.roots())  # walked at the first absent model
         whole = [file for file in self.files if file.is_workflow and not file.problem]
-        return [_sheet(file, index, self.folders, self.manifest) for file in whole]
+        refusing = Refusing(self.manifest, lookup)
+        return [_sheet(file, index, lookup, self.manifest, refusing) for file in whole]
 
 
 def _scan(manifest_path: Path, places: Sequence[str]) -> _Scan:
@@ -91,10 +95,13 @@ def _scan(manifest_path: Path, places: Sequence[str]) -> _Scan:
     problems = [file for file in scanned if file.problem or (places and not file.is_workflow)]
     for file in problems:
         notes.no_workflow(file)
+    if not places:
+        for remark in scan_stage.without_workflow(scanned, setup.manifest.workflows):
+            notes.remark(remark)
     return _Scan(setup.manifest, known.folders, scanned, problems)
 
 
-def row(reference: Reference, folders: Folders) -> dict[str, Any]:
+def row(reference: Reference, lookup: Lookup) -> dict[str, Any]:
     """One reference in the shape that scripts rely on."""
     return {
         "workflow": reference.workflow,
@@ -108,18 +115,21 @@ def row(reference: Reference, folders: Folders) -> dict[str, Any]:
         "kind": reference.kind,
         "active": reference.active,
         "optional": reference.optional,
-        "present": plan_stage.found(folders, reference),
+        "present": lookup.present(reference),
     }
 
 
-def _sheet(file: ScannedFile, index: StoreIndex, folders: Folders, manifest: Manifest) -> Sheet:
+def _sheet(
+    file: ScannedFile, index: StoreIndex, lookup: Lookup, manifest: Manifest, refusing: Refusing
+) -> Sheet:
     """One workflow; a model that several references name is told by the first that counts."""
     models: dict[str, Found] = {}
     for reference in file.references:
         model = Model(folder=reference.folder, path=reference.path)
         needed = needs.counts(manifest, reference)
         if needed or model.key not in models:
-            there = plan_stage.found(folders, reference)
-            near = near_misses(index, folders, model) if needed and not there else ()
+            there = lookup.present(reference)
+            absent = needed and not there
+            near = near_misses(index, lookup.folders, model) if absent else ()
             models[model.key] = Found(reference, there, needed, near)
-    return Sheet(file.workflow, tuple(models.values()))
+    return Sheet(file.workflow, tuple(models.values()), refusing.of_files([file]))

@@ -1,0 +1,41 @@
+"""Hints: for which file name and which folder an address counts that a workflow tells."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+
+from comfyfix.comfyui.store.folders import folder_key, is_core_key
+from comfyfix.records import Hint
+
+Named = Mapping[str, Sequence[Hint]]
+"""Hints by the last part of their names."""
+
+
+def by_name(hints: Iterable[Hint]) -> Named:
+    """Sort hints by the file names that they are for."""
+    found: dict[str, list[Hint]] = {}
+    for hint in hints:
+        found.setdefault(file_name(hint), []).append(hint)
+    return found
+
+
+def path_of(hint: Hint) -> str:
+    """The name of a hint as a path."""
+    return hint.name.replace("\\", "/")
+
+
+def file_name(hint: Hint) -> str:
+    """The last part of the name."""
+    return path_of(hint).rpartition("/")[2]
+
+
+def key_of(hint: Hint) -> str | None:
+    """The model folder that a hint tells; `diffusion_models/Wan2.2` is a place in one."""
+    first, _, below = (hint.folder or "").partition("/")
+    return folder_key(first if below and is_core_key(first) else hint.folder or "") or None
+
+
+def path_below(hint: Hint) -> str:
+    """The path with the subfolder that the hint's directory tells."""
+    first, _, below = (hint.folder or "").partition("/")
+    return f"{below}/{path_of(hint)}" if below and is_core_key(first) else path_of(hint)

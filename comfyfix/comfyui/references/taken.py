@@ -1,0 +1,69 @@
+"""Taken: the value by which ComfyUI takes what a reference names.
+
+ComfyUI holds the value of an input that chooses against its own list, letter by letter, before
+anything runs (`validate_inputs` of its execution.py). The list has paths with the system's own
+separator. So `SDXL\\x.safetensors`, `./x.safetensors` or `X.safetensors` are refused although
+their file is there. It does so for every input of a node that runs, also for a row that is
+switched off. It does not for what a node reads out of a text or a row of its own.
+"""
+
+from __future__ import annotations
+
+import os
+
+from comfyfix.comfyui.references.air import is_air
+from comfyfix.comfyui.references.lookup import Hit, Lookup, anchored, parts_of
+from comfyfix.comfyui.store.folders import Folders
+from comfyfix.records import Reference
+
+
+def value_taken(reference: Reference, folders: Folders, lookup: Lookup | None = None) -> str | None:
+    """The exact value that ComfyUI takes in this input; None where its list has no such file.
+
+    It is the reference's own value where that is taken. `lookup` spares asking again where many
+    references are asked about.
+    """
+    lookup = lookup or Lookup(folders)
+    if not lookup.present(reference):
+        return None
+    if not reference.listed or (reference.files and not is_air(reference.value)):
+        return reference.value
+    if reference.kind == "directory":
+        return anchored(reference.path)
+    if parts := parts_of(reference):
+        return _in_parts(reference, folders, parts)
+    hit = lookup.file(reference, (reference.files or (reference.path,))[0])
+    return _spelled(hit) if hit else None
+
+
+def is_taken(reference: Reference, folders: Folders, lookup: Lookup | None = None) -> bool:
+    """Tell whether ComfyUI takes the value as it stands."""
+    return value_taken(reference, folders, lookup) == reference.value
+
+
+def _in_parts(reference: Reference, folders: Folders, parts: dict[str, str]) -> str | None:
+    """Where a folder is listed by its parts alone, as `bbox/…` and `segm/…`."""
+    path = anchored(reference.path)
+    for part, key in parts.items():
+        below = path.removeprefix(f"{part}/")
+        hit = folders.find(key, below) if below != path or "/" not in path else None
+        if hit:
+            return f"{part}/{_spelled(Hit(below, *hit))}"
+    return None
+
+
+def _spelled(hit: Hit) -> str:
+    """A path as its folder lists it: a disk that makes no difference of case knows its own."""
+    place = hit.location.removesuffix(hit.name)
+    other = f"{place}{hit.name.swapcase()}"
+    try:
+        if other == hit.location or not os.path.samestat(os.stat(other), hit.info):
+            return hit.name
+        parts: list[str] = []
+        for part in hit.name.split("/"):
+            same = [n for n in os.listdir(place) if n.casefold() == part.casefold()]
+            parts.append(part if part in same or not same else same[0])
+            place += f"{part}/"
+    except OSError:
+        return hit.name
+    return "/".join(parts)
