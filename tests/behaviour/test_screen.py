@@ -148,8 +148,10 @@ def test_plain_doit_and_comfyfix_say_the_same(site: Site) -> None:
     assert (REPO / "dodo.py").read_text().count("\n") < 15
 
 
-def test_a_reader_that_has_seen_enough_does_not_end_the_run(site: Site) -> None:
-    (site.root / "manifest.yaml").write_text("comfyui: demo\n")
+def test_a_reader_that_has_seen_enough_does_not_end_the_run(site: Site, hub: Hub) -> None:
+    site.workflow("w.json", *[("loras", name) for name in NAMES])
+    for name in NAMES:
+        hub.add(f"maker/{name.partition('.')[0]}", [name])
     running = site.start()
     assert running.stdout is not None
     running.stdout.readline()

@@ -168,7 +168,15 @@ def test_every_question_is_logged_without_secrets(
 PARTS = ("search", "repository", "resolve", "qwen", "civitai", "openmodeldb")
 
 
-@pytest.mark.parametrize("kind", ["reset", "cut", "500", "503", "429", "html"])
+@pytest.mark.parametrize(
+    "kind",
+    [
+        "cut",
+        "503",
+        "html",
+        *(pytest.param(k, marks=pytest.mark.soak) for k in ("reset", "500", "429")),
+    ],
+)
 def test_a_provider_that_fails_is_down_and_not_ignorant(
     case: Case, services: Services, hub: Hub, models: Path, kind: str
 ) -> None:

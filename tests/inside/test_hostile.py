@@ -260,6 +260,7 @@ def test_a_flipped_byte_under_an_old_stamp_is_found(site: Site, hub: Hub) -> Non
     assert site.pending() == ["download:rife49"]
 
 
+@pytest.mark.soak  # a whole demo
 def test_the_demo_works_behind_a_proxy(site: Site) -> None:
     (site.root / "manifest.yaml").write_text("comfyui: demo\n")
     done = site.doit(NO_PROXY="", no_proxy="", http_proxy="http://127.0.0.1:9")

@@ -21,6 +21,7 @@ from comfyfix import templates
 from comfyfix.demo.content import file_for
 from comfyfix.demo.hub import Fault, Hub, sha256
 from comfyfix.disk.files import sha256_of
+from comfyfix.disk.leftovers import where
 from comfyfix.screen.words import t
 from tests.behaviour.test_script import DATA, NAME, identity, left, script_for, wait_for_part
 from tests.rig import PROGRAM, Site, children_of, is_alive, is_zombie
@@ -246,6 +247,39 @@ def test_what_dies_while_a_run_goes_on_is_cleared_up_at_its_end(site: Site, hub:
         done = site.doit()
         assert done.returncode == 0, done.stdout
         assert left(folder) == ["rife49.pth"]
+
+
+def test_what_killed_writes_have_left_goes(site: Site, hub: Hub) -> None:
+    """Of dead processes at once, of others after a day; nothing that is not ours to the letter."""
+    site.workflow("w.json", ("vae", "soft_vae.safetensors"))
+    hub.add("someone/soft_vae", ["soft_vae.safetensors"])
+    assert site.doit().returncode == 0
+    beside = site.models / ".comfyfix" / "receipts" / "vae"
+    within = (site.output / name for name in (".cache", "log", "sources", "verified"))
+    folders = [site.output, *within, beside]
+    with subprocess.Popen(["true"]) as child:
+        pass
+    alive, dead, there = os.getpid(), child.pid, where()
+    goes = [f".a.json.{there}.{dead}.abcdefgh.tmp"]
+    old = [".a.json.elsewhere.1.abcdefgh.tmp", f".b.json.{there}.{alive}.abcdefgh.tmp"]
+    stays = [
+        f".a.json.{there}.{alive}.abcd_f9h.tmp",
+        ".a.json.elsewhere.77.abcdefgh.tmp",
+        f"a.json.{there}.{dead}.abcdefgh.tmp",
+        f".a.json.{there}.{dead}.abcdefgh.tmp.bak",
+        f".a.json.{there}.{dead}.ABCDEFGH.tmp",
+        f".a.json.{dead}.abcdefgh.tmp",
+        ".a.json.abcdefgh.tmp",
+    ]
+    for folder in folders:
+        for name in (*goes, *old, *stays):
+            (folder / name).write_text("half")
+        for name in old:
+            os.utime(folder / name, (1e9, 1e9))
+    assert site.doit().returncode == 0
+    for folder in folders:
+        left = {path.name for path in folder.iterdir() if "tmp" in path.name}
+        assert left == set(stays)
 
 
 def test_what_was_left_goes_where_the_model_lies_elsewhere_now(site: Site) -> None:

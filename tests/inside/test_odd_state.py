@@ -13,7 +13,6 @@ import pytest
 
 from comfyfix.demo.hub import Hub
 from comfyfix.disk import temporary
-from comfyfix.disk.leftovers import where
 from comfyfix.records import Reason
 from comfyfix.screen import words
 from comfyfix.screen.words import t
@@ -125,35 +124,6 @@ def test_pins_that_are_no_file(complete: Site, kind: str) -> None:
         assert "pins.yaml" + t(" can't be read") in done.stderr
         assert len(done.stderr.splitlines()) == 1
     assert os.path.lexists(complete.root / "pins.yaml")
-
-
-def test_what_killed_writes_have_left_goes(complete: Site) -> None:
-    """Of dead processes at once, of others after a day; nothing that is not ours to the letter."""
-    with subprocess.Popen(["true"]) as ended:
-        pass
-    beside = complete.models / ".comfyfix" / "receipts" / "vae"
-    folders = [complete.output, *(complete.output / name for name in FOLDERS), beside]
-    alive, dead, there = os.getpid(), ended.pid, where()
-    goes = [f".a.json.{there}.{dead}.abcdefgh.tmp"]
-    old = [".a.json.elsewhere.1.abcdefgh.tmp", f".b.json.{there}.{alive}.abcdefgh.tmp"]
-    stays = [
-        f".a.json.{there}.{alive}.abcd_f9h.tmp",
-        ".a.json.elsewhere.77.abcdefgh.tmp",
-        f"a.json.{there}.{dead}.abcdefgh.tmp",
-        f".a.json.{there}.{dead}.abcdefgh.tmp.bak",
-        f".a.json.{there}.{dead}.ABCDEFGH.tmp",
-        f".a.json.{dead}.abcdefgh.tmp",
-        ".a.json.abcdefgh.tmp",
-    ]
-    for folder in folders:
-        for name in (*goes, *old, *stays):
-            (folder / name).write_text("half")
-        for name in old:
-            os.utime(folder / name, (1e9, 1e9))
-    assert complete.doit().returncode == 0
-    for folder in folders:
-        left = {path.name for path in folder.iterdir() if "tmp" in path.name}
-        assert left == set(stays)
 
 
 def test_a_write_that_is_killed_leaves_a_name_that_tells_its_owner(tmp_path: Path) -> None:

@@ -41,6 +41,16 @@ def test_a_plan_tells_sizes_licences_and_what_to_do_first(site: Site, hub: Hub) 
     assert "`doit pin nobody.safetensors URL`" in shown
 
 
+def test_a_name_that_is_refused_is_not_searched(site: Site, hub: Hub) -> None:
+    site.workflow("w.json", ("loras", "../harbor_light.safetensors"))
+    hub.add("maker/harbor_light", ["harbor_light.safetensors"])
+    done = site.doit("plan", "--json")
+    assert done.returncode == 1
+    (row,) = json.loads(done.stdout)["models"]
+    assert (row["outcome"], row["where"]) == ("name refused", "")
+    assert hub.seen == []
+
+
 def test_what_a_plan_has_found_is_not_searched_again(site: Site, hub: Hub) -> None:
     site.workflow("w.json", RIFE)
     hub.add("AlexWortega/RIFE", ["rife49.pth"])

@@ -57,8 +57,18 @@ CHANGES: dict[str, tuple[Callable[[Path], object], bool]] = {
 }
 
 
-@pytest.mark.parametrize("change", CHANGES)
-@pytest.mark.parametrize("command", [("verify",), ("verify", "--store")], ids="_".join)
+@pytest.mark.parametrize(
+    ("command", "change"),
+    [
+        *((("verify", "--store"), change) for change in CHANGES),
+        *((("verify",), change) for change in ("none", "unseen bytes")),
+        *(
+            pytest.param(("verify",), change, marks=pytest.mark.soak)
+            for change in ("bytes", "another file", "gone")
+        ),
+    ],
+    ids=lambda told: told if isinstance(told, str) else "_".join(told),
+)
 def test_a_file_that_changes_after_it_was_hashed_gets_no_receipt(
     inprocess: InProcess,
     hub: Hub,

@@ -116,14 +116,13 @@ def test_equivalents_are_known_by_their_lines() -> None:
     program.equivalents(program.EQUIVALENT.read_text(encoding="utf-8"))
 
 
-def test_who_passes_the_most_that_is_new_for_its_time_comes_first_and_all_fit_into_it() -> None:
-    found = covered.Map(
-        seconds={"a": 5.0, "b": 0.5, "c": 1.0, "d": 9.0},
-        lines={PATH: {12: {"a", "b", "c"}, 14: {"d"}, 40: {"b"}}},
-    )
+def test_quick_tests_and_then_unlike_ones_are_chosen_as_many_as_fit() -> None:
+    seconds = {"a": 5.0, "b": 0.5, "c": 1.0, "d": 9.0, "e": 5.0}
+    lines = {12: {"a", "b", "c", "d", "e"}, 13: {"a", "c"}, 40: {"b"}, 41: {"e"}, 42: {"e"}}
+    found = covered.Map(seconds, {PATH: lines})
     [default] = [b for b in make.breaks(PATH, SMALL) if b.text == "3" and "default" in b.kind]
-    assert found.tests(default, 60) == ["b", "d", "c", "a"]
-    assert found.tests(default, 10) == ["b", "d"]
+    assert found.tests(default, 60) == ["b", "c", "a", "e", "d"]
+    assert found.tests(default, 12) == ["b", "c", "e"], "it passes more lines than the other"
     assert found.tests(default, 0.1) == ["b"]
     assert covered.Map().tests(default, 60) == []
 
