@@ -23,7 +23,8 @@ NOTHING = "Nothing to remove: no cache, and nothing that a stopped download has 
 @pytest.fixture
 def half(inprocess: InProcess, hub: Hub) -> InProcess:
     """A project with one model that is there and one that is not."""
-    inprocess.workflow("clip.json", RIFE, VAE)
+    path = inprocess.workflow("clip.json", RIFE, VAE)
+    os.utime(path, (time.time() - DAY, time.time() - DAY))  # what is too new is not cached
     hub.add("AlexWortega/RIFE", ["rife49.pth"])
     assert inprocess.run().code == 1
     return inprocess
