@@ -26,6 +26,7 @@ def half(inprocess: InProcess, hub: Hub) -> InProcess:
     inprocess.workflow("clip.json", RIFE, VAE)
     hub.add("AlexWortega/RIFE", ["rife49.pth"])
     assert inprocess.run().code == 1
+    assert inprocess.run("list").code == 0
     return inprocess
 
 
