@@ -12,7 +12,7 @@ COMMANDS = {
     "info": "comfyfix.tasks.commands.info:Info",
     "dumpdb": "comfyfix.tasks.commands.doits_own:DumpDB",
     "help": "comfyfix.tasks.commands.help:Help",
-    "tabcompletion": "comfyfix.tasks.commands.doits_own:TabCompletion",
+    "tabcompletion": "comfyfix.tasks.commands.tabcompletion:TabCompletion",
     "strace": "comfyfix.tasks.commands.doits_own:Strace",
     "forget": "comfyfix.tasks.commands.forget:Forget",
     "ignore": "comfyfix.tasks.commands.doits_own:Ignore",

@@ -20,7 +20,7 @@ pytestmark = pytest.mark.soak  # a minute of short runs
 OURS = (sys.executable, "-c", "from comfyfix.tasks.program import main; main()")
 TASK = "download:rife49"
 TELLING = (
-    ("help",), ("help", "task"), ("help", "list"), ("help", "nothing"), ("tabcompletion",),
+    ("help",), ("help", "task"), ("help", "list"), ("help", TASK), ("tabcompletion",),
     ("list",), ("list", "--all"), ("ignore",),
 )  # fmt: skip
 DOING = (("forget",), ("ignore", TASK), ("reset-dep",))

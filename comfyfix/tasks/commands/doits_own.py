@@ -5,7 +5,6 @@ from __future__ import annotations
 import io
 from typing import Any, ClassVar
 
-from doit.cmd_completion import TabCompletion as DoitTabCompletion
 from doit.cmd_dumpdb import DumpDB as DoitDumpDB
 from doit.cmd_ignore import Ignore as DoitIgnore
 from doit.cmd_resetdep import ResetDep as DoitResetDep
@@ -27,12 +26,6 @@ class DumpDB(Guarded, DoitDumpDB):  # type: ignore[misc]
     def execute(self, opt_values: Any, pos_args: list[str]) -> int:  # noqa: ARG002 - doit's signature
         """Refuse, in one line."""
         raise SetupProblem(Why.DUMPDB_REFUSED)
-
-
-class TabCompletion(Guarded, DoitTabCompletion):  # type: ignore[misc]
-    """Print what makes a shell complete commands and tasks."""
-
-    name: ClassVar[str] = "tabcompletion"
 
 
 class Strace(Guarded, DoitStrace):  # type: ignore[misc]

@@ -45,7 +45,9 @@ class List(Guarded, DoitList):  # type: ignore[misc]
         for run in runs:
             notes.unreadable(run.project.plan.unreadable)
         lines = self._names(runs) if params["quiet"] else self._lines(runs, params)
-        self.outstream.write("".join(f"{fitted(clean(line))}\n" for line in lines))
+        text = "".join(f"{fitted(clean(line))}\n" for line in lines)
+        if text:  # without a buffer, even nothing at all may be too much for a screen
+            self.outstream.write(text)
         return 0
 
     def _names(self, runs: list[Run]) -> Iterator[str]:
