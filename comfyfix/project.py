@@ -16,6 +16,7 @@ import msgspec
 
 from comfyfix.comfyui.store import folders as comfyui_folders
 from comfyfix.comfyui.store.folders import Folders
+from comfyfix.comfyui.store.installation import EXTRA_PATHS, Options
 from comfyfix.comfyui.workflows import files as workflow_files
 from comfyfix.errors import SetupProblem
 from comfyfix.records import Reason, because
@@ -151,10 +152,11 @@ def setup_of(manifest: Manifest, manifest_path: Path, hear: Hear) -> Setup:
         raise unusable(NotADirectoryError(errno.ENOTDIR, os.strerror(errno.ENOTDIR)), layout)
     for remark in order.set_caches_right(layout):
         hear(remark)
-    home = Path(manifest.comfyui)
+    home, options = Path(manifest.comfyui), _options(manifest)
     if manifest.is_demo:
         from comfyfix.demo import example  # only the demo needs it
 
+        options = Options()
         home, manifest = example.seen(manifest)
     elif not manifest.workflows:
         manifest = _with_default_workflows(manifest)
@@ -163,10 +165,15 @@ def setup_of(manifest: Manifest, manifest_path: Path, hear: Hear) -> Setup:
         map(Path, manifest.extra_model_paths),
         Path(manifest.store) if manifest.store else None,
         create_store=manifest.create_store,
+        options=options,
+        hear=hear,
     )
     if manifest.is_demo:  # what is written goes to its own place, also while it is not there yet
-        models = example.laid_out(manifest) / "models"
-        folders = replace(folders, store=models, default_root=models, written={})
+        home = example.laid_out(manifest)
+        models = home / "models"
+        folders = replace(
+            folders, store=models, default_root=models, written={}, base=home, models=models
+        )
     return Setup(manifest_path.absolute(), manifest, folders, layout)
 
 
@@ -197,8 +204,13 @@ def reserve(project: Project, hear: Hear) -> bool:
     return same and all(e.number == p.number and e.task == p.task for e, p in entries)
 
 
+def _options(manifest: Manifest) -> Options:
+    given = (manifest.base_directory, manifest.models_directory, manifest.output_directory)
+    return Options(*(Path(path) if path else None for path in given))
+
+
 def _with_default_workflows(manifest: Manifest) -> Manifest:
-    place = Path(manifest.comfyui) / "user" / "default" / "workflows"
+    place = Path(manifest.base_directory or manifest.comfyui) / "user" / "default" / "workflows"
     # Before the first workflow is saved there is no such folder; that is no mistake of a name.
     return msgspec.structs.replace(manifest, workflows=(str(place),) if place.is_dir() else ())
 
@@ -231,7 +243,7 @@ def _unsearched(folders: Folders, made: Plan) -> Reason | None:
     return because(
         Why.STORE_NOT_SEARCHED,
         store=folders.store,
-        file=folders.comfyui / "extra_model_paths.yaml",
+        file=folders.comfyui / EXTRA_PATHS,
         lines=["comfyfix:", *lines],
     )
 

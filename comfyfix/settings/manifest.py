@@ -128,10 +128,14 @@ class Include(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=T
 class Manifest(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """The whole manifest. Once loaded, every path is absolute and `${NAME}` is expanded.
 
-    `models` holds what pins.yaml says, too.
+    `models` holds what pins.yaml says, too. `base_directory`, `models_directory` and
+    `output_directory` are what ComfyUI is started with, its options of these names.
     """
 
     comfyui: str
+    base_directory: str | None = None
+    models_directory: str | None = None
+    output_directory: str | None = None
     extra_model_paths: tuple[str, ...] = ()
     workflows: tuple[str, ...] = ()
     store: str | None = None

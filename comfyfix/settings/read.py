@@ -11,6 +11,7 @@ from urllib.parse import urlsplit
 
 import msgspec
 
+from comfyfix.disk import windows
 from comfyfix.errors import SetupProblem
 from comfyfix.records import because
 from comfyfix.settings import pins, yamlfile
@@ -18,6 +19,10 @@ from comfyfix.settings.manifest import DEMO, SOURCES, Endpoints, Manifest, Overr
 from comfyfix.why import Why
 
 _VARIABLE = re.compile(r"\$\{([A-Za-z_][A-Za-z0-9_]*)\}")
+_PATHS = (
+    "comfyui", "base_directory", "models_directory", "output_directory", "extra_model_paths",
+    "workflows", "store", "output",
+)  # fmt: skip
 _PROGRAM = re.compile(r"[A-Za-z0-9_][A-Za-z0-9._+-]*|/[^\s\x00-\x1f\x7f]+")
 
 
@@ -38,6 +43,7 @@ def load(
         manifest = _with_pins(manifest, path.parent / pins.NAME)
     manifest = _with_environment(manifest, environ)
     _check_endpoints(manifest, lines, path)
+    manifest = _of_windows(manifest, lines, path, environ)
     if manifest.verify.qwen and not (manifest.qwen.base_url or manifest.is_demo):
         raise _problem(path, lines, "$.verify.qwen", Why.QWEN_ADDRESS_NEEDED)
     return _absolute(manifest, path.parent.absolute())
@@ -190,17 +196,38 @@ def _with_environment(manifest: Manifest, environ: Mapping[str, str]) -> Manifes
     return msgspec.structs.replace(manifest, endpoints=endpoints, qwen=qwen)
 
 
+def _of_windows(
+    manifest: Manifest, lines: yamlfile.Lines, path: Path, environ: Mapping[str, str]
+) -> Manifest:
+    """Under WSL a path as Windows writes it is read as the one that it is there."""
+
+    def here(text: str, where: str) -> str:
+        if not windows.is_windows(text):
+            return text
+        place = windows.here(text, environ)
+        if place is None or windows.drive_away(place):
+            raise _problem(path, lines, f"$.{where}", Why.WINDOWS_PATH_HERE, given=text)
+        return place
+
+    told: dict[str, Any] = {}
+    for key in _PATHS:
+        given = getattr(manifest, key)
+        if isinstance(given, tuple):
+            told[key] = tuple(here(text, f"{key}[{n}]") for n, text in enumerate(given))
+        elif given:
+            told[key] = here(given, key)
+    return msgspec.structs.replace(manifest, **told)
+
+
 def _absolute(manifest: Manifest, base: Path) -> Manifest:
     def absolute(text: str) -> str:
         # os.path leaves `~nobody` as it is where Path raises
         return os.path.normpath(base / os.path.expanduser(text))
 
-    comfyui = manifest.comfyui if manifest.is_demo else absolute(manifest.comfyui)
-    return msgspec.structs.replace(
-        manifest,
-        comfyui=comfyui,
-        extra_model_paths=tuple(map(absolute, manifest.extra_model_paths)),
-        workflows=tuple(map(absolute, manifest.workflows)),
-        store=absolute(manifest.store) if manifest.store else None,
-        output=absolute(manifest.output),
-    )
+    told: dict[str, Any] = {}
+    for key in _PATHS:
+        given = getattr(manifest, key)
+        told[key] = tuple(map(absolute, given)) if isinstance(given, tuple) else given
+        if isinstance(given, str) and given and not (key == "comfyui" and manifest.is_demo):
+            told[key] = absolute(given)
+    return msgspec.structs.replace(manifest, **told)

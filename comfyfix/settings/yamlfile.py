@@ -1,11 +1,14 @@
 """YAML that people write by hand: every value keeps the line it was written on.
 
-Anchors, aliases and merge keys are refused: they can grow exponentially, and a manifest
-needs none of them. Duplicate keys are refused because the last one would win in silence.
+In files of ours anchors, aliases and merge keys are refused: they can grow exponentially, and a
+manifest needs none of them. Duplicate keys are refused because the last one would win in silence.
+Files of ComfyUI are taken as PyYAML's safe loader takes them, with a bound on what they grow to.
 """
 
 from __future__ import annotations
 
+import contextlib
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -20,6 +23,7 @@ Lines = dict[str, int]
 DEPTH_MAX = 50
 TEXT_MAX = 1 << 20  # characters
 EVENTS_MAX = 40_000  # about one for each key and each value
+_MERGE = "tag:yaml.org,2002:merge"
 _Loader: Any = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
 
 
@@ -28,11 +32,38 @@ def read(path: Path) -> tuple[Any, Lines]:
 
     Raises SetupProblem naming the file, the line and the next step.
     """
+    return parse(_text(path, Why.MANIFEST_ABSENT), path)
+
+
+def read_loosely(path: Path) -> tuple[Any, Any]:
+    """Read a YAML file of ComfyUI as it does: its values, and the root of their nodes.
+
+    Of keys that stand there twice the last counts; aliases share one value; merges are resolved,
+    in the nodes too. Raises SetupProblem.
+    """
+    text = _text(path, Why.EXTRA_PATHS_ABSENT)
+    with _told(path):
+        root = _composed(text, path, anchors=True)
+        if root is None:
+            return None, None
+        sizes: dict[int, int] = {}
+        _count(root, sizes)
+        if sum(sizes.values()) > EVENTS_MAX:
+            raise refused(path, _line(root), because(Why.KEYS_MANY, limit=EVENTS_MAX))
+        return yaml.constructor.SafeConstructor().construct_document(root), root
+
+
+def line_of(node: Any) -> int:
+    """Return the line that a node begins on; the first is 1."""
+    return _line(node)
+
+
+def _text(path: Path, absent: Why) -> str:
     try:
-        text = regular.text(path, 8 * TEXT_MAX, encoding="utf-8-sig")
+        return regular.text(path, 8 * TEXT_MAX, encoding="utf-8-sig")
     except FileNotFoundError:
         if not path.is_symlink():
-            raise _absent(path) from None
+            raise _absent(path, absent) from None
         cause = because(Why.LINK_TO_NOTHING)
     except regular.NotRegular as error:
         cause = error.reason
@@ -40,43 +71,68 @@ def read(path: Path) -> tuple[Any, Lines]:
         cause = because(Why.SYSTEM_SAYS, error=error.strerror or error)
     except UnicodeDecodeError as error:
         cause = because(Why.SYSTEM_SAYS, error=error)
-    else:
-        return parse(text, path)
     raise SetupProblem(Why.MANIFEST_UNREADABLE, path=path, cause=cause)
 
 
-def _absent(path: Path) -> SetupProblem:
-    for above in path.absolute().parent.parents:
+def _absent(path: Path, why: Why) -> SetupProblem:
+    for above in path.absolute().parent.parents if why is Why.MANIFEST_ABSENT else ():
         if (above / path.name).is_file():
             return SetupProblem(Why.MANIFEST_ABOVE, path=path, above=above)
-    return SetupProblem(Why.MANIFEST_ABSENT, path=path, folder=path.parent)
+    return SetupProblem(why, path=path, folder=path.parent)
 
 
 def parse(text: str, path: Path) -> tuple[Any, Lines]:
     """Parse YAML text; `path` is only named in messages."""
     lines: Lines = {}
-    if len(text) > TEXT_MAX:
-        raise refused(path, 1, because(Why.TEXT_LONG, limit=TEXT_MAX))
-    try:
-        depth = 0
-        for count, event in enumerate(yaml.parse(text, Loader=_Loader)):
-            if count > EVENTS_MAX:
-                raise refused(path, _line(event), because(Why.KEYS_MANY, limit=EVENTS_MAX))
-            depth += isinstance(event, yaml.CollectionStartEvent)
-            depth -= isinstance(event, yaml.CollectionEndEvent)
-            if depth > DEPTH_MAX:  # libyaml's composer would overflow the stack of the process
-                raise refused(path, _line(event), because(Why.NESTED_DEEP, limit=DEPTH_MAX))
-            if getattr(event, "anchor", None):
-                raise refused(path, _line(event), because(Why.ALIAS_REFUSED))
-        root = yaml.compose(text, Loader=_Loader)
+    with _told(path):
+        root = _composed(text, path, anchors=False)
         value = None if root is None else _plain(root, "$", lines, path)
+    return value, lines
+
+
+@contextlib.contextmanager
+def _told(path: Path) -> Iterator[None]:
+    """What the reader says of broken YAML, as a problem of its line."""
+    try:
+        yield
     except yaml.MarkedYAMLError as error:
         line = error.problem_mark.line + 1 if error.problem_mark else 1
         told = because(Why.NOT_YAML, error=error.problem or error)
         raise refused(path, line, told) from None
     except (yaml.YAMLError, RecursionError, ValueError) as error:
         raise refused(path, 1, because(Why.NOT_YAML, error=error)) from None
-    return value, lines
+
+
+def _composed(text: str, path: Path, *, anchors: bool) -> Any:
+    if len(text) > TEXT_MAX:
+        raise refused(path, 1, because(Why.TEXT_LONG, limit=TEXT_MAX))
+    depth = 0
+    for count, event in enumerate(yaml.parse(text, Loader=_Loader)):
+        if count > EVENTS_MAX:
+            raise refused(path, _line(event), because(Why.KEYS_MANY, limit=EVENTS_MAX))
+        depth += isinstance(event, yaml.CollectionStartEvent)
+        depth -= isinstance(event, yaml.CollectionEndEvent)
+        if depth > DEPTH_MAX:  # libyaml's composer would overflow the stack of the process
+            raise refused(path, _line(event), because(Why.NESTED_DEEP, limit=DEPTH_MAX))
+        if getattr(event, "anchor", None) and not anchors:
+            raise refused(path, _line(event), because(Why.ALIAS_REFUSED))
+    return yaml.compose(text, Loader=_Loader)
+
+
+def _count(node: Any, sizes: dict[int, int]) -> int:
+    """How many values a node holds once merges are resolved: merges of merges would double them.
+
+    `sizes` takes the figure of each node; one that holds itself counts once.
+    """
+    if id(node) not in sizes and not isinstance(node, yaml.ScalarNode):
+        sizes[id(node)] = 1
+        if isinstance(node, yaml.MappingNode):
+            counts = [_count(value, sizes) for _, value in node.value]
+            merges = [key.tag == _MERGE for key, _ in node.value]
+            sizes[id(node)] = sum(c if m else 1 for c, m in zip(counts, merges, strict=True))
+        else:
+            sizes[id(node)] = sum(_count(item, sizes) for item in node.value)
+    return sizes.get(id(node), 1)
 
 
 def refused(path: Path, line: int, cause: Reason, key: str = "") -> SetupProblem:

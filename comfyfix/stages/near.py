@@ -91,7 +91,7 @@ def _near(folders: Folders, model: Model, path: str, *, kind: Why) -> NearMiss |
     folder = model.folder or ""
     inside = _inside(folders, folder, path)
     if kind is Why.NEAR_FOLDER:
-        places = (f"{folders.comfyui}/models/", f"{folders.default_root}/")
+        places = (f"{folders.models}/", f"{folders.default_root}/")
         root = next((place for place in places if path.startswith(place)), "")
         shown = path.removeprefix(root)
     elif inside is None or inside == model.path or folders.find(folder, inside) is None:

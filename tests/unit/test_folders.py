@@ -161,7 +161,12 @@ def test_what_holds_no_models_is_no_root(comfyui: Path) -> None:
     [
         ("- a", 1, "", Why.SECTIONS_MISSING),
         ("a: {loras: l}\nb: text", 2, "b", Why.SECTION_NO_MAPPING),
-        ("a:\n  loras: x\n  loras: y", 3, "", Why.KEY_TWICE),
+        ("a: &x\n  vae: [y]\nb:\n  <<: *x\n  loras: z", 2, "a.vae", Why.SECTION_PATHS),
+        ("a: &x {loras: l}\nb:\n  <<: *x\n  vae: 5", 4, "b.vae", Why.SECTION_PATHS),
+        ("a:\n  loras: l\na:\n  vae: 5", 4, "a.vae", Why.SECTION_PATHS),
+        ("a: {loras: l}\nb:\n  ? [x]\n  : y", 3, "", Why.NOT_YAML),
+        ("a: {loras: l}\nb: !!python/name:os.system x", 2, "", Why.NOT_YAML),
+        ("a: {loras: l}\nb: *nothing", 2, "", Why.NOT_YAML),
         ("a:\n  loras: x\n  vae: [y]", 3, "a.vae", Why.SECTION_PATHS),
     ],
 )
@@ -174,6 +179,34 @@ def test_a_broken_file_is_told_with_its_line(
     assert isinstance(told["cause"], Reason)
     assert (told["line"], told["key"], told["cause"].why) == (line, key, why)
     assert str(told["path"]).endswith("extra_model_paths.yaml")
+
+
+def test_what_yaml_allows_is_taken_as_comfyui_takes_it(comfyui: Path) -> None:
+    text = "a: &a\n  base_path: /b\n  loras: x\n  loras: y\n"
+    assert models(extra(comfyui, text), "loras")[1:] == (Path("/b/y"),)
+    assert models(extra(comfyui, f"{text}a: {{vae: /v}}"), "loras")[1:] == ()
+    merged = extra(comfyui, f"{text}c:\n  <<: *a\n  vae: v")
+    assert models(merged, "vae")[1:] == (Path("/b/v"),)
+    over = extra(comfyui, f"{text}c: {{<<: *a, base_path: /c}}")
+    assert models(over, "loras")[1:] == (Path("/b/y"), Path("/c/y"))
+    # One mapping under two names: its base path is taken out of it with the first.
+    assert models(extra(comfyui, f"{text}c: *a"), "loras")[1:] == (Path("/b/y"), comfyui / "y")
+
+
+@pytest.mark.parametrize("value", ["{{<<: [{0}, {0}, {0}]}}", "[{0}, {0}, {0}]"])
+def test_what_would_grow_without_end_is_refused_at_once(value: str, comfyui: Path) -> None:
+    steps = [f"k{n + 1}: &b{n + 1} {value.format(f'*b{n}')}\n" for n in range(40)]
+    with pytest.raises(SetupProblem) as caught:
+        extra(comfyui, f"k0: &b0 {{x: y}}\n{''.join(steps)}")
+    cause = caught.value.reason.told["cause"]
+    assert isinstance(cause, Reason)
+    assert cause.why == Why.KEYS_MANY
+
+
+def test_a_file_that_is_not_there_is_told_by_its_own_name(comfyui: Path) -> None:
+    with pytest.raises(SetupProblem) as caught:
+        folders.read(comfyui, [comfyui / "no.yaml"], None)
+    assert caught.value.reason.why == Why.EXTRA_PATHS_ABSENT
 
 
 def test_a_store_is_searched_last_and_written_to(comfyui: Path, tmp_path: Path) -> None:
@@ -230,7 +263,11 @@ def test_symlinks_are_followed_and_what_is_no_file_is_not_found(comfyui: Path) -
 
 
 def test_a_missing_comfyui_says_what_to_set(comfyui: Path) -> None:
-    absent = {comfyui / "no": Why.COMFYUI_ABSENT, comfyui / "models": Why.COMFYUI_WITHOUT_MODELS}
+    (comfyui.parent / "other").mkdir()
+    absent = {
+        comfyui / "no": Why.COMFYUI_ABSENT,
+        comfyui.parent / "other": Why.COMFYUI_WITHOUT_MODELS,
+    }
     for place, why in absent.items():
         with pytest.raises(SetupProblem) as caught:
             folders.read(place, [], None)

@@ -83,7 +83,7 @@ def _packs(comfyui: str, custom_nodes: Iterable[Path]) -> Iterator[tuple[str, li
     if core:
         yield comfyui, core
     seen: set[tuple[int, int]] = set()
-    for place in dict.fromkeys((f"{comfyui}/custom_nodes", *map(str, custom_nodes))):
+    for place in list(map(str, custom_nodes)) or [f"{comfyui}/custom_nodes"]:
         try:
             entries = sorted(os.scandir(place), key=lambda entry: entry.name)
         except OSError:

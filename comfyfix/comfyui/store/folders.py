@@ -8,14 +8,16 @@ from __future__ import annotations
 
 import os
 import re
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
 
 from comfyfix.comfyui.store import extra_paths
+from comfyfix.comfyui.store.installation import EXTRA_PATHS, Installation, Options, installation
 from comfyfix.disk.files import led_into, regular_stat
 from comfyfix.endings import LISTED
 from comfyfix.errors import SetupProblem
+from comfyfix.records import Reason
 from comfyfix.why import Why
 
 ALIASES = {
@@ -80,6 +82,7 @@ _ENDINGS = {
     "fonts": frozenset({".ttf", ".otf"}),
 }
 
+_DEFAULTS = Options()
 _KEY = re.compile(r"[A-Za-z0-9_-]{1,64}(/[A-Za-z0-9_-]{1,64}){0,3}")
 
 
@@ -113,7 +116,8 @@ class Folders:
     `paths` holds the directories of each key in search order; `written` the directory that
     new files of a key go to; `default_root` is where keys without either lie. `store` is the
     tree that everything written stays inside; `searched` are the keys for which ComfyUI looks
-    there, None where it is ComfyUI's own.
+    there, None where it is ComfyUI's own. `comfyui` is where main.py lies, `base` where
+    custom_nodes/ and user/ do, `models` ComfyUI's own models/.
     """
 
     paths: dict[str, tuple[Path, ...]]
@@ -121,6 +125,8 @@ class Folders:
     default_root: Path
     store: Path
     comfyui: Path = Path()
+    base: Path = Path()
+    models: Path = Path()
     searched: frozenset[str] | None = None
 
     def directories(self, key: str) -> tuple[Path, ...]:
@@ -168,18 +174,26 @@ class Folders:
         A key that only packs know is written where its pack looks below models/.
         """
         paths, written = dict(self.paths), dict(self.written)
-        models = self.comfyui / "models"
         for name, places in told.items():
             key = folder_key(name)
-            inside = [Path(place) for place in places if Path(place).is_relative_to(self.comfyui)]
+            inside = [path for place in places if (path := self._moved(Path(place)))]
             if not is_folder_key(name) or not inside:
                 continue
-            below = [path.relative_to(models) for path in inside if path.is_relative_to(models)]
+            of_models = (path for path in inside if path.is_relative_to(self.models))
+            below = [path.relative_to(self.models) for path in of_models]
             if below and key not in paths:
                 written[key] = self.default_root / below[0]
             own = paths.get(key, (written[key],) if key in written else ())
             paths[key] = tuple(dict.fromkeys((*own, *inside)))
         return replace(self, paths=paths, written=written)
+
+    def _moved(self, place: Path) -> Path | None:
+        """A directory that was told for ComfyUI's usual folders, in those that it has; or None."""
+        for usual, real in ((self.comfyui / "models", self.models), (self.comfyui, self.base)):
+            if place.is_relative_to(usual):
+                return real / place.relative_to(usual)
+        inside = place.is_relative_to(self.base) or place.is_relative_to(self.models)
+        return place if inside else None
 
     def roots(self) -> tuple[Path, ...]:
         """Every directory that may hold models, none inside another."""
@@ -194,21 +208,23 @@ class Folders:
 
 
 def read(
-    comfyui: Path, extra: Iterable[Path], store: Path | None, *, create_store: bool = False
+    comfyui: Path,
+    extra: Iterable[Path],
+    store: Path | None,
+    *,
+    create_store: bool = False,
+    options: Options = _DEFAULTS,
+    hear: Callable[[Reason], object] = bool,
 ) -> Folders:
     """Read the folders of a ComfyUI installation. Raises SetupProblem.
 
     A store that is not there may be one whose disk is not mounted: it is no problem only if it is
-    to be made.
+    to be made. `hear` is told what is left out.
     """
     if store is not None and not create_store and not store.is_dir():
         raise SetupProblem(Why.STORE_ABSENT, path=store)
-    if not comfyui.is_dir():
-        raise SetupProblem(Why.COMFYUI_ABSENT, path=comfyui)
-    models = comfyui / "models"
-    if not models.is_dir():
-        raise SetupProblem(Why.COMFYUI_WITHOUT_MODELS, path=comfyui)
-    table, written = _configured(comfyui, extra)
+    place = installation(comfyui, options)
+    table, written = _configured(place, extra, hear)
     searched = None
     if store is not None:
         searched = _searched(store, table)
@@ -216,32 +232,34 @@ def read(
     return Folders(
         paths={key: tuple(paths) for key, paths in table.items()},
         written=written,
-        default_root=store or models,
-        store=store or models,
+        default_root=store or place.models,
+        store=store or place.models,
         comfyui=comfyui,
+        base=place.base,
+        models=place.models,
         searched=searched,
     )
 
 
 def _configured(
-    comfyui: Path, extra: Iterable[Path]
+    place: Installation, extra: Iterable[Path], hear: Callable[[Reason], object]
 ) -> tuple[dict[str, list[Path]], dict[str, Path]]:
     """The folders in which ComfyUI looks by key, and those that a file of paths calls default."""
-    table = {key: list(_in(comfyui / "models", key)) for key in (*_CORE, *_DIRECTORIES)}
-    table |= {key: [comfyui / key] for key in BESIDE}
+    table = {key: list(_in(place.models, key)) for key in (*_CORE, *_DIRECTORIES)}
+    table |= {key: [place.base / key] for key in BESIDE}
     written: dict[str, Path] = {}
-    own = comfyui / "extra_model_paths.yaml"
+    own = place.root / EXTRA_PATHS
     # Docker makes a folder of a file that it can't mount, and ComfyUI passes over it; a pipe or a
     # link to nothing is told: without it models would go where ComfyUI does not look.
     there = os.path.lexists(own) and not own.is_dir()
     for path in [*([own] if there else []), *extra]:
-        for name, directory, is_default in extra_paths.read(path):
+        for name, directory, is_default in extra_paths.read(path, hear):
             key = folder_key(name)
             _add(table, key, directory, is_default)
             if is_default:
                 written[key] = directory
     for name in _OUTPUT:
-        _add(table, folder_key(name), comfyui / "output" / name, is_default=False)
+        _add(table, folder_key(name), place.output / name, is_default=False)
     return table, written
 
 
