@@ -6,17 +6,21 @@ The user's own installation, then a running ComfyUI, then the table that comes w
 from __future__ import annotations
 
 import contextlib
+import os
 import time
+from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
 
 import msgspec
 
-from comfyfix.comfyui.loaders.table import Loader, Loaders, built_in, merged
+from comfyfix.comfyui.loaders import server
+from comfyfix.comfyui.loaders.server import ServerFacts
+from comfyfix.comfyui.loaders.table import Loaders, built_in, merged
 from comfyfix.comfyui.packs import installed
 from comfyfix.comfyui.store.folders import Folders
-from comfyfix.disk import json_file
+from comfyfix.disk import json_file, windows
 from comfyfix.disk.files import write_atomic
 from comfyfix.errors import SourceDown
 from comfyfix.records import Reason, because
@@ -25,6 +29,7 @@ from comfyfix.why import Why
 
 FRESH_SECONDS = 600
 """How long a server's answer is used again: its nodes change when it is started anew."""
+_ROOT_PARTS = 2  # `/` and a folder in it
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,39 +42,55 @@ class Knowledge:
 
 
 class _Told(msgspec.Struct, frozen=True, kw_only=True):
-    version: Literal[1] = 1
+    version: Literal[2] = 2
     url: str
     at: float
-    loaders: dict[str, Loader]
+    facts: ServerFacts
 
 
 def gather(folders: Folders, layout: Layout, comfyui_url: str | None) -> Knowledge:
     """Read the installation and, where the manifest names one, ask the running ComfyUI."""
     own = installed.read(folders.comfyui, folders.paths.get("custom_nodes", ()), layout.pack_cache)
-    running, warning = _ask(comfyui_url, layout.server_cache) if comfyui_url else ({}, None)
-    tables = [table for table in (own.loaders, running) if table]
+    running, warning = (
+        _ask(comfyui_url, layout.server_cache) if comfyui_url else (ServerFacts(), None)
+    )
+    tables = [table for table in (own.loaders, running.loaders) if table]
+    folders = folders.with_registered(own.folders) if own.folders else folders
+    if running.folders:
+        places = {key: tuple(_here(told)) for key, told in running.folders.items()}
+        # What it registers below its own folders is ours too, also where nothing is there yet.
+        folders = folders.with_registered(running.folders).with_searched(places)
     return Knowledge(
         loaders=merged(*tables, built_in()) if tables else built_in(),
-        folders=folders.with_registered(own.folders) if own.folders else folders,
+        folders=folders.with_endings(running.endings) if running.endings else folders,
         warning=warning,
     )
 
 
-def _ask(url: str, cache: Path) -> tuple[Loaders, Reason | None]:
+def _here(told: tuple[str, ...]) -> Iterator[Path]:
+    """The directories that are on this machine too; the root of a disk is none of models."""
+    for text in told:
+        place = windows.here(text) if windows.is_windows(text) else text
+        if place and len(Path(place).parts) > _ROOT_PARTS and os.path.isabs(place):
+            path = Path(os.path.normpath(place))
+            if os.path.isdir(path):  # never raises
+                yield path
+
+
+def _ask(url: str, cache: Path) -> tuple[ServerFacts, Reason | None]:
     known = json_file.cached(cache, _Told)
     if known and known.url == url and 0 <= time.time() - known.at < FRESH_SECONDS:
-        return known.loaders, None
-    from comfyfix.comfyui.loaders import server  # only where a server is named
-    from comfyfix.net.http import Web
+        return known.facts, None
+    from comfyfix.net.http import Web  # only where a server is named
 
     try:
-        loaders = server.ask(url, Web({}))
+        facts = server.ask(url, Web({}))
     except SourceDown as problem:
-        kept = known.loaders if known and known.url == url else {}
+        kept = known.facts if known and known.url == url else ServerFacts()
         # The host is that of the address; what is wrong with it alone is left to tell.
         cause = problem.reason.told.get("cause", problem.reason)
         return kept, because(Why.COMFYUI_UNASKED, url=url, cause=cause)
     with contextlib.suppress(OSError):
-        told = _Told(url=url, at=time.time(), loaders=dict(loaders))
+        told = _Told(url=url, at=time.time(), facts=facts)
         write_atomic(cache, msgspec.json.encode(told))
-    return loaders, None
+    return facts, None

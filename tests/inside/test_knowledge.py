@@ -7,6 +7,7 @@ import json
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
+from pathlib import Path
 from typing import Any
 
 from comfyfix.records import because
@@ -101,6 +102,51 @@ def test_a_running_comfyui_tells_what_no_source_does(site: Site) -> None:
         for _ in range(2):
             assert scanned(site, *nodes)[0] == {"new.pth": "loras", "w.pth": "vae", "t.pth": None}
         assert asked.count("/object_info") == 1  # the second command knew
+
+
+def test_a_running_comfyui_tells_directories_and_endings(site: Site, tmp_path: Path) -> None:
+    shared, own = tmp_path / "shared", site.models / "of" / "packs"
+    for place in (shared / "a.safetensors", own / "there.task", site.models / "loras" / "x.task"):
+        place.parent.mkdir(parents=True, exist_ok=True)
+        place.write_bytes(b"x")
+    told = {
+        "/experiment/models": [
+            {"name": "loras", "folders": ["/", str(shared), "C:\\x"], "extensions": [".pt"]},
+            {"name": "packs", "folders": [str(own)], "extensions": [".task"]},
+            {"name": "unet_gguf", "folders": [], "extensions": [".gguf"]},
+            {"name": "fonts", "folders": ["/usr/share/fonts"]},
+            {"name": 5},
+            "odd",
+        ],
+        "/models/loras": ["a.safetensors"],
+        "/models/packs": ["there.task"],
+        "/models/unet_gguf": ["q.gguf"],
+        "/object_info": {
+            "Compiled": {"input": {"required": {"x": [["a.safetensors"]]}}},
+            "Packed": {"input": {"required": {"x": [["there.task"]]}}},
+            "Quantised": {"input": {"required": {"x": [["q.gguf"]]}}},
+        },
+    }
+    graph = {
+        str(number): {"class_type": kind, "inputs": {"x": value}}
+        for number, (kind, value) in enumerate(
+            [
+                ("Compiled", "a.safetensors"), ("Packed", "there.task"), ("Packed", "n.pt"),
+                ("Quantised", "new.gguf"), ("Compiled", "x.task"),
+            ]
+        )
+    }  # fmt: skip
+    (site.workflows / "w.json").write_text(json.dumps(graph))
+    with comfyui(told) as (url, asked):
+        site.manifest(comfyui_url=url)
+        for _ in range(2):
+            done = site.doit("scan", "--json")
+            rows = {row["value"]: row for row in json.loads(done.stdout)}
+            assert {value: row["folder"] for value, row in rows.items()} == {
+                "a.safetensors": "loras", "new.gguf": "diffusion_models", "n.pt": "packs",
+            }  # fmt: skip
+            assert [value for value, row in rows.items() if row["present"]] == ["a.safetensors"]
+    assert "/models" not in asked
 
 
 def test_a_comfyui_that_does_not_answer_is_a_warning(site: Site) -> None:

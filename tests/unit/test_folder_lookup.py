@@ -19,6 +19,7 @@ from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from comfyfix.comfyui.store import folders
+from comfyfix.comfyui.store.inventory import model_files
 
 TORCH = {".ckpt", ".pt", ".pt2", ".bin", ".pth", ".safetensors", ".pkl", ".sft"}
 PACKS = {".gguf", ".onnx", ".engine"}  # as if packs had added theirs to the shared set
@@ -224,6 +225,42 @@ def test_lookup_is_comfyuis(
 )
 def test_a_key_takes_files_by_their_ending(key: str, name: str, listed: bool) -> None:
     assert folders.accepts(key, name) is listed
+
+
+def test_what_packs_list_comes_on_top_of_the_core_and_is_all_of_their_own(tmp_path: Path) -> None:
+    (tmp_path / "models" / "ours").mkdir(parents=True)
+    for name in ("a.task", "b.pt", "c.txt"):
+        (tmp_path / "models" / "ours" / name).write_bytes(b"x")
+    usual = folders.read(tmp_path, [], None)
+    found = usual.with_endings({"ours": [".TASK"], "loras": [".patch"], "any": []})
+    listed = [
+        (key, name)
+        for key, name in [
+            ("ours", "a.task"), ("ours", "b.pt"), ("loras", "x.patch"), ("loras", "x.pt"),
+            ("loras", "x.txt"), ("loras", ".git/x.patch"), ("any", "x.txt"), ("other", "x.txt"),
+        ]
+        if found.accepts(key, name)
+    ]  # fmt: skip
+    assert listed == [
+        ("ours", "a.task"), ("loras", "x.patch"), ("loras", "x.pt"), ("any", "x.txt"),
+        ("other", "x.txt"),
+    ]  # fmt: skip
+    told = found.with_searched({"ours": [tmp_path / "models" / "ours"]})
+    assert [file.model.key for file in model_files(told)] == ["ours/a.task", "ours/b.pt"]
+    assert found.find("ours", "a.task")
+    assert not found.find("ours", "b.pt")
+
+
+def test_directories_that_a_server_names_are_looked_into_in_its_order(tmp_path: Path) -> None:
+    (tmp_path / "models").mkdir()
+    (tmp_path / "store").mkdir()
+    usual = folders.read(tmp_path, [], tmp_path / "store")
+    own, more = usual.directories("vae"), tmp_path / "more"
+    first = usual.with_searched({"vae": [more, *own], "loras": [tmp_path / "store" / "L"]})
+    assert first.directories("vae") == (more, *own)
+    assert first.searched == frozenset({"loras", "vae"})
+    assert usual.with_searched({"vae": [more], "gligen": []}).directories("vae") == (*own, more)
+    assert first.destination("vae", "x") == usual.destination("vae", "x")
 
 
 def test_a_folder_that_links_to_itself_is_looked_into_once_per_name(tmp_path: Path) -> None:

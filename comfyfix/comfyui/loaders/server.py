@@ -1,7 +1,9 @@
-"""A running ComfyUI as a source of facts: `/object_info` and its lists of models.
+"""A running ComfyUI as a source of facts: `/object_info`, its model folders and their lists.
 
 The server tells which names an input offers, not from which folder. So an input belongs to the
 folder whose own list holds what it offers; where two folders could be meant, nothing is claimed.
+Where it knows `/experiment/models` it tells the directories and, since 2026, the endings of each
+folder too; `/models` has their names alone.
 """
 
 from __future__ import annotations
@@ -10,49 +12,90 @@ from collections.abc import Iterator, Mapping
 from typing import TYPE_CHECKING, Any
 from urllib.parse import quote
 
-from comfyfix.comfyui.loaders.table import Loader, LoaderInput, Loaders
-from comfyfix.comfyui.store.folders import folder_key, is_folder_key
+import msgspec
+
+from comfyfix.comfyui.loaders.table import Loader, LoaderInput
+from comfyfix.comfyui.store.folders import BESIDE, folder_key, is_folder_key
 from comfyfix.errors import SourceDown
 from comfyfix.loose_json import items, mapping
 from comfyfix.why import Why
 
 if TYPE_CHECKING:
-    from comfyfix.net.http import Web
+    from comfyfix.net.http import Answer, Web
 
 FOLDERS_MAX = 200
+PLACES_MAX = 50
+"""Directories, or endings, of one folder."""
+_OK = 200
 _NO_CHOICE = ("none", "default", "baked vae")
 
 
-def ask(url: str, web: Web) -> Loaders:
-    """What the inputs of a running ComfyUI take. Raises SourceDown."""
+class ServerFacts(msgspec.Struct, frozen=True, kw_only=True):
+    """What inputs take; the directories of a folder key as the server names them; its endings."""
+
+    loaders: dict[str, Loader] = {}
+    folders: dict[str, tuple[str, ...]] = {}
+    endings: dict[str, tuple[str, ...]] = {}
+
+
+def ask(url: str, web: Web) -> ServerFacts:
+    """What a running ComfyUI says. Raises SourceDown."""
     base = url.rstrip("/")
-    folders = {
-        folder_key(name): _names(_json(web, f"{base}/models/{quote(name)}"))
-        for name in _texts(_json(web, f"{base}/models"))[:FOLDERS_MAX]
-        if is_folder_key(name)
-    }
+    told = _folders(web, base)
+    keys = [name for name in told if is_folder_key(name) and name not in BESIDE]
+    answers = {key: _get(web, f"{base}/models/{quote(key, safe='')}") for key in keys[:FOLDERS_MAX]}
+    lists = {key: _names(each.json()) for key, each in answers.items() if each.status == _OK}
     classes = mapping(_json(web, f"{base}/object_info"))
-    found: dict[str, Loader] = {}
+    endings = {name: entry.get("extensions") for name, entry in told.items() if name in lists}
+    return ServerFacts(
+        loaders=dict(_loaders(classes, lists)),
+        folders={name: _some(told[name].get("folders")) for name in lists},
+        endings={name: _some(e) for name, e in endings.items() if isinstance(e, list)},
+    )
+
+
+def _folders(web: Web, base: str) -> dict[str, Mapping[str, Any]]:
+    """The folder keys, each with what is told of it."""
+    answer = _get(web, f"{base}/experiment/models")
+    entries = items(answer.json()) if answer.status == _OK else []
+    told = {entry["name"]: entry for entry in map(mapping, entries) if _is_text(entry.get("name"))}
+    return told or {name: {} for name in _texts(_json(web, f"{base}/models"))}
+
+
+def _loaders(
+    classes: Mapping[str, Any], lists: Mapping[str, frozenset[str]]
+) -> Iterator[tuple[str, Loader]]:
     for node_type, told in classes.items():
         inputs = {
-            name: LoaderInput(folder=folder)
+            name: entry
             for name, choices in _combos(mapping(told))
-            if (folder := _folder_of(choices, folders))
+            if (entry := _input_of(choices, lists))
         }
         if inputs:
-            found[node_type] = Loader(inputs=inputs)
-    return found
+            yield node_type, Loader(inputs=inputs)
+
+
+def _get(web: Web, url: str) -> Answer:
+    return web.get(url, tries=1)  # it runs beside us, or it does not
 
 
 def _json(web: Web, url: str) -> Any:
-    answer = web.get(url, tries=1)  # it runs beside us, or it does not
-    if answer.status != 200:  # noqa: PLR2004 - HTTP
+    answer = _get(web, url)
+    if answer.status != _OK:
         raise SourceDown(Why.COMFYUI_STATUS, url=url, status=answer.status)
     return answer.json()
 
 
+def _is_text(value: object) -> bool:
+    return isinstance(value, str)
+
+
 def _texts(value: Any) -> list[str]:
     return [item for item in items(value) if isinstance(item, str)]
+
+
+def _some(value: Any) -> tuple[str, ...]:
+    return tuple(_texts(value)[:PLACES_MAX])
 
 
 def _names(value: Any) -> frozenset[str]:
@@ -76,7 +119,12 @@ def _combos(told: Mapping[str, Any]) -> Iterator[tuple[str, frozenset[str]]]:
                 yield name, named
 
 
-def _folder_of(choices: frozenset[str], folders: Mapping[str, frozenset[str]]) -> str | None:
-    same = [key for key, names in folders.items() if names == choices]
-    holding = same or [key for key, names in folders.items() if choices <= names]
-    return holding[0] if len(holding) == 1 else None
+def _input_of(choices: frozenset[str], lists: Mapping[str, frozenset[str]]) -> LoaderInput | None:
+    """The folder that the choices are from; several names of one folder are one."""
+    same = [key for key, names in lists.items() if names == choices]
+    holding = same or [key for key, names in lists.items() if choices <= names]
+    folders = list(dict.fromkeys(map(folder_key, holding)))
+    if len(folders) != 1:
+        return None
+    also = tuple(key for key in holding if key != folders[0])
+    return LoaderInput(folder=folders[0], also=also)

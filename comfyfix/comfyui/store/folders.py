@@ -9,7 +9,7 @@ from __future__ import annotations
 import os
 import re
 from collections.abc import Callable, Iterable, Iterator, Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 from comfyfix.comfyui.store import extra_paths
@@ -104,9 +104,15 @@ def is_core_key(name: str) -> bool:
 def accepts(key: str, path: str) -> bool:
     """Tell whether ComfyUI would list a file of this name for a key: by ending, and not in .git."""
     endings = _ENDINGS.get(folder_key(key))
-    if endings is not None and os.path.splitext(path)[1].lower() not in endings:  # hot
-        return False
-    return "/.git/" not in f"/{path}"
+    return (endings is None or _ending(path) in endings) and not _in_git(path)
+
+
+def _ending(path: str) -> str:
+    return os.path.splitext(path)[1].lower()  # hot: Path costs twice this
+
+
+def _in_git(path: str) -> bool:
+    return "/.git/" in f"/{path}"
 
 
 @dataclass(frozen=True, slots=True)
@@ -114,7 +120,8 @@ class Folders:
     """All model folders of one installation.
 
     `paths` holds the directories of each key in search order; `written` the directory that
-    new files of a key go to; `default_root` is where keys without either lie. `store` is the
+    new files of a key go to; `default_root` is where keys without either lie; `endings` what the
+    files of a key end in besides what is known of it, in lower case. `store` is the
     tree that everything written stays inside; `searched` are the keys for which ComfyUI looks
     there, None where it is ComfyUI's own. `comfyui` is where main.py lies, `base` where
     custom_nodes/ and user/ do, `models` ComfyUI's own models/.
@@ -128,11 +135,23 @@ class Folders:
     base: Path = Path()
     models: Path = Path()
     searched: frozenset[str] | None = None
+    endings: Mapping[str, frozenset[str]] = field(default_factory=dict)
 
     def directories(self, key: str) -> tuple[Path, ...]:
         """The directories of a key in search order; a key of a node pack has one of its name."""
         known = self.paths.get(folder_key(key))
         return known if known is not None else tuple(_in(self.default_root, key))
+
+    def accepts(self, key: str, path: str) -> bool:
+        """Tell whether ComfyUI would list a file of this name for a key, with the user's packs.
+
+        What is told of a key of the core comes on top of what the core lists.
+        """
+        told = self.endings.get(key)
+        if told is None or folder_key(key) in _ENDINGS:
+            usual = accepts(key, path)
+            return usual or (told is not None and _ending(path) in told and not _in_git(path))
+        return (not told or _ending(path) in told) and not _in_git(path)
 
     def find(self, key: str, path: str) -> tuple[str, os.stat_result] | None:
         """The file ComfyUI would load for this name, with its stat, or None.
@@ -140,7 +159,7 @@ class Folders:
         The first directory that has it wins; a file that ComfyUI does not list is refused by it.
         """
         anchored = _anchored(path)
-        if not accepts(key, anchored):
+        if not self.accepts(key, anchored):
             return None
         for directory in self.directories(key):
             found = f"{directory}/{anchored}"
@@ -186,6 +205,29 @@ class Folders:
             own = paths.get(key, (written[key],) if key in written else ())
             paths[key] = tuple(dict.fromkeys((*own, *inside)))
         return replace(self, paths=paths, written=written)
+
+    def with_endings(self, told: Mapping[str, Iterable[str]]) -> Folders:
+        """Add what the files of a key end in, as packs or a running ComfyUI say; none: anything."""
+        more = {key: frozenset(map(str.lower, endings)) for key, endings in told.items()}
+        return replace(self, endings={**self.endings, **more})
+
+    def with_searched(self, told: Mapping[str, Iterable[Path]]) -> Folders:
+        """Add directories that ComfyUI says it looks into, in its order where it knows ours.
+
+        They are only looked into; new files go where they did.
+        """
+        paths = dict(self.paths)
+        searched = self.searched
+        for name, places in told.items():
+            key, found = folder_key(name), tuple(places)
+            if not found:
+                continue
+            own = paths.get(key, ())
+            first, then = (found, ()) if set(own) <= set(found) else (own, found)
+            paths[key] = tuple(dict.fromkeys((*first, *then)))
+            if searched is not None and any(led_into(path, self.store) for path in found):
+                searched |= {key}
+        return replace(self, paths=paths, searched=searched)
 
     def _moved(self, place: Path) -> Path | None:
         """A directory that was told for ComfyUI's usual folders, in those that it has; or None."""

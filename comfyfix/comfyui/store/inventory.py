@@ -58,7 +58,7 @@ def model_files(folders: Folders) -> list[ModelFile]:
         if owned.get(identity, place.path) != place.path and place.path not in starts:
             continue  # it has its own turn
         entered.add(identity)
-        files, below = _listed(place)
+        files, below = _listed(place, folders)
         found += files
         pending += [_child(place, path) for path in below if path not in starts]
     return sorted(found, key=lambda file: file.path)
@@ -77,7 +77,7 @@ def _child(place: _Place, path: str) -> _Place:
     return _Place(path, name if is_folder_key(name) else None, path)
 
 
-def _listed(place: _Place) -> tuple[list[ModelFile], list[str]]:
+def _listed(place: _Place, folders: Folders) -> tuple[list[ModelFile], list[str]]:
     """The model files and the subfolders of one folder; nothing where it can't be read."""
     try:
         with os.scandir(place.path) as listed:
@@ -85,9 +85,10 @@ def _listed(place: _Place) -> tuple[list[ModelFile], list[str]]:
     except OSError:
         return [], []
     files, below = [], []
+    endings = (*_ENDINGS, *filter(None, folders.endings.get(place.key or "", ())))
     for name in names:
         path = f"{place.path}/{name}"
-        if name.lower().endswith(_ENDINGS) and (info := regular_stat(path)):
+        if name.lower().endswith(endings) and (info := regular_stat(path)):
             model = Model(folder=place.key, path=path[len(place.base) + 1 :])
             files.append(ModelFile(model, path, info.st_size, identity_of(path, info)))
         elif os.path.isdir(path):  # never raises
