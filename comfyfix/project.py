@@ -27,7 +27,7 @@ from comfyfix.stages import loaders, plan, scan
 from comfyfix.stages.loaders import Knowledge
 from comfyfix.stages.scan import ScannedFile
 from comfyfix.stages.work import Plan
-from comfyfix.state import ledger, order
+from comfyfix.state import ledger, links, order
 from comfyfix.state.layout import Layout, slug
 from comfyfix.state.trust import Trust
 from comfyfix.why import Why
@@ -174,7 +174,11 @@ def setup_of(manifest: Manifest, manifest_path: Path, hear: Hear) -> Setup:
         folders = replace(
             folders, store=models, default_root=models, written={}, base=home, models=models
         )
-    return Setup(manifest_path.absolute(), manifest, folders, layout)
+    try:
+        made = {link.link: link.target for link in links.load(layout)}
+    except OSError as error:
+        raise unusable(error, layout) from None
+    return Setup(manifest_path.absolute(), manifest, replace(folders, links=made), layout)
 
 
 def reserve(project: Project, hear: Hear) -> bool:

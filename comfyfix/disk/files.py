@@ -66,6 +66,19 @@ def _write_beside(path: Path, data: bytes, mode: int) -> None:
         raise
 
 
+def write_new(path: Path, data: bytes) -> None:
+    """Write a file where there is nothing. Raises OSError, FileExistsError among others."""
+    with path.open("xb") as out:
+        try:
+            out.write(data)
+            out.flush()
+            os.fsync(out.fileno())
+        except BaseException:
+            with contextlib.suppress(OSError):
+                path.unlink()
+            raise
+
+
 def write_if_changed(path: Path, data: bytes) -> None:
     """Write atomically unless the file holds exactly this already."""
     try:

@@ -134,7 +134,7 @@ class Services:
         self.civitai = Civitai(self.web, places.civitai, token_known=bool(tokens.get("civitai")))
         self.openmodeldb = OpenModelDB(self.web, places.openmodeldb)
         self.catalogue = Catalogue(self.folders.base)
-        self.index = StoreIndex(self.folders.roots())
+        self.index = StoreIndex(self.folders.roots(), self.folders.links)
 
     def hash_of(self, path: Path) -> str:
         """The sha256 of a file of the store, computed once while the file stays as it is.

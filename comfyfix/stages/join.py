@@ -8,7 +8,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass, field
 
 from comfyfix.comfyui.references.lookup import Lookup, anchored
-from comfyfix.comfyui.store.folders import accepts, folder_key, is_folder_key
+from comfyfix.comfyui.store.folders import Folders, folder_key, is_folder_key
 from comfyfix.disk.files import printable, relative_name
 from comfyfix.errors import ModelProblem, NameRefused
 from comfyfix.outcomes import Outcome
@@ -91,11 +91,13 @@ def _need_of(manifest: Manifest, lookup: Lookup, reference: Reference, value: st
     try:
         path = _path(lookup, reference, value)
         if folder is not None and reference.kind != "directory":
-            _require_ending((folder, *reference.also), path)
+            _require_ending(lookup.folders, (folder, *reference.also), path)
     except NameRefused as refused:
         shown = Model(folder=folder, path=printable(reference.path))
         refused_at = NameRefused(Why.NAME_REFUSED_AT, name=value, cause=refused.reason, **place)
         return Need(model=shown, problem=refused_at)
+    if folder is not None:
+        path = lookup.folders.meant(folder, path)
     model = Model(folder=folder, path=path)
     if folder is None:
         untold = ModelProblem(
@@ -129,9 +131,9 @@ def _path(lookup: Lookup, reference: Reference, value: str) -> str:
         return path
 
 
-def _require_ending(keys: Iterable[str], path: str) -> None:
+def _require_ending(folders: Folders, keys: Iterable[str], path: str) -> None:
     """Refuse what ComfyUI lists in none of these folders. Raises NameRefused."""
-    listed = [key for key in keys if accepts(key, path)]
+    listed = [key for key in keys if folders.accepts(key, path)]
     # Of a folder that only a pack knows the endings are not known, but there is one.
     if not any(key == "classifiers" or _ENDING.search(path) for key in listed):
         raise NameRefused(Why.NAME_ENDING, name=path)

@@ -64,7 +64,7 @@ class Refusing:
     def _folds(self) -> bool:
         """Tell whether the models lie on a disk to which upper and lower case are the same."""
         if self._folds_case is None:
-            models = self._lookup.folders.comfyui / "models"
+            models = self._lookup.folders.models
             try:
                 self._folds_case = os.path.samefile(models, models.with_name("MODELS"))
             except OSError:

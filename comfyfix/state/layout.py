@@ -51,6 +51,16 @@ class Layout:
         return self.output / ".pins.lock"
 
     @property
+    def links(self) -> Path:
+        """Links that were made in ComfyUI's models/, for names that workflows have."""
+        return self.output / "links.json"
+
+    @property
+    def links_lock(self) -> Path:
+        """Held while links are made and taken back."""
+        return self.output / ".links.lock"
+
+    @property
     def scan_cache(self) -> Path:
         """What was found in each workflow file, by the file's stamp."""
         return self.caches / "scan.json"
@@ -114,13 +124,14 @@ class Layout:
     def files(self) -> tuple[Path, ...]:
         """Every file of ours that has one name for all runs, but the caches and the locks."""
         return (
-            self.ledger, self.counter, self.missing, self.receipts, self.search_log, self.qwen_log,
+            self.ledger, self.counter, self.missing, self.receipts, self.links, self.search_log,
+            self.qwen_log,
         )  # fmt: skip
 
     @property
     def locks(self) -> tuple[Path, ...]:
         """Every lock but that of the caches."""
-        return (self.ledger_lock, self.pins_lock)
+        return (self.ledger_lock, self.pins_lock, self.links_lock)
 
     def run_log(self, stamp: str) -> Path:
         """The full log of the run that began at `stamp` (YYYYMMDD_HHMMSS)."""

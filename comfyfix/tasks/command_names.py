@@ -6,6 +6,7 @@ COMMANDS = {
     "plan": "comfyfix.tasks.commands.plan:Plan",
     "scan": "comfyfix.tasks.commands.scan:Scan",
     "verify": "comfyfix.tasks.commands.verify:Verify",
+    "relink": "comfyfix.tasks.commands.relink:Relink",
     "why": "comfyfix.tasks.commands.why:WhyOfModel",
     "script": "comfyfix.tasks.commands.script:Script",
     "pin": "comfyfix.tasks.commands.pin:Pin",

@@ -8,6 +8,7 @@ from pathlib import Path
 import msgspec
 import pytest
 
+from comfyfix.comfyui.loaders.server import ServerFacts
 from comfyfix.comfyui.loaders.table import built_in
 from comfyfix.comfyui.store import folders
 from comfyfix.comfyui.store.folders import Folders
@@ -68,7 +69,7 @@ def test_what_a_server_has_told_counts_while_it_is_fresh_and_after_that_with_a_w
     plain: Folders, layout: Layout, age: int, url: str
 ) -> None:
     vae = built_in()["VAELoader"]
-    told = loaders._Told(url=url, at=time.time() - age, loaders={"Told": vae})
+    told = loaders._Told(url=url, at=time.time() - age, facts=ServerFacts(loaders={"Told": vae}))
     layout.server_cache.parent.mkdir(parents=True)
     layout.server_cache.write_bytes(msgspec.json.encode(told))
     known = loaders.gather(plain, layout, SILENT)

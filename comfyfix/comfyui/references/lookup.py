@@ -11,7 +11,7 @@ from collections.abc import Iterator, Mapping
 from typing import NamedTuple
 
 from comfyfix import endings
-from comfyfix.comfyui.store.folders import Folders, accepts
+from comfyfix.comfyui.store.folders import Folders
 from comfyfix.records import Reference
 
 _PARTS = {"ultralytics": (("bbox", "ultralytics_bbox"), ("segm", "ultralytics_segm"))}
@@ -118,6 +118,6 @@ def _names(folders: Folders, key: str) -> dict[str, tuple[str, ...]]:
             inside = place[len(directory) + 1 :]
             found.update(f"{inside}/{name}" if inside else name for name in files)
     by_stem: dict[str, list[str]] = {}
-    for path in sorted(path for path in found if accepts(key, path)):
+    for path in sorted(path for path in found if folders.accepts(key, path)):
         by_stem.setdefault(endings.stem(path.rpartition("/")[2]), []).append(path)
     return {stem: tuple(paths) for stem, paths in by_stem.items()}

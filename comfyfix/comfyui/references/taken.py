@@ -24,6 +24,8 @@ def value_taken(reference: Reference, folders: Folders, lookup: Lookup | None = 
     references are asked about.
     """
     lookup = lookup or Lookup(folders)
+    if "\\" in reference.value and _stands(reference, folders):
+        return reference.value
     if not lookup.present(reference):
         return None
     if not reference.listed or (reference.files and not is_air(reference.value)):
@@ -39,6 +41,14 @@ def value_taken(reference: Reference, folders: Folders, lookup: Lookup | None = 
 def is_taken(reference: Reference, folders: Folders, lookup: Lookup | None = None) -> bool:
     """Tell whether ComfyUI takes the value as it stands."""
     return value_taken(reference, folders, lookup) == reference.value
+
+
+def _stands(reference: Reference, folders: Folders) -> bool:
+    """Tell whether a file is called so to the letter: here a backslash is one of them."""
+    value = reference.value
+    keys = (reference.folder or "", *reference.also)
+    plain = os.path.relpath(os.path.join("/", value), "/") == value
+    return plain and any(folders.find(key, value) for key in keys)
 
 
 def _in_parts(reference: Reference, folders: Folders, parts: dict[str, str]) -> str | None:

@@ -124,7 +124,8 @@ class Folders:
     files of a key end in besides what is known of it, in lower case. `store` is the
     tree that everything written stays inside; `searched` are the keys for which ComfyUI looks
     there, None where it is ComfyUI's own. `comfyui` is where main.py lies, `base` where
-    custom_nodes/ and user/ do, `models` ComfyUI's own models/.
+    custom_nodes/ and user/ do, `models` ComfyUI's own models/. `links` are those that we have
+    made for names of workflows, with what they lead to: further names, and no further models.
     """
 
     paths: dict[str, tuple[Path, ...]]
@@ -136,6 +137,7 @@ class Folders:
     models: Path = Path()
     searched: frozenset[str] | None = None
     endings: Mapping[str, frozenset[str]] = field(default_factory=dict)
+    links: Mapping[str, str] = field(default_factory=dict)
 
     def directories(self, key: str) -> tuple[Path, ...]:
         """The directories of a key in search order; a key of a node pack has one of its name."""
@@ -205,6 +207,17 @@ class Folders:
             own = paths.get(key, (written[key],) if key in written else ())
             paths[key] = tuple(dict.fromkeys((*own, *inside)))
         return replace(self, paths=paths, written=written)
+
+    def meant(self, key: str, path: str) -> str:
+        """The path of the model itself where a path is that of a link of ours."""
+        if self.links:
+            directories = [str(directory) for directory in self.directories(key)]
+            targets = (self.links.get(f"{directory}/{path}", "") for directory in directories)
+            for target in filter(None, targets):
+                for directory in directories:
+                    if target.startswith(f"{directory}/"):
+                        return target[len(directory) + 1 :]
+        return path
 
     def with_endings(self, told: Mapping[str, Iterable[str]]) -> Folders:
         """Add what the files of a key end in, as packs or a running ComfyUI say; none: anything."""

@@ -9,7 +9,7 @@ from __future__ import annotations
 import os
 import re
 import threading
-from collections.abc import Iterable
+from collections.abc import Container, Iterable
 from itertools import islice
 from pathlib import Path
 
@@ -30,12 +30,14 @@ Table = dict[str, str | list[str]]
 class StoreIndex:
     """The files below some roots. Safe to share between threads.
 
-    Left out is what is hidden, parts of downloads, and what was moved aside. A symlinked folder is
-    followed, and every folder is entered once, however many ways lead there.
+    Left out is what is hidden, parts of downloads, what was moved aside, and the paths of `without`
+    (links that only give a file a further name). A symlinked folder is followed, and every folder
+    is entered once, however many ways lead there.
     """
 
-    def __init__(self, roots: Iterable[Path]) -> None:
+    def __init__(self, roots: Iterable[Path], without: Container[str] = ()) -> None:
         self._roots = tuple(map(str, roots))
+        self._without = without
         self._lock = threading.RLock()
         self._names: Table | None = None
         self._letters: dict[str, list[str]] | None = None
@@ -67,13 +69,16 @@ class StoreIndex:
         """The paths of files of this size in bytes; the first question looks at every file."""
         with self._lock:
             if self._sizes is None:
-                self._sizes = _by_size(
-                    path for paths in self._table().values() for path in _several(paths)
-                )
+                every = (path for paths in self._table().values() for path in _several(paths))
+                self._sizes = _by_size(path for path in every if self._counts(path))
             return sorted(self._sizes.get(size, ()))
 
     def _of_plain(self, name: str) -> list[str]:
-        return [path for path in _several(self._table().get(name)) if _counts(path)]
+        return [path for path in _several(self._table().get(name)) if self._counts(path)]
+
+    def _counts(self, path: str) -> bool:
+        # Asked of what is found, and not of every file on the walk: that would take a fifth of it.
+        return path not in self._without and not _LEFT_OUT.search(path.rpartition("/")[2])
 
     def _table(self) -> Table:
         with self._lock:
@@ -164,11 +169,6 @@ def _leads_somewhere(entry: os.DirEntry[str]) -> bool:
         return False
 
 
-def _counts(path: str) -> bool:
-    # Asked of what is found, and not of every file on the walk: that would take a fifth of it.
-    return not _LEFT_OUT.search(path.rpartition("/")[2])
-
-
 def _several(paths: str | list[str] | None) -> list[str]:
     return [paths] if isinstance(paths, str) else paths or []
 
@@ -176,8 +176,6 @@ def _several(paths: str | list[str] | None) -> list[str]:
 def _by_size(paths: Iterable[str]) -> dict[int, list[str]]:
     sizes: dict[int, list[str]] = {}
     for path in paths:
-        if not _counts(path):
-            continue
         try:
             size = os.stat(path).st_size  # once per file
         except OSError:

@@ -40,7 +40,7 @@ def model_files(folders: Folders) -> list[ModelFile]:
 
     Links are followed, and every folder is entered once, whichever ways lead there. Hidden files
     and folders are left out, and with them our own; so is what does not end as models do: parts
-    of downloads, and files that were moved aside.
+    of downloads, and files that were moved aside. So are the links that we have made.
     """
     starts: dict[str, _Place] = {}
     for key, path in [*_named(folders), *((None, root) for root in folders.roots())]:
@@ -88,6 +88,8 @@ def _listed(place: _Place, folders: Folders) -> tuple[list[ModelFile], list[str]
     endings = (*_ENDINGS, *filter(None, folders.endings.get(place.key or "", ())))
     for name in names:
         path = f"{place.path}/{name}"
+        if path in folders.links:
+            continue
         if name.lower().endswith(endings) and (info := regular_stat(path)):
             model = Model(folder=place.key, path=path[len(place.base) + 1 :])
             files.append(ModelFile(model, path, info.st_size, identity_of(path, info)))

@@ -16,6 +16,7 @@ from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import BinaryIO
 
+from comfyfix.comfyui.workflows import copies
 from comfyfix.comfyui.workflows.graph import NotAWorkflow
 from comfyfix.disk import regular
 from comfyfix.disk.files import clean_text, regular_stat
@@ -70,8 +71,9 @@ def _expand(place: str) -> Iterator[tuple[str, str]]:
     elif glob.has_magic(place):
         root = os.path.dirname(re.split(r"[*?[]", place, maxsplit=1)[0])
         matches = sorted(glob.glob(place, recursive=True))
-        for file in (f for match in matches if Path(match).is_file() for f in _members(match)):
-            yield file, root
+        for match in matches:
+            if Path(match).is_file() and not copies.is_copy(match):
+                yield from ((file, root) for file in _members(match))
     else:
         raise SetupProblem(Why.WORKFLOWS_PLACE, place=because(why_no_file(place), path=place))
 
@@ -87,8 +89,9 @@ def _below(place: str) -> Iterator[str]:
     for folder, folders, files in os.walk(place, onerror=_unreadable):
         folders[:] = sorted(f for f in folders if not f.startswith("."))
         for name in files:
-            if name.lower().endswith((*ENDINGS, ZIP)):
-                yield from _members(f"{folder}/{name}")
+            path = f"{folder}/{name}"
+            if name.lower().endswith((*ENDINGS, ZIP)) and not copies.is_copy(path):
+                yield from _members(path)
 
 
 def _unreadable(error: OSError) -> None:

@@ -29,6 +29,7 @@ ENTRIES_MAX = 100  # graphs of one file that are read
 VALUES_MAX = 250_000  # values of JSON; the largest real workflows have some ten thousand
 # The longer first: that of UTF-32 begins as that of UTF-16 does.
 _MARKS = {
+    codecs.BOM_UTF8: "utf-8",
     codecs.BOM_UTF32_LE: "utf-32-le",
     codecs.BOM_UTF32_BE: "utf-32-be",
     codecs.BOM_UTF16_LE: "utf-16-le",
@@ -68,7 +69,12 @@ def _of_json(data: bytes) -> Workflow:
     # Each value costs about a hundred bytes, however few of the file's it takes.
     if len(data) > VALUES_MAX and sum(map(data.count, (b",", b"{", b"["))) > VALUES_MAX:
         raise NotAWorkflow(Why.VALUES_MANY, limit=VALUES_MAX)
-    found = list(islice(wrapped.graphs(_decode(_utf8(data))), ENTRIES_MAX))
+    return of_value(_decode(_utf8(data)))
+
+
+def of_value(value: Any) -> Workflow:
+    """Read a workflow from its decoded JSON. Raises NotAWorkflow."""
+    found = list(islice(wrapped.graphs(value), ENTRIES_MAX))
     if not found:
         raise NotAWorkflow(Why.NO_WORKFLOW)
     try:
@@ -94,16 +100,23 @@ def _of_graph(graph: dict[str, Any]) -> Workflow:
     return ui.read(graph) if isinstance(graph.get("nodes"), list) else api.read(graph)
 
 
-def _utf8(data: bytes) -> bytes:
-    """The same text in UTF-8: PowerShell writes UTF-16, others UTF-8 with a mark."""
-    data = data.removeprefix(codecs.BOM_UTF8)  # its bytes are looked at later
+def mark_of(data: bytes) -> tuple[bytes, str]:
+    """The mark that a text begins with, and its encoding: PowerShell writes UTF-16."""
     for mark, encoding in _MARKS.items():
         if data.startswith(mark):
-            try:
-                return data[len(mark) :].decode(encoding).encode()
-            except UnicodeDecodeError as error:
-                raise NotAWorkflow(Why.JSON_UNREADABLE, error=type(error).__name__) from None
-    return data
+            return mark, encoding
+    return b"", "utf-8"
+
+
+def _utf8(data: bytes) -> bytes:
+    """The same text in UTF-8 and without a mark."""
+    mark, encoding = mark_of(data)
+    if encoding == "utf-8":
+        return data.removeprefix(mark)  # its bytes are looked at later
+    try:
+        return data[len(mark) :].decode(encoding).encode()
+    except UnicodeDecodeError as error:
+        raise NotAWorkflow(Why.JSON_UNREADABLE, error=type(error).__name__) from None
 
 
 def _decode(data: bytes) -> Any:

@@ -81,7 +81,7 @@ def _table(run: Run, ignored: set[str]) -> list[str]:
     from comfyfix.comfyui.store.index import StoreIndex  # where something is absent
     from comfyfix.stages.near import near_misses
 
-    index = StoreIndex(folders.roots())  # walked at the first absent model
+    index = StoreIndex(folders.roots(), folders.links)  # walked at the first absent model
     rows = []
     for planned in plan.pending:
         absent = planned.pending is Pending.ABSENT

@@ -78,7 +78,8 @@ class _Scan:
     def sheets(self) -> list[Sheet]:
         """What each workflow needs."""
         lookup = Lookup(self.folders)
-        index = StoreIndex(self.folders.roots())  # walked at the first absent model
+        # Walked at the first absent model.
+        index = StoreIndex(self.folders.roots(), self.folders.links)
         whole = [file for file in self.files if file.is_workflow and not file.problem]
         refusing = Refusing(self.manifest, lookup)
         return [_sheet(file, index, lookup, self.manifest, refusing) for file in whole]

@@ -1,0 +1,149 @@
+"""What `relink` has put right, what it leaves, and the links that it has made."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+from comfyfix.disk.files import printable
+from comfyfix.records import Reason, Reference
+from comfyfix.screen import words
+from comfyfix.screen.words import t
+from comfyfix.stages.relink import Fix, Left
+from comfyfix.state.links import Link, State
+
+_STATES: dict[State, str] = {
+    "ours": "in place",
+    "broken": "its file is away",
+    "gone": "gone",
+    "changed": "not ours any more, left alone",
+}
+
+
+@dataclass
+class Sheet:
+    """One workflow: its copy or the links for it (by value), and what is left."""
+
+    workflow: str
+    copy: str = ""
+    there: bool = False
+    fixes: Sequence[Fix] = ()
+    links: dict[str, str] = field(default_factory=dict)
+    left: list[Left] = field(default_factory=list)
+    problem: Reason | None = None
+
+    @property
+    def is_done(self) -> bool:
+        """Tell whether nothing is left."""
+        return not self.left and self.problem is None
+
+
+def table(sheets: Sequence[Sheet], *, dry: bool) -> Iterator[str]:
+    """Tell what was done with each workflow, or would be."""
+    if not sheets:
+        yield t("Nothing to put right: ComfyUI refuses no value whose file is there")
+    for sheet in sheets:
+        yield f"{printable(sheet.workflow)}:"
+        for fix in sheet.fixes:
+            yield f"  ✓ {_change(sheet, fix)} ({_node(fix.reference)})"
+        for left in sheet.left:
+            value = printable(left.reference.value, words.LONGEST)
+            yield f"  ✗ {value} ({_node(left.reference)}): {words.sentence(left.reason)}"
+        if sheet.problem is not None:
+            told = words.told(sheet.problem)
+            yield f"  ✗ {words.sentence(sheet.problem)}"
+            if told.next_step:
+                yield f"    {t('Next: {step}', step=told.next_step)}"
+        if sheet.fixes and sheet.copy:
+            yield f"    {_written(sheet, dry=dry)}"
+    if any(sheet.links for sheet in sheets) and not dry:
+        yield t("Taken back by `doit relink --undo`")
+    if dry and any(sheet.fixes for sheet in sheets):
+        yield t("Nothing was written")
+
+
+def links(told: Sequence[tuple[Link, State]]) -> Iterator[str]:
+    """Tell the links that were made, and what has become of each."""
+    if not told:
+        yield t("There are no links of comfyfix")
+    for link, state in told:
+        shown = f"{printable(link.link, words.LONGEST)} → {printable(link.target, words.LONGEST)}"
+        mark = "✓" if state == "ours" else "✗"
+        yield f"  {mark} {shown}  ({t(_STATES[state])})"
+
+
+def undone(told: Sequence[tuple[Link, State]], *, dry: bool) -> Iterator[str]:
+    """Tell what was taken back, and what was left because it is not ours any more."""
+    if not told:
+        yield t("There are no links of comfyfix")
+    for link, state in told:
+        path = printable(link.link, words.LONGEST)
+        if state in ("ours", "broken"):
+            yield f"  ✓ {t('to be taken back: {path}' if dry else 'taken back: {path}', path=path)}"
+        else:
+            yield f"  · {path}  ({t(_STATES[state])})"
+
+
+def as_data(
+    sheets: Sequence[Sheet], made: Sequence[tuple[Link, State]], *, dry: bool
+) -> dict[str, Any]:
+    """The same for programs."""
+    return {
+        "version": 1,
+        "dry_run": dry,
+        "workflows": [
+            {
+                "workflow": sheet.workflow,
+                "copy": sheet.copy or None,
+                "values": [
+                    {
+                        **_place(fix.reference),
+                        "instead": fix.instead,
+                        "link": sheet.links.get(fix.reference.value),
+                    }
+                    for fix in sheet.fixes
+                ],
+                "left": [
+                    {**_place(left.reference), "reason": words.sentence(left.reason)}
+                    for left in sheet.left
+                ],
+                "problem": words.sentence(sheet.problem) if sheet.problem else None,
+            }
+            for sheet in sheets
+        ],
+        "links": [
+            {"link": link.link, "target": link.target, "state": state} for link, state in made
+        ],
+    }
+
+
+def _place(reference: Reference) -> dict[str, str]:
+    return {
+        "node_id": reference.node_id,
+        "node_type": reference.node_type,
+        "input": reference.input,
+        "value": str(reference.value),
+    }
+
+
+def _change(sheet: Sheet, fix: Fix) -> str:
+    value = printable(fix.reference.value, words.LONGEST)
+    link = sheet.links.get(fix.reference.value)
+    if link is not None:
+        return t("{value}: linked to {place}", value=value, place=fix.location)
+    return f"{value} → {printable(fix.instead, words.LONGEST)}"
+
+
+def _written(sheet: Sheet, *, dry: bool) -> str:
+    name = os.path.basename(sheet.copy)
+    if sheet.there:
+        return t("{name} holds this already: open it in ComfyUI", name=name)
+    if dry:
+        return t("would be written: {name}", name=name)
+    return t("written: {name}; open it in ComfyUI", name=name)
+
+
+def _node(reference: Reference) -> str:
+    return t("node {node}, {type}", node=reference.node_id, type=reference.node_type)
