@@ -85,6 +85,7 @@ def test_packs_of_the_user_are_believed_before_the_table(site: Site) -> None:
 def test_a_running_comfyui_tells_what_no_source_does(site: Site) -> None:
     loras = ["None", "a.safetensors", "sub/b.safetensors"]
     told = {
+        "/experiment/models": b"<html>",
         "/models": ["loras", "vae", "embeddings"],
         "/models/loras": ["a.safetensors", "sub\\b.safetensors"],
         "/models/vae": ["v.safetensors", "twin.safetensors"],
@@ -144,8 +145,10 @@ def test_a_running_comfyui_tells_directories_and_endings(site: Site, tmp_path: P
             rows = {row["value"]: row for row in json.loads(done.stdout)}
             assert {value: row["folder"] for value, row in rows.items()} == {
                 "a.safetensors": "loras", "new.gguf": "diffusion_models", "n.pt": "packs",
+                "there.task": "packs", "x.task": "loras",
             }  # fmt: skip
-            assert [value for value, row in rows.items() if row["present"]] == ["a.safetensors"]
+            there = {value for value, row in rows.items() if row["present"]}
+            assert there == {"a.safetensors", "there.task"}
     assert "/models" not in asked
 
 

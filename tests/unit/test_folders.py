@@ -265,7 +265,7 @@ def test_symlinks_are_followed_and_what_is_no_file_is_not_found(comfyui: Path) -
 def test_a_missing_comfyui_says_what_to_set(comfyui: Path) -> None:
     (comfyui.parent / "other").mkdir()
     absent = {
-        comfyui / "no": Why.COMFYUI_ABSENT,
+        comfyui.parent / "no": Why.COMFYUI_ABSENT,
         comfyui.parent / "other": Why.COMFYUI_WITHOUT_MODELS,
     }
     for place, why in absent.items():

@@ -84,6 +84,18 @@ def test_what_packs_register_lies_where_the_options_say(root: Path, tmp_path: Pa
     assert found.directories("outside") == (models / "outside",)
 
 
+def test_what_packs_register_inside_the_store_is_looked_into(root: Path, tmp_path: Path) -> None:
+    store = tmp_path / "store"
+    store.mkdir()
+    (root / "models").symlink_to(store)
+    found = folders.read(root, [], store)
+    told = found.with_registered({"mine": [f"{root}/models/mine"], "p": [f"{root}/p"]})
+    assert told.searched is not None
+    assert found.searched is not None
+    assert told.searched - found.searched == {"mine"}
+    assert told.destination("mine", "x") == store / "mine" / "x"
+
+
 def test_an_option_that_leads_nowhere_may_be_a_disk_that_is_away(
     root: Path, tmp_path: Path
 ) -> None:
@@ -119,6 +131,17 @@ def test_the_folder_that_is_meant_is_told(given: str, meant: str, tmp_path: Path
     with pytest.raises(SetupProblem) as caught:
         read(tmp_path / given)
     told = because(Why.COMFYUI_ELSEWHERE, path=tmp_path / given, meant=tmp_path / meant)
+    assert caught.value.reason == told
+
+
+@pytest.mark.parametrize("given", ["ai/comfyui", "ai/ComfyUI/main.py"])
+def test_a_folder_of_other_case_and_the_program_itself_are_told(given: str, tmp_path: Path) -> None:
+    meant = program(tmp_path / "ai" / "ComfyUI")
+    if (tmp_path / given).is_dir():
+        pytest.skip("this disk makes no difference of case")
+    with pytest.raises(SetupProblem) as caught:
+        read(tmp_path / given)
+    told = because(Why.COMFYUI_ELSEWHERE, path=tmp_path / given, meant=meant)
     assert caught.value.reason == told
 
 

@@ -8,6 +8,7 @@ folder too; `/models` has their names alone.
 
 from __future__ import annotations
 
+import contextlib
 from collections.abc import Iterator, Mapping
 from typing import TYPE_CHECKING, Any
 from urllib.parse import quote
@@ -57,7 +58,10 @@ def ask(url: str, web: Web) -> ServerFacts:
 def _folders(web: Web, base: str) -> dict[str, Mapping[str, Any]]:
     """The folder keys, each with what is told of it."""
     answer = _get(web, f"{base}/experiment/models")
-    entries = items(answer.json()) if answer.status == _OK else []
+    entries: list[Any] = []
+    if answer.status == _OK:
+        with contextlib.suppress(SourceDown):  # an experiment may answer anything
+            entries = items(answer.json())
     told = {entry["name"]: entry for entry in map(mapping, entries) if _is_text(entry.get("name"))}
     return told or {name: {} for name in _texts(_json(web, f"{base}/models"))}
 

@@ -194,7 +194,7 @@ class Folders:
 
         A key that only packs know is written where its pack looks below models/.
         """
-        paths, written = dict(self.paths), dict(self.written)
+        paths, written, searched = dict(self.paths), dict(self.written), self.searched
         for name, places in told.items():
             key = folder_key(name)
             inside = [path for place in places if (path := self._moved(Path(place)))]
@@ -206,7 +206,15 @@ class Folders:
                 written[key] = self.default_root / below[0]
             own = paths.get(key, (written[key],) if key in written else ())
             paths[key] = tuple(dict.fromkeys((*own, *inside)))
-        return replace(self, paths=paths, written=written)
+            searched = self._more_searched(searched, key, inside)
+        return replace(self, paths=paths, written=written, searched=searched)
+
+    def _more_searched(
+        self, searched: frozenset[str] | None, key: str, places: Iterable[Path]
+    ) -> frozenset[str] | None:
+        if searched is not None and any(led_into(path, self.store) for path in places):
+            return searched | {key}
+        return searched
 
     def meant(self, key: str, path: str) -> str:
         """The path of the model itself where a path is that of a link of ours."""
@@ -238,8 +246,7 @@ class Folders:
             own = paths.get(key, ())
             first, then = (found, ()) if set(own) <= set(found) else (own, found)
             paths[key] = tuple(dict.fromkeys((*first, *then)))
-            if searched is not None and any(led_into(path, self.store) for path in found):
-                searched |= {key}
+            searched = self._more_searched(searched, key, found)
         return replace(self, paths=paths, searched=searched)
 
     def _moved(self, place: Path) -> Path | None:

@@ -59,6 +59,8 @@ def installation(root: Path, options: Options) -> Installation:
     base = options.base_directory or root
     models = options.models_directory or base / "models"
     if not root.is_dir():
+        if (meant := _spelled(root)) is not None:
+            raise SetupProblem(Why.COMFYUI_ELSEWHERE, path=root, meant=meant)
         raise SetupProblem(Why.COMFYUI_ABSENT, path=root)
     moved = options.base_directory or options.models_directory
     if not moved and not (_is_program(root) or (models.is_dir() and _shows(root, "custom_nodes"))):
@@ -80,6 +82,15 @@ def meant_by(root: Path) -> Path | None:
         return next(filter(_looks_like_one, below), None)
     nearest = (*below, *root.parents[:3])
     return next(filter(_looks_like_one, nearest), None) or next(_below(root), None)
+
+
+def _spelled(root: Path) -> Path | None:
+    """The ComfyUI that a path is meant for which is no folder: main.py, or other case."""
+    try:
+        beside = [path for path in root.parent.iterdir() if path.name.lower() == root.name.lower()]
+    except OSError:
+        return None
+    return next(filter(_looks_like_one, (root.parent, *beside)), None)
 
 
 def _looks_like_one(path: Path) -> bool:
