@@ -6,9 +6,7 @@ The user's own installation, then a running ComfyUI, then the table that comes w
 from __future__ import annotations
 
 import contextlib
-import os
 import time
-from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
@@ -20,7 +18,7 @@ from comfyfix.comfyui.loaders.server import ServerFacts
 from comfyfix.comfyui.loaders.table import Loaders, built_in, merged
 from comfyfix.comfyui.packs import installed
 from comfyfix.comfyui.store.folders import Folders
-from comfyfix.disk import json_file, windows
+from comfyfix.disk import json_file
 from comfyfix.disk.files import write_atomic
 from comfyfix.errors import SourceDown
 from comfyfix.records import Reason, because
@@ -29,7 +27,6 @@ from comfyfix.why import Why
 
 FRESH_SECONDS = 600
 """How long a server's answer is used again: its nodes change when it is started anew."""
-_ROOT_PARTS = 2  # `/` and a folder in it
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,7 +54,7 @@ def gather(folders: Folders, layout: Layout, comfyui_url: str | None) -> Knowled
     tables = [table for table in (own.loaders, running.loaders) if table]
     folders = folders.with_registered(own.folders) if own.folders else folders
     if running.folders:
-        places = {key: tuple(_here(told)) for key, told in running.folders.items()}
+        places = {key: tuple(server.here(told)) for key, told in running.folders.items()}
         # What it registers below its own folders is ours too, also where nothing is there yet.
         folders = folders.with_registered(running.folders).with_searched(places)
     return Knowledge(
@@ -65,16 +62,6 @@ def gather(folders: Folders, layout: Layout, comfyui_url: str | None) -> Knowled
         folders=folders.with_endings(running.endings) if running.endings else folders,
         warning=warning,
     )
-
-
-def _here(told: tuple[str, ...]) -> Iterator[Path]:
-    """The directories that are on this machine too; the root of a disk is none of models."""
-    for text in told:
-        place = windows.here(text) if windows.is_windows(text) else text
-        if place and len(Path(place).parts) > _ROOT_PARTS and os.path.isabs(place):
-            path = Path(os.path.normpath(place))
-            if os.path.isdir(path):  # never raises
-                yield path
 
 
 def _ask(url: str, cache: Path) -> tuple[ServerFacts, Reason | None]:

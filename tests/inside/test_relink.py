@@ -10,7 +10,14 @@ import pytest
 from PIL import Image
 from PIL.PngImagePlugin import PngInfo
 
+from comfyfix.comfyui.loaders.table import built_in
+from comfyfix.comfyui.references.lookup import Lookup
+from comfyfix.comfyui.store.index import StoreIndex
+from comfyfix.comfyui.workflows.graph import NotAWorkflow
+from comfyfix.disk.files import write_new
 from comfyfix.screen.words import t
+from comfyfix.stages import relink
+from comfyfix.stages.relink import Finder
 from tests.inprocess import InProcess
 
 ODD = r"""{ "last_node_id":1.50e+2, "zeta" : {"keep":"SDXL\\x.safetensors"},
@@ -214,6 +221,17 @@ def test_links_make_a_workflow_ready_and_are_no_models_of_their_own(site: InProc
     assert {path.name for path in checkpoints.rglob("*") if path.is_symlink()} == set()
     assert not (checkpoints / "sdxl").exists()
     assert (checkpoints / "SDXL" / "x.safetensors").read_bytes() == b"x"
+
+
+def test_what_has_changed_since_it_was_scanned_is_told(site: InProcess) -> None:
+    path = loads(site, "SDXL\\x.safetensors")
+    finder = Finder(Lookup(site.project().folders), StoreIndex([]))
+    path.write_text('{"1": {"class_type": "CheckpointLoaderSimple", "inputs": ')
+    with pytest.raises(NotAWorkflow):
+        relink.copy_of(str(path), "w.json", built_in(), finder)
+    with pytest.raises(FileExistsError):
+        write_new(path, b"over")
+    assert path.read_text().endswith('"inputs": ')
 
 
 def test_what_is_no_workflow_is_told(site: InProcess) -> None:

@@ -18,6 +18,7 @@ import pytest
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
+from comfyfix.comfyui.loaders import server
 from comfyfix.comfyui.store import folders
 from comfyfix.comfyui.store.inventory import model_files
 
@@ -261,6 +262,21 @@ def test_directories_that_a_server_names_are_looked_into_in_its_order(tmp_path: 
     assert first.searched == frozenset({"loras", "vae"})
     assert usual.with_searched({"vae": [more], "gligen": []}).directories("vae") == (*own, more)
     assert first.destination("vae", "x") == usual.destination("vae", "x")
+
+
+def test_of_what_a_server_names_only_directories_of_this_machine_count(tmp_path: Path) -> None:
+    (tmp_path / "file").write_bytes(b"x")
+    told = [
+        "/",
+        "/usr",
+        "//",
+        str(tmp_path),
+        f"{tmp_path}/no",
+        f"{tmp_path}/file",
+        "tests",
+        "C:\\x",
+    ]
+    assert list(server.here([*told, f"{tmp_path}/../{tmp_path.name}", "a\0b"])) == [tmp_path] * 2
 
 
 def test_a_folder_that_links_to_itself_is_looked_into_once_per_name(tmp_path: Path) -> None:

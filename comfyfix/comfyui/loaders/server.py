@@ -9,7 +9,9 @@ folder too; `/models` has their names alone.
 from __future__ import annotations
 
 import contextlib
-from collections.abc import Iterator, Mapping
+import os
+from collections.abc import Iterable, Iterator, Mapping
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 from urllib.parse import quote
 
@@ -17,6 +19,7 @@ import msgspec
 
 from comfyfix.comfyui.loaders.table import Loader, LoaderInput
 from comfyfix.comfyui.store.folders import BESIDE, folder_key, is_folder_key
+from comfyfix.disk import windows
 from comfyfix.errors import SourceDown
 from comfyfix.loose_json import items, mapping
 from comfyfix.why import Why
@@ -28,6 +31,7 @@ FOLDERS_MAX = 200
 PLACES_MAX = 50
 """Directories, or endings, of one folder."""
 _OK = 200
+_ROOT_PARTS = 2  # `/` and a folder in it
 _NO_CHOICE = ("none", "default", "baked vae")
 
 
@@ -53,6 +57,15 @@ def ask(url: str, web: Web) -> ServerFacts:
         folders={name: _some(told[name].get("folders")) for name in lists},
         endings={name: _some(e) for name, e in endings.items() if isinstance(e, list)},
     )
+
+
+def here(places: Iterable[str]) -> Iterator[Path]:
+    """The directories that are on this machine too; one next to the root is none of models."""
+    for text in places:
+        place = windows.here(text) if windows.is_windows(text) else text
+        path = Path(os.path.normpath(place)) if place and os.path.isabs(place) else None
+        if path is not None and len(path.parts) > _ROOT_PARTS and os.path.isdir(path):
+            yield path
 
 
 def _folders(web: Web, base: str) -> dict[str, Mapping[str, Any]]:
