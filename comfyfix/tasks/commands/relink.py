@@ -89,8 +89,9 @@ def _project(tasks: Tasks, options: dict[str, Any], names: list[str]) -> tuple[s
     setup, dry = read_setup(tasks.manifest, notes.remark), options["dry_run"]
     if options["list"] or options["undo"]:
         told = _links(setup, undo=options["undo"] and not dry)
-        lines = relinking.undone(told, dry=dry) if options["undo"] else relinking.links(told)
-        return tasks.prefix, _Done(relinking.as_data([], told, dry=dry), list(lines))
+        undone = options["undo"]
+        lines = [*(relinking.undone(told, dry=dry) if undone else relinking.links(told))]
+        return tasks.prefix, _Done(relinking.as_data([], told, dry=dry), lines)
     work = _Work(setup, link=options["link"], dry=dry)
     sheets = work.of(names)
     made = [(link, links.state(link)) for link in work.made]
