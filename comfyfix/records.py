@@ -51,7 +51,8 @@ class Reference(msgspec.Struct, frozen=True, kw_only=True):
     ones in which its node looks; `guessed` when
     no loader told the folder. `active` is false for muted or bypassed nodes, `optional` for
     files that their node fetches itself. `files` are what has to be there where the value is no
-    file name itself: the halves of `taesd`, or `name.safetensors` of `embedding:name`.
+    file name itself: the halves of `taesd`, or `name.safetensors` of `embedding:name`. `endings`
+    are those that the node lists, in lower case; empty if that is not known.
     """
 
     workflow: str
@@ -64,6 +65,7 @@ class Reference(msgspec.Struct, frozen=True, kw_only=True):
     folder: str | None
     also: tuple[str, ...] = ()
     files: tuple[str, ...] = ()
+    endings: tuple[str, ...] = ()
     kind: Kind = "file"
     active: bool = True
     optional: bool = False

@@ -124,6 +124,8 @@ def found(folders: Folders, reference: Reference) -> bool:
     keys = (reference.folder, *reference.also)
     if reference.kind == "directory":
         return any(folders.is_directory(key, reference.path) for key in keys)
+    if reference.endings and not reference.path.lower().endswith(reference.endings):
+        return False
     return all(
         any(folders.find(key, name) for name in spellings(reference, path) for key in keys)
         for path in reference.files or (reference.path,)

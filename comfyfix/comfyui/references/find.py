@@ -38,8 +38,9 @@ def references(workflow: Workflow, name: str, loaders: Loaders) -> list[Referenc
     for node in workflow.nodes:
         own = {plain_path(hint.name): hint for hint in node.hints}
         for place in _places(node, loaders):
-            path = plain_path(place.value)
-            told = own.get(path) or by_name.get(path)
+            value = plain_path(place.value)
+            told = own.get(value) or by_name.get(value)
+            path = place.path or value
             folder = place.folder or _guess(node.type, place, path, told)
             found.append(
                 Reference(
@@ -53,6 +54,7 @@ def references(workflow: Workflow, name: str, loaders: Loaders) -> list[Referenc
                     folder=folder,
                     also=place.also,
                     files=place.files,
+                    endings=place.endings,
                     kind=place.kind,
                     active=node.active and place.active,
                     optional=place.optional,
@@ -119,7 +121,7 @@ def _strings(name: str, value: Any, depth: int = 0) -> Iterator[tuple[str, str]]
 
 def spellings(reference: Reference, path: str) -> tuple[str, ...]:
     """The names under which ComfyUI would take a file: of what it names itself, any extension."""
-    if not reference.files:
+    if not reference.files or path == reference.path:
         return (path,)
     stem = path.rpartition(".")[0]
     return (path, *(s for end in endings.TRIED if (s := stem + end) != path))

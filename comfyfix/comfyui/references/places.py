@@ -12,13 +12,19 @@ NESTED_MAX = 6  # levels of lists and mappings inside one widget
 
 
 class Place(msgspec.Struct, frozen=True, kw_only=True):
-    """One name of a model, as the node has it; a folder that is None is still to be guessed."""
+    """One name of a model, as the node has it; a folder that is None is still to be guessed.
+
+    `path` is the name inside the folder where the value is another one; `endings` are those that
+    the node lists (empty: not known).
+    """
 
     input: str
     value: str
     folder: str | None
     also: tuple[str, ...] = ()
+    path: str | None = None
     files: tuple[str, ...] = ()
+    endings: tuple[str, ...] = ()
     kind: Kind = "file"
     active: bool = True
     optional: bool = False

@@ -18,9 +18,9 @@ from comfyfix.endings import LISTED
 from comfyfix.errors import SetupProblem
 from comfyfix.why import Why
 
+_OLD = {"unet": "diffusion_models", "clip": "text_encoders"}
 ALIASES = {
-    "unet": "diffusion_models",
-    "clip": "text_encoders",
+    **_OLD,
     # ComfyUI-GGUF registers these over the very same directories, for .gguf alone.
     "unet_gguf": "diffusion_models",
     "clip_gguf": "text_encoders",
@@ -50,6 +50,7 @@ _CORE = (
     "vae_approx",
     "classifiers",
 )
+_MORE_OF_CORE = ("text_encoders", "diffusion_models", "controlnet")  # with several directories
 # Keys of the core beside models/: extra_model_paths.yaml may name them, but they hold no models.
 BESIDE = ("custom_nodes", "datasets", "fonts")
 # Where the core's own save nodes write, and look again: the last directories of these keys.
@@ -72,7 +73,7 @@ _WRITTEN = {"diffusion_models": "diffusion_models"}
 # core lists no file of diffusers at all, only folders; a file there is for a pack's own reading.
 _ENDINGS = {
     **dict.fromkeys(
-        (*_CORE, "text_encoders", "diffusion_models", "controlnet"),
+        (*_CORE, *_MORE_OF_CORE),
         LISTED,
     ),
     "configs": frozenset({".yaml"}),
@@ -91,6 +92,25 @@ def folder_key(name: str) -> str:
 def is_folder_key(name: str) -> bool:
     """Tell whether a folder name from outside can be one: it can't leave models/ or be hidden."""
     return bool(_KEY.fullmatch(name))
+
+
+def core_directories() -> dict[str, tuple[str, ...]]:
+    """The core's own keys, and the names of their directories in models/; new files go first."""
+    return {
+        key: tuple(dict.fromkeys((_written_name(key), *_DIRECTORIES.get(key, (key,)))))
+        for key in (*_CORE, *_MORE_OF_CORE)
+    }
+
+
+def own_endings(name: str) -> frozenset[str] | None:
+    """The endings of a key of the core that does not take what its other keys take."""
+    told = _ENDINGS.get(name)
+    return None if told is LISTED else told
+
+
+def is_core(name: str) -> bool:
+    """Tell a key of the core, under its old name too."""
+    return _OLD.get(name, name) in (*_CORE, *_MORE_OF_CORE, *BESIDE)
 
 
 def accepts(key: str, path: str) -> bool:
@@ -160,21 +180,30 @@ class Folders:
     def with_registered(self, told: Mapping[str, Iterable[str]]) -> Folders:
         """Add the directories that node packs register; those outside the installation are left.
 
-        A key that only packs know is written where its pack looks below models/.
+        A place that is no absolute path is a key whose directories are meant. A key that only packs
+        know is written where its pack looks below models/, else to the first place it has.
         """
         paths, written = dict(self.paths), dict(self.written)
         models = self.comfyui / "models"
         for name, places in told.items():
             key = folder_key(name)
-            inside = [Path(place) for place in places if Path(place).is_relative_to(self.comfyui)]
+            inside = [path for place in places for path in self._registered(place)]
             if not is_folder_key(name) or not inside:
                 continue
-            below = [path.relative_to(models) for path in inside if path.is_relative_to(models)]
-            if below and key not in paths:
-                written[key] = self.default_root / below[0]
+            if key not in paths:
+                below = [p.relative_to(models) for p in inside if p.is_relative_to(models)]
+                written[key] = self.default_root / (below[0] if below else key)
+                if not below and self.default_root == models:
+                    written[key] = inside[0]
             own = paths.get(key, (written[key],) if key in written else ())
             paths[key] = tuple(dict.fromkeys((*own, *inside)))
         return replace(self, paths=paths, written=written)
+
+    def _registered(self, place: str) -> tuple[Path, ...]:
+        if not place.startswith("/"):
+            return self.paths.get(folder_key(place), ())
+        path = Path(place)
+        return (path,) if path.is_relative_to(self.comfyui) else ()
 
     def roots(self) -> tuple[Path, ...]:
         """Every directory that may hold models, none inside another."""
