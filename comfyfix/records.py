@@ -51,7 +51,8 @@ class Reference(msgspec.Struct, frozen=True, kw_only=True):
     ones in which its node looks; `guessed` when
     no loader told the folder. `active` is false for muted or bypassed nodes, `optional` for
     files that their node fetches itself. `files` are what has to be there where the value is no
-    file name itself: the halves of `taesd`, or `name.safetensors` of `embedding:name`.
+    file name itself: the halves of `taesd`, or `name.safetensors` of `embedding:name`; `endings`
+    those that the node lists, in lower case, none if that is not known.
     `listed`: ComfyUI holds the value against its own list and refuses any other, also that of a
     row which is switched off. A reference of kind `implied` is named by no value, it follows from
     its node, and is always optional. `by_name`: the node finds a file in any subfolder by its
@@ -68,6 +69,7 @@ class Reference(msgspec.Struct, frozen=True, kw_only=True):
     folder: str | None
     also: tuple[str, ...] = ()
     files: tuple[str, ...] = ()
+    endings: tuple[str, ...] = ()
     kind: Kind = "file"
     active: bool = True
     optional: bool = False

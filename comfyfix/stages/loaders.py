@@ -47,7 +47,8 @@ class _Told(msgspec.Struct, frozen=True, kw_only=True):
 
 def gather(folders: Folders, layout: Layout, comfyui_url: str | None) -> Knowledge:
     """Read the installation and, where the manifest names one, ask the running ComfyUI."""
-    own = installed.read(folders.comfyui, folders.paths.get("custom_nodes", ()), layout.pack_cache)
+    packs = folders.paths.get("custom_nodes", ())
+    own = installed.read(folders.comfyui, packs, layout.pack_cache, folders.paths)
     running, warning = (
         _ask(comfyui_url, layout.server_cache) if comfyui_url else (ServerFacts(), None)
     )

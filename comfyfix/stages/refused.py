@@ -11,7 +11,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 
 from comfyfix.comfyui.references.lookup import Lookup, anchored
-from comfyfix.comfyui.references.taken import value_taken
+from comfyfix.comfyui.references.taken import is_listed, value_taken
 from comfyfix.records import Reference
 from comfyfix.settings.manifest import Manifest
 from comfyfix.stages.join import counts
@@ -53,6 +53,7 @@ class Refusing:
         plain = (
             reference.active
             and not reference.files
+            and is_listed(reference)
             and anchored(reference.value) == reference.value
         )
         return plain and reference.value.isprintable() and not self._folds()

@@ -285,6 +285,10 @@ import folder_paths
 import os
 model_path = folder_paths.models_dir
 folder_paths.add_model_folder_path("mmdets_bbox", os.path.join(model_path, "mmdets", "bbox"))
+for kind in ("bbox", "segm"):
+    folder_paths.add_model_folder_path("ultralytics_" + kind, os.path.join(model_path, "ultralytics", kind))
+folder_paths.add_model_folder_path("sams", os.path.join(model_path, "sams"))
+folder_paths.add_model_folder_path("onnx", f"{model_path}/onnx")
 from .modules.impact_pack import *
 NODE_CLASS_MAPPINGS = {
     "SAMLoader": SAMLoader,

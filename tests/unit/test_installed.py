@@ -12,11 +12,13 @@ from hypothesis import strategies as st
 from comfyfix.comfyui.loaders.table import Loader, LoaderInput, Widget, merged
 from comfyfix.comfyui.packs import installed, reading
 from comfyfix.comfyui.packs.facts import PackFacts
+from comfyfix.comfyui.packs.linked import linked
 from tests.unit.pack_sources import EXPECTED, FILES, lay_out
 
 
 def read(text: str) -> PackFacts:
-    return reading.read(["/c/custom_nodes/p.py"], lambda _: text.encode(), "/c")
+    facts = reading.read(["/c/custom_nodes/p.py"], lambda _: text.encode(), "/c")
+    return linked(facts, "/c", {})
 
 
 def folder_of(expression: str, before: str = "") -> tuple[str | None, tuple[str, ...]] | None:
@@ -78,7 +80,7 @@ def test_choices_of_two_folders_are_looked_for_in_both() -> None:
     "expression",
     [
         '["a", "b"]',
-        '["x/" + n for n in listing("loras")]',
+        '["x" + n for n in listing("loras")]',
         '[f"{n}!" for n in listing("loras")]',
         '[os.path.splitext(n)[0] for n in listing("loras")]',
         "listing(name_from_elsewhere)",
@@ -120,12 +122,20 @@ class Other:
         "class A(A): pass\nclass B(C): pass\nclass C(B): pass",
         "def INPUT_TYPES(:",
         "\0",
+        "x = [folder_paths]\n" + "x = [x, x, *x]\n" * 80,
+        "def f(\n" * 50000,
+        "x = [" + "a," * 400000 + "]",
+        "x = folder_paths.get_filename_list('loras')\nfor i in range(256):\n"
+        "    for j in range(256):\n        x = x + [f'{i}{j}']\n        if x: y = i",
+        "def f(x):\n    d = {" + "".join(f"{i}: 1," for i in range(9000)) + "}\n"
+        "    for i in range(256):\n        for j in range(256):\n            d = {**d}\nx = f(1)",
+        "x = []\nx.append(x)\ny = {}\ny['x'] = y\nx.extend(x)\nx = x + [y]",
         "from . import *\nfrom .p import *",
         "x = 'a' * 10**9\ny = x + x",
         "def f(n):\n    for i in range(256):\n        for j in range(256):\n"
         "            for k in range(256):\n                n += [i]\n    return n\nx = f([])",
     ],
-    ids=range(11),
+    ids=range(17),
 )
 def test_a_hostile_pack_costs_little_and_the_rest_is_read(body: str, tmp_path: Path) -> None:
     lay_out(tmp_path)

@@ -33,8 +33,10 @@ class LoaderInput(msgspec.Struct, frozen=True, kw_only=True):
 
     `switch` is the widget that turns the input on; `also` are further folders
     in which the node looks for the same name; `optional` that the node fetches the file itself;
-    `sets` the values that are no file names but stand for several files; `listed` is false where
-    the node takes any text, which ComfyUI holds against no list of its own.
+    `sets` the values that are no file names but stand for several files. `endings` are all that
+    the input lists, in lower case (empty: not known). `prefixed` are texts that stand in front of
+    the names of other folders: `bbox/` + a name of `ultralytics_bbox`. `listed` is false where the
+    node takes any text, which ComfyUI holds against no list of its own.
     """
 
     folder: str | None = None
@@ -45,6 +47,8 @@ class LoaderInput(msgspec.Struct, frozen=True, kw_only=True):
     also: tuple[str, ...] = ()
     sets: dict[str, FileSet] = {}
     listed: bool = True
+    endings: tuple[str, ...] = ()
+    prefixed: dict[str, str] = {}
 
 
 class Rows(msgspec.Struct, frozen=True, kw_only=True):
@@ -116,9 +120,9 @@ def _over(better: Loader, known: Loader) -> Loader:
 
 
 def _over_input(better: LoaderInput, old: LoaderInput) -> LoaderInput:
-    if better.folder is None:
+    if better.folder is None and not better.prefixed:
         return old
-    folders = dict.fromkeys((better.folder, *better.also))
+    folders = dict.fromkeys(key for key in (better.folder, *better.also) if key)
     # A choice of several folders is listed in the pack's order; the table knows the main one.
     first = old.folder if old.folder in folders else better.folder
     return msgspec.structs.replace(
@@ -126,4 +130,6 @@ def _over_input(better: LoaderInput, old: LoaderInput) -> LoaderInput:
         folder=first,
         also=tuple(folder for folder in folders if folder != first),
         index=old.index if better.index is None else better.index,
+        endings=better.endings,
+        prefixed=better.prefixed,
     )

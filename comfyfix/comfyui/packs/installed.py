@@ -7,24 +7,28 @@ source is read, never imported; what a pack says is kept until one of its files 
 from __future__ import annotations
 
 import contextlib
+import gc
 import hashlib
 import os
 import time
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
-from typing import Literal
+from typing import TYPE_CHECKING, Literal
 
 import msgspec
 
-from comfyfix.comfyui import packs
-from comfyfix.comfyui.loaders.table import Loader, LoaderInput
+from comfyfix.comfyui import loaders, packs
+from comfyfix.comfyui.packs import linked
 from comfyfix.comfyui.packs.facts import PackFacts
 from comfyfix.disk import json_file, regular
 from comfyfix.disk.code import stamp_of_code
 from comfyfix.disk.files import write_atomic
 
+if TYPE_CHECKING:
+    from comfyfix.comfyui.packs.source import Pack
+
 FILES_MAX = 20_000
-FILE_MAX = 2 << 20  # bytes; a file that declares nodes has some ten thousand
+FILE_MAX = 1 << 20  # bytes; a file that declares nodes has some ten thousand
 SETTLED_NS = 2_000_000_000
 _SKIPPED = ("__pycache__", "node_modules", "site-packages", "venv", "web", "js", "tests")
 
@@ -40,33 +44,74 @@ class _Cache(msgspec.Struct, frozen=True, kw_only=True):
     packs: dict[str, _Known] = {}
 
 
-def read(comfyui: Path, custom_nodes: Iterable[Path], cache_path: Path | None) -> PackFacts:
-    """What core and packs say together; core counts first, then packs in the order of names."""
+def read(
+    comfyui: Path,
+    custom_nodes: Iterable[Path],
+    cache_path: Path | None,
+    keys: Mapping[str, Iterable[Path]] | None = None,
+) -> PackFacts:
+    """What core and packs say together; core counts first, then packs in the order of names.
+
+    `keys` are folder keys that were told of elsewhere, with their directories: an input over one
+    that nobody told of has no folder.
+    """
     cache = (json_file.cached(cache_path, _Cache) if cache_path else None) or _Cache()
-    made_by = stamp_of_code(packs)  # besides the packs it depends on what reads them
-    known = cache.packs if cache.made_by == made_by else {}
+    root, core_files = str(comfyui), _core_files(str(comfyui))
+    # Besides its own files what a pack says depends on the core's, and on what reads them.
+    core_stamp = _stamp(core_files)
+    made_by = f"{stamp_of_code(packs)}-{stamp_of_code(loaders)}-{core_stamp}"
+    known = cache.packs if cache.made_by == made_by and core_stamp else {}
     kept: dict[str, _Known] = {}
     facts: list[PackFacts] = []
     left = FILES_MAX
-    for root, files in _packs(str(comfyui), custom_nodes):
+    core = _Core(core_files)
+    for place, files in _packs(root, core_files, custom_nodes):
         paths, stamp = files[:left], _stamp(files[:left])
         left -= len(paths)
-        entry = known.get(root)
+        entry = known.get(place)
         if entry is None or entry.stamp != stamp or not stamp:
-            entry = _Known(stamp=stamp, facts=_read_pack(paths, str(comfyui)))
-        kept[root] = entry
+            entry = _Known(stamp=stamp, facts=_read_pack(paths, root, core))
+        kept[place] = entry
         facts.append(entry.facts)
     if cache_path and kept and kept != known:
-        lasting = {root: entry for root, entry in kept.items() if entry.stamp}
+        lasting = {place: entry for place, entry in kept.items() if entry.stamp and core_stamp}
         with contextlib.suppress(OSError):  # without a cache the next command is slower, no more
             write_atomic(cache_path, msgspec.json.encode(_Cache(made_by=made_by, packs=lasting)))
-    return _together(facts)
+    return linked.linked(linked.together(facts), root, keys or {})
 
 
-def _read_pack(paths: list[str], comfyui: str) -> PackFacts:
+def _read_pack(paths: list[str], comfyui: str, core: _Core) -> PackFacts:
     from comfyfix.comfyui.packs import reading  # only where a pack is new
 
-    return reading.read(paths, _bytes, comfyui)
+    with _uncollected():
+        return reading.read(paths, _bytes, comfyui, core.pack())
+
+
+@contextlib.contextmanager
+def _uncollected() -> Iterator[None]:
+    """Without looks for garbage: parsing makes many objects, and no garbage."""
+    was = gc.isenabled()
+    gc.disable()
+    try:
+        yield
+    finally:
+        if was:
+            gc.enable()
+
+
+class _Core:
+    """The core's modules, parsed once for all packs that build on them."""
+
+    def __init__(self, files: list[str]) -> None:
+        self._files = files
+        self._pack: Pack | None = None
+
+    def pack(self) -> Pack | None:
+        from comfyfix.comfyui.packs.source import Pack  # only where a pack is new
+
+        if self._pack is None:
+            self._pack = Pack(self._files, _bytes)
+        return self._pack
 
 
 def _bytes(path: str) -> bytes:
@@ -76,10 +121,10 @@ def _bytes(path: str) -> bytes:
         return b""
 
 
-def _packs(comfyui: str, custom_nodes: Iterable[Path]) -> Iterator[tuple[str, list[str]]]:
+def _packs(
+    comfyui: str, core: list[str], custom_nodes: Iterable[Path]
+) -> Iterator[tuple[str, list[str]]]:
     """Yield (root, its Python files) of core and of each pack, core first."""
-    core = [f"{comfyui}/nodes.py"] if os.path.isfile(f"{comfyui}/nodes.py") else []
-    core += _python_files(f"{comfyui}/comfy_extras", set())
     if core:
         yield comfyui, core
     seen: set[tuple[int, int]] = set()
@@ -98,6 +143,11 @@ def _packs(comfyui: str, custom_nodes: Iterable[Path]) -> Iterator[tuple[str, li
                     files = [entry.path] if _is_source(entry) else []
                 if files:
                     yield entry.path, files
+
+
+def _core_files(comfyui: str) -> list[str]:
+    nodes = [f"{comfyui}/nodes.py"] if os.path.isfile(f"{comfyui}/nodes.py") else []
+    return nodes + _python_files(f"{comfyui}/comfy_extras", set())
 
 
 def _python_files(root: str, seen: set[tuple[int, int]]) -> list[str]:
@@ -147,29 +197,3 @@ def _stamp(paths: list[str]) -> str:
             )
         )
     return digest.hexdigest() if newest < time.time_ns() - SETTLED_NS else ""
-
-
-def _together(facts: list[PackFacts]) -> PackFacts:
-    loaders: dict[str, Loader] = {}
-    folders: dict[str, tuple[str, ...]] = {}
-    for pack in facts:
-        for name, loader in pack.loaders.items():
-            known = loaders.get(name)
-            loaders[name] = _both(known, loader) if known else loader
-        for key, places in pack.folders.items():
-            folders[key] = tuple(dict.fromkeys((*folders.get(key, ()), *places)))
-    return PackFacts(loaders=loaders, folders=folders)
-
-
-def _both(first: Loader, second: Loader) -> Loader:
-    """Two packs name a class alike: which one runs is not known, so both folders are looked in."""
-    inputs = dict(first.inputs)
-    for name, entry in second.inputs.items():
-        known = inputs.get(name)
-        inputs[name] = _also(known, entry) if known else entry
-    return msgspec.structs.replace(first, inputs=inputs)
-
-
-def _also(known: LoaderInput, entry: LoaderInput) -> LoaderInput:
-    more = [f for f in (entry.folder, *entry.also) if f and f != known.folder]
-    return msgspec.structs.replace(known, also=tuple(dict.fromkeys((*known.also, *more))))

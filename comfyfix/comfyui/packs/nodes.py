@@ -12,16 +12,17 @@ from typing import Any
 
 from comfyfix.comfyui.loaders.table import Loader, LoaderInput
 from comfyfix.comfyui.packs.evaluate import Evaluator
+from comfyfix.comfyui.packs.outside import core_class
 from comfyfix.comfyui.packs.values import (
     UNKNOWN,
     Class,
     Declared,
+    Dotted,
     FolderPaths,
     Function,
     Listing,
-    listing,
+    listings,
 )
-from comfyfix.comfyui.store.folders import folder_key, is_folder_key
 
 _WIDGETS = frozenset({"INT", "FLOAT", "STRING", "BOOLEAN", "COMBO"})
 _DECLARED_WIDGETS = frozenset({"Int", "Float", "String", "Boolean", "Combo", "MultiCombo", "Color"})
@@ -29,6 +30,7 @@ _SEEDS = ("seed", "noise_seed")
 # Their values are lists of what the user has uploaded; the button is a widget of its own.
 _UPLOADS = ("image_upload", "video_upload", "audio_upload", "animated_image_upload")
 INPUTS_MAX = 500
+FOLDERS_MAX = 20  # of one input
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,25 +38,29 @@ class _Input:
     """One declared input. `widgets` is how many values it takes in the file; None: not known."""
 
     name: str
-    choices: Listing
+    choices: tuple[Listing, ...]
     widgets: int | None
 
 
 def schema_of(evaluator: Evaluator, owner: Class) -> tuple[str, Loader]:
     """The name that a class gives itself (empty if none), and its inputs that name models."""
-    function = evaluator.attribute(owner, "INPUT_TYPES")
-    if isinstance(function, Function):
-        told = evaluator.call(function, [], {})
-        return "", _loader(_of_types(told if isinstance(told, dict) else {}))
-    function = evaluator.attribute(owner, "define_schema")
-    if isinstance(function, Function):
-        told = evaluator.call(function, [], {})
-        if isinstance(told, Declared):
-            node_id = told.keywords.get("node_id", "")
-            inputs = told.keywords.get("inputs", [])
-            name = node_id if isinstance(node_id, str) else ""
-            return name, _loader(_of_schema(inputs if isinstance(inputs, list) else []))
+    told = _called(evaluator, owner, "INPUT_TYPES")
+    if isinstance(told, dict):
+        return "", _loader(_of_types(told))
+    told = _called(evaluator, owner, "define_schema")
+    if isinstance(told, Declared):
+        node_id = told.keywords.get("node_id", "")
+        inputs = told.keywords.get("inputs", [])
+        name = node_id if isinstance(node_id, str) else ""
+        return name, _loader(_of_schema(inputs if isinstance(inputs, list) else []))
     return "", Loader()
+
+
+def _called(evaluator: Evaluator, owner: Class, name: str) -> Any:
+    told = evaluator.attribute(owner, name)
+    if isinstance(told, Dotted):  # of a class of the core whose source is not there
+        return core_class(evaluator, told)
+    return evaluator.call(told, [], {}) if isinstance(told, Function) else told
 
 
 def _loader(inputs: Iterator[_Input]) -> Loader:
@@ -63,12 +69,9 @@ def _loader(inputs: Iterator[_Input]) -> Loader:
     for number, declared in enumerate(inputs):
         if number >= INPUTS_MAX:
             break
-        named = (folder_key(key) for key in declared.choices.folders if is_folder_key(key))
-        folders = list(dict.fromkeys(named))
-        if folders and not declared.choices.altered:
-            found[declared.name] = LoaderInput(
-                folder=folders[0], also=tuple(folders[1:]), index=index
-            )
+        entry = _entry(declared.choices, index)
+        if entry.folder or entry.prefixed:
+            found[declared.name] = entry
         if declared.widgets is None:
             index = None
         elif index is not None:
@@ -76,12 +79,25 @@ def _loader(inputs: Iterator[_Input]) -> Loader:
     return Loader(inputs=found)
 
 
+def _entry(choices: tuple[Listing, ...], index: int | None) -> LoaderInput:
+    """The folders of choices that are paths inside of them, as the pack says them."""
+    whole = [one for one in choices if not (one.altered or one.full)]
+    folders = list(dict.fromkeys(key for one in whole if not one.prefix for key in one.folders))
+    prefixed = {one.prefix: one.folders[0] for one in whole if one.prefix and one.folders}
+    return LoaderInput(
+        folder=folders[0] if folders else None,
+        also=tuple(folders[1:FOLDERS_MAX]),
+        index=index,
+        prefixed=prefixed,
+    )
+
+
 def _of_types(told: dict[Any, Any]) -> Iterator[_Input]:
     for part in ("required", "optional"):
         entries = told.get(part)
         for name, entry in (entries if isinstance(entries, dict) else {}).items():
             if not isinstance(name, str):
-                yield _Input("", Listing(), None)
+                yield _Input("", (), None)
                 continue
             parts = entry if isinstance(entry, list) else [entry]
             kind = parts[0] if parts else UNKNOWN
@@ -91,10 +107,10 @@ def _of_types(told: dict[Any, Any]) -> Iterator[_Input]:
             yield _Input(name, _choices(kind, options), _widgets(name, kind, options))
 
 
-def _choices(kind: Any, options: dict[Any, Any]) -> Listing:
-    if isinstance(kind, Listing | list | FolderPaths):
-        return listing(kind)
-    return listing(options.get("options", UNKNOWN)) if kind == "COMBO" else Listing()
+def _choices(kind: Any, options: dict[Any, Any]) -> tuple[Listing, ...]:
+    if isinstance(kind, Listing | list | dict | FolderPaths):
+        return tuple(listings(kind))
+    return tuple(listings(options.get("options", UNKNOWN))) if kind == "COMBO" else ()
 
 
 def _widgets(name: str, kind: Any, options: dict[Any, Any]) -> int | None:
@@ -103,7 +119,7 @@ def _widgets(name: str, kind: Any, options: dict[Any, Any]) -> int | None:
     if isinstance(kind, str):
         if kind not in _WIDGETS or options.get("forceInput") or options.get("rawLink"):
             return 0
-    elif not isinstance(kind, Listing | list | FolderPaths):
+    elif not isinstance(kind, Listing | list | dict | FolderPaths):
         return 0
     controlled = options.get("control_after_generate")
     seeded = name in _SEEDS and kind == "INT" and controlled is not False
@@ -114,17 +130,17 @@ def _widgets(name: str, kind: Any, options: dict[Any, Any]) -> int | None:
 def _of_schema(inputs: list[Any]) -> Iterator[_Input]:
     for declared in inputs:
         if not isinstance(declared, Declared):
-            yield _Input("", Listing(), None)
+            yield _Input("", (), None)
             continue
         kind = declared.name.split(".")[-2] if "." in declared.name else ""
         name = declared.keywords.get("id", declared.arguments[0] if declared.arguments else "")
         options = declared.keywords
-        choices = Listing()
+        choices: tuple[Listing, ...] = ()
         if kind in ("Combo", "MultiCombo"):
             given = options.get("options")
             if given is None and len(declared.arguments) > 1:
                 given = declared.arguments[1]
-            choices = listing(given)
+            choices = tuple(listings(given))
         yield _Input(str(name), choices, _declared_widgets(str(name), kind, options))
 
 

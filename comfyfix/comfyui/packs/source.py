@@ -1,29 +1,50 @@
-"""The modules of one pack: what a name means in them, following imports inside the pack."""
+"""The modules of one pack: what is parsed of them, and where an import leads."""
 
 from __future__ import annotations
 
 import ast
 import os
+import re
+import sys
 import warnings
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
-from comfyfix.comfyui.packs.values import UNKNOWN, Class, Dotted, Function
+from comfyfix.comfyui.packs.thinned import thinned
+from comfyfix.comfyui.packs.values import UNKNOWN
 
-# A large pack has hundreds of modules, few of which declare nodes.
-_MARKERS = (b"INPUT_TYPES", b"define_schema", b"NODE_CLASS_MAPPINGS", b"folder_paths")
-IMPORTS_MAX = 12  # modules that pass a name on
+# A large pack has hundreds of modules, few of which declare nodes, and fewer that choose a file.
+_MARKERS = re.compile(rb"folder_paths|NODE_CLASS_MAPPINGS")
+_DECLARES = re.compile(rb"INPUT_TYPES|define_schema")
+_CHOOSES = re.compile(rb"from \.|import nodes|from nodes|listdir|scandir|glob|walk|iterdir")
+# What ComfyUI itself runs of a pack, in this order.
+_FIRST = ("prestartup_script.py", "__init__.py")
+SOURCE_MAX = 512 << 10  # bytes of one file as it is parsed, which takes 500 times the room
+PARSED_MAX = 32 << 20  # bytes of one pack; the largest real one has a tenth of it
+CORE_MODULES = ("nodes", "comfy_extras")
+"""Modules of the core that hold node classes; packs take theirs from them."""
+_NEVER_OWN = {*sys.stdlib_module_names, "comfy", "comfy_api", "folder_paths", "server", "torch"}
+
+
+@dataclass(frozen=True, slots=True)
+class Import:
+    """A name that comes from another module: `name` empty for the module itself."""
+
+    module: str  # a path without .py where it is told from the pack, else a dotted name
+    name: str = ""
+    inside: bool = False
 
 
 @dataclass(slots=True, eq=False)
 class Module:
-    """One source file: its top-level names, each the statement that gave it last."""
+    """One source file. `names` is what its top level gives once it was `started`."""
 
     path: str
-    names: dict[str, Any] = field(default_factory=dict)
-    stars: list[str] = field(default_factory=list)  # modules imported with `*`
-    later: list[ast.stmt] = field(default_factory=list)  # statements that change what a name holds
+    body: list[ast.stmt] = field(default_factory=list, repr=False)
+    names: dict[str, Any] = field(default_factory=dict, repr=False)
+    stars: list[Import] = field(default_factory=list)  # modules imported with `*`
+    started: bool = False
 
     @property
     def folder(self) -> str:
@@ -31,133 +52,129 @@ class Module:
         return os.path.dirname(self.path)
 
 
-@dataclass(frozen=True, slots=True)
-class Import:
-    """A name that comes from another module: `name` empty for the module itself."""
+@dataclass(slots=True, eq=False)
+class Later:
+    """An expression of a module's top level that is read when it is first asked for, once."""
 
-    module: str  # a path without .py where it lies in the pack, else a dotted name
-    name: str = ""
-    inside: bool = False
+    node: ast.expr
+    module: Module
+    value: Any = UNKNOWN
+    known: bool = False
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Choice:
+    """What a name may hold after branches of which one was taken."""
+
+    options: tuple[Any, ...]
 
 
 class Pack:
-    """All modules of one pack, parsed when they are first needed."""
+    """All modules of one pack, parsed when they are first needed.
 
-    def __init__(self, paths: Sequence[str], read: Callable[[str], bytes]) -> None:
-        self._paths = paths
+    `core` is the ComfyUI that it belongs to, whose classes it may build on.
+    """
+
+    def __init__(
+        self, paths: Sequence[str], read: Callable[[str], bytes], core: Pack | None = None
+    ) -> None:
+        first = min(paths, key=lambda path: path.count("/"), default="")
+        self._root = os.path.dirname(first)
+        self._paths = sorted(paths, key=lambda path: (_rank(path, self._root), path))
         self._known = frozenset(paths)
         self._read = read
+        self._core = core
+        below = (path[len(self._root) + 1 :].removesuffix(".py") for path in paths)
+        self._tops = frozenset(part for path in below for part in path.split("/"))
+        self._parsed = 0
         self._modules: dict[str, Module | None] = {}
 
     def modules(self) -> Iterator[Module]:
         """Every module that says something of nodes or folders and can be parsed."""
         for path in self._paths:
             data = self._read(path)
-            if any(marker in data for marker in _MARKERS) and (module := self.module(path)):
+            if _says_something(data) and (module := self.module(path)):
                 yield module
+
+    def forget(self) -> None:
+        """Let go of all modules: what they hold leads back to them, and would be kept."""
+        for module in filter(None, self._modules.values()):
+            module.names.clear()
+            module.body.clear()
+        self._modules.clear()
 
     def module(self, path: str) -> Module | None:
         """One module by its file, or None if it is not Python."""
         if path not in self._modules:
             data = self._read(path) if path in self._known else b""
-            self._modules[path] = _parsed(path, data) if data else None
+            self._parsed += len(data)
+            fits = data and self._parsed <= PARSED_MAX
+            self._modules[path] = _parsed(path, data) if fits else None
         return self._modules[path]
 
     def find(self, stem: str) -> Module | None:
         """One module by its path without ending: a file, or a package."""
         return self.module(f"{stem}.py") or self.module(f"{stem}/__init__.py")
 
-    def look_up(self, module: Module, name: str, depth: int = 0) -> Any:
-        """What a top-level name means: a statement's value, Function, Class, Module, or Dotted.
+    def outside(self, dotted: str) -> Module | None:
+        """A module by its absolute name: one of the core's, or one that lies in the pack.
 
-        Returns (expression, module) for an assignment, UNKNOWN for a name that is not there.
+        Packs put folders of theirs into the module path; where one has a module of the name, that
+        is it.
         """
-        if depth > IMPORTS_MAX:
-            return UNKNOWN
-        known = module.names.get(name)
-        if isinstance(known, Import):
-            return self._imported(module, known, depth)
-        if isinstance(known, ast.FunctionDef):
-            return Function(known, module)
-        if isinstance(known, ast.ClassDef):
-            return Class(known, module)
-        if known is not None:
-            return (known, module)
-        for stem in module.stars:
-            other = self.find(stem)
-            if other is not None and other is not module:
-                found = self.look_up(other, name, depth + 1)
-                if found is not UNKNOWN:
-                    return found
-        return UNKNOWN
+        top, stem = dotted.partition(".")[0], dotted.replace(".", "/")
+        if top in CORE_MODULES:
+            return self._core.outside_of_core(stem) if self._core else None
+        if top in _NEVER_OWN or top not in self._tops:
+            return None
+        ends = (f"/{stem}.py", f"/{stem}/__init__.py")
+        found = [path for path in self._paths if path.endswith(ends)]
+        return self.module(min(found, key=lambda path: path.count("/"))) if found else None
 
-    def _imported(self, module: Module, told: Import, depth: int) -> Any:
-        if not told.inside:
-            return Dotted(f"{told.module}.{told.name}" if told.name else told.module)
-        if not told.name:
-            return self.find(told.module) or UNKNOWN
-        other = self.find(told.module)
-        if other is not None and other is not module:
-            found = self.look_up(other, told.name, depth + 1)
-            if found is not UNKNOWN:
-                return found
-        return self.find(f"{told.module}/{told.name}") or UNKNOWN
+    def outside_of_core(self, stem: str) -> Module | None:
+        """One of the core's own modules."""
+        return self.find(f"{self._root}/{stem}")
+
+
+def _says_something(data: bytes) -> bool:
+    return bool(_MARKERS.search(data) or (_DECLARES.search(data) and _CHOOSES.search(data)))
+
+
+def _rank(path: str, root: str) -> int:
+    folder, _, name = path.rpartition("/")
+    return _FIRST.index(name) if folder == root and name in _FIRST else len(_FIRST)
 
 
 def _parsed(path: str, data: bytes) -> Module | None:
-    try:
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore")  # of strings with odd escapes; not our code
-            tree = ast.parse(data)
-    except (SyntaxError, ValueError, RecursionError, MemoryError):
-        return None
-    module = Module(path)
-    _collect(module, tree.body)
-    return module
+    for text in (thinned(data), data):
+        if len(text) > SOURCE_MAX:
+            continue
+        try:
+            with warnings.catch_warnings():
+                warnings.simplefilter("ignore")  # of strings with odd escapes; not our code
+                return Module(path, ast.parse(text).body)
+        except (SyntaxError, ValueError, RecursionError, MemoryError):
+            continue
+    return None
 
 
-def _collect(module: Module, body: list[ast.stmt]) -> None:
-    for statement in body:
-        match statement:
-            case ast.FunctionDef() | ast.ClassDef():
-                module.names[statement.name] = statement
-            case ast.Assign(targets=[ast.Name(id=name)], value=value):
-                module.names[name] = value
-            case ast.AnnAssign(target=ast.Name(id=name), value=ast.expr() as value):
-                module.names[name] = value
-            case ast.Import() | ast.ImportFrom():
-                _import(module, statement)
-            case ast.If() | ast.Try() | ast.With():
-                _collect(module, statement.body)
-                for handler in getattr(statement, "handlers", []):
-                    _fill(module, handler.body)
-                _fill(module, getattr(statement, "orelse", []))
-            case _:
-                module.later.append(statement)
-
-
-def _fill(module: Module, body: list[ast.stmt]) -> None:
-    """Take the names of a branch that may not be taken, but not in place of known ones."""
-    known = dict(module.names)
-    _collect(module, body)
-    module.names.update(known)
-
-
-def _import(module: Module, statement: ast.Import | ast.ImportFrom) -> None:
+def imports(module: Module, statement: ast.Import | ast.ImportFrom) -> Iterator[tuple[str, Import]]:
+    """Yield (name that it gives, what it leads to); `*` for all names of a module."""
     if isinstance(statement, ast.Import):
         for alias in statement.names:
             name = alias.name if alias.asname else alias.name.partition(".")[0]
-            module.names[alias.asname or name] = Import(name)
+            yield alias.asname or name, Import(name)
         return
-    inside = statement.level > 0
-    origin = (statement.module or "").replace(".", "/") if inside else statement.module or ""
-    if inside:
-        base = module.folder
-        for _ in range(statement.level - 1):
-            base = os.path.dirname(base)
-        origin = f"{base}/{origin}".rstrip("/")
+    origin = statement.module or ""
+    if statement.level:
+        origin = relative(module, statement.level, origin)
     for alias in statement.names:
-        if alias.name == "*":
-            module.stars += [origin] if inside else []
-        else:
-            module.names[alias.asname or alias.name] = Import(origin, alias.name, inside)
+        yield alias.asname or alias.name, Import(origin, alias.name, inside=statement.level > 0)
+
+
+def relative(module: Module, level: int, dotted: str) -> str:
+    """The path without ending of `from ...dotted import`, with so many dots."""
+    base = module.folder
+    for _ in range(level - 1):
+        base = os.path.dirname(base)
+    return f"{base}/{dotted.replace('.', '/')}".rstrip("/")

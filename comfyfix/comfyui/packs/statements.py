@@ -1,117 +1,223 @@
-"""Statements of a node pack's functions, read once and in order, whatever their conditions."""
+"""Statements of a node pack, read once and in order; of branches all that may be taken are."""
 
 from __future__ import annotations
 
 import ast
-from collections.abc import Sequence
-from typing import TYPE_CHECKING, Any
+from collections.abc import Iterable, Sequence
+from typing import Any, Literal
 
-from comfyfix.comfyui.packs.source import Module
+from comfyfix.comfyui.packs import methods
+from comfyfix.comfyui.packs.asking import LOOP_MAX, Asked, Locals
+from comfyfix.comfyui.packs.conditions import truth
+from comfyfix.comfyui.packs.source import Choice, Later, Module, imports
 from comfyfix.comfyui.packs.values import (
     UNKNOWN,
-    Dotted,
+    Class,
+    Declared,
     FolderPaths,
     Function,
     Listing,
+    Registry,
     items,
     joined,
 )
 
-if TYPE_CHECKING:
-    from comfyfix.comfyui.packs.evaluate import Evaluator
-
-LOOP_MAX = 256
-Locals = dict[str, Any]
+OPTIONS_MAX = 32  # of one name, after branches in a loop
+_End = Literal["", "loop", "body"]  # what a statement ended for certain
 
 
 class Reader:
-    """Follows one body of statements; `scope` holds the local names, `returned` what it returns."""
+    """Follows one body of statements; `scope` holds the names, `returned` what it returns.
 
-    def __init__(self, evaluator: Evaluator, module: Module, scope: Locals) -> None:
+    `top` for the top level of a module, where a value is read when it is first asked for.
+    """
+
+    def __init__(self, asked: Asked, module: Module, scope: Locals, *, top: bool = False) -> None:
         self.returned: list[Any] = []
-        self._evaluator = evaluator
+        self._asked = asked
         self._module = module
         self._scope = scope
+        self._top = top
 
-    def run(self, body: Sequence[ast.stmt]) -> None:
+    def run(self, body: Sequence[ast.stmt]) -> _End:
         """Read the statements. Raises Spent."""
         for statement in body:
-            match statement:
-                case ast.Return(value=ast.expr() as value):
-                    self.returned.append(self._value(value))
-                case ast.Assign(targets=[target], value=value):
-                    self._assign(target, self._value(value))
-                case ast.AnnAssign(target=target, value=ast.expr() as value):
-                    self._assign(target, self._value(value))
-                case ast.AugAssign(target=ast.Name(id=name), value=value):
-                    self._add(name, self._value(value))
-                case ast.Expr(value=ast.Call() as call):
-                    self._change(call)
-                case ast.FunctionDef():
-                    self._scope[statement.name] = Function(statement, self._module)
-                case ast.Import() | ast.ImportFrom():
-                    for alias in statement.names:
-                        self._scope[alias.asname or alias.name] = _imported(statement, alias)
-                case _:
-                    self._inside(statement)
+            self._asked.spend()
+            ended = self._read(statement)
+            if ended:
+                return ended
+        return ""
 
-    def _inside(self, statement: ast.stmt) -> None:
-        """Bodies inside a statement: every branch is taken, a loop as often as it is long."""
+    def _read(self, statement: ast.stmt) -> _End:
         match statement:
-            case ast.For(target=target, iter=source, body=body):
-                for item in items(self._value(source))[:LOOP_MAX]:
-                    bind(self._scope, target, item)
-                    self.run(body)
-            case ast.If() | ast.With() | ast.Try():
+            case ast.Return(value=value):
+                self.returned.append(self._value(value) if value else None)
+                return "body"
+            case ast.Raise():
+                return "body"
+            case ast.Continue() | ast.Break():
+                return "loop"
+            case ast.FunctionDef() | ast.AsyncFunctionDef() | ast.ClassDef():
+                self._define(statement)
+            case ast.Import() | ast.ImportFrom():
+                self._import(statement)
+            case ast.If() | ast.With() | ast.AsyncWith() | ast.Try():
+                return self._inside(statement)
+            case ast.For() | ast.AsyncFor():
+                self._loop(statement)
+            case ast.While():
                 self.run(statement.body)
-                self.run(getattr(statement, "orelse", []))
-                for handler in getattr(statement, "handlers", []):
-                    self.run(handler.body)
+            case _:
+                self._change(statement)
+        return ""
+
+    def _define(self, statement: ast.FunctionDef | ast.AsyncFunctionDef | ast.ClassDef) -> None:
+        around = {} if self._top else self._scope
+        if isinstance(statement, ast.ClassDef):
+            self._scope[statement.name] = Class(statement, self._module, around)
+        else:
+            self._scope[statement.name] = Function(statement, self._module, around=around)
+
+    def _import(self, statement: ast.Import | ast.ImportFrom) -> None:
+        for name, told in imports(self._module, statement):
+            if name != "*":
+                self._scope[name] = told
+            else:
+                self._module.stars.append(told)
+
+    def _change(self, statement: ast.stmt) -> None:
+        match statement:
+            case ast.Assign(targets=targets, value=value):
+                for target in targets:
+                    self._set(target, value)
+            case ast.AnnAssign(target=target, value=ast.expr() as value):
+                self._set(target, value)
+            case ast.AugAssign(target=target, op=ast.Add() | ast.BitOr(), value=value):
+                self._assign(target, self._more(self._value(target), self._value(value)))
+            case ast.Expr(value=value):
+                self._value(value)
             case _:
                 pass
 
+    # -- branches and loops --------------------------------------------------------------
+
+    def _inside(self, statement: ast.If | ast.With | ast.AsyncWith | ast.Try) -> _End:
+        match statement:
+            case ast.If():
+                return self._if(statement)
+            case ast.Try():
+                return self._try(statement)
+            case _:
+                return self.run(statement.body)
+
+    def _loop(self, statement: ast.For | ast.AsyncFor) -> None:
+        for item in items(self._value(statement.iter))[:LOOP_MAX]:
+            bind(self._scope, statement.target, item)
+            if self.run(statement.body) == "body":
+                return
+
+    def _if(self, statement: ast.If) -> _End:
+        known = truth(self._asked, statement.test, self._module, self._scope)
+        if known is not None:
+            return self.run(statement.body if known else statement.orelse)
+        return self._branches([statement.body, statement.orelse])
+
+    def _try(self, statement: ast.Try) -> _End:
+        handlers = [handler.body for handler in statement.handlers]
+        # What ends a handler says nothing of the body, which is what is meant to run.
+        ended = self._branches([[*statement.body, *statement.orelse], *handlers], first=True)
+        return self.run(statement.finalbody) or ended
+
+    def _branches(self, bodies: Iterable[Sequence[ast.stmt]], *, first: bool = False) -> _End:
+        """Read each body from the same state, and put together what each leaves."""
+        self._asked.spend(4 * len(self._scope))
+        before = dict(self._scope)
+        states, ends = [], []
+        for body in bodies:
+            self._scope.clear()
+            self._scope.update(before)
+            ends.append(self.run(body))
+            states.append(dict(self._scope))
+        going = [state for state, end in zip(states, ends, strict=True) if end != "body"]
+        merged = self._merged(going or states[:1])
+        self._scope.clear()
+        self._scope.update(merged)
+        if all(ends):
+            return "body" if "body" in ends else "loop"
+        return ends[0] if first and ends[0] == "body" else ""
+
+    def _merged(self, states: list[Locals]) -> Locals:
+        merged: Locals = {}
+        for name in dict.fromkeys(name for state in states for name in state):
+            options: list[Any] = []
+            for state in states:
+                told = state.get(name)
+                for option in told.options if isinstance(told, Choice) else (told,):
+                    if name in state and not any(option is known for known in options):
+                        options.append(option)
+            merged[name] = options[0] if len(options) == 1 else Choice(tuple(options[:OPTIONS_MAX]))
+        return merged
+
+    # -- values --------------------------------------------------------------------------
+
     def _value(self, node: ast.expr) -> Any:
-        return self._evaluator.value(node, self._module, self._scope)
+        return self._asked.value(node, self._module, self._scope)
 
-    def _add(self, name: str, new: Any) -> None:
-        old = self._scope.get(name, UNKNOWN)
-        both = isinstance(old, dict) and isinstance(new, dict)
-        self._scope[name] = {**old, **new} if both else joined(old, new)
-
-    def _change(self, call: ast.Call) -> None:
-        """A list or dict that a statement adds to: `append`, `extend`, `insert`, `update`."""
-        if not isinstance(call.func, ast.Attribute) or not call.args:
+    def _set(self, target: ast.expr, value: ast.expr) -> None:
+        if isinstance(target, ast.Name) and self._top and not _does(value, target.id):
+            self._scope[target.id] = Later(value, self._module)
             return
-        owner = self._value(call.func.value)
-        item = self._value(call.args[-1])
-        if isinstance(owner, dict) and call.func.attr == "update":
-            owner.update(item if isinstance(item, dict) else {})
-        elif isinstance(owner, list | Listing) and call.func.attr in ("append", "extend", "insert"):
-            more = item if call.func.attr == "extend" else [item]
-            self._assign(call.func.value, joined(owner, more))
+        told = self._value(value)
+        if told is UNKNOWN and _mentions(value, target):
+            return  # made of itself by what can't be read: what it was still says most
+        self._assign(target, told)
+
+    def _more(self, old: Any, new: Any) -> Any:
+        if isinstance(old, dict) and isinstance(new, dict):
+            old.update(new)
+            return old
+        told = joined(old, new)
+        return old if told is UNKNOWN else told
 
     def _assign(self, target: ast.expr, value: Any) -> None:
         if isinstance(target, ast.Subscript):
             owner, key = self._value(target.value), self._value(target.slice)
-            if isinstance(owner, dict) and isinstance(key, str | int):
-                owner[key] = value
+            if isinstance(owner, Registry):
+                self._asked.registered.put(key, value)
+            else:
+                methods.put(owner, key, value)
+        elif isinstance(target, ast.Attribute):
+            owner = self._value(target.value)
+            if isinstance(owner, Class):
+                owner.given[target.attr] = value
+            elif isinstance(owner, Declared):
+                owner.keywords[target.attr] = value
         else:
             bind(self._scope, target, value)
 
 
 def bind(scope: Locals, target: ast.expr, value: Any) -> None:
-    """Give a name, or a tuple of names, its value."""
+    """Give a name, or a tuple of names, its value; what can't be told leaves a known one."""
     if isinstance(target, ast.Name):
         scope[target.id] = value
     elif isinstance(target, ast.Tuple | ast.List):
-        values = items(value)
+        values = list(value) if isinstance(value, list | dict) else []
         if isinstance(value, Listing | FolderPaths):
-            values *= len(target.elts)
+            values = [value] * len(target.elts)
         for number, part in enumerate(target.elts):
-            bind(scope, part, values[number] if number < len(values) else UNKNOWN)
+            told = values[number] if number < len(values) else UNKNOWN
+            bind(scope, part.value if isinstance(part, ast.Starred) else part, told)
 
 
-def _imported(statement: ast.Import | ast.ImportFrom, alias: ast.alias) -> Dotted:
-    if isinstance(statement, ast.ImportFrom):
-        return Dotted(f"{statement.module}.{alias.name}")
-    return Dotted(alias.name)
+def _does(value: ast.expr, name: str) -> bool:
+    """Tell whether a value must be read at once: it is made of the name, or may change things."""
+    return any(
+        (isinstance(node, ast.Name) and node.id == name)
+        or (isinstance(node, ast.Call) and isinstance(node.func, ast.Name))
+        for node in ast.walk(value)
+    )
+
+
+def _mentions(value: ast.expr, target: ast.expr) -> bool:
+    names = {node.id for node in ast.walk(target) if isinstance(node, ast.Name)}
+    return any(isinstance(node, ast.Name) and node.id in names for node in ast.walk(value))

@@ -3,10 +3,15 @@
 from __future__ import annotations
 
 import ast
+from collections.abc import Iterable
 from dataclasses import dataclass, field, replace
 from typing import Any, Final
 
 ITEMS_MAX = 4096  # of one list or text; so no pack can make one grow without end
+NAMES_MAX = 64  # literal choices beside those of folders
+NESTED_MAX = 2  # lists inside of lists of choices
+SHARED = "*"
+"""Among endings: those of the one set that the core's keys share."""
 
 
 class _Unknown:
@@ -23,37 +28,62 @@ UNKNOWN: Final = _Unknown()
 class Listing:
     """A list of choices: those of model folders, and those that stand there literally.
 
-    Also one choice out of it, inside a loop. `altered`: the folder's names were changed (a prefix,
-    no ending), so that a choice is no path inside the folder.
+    `folders` are keys, and directories by their absolute paths. `one` is a choice out of the list,
+    inside a loop; `full` when choices are whole paths; `altered` when they are no path inside the
+    folder any more; `prefix` what was put in front of them.
     """
 
     folders: tuple[str, ...] = ()
     names: tuple[str, ...] = ()
     altered: bool = False
+    one: bool = False
+    full: bool = False
+    prefix: str = ""
 
 
 @dataclass(frozen=True, slots=True)
 class FolderPaths:
-    """The directories of a model folder, or one of them."""
+    """The directories of a model folder, or one of them; `live` is the list that ComfyUI uses."""
+
+    folder: str
+    live: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Endings:
+    """The set of endings that ComfyUI uses for a folder key; SHARED for the set of its own."""
 
     folder: str
 
 
+@dataclass(frozen=True, slots=True)
+class Registry:
+    """`folder_paths.folder_names_and_paths`."""
+
+
 @dataclass(frozen=True, slots=True, eq=False)
 class Function:
-    """A function of a pack; `owner` is the class that it is a method of."""
+    """A function of a pack, by a `def` or a `lambda`.
 
-    node: ast.FunctionDef
+    `owner` is the class that it is a method of, `bound` the class that it is called on, `around`
+    the names of the function that it stands in.
+    """
+
+    node: ast.FunctionDef | ast.AsyncFunctionDef | ast.Lambda
     module: Any
     owner: Class | None = None
+    bound: Class | None = None
+    around: dict[str, Any] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Class:
-    """A class of a pack."""
+    """A class of a pack, or an instance of one; `given` are attributes set from outside."""
 
     node: ast.ClassDef
     module: Any
+    around: dict[str, Any] = field(default_factory=dict)
+    given: dict[str, Any] = field(default_factory=dict)
 
     @property
     def name(self) -> str:
@@ -72,8 +102,12 @@ class Dotted:
         """The name after the last dot."""
         return self.name.rpartition(".")[2]
 
+    def ends(self, *names: str) -> bool:
+        """Tell whether it is one of these, however long the way to its module is."""
+        return f".{self.name}".endswith(tuple(f".{name}" for name in names))
 
-@dataclass(frozen=True, slots=True)
+
+@dataclass(frozen=True, slots=True, eq=False)
 class Declared:
     """A call of ComfyUI's newer interface: `io.Combo.Input(…)`, `io.Schema(…)`."""
 
@@ -88,41 +122,102 @@ def joined(left: Any, right: Any) -> Any:
         return (left + right)[:ITEMS_MAX]
     if isinstance(left, int) and isinstance(right, int):
         return left + right
-    if isinstance(left, list) and isinstance(right, list):
-        return [*left, *right][:ITEMS_MAX]
+    if isinstance(left, Listing) and left.one and isinstance(right, str):
+        return replace(left, altered=True)
+    if isinstance(left, str) and isinstance(right, Listing) and right.one:
+        return _prefixed(left, right)
+    lists = [[side] if isinstance(side, FolderPaths) else side for side in (left, right)]
+    if all(isinstance(side, list) for side in lists):
+        return [*lists[0], *lists[1]][:ITEMS_MAX]
     if isinstance(left, Listing) or isinstance(right, Listing):
-        a, b = listing(left), listing(right)
-        return Listing(
-            tuple(dict.fromkeys(a.folders + b.folders)),
-            tuple(dict.fromkeys(a.names + b.names))[:ITEMS_MAX],
-            a.altered or b.altered or isinstance(left, str) or isinstance(right, str),
-        )
+        return _all_of(left, right)
     return UNKNOWN
 
 
-def listing(value: Any) -> Listing:
-    """Any value as choices; what is no list of texts has none."""
+def _prefixed(text: str, one: Listing) -> Listing:
+    if one.full or one.altered or not text.endswith("/"):
+        return replace(one, altered=True)
+    return replace(one, prefix=text + one.prefix)
+
+
+def _all_of(left: Any, right: Any) -> Any:
+    """Choices and what else is in a list; those of different kinds stay side by side."""
+    flat = [item for side in (left, right) for item in (side if isinstance(side, list) else [side])]
+    lists = [item for item in flat if isinstance(item, Listing)]
+    names = tuple(item for item in flat if isinstance(item, str))
+    other = [item for item in flat if not isinstance(item, Listing | str | _Unknown)]
+    if len({_kind(item) for item in lists}) > 1 or other:
+        return [*names, *other, *lists][:ITEMS_MAX]
+    found = _one_list(lists)
+    return replace(found, names=(*found.names, *names)[:NAMES_MAX])
+
+
+def _kind(choices: Listing) -> tuple[bool, bool, str]:
+    return choices.altered, choices.full, choices.prefix
+
+
+def _one_list(lists: Iterable[Listing]) -> Listing:
+    first, *rest = lists
+    folders = dict.fromkeys(key for one in (first, *rest) for key in one.folders)
+    names = dict.fromkeys(name for one in (first, *rest) for name in one.names)
+    return replace(first, folders=tuple(folders), names=tuple(names)[:NAMES_MAX], one=False)
+
+
+def below(choices: Listing, base: Any) -> Listing:
+    """Whole paths, told from a directory on."""
+    if not choices.full:
+        return choices
+    place = choices.folders[0] if len(choices.folders) == 1 else ""
+    if isinstance(base, str) and place.startswith("/") and place != base.rstrip("/"):
+        inner = place.startswith(f"{base.rstrip('/')}/")
+        prefix = f"{place[len(base.rstrip('/')) + 1 :]}/"
+        return replace(choices, full=False, prefix=prefix) if inner else altered(choices)
+    return replace(choices, full=False)
+
+
+def listings(value: Any, depth: int = 0) -> list[Listing]:
+    """The lists of folders that a value holds."""
     if isinstance(value, Listing):
-        return value
+        return [value]
     if isinstance(value, FolderPaths):
-        return Listing((value.folder,))
-    found = Listing()
-    if isinstance(value, list | tuple):
-        for item in value:
-            if isinstance(item, str):
-                found = Listing(found.folders, (*found.names, item), found.altered)
-            elif isinstance(item, Listing):
-                found = joined(found, item)
-    return found
+        return [Listing((value.folder,), full=True)]
+    if isinstance(value, list | tuple | dict) and depth < NESTED_MAX:
+        return [found for item in value for found in listings(item, depth + 1)][:ITEMS_MAX]
+    return []
 
 
 def items(value: Any) -> list[Any]:
     """What a loop over a value would give; of a folder's files just that there are some."""
     if isinstance(value, list | tuple | dict):
         return list(value)
-    return [value] if isinstance(value, Listing | FolderPaths) else []
+    if isinstance(value, Listing):
+        return [replace(value, one=True, names=()), *value.names]
+    return [value] if isinstance(value, FolderPaths) else []
 
 
-def altered(value: Any) -> Listing:
+def altered(value: Any) -> Any:
     """The choices of a folder after their names were changed."""
-    return replace(listing(value), altered=True)
+    found = [replace(one, altered=True) for one in listings(value)]
+    return found[0] if len(found) == 1 else found
+
+
+def either(values: Iterable[Any]) -> Any:
+    """Of several possible values all choices, else the one that says most."""
+    best: Any = UNKNOWN
+    choices = (Listing, FolderPaths)
+    for value in values:
+        if best is UNKNOWN or best is None or (best in ([], "", {}) and value is not UNKNOWN):
+            best = value if value is not UNKNOWN else best
+        elif isinstance(value, dict) and isinstance(best, dict):
+            best = {**value, **best}
+        elif isinstance(value, Dotted) and value.name.startswith("folder_paths."):
+            best = value if isinstance(best, Dotted) else best  # a fork's may not be there
+        elif isinstance(value, choices) or isinstance(best, choices) or _of_lists(value, best):
+            told = joined(best, value)
+            best = best if told is UNKNOWN or best is value else told
+    return best
+
+
+def _of_lists(value: Any, best: Any) -> bool:
+    both = isinstance(value, list) and isinstance(best, list)
+    return both and bool(listings(value) or listings(best))

@@ -15,6 +15,7 @@ from comfyfix.comfyui.references.places import (
     has_model_extension,
     is_constant,
     is_nothing,
+    plain_path,
     with_extension,
 )
 from comfyfix.comfyui.workflows.graph import Node, Values, is_truthy
@@ -75,17 +76,28 @@ def _of_inputs(node: Node, loader: Loader) -> Iterator[Place]:
             continue
         switch = _read(node, entry.switch)
         counted = not isinstance(used, int) or position < used
+        folder, path = _behind_prefix(entry, plain_path(value))
         yield Place(
             input=name,
             value=value,
-            folder=entry.folder,
-            also=entry.also,
+            folder=folder or entry.folder,
+            also=() if folder else entry.also,
+            path=path,
+            files=(path,) if path else (air.file_name(value),) if air.is_air(value) else (),
             kind=kind,
-            files=(air.file_name(value),) if air.is_air(value) else (),
             active=counted and (switch is None or is_truthy(switch)),
             optional=entry.optional,
-            listed=entry.listed,
+            listed=entry.listed and not folder,
+            endings=entry.endings,
         )
+
+
+def _behind_prefix(entry: LoaderInput, path: str) -> tuple[str | None, str | None]:
+    """The folder and name of a value in front of whose name another folder is told."""
+    for prefix, folder in entry.prefixed.items():
+        if path.startswith(prefix) and len(path) > len(prefix):
+            return folder, path[len(prefix) :]
+    return None, None
 
 
 def _read(node: Node, widget: Widget | None) -> Any:
@@ -100,7 +112,7 @@ def _kind(entry: LoaderInput, value: Any) -> Kind | None:
         return None
     if entry.kind == "hub_repo":
         return "hub_repo" if re.fullmatch(r"[\w.-]+/[\w.-]+", value) else None
-    if has_model_extension(value):
+    if has_model_extension(value) or value.lower().endswith(entry.endings or ("/",)):
         return "embedding" if entry.folder == "embeddings" else "file"
     if entry.kind in ("directory", "directory_or_file"):
         return "directory" if len(value) <= VALUE_MAX else None

@@ -61,6 +61,7 @@ def read(
                     folder=folder,
                     also=place.also,
                     files=place.files,
+                    endings=place.endings,
                     kind=place.kind,
                     active=node.active and place.active,
                     optional=optional,

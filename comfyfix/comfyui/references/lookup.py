@@ -86,7 +86,7 @@ def parts_of(reference: Reference) -> dict[str, str]:
 
 def spellings(reference: Reference, path: str) -> tuple[str, ...]:
     """The names under which ComfyUI would take a file: of what it names itself, any extension."""
-    if not reference.files:
+    if not reference.files or path == reference.path:
         return (path,)
     stem = path.rpartition(".")[0]
     return (path, *(s for end in endings.TRIED if (s := stem + end) != path))

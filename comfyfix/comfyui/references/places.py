@@ -25,20 +25,22 @@ _CONSTANTS = _NOTHING.union(
 class Place(msgspec.Struct, frozen=True, kw_only=True):
     """One name of a model, as the node has it; a folder that is None is still to be guessed.
 
-    `path` is set where the value itself is none.
+    `path` is the name inside the folder where the value is another one; `endings` are those that
+    the node lists (empty: not known).
     """
 
     input: str
     value: str
     folder: str | None
     also: tuple[str, ...] = ()
+    path: str | None = None
     files: tuple[str, ...] = ()
+    endings: tuple[str, ...] = ()
     kind: Kind = "file"
     active: bool = True
     optional: bool = False
     listed: bool = True
     by_name: bool = False
-    path: str = ""
 
 
 def plain_path(value: str) -> str:

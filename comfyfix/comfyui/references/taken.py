@@ -26,7 +26,7 @@ def value_taken(reference: Reference, folders: Folders, lookup: Lookup | None = 
     lookup = lookup or Lookup(folders)
     if "\\" in reference.value and _stands(reference, folders):
         return reference.value
-    if not lookup.present(reference):
+    if not lookup.present(reference) or not is_listed(reference):
         return None
     if not reference.listed or (reference.files and not is_air(reference.value)):
         return reference.value
@@ -36,6 +36,11 @@ def value_taken(reference: Reference, folders: Folders, lookup: Lookup | None = 
         return _in_parts(reference, folders, parts)
     hit = lookup.file(reference, (reference.files or (reference.path,))[0])
     return _spelled(hit) if hit else None
+
+
+def is_listed(reference: Reference) -> bool:
+    """Tell whether a node lists files that end so, as far as that is known."""
+    return not reference.endings or reference.path.lower().endswith(reference.endings)
 
 
 def is_taken(reference: Reference, folders: Folders, lookup: Lookup | None = None) -> bool:

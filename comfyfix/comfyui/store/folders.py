@@ -20,9 +20,9 @@ from comfyfix.errors import SetupProblem
 from comfyfix.records import Reason
 from comfyfix.why import Why
 
+_OLD = {"unet": "diffusion_models", "clip": "text_encoders"}
 ALIASES = {
-    "unet": "diffusion_models",
-    "clip": "text_encoders",
+    **_OLD,
     # ComfyUI-GGUF registers these over the very same directories, for .gguf alone.
     "unet_gguf": "diffusion_models",
     "clip_gguf": "text_encoders",
@@ -52,6 +52,7 @@ _CORE = (
     "vae_approx",
     "classifiers",
 )
+_MORE_OF_CORE = ("text_encoders", "diffusion_models", "controlnet")  # with several directories
 # Keys of the core beside models/: extra_model_paths.yaml may name them, but they hold no models.
 BESIDE = ("custom_nodes", "datasets", "fonts")
 # Where the core's own save nodes write, and look again: the last directories of these keys.
@@ -74,7 +75,7 @@ _WRITTEN = {"diffusion_models": "diffusion_models"}
 # core lists no file of diffusers at all, only folders; a file there is for a pack's own reading.
 _ENDINGS = {
     **dict.fromkeys(
-        (*_CORE, "text_encoders", "diffusion_models", "controlnet"),
+        (*_CORE, *_MORE_OF_CORE),
         LISTED,
     ),
     "configs": frozenset({".yaml"}),
@@ -96,9 +97,23 @@ def is_folder_key(name: str) -> bool:
     return bool(_KEY.fullmatch(name))
 
 
-def is_core_key(name: str) -> bool:
-    """Tell a folder of ComfyUI itself from those of node packs."""
-    return folder_key(name) in _ENDINGS
+def core_directories() -> dict[str, tuple[str, ...]]:
+    """The core's own keys, and the names of their directories in models/; new files go first."""
+    return {
+        key: tuple(dict.fromkeys((_written_name(key), *_DIRECTORIES.get(key, (key,)))))
+        for key in (*_CORE, *_MORE_OF_CORE)
+    }
+
+
+def own_endings(name: str) -> frozenset[str] | None:
+    """The endings of a key of the core that does not take what its other keys take."""
+    told = _ENDINGS.get(name)
+    return None if told is LISTED else told
+
+
+def is_core(name: str) -> bool:
+    """Tell a key of the core, under its old name too."""
+    return _OLD.get(name, name) in (*_CORE, *_MORE_OF_CORE, *BESIDE)
 
 
 def accepts(key: str, path: str) -> bool:
@@ -192,18 +207,21 @@ class Folders:
     def with_registered(self, told: Mapping[str, Iterable[str]]) -> Folders:
         """Add the directories that node packs register; those outside the installation are left.
 
-        A key that only packs know is written where its pack looks below models/.
+        A place that is no absolute path is a key whose directories are meant. A key that only packs
+        know is written where its pack looks below models/, else to the first place it has.
         """
         paths, written, searched = dict(self.paths), dict(self.written), self.searched
         for name, places in told.items():
             key = folder_key(name)
-            inside = [path for place in places if (path := self._moved(Path(place)))]
+            inside = [path for place in places for path in self._registered(place)]
             if not is_folder_key(name) or not inside:
                 continue
-            of_models = (path for path in inside if path.is_relative_to(self.models))
-            below = [path.relative_to(self.models) for path in of_models]
-            if below and key not in paths:
-                written[key] = self.default_root / below[0]
+            if key not in paths:
+                of_models = (path for path in inside if path.is_relative_to(self.models))
+                below = [path.relative_to(self.models) for path in of_models]
+                written[key] = self.default_root / (below[0] if below else key)
+                if not below and self.default_root == self.models:
+                    written[key] = inside[0]
             own = paths.get(key, (written[key],) if key in written else ())
             paths[key] = tuple(dict.fromkeys((*own, *inside)))
             searched = self._more_searched(searched, key, inside)
@@ -256,6 +274,12 @@ class Folders:
                 return real / place.relative_to(usual)
         inside = place.is_relative_to(self.base) or place.is_relative_to(self.models)
         return place if inside else None
+
+    def _registered(self, place: str) -> tuple[Path, ...]:
+        if not place.startswith("/"):
+            return self.paths.get(folder_key(place), ())
+        path = self._moved(Path(place))
+        return (path,) if path else ()
 
     def roots(self) -> tuple[Path, ...]:
         """Every directory that may hold models, none inside another."""

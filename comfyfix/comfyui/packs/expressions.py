@@ -1,0 +1,311 @@
+"""Expressions of a node pack: how each kind of them is read."""
+
+from __future__ import annotations
+
+import ast
+from collections.abc import Callable, Iterator
+from dataclasses import replace
+from typing import Any
+
+from comfyfix.comfyui.packs import methods, outside
+from comfyfix.comfyui.packs.asking import LOOP_MAX, Asked, Locals
+from comfyfix.comfyui.packs.conditions import PLAIN, truth
+from comfyfix.comfyui.packs.source import CORE_MODULES, Module
+from comfyfix.comfyui.packs.statements import bind
+from comfyfix.comfyui.packs.values import (
+    ITEMS_MAX,
+    UNKNOWN,
+    Class,
+    Declared,
+    Dotted,
+    FolderPaths,
+    Function,
+    Listing,
+    altered,
+    either,
+    items,
+    joined,
+)
+
+_Comprehension = ast.ListComp | ast.SetComp | ast.GeneratorExp | ast.DictComp
+
+
+def read(asked: Asked, node: ast.expr, module: Module, scope: Locals) -> Any:
+    """The value of an expression, or UNKNOWN. Raises Spent."""
+    reader = _READERS.get(type(node))
+    return reader(asked, node, module, scope) if reader else UNKNOWN
+
+
+def of_core(told: Dotted) -> bool:
+    """Tell a class of the core's own modules by its dotted name."""
+    return told.name.partition(".")[0] in CORE_MODULES
+
+
+# -- names and their attributes --------------------------------------------------------------
+
+
+def _constant(_asked: Asked, node: ast.Constant, _module: Module, _scope: Locals) -> Any:
+    return node.value
+
+
+def _name(asked: Asked, node: ast.Name, module: Module, scope: Locals) -> Any:
+    if node.id in scope:
+        found = asked.settled(scope[node.id], module)
+        if not isinstance(found, PLAIN):  # of those it still counts that there was a choice
+            scope[node.id] = found
+        return found
+    found = asked.name(module, node.id)
+    # What is neither local nor of the module is a builtin, known by its name.
+    return Dotted(node.id) if found is UNKNOWN and node.id not in module.names else found
+
+
+def _attribute(asked: Asked, node: ast.Attribute, module: Module, scope: Locals) -> Any:
+    owner = asked.value(node.value, module, scope)
+    if isinstance(owner, Module):
+        return asked.name(owner, node.attr)
+    if isinstance(owner, Class):
+        found = owner.name if node.attr == "__name__" else asked.attribute(owner, node.attr)
+        if isinstance(found, Function) and _is_super(node.value):
+            return replace(found, bound=scope.get("__bound__") or found.bound)
+        return found
+    if isinstance(owner, Declared):
+        return owner.keywords.get(node.attr, UNKNOWN)
+    if isinstance(owner, Dotted):
+        return outside.constant(asked.constants, Dotted(f"{owner.name}.{node.attr}"))
+    return methods.attribute(owner, node.attr)
+
+
+def _is_super(node: ast.expr) -> bool:
+    return (
+        isinstance(node, ast.Call) and isinstance(node.func, ast.Name) and node.func.id == "super"
+    )
+
+
+# -- texts, lists and dicts ------------------------------------------------------------------
+
+
+def _sequence(
+    asked: Asked, node: ast.List | ast.Tuple | ast.Set, module: Module, scope: Locals
+) -> Any:
+    found: list[Any] = []
+    for element in node.elts[:ITEMS_MAX]:
+        if isinstance(element, ast.Starred):
+            told = asked.value(element.value, module, scope)
+            found += items(told) if isinstance(told, dict) else _spread(told)
+            asked.spend(len(found))
+            del found[ITEMS_MAX:]
+        else:
+            found.append(asked.value(element, module, scope))
+    return found
+
+
+def _spread(told: Any) -> list[Any]:
+    if isinstance(told, Listing):
+        return [replace(told, one=False)]
+    return told if isinstance(told, list) else items(told)
+
+
+def _dict(asked: Asked, node: ast.Dict, module: Module, scope: Locals) -> Any:
+    found: dict[Any, Any] = {}
+    for key, item in zip(node.keys, node.values, strict=True):
+        value = asked.value(item, module, scope)
+        if key is None:
+            asked.spend(len(value) if isinstance(value, dict) else 0)
+            found.update(value if isinstance(value, dict) else {})
+        else:
+            name = asked.value(key, module, scope)
+            found[name if isinstance(name, str | int | Listing) else UNKNOWN] = value
+    return found
+
+
+def _binary(asked: Asked, node: ast.BinOp, module: Module, scope: Locals) -> Any:
+    left, right = (asked.value(side, module, scope) for side in (node.left, node.right))
+    match node.op:
+        case ast.Add():
+            return joined(left, right)
+        case ast.BitOr():
+            if isinstance(left, dict) and isinstance(right, dict):
+                asked.spend(len(left) + len(right))
+                return {**left, **right}
+            sides = [asked.registered.texts(side) for side in (left, right)]
+            return [t for side in sides for t in side or ()] if None not in sides else UNKNOWN
+        case ast.Div():
+            return outside.path_of([left, right])
+        case ast.Mod() if isinstance(left, str) and isinstance(right, str):
+            return left.replace("%s", right, 1)[:ITEMS_MAX]
+        case ast.Mod() if isinstance(left, str) and isinstance(right, Listing):
+            return altered(right)
+        case ast.Sub() if isinstance(left, int) and isinstance(right, int):
+            return left - right
+        case _:
+            return UNKNOWN
+
+
+def _text(asked: Asked, node: ast.JoinedStr, module: Module, scope: Locals) -> Any:
+    found: Any = ""
+    for part in node.values:
+        inner = part.value if isinstance(part, ast.FormattedValue) else part
+        value = asked.value(inner, module, scope)
+        if not isinstance(value, str | int | Listing | FolderPaths):
+            return UNKNOWN
+        if isinstance(value, FolderPaths):
+            return UNKNOWN
+        found = joined(found, str(value) if isinstance(value, int) else value)
+    return found
+
+
+def _either(asked: Asked, node: ast.IfExp, module: Module, scope: Locals) -> Any:
+    known = truth(asked, node.test, module, scope)
+    sides = [node.body, node.orelse] if known is None else [node.body if known else node.orelse]
+    return either(asked.value(side, module, scope) for side in sides)
+
+
+def _any_of(asked: Asked, node: ast.BoolOp, module: Module, scope: Locals) -> Any:
+    return either(asked.value(side, module, scope) for side in node.values)
+
+
+def _subscript(asked: Asked, node: ast.Subscript, module: Module, scope: Locals) -> Any:
+    owner = asked.value(node.value, module, scope)
+    if isinstance(node.slice, ast.Slice):
+        return _sliced(asked, owner, node.slice, module, scope)
+    key = asked.value(node.slice, module, scope)
+    return methods.item(owner, key)
+
+
+def _sliced(asked: Asked, owner: Any, told: ast.Slice, module: Module, scope: Locals) -> Any:
+    if isinstance(owner, Listing) and owner.one:  # of a name: without its start, or its ending
+        whole = owner.full and told.upper is None
+        return replace(owner, full=False) if whole else replace(owner, altered=True)
+    ends = [asked.value(end, module, scope) if end else None for end in (told.lower, told.upper)]
+    plain = all(end is None or isinstance(end, int) for end in ends)
+    if isinstance(owner, str):
+        return owner[ends[0] : ends[1]] if plain else UNKNOWN
+    return owner[ends[0] : ends[1]] if isinstance(owner, list) and plain else owner
+
+
+# -- comprehensions and functions ------------------------------------------------------------
+
+
+def _comprehension(asked: Asked, node: _Comprehension, module: Module, scope: Locals) -> Any:
+    if isinstance(node, ast.DictComp):
+        pairs: dict[Any, Any] = {}
+        for inner in _rounds(asked, node.generators, module, scope):
+            key = asked.value(node.key, module, inner)
+            if isinstance(key, str | int | Listing):
+                pairs[key] = asked.value(node.value, module, inner)
+        return pairs
+    found = [
+        asked.value(node.elt, module, inner)
+        for inner in _rounds(asked, node.generators, module, scope)
+    ]
+    return found[:ITEMS_MAX]
+
+
+def _rounds(
+    asked: Asked, over: list[ast.comprehension], module: Module, scope: Locals
+) -> Iterator[Locals]:
+    if not over:
+        yield scope
+        return
+    for item in items(asked.value(over[0].iter, module, scope))[:LOOP_MAX]:
+        asked.spend(len(scope))
+        inner = dict(scope)
+        bind(inner, over[0].target, item)
+        if all(truth(asked, test, module, inner) is not False for test in over[0].ifs):
+            yield from _rounds(asked, over[1:], module, inner)
+
+
+def _lambda(asked: Asked, node: ast.Lambda, module: Module, scope: Locals) -> Any:
+    asked.spend(len(scope))
+    return Function(node, module, around=dict(scope))
+
+
+def _inner(
+    asked: Asked, node: ast.Await | ast.Starred | ast.NamedExpr, module: Module, scope: Locals
+) -> Any:
+    value = asked.value(node.value, module, scope)
+    if isinstance(node, ast.NamedExpr):
+        scope[node.target.id] = value
+    return value
+
+
+def _call(asked: Asked, node: ast.Call, module: Module, scope: Locals) -> Any:
+    arguments, keywords = _arguments(asked, node, module, scope)
+    if isinstance(node.func, ast.Attribute):
+        owner = asked.value(node.func.value, module, scope)
+        if methods.has(owner):
+            told = methods.call(asked.registered, owner, node.func.attr, arguments, keywords)
+            _keep(asked, node.func.value, owner, told, scope, module)
+            return told.result
+    called = asked.value(node.func, module, scope)
+    if isinstance(called, Function):
+        return asked.call(called, arguments, keywords)
+    if isinstance(called, Class):
+        return called  # an instance has what its class has
+    if isinstance(called, Dotted):
+        if called.name == "super":
+            return _super(asked, scope)
+        return outside.call(asked, module, called, arguments, keywords)
+    return UNKNOWN
+
+
+def _arguments(
+    asked: Asked, node: ast.Call, module: Module, scope: Locals
+) -> tuple[list[Any], dict[str, Any]]:
+    arguments: list[Any] = []
+    for argument in node.args[:ITEMS_MAX]:
+        if isinstance(argument, ast.Starred):
+            arguments += items(asked.value(argument.value, module, scope))
+        else:
+            arguments.append(asked.value(argument, module, scope))
+    return arguments, {k.arg: asked.value(k.value, module, scope) for k in node.keywords if k.arg}
+
+
+def _keep(
+    asked: Asked, target: ast.expr, owner: Any, told: methods.Told, scope: Locals, module: Module
+) -> None:
+    """A list of choices that a method added to is another value: give it to the name."""
+    if told.changed is None or told.changed is owner:
+        return
+    match target:
+        case ast.Name(id=name):
+            names = scope if name in scope else module.names
+            names[name] = told.changed
+        case ast.Attribute(value=value, attr=name):
+            holder = asked.value(value, module, scope)
+            if isinstance(holder, Class):
+                holder.given[name] = told.changed
+        case ast.Subscript(value=value, slice=slice_):
+            holder = asked.value(value, module, scope)
+            key = asked.value(slice_, module, scope)
+            methods.put(holder, key, told.changed)
+
+
+def _super(asked: Asked, scope: Locals) -> Any:
+    owner = scope.get("__class__")
+    bases = asked.bases(owner) if isinstance(owner, Class) else []
+    return bases[0] if bases else UNKNOWN
+
+
+_READERS: dict[type[ast.expr], Callable[..., Any]] = {
+    ast.Constant: _constant,
+    ast.Name: _name,
+    ast.Attribute: _attribute,
+    ast.List: _sequence,
+    ast.Tuple: _sequence,
+    ast.Set: _sequence,
+    ast.Dict: _dict,
+    ast.BinOp: _binary,
+    ast.JoinedStr: _text,
+    ast.IfExp: _either,
+    ast.BoolOp: _any_of,
+    ast.Subscript: _subscript,
+    ast.ListComp: _comprehension,
+    ast.SetComp: _comprehension,
+    ast.GeneratorExp: _comprehension,
+    ast.DictComp: _comprehension,
+    ast.Lambda: _lambda,
+    ast.Await: _inner,
+    ast.NamedExpr: _inner,
+    ast.Call: _call,
+}
