@@ -17,13 +17,13 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
-from doit import cmd_run, doit_cmd
+from doit import cmd_clean, cmd_run, doit_cmd
 from doit.dependency import JsonDB
 
 from comfyfix.demo.hub import Hub
 from comfyfix.project import MANIFEST, Project, open_project
 from comfyfix.settings import secrets
-from comfyfix.tasks import program
+from comfyfix.tasks import inside_doit, program
 from tests.rig import PROGRAM, Site
 
 
@@ -92,6 +92,9 @@ class InProcess(Site):
             patch.setitem(cmd_run.opt_outfile, "default", sys.stdout)
             for name in ("_load", "dump"):
                 patch.setattr(JsonDB, name, getattr(JsonDB, name))
+            for name in inside_doit.RUN_NAMES:
+                patch.setattr(cmd_run, name, getattr(cmd_run, name))
+            patch.setattr(cmd_clean, "TaskControl", cmd_clean.TaskControl)
             try:
                 yield patch
             finally:

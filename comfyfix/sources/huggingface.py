@@ -105,8 +105,8 @@ class _Hunt:
     def _in_collections(self, word: str) -> None:
         self._took(word, self.services.hub.search(word, limit=hub.MOST))
 
-    def _of_publisher(self, author: str) -> bool:
-        return self._took(f"author:{author}", self.services.hub.of_publisher(author))
+    def _of_publisher(self, author: str) -> None:
+        self._took(f"author:{author}", self.services.hub.of_publisher(author))
 
     def _took(self, query: str, answered: Answered) -> bool:
         self.places.add(answered.listings)

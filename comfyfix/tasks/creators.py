@@ -52,11 +52,11 @@ def load(manifest: Path, prefix: str = "") -> tuple[dict[str, Any], Tasks]:
         raise InvalidDodoFile("comfyfix runs on Linux, macOS and WSL, not on native Windows")
     inside_doit.install(Control, RunControl)
     manifest = manifest.absolute()
-    if ONLY_NAMED.get():
-        return configuration("", [], 0), Tasks(manifest, prefix, None, tasks)
     try:
         if prefix and not _PREFIX.fullmatch(prefix):
             raise SetupProblem(Why.PREFIX_UNFIT, prefix=prefix)
+        if ONLY_NAMED.get():
+            return configuration("", [], 0), Tasks(manifest, prefix, None, tasks)
         with left_alone():
             run = begin(manifest, get_var("workflow"), prefix)
     except SetupProblem as problem:

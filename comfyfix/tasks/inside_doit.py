@@ -34,6 +34,8 @@ from comfyfix.tasks.running import run_of, runs_of
 from comfyfix.why import Why
 
 THREADS_MAX = 64
+RUN_NAMES = ("TaskControl", "Runner", "MRunner", "MThreadRunner")
+"""What doit's `run` calls its classes in the middle of a method."""
 _IGNORED = "ignore:"  # the key under which doit notes that a task is to be ignored
 
 
@@ -196,8 +198,7 @@ def install(control: type[TaskControl], running: type[TaskControl]) -> None:
 @contextlib.contextmanager
 def in_place(control: type[TaskControl]) -> Iterator[None]:
     """Put our classes there for a while."""
-    names = ("TaskControl", "Runner", "MRunner", "MThreadRunner")
-    old = {name: getattr(cmd_run, name) for name in names}
+    old = {name: getattr(cmd_run, name) for name in RUN_NAMES}
     _place(control)
     try:
         yield

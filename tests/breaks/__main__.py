@@ -21,9 +21,9 @@ EQUIVALENT = Path(__file__).parent / "equivalent.txt"
 PLACES = ("comfyfix/stages", "comfyfix/sources", "comfyfix/providers", "comfyfix/tasks")
 INSIDE = ("tests/unit", "tests/contract", "tests/real", "tests/inside")
 OTHERS = ("tests/behaviour",)
-INSIDE_SECONDS = 40  # of a processor, for the tests of one break
+INSIDE_SECONDS = 60  # of a processor, for the tests of one break
 OTHERS_SECONDS = 200
-PATIENCE = 4  # times as long by the clock; after that they hang
+PATIENCE = 6  # times as long by the clock; after that they hang
 FOUND, FOUND_LATE, EQUAL, SURVIVED, UNPASSED, UNCLEAR = (
     "found by in-process tests", "found by others", "equivalent", "survived", "passed by no test",
     "unclear: too slow",
@@ -66,6 +66,10 @@ def _options() -> argparse.ArgumentParser:
     parser.add_argument("--only", action="append", metavar="PATH", help="modules to break")
     parser.add_argument("--list", action="store_true", help="print the breaks and try none")
     parser.add_argument("--jobs", type=int, default=2, help="processes for the making of a map")
+    parser.add_argument(
+        "--seconds", type=float, default=INSIDE_SECONDS,
+        help="of a processor, for the in-process tests of one break (default: %(default)s)",
+    )  # fmt: skip
     parser.add_argument("--old-map", action="store_true", help="make no new map for a new state")
     parser.add_argument(
         "--others", action="append", metavar="PATH",
@@ -96,25 +100,25 @@ class _Trials:
         if self._inside is None:
             suites = covered.test_files(ROOT, INSIDE, self._tree.places)
             self._inside = self._map("inside", suites)
-        tests = self._inside.tests(each, INSIDE_SECONDS)
-        told = self._run(each, tests, INSIDE_SECONDS, FOUND)
+        told = self._run(each, self._inside, self._options.seconds, FOUND)
         if told.outcome in (FOUND, UNCLEAR) or not self._suites:
             return told
         if self._others is None:
             self._others = self._map("others", self._suites)
-        later = self._others.tests(each, OTHERS_SECONDS)
-        late = self._run(each, later, OTHERS_SECONDS, FOUND_LATE)
+        late = self._run(each, self._others, OTHERS_SECONDS, FOUND_LATE)
         return told if late.outcome == UNPASSED else late
 
-    def _run(self, each: Break, tests: list[str], seconds: float, found: str) -> Told:
+    def _run(self, each: Break, known: Map, budget: float, found: str) -> Told:
+        tests = known.tests(each, budget)
         if not tests:
             return Told(each, UNPASSED)
+        seconds = PATIENCE * (10 + sum(known.seconds[test] for test in tests))
         with self._tree.broken(each):
-            ended = self._tree.run(tests, PATIENCE * seconds)
+            ended = self._tree.run(tests, seconds)
         if ended.in_time:
             return Told(each, SURVIVED) if ended.green else Told(each, found, ended.by)
         # Does the break hang them, or is the machine too busy?
-        plain = self._tree.run(tests, PATIENCE * seconds)
+        plain = self._tree.run(tests, seconds)
         return Told(each, found, "hangs") if plain.in_time else Told(each, UNCLEAR)
 
     def _map(self, kind: str, suites: list[str]) -> Map:

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 from pathlib import Path
 
+import msgspec
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -14,6 +16,7 @@ from comfyfix.demo.hub import Hub, sha256
 from comfyfix.errors import RegionBlocked
 from comfyfix.providers.civitai.entries import matching
 from comfyfix.records import Model
+from comfyfix.settings.manifest import Search
 from comfyfix.sources.identify import COMPARED, Identifier
 from tests import qwen_rig
 
@@ -69,3 +72,19 @@ def test_the_hub_knows_a_file_in_whatever_repository(tmp_path: Path, hub: Hub, t
     assert answer.where == f"Hugging Face: {home}"
     (answer,) = identifier.ask([(Model(folder="loras", path=NAMES[0]), DIGESTS[1])])
     assert answer.where == ""
+
+
+def test_a_source_that_is_not_wanted_is_not_asked(tmp_path: Path, hub: Hub) -> None:
+    hub.add_civitai("ink_wash", NAMES[0])
+    hub.add("someone/ink-wash", [NAMES[0]])
+    services = qwen_rig.services(tmp_path, hub)
+    wanted = [(Model(folder="loras", path=NAMES[0]), DIGESTS[0])]
+    for sources, where in (
+        (("civitai",), "Civitai: ink_wash"),
+        (("huggingface",), "Hugging Face: someone/ink-wash"),
+        (("store",), ""),
+    ):
+        manifest = msgspec.structs.replace(services.manifest, search=Search(sources=sources))
+        (answer,) = Identifier(replace(services, manifest=manifest)).ask(wanted)
+        assert answer.where.startswith(where)
+        assert bool(answer.where) is bool(where)

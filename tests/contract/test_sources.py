@@ -19,7 +19,7 @@ from comfyfix.records import Candidate, Hint, Model, Rejected, because
 from comfyfix.screen import words
 from comfyfix.settings.manifest import SOURCES, Download, Endpoints, Manifest, Qwen
 from comfyfix.sources import ALL, catalog, civitai, huggingface, openmodeldb, store, workflow
-from comfyfix.sources.base import Blocked, Services, Source, Wanted
+from comfyfix.sources.base import Blocked, Doubtful, Services, Source, Wanted
 from comfyfix.sources.qwen import source as qwen
 from comfyfix.state.layout import Layout
 from comfyfix.why import Why
@@ -260,6 +260,28 @@ def test_what_civitais_scan_did_not_pass_is_refused(
     assert isinstance(found, Rejected)
     told = f"{scan!r} (pickleScanResult)"
     assert found.reason == because(Why.CIVITAI_SCAN, told=told)
+
+
+def test_the_log_keeps_what_came_of_each_finding() -> None:
+    found = Candidate(
+        source="s", where="w", name=NAME, url=URL, size=5, sha256="a" * 64, evidence=()
+    )
+    reason = because(Why.NO_SIZE)
+    problem = RegionBlocked(Why.NO_SIZE)
+    assert [
+        workflow.told(finding)
+        for finding in (
+            found,
+            Doubtful(found, reason),
+            Rejected(source="s", where="w", reason=reason),
+            Blocked(found, problem),
+        )
+    ] == [
+        {"found": URL, "size": 5, "sha256": "a" * 64},
+        {"doubtful": reason},
+        {"rejected": reason},
+        {"blocked": problem.reason},
+    ]
 
 
 def test_civitai_by_hash_finds_a_file_of_another_name(services: Services, hub: Hub) -> None:

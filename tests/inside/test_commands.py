@@ -246,6 +246,19 @@ def test_what_was_found_a_moment_ago_is_not_searched_again(site: Site, hub: Hub)
     assert not list((site.output / "sources").iterdir()), "a record that leads nowhere"
 
 
+def test_a_search_that_finds_the_same_again_ends_it(site: Site, hub: Hub) -> None:
+    site.workflow("clip.json", RIFE)
+    hub.add("AlexWortega/RIFE", ["rife49.pth"])
+    assert site.doit("plan").returncode == 0
+    hub.faults.append(Fault("file *", "404"))
+    done = site.doit()
+    assert done.returncode == 1, done.stdout
+    again = t("! {what}; searching again", what="").partition(";")[2]
+    assert again.strip() in done.stdout
+    assert [path.name for path in site.output.glob("*.sh")] == ["download_001_rife49_pth.sh"]
+    assert not list((site.output / "sources").iterdir())
+
+
 def test_doits_memory_is_not_shown(site: Site) -> None:
     site.workflow("clip.json", RIFE)
     done = site.doit("dumpdb")

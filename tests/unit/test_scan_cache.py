@@ -8,6 +8,7 @@ from pathlib import Path
 
 import pytest
 
+from comfyfix.comfyui.loaders.table import Loader, LoaderInput, built_in, merged
 from comfyfix.comfyui.workflows import files as workflow_files
 from comfyfix.stages.scan import scan
 from tests.unit.graphs import node, ui
@@ -46,3 +47,17 @@ def test_an_old_time_put_on_new_content_does_not_hide_it(tmp_path: Path) -> None
         write(file, name)
         os.utime(file, (YEAR_2000, YEAR_2000))
         assert paths(file, cache) == [name]
+
+
+def test_another_table_of_loaders_reads_anew(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(workflow_files, "if_settled", lambda stamp: stamp)
+    file, cache = tmp_path / "w.json", tmp_path / "cache.json"
+    file.write_text(json.dumps(ui(node(1, "Mine", "a.pth"))))
+    mine = LoaderInput(folder="vae", index=0)
+    other = LoaderInput(folder="loras", index=0)
+    for entry in (None, mine, other, mine, None):
+        table = merged({"Mine": Loader(inputs={"name": entry})}, built_in()) if entry else None
+        (told,) = scan([(str(file), "w.json")], cache, table)
+        assert [r.folder for r in told.references] == ([entry.folder] if entry else [])
