@@ -63,7 +63,10 @@ def _text(path: Path, absent: Why) -> str:
         return regular.text(path, 8 * TEXT_MAX, encoding="utf-8-sig")
     except FileNotFoundError:
         if not path.is_symlink():
-            raise _absent(path, absent) from None
+            above = _above(path) if absent is Why.MANIFEST_ABSENT else None
+            if above:
+                raise SetupProblem(Why.MANIFEST_ABOVE, path=path, above=above) from None
+            raise SetupProblem(absent, path=path, folder=path.parent) from None
         cause = because(Why.LINK_TO_NOTHING)
     except regular.NotRegular as error:
         cause = error.reason
@@ -74,11 +77,9 @@ def _text(path: Path, absent: Why) -> str:
     raise SetupProblem(Why.MANIFEST_UNREADABLE, path=path, cause=cause)
 
 
-def _absent(path: Path, why: Why) -> SetupProblem:
-    for above in path.absolute().parent.parents if why is Why.MANIFEST_ABSENT else ():
-        if (above / path.name).is_file():
-            return SetupProblem(Why.MANIFEST_ABOVE, path=path, above=above)
-    return SetupProblem(why, path=path, folder=path.parent)
+def _above(path: Path) -> Path | None:
+    """The folder above that has a file of this name."""
+    return next((a for a in path.absolute().parent.parents if (a / path.name).is_file()), None)
 
 
 def parse(text: str, path: Path) -> tuple[Any, Lines]:

@@ -163,7 +163,7 @@ def test_two_projects_in_one_dodo(site: Site, hub: Hub) -> None:
     hub.add("AlexWortega/RIFE", ["rife49.pth"])
     hub.add("a/soft-vae", ["soft_vae.safetensors"])
     assert site.doit("list", "-q").stdout.split()[:4] == [
-        "a:download:rife49", "a:download:soft_vae", "b:download:rife49", "b:download:nowhere",
+        "a:download:rife49", "a:download:soft_vae", "b:download:nowhere", "b:download:rife49",
     ]  # fmt: skip
     done = site.doit()
     assert done.returncode == 1, done.stdout

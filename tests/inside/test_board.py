@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 from pathlib import Path
+from typing import TextIO
 
 import pytest
 from rich.console import Console as Screen
@@ -23,7 +24,7 @@ class Boards:
     def __init__(self) -> None:
         self.made: list[LiveConsole] = []
 
-    def choose(self, log: Path, *, live: bool) -> LiveConsole:  # noqa: ARG002 - it is always
+    def choose(self, log: Path, out: TextIO, *, live: bool) -> LiveConsole:  # noqa: ARG002 - always
         screen = Screen(file=io.StringIO(), force_terminal=True, width=100, height=24)
         self.made.append(LiveConsole(log, screen))
         return self.made[-1]

@@ -34,7 +34,8 @@ def outside(site: Site) -> set[str]:
 
 
 @pytest.mark.parametrize(
-    "directory", ["../../outside", "/etc", "..", "a/../../b", "custom_nodes/../x", "\x1b[31m", ""]
+    "directory",
+    ["../../outside", "/etc", "..", "a/../../b", "custom_nodes/../x", "vae/../x", "\x1b[31m", ""],
 )
 def test_a_folder_told_by_a_stranger_stays_inside(site: Site, hub: Hub, directory: str) -> None:
     url = f"{HUB}/evil/repo/resolve/main/evil.pth"

@@ -61,7 +61,7 @@ def test_list_tells_it_below_the_row_and_names_stay_names(site: Site) -> None:
     site.put("vae", "Soft_VAE.safetensors")
     site.put("vae", "soft_vae.safetensors", b"")  # it is there, and empty: nothing is near
     lines = site.doit("list").stdout.splitlines()
-    assert [line.split()[0] for line in lines] == [t("NO"), "001", t("near:"), "002"]
+    assert [line.split()[0] for line in lines] == [t("NO"), "(001)", t("near:"), "(002)"]
     assert lines[2] == f"     {NEAR}"
     assert site.doit("list", "-q").stdout == "download:Detail\ndownload:soft_vae\n"
 

@@ -60,4 +60,4 @@ def test_another_table_of_loaders_reads_anew(
     for entry in (None, mine, other, mine, None):
         table = merged({"Mine": Loader(inputs={"name": entry})}, built_in()) if entry else None
         (told,) = scan([(str(file), "w.json")], cache, table)
-        assert [r.folder for r in told.references] == ([entry.folder] if entry else [])
+        assert [r.folder for r in told.references] == [entry.folder if entry else None]

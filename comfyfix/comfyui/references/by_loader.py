@@ -87,7 +87,7 @@ def _of_inputs(node: Node, loader: Loader) -> Iterator[Place]:
             kind=kind,
             active=counted and (switch is None or is_truthy(switch)),
             optional=entry.optional,
-            listed=entry.listed and not folder,
+            listed=entry.listed,
             endings=entry.endings,
         )
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
 
-from comfyfix.comfyui.store.folders import folder_key, is_core
+from comfyfix.comfyui.store.folders import folder_key, is_core_models
 from comfyfix.records import Hint
 
 Named = Mapping[str, Sequence[Hint]]
@@ -32,10 +32,12 @@ def file_name(hint: Hint) -> str:
 def key_of(hint: Hint) -> str | None:
     """The model folder that a hint tells; `diffusion_models/Wan2.2` is a place in one."""
     first, _, below = (hint.folder or "").partition("/")
-    return folder_key(first if below and is_core(first) else hint.folder or "") or None
+    if ".." in below.split("/"):
+        return None
+    return folder_key(first if below and is_core_models(first) else hint.folder or "") or None
 
 
 def path_below(hint: Hint) -> str:
     """The path with the subfolder that the hint's directory tells."""
     first, _, below = (hint.folder or "").partition("/")
-    return f"{below}/{path_of(hint)}" if below and is_core(first) else path_of(hint)
+    return f"{below}/{path_of(hint)}" if below and is_core_models(first) else path_of(hint)

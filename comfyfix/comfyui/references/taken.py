@@ -28,6 +28,9 @@ def value_taken(reference: Reference, folders: Folders, lookup: Lookup | None = 
         return reference.value
     if not lookup.present(reference) or not is_listed(reference):
         return None
+    if reference.listed and (prefix := _prefix(reference)):
+        hit = lookup.file(reference, reference.path)
+        return f"{prefix}{_spelled(hit)}" if hit else None
     if not reference.listed or (reference.files and not is_air(reference.value)):
         return reference.value
     if reference.kind == "directory":
@@ -36,6 +39,12 @@ def value_taken(reference: Reference, folders: Folders, lookup: Lookup | None = 
         return _in_parts(reference, folders, parts)
     hit = lookup.file(reference, (reference.files or (reference.path,))[0])
     return _spelled(hit) if hit else None
+
+
+def _prefix(reference: Reference) -> str:
+    """What stands in front of the name where a node lists another folder so: `bbox/`."""
+    plain = reference.value.replace("\\", "/")
+    return plain.removesuffix(reference.path) if reference.files == (reference.path,) else ""
 
 
 def is_listed(reference: Reference) -> bool:

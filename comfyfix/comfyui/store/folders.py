@@ -116,6 +116,11 @@ def is_core(name: str) -> bool:
     return _OLD.get(name, name) in (*_CORE, *_MORE_OF_CORE, *BESIDE)
 
 
+def is_core_models(name: str) -> bool:
+    """Tell a key of the core that holds models."""
+    return is_core(name) and name not in BESIDE
+
+
 def accepts(key: str, path: str) -> bool:
     """Tell whether ComfyUI would list a file of this name for a key: by ending, and not in .git."""
     endings = _ENDINGS.get(folder_key(key))
