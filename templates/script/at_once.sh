@@ -38,8 +38,8 @@ at_once() {
     exec "${CURL[@]}" "$@" --url "$URL" # no secret, so no process to hand it over
   )
   read -r WORKER <&4
-  wait "$WORKER" 2>/dev/null
-  [ $? != 127 ] || hear # an older bash can't wait for such a process
+  hear
+  exec 4<&-
   if [ -s "$PART" ]; then
     sync -- "$PART" 2>/dev/null & # while it is hashed
     WORKER=$!
@@ -52,23 +52,17 @@ at_once() {
       exit 0
     fi
   fi
-  hear
-  exec 4<&-
   WORKER=''
 }
 
-# What was answered matters only where it has not brought the file: bash takes a byte at a time.
+# Reads on until curl has ended, since it waits for ever for who does not read; many bytes at a time,
+# where a line at a time would be a byte at a time.
 hear() {
-  local line
-  while IFS= read -r line; do
-    SAID="$SAID$line"$'\n'
-    if [ "${#SAID}" -gt 65536 ]; then # to keep more would take longer and longer
-      kill "$WORKER" 2>/dev/null
-      cat <&4 >/dev/null # until it is dead: it writes to the part
-      SAID="${SAID}the head of the answer has no end"$'\n'
-      break
-    fi
-  done <&4
+  IFS= read -r -N 65537 SAID <&4
+  [ "${#SAID}" -gt 65536 ] || return 0
+  kill "$WORKER" 2>/dev/null
+  cat <&4 >/dev/null # until it is dead: it writes to the part
+  SAID="the head of the answer has no end"$'\n'
 }
 
 at_once
