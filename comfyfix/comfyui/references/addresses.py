@@ -54,7 +54,9 @@ class Addresses:
 
 def _best(hints: Named, path: str, keys: Iterable[str] | None = None) -> Hint | None:
     """The hint of this very path, else one of the file's name; elsewhere only of its folder."""
-    named = hints.get(path.rpartition("/")[2], ())
+    named = hints.get(path.rpartition("/")[2], ()) if hints else ()
+    if not named:  # nearly always, and asked of every name
+        return None
     if keys:
         fitting = [hint for hint in named if key_of(hint) in (None, *keys)]
         named = fitting or [hint for hint in named if path_of(hint) == path]
