@@ -21,6 +21,10 @@ from comfyfix.why import Why
 _ENDING = re.compile(r"\.[A-Za-z0-9_-]{1,16}$")
 
 
+NAME_SHOWN = 400
+"""Letters of a refused name that tell it from others, however long they are."""
+
+
 @dataclass(slots=True)
 class Need:
     """A model that some reference asks for, and what is known of its file so far."""
@@ -93,7 +97,7 @@ def _need_of(manifest: Manifest, lookup: Lookup, reference: Reference, value: st
         if folder is not None and reference.kind != "directory":
             _require_ending(lookup.folders, (folder, *reference.also), path)
     except NameRefused as refused:
-        shown = Model(folder=folder, path=printable(reference.path))
+        shown = Model(folder=folder, path=printable(reference.path, NAME_SHOWN))
         refused_at = NameRefused(Why.NAME_REFUSED_AT, name=value, cause=refused.reason, **place)
         return Need(model=shown, problem=refused_at)
     if folder is not None:

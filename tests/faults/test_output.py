@@ -80,7 +80,8 @@ def test_commands_that_look_answer(tmp_path: Path, harm: str, ran: bool) -> None
 @pytest.mark.parametrize("harm", HARMS)
 def test_a_run_tells_it_in_words(tmp_path: Path, harm: str, ran: bool) -> None:
     def work(site: Site) -> None:
-        for command in ((), ("plan",)):
+        # What a run has found and noted down is planned without writing anything.
+        for command in ((),) if ran else ((), ("plan",)):
             done = site.doit(*command)
             told = done.stdout + done.stderr
             assert done.returncode != 0, told
