@@ -23,8 +23,9 @@ class Chats:
     """What Qwen says, and what it was asked.
 
     `scripts` has its messages by file name or batch (`batch 001`), one per question; a script that
-    has ended repeats its last one. `asked` are the bodies of all questions. `usage` is told with
-    every answer, None: none is. Without `tools` the endpoint refuses questions that offer any.
+    has ended repeats its last one; a message may name its `finish_reason`. `asked` are the bodies
+    of all questions. `usage` is told with every answer, None: none is. Without `tools` the
+    endpoint refuses questions that offer any.
     """
 
     scripts: dict[str, list[Message]] = field(default_factory=dict)
@@ -58,7 +59,7 @@ class OpenAiApi(Wire):
         if body.get("stream"):
             self._stream_of(message)
             return
-        reason = "tool_calls" if message.get("tool_calls") else "stop"
+        reason = _ended(message)
         choice = {"index": 0, "finish_reason": reason, "message": message}
         answer = {"id": "chat-1", "object": "chat.completion", "choices": [choice]}
         whole = {**answer, **({"usage": chats.usage} if chats.usage else {})}
@@ -81,11 +82,11 @@ class OpenAiApi(Wire):
 
     def _stream_of(self, message: Message) -> None:
         """The same message in pieces, as server-sent events."""
+        reason = _ended(message)
         delta = dict(message)
         if "tool_calls" in message:
             calls = enumerate(message["tool_calls"])
             delta["tool_calls"] = [{"index": index, **call} for index, call in calls]
-        reason = "tool_calls" if "tool_calls" in message else "stop"
         usage = self.hub.chats.usage
         chunks: list[dict[str, Any]] = [
             {"choices": [{"index": 0, "delta": delta, "finish_reason": None}]},
@@ -104,6 +105,12 @@ def call(name: str, arguments: Any, number: int = 1) -> Message:
     function = {"name": name, "arguments": text}
     one = {"id": f"call_{number}", "type": "function", "function": function}
     return {"content": None, "tool_calls": [one]}
+
+
+def _ended(message: Message) -> str:
+    """Why a message ends: as a script says of it, else as its kind does."""
+    usual = "tool_calls" if message.get("tool_calls") else "stop"
+    return str(message.pop("finish_reason", usual))
 
 
 def _asked_for(body: dict[str, Any]) -> str:

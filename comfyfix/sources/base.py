@@ -12,11 +12,13 @@ from typing import TYPE_CHECKING, Protocol
 
 import msgspec
 
+from comfyfix import secrets
 from comfyfix.comfyui.store.folders import Folders
 from comfyfix.comfyui.store.index import StoreIndex
 from comfyfix.disk import json_file, regular
 from comfyfix.disk.files import printable
 from comfyfix.errors import ModelProblem
+from comfyfix.net.chat.endpoint import Chat
 from comfyfix.once import Once
 from comfyfix.process import Children
 from comfyfix.providers.catalogue import Catalogue
@@ -104,10 +106,7 @@ class Source(Protocol):
 
 @dataclass(slots=True)
 class Services:
-    """What sources may use during one run. Safe to share between threads.
-
-    `without_tools` are endpoints of Qwen that have refused tools in this run.
-    """
+    """What sources may use during one run. Safe to share between threads."""
 
     manifest: Manifest
     folders: Folders
@@ -118,7 +117,7 @@ class Services:
     receipts: Mapping[str, Receipt] = field(default_factory=dict)
     trust: Trust = EVERY_CHECK
     qwen_gate: threading.Semaphore = field(default_factory=lambda: threading.Semaphore(1))
-    without_tools: set[str] = field(default_factory=set)
+    chat: Chat = field(init=False)
     hub: Hub = field(init=False)
     civitai: Civitai = field(init=False)
     openmodeldb: OpenModelDB = field(init=False)
@@ -130,6 +129,8 @@ class Services:
     def __post_init__(self) -> None:
         # None of them asks or reads anything before its first question.
         places, tokens = self.manifest.endpoints, self.tokens
+        qwen = self.manifest.qwen
+        self.chat = Chat(qwen.chat_url, qwen.model, tokens.get("qwen", ""), self.web)
         self.hub = Hub(self.web, places.huggingface, token_known=bool(tokens.get("huggingface")))
         self.civitai = Civitai(self.web, places.civitai, token_known=bool(tokens.get("civitai")))
         self.openmodeldb = OpenModelDB(self.web, places.openmodeldb)
@@ -162,9 +163,7 @@ class Services:
 
     def scrubbed(self, text: str) -> str:
         """Text with every token taken out: what comes back from a service may hold one."""
-        for token in self.tokens.values():
-            text = text.replace(token, "***")
-        return text
+        return secrets.without(text, *self.tokens.values())
 
     def append(self, path: Path, text: str) -> None:
         """Append to a log, whole lines at a time, never a token.

@@ -209,6 +209,47 @@ def test_without_tools_it_is_asked_once_and_not_offered_them_again(
     assert ["tools" in body for body in hub.chats.asked] == [True, False, False]
 
 
+CUT = {"content": "", "reasoning": "Let me think. The", "finish_reason": "length"}
+
+
+def test_a_model_that_thinks_long_gets_all_the_room_that_is_left(tmp_path: Path, hub: Hub) -> None:
+    hub.add(HOME, [PATH])
+    hub.chats.scripts[NAME] = [CUT, says(HONEST)]
+    assert [type(found) for found in find(qwen_rig.services(tmp_path, hub))] == [Candidate]
+    narrow, wide = (body["max_tokens"] for body in hub.chats.asked)
+    assert wide > 5 * narrow
+
+
+@pytest.mark.parametrize(
+    ("budget", "questions"), [({}, 2), ({"calls": 1}, 1), ({"tokens": 2200}, 1)], ids=str
+)
+def test_an_answer_that_is_cut_off_is_no_not_found(
+    tmp_path: Path, hub: Hub, budget: dict[str, Any], questions: int
+) -> None:
+    hub.chats.scripts[NAME] = [CUT]
+    with pytest.raises(SourceDown) as caught:
+        find(qwen_rig.services(tmp_path, hub, **budget))
+    assert caught.value.reason.why == Why.CHAT_CUT
+    assert len(hub.chats.asked) == questions
+
+
+def test_an_answer_counts_although_what_follows_it_is_cut_off(tmp_path: Path, hub: Hub) -> None:
+    hub.add(HOME, [PATH])
+    hub.chats.scripts[NAME] = [{"content": f"{answer(HONEST)} I hope", "finish_reason": "length"}]
+    assert [type(found) for found in find(qwen_rig.services(tmp_path, hub))] == [Candidate]
+
+
+def test_a_call_that_comes_as_text_is_run(tmp_path: Path, hub: Hub) -> None:
+    hub.add(HOME, [PATH])
+    spoken = {"name": "list_repository", "arguments": {"repo": HOME}}
+    hub.chats.scripts[NAME] = [
+        {"content": f"I look.\n<tool_call>\n{json.dumps(spoken)}\n</tool_call>"},
+        says(HONEST),
+    ]
+    assert [type(found) for found in find(qwen_rig.services(tmp_path, hub))] == [Candidate]
+    assert PATH in told(hub)[0]
+
+
 def test_what_could_not_be_looked_up_is_no_not_found(tmp_path: Path, hub: Hub) -> None:
     hub.faults.append(Fault("search alley", "503"))
     hub.chats.scripts[NAME] = [call("search_hub", {"query": "alley"}), says()]

@@ -17,7 +17,9 @@ from hypothesis import strategies as st
 
 from comfyfix.demo.hub import Fault, Hub
 from comfyfix.errors import SourceDown
-from comfyfix.net.chat import Call, Chat, Said, ToolsRefused
+from comfyfix.net.chat.answers import Said
+from comfyfix.net.chat.calls import Call
+from comfyfix.net.chat.endpoint import Chat, ToolsRefused
 from comfyfix.net.http import Web
 from comfyfix.records import because
 from comfyfix.settings.manifest import Qwen
@@ -129,7 +131,7 @@ import comfyfix.sources
 for module in pkgutil.walk_packages(comfyfix.__path__, "comfyfix."):
     if not module.name.endswith("__main__"):
         importlib.import_module(module.name)
-from comfyfix.net.chat import Chat
+from comfyfix.net.chat.endpoint import Chat
 from comfyfix.net.http import Web
 
 chat = Chat(sys.argv[1] + "/v1/chat/completions", "q", "qwen_key", Web({}, direct=True))
@@ -237,18 +239,20 @@ def test_what_an_error_says_is_told_without_the_key(raw: Raw, body: bytes) -> No
     assert caught.value.reason.told["said"] == "bad key ***"
 
 
+def whole(message: dict[str, Any]) -> tuple[int, dict[str, str], bytes]:
+    value = {"choices": [{"message": message}], "usage": {"total_tokens": 9}}
+    return 200, {"Content-Type": "application/json"}, json.dumps(value).encode()
+
+
 @pytest.mark.parametrize(
     ("message", "said"),
     [
         ({"content": "hi"}, Said(text="hi", tokens=9)),
         ({"content": [{"type": "text", "text": "h"}, {"text": "i"}]}, Said(text="hi", tokens=9)),
-        ({"content": None, "tool_calls": None}, Said(tokens=9)),
-        ({}, Said(tokens=9)),
     ],
 )
 def test_the_forms_of_an_answer(raw: Raw, message: dict[str, Any], said: Said) -> None:
-    value = {"choices": [{"message": message}], "usage": {"total_tokens": 9}}
-    raw.says = (200, {"Content-Type": "application/json"}, json.dumps(value).encode())
+    raw.says = whole(message)
     assert ask(raw.url) == said
 
 
@@ -333,3 +337,11 @@ def test_json_of_any_depth_does_not_break_it(raw: Raw) -> None:
         raw.says = (200, {"Content-Type": "application/json"}, body)
         with pytest.raises(SourceDown):
             ask(raw.url)
+
+
+@pytest.mark.parametrize("message", [{"content": None, "tool_calls": None}, {}, {"content": " "}])
+def test_an_empty_answer_is_none(raw: Raw, message: dict[str, Any]) -> None:
+    raw.says = whole(message)
+    with pytest.raises(SourceDown) as caught:
+        ask(raw.url)
+    assert caught.value.reason.why == Why.CHAT_EMPTY

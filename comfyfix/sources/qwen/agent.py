@@ -8,11 +8,14 @@ from __future__ import annotations
 
 from typing import Any
 
-from comfyfix.errors import SourceDown
-from comfyfix.net.chat import Call, Chat, Said, ToolsRefused
+from comfyfix.net.chat.answers import Said
+from comfyfix.net.chat.calls import Call
+from comfyfix.net.chat.endpoint import ToolsRefused
 from comfyfix.sources.base import Services, Wanted
 from comfyfix.sources.qwen import question as qwen_question
-from comfyfix.sources.qwen.budget import Budget, estimate
+from comfyfix.sources.qwen import reply as qwen_reply
+from comfyfix.sources.qwen.asking import Asking
+from comfyfix.sources.qwen.budget import Budget
 from comfyfix.sources.qwen.tools import OFFERED, Tools
 from comfyfix.sources.qwen.transcript import Transcript
 
@@ -22,38 +25,29 @@ _LAST = "Nothing more can be looked up. Give your final answer now."
 
 def converse(wanted: Wanted, tools: Tools, services: Services, transcript: Transcript) -> str:
     """Return Qwen's final text. Raises BudgetUsedUp, SourceDown."""
-    qwen = services.manifest.qwen
-    token = services.tokens.get("qwen", "")
-    chat = Chat(qwen.chat_url, qwen.model, token, services.web)
-    talk = _Talk(wanted, tools, services, transcript, chat)
-    return talk.run()
+    return _Talk(wanted, tools, services, transcript).run()
 
 
 class _Talk:
     """One conversation."""
 
     def __init__(
-        self,
-        wanted: Wanted,
-        tools: Tools,
-        services: Services,
-        transcript: Transcript,
-        chat: Chat,
+        self, wanted: Wanted, tools: Tools, services: Services, transcript: Transcript
     ) -> None:
         self.tools = tools
         self.services = services
         self.transcript = transcript
-        self.chat = chat
         self.wanted = wanted
         self.budget = Budget(services.manifest.qwen)
+        whole = qwen_reply.holds(qwen_reply.Reply)
+        self.asking = Asking(services.chat, self.budget, transcript, whole)
         self.messages = self._beginning(offers=not self._without)
         if self.budget.is_last(self.messages):
             self.messages = self._beginning(offers=False)
 
     @property
     def _without(self) -> bool:
-        """True when the endpoint has refused tools in this run: they are not offered again."""
-        return self.chat.url in self.services.without_tools
+        return not self.services.chat.takes_tools
 
     def _beginning(self, *, offers: bool) -> list[dict[str, Any]]:
         return [
@@ -79,36 +73,15 @@ class _Talk:
         if last and not first:
             self.messages.append({"role": "user", "content": _LAST})
         try:
-            return self._once(offers=not last and not self._without)
+            offered = [] if last or self._without else OFFERED
+            return self.asking.ask(self.messages, offered)
         except ToolsRefused:
             self.transcript.note("the endpoint takes no tools", "asked again without them")
             self.messages = self._beginning(offers=False)
-            said = self._once(offers=False)
+            said = self.asking.ask(self.messages, [])
             if first:
-                self.services.without_tools.add(self.chat.url)
+                self.services.chat.takes_tools = False
             return said
-
-    def _once(self, *, offers: bool) -> Said:
-        seconds = self.budget.seconds()
-        most = self.budget.ask(self.messages)
-        try:
-            tools = OFFERED if offers else []
-            said = self.chat.ask(self.messages, tools, max_tokens=most, seconds=seconds)
-        except SourceDown as problem:
-            self.transcript.note("no answer", problem.reason)
-            if self.budget.calls > 1:
-                self.budget.seconds()  # it was there a moment ago: time is what ran out
-            raise
-        self._count(said)
-        return said
-
-    def _count(self, said: Said) -> None:
-        asked = "".join(call.arguments for call in said.calls)
-        guess = estimate(self.messages) + estimate(said.text + asked)
-        self.budget.spent(said.tokens or guess)
-        told = "as told" if said.tokens else "estimated"
-        used = f"{self.budget.calls} calls, {self.budget.tokens} tokens ({told})"
-        self.transcript.note("used so far", used)
 
     def _look_up(self, said: Said) -> None:
         run, dropped = said.calls[:CALLS_AT_ONCE], said.calls[CALLS_AT_ONCE:]

@@ -34,6 +34,7 @@ class Budget:
         self._until = clock() + qwen.seconds
         self.calls = 0
         self.tokens = 0
+        self.room = ANSWER_TOKENS
 
     def seconds(self) -> float:
         """Seconds left. Raises BudgetUsedUp."""
@@ -50,7 +51,15 @@ class Budget:
         if self.calls >= self._qwen.calls or left < LEAST_TOKENS:
             raise self.end()
         self.calls += 1
-        return min(ANSWER_TOKENS, left)
+        return min(self.room, left)
+
+    def widen(self, messages: list[dict[str, Any]]) -> bool:
+        """Give the next answers all the room that is left; False if that is not more."""
+        left = self._qwen.tokens - self.tokens - estimate(messages)
+        if self.calls >= self._qwen.calls or left <= self.room:
+            return False
+        self.room = left
+        return True
 
     def end(self) -> BudgetUsedUp:
         """What to raise when no answer came although no further question may be asked."""

@@ -13,13 +13,13 @@ import msgspec
 
 from comfyfix.disk.files import printable
 from comfyfix.errors import SourceDown
-from comfyfix.net.chat import Chat
 from comfyfix.records import Opinion, Reason, because
 from comfyfix.sources.base import Services
 from comfyfix.sources.qwen import program as qwen_cli
 from comfyfix.sources.qwen import question as qwen_question
 from comfyfix.sources.qwen import reply as qwen_reply
-from comfyfix.sources.qwen.budget import Budget, BudgetUsedUp, estimate
+from comfyfix.sources.qwen.asking import Asking
+from comfyfix.sources.qwen.budget import Budget, BudgetUsedUp
 from comfyfix.sources.qwen.schema import schema_of
 from comfyfix.sources.qwen.transcript import Transcript
 from comfyfix.why import Why
@@ -77,12 +77,10 @@ def _answer(
     messages = [{"role": "system", "content": system}, {"role": "user", "content": question}]
     for message in messages:
         transcript.note(f"{message['role']} says", message["content"])
-    chat = Chat(qwen.chat_url, qwen.model, services.tokens.get("qwen", ""), services.web)
     budget = Budget(qwen)  # its clock starts when the question can be sent
-    most, seconds = budget.ask(messages), budget.seconds()
-    said = chat.ask(messages, [], max_tokens=most, seconds=seconds)
+    asking = Asking(services.chat, budget, transcript, qwen_reply.holds(_Answer))
+    said = asking.ask(messages, [])
     transcript.note("Qwen answers", said.text)
-    transcript.note("used", f"{said.tokens or estimate(messages) + estimate(said.text)} tokens")
     return said.text
 
 

@@ -11,10 +11,10 @@ from typing import Annotated, TypeVar
 
 import msgspec
 
+from comfyfix.net.chat.answers import without_thoughts
 from comfyfix.sources.qwen.schema import schema_of
 
 CANDIDATES_MAX = 5
-_THOUGHTS = re.compile(r"<think>.*?</think>", re.DOTALL)
 _OBJECT = re.compile(r'\{\s*"(?:candidates|reason|files)"')
 _TRIES = 5
 T = TypeVar("T", bound=msgspec.Struct)
@@ -59,7 +59,7 @@ def holds(kind: type[msgspec.Struct]) -> Callable[[str], bool]:
 
 def read_as(text: str, kind: type[T]) -> T | None:
     """Take the JSON object out of an answer, also out of a code fence; None if there is none."""
-    text = _THOUGHTS.sub("", text)
+    text = without_thoughts(text) or text
     end = text.rfind("}") + 1
     starts = [text.find("{"), *(m.start() for m in list(_OBJECT.finditer(text))[-_TRIES:][::-1])]
     for start in dict.fromkeys(starts):
