@@ -84,6 +84,11 @@ class Answer(msgspec.Struct, frozen=True, kw_only=True):
         return because(Why.ANSWER_STATUS, status=self.status)
 
 
+def goes_direct(url: str) -> bool:
+    """Tell whether the environment's `NO_PROXY` spares this address a proxy."""
+    return bool(requests.utils.should_bypass_proxies(url, no_proxy=None))
+
+
 def authority(environ: Mapping[str, str]) -> str:
     """Return the file of certificate authorities that the user has named, by any usual variable."""
     names = ("REQUESTS_CA_BUNDLE", "SSL_CERT_FILE", "CURL_CA_BUNDLE")

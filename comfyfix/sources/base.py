@@ -106,7 +106,10 @@ class Source(Protocol):
 
 @dataclass(slots=True)
 class Services:
-    """What sources may use during one run. Safe to share between threads."""
+    """What sources may use during one run. Safe to share between threads.
+
+    `older_programs` are qwen programs that have refused an option in this run.
+    """
 
     manifest: Manifest
     folders: Folders
@@ -117,6 +120,7 @@ class Services:
     receipts: Mapping[str, Receipt] = field(default_factory=dict)
     trust: Trust = EVERY_CHECK
     qwen_gate: threading.Semaphore = field(default_factory=lambda: threading.Semaphore(1))
+    older_programs: set[str] = field(default_factory=set)
     chat: Chat = field(init=False)
     hub: Hub = field(init=False)
     civitai: Civitai = field(init=False)

@@ -1,7 +1,9 @@
 """The qwen program instead of an endpoint: run with nothing of the user's, for one answer.
 
 It gets an empty home and an empty working folder, no tools, and an environment made from nothing:
-of our tokens only Qwen's own. Its options are those of qwen-code 0.24.
+of our tokens only Qwen's own. It is told its options as qwen-code 0.24 has them, and if it does not
+know those that 0.15 lacks (npm installs that one beside Node 20), without these: then the number of
+questions and our own clock bound it.
 """
 
 from __future__ import annotations
@@ -19,7 +21,7 @@ import msgspec
 
 from comfyfix.errors import ModelProblem, SourceDown
 from comfyfix.loose_json import dicts, items, mapping
-from comfyfix.net.http import authority
+from comfyfix.net.http import authority, goes_direct
 from comfyfix.outcomes import Outcome
 from comfyfix.records import Reason, because
 from comfyfix.settings.manifest import Qwen
@@ -28,7 +30,7 @@ from comfyfix.sources.qwen.budget import ANSWER_TOKENS, BudgetUsedUp
 from comfyfix.sources.qwen.transcript import Transcript
 from comfyfix.why import Why
 
-USED_UP = 55  # its exit code when a budget is used up
+USED_UP = frozenset({53, 55})  # its exit codes when its questions, or another budget, are used up
 GRACE = 15.0  # seconds beside its own limit: it takes some to start and to end
 SAID_MAX = 200  # characters of what it says of a failure
 LINE_MAX = 4 << 20  # characters; the whole run is told on one line
@@ -36,6 +38,7 @@ _PROXIES = ("HTTP_PROXY", "HTTPS_PROXY", "NO_PROXY", "ALL_PROXY")
 # Every tool that it has of its own in its barest mode; a tool that it calls all the same ends it.
 _OWN_TOOLS = ("read_file", "run_shell_command", "edit", "notebook_edit", "get_goal", "update_goal")
 _SETTINGS = {"privacy": {"usageStatisticsEnabled": False}, "telemetry": {"enabled": False}}
+_FAILED = "[API Error"
 _NO_KEY = "none"  # it does not start without a key, and many endpoints want none
 
 
@@ -58,6 +61,24 @@ def ask(question: Question, services: Services, transcript: Transcript) -> str:
     # It takes `@name` for a file to read. Every value is a JSON string, where this means the same.
     prompt = question.prompt.replace("@", "\\u0040")
     transcript.note("the program is asked", prompt)
+    status, said = _run(question, prompt, services, older=qwen.command in services.older_programs)
+    if _is_older(status, said) and qwen.command not in services.older_programs:
+        services.older_programs.add(qwen.command)
+        transcript.note("it does not know the newest options", "asked again without them")
+        status, said = _run(question, prompt, services, older=True)
+    transcript.note(f"it ends with status {status}", said.text or said.last)
+    transcript.note("used", f"{said.tokens} tokens")
+    if status in USED_UP or (status < 0 and not said.text):
+        limits = {"calls": qwen.calls, "seconds": f"{qwen.seconds:g}"}
+        raise BudgetUsedUp(because(Why.QWEN_BUDGET_OF_PROGRAM, **limits))
+    if status != 0 and not question.answers(said.text) and not said.talked:
+        raise _refusal(said, status, services)
+    return said.text
+
+
+def _run(question: Question, prompt: str, services: Services, *, older: bool) -> tuple[int, _Said]:
+    """Run it once; its exit code and what it said. Raises SourceDown."""
+    qwen = services.manifest.qwen
     said = _Said()
     with tempfile.TemporaryDirectory(prefix="comfyfix-qwen-", ignore_cleanup_errors=True) as made:
         home, work = Path(made, "home"), Path(made, "work")
@@ -68,7 +89,7 @@ def ask(question: Question, services: Services, transcript: Transcript) -> str:
         env = _environment(os.environ, qwen, services, home)
         try:
             status = services.children.run(
-                _arguments(qwen, prompt, question),
+                _arguments(qwen, prompt, question, older=older),
                 env,
                 said.take,
                 cwd=work,
@@ -80,14 +101,7 @@ def ask(question: Question, services: Services, transcript: Transcript) -> str:
             raise _broken(qwen, problem.reason) from None
         except OSError as error:
             raise _broken(qwen, error.strerror or str(error)) from None
-    transcript.note(f"it ends with status {status}", said.text or said.last)
-    transcript.note("used", f"{said.tokens} tokens")
-    if status == USED_UP or (status < 0 and not said.text):
-        limits = {"calls": qwen.calls, "seconds": f"{qwen.seconds:g}"}
-        raise BudgetUsedUp(because(Why.QWEN_BUDGET_OF_PROGRAM, **limits))
-    if status != 0 and not question.answers(said.text) and not said.talked:
-        raise _refusal(said, status, services)
-    return said.text
+    return status, said
 
 
 class _Said:
@@ -97,6 +111,7 @@ class _Said:
         self.text = ""
         self.talked = False  # it answered, but in words instead of the object asked for
         self.error = ""
+        self.failed = ""
         self.last = ""
         self.tokens = 0
 
@@ -119,20 +134,23 @@ class _Said:
     def _heard(self, message: Mapping[str, Any]) -> None:
         parts = [mapping(part).get("text") for part in items(message.get("content"))]
         text = "".join(part for part in parts if isinstance(part, str))
-        if text.strip():
+        if text.startswith(_FAILED):  # 0.15 has Qwen say what became of the question
+            self.failed = text
+        elif text.strip():
             self.text, self.talked = text, True
 
     def _ended(self, event: Mapping[str, Any]) -> None:
         final = event.get("structured_result")
         if isinstance(final, dict):
             self.text = json.dumps(final, ensure_ascii=False)
-        self.error = str(mapping(event.get("error")).get("message") or "")
+        self.error = self.failed or str(mapping(event.get("error")).get("message") or "")
         self.talked = self.talked and "API Error" not in self.error
         tokens = mapping(event.get("usage")).get("total_tokens")
         self.tokens = tokens if isinstance(tokens, int) else 0
 
 
-def _arguments(qwen: Qwen, prompt: str, question: Question) -> list[str]:
+def _arguments(qwen: Qwen, prompt: str, question: Question, *, older: bool) -> list[str]:
+    bounds = ("--max-wall-time", f"{max(1, math.ceil(qwen.seconds))}s", "--max-tool-calls", "0")
     return [
         qwen.command,
         prompt,
@@ -143,8 +161,7 @@ def _arguments(qwen: Qwen, prompt: str, question: Question) -> list[str]:
         *("--output-format", "json"),
         *("--json-schema", json.dumps(question.schema)),
         *("--max-session-turns", str(qwen.calls)),
-        *("--max-wall-time", f"{max(1, math.ceil(qwen.seconds))}s"),
-        *("--max-tool-calls", "0"),
+        *(() if older else bounds),
         *("--exclude-tools", *_OWN_TOOLS),
     ]
 
@@ -162,8 +179,9 @@ def _environment(
         "OPENAI_API_KEY": services.tokens.get("qwen") or _NO_KEY,
         "QWEN_CODE_MAX_OUTPUT_TOKENS": str(min(ANSWER_TOKENS, qwen.tokens)),
     }
-    names = [*_PROXIES, *(name.lower() for name in _PROXIES)]
-    env |= {name: base[name] for name in names if base.get(name)}
+    if not goes_direct(qwen.chat_url):  # 0.15 goes through a proxy whatever NO_PROXY says
+        names = [*_PROXIES, *(name.lower() for name in _PROXIES)]
+        env |= {name: base[name] for name in names if base.get(name)}
     if authority(base):
         env["NODE_EXTRA_CA_CERTS"] = authority(base)
     return env
@@ -173,12 +191,18 @@ def _broken(qwen: Qwen, cause: Reason | str) -> SourceDown:
     return SourceDown(Why.QWEN_PROGRAM_BROKEN, command=qwen.command, cause=cause)
 
 
+def _is_older(status: int, said: _Said) -> bool:
+    """Tell whether it has printed its help instead of running: it does not know an option."""
+    told = said.error or said.last
+    return status != 0 and ("Unknown argument" in told or "--help" in told)
+
+
 def _refusal(said: _Said, status: int, services: Services) -> SourceDown:
     told = said.error or said.last
     why = Why.QWEN_PROGRAM_FAILS
     if not told:
         why = Why.QWEN_PROGRAM_SILENT
-    elif "Unknown argument" in told or "--help" in told:
+    elif _is_older(status, said):
         why = Why.QWEN_PROGRAM_OLD
     elif any(sign in told for sign in ("401", "403", "API key")):
         why = Why.QWEN_PROGRAM_KEY
