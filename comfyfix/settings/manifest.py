@@ -26,6 +26,8 @@ IdentityPolicy = Literal["full", "mtime"]
 HashPolicy = Literal["warn", "fail"]
 PicklePolicy = Literal["refuse", "scan", "allow"]
 """Which pickle files may be there: none, those that can't run code, or all."""
+OpinionPolicy = bool | Literal["auto"]
+"""Whether Qwen gives its opinion on files that are in order; `auto`: where it can be asked."""
 Parallel = Annotated[int, msgspec.Meta(ge=1, le=64)]
 """How many at a time."""
 
@@ -57,7 +59,7 @@ class Verify(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tr
     its workflow tells is worth; publishers do replace files."""
 
     pickle: PicklePolicy = "scan"
-    qwen: bool = False
+    qwen: OpinionPolicy = "auto"
     receipts: ReceiptPolicy = "signed"
     identity: IdentityPolicy = "full"
     workflow_hash: HashPolicy = "warn"
@@ -157,6 +159,13 @@ class Manifest(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
     def is_demo(self) -> bool:
         """True when the embedded example is asked for instead of a ComfyUI folder."""
         return self.comfyui == DEMO
+
+    @property
+    def asks_opinions(self) -> bool:
+        """True when Qwen is asked for its opinion on what was downloaded."""
+        if self.verify.qwen == "auto":
+            return bool(self.qwen.base_url) or self.is_demo
+        return self.verify.qwen
 
     def override_for(self, folder: str | None, path: str) -> Override | None:
         """The user's entry for a model: `folder/path` first, then the file name alone."""

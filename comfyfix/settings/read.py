@@ -44,7 +44,7 @@ def load(
     manifest = _with_environment(manifest, environ)
     _check_endpoints(manifest, lines, path)
     manifest = _of_windows(manifest, lines, path, environ)
-    if manifest.verify.qwen and not (manifest.qwen.base_url or manifest.is_demo):
+    if manifest.verify.qwen is True and not (manifest.qwen.base_url or manifest.is_demo):
         raise _problem(path, lines, "$.verify.qwen", Why.QWEN_ADDRESS_NEEDED)
     return _absolute(manifest, path.parent.absolute())
 

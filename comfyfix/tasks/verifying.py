@@ -71,7 +71,7 @@ def verify_batch(run: Run, number: int, members: Sequence[Planned]) -> object:
             receipt = None  # what it is by its receipt is forgotten; it is not ours to replace
         verdicts.append(verified(run, planned.model, planned.path, record, receipt))
         files.append((planned, record, verdicts[-1]))
-    opinions = _opinions(run, number, files) if run.project.manifest.verify.qwen else {}
+    opinions = _opinions(run, number, files) if run.project.manifest.asks_opinions else {}
     pickle = run.project.manifest.verify.pickle
     content = batch.batch_file(verdicts, pickle, opinions, words.sentence)
     failed = _told(run, verdicts)

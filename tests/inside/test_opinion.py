@@ -1,4 +1,4 @@
-"""`verify: {qwen: true}`: Qwen may warn, and nothing that it says changes a verdict."""
+"""Qwen's opinion on what was downloaded: it may warn, and nothing that it says changes a verdict."""
 
 from __future__ import annotations
 
@@ -35,7 +35,28 @@ def asked(site: Site, hub: Hub) -> Site:
 
 def with_opinion(site: Site, hub: Hub, **qwen: Any) -> None:
     settings = {"base_url": f"{hub.url}/v1", "seconds": 20, **qwen}
-    site.manifest(verify={"qwen": True}, qwen=settings, search={"sources": ["huggingface"]})
+    site.manifest(qwen=settings, search={"sources": ["huggingface"]})
+
+
+@pytest.mark.parametrize("setting", ["auto", True, False])
+def test_who_has_an_endpoint_gets_opinions_unless_they_are_not_wanted(
+    asked: Site, hub: Hub, setting: bool | str
+) -> None:
+    asked.manifest(
+        verify={"qwen": setting},
+        qwen={"base_url": f"{hub.url}/v1"},
+        search={"sources": ["huggingface"]},
+    )
+    assert asked.doit().returncode == 0
+    assert len(hub.chats.asked) == (0 if setting is False else 1)
+
+
+def test_without_an_endpoint_there_is_no_opinion_and_no_complaint(site: Site, hub: Hub) -> None:
+    site.workflow("w.json", LORA)
+    hub.add("maker/harbor_light", []).files[LORA[1]] = lora_of("sd_xl")
+    site.manifest(search={"sources": ["huggingface"]})
+    assert site.doit().returncode == 0
+    assert hub.chats.asked == []
 
 
 def lora_of(base: str) -> bytes:
