@@ -1,4 +1,4 @@
-"""Qwen's opinion on what was downloaded: it may warn, and nothing that it says changes a verdict."""
+"""Qwen's opinion on what was downloaded: it may warn; nothing that it says changes a verdict."""
 
 from __future__ import annotations
 
