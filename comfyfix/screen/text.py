@@ -56,9 +56,19 @@ def on_terminal() -> bool:
     return sys.stdout.isatty() and os.environ.get("TERM", "dumb") != "dumb"
 
 
+def _coloured(terminal: bool) -> bool:
+    """NO_COLOR wins, then what forces colours (or, as 0, none); an empty one says nothing."""
+    told = os.environ
+    if told.get("NO_COLOR"):
+        return False
+    if forced := told.get("FORCE_COLOR"):
+        return forced.lower() not in ("0", "false")
+    return terminal or told.get("CLICOLOR_FORCE", "") not in ("", "0")
+
+
 def paint(text: str, *, terminal: bool | None = None) -> str:
-    """Colour marks and headings on a terminal, unless NO_COLOR is set."""
-    if not (on_terminal() if terminal is None else terminal) or os.environ.get("NO_COLOR"):
+    """Colour marks and headings on a terminal, or as the user's variables have it."""
+    if not _coloured(on_terminal() if terminal is None else terminal):
         return text
     bare = text.lstrip()
     lead = text[: len(text) - len(bare)]

@@ -50,7 +50,7 @@ def _facts(record: Record, manifest: Manifest, *, alone: bool) -> str:
         about=human_size(record.size) if size else "",
         rounded=size,
         sha256=record.sha256 or "",
-        token_variable=TOKEN_VARIABLES.get(endpoint, ""),
+        token_variable=next(iter(TOKEN_VARIABLES.get(endpoint, ())), ""),
         retries=str(manifest.download.retries),
         reserve=str(manifest.download.reserve_bytes),
     )

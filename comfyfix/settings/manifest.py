@@ -11,10 +11,11 @@ import msgspec
 SOURCES = ("store", "workflow", "catalog", "huggingface", "civitai", "openmodeldb", "qwen")
 DEMO = "demo"
 TOKEN_VARIABLES = {
-    "huggingface": "HF_TOKEN",
-    "civitai": "CIVITAI_TOKEN",
-    "qwen": "QWEN_API_KEY",
+    "huggingface": ("HF_TOKEN", "HUGGING_FACE_HUB_TOKEN", "HF_API_TOKEN"),
+    "civitai": ("CIVITAI_TOKEN", "CIVITAI_API_TOKEN", "CIVITAI_API_KEY"),
+    "qwen": ("QWEN_API_KEY",),
 }
+"""The variables that may hold the token of a source: the first that is set counts."""
 STORE_KEY = "COMFYFIX_STORE_KEY"
 """The variable that holds the key which receipts of a shared store are signed with."""
 _SIZE = re.compile(r"^\s*(\d+(?:\.\d+)?)\s*([kKMGT]?)(i?)B?\s*$")

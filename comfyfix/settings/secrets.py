@@ -30,13 +30,17 @@ def tokens(manifest: Manifest, environ: Mapping[str, str]) -> dict[str, str]:
     """Return the tokens by source; the demo uses none. Raises SetupProblem."""
     if manifest.is_demo:
         return {}
-    found = {source: environ.get(name, "").strip() for source, name in TOKEN_VARIABLES.items()}
-    if not found["huggingface"]:
-        found["huggingface"] = _of_login(environ)
-    for source, token in found.items():
+    found: dict[str, str] = {}
+    for source, names in TOKEN_VARIABLES.items():
+        told = ((name, environ.get(name, "").strip()) for name in names)
+        variable, token = next((pair for pair in told if pair[1]), (names[0], ""))
+        if not token and source == "huggingface":
+            token = _of_login(environ)
         if not re.fullmatch(r"[\x21-\x7e]*", token):
-            raise SetupProblem(Why.TOKEN_UNUSABLE, variable=TOKEN_VARIABLES[source])
-    return {source: token for source, token in found.items() if token}
+            raise SetupProblem(Why.TOKEN_UNUSABLE, variable=variable)
+        if token:
+            found[source] = token
+    return found
 
 
 def _of_login(environ: Mapping[str, str]) -> str:

@@ -6,6 +6,7 @@ import os
 import re
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
+from itertools import chain
 from pathlib import Path
 from threading import Semaphore
 
@@ -68,7 +69,7 @@ def environment(
 
     It also tells the script that it must find itself in this `folder`, all links followed.
     """
-    kept_back = {*TOKEN_VARIABLES.values(), STORE_KEY}
+    kept_back = {*chain.from_iterable(TOKEN_VARIABLES.values()), STORE_KEY}
     env = {name: value for name, value in base.items() if name not in kept_back}
     env |= {"HF_ENDPOINT": endpoints.huggingface, "CIVITAI_ENDPOINT": endpoints.civitai}
     env["COMFYFIX_FOLDER"] = str(folder)
@@ -78,7 +79,7 @@ def environment(
         env.setdefault("CURL_CA_BUNDLE", authority(base))  # the one that curl reads
     source = endpoint_of(record.url)
     if tokens.get(source):
-        env[TOKEN_VARIABLES[source]] = tokens[source]
+        env[TOKEN_VARIABLES[source][0]] = tokens[source]
     return env
 
 

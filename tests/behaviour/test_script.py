@@ -172,6 +172,19 @@ def test_gated_files_and_where_the_token_goes(
     assert "hf_accepted" not in script.read_text() + done.stdout + done.stderr
 
 
+@pytest.mark.parametrize("alone", [True, False])
+def test_a_token_of_another_name_counts_too(site: Site, hub: Hub, alone: bool) -> None:
+    script = script_for(site, hub, alone=alone)
+    hub.repositories[REPO].gated = True
+    hub.tokens = {"hf_second"}
+    others = {"HUGGING_FACE_HUB_TOKEN": "hf_second\r\n", "HF_API_TOKEN": "hf_third"}
+    assert site.script(script, HF_TOKEN="hf_first", **others).returncode == 11
+    done = site.script(script, HF_TOKEN=" ", **others)
+    assert done.returncode == 0, done.stdout
+    assert [seen.token for seen in hub.seen if "/resolve/" in seen.path][-1] == "hf_second"
+    assert not any(token in done.stdout + done.stderr for token in hub.tokens)
+
+
 def test_stopped_it_keeps_the_part_and_goes_on_later(site: Site, hub: Hub, folder: Path) -> None:
     hub.faults.append(Fault("file *", "stall", times=1))
     script = script_for(site, hub)

@@ -174,7 +174,8 @@ def test_no_program_that_a_script_calls_has_it(site: Site, hub: Hub, tmp_path: P
     hub.add("someone/night-train", []).gated = True
     hub.tokens = {TOKEN}
     secrets = {"HF_TOKEN": TOKEN, "CIVITAI_TOKEN": "a_canary", "QWEN_API_KEY": "b_canary",
-               "COMFYFIX_STORE_KEY": "c_canary"}  # fmt: skip
+               "COMFYFIX_STORE_KEY": "c_canary", "HF_API_TOKEN": "d_canary",
+               "HUGGING_FACE_HUB_TOKEN": "e_canary", "CIVITAI_API_KEY": "f_canary"}  # fmt: skip
     env = site.environment(HF_ENDPOINT=hub.url, **secrets)
     env["PATH"] = f"{wrappers}:{env['PATH']}"
     done = subprocess.run(
