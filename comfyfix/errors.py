@@ -10,7 +10,7 @@ The words are made where they are shown, in `screen/words.py`.
 from __future__ import annotations
 
 from comfyfix.outcomes import Outcome
-from comfyfix.records import Rejected, because
+from comfyfix.records import Candidate, Rejected, because
 from comfyfix.why import Why
 
 
@@ -34,9 +34,10 @@ class ModelProblem(Problem):
     """One model can't be had, or is not what it should be.
 
     After a search, `asked` are the sources that were asked and `rejected` what they said that
-    did not count.
+    did not count. `behind` is the file that would be fetched if its provider gave it to the user.
     """
 
+    behind: Candidate | None = None
     asked: tuple[str, ...] = ()
     rejected: tuple[Rejected, ...] = ()
 

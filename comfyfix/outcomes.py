@@ -23,6 +23,7 @@ class Outcome(StrEnum):
     DOWNLOAD_FAILED = "download failed"
     TOKEN_NEEDED = "token needed"  # noqa: S105 - the same
     LICENCE_NEEDED = "licence needed"
+    ACCESS_PENDING = "access pending"
     EARLY_ACCESS = "early access"
     DOWNLOADS_DISABLED = "downloads disabled"
     NOT_PERMITTED = "not permitted"
@@ -49,9 +50,17 @@ BY_EXIT_CODE = {
     16: Outcome.LOCKED,
 }
 """What a script's exit code means."""
-BY_KIND = {"store": Outcome.UNWRITABLE, "tool": Outcome.TOOL_MISSING, "unsafe": Outcome.UNSAFE}
+BY_KIND = {
+    "store": Outcome.UNWRITABLE,
+    "tool": Outcome.TOOL_MISSING,
+    "unsafe": Outcome.UNSAFE,
+    "pending": Outcome.ACCESS_PENDING,
+    "refused": Outcome.NOT_PERMITTED,
+}
 """What a script calls a failure that its exit code does not tell."""
 USER_ACTS_FIRST = frozenset({Outcome.TOKEN_NEEDED, Outcome.LICENCE_NEEDED})
 """What keeps failing until the user has done something at the provider."""
+GATES = USER_ACTS_FIRST | {Outcome.ACCESS_PENDING, Outcome.EARLY_ACCESS, Outcome.NOT_PERMITTED}
+"""The file is known, with its place and size; its provider does not give it to this user yet."""
 SEARCH_AGAIN = frozenset({Outcome.GONE, Outcome.WRONG_CONTENT})
 """What makes a record worthless: its model is searched for again at once."""

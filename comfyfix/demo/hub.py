@@ -62,6 +62,8 @@ class Hub:
         self.chats = Chats()  # more of what Qwen says, and what it was asked
         self.tokens: set[str] = set()  # those that may see gated repositories
         self.refused_tokens: set[str] = set()  # those that are no longer valid
+        self.gates: dict[str, str] = {}  # pending, rejected or scope, by token; else: not asked for
+        self.renamed: dict[str, str] = {}  # repositories: old name → new name
         self.faults: list[Fault] = []
         self.seen: list[Seen] = []
         self.delays: dict[str, float] = {}  # seconds by kind: search, file, qwen, civitai

@@ -8,6 +8,19 @@ from urllib.parse import parse_qs, quote
 from comfyfix.demo.shelf import Repository
 from comfyfix.demo.wire import Query, Wire
 
+NO_REPOSITORY = "Invalid username or password."
+GATES = {
+    "anonymous": "Access to model {id} is restricted. You must have access to it and be "
+    "authenticated to access it. Please log in.",
+    "unasked": "Access to model {id} is restricted and you are not in the authorized list. Visit "
+    "https://huggingface.co/{id} to ask for access.",
+    "pending": "Your request to access model {id} is awaiting a review from the repo authors.",
+    "rejected": "Your request to access model {id} has been rejected by the repo's authors.",
+    "scope": "Please enable access to public gated repositories in your fine-grained token "
+    "settings to view this repository.",
+}
+"""What the Hub says of a gated repository, by who asks."""
+
 
 class HubApi(Wire):
     """Search, repositories, `resolve`, and the CDN that it leads to."""
@@ -15,8 +28,9 @@ class HubApi(Wire):
     def answers_hub(self, path: str, query: Query) -> bool:
         """Answer if the path is one of the Hub's."""
         if self.token and self.token in self.hub.refused_tokens:
-            message = "Invalid credentials in Authorization header"
-            self.json(401, {"error": message}, {"X-Error-Message": message})
+            self._refuse(401, "", "Invalid credentials in Authorization header")
+        elif moved := self._moved(path):
+            self._redirect(moved)
         elif path == "/api/models":
             self._search(query)
         elif path == "/api/quicksearch":
@@ -27,6 +41,8 @@ class HubApi(Wire):
             self._api(path.removeprefix("/api/models/"), query)
         elif path.startswith("/cdn/"):
             self._cdn(path.removeprefix("/cdn/"))
+        elif match := re.match(r"^/api/resolve-cache/models/([^/]+/[^/]+)/[^/]+/(.+)$", path):
+            self._small(*match.groups())
         elif match := re.match(r"^/([^/]+/[^/]+)/raw/main/README.md$", path):
             self._card(match.group(1))
         elif match := re.match(r"^/([^/]+/[^/]+)/(?:resolve|raw)/([^/]+)/(.+)$", path):
@@ -95,7 +111,7 @@ class HubApi(Wire):
             return
         verb, revision = match.group(2), match.group(3)
         if revision not in (None, "main", repo.commit):
-            self.json(404, {"error": "no revision"}, {"X-Error-Code": "RevisionNotFound"})
+            self._refuse(404, "RevisionNotFound", "Invalid rev id")
         elif verb == "paths-info":
             form = parse_qs(self.body.decode())
             expand = form.get("expand", [""])[0] == "True"
@@ -115,16 +131,49 @@ class HubApi(Wire):
         if repo is None:
             self._no_repository()
         elif not repo.readme:
-            code = {"X-Error-Code": "EntryNotFound", "X-Repo-Commit": repo.commit}
-            self.json(404, {"error": "no file"}, code)
+            self._refuse(404, "EntryNotFound", "Entry not found", X_Repo_Commit=repo.commit)
         else:
             headers = {"Content-Type": "text/plain; charset=utf-8", "X-Repo-Commit": repo.commit}
             self.send(200, repo.readme.encode("utf-8", "replace"), headers)
 
     def _no_repository(self) -> None:
         # As the real one: without a token a missing repository can't be told from a private one.
-        status = 404 if self.headers.get("Authorization") else 401
-        self.json(status, {"error": "Repository not found"}, {"X-Error-Code": "RepoNotFound"})
+        if self.headers.get("Authorization"):
+            self._refuse(404, "RepoNotFound", "Repository not found")
+        else:
+            self._refuse(401, "", NO_REPOSITORY)
+
+    def _refuse(self, status: int, code: str, message: str, **headers: str) -> None:
+        """Say no: as JSON on the API, as plain text elsewhere, and in the head each time."""
+        headers = {name.replace("_", "-"): value for name, value in headers.items()}
+        told = {**({"X-Error-Code": code} if code else {}), "X-Error-Message": message, **headers}
+        if self.path.startswith("/api/"):
+            self.json(status, {"error": message}, told)
+        else:
+            kind = {"Content-Type": "text/plain; charset=utf-8"}
+            self.send(status, message.encode(), {**kind, **told})
+
+    def _moved(self, path: str) -> str:
+        """Where a path leads since its repository has another name; empty if it has not."""
+        for old, new in self.hub.renamed.items():
+            for lead in ("/api/models/", "/"):
+                if f"{path}/".startswith(f"{lead}{old}/"):
+                    return quote(lead + new + path.removeprefix(lead + old))
+        return ""
+
+    def _redirect(self, target: str, **headers: str) -> None:
+        """Send to another place of the same server: its query is not kept."""
+        told = {"Location": target, **{k.replace("_", "-"): v for k, v in headers.items()}}
+        self.send(307, f"Temporary Redirect. Redirecting to {target}".encode(), told)
+
+    def _gate(self, repo: Repository) -> bool:
+        """Say no to who may not have the files of a gated repository; False if there is no gate."""
+        if not repo.gated or self.token in self.hub.tokens:
+            return False
+        who = self.hub.gates.get(self.token, "unasked") if self.token else "anonymous"
+        code = "" if who == "scope" else "GatedRepo"
+        self._refuse(403 if self.token else 401, code, GATES[who].format(id=repo.id))
+        return True
 
     def _resolve(self, repo_id: str, revision: str, path: str) -> None:
         if self.fails(f"resolve {repo_id}/{path}", "resolve"):
@@ -133,26 +182,36 @@ class HubApi(Wire):
         if repo is None:
             self._no_repository()
             return
-        commit = {"X-Repo-Commit": repo.commit}
         if revision not in ("main", repo.commit):
-            self.json(404, {"error": "no revision"}, {"X-Error-Code": "RevisionNotFound"})
+            self._refuse(404, "RevisionNotFound", "Invalid rev id")
             return
-        if repo.gated and self.token not in self.hub.tokens:
-            status = 403 if self.token else 401
-            self.json(status, {"error": "gated"}, {"X-Error-Code": "GatedRepo"})
+        if self._gate(repo):
             return
         if path not in repo.files:
-            self.json(404, {"error": "no file"}, {"X-Error-Code": "EntryNotFound", **commit})
+            self._refuse(404, "EntryNotFound", "Entry not found", X_Repo_Commit=repo.commit)
+            return
+        if path in repo.plain:
+            mark = quote(f'"{repo.oid(path)}"')
+            where = f"/api/resolve-cache/models/{repo.id}/{repo.commit}/{quote(path)}?etag={mark}"
+            self._redirect(where, X_Repo_Commit=repo.commit)
             return
         digest, size = repo.files.summary(path)
         target = f"/cdn/{quote(repo_id)}/{quote(path)}?sig={repo.commit[:8]}"
         headers = {
             "Location": (self.hub.cdn or self.hub.url) + target,
             "X-Linked-Size": str(size),
-            "X-Linked-Etag": f'"{digest}"',
-            **commit,
+            "X-Linked-ETag": f'"{digest}"',
+            "X-Repo-Commit": repo.commit,
         }
         self.send(302, b"", headers)
+
+    def _small(self, repo_id: str, path: str) -> None:
+        """A file that is not in LFS: the Hub gives it itself, to who may have it."""
+        repo = self.hub.repositories.get(repo_id)
+        if repo is None:
+            self._no_repository()
+        elif not self._gate(repo) and not self.fails(f"file {repo_id}/{path}", "file"):
+            self.file(repo.files[path])
 
     def _cdn(self, rest: str) -> None:
         owner, name, path = rest.split("/", 2)

@@ -74,12 +74,13 @@ class Repository:
     id: str
     files: Files = field(default_factory=Files)
     downloads: int = 100
-    gated: bool = False
+    gated: bool | str = False  # auto or manual; True is auto
     licence: str = "apache-2.0"
     base_model: str = ""
     created: str = "2024-06-01T00:00:00.000Z"
     readme: str = ""
-    flagged: dict[str, str] = field(default_factory=dict)  # path → the scanner's word, if not safe
+    flagged: dict[str, str] = field(default_factory=dict)  # path → the scanner's level, if not safe
+    plain: set[str] = field(default_factory=set)  # paths that are not in LFS
 
     @property
     def commit(self) -> str:
@@ -113,7 +114,7 @@ class Repository:
             **(status if scans else {}),
             "author": self.id.partition("/")[0],
             "sha": self.commit,
-            "gated": "auto" if self.gated else False,
+            "gated": "auto" if self.gated is True else self.gated,
             "siblings": [self._sibling(path, blobs) for path in sorted(self.files)],
         }
 
@@ -121,16 +122,29 @@ class Repository:
         if not blobs:
             return {"rfilename": path}
         digest, size = self.files.summary(path)
-        lfs = {"sha256": digest, "size": size, "pointerSize": 130}
-        return {"rfilename": path, "size": size, "blobId": "0" * 40, "lfs": lfs}
+        lfs = {"lfs": {"sha256": digest, "size": size, "pointerSize": 130}}
+        told = {"rfilename": path, "size": size, "blobId": self.oid(path)}
+        return told if path in self.plain else {**told, **lfs}
+
+    def oid(self, path: str) -> str:
+        """The git hash of one file, or of the pointer that stands for it; 40 hexadecimal digits."""
+        return hashlib.sha1(self.files.state(path).encode(), usedforsecurity=False).hexdigest()
 
     def item(self, path: str, *, scans: bool = False) -> dict[str, Any]:
         """Describe one file as `tree` and `paths-info` do; `scans` as they do when expanded."""
         digest, size = self.files.summary(path)
-        lfs = {"oid": digest, "size": size, "pointerSize": 130}
-        item = {"type": "file", "path": path, "size": size, "oid": "0" * 40, "lfs": lfs}
+        item: dict[str, Any] = {"type": "file", "path": path, "size": size, "oid": self.oid(path)}
+        if path not in self.plain:
+            item["lfs"] = {"oid": digest, "size": size, "pointerSize": 130}
         if scans:
-            item["securityFileStatus"] = {"status": self.flagged.get(path, "safe")}
+            level = self.flagged.get(path, "safe")
+            item["securityFileStatus"] = {
+                "status": level,
+                "avScan": {"status": level},
+                "pickleImportScan": {"status": level, "pickleImports": []},
+                "jFrogScan": {"status": level},
+                "protectAiScan": {"status": level, "message": "", "reportLink": ""},
+            }
         return item
 
 

@@ -10,11 +10,10 @@ from pathlib import Path
 import msgspec
 
 from comfyfix.disk.files import human_size
-from comfyfix.errors import Problem
-from comfyfix.outcomes import USER_ACTS_FIRST
+from comfyfix.errors import ModelProblem, Problem
+from comfyfix.outcomes import GATES, USER_ACTS_FIRST
 from comfyfix.records import Record
-from comfyfix.screen import words
-from comfyfix.screen.summary import next_step
+from comfyfix.screen import summary, words
 from comfyfix.screen.table import aligned
 from comfyfix.screen.words import Told, t
 from comfyfix.stages.work import Planned
@@ -52,17 +51,27 @@ class Row(msgspec.Struct, frozen=True, kw_only=True):
         return self.outcome == FOUND
 
     @property
+    def behind_a_gate(self) -> bool:
+        """True where a source has it, and does not give it to this user yet."""
+        return self.outcome in GATES
+
+    @property
     def key(self) -> str:
         """Folder and path, as people name it."""
         return f"{self.folder or '?'}/{self.model}"
 
 
 class Preview(msgspec.Struct, frozen=True, kw_only=True):
-    """The whole dry run. Bytes everywhere; `first` is what the user must do before a run."""
+    """The whole dry run. Bytes everywhere; `first` is what the user must do before a run.
+
+    `gated_bytes` are those of models that a source has and does not give to this user yet; they
+    are not in `total_bytes`.
+    """
 
     version: int = 1
     models: tuple[Row, ...]
     total_bytes: int
+    gated_bytes: int = 0
     free_bytes: int | None
     reserve_bytes: int
     fits: bool
@@ -87,6 +96,7 @@ def preview(answers: Sequence[Answer], store: Path, reserve: int, group: str) ->
     return Preview(
         models=rows,
         total_bytes=total,
+        gated_bytes=sum(row.size or 0 for row in rows if row.behind_a_gate),
         free_bytes=free,
         reserve_bytes=reserve,
         fits=free is None or total + reserve <= free,
@@ -96,21 +106,23 @@ def preview(answers: Sequence[Answer], store: Path, reserve: int, group: str) ->
 
 def _row(answer: Answer, group: str) -> Row:
     planned, record, problem = answer.planned, answer.record, answer.problem
+    behind = problem.behind if isinstance(problem, ModelProblem) else None
+    found = record or behind
     told = words.told(problem.reason) if problem else Told("")
     return Row(
         number=planned.number,
         model=planned.model.path,
         folder=planned.model.folder,
         task=f"{group}:{planned.task}",
-        source=record.source if record else "",
-        where=record.where if record else "",
-        url=record.url if record else "",
-        size=record.size if record else None,
-        sha256=record.sha256 if record else None,
-        gated=bool(record and record.gated),
-        publisher=record.publisher if record else "",
-        licence=record.licence if record else "",
-        base_model=record.base_model if record else "",
+        source=found.source if found else "",
+        where=found.where if found else "",
+        url=found.url if found else "",
+        size=found.size if found else None,
+        sha256=found.sha256 if found else None,
+        gated=bool(found and found.gated),
+        publisher=found.publisher if found else "",
+        licence=found.licence if found else "",
+        base_model=found.base_model if found else "",
         linked=bool(record and record.local),
         problem=told.what,
         outcome=problem.outcome if problem else FOUND,
@@ -120,12 +132,13 @@ def _row(answer: Answer, group: str) -> Row:
 
 def _size(row: Row) -> str:
     if not row.found:
-        return f"✗ {row.outcome}"
+        size = f", {human_size(row.size)}" if row.size else ""
+        return f"✗ {row.outcome}{size}"
     return t("linked") if row.linked else human_size(row.size)
 
 
 def _origin(row: Row, store: Path) -> str:
-    if not row.found:
+    if not row.source:
         return "-"
     return f"{row.source}: {row.where.removeprefix(f'{store}/')}"
 
@@ -179,11 +192,24 @@ def advice(view: Preview, store: Path) -> Iterator[str]:
     if not view.fits:
         told = t("That does not fit. Next: make room, or set `store:` to another disk")
         yield f"✗ {told}"
-    if view.first:
-        yield from ("", t("Before a run:"), *(f"  {step}" for step in view.first))
-    missing = [row for row in view.models if not row.found and row.outcome not in USER_ACTS_FIRST]
+    yield from _gates([row for row in view.models if row.behind_a_gate], view.gated_bytes)
+    missing = [row for row in view.models if not row.found and not row.behind_a_gate]
     if missing:
         yield from ("", t("Without a source:"))
     for row in missing:
         yield f"  {row.key}: {row.problem}"
-        yield from next_step(row.next_step)
+        yield from summary.next_step(row.next_step)
+
+
+def _gates(rows: Sequence[Row], size: int) -> Iterator[str]:
+    """Tell what is behind gates; what opens several of them is told once."""
+    if not rows:
+        return
+    yield ""
+    yield t("Access needed first ({size:size}):", size=size) if size else summary.access_needed()
+    for step in dict.fromkeys(row.next_step for row in rows):
+        for row in rows:
+            if row.next_step == step:
+                told = f" ({human_size(row.size)})" if row.size else ""
+                yield f"  {row.key}{told}: {row.problem}"
+        yield from summary.next_step(step)

@@ -6,6 +6,7 @@ from collections import Counter
 from collections.abc import Iterator, Sequence
 
 from comfyfix.errors import Problem
+from comfyfix.outcomes import GATES
 from comfyfix.records import Verdict
 from comfyfix.screen import words
 from comfyfix.screen.words import fixed, t
@@ -15,6 +16,7 @@ from comfyfix.stages.report import Ending, Tally
 def lines(tally: Tally, project: str = "") -> Iterator[str]:
     """Make the final summary; `project` is named where there are several."""
     searches, downloads = tally.failures(searching=True), tally.failures(searching=False)
+    gates = [ending for ending in (*searches, *downloads) if _behind_a_gate(ending)]
     if not (tally.total or tally.endings or tally.bad_verdicts):
         yield f"{project}: {_nothing(tally)}" if project else _nothing(tally)
         return
@@ -23,13 +25,19 @@ def lines(tally: Tally, project: str = "") -> Iterator[str]:
     if project:
         yield f"  {t('Project: {name}', name=project)}"
     yield from (f"  {line}" for line in _counts(tally, len(searches), len(downloads)))
+    yield from ("", access_needed()) if gates else ()
+    for step in dict.fromkeys(_step(ending) for ending in gates):
+        yield from (_failed(ending) for ending in gates if _step(ending) == step)
+        yield from next_step(step)
     for title, failed in (
         (fixed("Models not found:"), searches),
         (fixed("Download failures:"), downloads),
     ):
-        yield from ("", title) if failed else ()
-        for outcome in failed:
-            yield from _failed(outcome)
+        others = [ending for ending in failed if ending not in gates]
+        yield from ("", title) if others else ()
+        for ending in others:
+            yield _failed(ending)
+            yield from next_step(_step(ending))
     yield from ("", t("Ignored by you:")) if tally.ignored else ()
     for model, task in tally.ignored.items():
         yield f"  {model}: {ignored(task)}"
@@ -78,13 +86,23 @@ def _counts(tally: Tally, searches: int, downloads: int) -> Iterator[str]:
         yield t("Licences of what was downloaded: {licences}", licences=told)
 
 
-def _failed(outcome: Ending) -> Iterator[str]:
-    """Tell one model: what, why, and the next step, on lines of their own."""
-    if outcome.problem is None:
-        return
-    reason = outcome.problem.reason
-    yield f"  {outcome.model.key}: {words.sentence(reason)}"
-    yield from next_step(words.told(reason).next_step)
+def access_needed() -> str:
+    """The heading of what its provider does not give to this user yet."""
+    return t("Access needed first:")
+
+
+def _behind_a_gate(ending: Ending) -> bool:
+    return ending.problem is not None and ending.problem.outcome in GATES
+
+
+def _failed(ending: Ending) -> str:
+    """Tell one model: what, and why."""
+    told = words.sentence(ending.problem.reason) if ending.problem else ""
+    return f"  {ending.model.key}: {told}"
+
+
+def _step(ending: Ending) -> str:
+    return words.told(ending.problem.reason).next_step if ending.problem else ""
 
 
 def next_step(step: str) -> Iterator[str]:

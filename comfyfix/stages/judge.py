@@ -13,10 +13,11 @@ from comfyfix.records import Candidate, Reason, Rejected, because
 from comfyfix.sources.base import Blocked, Finding, Services, Source, Wanted
 from comfyfix.why import Why
 
-FLAGGED = ("unsafe", "malicious", "infected")
-"""Words of a provider's scanner that refuse a file, unless `verify.pickle` is `allow`."""
-
-UNSCANNED = ("queued", "unscanned", "pending", "scanning", "error")
+FLAGGED = "unsafe"
+"""The level of the Hub's scanners that refuses a file, unless `verify.pickle` is `allow`. Of its
+seven, `caution` and `suspicious` are told, and so is any that is not known here."""
+UNSCANNED = ("queued", "unscanned", "error")
+"""These are no verdict."""
 
 
 def judge(finding: Finding, wanted: Wanted, source: Source, services: Services) -> Finding:
@@ -29,7 +30,7 @@ def judge(finding: Finding, wanted: Wanted, source: Source, services: Services) 
     if not isinstance(finding, Candidate):
         return finding
     reason = _mismatch(finding, wanted, source)
-    if finding.scan in FLAGGED and services.manifest.verify.pickle != "allow":
+    if finding.scan == FLAGGED and services.manifest.verify.pickle != "allow":
         reason = because(Why.SCAN_FLAGS, scan=finding.scan)
     elif not finding.size:
         reason = because(Why.NO_SIZE)

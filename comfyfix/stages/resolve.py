@@ -117,6 +117,7 @@ class _Ladder:
             if isinstance(judged, Rejected):
                 self.rejected.append(judged)
             elif isinstance(judged, Blocked):
+                judged.problem.behind = judged.candidate
                 self.stuck.append(judged)
             elif isinstance(judged, Doubtful):
                 self.doubtful.append(judged)

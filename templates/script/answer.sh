@@ -1,7 +1,7 @@
 # What a server has said last: redirects and interim answers come before it.
 read_answer() {
   local line value
-  STATUS='' A_ETAG='' A_RANGE='' A_PACKED='' A_LENGTH='' A_RETRY='' A_LIMIT='' A_ERROR='' A_WHOLE=''
+  STATUS='' A_ETAG='' A_RANGE='' A_PACKED='' A_LENGTH='' A_RETRY='' A_LIMIT='' A_ERROR='' A_SAID='' A_WHOLE=''
   shopt -s nocasematch
   while IFS= read -r line; do
     line="${line%$'\r'}"
@@ -10,7 +10,7 @@ read_answer() {
     value="${value%"${value##*[! ]}"}"
     case "$line" in
     HTTP/*)
-      STATUS="${line#* }" A_ETAG='' A_RANGE='' A_PACKED='' A_LENGTH='' A_RETRY='' A_LIMIT='' A_ERROR='' A_WHOLE=''
+      STATUS="${line#* }" A_ETAG='' A_RANGE='' A_PACKED='' A_LENGTH='' A_RETRY='' A_LIMIT='' A_ERROR='' A_SAID='' A_WHOLE=''
       STATUS="${STATUS%% *}"
       ;;
     '') A_WHOLE=1 ;;
@@ -21,6 +21,7 @@ read_answer() {
     retry-after:*) A_RETRY="$value" ;;
     ratelimit:*) A_LIMIT="$value" ;;
     x-error-code:*) A_ERROR="$value" ;;
+    x-error-message:*) A_SAID="$value" ;;
     esac
   done <"$1"
   shopt -u nocasematch

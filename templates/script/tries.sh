@@ -31,7 +31,7 @@ consider_first_try() {
 consider() {
   local code="$1" seconds
   # Without a token the Hub answers 401 for what does not exist, as for what is private.
-  case "$A_ERROR" in *NotFound) STATUS=404 ;; esac
+  case "$A_ERROR$A_SAID" in *NotFound | *'Invalid username or password'*) STATUS=404 ;; esac
   case "$STATUS" in
   401 | 403)
     if [ "$STATUS" = 403 ] && [ "$2" != "$URL" ]; then # a signed address that has expired
@@ -42,9 +42,7 @@ consider() {
       from_the_start
       return
     fi
-    [ "$STATUS" = 403 ] || fail 10 "$NAME needs a token" "${PAGE:+accept the licence on $PAGE, then }set ${TOKEN_IN:-a token} and run again"
-    [ "$A_ERROR" != GatedRepo ] || fail 11 "The licence of $NAME is not accepted" "accept it on $PAGE and run again"
-    fail 10 "Access to $NAME is refused" "check ${TOKEN_IN:-the address}"
+    gate
     ;;
   404 | 410 | 451) fail 12 "$NAME is not there any more (status $STATUS)" "run doit, it searches again" ;;
   416)
@@ -80,6 +78,30 @@ consider() {
   if [ "$seconds" -gt 300 ]; then seconds=300; fi
   note "Trying again in $seconds s (${MESSAGE#curl: })"
   [ "$seconds" = 0 ] || pause "$seconds"
+}
+
+# Who may not have it yet is told what helps: the Hub's message alone tells why.
+gate() {
+  local tokens="https://huggingface.co/settings/tokens"
+  [ "$ENDPOINT" = huggingface ] || tokens=''
+  case "$A_SAID" in
+  *'Invalid credentials'*)
+    fail 10 "The token in ${TOKEN_IN:-your login} is refused" "set a valid one, made on $tokens, and run again"
+    ;;
+  *'awaiting a review'*)
+    fail 11 "Your request for $NAME waits for its authors" "wait for their mail, see $PAGE and run again" pending
+    ;;
+  *'has been rejected'*)
+    fail 11 "The authors of $NAME have rejected your request" "see $PAGE, or get it elsewhere: doit pin $NAME URL" refused
+    ;;
+  *'fine-grained token settings'*)
+    fail 10 "Your token may not read gated repositories, and $NAME is in one" "allow it on $tokens, accept the licence on $PAGE and run again"
+    ;;
+  esac
+  [ "$STATUS" = 403 ] || fail 10 "$NAME needs a token" "${PAGE:+accept the licence on $PAGE, }${tokens:+make a token on $tokens, }set ${TOKEN_IN:-a token} and run again"
+  [ "$A_ERROR" != GatedRepo ] || fail 11 "The licence of $NAME is not accepted" "accept it on $PAGE${tokens:+ with the account of your token ($tokens)} and run again"
+  A_SAID="${A_SAID:0:300}"
+  fail 10 "Access to $NAME is refused${A_SAID:+ (${A_SAID//[! -~]/?})}" "check ${TOKEN_IN:-the address}${PAGE:+, and see $PAGE}"
 }
 
 # Seconds that the server asks us to wait: Retry-After as a number or a date, or RateLimit.

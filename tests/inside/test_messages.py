@@ -65,7 +65,8 @@ def after(change: Prepare) -> Prepare:
 def gated_after_the_search(site: Site, hub: Hub) -> None:
     known(site, hub)
     assert site.doit("plan").returncode == 0
-    hub.repositories[REPO].gated = True
+    hub.repositories[REPO].gated = "manual"
+    hub.gates["hf_waits"] = "pending"
 
 
 def closed_region(site: Site, hub: Hub) -> None:
@@ -114,6 +115,9 @@ TABLE = {
     "licence": Row(
         Outcome.LICENCE_NEEDED, gated_after_the_search, NAME, f"{HUB}/{REPO}",
         variables={"HF_TOKEN": "hf_other"}),
+    "pending": Row(
+        Outcome.ACCESS_PENDING, gated_after_the_search, NAME, f"{HUB}/{REPO}",
+        variables={"HF_TOKEN": "hf_waits"}),
     "region": Row(Outcome.REGION_BLOCKED, closed_region, "", ""),
     "disk full": Row(
         Outcome.DISK_FULL, after(lambda s, _: s.manifest(download={"reserve": 1 << 59})), NAME, ""),

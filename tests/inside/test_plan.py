@@ -36,7 +36,11 @@ def test_a_plan_tells_sizes_licences_and_what_to_do_first(site: Site, hub: Hub) 
     shown = site.doit("plan").stdout
     counts = {"found": 1, "count": 3, "size": len(file_for("rife49.pth"))}
     assert t("{found} of {count} found, {size:size} to fetch", **counts) in shown
-    assert f"{t('Before a run:')}\n  {first}\n" in shown
+    assert plan["gated_bytes"] == rows[GATED[1]]["size"] == len(file_for(GATED[1]))
+    heading = t("Access needed first ({size:size}):", size=plan["gated_bytes"])
+    _, _, below = shown.partition(f"\n{heading}\n")
+    assert below.splitlines()[0].startswith("  loras/harbor_light.safetensors (")
+    assert below.splitlines()[1] == f"    {t('Next:')} {first}"
     assert t("Next:") in shown
     assert "`doit pin nobody.safetensors URL`" in shown
 

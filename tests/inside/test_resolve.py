@@ -44,7 +44,9 @@ def test_a_gated_model_is_known_before_any_download(site: Site, hub: Hub) -> Non
     site.workflow("w.json", NEED)
     said = run(site, 1)
     page = f"{hub.url}/maker/harbor_light"
-    told = words.told(because(Why.HUB_TOKEN_NEEDED, repo="maker/harbor_light", page=page))
+    tokens = f"{hub.url}/settings/tokens"
+    why = because(Why.HUB_TOKEN_NEEDED, repo="maker/harbor_light", page=page, tokens=tokens)
+    told = words.told(why)
     assert told.what in said
     assert told.next_step in said
     assert not list(site.output.glob("*.sh"))
@@ -60,7 +62,8 @@ def test_a_licence_that_is_not_accepted_is_told_while_searching(site: Site, hub:
     done = site.doit(HF_TOKEN="hf_other")
     assert done.returncode == 1
     page = f"{hub.url}/maker/harbor_light"
-    assert words.told(because(Why.HUB_LICENCE_NEEDED, page=page)).next_step in done.stdout
+    why = because(Why.HUB_LICENCE_NEEDED, page=page, tokens=f"{hub.url}/settings/tokens")
+    assert words.told(why).next_step in done.stdout
     assert words.fixed("Failed searches: 1") in done.stdout
     assert not list(site.output.glob("*.sh"))
 

@@ -59,7 +59,7 @@ REFUSED: list[tuple[dict[str, Any], Wanted, Source, Reason]] = [
     ({"size": 0}, PLAIN, workflow, because(Why.NO_SIZE)),
     ({"sha256": None}, PLAIN, huggingface, because(Why.NO_SHA256)),
     ({"scan": "unsafe"}, PLAIN, huggingface, because(Why.SCAN_FLAGS, scan="unsafe")),
-    ({"scan": "infected"}, PLAIN, workflow, because(Why.SCAN_FLAGS, scan="infected")),
+    ({"scan": "unsafe"}, PLAIN, workflow, because(Why.SCAN_FLAGS, scan="unsafe")),
 ]
 
 
@@ -92,6 +92,12 @@ def test_what_counts_is_as_it_was_found(
     finding = msgspec.structs.replace(FOUND, **change)
     told = judged(tmp_path, finding, wanted, source)
     assert told == msgspec.structs.replace(finding, renamed=renamed)
+
+
+@pytest.mark.parametrize("level", ["caution", "suspicious", "a level of next year"])
+def test_a_level_between_is_told(tmp_path: Path, level: str) -> None:
+    told = judged(tmp_path, msgspec.structs.replace(FOUND, scan=level))
+    assert told.note == because(Why.SCAN_SAYS, scan=level)
 
 
 def test_a_flagged_file_counts_where_pickles_are_allowed_and_bears_a_note(tmp_path: Path) -> None:

@@ -9,7 +9,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable
 from http import HTTPStatus
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import msgspec
 
@@ -18,11 +18,6 @@ from comfyfix.errors import HostRefused
 from comfyfix.file_names import loose
 from comfyfix.loose_json import dicts, is_size, mapping
 from comfyfix.net.hosts import hub_repo
-from comfyfix.records import Reason, because
-from comfyfix.why import Why
-
-if TYPE_CHECKING:
-    from comfyfix.net.http import Answer
 
 ABSENT = (HTTPStatus.UNAUTHORIZED, HTTPStatus.FORBIDDEN, HTTPStatus.NOT_FOUND)
 """How the Hub answers for what is not there, or is private: it tells no one which."""
@@ -146,15 +141,6 @@ def lfs(item: dict[str, Any]) -> tuple[int | None, str | None]:
         size if is_size(size) else None,
         digest if isinstance(digest, str) and _SHA256.fullmatch(digest) else None,
     )
-
-
-def why_not(answer: Answer) -> Reason:
-    """Why a repository can't be had."""
-    if "disabled" in answer.headers.get("x-error-message", ""):
-        return because(Why.HUB_OFFLINE)
-    known = {"RepoNotFound": Why.HUB_NO_REPOSITORY, "RevisionNotFound": Why.HUB_NO_REVISION}
-    why = known.get(answer.headers.get("x-error-code", ""))
-    return because(why) if why else because(Why.HUB_ANSWERS, status=answer.status)
 
 
 def _facts(value: dict[str, Any]) -> dict[str, Any]:

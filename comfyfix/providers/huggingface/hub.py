@@ -15,12 +15,11 @@ from urllib.parse import parse_qs, quote, urlsplit
 
 from comfyfix.errors import ModelProblem, SourceDown
 from comfyfix.loose_json import dicts, mapping
-from comfyfix.net.hosts import HUGGINGFACE
+from comfyfix.net.hosts import HUGGINGFACE, HUGGINGFACE_HOSTS
 from comfyfix.once import Once
-from comfyfix.outcomes import Outcome
-from comfyfix.providers.huggingface import answers
+from comfyfix.providers.huggingface import answers, gates
 from comfyfix.providers.huggingface.answers import ABSENT, About, Answered, HubItem, Listing
-from comfyfix.records import Reason, because
+from comfyfix.records import Reason
 from comfyfix.why import Why
 
 if TYPE_CHECKING:
@@ -43,6 +42,9 @@ class Hub:
     def __init__(self, web: Web, endpoint: str, *, token_known: bool) -> None:
         self._web = web
         self._endpoint = endpoint
+        # A mirror has no accounts: licences and tokens are matters of the Hub itself.
+        mirror = urlsplit(endpoint).hostname in HUGGINGFACE_HOSTS
+        self._website = HUGGINGFACE if mirror else endpoint
         self._token_known = token_known
         self._abouts: Once[tuple[str, str], About | Reason] = Once()
         self._details: Once[tuple[str, str, tuple[str, ...]], dict[str, HubItem]] = Once()
@@ -61,7 +63,7 @@ class Hub:
             asked = {"blobs": "true", "securityStatus": "true"}
             answer = self._web.get(self._endpoint + path, asked)
             if answer.status in answers.KEPT_BACK:
-                return answers.why_not(answer)
+                return gates.why_not(answer)
             value = answer.json()
             commit = str(value.get("sha")) if isinstance(value, dict) else ""
             if answer.status != HTTPStatus.OK or not _COMMIT.fullmatch(commit):
@@ -77,7 +79,7 @@ class Hub:
             path = f"/api/models/{repo}/paths-info/{quote(revision, safe='')}"
             form = [*(("paths", each) for each in paths), ("expand", "True")]
             answer = self._web.post_form(self._endpoint + path, form)
-            if answer.status in ABSENT and "x-error-code" in answer.headers:
+            if answer.status in ABSENT and "x-error-message" in answer.headers:
                 return {}
             value = answer.json()
             if answer.status != HTTPStatus.OK or not isinstance(value, list):
@@ -91,19 +93,10 @@ class Hub:
 
         `url` is as records have it. Without a token no question is needed.
         """
-        page = f"{self._endpoint}/{repo}"
         if not self._token_known:
-            why = Why.HUB_TOKEN_NEEDED
-            return ModelProblem(Outcome.TOKEN_NEEDED, why, repo=repo, page=page)
+            return gates.token_needed(repo, self._website)
         answer = self._web.head(self._endpoint + url.removeprefix(HUGGINGFACE))
-        if answer.status == HTTPStatus.UNAUTHORIZED:
-            return ModelProblem(Outcome.TOKEN_NEEDED, Why.HUB_TOKEN_BAD, repo=repo)
-        if answer.status == HTTPStatus.FORBIDDEN:
-            why = Why.HUB_LICENCE_NEEDED
-            return ModelProblem(Outcome.LICENCE_NEEDED, why, repo=repo, page=page)
-        if code := answer.headers.get("x-error-code"):
-            return because(Why.HUB_ANSWERS_CODE, status=answer.status, code=code)
-        return None
+        return gates.gate(answer, repo, self._website)
 
     def search(self, words: str, limit: int = REPOSITORIES) -> Answered:
         """Repositories whose names hold all words, the most used first."""
