@@ -41,6 +41,7 @@ CHAT_MAX = 4 << 20  # bytes; an answer of a language model
 WAIT_MAX = 60.0  # seconds; a longer Retry-After means the service is as good as down
 REDIRECTS_MAX = 5
 _REDIRECTS = frozenset({301, 302, 303, 307, 308})
+_SAME_QUESTION = frozenset({307, 308})  # the method stays, and the body
 _RETRIED = frozenset({408, 425, 429, 500, 502, 503, 504})
 _REDIRECTS_MANY = because(Why.REDIRECTS_MANY, limit=REDIRECTS_MAX)
 
@@ -299,11 +300,19 @@ class Web:
                 # A Hub answer with these headers is the answer, wherever it redirects to.
                 final = "X-Repo-Commit" in response.headers
                 inside = origin_of(target) == origin_of(url) and target != url and not final
-                if follow and response.is_redirect and inside and method in ("GET", "HEAD"):
-                    url, options["params"] = target, None
+                same = method in ("GET", "HEAD") or response.status_code in _SAME_QUESTION
+                if follow and response.is_redirect and inside and same:
+                    url, options["params"] = _asked_again(target, response.request.url), None
                     continue
                 return _answer(url, response, ANSWER_MAX if follow else 0)
         raise requests.TooManyRedirects
+
+
+def _asked_again(target: str, asked: str | None) -> str:
+    """Where a redirect leads, with the question that was asked: one of a repository that has got
+    another name tells the path alone."""
+    parts = urlsplit(target)
+    return target if parts.query else parts._replace(query=urlsplit(asked or "").query).geturl()
 
 
 def _drop(begun: list[requests.Response]) -> None:

@@ -146,11 +146,35 @@ def test_a_token_goes_to_its_own_origin_and_to_no_other(hub: Hub) -> None:
 
 def test_a_redirect_inside_the_origin_is_followed_with_the_token(hub: Hub) -> None:
     hub.add("o/n", ["x.pth"])
-    fail(hub, "302", Location="/api/models/o/n")
+    fail(hub, "302", Location="/api/models/o/n?full=true")
     answer = Client({hub.url: "secret"}).get(search(hub), {"search": "n"})
-    assert (answer.url, answer.json()["id"]) == (f"{hub.url}/api/models/o/n", "o/n")
-    assert [seen.path for seen in hub.seen] == ["/api/models?search=n", "/api/models/o/n"]
+    assert (answer.url, answer.json()["id"]) == (f"{hub.url}/api/models/o/n?full=true", "o/n")
+    assert [seen.path for seen in hub.seen] == ["/api/models?search=n", "/api/models/o/n?full=true"]
     assert {seen.token for seen in hub.seen} == {"secret"}
+
+
+def test_a_redirect_without_a_query_keeps_the_question(hub: Hub) -> None:
+    """So the Hub sends on who asks for a repository by its old name."""
+    hub.add("new/name", ["x.pth"])
+    hub.renamed["old/name"] = "new/name"
+    hub.renamed["oldest/name"] = "old/name"
+    web = Client()
+    path = "/api/models/oldest/name/revision/main"
+    told = web.get(f"{hub.url}{path}", {"blobs": "true"}).json()
+    assert told["siblings"][0]["size"] > 0, "the question for sizes was lost on the way"
+    assert web.get(f"{hub.url}{path}?blobs=true").json() == told
+    form = [("paths", "x.pth"), ("expand", "True")]
+    found = web.post_form(f"{hub.url}/api/models/old/name/paths-info/main", form).json()
+    assert found[0]["securityFileStatus"]["status"] == "safe"
+    assert web.head(f"{hub.url}/old/name/resolve/main/x.pth").status == 302
+
+
+@pytest.mark.parametrize("status", ["301", "302", "303"])
+def test_a_question_with_a_body_is_not_sent_on_as_another(status: str, hub: Hub) -> None:
+    hub.add("o/n", ["x.pth"])
+    hub.faults.append(Fault("repository *", status, headers={"Location": "/api/models/o/n"}))
+    answer = Client().post_form(f"{hub.url}/api/models/o/n/paths-info/main", [("paths", "x.pth")])
+    assert (answer.status, len(hub.seen)) == (int(status), 1)
 
 
 @pytest.mark.parametrize("kind", ["301", "302", "307", "308"])
