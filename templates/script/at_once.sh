@@ -2,7 +2,7 @@
 # what follows: all that is needed where it fails, where something lies there, or where others are
 # at it. A file of a size or hash that is not known, or of a stranger's address, is not for it.
 at_once() {
-  local line here="${ORIGIN#*://}"
+  local line
   [ -z "$LOCAL" ] && [ -n "$ENDPOINT" ] && [ -n "$SHA256" ] && is_number "$SIZE" || return
   [ "$SIZE" -gt 0 ] && [ "$SIZE" -lt "$MIB" ] || return
   [ ! -e "$DEST" ] && [ ! -L "$DEST" ] && [ ! -e "$DEST.unsafe" ] && command -v curl >/dev/null || return
@@ -20,26 +20,23 @@ at_once() {
   need_space
   read_token
   TARGET="$URL" TRIED=1
-  case "$here" in *:*) ;; *) case "$URL" in https:*) here="$here:443" ;; *) here="$here:80" ;; esac ;; esac
-  # A redirect may lead to where the endpoint keeps its files; any other host is as if it were not
-  # there, until its addresses have been looked at.
-  set -- --connect-to "$here:$here"
-  [ "$ENDPOINT" != huggingface ] || for line in cas-bridge.xethub cdn-lfs cdn-lfs-us-1 cdn-lfs-eu-1; do
-    set -- "$@" --connect-to "$line.hf.co:443:$line.hf.co:443"
+  # More than the file may have, so that what a redirect says besides ends nothing.
+  set -- --no-location --max-filesize $((SIZE + 4096)) --max-time $((LOCK_STILL / 6 + 1)) --dump-header - --output "$PART"
+  for HOPS in 0 1 2; do # with a repository that has got another name, and the storage
+    # Curl ends in time for our first sign of life, also if we are killed now.
+    exec 4< <(
+      printf '%s\n' "$BASHPID" || exit # fails if we live no more: then nobody reads
+      exec 2>&1 3>&-
+      ulimit -c 0
+      ulimit -f $((SIZE / 1024 + 5)) 2>/dev/null
+      [ -z "$TOKEN$LED" ] || exec "${CURL[@]}" "$@" --config <(request 0)
+      exec "${CURL[@]}" "$@" --url "$URL" # no secret, so no process to hand it over
+    )
+    read -r WORKER <&4
+    hear
+    exec 4<&-
+    leads_on || break
   done
-  set -- "$@" --connect-to '::127.0.0.1:0' --max-redirs 10 --max-filesize "$SIZE" --max-time $((LOCK_STILL / 6 + 1)) --dump-header - --output "$PART"
-  # Curl ends in time for our first sign of life, also if we are killed now.
-  exec 4< <(
-    printf '%s\n' "$BASHPID" || exit # fails if we live no more: then nobody reads
-    exec 2>&1 3>&-
-    ulimit -c 0
-    ulimit -f $((SIZE / 1024 + 1)) 2>/dev/null
-    [ -z "$TOKEN" ] || exec "${CURL[@]}" "$@" --config <(request 0)
-    exec "${CURL[@]}" "$@" --url "$URL" # no secret, so no process to hand it over
-  )
-  read -r WORKER <&4
-  hear
-  exec 4<&-
   if [ -s "$PART" ]; then
     sync -- "$PART" 2>/dev/null & # while it is hashed
     WORKER=$!
@@ -53,6 +50,40 @@ at_once() {
     fi
   fi
   WORKER=''
+}
+
+# Does the answer lead to the same server, or to where the Hub keeps its files? No stranger has a
+# certificate for one of these names. What is at any other host has to be looked at first.
+leads_on() {
+  local line to='' host="${TARGET#*://}" IFS=$'\n'
+  NEXT=''
+  line="${SAID%%[$'\r\n']*}"
+  case "${line#HTTP/* }" in 30[12378] | 30[12378]\ *) ;; *) return 1 ;; esac
+  set -f
+  for line in $SAID; do
+    case "$line" in [Ll]ocation:*) to="${line#*:}" ;; esac
+  done
+  set +f
+  to="${to%$'\r'}"
+  to="${to#"${to%%[! ]*}"}"
+  case "$to" in //*) return 1 ;; /*) to="${TARGET%%"$host"}${host%%[/?#]*}$to" ;; esac
+  is_plain "$to" || return 1
+  NEXT="$to"
+  host="${to#https://}"
+  host="${host%%[/?#]*}"
+  case "$to" in
+  "$ORIGIN"/*) ;;
+  https://*)
+    case "$ENDPOINT:$host" in
+    *:*[!A-Za-z0-9.-]*) return 1 ;;
+    huggingface:hf.co | huggingface:*.hf.co | huggingface:huggingface.co | huggingface:*.huggingface.co) ;;
+    *) return 1 ;;
+    esac
+    STRAYED=1
+    ;;
+  *) return 1 ;;
+  esac
+  TARGET="$to" LED=1
 }
 
 # Reads on until curl has ended, since it waits for ever for who does not read; many bytes at a time,

@@ -12,7 +12,8 @@ transfer() {
     settle_count 1
   fi
   from_the_start
-  if [ -n "$FAILED" ]; then consider_first_try; fi
+  if [ -n "$FAILED" ]; then consider_first_try; elif [ -n "$NEXT" ]; then hop "$NEXT"; fi
+  NEXT=''
   [ "$LOW" = 0 ] || say "Going on at byte $LOW"
   until [ -n "$LENGTH" ] && [ "$LOW" -ge "$LENGTH" ]; do
     while may_connect && take; do

@@ -20,7 +20,7 @@ weigh_first_try() {
 # It counts as a try, and what the server has said then is heeded.
 consider_first_try() {
   local aim="$URL"
-  case "$SAID" in *$'\nHTTP/'*) aim=elsewhere TARGET=elsewhere ;; esac # there had been a redirect
+  [ -z "$LED" ] || aim=elsewhere TARGET=elsewhere
   FAILED='' MESSAGE="${SAID%$'\n'}"
   MESSAGE="${MESSAGE##*$'\n'}"
   consider 22 "$aim"

@@ -157,6 +157,26 @@ def test_a_script_goes_by_the_proxy(
         assert set(between.asked) == {"CONNECT hub.example.com:443 HTTP/1.1"}
 
 
+def test_a_small_file_takes_one_request_of_each_through_a_proxy(
+    rig: Rig, shelf: Shelf, tmp_path: Path
+) -> None:
+    """The storage is one that nobody has listed, and no request goes to nowhere."""
+    names = ("hub.example.com", "us.aws.cdn.hf.co")
+    keys = certificate(tmp_path / "both", *(f"DNS:{name}" for name in names))
+    with Server(shelf, tls=keys.context) as hub, proxy(
+        {f"{name}:443": ("127.0.0.1", hub.port) for name in names}
+    ) as between:  # fmt: skip
+        shelf.cdn = f"https://{names[1]}"
+        case = rig.case("small", Thing(DATA))
+        env = {"HF_ENDPOINT": f"https://{names[0]}", "CURL_CA_BUNDLE": str(keys.authority)}
+        done = case.run(**env, HTTPS_PROXY=between.url, HF_TOKEN="hf_canary")
+        assert done.returncode == 0, done.stdout
+        assert case.got == sha256(DATA)
+        assert between.asked == [f"CONNECT {name}:443 HTTP/1.1" for name in names]
+        assert [(s.ask.path.startswith("/cdn/"), s.ask.headers.get("authorization"))
+            for s in hub.seen] == [(False, "Bearer hf_canary"), (True, None)]  # fmt: skip
+
+
 @pytest.mark.parametrize("variable", ["NO_PROXY", "no_proxy"])
 def test_a_script_leaves_the_proxy_aside_where_told(
     rig: Rig, server: Server, variable: str
