@@ -13,6 +13,7 @@ from comfyfix.formats.flaws import Flaw
 from comfyfix.formats.pickle.kinds import ARRAY, kinds
 from comfyfix.formats.pickle.machine import Machine
 from comfyfix.formats.pickle.source import Source
+from comfyfix.formats.pickle.states import is_shape
 
 MAGIC = b"\x93NUMPY"
 HEADER_MAX = 65_536  # bytes; numpy itself reads no more than ten thousand unless it is told to
@@ -22,7 +23,6 @@ _PLAIN = re.compile(r"[<>|=]?[?biufcSUVMm](\d{1,9})?(\[[0-9A-Za-z/]{1,16}\])?", 
 _OBJECT = re.compile(r"[<>|=]?O\d{0,2}", re.ASCII)
 _PYTHON2 = re.compile(r"(?<=\d)L\b")
 _DEPTH_MAX = 8
-_DIMENSIONS_MAX = 64
 
 
 def check(stream: BinaryIO, size: int, start: int = 0) -> None:
@@ -68,15 +68,6 @@ def _literal(text: str) -> dict[str, Any]:
     if not isinstance(told, dict) or told.keys() != _KEYS:
         raise _odd()
     return told
-
-
-def is_shape(shape: Any) -> bool:
-    """Tell whether a value is a shape that numpy could make an array of."""
-    return (
-        isinstance(shape, tuple)
-        and len(shape) <= _DIMENSIONS_MAX
-        and all(type(extent) is int and 0 <= extent < 1 << 63 for extent in shape)
-    )
 
 
 def _item_bytes(descr: Any, depth: int) -> int | None:

@@ -7,11 +7,10 @@ from typing import Any, BinaryIO
 
 from comfyfix.formats.finding import Refused, unsafe
 from comfyfix.formats.flaws import Flaw
-from comfyfix.formats.npy import is_shape
 from comfyfix.formats.pickle.kinds import ARRAY, OBJECT_DTYPE, VALUE, Box, Group, Made, Plain, kinds
 from comfyfix.formats.pickle.machine import Machine
 from comfyfix.formats.pickle.source import Source
-from comfyfix.formats.pickle.states import width_of
+from comfyfix.formats.pickle.states import is_shape, width_of
 
 _ARRAY = Plain(VALUE | ARRAY)
 

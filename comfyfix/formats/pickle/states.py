@@ -93,12 +93,20 @@ def _fits_array(items: tuple[Any, ...]) -> bool:
     return bool(kinds(of) & NUMPY_DTYPE and kinds(content) & (BYTES | TEXT))
 
 
+def is_shape(shape: Any) -> bool:
+    """Tell whether a value is a shape that numpy could make an array of."""
+    return (
+        isinstance(shape, tuple)
+        and len(shape) <= _DIMENSIONS_MAX
+        and all(type(extent) is int and 0 <= extent < 1 << 63 for extent in shape)
+    )
+
+
 def _places(shape: Any) -> int | None:
     """Return how many members an array of this shape has, None for what is no shape."""
     match shape:
-        case Group(items=tuple() as extents) if len(extents) <= _DIMENSIONS_MAX:
-            if all(type(extent) is int and 0 <= extent < 1 << 63 for extent in extents):
-                return int(prod(extents))
+        case Group(items=tuple() as extents) if is_shape(extents):
+            return int(prod(extents))
     return None
 
 
