@@ -7,7 +7,7 @@ import json
 import pytest
 
 from comfyfix.demo.content import file_for
-from comfyfix.demo.hub import Hub, sha256
+from comfyfix.demo.hub import Fault, Hub, sha256
 from comfyfix.records import because
 from comfyfix.screen import words
 from comfyfix.screen.words import t
@@ -158,6 +158,44 @@ def test_a_locked_file_is_not_replaced_by_a_namesake(site: Site, hub: Hub) -> No
     assert site.files() == {}
     hub.add("mirror/harbor_light", [NAME])  # equal bytes, and open
     assert "✓ Found on HuggingFace: mirror/harbor_light" in run(site)
+
+
+def test_a_locked_file_binds_also_those_asked_after_one_that_is_down(site: Site, hub: Hub) -> None:
+    hub.add("meant/repository", [NAME], gated=True)
+    url = f"{HUB}/meant/repository/resolve/main/{NAME}"
+    site.workflow("w.json", NEED, urls={NAME: url})
+    site.manifest(search={"sources": ["workflow", "huggingface", "civitai"]})
+    hub.faults += [Fault(f"{what} *", "500") for what in ("search", "quick-search", "full-text")]
+    hub.add_civitai("Harbor Light", NAME).data = file_for("a namesake.safetensors")
+    said = run(site, 1)
+    assert words.told(because(Why.HUB_TOKEN_NEEDED, repo="meant/repository")).what in said
+    asked = (site.output / "log" / "search_history.log").read_text().splitlines()
+    assert {"huggingface", "civitai"} <= {json.loads(line)["source"] for line in asked}
+    assert site.files() == {}
+    hub.add_civitai("Pier", "pier.safetensors").data = file_for(NAME)  # equal bytes, and open
+    assert "✓ Found on Civitai: Pier" in run(site)
+    assert site.files() == {f"loras/{NAME}": sha256(file_for(NAME))}
+
+
+def test_a_locked_file_binds_those_asked_later_where_one_was_down_before(
+    site: Site, hub: Hub
+) -> None:
+    hub.faults += [Fault(f"{what} *", "500") for what in ("search", "quick-search", "full-text")]
+    hub.add_civitai("Harbor Light", NAME).access = "login"
+    namesake = hub.add("night-owl/odds-and-ends", [NAME])
+    namesake.files[NAME] = file_for("a namesake.safetensors")
+    answer = {"source": "huggingface", "repo": "night-owl/odds-and-ends", "path": NAME}
+    hub.answers[NAME] = json.dumps({"candidates": [answer], "reason": "known to me"})
+    site.manifest(
+        search={"sources": ["huggingface", "civitai", "qwen"]},
+        qwen={"base_url": f"{hub.url}/v1", "model": "q"},
+    )
+    site.workflow("w.json", NEED)
+    needed = because(Why.CIVITAI_TOKEN_NEEDED, where="Harbor Light (v1.0)")
+    assert words.told(needed).what in run(site, 1)
+    assert site.files() == {}
+    namesake.files[NAME] = file_for(NAME)
+    assert "✓ Found by Qwen: night-owl/odds-and-ends" in run(site)
 
 
 def test_a_place_that_the_user_names_later_replaces_the_record(site: Site, hub: Hub) -> None:
