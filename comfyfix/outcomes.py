@@ -27,7 +27,6 @@ class Outcome(StrEnum):
     EARLY_ACCESS = "early access"
     DOWNLOADS_DISABLED = "downloads disabled"
     NOT_PERMITTED = "not permitted"
-    TAKEN_DOWN = "taken down"
     ARCHIVED = "archived"
     REGION_BLOCKED = "region blocked"
     GONE = "gone at source"

@@ -11,6 +11,7 @@ from comfyfix.demo.wire import Query, Wire
 
 HASHES_MAX = 100
 _LOGIN = "The creator of this asset requires you to be logged in to download it"
+_NOBODY = {"error": "Unauthorized"}
 _DISABLED = "The creator of this asset has disabled downloads on this file"
 
 
@@ -37,6 +38,11 @@ class CivitaiApi(Wire):
             self.json(451, {"error": "not available", "code": "REGION_BLOCKED"})
         elif rest == "models":
             self._civitai_search(versions, query)
+        elif rest == "me":
+            good = self.token and self.token not in self.hub.refused_tokens
+            self.json(*((200, {"id": 1, "username": "demo"}) if good else (401, _NOBODY)))
+        elif match := re.match(r"models/(\d+)$", rest):
+            self._one_model([v for v in versions if v.model_id == int(match.group(1))])
         elif rest == "model-versions/by-hash" and self.command == "POST":
             self._by_hashes(versions)
         elif match := re.match(r"model-versions/by-hash/(\w+)$", rest):
@@ -51,6 +57,12 @@ class CivitaiApi(Wire):
             self.json(200, versions[0].describe())
         else:
             self.json(404, {"error": "Model not found"})
+
+    def _one_model(self, versions: list[CivitaiVersion]) -> None:
+        if versions:
+            self.json(200, as_model(versions))
+        else:
+            self.json(404, {"error": "No model with this id"})
 
     def _by_hashes(self, versions: list[CivitaiVersion]) -> None:
         """As the real one: the versions that hold any of the hashes, in an order of its own."""
@@ -70,6 +82,7 @@ class CivitaiApi(Wire):
         models: dict[int, dict[str, Any]] = {}
         for hit in versions:
             fits = all(word in hit.model.lower() for word in words)
+            fits = fits and not (hit.minor and "nsfw" in query)
             if fits and (not types or hit.type in types):
                 item = models.setdefault(hit.model_id, _model(hit))
                 item["modelVersions"].append(_inside(hit))
@@ -130,6 +143,11 @@ def _has_hash(version: CivitaiVersion, digest: str) -> bool:
     return any(digest.upper() in file["hashes"].values() for file in files)
 
 
+def as_model(versions: list[CivitaiVersion]) -> dict[str, Any]:
+    """A model with its versions, as `/api/v1/models/ID` tells it."""
+    return {**_model(versions[0]), "modelVersions": [_inside(version) for version in versions]}
+
+
 def _model(version: CivitaiVersion) -> dict[str, Any]:
     return {
         "id": version.model_id,
@@ -145,5 +163,5 @@ def _model(version: CivitaiVersion) -> dict[str, Any]:
 def _inside(version: CivitaiVersion) -> dict[str, Any]:
     """A version inside its model, which tells no model of its own."""
     told = version.describe()
-    del told["model"], told["modelId"]
+    del told["model"], told["modelId"], told["status"], told["usageControl"]
     return told

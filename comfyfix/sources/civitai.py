@@ -1,7 +1,7 @@
 """Civitai as a source: by hash where one is known, else by the words of the name.
 
 Civitai's search knows model names, not file names; the files of what it finds are compared with
-the wanted name, the name that a download gets included. Downloads are asked for by file id.
+the wanted name. Of several of one name in one version, the primary is the one that is meant.
 """
 
 from __future__ import annotations
@@ -12,7 +12,7 @@ from comfyfix.errors import ModelProblem
 from comfyfix.file_names import GENERIC, loose
 from comfyfix.net.civitai_address import CivitaiFile
 from comfyfix.net.hosts import CIVITAI
-from comfyfix.providers.civitai.choice import COMPONENTS, choose
+from comfyfix.providers.civitai.choice import address_of, bearing, choose, others
 from comfyfix.providers.civitai.entries import CivitaiEntry
 from comfyfix.providers.civitai.kinds import misplaced, types_for
 from comfyfix.providers.civitai.names import model_queries
@@ -32,21 +32,23 @@ def find(wanted: Wanted, services: Services) -> Iterator[Finding]:
         services.log_search(wanted, NAME, digest, {"files": len(entries)})
         for entry in entries[:1]:
             evidence = (because(Why.CIVITAI_KNOWS_HASH),)
-            yield _confirmed(entry, NAME, services, evidence, entry.name)
+            yield _confirmed(entry, entries, NAME, services, evidence)
             return
     if wanted.model.name.rpartition(".")[0].lower() in GENERIC:
         return
     types = types_for(wanted.model.folder)
     akin: list[Rejected] = []
-    for query in model_queries(wanted.model.name):
-        entries = services.civitai.search(query, types)
+    words = [(query, True) for query in model_queries(wanted.model.name)]
+    # Models in which minors are depicted are left out where grown-up content is asked for.
+    for query, nsfw in [*words, *((query, False) for query, _ in words[:1])]:
+        entries = services.civitai.search(query, types, nsfw=nsfw)
         models = list(dict.fromkeys(entry.model for entry in entries))
         services.log_search(wanted, NAME, query, {"files": len(entries), "models": models})
         akin += _akin(entries, wanted)
-        bearing = [e for e in entries if wanted.model.name in (e.name, e.saved_as)]
-        for entry in bearing:
-            yield _judged(entry, query, wanted, services)
-        if bearing:
+        named = bearing(entries, wanted.model.name)
+        for entry in named:
+            yield _judged(entry, entries, query, wanted, services)
+        if named:
             return
     yield from akin[:SHOWN]
 
@@ -61,11 +63,7 @@ def confirm(target: CivitaiFile, name: str, source: str, services: Services) -> 
     if isinstance(entry, Reason):
         return Rejected(source=source, where=where, reason=entry)
     evidence = (because(Why.URL_TOLD, source=source, url=where),)
-    found = _confirmed(entry, source, services, evidence, entry.name)
-    if isinstance(found, Rejected) and target.file is None and target.type in COMPONENTS:
-        # Another version may have lent this part: then its id belongs to that one.
-        return _confirmed(entry, source, services, evidence, entry.name, file=target)
-    return found
+    return _confirmed(entry, entries, source, services, evidence, told=bool(target.query))
 
 
 def _akin(entries: Sequence[CivitaiEntry], wanted: Wanted) -> list[Rejected]:
@@ -73,38 +71,44 @@ def _akin(entries: Sequence[CivitaiEntry], wanted: Wanted) -> list[Rejected]:
     return [
         Rejected(source=NAME, where=f"{entry.where}: {entry.name}", reason=because(Why.NAME_AKIN))
         for entry in entries
-        if loose(entry.name) == loose(name) and name not in (entry.name, entry.saved_as)
+        if loose(entry.name) == loose(name) and entry.name != name
     ]
 
 
-def _judged(entry: CivitaiEntry, query: str, wanted: Wanted, services: Services) -> Finding:
+def _judged(
+    entry: CivitaiEntry,
+    entries: Sequence[CivitaiEntry],
+    query: str,
+    wanted: Wanted,
+    services: Services,
+) -> Finding:
     reason = misplaced(entry.kind, entry.file_type, wanted.model.folder)
     if reason:
         return Rejected(source=NAME, where=entry.where, reason=reason)
-    evidence = [because(Why.FOUND_BY_WORDS, words=query)]
-    if wanted.model.name != entry.name:
-        evidence.append(because(Why.CIVITAI_NAMED_SO))
-    return _confirmed(entry, NAME, services, evidence, wanted.model.name)
+    evidence = (because(Why.FOUND_BY_WORDS, words=query),)
+    return _confirmed(entry, entries, NAME, services, evidence)
 
 
 def _confirmed(
     entry: CivitaiEntry,
+    entries: Sequence[CivitaiEntry],
     source: str,
     services: Services,
     evidence: Sequence[Reason],
-    name: str,
     *,
-    file: CivitaiFile | None = None,
+    told: bool = False,
 ) -> Finding:
-    """Turn a file into a candidate, unless Civitai itself says that it can't or must not be had."""
-    if entry.scan and not entry.mode:
-        reason = because(Why.CIVITAI_SCAN, told=entry.scan)
-        return Rejected(source=source, where=entry.where, reason=reason)
-    file = file or CivitaiFile(entry.version_id, entry.file_id)
+    """Turn a file into a candidate, unless Civitai itself says that it can't or must not be had.
+
+    `told`: an address says which of its name is meant, so the others are no news.
+    """
+    if entry.scan and entry.file_id:
+        return Rejected(source=source, where=entry.where, reason=entry.scan)
+    file = address_of(entry, entries)
     found = Candidate(
         source=source,
         where=entry.where,
-        name=name,
+        name=entry.name,
         url=CIVITAI + file.download_path,
         size=entry.size,
         size_exact=entry.exact,
@@ -113,6 +117,7 @@ def _confirmed(
         licence=entry.licence,
         base_model=entry.base_model,
         evidence=tuple(evidence),
+        note=None if told else _also(entry, entries),
     )
     closed = services.civitai.access(entry, file)
     if isinstance(closed, ModelProblem):
@@ -120,3 +125,18 @@ def _confirmed(
     if closed:
         return Rejected(source=source, where=entry.where, reason=closed)
     return found
+
+
+def _also(entry: CivitaiEntry, entries: Sequence[CivitaiEntry]) -> Reason | None:
+    """What else the version holds under this name, each with the way to have it instead."""
+    told = [
+        because(
+            Why.CIVITAI_OTHER_FILE,
+            traits=", ".join(value for _, value in other.traits) or other.file_type,
+            size=other.size or 0,
+            name=entry.name,
+            url=CIVITAI + CivitaiFile(other.version_id, other.file_id).download_path,
+        )
+        for other in others(entry, entries)[:SHOWN]
+    ]
+    return because(Why.CIVITAI_ALSO_AS, others=told) if told else None

@@ -19,7 +19,7 @@ from comfyfix.net.hosts import is_hub_path
 from comfyfix.providers.civitai.api import HASHES_MAX
 from comfyfix.providers.huggingface.answers import Listing
 from comfyfix.providers.huggingface.hub import Hub
-from comfyfix.records import Model
+from comfyfix.records import Model, Reason
 from comfyfix.sources import openmodeldb
 from comfyfix.sources.base import Services, Wanted
 from comfyfix.sources.trust import publishers
@@ -37,7 +37,7 @@ class Answer(msgspec.Struct, frozen=True, kw_only=True):
     """
 
     where: str = ""
-    warning: str = ""
+    warning: Reason | None = None
     not_asked: tuple[str, ...] = ()
 
 

@@ -203,10 +203,6 @@ def twins(site: Site, hub: Hub, stem: str) -> None:
     hub.add(f"other/{stem}", []).files[f"{stem}.safetensors"] = file_for("another.safetensors")
 
 
-def taken_down(site: Site, hub: Hub, stem: str) -> None:
-    hub.add_civitai(title(stem), f"{stem}.safetensors", type="Checkpoint").mode = "TakenDown"
-
-
 def hostile_pickle(site: Site, hub: Hub, stem: str) -> None:
     hub.add(f"maker/{stem}", []).files[f"{stem}.ckpt"] = P2 + call("os.system") + b"."
 
@@ -254,7 +250,6 @@ TOGETHER = {
         lambda _, h, stem: h.add(f"maker/{stem}", [f"{stem}.safetensors"], gated=True)),
     "dune_walk": Shared(Outcome.EARLY_ACCESS, "{t}", "", civitai("early")),
     "elm_court": Shared(Outcome.ARCHIVED, "{t}", "doit pin", civitai("archived")),
-    "fern_brook": Shared(Outcome.TAKEN_DOWN, "{t}", "doit pin", taken_down),
     "glass_pier": Shared(Outcome.DOWNLOADS_DISABLED, "{t}", "doit pin", civitai("disabled")),
     "hazel_yard": Shared(Outcome.NOT_PERMITTED, "{t}", "civitai.com", civitai("forbidden")),
     "jade_ridge": Shared(
@@ -280,8 +275,6 @@ def test_the_messages_of_one_run(site: Site, hub: Hub) -> None:
     urls = {named["foreign_host"]: f"https://files.example.org/{named['foreign_host']}"}
     for stem, row in TOGETHER.items():
         row.prepare(site, hub, stem)
-    down = next(v for v in hub.civitai.values() if v.mode == "TakenDown")
-    urls[named["fern_brook"]] = f"{CIVITAI}/{down.id}"
     site.workflow("w.json", *needs, urls=urls)
     site.doit("plan")
     for stem, row in TOGETHER.items():

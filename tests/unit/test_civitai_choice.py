@@ -26,7 +26,6 @@ def entry(file_id: int, kind: str = "Model", name: str = NAME, **traits: str) ->
         kind="Checkpoint",
         mode="",
         name=name,
-        saved_as=name,
         file_type=kind,
         traits=tuple(traits.items()),
     )

@@ -6,7 +6,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from comfyfix.providers.civitai.names import LENGTH, derived, filenamize, model_queries
+from comfyfix.demo.civitai_names import LENGTH, download_name, filenamize
+from comfyfix.providers.civitai.names import model_queries
 
 
 @pytest.mark.parametrize(
@@ -39,7 +40,7 @@ def test_any_title_becomes_letters_and_digits(title: str) -> None:
 def name_of(kind: str, file: str, version: str = "v8", **more: object) -> str:
     words = ["quiethands"] if more.get("words") else []
     file_type = str(more.get("file_type", "Model"))
-    return derived(
+    return download_name(
         kind=kind,
         model="Dream Shaper",
         version=version,
@@ -51,12 +52,12 @@ def name_of(kind: str, file: str, version: str = "v8", **more: object) -> str:
 
 def test_each_type_has_its_rule() -> None:
     assert name_of("LORA", "mine_v1.safetensors") == "mine_v1.safetensors"
-    assert name_of("VAE", "mine_v1.pt") == "mine_v1.pt"
+    assert name_of("VAE", "mine_v1.pt") == "dreamShaper_v8.pt"
     assert name_of("Checkpoint", "x.vae.pt", file_type="VAE") == "x.vae.pt"
     assert name_of("Checkpoint", "mine.safetensors") == "dreamShaper_v8.safetensors"
     assert (
-        name_of("Checkpoint", "mine.ckpt", version="8 Inpainting")
-        == "dreamShaper_8Inpainting-inpainting.ckpt"
+        name_of("Checkpoint", "mine-inpainting.ckpt", version="8 Inpainting")
+        == "dreamShaper_8-inpainting.ckpt"
     )
     assert name_of("TextualInversion", "mine.pt", words=True) == "quiethands.pt"
     negative = name_of("TextualInversion", "mine.pt", words=True, file_type="Negative")
@@ -69,6 +70,9 @@ def test_each_type_has_its_rule() -> None:
         ("juggernautXL_v9Rdphoto2Lightning.safetensors", "juggernaut XL"),
         ("realisticVisionV60B1_v51VAE.safetensors", "realistic Vision"),
         ("dreamshaper_8.safetensors", "dreamshaper"),
+        ("xxmix9realistic_v40.safetensors", "xxmix 9realistic"),
+        ("counterfeitV30_v30.safetensors", "counterfeit"),
+        ("dreamshaperXL10_alpha2Xl10.safetensors", "dreamshaper XL"),
         ("more_details.safetensors", "more_details"),
         ("ink_wash_poster.safetensors", "ink_wash_poster"),
     ],

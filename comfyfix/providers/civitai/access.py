@@ -20,9 +20,12 @@ ACCOUNT = f"{CIVITAI}/user/account"
 
 def gone(entry: CivitaiEntry) -> ModelProblem:
     """The problem of a model that Civitai gives to no one any more."""
-    if entry.mode == "TakenDown":
-        return ModelProblem(Outcome.TAKEN_DOWN, Why.CIVITAI_TAKEN_DOWN, where=entry.where)
     return ModelProblem(Outcome.ARCHIVED, Why.CIVITAI_ARCHIVED, where=entry.where)
+
+
+def switched_off(entry: CivitaiEntry) -> ModelProblem:
+    """The problem of a version that its creator gives to no one."""
+    return ModelProblem(Outcome.DOWNLOADS_DISABLED, Why.CIVITAI_DISABLED, where=entry.where)
 
 
 def refusal(answer: Answer, entry: CivitaiEntry, *, token_known: bool) -> ModelProblem | None:
@@ -31,7 +34,7 @@ def refusal(answer: Answer, entry: CivitaiEntry, *, token_known: bool) -> ModelP
     where, told = entry.where, _told(answer)
     error, message = str(told.get("error")), str(told.get("message"))
     if answer.status == HTTPStatus.UNAUTHORIZED and "disabled downloads" in message:
-        return ModelProblem(Outcome.DOWNLOADS_DISABLED, Why.CIVITAI_DISABLED, where=where)
+        return switched_off(entry)
     if answer.status == HTTPStatus.UNAUTHORIZED or _is_login(answer):
         why = Why.CIVITAI_TOKEN_BAD if token_known else Why.CIVITAI_TOKEN_NEEDED
         return ModelProblem(Outcome.TOKEN_NEEDED, why, where=where, page=page, account=ACCOUNT)

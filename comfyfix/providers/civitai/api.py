@@ -16,7 +16,14 @@ from comfyfix.loose_json import dicts, mapping
 from comfyfix.net.civitai_address import CivitaiFile
 from comfyfix.once import Once
 from comfyfix.providers.civitai import access
-from comfyfix.providers.civitai.entries import CivitaiEntry, matching, of_model, of_version
+from comfyfix.providers.civitai.entries import (
+    ARCHIVED,
+    CivitaiEntry,
+    matching,
+    number,
+    of_model,
+    of_version,
+)
 from comfyfix.records import Reason, because
 from comfyfix.why import Why
 
@@ -39,14 +46,28 @@ class Civitai:
         self._web = web
         self._endpoint = endpoint
         self._token_known = token_known
-        self._searches: Once[tuple[str, tuple[str, ...]], list[CivitaiEntry]] = Once()
+        self._searches: Once[tuple[str, tuple[str, ...], bool], list[CivitaiEntry]] = Once()
+        self._models: Once[int, list[CivitaiEntry]] = Once()
+        self._signed_in: Once[str, bool] = Once()
 
     def version(self, version_id: int) -> list[CivitaiEntry] | None:
         """The files of one version; None if there is none."""
         value = self._get(f"/api/v1/model-versions/{version_id}", {})
-        if value is None or value.get("id") != version_id:
+        if value is None or number(value.get("id")) != version_id:
             return None
         return of_version(value)
+
+    def model(self, model_id: int) -> list[CivitaiEntry]:
+        """The files of a model, its newest version first, asked once a run; none if there is none.
+
+        An archived one lists none, and is told by an entry without a file.
+        """
+
+        def ask() -> list[CivitaiEntry]:
+            value = self._get(f"/api/v1/models/{model_id}", {}) or {}
+            return list(of_model(value)) if number(value.get("id")) == model_id else []
+
+        return self._models.get(model_id, ask)
 
     def by_hash(self, digest: str) -> list[CivitaiEntry]:
         """The files with this sha256, whatever else is answered."""
@@ -62,29 +83,48 @@ class Civitai:
             raise SourceDown(Why.CIVITAI_NO_ANSWER, cause=answer.no_use)
         return matching(value, digests)
 
-    def search(self, query: str, types: tuple[str, ...]) -> list[CivitaiEntry]:
-        """The files of all models that a search finds, asked once a run."""
+    def search(
+        self, query: str, types: tuple[str, ...], *, nsfw: bool = True
+    ) -> list[CivitaiEntry]:
+        """The files of all models that a search finds, asked once a run.
+
+        With `nsfw` all but those in which minors are depicted, without it these and tame ones.
+        """
 
         def ask() -> list[CivitaiEntry]:
-            asked: dict[str, Any] = {"query": query, "limit": MODELS, "nsfw": "true"}
+            asked: dict[str, Any] = {"query": query, "limit": MODELS}
+            if nsfw:
+                asked["nsfw"] = "true"
             if types:
                 asked["types"] = list(types)
             return [entry for item in self._pages(asked) for entry in of_model(item)]
 
-        return self._searches.get((query.lower(), types), ask)
+        return self._searches.get((query.lower(), types, nsfw), ask)
 
     def access(self, entry: CivitaiEntry, file: CivitaiFile) -> ModelProblem | Reason | None:
         """What keeps a file from the user, or None.
 
-        The download address is asked as a download asks it, but neither followed nor read.
+        Where the API does not tell it, the download address is asked as a download asks it, but
+        neither followed nor read; Civitai counts that as a download.
         """
-        if entry.mode:
+        if entry.mode == ARCHIVED:
             return access.gone(entry)
+        if "generation" in entry.usage.lower():
+            return access.switched_off(entry)
+        if entry.public and self._signed_in.get("", self._is_signed_in):
+            return None
         for _ in range(TRIES):
             answer = self._web.peek(self._endpoint + file.download_path)
             if answer.status != HTTPStatus.NOT_FOUND:
                 return access.refusal(answer, entry, token_known=self._token_known)
         return because(Why.CIVITAI_GONE)
+
+    def _is_signed_in(self) -> bool:
+        """Tell whether Civitai takes the token: then a public file needs nothing more."""
+        if not self._token_known:
+            return False
+        answer = self._web.get(f"{self._endpoint}/api/v1/me", {})
+        return answer.status == HTTPStatus.OK
 
     def _pages(self, asked: dict[str, Any]) -> list[dict[str, Any]]:
         """The first page that lists anything."""
@@ -100,8 +140,10 @@ class Civitai:
     def _get(self, path: str, params: dict[str, Any]) -> dict[str, Any] | None:
         """One call; None for what does not exist."""
         answer = self._web.get(self._endpoint + path, params)
-        if answer.status in (HTTPStatus.BAD_REQUEST, HTTPStatus.NOT_FOUND):
+        if answer.status == HTTPStatus.NOT_FOUND:
             return None
+        if answer.status == HTTPStatus.BAD_REQUEST:
+            raise SourceDown(Why.CIVITAI_WRONG_QUESTION, path=path)
         value = _usable(answer)
         if not isinstance(value, dict):
             raise SourceDown(Why.CIVITAI_NO_ANSWER, cause=answer.no_use)

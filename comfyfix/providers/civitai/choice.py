@@ -1,13 +1,16 @@
-"""Which file of a version an address names: chosen as Civitai's own server chooses.
+"""Which file of a version an address or a name means: chosen as Civitai's own server chooses.
 
-The server takes the files of the asked type, gives points for what they are, and takes the first of
-the best; then it refuses one that is not what was asked. A file is asked for by its id afterwards,
-so that what is fetched is what was chosen here.
+A query that Civitai itself gives for one file means that file; an address without a query, and a
+name that several files share, mean the primary one. Else the server takes the files of the asked
+type, gives points for what they are, and takes the first of the best; then it refuses one that is
+not what was asked. A file is asked for by its id afterwards, so that what is fetched is what was
+chosen here.
 """
 
 from __future__ import annotations
 
 from collections.abc import Sequence
+from urllib.parse import parse_qsl
 
 from comfyfix.net.civitai_address import CivitaiFile
 from comfyfix.providers.civitai.entries import CivitaiEntry
@@ -40,17 +43,73 @@ def choose(
     if target.file is not None:
         found = [entry for entry in entries if entry.file_id == target.file]
         return _as_asked(found[0], target) if found else because(Why.CIVITAI_NO_FILE)
+    if not target.query:
+        return _meant(entries, name)
+    entries = [entry for entry in entries if _is_own(entry, target)] or entries
     if target.type:
         entries = [entry for entry in entries if _is(entry.file_type, target.type)]
         if not entries:
             return because(Why.CIVITAI_NO_TYPE, file_type=target.type)
-    elif not target.wishes:
-        named = [entry for entry in entries if name in (entry.name, entry.saved_as)]
-        entries = named or entries
-    best = {_best(entries, target, unknown).file_id for unknown in (0, -1)}
-    if len(best) > 1:
-        return because(Why.CIVITAI_SEVERAL, count=len(entries))
-    return _as_asked(_best(entries, target, 0), target)
+    best = _best(entries, target, 0)
+    return _as_asked(best, target) if _sure(entries, target) else _many(entries)
+
+
+def bearing(entries: Sequence[CivitaiEntry], name: str) -> list[CivitaiEntry]:
+    """The files of this name: of those of one version the primary, if it is one of them."""
+    named = [entry for entry in entries if entry.name == name]
+    first = {entry.version_id for entry in named if entry.primary}
+    return [entry for entry in named if entry.primary or entry.version_id not in first]
+
+
+def others(entry: CivitaiEntry, entries: Sequence[CivitaiEntry]) -> list[CivitaiEntry]:
+    """The files of the same name and version with other content."""
+    alike = [e for e in entries if (e.version_id, e.name) == (entry.version_id, entry.name)]
+    return [e for e in alike if e.file_id != entry.file_id and e.sha256 != entry.sha256]
+
+
+def address_of(entry: CivitaiEntry, entries: Sequence[CivitaiEntry]) -> CivitaiFile:
+    """The address that a file is fetched by.
+
+    A part may be lent by another version; then its id belongs to that one, and only its type
+    leads to it.
+    """
+    if entry.file_type in COMPONENTS and not entry.primary:
+        alike = [
+            e for e in entries if (e.version_id, e.file_type) == (entry.version_id, entry.file_type)
+        ]
+        if len(alike) == 1:
+            return CivitaiFile(entry.version_id, type=entry.file_type)
+    return CivitaiFile(entry.version_id, entry.file_id)
+
+
+def _meant(entries: Sequence[CivitaiEntry], name: str) -> CivitaiEntry | Reason:
+    """The file of an address that names a version alone."""
+    named = [entry for entry in entries if entry.name == name]
+    known = [entry for entry in entries if entry.primary]
+    first = [entry for entry in named if entry.primary] or (known if not named else [])
+    left = first or named or list(entries)
+    plain = CivitaiFile(entries[0].version_id)
+    if len({entry.sha256 or entry.file_id for entry in left}) == 1:
+        return left[0]
+    if not first and known:
+        return _many(left)  # the server means another name: which of these, nobody says
+    return _best(left, plain, 0) if _sure(left, plain) else _many(left)
+
+
+def _many(entries: Sequence[CivitaiEntry]) -> Reason:
+    return because(Why.CIVITAI_SEVERAL, count=len(entries))
+
+
+def _is_own(entry: CivitaiEntry, target: CivitaiFile) -> bool:
+    """Tell whether an address asks as Civitai's own address of a file does."""
+    own = {key: value.casefold() for key, value in parse_qsl(entry.own, max_num_fields=50)}
+    asked = {"type": target.type, **dict(target.wishes)}
+    return bool(own) and own == {k: v.casefold() for k, v in asked.items() if v}
+
+
+def _sure(entries: Sequence[CivitaiEntry], target: CivitaiFile) -> bool:
+    """Tell whether the choice stays the same, whatever files that tell less may be."""
+    return len({_best(entries, target, unknown).file_id for unknown in (0, -1)}) == 1
 
 
 def _best(entries: Sequence[CivitaiEntry], target: CivitaiFile, unknown: int) -> CivitaiEntry:
@@ -67,7 +126,8 @@ def _best(entries: Sequence[CivitaiEntry], target: CivitaiFile, unknown: int) ->
                 found += weight if _is(told[trait], wanted[trait]) else -weight
         return found
 
-    return max(entries, key=points)
+    # Of equals the server takes its first, which is the primary.
+    return max(entries, key=lambda entry: (points(entry), entry.primary))
 
 
 def _as_asked(entry: CivitaiEntry, target: CivitaiFile) -> CivitaiEntry | Reason:

@@ -11,18 +11,25 @@ import msgspec
 from comfyfix.disk.files import printable
 from comfyfix.loose_json import dicts, items, mapping
 from comfyfix.net.civitai_address import WISHES
-from comfyfix.providers.civitai.names import derived
+from comfyfix.records import Reason, because
+from comfyfix.why import Why
 
+ARCHIVED = "Archived"
+"""The mode of a model whose files are given to no one; any other mode leaves them."""
 _SHA256 = re.compile(r"[0-9a-f]{64}")
+_ID = re.compile(r"[0-9]{1,12}")
 _SCANS = ("pickleScan", "virusScan")
 
 
 class CivitaiEntry(msgspec.Struct, frozen=True, kw_only=True):
     """One file of one version of one model; `size` in bytes, `exact` when it was not rounded.
 
-    `traits` are what its metadata tells, by the names that an address asks by; `saved_as` is the
-    name that a download gets, `scan` what its scanners say if they did not pass the file. `file_id`
-    is 0 for a version whose files are not listed any more (archived).
+    `name` is the one that a download gets; several files of a version may share it, and `primary`
+    is the one that is meant then. `traits` are what its metadata tells, by the names that an
+    address asks by; `own` is the query of the address that Civitai itself gives for it (`?` where
+    none is told). `scan` is what its scanners say if they did not pass the file. `public`: the
+    version is published for everyone; `usage` is what its creator gives it for, empty if that is
+    not told. `file_id` is 0 for a version whose files are not listed any more (archived).
     """
 
     model_id: int
@@ -33,13 +40,16 @@ class CivitaiEntry(msgspec.Struct, frozen=True, kw_only=True):
     kind: str
     mode: str
     name: str
-    saved_as: str
     file_type: str
+    primary: bool = False
+    own: str = "?"
     traits: tuple[tuple[str, str], ...] = ()
     size: int | None = None
     exact: bool = False
     sha256: str | None = None
-    scan: str = ""
+    scan: Reason | None = None
+    public: bool = False
+    usage: str = ""
     publisher: str = ""
     base_model: str = ""
     licence: str = ""
@@ -60,7 +70,7 @@ def matching(versions: Any, digests: Sequence[str]) -> dict[str, CivitaiEntry]:
 def of_model(item: dict[str, Any]) -> Iterator[CivitaiEntry]:
     """The files of one model of a list; versions that claim another model are left out."""
     for value in dicts(item.get("modelVersions")):
-        if value.get("modelId") in (None, item.get("id")):
+        if value.get("modelId") is None or number(value["modelId"]) == number(item.get("id")):
             yield from _entries(item, value, item.get("id"))
 
 
@@ -70,38 +80,46 @@ def of_version(value: dict[str, Any]) -> list[CivitaiEntry]:
 
 
 def _entries(model: Any, value: dict[str, Any], model_id: Any) -> list[CivitaiEntry]:
-    version_id = value.get("id")
-    if not (isinstance(version_id, int) and isinstance(model_id, int)):
+    version_id, model_id = number(value.get("id")), number(model_id)
+    if not (version_id and model_id):
         return []
     files = dicts(value.get("files"))
-    if not files and model.get("mode"):
+    if not files and model.get("mode") == ARCHIVED:
         files = [{"id": 0, "name": ".safetensors", "type": "Model"}]  # no longer listed
     return [
-        _entry(model, value, model_id, version_id, file)
+        _entry(model, value, (model_id, version_id, file_id), file)
         for file in files
-        if isinstance(file.get("id"), int)
+        if (file_id := number(file.get("id"))) is not None
     ]
 
 
+def number(value: Any) -> int | None:
+    """An id, told as a number or as a text of digits."""
+    if isinstance(value, str) and _ID.fullmatch(value):
+        return int(value)
+    return value if type(value) is int and value >= 0 else None
+
+
 def _entry(
-    model: Any, value: dict[str, Any], model_id: int, version_id: int, file: dict[str, Any]
+    model: Any, value: dict[str, Any], ids: tuple[int, int, int], file: dict[str, Any]
 ) -> CivitaiEntry:
-    titles = {"model": str(model.get("name") or ""), "version": str(value.get("name") or "")}
-    kind, file_type = str(model.get("type") or ""), str(file.get("type") or "")
-    words = [word for word in items(value.get("trainedWords")) if isinstance(word, str)]
-    name = str(file.get("name") or "")
     size, exact = _size(file.get("sizeKB"))
     digest = str(mapping(file.get("hashes")).get("SHA256") or "").lower()
+    own = file.get("downloadUrl")
     return CivitaiEntry(
-        model_id=model_id,
-        version_id=version_id,
-        file_id=file["id"],
-        **titles,
-        kind=kind,
+        model_id=ids[0],
+        version_id=ids[1],
+        file_id=ids[2],
+        model=str(model.get("name") or ""),
+        version=str(value.get("name") or ""),
+        kind=str(model.get("type") or ""),
         mode=str(model.get("mode") or ""),
-        name=name,
-        saved_as=derived(kind=kind, file=name, file_type=file_type, words=words, **titles),
-        file_type=file_type,
+        name=str(file.get("name") or ""),
+        file_type=str(file.get("type") or ""),
+        primary=file.get("primary") is True,
+        own=own.partition("?")[2] if isinstance(own, str) and own else "?",
+        public="Public" in (value.get("availability"), _published(value)),
+        usage=str(value.get("usageControl") or ""),
         traits=_traits(mapping(file.get("metadata"))),
         size=size,
         exact=exact,
@@ -118,13 +136,20 @@ def _traits(metadata: Mapping[str, Any]) -> tuple[tuple[str, str], ...]:
     return tuple((name, value) for name, value in told if isinstance(value, str) and value)
 
 
-def _scan(file: dict[str, Any]) -> str:
-    for scan in _SCANS:
-        result = file.get(f"{scan}Result")
-        if result != "Success":
+def _published(value: dict[str, Any]) -> str:
+    """Answers for one version tell its status; one that is for some only tells that, too."""
+    told = value.get("availability") is None and value.get("earlyAccessEndsAt") is None
+    return "Public" if told and value.get("status") == "Published" else ""
+
+
+def _scan(file: dict[str, Any]) -> Reason | None:
+    results = {scan: file.get(f"{scan}Result") for scan in _SCANS}
+    for scan, result in results.items():
+        if result not in ("Success", "Pending"):
             message = printable(str(file.get(f"{scan}Message") or ""), 120)
-            return f"{result!r} ({scan}Result{': ' + message if message else ''})"
-    return ""
+            told = f"{result!r} ({scan}Result{': ' + message if message else ''})"
+            return because(Why.CIVITAI_SCAN, told=told)
+    return because(Why.CIVITAI_UNSCANNED) if "Pending" in results.values() else None
 
 
 def _licence(model: Any) -> str:
@@ -137,6 +162,8 @@ def _licence(model: Any) -> str:
 
 def _size(kibibytes: Any) -> tuple[int | None, bool]:
     """Bytes from `sizeKB`, a float of KiB that is sometimes rounded; and whether it is exact."""
+    if isinstance(kibibytes, str) and re.fullmatch(r"[0-9]{1,15}(\.[0-9]{1,15})?", kibibytes):
+        kibibytes = float(kibibytes)
     if type(kibibytes) not in (int, float) or not 0 < kibibytes < 1 << 40:
         return None, False
     size = kibibytes * 1024

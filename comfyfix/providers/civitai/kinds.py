@@ -19,7 +19,10 @@ _HOMES: dict[str, tuple[str, ...]] = {
     "Hypernetwork": ("hypernetworks",),
     "MotionModule": ("animatediff_models", "animatediff_motion_lora"),
     "TextEncoder": ("text_encoders", "clip_gguf"),
+    "CLIP": ("text_encoders", "clip_gguf"),
     "CLIPVision": ("clip_vision",),
+    "VisionLanguage": ("text_encoders", "LLM"),
+    "LLM": ("LLM", "text_encoders"),
     "Detection": ("ultralytics", "ultralytics_bbox", "ultralytics_segm", "yolo", "detection"),
 }
 # Types of files that tell more than their model's type.
@@ -31,6 +34,8 @@ _PARTS: dict[str, tuple[str, ...]] = {
     "UNet": _HOMES["UNet"],
     "Diffusion Model": _HOMES["UNet"],
     "ControlNet": _HOMES["Controlnet"],
+    "Upscaler": _HOMES["Upscaler"],
+    "Enhancement LoRA": _HOMES["LORA"],
     "Negative": _HOMES["TextualInversion"],
     "Config": ("configs",),
     "Training Data": (),
@@ -38,7 +43,7 @@ _PARTS: dict[str, tuple[str, ...]] = {
     "Workflow": (),
 }
 _WHOLE = ("VAE", "Text Encoder", "Vision Encoder", "UNet")  # parts that checkpoints come with
-_NO_MODELS = frozenset({"Workflows", "Wildcards", "Poses"})
+_NO_MODELS = frozenset({"Workflows", "ComfyWorkflows", "Wildcards", "Poses"})
 
 
 def types_for(folder: str | None) -> tuple[str, ...]:

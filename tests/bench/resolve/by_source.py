@@ -11,10 +11,10 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
+from comfyfix.demo.civitai_names import filenamize
 from comfyfix.demo.content import file_for
 from comfyfix.demo.hub import Hub, sha256
 from comfyfix.errors import ModelProblem
-from comfyfix.providers.civitai.names import filenamize
 from comfyfix.records import Hint, Model
 from comfyfix.sources.base import Services
 from comfyfix.stages.resolve import resolve
