@@ -2,7 +2,9 @@
 
 `/api/download/models/VERSION?type=&format=&size=&fp=&quantType=&fileId=`: `type` filters the files
 of the version, the others are wishes, of which none may differ from what the file turns out to be.
-Addresses like these are what Civitai tells as `downloadUrl`, and what people paste.
+Addresses like these are what Civitai tells as `downloadUrl`, and what people paste. A page
+(`/models/MODEL/name?modelVersionId=VERSION`) and an AIR (`urn:air:sdxl:lora:civitai:MODEL@VERSION`)
+name a version, or no more than a model.
 """
 
 from __future__ import annotations
@@ -19,12 +21,20 @@ WISHES = ("format", "size", "fp", "quantType")
 _NUMBER = re.compile(r"[0-9]{1,12}")
 _WORD = re.compile(r"[A-Za-z0-9][A-Za-z0-9 ._-]{0,39}")
 _DOWNLOAD = re.compile(r"/api/download/models/([0-9]{1,12})/?")
+_AIR = re.compile(
+    r"(?:(?:urn:)?air:[\w.-]{1,40}:[\w.-]{1,40}:)?civitai:([0-9]{1,12})(?:@([0-9]{1,12}))?"
+    r"(?:[:.][\w.-]{0,40})?",
+    re.IGNORECASE,
+)
 _PAGE = re.compile(r"/models/([0-9]{1,12})(/[^/]*)?/?")
 
 
 @dataclass(frozen=True, slots=True)
 class CivitaiFile:
-    """A model version and which file of it: by its id, or by its type and wishes."""
+    """A model version and which file of it: by its id, or by its type and wishes.
+
+    `version` is 0 where an address names a model alone.
+    """
 
     version: int
     file: int | None = None
@@ -39,9 +49,22 @@ class CivitaiFile:
         return urlencode({key: value for key, value in asked.items() if value})
 
     @property
+    def where(self) -> str:
+        """Path and query of what it names: a model's page, or a download."""
+        return self.download_path if self.version else f"/models/{self.model}"
+
+    @property
     def download_path(self) -> str:
         """The path and query that it is downloaded by, at any endpoint."""
         return f"/api/download/models/{self.version}" + (f"?{self.query}" if self.query else "")
+
+
+def read_air(text: str) -> CivitaiFile | None:
+    """Read an AIR of Civitai, whole or in short (`civitai:4384@128713`); None if it is none."""
+    told = _AIR.fullmatch(text)
+    if told is None:
+        return None
+    return CivitaiFile(int(told.group(2) or 0), model=int(told.group(1)))
 
 
 def read(path: str, query: str) -> CivitaiFile | Reason:
@@ -59,7 +82,9 @@ def read(path: str, query: str) -> CivitaiFile | Reason:
             return because(Why.ADDRESS_FIELD_TWICE, field=name)
     told = {name: values[0] for name, values in fields.items()}
     version = download.group(1) if download else told.get("modelVersionId", "")
-    if not _NUMBER.fullmatch(version):
+    if page and "modelVersionId" not in told:
+        version = "0"
+    if not _NUMBER.fullmatch(version) or not (page or int(version)):
         return because(Why.ADDRESS_NAMES_NO_VERSION)
     file_id = told.get("fileId", "")
     if file_id and not _NUMBER.fullmatch(file_id):

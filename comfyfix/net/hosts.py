@@ -37,6 +37,9 @@ CIVITAI_HOSTS = frozenset(
         "civitai.red",
         "www.civitai.red",
         "civitai.green",
+        "www.civitai.green",
+        "api.civitai.red",
+        "api.civitai.green",
     }
 )
 DIRECT_HOSTS = frozenset(
@@ -90,6 +93,9 @@ def read_url(
     url: str, endpoints: Endpoints, allow_hosts: tuple[str, ...] = ()
 ) -> HubFile | CivitaiFile | DirectFile:
     """Say what a URL from outside leads to. Raises HostRefused with the rule it breaks."""
+    air = civitaifile.read_air(url)
+    if air:
+        return air
     if re.search(r"[\s\\\x00-\x1f\x7f]", url) or not url.isascii():
         raise _refused(url, Why.ADDRESS_NOT_ASCII)
     try:
@@ -97,6 +103,8 @@ def read_url(
         host, port = (parts.hostname or "").rstrip("."), parts.port
     except ValueError as error:
         raise _refused(url, Why.ADDRESS_UNREADABLE, error=error) from None
+    if parts.scheme == "hf":
+        return _of_scheme(url)
     if "@" in parts.netloc:
         raise _refused(url, Why.ADDRESS_NAMES_USER)
     origin = origin_of(url)
@@ -162,6 +170,23 @@ def _is_public_name(host: str) -> bool:
     except ValueError:
         return bool(_HOST.match(host)) and not host.endswith(_NEAR)
     return False
+
+
+def _of_scheme(url: str) -> HubFile:
+    """`hf://owner/name@revision/path`, as the Hub's own file system writes it."""
+    if "?" in url or "#" in url:
+        raise _refused(url, Why.ADDRESS_NAMES_NO_FILE)
+    parts = url.partition("://")[2].split("/")
+    kind = f"{parts.pop(0)}/" if parts[0] in _KINDS else ""
+    if parts[0] == "models":
+        parts.pop(0)
+    width = 1 if "@" in parts[0] or len(parts) == 2 else 2  # noqa: PLR2004 - name, path
+    name, _, revision = "/".join(parts[:width]).partition("@")
+    path = unquote("/".join(parts[width:]))
+    revision = unquote(revision) or "main"
+    if ".." in revision or not path:
+        raise _refused(url, Why.ADDRESS_NAMES_NO_FILE)
+    return HubFile(hub_repo(kind + name), revision, hub_path(path))
 
 
 def _hub_file(url: str, path: str) -> HubFile:

@@ -55,15 +55,30 @@ def find(wanted: Wanted, services: Services) -> Iterator[Finding]:
 
 def confirm(target: CivitaiFile, name: str, source: str, services: Services) -> Finding:
     """Ask Civitai about the file that a URL names. Raises SourceDown."""
-    where = CIVITAI + target.download_path
-    entries = services.civitai.version(target.version)
-    if entries is None:
-        return Rejected(source=source, where=where, reason=because(Why.CIVITAI_NO_VERSION))
+    where = CIVITAI + target.where
+    entries = _of_target(target, name, services)
+    if isinstance(entries, Reason):
+        return Rejected(source=source, where=where, reason=entries)
     entry = choose(entries, target, name)
     if isinstance(entry, Reason):
         return Rejected(source=source, where=where, reason=entry)
     evidence = (because(Why.URL_TOLD, source=source, url=where),)
     return _confirmed(entry, entries, source, services, evidence, told=bool(target.query))
+
+
+def _of_target(target: CivitaiFile, name: str, services: Services) -> list[CivitaiEntry] | Reason:
+    """The files of the version that is meant; of a model alone the one that has the name."""
+    if target.version:
+        entries = services.civitai.version(target.version)
+        return because(Why.CIVITAI_NO_VERSION) if entries is None else entries
+    entries = services.civitai.model(target.model or 0)
+    if not entries:
+        return because(Why.CIVITAI_NO_PAGE)
+    named = {entry.version_id for entry in entries if entry.name == name}
+    versions = named or {entry.version_id for entry in entries}
+    if len(versions) > 1:
+        return because(Why.CIVITAI_WHICH_VERSION, count=len(versions))
+    return [entry for entry in entries if entry.version_id in versions]
 
 
 def _akin(entries: Sequence[CivitaiEntry], wanted: Wanted) -> list[Rejected]:

@@ -236,3 +236,65 @@ def test_few_questions(site: Site, hub: Hub, version: CivitaiVersion) -> None:
     assert len(hub.seen) <= 3
     why = json.loads(site.doit("plan", "--json").stdout)
     assert why["models"][0]["outcome"] == "found"
+
+
+@pytest.mark.parametrize(
+    "told",
+    [
+        "https://civitai.com/models/{m}/harbor-light",
+        "https://civitai.red/models/{m}",
+        "https://civitai.green/models/{m}/x?modelVersionId={v}",
+        "urn:air:sdxl:checkpoint:civitai:{m}@{v}",
+        "civitai:{m}",
+    ],
+)
+@pytest.mark.parametrize("by", ["workflow", "manifest"])
+def test_a_page_and_an_air_lead_to_the_file(
+    site: Site, version: CivitaiVersion, hub: Hub, told: str, by: str
+) -> None:
+    older = hub.add_civitai("Harbor Light XL", "x.safetensors", type="Checkpoint")
+    older.name, older.model_id, older.data = "V8", version.model_id, file_for("older.safetensors")
+    url = told.format(m=version.model_id, v=version.id)
+    site.workflow("w.json", NEED, urls={NAME: url} if by == "workflow" else None)
+    models = {NAME: {"url": url}} if by == "manifest" else {}
+    site.manifest(search={"sources": ["workflow"]}, models=models)
+    run(site)
+    assert site.files() == {f"checkpoints/{NAME}": sha256(version.data)}
+
+
+def test_a_page_of_several_versions_is_no_guess(
+    site: Site, version: CivitaiVersion, hub: Hub
+) -> None:
+    older = hub.add_civitai("Harbor Light XL", "x.safetensors", type="Checkpoint")
+    older.name, older.model_id = "V8", version.model_id
+    url = f"https://civitai.com/models/{version.model_id}"
+    site.workflow("w.json", ("checkpoints", "mine.safetensors"), urls={"mine.safetensors": url})
+    site.manifest(search={"sources": ["workflow"]})
+    assert words.sentence(because(Why.CIVITAI_WHICH_VERSION, count=2)) in run(site, 1)
+
+
+def test_of_one_name_the_primary_is_taken_and_the_others_told(
+    site: Site, version: CivitaiVersion
+) -> None:
+    version.others = {501: (NAME, "Model", file_for("whole.safetensors"))}
+    version.traits = {501: {"size": "full", "fp": "fp32"}}
+    said = run(site)
+    assert site.files() == {f"checkpoints/{NAME}": sha256(version.data)}
+    assert f"`doit pin {NAME} '{PAGE}/{version.id}?fileId=501'`" in said
+
+
+def test_what_is_left_out_of_grown_up_searches_is_asked_for_once_more(
+    site: Site, version: CivitaiVersion, hub: Hub
+) -> None:
+    version.minor = True
+    site.manifest(search={"sources": ["civitai"]})
+    run(site)
+    assert site.files() == {f"checkpoints/{NAME}": sha256(version.data)}
+
+
+def test_a_public_file_is_not_peeked_at_with_a_good_token(
+    site: Site, version: CivitaiVersion, hub: Hub
+) -> None:
+    site.manifest(search={"sources": ["civitai"]})
+    assert site.doit("plan", CIVITAI_TOKEN="civ_good").returncode == 0
+    assert hub.count("GET", "/api/download/*") == hub.count("HEAD", "/api/download/*") == 0

@@ -40,7 +40,7 @@ def test_the_version_that_was_asked_for_is_taken() -> None:
     assert [(entry.version_id, entry.model_id, entry.file_id) for entry in found] == [(70, 5, 700)]
 
 
-@pytest.mark.parametrize("number", [71, "70", None, True, [70]])
+@pytest.mark.parametrize("number", [71, "71", None, True, [70]])
 def test_an_answer_of_another_version_is_none(number: Any) -> None:
     assert civitai({**version(70, 5), "id": number}).version(70) is None
 

@@ -444,3 +444,17 @@ def test_a_lone_surrogate_does_not_break_the_files_that_are_written(before: byte
     node = rb'{"type": "New\udfff", ' + hints + rb'"widgets_values": ["a\udcff.pth"]}'
     got = found(b"{" + before + b'"nodes": [' + node + b"]}")
     assert "a\ufffd.pth" in to_json(got).decode()
+
+
+@pytest.mark.parametrize(
+    "told",
+    [
+        "hf://maker/tools/vae/own.pth",
+        "https://civitai.com/models/4384/dreamshaper",
+        "urn:air:sd1:vae:civitai:4384@128713",
+    ],
+)
+def test_an_address_of_another_scheme_counts_in_a_note(told: str) -> None:
+    (got,) = found(ui(vae(2, "own.pth", 9), node(3, "Note", f"the vae own.pth: {told}, thanks")))
+    assert got.hint is not None
+    assert got.hint.url == told

@@ -19,12 +19,14 @@ from comfyfix.records import Hint
 
 TEXT_MAX = 1 << 18  # characters of one text in which addresses are looked for
 ADDRESSES_MAX = 500  # of one workflow
-_URL = re.compile(r"https://[^\s\"'<>()\[\]{}|\\^`]{4,2000}")
+_URL = re.compile(r"(?:https|hf)://[^\s\"'<>()\[\]{}|\\^`]{4,2000}")
 _ENDINGS = "|".join(re.escape(ending) for ending in sorted(endings.LISTED))
 _NAME = re.compile(
     rf"[^\s\"'<>()\[\]{{}}|\\^`/:,;*?]{{1,200}}(?:{_ENDINGS})(?![\w.])", re.IGNORECASE
 )
-_CIVITAI = re.compile(r"(?:www\.)?civitai\.(?:com|red|green)")
+_AIR = re.compile(r"\burn:air:[\w.-]{1,40}:[\w.-]{1,40}:civitai:[0-9]{1,12}(?:@[0-9]{1,12})?")
+_BEGINNINGS = ("https://", "hf://", "urn:air:")
+_CIVITAI = re.compile(r"(?:(?:www|api)\.)?civitai\.(?:com|red|green)")
 
 
 class Addresses:
@@ -75,12 +77,12 @@ def of_texts(node: Node) -> Iterator[Hint]:
 
         for text in texts:
             for line in text[:TEXT_MAX].splitlines():
-                if "https://" in line:
+                if any(begins in line for begins in _BEGINNINGS):
                     yield from _of_line(unescape(line))
 
 
 def _of_line(line: str) -> Iterator[Hint]:
-    pages = []
+    pages = _AIR.findall(line)
     for found in _URL.findall(line):
         url = found.rstrip(".,;:!*_~")
         try:
@@ -92,14 +94,14 @@ def _of_line(line: str) -> Iterator[Hint]:
             yield Hint(name=name, url=url)
         elif _CIVITAI.fullmatch(parts.hostname or ""):
             pages.append(url)
-    names = set(_NAME.findall(_URL.sub(" ", line)))
+    names = set(_NAME.findall(_AIR.sub(" ", _URL.sub(" ", line))))
     if len(set(pages)) == 1 and len(names) == 1:
         yield Hint(name=names.pop(), url=pages[0])
 
 
 def _texts(value: Any, depth: int = 0) -> Iterator[str]:
     if isinstance(value, str):
-        if "https://" in value:
+        if any(begins in value for begins in _BEGINNINGS):
             yield value
     elif depth < NESTED_MAX and isinstance(value, list | Mapping):
         for inner in value.values() if isinstance(value, Mapping) else value:
