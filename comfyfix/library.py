@@ -197,6 +197,7 @@ class Project:
             words=words.sentence,
             signs=bool(project.trust.key),
             alone="" if keeps else render.alone(record, manifest),
+            lender=self._search().lender(record),
         )
         if keeps:
             made = [(record.model, receipt)]

@@ -88,6 +88,11 @@ class Children:
             self._live.add(child)
         return child
 
+    @property
+    def stopping(self) -> bool:
+        """Whether no new child starts, since all is to end."""
+        return self._stopping
+
     def stop(self) -> int:
         """Stop every child and what it started; return how many there were."""
         with self._lock:

@@ -174,6 +174,9 @@ def setup_of(manifest: Manifest, manifest_path: Path, hear: Hear) -> Setup:
         folders = replace(
             folders, store=models, default_root=models, written={}, base=home, models=models
         )
+    for folder in manifest.also_look_in:
+        if not os.path.isdir(folder):
+            hear(because(Why.ALSO_LOOK_ABSENT, folder=folder))
     try:
         made = {link.link: link.target for link in links.load(layout)}
     except OSError as error:

@@ -5,6 +5,8 @@ from __future__ import annotations
 import threading
 from collections.abc import Mapping
 
+from comfyfix.nearby import hub_cache
+from comfyfix.nearby.leads import Nearby
 from comfyfix.net.http import Web
 from comfyfix.net.origin import origin_of
 from comfyfix.process import Children
@@ -29,9 +31,17 @@ def services(project: Project, environ: Mapping[str, str], children: Children) -
         tokens=project.tokens,
         children=children,
         trust=project.trust,
+        nearby=_nearby(manifest, environ),
         receipts=receipts.load(project.layout),
         qwen_gate=threading.Semaphore(manifest.qwen.parallel),
     )
+
+
+def _nearby(manifest: Manifest, environ: Mapping[str, str]) -> Nearby:
+    """The user's own places; the demo has none."""
+    if manifest.is_demo:
+        return Nearby()
+    return Nearby(hub_cache.folder(environ), manifest.also_look_in)
 
 
 def _by_origin(manifest: Manifest, tokens: Mapping[str, str]) -> dict[str, str]:

@@ -16,6 +16,7 @@ class Why(StrEnum):
     # The manifest, the model folders, workflows, state, network and system.
     ADDRESS_UNFIT = auto()
     ALIAS_REFUSED = auto()
+    ALSO_LOOK_ABSENT = auto()
     ANSWER_BREAKS_OFF = auto()
     ANSWER_DEEP = auto()
     ANSWER_EMPTY = auto()

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from comfyfix.records import Model, Reason, Record, Verdict
+from comfyfix.records import Model, Reason, Receipt, Record, Verdict
 from comfyfix.screen import words
 from comfyfix.screen.words import fixed, t
 
@@ -68,10 +68,13 @@ class Events:
         what = words.told(problem.reason).what
         self._of(model, t("! {what}; searching again", what=what))
 
-    def fetched(self, record: Record) -> None:
+    def fetched(self, record: Record, receipt: Receipt) -> None:
         """A file has arrived, or is linked."""
         if record.local:
             self._of(record.model, t("✓ Linked: {place}", place=self._short(record.local)))
+        elif receipt.origin:
+            line = "✓ Copied from {place} ({size:size})"
+            self._of(record.model, t(line, place=receipt.origin, size=receipt.size))
         else:
             self._of(record.model, fixed("✓ Download completed successfully"))
 

@@ -61,8 +61,12 @@ def _nothing(tally: Tally) -> str:
 def _counts(tally: Tally, searches: int, downloads: int) -> Iterator[str]:
     done = [outcome for outcome in tally.endings if outcome.problem is None]
     linked, found = sum(o.linked for o in done), sum(o.found for o in done)
+    near = [o.near for o in done if o.near is not None]
     yield fixed("Total models: {count}", count=tally.total)
-    yield fixed("Successfully downloaded: {count}", count=len(done) - linked - found)
+    yield fixed("Successfully downloaded: {count}", count=len(done) - linked - found - len(near))
+    if near:
+        line = "Copied from files of yours: {count} ({size:size})"
+        yield t(line, count=len(near), size=sum(near))
     if found:
         yield t("There already, now verified: {count}", count=found)
     if linked:

@@ -6,6 +6,7 @@ and mean nothing, whoever has written them.
 
     fail     kind (empty where the exit code tells it), what happened, what to do next
     look     the path of a file that waits for its name: we answer
+    near     the path of a file that is wanted, and how it may be brought: we answer
     waiting  what people are told while another process has the file
     waited   it is free: we answer when there is a place in the line
     sha256   of a file whose hash nobody has published
@@ -21,7 +22,7 @@ from dataclasses import dataclass
 VARIABLE = "COMFYFIX_ASK"
 """By it a script is told its word; it takes it out of the environment of what it calls."""
 _BETWEEN = "\x1f"
-_COUNTS = {"fail": 3, "look": 1, "waiting": 1, "waited": 0, "sha256": 1, "note": 1}
+_COUNTS = {"fail": 3, "look": 1, "near": 2, "waiting": 1, "waited": 0, "sha256": 1, "note": 1}
 
 
 @dataclass(frozen=True, slots=True)

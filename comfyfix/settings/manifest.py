@@ -41,12 +41,16 @@ class Search(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tr
 
 
 class Download(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """`download:` how many files at a time, tries per file, free bytes never touched, hosts."""
+    """`download:` how many files at a time, tries per file, free bytes never touched, hosts.
+
+    `link`: a file that `also_look_in` has is linked, where it can be, in place of being copied.
+    """
 
     parallel: Parallel = 3
     retries: Annotated[int, msgspec.Meta(ge=0, le=100)] = 5
     reserve: int | str = "2GB"
     allow_hosts: tuple[str, ...] = ()
+    link: bool = False
 
     @property
     def reserve_bytes(self) -> int:
@@ -131,6 +135,7 @@ class Include(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=T
 class Manifest(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """The whole manifest. Once loaded, every path is absolute and `${NAME}` is expanded.
 
+    `also_look_in` are folders of other programs, whose files are read only.
     `models` holds what pins.yaml says, too. `base_directory`, `models_directory` and
     `output_directory` are what ComfyUI is started with, its options of these names.
     """
@@ -142,6 +147,7 @@ class Manifest(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
     extra_model_paths: tuple[str, ...] = ()
     workflows: tuple[str, ...] = ()
     store: str | None = None
+    also_look_in: tuple[str, ...] = ()
     create_store: bool = False
     output: str = "output"
     confirm: bool = True

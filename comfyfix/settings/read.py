@@ -21,7 +21,7 @@ from comfyfix.why import Why
 _VARIABLE = re.compile(r"\$\{([A-Za-z_][A-Za-z0-9_]*)\}")
 _PATHS = (
     "comfyui", "base_directory", "models_directory", "output_directory", "extra_model_paths",
-    "workflows", "store", "output",
+    "workflows", "store", "also_look_in", "output",
 )  # fmt: skip
 _PROGRAM = re.compile(r"[A-Za-z0-9_][A-Za-z0-9._+-]*|/[^\s\x00-\x1f\x7f]+")
 

@@ -19,13 +19,15 @@ from comfyfix.disk import json_file, regular
 from comfyfix.disk.files import printable
 from comfyfix.errors import ModelProblem
 from comfyfix.net.chat.endpoint import Chat
+from comfyfix.nearby.leads import Nearby, Sought
+from comfyfix.nearby.lending import Lender
 from comfyfix.once import Once
 from comfyfix.process import Children
 from comfyfix.providers.catalogue import Catalogue
 from comfyfix.providers.civitai.api import Civitai
 from comfyfix.providers.huggingface.hub import Hub
 from comfyfix.providers.openmodeldb import OpenModelDB
-from comfyfix.records import Candidate, Hint, Model, Reason, Receipt, Reference, Rejected
+from comfyfix.records import Candidate, Hint, Model, Reason, Receipt, Record, Reference, Rejected
 from comfyfix.settings.manifest import Manifest, Override
 from comfyfix.state.hashes import HashLog
 from comfyfix.state.hashing import Hasher
@@ -119,6 +121,7 @@ class Services:
     children: Children = field(default_factory=Children)
     receipts: Mapping[str, Receipt] = field(default_factory=dict)
     trust: Trust = EVERY_CHECK
+    nearby: Nearby = field(default_factory=Nearby)
     qwen_gate: threading.Semaphore = field(default_factory=lambda: threading.Semaphore(1))
     older_programs: set[str] = field(default_factory=set)
     chat: Chat = field(init=False)
@@ -152,6 +155,19 @@ class Services:
                 return receipt.sha256
         log, identity = self.layout.hashes, self.trust.identity
         return self._hashers.get(log, lambda: Hasher(HashLog(log, identity)))(path)
+
+    def lender(self, record: Record) -> Lender | None:
+        """Who lends the bytes of a record that lie near by; None where nothing may be them."""
+        if record.sha256 is None or record.local:
+            return None
+        names = (record.name, record.model.name)
+        sought = Sought(record.sha256, record.size, record.size_exact, names)
+        leads = [e for e in self.nearby.leads(sought) if e.path != record.destination]
+        if not leads:
+            return None
+        log = HashLog(self.layout.hashes, self.trust.identity)
+        links = self.manifest.download.link
+        return Lender(sought, leads, log, lambda: self.children.stopping, links)
 
     def log_search(self, wanted: Wanted, source: str, query: str, answer: object) -> None:
         """Add one query and its answer, a text or a value, to log/search_history.log."""

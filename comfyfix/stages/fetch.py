@@ -14,6 +14,7 @@ from comfyfix.comfyui.store.folders import Folders, folder_key
 from comfyfix.disk.files import led_into, printable, sha256_of
 from comfyfix.errors import ModelProblem
 from comfyfix.formats import look
+from comfyfix.nearby.lending import Lender
 from comfyfix.net.hosts import endpoint_of
 from comfyfix.net.http import authority
 from comfyfix.outcomes import BY_EXIT_CODE, BY_KIND, Outcome
@@ -25,6 +26,8 @@ from comfyfix.settings.manifest import STORE_KEY, TOKEN_VARIABLES, Endpoints, Pi
 from comfyfix.state import receipts
 from comfyfix.why import Why
 
+NEAR_VARIABLE = "COMFYFIX_NEAR"
+"""By it a script is told to ask for the bytes before it goes to the network."""
 Hear = Callable[[str | Told], None]
 """Takes what a script says: a line for people, or something that it tells."""
 
@@ -95,6 +98,7 @@ def fetch(
     words: Callable[[Reason], str],
     signs: bool,
     alone: str = "",
+    lender: Lender | None = None,
 ) -> Receipt:
     """Run the script of a record to its end. Raises ModelProblem with the outcome that it had.
 
@@ -104,10 +108,11 @@ def fetch(
     `words` says to people why it is not.
     While it waits for another process that fetches the same file, its slot is given up.
     `signs`: the receipt will be signed. Then a file that the script has not just hashed and asked
-    about, since it lay there already, is hashed here.
+    about, since it lay there already, is hashed here. `lender` knows where the bytes may lie near
+    by: the script asks it first.
     """
-    talk = _Talk(record, hear, slot, pickle, words)
-    told = {**env, channel.VARIABLE: talk.word}
+    talk = _Talk(record, hear, slot, pickle, words, lender)
+    told = {**env, channel.VARIABLE: talk.word, **({NEAR_VARIABLE: "1"} if lender else {})}
     argv = ["bash", "-c", alone, script.name] if alone else ["bash", str(script)]
     status = children.run(argv, told, talk.keep, answer=talk.answer)
     if status != 0:
@@ -123,6 +128,7 @@ def fetch(
             digest,
             script="" if alone else script.name,
             verified=record.sha256 is not None,
+            origin=_origin(lender, path),
         )
     except OSError as error:
         failed = Outcome.DOWNLOAD_FAILED
@@ -138,6 +144,7 @@ class _Talk:
     slot: Slot
     pickle: PicklePolicy
     words: Callable[[Reason], str]
+    lender: Lender | None = None
     word: str = field(default_factory=channel.new_word)
     last: dict[str, Told] = field(default_factory=dict)
     asked: list[tuple[int, ...]] = field(default_factory=list)
@@ -157,10 +164,23 @@ class _Talk:
         if told is not None and told.kind == "waited":
             self.slot.take()
             return "0"
+        if told is not None and told.kind == "near":
+            return self._lend(*told.fields)
         if told is None or told.kind != "look":
             return None
         self.asked.append(_identity(Path(told.fields[0])))
         return _look(told.fields[0], self.record, self.pickle, self.words)
+
+    def _lend(self, part: str, how: str) -> str:
+        if self.lender is None or not part.startswith(f"{self.record.destination}."):
+            return "1"
+        return self.lender.answer(Path(part), how)
+
+
+def _origin(lender: Lender | None, path: Path) -> str:
+    """Where the bytes of a file were taken from near by; empty if they came from its address."""
+    lent = lender.lent if lender else None
+    return lent.lead.path if lent and lent.identity == _identity(path)[:2] else ""
 
 
 def _identity(path: Path) -> tuple[int, ...]:

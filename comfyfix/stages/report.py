@@ -15,7 +15,8 @@ class Ending:
     """How one model ended in this run; `problem` is None for a success.
 
     `linked`: from elsewhere in the store; `found`: it lay in its place already. `licence` of what
-    was downloaded, empty where its provider tells none.
+    was downloaded, empty where its provider tells none. `near`: bytes that came from a file of the
+    user's own, None where they were downloaded.
     """
 
     model: Model
@@ -24,6 +25,7 @@ class Ending:
     linked: bool = False
     found: bool = False
     licence: str | None = None
+    near: int | None = None
 
 
 @dataclass(slots=True)

@@ -115,6 +115,7 @@ def of_file(
     script: str,
     verified: bool,
     identified: bool = False,
+    origin: str = "",
 ) -> Receipt:
     """Write down a file as it is now. Raises OSError."""
     info = path.stat()
@@ -128,6 +129,7 @@ def of_file(
         script=script,
         verified=verified,
         identified=identified,
+        origin=origin,
         ctime_ns=info.st_ctime_ns,
         device=info.st_dev,
         inode=info.st_ino,

@@ -128,9 +128,10 @@ def _fetch(run: Run, planned: Planned) -> None:
     ledger.note(
         run.project.layout, planned.model, Attempt(at=json_file.now(), outcome=Outcome.DONE)
     )
-    run.events.fetched(record)
+    run.events.fetched(record, receipt)
     licence = None if record.local else record.licence
-    _settle(run, Ending(planned.model, linked=bool(record.local), licence=licence))
+    near = receipt.size if receipt.origin else None
+    _settle(run, Ending(planned.model, linked=bool(record.local), licence=licence, near=near))
 
 
 def _still_right(run: Run, planned: Planned) -> bool:
@@ -233,6 +234,7 @@ def _run_script(run: Run, planned: Planned, slot: fetch_stage.Slot) -> Receipt:
         pickle=pickle,
         words=words.sentence,
         signs=bool(run.project.trust.key),
+        lender=run.services().lender(record),
     )
 
 

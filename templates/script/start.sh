@@ -7,6 +7,7 @@ LOCK_WAIT="${COMFYFIX_LOCK_WAIT:-21600}"  # seconds
 LOCK_STILL="${COMFYFIX_LOCK_STILL:-60}"   # seconds without a sign of life; a holder gives six in this time
 PAUSE="${COMFYFIX_PAUSE:-1}"              # seconds before the second try; doubles each time
 ASKING="${COMFYFIX_ASK:-}"                # set where comfyfix reads along and answers
+NEAR="${COMFYFIX_NEAR:-}"                 # set where it knows of a file that may have the bytes
 TOKEN_GIVEN='' NAMES="$TOKEN_IN"
 case "$TOKEN_IN" in # other names in use count too, the first that is set
 HF_TOKEN) NAMES='HF_TOKEN HUGGING_FACE_HUB_TOKEN HF_API_TOKEN' ;;
@@ -22,7 +23,7 @@ for NAME in $NAMES; do
   fi
 done
 # The programs called here need none of them.
-unset COMFYFIX_ASK COMFYFIX_STORE_KEY HF_TOKEN HUGGING_FACE_HUB_TOKEN HF_API_TOKEN CIVITAI_TOKEN CIVITAI_API_TOKEN CIVITAI_API_KEY QWEN_API_KEY
+unset COMFYFIX_ASK COMFYFIX_NEAR COMFYFIX_STORE_KEY HF_TOKEN HUGGING_FACE_HUB_TOKEN HF_API_TOKEN CIVITAI_TOKEN CIVITAI_API_TOKEN CIVITAI_API_KEY QWEN_API_KEY
 MIB=1048576
 BLOCK=131072 # an eighth; larger ones go through a pipe more slowly
 LARGE=$((64 * MIB)) # from here on it may be worth more than one connection

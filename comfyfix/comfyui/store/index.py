@@ -65,6 +65,11 @@ class StoreIndex:
         found = (s for s in islice(near, COMPARED_MAX) if one_letter_off(stem, s))
         return sorted(path for other in found for path in self._of_plain(other + ending))
 
+    def ending_in(self, endings: tuple[str, ...]) -> list[str]:
+        """The paths of files whose names end so, letter by letter."""
+        every = (path for paths in self._table().values() for path in _several(paths))
+        return sorted(path for path in every if path.endswith(endings) and self._counts(path))
+
     def of_size(self, size: int) -> list[str]:
         """The paths of files of this size in bytes; the first question looks at every file."""
         with self._lock:

@@ -1,0 +1,134 @@
+"""Where a file of a known sha256 may lie near by: leads, the likeliest first.
+
+Only what has the right size is a lead, or what claims the hash where the size is not known: of a
+folder of 500 GB next to nothing is ever hashed.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass, field
+from enum import IntEnum
+from functools import partial
+from pathlib import Path
+
+from comfyfix.comfyui.store.index import StoreIndex
+from comfyfix.disk.files import regular_stat
+from comfyfix.endings import LISTED
+from comfyfix.nearby import hub_cache, side_files
+from comfyfix.nearby.hub_cache import Cached
+from comfyfix.once import Once
+
+ROUNDED = 1024
+"""By how many bytes a provider's rounded size may be off."""
+
+
+@dataclass(frozen=True, slots=True)
+class Sought:
+    """A file that is sought near by: its hash, what is known of its size, and its names.
+
+    `size` is in bytes, None if not known; `names` are those at its source and in ComfyUI.
+    """
+
+    sha256: str
+    size: int | None = None
+    exact: bool = True
+    names: tuple[str, ...] = ()
+
+    def fits(self, size: int) -> bool:
+        """Tell whether a file of so many bytes may be it."""
+        if self.size is None:
+            return size > 0
+        return size == self.size or (not self.exact and abs(size - self.size) <= ROUNDED)
+
+
+class Likely(IntEnum):
+    """How much speaks for a lead, the best first."""
+
+    CLAIMED = 0  # somebody says that it has the hash
+    NAMESAKE = 1
+    OF_SIZE = 2
+
+
+@dataclass(frozen=True, slots=True)
+class Lead:
+    """A file that may be the one: the real one, no link; and the cache or folder it belongs to.
+
+    It is hashed, whatever speaks for it. `linkable` where it is no file of a cache, which its
+    owner may clear of whatever is in it.
+    """
+
+    path: str
+    root: str
+    likely: Likely
+    linkable: bool
+    cached: Cached | None = None
+
+
+@dataclass(slots=True)
+class Nearby:
+    """The places near by: a cache of the Hub, empty for none, and folders of other programs.
+
+    Each is looked at once, when it is first needed. Safe to share between threads.
+    """
+
+    cache: str = ""
+    folders: tuple[str, ...] = ()
+    _cached: Once[str, tuple[Cached, ...]] = field(init=False, default_factory=Once)
+    _indexes: Once[str, StoreIndex] = field(init=False, default_factory=Once)
+    _claims: Once[str, dict[str, list[str]]] = field(init=False, default_factory=Once)
+
+    def leads(self, sought: Sought) -> list[Lead]:
+        """What may be the file, each real file once, the likeliest first."""
+        found: dict[str, Lead] = {}
+        for lead in (*self._of_cache(sought), *self._of_folders(sought)):
+            known = found.get(lead.path)
+            if known is None or lead.likely < known.likely:
+                found[lead.path] = lead
+        return sorted(found.values(), key=lambda lead: lead.likely)
+
+    def _of_cache(self, sought: Sought) -> Iterator[Lead]:
+        if not self.cache:
+            return
+        for entry in self._cached.get(self.cache, lambda: tuple(hub_cache.entries(self.cache))):
+            # A file whose etag is another sha256 is another file.
+            if sought.fits(entry.size) and entry.sha256 in ("", sought.sha256):
+                likely = _likely(entry.path, sought, claimed=entry.sha256 == sought.sha256)
+                if sought.size is not None or likely is not Likely.OF_SIZE:
+                    real = os.path.realpath(entry.file)
+                    yield Lead(real, self.cache, likely, linkable=False, cached=entry)
+
+    def _of_folders(self, sought: Sought) -> Iterator[Lead]:
+        cache = f"{os.path.realpath(self.cache)}/" if self.cache else "/dev/null/"
+        for folder in self.folders:
+            index = self._indexes.get(folder, partial(StoreIndex, (Path(folder),)))
+            for path in self._candidates(index, folder, sought):
+                likely = _likely(path, sought, claimed=sought.sha256 in side_files.told(path))
+                real = os.path.realpath(path)
+                yield Lead(real, folder, likely, linkable=not real.startswith(cache))
+
+    def _candidates(self, index: StoreIndex, folder: str, sought: Sought) -> Iterable[str]:
+        if sought.size is None:
+            claimed = self._claims.get(folder, partial(_claims, index)).get(sought.sha256, ())
+            return (*claimed, *(path for name in sought.names for path in index.named(name)))
+        slack = 0 if sought.exact else ROUNDED
+        sizes = range(sought.size - slack, sought.size + slack + 1)
+        return [path for size in sizes for path in index.of_size(size)]
+
+
+def _likely(path: str, sought: Sought, *, claimed: bool) -> Likely:
+    if claimed:
+        return Likely.CLAIMED
+    is_namesake = path.rpartition("/")[2] in sought.names
+    return Likely.NAMESAKE if is_namesake else Likely.OF_SIZE
+
+
+def _claims(index: StoreIndex) -> dict[str, list[str]]:
+    """The models of a folder by the hashes that their side files tell."""
+    found: dict[str, list[str]] = {}
+    for side in index.ending_in(side_files.ENDINGS):
+        models = [side_files.stem(side) + ending for ending in ("", *sorted(LISTED))]
+        for sha256 in side_files.read(side):
+            found.setdefault(sha256, []).extend(filter(regular_stat, models))
+    return found

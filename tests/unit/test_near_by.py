@@ -1,0 +1,184 @@
+"""The Hub's cache as its own program reads it, what side files tell, and how bytes are lent."""
+
+from __future__ import annotations
+
+import fcntl
+import json
+import os
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+from huggingface_hub import scan_cache_dir
+from hypothesis import given
+from hypothesis import strategies as st
+
+from comfyfix.demo.hub import sha256
+from comfyfix.nearby import hub_cache, lending, side_files
+from comfyfix.nearby.leads import Nearby, Sought
+from comfyfix.nearby.lending import FICLONE, Lender
+from comfyfix.state.hashes import HashLog
+from tests.near_by import put_in_cache
+
+DATA = bytes(range(256)) * 20_000  # some blocks
+SHA256 = sha256(DATA)
+
+
+def lender(tmp_path: Path, place: Path, stopped: Callable[[], bool] = bool) -> Lender:
+    sought = Sought(SHA256, len(DATA), names=("x.safetensors",))
+    leads = Nearby(folders=(str(place),)).leads(sought)
+    assert leads
+    return Lender(sought, leads, HashLog(tmp_path / "hashes"), stopped)
+
+
+@pytest.fixture
+def source(tmp_path: Path) -> Path:
+    path = tmp_path / "other" / "x.safetensors"
+    path.parent.mkdir()
+    path.write_bytes(DATA)
+    (path.parent / "x.metadata.json").write_text(json.dumps({"sha256": SHA256}))
+    return path
+
+
+def test_a_cache_is_read_as_its_own_program_reads_it(tmp_path: Path) -> None:
+    put_in_cache(tmp_path, "maker/one", "a/b/one.safetensors", b"one")
+    put_in_cache(tmp_path, "maker/one", "one.json", b"{}", large=False)
+    put_in_cache(tmp_path, "gpt2", "two.bin", b"two")
+    (tmp_path / "models--gpt2" / "blobs" / f"{'a' * 64}.incomplete").write_bytes(b"half")
+    theirs = {
+        (repo.repo_id, revision.commit_hash, str(file.file_path), file.size_on_disk,
+         str(file.blob_path))
+        for repo in scan_cache_dir(tmp_path).repos
+        for revision in repo.revisions
+        for file in revision.files
+    }  # fmt: skip
+    ours = {
+        (found.repo, found.commit, found.file, found.size, os.path.realpath(found.file))
+        for found in hub_cache.entries(str(tmp_path))
+        if found.commit
+    }
+    assert ours == theirs
+    hashes = {found.path: found.sha256 for found in hub_cache.entries(str(tmp_path))}
+    assert hashes["a/b/one.safetensors"] == sha256(b"one")
+    assert hashes["one.json"] == ""
+
+
+def test_a_store_that_repositories_share_is_followed(tmp_path: Path) -> None:
+    blob = put_in_cache(tmp_path, "maker/one", "one.safetensors", DATA)
+    shared = tmp_path / "blobs" / "ab" / "ab00"
+    shared.parent.mkdir(parents=True)
+    blob.rename(shared)
+    blob.symlink_to("../../blobs/ab/ab00")
+    leads = Nearby(cache=str(tmp_path)).leads(Sought(SHA256))
+    assert [lead.path for lead in leads] == [str(shared)]
+
+
+@pytest.mark.parametrize(
+    ("environ", "place"),
+    [
+        ({"HOME": "/h"}, "/h/.cache/huggingface/hub"),
+        ({"HOME": "/h", "XDG_CACHE_HOME": "/x"}, "/x/huggingface/hub"),
+        ({"HOME": "/h", "HF_HOME": "/f"}, "/f/hub"),
+        ({"HOME": "/h", "HF_HOME": "/f", "HUGGINGFACE_HUB_CACHE": "/c"}, "/c"),
+        ({"HOME": "/h", "HUGGINGFACE_HUB_CACHE": "/c", "HF_HUB_CACHE": "~/d"}, "/h/d"),
+    ],
+)
+def test_the_cache_lies_where_its_own_program_has_it(environ: dict[str, str], place: str) -> None:
+    assert hub_cache.folder(environ) == place
+
+
+KEYS = st.sampled_from(["sha256", "SHA256", "x"])
+
+
+@given(
+    st.recursive(
+        st.none() | st.text(max_size=3) | st.just(SHA256),
+        lambda inner: st.lists(inner, max_size=3) | st.dictionaries(KEYS, inner),
+    )
+)
+def test_a_side_file_of_any_form_tells_hashes_or_nothing(
+    tmp_path_factory: pytest.TempPathFactory, value: object
+) -> None:
+    path = tmp_path_factory.mktemp("side") / "m.civitai.info"
+    path.write_text(json.dumps(value))
+    told = side_files.told(str(path.with_name("m.safetensors")))
+    assert told <= {SHA256}
+    if isinstance(value, dict) and value.get("SHA256") == SHA256:
+        assert told
+
+
+@pytest.mark.parametrize("text", ["", "{", "[" * 100_000, '{"sha256": "\\ud800"}', "\xff"])
+def test_a_side_file_that_is_none_tells_nothing(tmp_path: Path, text: str) -> None:
+    (tmp_path / "m.civitai.info").write_bytes(text.encode("latin-1", "replace"))
+    assert side_files.told(str(tmp_path / "m.safetensors")) == frozenset()
+
+
+def test_a_copy_is_asked_for_once_there_is_room(tmp_path: Path, source: Path) -> None:
+    lends, part = lender(tmp_path, source.parent), tmp_path / "part"
+    assert lends.answer(part, "clone") == lending.WANTS_ROOM
+    assert not part.exists()
+    part.touch()
+    assert lends.answer(part, "copy") == f"0 {SHA256}"
+    assert sha256(part.read_bytes()) == SHA256
+    assert lends.lent is not None
+    assert (lends.lent.way, lends.lent.lead.path) == ("copied", str(source))
+
+
+def test_where_blocks_can_be_shared_they_are(
+    tmp_path: Path, source: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def ioctl(target: int, request: int, from_: int) -> int:
+        assert request == FICLONE
+        os.write(target, os.pread(from_, len(DATA) + 1, 0))
+        return 0
+
+    monkeypatch.setattr(fcntl, "ioctl", ioctl)
+    lends, part = lender(tmp_path, source.parent), tmp_path / "part"
+    assert lends.answer(part, "clone") == f"0 {SHA256}"
+    assert lends.lent is not None
+    assert lends.lent.way == "cloned"
+
+
+@pytest.mark.parametrize("way", ["grows", "shrinks", "is written to"])
+def test_a_file_that_changes_while_it_is_copied_is_not_taken(
+    tmp_path: Path, source: Path, way: str
+) -> None:
+    looks = 0
+
+    def stopped() -> bool:  # it is asked for each block
+        nonlocal looks
+        looks += 1
+        if looks == 2:
+            os.truncate(source, {"grows": len(DATA) + 5, "shrinks": 9}.get(way, len(DATA)))
+            os.utime(source, ns=(1, 1))
+        return False
+
+    lends, part = lender(tmp_path, source.parent, stopped), tmp_path / "part"
+    lends.answer(part, "clone")
+    assert lends.answer(part, "copy") == lending.NONE
+    assert not part.exists()
+    assert HashLog(tmp_path / "hashes").find(str(source), source.stat()) is None
+
+
+def test_a_copy_ends_where_all_is_to_end(tmp_path: Path, source: Path) -> None:
+    lends, part = lender(tmp_path, source.parent, lambda: True), tmp_path / "part"
+    lends.answer(part, "clone")
+    assert lends.answer(part, "copy") == lending.NONE
+    assert not part.exists()
+
+
+def test_nothing_is_written_over(tmp_path: Path, source: Path) -> None:
+    lends, part = lender(tmp_path, source.parent), tmp_path / "part"
+    part.write_bytes(b"of another")
+    lends.answer(part, "clone")
+    assert lends.answer(part, "copy") == lending.NONE
+    assert part.read_bytes() == b"of another"
+
+
+def test_what_is_known_to_be_another_file_is_not_read_again(tmp_path: Path, source: Path) -> None:
+    source.write_bytes(DATA[::-1])
+    for _ in range(2):
+        lends = lender(tmp_path, source.parent)
+        answers = [lends.answer(tmp_path / "part", how) for how in ("clone", "copy")]
+        assert answers[-1] == lending.NONE
+    assert answers == [lending.NONE, lending.NONE]
