@@ -18,9 +18,9 @@ from comfyfix.comfyui.store.index import StoreIndex
 from comfyfix.disk import json_file, regular
 from comfyfix.disk.files import printable
 from comfyfix.errors import ModelProblem
-from comfyfix.net.chat.endpoint import Chat
 from comfyfix.nearby.leads import Nearby, Sought
 from comfyfix.nearby.lending import Lender
+from comfyfix.net.chat.endpoint import Chat
 from comfyfix.once import Once
 from comfyfix.process import Children
 from comfyfix.providers.catalogue import Catalogue
