@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 
 from comfyfix.screen.words import t
 
@@ -16,3 +16,9 @@ def lines(model: str, url: str, *, other_name: str, task: str) -> Iterator[str]:
         yield t("Next: {command}", command=f"doit {task}")
     else:
         yield t("It is there already; the pin counts when it is missing.")
+
+
+def taken_back(models: Iterable[str]) -> Iterator[str]:
+    """Tell which pins are gone."""
+    for model in models:
+        yield t("No longer pinned: {model}", model=model)

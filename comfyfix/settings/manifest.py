@@ -125,6 +125,13 @@ class Override(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
         return bool(self.url or self.repo or self.model_version_id)
 
 
+class Pin(Override, frozen=True, kw_only=True):
+    """One entry of pins.yaml, with the place where it stands there."""
+
+    told_in: str = ""
+    line: int = 0
+
+
 class Include(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """`include:` which references count besides the active, needed ones."""
 

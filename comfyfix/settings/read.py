@@ -15,7 +15,15 @@ from comfyfix.disk import windows
 from comfyfix.errors import SetupProblem
 from comfyfix.records import because
 from comfyfix.settings import pins, yamlfile
-from comfyfix.settings.manifest import DEMO, SOURCES, Endpoints, Manifest, Override, size_in_bytes
+from comfyfix.settings.manifest import (
+    DEMO,
+    SOURCES,
+    Endpoints,
+    Manifest,
+    Override,
+    Pin,
+    size_in_bytes,
+)
 from comfyfix.why import Why
 
 _VARIABLE = re.compile(r"\$\{([A-Za-z_][A-Za-z0-9_]*)\}")
@@ -76,7 +84,8 @@ def _with_pins(manifest: Manifest, path: Path) -> Manifest:
         own = manifest.override_for(*_folder_and_path(key))
         if own is None or not own.names_a_place:
             kept = {k: v for k, v in msgspec.structs.asdict(own).items() if v} if own else {}
-            models[key] = msgspec.structs.replace(pin, **kept)
+            told_in = {"told_in": str(path), "line": lines.get(f"$.models.{key}", 1)}
+            models[key] = Pin(**{**msgspec.structs.asdict(pin), **told_in, **kept})
     return msgspec.structs.replace(manifest, models=models)
 
 

@@ -7,6 +7,7 @@ from collections.abc import Iterable, Sequence
 from comfyfix.errors import HostRefused, ModelProblem
 from comfyfix.outcomes import Outcome
 from comfyfix.records import Candidate, Reason, Rejected, because
+from comfyfix.settings.manifest import Pin
 from comfyfix.sources import store
 from comfyfix.sources.base import Doubtful, Wanted
 from comfyfix.stages.work import Planned
@@ -47,6 +48,10 @@ def doubted(wanted: Wanted, doubtful: Sequence[Doubtful]) -> ModelProblem:
 def users_place_fails(planned: Planned, rejected: Sequence[Rejected]) -> ModelProblem:
     """The place that the user names does not have the file."""
     name, reasons = planned.model.name, _reasons(rejected)
+    pin = planned.override
+    if isinstance(pin, Pin):
+        told = {"file": pin.told_in, "line": pin.line, "model": planned.model.key}
+        return ModelProblem(Outcome.NOT_FOUND, Why.PIN_FAILS, name=name, reasons=reasons, **told)
     return ModelProblem(Outcome.NOT_FOUND, Why.USERS_PLACE_FAILS, name=name, reasons=reasons)
 
 

@@ -10,6 +10,7 @@ COMMANDS = {
     "why": "comfyfix.tasks.commands.why:WhyOfModel",
     "script": "comfyfix.tasks.commands.script:Script",
     "pin": "comfyfix.tasks.commands.pin:Pin",
+    "unpin": "comfyfix.tasks.commands.pin:Unpin",
     "info": "comfyfix.tasks.commands.info:Info",
     "dumpdb": "comfyfix.tasks.commands.doits_own:DumpDB",
     "help": "comfyfix.tasks.commands.help:Help",

@@ -190,7 +190,9 @@ def test_commands_know_the_projects_of_a_dodo(site: Site) -> None:
     both = site.doit("pin", "rife49.pth", "https://huggingface.co/a/b/resolve/main/c.pth")
     assert both.returncode == 3
     assert "b:download:rife49" in both.stderr
-    one = site.doit("pin", "b:download:rife49", "https://huggingface.co/a/b/resolve/main/c.pth")
+    one = site.doit(
+        "pin", "--offline", "b:download:rife49", "https://huggingface.co/a/b/resolve/main/c.pth"
+    )
     assert one.returncode == 0, one.stderr
     assert (site.root / "b" / "pins.yaml").exists()
 

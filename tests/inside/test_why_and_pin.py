@@ -6,7 +6,7 @@ import json
 import re
 
 from comfyfix.demo.content import file_for
-from comfyfix.demo.hub import Hub, sha256
+from comfyfix.demo.hub import Fault, Hub, sha256
 from comfyfix.records import Reason, because
 from comfyfix.screen import words
 from comfyfix.screen.words import t
@@ -165,3 +165,38 @@ def test_a_broken_pins_file_names_its_line(site: Site, hub: Hub) -> None:
         assert re.search(told, done.stderr), done.stderr
     pins.write_text("models: {}\n")
     assert site.doit("list").returncode == 0
+
+
+def test_a_pin_looks_whether_the_file_is_there(site: Site, hub: Hub) -> None:
+    two_contents(site, hub)
+    url = f"{HUB}/maker/harbor_light/resolve/main/gone.safetensors"
+    done = site.doit("pin", NAME, url)
+    assert done.returncode == 3
+    assert what(because(Why.PIN_NOT_THERE, address=url)) in done.stderr
+    assert not (site.root / "pins.yaml").exists()
+    seen = len(hub.seen)
+    assert site.doit("pin", "--offline", NAME, url).returncode == 0
+    assert len(hub.seen) == seen
+    done = site.doit()
+    assert done.returncode == 1
+    place = {"file": str(site.root / "pins.yaml"), "line": 3, "name": NAME}
+    assert what(because(Why.PIN_FAILS, **place)) in done.stdout
+    assert site.doit("unpin", NAME).returncode == 0
+    assert NAME not in (site.root / "pins.yaml").read_text()
+    done = site.doit("unpin", NAME)
+    assert done.returncode == 3
+    assert what(because(Why.UNPIN_NOTHING, file="pins.yaml", model=NAME)) in done.stderr
+    assert site.doit("unpin").returncode == 3
+
+
+def test_a_pin_whose_service_is_down_or_wants_a_token_is_kept(site: Site, hub: Hub) -> None:
+    site.workflow("w.json", NEED)
+    hub.add("maker/harbor_light", [NAME], gated=True)
+    done = site.doit("pin", NAME, f"hf://maker/harbor_light/{NAME}")
+    assert done.returncode == 0, done.stderr
+    assert "HF_TOKEN" in done.stderr
+    version = hub.add_civitai("Harbor Light", NAME)
+    hub.faults.append(Fault("civitai *", "500"))
+    done = site.doit("pin", NAME, f"urn:air:sdxl:lora:civitai:{version.model_id}@{version.id}")
+    assert done.returncode == 0, done.stderr
+    assert f"@{version.id}" in (site.root / "pins.yaml").read_text()

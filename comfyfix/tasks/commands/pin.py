@@ -2,22 +2,34 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Sequence
 from typing import Any
 
-from comfyfix.errors import HostRefused, SetupProblem
+from comfyfix.errors import HostRefused, ModelProblem, SetupProblem
 from comfyfix.net.hosts import DirectFile, HubFile, read_url
+from comfyfix.records import Hint, Rejected, because
 from comfyfix.screen import notes, pinning
 from comfyfix.screen.text import say
 from comfyfix.screen.words import t
 from comfyfix.settings import pins
 from comfyfix.settings.read import load
-from comfyfix.stages.work import Planned
+from comfyfix.stages.work import Planned, Present
 from comfyfix.tasks.commands.base import Ours
 from comfyfix.tasks.guard import REFUSED
 from comfyfix.tasks.names import Named, only
 from comfyfix.tasks.running import Run
 from comfyfix.why import Why
+
+_UNSEEN = {
+    "name": "offline",
+    "short": "",
+    "long": "offline",
+    "type": bool,
+    "default": False,
+    "help": t("do not look whether the file is there"),
+}
+_ADDRESS = re.compile(r"://|^(?:urn:)?air:|^civitai:", re.IGNORECASE)
 
 
 class Pin(Ours):
@@ -26,16 +38,17 @@ class Pin(Ours):
     doc_purpose = t("settle by hand where a model comes from")
     doc_usage = "MODEL URL"
     doc_description = t(
-        "Writes pins.yaml beside manifest.yaml. The address is asked and checked by the next run, "
-        "like any other; delete the entry to take the pin back."
+        "Writes pins.yaml beside manifest.yaml, if the file is there: the address may be one of a "
+        "file, a page of Civitai, an AIR or `hf://…`. `doit unpin` takes the pin back."
     )
+    cmd_options = (_UNSEEN,)
     name = "pin"
 
     def work(self, options: dict[str, Any], names: list[str]) -> int:
         """Check the address and write the pin."""
         # An argument with `=` comes last, whatever its place was.
-        urls = [name for name in names if "://" in name]
-        models = [name for name in names if "://" not in name]
+        urls = [name for name in names if _ADDRESS.search(name)]
+        models = [name for name in names if not _ADDRESS.search(name)]
         if len(urls) != 1 or len(models) != 1:
             raise SetupProblem(Why.PIN_NEEDS_BOTH)
         run, item = _only(self.runs(options), models[0])
@@ -46,6 +59,8 @@ class Pin(Ours):
         except HostRefused as problem:
             notes.refusal(problem)
             return REFUSED
+        if not options["offline"]:
+            _look(run, item, urls[0])
         try:
             pins.add(
                 manifest.parent / pins.NAME,
@@ -64,6 +79,52 @@ class Pin(Ours):
         )
         say(*told)
         return 0
+
+
+class Unpin(Ours):
+    """Take a pin back."""
+
+    doc_purpose = t("take back what `doit pin` has settled")
+    doc_usage = "MODEL [MODEL ...]"
+    doc_description = t("Removes entries of pins.yaml, by their key or by the file's name.")
+    name = "unpin"
+
+    def work(self, options: dict[str, Any], names: list[str]) -> int:
+        """Remove the entries. Raises SetupProblem for a name that has none."""
+        if not names:
+            raise SetupProblem(Why.UNPIN_NEEDS_MODEL)
+        runs = self.runs(options)
+        for name in names:
+            gone = [key for run in runs for key in _taken_back(run, name)]
+            if not gone:
+                raise SetupProblem(Why.UNPIN_NOTHING, file=pins.NAME, model=name)
+            say(*pinning.taken_back(gone))
+        return 0
+
+
+def _taken_back(run: Run, name: str) -> list[str]:
+    run.set_right()
+    path = run.project.setup.manifest_path.parent / pins.NAME
+    try:
+        return pins.take_back(path, run.project.layout.pins_lock, name)
+    except OSError as error:
+        cause = error.strerror or str(error)
+        raise SetupProblem(Why.PINS_NOT_WRITTEN, file=pins.NAME, cause=cause) from None
+
+
+def _look(run: Run, item: Planned | Present, url: str) -> None:
+    """Ask whether the file is there. Raises SetupProblem where it is not."""
+    from comfyfix.sources import base, workflow  # 200 ms that only a look needs
+
+    try:
+        found = workflow.confirm_url(Hint(name=item.model.name, url=url), pins.NAME, run.services())
+    except ModelProblem as problem:
+        notes.remark(because(Why.PIN_NOT_ASKED, problem=problem.reason))
+        return
+    if isinstance(found, Rejected):
+        raise SetupProblem(Why.PIN_NOT_THERE, address=url, cause=found.reason)
+    if isinstance(found, base.Blocked):
+        notes.remark(found.problem)
 
 
 def _only(runs: Sequence[Run], name: str) -> Named:
