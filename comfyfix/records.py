@@ -100,8 +100,9 @@ class Candidate(msgspec.Struct, frozen=True, kw_only=True):
     """One answer of one source, as the provider confirmed it.
 
     `size` is in bytes; some providers round it. `sha256` is None where none is published.
-    `local` is set for a file of the store (then `url` is empty). `repo`, `commit` and `path` pin
-    a file of the Hub.
+    `local` is set for a file of the store (then `url` is empty); `lent` where it is no file of the
+    store, but one of another program, which is copied and not linked. `repo`, `commit` and `path`
+    pin a file of the Hub.
     `scan` is what the provider's own malware scan says, empty where it says nothing.
     `publisher`, `licence` and `base_model` are the provider's words, empty where it has none.
     `evidence` is why it counts; `note` is what the user should hear of it all the same.
@@ -112,6 +113,7 @@ class Candidate(msgspec.Struct, frozen=True, kw_only=True):
     name: str = ""
     url: str = ""
     local: str = ""
+    lent: bool = False
     repo: str = ""
     commit: str = ""
     path: str = ""

@@ -222,6 +222,7 @@ class Why(StrEnum):
     NO_SHA256 = auto()
     NO_SIZE = auto()
     NOT_ASKED = auto()
+    NEAR_STANDS_IN = auto()
     NOT_FOUND = auto()
     NOT_FOUND_LISTED = auto()
     ONE_OF_SEVERAL = auto()

@@ -55,8 +55,8 @@ class Likely(IntEnum):
 class Lead:
     """A file that may be the one: the real one, no link; and the cache or folder it belongs to.
 
-    It is hashed, whatever speaks for it. `linkable` where it is no file of a cache, which its
-    owner may clear of whatever is in it.
+    It is hashed, whatever speaks for it; `size`, in bytes, is told once it is proven. `linkable`
+    where it is no file of a cache, which its owner may clear of whatever is in it.
     """
 
     path: str
@@ -64,6 +64,7 @@ class Lead:
     likely: Likely
     linkable: bool
     cached: Cached | None = None
+    size: int | None = None
 
 
 @dataclass(slots=True)

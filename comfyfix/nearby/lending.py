@@ -15,7 +15,7 @@ import os
 import stat
 import sys
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import BinaryIO, Literal
 
@@ -79,10 +79,20 @@ class Lender:
                     return f"{RIGHT} {self.sought.sha256}"
         return WANTS_ROOM if self._left else NONE
 
+    def proven(self) -> Lead | None:
+        """The first lead of the right bytes; they are hashed now, unless they have been before."""
+        for lead in self.leads:
+            with contextlib.suppress(OSError, Halted), regular.untouched(lead.path) as stream:
+                info = os.fstat(stream.fileno())
+                known = self._known(lead, stream, info, takes_word=False)
+                if known == self.sought.sha256:
+                    return replace(lead, size=info.st_size)
+        return None
+
     def _lend(self, lead: Lead, part: Path, *, copies: bool) -> Way | None:
         with regular.untouched(lead.path) as stream:
             info = os.fstat(stream.fileno())
-            if not self._may_be(lead, stream, info):
+            if self._known(lead, stream, info, takes_word=True) != self.sought.sha256:
                 return None
             if self.links and lead.linkable and _linked(stream, lead, part):
                 return self._proven(part, "linked", self._hash(stream))
@@ -96,19 +106,25 @@ class Lender:
             self.log.keep(lead.path, info, digest)
             return self._proven(part, "copied", digest)
 
-    def _may_be(self, lead: Lead, stream: BinaryIO, info: os.stat_result) -> bool:
-        """Tell whether it is worth a copy: what nobody vouches for is hashed before."""
+    def _known(
+        self, lead: Lead, stream: BinaryIO, info: os.stat_result, *, takes_word: bool
+    ) -> str | None:
+        """The hash of a file, or the one that it is said to have; None for what can't be it.
+
+        `takes_word`: what is vouched for is not hashed, since its copy will be.
+        """
         if not self.sought.fits(info.st_size) or (self.sought.size is None and _is_hollow(info)):
-            return False
+            return None
         known = self.log.find(lead.path, info)
-        if known is None and lead.likely is not Likely.CLAIMED:
-            if lead.likely is Likely.OF_SIZE:
-                self._unlikely += 1
-                if self._unlikely > UNLIKELY_MAX:
-                    return False
+        if known is None and takes_word and lead.likely is Likely.CLAIMED:
+            return self.sought.sha256
+        if known is None:
+            self._unlikely += lead.likely is Likely.OF_SIZE
+            if lead.likely is Likely.OF_SIZE and self._unlikely > UNLIKELY_MAX:
+                return None
             known = self._hash(stream)
             self.log.keep(lead.path, info, known)
-        return known in (None, self.sought.sha256)
+        return known
 
     def _proven(self, part: Path, way: Way, digest: str) -> Way | None:
         if digest == self.sought.sha256:

@@ -21,6 +21,7 @@ _FOUND = {
     "huggingface": "✓ Found on HuggingFace: {where}",
     "civitai": "✓ Found on Civitai: {where}",
     "openmodeldb": "✓ Found on OpenModelDB: {where}",
+    "near": "✓ Found on this machine: {where}",
     "qwen": "✓ Found by Qwen: {where}",
 }
 
@@ -70,7 +71,7 @@ class Events:
 
     def fetched(self, record: Record, receipt: Receipt) -> None:
         """A file has arrived, or is linked."""
-        if record.local:
+        if record.local and not record.lent:
             self._of(record.model, t("✓ Linked: {place}", place=self._short(record.local)))
         elif receipt.origin:
             line = "✓ Copied from {place} ({size:size})"

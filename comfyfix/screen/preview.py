@@ -123,7 +123,7 @@ def _row(answer: Answer, group: str) -> Row:
         publisher=found.publisher if found else "",
         licence=found.licence if found else "",
         base_model=found.base_model if found else "",
-        linked=bool(record and record.local),
+        linked=bool(record and record.local and not record.lent),
         problem=told.what,
         outcome=problem.outcome if problem else FOUND,
         next_step=told.next_step,

@@ -45,6 +45,7 @@ def _facts(record: Record, manifest: Manifest, *, alone: bool) -> str:
         endpoint=endpoint,
         path=record.url.removeprefix(PUBLIC.get(endpoint, "")),
         local=record.local,
+        lent="1" if record.lent else "",
         destination=record.destination,
         size=size if record.size_exact else "",
         about=human_size(record.size) if size else "",

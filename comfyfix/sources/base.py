@@ -162,7 +162,11 @@ class Services:
             return None
         names = (record.name, record.model.name)
         sought = Sought(record.sha256, record.size, record.size_exact, names)
-        leads = [e for e in self.nearby.leads(sought) if e.path != record.destination]
+        return self.lender_of(sought, record.destination)
+
+    def lender_of(self, sought: Sought, destination: str) -> Lender | None:
+        """The same for a file of which only the hash is known, perhaps."""
+        leads = [lead for lead in self.nearby.leads(sought) if lead.path != destination]
         if not leads:
             return None
         log = HashLog(self.layout.hashes, self.trust.identity)

@@ -128,7 +128,7 @@ def fetch(
             digest,
             script="" if alone else script.name,
             verified=record.sha256 is not None,
-            origin=_origin(lender, path),
+            origin=record.local if record.lent else _origin(lender, path),
         )
     except OSError as error:
         failed = Outcome.DOWNLOAD_FAILED

@@ -15,6 +15,7 @@ from comfyfix.records import Candidate, Record, Rejected, because
 from comfyfix.settings.manifest import Manifest
 from comfyfix.sources import chosen, store, workflow
 from comfyfix.sources.base import Blocked, Doubtful, Services, Source, Wanted
+from comfyfix.stages import lent
 from comfyfix.stages.judge import judge
 from comfyfix.stages.unresolved import (
     doubted,
@@ -71,6 +72,16 @@ class _Ladder:
 
     def climb(self) -> Candidate:
         """Ask one source after the other; the first file that counts."""
+        wanted = self.wanted
+        try:
+            return self._climbed()
+        except ModelProblem:
+            found = lent.stand_in(wanted, self.stuck, self.rejected, self.services)
+            if found is None:
+                raise
+            return msgspec.structs.replace(found, renamed=found.name != wanted.model.name)
+
+    def _climbed(self) -> Candidate:
         by_user = bool(self.planned.override and self.planned.override.names_a_place)
         # Where the user has said which file is meant, no other source may answer for it.
         for source in (workflow,) if by_user else chosen(self.services.manifest.search.sources):

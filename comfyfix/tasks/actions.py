@@ -123,7 +123,7 @@ def _fetch(run: Run, planned: Planned) -> None:
             receipt = _once_more(run, planned, problem, slot)
     record = run.records[planned.model.key]
     _keep(run, planned, receipt)
-    if record.local:
+    if record.local and not record.lent:
         _renew(run, record.local, receipt)
     ledger.note(
         run.project.layout, planned.model, Attempt(at=json_file.now(), outcome=Outcome.DONE)
@@ -131,7 +131,8 @@ def _fetch(run: Run, planned: Planned) -> None:
     run.events.fetched(record, receipt)
     licence = None if record.local else record.licence
     near = receipt.size if receipt.origin else None
-    _settle(run, Ending(planned.model, linked=bool(record.local), licence=licence, near=near))
+    linked = bool(record.local) and near is None
+    _settle(run, Ending(planned.model, linked=linked, licence=licence, near=near))
 
 
 def _still_right(run: Run, planned: Planned) -> bool:

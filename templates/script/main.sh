@@ -1,7 +1,7 @@
 link() {
   [ -f "$LOCAL" ] || fail 12 "$LOCAL is not there any more" "run doit, it searches again"
   rm -f -- "$PART"
-  ln -L -- "$LOCAL" "$PART" 2>/dev/null && return 0
+  [ -n "${COPIED:-}" ] || ! ln -L -- "$LOCAL" "$PART" 2>/dev/null || return 0
   need_space
   # Into a file made here, so that its permissions are those of this folder; a clone where the
   # filesystem can.

@@ -15,7 +15,7 @@ from comfyfix.screen import words
 from comfyfix.screen.words import fixed, t
 from comfyfix.why import Why
 from tests.inprocess import InProcess
-from tests.near_by import cache_of, put_in_cache, state_of
+from tests.near_by import COMMIT, cache_of, put_in_cache, state_of
 
 NAME = "harbor_light.safetensors"
 NEED = ("loras", NAME)
@@ -211,3 +211,91 @@ def test_a_folder_that_is_not_there_is_told_once(wanted: InProcess, hub: Hub) ->
     assert (done.stdout + done.stderr).count(told) == 1
     assert done.returncode == 0
     assert downloads(hub) != []
+
+
+def with_hash(
+    site: InProcess, url: str = f"https://huggingface.co/maker/x/resolve/main/{NAME}"
+) -> None:
+    path = site.workflow("w.json", NEED, urls={NAME: url})
+    told = json.loads(path.read_text())
+    told["nodes"][0]["properties"]["models"][0] |= {"hash": sha256(DATA), "hash_type": "SHA256"}
+    path.write_text(json.dumps(told))
+
+
+def asked(hub: Hub) -> list[str]:
+    return [seen.path for seen in hub.seen]
+
+
+def test_what_the_workflow_tells_the_hash_of_needs_no_network(
+    inprocess: InProcess, hub: Hub
+) -> None:
+    site = inprocess
+    with_hash(site)
+    blob = put_in_cache(cache_of(site.home), "maker/harbor_light", f"deep/{NAME}", DATA)
+    site.manifest(endpoints=dict.fromkeys(("huggingface", "civitai"), "http://127.0.0.1:9"))
+    assert_copied(site, hub, blob)
+    assert asked(hub) == []
+    record = json.loads(next((site.output / "sources").iterdir()).read_text())
+    assert (record["repo"], record["commit"], record["path"]) == (
+        "maker/harbor_light",
+        COMMIT,
+        f"deep/{NAME}",
+    )
+    assert record["url"].endswith(f"/maker/harbor_light/resolve/{COMMIT}/deep/{NAME}")
+    assert record["local"] == ""
+
+
+@pytest.mark.parametrize("told", ["workflow", "pin", "bare pin"])
+def test_another_programs_file_serves_without_a_network(
+    inprocess: InProcess, hub: Hub, told: str
+) -> None:
+    site = inprocess
+    other = site.root / "A1111" / NAME
+    other.parent.mkdir()
+    other.write_bytes(DATA)
+    url = f"https://huggingface.co/maker/harbor_light/resolve/main/{NAME}"
+    with_hash(site) if told == "workflow" else site.workflow("w.json", NEED)
+    pin = {"sha256": sha256(DATA), **({"url": url} if told == "pin" else {})}
+    site.manifest(
+        also_look_in=["A1111"],
+        models={} if told == "workflow" else {NAME: pin},
+        endpoints=dict.fromkeys(("huggingface", "civitai"), "http://127.0.0.1:9"),
+    )
+    assert_copied(site, hub, other)
+    assert asked(hub) == []
+    assert other.stat().st_nlink == 1
+    assert site.doit().returncode == 0
+    assert site.doit("verify").returncode == 0
+
+
+def test_a_wrong_file_does_not_stand_in(inprocess: InProcess, hub: Hub) -> None:
+    with_hash(inprocess)
+    put_in_cache(cache_of(inprocess.home), "a/b", NAME, OTHER, etag=sha256(DATA))
+    inprocess.manifest(endpoints=dict.fromkeys(("huggingface", "civitai"), "http://127.0.0.1:9"))
+    assert inprocess.doit().returncode == 1
+    assert inprocess.files() == {}
+
+
+@pytest.mark.parametrize("here", [True, False])
+def test_a_gated_file_that_is_here_needs_no_token(
+    inprocess: InProcess, hub: Hub, here: bool
+) -> None:
+    inprocess.workflow("w.json", NEED)
+    hub.add("maker/harbor_light", [NAME], gated=True)
+    blob = put_in_cache(
+        cache_of(inprocess.home), "maker/harbor_light", NAME, DATA if here else OTHER
+    )
+    if here:
+        assert_copied(inprocess, hub, blob)
+        record = json.loads(next((inprocess.output / "sources").iterdir()).read_text())
+        assert (record["source"], record["gated"]) == ("huggingface", True)
+    else:
+        assert inprocess.doit().returncode == 1
+
+
+def test_what_the_hubs_scan_flags_is_refused_here_too(inprocess: InProcess, hub: Hub) -> None:
+    with_hash(inprocess, f"https://huggingface.co/maker/harbor_light/resolve/main/{NAME}")
+    hub.add("maker/harbor_light", [NAME]).flagged[NAME] = "unsafe"
+    put_in_cache(cache_of(inprocess.home), "maker/harbor_light", NAME, DATA)
+    assert inprocess.doit().returncode == 1
+    assert inprocess.files() == {}
