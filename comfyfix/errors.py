@@ -63,6 +63,10 @@ class SourceDown(ModelProblem):
         super().__init__(Outcome.SOURCE_DOWN, why, **told)
 
 
+class Unreachable(SourceDown):
+    """No connection could be made, or none may be: so it is with every model, and is told once."""
+
+
 class TokenRefused(SourceDown):
     """A service takes no question with the token that it was given."""
 

@@ -8,6 +8,7 @@ from collections.abc import Mapping
 from comfyfix.nearby import hub_cache
 from comfyfix.nearby.leads import Nearby
 from comfyfix.net.http import Web
+from comfyfix.net.offline import offline
 from comfyfix.net.origin import origin_of
 from comfyfix.process import Children
 from comfyfix.project import Project
@@ -27,7 +28,11 @@ def services(project: Project, environ: Mapping[str, str], children: Children) -
         manifest=manifest,
         folders=project.folders,
         layout=project.layout,
-        web=Web(_by_origin(manifest, project.tokens), direct=manifest.is_demo),
+        web=Web(
+            _by_origin(manifest, project.tokens),
+            direct=project.manifest.is_demo,
+            offline="" if project.manifest.is_demo else offline(environ),
+        ),
         tokens=project.tokens,
         children=children,
         trust=project.trust,

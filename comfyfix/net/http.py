@@ -8,6 +8,7 @@ and nowhere else; redirects are followed inside one origin only; a service that 
 from __future__ import annotations
 
 import contextlib
+import errno
 import http.client
 import os
 import threading
@@ -20,7 +21,7 @@ from urllib.parse import urljoin, urlsplit
 import msgspec
 import requests
 from requests.adapters import HTTPAdapter
-from urllib3.exceptions import ReadTimeoutError
+from urllib3.exceptions import NameResolutionError, NewConnectionError, ReadTimeoutError
 
 from comfyfix import __version__
 from comfyfix.errors import SourceDown, TokenRefused
@@ -28,6 +29,7 @@ from comfyfix.net.addresses import PublicPool, require_public
 from comfyfix.net.deadline import Late, within
 from comfyfix.net.limits import backoff, limited, retry_after, used_up_for
 from comfyfix.net.origin import origin_of
+from comfyfix.net.reach import Reach, problem
 from comfyfix.records import Reason, because
 from comfyfix.why import Why
 
@@ -36,12 +38,14 @@ TIMEOUT = (10.0, 30.0)  # seconds to connect, seconds between bytes
 WHOLE_SECONDS = 45.0
 """Until an answer has to be there, head and body: a byte now and then is no answer."""
 TRIES = 3
+CONNECT_TRIES = 2  # where not even a connection can be made
 ANSWER_MAX = 64 << 20  # bytes; a listing of the largest repositories is a few MB
 CHAT_MAX = 4 << 20  # bytes; an answer of a language model
 WAIT_MAX = 60.0  # seconds; a longer Retry-After means the service is as good as down
 REDIRECTS_MAX = 5
 _REDIRECTS = frozenset({301, 302, 303, 307, 308})
 _SAME_QUESTION = frozenset({307, 308})  # the method stays, and the body
+_NO_WAY = (errno.ENETUNREACH, errno.EHOSTUNREACH, errno.ENETDOWN)
 _RETRIED = frozenset({408, 425, 429, 500, 502, 503, 504})
 _REDIRECTS_MANY = because(Why.REDIRECTS_MANY, limit=REDIRECTS_MAX)
 
@@ -128,13 +132,15 @@ class Web:
         *,
         wait: Callable[[float], object] = time.sleep,
         direct: bool = False,
+        offline: str = "",
         seconds: float = WHOLE_SECONDS,
     ) -> None:
         """`tokens` maps an origin (`https://huggingface.co`) to the bearer token it may see.
 
         `direct` leaves proxies of the environment alone, for a hub inside this process; `seconds`
-        is what one answer may take.
+        is what one answer may take; `offline` is the variable that forbids every request.
         """
+        self.reach = Reach(offline)
         self._seconds = seconds
         self._direct = direct
         self._tokens = {origin.rstrip("/"): token for origin, token in tokens.items() if token}
@@ -155,6 +161,7 @@ class Web:
     def probe(self, url: str) -> Answer:
         """HEAD a file on a listed host, following its redirects; every hop must be public."""
         for _ in range(REDIRECTS_MAX + 1):
+            self.reach.require(url)  # also a name may be asked for
             _require_public(url)
             answer = self._request("HEAD", url, public=True)
             target = answer.headers.get("location", "")
@@ -189,6 +196,7 @@ class Web:
             headers["Authorization"] = f"Bearer {token}"
         options: dict[str, Any] = {"data": body, "headers": headers, "allow_redirects": False}
 
+        self.reach.require(url)
         begun: list[requests.Response] = []
 
         def ask() -> Answer:
@@ -206,7 +214,15 @@ class Web:
             _drop(begun)
             raise _down(url, because(Why.ANSWER_LATE)) from None
         except (requests.RequestException, ValueError) as error:
+            self._hold_unreached(url, error)
             raise _down(url, _reason(error)) from None
+
+    def _hold_unreached(self, url: str, error: Exception) -> None:
+        """Raise Unreachable where no connection could be made, and leave it alone for a while."""
+        cause = _unreached(error)
+        if cause is not None:
+            self.reach.hold(url, cause)
+            raise problem(url, cause) from None
 
     def _session(self, *, public: bool) -> requests.Session:
         name = "public" if public else "session"
@@ -230,6 +246,7 @@ class Web:
 
     def _request(self, method: str, url: str, *, tries: int = TRIES, **options: Any) -> Answer:
         for attempt in range(1, tries + 1):
+            self.reach.require(url)
             self._keep_the_limit(url)
             try:
                 answer = self._in_time(method, url, **options)
@@ -237,10 +254,13 @@ class Web:
                 raise _down(url, because(Why.ANSWER_LATE)) from None
             except (requests.RequestException, ValueError) as error:
                 # ValueError: a redirect to what is no address
+                if attempt >= min(tries, CONNECT_TRIES) or _waited_for(error):
+                    self._hold_unreached(url, error)
                 if attempt == tries:
                     raise _down(url, _reason(error)) from None
                 pause = backoff(attempt)
             else:
+                self.reach.reached(url)
                 self._note_the_limit(url, answer)
                 _require_good_token(url, answer)
                 if answer.status not in _RETRIED:
@@ -315,6 +335,11 @@ def _asked_again(target: str, asked: str | None) -> str:
     return target if parts.query else parts._replace(query=urlsplit(asked or "").query).geturl()
 
 
+def _waited_for(error: Exception) -> bool:
+    """Tell whether that was tried so long that a second time would tell no more."""
+    return isinstance(error, requests.exceptions.ConnectTimeout | requests.exceptions.SSLError)
+
+
 def _drop(begun: list[requests.Response]) -> None:
     """End what nobody waits for any more."""
     for response in begun:
@@ -380,10 +405,34 @@ def _reason(error: Exception) -> Reason:
     return because(Why.REQUEST_FAILED, error=type(error).__name__)
 
 
+def _unreached(error: Exception) -> Reason | None:
+    """Why no connection could be made; None where it was made, and something else is wrong."""
+    chain = list(_causes(error))
+    if isinstance(error, requests.exceptions.ProxyError):
+        return because(Why.PROXY_UNREACHED)
+    if isinstance(error, requests.exceptions.SSLError):
+        return because(Why.CERTIFICATE_UNTRUSTED)
+    if isinstance(error, requests.exceptions.ConnectTimeout):
+        return because(Why.CONNECT_LATE)
+    if any(isinstance(each, NameResolutionError) for each in chain):
+        return because(Why.NAME_UNRESOLVED)
+    for each in chain:
+        if isinstance(each, ConnectionRefusedError):
+            return because(Why.CONNECTION_REFUSED)
+        if isinstance(each, OSError) and each.errno in _NO_WAY:
+            return because(Why.NO_WAY)
+    if any(isinstance(each, NewConnectionError) for each in chain):
+        return because(Why.NO_CONNECTION)
+    return None
+
+
 def _causes(error: BaseException | None) -> Iterator[BaseException]:
-    """An error, and those that it has come of."""
+    """An error, and those that it has come of, also where one only holds another."""
     while error is not None:
         yield error
+        for inner in (getattr(error, "reason", None), *error.args[:1]):
+            if isinstance(inner, BaseException) and inner is not error.__context__:
+                yield from _causes(inner)
         error = error.__cause__ or error.__context__
 
 

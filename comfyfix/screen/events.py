@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from comfyfix.errors import Unreachable
 from comfyfix.records import Model, Reason, Receipt, Record, Verdict
 from comfyfix.screen import words
 from comfyfix.screen.words import fixed, t
@@ -32,6 +33,7 @@ class Events:
     def __init__(self, console: Console, store: Path) -> None:
         self._console = console
         self._store = f"{store}/"
+        self._told: set[str] = set()
 
     def found(self, record: Record) -> None:
         """A search has found a file."""
@@ -85,7 +87,13 @@ class Events:
 
     def failed(self, model: Model, problem: Problem) -> None:
         """A model has failed; the others go on."""
-        self._of(model, f"✗ {words.problem(problem)}")
+        said = words.problem(problem)
+        if isinstance(problem, Unreachable):
+            if said in self._told:
+                self._of(model, t("✗ Not asked: see above"))
+                return
+            self._told.add(said)
+        self._of(model, f"✗ {said}")
 
     def unreadable(self, problem: Problem) -> None:
         """A workflow can't be read."""

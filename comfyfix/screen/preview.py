@@ -12,7 +12,7 @@ import msgspec
 from comfyfix.disk.files import human_size
 from comfyfix.errors import ModelProblem, Problem
 from comfyfix.outcomes import GATES, USER_ACTS_FIRST
-from comfyfix.records import Record
+from comfyfix.records import Reason, Record
 from comfyfix.screen import summary, words
 from comfyfix.screen.table import aligned
 from comfyfix.screen.words import Told, t
@@ -170,8 +170,11 @@ def table(view: Preview, store: Path) -> Sequence[str]:
     return [*aligned(("NO", "MODEL", "SIZE", "LICENCE", "FROM"), rows)] if rows else []
 
 
-def advice(view: Preview, store: Path) -> Iterator[str]:
-    """Return totals, and what the user must do before a run or instead of one."""
+def advice(view: Preview, store: Path, cut_off: Sequence[tuple[str, Reason]] = ()) -> Iterator[str]:
+    """Return totals, and what the user must do before a run or instead of one.
+
+    `cut_off` are models that could not be asked for, with the reason.
+    """
     if not view.models:
         yield t("Nothing is pending: there is nothing to download.")
         return
@@ -193,7 +196,13 @@ def advice(view: Preview, store: Path) -> Iterator[str]:
         told = t("That does not fit. Next: make room, or set `store:` to another disk")
         yield f"✗ {told}"
     yield from _gates([row for row in view.models if row.behind_a_gate], view.gated_bytes)
-    missing = [row for row in view.models if not row.found and not row.behind_a_gate]
+    yield from summary.unreachable(cut_off)
+    unasked = {key for key, _ in cut_off}
+    missing = [
+        row
+        for row in view.models
+        if not row.found and not row.behind_a_gate and row.key not in unasked
+    ]
     if missing:
         yield from ("", t("Without a source:"))
     for row in missing:

@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Iterator, Sequence
 
-from comfyfix.errors import Problem
+from comfyfix.errors import Problem, Unreachable
 from comfyfix.outcomes import GATES
-from comfyfix.records import Verdict
+from comfyfix.records import Reason, Verdict
 from comfyfix.screen import words
 from comfyfix.screen.words import fixed, t
 from comfyfix.stages.report import Ending, Tally
@@ -17,6 +17,7 @@ def lines(tally: Tally, project: str = "") -> Iterator[str]:
     """Make the final summary; `project` is named where there are several."""
     searches, downloads = tally.failures(searching=True), tally.failures(searching=False)
     gates = [ending for ending in (*searches, *downloads) if _behind_a_gate(ending)]
+    cut_off = [e for e in (*searches, *downloads) if isinstance(e.problem, Unreachable)]
     if not (tally.total or tally.endings or tally.bad_verdicts):
         yield f"{project}: {_nothing(tally)}" if project else _nothing(tally)
         return
@@ -33,11 +34,12 @@ def lines(tally: Tally, project: str = "") -> Iterator[str]:
         (fixed("Models not found:"), searches),
         (fixed("Download failures:"), downloads),
     ):
-        others = [ending for ending in failed if ending not in gates]
+        others = [ending for ending in failed if ending not in gates and ending not in cut_off]
         yield from ("", title) if others else ()
         for ending in others:
             yield _failed(ending)
             yield from next_step(_step(ending))
+    yield from unreachable([(e.model.key, e.problem.reason) for e in cut_off if e.problem])
     yield from ("", t("Ignored by you:")) if tally.ignored else ()
     for model, task in tally.ignored.items():
         yield f"  {model}: {ignored(task)}"
@@ -88,6 +90,19 @@ def _counts(tally: Tally, searches: int, downloads: int) -> Iterator[str]:
     if licences:
         told = tuple(f"{licence} ({count})" for licence, count in licences.most_common())
         yield t("Licences of what was downloaded: {licences}", licences=told)
+
+
+def unreachable(failed: Sequence[tuple[str, Reason]]) -> Iterator[str]:
+    """Tell once why nothing could be asked, and of which models that is so."""
+    yield from ("", t("Without a connection:")) if failed else ()
+    causes: dict[str, list[str]] = {}
+    steps = {words.sentence(reason): words.told(reason).next_step for _, reason in failed}
+    for key, reason in failed:
+        causes.setdefault(words.sentence(reason), []).append(key)
+    for sentence, keys in causes.items():
+        yield f"  {sentence}"
+        yield from next_step(steps[sentence])
+        yield from (f"    {key}" for key in keys)
 
 
 def access_needed() -> str:

@@ -22,7 +22,8 @@ from dataclasses import dataclass
 VARIABLE = "COMFYFIX_ASK"
 """By it a script is told its word; it takes it out of the environment of what it calls."""
 _BETWEEN = "\x1f"
-_COUNTS = {"fail": 3, "look": 1, "near": 2, "waiting": 1, "waited": 0, "sha256": 1, "note": 1}
+_COUNTS = {"fail": 3, "look": 1, "near": 2, "waiting": 1, "waited": 0, "sha256": 1, "note": 1,
+           "unreached": 2}  # fmt: skip
 
 
 @dataclass(frozen=True, slots=True)

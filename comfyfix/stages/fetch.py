@@ -12,14 +12,15 @@ from threading import Semaphore
 
 from comfyfix.comfyui.store.folders import Folders, folder_key
 from comfyfix.disk.files import led_into, printable, sha256_of
-from comfyfix.errors import ModelProblem
+from comfyfix.errors import ModelProblem, Unreachable
 from comfyfix.formats import look
 from comfyfix.nearby.lending import Lender
 from comfyfix.net.hosts import endpoint_of
 from comfyfix.net.http import authority
+from comfyfix.net.offline import SWITCHES
 from comfyfix.outcomes import BY_EXIT_CODE, BY_KIND, Outcome
 from comfyfix.process import Children
-from comfyfix.records import Model, Reason, Receipt, Record
+from comfyfix.records import Model, Reason, Receipt, Record, because
 from comfyfix.script import channel
 from comfyfix.script.channel import Told
 from comfyfix.settings.manifest import STORE_KEY, TOKEN_VARIABLES, Endpoints, PicklePolicy
@@ -77,6 +78,7 @@ def environment(
     env |= {"HF_ENDPOINT": endpoints.huggingface, "CIVITAI_ENDPOINT": endpoints.civitai}
     env["COMFYFIX_FOLDER"] = str(folder)
     if demo:
+        env = {name: value for name, value in env.items() if name not in SWITCHES}
         env |= {"HF_TOKEN_PATH": os.devnull, "NO_PROXY": "127.0.0.1", "no_proxy": "127.0.0.1"}
     if authority(base):
         env.setdefault("CURL_CA_BUNDLE", authority(base))  # the one that curl reads
@@ -115,6 +117,8 @@ def fetch(
     told = {**env, channel.VARIABLE: talk.word, **({NEAR_VARIABLE: "1"} if lender else {})}
     argv = ["bash", "-c", alone, script.name] if alone else ["bash", str(script)]
     status = children.run(argv, told, talk.keep, answer=talk.answer)
+    if status != 0 and (told_of := talk.last.get("unreached")):
+        raise _unreachable(*told_of.fields)
     if status != 0:
         raise _problem(status, talk.last.get("fail"), script)
     path = Path(record.destination)
@@ -227,6 +231,15 @@ def real_folder(model: Model, file: str, folders: Folders) -> Path:
     if real is not None:
         return real
     raise ModelProblem(Outcome.UNWRITABLE, Why.FOLDER_LEADS_OUT, folder=path.parent)
+
+
+def _unreachable(code: str, host: str) -> Unreachable:
+    """The problem of a script that had no way to a server, by the code of curl."""
+    whys = {"5": Why.PROXY_UNREACHED, "6": Why.NAME_UNRESOLVED}
+    cause = because(whys.get(code, Why.NO_CONNECTION))
+    problem = Unreachable(Why.SERVICE_UNREACHABLE, host=host, cause=cause)
+    problem.outcome = Outcome.NETWORK
+    return problem
 
 
 def _problem(status: int, told: Told | None, script: Path) -> ModelProblem:

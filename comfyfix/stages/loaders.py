@@ -6,6 +6,7 @@ The user's own installation, then a running ComfyUI, then the table that comes w
 from __future__ import annotations
 
 import contextlib
+import os
 import time
 from dataclasses import dataclass
 from pathlib import Path
@@ -70,9 +71,10 @@ def _ask(url: str, cache: Path) -> tuple[ServerFacts, Reason | None]:
     if known and known.url == url and 0 <= time.time() - known.at < FRESH_SECONDS:
         return known.facts, None
     from comfyfix.net.http import Web  # only where a server is named
+    from comfyfix.net.offline import offline
 
     try:
-        facts = server.ask(url, Web({}))
+        facts = server.ask(url, Web({}, offline=offline(os.environ)))
     except SourceDown as problem:
         kept = known.facts if known and known.url == url else ServerFacts()
         # The host is that of the address; what is wrong with it alone is left to tell.

@@ -9,16 +9,18 @@ from __future__ import annotations
 import contextlib
 import functools
 from collections.abc import Callable
+from urllib.parse import urlsplit
 
 import msgspec
 from doit.exceptions import TaskFailed
 
 from comfyfix.disk import json_file
 from comfyfix.disk.files import sha256_of
-from comfyfix.errors import ModelProblem, Problem, unwritable
+from comfyfix.errors import ModelProblem, Problem, Unreachable, unwritable
+from comfyfix.net.hosts import endpoint_of
 from comfyfix.outcomes import SEARCH_AGAIN, Outcome
 from comfyfix.process import require
-from comfyfix.records import Attempt, Model, Receipt, Record
+from comfyfix.records import Attempt, Model, Reason, Receipt, Record
 from comfyfix.screen import words
 from comfyfix.script.channel import Told
 from comfyfix.stages import fetch as fetch_stage
@@ -199,6 +201,10 @@ def _run_script(run: Run, planned: Planned, slot: fetch_stage.Slot) -> Receipt:
     record = run.records[planned.model.key]
     script = run.project.layout.script(record.number, planned.model)
     require("bash", *([] if record.local else ["curl"]))
+    reach, endpoints = run.services().web.reach, run.services().manifest.endpoints
+    server = getattr(endpoints, endpoint_of(record.url) or "", record.url)
+    if not record.local:
+        reach.require(server)
     folder = fetch_stage.real_folder(record.model, record.destination, run.project.folders)
     # Once more: somebody may have changed it since the script was written.
     written.put_engine(run.project.layout, run.events.engine_replaced)
@@ -207,7 +213,7 @@ def _run_script(run: Run, planned: Planned, slot: fetch_stage.Slot) -> Receipt:
     env = fetch_stage.environment(
         run.environ,
         record,
-        run.services().manifest.endpoints,
+        endpoints,
         run.project.tokens,
         folder=folder,
         demo=run.project.manifest.is_demo,
@@ -225,18 +231,24 @@ def _run_script(run: Run, planned: Planned, slot: fetch_stage.Slot) -> Receipt:
             _phase(run, planned, "downloading", record.size)
 
     pickle = run.project.manifest.verify.pickle
-    return fetch_stage.fetch(
-        record,
-        script,
-        run.children,
-        env,
-        hear,
-        slot=slot,
-        pickle=pickle,
-        words=words.sentence,
-        signs=bool(run.project.trust.key),
-        lender=run.services().lender(record),
-    )
+    try:
+        return fetch_stage.fetch(
+            record,
+            script,
+            run.children,
+            env,
+            hear,
+            slot=slot,
+            pickle=pickle,
+            words=words.sentence,
+            signs=bool(run.project.trust.key),
+            lender=run.services().lender(record),
+        )
+    except Unreachable as problem:
+        host, cause = (problem.reason.told.get(name) for name in ("host", "cause"))
+        if host == urlsplit(server).netloc and isinstance(cause, Reason):
+            reach.hold(server, cause)  # the next need not find that out too
+        raise
 
 
 def _once_more(

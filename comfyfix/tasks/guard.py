@@ -2,18 +2,21 @@
 
 from __future__ import annotations
 
+import contextlib
 import functools
 from typing import Any
 
 from doit.cmd_base import Command
-from doit.cmdparse import CmdParseError
+from doit.cmdparse import CmdOption, CmdParseError
 from doit.exceptions import InvalidCommand
 
 from comfyfix.errors import SetupProblem
+from comfyfix.net.offline import kept_offline
 from comfyfix.records import because
 from comfyfix.screen import notes
 from comfyfix.screen.ends import guarded, settle_descriptors
 from comfyfix.screen.text import say
+from comfyfix.screen.words import t
 from comfyfix.tasks import inside_doit
 from comfyfix.tasks.nearest import nearest, unknown
 from comfyfix.why import Why
@@ -21,6 +24,19 @@ from comfyfix.why import Why
 REFUSED = 3
 """The exit code of a command that can't start."""
 _HELP = ("-h", "--help")
+OFFLINE_OPTION = {
+    "name": "offline",
+    "short": "",
+    "long": "offline",
+    "type": bool,
+    "default": False,
+    "help": t("send no request, as with `COMFYFIX_OFFLINE=1` or `HF_HUB_OFFLINE=1`"),
+}
+
+
+def _is_offline(word: str) -> bool:
+    """Tell whether a word is that option, perhaps cut short as options may be."""
+    return word.startswith("--of") and "--offline".startswith(word)
 
 
 class Guarded(Command):  # type: ignore[misc]
@@ -35,7 +51,14 @@ class Guarded(Command):  # type: ignore[misc]
 
     def parse_execute(self, in_args: list[str]) -> int:
         """Run the command; returns the exit code."""
-        return guarded(functools.partial(self._refusing, in_args))
+        ours = in_args[: in_args.index("--")] if "--" in in_args else in_args
+        kept = [word for word in ours if not _is_offline(word)]
+        with kept_offline() if len(kept) < len(ours) else contextlib.nullcontext():
+            return guarded(functools.partial(self._refusing, [*kept, *in_args[len(ours) :]]))
+
+    def get_options(self) -> list[CmdOption]:
+        """The options, with the one that all commands have."""
+        return [*super().get_options(), CmdOption(OFFLINE_OPTION)]
 
     def _refusing(self, in_args: list[str]) -> int:
         try:

@@ -9,6 +9,10 @@ link() {
   work cp -- "$LOCAL" "$PART" || fail 13 "Can't copy to $DIR" "make room and run again"
 }
 
+stay_offline() {
+  fail 15 "Offline: $NAME is not fetched, since $OFFLINE is set" "unset it and run again" offline
+}
+
 # Comfyfix may know where the bytes lie on this machine already. It reads that file only, and brings
 # them into the part: as a clone or a link, which take no room, or else as a copy. It tells the hash
 # of what it has brought; where that is another, all comes from the network.
@@ -76,6 +80,7 @@ main() {
     exit 0
   fi
   known_unsafe
+  [ -z "$OFFLINE" ] || [ -n "$LOCAL$NEAR" ] || stay_offline
   [ -n "$LOCAL" ] || command -v curl >/dev/null 2>&1 || fail 1 "curl is not installed" "install it" tool
   enter_folder
   catch_signals
@@ -95,6 +100,7 @@ main() {
     link
     is_right "$PART" || wrong_content "$LOCAL is not the file that is wanted"
   else
+    [ -z "$OFFLINE" ] || stay_offline
     if [ -n "$TRIED" ]; then weigh_first_try; else read_token; fi
     begin_ranges
     need_space

@@ -24,6 +24,10 @@ for NAME in $NAMES; do
 done
 # The programs called here need none of them.
 unset COMFYFIX_ASK COMFYFIX_NEAR COMFYFIX_STORE_KEY HF_TOKEN HUGGING_FACE_HUB_TOKEN HF_API_TOKEN CIVITAI_TOKEN CIVITAI_API_TOKEN CIVITAI_API_KEY QWEN_API_KEY
+OFFLINE=''
+for NAME in COMFYFIX_OFFLINE HF_HUB_OFFLINE; do
+  case "${!NAME:-}" in 1 | [Oo][Nn] | [Yy][Ee][Ss] | [Tt][Rr][Uu][Ee]) OFFLINE="$NAME" ;; esac
+done
 MIB=1048576
 BLOCK=131072 # an eighth; larger ones go through a pipe more slowly
 LARGE=$((64 * MIB)) # from here on it may be worth more than one connection

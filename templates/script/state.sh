@@ -23,6 +23,7 @@ ETAG=''
 STRAYED=''
 LED=''    # by a redirect, to another place than the script tells
 NEXT=''   # where a redirect leads that was not followed at once
+REACHED='' # a server has answered
 TRIED=''  # a try has been made at once
 SAID=''   # what was answered to it
 FAILED='' # that was no beginning

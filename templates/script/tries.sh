@@ -65,6 +65,10 @@ consider() {
   [ -n "$MESSAGE" ] || MESSAGE="the answer $STATUS holds no file"
   TRIES=$((TRIES + 1))
   ALL_TRIES=$((ALL_TRIES + 1))
+  [ -z "$STATUS" ] || REACHED=1
+  # No way to the server at all: nothing but time is lost by trying on.
+  case "$code" in 5 | 6 | 7) [ -n "$REACHED" ] || [ "$ALL_TRIES" -lt 2 ] ||
+    unreachable "$code" ;; esac
   if [ "$TRIES" -ge "$RETRIES" ] || [ "$ALL_TRIES" -gt 1000 ]; then
     fail 15 "The network gave up on $NAME: ${MESSAGE#curl: }" "run again, what has arrived is kept"
   fi
@@ -78,6 +82,13 @@ consider() {
   if [ "$seconds" -gt 300 ]; then seconds=300; fi
   note "Trying again in $seconds s (${MESSAGE#curl: })"
   [ "$seconds" = 0 ] || pause "$seconds"
+}
+
+unreachable() {
+  local host="${TARGET#*://}"
+  host="${host%%[/?#]*}"
+  tell unreached "$1" "$host"
+  fail 15 "$host can't be reached: ${MESSAGE#curl: }" "check the network, then run again"
 }
 
 # Who may not have it yet is told what helps: the Hub's message alone tells why.

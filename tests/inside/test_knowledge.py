@@ -160,7 +160,7 @@ def test_a_comfyui_that_does_not_answer_is_a_warning(site: Site) -> None:
         told = because(Why.COMFYUI_UNASKED, url=url, cause="")
         assert f"! {words.sentence(told)}" in warned
     warned = scanned(site, ("VAELoader", "v.pth"))[1]
-    told = because(Why.COMFYUI_UNASKED, url=url, cause=because(Why.NO_CONNECTION))
+    told = because(Why.COMFYUI_UNASKED, url=url, cause=because(Why.CONNECTION_REFUSED))
     assert f"! {words.sentence(told)}" in warned
     assert "Traceback" not in warned
 

@@ -58,6 +58,7 @@ class Question:
 def ask(question: Question, services: Services, transcript: Transcript) -> str:
     """Return its final answer as text. Raises BudgetUsedUp, SourceDown."""
     qwen = services.manifest.qwen
+    services.web.reach.require(qwen.base_url)  # offline no program asks for us either
     # It takes `@name` for a file to read. Every value is a JSON string, where this means the same.
     prompt = question.prompt.replace("@", "\\u0040")
     transcript.note("the program is asked", prompt)

@@ -10,7 +10,7 @@ from doit.cmdparse import CmdOption
 from comfyfix.screen.words import t
 from comfyfix.tasks import inside_doit
 from comfyfix.tasks.dodo import Tasks, named_by
-from comfyfix.tasks.guard import Guarded
+from comfyfix.tasks.guard import OFFLINE_OPTION, Guarded
 from comfyfix.tasks.inside_doit import variables
 from comfyfix.tasks.running import Run, begin
 
@@ -35,7 +35,8 @@ class Ours(Guarded):
 
     def get_options(self) -> list[CmdOption]:
         """Our options, and those that say where the dodo is."""
-        return [CmdOption(option) for option in (*self.cmd_options, *self.loader.cmd_options)]
+        told = (*self.cmd_options, *self.loader.cmd_options, OFFLINE_OPTION)
+        return [CmdOption(option) for option in told]
 
     def _refusing(self, in_args: list[str]) -> int:
         """Take options after names, too; doit takes none there, since tasks may have their own."""

@@ -12,8 +12,8 @@ import msgspec
 
 from comfyfix.disk import json_file
 from comfyfix.disk.files import write_atomic
-from comfyfix.errors import Problem, unwritable
-from comfyfix.records import Record, to_json
+from comfyfix.errors import Problem, Unreachable, unwritable
+from comfyfix.records import Reason, Record, to_json
 from comfyfix.screen import notes, preview
 from comfyfix.screen.preview import Answer, Preview
 from comfyfix.screen.text import clean, data, fitted, say
@@ -44,7 +44,8 @@ class Plan(Ours):
         """Search and print."""
         runs = self.runs(options)
         asked = chosen(runs, names) if names else dict.fromkeys(runs)
-        views = {run: _view(run, keys) for run, keys in asked.items()}
+        answers = {run: _answers(run, keys) for run, keys in asked.items()}
+        views = {run: _view(run, found) for run, found in answers.items()}
         if options["as_json"]:
             told: object = {run.prefix: view for run, view in views.items()}
             if [*views] == [run for run in views if not run.prefix]:
@@ -55,13 +56,27 @@ class Plan(Ours):
                 store = run.project.folders.store
                 rows = preview.table(view, store)
                 say(*project_heading(run.prefix), *(fitted(clean(line)) for line in rows))
-                say(*preview.advice(view, store))
+                say(*preview.advice(view, store, _cut_off(answers[run])))
         failed = any(not row.found for view in views.values() for row in view.models)
         failed = failed or (not names and any(run.project.plan.unreadable for run in runs))
         return 1 if failed or not all(view.fits for view in views.values()) else 0
 
 
-def _view(run: Run, keys: Sequence[str] | None) -> Preview:
+def _cut_off(answers: Sequence[Answer]) -> list[tuple[str, Reason]]:
+    """The models of which nobody could be asked."""
+    return [
+        (answer.planned.model.key, answer.problem.reason)
+        for answer in answers
+        if isinstance(answer.problem, Unreachable)
+    ]
+
+
+def _view(run: Run, answers: Sequence[Answer]) -> Preview:
+    reserve = run.project.manifest.download.reserve_bytes
+    return preview.preview(answers, run.project.folders.store, reserve, run.group("download"))
+
+
+def _answers(run: Run, keys: Sequence[str] | None) -> list[Answer]:
     """Search what is pending, of all models or of those that are named."""
     run.reserve()
     notes.unreadable(run.project.plan.unreadable)
@@ -74,9 +89,7 @@ def _view(run: Run, keys: Sequence[str] | None) -> Preview:
     ]
     if pending:
         notes.searching(len(pending))
-    reserve = run.project.manifest.download.reserve_bytes
-    store = run.project.folders.store
-    return preview.preview(_search(run, pending), store, reserve, run.group("download"))
+    return _search(run, pending)
 
 
 def _search(run: Run, pending: list[Planned]) -> list[Answer]:
