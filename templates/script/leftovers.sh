@@ -88,6 +88,7 @@ drop_notes() {
   for each in "$1"/* "$1"/.[!.]*; do
     case "${each##*/}" in
     '*' | '.[!.]*') ;;
+    hub) [ -d "$each" ] && [ ! -L "$each" ] || return ;; # what hf was at work on
     beat | events | hash | have | marks | room | stopping | who | *.pid | *.headers | *.errors) [ ! -d "$each" ] || return ;;
     *) return ;;
     esac

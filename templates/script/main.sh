@@ -102,6 +102,9 @@ main() {
   else
     [ -z "$OFFLINE" ] || stay_offline
     if [ -n "$TRIED" ]; then weigh_first_try; else read_token; fi
+    if [ "$ENDPOINT" = huggingface ] && [ -n "$SHA256" ] && is_number "$SIZE" && [ "$SIZE" -gt "$BRIDGE" ]; then
+      by_hub_program "it is larger than $((BRIDGE / 1000000000)) GB"
+    fi
     begin_ranges
     need_space
     begun="$LOW"

@@ -10,7 +10,7 @@ need_space() {
     return 0
   fi
   [ -n "$SIZE" ] || ROOM=$((2 * NEEDED + MIB)) # its size has been rounded, but never by as much
-  if [ "$NEEDED" -ge "$MIB" ] && [ -z "$LOCAL" ]; then
+  if [ "$NEEDED" -ge "$MIB" ] && [ -z "$LOCAL$WHOLE" ]; then
     : >>"$PART"
     taken="$(fallocate --keep-size --length "$NEEDED" -- "$PART" 2>&1)" && needed=0
   fi

@@ -5,6 +5,7 @@ REST="${URL#*://}"
 ORIGIN="${URL%%"$REST"}${REST%%[/?#]*}"
 LOCK_WAIT="${COMFYFIX_LOCK_WAIT:-21600}"  # seconds
 LOCK_STILL="${COMFYFIX_LOCK_STILL:-60}"   # seconds without a sign of life; a holder gives six in this time
+BRIDGE="${COMFYFIX_BRIDGE:-50000000000}"  # bytes of the largest file that Hugging Face's bridge serves
 PAUSE="${COMFYFIX_PAUSE:-1}"              # seconds before the second try; doubles each time
 ASKING="${COMFYFIX_ASK:-}"                # set where comfyfix reads along and answers
 NEAR="${COMFYFIX_NEAR:-}"                 # set where it knows of a file that may have the bytes

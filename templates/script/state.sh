@@ -26,4 +26,5 @@ NEXT=''   # where a redirect leads that was not followed at once
 REACHED='' # a server has answered
 TRIED=''  # a try has been made at once
 SAID=''   # what was answered to it
+WHOLE=''  # fetched by another program, into another file
 FAILED='' # that was no beginning

@@ -45,6 +45,7 @@ consider() {
     gate
     ;;
   404 | 410 | 451) fail 12 "$NAME is not there any more (status $STATUS)" "run doit, it searches again" ;;
+  400) bridge_refuses "$2" ;;
   416)
     if [ "${A_RANGE##*/}" = "$LOW" ] && [ -z "$LENGTH" ]; then
       LENGTH="$LOW"
