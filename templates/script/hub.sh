@@ -1,7 +1,7 @@
 # Hugging Face's bridge serves no file beyond a limit, and refuses some below it. Their own program
 # fetches those in its own way: into a folder of ours beside the file, which is hashed as any other.
 by_hub_program() {
-  local path kind='' repo commit file hub short=''
+  local path kind='' repo commit file hub said short=''
   path="${URL#"${SERVER%/}"}"
   case "$path" in
   /datasets/*) kind=dataset path="${path#/datasets}" ;;
@@ -23,7 +23,7 @@ by_hub_program() {
   set -- hf download --revision "$commit" --local-dir "$WORK/hub" ${kind:+--repo-type "$kind"} -- "${repo#/}" "$file"
   (
     export HF_ENDPOINT="${SERVER%/}" HF_XET_CACHE="$PWD/${WORK#./}/hub/xet" HF_HUB_DISABLE_PROGRESS_BARS=1
-    export HF_HUB_DISABLE_TELEMETRY=1 HF_HUB_DISABLE_UPDATE_CHECK=1
+    export HF_HUB_DISABLE_TELEMETRY=1 HF_HUB_DISABLE_UPDATE_CHECK=1 NO_COLOR=1
     [ -z "$TOKEN" ] || export HF_TOKEN="$TOKEN"
     noted "$WORK/hub.pid" "$@"
   ) >"$WORK/hub.errors" 2>&1 </dev/null 3>&- 7>&- 8>&- &
@@ -43,7 +43,9 @@ by_hub_program() {
   file="$WORK/hub/$file"
   if [ -z "$commit" ] || [ ! -f "$file" ] || [ -L "$file" ]; then
     ! grep -q 'No space' "$WORK/hub.errors" || no_space "$FREE" "$NEEDED"
-    fail 15 "hf could not fetch $NAME: $(tail -n 1 -- "$WORK/hub.errors" | head -c 300)" "run again; if it stays so, see what hf says by hand"
+    # Hints may follow what is wrong.
+    said="$(grep Error "$WORK/hub.errors" | tail -n 1 | head -c 300)"
+    fail 15 "hf could not fetch $NAME: ${said:-it brought nothing}" "run again; if it stays so, see what hf says by hand"
   fi
   mv -f -- "$file" "$PART" || cant_write ''
   rm -rf -- "$WORK/hub"

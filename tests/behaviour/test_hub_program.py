@@ -116,7 +116,11 @@ def test_without_hf_it_is_told_what_to_install(site: Site, script: Path) -> None
     [
         (HF + 'printf wrong >"$place/$3"\n', 14, "size or sha256 differ"),
         (HF + 'ln -s "$HOME/hub file" "$place/$3"\n', 15, "could not fetch"),
-        (HF + "echo 'Error: no such thing' >&2; exit 1\n", 15, "Error: no such thing"),
+        (
+            HF + "echo 'Error: no such thing' >&2; echo Hint: none; exit 1\n",
+            15,
+            "Error: no such thing",
+        ),
         (HF + "exit 0\n", 15, "could not fetch"),
         (HF + "echo 'OSError: No space left on device'; exit 1\n", 13, "Not enough space"),
     ],
