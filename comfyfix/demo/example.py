@@ -105,7 +105,8 @@ def start_hub(manifest: Manifest, environ: Mapping[str, str]) -> Manifest:
     for repo, paths in REPOSITORIES.items():
         hub.add(repo, paths)
     for model, file, kind in CIVITAI:
-        hub.add_civitai(model, file, type=kind)
+        version = hub.add_civitai(model, file, type=kind)
+        version.named = file
     for key, url in UPSCALERS.items():
         repo, _, path = url.removeprefix(f"{_HUB}/").partition("/resolve/main/")
         hub.add_upscaler(key, [url], hub.repositories[repo].files[path])

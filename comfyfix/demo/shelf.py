@@ -160,7 +160,8 @@ class CivitaiVersion:
     `access`: open, login, disabled, early, forbidden, archived, region, gone, page (HTML), or
     away-once (404 the first time); `scan` is the verdict of both scans; `rounded` makes Civitai
     tell a whole number of KiB; `mode` is Archived (no file is listed) or TakenDown (no picture
-    is). `file` is what was uploaded: the name that is told follows from it; `others` tell the names
+    is). `file` is what was uploaded: the name that is told follows from it, or is
+    `named`, if its creator has set one; `others` tell the names
     that downloads get. `traits` are the metadata of a file, by its id; `lent` are the ids of files
     that are another version's; `first` is the primary, if it is not `file_id`. `minor`: it is left
     out of searches with `nsfw`.
@@ -187,6 +188,7 @@ class CivitaiVersion:
     lent: set[int] = field(default_factory=set)
     first: int = 0
     minor: bool = False
+    named: str = ""
 
     def content(self, file_id: int) -> bytes | None:
         """The bytes of one of its files."""
@@ -211,7 +213,7 @@ class CivitaiVersion:
 
     def describe(self) -> dict[str, Any]:
         """Describe the version as `/api/v1/model-versions` does."""
-        name = download_name(
+        name = self.named or download_name(
             kind=self.type,
             model=self.model,
             version=self.name,

@@ -272,7 +272,7 @@ def test_the_demo_works_behind_a_proxy(site: Site) -> None:
 
 def test_a_name_of_civitai_cannot_command_the_terminal(site: Site, hub: Hub) -> None:
     version = hub.add_civitai("rife49 \x1b]0;PWN\x07\n::warning::injected", "rife49.pth")
-    version.type = "Upscaler"
+    version.type, version.named = "Upscaler", "rife49.pth"
     site.workflow("w.json", RIFE)
     done = site.doit(GITHUB_ACTIONS="true")
     assert done.returncode == 0, done.stdout
