@@ -203,7 +203,8 @@ def _run_script(run: Run, planned: Planned, slot: fetch_stage.Slot) -> Receipt:
     require("bash", *([] if record.local else ["curl"]))
     reach, endpoints = run.services().web.reach, run.services().manifest.endpoints
     server = getattr(endpoints, endpoint_of(record.url) or "", record.url)
-    if not record.local:
+    lender = run.services().lender(record)
+    if not record.local and lender is None:
         reach.require(server)
     folder = fetch_stage.real_folder(record.model, record.destination, run.project.folders)
     # Once more: somebody may have changed it since the script was written.
@@ -242,7 +243,7 @@ def _run_script(run: Run, planned: Planned, slot: fetch_stage.Slot) -> Receipt:
             pickle=pickle,
             words=words.sentence,
             signs=bool(run.project.trust.key),
-            lender=run.services().lender(record),
+            lender=lender,
         )
     except Unreachable as problem:
         host, cause = (problem.reason.told.get(name) for name in ("host", "cause"))

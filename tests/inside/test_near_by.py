@@ -245,6 +245,25 @@ def test_what_the_workflow_tells_the_hash_of_needs_no_network(
     assert record["local"] == ""
 
 
+@pytest.mark.parametrize("known", ["workflow", "record"])
+def test_offline_what_lies_near_by_is_copied_all_the_same(
+    inprocess: InProcess, hub: Hub, known: str
+) -> None:
+    if known == "workflow":
+        with_hash(inprocess)
+    else:
+        inprocess.workflow("w.json", NEED)
+        hub.add("maker/harbor_light", []).files[NAME] = DATA
+        assert inprocess.doit().returncode == 0
+        (inprocess.models / "loras" / NAME).unlink()
+        hub.seen.clear()
+    put_in_cache(cache_of(inprocess.home), "maker/harbor_light", NAME, DATA)
+    done = inprocess.doit(COMFYFIX_OFFLINE="1")
+    assert done.returncode == 0, done.stdout
+    assert inprocess.files() == {f"loras/{NAME}": sha256(DATA)}
+    assert asked(hub) == []
+
+
 @pytest.mark.parametrize("told", ["workflow", "pin", "bare pin"])
 def test_another_programs_file_serves_without_a_network(
     inprocess: InProcess, hub: Hub, told: str
