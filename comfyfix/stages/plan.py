@@ -196,6 +196,7 @@ def _present(need: Need, info: os.stat_result, *, claimed: bool) -> Present:
         mtime_ns=info.st_mtime_ns,
         receipt=need.receipt,
         claimed=claimed,
+        references=tuple(need.references),
     )
 
 

@@ -5,21 +5,16 @@ A workflow is put right in a copy, of which nothing but these values differs fro
 
 from __future__ import annotations
 
-import contextlib
-import os
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
-from pathlib import Path
 
 from comfyfix.comfyui.loaders.table import Loaders
 from comfyfix.comfyui.references import find as references
 from comfyfix.comfyui.references.lookup import Lookup, anchored, parts_of
 from comfyfix.comfyui.references.taken import value_taken
 from comfyfix.comfyui.store.index import StoreIndex
-from comfyfix.comfyui.workflows import copies, marked, media
-from comfyfix.comfyui.workflows import files as workflow_files
+from comfyfix.comfyui.workflows import edited, marked
 from comfyfix.comfyui.workflows import read as workflow
-from comfyfix.disk.files import write_new
 from comfyfix.records import Model, Reason, Reference, because
 from comfyfix.stages.near import near_misses
 from comfyfix.why import Why
@@ -97,35 +92,20 @@ def copy_of(path: str, name: str, loaders: Loaders, finder: Finder) -> Copy | Re
 
     A reason is told for what can't be: only JSON can be written so that all else stays.
     """
-    with workflow_files.open_file(path) as stream:
-        if media.form_of(stream.read(media.HEAD)) is not None:
-            return because(Why.RELINK_NO_JSON, path=path)
-        stream.seek(0)
-        data = stream.read(workflow.TEXT_MAX + 1)
-    workflow.parse(data)  # holds it against every bound, and tells what is broken
-    if not os.path.isfile(path):
-        return because(Why.RELINK_IN_ZIP, path=path)
-    mark, encoding = workflow.mark_of(data)
-    try:
-        text = data[len(mark) :].decode(encoding)
-    except UnicodeDecodeError:
-        return because(Why.RELINK_NOT_UTF8, path=path)
-    found = references.references(workflow.of_value(marked.decode(text)), name, loaders)
+    source = edited.opened(path)
+    if isinstance(source, Reason):
+        return source
+    found = references.references(workflow.of_value(source.value), name, loaders)
     fixes, left = _sorted_out(found, finder)
-    values = {
-        fix.reference.value.span: fix.instead
-        for fix in fixes
-        if isinstance(fix.reference.value, marked.Mark)
-    }
-    made = mark + marked.rewritten(text, values).encode(encoding)
-    copy, there = _place(path, made)
+    made = source.with_edits(
+        {
+            fix.reference.value.span: marked.quoted(source.text, fix.instead)
+            for fix in fixes
+            if isinstance(fix.reference.value, marked.Mark)
+        }
+    )
+    copy, there = edited.place(path, made, "relinked")
     return Copy(path, copy, made, tuple(fixes), tuple(left), there)
-
-
-def write(copy: Copy) -> None:
-    """Write a copy where nothing is. Raises OSError."""
-    if not copy.there:
-        write_new(Path(copy.copy), copy.data)
 
 
 def _sorted_out(found: Iterable[Reference], finder: Finder) -> tuple[list[Fix], list[Left]]:
@@ -150,17 +130,6 @@ def _sorted_out(found: Iterable[Reference], finder: Finder) -> tuple[list[Fix], 
             else:
                 fixes.setdefault(span, told)
     return list(fixes.values()), left
-
-
-def _place(path: str, made: bytes) -> tuple[str, bool]:
-    """Where a copy goes, and whether it lies there already."""
-    for copy in copies.names(path):
-        if not os.path.lexists(copy):
-            return copy, False
-        with contextlib.suppress(OSError), workflow_files.open_file(copy) as stream:
-            if stream.read(len(made) + 1) == made:
-                return copy, True
-    return next(iter(copies.names(path))), False
 
 
 def refused(found: Iterable[Reference], finder: Finder) -> Iterator[Fix | Left]:

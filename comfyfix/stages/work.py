@@ -74,6 +74,7 @@ class Present:
     mtime_ns: int
     receipt: Receipt | None
     claimed: bool = False
+    references: tuple[Reference, ...] = ()
 
     @property
     def path(self) -> Path:

@@ -7,6 +7,7 @@ COMMANDS = {
     "scan": "comfyfix.tasks.commands.scan:Scan",
     "verify": "comfyfix.tasks.commands.verify:Verify",
     "relink": "comfyfix.tasks.commands.relink:Relink",
+    "embed": "comfyfix.tasks.commands.embed:Embed",
     "why": "comfyfix.tasks.commands.why:WhyOfModel",
     "script": "comfyfix.tasks.commands.script:Script",
     "pin": "comfyfix.tasks.commands.pin:Pin",

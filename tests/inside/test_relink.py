@@ -175,7 +175,7 @@ def test_a_picture_is_told_to_be_saved_in_comfyui(site: InProcess) -> None:
     before = path.read_bytes()
     done = site.run("relink", str(path))
     assert done.code == 1
-    assert t("open it in ComfyUI, save the workflow, and relink that") in done.out
+    assert t("open it in ComfyUI, save the workflow, and name that file") in done.out
     assert path.read_bytes() == before
     assert list(site.workflows.iterdir()) == [path]
 

@@ -49,7 +49,7 @@ def test_one_text_is_replaced_and_nothing_else(value: Any, new: str, number: int
     if not every:
         return
     one = every[number % len(every)]
-    changed = marked.rewritten(text, {one.span: new})
+    changed = marked.rewritten(text, {one.span: marked.quoted(text, new)})
     start, stop = one.span
     assert changed.startswith(text[:start])
     assert changed.endswith(text[stop:])
@@ -62,7 +62,9 @@ def test_what_stands_there_twice_counts_last_and_odd_numbers_stay() -> None:
     text = '\n{ "a":"x" ,"a" : "y", "n":[1.50e+2,NaN ,-0.0, 10000000000000000000000]}\n'
     found = marked.decode(text)
     assert found["a"] == "y"
-    assert marked.rewritten(text, {found["a"].span: "é"}) == text.replace('"y"', '"\\u00e9"')
+    assert marked.rewritten(text, {found["a"].span: marked.quoted(text, "é")}) == text.replace(
+        '"y"', '"\\u00e9"'
+    )
     assert marked.decode('"\\ud800"') == "\ufffd"
     assert list(marks(marked.decode('["\\ud800"]'))) == []
 
@@ -72,6 +74,7 @@ def test_a_copy_is_no_workflow_while_its_original_lies_beside_it(tmp_path: Path)
         "a.json",
         "a.relinked.json",
         "a.relinked-2.json",
+        "a.comfyfix.json",
         "b.relinked.json",
         "relinked.json",
     ):
@@ -81,5 +84,5 @@ def test_a_copy_is_no_workflow_while_its_original_lies_beside_it(tmp_path: Path)
         assert names == ["a.json", "b.relinked.json", "relinked.json"]
     named = str(tmp_path / "a.relinked.json")
     assert [path for path, _ in workflow_files.find([named])] == [named]
-    first = copies.names(str(tmp_path / "a.json"))
+    first = copies.names(str(tmp_path / "a.json"), "relinked")
     assert [next(first), next(first)] == [named, str(tmp_path / "a.relinked-2.json")]

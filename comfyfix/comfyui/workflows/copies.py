@@ -1,4 +1,4 @@
-"""Copies of workflows that were put right: named after their original, and no workflows beside it.
+"""Copies of workflows that were changed: named after their original, and no workflows beside it.
 
 Whoever takes the original away has made the copy the workflow.
 """
@@ -8,16 +8,22 @@ from __future__ import annotations
 import os
 import re
 from collections.abc import Iterator
+from typing import Literal
 
 ENDING = ".json"
-_COPY = re.compile(r"^(.+)\.relinked(-\d+)?\.json$", re.IGNORECASE)
+Kind = Literal["relinked", "comfyfix"]
+"""What stands in the name of a copy: put right by `relink`, or completed by `embed`."""
+_COPY = re.compile(r"^(.+)\.(relinked|comfyfix)(-\d+)?\.json$", re.IGNORECASE)
+_MOST = 1000
 
 
-def names(path: str) -> Iterator[str]:
+def names(path: str, kind: Kind) -> Iterator[str]:
     """The paths that a copy of a workflow may have, the first choice first."""
-    stem = path[: -len(ENDING)]
-    yield f"{stem}.relinked{ENDING}"
-    yield from (f"{stem}.relinked-{number}{ENDING}" for number in range(2, 1000))
+    stem, ending = (path[: -len(ENDING)], path[-len(ENDING) :])
+    if ending.lower() != ENDING:
+        stem = path
+    yield f"{stem}.{kind}{ENDING}"
+    yield from (f"{stem}.{kind}-{number}{ENDING}" for number in range(2, _MOST))
 
 
 def is_copy(path: str) -> bool:

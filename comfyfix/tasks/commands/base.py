@@ -24,6 +24,14 @@ JSON_OPTION = {
 }
 
 
+def switch(name: str, told: str) -> dict[str, Any]:
+    """An option that is on or off."""
+    return {
+        "name": name.replace("-", "_"), "short": "", "long": name, "type": bool,
+        "default": False, "help": told,
+    }  # fmt: skip
+
+
 class Ours(Guarded):
     """A command that reads manifests: those of the dodo, or that of the working folder."""
 

@@ -2,10 +2,8 @@
 
 from __future__ import annotations
 
-import os
-import sys
 from collections.abc import Sequence
-from concurrent.futures import ThreadPoolExecutor
+from functools import partial
 from typing import Any
 
 import msgspec
@@ -21,10 +19,10 @@ from comfyfix.screen.words import t
 from comfyfix.stages import resolve as resolve_stage
 from comfyfix.stages.work import Planned
 from comfyfix.state import ledger
-from comfyfix.stopping import Stopped
 from comfyfix.tasks.commands.base import JSON_OPTION, Ours, project_heading
 from comfyfix.tasks.names import chosen
 from comfyfix.tasks.running import Run
+from comfyfix.tasks.searching import side_by_side
 
 
 class Plan(Ours):
@@ -89,20 +87,7 @@ def _answers(run: Run, keys: Sequence[str] | None) -> list[Answer]:
     ]
     if pending:
         notes.searching(len(pending))
-    return _search(run, pending)
-
-
-def _search(run: Run, pending: list[Planned]) -> list[Answer]:
-    pool = ThreadPoolExecutor(run.project.manifest.search.parallel)
-    try:
-        return list(pool.map(lambda planned: _answer(run, planned), pending))
-    except Stopped as stopped:
-        run.children.stop()
-        notes.stopped_searching()
-        sys.stdout.flush()
-        os._exit(stopped.exit_code)  # searches under way would hold the end up for minutes
-    finally:
-        pool.shutdown(wait=False, cancel_futures=True)
+    return side_by_side(run, pending, partial(_answer, run))
 
 
 def _answer(run: Run, planned: Planned) -> Answer:

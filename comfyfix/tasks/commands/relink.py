@@ -10,6 +10,7 @@ import msgspec
 from comfyfix.comfyui.references.lookup import Lookup
 from comfyfix.comfyui.store.folders import Folders
 from comfyfix.comfyui.store.index import StoreIndex
+from comfyfix.comfyui.workflows import edited
 from comfyfix.comfyui.workflows import files as workflow_files
 from comfyfix.comfyui.workflows.graph import NotAWorkflow
 from comfyfix.errors import SetupProblem
@@ -26,17 +27,10 @@ from comfyfix.stages.relink import Fix, Left
 from comfyfix.stages.scan import ScannedFile
 from comfyfix.state import links
 from comfyfix.state.links import Link, State
-from comfyfix.tasks.commands.base import JSON_OPTION, Ours, project_heading
+from comfyfix.tasks.commands.base import JSON_OPTION, Ours, project_heading, switch
 from comfyfix.tasks.dodo import Tasks
 from comfyfix.tasks.inside_doit import variables
 from comfyfix.why import Why
-
-
-def _switch(name: str, told: str) -> dict[str, Any]:
-    return {
-        "name": name.replace("-", "_"), "short": "", "long": name, "type": bool,
-        "default": False, "help": told,
-    }  # fmt: skip
 
 
 class Relink(Ours):
@@ -50,10 +44,10 @@ class Relink(Ours):
         "the workflows of manifest.yaml."
     )
     cmd_options = (
-        _switch("link", t("make links of the refused names in ComfyUI's own models/ instead")),
-        _switch("list", t("list the links that were made")),
-        _switch("undo", t("take back the links that were made")),
-        _switch("dry-run", t("show what would be done, and write nothing")),
+        switch("link", t("make links of the refused names in ComfyUI's own models/ instead")),
+        switch("list", t("list the links that were made")),
+        switch("undo", t("take back the links that were made")),
+        switch("dry-run", t("show what would be done, and write nothing")),
         JSON_OPTION,
     )
     name = "relink"
@@ -148,7 +142,7 @@ class _Work:
             if isinstance(copy, Reason):
                 return Sheet(file.workflow, problem=copy)
             if copy.fixes and not self._dry:
-                relink.write(copy)
+                edited.write(copy.copy, copy.data, there=copy.there)
         except NotAWorkflow as error:
             return Sheet(file.workflow, problem=error.reason)
         except OSError as error:

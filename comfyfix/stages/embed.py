@@ -1,0 +1,259 @@
+"""Embed: the addresses of models, written into the nodes that name them.
+
+`properties.models` of a node is where ComfyUI's frontend looks (its `zModelFile`: name, url,
+directory, hash, hash_type); it believes an entry whose name is a value of that very node. What an
+author has written there and what is still right stays as it is.
+"""
+
+from __future__ import annotations
+
+import bisect
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from dataclasses import dataclass
+from typing import Any, Literal, NamedTuple
+
+from comfyfix.comfyui.loaders.table import Loaders
+from comfyfix.comfyui.references import find as references
+from comfyfix.comfyui.store.folders import folder_key
+from comfyfix.comfyui.workflows import added, wrapped
+from comfyfix.comfyui.workflows import read as workflow
+from comfyfix.comfyui.workflows.edited import Source
+from comfyfix.comfyui.workflows.graph import Node
+from comfyfix.comfyui.workflows.marked import Mark, MarkedDict, MarkedList, Span, quoted
+from comfyfix.records import Reason, Reference, because
+from comfyfix.why import Why
+
+Change = Literal["added", "completed", "there"]
+_SHA256 = "SHA256"
+
+
+class Found(NamedTuple):
+    """A model whose provider has confirmed it: its address, its hash, its folder."""
+
+    model: str
+    url: str
+    sha256: str
+    directory: str
+
+
+@dataclass(frozen=True, slots=True)
+class Told:
+    """One model of one node, and what has become of its entry."""
+
+    reference: Reference
+    found: Found
+    change: Change
+
+
+@dataclass(frozen=True, slots=True)
+class Left:
+    """A model of which nothing is written into a node, and why."""
+
+    reference: Reference
+    reason: Reason
+
+
+@dataclass(frozen=True, slots=True)
+class Embedded:
+    """A workflow with addresses, and what differs."""
+
+    data: bytes
+    told: tuple[Told, ...]
+    left: tuple[Left, ...]
+
+    @property
+    def differs(self) -> bool:
+        """Tell whether anything is to be written."""
+        return any(told.change != "there" for told in self.told)
+
+
+Answers = Callable[[Reference], Iterable[tuple[str, Found | Reason]]]
+"""What is known of the models of a reference, each with the name that its entry gets."""
+Leads = Callable[[str, str], str | Reason | None]
+"""The sha256 of what a name's address leads to: empty for nothing, None where nobody tells it."""
+
+
+class _Wish(NamedTuple):
+    reference: Reference
+    name: str
+    found: Found
+
+
+def embedded(
+    path: str, source: Source, name: str, loaders: Loaders, answers: Answers, leads: Leads
+) -> Embedded | Reason:
+    """Write what is known of each model into its node. Raises NotAWorkflow."""
+    if any(not isinstance(g.get("nodes"), list) for _, g in wrapped.graphs(source.value)):
+        return because(Why.EMBED_API_FORM, path=path)
+    read = workflow.of_value(source.value)
+    nodes, leaves = _Nodes(source.value), {node.id: node for node in read.nodes}
+    wishes: dict[Span, dict[tuple[str, str], _Wish]] = {}
+    left: list[Left] = []
+    for reference in references.references(read, name, loaders):
+        for entry, answer in answers(reference):
+            owner = nodes.owner(reference, leaves[reference.node_id])
+            if isinstance(answer, Reason):
+                left.append(Left(reference, answer))
+            elif owner is None:
+                left.append(Left(reference, because(Why.EMBED_NO_PLACE)))
+            else:
+                wish = _Wish(reference, entry, answer)
+                wishes.setdefault(owner, {}).setdefault((entry, answer.directory), wish)
+    writing = _Writing(source.text, leads)
+    for owner, named in wishes.items():
+        writing.into(nodes.at[owner], list(named.values()))
+    left += writing.left
+    return Embedded(source.with_edits(writing.edits), tuple(writing.told), tuple(left))
+
+
+class _Nodes:
+    """The nodes of a file, wherever they stand in it, by their places."""
+
+    def __init__(self, value: Any) -> None:
+        self.at = {node.span: node for node in _nodes(value)}
+        self._spans = sorted(self.at)
+
+    def owner(self, reference: Reference, leaf: Node) -> Span | None:
+        """The node that holds the value that was chosen: the loader, a host, or a primitive."""
+        own: Any = leaf.widgets
+        marked = isinstance(own, MarkedList | MarkedDict)
+        if marked:
+            values = own.values() if isinstance(own, dict) else own
+            if any(value == reference.value for value in values if isinstance(value, str)):
+                return self._around(own.span)
+        if isinstance(reference.value, Mark):
+            return self._around(reference.value.span)
+        return self._around(own.span) if marked else None
+
+    def _around(self, span: Span) -> Span | None:
+        """The innermost node around a place."""
+        last = bisect.bisect(self._spans, span)
+        return next((s for s in reversed(self._spans[:last]) if s[1] >= span[1]), None)
+
+
+def _nodes(value: Any) -> Iterator[MarkedDict]:
+    pending = [value]
+    while pending:
+        one = pending.pop()
+        if isinstance(one, dict):
+            pending += one.values()
+            listed = one.get("nodes")
+            for node in listed if isinstance(listed, list) else ():
+                if isinstance(node, MarkedDict):
+                    yield node
+        elif isinstance(one, list):
+            pending += one
+
+
+class _Writing:
+    """The edits of one file."""
+
+    def __init__(self, text: str, leads: Leads) -> None:
+        self._text, self._leads = text, leads
+        self.edits: dict[Span, str] = {}
+        self.told: list[Told] = []
+        self.left: list[Left] = []
+
+    def into(self, node: MarkedDict, wishes: list[_Wish]) -> None:
+        """Write what is wished for into the entries of one node."""
+        properties = node.get("properties")
+        models = properties.get("models") if isinstance(properties, MarkedDict) else None
+        listed = [entry for entry in models or () if isinstance(entry, MarkedDict)]
+        odd = "properties" in node and not isinstance(properties, MarkedDict)
+        if odd or not isinstance(models, MarkedList | None) or _is_null(properties, models):
+            self.left += [Left(w.reference, because(Why.EMBED_PROPERTIES)) for w in wishes]
+            return
+        fresh = []
+        for wish in wishes:
+            known = [entry for entry in listed if _is_of(entry, wish)]
+            if known:
+                self._complete(known[0], wish)
+            else:
+                fresh.append(wish)
+                self.told.append(Told(wish.reference, wish.found, "added"))
+        if fresh:
+            entries = [_entry(wish) for wish in fresh]
+            self._put(node, properties, models, entries)
+
+    def _put(self, node: MarkedDict, properties: Any, models: Any, entries: list[Any]) -> None:
+        text = self._text
+        style = added.style_of(text, node)
+        if not isinstance(properties, MarkedDict):
+            edit = added.members(text, node, {"properties": {"models": entries}}, style)
+        else:
+            style = added.style_of(text, properties, style)
+            if isinstance(models, MarkedList):
+                edit = added.items(text, models, entries, added.style_of(text, models, style))
+            else:
+                edit = added.members(text, properties, {"models": entries}, style)
+        self.edits[edit[0]] = edit[1]
+
+    def _complete(self, entry: MarkedDict, wish: _Wish) -> None:
+        """Add to an entry what it lacks, and put its address right where that leads nowhere."""
+        found = wish.found
+        digest = _sha256_of(entry)
+        url = entry.get("url")
+        if digest and digest != found.sha256:
+            self._leave(wish, because(Why.EMBED_OTHER_HASH))
+            return
+        at = found.sha256 if url == found.url else self._leads(wish.name, url) if url else ""
+        if isinstance(at, Reason):
+            self._leave(wish, at)
+            return
+        if at and at != found.sha256 and not digest:
+            self._leave(wish, because(Why.EMBED_ANOTHER_FILE))
+            return
+        if at is None:  # it leads to a file that nobody tells the hash of
+            self.told.append(Told(wish.reference, found, "there"))
+            return
+        wanted = _entry(wish)
+        if at == found.sha256:
+            del wanted["url"]
+        if entry.get("hash") and not digest:  # of another kind
+            del wanted["hash"], wanted["hash_type"]
+        lacking = {k: v for k, v in wanted.items() if k == "url" or not entry.get(k)}
+        self.told.append(Told(wish.reference, found, "completed" if lacking else "there"))
+        for key in [key for key in lacking if key in entry]:
+            place = entry.place_of(self._text, key)
+            if place:
+                self.edits[place] = quoted(self._text, lacking.pop(key))
+        if lacking:
+            style = added.style_of(self._text, entry)
+            span, letters = added.members(self._text, entry, lacking, style)
+            self.edits[span] = letters
+
+    def _leave(self, wish: _Wish, reason: Reason) -> None:
+        self.left.append(Left(wish.reference, reason))
+
+
+def _is_null(properties: Any, models: Any) -> bool:
+    """Tell `models: null`, which the frontend does not take."""
+    return isinstance(properties, dict) and "models" in properties and models is None
+
+
+def _is_of(entry: Mapping[str, Any], wish: _Wish) -> bool:
+    """Tell the entry of a model from that of a namesake in another folder."""
+    folder = entry.get("directory")
+    same = not folder or folder_key(str(folder)) == folder_key(wish.found.directory)
+    return entry.get("name") == wish.name and same
+
+
+def _entry(wish: _Wish) -> dict[str, str]:
+    return {
+        "name": wish.name,
+        "url": wish.found.url,
+        "hash": wish.found.sha256,
+        "hash_type": _SHA256,
+        "directory": wish.found.directory,
+    }
+
+
+def _sha256_of(entry: Mapping[str, Any]) -> str:
+    """The sha256 that an entry tells, in lower case; empty where it tells none."""
+    digest, kind = entry.get("hash"), entry.get("hash_type")
+    if not isinstance(digest, str) or not isinstance(kind, str | None):
+        return ""
+    if (kind or _SHA256).upper().replace("-", "") != _SHA256:
+        return ""
+    is_one = len(digest) == 64 and all(c in "0123456789abcdef" for c in digest.lower())  # noqa: PLR2004 - sha256
+    return digest.lower() if is_one else ""

@@ -1,0 +1,150 @@
+"""Proven: where a model can be had, for everyone and as its provider has confirmed it.
+
+Nothing counts that only this user can reach or knows: files here, pins, addresses with a token.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+from urllib.parse import parse_qs, urlsplit
+
+from comfyfix.errors import HostRefused, ModelProblem
+from comfyfix.net.civitai_address import CivitaiFile
+from comfyfix.net.hosts import CIVITAI, HUGGINGFACE, HubFile, read_url
+from comfyfix.records import Candidate, Hint, Model, Reason, Receipt, Record, because
+from comfyfix.settings.manifest import Manifest
+from comfyfix.sources import openmodeldb, store, workflow
+from comfyfix.sources.base import Blocked, Doubtful, Services
+from comfyfix.stages.embed import Found
+from comfyfix.stages.join import Need
+from comfyfix.stages.resolve import is_strict, resolve, still_wanted
+from comfyfix.stages.told import Told
+from comfyfix.stages.work import Planned, Present
+from comfyfix.why import Why
+
+_COMMIT = re.compile(r"[0-9a-f]{40}")
+_HARMLESS: tuple[dict[str, list[str]], ...] = ({}, {"download": ["true"]})
+
+
+def searching(manifest: Manifest) -> Manifest:
+    """The manifest to search with: what lies here is no address."""
+    import msgspec
+
+    sources = tuple(name for name in manifest.search.sources if name != store.NAME)
+    return msgspec.structs.replace(
+        manifest,
+        search=msgspec.structs.replace(manifest.search, sources=sources),
+        include=msgspec.structs.replace(manifest.include, inactive=True),
+    )
+
+
+@dataclass(frozen=True, slots=True)
+class Proofs:
+    """What can be proven in one project; `told` are the addresses of its workflows."""
+
+    services: Services
+    told: Told
+    hashing: Callable[[str], object]
+
+    def of(self, item: Planned | Present) -> Found | Reason:
+        """Where a model can be had, or why that is not known. Never raises a problem."""
+        try:
+            record = self._record(item)
+        except ModelProblem as problem:
+            return problem.reason
+        except OSError as error:
+            return because(Why.SYSTEM_SAYS, error=error.strerror or error)
+        return record if isinstance(record, Reason) else _found(record)
+
+    def leads(self, name: str, url: object) -> str | Reason | None:
+        """The sha256 of what an address leads to; empty for one that is to be replaced."""
+        clean = self._is_clean(url) if isinstance(url, str) else False
+        if not isinstance(url, str) or not clean:
+            return "" if clean is False else None
+        try:
+            finding = workflow.confirm_url(Hint(name=name, url=url), workflow.NAME, self.services)
+        except ModelProblem as problem:
+            return problem.reason
+        if isinstance(finding, Blocked | Doubtful):
+            finding = finding.candidate
+        return finding.sha256 if isinstance(finding, Candidate) else ""
+
+    def _is_clean(self, url: str) -> bool | None:
+        """Tell whether an address says nothing but which file it names: no token, no user.
+
+        None: so it seems, but its host is not to be asked.
+        """
+        manifest = self.services.manifest
+        try:
+            parts = urlsplit(url)
+            target = read_url(url, manifest.endpoints, manifest.download.allow_hosts)
+        except HostRefused as refusal:
+            unlisted = refusal.reason.why == Why.ADDRESS_NOT_LISTED
+            return None if unlisted and not parts.query else False
+        except ValueError:
+            return False
+        if isinstance(target, HubFile):
+            return parse_qs(parts.query, keep_blank_values=True) in _HARMLESS
+        if isinstance(target, CivitaiFile):
+            asked = {*parse_qs(parts.query, keep_blank_values=True)} - {"modelVersionId"}
+            return asked <= {*parse_qs(target.query)}
+        return not parts.query
+
+    def _record(self, item: Planned | Present) -> Record | Reason:
+        if any(reference.kind == "directory" for reference in item.references):
+            return because(Why.EMBED_DIRECTORY)
+        if isinstance(item, Present):
+            self.hashing(item.model.name)
+            digest = item.receipt.sha256 if item.receipt else self.services.hash_of(item.path)
+            return self._search(_as_planned(item, self.told), digest)
+        if item.problem is not None:
+            return item.problem.reason
+        override, record, receipt = item.override, item.record, item.receipt
+        if override and (override.names_a_place or override.digest):
+            known = (override.digest, record and record.sha256, receipt and receipt.sha256)
+            pinned = next((digest for digest in known if digest), None)
+            try:
+                return self._search(item, pinned) if pinned else because(Why.EMBED_PINNED)
+            except ModelProblem:
+                return because(Why.EMBED_PINNED)
+        manifest = self.services.manifest
+        if record and still_wanted(record, item, manifest) and not is_strict(item, manifest):
+            if not record.local:
+                return record
+            return self._search(item, record.sha256)
+        return self._search(item, receipt.sha256 if receipt else None)
+
+    def _search(self, item: Planned, digest: str | None) -> Record:
+        """Search for a model, for this very content where one is known. Raises ModelProblem."""
+        known = _receipt(item.model, item.location, digest) if digest else None
+        return resolve(replace(item, override=None, record=None, receipt=known), self.services)
+
+
+def _found(record: Record) -> Found | Reason:
+    """What a record proves."""
+    published = record.source == openmodeldb.NAME and not urlsplit(record.url).query
+    pinned = record.url.startswith(f"{HUGGINGFACE}/") and _COMMIT.fullmatch(record.commit)
+    if not record.sha256 or not (pinned or published or record.url.startswith(f"{CIVITAI}/")):
+        return because(Why.EMBED_UNPROVEN)
+    folder = record.model.folder or ""
+    return Found(record.model.key, record.url, record.sha256, folder)
+
+
+def _as_planned(item: Present, told: Told) -> Planned:
+    need = Need(model=item.model, references=list(item.references))
+    return Planned(
+        model=item.model,
+        number=0,
+        task="",
+        location=item.location,
+        pending=None,
+        references=item.references,
+        hints=told.of(need),
+    )
+
+
+def _receipt(model: Model, path: str, digest: str) -> Receipt:
+    """A receipt that binds a search to one content."""
+    return Receipt(model=model.key, path=path, size=0, sha256=digest, mtime_ns=0, at="")

@@ -1,0 +1,217 @@
+"""The `embed` command: where models are from, written into the workflows that name them."""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Iterable, Iterator
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import msgspec
+
+from comfyfix import project as projects
+from comfyfix.comfyui.workflows import edited
+from comfyfix.comfyui.workflows import files as workflow_files
+from comfyfix.comfyui.workflows.graph import NotAWorkflow
+from comfyfix.disk import in_place
+from comfyfix.errors import SetupProblem
+from comfyfix.project import Project, read_setup
+from comfyfix.records import Reason, Reference, because
+from comfyfix.screen import embedding, notes
+from comfyfix.screen.embedding import Sheet
+from comfyfix.screen.text import data, say
+from comfyfix.screen.words import t
+from comfyfix.stages import embed
+from comfyfix.stages import loaders as knowledge
+from comfyfix.stages.embed import Embedded, Found
+from comfyfix.stages.scan import ScannedFile
+from comfyfix.stages.told import Told
+from comfyfix.stages.work import Planned, Present
+from comfyfix.tasks.commands.base import JSON_OPTION, Ours, project_heading, switch
+from comfyfix.tasks.dodo import Tasks
+from comfyfix.tasks.inside_doit import variables
+from comfyfix.tasks.running import Run
+from comfyfix.tasks.searching import side_by_side
+from comfyfix.why import Why
+
+_Key = tuple[str, str, str, str]
+
+
+class Embed(Ours):
+    """Write into workflows where their models can be had."""
+
+    doc_purpose = t("write into workflows where their models can be had, for whoever gets them")
+    doc_usage = "[WORKFLOW ...]"
+    doc_description = t(
+        "Writes the address and hash of each model that is found into a copy, NAME.comfyfix.json "
+        "beside NAME.json, where ComfyUI looks for them (`properties.models` of its nodes); "
+        "nothing else in it differs. Without WORKFLOW: the workflows of manifest.yaml."
+    )
+    cmd_options = (
+        switch("in-place", t("change the workflow itself, and keep it as NAME.json.bak")),
+        switch("dry-run", t("show what would be written, and write nothing")),
+        JSON_OPTION,
+    )
+    name = "embed"
+
+    def work(self, options: dict[str, Any], names: list[str]) -> int:
+        """Search and write."""
+        if variables().get("workflow"):
+            names = [*names, variables()["workflow"]]
+        for name in names:
+            if not (Path(name).is_file() or Path(name).is_dir()):
+                cause = workflow_files.why_no_file(name)
+                raise SetupProblem(Why.SCAN_OF_NOTHING, name=name, cause=cause)
+        names = [str(Path(name).absolute()) for name in names]  # a dodo changes the folder
+        done = [(p.prefix, _project(p, options, names)) for p in self.projects(options)]
+        dry = options["dry_run"]
+        if options["as_json"]:
+            told: object = {prefix: embedding.as_data(one, dry=dry) for prefix, one in done}
+            if len(done) == 1:
+                told = embedding.as_data(done[0][1], dry=dry)
+            data(msgspec.json.format(msgspec.json.encode(told), indent=1).decode() + "\n")
+        else:
+            for prefix, one in done:
+                say(*project_heading(prefix), *embedding.table(one, dry=dry))
+        return 0 if all(sheet.is_done for _, one in done for sheet in one) else 1
+
+
+def _project(tasks: Tasks, options: dict[str, Any], names: list[str]) -> list[Sheet]:
+    project = _opened(tasks.manifest, names, dry=options["dry_run"])
+    named = {*names}
+    files, sheets = [], []
+    for file in project.scanned:
+        if file.problem or (file.path in named and not file.is_workflow):
+            reason = file.problem or because(Why.HOLDS_NO_WORKFLOW, path=file.path)
+            sheets.append(Sheet(file.workflow, problem=reason))
+        elif file.is_workflow:
+            files.append(file)
+    return [*sheets, *_Work(project, options, tasks.prefix).of(files)]
+
+
+def _opened(manifest: Path, names: list[str], *, dry: bool) -> Project:
+    """Open a project with what is searched, and these workflows if there are any."""
+    from comfyfix.stages import proven  # 200 ms that only a search needs
+
+    setup = read_setup(manifest, notes.remark)
+    if setup.manifest.is_demo and not dry:
+        from comfyfix.demo import example  # only the demo needs it
+
+        if example.lay_out(setup.manifest):
+            setup = read_setup(manifest, bool)
+    wanted = proven.searching(setup.manifest)
+    if names:
+        wanted = msgspec.structs.replace(wanted, workflows=tuple(names))
+    return projects.look(replace(setup, manifest=wanted), bool)
+
+
+class _Work:
+    """One call of the command for one project."""
+
+    def __init__(self, project: Project, options: dict[str, Any], prefix: str) -> None:
+        from comfyfix.stages import proven  # 200 ms that only a search needs
+
+        self._in_place, self._dry = options["in_place"], options["dry_run"]
+        setup = project.setup
+        self._loaders = knowledge.gather(
+            setup.folders, setup.layout, setup.manifest.comfyui_url
+        ).loaders
+        self._run = Run(project, lambda: project, prefix)
+        told = Told(file.hints for file in project.scanned)
+        self._proofs = proven.Proofs(self._run.services(), told, notes.searching)
+        self._items: dict[_Key, list[Planned | Present]] = defaultdict(list)
+        every: list[Planned | Present] = [*project.plan.models, *project.plan.present]
+        for item in every:
+            for reference in item.references:
+                self._items[_key(reference)].append(item)
+        self._answers: dict[str, Found | Reason] = {}
+
+    def of(self, files: Iterable[ScannedFile]) -> Iterator[Sheet]:
+        """What is written into each workflow, or would be."""
+        files = list(files)
+        # What can't be written at all is told before anything is searched.
+        stuck = {file.path: reason for file in files if (reason := self._stuck(file))}
+        meant = {
+            item.model.key: item
+            for file in files
+            if file.path not in stuck
+            for reference in file.references
+            for item in self._items[_key(reference)]
+        }
+        if meant:
+            notes.searching(len(meant))
+        answers = side_by_side(self._run, list(meant.values()), self._proofs.of)
+        self._answers = dict(zip(meant, answers, strict=True))
+        for file in files:
+            reason = stuck.get(file.path)
+            yield Sheet(file.workflow, problem=reason) if reason else self._sheet(file)
+
+    def _stuck(self, file: ScannedFile) -> Reason | None:
+        """Why a workflow can't be written, if that is known at once."""
+        try:
+            source = edited.opened(file.path)
+            if isinstance(source, Reason):
+                return source
+            made = embed.embedded(
+                file.path, source, file.workflow, self._loaders, lambda _: (), lambda _n, _u: None
+            )
+            if isinstance(made, Reason):
+                return made
+            return in_place.refused(Path(file.path)) if self._in_place else None
+        except NotAWorkflow as error:
+            return error.reason
+        except OSError as error:
+            return _unwritable(file, error)
+
+    def _sheet(self, file: ScannedFile) -> Sheet:
+        try:
+            source = edited.opened(file.path)
+            if isinstance(source, Reason):
+                return Sheet(file.workflow, problem=source)
+            made = embed.embedded(
+                file.path, source, file.workflow, self._loaders, self._known, self._proofs.leads
+            )
+            if isinstance(made, Reason):
+                return Sheet(file.workflow, problem=made)
+            told = Sheet(file.workflow, told=made.told, left=made.left)
+            return self._written(file, source, made, told) if made.differs else told
+        except NotAWorkflow as error:
+            return Sheet(file.workflow, problem=error.reason)
+        except OSError as error:
+            return Sheet(file.workflow, problem=_unwritable(file, error))
+
+    def _written(
+        self, file: ScannedFile, source: edited.Source, made: Embedded, sheet: Sheet
+    ) -> Sheet:
+        if not self._in_place:
+            sheet.copy, sheet.there = edited.place(file.path, made.data, "comfyfix")
+            if not self._dry:
+                edited.write(sheet.copy, made.data, there=sheet.there)
+            return sheet
+        if not self._dry:
+            kept = in_place.replace(Path(file.path), source.data, made.data)
+            if isinstance(kept, Reason):
+                return Sheet(file.workflow, problem=kept)
+            sheet.kept = str(kept)
+        sheet.copy = file.path
+        return sheet
+
+    def _known(self, reference: Reference) -> Iterator[tuple[str, Found | Reason]]:
+        """What is known of the models of a reference, with the names that their entries get."""
+        for item in self._items[_key(reference)]:
+            path = item.model.path
+            # The frontend compares the name with the value, letter by letter.
+            names = [name for name in reference.files if name.replace("\\", "/") == path]
+            name = (names or [item.model.name])[0] if reference.files else str(reference.value)
+            if item.model.key in self._answers:
+                yield name, self._answers[item.model.key]
+
+
+def _key(reference: Reference) -> _Key:
+    return reference.workflow, reference.node_id, reference.input, str(reference.value)
+
+
+def _unwritable(file: ScannedFile, error: OSError) -> Reason:
+    cause = error.strerror or str(error)
+    return because(Why.FILE_UNWRITABLE, path=error.filename or file.path, cause=cause)
