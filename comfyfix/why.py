@@ -299,6 +299,7 @@ class Why(StrEnum):
     # Plans, searches, downloads and verification.
     AND_MOVED = auto()
     AND_STAYS = auto()
+    ANOTHER_FILE_FOUND = auto()
     ANOTHER_FILE_THERE = auto()
     BY_MANIFEST = auto()
     BY_PLACE = auto()

@@ -156,13 +156,11 @@ def _accept_or_leave(run: Run, planned: Planned) -> None:
     manner = Manner(pickle=run.project.manifest.verify.pickle, trust=run.project.trust)
     verdict = verify(planned.model, planned.path, Known(record), manner)
     if not verdict.good:
-        raise ModelProblem(
-            Outcome.WRONG_CONTENT,
-            Why.ANOTHER_FILE_THERE,
-            path=planned.path,
-            where=record.where,
-            cause=verdict.reason,
-        )
+        told = {"path": planned.path, "where": record.where, "cause": verdict.reason}
+        if planned.pending is Pending.SEARCH_AGAIN:
+            task = run.task("download", planned.task)
+            raise ModelProblem(Outcome.WRONG_CONTENT, Why.ANOTHER_FILE_FOUND, task=task, **told)
+        raise ModelProblem(Outcome.WRONG_CONTENT, Why.ANOTHER_FILE_THERE, **told)
     receipt = receipts.of_file(
         planned.model,
         planned.path,

@@ -64,7 +64,8 @@ def test_another_source_takes_another_number_and_the_file_stays(
     for _ in range(2):  # and it is told again, until the user has done something
         done = complete.run()
         assert done.code == 1, done
-        assert "another" in done.out or "other/rife-models" in done.out
+        assert "other/rife-models" in done.out
+        assert f"`doit ignore {TASK}`" in done.out
         assert {name: kept(complete)[name] for name in before} == before
     assert "002_rife49_pth.json" in kept(complete)
     assert "003_rife49_pth.json" not in kept(complete)
@@ -72,6 +73,22 @@ def test_another_source_takes_another_number_and_the_file_stays(
     assert complete.run().code == 0
     assert complete.files()["/".join(RIFE)] != before["/".join(RIFE)]
     assert complete.run("list", "-q").out == ""
+
+
+def test_what_it_says_to_keep_ones_own_file_does_so(complete: InProcess, hub: Hub) -> None:
+    before = complete.files()
+    for repository in hub.repositories.values():
+        for name in repository.files:
+            repository.files[name] = file_for("another.pth")
+    assert complete.run("forget", TASK).code == 0
+    assert complete.run().code == 1
+    assert complete.run("ignore", TASK).code == 0
+    for _ in range(2):
+        done = complete.run()
+        assert done.code == 0, done
+        assert complete.files() == before
+    assert complete.run("forget", TASK).code == 0, "and it is asked for again"
+    assert complete.run().code == 1
 
 
 def test_an_absent_model_is_searched_afresh(complete: InProcess, hub: Hub) -> None:
