@@ -412,6 +412,14 @@ def test_a_name_is_data_wherever_it_stands(site: Site, hub: Hub, folder: Path, n
     assert not Path("/pwned").exists()
 
 
+def bash_knows_itself() -> bool:
+    """Tell whether bash has BASHPID: 3.2 has not, and makes no try before it has read all."""
+    told = subprocess.run(
+        ["bash", "-c", 'echo "${BASHPID:-}"'], capture_output=True, text=True, check=True
+    )
+    return bool(told.stdout.strip())
+
+
 SHARES = (0.02, 0.1, 0.3, 0.6, 0.9, 0.999)
 
 
@@ -428,7 +436,8 @@ def test_half_an_engine_does_nothing_or_all_of_it(
     for share in SHARES:
         path.write_text(text[: int(len(text) * share)])
         done = site.script(script)
-        whole = hashed and int(len(text) * share) >= begins + len("\nat_once")
+        tried = int(len(text) * share) >= begins + len("\nat_once")
+        whole = hashed and tried and bash_knows_itself()
         assert left(folder) == ([NAME] if whole else [])
         assert whole or (done.returncode == 1 and "doit script" in done.stderr)
         assert not whole or sha256_of(folder / NAME) == sha256(DATA)
