@@ -9,11 +9,12 @@ from __future__ import annotations
 import functools
 import hashlib
 import os
+import shlex
 import stat
 import threading
 from pathlib import Path
 
-from comfyfix import templates
+from comfyfix import __version__, templates
 from comfyfix.disk import regular
 from comfyfix.disk.files import quarantine, write_atomic
 
@@ -38,7 +39,7 @@ _writing = threading.Lock()
 @functools.cache
 def text() -> str:
     """Return the engine."""
-    return _HEADING + _joined(_PARTS)
+    return f"{_HEADING}AGENT={shlex.quote(f'comfyfix/{__version__}')}\n{_joined(_PARTS)}"
 
 
 @functools.cache

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import os
+import re
 from collections.abc import Callable
 from pathlib import Path
 
 import msgspec
 
-from comfyfix.disk import json_file
+from comfyfix.disk import json_file, regular
 from comfyfix.disk.files import write_atomic
 from comfyfix.records import Record, to_json
 from comfyfix.script import engine, render
@@ -15,6 +17,8 @@ from comfyfix.settings.manifest import Manifest
 from comfyfix.state import ledger
 from comfyfix.state.layout import Layout
 
+_SCRIPT = re.compile(r"download_\d{3,9}_.*\.sh$")
+_CALLS = re.compile(rf"^ *ENGINE=({engine.FOLDER}/[0-9a-f]{{16}}\.sh)$", re.MULTILINE)
 Replaced = Callable[[Path, Path], object]
 """Told of an engine that was not what it must be: where it lay, and where it lies now."""
 
@@ -47,6 +51,33 @@ def put_engine(layout: Layout, replaced: Replaced) -> None:
     aside = engine.put(layout.output)
     if aside is not None:
         replaced(layout.output / engine.name(), aside)
+
+
+def put_engine_back(layout: Layout) -> None:
+    """Bring back an engine that is gone while scripts of this version still call it.
+
+    Only the newest script is looked at while its engine is there. Raises OSError.
+    """
+    try:
+        names = [name for name in os.listdir(layout.output) if _SCRIPT.match(name)]
+    except (FileNotFoundError, NotADirectoryError):
+        return
+    names.sort(key=lambda name: int(name.split("_", 2)[1]), reverse=True)
+    calls = (_called(layout.output / name) for name in names)
+    newest = next(filter(None, calls), "")
+    if newest and not os.path.lexists(layout.output / newest):
+        wanted = engine.name()
+        if newest == wanted or any(called == wanted for called in calls):
+            engine.put(layout.output)
+
+
+def _called(script: Path) -> str:
+    """The engine that a script calls; empty where it is none of ours."""
+    try:
+        found = _CALLS.search(regular.text(script))
+    except (OSError, UnicodeDecodeError):
+        return ""
+    return found[1] if found else ""
 
 
 def renumbered(layout: Layout, record: Record) -> Record:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import sys
 import threading
@@ -18,7 +19,7 @@ from comfyfix.process import Children
 from comfyfix.project import Project
 from comfyfix.records import Record
 from comfyfix.screen import notes
-from comfyfix.stages import missing
+from comfyfix.stages import missing, written
 from comfyfix.stages.report import Tally
 from comfyfix.state import order
 from comfyfix.why import Why
@@ -80,8 +81,15 @@ class Run:
     def reserve(self) -> bool:
         """Reserve numbers and names; tell whether all is as it was loaded. Raises SetupProblem.
 
-        Where another run was faster the project is opened again, so that it says what holds.
+        Where another run was faster the project is opened again, so that it says what holds. An
+        engine that scripts miss comes back.
         """
+        same = self._reserve()
+        with contextlib.suppress(OSError):  # nothing of this run needs it
+            written.put_engine_back(self.project.layout)
+        return same
+
+    def _reserve(self) -> bool:
         if projects.reserve(self.project, notes.remark):
             return True
         for _ in range(TRIES):

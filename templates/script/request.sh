@@ -1,5 +1,5 @@
 CURL=(curl --disable --globoff --silent --show-error --fail --location --connect-timeout 20 --speed-limit 1024
-  --speed-time 60 --user-agent 'comfyfix/0.1' --suppress-connect-headers)
+  --speed-time 60 --user-agent "$AGENT" --suppress-connect-headers)
 case "$URL" in # only an endpoint of yours is plain http
 http://*) CURL+=(--proto '=http,https') ;;
 *) CURL+=(--proto '=https') ;;

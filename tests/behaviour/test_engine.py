@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import shutil
 import subprocess
@@ -12,14 +13,17 @@ from pathlib import Path
 
 import pytest
 
+from comfyfix import __version__
 from comfyfix.demo.hub import Fault, Hub, sha256
 from comfyfix.disk import json_file
 from comfyfix.disk.files import sha256_of
+from comfyfix.net import http
 from comfyfix.records import Record
 from comfyfix.screen.words import t
 from comfyfix.script import engine, render
 from comfyfix.settings.manifest import STORE_KEY, TOKEN_VARIABLES
 from tests.behaviour.test_script import DATA, NAME, script_for
+from tests.faults.server import Reply, Server
 from tests.inprocess import InProcess
 from tests.rig import Site
 
@@ -229,6 +233,34 @@ def test_an_engine_that_is_not_ours_is_put_aside_and_not_run(
     assert not (tmp_path / "pwned").exists()
 
 
+@pytest.mark.parametrize("gone", [engine.FOLDER, engine.name()])
+def test_an_engine_that_is_gone_comes_back_while_scripts_call_it(
+    needy: InProcess, gone: str
+) -> None:
+    assert needy.run().code == 0
+    path = needy.output / gone
+    for arguments in ((), ("download:harbor_light",), ("plan",)):
+        shutil.rmtree(path) if path.is_dir() else path.unlink()
+        assert needy.run("list").code == 0
+        assert not path.exists(), "who only looks leaves it"
+        assert needy.run(*arguments).code == 0
+        assert (needy.output / engine.name()).read_text() == engine.text()
+    shutil.rmtree(needy.output / engine.FOLDER)
+    script = needy.output / SCRIPT
+    script.write_text(script.read_text().replace(engine.name(), f"{engine.FOLDER}/{'0' * 16}.sh"))
+    assert needy.run().code == 0
+    assert not (needy.output / engine.FOLDER / Path(engine.name()).name).exists(), "no one calls it"
+
+
+@pytest.mark.parametrize("hashed", [True, False])
+def test_a_server_is_told_who_asks(site: Site, hub: Hub, hashed: bool) -> None:
+    script = script_for(site, hub) if hashed else script_for(site, hub, sha256=None)
+    with Server(lambda _: Reply(404)) as server:
+        assert site.script(script, HF_ENDPOINT=server.url).returncode == 12
+        agents = {seen.ask.headers.get("user-agent") for seen in server.seen}
+    assert agents == {f"comfyfix/{__version__}"} == {http.USER_AGENT}
+
+
 def test_a_file_in_the_place_of_its_folder_is_put_aside(needy: InProcess) -> None:
     (needy.output).mkdir()
     (needy.output / engine.FOLDER).write_text("precious")
@@ -286,6 +318,19 @@ def test_doit_script_prints_one_that_stands_alone(needy: InProcess, hub: Hub) ->
     path.write_text(done.out)
     assert needy.script(path).returncode == 0
     assert list(needy.files()) == [f"loras/{MODEL}"]
+
+
+def test_doit_script_for_programs(needy: InProcess, hub: Hub) -> None:
+    hub.faults.append(Fault("file *", "reset"))
+    assert needy.run().code == 1
+    done = needy.run("script", "--json", MODEL)
+    assert (done.code, done.err) == (0, "")
+    assert json.loads(done.out) == {
+        "version": 1,
+        "model": f"loras/{MODEL}",
+        "name": SCRIPT,
+        "script": needy.run("script", MODEL).out,
+    }
 
 
 def test_doit_script_without_a_model_or_a_record(needy: InProcess, hub: Hub) -> None:

@@ -181,8 +181,10 @@ def test_commands_know_the_projects_of_a_dodo(site: Site) -> None:
     two(site)
     done = site.doit("why", "b:download:nowhere")
     assert done.stdout.startswith("loras/nowhere.safetensors\n")
-    views = json.loads(site.doit("plan", "--json", "rife49.pth").stdout)
-    assert {name: [m["task"] for m in view["models"]] for name, view in views.items()} == {
+    told = json.loads(site.doit("plan", "--json", "rife49.pth").stdout)
+    assert told["version"] == 1
+    views = told["projects"].items()
+    assert {name: [m["task"] for m in view["models"]] for name, view in views} == {
         "a": ["a:download:rife49"], "b": ["b:download:rife49"],
     }  # fmt: skip
     rows = json.loads(site.doit("scan", "--json").stdout)

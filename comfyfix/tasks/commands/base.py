@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 import getopt
+from collections.abc import Mapping
 from typing import Any, ClassVar
 
+import msgspec
 from doit.cmdparse import CmdOption
 
+from comfyfix.screen.text import data
 from comfyfix.screen.words import t
 from comfyfix.tasks import inside_doit
 from comfyfix.tasks.dodo import Tasks, named_by
@@ -74,6 +77,16 @@ class Ours(Guarded):
     def work(self, options: dict[str, Any], names: list[str]) -> int:
         """Do what the command does; returns the exit code. Raises SetupProblem."""
         raise NotImplementedError
+
+
+def say_json(told: object) -> None:
+    """Print one object for programs, and nothing else."""
+    data(msgspec.json.format(msgspec.json.encode(told), indent=1).decode() + "\n")
+
+
+def say_json_of(told: Mapping[str, object]) -> None:
+    """Print what is told of projects, by their prefixes; of one that has none, that alone."""
+    say_json(told[""] if [*told] == [""] else {"version": 1, "projects": told})
 
 
 def project_heading(prefix: str) -> list[str]:

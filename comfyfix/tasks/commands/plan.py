@@ -14,12 +14,12 @@ from comfyfix.errors import Problem, Unreachable, unwritable
 from comfyfix.records import Reason, Record, to_json
 from comfyfix.screen import notes, preview
 from comfyfix.screen.preview import Answer, Preview
-from comfyfix.screen.text import clean, data, fitted, say
+from comfyfix.screen.text import clean, fitted, say
 from comfyfix.screen.words import t
 from comfyfix.stages import resolve as resolve_stage
 from comfyfix.stages.work import Planned
 from comfyfix.state import ledger
-from comfyfix.tasks.commands.base import JSON_OPTION, Ours, project_heading
+from comfyfix.tasks.commands.base import JSON_OPTION, Ours, project_heading, say_json_of
 from comfyfix.tasks.names import chosen
 from comfyfix.tasks.running import Run
 from comfyfix.tasks.searching import side_by_side
@@ -45,10 +45,7 @@ class Plan(Ours):
         answers = {run: _answers(run, keys) for run, keys in asked.items()}
         views = {run: _view(run, found) for run, found in answers.items()}
         if options["as_json"]:
-            told: object = {run.prefix: view for run, view in views.items()}
-            if [*views] == [run for run in views if not run.prefix]:
-                (told,) = views.values()
-            data(msgspec.json.format(msgspec.json.encode(told), indent=1).decode() + "\n")
+            say_json_of({run.prefix: view for run, view in views.items()})
         else:
             for run, view in views.items():
                 store = run.project.folders.store

@@ -5,8 +5,6 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any, NamedTuple
 
-import msgspec
-
 from comfyfix.comfyui.references.lookup import Lookup
 from comfyfix.comfyui.store.folders import Folders
 from comfyfix.comfyui.store.index import StoreIndex
@@ -18,7 +16,7 @@ from comfyfix.project import Setup, read_setup
 from comfyfix.records import Reason, because
 from comfyfix.screen import notes, relinking
 from comfyfix.screen.relinking import Sheet
-from comfyfix.screen.text import data, say
+from comfyfix.screen.text import say
 from comfyfix.screen.words import t
 from comfyfix.stages import linking, relink
 from comfyfix.stages import loaders as knowledge
@@ -27,7 +25,7 @@ from comfyfix.stages.relink import Fix, Left
 from comfyfix.stages.scan import ScannedFile
 from comfyfix.state import links
 from comfyfix.state.links import Link, State
-from comfyfix.tasks.commands.base import JSON_OPTION, Ours, project_heading, switch
+from comfyfix.tasks.commands.base import JSON_OPTION, Ours, project_heading, say_json_of, switch
 from comfyfix.tasks.dodo import Tasks
 from comfyfix.tasks.inside_doit import variables
 from comfyfix.why import Why
@@ -61,10 +59,7 @@ class Relink(Ours):
             raise SetupProblem(Why.RELINK_TAKES_NONE)
         done = [_project(p, options, names) for p in self.projects(options)]
         if options["as_json"]:
-            told: object = {prefix: one.told for prefix, one in done}
-            if len(done) == 1:
-                told = done[0][1].told
-            data(msgspec.json.format(msgspec.json.encode(told), indent=1).decode() + "\n")
+            say_json_of({prefix: one.told for prefix, one in done})
         else:
             for prefix, one in done:
                 say(*project_heading(prefix), *one.lines)

@@ -12,7 +12,7 @@ from comfyfix.screen.text import exactly
 from comfyfix.screen.words import t
 from comfyfix.settings.manifest import Manifest
 from comfyfix.stages.work import Planned, Present
-from comfyfix.tasks.commands.base import Ours
+from comfyfix.tasks.commands.base import JSON_OPTION, Ours, say_json
 from comfyfix.tasks.names import only
 from comfyfix.why import Why
 
@@ -24,8 +24,10 @@ class Script(Ours):
     doc_usage = "MODEL"
     doc_description = t(
         "MODEL is a task name, a file name, or folder/path. The script is all that is printed on "
-        "stdout; it needs bash and curl, and holds no token."
+        "stdout; it needs bash and curl, and holds no token. With --json it is the `script` of "
+        "one object, beside the `model` and the `name` of the file to put it into."
     )
+    cmd_options = (JSON_OPTION,)
     name = "script"
 
     def work(self, options: dict[str, Any], names: list[str]) -> int:
@@ -40,7 +42,12 @@ class Script(Ours):
         except ModelProblem as problem:
             notes.refusal(problem)
             return 1
-        exactly(render.alone(record, run.project.manifest))
+        text = render.alone(record, run.project.manifest)
+        if options["as_json"]:
+            name = run.project.layout.script(record.number, record.model).name
+            say_json({"version": 1, "model": record.model.key, "name": name, "script": text})
+        else:
+            exactly(text)
         return 0
 
 
