@@ -52,12 +52,16 @@ def counts(manifest: Manifest, reference: Reference) -> bool:
     wanted = reference.kind in ("file", "embedding", "directory")
     active = reference.active or manifest.include.inactive
     needed = not reference.optional or manifest.include.optional
-    ignored = any(
+    return wanted and active and needed and not is_ignored(manifest, reference)
+
+
+def is_ignored(manifest: Manifest, reference: Reference) -> bool:
+    """Tell whether the user wants to hear nothing of what a reference names."""
+    return any(
         fnmatch.fnmatchcase(text, pattern)
         for pattern in manifest.ignore
         for text in (reference.name, reference.path, f"{reference.folder}/{reference.path}")
     )
-    return wanted and active and needed and not ignored
 
 
 def join(manifest: Manifest, lookup: Lookup, files: Iterable[ScannedFile]) -> dict[str, Need]:

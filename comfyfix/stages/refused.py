@@ -14,7 +14,7 @@ from comfyfix.comfyui.references.lookup import Lookup, anchored
 from comfyfix.comfyui.references.taken import is_listed, value_taken
 from comfyfix.records import Reference
 from comfyfix.settings.manifest import Manifest
-from comfyfix.stages.join import counts
+from comfyfix.stages.join import counts, is_ignored
 from comfyfix.stages.scan import ScannedFile
 
 
@@ -42,6 +42,8 @@ class Refusing:
     def of(self, reference: Reference) -> Refusal | None:
         """Tell whether a value is refused; what is needed and absent is told as that."""
         if not reference.listed or reference.folder is None or self._is_usual(reference):
+            return None
+        if is_ignored(self._manifest, reference):
             return None
         taken = value_taken(reference, self._lookup.folders, self._lookup)
         if taken == reference.value or (taken is None and self._is_told(reference)):

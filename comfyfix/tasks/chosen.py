@@ -23,6 +23,20 @@ def default_tasks(run: Run) -> list[str]:
     return names or [run.group("download")]
 
 
+def about(run: Run, reached: set[str]) -> tuple[frozenset[str], bool]:
+    """The workflows that a run is about, and whether it is to bring all that they name.
+
+    They are those that are named, or all; else those of the models that are named.
+    """
+    plan = run.project.plan
+    named = (w for w, task in run.workflow_tasks.items() if run.task("workflow", task) in reached)
+    asked = frozenset(named).difference(file.workflow for file in plan.unreadable)
+    models = [p for p in plan.models if run.task("download", p.task) in reached]
+    if asked or len(models) == len(plan.models):
+        return asked or frozenset(plan.workflows), True
+    return frozenset(workflow for planned in models for workflow in planned.workflows), False
+
+
 def settled(run: Run) -> set[str]:
     """The tasks that doit would find up to date, looked at without it."""
     names = {run.task("download", p.task) for p in run.project.plan.models if not p.pending}

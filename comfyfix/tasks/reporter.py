@@ -11,9 +11,7 @@ from typing import Any, TextIO
 from doit.exceptions import TaskFailed
 from doit.reporter import ConsoleReporter
 
-from comfyfix.comfyui.references.lookup import Lookup
 from comfyfix.screen import refused, summary
-from comfyfix.stages.refused import Refusal, Refusing
 from comfyfix.tasks.running import PRESENT, Run, run_of, runs_of
 from comfyfix.tasks.selection import reached_by
 
@@ -28,7 +26,6 @@ class Reporter(ConsoleReporter):  # type: ignore[misc]
         super().__init__(outstream, options)
         self._runs: list[Run] = []
         self._errors: dict[Run, list[str]] = defaultdict(list)
-        self._workflows: dict[Run, frozenset[str]] = {}
         self._begun = ""  # a line that doit has not ended yet
 
     def initialize(self, tasks: dict[str, Any], selected_tasks: list[str]) -> None:
@@ -44,7 +41,6 @@ class Reporter(ConsoleReporter):  # type: ignore[misc]
             run.tally.already = len(chosen) - run.tally.total
             if run.task("verify", PRESENT) in names:
                 run.tally.already += len(plan.present)
-            self._workflows[run] = _about(run, names, whole=len(chosen) == len(plan.models))
             run.live = len(self._runs) == 1  # two can't draw on one screen
             run.console.begin(run.tally.total)
 
@@ -91,7 +87,7 @@ class Reporter(ConsoleReporter):  # type: ignore[misc]
             self._summary(run)
 
     def _summary(self, run: Run) -> None:
-        told = refused.lines(self._refusals(run))
+        told = refused.lines(run.refusals)
         for line in (*summary.lines(run.tally, run.prefix), *told):
             run.console.line(line)
         for outcome in run.tally.endings:
@@ -101,23 +97,6 @@ class Reporter(ConsoleReporter):  # type: ignore[misc]
             first, *more = error.strip().splitlines() or [""]
             for line in (f"✗ {first}", *more):
                 run.console.line(line)
-
-    def _refusals(self, run: Run) -> list[Refusal]:
-        """What ComfyUI refuses of the workflows of a run, now that it is over."""
-        project = run.project
-        files = [file for file in project.scanned if file.workflow in self._workflows[run]]
-        return Refusing(project.manifest, Lookup(project.folders)).of_files(files)
-
-
-def _about(run: Run, reached: set[str], *, whole: bool) -> frozenset[str]:
-    """The workflows that a run is about: those that are named, or those of its models, or all."""
-    named = (w for w, task in run.workflow_tasks.items() if run.task("workflow", task) in reached)
-    asked = frozenset(named).difference(file.workflow for file in run.project.plan.unreadable)
-    if asked or whole:
-        return asked or frozenset(run.project.plan.workflows)
-    plan = run.project.plan
-    models = (p for p in plan.models if run.task("download", p.task) in reached)
-    return frozenset(workflow for planned in models for workflow in planned.workflows)
 
 
 def is_ours(reporter: object) -> bool:

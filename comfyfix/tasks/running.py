@@ -14,12 +14,14 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, TextIO
 
 from comfyfix import project as projects
+from comfyfix.comfyui.references.lookup import Lookup
 from comfyfix.errors import SetupProblem
 from comfyfix.process import Children
 from comfyfix.project import Project
 from comfyfix.records import Record
 from comfyfix.screen import notes
 from comfyfix.stages import missing, written
+from comfyfix.stages.refused import Refusal, Refusing
 from comfyfix.stages.report import Tally
 from comfyfix.state import order
 from comfyfix.why import Why
@@ -44,7 +46,8 @@ class Run:
     `again` opens the project once more, without a word. `prefix` stands before the names of its
     tasks, empty for none; `unasked` are settled tasks that doit need not look at. `live` where our
     reporter has the screen to itself; `always` where tasks are done also if there is nothing to do.
-    Lines go to `out`, unless `quiet`: then they go to the log alone.
+    Lines go to `out`, unless `quiet`: then they go to the log alone. `about` are the workflows
+    whose models are selected; `whole` where all of these are, so that they are to be ready.
     """
 
     project: Project
@@ -60,6 +63,8 @@ class Run:
     unasked: set[str] = field(default_factory=set)
     stopping: bool = False
     live: bool = False
+    about: frozenset[str] = frozenset()
+    whole: bool = False
 
     def __post_init__(self) -> None:
         manifest = self.project.manifest
@@ -145,6 +150,13 @@ class Run:
         from comfyfix.screen.events import Events  # for those with work to do
 
         return Events(self.console, self.project.folders.store)
+
+    @cached_property
+    def refusals(self) -> list[Refusal]:
+        """What ComfyUI refuses of the workflows of this run; to be asked for once it is over."""
+        project = self.project
+        files = [file for file in project.scanned if file.workflow in self.about]
+        return Refusing(project.manifest, Lookup(project.folders)).of_files(files)
 
     @cached_property
     def workflow_tasks(self) -> dict[str, str]:

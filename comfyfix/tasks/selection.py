@@ -17,7 +17,7 @@ from doit.exceptions import InvalidCommand
 from comfyfix.errors import SetupProblem
 from comfyfix.screen import words
 from comfyfix.tasks import inside_doit
-from comfyfix.tasks.chosen import default_tasks, settled
+from comfyfix.tasks.chosen import about, default_tasks, settled
 from comfyfix.tasks.command_names import COMMANDS
 from comfyfix.tasks.nearest import unknown
 from comfyfix.tasks.running import Run, run_of, runs_of
@@ -73,7 +73,10 @@ class Control(TaskControl):  # type: ignore[misc]
             for name in members:
                 self.tasks[name].task_dep = []
             self.selected_tasks = members
-        self.chosen(runs_of(reached_by(self.tasks, selection or self.selected_tasks)))
+        reached = reached_by(self.tasks, selection or self.selected_tasks)
+        for run in runs_of(reached):
+            run.about, run.whole = about(run, {task.name for task in reached})
+        self.chosen(runs_of(reached))
 
     def _without_settled(self, selection: list[str]) -> list[str]:
         """Let doit not look at what is settled; our reporter counts it all the same."""

@@ -38,13 +38,15 @@ def test_a_file_that_is_there_under_another_value_is_not_ready(
     line = refused(value, "VAELoader", "SDXL/x.pth")
     for command in ((), ("list",), ("scan",)):
         done = inprocess.run(*command)
-        assert done.code == 0, done
+        assert done.code == int(not command), done
         assert line in done.out
         assert STEP in done.out
         assert f"w.json: {READY}" not in done.out
     save(inprocess, "VAELoader", vae_name="SDXL/x.pth")
     for command in ((), ("list",)):
-        assert STEP not in inprocess.run(*command).out
+        done = inprocess.run(*command)
+        assert done.code == 0
+        assert STEP not in done.out
     assert f"w.json: {READY}" in inprocess.run("scan").out
 
 
@@ -61,6 +63,22 @@ def test_what_was_fetched_is_told_as_refused_when_the_run_ends(
         done.out
     )
     assert "other.json" not in done.out
+    assert inprocess.run("workflow:w").code == 1
+
+
+def test_only_what_a_run_is_to_make_ready_decides_how_it_ends(inprocess: InProcess) -> None:
+    for name in ("x.pth", "y.pth"):
+        inprocess.put("vae", f"SDXL/{name}")
+    save(inprocess, "VAELoader", "bad.json", vae_name="SDXL\\x.pth")
+    save(inprocess, "VAELoader", "good.json", vae_name="SDXL/y.pth")
+    assert inprocess.run("workflow:good").code == 0
+    path = inprocess.workflows / "bad.json"
+    for command in (("workflow:bad",), (f"workflow={path}",), (), ("-r", "json")):
+        assert inprocess.run(*command).code == 1, command
+    inprocess.manifest(ignore=["*x.pth"])
+    done = inprocess.run()
+    assert done.code == 0, done
+    assert STEP not in done.out
 
 
 @pytest.mark.parametrize(
@@ -78,7 +96,7 @@ def test_a_row_that_is_off_is_refused_all_the_same(
     save(inprocess, kind, **inputs)
     for command in ((), ("list",), ("scan",)):
         done = inprocess.run(*command)
-        assert done.code == 0, done
+        assert done.code == int(not command), done
         assert t(told, value="gone.pth", node="1", type=kind) in done.out
         assert f"w.json: {READY}" not in done.out
     inprocess.put("loras", "gone.pth")
@@ -146,7 +164,7 @@ def test_a_name_of_civitais_generator_is_fetched_as_that_version(
     value = f"urn:air:sdxl:lora:civitai:{version.model_id}@{version.id}"
     save(inprocess, "LoraLoader", lora_name=value)
     done = inprocess.run()
-    assert done.code == 0, done
+    assert done.code == 1, done
     name = f"civitai-{version.model_id}-{version.id}.safetensors"
     assert (inprocess.models / "loras" / name).read_bytes() == file_for("add_detail.safetensors")
     assert refused(value, "LoraLoader", name) in done.out

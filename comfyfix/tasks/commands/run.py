@@ -72,7 +72,8 @@ class RunCommand(Guarded, cmd_run.Run):  # type: ignore[misc]
                 return 1
             except Stopped as stopped:
                 return _stopped(at_work, stopped.exit_code)
-        return result
+            refused = any(run.whole and run.refusals for run in at_work)
+        return result or int(refused)  # what ComfyUI would not run is not all well
 
     def _until_reserved(self, asked: dict[str, Any]) -> int:
         """Run; where a number or name was another run's meanwhile, load the tasks again before."""
