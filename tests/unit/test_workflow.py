@@ -44,6 +44,17 @@ def test_promoted_values_follow_the_definition_and_not_the_list_of_the_host() ->
     }
 
 
+@pytest.mark.parametrize(("known", "value"), [([7], "host.pt"), ([8], "own.pt"), (None, "host.pt")])
+def test_a_link_that_its_input_does_not_know_is_a_leftover(
+    known: list[int] | None, value: str
+) -> None:
+    inner = subgraph("s", ["vae_name"], vae(5, "own.pt", link=7), links=[link(7, -10, 0, 5)])
+    if known:
+        inner["inputs"][0]["linkIds"] = known
+    host = node(1, "s", "host.pt")
+    assert [one.value for one in found(ui(host, subgraphs=[inner]))] == [value]
+
+
 def test_a_host_with_named_values_is_read_by_name() -> None:
     host = {**node(9, "pair"), "widgets_values": {"lora": "l.pth"}}
     assert sorted(paths(ui(host, subgraphs=[PAIR]))) == ["in2.pth", "l.pth"]

@@ -48,23 +48,20 @@ def style_of(text: str, whole: MarkedDict | MarkedList, around: Style | None = N
     outer = around.inside() if around else Style()
     if not whole.places:
         return outer
-    members = whole.members
+    spans = whole.members
     begin, end = whole.span[0] + 1, whole.span[1] - 1
-    gaps = [text[begin : members[0][0]]]
-    gaps += [
-        text[one[1] : other[0]].partition(",")[2]
-        for one, other in zip(members[-2:-1], members[-1:], strict=True)
-    ]
-    gap, colon = gaps[-1], outer.colon
+    gap, colon = text[begin : spans[0][0]], outer.colon
+    if len(spans) > 1:
+        gap = text[spans[-2][1] : spans[-1][0]].partition(",")[2]
     if isinstance(whole, MarkedDict):
         key, value = whole.places[-1]
         colon = text[key[1] : value[0]]
         colon = colon if "\n" not in colon else ": "
     if "\n" not in gap:
-        told = gap if len(gaps) > 1 else " " if colon.endswith(" ") else ""
+        told = gap if len(spans) > 1 else " " if colon.endswith(" ") else ""
         return Style(colon=colon, gap=told)
     indent = gap.rpartition("\n")[2]
-    closing = text[members[-1][1] : end]
+    closing = text[spans[-1][1] : end]
     unit = indent.removeprefix(closing.rpartition("\n")[2]) if "\n" in closing else ""
     return Style("\r\n" if "\r\n" in gap else "\n", indent, unit, colon)
 

@@ -44,9 +44,10 @@ def graph_of(source: Mapping[str, Any]) -> Graph:
     entries = {node_id: dicts(node.get("inputs")) for node_id, node in nodes.items()}
     origins: dict[End, End] = {}
     by_id: dict[Any, End] = {}
+    inputs = dicts(source.get("inputs"))
     for link in items(source.get("links")):
         ends = _ends(link)
-        if ends:
+        if ends and not _is_cut(ends, inputs):
             link_id, origin, target = ends
             origins[target] = origin
             if link_id is not None:
@@ -61,7 +62,7 @@ def graph_of(source: Mapping[str, Any]) -> Graph:
         nodes=nodes,
         entries=entries,
         origins=origins,
-        inputs=[str(given.get("name")) for given in dicts(source.get("inputs"))],
+        inputs=[str(given.get("name")) for given in inputs],
         setters={
             _name_set(node): node_id
             for node_id, node in nodes.items()
@@ -109,6 +110,13 @@ def _ends(link: Any) -> tuple[Any, End, End] | None:
     if not (isinstance(origin_slot, int) and isinstance(target_slot, int)):
         return None
     return _hashable(link_id), (str(origin), origin_slot), (str(target), target_slot)
+
+
+def _is_cut(ends: tuple[Any, End, End], inputs: list[dict[str, Any]]) -> bool:
+    """Tell a link from a subgraph's own input that the input does not know: a leftover."""
+    link_id, (origin, slot), _ = ends
+    listed = inputs[slot].get("linkIds") if 0 <= slot < len(inputs) else None
+    return origin == INPUT_NODE and isinstance(listed, list) and link_id not in listed
 
 
 def _hashable(value: Any) -> Any:
