@@ -109,6 +109,7 @@ def test_of_all_official_templates(inprocess: InProcess, hub: Hub) -> None:
     hold(inprocess, hub, TEMPLATES)
 
 
+@pytest.mark.soak
 def test_of_the_official_templates_of_the_corpus(
     inprocess: InProcess, hub: Hub, corpus: Path
 ) -> None:
