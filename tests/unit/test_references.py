@@ -14,7 +14,6 @@ from hypothesis import strategies as st
 
 from comfyfix.comfyui.loaders.table import built_in
 from comfyfix.comfyui.references.find import references
-from comfyfix.comfyui.references.taken import is_listed
 from comfyfix.comfyui.workflows.read import NotAWorkflow, parse
 from comfyfix.records import to_json
 from tests.unit.graphs import Json, found, link, node, paths, subgraph, ui, vae
@@ -459,18 +458,3 @@ def test_an_address_of_another_scheme_counts_in_a_note(told: str) -> None:
     (got,) = found(ui(vae(2, "own.pth", 9), node(3, "Note", f"the vae own.pth: {told}, thanks")))
     assert got.hint is not None
     assert got.hint.url == told
-
-
-@pytest.mark.parametrize(
-    ("kind", "name", "taken"),
-    [
-        ("LoraLoaderModelOnly", "a.safetensors", True),
-        ("LoraLoaderModelOnly", "a.gguf", False),
-        ("UNETLoader", "a.gguf", False),
-        ("UnetLoaderGGUF", "a.gguf", True),
-        ("CLIPLoaderGGUF", "a.SAFETENSORS", True),
-        ("UpscaleModelLoader", "a.onnx", False),
-    ],
-)
-def test_the_table_knows_which_endings_the_core_lists(kind: str, name: str, taken: bool) -> None:
-    assert is_listed(found(ui(node(1, kind, name)))[0]) is taken

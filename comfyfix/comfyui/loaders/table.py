@@ -13,10 +13,6 @@ from typing import Literal
 
 import msgspec
 
-from comfyfix.comfyui.store.folders import listed
-
-_GGUF = frozenset({".gguf"})
-
 
 class FileSet(msgspec.Struct, frozen=True, kw_only=True):
     """Files that one value stands for, such as the two halves of a tiny VAE."""
@@ -98,27 +94,7 @@ def find(loaders: Loaders, node_type: str) -> Loader | None:
 def built_in() -> Loaders:
     """The table that comes with comfyfix."""
     data = resources.files(__package__).joinpath("loaders.json").read_bytes()
-    table = msgspec.json.decode(data, type=dict[str, Loader])
-    return {name: _with_endings(loader) for name, loader in table.items()}
-
-
-def _with_endings(loader: Loader) -> Loader:
-    told = {
-        name: msgspec.structs.replace(entry, endings=endings)
-        for name, entry in loader.inputs.items()
-        if not entry.endings and not entry.prefixed
-        if (endings := _endings(entry.folder, entry.also))
-    }
-    return msgspec.structs.replace(loader, inputs={**loader.inputs, **told}) if told else loader
-
-
-@functools.cache
-def _endings(folder: str | None, also: tuple[str, ...]) -> tuple[str, ...]:
-    """What an input over keys of the core alone lists; those with `_gguf` take that besides."""
-    keys = [key for key in (folder, *also) if key]
-    sets = [_GGUF if key.endswith("_gguf") else listed(key) for key in keys]
-    whole = keys and None not in sets
-    return tuple(sorted(ending for one in sets for ending in one or ())) if whole else ()
+    return msgspec.json.decode(data, type=dict[str, Loader])
 
 
 def merged(*tables: Loaders) -> Loaders:

@@ -49,10 +49,7 @@ def _prefix(reference: Reference) -> str:
 
 def is_listed(reference: Reference) -> bool:
     """Tell whether a node lists files that end so, as far as that is known."""
-    if not reference.endings or reference.kind == "directory":
-        return True
-    files = reference.files or (reference.path,)
-    return all(file.lower().endswith(reference.endings) for file in files)
+    return not reference.endings or reference.path.lower().endswith(reference.endings)
 
 
 def is_taken(reference: Reference, folders: Folders, lookup: Lookup | None = None) -> bool:

@@ -15,7 +15,7 @@ from pathlib import Path
 from comfyfix.comfyui.store import extra_paths
 from comfyfix.comfyui.store.installation import EXTRA_PATHS, Installation, Options, installation
 from comfyfix.disk.files import led_into, regular_stat
-from comfyfix.endings import CORE, LISTED
+from comfyfix.endings import LISTED
 from comfyfix.errors import SetupProblem
 from comfyfix.records import Reason
 from comfyfix.why import Why
@@ -109,12 +109,6 @@ def own_endings(name: str) -> frozenset[str] | None:
     """The endings of a key of the core that does not take what its other keys take."""
     told = _ENDINGS.get(name)
     return None if told is LISTED else told
-
-
-def listed(name: str) -> frozenset[str] | None:
-    """What ComfyUI alone lists for a key of its own, else None."""
-    told = _ENDINGS.get(folder_key(name))
-    return CORE if told is LISTED else told
 
 
 def is_core(name: str) -> bool:
