@@ -411,3 +411,89 @@ def test_a_packs_own_key_lists_what_was_registered(
     key = "folder_paths.add_model_folder_path('mine', M + '/mine')\n"
     entry = only(read(tmp_path, node("folder_paths.get_filename_list('mine')", key + before)))
     assert (entry.folder, entry.endings) == ("mine", endings)
+
+
+# -- conditions ------------------------------------------------------------------------------
+
+LISTED = "folder_paths.get_filename_list('style_models')"
+PT = (".pt",)
+TWO = (".pth", ".onnx")
+
+
+def loop(condition: str, then: str = "found.append(f)") -> str:
+    return f"""
+        def choose(folder='style_models', ends=['.pt']):
+            found = []
+            for f in folder_paths.get_filename_list(folder):
+                {condition}
+                    {then}
+            return found
+    """
+
+
+@pytest.mark.parametrize(
+    ("choices", "before", "endings"),
+    [
+        (f"[f for f in {LISTED} if f.endswith('.pt')]", "", PT),
+        (f"sorted(f for f in {LISTED} if f.lower().endswith(('.PT',)))", "", PT),
+        (f"[f for f in {LISTED} if 'x' in f and Path(f).suffix == '.pt']", "", PT),
+        (f"[f for f in {LISTED} if os.path.splitext(f)[1].lower() in ENDS]", "ENDS = ['.pt']", PT),
+        (f"[f for f in {LISTED} if any(f.endswith(e) for e in ENDS)]", "ENDS = {'.pt'}", PT),
+        (f"[f for f in {LISTED} if fits(f)]", "def fits(n):\n    return n.endswith('.pt')", PT),
+        (
+            "[os.path.basename(f) for f in glob.glob(os.path.join(M, 'style_models/*'))"
+            " if (f.endswith('.pth') or f.endswith('.onnx'))]",
+            "",
+            TWO,
+        ),
+        ("[os.path.basename(f) for f in glob.glob(M + '/style_models/*.pt')]", "", PT),
+        ("[f.name for f in (Path(M) / 'style_models').rglob('*.pt')]", "", PT),
+        ("choose()", loop("if f.endswith('.pt'):"), PT),
+        ("choose()", loop("if any(f.endswith(e) for e in ends):"), PT),
+    ],
+)
+def test_what_a_condition_leaves_is_all_that_is_listed(
+    tmp_path: Path, choices: str, before: str, endings: tuple[str, ...]
+) -> None:
+    entry = only(read(tmp_path, node(choices, before)))
+    assert (entry.folder, entry.endings) == ("style_models", endings)
+
+
+@pytest.mark.parametrize(
+    ("choices", "before"),
+    [
+        (f"[f for f in {LISTED} if not f.endswith('.pt')]", ""),
+        (f"[f for f in {LISTED} if 'sub' in f or f.endswith('.pt')]", ""),
+        (f"[f for f in {LISTED} if f[0].endswith('.pt')]", ""),
+        (f"[f for f in {LISTED} if f.endswith(os.sep)]", ""),
+        (f"[f for f in {LISTED} if f.endswith('.pt')] + {LISTED}", ""),
+        (f"[f for f in {LISTED} if f.startswith('.pt')]", ""),
+        (f"[f if f.endswith('.pt') else f for f in {LISTED}]", ""),
+        ("choose()", loop("if not f.endswith('.pt'):", "found.append(f)")),
+    ],
+)
+def test_a_condition_of_another_kind_leaves_all(tmp_path: Path, choices: str, before: str) -> None:
+    entry = only(read(tmp_path, node(choices, before)))
+    assert entry.folder == "style_models"
+    assert frozenset(entry.endings) == CORE
+
+
+def test_the_rest_of_a_loop_has_what_was_not_passed_over(tmp_path: Path) -> None:
+    before = """
+        def choose():
+            found = []
+            for f in folder_paths.get_filename_list('style_models'):
+                if not f.endswith('.pt'):
+                    continue
+                found.append(f)
+            return found
+    """
+    assert only(read(tmp_path, node("choose()", before))).endings == PT
+
+
+def test_of_two_packs_that_name_a_class_alike_each_lists_what_it_lists(tmp_path: Path) -> None:
+    other = tmp_path / "custom_nodes" / "b-pack"
+    other.mkdir(parents=True)
+    (other / "__init__.py").write_text(node(f"[f for f in {LISTED} if f.endswith('.bin')]"))
+    entry = only(read(tmp_path, node(f"[f for f in {LISTED} if f.endswith('.pt')]")))
+    assert set(entry.endings) == {".pt", ".bin"}

@@ -10,6 +10,7 @@ from typing import Any
 from comfyfix.comfyui.packs import methods, outside
 from comfyfix.comfyui.packs.asking import LOOP_MAX, Asked, Locals
 from comfyfix.comfyui.packs.conditions import PLAIN, truth
+from comfyfix.comfyui.packs.filtered import narrowed
 from comfyfix.comfyui.packs.source import CORE_MODULES, Module
 from comfyfix.comfyui.packs.statements import bind
 from comfyfix.comfyui.packs.values import (
@@ -212,6 +213,7 @@ def _rounds(
         inner = dict(scope)
         bind(inner, over[0].target, item)
         if all(truth(asked, test, module, inner) is not False for test in over[0].ifs):
+            inner.update(narrowed(asked, over[0].ifs, module, inner))
             yield from _rounds(asked, over[1:], module, inner)
 
 

@@ -67,11 +67,12 @@ class _Links:
         found += [key for text, told in prefixed.items() if (key := self._above(text, told))]
         folders = list(dict.fromkeys(found))
         whole = len(found) == len(raw) + len(prefixed)
+        endings = self._endings([*raw, *entry.prefixed.values()]) if whole else ()
         return msgspec.structs.replace(
             entry,
             folder=folders[0] if folders else None,
             also=tuple(folders[1:]),
-            endings=self._endings([*raw, *entry.prefixed.values()]) if whole else (),
+            endings=_left(endings, entry.endings),
             prefixed=prefixed,
         )
 
@@ -142,6 +143,11 @@ class _Links:
         return {ending for one in told for ending in (more if one == SHARED else (one,))}
 
 
+def _left(listed: tuple[str, ...], told: tuple[str, ...]) -> tuple[str, ...]:
+    """What the pack's own condition leaves of what the keys take."""
+    return tuple(one for one in told if one.endswith(listed or ("",))) or listed
+
+
 def together(facts: Iterable[PackFacts]) -> PackFacts:
     """What all packs say; of a class that two of them have, both folders are looked in."""
     loaders: dict[str, Loader] = {}
@@ -181,4 +187,5 @@ def _also(known: LoaderInput, entry: LoaderInput) -> LoaderInput:
         folder=folders[0] if folders else None,
         also=folders[1:],
         prefixed={**entry.prefixed, **known.prefixed},
+        endings=(*known.endings, *entry.endings) if known.endings and entry.endings else (),
     )

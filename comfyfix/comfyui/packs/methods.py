@@ -18,6 +18,7 @@ from comfyfix.comfyui.packs.values import (
     Registry,
     altered,
     below,
+    globbed,
     items,
     joined,
 )
@@ -66,7 +67,7 @@ def call(
     if isinstance(owner, Listing):
         return Told(_of_listing(owner, name, first))
     if name in _LISTED and isinstance(owner, FolderPaths):
-        return Told(Listing((owner.folder,), full=True))
+        return Told(globbed(owner.folder, first))
     return Told(owner if name in _SAME else UNKNOWN)
 
 
@@ -204,7 +205,7 @@ _TEXTS: dict[str, Callable[..., Any]] = {
 
 def _of_text(owner: str, name: str, arguments: list[Any]) -> Any:
     if name in _LISTED:
-        return Listing((owner,), full=True) if owner.startswith("/") else UNKNOWN
+        return globbed(owner, next(iter(arguments), "")) if owner.startswith("/") else UNKNOWN
     if name in _PATHS:
         return owner
     if name == "format" and all(isinstance(argument, str | int) for argument in arguments):

@@ -21,6 +21,7 @@ from comfyfix.comfyui.packs.values import (
     FolderPaths,
     Function,
     Listing,
+    all_endings,
     listings,
 )
 
@@ -88,6 +89,7 @@ def _entry(choices: tuple[Listing, ...], index: int | None) -> LoaderInput:
         folder=folders[0] if folders else None,
         also=tuple(folders[1:FOLDERS_MAX]),
         index=index,
+        endings=all_endings(whole),
         prefixed=prefixed,
     )
 

@@ -22,8 +22,10 @@ from comfyfix.comfyui.packs.values import (
     Registry,
     altered,
     below,
+    globbed,
     items,
     listings,
+    with_endings,
 )
 from comfyfix.comfyui.store.folders import is_folder_key
 
@@ -88,7 +90,7 @@ def _of_folders(asked: Asked, last: str, arguments: list[Any], keywords: dict[st
     return None
 
 
-def _of_paths(_asked: Asked, last: str, arguments: list[Any], keywords: dict[str, Any]) -> Any:
+def _of_paths(asked: Asked, last: str, arguments: list[Any], keywords: dict[str, Any]) -> Any:
     """Paths, and walks through folders."""
     first = arguments[0] if arguments else UNKNOWN
     if last == "join" or last in _PATHS:
@@ -96,7 +98,11 @@ def _of_paths(_asked: Asked, last: str, arguments: list[Any], keywords: dict[str
     if last == "dirname":
         return os.path.dirname(first) if isinstance(first, str) else _unless(first)
     if last in _LISTED:
-        return _listed(first)
+        found = _listed(first)
+        ends = asked.registered.texts(arguments[1]) if len(arguments) > 1 else None
+        if last == "filter_files_extensions" and ends and isinstance(found, Listing):
+            return with_endings(found, ends)
+        return found
     if last == "walk":
         found = _listed(first)
         folder = replace(found, full=True, one=True) if isinstance(found, Listing) else UNKNOWN
@@ -182,7 +188,7 @@ def _globbed(pattern: Any) -> Any:
     if not isinstance(pattern, str) or not pattern.startswith("/"):
         return UNKNOWN
     plain, star, _ = pattern.partition("*")
-    return Listing((os.path.dirname(plain),), full=True) if star else UNKNOWN
+    return globbed(os.path.dirname(plain), pattern) if star else UNKNOWN
 
 
 def _each(asked: Asked, kind: str, function: Any, over: Any) -> Any:

@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import ast
 from collections.abc import Iterable, Sequence
+from itertools import chain, repeat
 from typing import Any, Literal
 
 from comfyfix.comfyui.packs import methods
 from comfyfix.comfyui.packs.asking import LOOP_MAX, Asked, Locals
 from comfyfix.comfyui.packs.conditions import truth
+from comfyfix.comfyui.packs.filtered import narrowed
 from comfyfix.comfyui.packs.source import Choice, Later, Module, imports
 from comfyfix.comfyui.packs.values import (
     UNKNOWN,
@@ -120,7 +122,8 @@ class Reader:
         known = truth(self._asked, statement.test, self._module, self._scope)
         if known is not None:
             return self.run(statement.body if known else statement.orelse)
-        return self._branches([statement.body, statement.orelse])
+        told = self._narrowed(statement.test)
+        return self._branches([statement.body, statement.orelse], told=told)
 
     def _try(self, statement: ast.Try) -> _End:
         handlers = [handler.body for handler in statement.handlers]
@@ -128,18 +131,38 @@ class Reader:
         ended = self._branches([[*statement.body, *statement.orelse], *handlers], first=True)
         return self.run(statement.finalbody) or ended
 
-    def _branches(self, bodies: Iterable[Sequence[ast.stmt]], *, first: bool = False) -> _End:
-        """Read each body from the same state, and put together what each leaves."""
+    def _narrowed(self, test: ast.expr) -> list[Locals]:
+        """The names that hold something else in a body because a condition holds, or does not."""
+        refuses = isinstance(test, ast.UnaryOp) and isinstance(test.op, ast.Not)
+        inner = test.operand if isinstance(test, ast.UnaryOp) and refuses else test
+        told: Locals = dict(narrowed(self._asked, [inner], self._module, self._scope))
+        return [{}, told] if refuses else [told, {}]
+
+    def _branches(
+        self,
+        bodies: Iterable[Sequence[ast.stmt]],
+        *,
+        first: bool = False,
+        told: Sequence[Locals] = (),
+    ) -> _End:
+        """Read each body from the same state, and put together what each leaves.
+
+        `told` are names that hold another value in a body, and after it if no other goes on.
+        """
         self._asked.spend(4 * len(self._scope))
         before = dict(self._scope)
         states, ends = [], []
-        for body in bodies:
+        nothing: Locals = {}
+        for body, known in zip(bodies, chain(told, repeat(nothing)), strict=False):
             self._scope.clear()
-            self._scope.update(before)
+            self._scope.update({**before, **known})
             ends.append(self.run(body))
             states.append(dict(self._scope))
         going = [state for state, end in zip(states, ends, strict=True) if end != "body"]
         merged = self._merged(going or states[:1])
+        only = [state for state, end in zip(states, ends, strict=True) if not end]
+        for name in {name for known in told for name in known}:
+            merged[name] = only[0][name] if len(only) == 1 else before[name]
         self._scope.clear()
         self._scope.update(merged)
         if all(ends):

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import ast
-from collections.abc import Iterable
+import re
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any, Final
 
@@ -12,6 +13,9 @@ NAMES_MAX = 64  # literal choices beside those of folders
 NESTED_MAX = 2  # lists inside of lists of choices
 SHARED = "*"
 """Among endings: those of the one set that the core's keys share."""
+
+
+_ENDING = re.compile(r"\.[A-Za-z0-9_.]{1,20}")
 
 
 class _Unknown:
@@ -30,7 +34,8 @@ class Listing:
 
     `folders` are keys, and directories by their absolute paths. `one` is a choice out of the list,
     inside a loop; `full` when choices are whole paths; `altered` when they are no path inside the
-    folder any more; `prefix` what was put in front of them.
+    folder any more; `prefix` what was put in front of them; `endings` are those that a condition of
+    the pack leaves, in lower case (empty: all).
     """
 
     folders: tuple[str, ...] = ()
@@ -39,6 +44,7 @@ class Listing:
     one: bool = False
     full: bool = False
     prefix: str = ""
+    endings: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -160,7 +166,27 @@ def _one_list(lists: Iterable[Listing]) -> Listing:
     first, *rest = lists
     folders = dict.fromkeys(key for one in (first, *rest) for key in one.folders)
     names = dict.fromkeys(name for one in (first, *rest) for name in one.names)
-    return replace(first, folders=tuple(folders), names=tuple(names)[:NAMES_MAX], one=False)
+    return replace(
+        first,
+        folders=tuple(folders),
+        names=tuple(names)[:NAMES_MAX],
+        one=False,
+        endings=all_endings([first, *rest]),
+    )
+
+
+def all_endings(lists: Sequence[Listing]) -> tuple[str, ...]:
+    """The endings of several lists together; none where one of them takes any."""
+    whole = all(one.endings for one in lists)
+    found = dict.fromkeys(ending for one in lists for ending in one.endings)
+    return tuple(found)[:NAMES_MAX] if whole else ()
+
+
+def with_endings(choices: Listing, endings: Sequence[str]) -> Listing:
+    """Those choices that end in one of some texts."""
+    told = tuple(dict.fromkeys(ending.lower() for ending in endings))[:NAMES_MAX]
+    both = tuple(one for one in told if one.endswith(choices.endings or ("",)))
+    return replace(choices, endings=both or choices.endings)
 
 
 def below(choices: Listing, base: Any) -> Listing:
@@ -173,6 +199,13 @@ def below(choices: Listing, base: Any) -> Listing:
         prefix = f"{place[len(base.rstrip('/')) + 1 :]}/"
         return replace(choices, full=False, prefix=prefix) if inner else altered(choices)
     return replace(choices, full=False)
+
+
+def globbed(folder: str, pattern: Any) -> Listing:
+    """What a pattern finds in a folder: `*.pth` says an ending."""
+    found = Listing((folder,), full=True)
+    ending = pattern.rpartition("*")[2] if isinstance(pattern, str) else ""
+    return with_endings(found, [ending]) if _ENDING.fullmatch(ending) else found
 
 
 def listings(value: Any, depth: int = 0) -> list[Listing]:
