@@ -123,6 +123,7 @@ class Candidate(msgspec.Struct, frozen=True, kw_only=True):
     scan: str = ""
     renamed: bool = False
     gated: bool = False
+    private: bool = False
     popularity: int = 0
     publisher: str = ""
     licence: str = ""

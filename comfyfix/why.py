@@ -346,6 +346,7 @@ class Why(StrEnum):
     EMBED_OTHER_HASH = auto()
     EMBED_OWNER = auto()
     EMBED_PINNED = auto()
+    EMBED_PRIVATE = auto()
     EMBED_PROPERTIES = auto()
     EMBED_UNPROVEN = auto()
     FOLDER_OF_PIN_UNKNOWN = auto()

@@ -80,6 +80,7 @@ class Repository:
     files: Files = field(default_factory=Files)
     downloads: int = 100
     gated: bool | str = False  # auto or manual; True is auto
+    private: bool = False
     licence: str = "apache-2.0"
     base_model: str = ""
     created: str = "2024-06-01T00:00:00.000Z"
@@ -105,7 +106,7 @@ class Repository:
             tags.append(f"base_model:{self.base_model}")
         brief = {
             "id": self.id,
-            "private": False,
+            "private": self.private,
             "downloads": self.downloads,
             "createdAt": self.created,
             "tags": tags,

@@ -44,6 +44,11 @@ def searching(what: str | int) -> None:
         warn(t("Searching for {count:models} …", count=what))
 
 
+def hashing(name: str) -> None:
+    """Tell that a file is read to its end first."""
+    warn(t("Hashing {name} …", name=name))
+
+
 def stopped_searching() -> None:
     """Tell that a search was stopped."""
     warn(f"\n{t('Stopped. What was found is kept.')}")

@@ -50,6 +50,7 @@ def candidate(
         sha256=item.sha256,
         scan=item.scan,
         gated=facts.gated,
+        private=facts.private,
         popularity=facts.downloads,
         publisher=file.repo.removeprefix("datasets/").removeprefix("spaces/").partition("/")[0],
         licence=facts.licence,

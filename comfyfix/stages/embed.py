@@ -79,12 +79,17 @@ class _Wish(NamedTuple):
     found: Found
 
 
+def refused(path: str, source: Source) -> Reason | None:
+    """Why a workflow has no place for addresses, if so."""
+    graphs = wrapped.graphs(source.value)
+    is_ui = all(isinstance(graph.get("nodes"), list) for _, graph in graphs)
+    return None if is_ui else because(Why.EMBED_API_FORM, path=path)
+
+
 def embedded(
-    path: str, source: Source, name: str, loaders: Loaders, answers: Answers, leads: Leads
-) -> Embedded | Reason:
+    source: Source, name: str, loaders: Loaders, answers: Answers, leads: Leads
+) -> Embedded:
     """Write what is known of each model into its node. Raises NotAWorkflow."""
-    if any(not isinstance(g.get("nodes"), list) for _, g in wrapped.graphs(source.value)):
-        return because(Why.EMBED_API_FORM, path=path)
     read = workflow.of_value(source.value)
     nodes, leaves = _Nodes(source.value), {node.id: node for node in read.nodes}
     wishes: dict[Span, dict[tuple[str, str], _Wish]] = {}

@@ -96,7 +96,8 @@ class Proofs:
         if any(reference.kind == "directory" for reference in item.references):
             return because(Why.EMBED_DIRECTORY)
         if isinstance(item, Present):
-            self.hashing(item.model.name)
+            if item.receipt is None:
+                self.hashing(item.model.name)
             digest = item.receipt.sha256 if item.receipt else self.services.hash_of(item.path)
             return self._search(_as_planned(item, self.told), digest)
         if item.problem is not None:
@@ -124,6 +125,8 @@ class Proofs:
 
 def _found(record: Record) -> Found | Reason:
     """What a record proves."""
+    if record.private:
+        return because(Why.EMBED_PRIVATE)
     published = record.source == openmodeldb.NAME and not urlsplit(record.url).query
     pinned = record.url.startswith(f"{HUGGINGFACE}/") and _COMMIT.fullmatch(record.commit)
     if not record.sha256 or not (pinned or published or record.url.startswith(f"{CIVITAI}/")):

@@ -251,6 +251,15 @@ def test_a_pin_of_the_users_own_is_not_told(site: InProcess, hub: Hub) -> None:
     assert list(site.workflows.iterdir()) == [path]
 
 
+def test_a_private_repository_is_not_told(site: InProcess, hub: Hub) -> None:
+    hub.repositories[REPO].private = True
+    path = save(site, graph(loader()))
+    done = site.run("embed", "--json")
+    assert done.code == 1
+    assert REPO not in done.out
+    assert list(site.workflows.iterdir()) == [path]
+
+
 def test_in_place_the_old_one_is_kept_with_mode_and_never_overwritten(
     site: InProcess, hub: Hub
 ) -> None:

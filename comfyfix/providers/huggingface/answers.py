@@ -34,9 +34,13 @@ class HubItem(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Facts(msgspec.Struct, frozen=True, kw_only=True):
-    """What the Hub says of a repository as a whole; `downloads` are those of the last month."""
+    """What the Hub says of a repository as a whole; `downloads` are those of the last month.
+
+    A private one is told to those whose token may see it.
+    """
 
     gated: bool = False
+    private: bool = False
     downloads: int = 0
     licence: str = ""
     base_model: str = ""
@@ -147,6 +151,7 @@ def _facts(value: dict[str, Any]) -> dict[str, Any]:
     downloads = value.get("downloads")
     return {
         "gated": bool(value.get("gated")),
+        "private": bool(value.get("private")),
         "downloads": downloads if isinstance(downloads, int) else 0,
         "licence": _tagged(value.get("tags"), "license:"),
         "base_model": _tagged(value.get("tags"), "base_model:"),

@@ -20,7 +20,7 @@ from comfyfix.project import Project, read_setup
 from comfyfix.records import Reason, Reference, because
 from comfyfix.screen import embedding, notes
 from comfyfix.screen.embedding import Sheet
-from comfyfix.screen.text import data, say
+from comfyfix.screen.text import say
 from comfyfix.screen.words import t
 from comfyfix.stages import embed
 from comfyfix.stages import loaders as knowledge
@@ -28,7 +28,7 @@ from comfyfix.stages.embed import Embedded, Found
 from comfyfix.stages.scan import ScannedFile
 from comfyfix.stages.told import Told
 from comfyfix.stages.work import Planned, Present
-from comfyfix.tasks.commands.base import JSON_OPTION, Ours, project_heading, switch
+from comfyfix.tasks.commands.base import JSON_OPTION, Ours, project_heading, say_json_of, switch
 from comfyfix.tasks.dodo import Tasks
 from comfyfix.tasks.inside_doit import variables
 from comfyfix.tasks.running import Run
@@ -67,10 +67,7 @@ class Embed(Ours):
         done = [(p.prefix, _project(p, options, names)) for p in self.projects(options)]
         dry = options["dry_run"]
         if options["as_json"]:
-            told: object = {prefix: embedding.as_data(one, dry=dry) for prefix, one in done}
-            if len(done) == 1:
-                told = embedding.as_data(done[0][1], dry=dry)
-            data(msgspec.json.format(msgspec.json.encode(told), indent=1).decode() + "\n")
+            say_json_of({prefix: embedding.as_data(one, dry=dry) for prefix, one in done})
         else:
             for prefix, one in done:
                 say(*project_heading(prefix), *embedding.table(one, dry=dry))
@@ -119,7 +116,7 @@ class _Work:
         ).loaders
         self._run = Run(project, lambda: project, prefix)
         told = Told(file.hints for file in project.scanned)
-        self._proofs = proven.Proofs(self._run.services(), told, notes.searching)
+        self._proofs = proven.Proofs(self._run.services(), told, notes.hashing)
         self._items: dict[_Key, list[Planned | Present]] = defaultdict(list)
         every: list[Planned | Present] = [*project.plan.models, *project.plan.present]
         for item in every:
@@ -153,11 +150,8 @@ class _Work:
             source = edited.opened(file.path)
             if isinstance(source, Reason):
                 return source
-            made = embed.embedded(
-                file.path, source, file.workflow, self._loaders, lambda _: (), lambda _n, _u: None
-            )
-            if isinstance(made, Reason):
-                return made
+            if reason := embed.refused(file.path, source):
+                return reason
             return in_place.refused(Path(file.path)) if self._in_place else None
         except NotAWorkflow as error:
             return error.reason
@@ -170,10 +164,8 @@ class _Work:
             if isinstance(source, Reason):
                 return Sheet(file.workflow, problem=source)
             made = embed.embedded(
-                file.path, source, file.workflow, self._loaders, self._known, self._proofs.leads
+                source, file.workflow, self._loaders, self._known, self._proofs.leads
             )
-            if isinstance(made, Reason):
-                return Sheet(file.workflow, problem=made)
             told = Sheet(file.workflow, told=made.told, left=made.left)
             return self._written(file, source, made, told) if made.differs else told
         except NotAWorkflow as error:
