@@ -146,8 +146,8 @@ def test_no_network_is_not_called_not_found(site: Site) -> None:
     site.manifest(endpoints={"huggingface": "http://127.0.0.1:9"})
     done = site.doit()
     assert done.returncode == 1
-    host, cause = "127.0.0.1:9", because(Why.NO_CONNECTION)
-    told = because(Why.SERVICE_UNASKED, host=host, cause=cause)
+    host, cause = "127.0.0.1:9", because(Why.CONNECTION_REFUSED)
+    told = because(Why.SERVICE_UNREACHABLE, host=host, cause=cause)
     assert words.sentence(told) in done.stdout
     assert t("No source has") not in done.stdout
 
