@@ -29,9 +29,16 @@ class Run:
     left: dict[str, str]
 
     def told(self, name: str) -> list[str]:
-        """What the summary says of a model, each time with its next step."""
-        found = re.findall(rf"(?m)^  loras/{re.escape(name)}: (.+(?:\n    Next: .+)?)$", self.said)
-        return [str(text) for text in found]
+        """What the summary says of a model, each time with its next step.
+
+        What is so of several is told once, and then of which.
+        """
+        key = f"loras/{re.escape(name)}"
+        alone = re.findall(rf"(?m)^  {key}: (.+(?:\n    Next: .+)?)$", self.said)
+        shared = re.findall(
+            rf"(?m)^  (\S.*\n    Next: .+)\n(?:    loras/.+\n)*?    {key}$", self.said
+        )
+        return [*map(str, alone), *map(str, shared)]
 
     def of(self, name: str) -> dict[str, str]:
         """What lies in the store for a model, under whatever name."""

@@ -152,7 +152,7 @@ WAYS = {
     "redirects to no address": Way(to("http://[", "307 Go"), "refused|" + GAVE_UP),
     "redirects to a user's address": Way(to("https://a:b@127.0.0.1/x"), "refused"),
     "redirects to nowhere": Way(_status("301 Moved"), GAVE_UP),
-    "redirects to a closed port": Way(to("http://127.0.0.1:1/x"), GAVE_UP),
+    "redirects to a closed port": Way(to("http://127.0.0.1:1/x"), "can't be reached"),
     "redirects to what is no TLS": Way(to("{tls}/x"), GAVE_UP),
     "401": Way(_status("401 No"), "needs a token"),
     "403": Way(_status("403 No"), "refuses a new address|Access to .* is refused"),
