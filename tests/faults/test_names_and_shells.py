@@ -182,7 +182,7 @@ def test_nothing_that_a_whole_run_meets_is_run(site: Site, hub: Hub, tmp_path: P
         entry.readme = "\n".join(texts)
     version = hub.add_civitai(f"rife49 {texts[0]}", "rife49.pth")
     version.type, version.creator, version.base_model = "Upscaler", texts[1], texts[2]
-    version.words = tuple(texts)
+    version.words, version.named = tuple(texts), "rife49.pth"
     urls = {
         name: f"https://huggingface.co/maker-{number}/things/resolve/main/{quote(name)}"
         for number, name in enumerate(names)
