@@ -222,6 +222,13 @@ class Verdict(msgspec.Struct, frozen=True, kw_only=True):
         return self.status in ("ok", "unverified")
 
 
+class Left(msgspec.Struct, frozen=True):
+    """One value of a workflow that is left as it is, and why."""
+
+    reference: Reference
+    reason: Reason
+
+
 class Opinion(msgspec.Struct, frozen=True, kw_only=True):
     """What Qwen thinks of one file: words for the user, which overrule no verdict."""
 

@@ -8,10 +8,10 @@ from dataclasses import dataclass
 from typing import Any
 
 from comfyfix.disk.files import printable
-from comfyfix.records import Reason, Reference
-from comfyfix.screen import words
+from comfyfix.records import Left, Reason
+from comfyfix.screen.sheets import left_data, left_lines, node, place
 from comfyfix.screen.words import t
-from comfyfix.stages.embed import Change, Left, Told
+from comfyfix.stages.embed import Change, Told
 
 _CHANGES: dict[Change, str] = {
     "added": "✓ {value} ({node}): {url}",
@@ -53,17 +53,11 @@ def table(sheets: Sequence[Sheet], *, dry: bool) -> Iterator[str]:
             line = t(
                 _CHANGES[told.change],
                 value=told.reference.value,
-                node=_node(told.reference),
+                node=node(told.reference),
                 url=told.found.url,
             )
             yield f"  {line}"
-        for left in sheet.left:
-            value = printable(left.reference.value, words.LONGEST)
-            yield f"  ✗ {value} ({_node(left.reference)}): {words.sentence(left.reason)}"
-        if sheet.problem is not None:
-            yield f"  ✗ {words.sentence(sheet.problem)}"
-            if step := words.told(sheet.problem).next_step:
-                yield f"    {t('Next: {step}', step=step)}"
+        yield from left_lines(sheet.left, sheet.problem)
         if sheet.copy:
             yield f"    {_written(sheet, dry=dry)}"
     if dry and any(sheet.copy for sheet in sheets):
@@ -82,7 +76,7 @@ def as_data(sheets: Sequence[Sheet], *, dry: bool) -> dict[str, Any]:
                 "kept": sheet.kept or None,
                 "models": [
                     {
-                        **_place(told.reference),
+                        **place(told.reference),
                         "model": told.found.model,
                         "change": told.change,
                         "url": told.found.url,
@@ -91,23 +85,10 @@ def as_data(sheets: Sequence[Sheet], *, dry: bool) -> dict[str, Any]:
                     }
                     for told in sheet.told
                 ],
-                "left": [
-                    {**_place(left.reference), "reason": words.sentence(left.reason)}
-                    for left in sheet.left
-                ],
-                "problem": words.sentence(sheet.problem) if sheet.problem else None,
+                **left_data(sheet.left, sheet.problem),
             }
             for sheet in sheets
         ],
-    }
-
-
-def _place(reference: Reference) -> dict[str, str]:
-    return {
-        "node_id": reference.node_id,
-        "node_type": reference.node_type,
-        "input": reference.input,
-        "value": str(reference.value),
     }
 
 
@@ -120,7 +101,3 @@ def _written(sheet: Sheet, *, dry: bool) -> str:
     if sheet.kept:
         return t("written; as it was: {name}", name=os.path.basename(sheet.kept))
     return t("written: {name}", name=name)
-
-
-def _node(reference: Reference) -> str:
-    return t("node {node}, {type}", node=reference.node_id, type=reference.node_type)

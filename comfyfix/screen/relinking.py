@@ -8,10 +8,11 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from comfyfix.disk.files import printable
-from comfyfix.records import Reason, Reference
+from comfyfix.records import Left, Reason
 from comfyfix.screen import words
+from comfyfix.screen.sheets import left_data, left_lines, node, place
 from comfyfix.screen.words import t
-from comfyfix.stages.relink import Fix, Left
+from comfyfix.stages.relink import Fix
 from comfyfix.state.links import Link, State
 
 _STATES: dict[State, str] = {
@@ -47,15 +48,8 @@ def table(sheets: Sequence[Sheet], *, dry: bool) -> Iterator[str]:
     for sheet in sheets:
         yield f"{printable(sheet.workflow)}:"
         for fix in sheet.fixes:
-            yield f"  ✓ {_change(sheet, fix)} ({_node(fix.reference)})"
-        for left in sheet.left:
-            value = printable(left.reference.value, words.LONGEST)
-            yield f"  ✗ {value} ({_node(left.reference)}): {words.sentence(left.reason)}"
-        if sheet.problem is not None:
-            told = words.told(sheet.problem)
-            yield f"  ✗ {words.sentence(sheet.problem)}"
-            if told.next_step:
-                yield f"    {t('Next: {step}', step=told.next_step)}"
+            yield f"  ✓ {_change(sheet, fix)} ({node(fix.reference)})"
+        yield from left_lines(sheet.left, sheet.problem)
         if sheet.fixes and sheet.copy:
             yield f"    {_written(sheet, dry=dry)}"
     if any(sheet.links for sheet in sheets) and not dry:
@@ -99,32 +93,19 @@ def as_data(
                 "copy": sheet.copy or None,
                 "values": [
                     {
-                        **_place(fix.reference),
+                        **place(fix.reference),
                         "instead": fix.instead,
                         "link": sheet.links.get(fix.reference.value),
                     }
                     for fix in sheet.fixes
                 ],
-                "left": [
-                    {**_place(left.reference), "reason": words.sentence(left.reason)}
-                    for left in sheet.left
-                ],
-                "problem": words.sentence(sheet.problem) if sheet.problem else None,
+                **left_data(sheet.left, sheet.problem),
             }
             for sheet in sheets
         ],
         "links": [
             {"link": link.link, "target": link.target, "state": state} for link, state in made
         ],
-    }
-
-
-def _place(reference: Reference) -> dict[str, str]:
-    return {
-        "node_id": reference.node_id,
-        "node_type": reference.node_type,
-        "input": reference.input,
-        "value": str(reference.value),
     }
 
 
@@ -143,7 +124,3 @@ def _written(sheet: Sheet, *, dry: bool) -> str:
     if dry:
         return t("would be written: {name}", name=name)
     return t("written: {name}; open it in ComfyUI", name=name)
-
-
-def _node(reference: Reference) -> str:
-    return t("node {node}, {type}", node=reference.node_id, type=reference.node_type)

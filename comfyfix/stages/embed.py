@@ -20,7 +20,7 @@ from comfyfix.comfyui.workflows import read as workflow
 from comfyfix.comfyui.workflows.edited import Source
 from comfyfix.comfyui.workflows.graph import Node
 from comfyfix.comfyui.workflows.marked import Mark, MarkedDict, MarkedList, Span, quoted
-from comfyfix.records import Reason, Reference, because
+from comfyfix.records import Left, Reason, Reference, because
 from comfyfix.why import Why
 
 Change = Literal["added", "completed", "there"]
@@ -43,14 +43,6 @@ class Told:
     reference: Reference
     found: Found
     change: Change
-
-
-@dataclass(frozen=True, slots=True)
-class Left:
-    """A model of which nothing is written into a node, and why."""
-
-    reference: Reference
-    reason: Reason
 
 
 @dataclass(frozen=True, slots=True)

@@ -15,7 +15,7 @@ from comfyfix.comfyui.references.taken import value_taken
 from comfyfix.comfyui.store.index import StoreIndex
 from comfyfix.comfyui.workflows import edited, marked
 from comfyfix.comfyui.workflows import read as workflow
-from comfyfix.records import Model, Reason, Reference, because
+from comfyfix.records import Left, Model, Reason, Reference, because
 from comfyfix.stages.near import near_misses
 from comfyfix.why import Why
 
@@ -27,14 +27,6 @@ class Fix:
     reference: Reference
     instead: str
     location: str
-
-
-@dataclass(frozen=True, slots=True)
-class Left:
-    """One refused value that is left as it is, and why."""
-
-    reference: Reference
-    reason: Reason
 
 
 @dataclass(frozen=True, slots=True)

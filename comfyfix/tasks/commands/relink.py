@@ -13,7 +13,7 @@ from comfyfix.comfyui.workflows import files as workflow_files
 from comfyfix.comfyui.workflows.graph import NotAWorkflow
 from comfyfix.errors import SetupProblem
 from comfyfix.project import Setup, read_setup
-from comfyfix.records import Reason, because
+from comfyfix.records import Left, Reason, because
 from comfyfix.screen import notes, relinking
 from comfyfix.screen.relinking import Sheet
 from comfyfix.screen.text import say
@@ -21,7 +21,7 @@ from comfyfix.screen.words import t
 from comfyfix.stages import linking, relink
 from comfyfix.stages import loaders as knowledge
 from comfyfix.stages import scan as scan_stage
-from comfyfix.stages.relink import Fix, Left
+from comfyfix.stages.relink import Fix
 from comfyfix.stages.scan import ScannedFile
 from comfyfix.state import links
 from comfyfix.state.links import Link, State
