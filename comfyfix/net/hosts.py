@@ -75,6 +75,11 @@ class HubFile:
         """The file name alone."""
         return self.path.rpartition("/")[2]
 
+    @property
+    def publisher(self) -> str:
+        """Whose repository it is."""
+        return self.repo.removeprefix("datasets/").removeprefix("spaces/").partition("/")[0]
+
     def resolve_path(self, revision: str = "") -> str:
         """`/owner/repo/resolve/REVISION/path`, quoted, for any endpoint."""
         pinned = quote(revision or self.revision, safe="")

@@ -52,7 +52,7 @@ def candidate(
         gated=facts.gated,
         private=facts.private,
         popularity=facts.downloads,
-        publisher=file.repo.removeprefix("datasets/").removeprefix("spaces/").partition("/")[0],
+        publisher=file.publisher,
         licence=facts.licence,
         base_model=facts.base_model,
         evidence=evidence,

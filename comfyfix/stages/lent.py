@@ -115,5 +115,5 @@ def _of_hub(source: str, file: HubFile, commit: str = "") -> Candidate:
         repo=file.repo,
         commit=commit,
         path=file.path,
-        publisher=file.repo.removeprefix("datasets/").removeprefix("spaces/").partition("/")[0],
+        publisher=file.publisher,
     )

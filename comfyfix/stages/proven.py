@@ -10,6 +10,8 @@ from collections.abc import Callable
 from dataclasses import dataclass, replace
 from urllib.parse import parse_qs, urlsplit
 
+import msgspec
+
 from comfyfix.errors import HostRefused, ModelProblem
 from comfyfix.net.civitai_address import CivitaiFile
 from comfyfix.net.hosts import CIVITAI, HUGGINGFACE, HubFile, read_url
@@ -30,8 +32,6 @@ _HARMLESS: tuple[dict[str, list[str]], ...] = ({}, {"download": ["true"]})
 
 def searching(manifest: Manifest) -> Manifest:
     """The manifest to search with: what lies here is no address."""
-    import msgspec
-
     sources = tuple(name for name in manifest.search.sources if name != store.NAME)
     return msgspec.structs.replace(
         manifest,

@@ -4,11 +4,14 @@ from __future__ import annotations
 
 import getopt
 from collections.abc import Mapping
+from pathlib import Path
 from typing import Any, ClassVar
 
 import msgspec
 from doit.cmdparse import CmdOption
 
+from comfyfix.comfyui.workflows import files as workflow_files
+from comfyfix.errors import SetupProblem
 from comfyfix.screen.text import data
 from comfyfix.screen.words import t
 from comfyfix.tasks import inside_doit
@@ -16,6 +19,7 @@ from comfyfix.tasks.dodo import Tasks, named_by
 from comfyfix.tasks.guard import OFFLINE_OPTION, Guarded
 from comfyfix.tasks.inside_doit import variables
 from comfyfix.tasks.running import Run, begin
+from comfyfix.why import Why
 
 JSON_OPTION = {
     "name": "as_json",
@@ -33,6 +37,19 @@ def switch(name: str, told: str) -> dict[str, Any]:
         "name": name.replace("-", "_"), "short": "", "long": name, "type": bool,
         "default": False, "help": told,
     }  # fmt: skip
+
+
+def with_workflow(names: list[str]) -> list[str]:
+    """The names of workflows that a command is given, `workflow=FILE` among them."""
+    return [*names, variables()["workflow"]] if variables().get("workflow") else names
+
+
+def require_workflows(names: list[str]) -> None:
+    """Raise SetupProblem for a name that is neither a file nor a folder."""
+    for name in names:
+        if not (Path(name).is_file() or Path(name).is_dir()):
+            cause = workflow_files.why_no_file(name)
+            raise SetupProblem(Why.SCAN_OF_NOTHING, name=name, cause=cause)
 
 
 class Ours(Guarded):

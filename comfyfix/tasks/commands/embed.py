@@ -12,10 +12,8 @@ import msgspec
 
 from comfyfix import project as projects
 from comfyfix.comfyui.workflows import edited
-from comfyfix.comfyui.workflows import files as workflow_files
 from comfyfix.comfyui.workflows.graph import NotAWorkflow
 from comfyfix.disk import in_place
-from comfyfix.errors import SetupProblem
 from comfyfix.project import Project, read_setup
 from comfyfix.records import Reason, Reference, because
 from comfyfix.screen import embedding, notes
@@ -28,9 +26,16 @@ from comfyfix.stages.embed import Embedded, Found
 from comfyfix.stages.scan import ScannedFile
 from comfyfix.stages.told import Told
 from comfyfix.stages.work import Planned, Present
-from comfyfix.tasks.commands.base import JSON_OPTION, Ours, project_heading, say_json_of, switch
+from comfyfix.tasks.commands.base import (
+    JSON_OPTION,
+    Ours,
+    project_heading,
+    require_workflows,
+    say_json_of,
+    switch,
+    with_workflow,
+)
 from comfyfix.tasks.dodo import Tasks
-from comfyfix.tasks.inside_doit import variables
 from comfyfix.tasks.running import Run
 from comfyfix.tasks.searching import side_by_side
 from comfyfix.why import Why
@@ -57,12 +62,8 @@ class Embed(Ours):
 
     def work(self, options: dict[str, Any], names: list[str]) -> int:
         """Search and write."""
-        if variables().get("workflow"):
-            names = [*names, variables()["workflow"]]
-        for name in names:
-            if not (Path(name).is_file() or Path(name).is_dir()):
-                cause = workflow_files.why_no_file(name)
-                raise SetupProblem(Why.SCAN_OF_NOTHING, name=name, cause=cause)
+        names = with_workflow(names)
+        require_workflows(names)
         names = [str(Path(name).absolute()) for name in names]  # a dodo changes the folder
         done = [(p.prefix, _project(p, options, names)) for p in self.projects(options)]
         dry = options["dry_run"]

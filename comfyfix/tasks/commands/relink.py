@@ -25,9 +25,16 @@ from comfyfix.stages.relink import Fix
 from comfyfix.stages.scan import ScannedFile
 from comfyfix.state import links
 from comfyfix.state.links import Link, State
-from comfyfix.tasks.commands.base import JSON_OPTION, Ours, project_heading, say_json_of, switch
+from comfyfix.tasks.commands.base import (
+    JSON_OPTION,
+    Ours,
+    project_heading,
+    require_workflows,
+    say_json_of,
+    switch,
+    with_workflow,
+)
 from comfyfix.tasks.dodo import Tasks
-from comfyfix.tasks.inside_doit import variables
 from comfyfix.why import Why
 
 
@@ -52,8 +59,7 @@ class Relink(Ours):
 
     def work(self, options: dict[str, Any], names: list[str]) -> int:
         """Put right, link, or take back."""
-        if variables().get("workflow"):
-            names = [*names, variables()["workflow"]]
+        names = with_workflow(names)
         names = [str(Path(name).absolute()) for name in names]  # a dodo changes the folder
         if names and (options["list"] or options["undo"]):
             raise SetupProblem(Why.RELINK_TAKES_NONE)
@@ -115,10 +121,7 @@ class _Work:
 
     def of(self, names: list[str]) -> list[Sheet]:
         """Put right the workflows of these names, or all; those that need nothing are left out."""
-        for name in names:
-            if not (Path(name).is_file() or Path(name).is_dir()):
-                cause = workflow_files.why_no_file(name)
-                raise SetupProblem(Why.SCAN_OF_NOTHING, name=name, cause=cause)
+        require_workflows(names)
         places = [str(Path(name).absolute()) for name in names] or self._setup.manifest.workflows
         cache = None if names else self._setup.layout.scan_cache
         files = scan_stage.scan(workflow_files.find(places), cache, self._loaders)

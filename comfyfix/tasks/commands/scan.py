@@ -13,7 +13,6 @@ from comfyfix.comfyui.references.lookup import Lookup
 from comfyfix.comfyui.store.folders import Folders
 from comfyfix.comfyui.store.index import StoreIndex
 from comfyfix.comfyui.workflows import files as workflow_files
-from comfyfix.errors import SetupProblem
 from comfyfix.project import read_setup
 from comfyfix.records import Model, Reference
 from comfyfix.screen import notes, scanning
@@ -27,9 +26,13 @@ from comfyfix.stages import scan as scan_stage
 from comfyfix.stages.near import near_misses
 from comfyfix.stages.refused import Refusing
 from comfyfix.stages.scan import ScannedFile
-from comfyfix.tasks.commands.base import JSON_OPTION, Ours, project_heading
-from comfyfix.tasks.inside_doit import variables
-from comfyfix.why import Why
+from comfyfix.tasks.commands.base import (
+    JSON_OPTION,
+    Ours,
+    project_heading,
+    require_workflows,
+    with_workflow,
+)
 
 
 class Scan(Ours):
@@ -43,12 +46,8 @@ class Scan(Ours):
 
     def work(self, options: dict[str, Any], names: list[str]) -> int:
         """Print the references."""
-        if variables().get("workflow"):
-            names = [*names, variables()["workflow"]]
-        for name in names:
-            if not (Path(name).is_file() or Path(name).is_dir()):
-                cause = workflow_files.why_no_file(name)
-                raise SetupProblem(Why.SCAN_OF_NOTHING, name=name, cause=cause)
+        names = with_workflow(names)
+        require_workflows(names)
         places = [str(Path(name).absolute()) for name in names]  # a dodo changes the folder
         scans = [(p.prefix, _scan(p.manifest, places)) for p in self.projects(options)]
         if options["as_json"]:
