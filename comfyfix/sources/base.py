@@ -130,6 +130,7 @@ class Services:
     openmodeldb: OpenModelDB = field(init=False)
     catalogue: Catalogue = field(init=False)
     index: StoreIndex = field(init=False)
+    _logs: Once[Path, HashLog] = field(init=False, default_factory=Once)
     _hashers: Once[Path, Hasher] = field(init=False, default_factory=Once)
     _lock: threading.Lock = field(init=False, default_factory=threading.Lock)
 
@@ -153,8 +154,12 @@ class Services:
         for receipt in self.receipts.values():
             if receipt.path == str(path) and self.trust.holds(receipt, path, info):
                 return receipt.sha256
-        log, identity = self.layout.hashes, self.trust.identity
-        return self._hashers.get(log, lambda: Hasher(HashLog(log, identity)))(path)
+        return self._hashers.get(self.layout.hashes, lambda: Hasher(self._hash_log()))(path)
+
+    def _hash_log(self) -> HashLog:
+        """The hashes that are known, read once a run."""
+        path = self.layout.hashes
+        return self._logs.get(path, lambda: HashLog(path, self.trust.identity))
 
     def lender(self, record: Record) -> Lender | None:
         """Who lends the bytes of a record that lie near by; None where nothing may be them."""
@@ -169,9 +174,8 @@ class Services:
         leads = [lead for lead in self.nearby.leads(sought) if lead.path != destination]
         if not leads:
             return None
-        log = HashLog(self.layout.hashes, self.trust.identity)
         links = self.manifest.download.link
-        return Lender(sought, leads, log, lambda: self.children.stopping, links)
+        return Lender(sought, leads, self._hash_log(), lambda: self.children.stopping, links)
 
     def log_search(self, wanted: Wanted, source: str, query: str, answer: object) -> None:
         """Add one query and its answer, a text or a value, to log/search_history.log."""

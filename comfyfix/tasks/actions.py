@@ -218,17 +218,6 @@ def _run_script(run: Run, planned: Planned, slot: fetch_stage.Slot) -> Receipt:
         demo=run.project.manifest.is_demo,
     )
 
-    def hear(said: str | Told) -> None:
-        if isinstance(said, str):
-            run.console.log(f"{script.name}: {said}")
-        elif said.kind == "note":
-            run.events.noted(planned.model, said.fields[0])
-        elif said.kind == "waiting":
-            run.events.waiting(planned.model, said.fields[0])
-            _phase(run, planned, "waiting", record.size)
-        elif said.kind == "waited":
-            _phase(run, planned, "downloading", record.size)
-
     pickle = run.project.manifest.verify.pickle
     try:
         return fetch_stage.fetch(
@@ -236,7 +225,7 @@ def _run_script(run: Run, planned: Planned, slot: fetch_stage.Slot) -> Receipt:
             script,
             run.children,
             env,
-            hear,
+            functools.partial(_hear, run, planned, script.name, record.size),
             slot=slot,
             pickle=pickle,
             words=words.sentence,
@@ -248,6 +237,19 @@ def _run_script(run: Run, planned: Planned, slot: fetch_stage.Slot) -> Receipt:
         if host == urlsplit(server).netloc and isinstance(cause, Reason):
             reach.hold(server, cause)  # the next need not find that out too
         raise
+
+
+def _hear(run: Run, planned: Planned, script: str, size: int | None, said: str | Told) -> None:
+    """Take in what a script says: lines for the log, and where it stands."""
+    if isinstance(said, str):
+        run.console.log(f"{script}: {said}")
+    elif said.kind == "note":
+        run.events.noted(planned.model, said.fields[0])
+    elif said.kind == "waiting":
+        run.events.waiting(planned.model, said.fields[0])
+        _phase(run, planned, "waiting", size)
+    elif said.kind == "waited":
+        _phase(run, planned, "downloading", size)
 
 
 def _once_more(
