@@ -48,22 +48,36 @@ def write_atomic(path: Path, data: bytes, *, mode: int = 0o666) -> None:
 
 
 def _write_beside(path: Path, data: bytes, mode: int) -> None:
+    fresh = written_beside(path, data, lambda handle: os.fchmod(handle, mode & ~_umask()))
+    try:
+        try:
+            fresh.replace(path)
+        except IsADirectoryError:
+            quarantine(path, "damaged")
+            fresh.replace(path)
+    except BaseException:
+        with contextlib.suppress(OSError):
+            fresh.unlink()
+        raise
+
+
+def written_beside(path: Path, data: bytes, settle: Callable[[int], object]) -> Path:
+    """A temporary file beside `path` that is on the disk, for whoever gives it a name.
+
+    `settle` gives the open file its mode, and what else it has to have. Raises OSError.
+    """
     handle, name = temporary.make(path)
     try:
         with os.fdopen(handle, "wb") as out:
             out.write(data)
-            os.fchmod(out.fileno(), mode & ~_umask())
+            settle(out.fileno())
             out.flush()
             os.fsync(out.fileno())
-        try:
-            Path(name).replace(path)
-        except IsADirectoryError:
-            quarantine(path, "damaged")
-            Path(name).replace(path)
     except BaseException:
         with contextlib.suppress(OSError):
             Path(name).unlink()
         raise
+    return Path(name)
 
 
 def write_new(path: Path, data: bytes) -> None:

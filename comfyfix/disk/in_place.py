@@ -12,6 +12,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from comfyfix.disk import regular, temporary
+from comfyfix.disk.files import written_beside
 from comfyfix.records import Reason, because
 from comfyfix.why import Why
 
@@ -105,20 +106,13 @@ def _places(path: Path) -> Iterator[Path]:
 
 def _beside(path: Path, data: bytes, info: os.stat_result) -> Path:
     """A file of the same mode and owner, written to the disk. Raises OSError."""
-    handle, name = temporary.make(path)
-    try:
-        with os.fdopen(handle, "wb") as out:
-            out.write(data)
-            if (info.st_uid, info.st_gid) != (os.geteuid(), os.getegid()):
-                os.fchown(out.fileno(), info.st_uid, info.st_gid)
-            os.fchmod(out.fileno(), stat.S_IMODE(info.st_mode))
-            out.flush()
-            os.fsync(out.fileno())
-    except BaseException:
-        with contextlib.suppress(OSError):
-            Path(name).unlink()
-        raise
-    return Path(name)
+
+    def own(handle: int) -> None:
+        if (info.st_uid, info.st_gid) != (os.geteuid(), os.getegid()):
+            os.fchown(handle, info.st_uid, info.st_gid)
+        os.fchmod(handle, stat.S_IMODE(info.st_mode))
+
+    return written_beside(path, data, own)
 
 
 def _settle(folder: Path) -> None:
