@@ -8,29 +8,33 @@ and nowhere else; redirects are followed inside one origin only; a service that 
 from __future__ import annotations
 
 import contextlib
-import errno
-import http.client
 import os
 import threading
 import time
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Mapping
 from http import HTTPStatus
 from typing import Any
 from urllib.parse import urljoin, urlsplit
 
-import msgspec
 import requests
 from requests.adapters import HTTPAdapter
-from urllib3.exceptions import NameResolutionError, NewConnectionError, ReadTimeoutError
 
 from comfyfix import __version__
-from comfyfix.errors import SourceDown, TokenRefused
+from comfyfix.errors import TokenRefused
 from comfyfix.net.addresses import PublicPool, require_public
+from comfyfix.net.answer import REDIRECTS, Answer
 from comfyfix.net.deadline import Late, within
+from comfyfix.net.failures import (
+    REDIRECTS_MAX,
+    TooLarge,
+    reason,
+    unreached,
+    waited_for,
+)
 from comfyfix.net.limits import backoff, limited, retry_after, used_up_for
 from comfyfix.net.origin import origin_of
-from comfyfix.net.reach import Reach, problem
-from comfyfix.records import Reason, because
+from comfyfix.net.reach import Reach, down, problem
+from comfyfix.records import because
 from comfyfix.why import Why
 
 USER_AGENT = f"comfyfix/{__version__}"
@@ -42,51 +46,8 @@ CONNECT_TRIES = 2  # where not even a connection can be made
 ANSWER_MAX = 64 << 20  # bytes; a listing of the largest repositories is a few MB
 CHAT_MAX = 4 << 20  # bytes; an answer of a language model
 WAIT_MAX = 60.0  # seconds; a longer Retry-After means the service is as good as down
-REDIRECTS_MAX = 5
-_REDIRECTS = frozenset({301, 302, 303, 307, 308})
 _SAME_QUESTION = frozenset({307, 308})  # the method stays, and the body
-_NO_WAY = (errno.ENETUNREACH, errno.EHOSTUNREACH, errno.ENETDOWN)
 _RETRIED = frozenset({408, 425, 429, 500, 502, 503, 504})
-_REDIRECTS_MANY = because(Why.REDIRECTS_MANY, limit=REDIRECTS_MAX)
-
-
-class Answer(msgspec.Struct, frozen=True, kw_only=True):
-    """One answer: status, headers with lower-case names, and the body."""
-
-    url: str
-    status: int
-    headers: dict[str, str]
-    body: bytes
-
-    def json(self) -> Any:
-        """Decode the body. Raises SourceDown when it is not JSON (a login page, half an answer)."""
-        try:
-            return msgspec.json.decode(self.body)
-        except (msgspec.DecodeError, RecursionError, UnicodeDecodeError) as error:
-            if self.status in _REDIRECTS:
-                raise _down(self.url, because(Why.ANSWER_REDIRECTS)) from None
-            host = urlsplit(self.url).netloc
-            raise SourceDown(
-                Why.ANSWER_NOT_JSON, host=host, cause=self._why_no_json(error)
-            ) from None
-
-    def _why_no_json(self, error: Exception) -> Reason:
-        if isinstance(error, RecursionError):
-            return because(Why.ANSWER_DEEP)
-        if isinstance(error, UnicodeDecodeError):
-            return because(Why.ANSWER_NOT_UTF8)
-        if not self.body:
-            return because(Why.ANSWER_EMPTY)
-        if self.body.lstrip()[:1] == b"<":
-            return because(Why.ANSWER_IS_PAGE)
-        return because(Why.ANSWER_MALFORMED, error=error)
-
-    @property
-    def no_use(self) -> Reason:
-        """Why an answer of another kind than was asked for is of no use."""
-        if self.status == HTTPStatus.OK:
-            return because(Why.ANSWER_OF_ANOTHER_KIND)
-        return because(Why.ANSWER_STATUS, status=self.status)
 
 
 def goes_direct(url: str) -> bool:
@@ -98,14 +59,6 @@ def authority(environ: Mapping[str, str]) -> str:
     """Return the file of certificate authorities that the user has named, by any usual variable."""
     names = ("REQUESTS_CA_BUNDLE", "SSL_CERT_FILE", "CURL_CA_BUNDLE")
     return next((environ[name] for name in names if environ.get(name)), "")
-
-
-class _TooLarge(requests.RequestException):
-    """An answer has more bytes than any that we ask for."""
-
-    def __init__(self, limit: int) -> None:
-        self.limit = limit
-        super().__init__(limit)
 
 
 class _NoNetrc(requests.auth.AuthBase):
@@ -165,13 +118,13 @@ class Web:
             _require_public(url)
             answer = self._request("HEAD", url, public=True)
             target = answer.headers.get("location", "")
-            if answer.status not in _REDIRECTS or not target:
+            if answer.status not in REDIRECTS or not target:
                 return answer
             try:
                 url = urljoin(url, target)
             except ValueError:
-                raise _down(url, because(Why.REDIRECT_UNFIT)) from None
-        raise _down(url, _REDIRECTS_MANY)
+                raise down(url, because(Why.REDIRECT_UNFIT)) from None
+        raise down(url, reason(requests.TooManyRedirects()))
 
     def peek(self, url: str) -> Answer:
         """GET without following a redirect, and without more than the beginning of the body."""
@@ -212,14 +165,14 @@ class Web:
             return within(seconds, ask)
         except Late:
             _drop(begun)
-            raise _down(url, because(Why.ANSWER_LATE)) from None
+            raise down(url, because(Why.ANSWER_LATE)) from None
         except (requests.RequestException, ValueError) as error:
             self._hold_unreached(url, error)
-            raise _down(url, _reason(error)) from None
+            raise down(url, reason(error)) from None
 
     def _hold_unreached(self, url: str, error: Exception) -> None:
         """Raise Unreachable where no connection could be made, and leave it alone for a while."""
-        cause = _unreached(error)
+        cause = unreached(error)
         if cause is not None:
             self.reach.hold(url, cause)
             raise problem(url, cause) from None
@@ -251,13 +204,13 @@ class Web:
             try:
                 answer = self._in_time(method, url, **options)
             except Late:
-                raise _down(url, because(Why.ANSWER_LATE)) from None
+                raise down(url, because(Why.ANSWER_LATE)) from None
             except (requests.RequestException, ValueError) as error:
                 # ValueError: a redirect to what is no address
-                if attempt >= min(tries, CONNECT_TRIES) or _waited_for(error):
+                if attempt >= min(tries, CONNECT_TRIES) or waited_for(error):
                     self._hold_unreached(url, error)
                 if attempt == tries:
-                    raise _down(url, _reason(error)) from None
+                    raise down(url, reason(error)) from None
                 pause = backoff(attempt)
             else:
                 self.reach.reached(url)
@@ -267,7 +220,7 @@ class Web:
                     return answer
                 pause = retry_after(answer.headers, backoff(attempt))
                 if attempt == tries or pause > WAIT_MAX:
-                    raise _down(url, because(Why.STATUS, status=answer.status))
+                    raise down(url, because(Why.STATUS, status=answer.status))
             self._wait(pause)
         raise AssertionError("unreachable: the last try returns or raises")
 
@@ -281,7 +234,7 @@ class Web:
         """Wait until a used-up limit is open again. Raises SourceDown if that takes too long."""
         left = self._used_up.get(limited(url), 0.0) - time.monotonic()
         if left > WAIT_MAX:
-            raise _down(url, because(Why.RATE_LIMIT_USED_UP, seconds=round(left)))
+            raise down(url, because(Why.RATE_LIMIT_USED_UP, seconds=round(left)))
         if left > 0:
             self._wait(left)
 
@@ -335,11 +288,6 @@ def _asked_again(target: str, asked: str | None) -> str:
     return target if parts.query else parts._replace(query=urlsplit(asked or "").query).geturl()
 
 
-def _waited_for(error: Exception) -> bool:
-    """Tell whether that was tried so long that a second time would tell no more."""
-    return isinstance(error, requests.exceptions.ConnectTimeout | requests.exceptions.SSLError)
-
-
 def _drop(begun: list[requests.Response]) -> None:
     """End what nobody waits for any more."""
     for response in begun:
@@ -365,7 +313,7 @@ def _answer(url: str, response: requests.Response, most: int) -> Answer:
         if not most:
             break
         if len(body) > most:
-            raise _TooLarge(most)
+            raise TooLarge(most)
     headers = {name.lower(): value for name, value in response.headers.items()}
     return Answer(url=url, status=response.status_code, headers=headers, body=bytes(body))
 
@@ -374,67 +322,4 @@ def _require_public(url: str) -> None:
     try:
         require_public(url)
     except (OSError, ValueError):
-        raise _down(url, because(Why.HOST_UNKNOWN)) from None
-
-
-def _reason(error: Exception) -> Reason:
-    chain = list(_causes(error))
-    if isinstance(error, requests.exceptions.SSLError):
-        return because(Why.CERTIFICATE_UNTRUSTED)
-    if any(isinstance(each, requests.Timeout | ReadTimeoutError) for each in chain):
-        return because(Why.ANSWER_LATE)
-    if any(
-        isinstance(each, http.client.HTTPException)
-        and not isinstance(each, http.client.RemoteDisconnected | http.client.IncompleteRead)
-        for each in chain
-    ):
-        return because(Why.ANSWER_NOT_HTTP)
-    if isinstance(error, requests.TooManyRedirects):
-        return _REDIRECTS_MANY
-    if isinstance(error, _TooLarge):
-        return because(Why.TOO_LARGE, limit=error.limit)
-    whys = (
-        (requests.ConnectionError, Why.NO_CONNECTION),
-        (requests.exceptions.ChunkedEncodingError, Why.ANSWER_BREAKS_OFF),
-        (requests.exceptions.ContentDecodingError, Why.ANSWER_PACKED),
-        (ValueError, Why.REDIRECT_NO_ADDRESS),
-    )
-    for kind, why in whys:
-        if isinstance(error, kind):
-            return because(why)
-    return because(Why.REQUEST_FAILED, error=type(error).__name__)
-
-
-def _unreached(error: Exception) -> Reason | None:
-    """Why no connection could be made; None where it was made, and something else is wrong."""
-    chain = list(_causes(error))
-    if isinstance(error, requests.exceptions.ProxyError):
-        return because(Why.PROXY_UNREACHED)
-    if isinstance(error, requests.exceptions.SSLError):
-        return because(Why.CERTIFICATE_UNTRUSTED)
-    if isinstance(error, requests.exceptions.ConnectTimeout):
-        return because(Why.CONNECT_LATE)
-    if any(isinstance(each, NameResolutionError) for each in chain):
-        return because(Why.NAME_UNRESOLVED)
-    for each in chain:
-        if isinstance(each, ConnectionRefusedError):
-            return because(Why.CONNECTION_REFUSED)
-        if isinstance(each, OSError) and each.errno in _NO_WAY:
-            return because(Why.NO_WAY)
-    if any(isinstance(each, NewConnectionError) for each in chain):
-        return because(Why.NO_CONNECTION)
-    return None
-
-
-def _causes(error: BaseException | None) -> Iterator[BaseException]:
-    """An error, and those that it has come of, also where one only holds another."""
-    while error is not None:
-        yield error
-        for inner in (getattr(error, "reason", None), *error.args[:1]):
-            if isinstance(inner, BaseException) and inner is not error.__context__:
-                yield from _causes(inner)
-        error = error.__cause__ or error.__context__
-
-
-def _down(url: str, cause: Reason) -> SourceDown:
-    return SourceDown(Why.SERVICE_UNASKED, host=urlsplit(url).netloc, cause=cause)
+        raise down(url, because(Why.HOST_UNKNOWN)) from None

@@ -11,7 +11,7 @@ import threading
 import time
 from urllib.parse import urlsplit
 
-from comfyfix.errors import Unreachable
+from comfyfix.errors import SourceDown, Unreachable
 from comfyfix.net.origin import origin_of
 from comfyfix.records import Reason
 from comfyfix.why import Why
@@ -53,3 +53,8 @@ def problem(url: str, cause: Reason) -> Unreachable:
     """What to tell of a service that can't be reached."""
     host = urlsplit(url).netloc.rpartition("@")[2]
     return Unreachable(Why.SERVICE_UNREACHABLE, host=host, cause=cause)
+
+
+def down(url: str, cause: Reason) -> SourceDown:
+    """What to tell of a service that can't be asked, or does not answer as it should."""
+    return SourceDown(Why.SERVICE_UNASKED, host=urlsplit(url).netloc, cause=cause)

@@ -10,7 +10,7 @@ import pytest
 from comfyfix.demo.content import file_for
 from comfyfix.demo.hub import Hub
 from comfyfix.errors import ModelProblem
-from comfyfix.net.http import Answer
+from comfyfix.net.answer import Answer
 from comfyfix.outcomes import Outcome
 from comfyfix.providers.huggingface.gates import gate
 from comfyfix.records import because

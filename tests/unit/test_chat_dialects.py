@@ -12,11 +12,12 @@ from hypothesis import strategies as st
 
 from comfyfix import secrets
 from comfyfix.errors import SourceDown
+from comfyfix.net.answer import Answer
 from comfyfix.net.chat import answers, spoken
 from comfyfix.net.chat.answers import Said
 from comfyfix.net.chat.calls import Call
 from comfyfix.net.chat.endpoint import Chat, ToolsRefused
-from comfyfix.net.http import Answer, Web
+from comfyfix.net.http import Web
 from comfyfix.sources.qwen.tools import OFFERED
 from comfyfix.why import Why
 

@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from comfyfix.net.http import Answer
+from comfyfix.net.answer import Answer
 from comfyfix.providers.civitai.api import Civitai
 
 ONE, OTHER = "a" * 64, "b" * 64

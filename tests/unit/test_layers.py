@@ -24,12 +24,12 @@ OURS = "comfyfix"
 # that it is made of, and the hub of the demo, which only answers.
 NETWORK = {
     "aiohttp": (), "asyncio": (), "ftplib": (), "httpcore2": (), "httpx": (),
-    "http.client": ("comfyfix.net.http",),
+    "http.client": ("comfyfix.net.failures",),
     "imaplib": (), "poplib": (), "smtplib": (), "ssl": (), "telnetlib": (), "urllib.request": (),
     "websockets": (), "xmlrpc": (), "selectors": (),
-    "requests": ("comfyfix.net.http",),
-    "urllib3": ("comfyfix.net.addresses", "comfyfix.net.http"),
-    "socket": ("comfyfix.net.addresses", "comfyfix.net.http"),
+    "requests": ("comfyfix.net.failures", "comfyfix.net.http"),
+    "urllib3": ("comfyfix.net.addresses", "comfyfix.net.failures"),
+    "socket": ("comfyfix.net.addresses",),
     "httpx2": (), "huggingface_hub": (),
     "http.server": ("comfyfix.demo",), "socketserver": ("comfyfix.demo",),
 }  # fmt: skip

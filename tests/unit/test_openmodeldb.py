@@ -16,7 +16,8 @@ from comfyfix.comfyui.store import folders
 from comfyfix.demo.content import file_for
 from comfyfix.demo.hub import Hub, sha256
 from comfyfix.errors import SourceDown
-from comfyfix.net.http import Answer, Web
+from comfyfix.net.answer import Answer
+from comfyfix.net.http import Web
 from comfyfix.records import Candidate, Model, Rejected, because
 from comfyfix.settings.manifest import Endpoints, Manifest
 from comfyfix.sources import openmodeldb

@@ -25,7 +25,8 @@ from comfyfix.loose_json import items, mapping
 from comfyfix.why import Why
 
 if TYPE_CHECKING:
-    from comfyfix.net.http import Answer, Web
+    from comfyfix.net.answer import Answer
+    from comfyfix.net.http import Web
 
 FOLDERS_MAX = 200
 PLACES_MAX = 50

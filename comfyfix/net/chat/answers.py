@@ -13,9 +13,9 @@ from typing import Any
 import msgspec
 
 from comfyfix.loose_json import mapping
+from comfyfix.net.answer import Answer
 from comfyfix.net.chat import spoken
 from comfyfix.net.chat.calls import Call
-from comfyfix.net.http import Answer
 
 TEXT_MAX = 20_000  # characters of one answer; more of it is dropped
 _THOUGHTS = re.compile(r"<think>.*?</think>", re.DOTALL)

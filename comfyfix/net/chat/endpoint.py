@@ -14,10 +14,11 @@ from urllib.parse import urlsplit
 import msgspec
 
 from comfyfix.errors import SourceDown
+from comfyfix.net.answer import Answer
 from comfyfix.net.chat import answers, refusals
 from comfyfix.net.chat.answers import Said
 from comfyfix.net.chat.refusals import Wish
-from comfyfix.net.http import Answer, Web
+from comfyfix.net.http import Web
 from comfyfix.why import Why
 
 _GOOD = range(200, 300)

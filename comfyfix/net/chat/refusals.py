@@ -16,8 +16,8 @@ import msgspec
 from comfyfix import secrets
 from comfyfix.errors import SourceDown
 from comfyfix.loose_json import mapping
+from comfyfix.net.answer import Answer
 from comfyfix.net.chat import answers
-from comfyfix.net.http import Answer
 from comfyfix.why import Why
 
 SAID_MAX = 200

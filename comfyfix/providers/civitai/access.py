@@ -13,7 +13,7 @@ from comfyfix.providers.civitai.entries import CivitaiEntry
 from comfyfix.why import Why
 
 if TYPE_CHECKING:
-    from comfyfix.net.http import Answer
+    from comfyfix.net.answer import Answer
 
 ACCOUNT = f"{CIVITAI}/user/account"
 

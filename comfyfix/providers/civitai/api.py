@@ -28,7 +28,8 @@ from comfyfix.records import Reason, because
 from comfyfix.why import Why
 
 if TYPE_CHECKING:
-    from comfyfix.net.http import Answer, Web
+    from comfyfix.net.answer import Answer
+    from comfyfix.net.http import Web
 
 MODELS = 20  # per page
 PAGES_MAX = 3

@@ -16,7 +16,7 @@ from comfyfix.records import Reason, because
 from comfyfix.why import Why
 
 if TYPE_CHECKING:
-    from comfyfix.net.http import Answer
+    from comfyfix.net.answer import Answer
 
 # A name of a repository holds no space, so none of these is part of one. The order counts.
 _TOLD = (

@@ -23,7 +23,8 @@ from comfyfix.records import Reason
 from comfyfix.why import Why
 
 if TYPE_CHECKING:
-    from comfyfix.net.http import Answer, Web
+    from comfyfix.net.answer import Answer
+    from comfyfix.net.http import Web
 
 PAGES_MAX = 3
 REPOSITORIES = 200  # per question; the answer lists every file of each
