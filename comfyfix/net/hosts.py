@@ -10,11 +10,12 @@ from __future__ import annotations
 import ipaddress
 import re
 from dataclasses import dataclass
-from urllib.parse import quote, unquote, urlsplit
+from urllib.parse import SplitResult, quote, unquote, urlsplit
 
 from comfyfix.disk.files import printable
 from comfyfix.errors import HostRefused
 from comfyfix.net import civitai_address as civitaifile
+from comfyfix.net import pages
 from comfyfix.net.civitai_address import CivitaiFile
 from comfyfix.net.origin import origin_of
 from comfyfix.records import Reason, because
@@ -56,6 +57,11 @@ DIRECT_HOSTS = frozenset(
         "heibox.uni-heidelberg.de",
     }
 )
+DIRECT_PLACES = (
+    "https://objectstorage.us-phoenix-1.oraclecloud.com/n/ax6ygfvpvzka/b/open-modeldb-files/o/",
+    "https://f002.backblazeb2.com/file/ESRGAN/",
+)
+"""OpenModelDB's own bucket, and an author's that it names: on hosts where anyone may have one."""
 _REPO_PART = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,95}")
 _HOST = re.compile(r"^(?=.{1,253}$)([a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?\.)+[a-z][a-z0-9-]{1,62}$")
 _NEAR = (".local", ".internal", ".localhost", ".lan", ".home.arpa")
@@ -119,14 +125,8 @@ def read_url(
         return _hub_file(url, parts.path)
     if host in CIVITAI_HOSTS or origin == origin_of(endpoints.civitai):
         return _civitai_file(url, parts.path, parts.query)
-    if parts.scheme != "https" or port not in (None, 443):
-        raise _refused(url, Why.ADDRESS_NOT_HTTPS)
-    if not _is_public_name(host):
-        raise _refused(url, Why.HOST_NO_PUBLIC_NAME)
-    if host not in DIRECT_HOSTS and host not in {allowed.lower() for allowed in allow_hosts}:
-        rule = because(Why.HOST_NOT_LISTED, host=host)
-        raise HostRefused(Why.ADDRESS_NOT_LISTED, address=url, host=host, cause=rule)
-    return DirectFile(url=url, name=unquote(parts.path.rpartition("/")[2]))
+    allowed = host in {name.lower() for name in allow_hosts}
+    return _direct_file(url, parts, host, port, allowed=allowed)
 
 
 def endpoint_of(url: str) -> str:
@@ -169,6 +169,10 @@ def _refused(address: str, rule: Why, **told: object) -> HostRefused:
     return HostRefused(Why.ADDRESS_REFUSED, address=address, cause=because(rule, **told))
 
 
+def _in_listed_place(url: str, path: str) -> bool:
+    return url.startswith(DIRECT_PLACES) and not pages.climbs(path)
+
+
 def _is_public_name(host: str) -> bool:
     try:
         ipaddress.ip_address(host)
@@ -205,6 +209,24 @@ def _hub_file(url: str, path: str) -> HubFile:
                 break
             return HubFile(hub_repo(repo), revision, hub_path(rest))
     raise _refused(url, Why.ADDRESS_NAMES_NO_FILE)
+
+
+def _direct_file(
+    url: str, parts: SplitResult, host: str, port: int | None, *, allowed: bool
+) -> DirectFile:
+    if pages.is_between(host) and not allowed:
+        between = because(Why.PAGE_IN_BETWEEN)
+        raise HostRefused(Why.ADDRESS_IS_PAGE, address=url, cause=between)
+    if parts.scheme != "https" or port not in (None, 443):
+        raise _refused(url, Why.ADDRESS_NOT_HTTPS)
+    if not _is_public_name(host):
+        raise _refused(url, Why.HOST_NO_PUBLIC_NAME)
+    if not (allowed or host in DIRECT_HOSTS or _in_listed_place(url, parts.path)):
+        rule = because(Why.HOST_NOT_LISTED, host=host)
+        raise HostRefused(Why.ADDRESS_NOT_LISTED, address=url, host=host, cause=rule)
+    if host == "github.com":
+        url = url.replace(parts.path, pages.github_raw(parts.path), 1)
+    return DirectFile(url=url, name=unquote(parts.path.rpartition("/")[2]))
 
 
 def _civitai_file(url: str, path: str, query: str) -> CivitaiFile:

@@ -1,29 +1,33 @@
 """OpenModelDB: a catalogue of upscalers that knows size and sha256 of every file.
 
 One static list (`/api/v1/models.json`, id → model with its resources) is asked for once a run.
-It holds no files itself; each resource names addresses elsewhere.
+It holds no files itself; each resource names addresses elsewhere. Its own repository knows also
+under which names users have the older files, which the list does not say: `openmodeldb_names.json`.
 """
 
 from __future__ import annotations
 
 import re
+from collections.abc import Iterator
 from http import HTTPStatus
+from importlib import resources
 from typing import TYPE_CHECKING, Any
-from urllib.parse import unquote, urlsplit
+from urllib.parse import quote, unquote, urlsplit
 
 import msgspec
 
 from comfyfix.disk.files import printable
 from comfyfix.errors import SourceDown
 from comfyfix.loose_json import dicts, is_size, items, mapping
+from comfyfix.net import pages
 from comfyfix.once import Once
 from comfyfix.why import Why
 
 if TYPE_CHECKING:
     from comfyfix.net.http import Web
 
-GATEWAYS = ("mediafire.com", "mega.nz", "mega.co.nz", "drive.google.com", "1drv.ms", "dropbox.com")
-"""Hosts that answer a browser with a page instead of a program with a file."""
+_ENDINGS = {"pth": (".pth", ".pt")}  # of the types that files of other endings have
+_ARCHIVES = (".zip", ".7z", ".rar", ".tar", ".gz", ".tgz", ".xz")
 _SHA256 = re.compile(r"[0-9a-f]{64}")
 
 
@@ -56,26 +60,41 @@ class OpenModelDB:
         value = answer.json()
         if answer.status != HTTPStatus.OK or not isinstance(value, dict):
             raise SourceDown(Why.DATABASE_NO_LIST, cause=answer.no_use)
+        known = _users_names()
         return [
             resource
             for key, model in value.items()
             for entry in dicts(mapping(model).get("resources"))
-            if (resource := _resource(str(key), mapping(model), entry))
+            if (resource := _resource(str(key), mapping(model), entry, known.get(str(key), "")))
         ]
 
 
-def _resource(key: str, model: Any, entry: dict[str, Any]) -> Resource | None:
+def _users_names() -> dict[str, str]:
+    """The names that users have, by id; read with the list, once a run."""
+    data = resources.files(__package__).joinpath("openmodeldb_names.json").read_bytes()
+    return msgspec.json.decode(data, type=_Names).names
+
+
+class _Names(msgspec.Struct, frozen=True, kw_only=True):
+    origin: str
+    names: dict[str, str]
+
+
+def _resource(key: str, model: Any, entry: dict[str, Any], users: str) -> Resource | None:
     size, digest = entry.get("size"), str(entry.get("sha256") or "").lower()
     if not is_size(size) or size == 0 or not _SHA256.fullmatch(digest):
         return None  # without both there is nothing to hold a download against
     urls = tuple(url for url in items(entry.get("urls")) if isinstance(url, str))
+    kind = str(entry.get("type"))
     stems = {key, str(model.get("name") or key)}
-    names = {f"{stem}.{entry.get('type')}" for stem in stems} | {file_name(url) for url in urls}
+    told = {users, *map(_file_name, urls)}
+    endings = _ENDINGS.get(kind, (f".{kind}",))
+    names = {f"{stem}.{kind}" for stem in stems} | {n for n in told if n.lower().endswith(endings)}
     author = model.get("author")
     authors = [str(one) for one in (author if isinstance(author, list) else [author]) if one]
     return Resource(
         model=printable(key, 200),
-        names=frozenset(names - {""}),
+        names=frozenset(names),
         urls=urls,
         size=size,
         sha256=digest,
@@ -84,14 +103,30 @@ def _resource(key: str, model: Any, entry: dict[str, Any]) -> Resource | None:
     )
 
 
-def file_name(url: str) -> str:
+def addresses(resource: Resource) -> Iterator[str]:
+    """Where a program may get the file: of a page that lists files, where each name would lie."""
+    for url in resource.urls:
+        try:
+            parts = urlsplit(url)
+        except ValueError:
+            yield url
+            continue
+        below = pages.below_github_page(parts.path) if parts.hostname == "github.com" else ""
+        for name in sorted(resource.names) if below else ():
+            yield f"https://github.com{below}/{quote(name)}"
+        yield url
+
+
+def is_archive(url: str) -> bool:
+    """Tell an address of an archive: the file that is listed lies in it."""
+    return _file_name(url).lower().endswith(_ARCHIVES)
+
+
+def _file_name(url: str) -> str:
     """The name of the file that an address leads to; empty for a page in between."""
     try:
         parts = urlsplit(url)
     except ValueError:
         return ""
-    return "" if _is_gateway(parts.hostname or "") else unquote(parts.path.rpartition("/")[2])
-
-
-def _is_gateway(host: str) -> bool:
-    return any(host == gateway or host.endswith(f".{gateway}") for gateway in GATEWAYS)
+    between = pages.is_between(parts.hostname or "")
+    return "" if between else unquote(parts.path.rpartition("/")[2])

@@ -1,20 +1,20 @@
 """OpenModelDB as a source: the addresses that it names for an upscaler, confirmed where they lead.
 
-Those of web pages in between (MediaFire, Mega, Google Drive) are skipped. What is published at
-the others must be the database's file: same size and, where one is told, same sha256.
+Pages in between (MediaFire, Mega, Google Drive) are told and not asked: who has nothing better gets
+the file there by hand. What is published at the other addresses must be the database's file: same
+size and, where one is told, same sha256.
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterator
-from urllib.parse import urlsplit
 
 import msgspec
 
 from comfyfix.errors import SourceDown
 from comfyfix.file_names import loose
-from comfyfix.providers.openmodeldb import Resource, file_name
-from comfyfix.records import Candidate, Hint, Reason, Rejected, because
+from comfyfix.providers.openmodeldb import Resource, addresses, is_archive
+from comfyfix.records import Candidate, Hint, Rejected, because
 from comfyfix.sources.base import Blocked, Finding, Services, Wanted
 from comfyfix.sources.workflow import confirm_url, told
 from comfyfix.why import Why
@@ -35,7 +35,7 @@ def find(wanted: Wanted, services: Services) -> Iterator[Finding]:
     fits = [r for r in known if r.sha256 in wanted.likely] or [r for r in known if name in r.names]
     services.log_search(wanted, NAME, name, {"fit": len(fits), "known": len(known)})
     for resource in fits[:RESOURCES_MAX]:
-        yield _confirmed(resource, wanted, services)
+        yield from _confirmed(resource, wanted, services)
     if fits:
         return
     for resource in known:
@@ -43,48 +43,48 @@ def find(wanted: Wanted, services: Services) -> Iterator[Finding]:
             yield Rejected(source=NAME, where=resource.model, reason=because(Why.NAME_AKIN))
 
 
-def _confirmed(resource: Resource, wanted: Wanted, services: Services) -> Finding:
-    """Return the first address that leads to the database's file, or why none does.
+def _confirmed(resource: Resource, wanted: Wanted, services: Services) -> Iterator[Finding]:
+    """Yield the first address that leads to the database's file, and why those before it do not.
 
     Raises SourceDown when none does and one of them could not be asked.
     """
-    refused: list[Reason] = []
     down: SourceDown | None = None
-    for url in resource.urls:
-        if not file_name(url):
-            refused.append(_at(_host(url), because(Why.PAGE_IN_BETWEEN)))
+    for url in addresses(resource):
+        if is_archive(url):
+            reason = because(Why.ARCHIVE_IN_BETWEEN)
+            yield Rejected(source=NAME, where=url, reason=reason)
             continue
         hint = Hint(name=wanted.model.name, url=url, sha256=resource.sha256)
         try:
-            finding = confirm_url(hint, NAME, services)
+            finding = _judged(confirm_url(hint, NAME, services), url, resource, wanted)
         except SourceDown as problem:
             down = problem
             continue
         services.log_search(wanted, NAME, url, told(finding))
-        if isinstance(finding, Blocked):
-            return Blocked(_told(finding.candidate, resource, wanted), finding.problem)
-        if isinstance(finding, Rejected):
-            refused.append(_at(url, finding.reason))
-        elif isinstance(finding, Candidate):
-            if finding.sha256 in (None, resource.sha256) and _same_size(finding, resource):
-                return _told(finding, resource, wanted)
-            refused.append(_at(url, because(Why.DATABASE_OTHER_FILE)))
+        yield finding
+        if not isinstance(finding, Rejected):
+            return
     if down:
         raise down
-    why = Why.AT_PLACES if refused else Why.DATABASE_NO_ADDRESS
-    return Rejected(source=NAME, where=resource.model, reason=because(why, places=refused))
+    if not resource.urls:
+        reason = because(Why.DATABASE_NO_ADDRESS)
+        yield Rejected(source=NAME, where=resource.model, reason=reason)
 
 
-def _at(place: str, reason: Reason) -> Reason:
-    return because(Why.AT_PLACE, place=place, reason=reason)
-
-
-def _host(url: str) -> str:
-    """The host of an address, or the whole of what is none."""
-    try:
-        return urlsplit(url).hostname or url
-    except ValueError:
-        return url
+def _judged(finding: Finding, url: str, resource: Resource, wanted: Wanted) -> Finding:
+    """What an address has come to, held against what the database says of the file."""
+    if isinstance(finding, Blocked):
+        return Blocked(_told(finding.candidate, resource, wanted), finding.problem)
+    if isinstance(finding, Rejected):
+        # The database says that the file lies there: then a page is what leads to it.
+        page = finding.reason.why == Why.WEB_PAGE
+        reason = because(Why.PAGE_IN_BETWEEN) if page else finding.reason
+        return Rejected(source=NAME, where=url, reason=reason)
+    if isinstance(finding, Candidate):
+        if finding.sha256 in (None, resource.sha256) and _same_size(finding, resource):
+            return _told(finding, resource, wanted)
+        return Rejected(source=NAME, where=url, reason=because(Why.DATABASE_OTHER_FILE))
+    return finding
 
 
 def _same_size(found: Candidate, resource: Resource) -> bool:

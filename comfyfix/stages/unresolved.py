@@ -14,6 +14,7 @@ from comfyfix.stages.work import Planned
 from comfyfix.why import Why
 
 SHOWN = 6
+_BY_HAND = (Why.PAGE_IN_BETWEEN, Why.ARCHIVE_IN_BETWEEN)
 
 
 def several(wanted: Wanted, held: Sequence[Candidate], source: str = "") -> ModelProblem:
@@ -48,6 +49,8 @@ def doubted(wanted: Wanted, doubtful: Sequence[Doubtful]) -> ModelProblem:
 def users_place_fails(planned: Planned, rejected: Sequence[Rejected]) -> ModelProblem:
     """The place that the user names does not have the file."""
     name, reasons = planned.model.name, _reasons(rejected)
+    if by_hand := _by_hand(name, planned.location, rejected):
+        return by_hand
     pin = planned.override
     if isinstance(pin, Pin):
         told = {"file": pin.told_in, "line": pin.line, "model": planned.model.key}
@@ -62,9 +65,20 @@ def not_found(wanted: Wanted, rejected: Sequence[Rejected]) -> ModelProblem:
         if isinstance(each.reason, Reason) and each.reason.why == Why.HOST_NOT_LISTED:
             host = each.reason.told["host"]
             return HostRefused(Why.ONLY_PLACE_REFUSED, name=name, place=each.where, host=host)
+    if by_hand := _by_hand(name, wanted.destination, rejected):
+        return by_hand
     if reasons := _reasons(each for each in rejected if each.where and each.source != store.NAME):
         return ModelProblem(Outcome.NOT_FOUND, Why.NOT_FOUND, name=name, reasons=reasons)
     return ModelProblem(Outcome.NOT_FOUND, Why.NOT_FOUND_LISTED, name=name)
+
+
+def _by_hand(name: str, path: str, rejected: Iterable[Rejected]) -> ModelProblem | None:
+    """What is known lies behind pages for people: a browser gets it, and no rule of ours helps."""
+    pages = [each for each in rejected if each.reason.why in _BY_HAND]
+    if not pages:
+        return None
+    told = {"name": name, "path": path, "places": [each.where for each in pages[:SHOWN]]}
+    return ModelProblem(Outcome.NOT_FOUND, Why.ONLY_BY_HAND, **told)
 
 
 def _places(held: Iterable[Candidate]) -> list[str]:

@@ -13,6 +13,7 @@ from comfyfix.errors import HostRefused
 from comfyfix.net import hosts
 from comfyfix.net.civitai_address import CivitaiFile
 from comfyfix.net.hosts import DIRECT_HOSTS, DirectFile, HubFile, broken_rule, read_url
+from comfyfix.records import because
 from comfyfix.screen import words
 from comfyfix.settings.manifest import Endpoints
 from comfyfix.why import Why
@@ -244,3 +245,49 @@ def test_allow_hosts_does_not_care_for_case() -> None:
 def test_a_hub_path_can_not_hide_in_a_terminal(code: str) -> None:
     with pytest.raises(HostRefused):
         read_url(f"{HF}/o/n/resolve/main/x{code}.pth", PUBLIC)
+
+
+BUCKET = "https://objectstorage.us-phoenix-1.oraclecloud.com/n/ax6ygfvpvzka/b/open-modeldb-files/o"
+
+
+def test_of_a_host_where_anyone_may_have_a_bucket_only_the_known_one_is_listed() -> None:
+    assert read_url(f"{BUCKET}/x.pth", Endpoints()) == DirectFile(f"{BUCKET}/x.pth", "x.pth")
+    host = "objectstorage.us-phoenix-1.oraclecloud.com"
+    for address in (
+        f"https://{host}/n/other/b/open-modeldb-files/o/x.pth",
+        f"{BUCKET}/../../../../other/b/x/o/x.pth",
+        f"{BUCKET}/%2e%2e/x.pth",
+        f"{BUCKET}/..%2Fx.pth",
+        "https://f002.backblazeb2.com/file/OTHER/x.pth",
+        f"https://{host}.example.org/n/ax6ygfvpvzka/b/open-modeldb-files/o/x.pth",
+    ):
+        with pytest.raises(HostRefused) as refused:
+            read_url(address, Endpoints())
+        assert refused.value.reason.why == Why.ADDRESS_NOT_LISTED
+
+
+@pytest.mark.parametrize(
+    "address",
+    [
+        "https://mega.nz/file/x#k",
+        "http://www.mega.nz/#!x",
+        "https://drive.google.com/uc?id=x",
+        "https://DRIVE.proton.me/urls/x",
+        "https://e1.pcloud.link/publink/show?code=x",
+    ],
+)
+def test_a_page_for_people_is_no_matter_of_allowing_its_host(address: str) -> None:
+    with pytest.raises(HostRefused) as refused:
+        read_url(address, Endpoints())
+    assert broken_rule(refused.value) == because(Why.PAGE_IN_BETWEEN)
+    assert "allow_hosts" not in words.problem(refused.value)
+    allowed = "https://mega.nz/x.pth"
+    assert read_url(allowed, Endpoints(), ("mega.nz",)) == DirectFile(allowed, "x.pth")
+
+
+def test_a_page_of_github_that_shows_a_file_is_read_as_the_file() -> None:
+    read = read_url("https://github.com/a/b/blob/main/blob/x.pth?raw=true", Endpoints())
+    assert read == DirectFile("https://github.com/a/b/raw/main/blob/x.pth?raw=true", "x.pth")
+    for address in ("https://github.com/a/blob/raw/main/x.pth", "https://github.com/a/b/blob"):
+        name = address.rpartition("/")[2]
+        assert read_url(address, Endpoints()) == DirectFile(address, name)

@@ -19,9 +19,11 @@ from comfyfix.errors import SourceDown
 from comfyfix.net.answer import Answer
 from comfyfix.net.http import Web
 from comfyfix.records import Candidate, Model, Rejected, because
+from comfyfix.screen import words
 from comfyfix.settings.manifest import Endpoints, Manifest
 from comfyfix.sources import openmodeldb
 from comfyfix.sources.base import Blocked, Finding, Services, Wanted
+from comfyfix.stages import unresolved
 from comfyfix.state.layout import Layout
 from comfyfix.why import Why
 
@@ -57,23 +59,111 @@ def test_its_own_name_for_a_file_of_another_name_counts(services: Services, hub:
     assert (found.publisher, found.licence) == ("demo-author", "CC-BY-4.0")
 
 
-def test_a_page_in_between_is_skipped_for_the_next_address(services: Services, hub: Hub) -> None:
+PAGES = (
+    "https://www.mediafire.com/file/abc/4x_HarborSharp.pth",
+    "https://mega.nz/file/x#k",
+    "https://u.pcloud.link/publink/show?code=x",
+    "https://drive.proton.me/urls/x#k",
+    "https://icedrive.net/s/x",
+    "https://1fichier.com/?x",
+)
+
+
+def test_a_page_in_between_is_told_and_the_next_address_asked(services: Services, hub: Hub) -> None:
     hub.add("maker/upscalers", [NAME])
-    pages = ["https://www.mediafire.com/file/abc/4x_HarborSharp.pth", "https://mega.nz/file/x#k"]
-    hub.add_upscaler("harbor", [*pages, f"{PLACE}/{NAME}"], DATA)
-    (found,) = find(services)
+    hub.add_upscaler("harbor", [*PAGES, f"{PLACE}/{NAME}"], DATA)
+    (*between, found) = find(services)
     assert isinstance(found, Candidate)
-    hub.upscalers["harbor"]["resources"][0]["urls"] = [f"{PLACE}/gone/{NAME}", *pages]
-    (lost,) = find(replace(services))
-    assert isinstance(lost, Rejected)
-    between = because(Why.PAGE_IN_BETWEEN)
-    reasons = {
-        f"{PLACE}/gone/{NAME}": because(Why.HUB_NO_FILE),
-        "www.mediafire.com": between,
-        "mega.nz": between,
-    }
-    places = [because(Why.AT_PLACE, place=p, reason=r) for p, r in reasons.items()]
-    assert lost.reason == because(Why.AT_PLACES, places=places)
+    page = because(Why.PAGE_IN_BETWEEN)
+    told = [(b.where, b.reason) for b in between if isinstance(b, Rejected)]
+    assert told == [(place, page) for place in PAGES]
+
+
+def test_what_only_a_browser_gets_is_told_with_its_place(services: Services, hub: Hub) -> None:
+    gone, packed = f"{PLACE}/gone/{NAME}", "https://github.com/a/b/releases/download/1/all.zip"
+    hub.add("maker/upscalers", [])
+    hub.add_upscaler("4x_HarborSharp", [gone, *PAGES[:2], packed], DATA)
+    asked = replace(WANTED, destination="/models/upscale_models/x.pth")
+    lost = [f for f in find(services, asked) if isinstance(f, Rejected)]
+    assert [f.where for f in lost] == [gone, *PAGES[:2], packed]
+    told = unresolved.not_found(asked, lost).reason
+    assert told.why == Why.ONLY_BY_HAND
+    assert told.told["places"] == (*PAGES[:2], packed)
+    assert "/models/upscale_models/x.pth" in words.told(told).next_step
+    assert "allow_hosts" not in words.told(told).next_step
+
+
+def test_users_know_older_files_by_names_that_the_list_does_not_tell(
+    services: Services, hub: Hub
+) -> None:
+    """The names that OpenModelDB's repository keeps beside its list."""
+    hub.add("maker/upscalers", []).files["x.pth"] = DATA
+    hub.add_upscaler("4x-NMKD-Siax-CX", [f"{PLACE}/x.pth"], DATA)
+    users = Wanted(model=Model(folder="upscale_models", path="4x_NMKD-Siax_200k.pth"))
+    (found,) = find(services, users)
+    assert isinstance(found, Candidate)
+    assert found.name == "4x_NMKD-Siax_200k.pth"
+    hub.upscalers["4x-NMKD-Siax-CX"]["resources"][0]["type"] = "onnx"
+    assert find(replace(services), users) == [], "it is no name of an .onnx"
+
+
+class _Said:
+    """A service that answers with one value."""
+
+    def __init__(self, value: Any) -> None:
+        self.value = value
+
+    def get(self, url: str, *_: Any, **__: Any) -> Answer:
+        return Answer(url=url, status=200, headers={}, body=json.dumps(self.value).encode())
+
+
+class _Shelf(_Said):
+    """A list, and files elsewhere: the size by address."""
+
+    def __init__(self, value: Any, sizes: dict[str, int]) -> None:
+        super().__init__(value)
+        self.sizes, self.asked = sizes, list[str]()
+
+    def probe(self, url: str) -> Answer:
+        self.asked.append(url)
+        size = self.sizes.get(url)
+        if size is None:
+            return Answer(url=url, status=404, headers={}, body=b"")
+        kind = "text/html" if "/tag/" in url or "/tree/" in url else "application/octet-stream"
+        told = {"content-length": str(size), "content-type": kind}
+        return Answer(url=url, status=200, headers=told, body=b"")
+
+
+BUCKET = "https://objectstorage.us-phoenix-1.oraclecloud.com/n/ax6ygfvpvzka/b/open-modeldb-files/o"
+
+
+@pytest.mark.parametrize(
+    ("told", "file"),
+    [
+        (f"{BUCKET}/x.pth", f"{BUCKET}/x.pth"),
+        ("https://f002.backblazeb2.com/file/ESRGAN/_RELEASE/x.pth", ""),
+        ("https://raw.githubusercontent.com/a/b/main/x.pth", ""),
+        ("https://github.com/a/b/blob/main/d/x.pth", "https://github.com/a/b/raw/main/d/x.pth"),
+        ("https://github.com/a/b/releases/tag/v1", f"https://github.com/a/b/releases/download/v1/{NAME}"),
+        ("https://github.com/a/b/tree/main/d#part", f"https://github.com/a/b/raw/main/d/{NAME}"),
+    ],
+)  # fmt: skip
+def test_its_addresses_lead_to_files(tmp_path: Path, told: str, file: str) -> None:
+    (tmp_path / "models").mkdir()
+    model = {"resources": [{"type": "pth", "size": 7, "sha256": "a" * 64, "urls": [told]}]}
+    shelf = _Shelf({NAME.removesuffix(".pth"): model}, {file or told: 7, told: 900})
+    if not file or file == told:
+        shelf.sizes = {told: 7}
+    services = Services(
+        manifest=Manifest(comfyui=str(tmp_path)),
+        folders=folders.read(tmp_path, [], None),
+        layout=Layout(tmp_path / "output"),
+        web=shelf,  # type: ignore[arg-type]  # only get() and probe() are called
+        tokens={},
+    )
+    found = [f for f in find(services) if isinstance(f, Candidate)]
+    assert [f.url for f in found] == [file or told]
+    assert (found[0].size, found[0].sha256) == (7, "a" * 64)
 
 
 def test_what_is_published_there_must_be_the_databases_file(services: Services, hub: Hub) -> None:
@@ -81,9 +171,8 @@ def test_what_is_published_there_must_be_the_databases_file(services: Services, 
     hub.add_upscaler("4x_HarborSharp", [f"{PLACE}/{NAME}"], DATA)
     (found,) = find(services)
     assert isinstance(found, Rejected)
-    reason = because(Why.DATABASE_OTHER_FILE)
-    place = because(Why.AT_PLACE, place=f"{PLACE}/{NAME}", reason=reason)
-    assert found.reason == because(Why.AT_PLACES, places=[place])
+    assert found.where == f"{PLACE}/{NAME}"
+    assert found.reason == because(Why.DATABASE_OTHER_FILE)
 
 
 def test_a_hash_finds_it_under_any_name(services: Services, hub: Hub) -> None:
@@ -146,16 +235,6 @@ JSON = st.recursive(
     ),
     max_leaves=12,
 )
-
-
-class _Said:
-    """A service that answers with one value."""
-
-    def __init__(self, value: Any) -> None:
-        self.value = value
-
-    def get(self, url: str, *_: Any, **__: Any) -> Answer:
-        return Answer(url=url, status=200, headers={}, body=json.dumps(self.value).encode())
 
 
 @settings(max_examples=150)
