@@ -209,6 +209,16 @@ class Folders:
         base = self.written.get(key) or self.default_root / _written_name(key)
         return f"{base}/{path}"
 
+    def below_models(self, key: str) -> frozenset[str]:
+        """Where the files of a key lie, as places below a models folder: `controlnet`, …"""
+        key = folder_key(key)
+        names = {key, *_DIRECTORIES.get(key, ())}
+        for directory in self.directories(key):
+            for root in (self.models, self.default_root):
+                if directory.is_relative_to(root):
+                    names.add(directory.relative_to(root).as_posix())
+        return frozenset(names)
+
     def with_registered(self, told: Mapping[str, Iterable[str]]) -> Folders:
         """Add the directories that node packs register; those outside the installation are left.
 
