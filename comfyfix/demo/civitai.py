@@ -128,7 +128,7 @@ class CivitaiApi(Wire):
             self._civitai_redirect(version, file_id)
 
     def _civitai_redirect(self, version: CivitaiVersion, file_id: int) -> None:
-        base = self.hub.cdn or self.hub.url
+        base = self.hub.storage
         self.send(307, b"", {"Location": f"{base}/cdn-civitai/{version.id}/{file_id}"})
 
     def _civitai_file(self, version_id: int, file_id: int) -> None:

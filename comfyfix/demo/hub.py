@@ -72,18 +72,26 @@ class Hub:
         self.quick_search = True
         self.full_text = False  # undocumented at the real Hub, so it may be absent
         self.empty_pages = 0  # so many pages of a list of repositories are empty, with a cursor
-        self.cdn = ""  # another hub's address, to which file requests are redirected
+        self.cdn = ""  # where file requests are sent instead of to the storage
         self.lock = threading.Lock()
         self.closing = threading.Event()
         self.on_request: Callable[[str], None] = lambda _: None
         self._server = Server(self)
-        self._thread = threading.Thread(target=self._server.serve_forever, args=(0.05,))
-        self._thread.daemon = True
+        self._storage = Server(self)
+        self._threads = [
+            threading.Thread(target=server.serve_forever, args=(0.05,), daemon=True)
+            for server in (self._server, self._storage)
+        ]
 
     @property
     def url(self) -> str:
         """The base address, as an endpoint."""
-        return f"http://127.0.0.1:{self._server.server_address[1]}"
+        return _address(self._server)
+
+    @property
+    def storage(self) -> str:
+        """Where its files lie: another origin, as with the real services."""
+        return self.cdn or _address(self._storage)
 
     def add(
         self, repo: str, paths: Iterable[str], *, downloads: int = 100, gated: bool = False
@@ -155,17 +163,23 @@ class Hub:
 
     def start(self) -> Hub:
         """Begin to serve."""
-        self._thread.start()
+        for thread in self._threads:
+            thread.start()
         return self
 
     def close(self) -> None:
         """Stop serving."""
         self.closing.set()
-        self._server.shutdown()
-        self._server.server_close()
+        for server in (self._server, self._storage):
+            server.shutdown()
+            server.server_close()
 
     def __enter__(self) -> Hub:
         return self.start()
 
     def __exit__(self, *_: object) -> None:
         self.close()
+
+
+def _address(server: Server) -> str:
+    return f"http://127.0.0.1:{server.server_address[1]}"

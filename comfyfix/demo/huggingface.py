@@ -198,7 +198,7 @@ class HubApi(Wire):
         digest, size = repo.files.summary(path)
         target = f"/cdn/{quote(repo_id)}/{quote(path)}?sig={repo.commit[:8]}"
         headers = {
-            "Location": (self.hub.cdn or self.hub.url) + target,
+            "Location": self.hub.storage + target,
             "X-Linked-Size": str(size),
             "X-Linked-ETag": f'"{digest}"',
             "X-Repo-Commit": repo.commit,
@@ -211,7 +211,8 @@ class HubApi(Wire):
         if repo is None:
             self._no_repository()
         elif not self._gate(repo) and not self.fails(f"file {repo_id}/{path}", "file"):
-            self.file(repo.files[path])
+            mark = f'"{repo.oid(path)}"'
+            self.file(repo.files[path], ETag=mark, X_Repo_Commit=repo.commit)
 
     def _cdn(self, rest: str) -> None:
         owner, name, path = rest.split("/", 2)
