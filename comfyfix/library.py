@@ -209,7 +209,7 @@ def _verdict(project: projects.Project, hasher: Hasher, choice: Choice) -> Verdi
     from comfyfix.stages.verify import Known, Manner, verify  # formats, for this alone
 
     manner = Manner(pickle=project.manifest.verify.pickle, trust=project.trust, hashed=hasher)
-    known = Known(choice.record, choice.receipt, choice.sha256)
+    known = Known(choice.record, choice.receipt, choice.told)
     return verify(choice.model, choice.path, known, manner)
 
 

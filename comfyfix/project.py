@@ -11,6 +11,7 @@ import os
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field, replace
 from pathlib import Path
+from typing import Literal
 
 import msgspec
 
@@ -20,10 +21,13 @@ from comfyfix.comfyui.store.installation import EXTRA_PATHS, Options
 from comfyfix.comfyui.workflows import files as workflow_files
 from comfyfix.errors import SetupProblem
 from comfyfix.records import Reason, because
-from comfyfix.settings.manifest import Manifest
+from comfyfix.settings import lockfile
+from comfyfix.settings.lockfile import Lock
+from comfyfix.settings.manifest import DEMO, LOCK_FILE, Manifest
 from comfyfix.settings.read import load
 from comfyfix.settings.secrets import store_key, tokens
-from comfyfix.stages import loaders, plan, scan
+from comfyfix.settings.switches import FROZEN, LOCKED, on
+from comfyfix.stages import loaders, locking, plan, scan
 from comfyfix.stages.loaders import Knowledge
 from comfyfix.stages.scan import ScannedFile
 from comfyfix.stages.work import Plan
@@ -33,6 +37,8 @@ from comfyfix.state.trust import Trust
 from comfyfix.why import Why
 
 MANIFEST = "manifest.yaml"
+Mode = Literal["open", "locked", "frozen"]
+"""Whether the lock file may be behind, has to say the same as the workflows, or is all there is."""
 Hear = Callable[[Reason], object]
 """Takes what the user should hear, the moment that it is known."""
 _NOTHING = Plan(models=(), present=(), workflows={}, unreadable=())
@@ -46,6 +52,8 @@ class Setup:
     manifest: Manifest
     folders: Folders
     layout: Layout
+    lock: Lock
+    mode: Mode
 
 
 @dataclass(frozen=True, slots=True)
@@ -101,21 +109,24 @@ def open_project(manifest_path: Path, hear: Hear, workflow: str | None = None) -
 
 def look(setup: Setup, hear: Hear, workflow: str | None = None) -> Project:
     """Scan and plan. Raises SetupProblem."""
+    if workflow and setup.mode == "frozen":
+        raise SetupProblem(Why.FROZEN_READS_NONE, path=workflow)
     places = list(setup.manifest.workflows)
     named = os.path.abspath(workflow) if workflow else ""  # links stay as they are
-    if workflow and not Path(named).is_file():
-        raise SetupProblem(workflow_files.why_no_file(named), path=workflow)
-    files = workflow_files.find([*places, named] if named else places)
-    if not files:
-        looked_in = setup.manifest.workflows or (setup.manifest.comfyui,)
-        raise SetupProblem(Why.NO_WORKFLOWS, places=looked_in)
+    files = [] if setup.mode == "frozen" else _workflows(setup, workflow, named)
     trust = _trust(setup.manifest)
     try:
         known = _knowledge(setup)
-        scanned = scan.scan(files, setup.layout.scan_cache, known.loaders)
+        scanned = (
+            [locking.as_workflow(setup.lock)]
+            if setup.mode == "frozen"
+            else scan.scan(files, setup.layout.scan_cache, known.loaders)
+        )
         made = plan.make(setup.manifest, known.folders, scanned, setup.layout, trust)
     except OSError as error:
         raise unusable(error, setup.layout) from None
+    if setup.mode == "locked":
+        locking.require_agreement(made, setup.lock)
     selected = _selected(named, scanned, workflow) if workflow else ""
     empty = scan.without_workflow(scanned, places)
     for remark in (known.warning, _unsearched(known.folders, made), *empty):
@@ -125,6 +136,26 @@ def look(setup: Setup, hear: Hear, workflow: str | None = None) -> Project:
     # An unusable token is told now, not in the middle of a run.
     told = tokens(setup.manifest, os.environ)
     return Project(setup, trust, told, tuple(scanned), made, selected)
+
+
+def _workflows(setup: Setup, workflow: str | None, named: str) -> list[tuple[str, str]]:
+    """The workflow files, each with the name that it is told by. Raises SetupProblem."""
+    places = [*setup.manifest.workflows, named] if named else setup.manifest.workflows
+    if workflow and not Path(named).is_file():
+        raise SetupProblem(workflow_files.why_no_file(named), path=workflow)
+    files = workflow_files.find(places)
+    if not files:
+        looked_in = setup.manifest.workflows or (setup.manifest.comfyui,)
+        raise SetupProblem(Why.NO_WORKFLOWS, places=looked_in)
+    return files
+
+
+def open_lock(manifest_path: Path, hear: Hear) -> Project:
+    """Read the lock file alone, for what is asked about it. Raises SetupProblem."""
+    setup = read_setup(manifest_path, hear)
+    if not setup.lock.exists:
+        raise SetupProblem(Why.LOCK_ABSENT, path=setup.lock.path, option="check")
+    return Project(setup, _trust(setup.manifest), tokens(setup.manifest, os.environ))
 
 
 def open_store(manifest_path: Path, hear: Hear) -> Project:
@@ -152,6 +183,11 @@ def setup_of(manifest: Manifest, manifest_path: Path, hear: Hear) -> Setup:
         raise unusable(NotADirectoryError(errno.ENOTDIR, os.strerror(errno.ENOTDIR)), layout)
     for remark in order.set_caches_right(layout):
         hear(remark)
+    mode = mode_of(os.environ)
+    lock = lockfile.read(lock_path(manifest, manifest_path), layout.lock_cache)
+    if mode != "open" and not lock.exists:
+        raise SetupProblem(Why.LOCK_ABSENT, path=lock.path, option=mode)
+    manifest = lockfile.applied(manifest, lock, alone=mode == "frozen")
     home, options = Path(manifest.comfyui), _options(manifest)
     if manifest.is_demo:
         from comfyfix.demo import example  # only the demo needs it
@@ -181,7 +217,22 @@ def setup_of(manifest: Manifest, manifest_path: Path, hear: Hear) -> Setup:
         made = {link.link: link.target for link in links.load(layout)}
     except OSError as error:
         raise unusable(error, layout) from None
-    return Setup(manifest_path.absolute(), manifest, replace(folders, links=made), layout)
+    folders = replace(folders, links=made)
+    return Setup(manifest_path.absolute(), manifest, folders, layout, lock, mode)
+
+
+def mode_of(environ: Mapping[str, str]) -> Mode:
+    """What a run may take from elsewhere than the lock file."""
+    if on(FROZEN, environ):
+        return "frozen"
+    return "locked" if on(LOCKED, environ) else "open"
+
+
+def lock_path(manifest: Manifest, manifest_path: Path) -> Path:
+    """Where the lock file lies: beside the manifest; that of the demo with all that it makes."""
+    if manifest.is_demo:
+        return Path(manifest.output) / DEMO / LOCK_FILE
+    return manifest_path.absolute().with_name(LOCK_FILE)
 
 
 def reserve(project: Project, hear: Hear) -> bool:

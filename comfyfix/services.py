@@ -8,11 +8,11 @@ from collections.abc import Mapping
 from comfyfix.nearby import hub_cache
 from comfyfix.nearby.leads import Nearby
 from comfyfix.net.http import Web
-from comfyfix.net.offline import offline
 from comfyfix.net.origin import origin_of
 from comfyfix.process import Children
 from comfyfix.project import Project
 from comfyfix.settings.manifest import Manifest
+from comfyfix.settings.switches import OFFLINE, on
 from comfyfix.sources.base import Services
 from comfyfix.state import receipts
 
@@ -31,7 +31,7 @@ def services(project: Project, environ: Mapping[str, str], children: Children) -
         web=Web(
             _by_origin(manifest, project.tokens),
             direct=project.manifest.is_demo,
-            offline="" if project.manifest.is_demo else offline(environ),
+            offline="" if project.manifest.is_demo else on(OFFLINE, environ),
         ),
         tokens=project.tokens,
         children=children,

@@ -58,6 +58,12 @@ def cached(path: Path | str, kind: type[T]) -> T | None:
         return None
 
 
+def keep(path: Path, value: msgspec.Struct) -> None:
+    """Write what `cached` reads; where that can't be, the next command is slower, no more."""
+    with contextlib.suppress(OSError):
+        write_atomic(path, msgspec.json.encode(value))
+
+
 def _require_known(path: Path | str, data: bytes, kind: type[T]) -> None:
     found = 0
     with contextlib.suppress(*_UNREADABLE):

@@ -22,6 +22,7 @@ _FOUND = {
     "huggingface": "✓ Found on HuggingFace: {where}",
     "civitai": "✓ Found on Civitai: {where}",
     "openmodeldb": "✓ Found on OpenModelDB: {where}",
+    "lock": "✓ Found in the lock file: {where}",
     "near": "✓ Found on this machine: {where}",
     "qwen": "✓ Found by Qwen: {where}",
 }

@@ -135,11 +135,18 @@ def _not_right(verdicts: Sequence[Verdict]) -> Iterator[str]:
     for verdict in verdicts:
         told = words.sentence(verdict.reason) if verdict.reason else verdict.status
         yield f"  {verdict.model}: {told}"
-        yield from next_step(
-            t("use a .safetensors file in its place, or set `verify.pickle: allow` if you trust it")
-            if verdict.status == "unsafe"
-            else t("run doit again to fetch it")
+        yield from next_step(_after(verdict))
+
+
+def _after(verdict: Verdict) -> str:
+    """What to do about a file that is not right."""
+    if verdict.status == "unsafe":
+        return t(
+            "use a .safetensors file in its place, or set `verify.pickle: allow` if you trust it"
         )
+    if verdict.status == "wrong" and not verdict.moved_to:
+        return t("move it away, then run doit again to fetch the right one")
+    return t("run doit again to fetch it")
 
 
 def annotation(outcome: Ending, problem: Problem) -> str:

@@ -10,6 +10,7 @@ import msgspec
 
 SOURCES = ("store", "workflow", "catalog", "huggingface", "civitai", "openmodeldb", "qwen")
 DEMO = "demo"
+LOCK_FILE = "manifest.lock.yaml"
 TOKEN_VARIABLES = {
     "huggingface": ("HF_TOKEN", "HUGGING_FACE_HUB_TOKEN", "HF_API_TOKEN"),
     "civitai": ("CIVITAI_TOKEN", "CIVITAI_API_TOKEN", "CIVITAI_API_KEY"),
@@ -120,6 +121,11 @@ class Override(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
         return self.sha256.lower() if self.sha256 else None
 
     @property
+    def told_by(self) -> str:
+        """The file that says it."""
+        return "manifest.yaml"
+
+    @property
     def names_a_place(self) -> bool:
         """True when the user says where the file is; no other source is asked then."""
         return bool(self.url or self.repo or self.model_version_id)
@@ -130,6 +136,29 @@ class Pin(Override, frozen=True, kw_only=True):
 
     told_in: str = ""
     line: int = 0
+
+    @property
+    def told_by(self) -> str:
+        """The file that says it."""
+        return "pins.yaml"
+
+
+class Locked(Override, frozen=True, kw_only=True):
+    """One entry of the lock file: an address, and what the bytes there are. Nothing is searched.
+
+    `size` in bytes; `licence` and `publisher` are the provider's words, `gated` where it asks for
+    an agreement.
+    """
+
+    size: int
+    licence: str = ""
+    publisher: str = ""
+    gated: bool = False
+
+    @property
+    def told_by(self) -> str:
+        """The file that says it."""
+        return LOCK_FILE
 
 
 class Include(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):

@@ -23,6 +23,7 @@ Lines = dict[str, int]
 DEPTH_MAX = 50
 TEXT_MAX = 1 << 20  # characters
 EVENTS_MAX = 40_000  # about one for each key and each value
+LONG = 100
 _MERGE = "tag:yaml.org,2002:merge"
 _Loader: Any = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
 
@@ -33,6 +34,16 @@ def read(path: Path) -> tuple[Any, Lines]:
     Raises SetupProblem naming the file, the line and the next step.
     """
     return parse(_text(path, Why.MANIFEST_ABSENT), path)
+
+
+def read_long(data: bytes, path: Path) -> tuple[Any, Lines]:
+    """The same of a file that a program writes, which may be a hundred times as long."""
+    try:
+        text = data.decode("utf-8-sig")
+    except UnicodeDecodeError as error:
+        cause = because(Why.SYSTEM_SAYS, error=error)
+        raise SetupProblem(Why.MANIFEST_UNREADABLE, path=path, cause=cause) from None
+    return parse(text, path, times=LONG)
 
 
 def read_loosely(path: Path) -> tuple[Any, Any]:
@@ -82,11 +93,11 @@ def _above(path: Path) -> Path | None:
     return next((a for a in path.absolute().parent.parents if (a / path.name).is_file()), None)
 
 
-def parse(text: str, path: Path) -> tuple[Any, Lines]:
-    """Parse YAML text; `path` is only named in messages."""
+def parse(text: str, path: Path, times: int = 1) -> tuple[Any, Lines]:
+    """Parse YAML text; `path` is only named in messages, `times` is how often the usual bounds."""
     lines: Lines = {}
     with _told(path):
-        root = _composed(text, path, anchors=False)
+        root = _composed(text, path, anchors=False, times=times)
         value = None if root is None else _plain(root, "$", lines, path)
     return value, lines
 
@@ -104,13 +115,13 @@ def _told(path: Path) -> Iterator[None]:
         raise refused(path, 1, because(Why.NOT_YAML, error=error)) from None
 
 
-def _composed(text: str, path: Path, *, anchors: bool) -> Any:
-    if len(text) > TEXT_MAX:
-        raise refused(path, 1, because(Why.TEXT_LONG, limit=TEXT_MAX))
+def _composed(text: str, path: Path, *, anchors: bool, times: int = 1) -> Any:
+    if len(text) > TEXT_MAX * times:
+        raise refused(path, 1, because(Why.TEXT_LONG, limit=TEXT_MAX * times))
     depth = 0
     for count, event in enumerate(yaml.parse(text, Loader=_Loader)):
-        if count > EVENTS_MAX:
-            raise refused(path, _line(event), because(Why.KEYS_MANY, limit=EVENTS_MAX))
+        if count > EVENTS_MAX * times:
+            raise refused(path, _line(event), because(Why.KEYS_MANY, limit=EVENTS_MAX * times))
         depth += isinstance(event, yaml.CollectionStartEvent)
         depth -= isinstance(event, yaml.CollectionEndEvent)
         if depth > DEPTH_MAX:  # libyaml's composer would overflow the stack of the process

@@ -17,13 +17,13 @@ from comfyfix.formats import look
 from comfyfix.nearby.lending import Lender
 from comfyfix.net.hosts import endpoint_of
 from comfyfix.net.http import authority
-from comfyfix.net.offline import SWITCHES
 from comfyfix.outcomes import BY_EXIT_CODE, BY_KIND, Outcome
 from comfyfix.process import Children
 from comfyfix.records import Model, Reason, Receipt, Record, because
 from comfyfix.script import channel
 from comfyfix.script.channel import Told
 from comfyfix.settings.manifest import STORE_KEY, TOKEN_VARIABLES, Endpoints, PicklePolicy
+from comfyfix.settings.switches import OFFLINE
 from comfyfix.state import receipts
 from comfyfix.why import Why
 
@@ -78,7 +78,7 @@ def environment(
     env |= {"HF_ENDPOINT": endpoints.huggingface, "CIVITAI_ENDPOINT": endpoints.civitai}
     env["COMFYFIX_FOLDER"] = str(folder)
     if demo:
-        env = {name: value for name, value in env.items() if name not in SWITCHES}
+        env = {name: value for name, value in env.items() if name not in OFFLINE}
         env |= {"HF_TOKEN_PATH": os.devnull, "NO_PROXY": "127.0.0.1", "no_proxy": "127.0.0.1"}
     if authority(base):
         env.setdefault("CURL_CA_BUNDLE", authority(base))  # the one that curl reads

@@ -5,7 +5,6 @@ The user's own installation, then a running ComfyUI, then the table that comes w
 
 from __future__ import annotations
 
-import contextlib
 import os
 import time
 from dataclasses import dataclass
@@ -20,7 +19,6 @@ from comfyfix.comfyui.loaders.table import Loaders, built_in, merged
 from comfyfix.comfyui.packs import installed
 from comfyfix.comfyui.store.folders import Folders
 from comfyfix.disk import json_file
-from comfyfix.disk.files import write_atomic
 from comfyfix.errors import SourceDown
 from comfyfix.records import Reason, because
 from comfyfix.state.layout import Layout
@@ -71,16 +69,14 @@ def _ask(url: str, cache: Path) -> tuple[ServerFacts, Reason | None]:
     if known and known.url == url and 0 <= time.time() - known.at < FRESH_SECONDS:
         return known.facts, None
     from comfyfix.net.http import Web  # only where a server is named
-    from comfyfix.net.offline import offline
+    from comfyfix.settings.switches import OFFLINE, on
 
     try:
-        facts = server.ask(url, Web({}, offline=offline(os.environ)))
+        facts = server.ask(url, Web({}, offline=on(OFFLINE, os.environ)))
     except SourceDown as problem:
         kept = known.facts if known and known.url == url else ServerFacts()
         # The host is that of the address; what is wrong with it alone is left to tell.
         cause = problem.reason.told.get("cause", problem.reason)
         return kept, because(Why.COMFYUI_UNASKED, url=url, cause=cause)
-    with contextlib.suppress(OSError):
-        told = _Told(url=url, at=time.time(), facts=facts)
-        write_atomic(cache, msgspec.json.encode(told))
+    json_file.keep(cache, _Told(url=url, at=time.time(), facts=facts))
     return facts, None

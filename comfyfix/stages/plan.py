@@ -162,6 +162,8 @@ class _Looking:
             need.record = need.receipt = None  # what was known binds no more
         elif info.st_size == 0:
             need.pending = Pending.EMPTY
+        elif still and (another := _another_content(need)):
+            need.problem, need.pending = another, another.outcome
         elif need.receipt and not still:
             need.pending = Pending.CHANGED
         elif need.record and not need.receipt:
@@ -188,6 +190,21 @@ class _Looking:
         return told is not None
 
 
+def _another_content(need: Need) -> ModelProblem | None:
+    """Why a file, known by its receipt, is not the one that has to be there; it is left alone."""
+    wanted = need.override.digest if need.override else None
+    if need.receipt is None or wanted in (None, need.receipt.sha256):
+        return None
+    return ModelProblem(
+        Outcome.WRONG_CONTENT,
+        Why.OTHER_CONTENT_TOLD,
+        path=need.location,
+        found=need.receipt.sha256,
+        wanted=wanted,
+        model=need.model.key,
+    )
+
+
 def _present(need: Need, info: os.stat_result, *, claimed: bool) -> Present:
     return Present(
         model=need.model,
@@ -197,6 +214,7 @@ def _present(need: Need, info: os.stat_result, *, claimed: bool) -> Present:
         receipt=need.receipt,
         claimed=claimed,
         references=tuple(need.references),
+        override=need.override,
     )
 
 

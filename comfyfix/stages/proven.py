@@ -16,7 +16,7 @@ from comfyfix.errors import HostRefused, ModelProblem
 from comfyfix.net.civitai_address import CivitaiFile
 from comfyfix.net.hosts import CIVITAI, HUGGINGFACE, HubFile, read_url
 from comfyfix.records import Candidate, Hint, Model, Reason, Receipt, Record, because
-from comfyfix.settings.manifest import Manifest
+from comfyfix.settings.manifest import Locked, Manifest
 from comfyfix.sources import openmodeldb, store, workflow
 from comfyfix.sources.base import Blocked, Doubtful, Services
 from comfyfix.stages.embed import Found
@@ -42,21 +42,29 @@ def searching(manifest: Manifest) -> Manifest:
 
 @dataclass(frozen=True, slots=True)
 class Proofs:
-    """What can be proven in one project; `told` are the addresses of its workflows."""
+    """What can be proven in one project; `told` are the addresses of its workflows.
+
+    `own`: for the project alone, so that what its manifest says of a place counts too.
+    """
 
     services: Services
     told: Told
     hashing: Callable[[str], object]
+    own: bool = False
 
     def of(self, item: Planned | Present) -> Found | Reason:
-        """Where a model can be had, or why that is not known. Never raises a problem."""
+        """Where everybody can have a model, or why that is not known. Never raises a problem."""
+        record = self.record(item)
+        return record if isinstance(record, Reason) else _found(record)
+
+    def record(self, item: Planned | Present) -> Record | Reason:
+        """The record of a model, from an address. Never raises a problem."""
         try:
-            record = self._record(item)
+            return self._record(item)
         except ModelProblem as problem:
             return problem.reason
         except OSError as error:
             return because(Why.SYSTEM_SAYS, error=error.strerror or error)
-        return record if isinstance(record, Reason) else _found(record)
 
     def leads(self, name: str, url: object) -> str | Reason | None:
         """The sha256 of what an address leads to; empty for one that is to be replaced."""
@@ -103,7 +111,8 @@ class Proofs:
         if item.problem is not None:
             return item.problem.reason
         override, record, receipt = item.override, item.record, item.receipt
-        if override and (override.names_a_place or override.digest):
+        by_user = override and not isinstance(override, Locked) and not self.own
+        if override and by_user and (override.names_a_place or override.digest):
             known = (override.digest, record and record.sha256, receipt and receipt.sha256)
             pinned = next((digest for digest in known if digest), None)
             try:
@@ -120,7 +129,8 @@ class Proofs:
     def _search(self, item: Planned, digest: str | None) -> Record:
         """Search for a model, for this very content where one is known. Raises ModelProblem."""
         known = _receipt(item.model, item.location, digest) if digest else None
-        return resolve(replace(item, override=None, record=None, receipt=known), self.services)
+        override = item.override if self.own else None
+        return resolve(replace(item, override=override, record=None, receipt=known), self.services)
 
 
 def _found(record: Record) -> Found | Reason:
@@ -145,6 +155,7 @@ def _as_planned(item: Present, told: Told) -> Planned:
         pending=None,
         references=item.references,
         hints=told.of(need),
+        override=item.override,
     )
 
 

@@ -12,10 +12,10 @@ import msgspec
 from comfyfix.endings import is_pickle
 from comfyfix.errors import ModelProblem, NameRefused, RegionBlocked, SourceDown
 from comfyfix.records import Candidate, Record, Rejected, because
-from comfyfix.settings.manifest import Manifest
+from comfyfix.settings.manifest import Locked, Manifest
 from comfyfix.sources import chosen, store, workflow
 from comfyfix.sources.base import Blocked, Doubtful, Services, Source, Wanted
-from comfyfix.stages import lent
+from comfyfix.stages import lent, locking
 from comfyfix.stages.judge import judge
 from comfyfix.stages.unresolved import (
     doubted,
@@ -36,11 +36,24 @@ def resolve(planned: Planned, services: Services) -> Record:
     ladder = _Ladder(planned, services, _wanted(planned, services.manifest))
     try:
         _refuse_pickle(planned, services)
-        found = ladder.climb()
+        found = _locked(ladder) or ladder.climb()
     except ModelProblem as problem:
         problem.asked, problem.rejected = tuple(ladder.asked), tuple(ladder.rejected)
         raise
     return _record(planned, found, ladder.rejected, services)
+
+
+def _locked(ladder: _Ladder) -> Candidate | None:
+    """What the lock file says of a model: then no source is asked. Raises HostRefused."""
+    planned, services = ladder.planned, ladder.services
+    if not isinstance(planned.override, Locked):
+        return None
+    ladder.asked.append(locking.SOURCE)
+    found = locking.candidate(planned.override, planned.model.name, services.manifest)
+    found = _prefer_store(ladder.wanted, found, services)
+    if not (found.url or found.local):
+        raise locking.no_address(planned.model, planned.override)
+    return found
 
 
 def _wanted(planned: Planned, manifest: Manifest) -> Wanted:
@@ -178,6 +191,8 @@ def _refuse_pickle(planned: Planned, services: Services) -> None:
 def still_wanted(record: Record, planned: Planned, manifest: Manifest) -> bool:
     """Tell whether a record may be used again: same place, and the user has not decided anew."""
     override = planned.override
+    if isinstance(override, Locked):
+        return (record.destination, record.sha256) == (planned.location, override.digest)
     if record.destination != planned.location or record.asked != _asked(planned):
         return False
     if is_strict(planned, manifest) and record.sha256 not in _told(planned):
@@ -198,7 +213,9 @@ def _told(planned: Planned) -> frozenset[str]:
 
 def _asked(planned: Planned) -> str:
     """The place that the user has named for a model, as one address."""
-    return workflow.address(planned.override) if planned.override else ""
+    override = planned.override
+    by_user = override and not isinstance(override, Locked)
+    return workflow.address(override) if override and by_user else ""
 
 
 def _expected_hash(planned: Planned) -> str | None:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import contextlib
 import hashlib
 from collections.abc import Iterable
 from pathlib import Path
@@ -15,7 +14,7 @@ from comfyfix.comfyui.loaders.table import Loaders, built_in
 from comfyfix.comfyui.workflows import files as workflow_files
 from comfyfix.disk import json_file
 from comfyfix.disk.code import stamp_of_code
-from comfyfix.disk.files import clean_text, write_atomic
+from comfyfix.disk.files import clean_text
 from comfyfix.records import Hint, Reason, Reference, because
 from comfyfix.why import Why
 
@@ -65,8 +64,7 @@ def scan(
     # What has a path that is no text can't be kept in a JSON file; it is read each time.
     kept = {f.path: f for f in result if f.stamp and f.path == clean_text(f.path)}
     if cache_path and (fresh or len(kept) != len(known)):
-        with contextlib.suppress(OSError):  # without a cache the next scan is slower, no more
-            write_atomic(cache_path, msgspec.json.encode(_Cache(made_by=made_by, files=kept)))
+        json_file.keep(cache_path, _Cache(made_by=made_by, files=kept))
     return result
 
 

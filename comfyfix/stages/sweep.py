@@ -11,7 +11,7 @@ from comfyfix.comfyui.store.inventory import ModelFile, model_files
 from comfyfix.disk import json_file
 from comfyfix.disk.files import clean_text, regular_stat
 from comfyfix.records import Model, Reason, Receipt, Record, because
-from comfyfix.settings.manifest import Manifest
+from comfyfix.settings.manifest import Manifest, Override
 from comfyfix.stages.work import Plan
 from comfyfix.state import receipts
 from comfyfix.state.hashing import Identity, identity_of
@@ -22,7 +22,7 @@ from comfyfix.why import Why
 
 @dataclass(frozen=True, slots=True)
 class Choice:
-    """One file to be verified. `size` in bytes, `sha256` is the manifest's word.
+    """One file to be verified. `size` in bytes, `told` is the manifest's word.
 
     `identity` is what further names of the same file share. A file that ComfyUI does not load
     under its model's name (`loaded` is false) is hidden by another, and gets no receipt: that
@@ -33,7 +33,7 @@ class Choice:
     path: Path
     record: Record | None
     receipt: Receipt | None
-    sha256: str | None
+    told: Override | None
     size: int = 0
     identity: Identity = ""
     loaded: bool = True
@@ -44,13 +44,12 @@ def one(
 ) -> Choice:
     """Choose one file that a workflow needs; it may be absent."""
     info = regular_stat(path)
-    override = manifest.override_for(model.folder, model.path)
     return Choice(
         model=model,
         path=path,
         record=record,
         receipt=receipt,
-        sha256=override.digest if override else None,
+        told=manifest.override_for(model.folder, model.path),
         size=info.st_size if info else 0,
         identity=identity_of(str(path), info) if info else str(path),
     )
@@ -126,7 +125,7 @@ class _Known:
             path=Path(file.path),
             record=self.records.get(file.path),
             receipt=self._receipt(file, loaded=loaded, bound=bool(override and override.digest)),
-            sha256=override.digest if override else None,
+            told=override,
             size=file.size,
             identity=file.identity,
             loaded=loaded,

@@ -14,7 +14,7 @@ from comfyfix.comfyui.store.reach import dangling
 from comfyfix.disk.files import quarantine, regular_stat, sha256_of
 from comfyfix.endings import is_pickle
 from comfyfix.records import Model, Reason, Receipt, Record, Status, Verdict, because
-from comfyfix.settings.manifest import PicklePolicy
+from comfyfix.settings.manifest import Override, PicklePolicy
 from comfyfix.state.hashing import FileChanged
 from comfyfix.state.trust import EVERY_CHECK, Trust
 from comfyfix.why import Why
@@ -26,12 +26,12 @@ class Known:
 
     record: Record | None = None
     receipt: Receipt | None = None
-    sha256: str | None = None
+    told: Override | None = None
 
     def expected(self) -> tuple[str | None, Reason | None]:
         """The sha256 that it must have, and whose word that is."""
-        if self.sha256:
-            return self.sha256, because(Why.BY_MANIFEST, file="manifest.yaml")
+        if self.told and self.told.digest:
+            return self.told.digest, because(Why.BY_MANIFEST, file=self.told.told_by)
         if self.record is not None and self.record.sha256:
             return self.record.sha256, because(Why.BY_PLACE, where=self.record.where)
         if self.receipt is not None and self.receipt.verified:
@@ -118,7 +118,9 @@ def _compared(told: Verdict, known: Known) -> Verdict:
     if expected is None:
         return _is(told, "unverified", Why.NO_PUBLISHED_HASH)
     if told.sha256 != expected:
-        return _is(told, "wrong", Why.HASH_DIFFERS, source=source)
+        return _is(
+            told, "wrong", Why.HASH_DIFFERS, source=source, found=told.sha256, wanted=expected
+        )
     return msgspec.structs.replace(told, by=source)
 
 

@@ -75,6 +75,7 @@ class Present:
     receipt: Receipt | None
     claimed: bool = False
     references: tuple[Reference, ...] = ()
+    override: Override | None = None
 
     @property
     def path(self) -> Path:

@@ -76,6 +76,16 @@ class Layout:
         return self.caches / "server.json"
 
     @property
+    def lock_cache(self) -> Path:
+        """What the lock file says, by the hash of its text."""
+        return self.caches / "lock.json"
+
+    @property
+    def lock_lock(self) -> Path:
+        """Held while the lock file is written."""
+        return self.output / ".manifest.lock"
+
+    @property
     def sources(self) -> Path:
         """Where the records lie."""
         return self.output / "sources"
@@ -113,7 +123,10 @@ class Layout:
     @property
     def cached(self) -> tuple[Path, ...]:
         """Every file of the caches."""
-        return (self.scan_cache, self.pack_cache, self.server_cache, self.hashes, self.doit_db)
+        return (
+            self.scan_cache, self.pack_cache, self.server_cache, self.lock_cache, self.hashes,
+            self.doit_db,
+        )  # fmt: skip
 
     @property
     def folders(self) -> tuple[Path, ...]:
@@ -131,7 +144,7 @@ class Layout:
     @property
     def locks(self) -> tuple[Path, ...]:
         """Every lock but that of the caches."""
-        return (self.ledger_lock, self.pins_lock, self.links_lock)
+        return (self.ledger_lock, self.pins_lock, self.links_lock, self.lock_lock)
 
     def run_log(self, stamp: str) -> Path:
         """The full log of the run that began at `stamp` (YYYYMMDD_HHMMSS)."""

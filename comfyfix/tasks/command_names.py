@@ -8,6 +8,7 @@ COMMANDS = {
     "verify": "comfyfix.tasks.commands.verify:Verify",
     "relink": "comfyfix.tasks.commands.relink:Relink",
     "embed": "comfyfix.tasks.commands.embed:Embed",
+    "lock": "comfyfix.tasks.commands.lock:Lock",
     "why": "comfyfix.tasks.commands.why:WhyOfModel",
     "script": "comfyfix.tasks.commands.script:Script",
     "pin": "comfyfix.tasks.commands.pin:Pin",

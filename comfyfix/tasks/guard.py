@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import contextlib
 import functools
 from typing import Any
 
@@ -11,12 +10,12 @@ from doit.cmdparse import CmdOption, CmdParseError
 from doit.exceptions import InvalidCommand
 
 from comfyfix.errors import SetupProblem
-from comfyfix.net.offline import kept_offline
 from comfyfix.records import because
 from comfyfix.screen import notes
 from comfyfix.screen.ends import guarded, settle_descriptors
 from comfyfix.screen.text import say
 from comfyfix.screen.words import t
+from comfyfix.settings.switches import FROZEN, LOCKED, OFFLINE, kept_on
 from comfyfix.tasks import inside_doit
 from comfyfix.tasks.nearest import nearest, unknown
 from comfyfix.why import Why
@@ -24,19 +23,23 @@ from comfyfix.why import Why
 REFUSED = 3
 """The exit code of a command that can't start."""
 _HELP = ("-h", "--help")
-OFFLINE_OPTION = {
-    "name": "offline",
-    "short": "",
-    "long": "offline",
-    "type": bool,
-    "default": False,
-    "help": t("send no request, as with `COMFYFIX_OFFLINE=1` or `HF_HUB_OFFLINE=1`"),
+_SWITCHES = {
+    "offline": (OFFLINE, t("send no request, as with `COMFYFIX_OFFLINE=1` or `HF_HUB_OFFLINE=1`")),
+    "locked": (LOCKED, t("stop where lock file and workflows disagree (`COMFYFIX_LOCKED=1`)")),
+    "frozen": (FROZEN, t("take the lock file, and read no workflow (`COMFYFIX_FROZEN=1`)")),
 }
+SWITCH_OPTIONS = tuple(
+    {"name": name, "short": "", "long": name, "type": bool, "default": False, "help": told}
+    for name, (_, told) in _SWITCHES.items()
+)
+_SHORTEST = 4
+"""Letters that tell one of them, with its dashes: options may be cut short."""
 
 
-def _is_offline(word: str) -> bool:
-    """Tell whether a word is that option, perhaps cut short as options may be."""
-    return word.startswith("--of") and "--offline".startswith(word)
+def _switched(word: str) -> str:
+    """The variable that a word sets, if it is one of these options; else empty."""
+    long = [name for name in _SWITCHES if f"--{name}".startswith(word)]
+    return _SWITCHES[long[0]][0][0] if len(word) >= _SHORTEST and len(long) == 1 else ""
 
 
 class Guarded(Command):  # type: ignore[misc]
@@ -52,13 +55,13 @@ class Guarded(Command):  # type: ignore[misc]
     def parse_execute(self, in_args: list[str]) -> int:
         """Run the command; returns the exit code."""
         ours = in_args[: in_args.index("--")] if "--" in in_args else in_args
-        kept = [word for word in ours if not _is_offline(word)]
-        with kept_offline() if len(kept) < len(ours) else contextlib.nullcontext():
+        kept = [word for word in ours if not _switched(word)]
+        with kept_on(filter(None, map(_switched, ours))):
             return guarded(functools.partial(self._refusing, [*kept, *in_args[len(ours) :]]))
 
     def get_options(self) -> list[CmdOption]:
-        """The options, with the one that all commands have."""
-        return [*super().get_options(), CmdOption(OFFLINE_OPTION)]
+        """The options, with those that all commands have."""
+        return [*super().get_options(), *map(CmdOption, SWITCH_OPTIONS)]
 
     def _refusing(self, in_args: list[str]) -> int:
         try:

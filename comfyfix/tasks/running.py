@@ -18,12 +18,13 @@ from comfyfix.comfyui.references.lookup import Lookup
 from comfyfix.errors import SetupProblem
 from comfyfix.process import Children
 from comfyfix.project import Project
-from comfyfix.records import Record
+from comfyfix.records import Record, because
 from comfyfix.screen import notes
-from comfyfix.stages import missing, written
+from comfyfix.settings import lockfile
+from comfyfix.stages import locking, missing, written
 from comfyfix.stages.refused import Refusal, Refusing
 from comfyfix.stages.report import Tally
-from comfyfix.state import order
+from comfyfix.state import order, receipts
 from comfyfix.why import Why
 
 if TYPE_CHECKING:
@@ -118,6 +119,28 @@ class Run:
         except OSError as error:
             raise projects.unusable(error, self.project.layout) from None
 
+    def keep_lock(self) -> None:
+        """Note in the lock file what was fetched, where there is one that a run may change."""
+        project = self.project
+        setup = project.setup
+        if not setup.lock.exists or setup.mode != "open" or self.environ.get("CI"):
+            return
+        if project.selected:  # a workflow that is not the project's
+            return
+        layout, lock = setup.layout, setup.lock
+        found = {planned.model.key: planned.record for planned in project.plan.models}
+        known = {**found, **self.records}
+        try:
+            fetched = receipts.load(layout)
+
+            def update(now: lockfile.Lock) -> lockfile.Lock:
+                return locking.kept_true(project.plan, now, known, fetched)
+
+            if update(lock).entries != lock.entries:
+                lockfile.change(lock.path, layout.lock_cache, layout.lock_lock, update)
+        except OSError as error:
+            notes.remark(because(Why.LOCK_NOT_WRITTEN, path=lock.path, cause=error.strerror))
+
     def leave_out(self, task: str) -> None:
         """Note that the user has told doit to ignore a task."""
         for planned in self.project.plan.models:
@@ -179,6 +202,12 @@ def begin(manifest: Path, workflow: str | None = None, prefix: str = "") -> Run:
     """Open a project, and tell what there is to tell of it. Raises SetupProblem."""
     opening = partial(projects.open_project, manifest, workflow=workflow)
     return Run(opening(notes.remark), partial(opening, bool), prefix)
+
+
+def begin_lock(manifest: Path) -> Run:
+    """Open the lock file, and no workflow. Raises SetupProblem, also where there is none."""
+    opening = partial(projects.open_lock, manifest)
+    return Run(opening(notes.remark), partial(opening, bool))
 
 
 def begin_store(manifest: Path) -> Run:

@@ -131,7 +131,7 @@ class Check:
             always=self.wish.always or self.wish.ask,
             hashed=self.hasher,
         )
-        known = Known(choice.record, choice.receipt, choice.sha256)
+        known = Known(choice.record, choice.receipt, choice.told)
         return verify(choice.model, choice.path, known, manner)
 
     def _settle(self, choice: Choice, verdict: Verdict) -> None:

@@ -151,8 +151,7 @@ def verified(
     receipt: Receipt | None,
 ) -> Verdict:
     """Verify one file; a damaged or unsafe one is moved aside and its receipts are dropped."""
-    override = run.project.manifest.override_for(model.folder, model.path)
-    told = override.digest if override else None
+    told = run.project.manifest.override_for(model.folder, model.path)
     manner = Manner(pickle=run.project.manifest.verify.pickle, trust=run.project.trust)
     verdict = verify(model, path, Known(record, receipt, told), manner)
     return set_aside(run, model, verdict, receipt)

@@ -22,7 +22,6 @@ from comfyfix.comfyui.packs import linked
 from comfyfix.comfyui.packs.facts import PackFacts
 from comfyfix.disk import json_file, regular
 from comfyfix.disk.code import stamp_of_code
-from comfyfix.disk.files import write_atomic
 
 if TYPE_CHECKING:
     from comfyfix.comfyui.packs.source import Pack
@@ -75,8 +74,7 @@ def read(
         facts.append(entry.facts)
     if cache_path and kept and kept != known:
         lasting = {place: entry for place, entry in kept.items() if entry.stamp and core_stamp}
-        with contextlib.suppress(OSError):  # without a cache the next command is slower, no more
-            write_atomic(cache_path, msgspec.json.encode(_Cache(made_by=made_by, packs=lasting)))
+        json_file.keep(cache_path, _Cache(made_by=made_by, packs=lasting))
     return linked.linked(linked.together(facts), root, keys or {})
 
 

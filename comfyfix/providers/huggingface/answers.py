@@ -47,9 +47,10 @@ class Facts(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class About(Facts, frozen=True, kw_only=True):
-    """One repository at one commit, with its files by path."""
+    """One repository at one commit, with its files by path; `id` is what it is called today."""
 
     commit: str
+    id: str = ""
     files: dict[str, HubItem]
 
 
@@ -92,7 +93,8 @@ def about(value: dict[str, Any], commit: str) -> About:
         path = str(sibling.get("rfilename"))
         size, digest = lfs(sibling)
         files[path] = HubItem(size=size, sha256=digest, scan=scans.get(path, ""))
-    return About(commit=commit, files=files, **_facts(value))
+    name = printable(str(value.get("id") or ""), 200)
+    return About(commit=commit, id=name, files=files, **_facts(value))
 
 
 def described(items: list[Any]) -> dict[str, HubItem]:

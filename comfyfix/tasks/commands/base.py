@@ -16,7 +16,7 @@ from comfyfix.screen.text import data
 from comfyfix.screen.words import t
 from comfyfix.tasks import inside_doit
 from comfyfix.tasks.dodo import Tasks, named_by
-from comfyfix.tasks.guard import OFFLINE_OPTION, Guarded
+from comfyfix.tasks.guard import SWITCH_OPTIONS, Guarded
 from comfyfix.tasks.inside_doit import variables
 from comfyfix.tasks.running import Run, begin
 from comfyfix.why import Why
@@ -63,7 +63,7 @@ class Ours(Guarded):
 
     def get_options(self) -> list[CmdOption]:
         """Our options, and those that say where the dodo is."""
-        told = (*self.cmd_options, *self.loader.cmd_options, OFFLINE_OPTION)
+        told = (*self.cmd_options, *self.loader.cmd_options, *SWITCH_OPTIONS)
         return [CmdOption(option) for option in told]
 
     def _refusing(self, in_args: list[str]) -> int:

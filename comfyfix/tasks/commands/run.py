@@ -68,6 +68,7 @@ class RunCommand(Guarded, cmd_run.Run):  # type: ignore[misc]
                     if run.project.plan.pending:
                         run.note_missing()
                         clear(run)  # an owner that lived before may have ended since
+                    run.keep_lock()
             except _Declined:
                 return 1
             except Stopped as stopped:

@@ -1,0 +1,103 @@
+"""What `lock` has written, and what of it is not as it was."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import msgspec
+
+from comfyfix.records import Reason
+from comfyfix.screen.words import sentence, t
+from comfyfix.settings.lockfile import Entry
+
+_HASH_SHOWN = 12
+
+
+@dataclass(frozen=True)
+class Changes:
+    """A lock file before and after; `left` are the models that can't be locked, and why."""
+
+    path: str
+    before: Mapping[str, Entry]
+    after: Mapping[str, Entry]
+    left: Mapping[str, Reason]
+
+    @property
+    def differ(self) -> bool:
+        """Tell whether there is anything to write."""
+        return dict(self.before) != dict(self.after)
+
+
+def lines(changes: Changes, *, dry: bool) -> Iterator[str]:
+    """Tell what has changed, model by model."""
+    before, after = changes.before, changes.after
+    for key in sorted({*before, *after}):
+        old, new = before.get(key), after.get(key)
+        if old is None and new is not None:
+            yield f"+ {key}  {new.url or t('by its hash alone: no source has it')}"
+        elif new is None:
+            yield f"- {key}"
+        elif old is not None and new != old:
+            yield f"~ {key}  {', '.join(_differences(old, new))}"
+    for key, reason in changes.left.items():
+        yield t("✗ {key}: not locked: {reason}", key=key, reason=reason)
+    told = {"count": len(after), "path": changes.path}
+    if not changes.differ:
+        yield t("{path}: {count:models}, nothing to change", **told)
+    elif dry:
+        yield t("{path}: it would have {count:models}; nothing is written", **told)
+    else:
+        yield t("{path}: {count:models}", **told)
+
+
+def _differences(old: Entry, new: Entry) -> Iterator[str]:
+    for name in Entry.__struct_fields__:
+        was, now = getattr(old, name), getattr(new, name)
+        if was != now:
+            yield f"{name}: {_short(name, was)} → {_short(name, now)}"
+
+
+def _short(name: str, value: object) -> str:
+    text = str(value) or "–"
+    return text[:_HASH_SHOWN] if name == "sha256" else text
+
+
+def drifted(path: str, count: int, drift: Mapping[str, Reason]) -> Iterator[str]:
+    """Tell what of the lock file is not as it was."""
+    for key, reason in drift.items():
+        yield t("✗ {key}: {reason}", key=key, reason=reason)
+    if drift:
+        yield t(
+            "{path}: {bad} of {count:models} not as locked. Next: `doit lock --upgrade NAME`",
+            path=path, bad=len(drift), count=count,
+        )  # fmt: skip
+    else:
+        yield t("{path}: {count:models}, all as locked", path=path, count=count)
+
+
+def as_data(changes: Changes, *, written: bool) -> dict[str, Any]:
+    """The same for programs."""
+    entries = {key: msgspec.structs.asdict(entry) for key, entry in changes.after.items()}
+    before = {key: msgspec.structs.asdict(entry) for key, entry in changes.before.items()}
+    return {
+        "version": 1,
+        "path": changes.path,
+        "written": written,
+        "added": [told for key, told in entries.items() if key not in before],
+        "changed": [
+            {"before": before[key], "after": told}
+            for key, told in entries.items()
+            if key in before and before[key] != told
+        ],
+        "removed": [told for key, told in before.items() if key not in entries],
+        "left": [{"model": key, "reason": sentence(r)} for key, r in changes.left.items()],
+    }
+
+
+def drift_data(path: str, entries: Sequence[Entry], drift: Mapping[str, Reason]) -> dict[str, Any]:
+    """The same for programs."""
+    told = {key: sentence(reason) for key, reason in drift.items()}
+    models = [{"model": e.key, "url": e.url, "drift": told.get(e.key)} for e in entries]
+    return {"version": 1, "path": path, "models": models}

@@ -1,0 +1,201 @@
+"""manifest.lock.yaml: where each model is from and what its bytes are, the same on every machine.
+
+It lies beside manifest.yaml, is written by the program and meant for version control: sorted, one
+short block per model, no path of a machine. Whoever edits it by hand changes what is fetched, and
+never more than that: an address has to pass the rules of one that a workflow tells, the bytes have
+to have the sha256, and the place is one below a model folder.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import re
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Annotated, Literal
+
+import msgspec
+
+from comfyfix.disk import json_file, regular
+from comfyfix.disk.files import write_atomic
+from comfyfix.errors import SetupProblem
+from comfyfix.records import because
+from comfyfix.settings.manifest import SIZE_MAX, Locked, Manifest
+from comfyfix.why import Why
+
+VERSION = 1
+BYTES_MAX = 100 << 20
+_UNKNOWN = re.compile(r"Object contains unknown field `(.*)`")
+_HEAD = (
+    "# Where each model is from and what its bytes are. Written by `doit lock`: keep it in\n"
+    "# version control, and change it with `doit lock --upgrade`.\n"
+)
+Text = Annotated[str, msgspec.Meta(max_length=4096)]
+Sha256 = Annotated[str, msgspec.Meta(pattern=r"\A[0-9a-f]{64}\Z")]
+
+
+class Entry(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """One model. `folder` is ComfyUI's folder key, `path` the place below it, `size` in bytes.
+
+    `source` is the provider of `url`, both empty for what no provider has; `verdict` is what
+    verification has said of the file, empty while it has not been looked into.
+    """
+
+    folder: Text
+    path: Text
+    source: Text = ""
+    url: Text = ""
+    size: Annotated[int, msgspec.Meta(ge=1, le=SIZE_MAX)]
+    sha256: Sha256
+    licence: Text = ""
+    publisher: Text = ""
+    gated: bool = False
+    verdict: Literal["", "ok", "unverified"] = ""
+
+    @property
+    def key(self) -> str:
+        """The model's name in every file of ours."""
+        return f"{self.folder}/{self.path}"
+
+
+class _File(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    version: int
+    models: list[Entry] = []
+
+
+@dataclass(frozen=True, slots=True)
+class Lock:
+    """A lock file as it is on disk; `path` is where it lies, or would."""
+
+    path: Path
+    entries: Mapping[str, Entry] = field(default_factory=dict)
+    exists: bool = False
+
+    def with_entries(self, entries: Iterable[Entry]) -> Lock:
+        """The same file with other entries."""
+        ordered = sorted(entries, key=lambda entry: (entry.folder, entry.path))
+        return Lock(self.path, {entry.key: entry for entry in ordered}, exists=True)
+
+
+class _Cache(msgspec.Struct, frozen=True, kw_only=True):
+    """What was read, by the hash of the text that it was read from."""
+
+    version: Literal[1] = 1
+    digest: str
+    entries: list[Entry]
+
+
+def read(path: Path, cache: Path) -> Lock:
+    """Read a lock file; one that is not there has no entries. Raises SetupProblem."""
+    try:
+        data = regular.read(path, BYTES_MAX)
+    except FileNotFoundError:
+        return Lock(path)
+    except regular.NotRegular as error:
+        raise SetupProblem(Why.MANIFEST_UNREADABLE, path=path, cause=error.reason) from None
+    except OSError as error:
+        cause = because(Why.SYSTEM_SAYS, error=error.strerror or error)
+        raise SetupProblem(Why.MANIFEST_UNREADABLE, path=path, cause=cause) from None
+    digest = hashlib.sha256(data).hexdigest()
+    known = json_file.cached(cache, _Cache)
+    entries = known.entries if known and known.digest == digest else _parsed(data, path)
+    if known is None or known.digest != digest:
+        json_file.keep(cache, _Cache(digest=digest, entries=entries))
+    return Lock(path, {entry.key: entry for entry in entries}, exists=True)
+
+
+def _parsed(data: bytes, path: Path) -> list[Entry]:
+    from comfyfix.settings import yamlfile  # a file that has not changed is not parsed again
+
+    value, lines = yamlfile.read_long(data, path)
+    version = value.get("version") if isinstance(value, dict) else None
+    if type(version) is int and version > VERSION:
+        raise SetupProblem(Why.STATE_NEWER, path=path, found=version, known=VERSION)
+    try:
+        found = msgspec.convert(value, _File)
+    except msgspec.ValidationError as error:
+        message, _, where = str(error).partition(" - at ")
+        place = where.strip("`") or "$"
+        if place.startswith("$.models[...]"):
+            # msgspec does not say which entry of a list is wrong; the first that fails is.
+            place = place.replace("[...]", f"[{_first_bad(value['models'])}]", 1)
+        if unknown := _UNKNOWN.match(message):
+            place = f"{place}.{unknown[1]}"
+        raise _refused(path, lines, place, message.replace("`", "")) from None
+    if version != VERSION:
+        raise _refused(path, lines, "$.version", f"Expected {VERSION}")
+    seen: dict[str, int] = {}
+    for number, entry in enumerate(found.models):
+        if entry.key in seen:
+            line = lines.get(f"$.models[{number}]", 1)
+            raise yamlfile.refused(path, line, because(Why.KEY_TWICE, name=entry.key))
+        seen[entry.key] = number
+    return found.models
+
+
+def _first_bad(entries: list[object]) -> int:
+    for number, entry in enumerate(entries):
+        try:
+            msgspec.convert(entry, Entry)
+        except msgspec.ValidationError:
+            return number
+    return 0
+
+
+def _refused(path: Path, lines: Mapping[str, int], place: str, message: str) -> SetupProblem:
+    from comfyfix.settings import yamlfile
+
+    key, line = place.removeprefix("$."), place
+    while line not in lines and line != "$":
+        line = line.rpartition("." if line.rfind(".") > line.rfind("[") else "[")[0] or "$"
+    cause = because(Why.VALUE_UNFIT, told=message)
+    return yamlfile.refused(path, lines.get(line, 1), cause, "" if key == "$" else key)
+
+
+def change(path: Path, cache: Path, held: Path, update: Callable[[Lock], Lock]) -> None:
+    """Read, update and write a lock file while no other process does: `held` is locked meanwhile.
+
+    Raises OSError, SetupProblem.
+    """
+    with json_file.locked(held):
+        known = read(path, cache)
+        updated = update(known)
+        if updated.entries != known.entries or not known.exists:
+            write_atomic(path, text(updated).encode())
+
+
+def text(lock: Lock) -> str:
+    """A lock file as it is written; fields that are empty are left out."""
+    import yaml  # only who writes one needs it
+
+    entries = [
+        {name: value for name, value in msgspec.structs.asdict(entry).items() if value}
+        for entry in lock.entries.values()
+    ]
+    dumper = getattr(yaml, "CSafeDumper", yaml.SafeDumper)
+    told = {"version": VERSION, "models": entries}
+    body: str = yaml.dump(told, Dumper=dumper, sort_keys=False, allow_unicode=True, width=10_000)
+    return _HEAD + body
+
+
+def applied(manifest: Manifest, lock: Lock, *, alone: bool) -> Manifest:
+    """The manifest with what is locked; what it says itself of a place counts first.
+
+    `alone`: what the lock file says is all that counts.
+    """
+    models = {} if alone else dict(manifest.models)
+    for entry in lock.entries.values():
+        own = None if alone else manifest.override_for(entry.folder, entry.path)
+        if own and (own.names_a_place or own.digest not in (None, entry.sha256)):
+            continue
+        models[entry.key] = Locked(
+            url=entry.url or None,
+            sha256=entry.sha256,
+            size=entry.size,
+            folder=own.folder if own else None,
+            licence=entry.licence,
+            publisher=entry.publisher,
+            gated=entry.gated,
+        )
+    return msgspec.structs.replace(manifest, models=models)

@@ -1,0 +1,63 @@
+"""Drift: what has become of the files that the lock file names, asked of their providers."""
+
+from __future__ import annotations
+
+import re
+
+from comfyfix.errors import HostRefused, SourceDown
+from comfyfix.net.hosts import HubFile, read_url
+from comfyfix.records import Hint, Reason, Rejected, because
+from comfyfix.settings.lockfile import Entry
+from comfyfix.sources import workflow
+from comfyfix.sources.base import Blocked, Doubtful, Finding, Services
+from comfyfix.stages.locking import SOURCE
+from comfyfix.why import Why
+
+_COMMIT = re.compile(r"[0-9a-f]{40}")
+
+
+def of(entry: Entry, services: Services) -> Reason | None:
+    """What is not as it was locked; None where all is. Nothing is downloaded."""
+    hint = Hint(name=entry.path.rpartition("/")[2], url=entry.url, sha256=entry.sha256)
+    try:
+        told = _changed(entry, workflow.confirm_url(hint, SOURCE, services))
+        return told or _moved_on(entry, services)
+    except SourceDown as problem:
+        return because(Why.DRIFT_UNASKED, problem=problem.reason)
+
+
+def _changed(entry: Entry, finding: Finding) -> Reason | None:
+    if isinstance(finding, Rejected):
+        return because(Why.DRIFT_GONE, cause=finding.reason)
+    if isinstance(finding, Blocked) and not entry.gated:
+        return because(Why.DRIFT_GATED, problem=finding.problem.reason)
+    found = finding.candidate if isinstance(finding, Blocked | Doubtful) else finding
+    if found.sha256 and found.sha256 != entry.sha256:
+        return because(Why.DRIFT_HASH, found=found.sha256, wanted=entry.sha256)
+    if found.size and found.size_exact and found.size != entry.size:
+        return because(Why.DRIFT_SIZE, found=found.size, wanted=entry.size)
+    if found.gated and not entry.gated:
+        return because(Why.DRIFT_AGREEMENT)
+    return None
+
+
+def _moved_on(entry: Entry, services: Services) -> Reason | None:
+    """Whether the repository has another name, or its newest commit another file in this place."""
+    manifest = services.manifest
+    try:
+        target = read_url(entry.url, manifest.endpoints, manifest.download.allow_hosts)
+    except HostRefused:
+        return None  # it was told already
+    if not isinstance(target, HubFile) or not _COMMIT.fullmatch(target.revision):
+        return None
+    newest = services.hub.about(target.repo, "main")
+    if isinstance(newest, Reason):
+        return None
+    if newest.id and newest.id.lower() != target.repo.lower():
+        return because(Why.DRIFT_MOVED, repo=newest.id)
+    item = newest.files.get(target.path)
+    if item is None:
+        return because(Why.DRIFT_NEWER_WITHOUT, commit=newest.commit)
+    if item.sha256 and item.sha256 != entry.sha256:
+        return because(Why.DRIFT_NEWER, commit=newest.commit)
+    return None

@@ -1,0 +1,398 @@
+"""The lock file: written, obeyed, kept true, and never believed more than its rules allow."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+
+from comfyfix.demo.content import file_for
+from comfyfix.demo.hub import Hub, sha256
+from comfyfix.screen.words import t
+from comfyfix.settings import lockfile
+from comfyfix.settings.manifest import LOCK_FILE
+from tests.inprocess import InProcess, Ran
+
+REPO = "harbour/harbour_lamps"
+NAMES = (
+    "harbour_lamp_one.safetensors",
+    "harbour_lamp_two.safetensors",
+    "harbour_lamp_x.safetensors",
+)
+
+OURS = file_for("ours_alone.safetensors", seed="ours")
+
+
+@pytest.fixture
+def site(inprocess: InProcess, hub: Hub) -> InProcess:
+    hub.add(REPO, NAMES)
+    inprocess.workflow("w.json", *(("loras", name) for name in NAMES))
+    inprocess.manifest(search={"sources": ["store", "workflow", "huggingface", "civitai"]})
+    return inprocess
+
+
+def path(site: InProcess) -> Path:
+    return site.root / LOCK_FILE
+
+
+def entries(site: InProcess) -> list[dict[str, Any]]:
+    found: list[dict[str, Any]] = yaml.safe_load(path(site).read_text())["models"]
+    return found
+
+
+def edit(site: InProcess, number: int = 0, **changed: Any) -> None:
+    value = yaml.safe_load(path(site).read_text())
+    value["models"][number].update(changed)
+    path(site).write_text(yaml.safe_dump(value))
+
+
+def locked(site: InProcess, hub: Hub) -> None:
+    assert site.run("lock").code == 0
+    hub.seen.clear()
+
+
+def searches(hub: Hub) -> list[str]:
+    return [
+        seen.path for seen in hub.seen if "/api/" in seen.path and "/download/" not in seen.path
+    ]
+
+
+def fetched(site: InProcess) -> dict[str, str]:
+    return {p.name: sha256(p.read_bytes()) for p in (site.models / "loras").glob("*.safetensors")}
+
+
+def refused(ran: Ran) -> str:
+    assert ran.code == 3
+    assert "Traceback" not in ran.err
+    return ran.err
+
+
+def test_what_is_locked_is_fetched_without_a_search(site: InProcess, hub: Hub) -> None:
+    assert site.run("lock").code == 0
+    told = entries(site)
+    assert [one["path"] for one in told] == sorted(NAMES)
+    commit = hub.repositories[REPO].commit
+    for one in told:
+        assert one["folder"] == "loras"
+        assert one["url"] == f"https://huggingface.co/{REPO}/resolve/{commit}/{one['path']}"
+        assert one["sha256"] == sha256(file_for(one["path"]))
+        assert one["size"] == len(file_for(one["path"]))
+        assert one["source"] == "huggingface"
+    assert str(site.root) not in path(site).read_text()
+    hub.seen.clear()
+    for mode in ("--frozen", "--locked", "--locked"):
+        assert site.run(mode).code == 0
+        assert searches(hub) == []
+    assert fetched(site) == {name: sha256(file_for(name)) for name in NAMES}
+
+
+def test_another_place_and_another_store_get_the_same_bytes_by_the_same_lock(
+    site: InProcess, hub: Hub, tmp_path: Path, monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:  # fmt: skip
+    assert site.run().code == 0
+    locked(site, hub)
+    assert site.run("lock").code == 0
+    text = path(site).read_bytes()
+    other = InProcess(tmp_path / "else where" / "b", hub, monkeypatch, capsys)
+    other.workflow("deeper/w.json", *(("loras", name) for name in NAMES))
+    store = tmp_path / "shared store"
+    store.mkdir()
+    other.manifest(store=str(store))
+    path(other).write_bytes(text)
+    hub.seen.clear()
+    assert other.run("--locked").code == 0
+    assert searches(hub) == []
+    for name in NAMES:
+        assert (store / "loras" / name).read_bytes() == (site.models / "loras" / name).read_bytes()
+    assert path(other).read_bytes() == text
+
+
+def test_the_newest_of_a_repository_is_not_what_was_locked(site: InProcess, hub: Hub) -> None:
+    locked(site, hub)
+    old = sha256(hub.repositories[REPO].files[NAMES[0]])
+    hub.repositories[REPO].files[NAMES[0]] = file_for(NAMES[0], seed="newer")
+    ran = site.run("lock", "--check")
+    assert ran.code == 1
+    assert NAMES[0] in ran.out
+    assert old in ran.out
+    assert NAMES[1] not in ran.out
+    assert site.run("lock").code == 0, "what is locked stays"
+    assert entries(site)[0]["sha256"] == old
+    dry = site.run("lock", "--upgrade", "--dry-run", NAMES[0])
+    assert dry.code == 0
+    assert "sha256" in dry.out
+    assert entries(site)[0]["sha256"] == old
+    assert site.run("lock", "--upgrade", NAMES[0]).code == 0
+    assert entries(site)[0]["sha256"] == sha256(file_for(NAMES[0], seed="newer"))
+    assert site.run("lock", "--check").code == 0
+
+
+@pytest.mark.parametrize("gone", ["file", "repository", "gated"])
+def test_a_check_tells_what_is_not_there_any_more(site: InProcess, hub: Hub, gone: str) -> None:
+    locked(site, hub)
+    if gone == "file":
+        del hub.repositories[REPO].files[NAMES[0]]
+    elif gone == "repository":
+        del hub.repositories[REPO]
+    else:
+        hub.repositories[REPO].gated = True
+    ran = site.run("lock", "--check", "--json")
+    assert ran.code == 1
+    drift = {one["model"]: one["drift"] for one in json.loads(ran.out)["models"]}
+    assert drift[f"loras/{NAMES[0]}"]
+    if gone == "file":
+        assert drift[f"loras/{NAMES[1]}"] is None
+
+
+def test_a_run_keeps_the_lock_true(site: InProcess, hub: Hub) -> None:
+    locked(site, hub)
+    hub.add("harbour/buoy_bell", ["buoy_bell.safetensors"])
+    site.workflow("w.json", ("loras", NAMES[0]), ("loras", "buoy_bell.safetensors"))
+    before = path(site).read_bytes()
+    assert site.run(CI="1").code == 0
+    assert path(site).read_bytes() == before, "never where CI is set"
+    site.workflow("broken.json").write_text("{")
+    assert site.run().code == 1
+    assert len(entries(site)) == 4, "what a workflow that can't be read needs is not known"
+    (site.workflows / "broken.json").unlink()
+    assert site.run().code == 0
+    assert [one["path"] for one in entries(site)] == ["buoy_bell.safetensors", NAMES[0]]
+    assert {one["verdict"] for one in entries(site)} == {"ok"}
+    assert site.run("--locked").code == 0
+
+
+def test_without_a_lock_a_run_writes_none(site: InProcess) -> None:
+    assert site.run().code == 0
+    assert not path(site).exists()
+    for option in ("--locked", "--frozen"):
+        assert str(path(site)) in refused(site.run(option))
+    assert str(path(site)) in refused(site.run("lock", "--check"))
+
+
+@pytest.mark.parametrize("way", [{"COMFYFIX_LOCKED": "1"}, {}])
+def test_locked_is_an_error_where_lock_and_workflows_disagree(
+    site: InProcess, hub: Hub, way: dict[str, str]
+) -> None:
+    locked(site, hub)
+    site.workflow("w.json", ("loras", NAMES[0]), ("loras", "unheard_of.safetensors"))
+    ran = site.run(*([] if way else ["--locked"]), **way)
+    told = refused(ran)
+    assert "unheard_of.safetensors" in told
+    assert NAMES[1] in told
+    assert NAMES[0] not in told
+    assert hub.seen == []
+    assert fetched(site) == {}
+
+
+def test_frozen_reads_no_workflow(site: InProcess, hub: Hub) -> None:
+    locked(site, hub)
+    for file in site.workflows.iterdir():
+        file.unlink()
+    (site.workflows / "broken.json").write_text("{")
+    assert site.run("--frozen").code == 0
+    assert sorted(fetched(site)) == sorted(NAMES)
+    before = path(site).read_bytes()
+    assert site.run("list", "--frozen").code == 0
+    assert refused(site.run("--frozen", "workflow=w.json"))
+    assert path(site).read_bytes() == before
+
+
+def test_what_the_user_says_counts_before_the_lock(site: InProcess, hub: Hub) -> None:
+    locked(site, hub)
+    hub.add("harbour/mine", ["other.safetensors"])
+    url = "https://huggingface.co/harbour/mine/resolve/main/other.safetensors"
+    site.manifest(models={NAMES[0]: {"url": url}})
+    assert NAMES[0] in refused(site.run("--locked"))
+    assert site.run().code == 0
+    assert fetched(site)[NAMES[0]] == sha256(file_for("other.safetensors"))
+    assert entries(site)[0]["sha256"] == sha256(file_for("other.safetensors"))
+    assert NAMES[0] in refused(site.run("--locked")), "the manifest has the last word"
+
+
+def test_a_file_of_another_content_fails_with_both_hashes(site: InProcess, hub: Hub) -> None:
+    assert site.run().code == 0
+    locked(site, hub)
+    other = sha256(b"other")
+    edit(site, 0, sha256=other)
+    ran = site.run("--frozen")
+    assert ran.code == 1
+    assert other in ran.out
+    assert sha256(file_for(NAMES[0])) in ran.out
+    assert fetched(site)[NAMES[0]] == sha256(file_for(NAMES[0])), "it is not ours to replace"
+    site.put("loras", NAMES[1], file_for("something.safetensors"))
+    ran = site.run("verify", "--frozen")
+    assert ran.code == 1
+
+
+@pytest.mark.parametrize("receipts", ["own", "trust"])
+def test_a_file_that_came_without_us_is_held_against_the_lock(
+    site: InProcess, hub: Hub, receipts: str
+) -> None:
+    locked(site, hub)
+    site.manifest(verify={"receipts": receipts})
+    for name in NAMES:
+        site.put("loras", name)
+    assert site.run("--frozen").code == 0
+    site.put("loras", NAMES[0], file_for("something.safetensors"))
+    ran = site.run("--frozen")
+    assert ran.code == 1
+    assert sha256(file_for(NAMES[0])) in ran.out
+    assert sha256(file_for("something.safetensors")) in ran.out
+    assert hub.seen == []
+
+
+def test_bytes_that_do_not_match_are_not_taken(site: InProcess, hub: Hub) -> None:
+    locked(site, hub)
+    edit(site, 0, sha256=sha256(b"no such bytes"))
+    assert site.run("--frozen").code == 1
+    assert sorted(fetched(site)) == sorted(NAMES[1:])
+
+
+@pytest.mark.parametrize(
+    "url",
+    [
+        "http://huggingface.example/x.safetensors", "https://evil.example/x.safetensors",
+        "https://127.0.0.1/x.safetensors", "file:///etc/passwd", "https://user@github.com/x",
+        "-o/tmp/x", "https://huggingface.co/../../x", "$(touch /tmp/x)",
+    ],
+)  # fmt: skip
+def test_an_address_obeys_the_rules_of_a_workflows(site: InProcess, hub: Hub, url: str) -> None:
+    locked(site, hub)
+    edit(site, 0, url=url)
+    ran = site.run("--frozen")
+    assert ran.code == 1
+    assert "Traceback" not in ran.out + ran.err
+    assert NAMES[0] not in fetched(site)
+    assert sorted(fetched(site)) == sorted(NAMES[1:])
+
+
+@pytest.mark.parametrize(
+    ("folder", "where"),
+    [
+        ("loras", "../x.safetensors"), ("loras", "/etc/x.safetensors"), ("..", "x.safetensors"),
+        ("loras", "a/../../x.safetensors"), ("loras/..", "x.safetensors"), ("", "x.safetensors"),
+        ("loras", "a\\..\\..\\x.safetensors"), ("loras", "\x1b[2Jx.safetensors"), ("loras", ""),
+        ("loras", ".hidden.safetensors"),
+    ],
+)  # fmt: skip
+def test_no_place_is_outside_the_store(site: InProcess, hub: Hub, folder: str, where: str) -> None:
+    locked(site, hub)
+    edit(site, 0, folder=folder, path=where)
+    ran = site.run("--frozen")
+    assert ran.code == 1
+    assert "Traceback" not in ran.out + ran.err
+    assert "\x1b[2J" not in ran.out + ran.err
+    files = set(site.root.rglob("*x.safetensors")) - set(site.root.rglob("*_x.safetensors"))
+    assert files == set()
+    assert sorted(fetched(site)) == sorted(NAMES[1:])
+
+
+def test_a_private_model_is_locked_by_its_hash_alone(site: InProcess, hub: Hub) -> None:
+    site.workflow("w.json", ("loras", "ours_alone.safetensors"))
+    site.put("loras", "ours_alone.safetensors", OURS)
+    assert site.run("lock").code == 0
+    assert entries(site) == [
+        {
+            "folder": "loras",
+            "path": "ours_alone.safetensors",
+            "size": len(OURS),
+            "sha256": sha256(OURS),
+        }
+    ]
+    assert site.run("list", "--locked").code == 0
+    (site.models / "loras" / "ours_alone.safetensors").unlink()
+    ran = site.run("--frozen")
+    assert ran.code == 1
+    assert sha256(OURS) in ran.out
+    site.put("vae", "elsewhere.safetensors", OURS)
+    assert site.run("lock", "--check").code == 0
+    assert site.run("--frozen").code == 0, "it is found in the store by its hash"
+
+
+@pytest.mark.parametrize(
+    ("text", "line"),
+    [
+        ("version: 1\nmodels:\n- folder: loras\n  path: x\n  size: 1\n  sha256: abc\n", 6),
+        ("version: 1\nmodels:\n- folder: loras\n  path: x\n  size: -1\n  sha256: " + "a" * 64, 5),
+        ("version: 1\nmodels:\n- folder: loras\n", 3),
+        ("version: 1\nmodels: 7\n", 2),
+        ("version: one\nmodels: []\n", 1),
+        ("models: []\n", 1),
+        ("[1, 2]\n", 1),
+        ("", 1),
+        ("version: 1\nmodels:\n<<<<<<< ours\n- folder: a\n", 4),
+        ("version: 1\nmodels: &a []\nx: *a\n", 2),
+        ("version: 1\nmore: true\nmodels: []\n", 2),
+    ],
+)
+def test_a_broken_lock_is_told_with_its_line(site: InProcess, text: str, line: int) -> None:
+    path(site).write_text(text)
+    told = refused(site.run("list"))
+    assert LOCK_FILE in told
+    assert t("line {line}", line=line) in told
+
+
+def test_a_lock_of_a_newer_program_is_left_to_it(site: InProcess) -> None:
+    path(site).write_text("version: 2\nwhatever: {}\n")
+    assert LOCK_FILE in refused(site.run())
+    assert path(site).read_text().startswith("version: 2")
+
+
+def test_two_entries_of_one_model_are_refused(site: InProcess, hub: Hub) -> None:
+    locked(site, hub)
+    value = yaml.safe_load(path(site).read_text())
+    value["models"].append({**value["models"][0]})
+    path(site).write_text(yaml.safe_dump(value))
+    assert NAMES[0] in refused(site.run("list"))
+
+
+def test_a_lock_that_changes_while_it_is_searched_is_left_alone(
+    site: InProcess, hub: Hub, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    locked(site, hub)
+    site.workflow("w.json", ("loras", NAMES[0]))
+    real = lockfile.change
+
+    def late(*arguments: Any) -> None:
+        edit(site, 0, licence="mit")
+        real(*arguments)
+
+    monkeypatch.setattr(lockfile, "change", late)
+    refused(site.run("lock"))
+    assert entries(site)[0]["licence"] == "mit"
+    assert len(entries(site)) == 3
+
+
+@pytest.mark.parametrize("variable", ["COMFYFIX_LOCKED", "COMFYFIX_FROZEN"])
+def test_lock_writes_nothing_where_that_is_forbidden(
+    site: InProcess, hub: Hub, variable: str
+) -> None:
+    locked(site, hub)
+    before = path(site).read_bytes()
+    assert variable in refused(site.run("lock", "--upgrade", **{variable: "1"}))
+    assert path(site).read_bytes() == before
+    assert site.run("lock", "--check", **{variable: "1"}).code == 0
+
+
+def test_a_model_that_is_nowhere_leaves_the_lock_incomplete(site: InProcess) -> None:
+    site.workflow("w.json", ("loras", NAMES[0]), ("loras", "nowhere_at_all.safetensors"))
+    ran = site.run("lock")
+    assert ran.code == 1
+    assert "nowhere_at_all.safetensors" in ran.out
+    assert [one["path"] for one in entries(site)] == [NAMES[0]]
+    told = json.loads(site.run("lock", "--json").out)
+    assert [one["model"] for one in told["left"]] == ["loras/nowhere_at_all.safetensors"]
+
+
+def test_a_lock_that_says_what_is_so_is_written_byte_for_byte_again(
+    site: InProcess, hub: Hub
+) -> None:
+    locked(site, hub)
+    before = path(site).read_bytes()
+    path(site).unlink()
+    assert site.run("lock").code == 0
+    assert path(site).read_bytes() == before
