@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from urllib.parse import parse_qs, quote
+from urllib.parse import parse_qs, quote, urlsplit
 
 from comfyfix.demo.shelf import Repository
 from comfyfix.demo.wire import Query, Wire
@@ -109,8 +109,8 @@ class HubApi(Wire):
             return
         if self.fails(f"repository {repo.id}", "search"):
             return
-        verb, revision = match.group(2), match.group(3)
-        if revision not in (None, "main", repo.commit):
+        verb, repo = match.group(2), repo.at(match.group(3))
+        if repo is None:
             self._refuse(404, "RevisionNotFound", "Invalid rev id")
         elif verb == "paths-info":
             form = parse_qs(self.body.decode())
@@ -182,7 +182,8 @@ class HubApi(Wire):
         if repo is None:
             self._no_repository()
             return
-        if revision not in ("main", repo.commit):
+        repo = repo.at(revision)
+        if repo is None:
             self._refuse(404, "RevisionNotFound", "Invalid rev id")
             return
         if self._gate(repo):
@@ -218,7 +219,12 @@ class HubApi(Wire):
         owner, name, path = rest.split("/", 2)
         if self.fails(f"file {owner}/{name}/{path}", "file"):
             return
-        self.file(self.hub.repositories[f"{owner}/{name}"].files[path])
+        commit = parse_qs(urlsplit(self.path).query).get("sig", ["main"])[0]
+        repo = self.hub.repositories[f"{owner}/{name}"].at(commit)
+        if repo is None:
+            self.send(403, b"", {})  # as a signed address that ran out
+        else:
+            self.file(repo.files[path])
 
 
 def _holds(repo: Repository, text: str) -> bool:

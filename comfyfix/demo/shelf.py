@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+import copy
 import functools
 import hashlib
-from collections.abc import Iterator, MutableMapping
-from dataclasses import dataclass, field
+from collections.abc import Iterator, Mapping, MutableMapping
+from dataclasses import dataclass, field, replace
 from typing import Any
 from urllib.parse import quote, urlencode
 
@@ -87,6 +88,23 @@ class Repository:
     readme: str = ""
     flagged: dict[str, str] = field(default_factory=dict)  # path → the scanner's level, if not safe
     plain: set[str] = field(default_factory=set)  # paths that are not in LFS
+    past: list[Repository] = field(default_factory=list)  # what it was at earlier commits
+
+    def push(self, changed: Mapping[str, bytes | None]) -> None:
+        """Make a commit: new contents by path, None for a file that goes. The old one stays."""
+        self.past.append(replace(self, files=copy.deepcopy(self.files), past=[]))
+        for path, data in changed.items():
+            if data is None:
+                del self.files[path]
+            else:
+                self.files[path] = data
+
+    def at(self, revision: str | None) -> Repository | None:
+        """What it is at a revision: `main`, or a commit or the beginning of one."""
+        if revision in (None, "main"):
+            return self
+        every = (self, *self.past)
+        return next((one for one in every if one.commit.startswith(str(revision))), None)
 
     @property
     def commit(self) -> str:

@@ -304,7 +304,7 @@ def test_the_users_hash_binds_what_is_there_too(site: Site) -> None:
     site.manifest(models={"rife49.pth": {"sha256": "0" * 64}})
     done = site.doit()
     assert done.returncode == 1
-    assert t("its sha256 is not the one of {source}", source="manifest.yaml") in done.stdout
+    assert t("and by {source} it has to be", source="manifest.yaml") in done.stdout
     assert site.doit("verify").returncode == 1
     assert set(site.files()) == {"upscale_models/rife49.pth"}
 

@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 import json
+import shutil
 from pathlib import Path
 from typing import Any
 
 import pytest
 import yaml
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
 
 from comfyfix.demo.content import file_for
 from comfyfix.demo.hub import Hub, sha256
@@ -114,11 +117,11 @@ def test_another_place_and_another_store_get_the_same_bytes_by_the_same_lock(
 def test_the_newest_of_a_repository_is_not_what_was_locked(site: InProcess, hub: Hub) -> None:
     locked(site, hub)
     old = sha256(hub.repositories[REPO].files[NAMES[0]])
-    hub.repositories[REPO].files[NAMES[0]] = file_for(NAMES[0], seed="newer")
+    hub.repositories[REPO].push({NAMES[0]: file_for(NAMES[0], seed="newer")})
     ran = site.run("lock", "--check")
     assert ran.code == 1
     assert NAMES[0] in ran.out
-    assert old in ran.out
+    assert hub.repositories[REPO].commit in ran.out
     assert NAMES[1] not in ran.out
     assert site.run("lock").code == 0, "what is locked stays"
     assert entries(site)[0]["sha256"] == old
@@ -135,7 +138,7 @@ def test_the_newest_of_a_repository_is_not_what_was_locked(site: InProcess, hub:
 def test_a_check_tells_what_is_not_there_any_more(site: InProcess, hub: Hub, gone: str) -> None:
     locked(site, hub)
     if gone == "file":
-        del hub.repositories[REPO].files[NAMES[0]]
+        hub.repositories[REPO].push({NAMES[0]: None})
     elif gone == "repository":
         del hub.repositories[REPO]
     else:
@@ -396,3 +399,47 @@ def test_a_lock_that_says_what_is_so_is_written_byte_for_byte_again(
     path(site).unlink()
     assert site.run("lock").code == 0
     assert path(site).read_bytes() == before
+
+
+@pytest.mark.soak
+@settings(max_examples=25, deadline=None, suppress_health_check=[*HealthCheck])
+@given(data=st.data())
+def test_no_edit_by_hand_brings_other_bytes_another_host_or_another_place(
+    site: InProcess, hub: Hub, data: st.DataObject
+) -> None:
+    shutil.rmtree(site.output, ignore_errors=True)
+    shutil.rmtree(site.models)
+    site.models.mkdir()
+    path(site).unlink(missing_ok=True)
+    locked(site, hub)
+    digest = sha256(file_for(NAMES[0]))
+    commit = hub.repositories[REPO].commit
+    home = f"https://huggingface.co/{REPO}/resolve/{commit}"
+    bad_urls = [
+        f"{home}/{NAMES[1]}", f"{home}/../x", "https://evil.example/x", hub.url,
+        f"{hub.url}/{REPO}/resolve/main/{NAMES[0]}", "http://huggingface.co/a/b", "https://[::1]/x",
+        "https://huggingface.co.evil.example/a/b/resolve/main/c",
+    ]  # fmt: skip
+    names = [
+        "../a.safetensors", "/etc/a.safetensors", "a/b.safetensors", "~/a.safetensors",
+        "a.safetensors/", "CON.safetensors",
+    ]  # fmt: skip
+    ended = st.text(max_size=20).map(lambda name: f"{name}.safetensors")
+    folders = ["..", "vae", "loras/../..", "~", "/etc", "custom_nodes"]
+    edits = {
+        "sha256": st.sampled_from(["0" * 64, digest[:-1] + "0", sha256(b"")]),
+        "size": st.sampled_from([1, 7, 1 << 40]),
+        "url": st.sampled_from(bad_urls) | st.text(max_size=40),
+        "path": st.sampled_from(names) | ended,
+        "folder": st.sampled_from(folders),
+    }
+    changed = data.draw(st.fixed_dictionaries({}, optional=edits))
+    edit(site, 0, **changed)
+    ran = site.run("--frozen")
+    assert ran.code in (0, 1, 3)
+    assert "Traceback" not in ran.out + ran.err
+    known = {one["sha256"] for one in entries(site)} if ran.code != 3 else {*()}
+    inside = {p for p in site.models.rglob("*") if p.is_file() and ".comfyfix" not in p.parts}
+    for file in site.root.rglob("*.safetensors"):
+        assert file in inside, file
+        assert sha256(file.read_bytes()) in known, changed

@@ -128,7 +128,7 @@ def test_a_forged_receipt_is_not_held_against_the_manifest(
     fresh(fetched)
     done = fetched.doit(*command, **(WITH_KEY if signed else {}))
     assert done.returncode == 1, done.stdout
-    assert t("its sha256 is not the one of {source}", source="manifest.yaml") in done.stdout
+    assert t("and by {source} it has to be", source="manifest.yaml") in done.stdout
 
 
 def test_trust_is_every_writers_word_but_for_the_manifests_sha256(fetched: Site) -> None:
