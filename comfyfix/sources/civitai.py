@@ -32,7 +32,7 @@ def find(wanted: Wanted, services: Services) -> Iterator[Finding]:
         services.log_search(wanted, NAME, digest, {"files": len(entries)})
         for entry in entries[:1]:
             evidence = (because(Why.CIVITAI_KNOWS_HASH),)
-            yield _confirmed(entry, entries, NAME, services, evidence)
+            yield _confirmed(entry, entries, NAME, services, evidence, told=False)
             return
     if wanted.model.name.rpartition(".")[0].lower() in GENERIC:
         return
@@ -101,7 +101,7 @@ def _judged(
     if reason:
         return Rejected(source=NAME, where=entry.where, reason=reason)
     evidence = (because(Why.FOUND_BY_WORDS, words=query),)
-    return _confirmed(entry, entries, NAME, services, evidence)
+    return _confirmed(entry, entries, NAME, services, evidence, told=False)
 
 
 def _confirmed(
@@ -111,7 +111,7 @@ def _confirmed(
     services: Services,
     evidence: Sequence[Reason],
     *,
-    told: bool = False,
+    told: bool,
 ) -> Finding:
     """Turn a file into a candidate, unless Civitai itself says that it can't or must not be had.
 

@@ -81,7 +81,7 @@ class _Hunt:
                 yield partial(self._search, piece)
         yield self._by_quick_search
         # Collections are named for what they hold, or for nothing; one list serves a whole run.
-        for collection in (*((folder.rstrip("s"),) if folder else ()), *COLLECTIONS):
+        for collection in dict.fromkeys(((folder or COLLECTIONS[0]).rstrip("s"), *COLLECTIONS)):
             yield partial(self._in_collections, collection)
 
     def _searches(self) -> list[str]:

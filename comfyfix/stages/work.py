@@ -106,7 +106,7 @@ class Plan:
     def batches(self) -> dict[int, list[Planned]]:
         """Members by batch number; the batch of number n is (n-1)//6+1."""
         result: dict[int, list[Planned]] = {}
-        for planned in sorted(self.models, key=lambda p: p.number):
+        for planned in self.models:  # in the order of their numbers
             result.setdefault((planned.number - 1) // self.batch_size + 1, []).append(planned)
         return result
 

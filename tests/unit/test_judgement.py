@@ -2,22 +2,24 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+import msgspec
 import pytest
 
 from comfyfix.comfyui.store import folders
-from comfyfix.errors import ModelProblem
+from comfyfix.errors import ModelProblem, NameRefused, RegionBlocked, SourceDown
 from comfyfix.file_names import read
 from comfyfix.net.http import Web
 from comfyfix.outcomes import Outcome
 from comfyfix.providers.huggingface.answers import HubItem, Listing
 from comfyfix.records import Candidate, Hint, Model, Rejected, because
-from comfyfix.settings.manifest import Manifest, Search
-from comfyfix.sources.base import Doubtful, Finding, Services, Wanted
+from comfyfix.settings.manifest import Manifest, Override, PicklePolicy, Search, Verify
+from comfyfix.sources.base import Blocked, Doubtful, Finding, Services, Wanted
 from comfyfix.sources.trust import rules
 from comfyfix.sources.trust.rules import Holder
 from comfyfix.stages import resolve as resolve_stage
@@ -52,12 +54,21 @@ def candidate(where: str, sha256: str) -> Candidate:
 
 
 def found(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, *sources: Scripted, **planned: Any
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    *sources: Any,
+    pickle: PicklePolicy = "scan",
+    model: Model = MODEL,
+    **planned: Any,
 ) -> Any:
     """The record that comes of these sources."""
-    (tmp_path / "models").mkdir()
+    (tmp_path / "models").mkdir(exist_ok=True)
     services = Services(
-        manifest=Manifest(comfyui=str(tmp_path), search=Search(sources=("one", "two"))),
+        manifest=Manifest(
+            comfyui=str(tmp_path),
+            search=Search(sources=("one", "two")),
+            verify=Verify(pickle=pickle),
+        ),
         folders=folders.read(tmp_path, [], None),
         layout=Layout(tmp_path / "output"),
         web=Web({}, direct=True),
@@ -65,7 +76,7 @@ def found(
     )
     monkeypatch.setattr(resolve_stage, "chosen", lambda _: sources)
     return resolve(
-        Planned(MODEL, 1, "x", f"/nowhere/{NAME}", Pending.ABSENT, (), **planned), services
+        Planned(model, 1, "x", f"/nowhere/{NAME}", Pending.ABSENT, (), **planned), services
     )
 
 
@@ -113,6 +124,200 @@ def test_two_contents_of_one_source_are_uncertain(
     assert caught.value.reason.why == Why.SEVERAL_IN_SOURCE
     told = [r.reason for r in caught.value.rejected]
     assert told == [because(Why.ONE_OF_SEVERAL, size=5, sha256=s[:12]) for s in (ONE, OTHER)]
+
+
+def test_of_mirrors_the_open_one_comes_first_then_the_most_used_then_by_name(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def mirror(where: str, popularity: int, *, gated: bool = False) -> Candidate:
+        made = candidate(where, ONE)
+        return msgspec.structs.replace(made, popularity=popularity, gated=gated)
+
+    said = [
+        mirror("one/locked", 900, gated=True), mirror("one/c", 5), mirror("one/b", 70),
+        mirror("one/a", 70),
+    ]  # fmt: skip
+    assert found(tmp_path, monkeypatch, Scripted("one", tuple(said))).where == "one/a"
+    locked = Scripted("one", tuple(said[:1]))
+    assert found(tmp_path, monkeypatch, locked, sure(OTHER)).where == "one/locked"
+
+
+@dataclass(frozen=True)
+class Down:
+    """A source that could not be asked."""
+
+    NAME: str = "one"
+    DECISIVE: bool = False
+
+    def find(self, wanted: Wanted, services: Services) -> Iterator[Finding]:  # noqa: ARG002
+        yield Rejected(source=self.NAME, where="one/x", reason=because(Why.NO_SIZE))
+        raise SourceDown(Why.SERVICE_UNASKED, host="one.example", cause=because(Why.ANSWER_LATE))
+
+
+class Region(Down):
+    """A source that is not open where the user is."""
+
+    def find(self, wanted: Wanted, services: Services) -> Iterator[Finding]:  # noqa: ARG002
+        yield from ()
+        raise RegionBlocked(Why.CIVITAI_REGION)
+
+
+UNASKED = because(Why.SERVICE_UNASKED, host="one.example", cause=because(Why.ANSWER_LATE))
+
+
+def test_a_source_that_was_not_asked_is_logged_told_and_passed_over(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    record = found(tmp_path, monkeypatch, Down(), sure(ONE))
+    reason = because(Why.NOT_ASKED, problem=UNASKED)
+    said = Rejected(source="one", where="one/x", reason=because(Why.NO_SIZE))
+    assert record.asked == ""
+    assert record.rejected == (said, Rejected(source="one", where="", reason=reason))
+    (line,) = (tmp_path / "output" / "log" / "search_history.log").read_text().splitlines()
+    logged = json.loads(line)
+    assert (logged["source"], logged["query"]) == ("one", NAME)
+    assert json.loads(logged["answer"]) == msgspec.to_builtins(reason)
+
+
+def test_the_source_that_says_which_file_is_meant_is_not_passed_over(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with pytest.raises(SourceDown) as caught:
+        found(tmp_path, monkeypatch, Down(DECISIVE=True), sure(ONE))
+    assert (caught.value.reason, caught.value.asked) == (UNASKED, ("one",))
+
+
+def test_what_a_user_can_change_is_told_where_nothing_is_found(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with pytest.raises(SourceDown) as down:
+        found(tmp_path, monkeypatch, Down(), doubted(ONE))
+    assert down.value.reason == UNASKED
+    assert down.value.rejected[-1].where == "one/doubted: https://hub.example/one/doubted"
+    with pytest.raises(RegionBlocked):
+        found(tmp_path, monkeypatch, Down(), Region())
+
+
+def test_no_source_is_asked_for_a_pickle_where_pickles_are_refused(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    model = Model(folder="loras", path="harbor.ckpt")
+    with pytest.raises(NameRefused) as caught:
+        found(tmp_path, monkeypatch, sure(ONE), pickle="refuse", model=model)
+    assert caught.value.asked == ()
+    assert found(tmp_path, monkeypatch, sure(ONE), pickle="refuse").sha256 == ONE
+
+
+def test_where_the_user_names_the_place_no_other_source_may_answer(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    said = (Rejected(source="workflow", where="one/x", reason=because(Why.NO_SIZE)),)
+    monkeypatch.setattr(resolve_stage, "workflow", Scripted("workflow", said))
+    for override in (Override(url="https://hub.example/x"), Override(repo="a/b", path="c")):
+        monkeypatch.setattr(resolve_stage, "_asked", lambda _: "")
+        with pytest.raises(ModelProblem) as caught:
+            found(tmp_path, monkeypatch, sure(ONE), override=override)
+        assert (caught.value.asked, caught.value.rejected) == (("workflow",), said)
+        told = unresolved.users_place_fails(planned(override=override), list(said))
+        assert caught.value.reason == told.reason
+    assert found(tmp_path, monkeypatch, sure(ONE), override=Override(folder="x")).sha256 == ONE
+
+
+def test_a_doubt_alone_is_told_as_one(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    with pytest.raises(ModelProblem) as caught:
+        found(tmp_path, monkeypatch, doubted(ONE))
+    assert caught.value.outcome is Outcome.UNCERTAIN
+
+
+LIKELY: dict[str, Any] = {"hints": (Hint(name=NAME, url="https://hub.example/x", sha256=ONE),)}
+
+
+def test_of_the_authors_addresses_the_one_with_the_old_bytes_wins(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    new, old = candidate("one/new", OTHER), candidate("one/old", ONE)
+    record = found(tmp_path, monkeypatch, Scripted("one", (new, old), DECISIVE=True), **LIKELY)
+    assert (record.where, record.note) == ("one/old", None)
+    both = (new, candidate("one/newer", "c" * 64))
+    record = found(tmp_path, monkeypatch, Scripted("one", both, DECISIVE=True), **LIKELY)
+    assert (record.where, record.note) == ("one/new", because(Why.REPLACED_SINCE))
+
+
+def locked(where: str, sha256: str | None) -> Scripted:
+    problem = ModelProblem(Outcome.TOKEN_NEEDED, Why.NOT_FOUND_LISTED, name=NAME)
+    behind = msgspec.structs.replace(candidate(where, ONE), sha256=sha256)
+    return Scripted(where.partition("/")[0], (Blocked(behind, problem),), DECISIVE=True)
+
+
+def test_of_a_locked_file_only_the_equal_counts(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    assert found(tmp_path, monkeypatch, locked("one/a", ONE), sure(ONE)).where == "two/sure"
+    for sha256, hints in ((ONE, {}), (None, {}), (None, LIKELY)):
+        with pytest.raises(ModelProblem) as caught:
+            found(tmp_path, monkeypatch, locked("one/a", sha256), sure(OTHER), **hints)
+        assert caught.value.outcome is Outcome.TOKEN_NEEDED
+        assert caught.value.behind is not None
+        assert caught.value.behind.where == "one/a"
+    assert found(tmp_path, monkeypatch, locked("one/a", None), sure(ONE), **LIKELY).where == (
+        "two/sure"
+    )
+
+
+def planned(**more: Any) -> Planned:
+    return Planned(MODEL, 1, "x", f"/nowhere/{NAME}", Pending.ABSENT, (), **more)
+
+
+def fails(**verify: Any) -> Manifest:
+    return Manifest(comfyui="/ComfyUI", verify=Verify(workflow_hash="fail", **verify))
+
+
+@pytest.mark.parametrize(
+    ("override", "strict"),
+    [
+        (None, True), (Override(folder="loras"), True), (Override(sha256=ONE), False),
+        (Override(url="https://hub.example/x"), False),
+    ],
+)  # fmt: skip
+def test_the_hash_of_a_workflow_binds_where_the_user_says_so_and_names_no_file(
+    override: Override | None, strict: bool
+) -> None:
+    made = planned(override=override, **LIKELY)
+    assert resolve_stage.is_strict(made, fails()) is strict
+    assert not resolve_stage.is_strict(made, Manifest(comfyui="/ComfyUI"))
+    assert not resolve_stage.is_strict(planned(override=override), fails())
+
+
+def test_a_record_is_used_again_while_the_user_wants_the_same(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    record = found(tmp_path, monkeypatch, sure(ONE))
+    plain = Manifest(comfyui="/ComfyUI")
+    other = msgspec.structs.replace(record, sha256=OTHER)
+    assert resolve_stage.still_wanted(record, planned(), plain)
+    for changed, made, manifest in (
+        (msgspec.structs.replace(record, destination="/elsewhere"), planned(), plain),
+        (record, planned(override=Override(url="https://hub.example/x")), plain),
+        (record, planned(override=Override(sha256=OTHER)), plain),
+        (other, planned(**LIKELY), fails()),
+    ):
+        assert not resolve_stage.still_wanted(changed, made, manifest)
+    assert resolve_stage.still_wanted(record, planned(override=Override(sha256=ONE)), plain)
+    assert resolve_stage.still_wanted(record, planned(override=Override(folder="x")), plain)
+    assert resolve_stage.still_wanted(record, planned(**LIKELY), fails())
+    assert resolve_stage.still_wanted(other, planned(**LIKELY), plain)
+
+
+def test_the_hash_that_is_told_is_held_against_what_arrives(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    unknown = msgspec.structs.replace(candidate("one/a", ONE), sha256=None)
+    source = Scripted("one", (unknown,), DECISIVE=True)
+    monkeypatch.setattr(resolve_stage, "judge", lambda finding, *_: finding)
+    for made, sha256 in (
+        ({}, None), (LIKELY, None), ({"override": Override(sha256=OTHER)}, OTHER),
+    ):  # fmt: skip
+        assert found(tmp_path, monkeypatch, source, **made).sha256 == sha256
 
 
 def test_a_place_on_a_host_that_is_not_listed_is_told_with_its_host() -> None:
@@ -172,7 +377,7 @@ def test_a_name_says_so_much_at_most() -> None:
     assert rules.says(read(f"{words}_fp8_v2_rank64.safetensors".replace(" ", "_"))) == 4.0
 
 
-BAIT = {"name": "harbor_light_fp8.safetensors", "title": "harbor-light-fp8"}
+BAIT: dict[str, Any] = {"name": "harbor_light_fp8.safetensors", "title": "harbor-light-fp8"}
 
 
 @pytest.mark.parametrize(
@@ -223,3 +428,47 @@ def test_a_repository_that_names_the_kind_of_file_is_less_strange() -> None:
     named, _ = weighed("night-owl", title="my-loras")
     strange, _ = weighed("night-owl", title="odds-and-ends")
     assert named == strange + rules.STRANGE
+
+
+def points_of(why: Why, *holders: Holder, name: str = NAME, **more: Any) -> str:
+    """The points that one rule gives; empty if it gives none."""
+    _, given = rules.weigh(read(name), holders, "loras", alone=bool(more.get("alone")))
+    return next((str(reason.told["points"]) for reason in given if reason.why == why), "")
+
+
+def test_each_rule_gives_its_points() -> None:
+    used = rules.USED
+    assert points_of(Why.RULE_MUCH_USED, held("a/b", downloads=used)) == "+0.5"
+    assert points_of(Why.RULE_MUCH_USED, held("a/b", downloads=used - 1)) == ""
+    assert points_of(Why.RULE_SEVERAL_PUBLISHERS, *(held(f"{o}/x") for o in "a")) == ""
+    assert points_of(Why.RULE_SEVERAL_PUBLISHERS, *(held(f"{o}/x") for o in "aab")) == "+1"
+    assert points_of(Why.RULE_SEVERAL_PUBLISHERS, *(held(f"{o}/x") for o in "abcd")) == "+2"
+    assert points_of(Why.RULE_FOLDER, held("a/b", "loras/x"), held("a/b", "vae/x")) == "+1"
+    assert points_of(Why.RULE_FOLDER, held("a/b", "vae/x")) == "-1"
+    assert points_of(Why.RULE_ALONE, held("a/b"), alone=True) == "+1"
+    assert points_of(Why.RULE_IMITATOR, held("Comfy-0rg/x"), held("kijaii/x")) == "-4"
+    assert points_of(Why.RULE_KNOWN_PUBLISHER, held("Comfy-0rg/x"), held("Kijai/x")) == "+2"
+    name = BAIT["name"]
+    assert points_of(Why.RULE_BAIT, held("a/harbor-light-fp8"), name=name) == "-5"
+    assert points_of(Why.RULE_BAIT, held("a/harbor-light-fp8"), name=name, alone=True) == ""
+    assert points_of(Why.RULE_BAIT, held("a/harbor-light"), name="harbor_light.pt") == ""
+
+
+@pytest.mark.parametrize(
+    ("title", "points"),
+    [("harbor-light", "+2"), ("my-harbor", "+1"), ("lora-x", ""), ("x", f"-{rules.STRANGE:g}")],
+)
+def test_a_repository_speaks_by_the_words_it_shares(title: str, points: str) -> None:
+    assert points_of(Why.RULE_REPOSITORY, held(f"a/{title}")) == points
+
+
+def test_of_one_telling_word_a_repository_says_less() -> None:
+    told = points_of(Why.RULE_REPOSITORY, held("a/harbor"), name="harbor.safetensors")
+    assert told == "+1"
+
+
+def test_one_known_publisher_or_two_others_vouch_for_a_content() -> None:
+    assert not rules.vouched([held("a/x"), held("a/y")])
+    assert rules.vouched([held("a/x"), held("b/y")])
+    assert rules.vouched([held("Comfy-Org/x")])
+    assert not rules.vouched([held("a/x"), held("Comfy-0rg/x")]), "an imitator is nobody"

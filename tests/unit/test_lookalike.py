@@ -51,3 +51,22 @@ def test_one_letter_off_is_always_seen(known: str, data: st.DataObject) -> None:
 @given(st.text(LETTERS, min_size=1, max_size=40))
 def test_any_name_is_judged(owner: str) -> None:
     assert imitated(owner, KNOWN) in ("", *KNOWN)
+
+
+@pytest.mark.parametrize(
+    ("owner", "known", "taken"),
+    [
+        ("oven", "open", False),  # four letters are one apart by chance
+        ("opens", "openx", True),
+        ("harbur", "harbor", True), ("harbr", "harbor", True), ("harrbor", "harbor", True),
+        ("hrabor", "harbor", True), ("hrbaor", "harbor", False), ("hxxbor", "harbor", False),
+        ("habrro", "harbor", False),
+        ("open-official", "openx", False), ("open-official", "open", False),
+        ("openx-official", "openx", True), ("theopenx.models2", "openx", True),
+        ("openx-sailors", "openx", False), ("sailors-openx", "openx", False),
+        ("modern", "modem", True), ("vvave", "wave", True), ("clock", "dock", True),
+        ("h4rb0r", "harbor", True), ("har.bor", "harbor", True),
+    ],
+)  # fmt: skip
+def test_how_near_is_near(owner: str, known: str, taken: bool) -> None:
+    assert imitated(owner, ["another", known]) == (known if taken else "")

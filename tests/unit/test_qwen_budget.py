@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import json
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -45,3 +47,78 @@ def test_the_clock_ends_it() -> None:
     with pytest.raises(BudgetUsedUp) as caught:
         budget.seconds()
     assert caught.value.reason == because(Why.QWEN_BUDGET_OF_SECONDS, seconds="30")
+
+
+def asked(letters: int) -> list[dict[str, str]]:
+    """A question that is told to have so many letters."""
+    bare = len(json.dumps([{"role": "user", "content": ""}]))
+    return [{"role": "user", "content": "x" * (letters - bare)}]
+
+
+QUESTION = asked(299)
+COST = 100  # of the question, in tokens
+
+
+def test_a_question_costs_a_token_for_each_three_letters_and_one() -> None:
+    assert (estimate(""), estimate("ab"), estimate("abc"), estimate("a" * 299)) == (1, 1, 2, 100)
+    assert estimate(QUESTION) == COST
+
+
+@pytest.mark.parametrize(("left", "room"), [(63, None), (64, 64), (1499, 1499), (5000, 1500)])
+def test_an_answer_has_the_room_that_is_left_up_to_what_it_needs(
+    left: int, room: int | None
+) -> None:
+    budget = Budget(Qwen(tokens=COST + left + 7))
+    budget.spent(7)
+    if room is None:
+        with pytest.raises(BudgetUsedUp) as caught:
+            budget.ask(QUESTION)
+        assert caught.value.reason.why == Why.QWEN_BUDGET_OF_TOKENS
+    else:
+        assert budget.ask(QUESTION) == room
+    assert budget.calls == (room is not None)
+
+
+def test_so_many_questions_and_no_more() -> None:
+    budget = Budget(Qwen(calls=2, tokens=30_000))
+    budget.ask(QUESTION)
+    assert budget.end().reason.why == Why.QWEN_BUDGET_OF_TOKENS
+    budget.ask(QUESTION)
+    with pytest.raises(BudgetUsedUp) as caught:
+        budget.ask(QUESTION)
+    assert caught.value.reason == because(Why.QWEN_BUDGET_OF_CALLS, calls=2)
+    assert not budget.widen(QUESTION)
+
+
+@pytest.mark.parametrize(("left", "wider"), [(1499, False), (1500, False), (1501, True)])
+def test_the_next_answers_get_all_the_room_if_that_is_more(left: int, wider: bool) -> None:
+    budget = Budget(Qwen(tokens=COST + left + 7))
+    budget.spent(7)
+    assert budget.widen(QUESTION) is wider
+    assert budget.room == (left if wider else 1500)
+    assert budget.ask(QUESTION) == min(left, budget.room)
+
+
+@pytest.mark.parametrize(
+    ("calls", "tokens", "last"),
+    [(1, 30_000, True), (2, 30_000, False), (2, 3700, False), (2, 3699, True)],
+)
+def test_the_last_question_is_the_one_after_which_there_is_no_room_for_another(
+    calls: int, tokens: int, last: bool
+) -> None:
+    budget = Budget(Qwen(calls=calls, tokens=tokens))
+    assert budget.is_last(QUESTION) is last
+    budget.spent(27_000)
+    assert budget.is_last(QUESTION)
+
+
+@pytest.mark.parametrize(("now", "left"), [(129.5, 0.5), (130, None), (131, None)])
+def test_at_the_end_of_its_seconds_it_is_over(now: float, left: float | None) -> None:
+    clock = [100.0]
+    budget = Budget(Qwen(seconds=30), lambda: clock[0])
+    clock[0] = now
+    if left is not None:
+        assert budget.seconds() == left
+    else:
+        with pytest.raises(BudgetUsedUp):
+            budget.seconds()

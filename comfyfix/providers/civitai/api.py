@@ -84,9 +84,7 @@ class Civitai:
             raise SourceDown(Why.CIVITAI_NO_ANSWER, cause=answer.no_use)
         return matching(value, digests)
 
-    def search(
-        self, query: str, types: tuple[str, ...], *, nsfw: bool = True
-    ) -> list[CivitaiEntry]:
+    def search(self, query: str, types: tuple[str, ...], *, nsfw: bool) -> list[CivitaiEntry]:
         """The files of all models that a search finds, asked once a run.
 
         With `nsfw` all but those in which minors are depicted, without it these and tame ones.

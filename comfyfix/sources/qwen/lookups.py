@@ -31,7 +31,7 @@ def civitai_files(
 ) -> list[dict[str, Any]]:
     """Files of the models that Civitai finds. Raises SourceDown, RegionBlocked."""
     folder = _FOLDERS.get(kind.casefold()) if kind else wanted.model.folder
-    entries = services.civitai.search(query, types_for(folder))
+    entries = services.civitai.search(query, types_for(folder), nsfw=True)
     return [
         {
             "model": printable(entry.model, 80),

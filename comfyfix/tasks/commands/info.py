@@ -24,7 +24,7 @@ class Info(Guarded, DoitInfo):  # type: ignore[misc]
     name: ClassVar[str] = "info"
     _why: tuple[str, ...] | None = None
 
-    def _execute(self, pos_args: list[str], hide_status: bool = False) -> int:
+    def _execute(self, pos_args: list[str], hide_status: bool) -> int:
         if len(pos_args) != 1:
             raise SetupProblem(Why.INFO_NEEDS_NAME)
         tasks = {task.name: task for task in self.task_list}
