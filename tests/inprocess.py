@@ -71,6 +71,22 @@ class InProcess(Site):
         ran = self.run(*arguments, **extra)
         return subprocess.CompletedProcess(["comfyfix", *arguments], ran.code, ran.out, ran.err)
 
+    def in_doit(self, *arguments: str, **extra: str) -> subprocess.CompletedProcess[str]:
+        """Run doit itself here, with the dodo.py and the plugins of the folder."""
+        self._capture.readouterr()
+        modules = set(sys.modules)
+        with self._alone(extra) as patch:
+            patch.setattr(sys, "argv", ["doit", *arguments])
+            patch.setattr(sys, "path", list(sys.path))
+            try:
+                code = doit_cmd.DoitMain().run(list(arguments))
+            finally:
+                for name in sys.modules.keys() - modules:
+                    if str(getattr(sys.modules[name], "__file__", "")).startswith(str(self.root)):
+                        del sys.modules[name]
+        told = self._capture.readouterr()
+        return subprocess.CompletedProcess(["doit", *arguments], code or 0, told.out, told.err)
+
     def project(self, workflow: str | None = None, **extra: str) -> Project:
         """Open the project that a command would open."""
         with self._alone(extra):

@@ -12,8 +12,13 @@ from comfyfix.records import because
 from comfyfix.screen import words
 from comfyfix.screen.words import fixed, t
 from comfyfix.why import Why
+from tests.inprocess import InProcess
 from tests.rig import Site
 
+# doit does not close the pipes of what it starts.
+pytestmark = pytest.mark.filterwarnings(
+    "ignore::ResourceWarning", "ignore::pytest.PytestUnraisableExceptionWarning"
+)
 RIFE = ("upscale_models", "rife49.pth")
 VAE = ("vae", "soft_vae.safetensors")
 LORA = ("loras", "nowhere.safetensors")
@@ -42,9 +47,18 @@ def task_prints():
             print(f"mine {number}")
     for number in range(4):
         yield {"name": str(number), "actions": [(said, [number])], "verbosity": 2}
+def task__hidden():
+    return {"actions": ["true"]}
 def task_made():
     return {"actions": ["touch made"], "targets": ["made"], "clean": True}
 """
+
+
+@pytest.fixture
+def site(inprocess: InProcess, monkeypatch: pytest.MonkeyPatch) -> Site:
+    """A project folder in which doit itself runs, in the process of the test."""
+    monkeypatch.setattr(inprocess, "doit", inprocess.in_doit)
+    return inprocess
 
 
 @pytest.fixture(params=["our commands", "doit's own"])
@@ -113,7 +127,12 @@ def test_a_configuration_can_be_merged_and_a_task_listed(site: Site) -> None:
     done = site.doit()
     assert done.stdout.startswith(".  hello\n")
     assert done.returncode == 1
-    assert set(site.doit("list", "-q").stdout.split()) >= {"download:rife49", "hello", "bad"}
+    ours, *theirs = site.doit("list", "-q").stdout.split()
+    assert ours == "download:rife49"
+    assert theirs == ["after", "bad", "false", "hello", "made", "prints", "raises"]
+    assert "prints" in site.doit("list").stdout
+    (site.root / "dodo.py").write_text(LOAD)
+    assert site.doit("list", "-q").stdout.split() == [ours]
 
 
 @pytest.mark.parametrize(

@@ -1,0 +1,216 @@
+"""Commands at their edges: what is said, kept or left out where it is one more or one less."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from comfyfix.demo.content import file_for
+from comfyfix.demo.hub import Hub
+from comfyfix.disk.files import FETCHED_NAME_BYTES_MAX
+from comfyfix.disk.leftovers import where
+from comfyfix.records import because
+from comfyfix.screen import words
+from comfyfix.screen.lines import Console
+from comfyfix.screen.words import fixed, t
+from comfyfix.stages.work import Pending
+from comfyfix.state.hashing import Hasher
+from comfyfix.tasks import side_by_side
+from comfyfix.tasks.nearest import nearest
+from comfyfix.why import Why
+from tests.inprocess import InProcess
+from tests.inside.test_clean import dead
+
+RIFE = ("upscale_models", "rife49.pth")
+VAE = ("vae", "soft_vae.safetensors")
+
+
+@pytest.fixture
+def one(inprocess: InProcess, hub: Hub) -> InProcess:
+    """One model that a run brings."""
+    inprocess.workflow("w.json", RIFE)
+    hub.add("AlexWortega/RIFE", ["rife49.pth"])
+    return inprocess
+
+
+@pytest.fixture
+def phases(monkeypatch: pytest.MonkeyPatch) -> list[tuple[str, int | None, bool]]:
+    """What a run tells the screen that a model is at: with which size, and with its file or not."""
+    seen: list[tuple[str, int | None, bool]] = []
+
+    def phase(_: Any, key: str, name: str, now: str, *, size: int | None, path: Any) -> None:
+        assert key.endswith(f"/{name}")
+        seen.append((now, size, path is not None))
+
+    monkeypatch.setattr(Console, "phase", phase)
+    return seen
+
+
+def test_the_screen_is_told_what_a_model_is_at(
+    one: InProcess, phases: list[tuple[str, int | None, bool]]
+) -> None:
+    assert one.run().code == 0
+    size = len(file_for("rife49.pth"))
+    assert phases == [
+        ("searching", None, False), ("waiting", size, False), ("downloading", size, True),
+    ]  # fmt: skip
+    phases.clear()
+    assert one.run("run", "-a").code == 0
+    assert phases == [("searching", None, False), ("verifying", None, False)]
+
+
+def test_what_a_run_brought_is_in_the_ledger_and_the_summary(one: InProcess) -> None:
+    assert one.run().code == 0
+    (entry,) = one.state("ledger.json")["models"].values()
+    assert [attempt["outcome"] for attempt in entry["attempts"]] == ["done"]
+    again = one.run()
+    assert t("Nothing to do") in again.out or again.code == 0
+
+
+def test_what_can_be_fetched_is_told_with_the_next_step(one: InProcess) -> None:
+    one.workflow("w.json", RIFE, VAE)
+    one.put(*VAE)
+    step = t(". Next: run doit to fetch what is not")
+    lacking = one.run("verify")
+    assert (lacking.code, step in lacking.out) == (1, True)
+    there = one.put(*RIFE)
+    assert step not in one.run("verify").out
+    one.workflow("w.json", RIFE, ("loras", "../outside.safetensors"))
+    beyond = one.run("verify")
+    assert beyond.code == 1
+    assert step not in beyond.out, "nothing can be fetched for a name that is refused"
+    there.write_bytes(b"")
+    assert step in one.run("verify").out
+
+
+def test_a_script_of_its_own_needs_a_model_a_record_and_a_place(one: InProcess) -> None:
+    for names in ((), ("rife49.pth", "rife49.pth")):
+        done = one.run("script", *names)
+        assert (done.code, done.out) == (3, "")
+        assert words.sentence(because(Why.SCRIPT_NEEDS_MODEL)) in done.err
+    done = one.run("script", "rife49.pth")
+    told = words.sentence(because(Why.SCRIPT_NEEDS_RECORD, model="/".join(RIFE)))
+    assert (done.code, told in done.out + done.err) == (1, True)
+    assert one.run("plan").code == 0
+    done = one.run("script", "rife49.pth")
+    assert (done.code, done.out.startswith("#!")) == (0, True)
+    told = json.loads(one.run("script", "--json", "rife49.pth").out)
+    assert told == {
+        "version": 1, "model": "/".join(RIFE), "name": "download_001_rife49_pth.sh",
+        "script": done.out,
+    }  # fmt: skip
+
+
+def test_a_model_that_is_linked_has_no_script_for_elsewhere(one: InProcess) -> None:
+    there = one.put("checkpoints", "other.pth", file_for("rife49.pth"))
+    assert one.run("plan").code == 0
+    assert one.state("sources/001_rife49_pth.json")["local"] == str(there)
+    done = one.run("script", "rife49.pth")
+    told = because(Why.SCRIPT_LINKS_HERE, model="/".join(RIFE), path=str(there))
+    assert (done.code, words.sentence(told) in done.out + done.err) == (1, True)
+
+
+def test_what_was_planned_is_not_searched_again_until_it_is_wanted_otherwise(
+    one: InProcess, hub: Hub
+) -> None:
+    assert one.run("plan").code == 0
+    asked = len(hub.seen)
+    assert one.run("plan").code == 0
+    assert len(hub.seen) == asked
+    one.manifest(models={"rife49.pth": {"sha256": "0" * 64}})
+    assert one.run("plan").code == 1
+    assert len(hub.seen) > asked
+
+
+def test_a_changed_rule_has_each_batch_looked_at_anew(one: InProcess) -> None:
+    assert one.run().code == 0
+    heading = fixed("Verifying batch 001 (1 model)")
+    assert heading not in one.run().out
+    one.manifest(verify={"pickle": "allow"})
+    assert heading in one.run().out
+    assert heading not in one.run().out
+    (one.output / "verified" / "batch_001.json").unlink()
+    assert heading in one.run().out
+
+
+def test_a_name_may_be_so_long_and_no_longer(inprocess: InProcess) -> None:
+    ending = ".safetensors"
+    long = "x" * (FETCHED_NAME_BYTES_MAX - len(ending)) + ending
+    inprocess.workflow("w.json", ("loras", long), ("loras", f"y{long}"))
+    plan = inprocess.project().plan
+    assert [planned.pending is Pending.ABSENT for planned in plan.models] == [True, False]
+
+
+def test_files_are_hashed_the_biggest_first_and_each_is_left_out_that_can_not_be_read(
+    inprocess: InProcess, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    inprocess.workflow("w.json", RIFE)
+    sizes = {inprocess.put("loras", f"{name}.pt", bytes(size)): size
+             for name, size in (("a", 2), ("b", 3), ("c", 1), ("gone", 4))}  # fmt: skip
+    gone = next(path for path in sizes if path.name == "gone.pt")
+    gone.unlink()
+    hashed: list[str] = []
+    real = Hasher.__call__
+
+    def call(self: Hasher, path: Path) -> str:
+        hashed.append(path.stem)
+        return real(self, path)
+
+    monkeypatch.setattr(Hasher, "__call__", call)
+    monkeypatch.setattr(side_by_side, "cores", lambda: 1)
+
+    class Run:
+        project = inprocess.project()
+
+    found = side_by_side.hashed_together(Run(), list(sizes.items()))  # type: ignore[arg-type]
+    assert hashed == ["gone", "b", "a", "c"]
+    assert found.keys() == sizes.keys() - {gone}
+
+
+def test_what_is_of_so_many_letters_may_be_a_part_of_a_name() -> None:
+    names = ["download:harbor", "download:moonlit", "plan"]
+    assert nearest("arb", names) == ["download:harbor"]
+    assert nearest("ar", names) == []
+    assert nearest("*download:MOON*", names) == ["download:moonlit"]
+    assert nearest("plam", names) == ["plan"]
+
+
+def test_info_tells_what_is_pending_and_hides_it_if_asked(one: InProcess) -> None:
+    shown = one.run("info", "download:rife49").out
+    hidden = one.run("info", "--no-status", "download:rife49").out
+    assert len(shown) > len(hidden)
+    for name in ("verify:001", "workflow:w", "download:rife49"):
+        assert one.run("info", name).code == 1
+    assert one.run().code == 0
+    assert one.run("info", "download:rife49").code == 0
+
+
+def test_clean_takes_caches_only_where_no_model_is_named(one: InProcess) -> None:
+    assert one.run("list").code == 0
+    caches = list((one.output / ".cache").glob("*.json"))
+    assert caches
+    assert one.run("clean", "download:rife49").code == 0
+    assert one.run("clean", "--dry-run").code == 0
+    assert all(path.exists() for path in caches)
+    assert one.run("clean").code == 0
+    assert not any(path.exists() for path in caches)
+
+
+@pytest.mark.parametrize(("named", "theirs"), [("verify:present", VAE), ("download:rife49", RIFE)])
+def test_clean_takes_the_parts_of_what_is_named(
+    one: InProcess, named: str, theirs: tuple[str, str]
+) -> None:
+    one.workflow("w.json", RIFE, VAE)
+    one.put(*VAE)
+    parts = {}
+    for place in (RIFE, VAE):
+        parts[place] = one.models / place[0] / f"{place[1]}.0123abcd.{where()}.{dead()}.part"
+        parts[place].parent.mkdir(exist_ok=True)
+        parts[place].write_bytes(b"x")
+    assert one.run("clean", named).code == 0
+    assert {place for place, path in parts.items() if not path.exists()} == {theirs}
+    assert one.run("clean").code == 0
+    assert not any(path.exists() for path in parts.values())
