@@ -1,4 +1,4 @@
-"""pins.yaml: what `doit pin` has settled; a `models:` of the same shape as the manifest's.
+"""pins.yaml: what `doit pin` and `doit import` have settled; a `models:` as the manifest's.
 
 It lies beside manifest.yaml, is written by the program and may be edited or deleted by the user.
 """
@@ -6,7 +6,7 @@ It lies beside manifest.yaml, is written by the program and may be edited or del
 from __future__ import annotations
 
 import os
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -14,12 +14,15 @@ from comfyfix.disk import json_file
 from comfyfix.disk.files import write_atomic
 
 NAME = "pins.yaml"
-_HEAD = "# Written by `doit pin`; what manifest.yaml says of a model counts before this.\n"
+_HEAD = (
+    "# Of `doit pin` and `doit import`; what manifest.yaml says of a model counts before this.\n"
+)
 
 
-def add(path: Path, lock: Path, key: str, entry: dict[str, str]) -> None:
-    """Add or replace one entry. Raises SetupProblem for a broken file, and OSError."""
-    _change(path, lock, lambda models: models.update({key: entry}))
+def add(path: Path, lock: Path, entries: Mapping[str, Mapping[str, str]]) -> None:
+    """Add or replace entries, by key. Raises SetupProblem for a broken file, and OSError."""
+    told = {key: dict(entry) for key, entry in entries.items()}
+    _change(path, lock, lambda models: models.update(told))
 
 
 def take_back(path: Path, lock: Path, name: str) -> list[str]:
@@ -49,4 +52,5 @@ def _change(path: Path, lock: Path, change: Callable[[dict[str, Any]], object]) 
         models = dict(value.get("models") or {}) if isinstance(value, dict) else {}
         change(models)
         text = yaml.safe_dump({"models": models}, sort_keys=True, allow_unicode=True, width=1000)
+        yamlfile.parse(text, path)  # what could not be read again is not written
         write_atomic(path, (_HEAD + text).encode())

@@ -53,13 +53,15 @@ def find(wanted: Wanted, services: Services) -> Iterator[Finding]:
     yield from akin[:SHOWN]
 
 
-def confirm(target: CivitaiFile, name: str, source: str, services: Services) -> Finding:
-    """Ask Civitai about the file that a URL names. Raises SourceDown."""
+def confirm(
+    target: CivitaiFile, name: str, source: str, services: Services, sha256: str | None = None
+) -> Finding:
+    """Ask Civitai about the file that a URL names, perhaps with a hash. Raises SourceDown."""
     where = CIVITAI + target.where
     entries = _of_target(target, name, services)
     if isinstance(entries, Reason):
         return Rejected(source=source, where=where, reason=entries)
-    entry = choose(entries, target, name)
+    entry = choose(entries, target, name, sha256)
     if isinstance(entry, Reason):
         return Rejected(source=source, where=where, reason=entry)
     evidence = (because(Why.URL_TOLD, source=source, url=where),)

@@ -56,7 +56,7 @@ def confirm_url(hint: Hint, source: str, services: Services) -> Finding:
     if isinstance(target, HubFile):
         return hub_files.confirm(target, source, services, evidence=_told_by(source, hint))
     if isinstance(target, CivitaiFile):
-        return civitai.confirm(target, file_name(hint), source, services)
+        return civitai.confirm(target, file_name(hint), source, services, hint.sha256)
     return _confirm_direct(target, hint, source, services)
 
 

@@ -13,6 +13,7 @@ COMMANDS = {
     "script": "comfyfix.tasks.commands.script:Script",
     "pin": "comfyfix.tasks.commands.pin:Pin",
     "unpin": "comfyfix.tasks.commands.pin:Unpin",
+    "import": "comfyfix.tasks.commands.import_:Import",
     "info": "comfyfix.tasks.commands.info:Info",
     "dumpdb": "comfyfix.tasks.commands.doits_own:DumpDB",
     "help": "comfyfix.tasks.commands.help:Help",

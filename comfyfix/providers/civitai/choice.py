@@ -27,11 +27,12 @@ _WEIGHTS = {"format": 100.0, "size": 10.0, "fp": 1.0, "quantType": 0.5}
 
 
 def choose(
-    entries: Sequence[CivitaiEntry], target: CivitaiFile, name: str
+    entries: Sequence[CivitaiEntry], target: CivitaiFile, name: str, sha256: str | None = None
 ) -> CivitaiEntry | Reason:
     """Return the file that an address means, or why there is none.
 
-    `name` is what the workflow calls it: it decides where the address names a version alone.
+    `name` is what the workflow calls it: it decides where the address names a version alone, and
+    before it the hash that came with the address.
     """
     if not entries:
         return because(Why.CIVITAI_NO_FILES)
@@ -44,7 +45,8 @@ def choose(
         found = [entry for entry in entries if entry.file_id == target.file]
         return _as_asked(found[0], target) if found else because(Why.CIVITAI_NO_FILE)
     if not target.query:
-        return _meant(entries, name)
+        hashed = [entry for entry in entries if sha256 and entry.sha256 == sha256]
+        return hashed[0] if hashed else _meant(entries, name)
     entries = [entry for entry in entries if _is_own(entry, target)] or entries
     if target.type:
         entries = [entry for entry in entries if _is(entry.file_type, target.type)]

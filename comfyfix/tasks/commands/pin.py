@@ -8,13 +8,15 @@ from typing import Any
 
 from comfyfix.errors import HostRefused, ModelProblem, SetupProblem
 from comfyfix.net.hosts import DirectFile, HubFile, read_url
-from comfyfix.records import Hint, Rejected, because
-from comfyfix.screen import notes, pinning
+from comfyfix.records import Rejected, because
+from comfyfix.screen import notes
+from comfyfix.screen import pinning as answers
 from comfyfix.screen.text import say
 from comfyfix.screen.words import t
 from comfyfix.settings import pins
 from comfyfix.settings.read import load
 from comfyfix.stages.work import Planned, Present
+from comfyfix.tasks import pinning
 from comfyfix.tasks.commands.base import Ours
 from comfyfix.tasks.guard import REFUSED
 from comfyfix.tasks.names import Named, only
@@ -53,7 +55,6 @@ class Pin(Ours):
             raise SetupProblem(Why.PIN_NEEDS_BOTH)
         run, item = _only(self.runs(options), models[0])
         run.set_right()
-        manifest = run.project.setup.manifest_path
         try:
             there = _name_at(run, urls[0])
         except HostRefused as problem:
@@ -61,17 +62,8 @@ class Pin(Ours):
             return REFUSED
         if not options["offline"]:
             _look(run, item, urls[0])
-        try:
-            pins.add(
-                manifest.parent / pins.NAME,
-                run.project.layout.pins_lock,
-                item.model.key,
-                {"url": urls[0]},
-            )
-        except OSError as error:
-            cause = error.strerror or str(error)
-            raise SetupProblem(Why.PINS_NOT_WRITTEN, file=pins.NAME, cause=cause) from None
-        told = pinning.lines(
+        pinning.write(run, {item.model.key: {"url": urls[0]}})
+        told = answers.lines(
             item.model.key,
             urls[0],
             other_name="" if there == item.model.name else there,
@@ -98,7 +90,7 @@ class Unpin(Ours):
             gone = [key for run in runs for key in _taken_back(run, name)]
             if not gone:
                 raise SetupProblem(Why.UNPIN_NOTHING, file=pins.NAME, model=name)
-            say(*pinning.taken_back(gone))
+            say(*answers.taken_back(gone))
         return 0
 
 
@@ -108,16 +100,15 @@ def _taken_back(run: Run, name: str) -> list[str]:
     try:
         return pins.take_back(path, run.project.layout.pins_lock, name)
     except OSError as error:
-        cause = error.strerror or str(error)
-        raise SetupProblem(Why.PINS_NOT_WRITTEN, file=pins.NAME, cause=cause) from None
+        raise pinning.unwritten(error) from None
 
 
 def _look(run: Run, item: Planned | Present, url: str) -> None:
     """Ask whether the file is there. Raises SetupProblem where it is not."""
-    from comfyfix.sources import base, workflow  # 200 ms that only a look needs
+    from comfyfix.sources import base  # 200 ms that only a look needs
 
     try:
-        found = workflow.confirm_url(Hint(name=item.model.name, url=url), pins.NAME, run.services())
+        found = pinning.at(run, item.model.name, url)
     except ModelProblem as problem:
         notes.remark(because(Why.PIN_NOT_ASKED, problem=problem.reason))
         return

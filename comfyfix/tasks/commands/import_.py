@@ -1,0 +1,127 @@
+"""The `import` command: what other tools know of models becomes pins and hints."""
+
+from __future__ import annotations
+
+import os
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+from comfyfix.comfyui.manifests import read as manifests
+from comfyfix.comfyui.manifests.told import Listing, NotAList
+from comfyfix.errors import ModelProblem, SetupProblem
+from comfyfix.net.offline import offline
+from comfyfix.records import Reason, Rejected, because
+from comfyfix.screen import importing
+from comfyfix.screen.text import say
+from comfyfix.screen.words import t
+from comfyfix.settings.read import load
+from comfyfix.stages import imports
+from comfyfix.stages.imports import NotTaken, Taken
+from comfyfix.tasks import pinning
+from comfyfix.tasks.commands.base import (
+    JSON_OPTION,
+    Ours,
+    project_heading,
+    say_json_of,
+    switch,
+)
+from comfyfix.tasks.inside_doit import variables
+from comfyfix.tasks.running import Run, begin, begin_store
+from comfyfix.why import Why
+
+
+class Import(Ours):
+    """Take over what another tool's file says of models."""
+
+    doc_purpose = t("take over the models of another tool's snapshot, lock or manifest")
+    doc_usage = "FILE"
+    doc_description = t(
+        "FILE is a `.cpack.zip` of comfy-pack (or its snapshot.json), a comfy-lock.yaml of "
+        "comfy-cli, or a manifest of comfyui-api, told apart by what they hold; a snapshot of "
+        "ComfyUI-Manager names node packs only. Addresses and hashes go into pins.yaml, where "
+        "`doit pin` writes too; a hash without an address is what a file that is found must have. "
+        "What is needed now is looked for at its address first (`--offline`: not). What you have "
+        "said in manifest.yaml or pins.yaml stays. Exit code 1: an entry can not be taken."
+    )
+    cmd_options = (JSON_OPTION, switch("dry-run", t("write nothing, only tell")))
+    name = "import"
+
+    def work(self, options: dict[str, Any], names: list[str]) -> int:
+        """Read the file, tell what becomes of it, and write the pins."""
+        if len(names) != 1:
+            raise SetupProblem(Why.IMPORT_NEEDS_FILE)
+        listing = _listing(names[0])
+        told: dict[str, object] = {}
+        failed = False
+        for place in self.projects(options):
+            run = _opened(place.manifest, place.prefix)
+            taken, left = _joined(run, listing)
+            failed |= any(one.failed for one in left)
+            written = bool(taken) and not options["dry_run"]
+            if written:
+                run.set_right()
+                pinning.write(run, {one.key: one.entry for one in taken})
+            told[place.prefix] = importing.as_json(listing, taken, left, written=written)
+            if not options["as_json"]:
+                say(*project_heading(place.prefix))
+                say(*importing.lines(names[0], listing, taken, left, written=written))
+        if options["as_json"]:
+            say_json_of(told)
+        return int(failed)
+
+
+def _listing(name: str) -> Listing:
+    try:
+        return manifests.listing(Path(name))
+    except NotAList as problem:
+        cause = problem.reason
+    except OSError as error:
+        cause = getattr(error, "reason", because(Why.SYSTEM_SAYS, error=error.strerror or error))
+    raise SetupProblem(Why.IMPORT_REFUSED, file=name, cause=cause)
+
+
+def _opened(manifest: Path, prefix: str) -> Run:
+    """The project; without a workflow, too, since another tool's file may come first."""
+    try:
+        return begin(manifest, variables().get("workflow"), prefix)
+    except SetupProblem as problem:
+        if problem.reason.why != Why.NO_WORKFLOWS:
+            raise
+    return begin_store(manifest)
+
+
+def _joined(run: Run, listing: Listing) -> tuple[list[Taken], list[NotTaken]]:
+    project = run.project
+    plan = project.plan
+    needed = [*(one.model for one in plan.models), *(one.model for one in plan.present)]
+    own = load(project.setup.manifest_path, run.environ, with_pins=False)
+
+    def seen(one: Taken) -> Taken | Reason:
+        return _seen(run, one)
+
+    looks = (lambda one: one) if offline(os.environ) else seen
+    return imports.joined(listing, needed, project.folders, project.manifest, own, looks)
+
+
+def _seen(run: Run, one: Taken) -> Taken | Reason:
+    """Look whether the file is there: a pin to what is gone would keep other sources from it."""
+    from comfyfix.sources.base import Blocked, Doubtful  # 200 ms that only a look needs
+
+    try:
+        found = pinning.at(run, one.key.rpartition("/")[2], one.url, one.sha256)
+    except ModelProblem as problem:
+        return replace(one, note=because(Why.PIN_NOT_ASKED, problem=problem.reason))
+    if isinstance(found, Blocked):
+        return replace(one, note=found.problem.reason)
+    if isinstance(found, Rejected):
+        return _by_hash(one, found.reason)
+    there = found.candidate if isinstance(found, Doubtful) else found
+    if one.sha256 and there.sha256 not in (None, one.sha256):
+        return _by_hash(one, because(Why.IMPORT_OTHER_FILE_NOW))
+    return one
+
+
+def _by_hash(one: Taken, reason: Reason) -> Taken | Reason:
+    """What is left of an entry whose address does not have its file."""
+    return replace(one, url="", note=reason) if one.sha256 else reason
