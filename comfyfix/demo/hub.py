@@ -133,9 +133,16 @@ class Hub:
             "name": key,
             "author": ["demo-author"],
             "license": "CC-BY-4.0",
+            "tags": ["general-upscaler"],
+            "description": "",
+            "date": "2024-06-01",
             "architecture": "esrgan",
+            "size": ["64nf", "23nb"],
             "scale": 4,
+            "inputChannels": 3,
+            "outputChannels": 3,
             "resources": [resource],
+            "images": [],
         }
         self.upscalers[key] = model
         return model
