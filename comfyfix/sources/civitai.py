@@ -12,7 +12,7 @@ from comfyfix.errors import ModelProblem
 from comfyfix.file_names import GENERIC, loose
 from comfyfix.net.civitai_address import CivitaiFile
 from comfyfix.net.hosts import CIVITAI
-from comfyfix.providers.civitai.choice import address_of, bearing, choose, others
+from comfyfix.providers.civitai.choice import address_of, bearing, choose, others, several
 from comfyfix.providers.civitai.entries import CivitaiEntry
 from comfyfix.providers.civitai.kinds import misplaced, types_for
 from comfyfix.providers.civitai.names import model_queries
@@ -100,6 +100,9 @@ def _judged(
     services: Services,
 ) -> Finding:
     reason = misplaced(entry.kind, entry.file_type, wanted.model.folder)
+    rivals = [] if entry.primary else others(entry, entries)
+    if entry.alone or any(rival.sha256 is None for rival in rivals):
+        reason = reason or several([entry, *rivals])
     if reason:
         return Rejected(source=NAME, where=entry.where, reason=reason)
     evidence = (because(Why.FOUND_BY_WORDS, words=query),)

@@ -44,16 +44,21 @@ def choose(
     if target.file is not None:
         found = [entry for entry in entries if entry.file_id == target.file]
         return _as_asked(found[0], target) if found else because(Why.CIVITAI_NO_FILE)
+    hashed = [entry for entry in entries if sha256 and entry.sha256 == sha256]
+    if hashed and not target.query:
+        return hashed[0]
+    own = [entry for entry in entries if _is_own(entry, target)]
+    if any(entry.alone for entry in entries) and not own:
+        return several(entries)
     if not target.query:
-        hashed = [entry for entry in entries if sha256 and entry.sha256 == sha256]
-        return hashed[0] if hashed else _meant(entries, name)
-    entries = [entry for entry in entries if _is_own(entry, target)] or entries
+        return _meant(entries, name)
+    entries = own or entries
     if target.type:
         entries = [entry for entry in entries if _is(entry.file_type, target.type)]
         if not entries:
             return because(Why.CIVITAI_NO_TYPE, file_type=target.type)
     best = _best(entries, target, 0)
-    return _as_asked(best, target) if _sure(entries, target) else _many(entries)
+    return _as_asked(best, target) if _sure(entries, target) else several(entries)
 
 
 def bearing(entries: Sequence[CivitaiEntry], name: str) -> list[CivitaiEntry]:
@@ -84,6 +89,11 @@ def address_of(entry: CivitaiEntry, entries: Sequence[CivitaiEntry]) -> CivitaiF
     return CivitaiFile(entry.version_id, entry.file_id)
 
 
+def several(entries: Sequence[CivitaiEntry]) -> Reason:
+    """Why none of some files of a version is taken; one that could not be read counts as one."""
+    return because(Why.CIVITAI_SEVERAL, count=len(entries) + any(e.alone for e in entries))
+
+
 def _meant(entries: Sequence[CivitaiEntry], name: str) -> CivitaiEntry | Reason:
     """The file of an address that names a version alone."""
     named = [entry for entry in entries if entry.name == name]
@@ -94,12 +104,8 @@ def _meant(entries: Sequence[CivitaiEntry], name: str) -> CivitaiEntry | Reason:
     if len({entry.sha256 or entry.file_id for entry in left}) == 1:
         return left[0]
     if not first and known:
-        return _many(left)  # the server means another name: which of these, nobody says
-    return _best(left, plain, 0) if _sure(left, plain) else _many(left)
-
-
-def _many(entries: Sequence[CivitaiEntry]) -> Reason:
-    return because(Why.CIVITAI_SEVERAL, count=len(entries))
+        return several(left)  # the server means another name: which of these, nobody says
+    return _best(left, plain, 0) if _sure(left, plain) else several(left)
 
 
 def _is_own(entry: CivitaiEntry, target: CivitaiFile) -> bool:

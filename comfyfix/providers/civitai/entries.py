@@ -29,7 +29,8 @@ class CivitaiEntry(msgspec.Struct, frozen=True, kw_only=True):
     address asks by; `own` is the query of the address that Civitai itself gives for it (`?` where
     none is told). `scan` is what its scanners say if they did not pass the file. `public`: the
     version is published for everyone; `usage` is what its creator gives it for, empty if that is
-    not told. `file_id` is 0 for a version whose files are not listed any more (archived).
+    not told. `file_id` is 0 for a version whose files are not listed any more (archived). `alone`:
+    of the version's other files one at least could not be read, and it may be the one meant.
     """
 
     model_id: int
@@ -53,6 +54,7 @@ class CivitaiEntry(msgspec.Struct, frozen=True, kw_only=True):
     publisher: str = ""
     base_model: str = ""
     licence: str = ""
+    alone: bool = False
 
     @property
     def where(self) -> str:
@@ -83,14 +85,19 @@ def _entries(model: Any, value: dict[str, Any], model_id: Any) -> list[CivitaiEn
     version_id, model_id = number(value.get("id")), number(model_id)
     if not (version_id and model_id):
         return []
-    files = dicts(value.get("files"))
-    if not files and model.get("mode") == ARCHIVED:
-        files = [{"id": 0, "name": ".safetensors", "type": "Model"}]  # no longer listed
-    return [
-        _entry(model, value, (model_id, version_id, file_id), file)
-        for file in files
-        if (file_id := number(file.get("id"))) is not None
-    ]
+    told = items(value.get("files"))
+    if not told and model.get("mode") == ARCHIVED:
+        no_longer_listed = {"name": ".safetensors", "type": "Model"}
+        return [_entry(model, value, (model_id, version_id, 0), no_longer_listed)]
+    files = [file for file in dicts(told) if number(file.get("id")) and _is_named(file)]
+    found = [_entry(model, value, (model_id, version_id, int(file["id"])), file) for file in files]
+    if len(found) == len(told):
+        return found
+    return [msgspec.structs.replace(entry, alone=True) for entry in found]
+
+
+def _is_named(file: dict[str, Any]) -> bool:
+    return isinstance(file.get("name"), str) and bool(file["name"])
 
 
 def number(value: Any) -> int | None:

@@ -32,6 +32,7 @@ OF_PUBLISHER = 300
 MOST = 1000  # what the Hub gives at once
 HITS = 16
 _COMMIT = re.compile(r"[0-9a-f]{40}")
+_NEXT = re.compile(r"<[^>?]*\?([^>#]*)[^>]*>\s*;\s*rel=\"?next")
 
 
 class Hub:
@@ -188,5 +189,7 @@ class Hub:
 
 def _cursor(answer: Answer) -> str:
     """Where the next page begins. Of its address only that is used, never the host."""
-    following = re.search(r"<([^>]*)>\s*;\s*rel=\"?next", answer.headers.get("link", ""))
-    return parse_qs(urlsplit(following.group(1)).query).get("cursor", [""])[0] if following else ""
+    following = re.search(
+        r"<[^>?]*\?([^>#]*)[^>]*>\s*;\s*rel=\"?next", answer.headers.get("link", "")
+    )
+    return parse_qs(following.group(1)).get("cursor", [""])[0] if following else ""
