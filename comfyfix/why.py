@@ -88,6 +88,7 @@ class Why(StrEnum):
     NOT_REGULAR = auto()
     NOT_TEXT = auto()
     NOT_YAML = auto()
+    NETWORK_SIGN_IN = auto()
     NO_CONNECTION = auto()
     NO_NUMBER = auto()
     NO_WAY = auto()

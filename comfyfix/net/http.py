@@ -23,6 +23,7 @@ from comfyfix import __version__
 from comfyfix.errors import TokenRefused
 from comfyfix.net.addresses import PublicPool, require_public
 from comfyfix.net.answer import REDIRECTS, Answer
+from comfyfix.net.between import is_between
 from comfyfix.net.deadline import Late, within
 from comfyfix.net.failures import (
     REDIRECTS_MAX,
@@ -47,6 +48,7 @@ ANSWER_MAX = 64 << 20  # bytes; a listing of the largest repositories is a few M
 CHAT_MAX = 4 << 20  # bytes; an answer of a language model
 WAIT_MAX = 60.0  # seconds; a longer Retry-After means the service is as good as down
 _SAME_QUESTION = frozenset({307, 308})  # the method stays, and the body
+_BETWEEN = because(Why.NETWORK_SIGN_IN)
 _RETRIED = frozenset({408, 425, 429, 500, 502, 503, 504})
 
 
@@ -213,7 +215,12 @@ class Web:
                     raise down(url, reason(error)) from None
                 pause = backoff(attempt)
             else:
-                self.reach.reached(url)
+                if self._is_cut_off(url, answer):
+                    if attempt >= min(tries, CONNECT_TRIES):
+                        self.reach.hold(url, _BETWEEN)
+                        raise problem(url, _BETWEEN)
+                    self._wait(backoff(attempt))
+                    continue
                 self._note_the_limit(url, answer)
                 _require_good_token(url, answer)
                 if answer.status not in _RETRIED:
@@ -223,6 +230,13 @@ class Web:
                     raise down(url, because(Why.STATUS, status=answer.status))
             self._wait(pause)
         raise AssertionError("unreachable: the last try returns or raises")
+
+    def _is_cut_off(self, url: str, answer: Answer) -> bool:
+        """Tell whether something in between has answered, and the service itself is not heard."""
+        if is_between(url, answer):
+            return self.reach.cut_off(url)
+        self.reach.reached(url)
+        return False
 
     def _note_the_limit(self, url: str, answer: Answer) -> None:
         """Remember a limit that this answer has used up, so that no thread asks into it."""

@@ -1,14 +1,15 @@
 """Which services can't be reached now: one that could not be is left alone for a while.
 
 Only what keeps a connection from being made counts: a name that is not known, no way, no proxy, no
-trust in a certificate. Of other hosts that says nothing. After the while it is tried again, since
-a network comes back.
+trust in a certificate, a network that answers in the place of all services. Of other hosts that
+says nothing. After the while it is tried again, since a network comes back.
 """
 
 from __future__ import annotations
 
 import threading
 import time
+from collections import Counter
 from urllib.parse import urlsplit
 
 from comfyfix.errors import SourceDown, Unreachable
@@ -17,6 +18,8 @@ from comfyfix.records import Reason
 from comfyfix.why import Why
 
 HELD_SECONDS = 20.0
+PAGES_MAX = 3
+"""So many answers in a row of something in between mean that a service is not heard any more."""
 
 
 class Reach:
@@ -27,6 +30,8 @@ class Reach:
         self._switch = switch
         self._lock = threading.Lock()
         self._held: dict[str, tuple[float, Reason]] = {}
+        self._heard: set[str] = set()
+        self._between: Counter[str] = Counter()
 
     def require(self, url: str) -> None:
         """Raise Unreachable where nothing may be asked, or could not be a moment ago."""
@@ -44,9 +49,23 @@ class Reach:
 
     def reached(self, url: str) -> None:
         """Note that an origin has answered."""
-        if self._held:
-            with self._lock:
-                self._held.pop(origin_of(url), None)
+        origin = origin_of(url)
+        with self._lock:
+            self._held.pop(origin, None)
+            self._between.pop(origin, None)
+            self._heard.add(origin)
+
+    def cut_off(self, url: str) -> bool:
+        """Note that something in between has answered; True where the origin itself is not heard.
+
+        A service that has answered may have shown a page by a fault of its own.
+        """
+        origin = origin_of(url)
+        with self._lock:
+            self._between[origin] += 1
+            if self._between[origin] >= PAGES_MAX:
+                self._heard.discard(origin)
+            return origin not in self._heard
 
 
 def problem(url: str, cause: Reason) -> Unreachable:

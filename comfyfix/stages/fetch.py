@@ -234,8 +234,14 @@ def real_folder(model: Model, file: str, folders: Folders) -> Path:
 
 
 def _unreachable(code: str, host: str) -> Unreachable:
-    """The problem of a script that had no way to a server, by the code of curl."""
-    whys = {"5": Why.PROXY_UNREACHED, "6": Why.NAME_UNRESOLVED}
+    """The problem of a script that had no way to a server, by the code of curl or a status."""
+    whys = {
+        "5": Why.PROXY_UNREACHED,
+        "6": Why.NAME_UNRESOLVED,
+        "60": Why.CERTIFICATE_UNTRUSTED,
+        "77": Why.CERTIFICATE_UNTRUSTED,
+        "511": Why.NETWORK_SIGN_IN,
+    }
     cause = because(whys.get(code, Why.NO_CONNECTION))
     problem = Unreachable(Why.SERVICE_UNREACHABLE, host=host, cause=cause)
     problem.outcome = Outcome.NETWORK

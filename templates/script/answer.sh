@@ -1,7 +1,7 @@
 # What a server has said last: redirects and interim answers come before it.
 read_answer() {
   local line value
-  STATUS='' A_ETAG='' A_RANGE='' A_PACKED='' A_LENGTH='' A_RETRY='' A_LIMIT='' A_ERROR='' A_SAID='' A_WHOLE=''
+  STATUS='' A_ETAG='' A_RANGE='' A_PACKED='' A_LENGTH='' A_RETRY='' A_LIMIT='' A_ERROR='' A_SAID='' A_WHOLE='' A_PAGE=''
   shopt -s nocasematch
   while IFS= read -r line; do
     line="${line%$'\r'}"
@@ -10,11 +10,12 @@ read_answer() {
     value="${value%"${value##*[! ]}"}"
     case "$line" in
     HTTP/*)
-      STATUS="${line#* }" A_ETAG='' A_RANGE='' A_PACKED='' A_LENGTH='' A_RETRY='' A_LIMIT='' A_ERROR='' A_SAID='' A_WHOLE=''
+      STATUS="${line#* }" A_ETAG='' A_RANGE='' A_PACKED='' A_LENGTH='' A_RETRY='' A_LIMIT='' A_ERROR='' A_SAID='' A_WHOLE='' A_PAGE=''
       STATUS="${STATUS%% *}"
       ;;
     '') A_WHOLE=1 ;;
     etag:*) A_ETAG="$value" ;;
+    content-type:*text/html*) A_PAGE=1 ;;
     content-range:*) A_RANGE="$value" ;;
     content-encoding:*) [[ "$value" == identity ]] || A_PACKED="$value" ;;
     content-length:*) A_LENGTH="$value" ;;

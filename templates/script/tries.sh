@@ -46,6 +46,7 @@ consider() {
     ;;
   404 | 410 | 451) fail 12 "$NAME is not there any more (status $STATUS)" "run doit, it searches again" ;;
   400) bridge_refuses "$2" ;;
+  511) sign_in_first ;;
   416)
     if [ "${A_RANGE##*/}" = "$LOW" ] && [ -z "$LENGTH" ]; then
       LENGTH="$LOW"
@@ -59,7 +60,7 @@ consider() {
     rm -f -- "$PART" "$HAVE" # half a file would keep the room that others need
     fail 13 "Can't write $NAME in $DIR: the disk is full or failing" "make room and run again"
     ;;
-  60 | 77) fail 15 "The certificate of the server is not trusted" "name your own authority in CURL_CA_BUNDLE" ;;
+  60 | 77) unreachable "$code" "The certificate of the server is not trusted" "name your own authority in CURL_CA_BUNDLE" ;;
   esac
   # Without a hash or a mark of the object nothing shows that the rest would belong to it.
   if [ "$MISFITS" -gt 0 ] || [ -z "$SHA256$ETAG" ]; then start_over; fi
@@ -85,10 +86,19 @@ consider() {
   [ "$seconds" = 0 ] || pause "$seconds"
 }
 
+# The Hub never answers with a page when a file is asked for; a network in between may.
+sign_in_first() {
+  MESSAGE='a web page comes in place of every answer, so this network may want you to sign in first'
+  unreachable 511
+}
+
+# No other script needs to try that server, for a while.
 unreachable() {
   local host="${TARGET#*://}"
+  [ "$TARGET" != elsewhere ] || host="${URL#*://}"
   host="${host%%[/?#]*}"
   tell unreached "$1" "$host"
+  [ "$#" -eq 1 ] || fail 15 "$2" "$3"
   fail 15 "$host can't be reached: ${MESSAGE#curl: }" "check the network, then run again"
 }
 

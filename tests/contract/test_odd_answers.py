@@ -24,7 +24,8 @@ from comfyfix.comfyui.store import folders
 from comfyfix.demo.content import file_for
 from comfyfix.demo.hub import Hub, sha256
 from comfyfix.errors import ModelProblem
-from comfyfix.net.http import Answer, Web
+from comfyfix.net.answer import Answer
+from comfyfix.net.http import Web
 from comfyfix.outcomes import Outcome
 from comfyfix.records import Hint, Model
 from comfyfix.screen import words

@@ -6,8 +6,8 @@ import time
 
 import pytest
 
-from comfyfix.demo.hub import Hub
-from comfyfix.errors import Unreachable
+from comfyfix.demo.hub import Fault, Hub
+from comfyfix.errors import SourceDown, Unreachable
 from comfyfix.net import reach
 from comfyfix.net.http import Web
 from comfyfix.records import because
@@ -161,3 +161,59 @@ def test_one_dead_host_stops_no_other_and_may_come_back(
     assert web.get(f"{hub.url}/api/models").status == 200
     with pytest.raises(Unreachable):
         web.post_once(dead, b"{}", token="", seconds=5)
+
+
+SIGN_IN = {  # what a network answers for every service
+    "page": ("html", {}),
+    "status": ("511", {}),
+    "elsewhere": ("302", {"Location": "http://portal.invalid/login"}),
+}
+
+
+@pytest.mark.parametrize("how", SIGN_IN)
+def test_a_network_that_wants_a_sign_in_is_told_once(site: Site, hub: Hub, how: str) -> None:
+    kind, headers = SIGN_IN[how]
+    hub.add("maker/harbor_light", NAMES)
+    site.workflow("w.json", *(("loras", name) for name in NAMES))
+    portal = [Fault("*", kind, headers=headers)]
+    hub.faults = portal
+    cause = because(Why.NETWORK_SIGN_IN)
+    host = hub.url.partition("//")[2]
+    told = words.sentence(because(Why.SERVICE_UNREACHABLE, host=host, cause=cause))
+    plan = site.doit("plan")
+    assert plan.returncode == 1
+    assert plan.stdout.count(told) == 1
+    assert t("Without a source:") not in plan.stdout
+    assert len(hub.seen) <= 12
+    assert site.doit().stdout.count(told) == 2
+    hub.faults = []
+    assert site.doit("plan").returncode == 0
+    if how != "elsewhere":  # an endpoint is https, so curl follows no such way
+        hub.faults = portal
+        site.manifest(download={"parallel": 1})
+        hub.seen.clear()
+        assert site.doit().stdout.count(told) == 2
+        assert len(hub.seen) <= 3
+        hub.faults = []
+    assert site.doit().returncode == 0
+
+
+def test_one_page_of_a_service_that_answers_else_stops_nothing(hub: Hub) -> None:
+    hub.add("maker/harbor_light", NAMES)
+    web = Web({}, wait=lambda _: None, direct=True)
+    url = f"{hub.url}/api/models"
+    hub.faults = [Fault("search *", "html", times=1)]
+    assert web.get(url).json(), "the first is asked again"
+    hub.faults = [Fault("search *", "html", times=2)]
+    for _ in range(2):
+        with pytest.raises(SourceDown) as problem:
+            web.get(url).json()
+        assert not isinstance(problem.value, Unreachable)
+    assert web.get(url).json()
+    hub.faults = [Fault("search *", "html")]
+    reasons = []
+    for _ in range(4):
+        with pytest.raises(SourceDown) as problem:
+            web.get(url).json()
+        reasons.append(isinstance(problem.value, Unreachable))
+    assert reasons == [False, False, True, True]
