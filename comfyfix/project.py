@@ -26,7 +26,7 @@ from comfyfix.settings.lockfile import Lock
 from comfyfix.settings.manifest import DEMO, LOCK_FILE, Manifest
 from comfyfix.settings.read import load
 from comfyfix.settings.secrets import store_key, tokens
-from comfyfix.settings.switches import FROZEN, LOCKED, on
+from comfyfix.settings.switches import FROZEN, LOCKED, OFFLINE, on
 from comfyfix.stages import loaders, locking, plan, scan
 from comfyfix.stages.loaders import Knowledge
 from comfyfix.stages.scan import ScannedFile
@@ -107,6 +107,28 @@ def open_project(manifest_path: Path, hear: Hear, workflow: str | None = None) -
     return look(read_setup(manifest_path, hear), hear, workflow)
 
 
+def bring(setup: Setup, address: str, hear: Hear, *, as_kept: bool = False) -> str:
+    """Get the workflow at an address, and return its file; see `stages.address`.
+
+    Raises SetupProblem.
+    """
+    # Only where an address is named: sessions take a tenth of a second.
+    from comfyfix.net.hosts import tokens_by_origin
+    from comfyfix.net.http import Web
+    from comfyfix.stages import address as addresses
+
+    manifest = setup.manifest
+    if manifest.is_demo:
+        raise SetupProblem(Why.WORKFLOW_IN_DEMO, address=addresses.shown(address))
+    known = tokens_by_origin(manifest.endpoints, tokens(manifest, os.environ))
+    web = Web(known, offline=on(OFFLINE, os.environ), seconds=addresses.SECONDS)
+    try:
+        brought = addresses.bring(address, manifest, setup.layout, web, hear, as_kept=as_kept)
+    except OSError as error:
+        raise unusable(error, setup.layout) from None
+    return str(brought)
+
+
 def look(setup: Setup, hear: Hear, workflow: str | None = None) -> Project:
     """Scan and plan. Raises SetupProblem."""
     if workflow and setup.mode == "frozen":
@@ -141,7 +163,7 @@ def look(setup: Setup, hear: Hear, workflow: str | None = None) -> Project:
 def _workflows(setup: Setup, workflow: str | None, named: str) -> list[tuple[str, str]]:
     """The workflow files, each with the name that it is told by. Raises SetupProblem."""
     places = [*setup.manifest.workflows, named] if named else setup.manifest.workflows
-    if workflow and not Path(named).is_file():
+    if workflow and not (Path(named).is_file() or workflow_files.archive_of(named)):
         raise SetupProblem(workflow_files.why_no_file(named), path=workflow)
     files = workflow_files.find(places)
     if not files:
@@ -283,7 +305,13 @@ def _knowledge(setup: Setup) -> Knowledge:
 
 
 def _selected(path: str, scanned: Iterable[ScannedFile], workflow: str) -> str:
-    chosen = next(file for file in scanned if file.path == path)
+    scanned = list(scanned)
+    found = [file for file in scanned if file.path == path]
+    found = found or [file for file in scanned if file.path.startswith(f"{path}/")]
+    if len(found) != 1:
+        names = [workflow + file.path.removeprefix(path) for file in found[:3]]
+        raise SetupProblem(Why.WORKFLOWS_OF_ZIP, path=workflow, names=names)
+    chosen = found[0]
     if not chosen.is_workflow:
         raise SetupProblem(Why.HOLDS_NO_WORKFLOW, path=workflow)
     return chosen.workflow

@@ -7,8 +7,8 @@ from collections.abc import Mapping
 
 from comfyfix.nearby import hub_cache
 from comfyfix.nearby.leads import Nearby
+from comfyfix.net.hosts import tokens_by_origin
 from comfyfix.net.http import Web
-from comfyfix.net.origin import origin_of
 from comfyfix.process import Children
 from comfyfix.project import Project
 from comfyfix.settings.manifest import Manifest
@@ -29,7 +29,7 @@ def services(project: Project, environ: Mapping[str, str], children: Children) -
         folders=project.folders,
         layout=project.layout,
         web=Web(
-            _by_origin(manifest, project.tokens),
+            tokens_by_origin(manifest.endpoints, project.tokens),
             direct=project.manifest.is_demo,
             offline="" if project.manifest.is_demo else on(OFFLINE, environ),
         ),
@@ -47,19 +47,3 @@ def _nearby(manifest: Manifest, environ: Mapping[str, str]) -> Nearby:
     if manifest.is_demo:
         return Nearby()
     return Nearby(hub_cache.folder(environ), manifest.also_look_in)
-
-
-def _by_origin(manifest: Manifest, tokens: Mapping[str, str]) -> dict[str, str]:
-    """Which origin may see which token; one that serves several services sees the first.
-
-    Qwen's is not among them: it is sent by the questions to Qwen alone, and they send no other.
-    """
-    places = (
-        (manifest.endpoints.huggingface, "huggingface"),
-        (manifest.endpoints.civitai, "civitai"),
-    )
-    found: dict[str, str] = {}
-    for url, source in places:
-        if url and tokens.get(source):
-            found.setdefault(origin_of(url), tokens[source])
-    return found

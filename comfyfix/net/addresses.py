@@ -30,6 +30,15 @@ def require_public(url: str) -> None:
     _public_addresses(parts.hostname or "", parts.port or 443)
 
 
+def is_link_local(host: str) -> bool:
+    """Tell whether a name leads to where clouds keep their keys."""
+    try:
+        found = socket.getaddrinfo(host, None, type=socket.SOCK_STREAM)
+    except (OSError, UnicodeError):
+        return False  # it will not be reached either
+    return any(ipaddress.ip_address(str(entry[4][0])).is_link_local for entry in found)
+
+
 def _public_addresses(host: str, port: int) -> list[str]:
     found = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)
     addresses = [str(entry[4][0]) for entry in found]

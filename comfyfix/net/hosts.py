@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import ipaddress
 import re
+from collections.abc import Mapping
 from dataclasses import dataclass
 from urllib.parse import SplitResult, quote, unquote, urlsplit
 
@@ -129,6 +130,19 @@ def read_url(
     return _direct_file(url, parts, host, port, allowed=allowed)
 
 
+def tokens_by_origin(endpoints: Endpoints, tokens: Mapping[str, str]) -> dict[str, str]:
+    """Which origin may see which token; one that serves several services sees the first.
+
+    Qwen's is not among them: it is sent by the questions to Qwen alone, and they send no other.
+    """
+    places = ((endpoints.huggingface, "huggingface"), (endpoints.civitai, "civitai"))
+    found: dict[str, str] = {}
+    for url, source in places:
+        if url and tokens.get(source):
+            found.setdefault(origin_of(url), tokens[source])
+    return found
+
+
 def endpoint_of(url: str) -> str:
     """The configured endpoint that a record's URL is asked at: a source's name, or nothing."""
     return next((name for name, base in PUBLIC.items() if url.startswith(f"{base}/")), "")
@@ -173,7 +187,8 @@ def _in_listed_place(url: str, path: str) -> bool:
     return url.startswith(DIRECT_PLACES) and not pages.climbs(path)
 
 
-def _is_public_name(host: str) -> bool:
+def is_public_name(host: str) -> bool:
+    """Tell whether a host is named as one of the internet is, and not as one near the user."""
     try:
         ipaddress.ip_address(host)
     except ValueError:
@@ -219,7 +234,7 @@ def _direct_file(
         raise HostRefused(Why.ADDRESS_IS_PAGE, address=url, cause=between)
     if parts.scheme != "https" or port not in (None, 443):
         raise _refused(url, Why.ADDRESS_NOT_HTTPS)
-    if not _is_public_name(host):
+    if not is_public_name(host):
         raise _refused(url, Why.HOST_NO_PUBLIC_NAME)
     if not (allowed or host in DIRECT_HOSTS or _in_listed_place(url, parts.path)):
         rule = because(Why.HOST_NOT_LISTED, host=host)

@@ -132,6 +132,13 @@ class Web:
         """GET without following a redirect, and without more than the beginning of the body."""
         return self._request("GET", url, follow=False)
 
+    def take(self, url: str, most: int, *, public: bool) -> Answer:
+        """GET a file of at most `most` bytes, without following a redirect; see `probe`."""
+        if public:
+            self.reach.require(url)  # also a name may be asked for
+            _require_public(url)
+        return self._request("GET", url, tries=1, public=public, follow=False, most=most)
+
     def post_form(self, url: str, data: list[tuple[str, str]]) -> Answer:
         """POST a form."""
         return self._request("POST", url, data=data)
@@ -271,6 +278,7 @@ class Web:
         url: str,
         *,
         follow: bool = True,
+        most: int | None = None,
         **options: Any,
     ) -> Answer:
         options.setdefault("timeout", TIMEOUT)
@@ -291,7 +299,8 @@ class Web:
                 if follow and response.is_redirect and inside and same:
                     url, options["params"] = _asked_again(target, response.request.url), None
                     continue
-                return _answer(url, response, ANSWER_MAX if follow else 0)
+                limit = ANSWER_MAX if follow else 0
+                return _answer(url, response, limit if most is None else most)
         raise requests.TooManyRedirects
 
 

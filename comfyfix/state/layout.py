@@ -86,6 +86,11 @@ class Layout:
         return self.output / ".manifest.lock"
 
     @property
+    def brought(self) -> Path:
+        """Workflows that were named by their addresses, each in a folder of its own."""
+        return self.caches / "workflows"
+
+    @property
     def sources(self) -> Path:
         """Where the records lie."""
         return self.output / "sources"

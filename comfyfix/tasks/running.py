@@ -8,6 +8,7 @@ import sys
 import threading
 import time
 from collections.abc import Callable, Iterable, Mapping
+from contextvars import ContextVar
 from dataclasses import dataclass, field
 from functools import cached_property, partial
 from pathlib import Path
@@ -16,6 +17,7 @@ from typing import TYPE_CHECKING, Any, TextIO
 from comfyfix import project as projects
 from comfyfix.comfyui.references.lookup import Lookup
 from comfyfix.errors import SetupProblem
+from comfyfix.net.origin import is_address
 from comfyfix.process import Children
 from comfyfix.project import Project
 from comfyfix.records import Record, because
@@ -36,6 +38,8 @@ TRIES = 3
 """How often a project is opened again because others have changed what it says."""
 PRESENT = "present"
 """The name of the task that verifies what was there before."""
+AS_KEPT: ContextVar[bool] = ContextVar("AS_KEPT", default=False)
+"""Set by a command that others call for names: what is at an address is not asked for again."""
 MARK = "comfyfix"
 """Under this name the `meta` of each of our tasks holds its run: so ours are told from others."""
 
@@ -200,6 +204,9 @@ class Run:
 
 def begin(manifest: Path, workflow: str | None = None, prefix: str = "") -> Run:
     """Open a project, and tell what there is to tell of it. Raises SetupProblem."""
+    if workflow and is_address(workflow):
+        setup = projects.read_setup(manifest, bool)
+        workflow = projects.bring(setup, workflow, notes.remark, as_kept=AS_KEPT.get())
     opening = partial(projects.open_project, manifest, workflow=workflow)
     return Run(opening(notes.remark), partial(opening, bool), prefix)
 

@@ -256,3 +256,18 @@ def test_a_name_that_leads_elsewhere_the_second_time_gets_no_byte(
         listener.setblocking(False)
         with pytest.raises(BlockingIOError):  # nobody has come
             listener.accept()
+
+
+def test_what_is_taken_is_bounded_and_its_redirect_is_the_callers(hub: Hub) -> None:
+    hub.add("o/n", []).files["w.json"] = b"x" * 1000
+    client = Client({hub.url: "hf_t"})
+    first = client.take(f"{hub.url}/o/n/resolve/main/w.json", 1000, public=False)
+    assert first.status == 302
+    place = first.headers["location"]
+    assert Client().take(place, 1000, public=False).body == b"x" * 1000
+    with pytest.raises(SourceDown) as caught:
+        Client().take(place, 999, public=False)
+    assert caught.value.reason.told["cause"] == because(Why.TOO_LARGE, limit=999)
+    with pytest.raises(HostRefused):
+        Client({hub.url: "hf_t"}).take(place, 1000, public=True)
+    assert [seen.token for seen in hub.seen] == ["hf_t", "", ""]

@@ -65,9 +65,9 @@ def _expand(place: str) -> Iterator[tuple[str, str]]:
     if path.is_dir():
         for file in _below(place):
             yield file, place
-    elif path.is_file() or _archive_of(place):
+    elif path.is_file() or archive_of(place):
         for file in _members(place):
-            yield file, os.path.dirname(_archive_of(place) or place)
+            yield file, os.path.dirname(archive_of(place) or place)
     elif glob.has_magic(place):
         root = os.path.dirname(re.split(r"[*?[]", place, maxsplit=1)[0])
         matches = sorted(glob.glob(place, recursive=True))
@@ -116,7 +116,7 @@ def _members(path: str) -> list[str]:
     ]
 
 
-def _archive_of(path: str) -> str:
+def archive_of(path: str) -> str:
     """The zip that a path leads into, or an empty string."""
     at = path.lower().find(f"{ZIP}/")
     archive = path[: at + len(ZIP)] if at > 0 else ""
@@ -130,7 +130,7 @@ def open_file(path: str) -> BinaryIO:
         if path.lower().endswith(ZIP):
             raise NotAWorkflow(Why.ZIP_UNREADABLE)
         return _opened(path)
-    archive = _archive_of(path)
+    archive = archive_of(path)
     if archive:
         return _member(archive, path[len(archive) + 1 :])
     if os.path.exists(path):  # a pipe would never end
@@ -169,7 +169,7 @@ def stamp(path: str) -> tuple[int, ...]:
     try:
         info = os.stat(path)  # once per workflow on every command
     except NotADirectoryError:
-        return stamp(archive) if (archive := _archive_of(path)) else ()
+        return stamp(archive) if (archive := archive_of(path)) else ()
     except OSError:
         return ()
     return (info.st_mtime_ns, info.st_ctime_ns, info.st_size, info.st_ino)

@@ -12,6 +12,7 @@ from doit.cmdparse import CmdOption
 
 from comfyfix.comfyui.workflows import files as workflow_files
 from comfyfix.errors import SetupProblem
+from comfyfix.net.origin import is_address
 from comfyfix.screen.text import data
 from comfyfix.screen.words import t
 from comfyfix.tasks import inside_doit
@@ -45,11 +46,23 @@ def with_workflow(names: list[str]) -> list[str]:
 
 
 def require_workflows(names: list[str]) -> None:
-    """Raise SetupProblem for a name that is neither a file nor a folder."""
+    """Raise SetupProblem for a name that is no file, no folder and no address."""
     for name in names:
-        if not (Path(name).is_file() or Path(name).is_dir()):
+        if not (is_address(name) or Path(name).is_file() or Path(name).is_dir()):
             cause = workflow_files.why_no_file(name)
             raise SetupProblem(Why.SCAN_OF_NOTHING, name=name, cause=cause)
+
+
+def places_of(names: list[str]) -> list[str]:
+    """The names of workflows as they are, whatever folder is worked in: a dodo changes it."""
+    return [name if is_address(name) else str(Path(name).absolute()) for name in names]
+
+
+def require_files(names: list[str]) -> None:
+    """Raise SetupProblem for what can't be edited, since it is not here, or not there at all."""
+    require_workflows(names)
+    for name in filter(is_address, names):
+        raise SetupProblem(Why.EDIT_OF_ADDRESS, address=name.partition("?")[0])
 
 
 class Ours(Guarded):

@@ -29,8 +29,9 @@ from comfyfix.stages.work import Planned, Present
 from comfyfix.tasks.commands.base import (
     JSON_OPTION,
     Ours,
+    places_of,
     project_heading,
-    require_workflows,
+    require_files,
     say_json_of,
     switch,
     with_workflow,
@@ -63,8 +64,8 @@ class Embed(Ours):
     def work(self, options: dict[str, Any], names: list[str]) -> int:
         """Search and write."""
         names = with_workflow(names)
-        require_workflows(names)
-        names = [str(Path(name).absolute()) for name in names]  # a dodo changes the folder
+        require_files(names)
+        names = places_of(names)
         done = [(p.prefix, _project(p, options, names)) for p in self.projects(options)]
         dry = options["dry_run"]
         if options["as_json"]:

@@ -19,7 +19,7 @@ from comfyfix.tasks import inside_doit
 from comfyfix.tasks.commands.base import project_heading
 from comfyfix.tasks.dodo import of_dodo
 from comfyfix.tasks.guard import Guarded
-from comfyfix.tasks.running import Run, run_of
+from comfyfix.tasks.running import AS_KEPT, Run, run_of
 from comfyfix.why import Why
 
 _DOITS_OWN = ("subtasks", "status", "private", "list_deps", "template")
@@ -37,7 +37,11 @@ class List(Guarded, DoitList):  # type: ignore[misc]
         if args or any(params[name] for name in _DOITS_OWN):
             result: int = super().execute(params, args)
             return result
-        self.loader.setup(params)  # reads the dodo, which makes the plan
+        asked = AS_KEPT.set(params["quiet"])
+        try:
+            self.loader.setup(params)  # reads the dodo, which makes the plan
+        finally:
+            AS_KEPT.reset(asked)
         runs = of_dodo(self.loader)
         params.update_defaults(self.loader.load_doit_config())
         if not runs:

@@ -28,8 +28,9 @@ from comfyfix.state.links import Link, State
 from comfyfix.tasks.commands.base import (
     JSON_OPTION,
     Ours,
+    places_of,
     project_heading,
-    require_workflows,
+    require_files,
     say_json_of,
     switch,
     with_workflow,
@@ -60,7 +61,8 @@ class Relink(Ours):
     def work(self, options: dict[str, Any], names: list[str]) -> int:
         """Put right, link, or take back."""
         names = with_workflow(names)
-        names = [str(Path(name).absolute()) for name in names]  # a dodo changes the folder
+        require_files(names)
+        names = places_of(names)
         if names and (options["list"] or options["undo"]):
             raise SetupProblem(Why.RELINK_TAKES_NONE)
         done = [_project(p, options, names) for p in self.projects(options)]
@@ -121,8 +123,7 @@ class _Work:
 
     def of(self, names: list[str]) -> list[Sheet]:
         """Put right the workflows of these names, or all; those that need nothing are left out."""
-        require_workflows(names)
-        places = [str(Path(name).absolute()) for name in names] or self._setup.manifest.workflows
+        places = names or self._setup.manifest.workflows
         cache = None if names else self._setup.layout.scan_cache
         files = scan_stage.scan(workflow_files.find(places), cache, self._loaders)
         sheets = []

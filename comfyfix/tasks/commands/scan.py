@@ -13,7 +13,8 @@ from comfyfix.comfyui.references.lookup import Lookup
 from comfyfix.comfyui.store.folders import Folders
 from comfyfix.comfyui.store.index import StoreIndex
 from comfyfix.comfyui.workflows import files as workflow_files
-from comfyfix.project import read_setup
+from comfyfix.net.origin import is_address
+from comfyfix.project import bring, read_setup
 from comfyfix.records import Model, Reference
 from comfyfix.screen import notes, scanning
 from comfyfix.screen.scanning import Found, Sheet
@@ -29,6 +30,7 @@ from comfyfix.stages.scan import ScannedFile
 from comfyfix.tasks.commands.base import (
     JSON_OPTION,
     Ours,
+    places_of,
     project_heading,
     require_workflows,
     with_workflow,
@@ -48,7 +50,7 @@ class Scan(Ours):
         """Print the references."""
         names = with_workflow(names)
         require_workflows(names)
-        places = [str(Path(name).absolute()) for name in names]  # a dodo changes the folder
+        places = places_of(names)
         scans = [(p.prefix, _scan(p.manifest, places)) for p in self.projects(options)]
         if options["as_json"]:
             rows = [each for _, one in scans for each in one.rows()]
@@ -86,6 +88,7 @@ class _Scan:
 
 def _scan(manifest_path: Path, places: Sequence[str]) -> _Scan:
     setup = read_setup(manifest_path, notes.remark)
+    places = [bring(setup, p, notes.remark) if is_address(p) else p for p in places]
     files = workflow_files.find(places or setup.manifest.workflows)
     known = knowledge.gather(setup.folders, setup.layout, setup.manifest.comfyui_url)
     if known.warning:
