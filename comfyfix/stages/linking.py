@@ -26,11 +26,9 @@ def place(folders: Folders, fix: Fix, made: Mapping[Path, str]) -> Path | Reason
     try:
         relative_name(value)
     except NameRefused as refused:
-        return refused.reason
+        return because(Why.LINK_NO_NAME, cause=refused.reason)
     if any(len(part.encode()) > NAME_BYTES_MAX for part in value.split("/")):
-        return because(Why.NAME_LONG, limit=NAME_BYTES_MAX)
-    if not fix.location:
-        return because(Why.LINK_OF_DIRECTORY)
+        return because(Why.LINK_NO_NAME, cause=because(Why.NAME_LONG, limit=NAME_BYTES_MAX))
     directory = _own(folders, folder_key(fix.reference.folder or ""))
     if directory is None:
         return because(Why.LINK_NO_FOLDER)

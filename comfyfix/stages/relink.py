@@ -5,7 +5,8 @@ A workflow is put right in a copy, of which nothing but these values differs fro
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+import os
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
 from comfyfix.comfyui.loaders.table import Loaders
@@ -57,9 +58,35 @@ class Finder:
             return None
         if taken is not None:
             return Fix(reference, taken, self._location(reference, taken))
-        if reference.kind == "directory" or reference.files or parts_of(reference):
+        if reference.kind == "directory":
+            return self._only(reference, self._directories(reference))
+        if reference.files or parts_of(reference):
             return None
-        return self._near(reference, reference.folder)
+        return self._bare(reference) or self._near(reference, reference.folder)
+
+    def _bare(self, reference: Reference) -> Fix | None:
+        """The file of a name around whose parts blanks stand."""
+        name = "/".join(part.strip() for part in anchored(reference.path).split("/"))
+        hit = self._lookup.file(reference, name) if name != reference.path else None
+        return Fix(reference, hit.name, hit.location) if hit else None
+
+    def _directories(self, reference: Reference) -> dict[str, str]:
+        """The directories that have the name but for case and blanks, and where each lies."""
+        parts = [part.strip().casefold() for part in anchored(reference.path).split("/")]
+        folders = self._lookup.folders
+        found: dict[str, str] = {}
+        for key in (reference.folder or "", *reference.also):
+            for directory in folders.directories(key):
+                for name in _spelled(str(directory), parts):
+                    if place := folders.directory(key, name):
+                        found.setdefault(name, place)
+        return found
+
+    @staticmethod
+    def _only(reference: Reference, found: Mapping[str, str]) -> Fix | Left | None:
+        if len(found) > 1:
+            return Left(reference, because(Why.RELINK_SEVERAL, names=list(found)))
+        return next((Fix(reference, name, place) for name, place in found.items()), None)
 
     def _near(self, reference: Reference, folder: str) -> Fix | Left | None:
         """A file of the very name, in other case or in a subfolder of its own, if it is one."""
@@ -75,8 +102,33 @@ class Finder:
         return None
 
     def _location(self, reference: Reference, taken: str) -> str:
-        hit = None if reference.kind == "directory" else self._lookup.file(reference, taken)
+        if reference.kind == "directory":
+            keys = (reference.folder or "", *reference.also)
+            places = (self._lookup.folders.directory(key, taken) for key in keys)
+            return next(filter(None, places), "")
+        hit = self._lookup.file(reference, taken)
         return hit.location if hit else ""
+
+
+def _spelled(directory: str, parts: Sequence[str]) -> list[str]:
+    """The folders below a directory that have these names in any case, by their paths there."""
+    found = [""]
+    for part in parts:
+        found = [
+            os.path.join(above, name)
+            for above in found
+            for name in _names(os.path.join(directory, above))
+            if name.casefold() == part
+        ]
+    return found
+
+
+def _names(folder: str) -> list[str]:
+    try:
+        with os.scandir(folder) as listed:
+            return sorted(entry.name for entry in listed if entry.is_dir())
+    except OSError:
+        return []
 
 
 def copy_of(path: str, name: str, loaders: Loaders, finder: Finder) -> Copy | Reason:

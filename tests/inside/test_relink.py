@@ -223,6 +223,89 @@ def test_links_make_a_workflow_ready_and_are_no_models_of_their_own(site: InProc
     assert (checkpoints / "SDXL" / "x.safetensors").read_bytes() == b"x"
 
 
+def directories(site: InProcess) -> None:
+    site.put("diffusers", "Sdxl-Base/model_index.json", b"{}")
+    site.put("diffusers", "Sdxl-Base/unet/model.safetensors", b"u")
+    site.put("diffusers", "sub/deep/model_index.json", b"{}")
+    site.put("diffusion_models", "svdq-int4/a.safetensors", b"a")
+    site.put("diffusion_models", "Two/a.safetensors", b"a")
+    site.put("diffusion_models", "tWo/a.safetensors", b"a")
+
+
+def nodes(site: InProcess, kind: str, *values: str) -> Path:
+    inputs = [{"class_type": kind, "inputs": {"model_path": value}} for value in values]
+    return save(site, "w.json", dict(enumerate(inputs)))
+
+
+@pytest.mark.parametrize(
+    ("kind", "value", "instead", "linked"),
+    [
+        ("DiffusersLoader", "sdxl-base", "Sdxl-Base", True),
+        ("DiffusersLoader", "./Sdxl-Base", "Sdxl-Base", False),
+        ("DiffusersLoader", "/Sdxl-Base", "Sdxl-Base", False),
+        ("DiffusersLoader", "Sdxl-Base/", "Sdxl-Base", False),
+        ("DiffusersLoader", "Sdxl-Base ", "Sdxl-Base", False),
+        ("DiffusersLoader", "x/../Sdxl-Base", "Sdxl-Base", False),
+        ("DiffusersLoader", "sub\\deep", "sub/deep", True),
+        ("DiffusersLoader", "SUB/Deep", "sub/deep", True),
+        ("NunchakuFluxDiTLoader", "SVDQ-int4", "svdq-int4", True),
+        ("NunchakuFluxDiTLoader", "svdq-int4", "", False),
+        ("NunchakuFluxDiTLoader", "absent", "", False),
+        ("NunchakuFluxDiTLoader", "two", None, False),
+    ],
+)
+def test_a_directory_is_put_right_or_linked_as_a_file_is(
+    site: InProcess, kind: str, value: str, instead: str | None, linked: bool
+) -> None:
+    directories(site)
+    nodes(site, kind, value)
+    store = rows(site.run("verify", "--store").out)
+    copied = json.loads(site.run("relink", "--dry-run", "--json").out)["workflows"]
+    (told,) = copied or [{"values": [], "left": []}]
+    assert [row["instead"] for row in told["values"]] == ([instead] if instead else [])
+    assert len(told["left"]) == (instead is None)
+    done = site.run("relink", "--link")
+    made = [path for path in site.models.rglob("*") if path.is_symlink()]
+    if not linked:
+        assert not made
+        assert done.code == int(instead != ""), done
+        if instead:
+            assert t("run `doit relink` without `--link`") in done.out, done
+        return
+    assert done.code == 0, done
+    [link] = made
+    assert link.is_dir()
+    assert t("{ready} ready, {lack} lack models", ready=1, lack=0) in site.run("scan").out
+    assert rows(site.run("verify", "--store").out) == store
+    assert site.run("relink", "--dry-run").out.startswith(t("Nothing to put right"))
+    assert site.run("relink", "--undo").code == 0
+    assert not [path for path in site.models.rglob("*") if path.is_symlink()]
+    assert site.files().keys() >= {"diffusers/Sdxl-Base/unet/model.safetensors"}
+
+
+def test_what_a_linked_directory_holds_is_known_by_its_own_place(site: InProcess) -> None:
+    directories(site)
+    site.put("diffusers", "Sdxl-Base/rare_thing.safetensors", b"r")
+    nodes(site, "DiffusersLoader", "sdxl-base", "sub\\deep")
+    assert site.run("relink", "--link").code == 0
+    folders = site.project().folders
+    index = StoreIndex(folders.roots(), folders.links)
+    assert index.named("rare_thing.safetensors") == [
+        str(site.models / "diffusers" / "Sdxl-Base" / "rare_thing.safetensors")
+    ]
+
+
+@pytest.mark.parametrize(
+    "value", ["SDXL/x.safetensors ", " SDXL/x.safetensors", "SDXL /x.safetensors\n"]
+)
+def test_blanks_around_a_name_are_put_right_in_a_copy(site: InProcess, value: str) -> None:
+    path = loads(site, value)
+    assert site.run("relink", "--link").code == 1
+    assert site.run("relink").code == 0
+    copy = json.loads(path.with_name("w.relinked.json").read_text())
+    assert copy["1"]["inputs"]["ckpt_name"] == "SDXL/x.safetensors"
+
+
 def test_what_has_changed_since_it_was_scanned_is_told(site: InProcess) -> None:
     path = loads(site, "SDXL\\x.safetensors")
     finder = Finder(Lookup(site.project().folders), StoreIndex([]))
@@ -239,5 +322,7 @@ def test_what_is_no_workflow_is_told(site: InProcess) -> None:
     done = site.run("relink", str(path))
     assert done.code == 1
     assert "broken.json" in done.out
-    assert site.run("relink", "absent.json").code == 3
+    absent = site.run("relink", "absent.json")
+    assert absent.code == 3
+    assert t("{path} does not exist", path="absent.json") in absent.err
     assert site.run("relink", "--undo", "w.json").code == 3

@@ -124,7 +124,9 @@ def test_only_a_legal_name_becomes_a_link(value: str, why: Why, target: Path) ->
     found = comfyui_folders.read(target.parents[3], [], None)
     told = linking.place(found, fix(value, target), {})
     assert isinstance(told, Reason)
-    assert told.why == why
+    cause = told.told.get("cause", told)
+    assert isinstance(cause, Reason)
+    assert cause.why == why
 
 
 def place(found: Folders, value: str, target: Path, folder: str = "loras") -> Path | Why:

@@ -112,7 +112,7 @@ def _kind(entry: LoaderInput, value: Any) -> Kind | None:
         return None
     if entry.kind == "hub_repo":
         return "hub_repo" if re.fullmatch(r"[\w.-]+/[\w.-]+", value) else None
-    if has_model_extension(value) or value.lower().endswith(entry.endings or ("/",)):
+    if has_model_extension(value) or (entry.endings and value.lower().endswith(entry.endings)):
         return "embedding" if entry.folder == "embeddings" else "file"
     if entry.kind in ("directory", "directory_or_file"):
         return "directory" if len(value) <= VALUE_MAX else None

@@ -58,11 +58,12 @@ def is_taken(reference: Reference, folders: Folders, lookup: Lookup | None = Non
 
 
 def _stands(reference: Reference, folders: Folders) -> bool:
-    """Tell whether a file is called so to the letter: here a backslash is one of them."""
+    """Tell whether something is called so to the letter: here a backslash is one of them."""
     value = reference.value
     keys = (reference.folder or "", *reference.also)
     plain = os.path.relpath(os.path.join("/", value), "/") == value
-    return plain and any(folders.find(key, value) for key in keys)
+    found = folders.is_directory if reference.kind == "directory" else folders.find
+    return plain and any(found(key, value) for key in keys)
 
 
 def _in_parts(reference: Reference, folders: Folders, parts: dict[str, str]) -> str | None:

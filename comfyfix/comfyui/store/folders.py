@@ -192,12 +192,16 @@ class Folders:
 
     def is_directory(self, key: str, path: str) -> bool:
         """Tell whether a directory model is there; one of diffusers must hold model_index.json."""
+        return bool(self.directory(key, path))
+
+    def directory(self, key: str, path: str) -> str:
+        """Where a directory model lies; empty if it is not there."""
         anchored = _anchored(path)
         places = (f"{directory}/{anchored}" for directory in self.directories(key))
         first = next((place for place in places if os.path.isdir(place)), None)  # never raises
         if first is None or folder_key(key) != "diffusers":
-            return first is not None
-        return regular_stat(f"{first}/model_index.json") is not None
+            return first or ""
+        return first if regular_stat(f"{first}/model_index.json") else ""
 
     def destination(self, key: str, path: str) -> Path:
         """Where a new file of this model is written."""

@@ -31,8 +31,8 @@ class StoreIndex:
     """The files below some roots. Safe to share between threads.
 
     Left out is what is hidden, parts of downloads, what was moved aside, and the paths of `without`
-    (links that only give a file a further name). A symlinked folder is followed, and every folder
-    is entered once, however many ways lead there.
+    (links that only give something a further name). A symlinked folder is followed, and every
+    folder is entered once, however many ways lead there.
     """
 
     def __init__(self, roots: Iterable[Path], without: Container[str] = ()) -> None:
@@ -88,7 +88,7 @@ class StoreIndex:
     def _table(self) -> Table:
         with self._lock:
             if self._names is None:
-                self._names = _walk(self._roots)
+                self._names = _walk(self._roots, self._without)
             return self._names
 
     def _slips(self) -> dict[str, list[str]]:
@@ -108,7 +108,7 @@ def _split(name: str) -> tuple[str, str]:
     return (stem, dot + ending) if stem else (name, "")
 
 
-def _walk(roots: Iterable[str]) -> Table:
+def _walk(roots: Iterable[str], without: Container[str]) -> Table:
     """All files by plain name: a path, or a list where several share the name."""
     table: Table = {}
     entered: set[tuple[int, int]] = set()
@@ -126,7 +126,7 @@ def _walk(roots: Iterable[str]) -> Table:
         except OSError:
             continue  # a folder that can't be read holds nothing that we could link
         files, folders = _sorted_out(entries)
-        pending += folders
+        pending += [folder for folder in folders if folder not in without]
         count += len(files)
         _add(table, files)
     return table

@@ -49,8 +49,7 @@ def require_workflows(names: list[str]) -> None:
     """Raise SetupProblem for a name that is no file, no folder and no address."""
     for name in names:
         if not (is_address(name) or Path(name).is_file() or Path(name).is_dir()):
-            cause = workflow_files.why_no_file(name)
-            raise SetupProblem(Why.SCAN_OF_NOTHING, name=name, cause=cause)
+            raise SetupProblem(workflow_files.why_no_file(name), path=name)
 
 
 def places_of(names: list[str]) -> list[str]:
