@@ -14,6 +14,7 @@ from hypothesis import strategies as st
 
 from comfyfix.comfyui.loaders.table import built_in
 from comfyfix.comfyui.references.find import references
+from comfyfix.comfyui.references.taken import is_listed
 from comfyfix.comfyui.workflows.read import NotAWorkflow, parse
 from comfyfix.records import to_json
 from tests.unit.graphs import Json, found, link, node, paths, subgraph, ui, vae
@@ -303,9 +304,64 @@ def test_a_loader_knows_its_folder_better_than_a_hint() -> None:
 
 
 @pytest.mark.parametrize("value", ["pixel_space", "", "None", "[none]", "Baked VAE", 5, "---"])
-@pytest.mark.parametrize("kind", ["VAELoader", "New"])
+@pytest.mark.parametrize("kind", ["VAELoaderKJ", "New"])
 def test_what_is_offered_beside_files_is_no_reference(kind: str, value: Any) -> None:
     assert paths(ui(node(1, kind, value))) == []
+
+
+@pytest.mark.parametrize(
+    ("kind", "name", "taken"),
+    [
+        ("LoraLoaderModelOnly", "a.safetensors", True),
+        ("LoraLoaderModelOnly", "a.gguf", False),
+        ("UNETLoader", "a.GGUF", False),
+        ("UpscaleModelLoader", "a.onnx", False),
+        ("LoraLoader", "urn:air:sdxl:lora:civitai:1@2", True),
+        ("VAELoader", "taesd", True),
+        ("DiffusersLoader", "sdxl-base", True),
+        ("UnetLoaderGGUF", "a.gguf", True),
+        ("ReActorFaceSwap", "a.onnx", True),
+    ],
+)
+def test_the_table_knows_which_endings_the_core_lists(kind: str, name: str, taken: bool) -> None:
+    assert is_listed(found(ui(node(1, kind, name)))[0]) is taken
+
+
+@pytest.mark.parametrize("value", ["", "None", "[none]", "Baked VAE", "---", 5, True])
+def test_what_the_core_does_not_offer_is_a_name_that_can_be_no_file(value: Any) -> None:
+    graph = {"1": {"class_type": "VAELoader", "inputs": {"vae_name": value}}}
+    assert [one.value for one in found(json.dumps(graph).encode())] == [str(value)]
+    assert paths(ui(node(1, "VAELoader", "pixel_space"), node(2, "TrainLoraNode", "[None]"))) == []
+
+
+@pytest.mark.parametrize(
+    ("value", "folder", "also"),
+    [
+        ("taehv.safetensors", "vae_approx", ()),
+        ("taehv_small.pth", "vae", ("vae_approx",)),
+        ("taesd_decoder.pth", "vae", ()),
+        ("my.pth", "vae", ()),
+    ],
+)
+def test_of_a_further_folder_only_some_names_are_listed(
+    value: str, folder: str, also: tuple[str, ...]
+) -> None:
+    (got,) = found(ui(vae(1, value)))
+    assert (got.folder, got.also) == (folder, also)
+
+
+def test_the_names_of_all_widgets_tell_their_places() -> None:
+    names = ("type", "clip_name2", "clip_name1")
+    inputs = [{"name": n, "widget": {"name": n}} for n in names]
+    told = found(ui(node(1, "DualCLIPLoader", "flux", "b.pth", "a.pth", inputs=inputs)))
+    assert {one.input: one.value for one in told} == {"clip_name1": "a.pth", "clip_name2": "b.pth"}
+    told = found(ui(node(1, "DualCLIPLoader", "a.pth", "b.pth", "flux", inputs=inputs[:2])))
+    assert {one.input: one.value for one in told} == {"clip_name1": "a.pth", "clip_name2": "b.pth"}
+
+
+def test_a_value_in_its_wrapper_is_the_value() -> None:
+    graph = {"1": {"class_type": "VAELoader", "inputs": {"vae_name": {"__value__": "a.pth"}}}}
+    assert [one.value for one in found(json.dumps(graph).encode())] == ["a.pth"]
 
 
 @pytest.mark.parametrize(

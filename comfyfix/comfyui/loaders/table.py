@@ -13,6 +13,10 @@ from typing import Literal
 
 import msgspec
 
+from comfyfix.endings import CORE
+
+_OF_CORE = tuple(sorted(CORE))
+
 
 class FileSet(msgspec.Struct, frozen=True, kw_only=True):
     """Files that one value stands for, such as the two halves of a tiny VAE."""
@@ -36,7 +40,9 @@ class LoaderInput(msgspec.Struct, frozen=True, kw_only=True):
     `sets` the values that are no file names but stand for several files. `endings` are all that
     the input lists, in lower case (empty: not known). `prefixed` are texts that stand in front of
     the names of other folders: `bbox/` + a name of `ultralytics_bbox`. `listed` is false where the
-    node takes any text, which ComfyUI holds against no list of its own.
+    node takes any text, which ComfyUI holds against no list of its own. `offers` is what it lists
+    beside files (None: not known, packs offer what they like). `begins` is what the names of one of
+    the further folders begin with to be listed; what has nothing after it lies only there.
     """
 
     folder: str | None = None
@@ -49,6 +55,8 @@ class LoaderInput(msgspec.Struct, frozen=True, kw_only=True):
     listed: bool = True
     endings: tuple[str, ...] = ()
     prefixed: dict[str, str] = {}
+    offers: tuple[str, ...] | None = None
+    begins: dict[str, tuple[str, ...]] = {}
 
 
 class Rows(msgspec.Struct, frozen=True, kw_only=True):
@@ -94,7 +102,18 @@ def find(loaders: Loaders, node_type: str) -> Loader | None:
 def built_in() -> Loaders:
     """The table that comes with comfyfix."""
     data = resources.files(__package__).joinpath("loaders.json").read_bytes()
-    return msgspec.json.decode(data, type=dict[str, Loader])
+    table = msgspec.json.decode(data, type=dict[str, Loader])
+    return {name: _with_endings(loader) for name, loader in table.items()}
+
+
+def _with_endings(loader: Loader) -> Loader:
+    """Let inputs of the core, which are those that tell what they offer, list what it lists."""
+    told = {
+        name: msgspec.structs.replace(entry, endings=_OF_CORE)
+        for name, entry in loader.inputs.items()
+        if entry.offers is not None and entry.kind == "file"
+    }
+    return msgspec.structs.replace(loader, inputs={**loader.inputs, **told}) if told else loader
 
 
 def merged(*tables: Loaders) -> Loaders:

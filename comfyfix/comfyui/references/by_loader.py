@@ -19,6 +19,7 @@ from comfyfix.comfyui.references.places import (
     with_extension,
 )
 from comfyfix.comfyui.workflows.graph import Node, Values, is_truthy
+from comfyfix.endings import stem
 from comfyfix.records import Kind
 
 
@@ -67,6 +68,8 @@ def _of_inputs(node: Node, loader: Loader) -> Iterator[Place]:
     used = _read(node, loader.count)
     for position, (name, entry) in enumerate(loader.inputs.items()):
         value = node.value(name, entry.index)
+        if entry.offers is not None and isinstance(node.widgets, Mapping):
+            value = _written(value)
         if isinstance(value, str) and value in entry.sets:
             told = entry.sets[value]
             yield Place(input=name, value=value, folder=told.folder, files=told.files)
@@ -77,11 +80,13 @@ def _of_inputs(node: Node, loader: Loader) -> Iterator[Place]:
         switch = _read(node, entry.switch)
         counted = not isinstance(used, int) or position < used
         folder, path = _behind_prefix(entry, plain_path(value))
+        also = _also(entry, plain_path(value))
+        own = next((key for key in also if stem(value) in entry.begins.get(key, ())), None)
         yield Place(
             input=name,
             value=value,
-            folder=folder or entry.folder,
-            also=() if folder else entry.also,
+            folder=folder or own or entry.folder,
+            also=() if folder or own else also,
             path=path,
             files=(path,) if path else (air.file_name(value),) if air.is_air(value) else (),
             kind=kind,
@@ -100,13 +105,25 @@ def _behind_prefix(entry: LoaderInput, path: str) -> tuple[str | None, str | Non
     return None, None
 
 
+def _written(value: Any) -> Any:
+    """A number in place of a name, as a text: ComfyUI refuses it like any other name."""
+    return str(value) if isinstance(value, int | float) else value
+
+
+def _also(entry: LoaderInput, path: str) -> tuple[str, ...]:
+    """The further folders in which a file of this name would be listed."""
+    return tuple(
+        key for key in entry.also if key not in entry.begins or path.startswith(entry.begins[key])
+    )
+
+
 def _read(node: Node, widget: Widget | None) -> Any:
     return node.value(widget.name, widget.index) if widget else None
 
 
 def _kind(entry: LoaderInput, value: Any) -> Kind | None:
     """What a value of an input names; None for what is no model."""
-    if not isinstance(value, str) or is_constant(value):
+    if not isinstance(value, str) or _is_offered(entry, value):
         return None
     if entry.kind in ("config", "label"):
         return None
@@ -119,6 +136,11 @@ def _kind(entry: LoaderInput, value: Any) -> Kind | None:
     # What its node fetches may bear any name; elsewhere it is a name that no file can have, or one
     # with an ending of its pack.
     return None if entry.optional or entry.folder is None else "file"
+
+
+def _is_offered(entry: LoaderInput, value: str) -> bool:
+    """Tell what an input lists beside files; of packs it is known what they usually offer."""
+    return is_constant(value) if entry.offers is None else value in entry.offers
 
 
 def _of_rows(values: Values, rows: Rows) -> Iterator[Place]:

@@ -49,7 +49,10 @@ def _prefix(reference: Reference) -> str:
 
 def is_listed(reference: Reference) -> bool:
     """Tell whether a node lists files that end so, as far as that is known."""
-    return not reference.endings or reference.path.lower().endswith(reference.endings)
+    if not reference.endings or reference.kind == "directory":
+        return True
+    files = reference.files or (reference.path,)
+    return all(file.lower().endswith(reference.endings) for file in files)
 
 
 def is_taken(reference: Reference, folders: Folders, lookup: Lookup | None = None) -> bool:

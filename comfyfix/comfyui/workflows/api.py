@@ -20,6 +20,8 @@ def read(value: dict[str, Any]) -> Workflow:
     def literal(given: Any) -> Any:
         """Follow a link to a primitive; other links have no value to tell."""
         for _ in range(DEPTH_MAX):
+            if isinstance(given, dict) and "__value__" in given:  # so a list is told from a link
+                return given["__value__"]
             if not (isinstance(given, list) and given and isinstance(given[0], str | int)):
                 return given
             origin = value.get(str(given[0]))

@@ -46,12 +46,15 @@ class Node:
     feeds: tuple[tuple[str, str], ...] = ()
 
     def value(self, name: str, index: int | None = None) -> Any:
-        """The effective value of an input; `index` is its place among the widgets if known."""
+        """The effective value of an input; `index` is its place among the widgets if known.
+
+        A file that tells the names of all its widgets knows the place better: packs move them.
+        """
         if name in self.given:
             return chosen(self.given[name])
         if isinstance(self.widgets, Mapping):
             return chosen(self.widgets.get(name))
-        if index is None and name in self.names:
+        if name in self.names and (index is None or len(self.names) == len(self.widgets)):
             index = self.names.index(name)
         if index is not None and index < len(self.widgets):
             return chosen(self.widgets[index])
