@@ -104,6 +104,12 @@ def corpus() -> Path:
 
 
 @pytest.fixture
+def oracle() -> Path:
+    """What a running ComfyUI offers, where it is at hand; our own CI must have it."""
+    return _shared("oracle", "the answers of a running ComfyUI")
+
+
+@pytest.fixture
 def cases() -> Path:
     """Small inputs that went wrong once, where they are at hand; our own CI must have them."""
     return _shared("cases", "the cases of old")

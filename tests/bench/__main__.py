@@ -4,13 +4,25 @@ from __future__ import annotations
 
 import sys
 
-from tests.bench import idle, index, listing, parallel, scan, screen, searches, transfers, verify
+from tests.bench import (
+    idle,
+    index,
+    listing,
+    packs,
+    parallel,
+    scan,
+    screen,
+    searches,
+    transfers,
+    verify,
+)
 from tests.bench.resolve import run as resolve
 
 BENCHMARKS = {
     "idle": idle.main,
     "index": index.main,
     "listing": listing.main,
+    "packs": packs.main,
     "parallel": parallel.main,
     "resolve": resolve.main,
     "scan": scan.main,
