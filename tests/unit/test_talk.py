@@ -16,13 +16,13 @@ from comfyfix.demo.hub import sha256
 from comfyfix.errors import ModelProblem, Unreachable
 from comfyfix.nearby.leads import Lead, Likely, Sought
 from comfyfix.nearby.lending import Lender
-from comfyfix.net.offline import SWITCHES
 from comfyfix.outcomes import Outcome
 from comfyfix.process import Children
 from comfyfix.records import Model, Reason, Receipt, Record, because
 from comfyfix.script import channel
 from comfyfix.script.channel import Told
 from comfyfix.settings.manifest import STORE_KEY, Endpoints
+from comfyfix.settings.switches import OFFLINE
 from comfyfix.stages.fetch import NEAR_VARIABLE, Slot, environment, fetch
 from comfyfix.state.hashes import HashLog
 from comfyfix.state.layout import Layout
@@ -244,7 +244,7 @@ def test_what_was_lent_to_the_record_is_its_origin(scene: Scene) -> None:
     assert scene.fetch().origin == ""
 
 
-BASE = {"HOME": "/h", STORE_KEY: "key", "HF_TOKEN": "own", SWITCHES[0]: "1"}
+BASE = {"HOME": "/h", STORE_KEY: "key", "HF_TOKEN": "own", OFFLINE[0]: "1"}
 
 
 def env_of(base: Mapping[str, str], *, demo: bool = False) -> dict[str, str]:
@@ -259,7 +259,7 @@ def env_of(base: Mapping[str, str], *, demo: bool = False) -> dict[str, str]:
 def test_a_script_is_told_its_endpoints_and_folder_and_no_secret() -> None:
     ends = {"HF_ENDPOINT": "https://h.example", "CIVITAI_ENDPOINT": "https://c.example"}
     there = {"COMFYFIX_FOLDER": "/f", **ends, "HOME": "/h"}
-    assert env_of(BASE) == {**there, SWITCHES[0]: "1"}
+    assert env_of(BASE) == {**there, OFFLINE[0]: "1"}
     own = {"HF_TOKEN_PATH": os.devnull, "NO_PROXY": "127.0.0.1", "no_proxy": "127.0.0.1"}
     assert env_of(BASE, demo=True) == {**there, **own}
 

@@ -10,12 +10,12 @@ from typing import Any
 from comfyfix.comfyui.manifests import read as manifests
 from comfyfix.comfyui.manifests.told import Listing, NotAList
 from comfyfix.errors import ModelProblem, SetupProblem
-from comfyfix.net.offline import offline
 from comfyfix.records import Reason, Rejected, because
 from comfyfix.screen import importing
 from comfyfix.screen.text import say
 from comfyfix.screen.words import t
 from comfyfix.settings.read import load
+from comfyfix.settings.switches import OFFLINE, on
 from comfyfix.stages import imports
 from comfyfix.stages.imports import NotTaken, Taken
 from comfyfix.tasks import pinning
@@ -100,7 +100,7 @@ def _joined(run: Run, listing: Listing) -> tuple[list[Taken], list[NotTaken]]:
     def seen(one: Taken) -> Taken | Reason:
         return _seen(run, one)
 
-    looks = (lambda one: one) if offline(os.environ) else seen
+    looks = (lambda one: one) if on(OFFLINE, os.environ) else seen
     return imports.joined(listing, needed, project.folders, project.manifest, own, looks)
 
 
