@@ -188,7 +188,7 @@ class Project:
                 record,
                 self._search().manifest.endpoints,
                 project.tokens,
-                folder=fetch.real_folder(record.model, record.destination, project.folders),
+                folder=fetch.real_place(record, project.folders),
                 demo=manifest.is_demo,
             ),
             lambda _said: None,
@@ -200,7 +200,8 @@ class Project:
             lender=self._search().lender(record),
         )
         if keeps:
-            made = [(record.model, receipt)]
+            members = record.members
+            made = [(one.model, each) for one, each in zip(members, receipt.each, strict=True)]
             receipts.save(layout, project.folders.store, project.trust, made)
         return receipt
 

@@ -15,6 +15,7 @@ class Outcome(StrEnum):
     FOLDER_UNKNOWN = "folder unknown"
     UNREACHABLE = "unreachable"
     DIRECTORY = "directory"
+    CONFLICT = "conflict"
     NOT_FOUND = "not found"
     UNCERTAIN = "uncertain"
     SOURCE_DOWN = "source down"
@@ -50,6 +51,7 @@ BY_EXIT_CODE = {
 }
 """What a script's exit code means."""
 BY_KIND = {
+    "conflict": Outcome.CONFLICT,
     "store": Outcome.UNWRITABLE,
     "tool": Outcome.TOOL_MISSING,
     "unsafe": Outcome.UNSAFE,

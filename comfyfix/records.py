@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 from enum import StrEnum
 from typing import Any, Literal
 
@@ -96,6 +97,26 @@ class Model(msgspec.Struct, frozen=True, kw_only=True):
         return self.path.rpartition("/")[2]
 
 
+class FileFact(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
+    """One file of a directory or a set, as its provider tells it.
+
+    `path` is relative to the folder of the model, with forward slashes; `size` in bytes. `blob` is
+    git's id of the content, for small files of which no sha256 is published; with neither of the
+    two nothing shows that the file is the one meant.
+    """
+
+    path: str
+    url: str
+    size: int
+    sha256: str | None = None
+    blob: str = ""
+
+    @property
+    def content(self) -> str:
+        """What tells the content from others, as far as the provider does."""
+        return self.sha256 or self.blob or f"{self.size} bytes"
+
+
 class Candidate(msgspec.Struct, frozen=True, kw_only=True):
     """One answer of one source, as the provider confirmed it.
 
@@ -106,6 +127,8 @@ class Candidate(msgspec.Struct, frozen=True, kw_only=True):
     `scan` is what the provider's own malware scan says, empty where it says nothing.
     `publisher`, `licence` and `base_model` are the provider's words, empty where it has none.
     `evidence` is why it counts; `note` is what the user should hear of it all the same.
+    `files` are those of a directory or a set; `size` is that of all of them then, and there is no
+    hash of the whole.
     """
 
     source: str
@@ -130,6 +153,12 @@ class Candidate(msgspec.Struct, frozen=True, kw_only=True):
     base_model: str = ""
     evidence: tuple[Reason, ...] = ()
     note: Reason | None = None
+    files: tuple[FileFact, ...] = ()
+
+    @property
+    def content(self) -> tuple[tuple[str, str], ...]:
+        """What tells the content of a directory or a set from others: its files."""
+        return tuple(sorted((file.path, file.content) for file in self.files))
 
 
 class Rejected(msgspec.Struct, frozen=True, kw_only=True):
@@ -145,8 +174,9 @@ class Record(Candidate, frozen=True, kw_only=True):
 
     Enough to fetch it again, months later: `url` is pinned to a commit or file id; one of Hugging
     Face is written with its public host, whatever endpoint was asked. `asked` is the place that
-    the user had named for it in the manifest, if any. A script is rendered from this record and
-    nothing else.
+    the user had named for it in the manifest, if any. `blob` is git's id of its content, for a
+    member of a directory that has no sha256. A script is rendered from this record and nothing
+    else.
     """
 
     version: Literal[1] = 1
@@ -155,16 +185,70 @@ class Record(Candidate, frozen=True, kw_only=True):
     destination: str
     store: str
     asked: str = ""
+    blob: str = ""
     rejected: tuple[Rejected, ...] = ()
 
     def same_content(self, other: Record) -> bool:
         """Tell whether both records lead to the same bytes from the same place."""
-        return (self.url, self.local, self.sha256, self.size, self.destination) == (
+        return (self.url, self.local, self.sha256, self.size, self.destination, self.files) == (
             other.url,
             other.local,
             other.sha256,
             other.size,
             other.destination,
+            other.files,
+        )
+
+    @property
+    def folder(self) -> str:
+        """Where the paths of its files begin: the directory, or where the files of a set lie."""
+        named = any(file.path == self.model.name for file in self.files)
+        return self.destination.rpartition("/")[0] if named else self.destination
+
+    @property
+    def new(self) -> str:
+        """The name that its directory has until it is whole, beside its place.
+
+        Made from what it will hold, so that whoever fetches the same goes on with it. Empty where
+        files are put into a folder one by one: that of a folder key holds other models too.
+        """
+        if not self.files or self.folder == self.destination.removesuffix(f"/{self.model.path}"):
+            return ""
+        told = hashlib.sha256(msgspec.json.encode(self.files)).hexdigest()[:8]
+        return f".{self.folder.rpartition('/')[2]}.{told}.new"
+
+    @property
+    def places(self) -> tuple[str, ...]:
+        """The folders in which its files may lie before they have their names."""
+        if not self.new:
+            return (self.folder,)
+        return (self.folder, f"{self.folder.rpartition('/')[0]}/{self.new}")
+
+    @property
+    def members(self) -> tuple[Record, ...]:
+        """A record for each file of it: of a single file that is the record itself."""
+        if not self.files:
+            return (self,)
+        # A directory's own path ends where those of its files begin; a set lies beside its name.
+        own = self.model.path
+        base = own if self.folder == self.destination else own.rpartition("/")[0]
+        return tuple(
+            msgspec.structs.replace(
+                self,
+                model=Model(
+                    folder=self.model.folder, path=f"{base}/{file.path}" if base else file.path
+                ),
+                name=file.path.rpartition("/")[2],
+                url=file.url,
+                size=file.size,
+                sha256=file.sha256,
+                blob=file.blob,
+                destination=f"{self.folder}/{file.path}",
+                rejected=(),
+                note=None,
+                files=(),
+            )
+            for file in self.files
         )
 
 
@@ -177,6 +261,9 @@ class Receipt(msgspec.Struct, frozen=True, kw_only=True):
     empty where they came from the address of its record.
     `identified` is set for a file that came without us and is known by its hash: it may be
     replaced by another, and nothing is fetched in its place then.
+
+    `files` are the receipts of all files of a directory or a set. They are kept one by one, each
+    under a key of its own; `size` is that of all, `sha256` that of their list.
     """
 
     version: Literal[1] = 1
@@ -196,13 +283,20 @@ class Receipt(msgspec.Struct, frozen=True, kw_only=True):
     place: str = ""
     key_id: str = ""
     mac: str = ""
+    files: tuple[Receipt, ...] = ()
+
+    @property
+    def each(self) -> tuple[Receipt, ...]:
+        """The receipts of all files: of a single file that is the receipt itself."""
+        return self.files or (self,)
 
 
 class Verdict(msgspec.Struct, frozen=True, kw_only=True):
     """What verification says of one file. `size` in bytes, None when it is missing.
 
     `by` is whose hash it has, for one that is ok; `looked_into` is false for a file of a kind that
-    is not known, of which only the hash can be told.
+    is not known, of which only the hash can be told. `files` are the verdicts of each file of a
+    directory or a set.
     """
 
     model: str
@@ -215,6 +309,7 @@ class Verdict(msgspec.Struct, frozen=True, kw_only=True):
     moved_to: str = ""
     by: Reason | None = None
     looked_into: bool = True
+    files: tuple[Verdict, ...] = ()
 
     @property
     def good(self) -> bool:

@@ -22,6 +22,14 @@ def sha256(data: bytes) -> str:
     return hashlib.sha256(data).hexdigest()
 
 
+def git_id(data: bytes) -> str:
+    """Git's id of a content."""
+    return hashlib.sha1(b"blob %d\0" % len(data) + data, usedforsecurity=False).hexdigest()
+
+
+_SMALL = (".json", ".txt", ".md", ".py", ".jinja")  # what git itself keeps, and LFS does not
+
+
 @functools.lru_cache(maxsize=1 << 16)
 def _made(name: str, seed: str) -> tuple[str, int]:
     data = file_for(name, seed=seed)
@@ -148,17 +156,23 @@ class Repository:
         digest, size = self.files.summary(path)
         lfs = {"lfs": {"sha256": digest, "size": size, "pointerSize": 130}}
         told = {"rfilename": path, "size": size, "blobId": self.oid(path)}
-        return told if path in self.plain else {**told, **lfs}
+        return told if self.is_plain(path) else {**told, **lfs}
+
+    def is_plain(self, path: str) -> bool:
+        """Whether git itself keeps a file, and not LFS: nobody tells its sha256 then."""
+        return path in self.plain or path.endswith(_SMALL)
 
     def oid(self, path: str) -> str:
         """The git hash of one file, or of the pointer that stands for it; 40 hexadecimal digits."""
+        if self.is_plain(path):
+            return git_id(self.files[path])
         return hashlib.sha1(self.files.state(path).encode(), usedforsecurity=False).hexdigest()
 
     def item(self, path: str, *, scans: bool = False) -> dict[str, Any]:
         """Describe one file as `tree` and `paths-info` do; `scans` as they do when expanded."""
         digest, size = self.files.summary(path)
         item: dict[str, Any] = {"type": "file", "path": path, "size": size, "oid": self.oid(path)}
-        if path not in self.plain:
+        if not self.is_plain(path):
             item["lfs"] = {"oid": digest, "size": size, "pointerSize": 130}
         if scans:
             level = self.flagged.get(path, "safe")

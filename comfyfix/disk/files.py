@@ -132,6 +132,16 @@ def sha256_of(path: Path, passed: Callable[[int], object] = bool) -> str:
     return digest.hexdigest()
 
 
+def git_blob_of(path: Path) -> str:
+    """Git's id of a file's content, which it has beside its name. Raises OSError."""
+    with path.open("rb", buffering=0) as stream:
+        size = os.fstat(stream.fileno()).st_size
+        digest = hashlib.sha1(b"blob %d\0" % size, usedforsecurity=False)
+        while block := stream.read(HASH_BLOCK):
+            digest.update(block)
+    return digest.hexdigest()
+
+
 def regular_stat(path: str | Path) -> os.stat_result | None:
     """Stat of a regular file (symlinks followed, as ComfyUI does), or None."""
     try:

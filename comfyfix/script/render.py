@@ -30,11 +30,13 @@ def render(record: Record, manifest: Manifest) -> str:
 
 def alone(record: Record, manifest: Manifest) -> str:
     """Return the text of a script that has the engine in itself, for another machine."""
-    return f"{_facts(record, manifest, alone=True)}{engine.text()}}}\n"
+    begin = "engine\n" if record.files else ""
+    return f"{_facts(record, manifest, alone=True)}{engine.text()}}}\n{begin}"
 
 
 def _facts(record: Record, manifest: Manifest, *, alone: bool) -> str:
     endpoint = endpoint_of(record.url)
+    server = PUBLIC.get(endpoint, "")
     size = "" if record.size is None else str(record.size)
     text: str = _template("download.sh.j2").render(
         alone=alone,
@@ -43,10 +45,20 @@ def _facts(record: Record, manifest: Manifest, *, alone: bool) -> str:
         source=f"{record.source}: {record.where}",
         page=f"{HUGGINGFACE}/{record.repo}" if endpoint == "huggingface" else "",
         endpoint=endpoint,
-        path=record.url.removeprefix(PUBLIC.get(endpoint, "")),
+        path=record.url.removeprefix(server),
         local=record.local,
         lent="1" if record.lent else "",
-        destination=record.destination,
+        destination=record.folder if record.files else record.destination,
+        new=record.new,
+        files=[
+            {
+                "size": str(file.size),
+                "hash": file.sha256 or (file.blob and f"git:{file.blob}"),
+                "path": file.path,
+                "place": file.url.removeprefix(server),
+            }
+            for file in record.files
+        ],
         size=size if record.size_exact else "",
         about=human_size(record.size) if size else "",
         rounded=size,

@@ -11,7 +11,7 @@ from pathlib import Path
 from threading import Semaphore
 
 from comfyfix.comfyui.store.folders import Folders, folder_key
-from comfyfix.disk.files import led_into, printable, sha256_of
+from comfyfix.disk.files import git_blob_of, led_into, printable, sha256_of
 from comfyfix.errors import ModelProblem, Unreachable
 from comfyfix.formats import look
 from comfyfix.nearby.lending import Lender
@@ -121,18 +121,27 @@ def fetch(
         raise _unreachable(*told_of.fields)
     if status != 0:
         raise _problem(status, talk.last.get("fail"), script)
+    named = "" if alone else script.name
+    made = [_receipt(member, talk, script=named, signs=signs) for member in record.members]
+    return receipts.joined(record, made)
+
+
+def _receipt(record: Record, talk: _Talk, *, script: str, signs: bool) -> Receipt:
+    """Write down one file that a script has brought."""
     path = Path(record.destination)
     try:
         if signs and record.sha256 and _identity(path) not in talk.asked:
             _require(path, record.sha256)
-        digest = record.sha256 or _hash_told(talk.last.get("sha256")) or sha256_of(path)
+        if record.blob and git_blob_of(path) != record.blob:
+            raise ModelProblem(Outcome.WRONG_CONTENT, Why.FILE_REPLACED, path=path)
+        told = None if talk.record.files else talk.last.get("sha256")
         return receipts.of_file(
             record.model,
             path,
-            digest,
-            script="" if alone else script.name,
-            verified=record.sha256 is not None,
-            origin=record.local if record.lent else _origin(lender, path),
+            record.sha256 or _hash_told(told) or sha256_of(path),
+            script=script,
+            verified=bool(record.sha256 or record.blob),
+            origin=record.local if record.lent else _origin(talk.lender, path),
         )
     except OSError as error:
         failed = Outcome.DOWNLOAD_FAILED
@@ -151,7 +160,16 @@ class _Talk:
     lender: Lender | None = None
     word: str = field(default_factory=channel.new_word)
     last: dict[str, Told] = field(default_factory=dict)
+    paths: frozenset[str] = frozenset()
     asked: list[tuple[int, ...]] = field(default_factory=list)
+
+    def __post_init__(self) -> None:
+        folder = len(self.record.folder)
+        self.paths = frozenset(
+            f"{place}{member.destination[folder:]}"
+            for place in self.record.places
+            for member in self.record.members
+        )
 
     def keep(self, line: str) -> None:
         """Pass on a line, and remember what it tells."""
@@ -173,7 +191,26 @@ class _Talk:
         if told is None or told.kind != "look":
             return None
         self.asked.append(_identity(Path(told.fields[0])))
-        return _look(told.fields[0], self.record, self.pickle, self.words)
+        return self._look(told.fields[0])
+
+    def _look(self, asked: str) -> str:
+        """Answer 0, or 4 (unsafe) or 5 (damaged, or of another kind) with the reason."""
+        # A part of a file, or one that was put aside, lies beside it.
+        name = asked
+        while name not in self.paths:
+            name, dot, _ = name.rpartition(".")
+            if not dot:
+                return "1"
+        if name == asked:
+            return "1"
+        try:
+            shown = name.rpartition("/")[2]
+            found = look.inspect(Path(asked), name=shown, look_inside=self.pickle != "allow")
+        except OSError:
+            return "1"
+        if found is None:
+            return "0"
+        return f"{4 if found.kind == 'unsafe' else 5} {printable(self.words(found.reason), 300)}"
 
     def _lend(self, part: str, how: str) -> str:
         if self.lender is None or not part.startswith(f"{self.record.destination}."):
@@ -206,18 +243,13 @@ def _hash_told(told: Told | None) -> str:
     return found if re.fullmatch(r"[0-9a-f]{64}", found) else ""
 
 
-def _look(asked: str, record: Record, pickle: PicklePolicy, words: Callable[[Reason], str]) -> str:
-    """Answer a script: 0, or 4 (unsafe) or 5 (damaged, or of another kind) with the reason."""
-    path = Path(record.destination)
-    if not asked.startswith(f"{path}."):
-        return "1"  # a part of the file, or one that was put aside, lies beside it
-    try:
-        found = look.inspect(Path(asked), name=path.name, look_inside=pickle != "allow")
-    except OSError:
-        return "1"
-    if found is None:
-        return "0"
-    return f"{4 if found.kind == 'unsafe' else 5} {printable(words(found.reason), 300)}"
+def real_place(record: Record, folders: Folders) -> Path:
+    """Return the folder that a record's files go to, every link in its path followed.
+
+    Raises ModelProblem for one that a symlinked folder leads out of the store.
+    """
+    within = f"{record.folder}/any" if record.files else record.destination
+    return real_folder(record.model, within, folders)
 
 
 def real_folder(model: Model, file: str, folders: Folders) -> Path:

@@ -7,6 +7,7 @@ that the many writers of a shared store never write to the same one.
 from __future__ import annotations
 
 import contextlib
+import hashlib
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Literal
@@ -16,7 +17,7 @@ import msgspec
 from comfyfix.disk import json_file
 from comfyfix.disk.files import led_into, write_atomic
 from comfyfix.errors import SetupProblem
-from comfyfix.records import Model, Receipt, to_json
+from comfyfix.records import Model, Receipt, Record, to_json
 from comfyfix.state.layout import Layout, store_receipt
 from comfyfix.state.trust import Trust, claimed
 
@@ -105,6 +106,24 @@ def forget(layout: Layout, store: Path, model: Model) -> None:
     with contextlib.suppress(OSError):
         if path := _ours_in_store(store, model):
             path.unlink()
+
+
+def joined(record: Record, made: Sequence[Receipt]) -> Receipt:
+    """Return the receipt of a whole record, of those of its files."""
+    if not record.files:
+        return made[0]
+    listed = [(each.model, each.size, each.sha256) for each in made]
+    return Receipt(
+        model=record.model.key,
+        path=record.destination,
+        size=sum(each.size for each in made),
+        sha256=hashlib.sha256(msgspec.json.encode(listed)).hexdigest(),
+        mtime_ns=max(each.mtime_ns for each in made),
+        at=json_file.now(),
+        script=made[0].script,
+        verified=all(each.verified for each in made),
+        files=tuple(made),
+    )
 
 
 def of_file(

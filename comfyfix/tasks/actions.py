@@ -177,9 +177,9 @@ def _accept_or_leave(run: Run, planned: Planned) -> None:
 
 
 def _keep(run: Run, planned: Planned, receipt: Receipt) -> None:
-    receipts.save(
-        run.project.layout, run.project.folders.store, run.project.trust, [(planned.model, receipt)]
-    )
+    members = run.records[planned.model.key].members
+    made = [(member.model, each) for member, each in zip(members, receipt.each, strict=True)]
+    receipts.save(run.project.layout, run.project.folders.store, run.project.trust, made)
 
 
 def _renew(run: Run, path: str, made: Receipt) -> None:
@@ -204,7 +204,7 @@ def _run_script(run: Run, planned: Planned, slot: fetch_stage.Slot) -> Receipt:
     lender = run.services().lender(record)
     if not record.local and lender is None:
         reach.require(server)
-    folder = fetch_stage.real_folder(record.model, record.destination, run.project.folders)
+    folder = fetch_stage.real_place(record, run.project.folders)
     # Once more: somebody may have changed it since the script was written.
     written.put_engine(run.project.layout, run.events.engine_replaced)
     run.events.executing(planned.model, script.name, record.size)

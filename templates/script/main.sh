@@ -72,6 +72,7 @@ complete() {
 
 main() {
   local begun
+  if declare -F files >/dev/null; then directory; fi
   [ ! -e "$DEST" ] || [ -f "$DEST" ] || fail 1 "$DEST is not a file" "move it away"
   [ -e "$DEST" ] || [ ! -L "$DEST" ] ||
     fail 1 "$DEST leads to $(readlink "$DEST"), which is not there" "mount the disk, or remove the link" store

@@ -1,6 +1,7 @@
 # Each process writes a part file of its own, so a lock that does not lock costs bandwidth only.
 # They are named from inside the folder: what has been looked at is where the file goes.
-KIND="${SHA256:0:8}"
+KIND="${SHA256#git:}"
+KIND="${KIND:0:8}"
 KIND="${KIND:-nohash}"
 PART="./$NAME.$KIND.$ME.part"
 HAVE="./$NAME.$KIND.$ME.have"

@@ -22,15 +22,21 @@ from comfyfix.net.hosts import hub_repo
 ABSENT = (HTTPStatus.UNAUTHORIZED, HTTPStatus.FORBIDDEN, HTTPStatus.NOT_FOUND)
 """How the Hub answers for what is not there, or is private: it tells no one which."""
 KEPT_BACK = (*ABSENT, HTTPStatus.GONE, HTTPStatus.UNAVAILABLE_FOR_LEGAL_REASONS)
+_GIT_ID = re.compile(r"(?!0{40})[0-9a-f]{40}")
 _SHA256 = re.compile(r"[0-9a-f]{64}")
 
 
 class HubItem(msgspec.Struct, frozen=True, kw_only=True):
-    """One file as the Hub describes it: size in bytes; `scan` is the word of its own scanners."""
+    """One file as the Hub describes it: size in bytes; `scan` is the word of its own scanners.
+
+    `blob` is git's id of the content, for a file that git itself keeps; of one in LFS that is only
+    the id of a pointer.
+    """
 
     size: int | None = None
     sha256: str | None = None
     scan: str = ""
+    blob: str = ""
 
 
 class Facts(msgspec.Struct, frozen=True, kw_only=True):
@@ -92,7 +98,8 @@ def about(value: dict[str, Any], commit: str) -> About:
     for sibling in dicts(value.get("siblings")):
         path = str(sibling.get("rfilename"))
         size, digest = lfs(sibling)
-        files[path] = HubItem(size=size, sha256=digest, scan=scans.get(path, ""))
+        blob = git_id(sibling.get("blobId")) if not sibling.get("lfs") else ""
+        files[path] = HubItem(size=size, sha256=digest, scan=scans.get(path, ""), blob=blob)
     name = printable(str(value.get("id") or ""), 200)
     return About(commit=commit, id=name, files=files, **_facts(value))
 
@@ -147,6 +154,11 @@ def lfs(item: dict[str, Any]) -> tuple[int | None, str | None]:
         size if is_size(size) else None,
         digest if isinstance(digest, str) and _SHA256.fullmatch(digest) else None,
     )
+
+
+def git_id(value: object) -> str:
+    """Git's id of a content; empty for what is none."""
+    return value if isinstance(value, str) and _GIT_ID.fullmatch(value) else ""
 
 
 def _facts(value: dict[str, Any]) -> dict[str, Any]:
