@@ -43,7 +43,27 @@ _MAKING = re.compile(
     r"^(fp\d+|bf16|f16|f32|int[48]|nf4|nvfp4|q\d.*|e[45]m[23](fn)?|scaled|mixed|pruned|ema(only)?|"
     r"full|safetensors|v?\d+([._]\d+)*|\d+b|\d+steps?|rank\d*|dim\d+|gguf|convrot|[a-z])$"
 )
+SHARDS_MAX = 1000
+_SHARD = re.compile(
+    r"(?P<stem>.*[-_.])(?P<at>\d{1,6})(?P<of>[-_]of[-_])(?P<all>\d{1,6})(?P<end>\..+)"
+)
 _CAMEL = re.compile(r"(?<=[a-z0-9])(?=[A-Z])|(?<=[A-Z])(?=[A-Z][a-z])")
+
+
+def shards(path: str) -> tuple[str, ...]:
+    """The paths of all parts of a set, where a path is that of one; of any other file none.
+
+    `model-00002-of-00005.safetensors` is the second of five.
+    """
+    folder, slash, name = path.rpartition("/")
+    found = _SHARD.fullmatch(name)
+    if found is None or len(found["at"]) > len(found["all"]):
+        return ()
+    width, number, count = len(found["at"]), int(found["at"]), int(found["all"])
+    if not 1 <= number <= count or not 1 < count <= SHARDS_MAX:
+        return ()
+    begin, end = f"{folder}{slash}{found['stem']}", f"{found['of']}{found['all']}{found['end']}"
+    return tuple(f"{begin}{part:0{width}}{end}" for part in range(1, count + 1))
 
 
 def queries(name: str) -> list[str]:

@@ -150,7 +150,8 @@ class Project:
         with _told():
             project = self._look()
             hasher = Hasher(HashLog(project.layout.hashes, project.trust.identity))
-            choices = sweep.needed(project.manifest, project.plan, project.layout).values()
+            needed = sweep.needed(project.manifest, project.plan, project.layout).values()
+            choices = [choice for each in needed for choice in each]
             try:
                 with ThreadPoolExecutor(cores()) as pool:
                     return tuple(pool.map(lambda one: _verdict(project, hasher, one), choices))

@@ -14,7 +14,6 @@ class Outcome(StrEnum):
     NAME_REFUSED = "name refused"
     FOLDER_UNKNOWN = "folder unknown"
     UNREACHABLE = "unreachable"
-    DIRECTORY = "directory"
     CONFLICT = "conflict"
     NOT_FOUND = "not found"
     UNCERTAIN = "uncertain"

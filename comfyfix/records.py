@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 import hashlib
+from collections.abc import Sequence
 from enum import StrEnum
 from typing import Any, Literal
 
 import msgspec
+
+from comfyfix.file_names import shards
 
 Kind = Literal["file", "directory", "embedding", "hub_repo", "implied"]
 Status = Literal["ok", "missing", "unreachable", "damaged", "wrong", "unsafe", "unverified"]
@@ -96,6 +99,11 @@ class Model(msgspec.Struct, frozen=True, kw_only=True):
         """The file name alone."""
         return self.path.rpartition("/")[2]
 
+    @property
+    def shards(self) -> tuple[str, ...]:
+        """The paths of all parts, where it is a set that is named by one of them."""
+        return shards(self.path)
+
 
 class FileFact(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     """One file of a directory or a set, as its provider tells it.
@@ -156,9 +164,36 @@ class Candidate(msgspec.Struct, frozen=True, kw_only=True):
     files: tuple[FileFact, ...] = ()
 
     @property
-    def content(self) -> tuple[tuple[str, str], ...]:
-        """What tells the content of a directory or a set from others: its files."""
-        return tuple(sorted((file.path, file.content) for file in self.files))
+    def content(self) -> str | tuple[tuple[str, str], ...] | None:
+        """What tells the content from others: the sha256, or the files of a directory or a set.
+
+        None where nobody tells it.
+        """
+        if self.files:
+            return tuple(sorted((file.path, file.content) for file in self.files))
+        return self.sha256
+
+    def with_files(
+        self,
+        files: Sequence[FileFact],
+        *,
+        url: str = "",
+        path: str | None = None,
+        note: Reason | None = None,
+        scan: str = "",
+    ) -> Candidate:
+        """Return it as a directory or a set of these files, of which none stands for the whole."""
+        return msgspec.structs.replace(
+            self,
+            files=tuple(files),
+            url=url or self.url,
+            path=self.path if path is None else path,
+            size=sum(file.size for file in files),
+            size_exact=True,
+            sha256=None,
+            scan=scan,
+            note=note or self.note,
+        )
 
 
 class Rejected(msgspec.Struct, frozen=True, kw_only=True):
@@ -202,8 +237,7 @@ class Record(Candidate, frozen=True, kw_only=True):
     @property
     def folder(self) -> str:
         """Where the paths of its files begin: the directory, or where the files of a set lie."""
-        named = any(file.path == self.model.name for file in self.files)
-        return self.destination.rpartition("/")[0] if named else self.destination
+        return self.destination.rpartition("/")[0] if self.model.shards else self.destination
 
     @property
     def new(self) -> str:

@@ -20,7 +20,8 @@ from comfyfix.formats.pickle import packed
 from comfyfix.formats.pickle.source import ANY_SIZE
 
 HEAD = 4096
-_TEXTS = (".yaml", ".yml", ".json", ".txt")  # files of settings that some folders hold
+# Files of settings that some folders hold, and what lies beside the weights of language models.
+_TEXTS = (".yaml", ".yml", ".json", ".txt", ".jinja", ".tiktoken", ".bpe", ".vocab", ".md", ".py")
 _Kind = Literal["torch", "numpy", "packed", "pickle", ""]
 _Check = Callable[[BinaryIO, int], Finding | None]
 _STRICT: dict[str, _Check] = {

@@ -94,6 +94,35 @@ class HubFile:
 
 
 @dataclass(frozen=True, slots=True)
+class HubFolder:
+    """A repository, or a folder of it; `path` is empty for all of it."""
+
+    repo: str
+    revision: str = "main"
+    path: str = ""
+
+    @property
+    def name(self) -> str:
+        """What it is called there."""
+        return (self.path or self.repo).rpartition("/")[2]
+
+    @property
+    def where(self) -> str:
+        """The place as people write it."""
+        return f"{self.repo}/{self.path}" if self.path else self.repo
+
+    @property
+    def publisher(self) -> str:
+        """Whose repository it is."""
+        return HubFile(self.repo, self.revision, self.path).publisher
+
+    def tree_path(self, revision: str = "") -> str:
+        """`/owner/repo/tree/REVISION/path`, quoted: a page for people."""
+        pinned = quote(revision or self.revision, safe="")
+        return f"/{self.repo}/tree/{pinned}" + (f"/{quote(self.path)}" if self.path else "")
+
+
+@dataclass(frozen=True, slots=True)
 class DirectFile:
     """A file on a listed host, fetched as it is."""
 
@@ -141,6 +170,27 @@ def tokens_by_origin(endpoints: Endpoints, tokens: Mapping[str, str]) -> dict[st
         if url and tokens.get(source):
             found.setdefault(origin_of(url), tokens[source])
     return found
+
+
+def read_folder(url: str, endpoints: Endpoints) -> HubFolder | None:
+    """The folder of the Hub that a URL from outside leads to; of a file that in which it lies.
+
+    None for what leads nowhere on the Hub. Raises HostRefused with the rule it breaks.
+    """
+    if re.search(r"[\s\\\x00-\x1f\x7f]", url) or not url.isascii():
+        raise _refused(url, Why.ADDRESS_NOT_ASCII)
+    try:
+        parts = urlsplit(url)
+        host = (parts.hostname or "").rstrip(".")
+    except ValueError as error:
+        raise _refused(url, Why.ADDRESS_UNREADABLE, error=error) from None
+    if "@" in parts.netloc and parts.scheme != "hf":
+        raise _refused(url, Why.ADDRESS_NAMES_USER)
+    if parts.scheme == "hf":
+        return _folder_of_scheme(url)
+    if origin_of(url) == origin_of(endpoints.huggingface):
+        return _hub_folder(url, parts.path.removeprefix(urlsplit(endpoints.huggingface).path))
+    return _hub_folder(url, parts.path) if host in HUGGINGFACE_HOSTS else None
 
 
 def endpoint_of(url: str) -> str:
@@ -211,6 +261,39 @@ def _of_scheme(url: str) -> HubFile:
     if ".." in revision or not path:
         raise _refused(url, Why.ADDRESS_NAMES_NO_FILE)
     return HubFile(hub_repo(kind + name), revision, hub_path(path))
+
+
+def _folder_of_scheme(url: str) -> HubFolder:
+    """`hf://owner/name@revision/path`: what ends like a file of a model is one."""
+    parts = url.partition("?")[0].partition("://")[2].strip("/").split("/")
+    kind = f"{parts.pop(0)}/" if parts[0] in _KINDS else ""
+    if parts[0] == "models":
+        parts.pop(0)
+    name, _, revision = "/".join(parts[:2]).partition("@")
+    revision = unquote(revision) or "main"
+    if ".." in revision:
+        raise _refused(url, Why.ADDRESS_NAMES_NO_FILE)
+    return _inside(kind + name, revision, unquote("/".join(parts[2:])))
+
+
+def _hub_folder(url: str, path: str) -> HubFolder:
+    parts = [unquote(p) for p in path.strip("/").split("/") if p]
+    kind = f"{parts.pop(0)}/" if parts and parts[0] in _KINDS else ""
+    for width in (2, 1):
+        if len(parts) == width:
+            return HubFolder(hub_repo(kind + "/".join(parts)))
+        if len(parts) > width + 1 and parts[width] in ("tree", "resolve", "blob", "raw"):
+            repo, revision = kind + "/".join(parts[:width]), parts[width + 1]
+            if ".." in revision:
+                break
+            rest = "/".join(parts[width + 2 :])
+            return _inside(repo, revision, rest, is_file=parts[width] != "tree")
+    raise _refused(url, Why.ADDRESS_NAMES_NO_FOLDER)
+
+
+def _inside(repo: str, revision: str, path: str, *, is_file: bool = False) -> HubFolder:
+    folder = path.rpartition("/")[0] if is_file else path
+    return HubFolder(hub_repo(repo), revision, hub_path(folder) if folder else "")
 
 
 def _hub_file(url: str, path: str) -> HubFile:

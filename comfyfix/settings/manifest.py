@@ -26,6 +26,8 @@ ReceiptPolicy = Literal["own", "signed", "trust"]
 IdentityPolicy = Literal["full", "mtime"]
 """What shows that a file is as it was: all that the system tells of it, or size and mtime alone."""
 HashPolicy = Literal["warn", "fail"]
+CodePolicy = Literal["leave", "allow"]
+"""Whether the code files of a repository come with the model that is fetched from it."""
 PicklePolicy = Literal["refuse", "scan", "allow"]
 """Which pickle files may be there: none, those that can't run code, or all."""
 OpinionPolicy = bool | Literal["auto"]
@@ -62,13 +64,15 @@ class Download(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
 class Verify(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """`verify:` what to do with pickle files, whose receipts count, what shows that a file is as
     it was, and whether Qwen gives its opinion. `workflow_hash`: what a file of another sha256 than
-    its workflow tells is worth; publishers do replace files."""
+    its workflow tells is worth; publishers do replace files. `remote_code`: whether Python files
+    come with a model that is a directory."""
 
     pickle: PicklePolicy = "scan"
     qwen: OpinionPolicy = "auto"
     receipts: ReceiptPolicy = "signed"
     identity: IdentityPolicy = "full"
     workflow_hash: HashPolicy = "warn"
+    remote_code: CodePolicy = "leave"
 
 
 class Qwen(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):

@@ -11,6 +11,7 @@ from urllib.parse import urlsplit
 
 import msgspec
 
+from comfyfix import endings
 from comfyfix.disk import windows
 from comfyfix.errors import SetupProblem
 from comfyfix.records import because
@@ -159,7 +160,10 @@ def _check_values(manifest: Manifest, lines: yamlfile.Lines, path: Path) -> None
     for name, override in manifest.models.items():
         if override.sha256 and not re.fullmatch(r"[0-9a-fA-F]{64}", override.sha256):
             raise _problem(path, lines, f"$.models.{name}.sha256", Why.SHA256_UNFIT)
-        for given, needs in (("repo", "path"), ("path", "repo"), ("file_id", "model_version_id")):
+        needed = [("path", "repo"), ("file_id", "model_version_id")]
+        if name.lower().endswith(tuple(endings.LISTED)):  # of a directory it may be all of it
+            needed.append(("repo", "path"))
+        for given, needs in needed:
             if getattr(override, given) and not getattr(override, needs):
                 where = f"$.models.{name}.{given}"
                 raise _problem(path, lines, where, Why.FIELD_NEEDS, needs=needs)

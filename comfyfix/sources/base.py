@@ -58,10 +58,18 @@ class Wanted:
     doubted: tuple[Doubtful, ...] = ()
     neighbours: tuple[str, ...] = ()
     destination: str = ""
+    is_directory: bool = False
+
+    @property
+    def is_whole(self) -> bool:
+        """True for what consists of several files: a directory, or a set of shards."""
+        return self.is_directory or bool(self.model.shards)
 
     @property
     def likely(self) -> frozenset[str]:
         """The hashes that the file should have: the binding one, or else those of workflows."""
+        if self.is_directory:
+            return frozenset()
         if self.sha256:
             return frozenset({self.sha256})
         return frozenset(hint.sha256 for hint in self.hints if hint.sha256)

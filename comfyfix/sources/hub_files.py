@@ -61,7 +61,8 @@ def candidate(
 
 def opened(found: Candidate, hub: Hub) -> Finding:
     """Look whether the gate of a gated repository is open to the user. Raises SourceDown."""
-    closed = hub.access(found.repo, found.url) if found.gated else None
+    url = found.files[0].url if found.files else found.url
+    closed = hub.access(found.repo, url) if found.gated else None
     if isinstance(closed, ModelProblem):
         return Blocked(found, closed)
     if closed:

@@ -15,6 +15,7 @@ from comfyfix.file_names import SHORT, Words, read
 from comfyfix.providers.huggingface import hub
 from comfyfix.providers.huggingface.answers import Answered
 from comfyfix.records import Rejected, because
+from comfyfix.sources import repositories
 from comfyfix.sources.base import Finding, Services, Wanted
 from comfyfix.sources.bearing import SOURCE, Places
 from comfyfix.sources.trust import publishers
@@ -30,6 +31,9 @@ Step = Callable[[], object]
 
 def find(wanted: Wanted, services: Services) -> Iterator[Finding]:
     """Yield one candidate per content that bears the name, and what almost does. See Doubtful."""
+    if wanted.is_directory:
+        yield from repositories.find(wanted, services)
+        return
     words = read(wanted.model.name)
     if words.generic and not wanted.likely:
         reason = because(Why.NAME_TOO_COMMON)

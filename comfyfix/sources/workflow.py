@@ -19,14 +19,16 @@ from comfyfix.net.hosts import (
     HUGGINGFACE,
     DirectFile,
     HubFile,
+    HubFolder,
     broken_rule,
     hub_path,
     hub_repo,
+    read_folder,
     read_url,
 )
 from comfyfix.records import Candidate, Hint, Reason, Rejected, because
 from comfyfix.settings.manifest import Override
-from comfyfix.sources import civitai, hub_files
+from comfyfix.sources import civitai, directories, hub_files
 from comfyfix.sources.base import Doubtful, Finding, Services, Wanted
 from comfyfix.why import Why
 
@@ -37,12 +39,33 @@ DECISIVE = True
 def find(wanted: Wanted, services: Services) -> Iterator[Finding]:
     """Yield what the embedded URLs lead to, those that end in the model's name first."""
     name = wanted.model.name
+    if wanted.is_directory:
+        yield from _folders(wanted, services)
+        return
     for hint in sorted(
         _hints(wanted), key=lambda h: h.url.partition("?")[0].endswith(name) is False
     ):
         finding = confirm_url(hint, NAME, services)
         services.log_search(wanted, NAME, hint.url, told(finding))
         yield finding
+
+
+def _folders(wanted: Wanted, services: Services) -> Iterator[Finding]:
+    for hint in _hints(wanted):
+        finding = confirm_folder(hint, NAME, wanted, services)
+        services.log_search(wanted, NAME, hint.url, told(finding))
+        yield finding
+
+
+def confirm_folder(hint: Hint, source: str, wanted: Wanted, services: Services) -> Finding:
+    """Ask the Hub what the folder that a URL names holds. Raises SourceDown."""
+    try:
+        folder = read_folder(hint.url, services.manifest.endpoints)
+    except HostRefused as refusal:
+        return Rejected(source=source, where=hint.url, reason=broken_rule(refusal))
+    if folder is None:
+        return Rejected(source=source, where=hint.url, reason=because(Why.NO_FOLDER_OF_HUB))
+    return directories.confirm(folder, source, wanted, services, [_told_by(source, hint)])
 
 
 def confirm_url(hint: Hint, source: str, services: Services) -> Finding:
@@ -93,6 +116,8 @@ def address(override: Override) -> str:
         return override.url
     if override.model_version_id:
         return CIVITAI + CivitaiFile(override.model_version_id, override.file_id).download_path
+    if override.repo and not override.path:
+        return HUGGINGFACE + HubFolder(hub_repo(override.repo)).tree_path()
     if override.repo and override.path:
         file = HubFile(hub_repo(override.repo), "main", hub_path(override.path))
         return HUGGINGFACE + file.resolve_path()
@@ -102,6 +127,8 @@ def address(override: Override) -> str:
 def _hints(wanted: Wanted) -> list[Hint]:
     override = wanted.override
     place = address(override) if override else ""
+    if override and override.repo and wanted.is_directory:
+        place = HUGGINGFACE + HubFolder(override.repo, "main", override.path or "").tree_path()
     if override is None or not place:
         return list(wanted.hints)
     return [Hint(name=wanted.model.name, url=place, sha256=override.digest)]

@@ -13,6 +13,17 @@ from comfyfix.settings.manifest import PicklePolicy
 MEGABYTE = 1_000_000
 
 
+class _File(msgspec.Struct, frozen=True, kw_only=True):
+    """One file of a directory or a set; `path` is all of it."""
+
+    path: str
+    exists: bool
+    size: int | None
+    sha256: str | None
+    status: str
+    reason: str
+
+
 class _Good(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     filename: str
     path: str
@@ -21,14 +32,16 @@ class _Good(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     sha256: str | None
     status: str
     opinion: Opinion | None = None
+    files: tuple[_File, ...] = ()
 
 
-class _Bad(msgspec.Struct, frozen=True, kw_only=True):
+class _Bad(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     filename: str
     path: str
     exists: bool
     status: str
     reason: str
+    files: tuple[_File, ...] = ()
 
 
 class BatchFile(msgspec.Struct, frozen=True, kw_only=True):
@@ -73,6 +86,7 @@ def batch_file(
                     sha256=v.sha256,
                     status=v.status,
                     opinion=opinions.get(v.model),
+                    files=_files(v, words),
                 )
                 for v in every
                 if v.good
@@ -84,9 +98,24 @@ def batch_file(
                     exists=v.status != "missing" and not v.moved_to,
                     status=v.status,
                     reason=words(v.reason) if v.reason else "",
+                    files=_files(v, words),
                 )
                 for v in every
                 if not v.good
             ),
         )
+    )
+
+
+def _files(verdict: Verdict, words: Callable[[Reason], str]) -> tuple[_File, ...]:
+    return tuple(
+        _File(
+            path=file.path,
+            exists=file.status != "missing" and not file.moved_to,
+            size=file.size,
+            sha256=file.sha256,
+            status=file.status,
+            reason=words(file.reason) if file.reason else "",
+        )
+        for file in verdict.files
     )

@@ -11,6 +11,7 @@ from comfyfix.comfyui.references.lookup import Lookup, anchored
 from comfyfix.comfyui.store.folders import Folders, folder_key, is_folder_key
 from comfyfix.disk.files import printable, relative_name
 from comfyfix.errors import ModelProblem, NameRefused
+from comfyfix.file_names import shards
 from comfyfix.outcomes import Outcome
 from comfyfix.records import Model, Receipt, Record, Reference
 from comfyfix.settings.manifest import Manifest, Override
@@ -27,7 +28,10 @@ NAME_SHOWN = 400
 
 @dataclass(slots=True)
 class Need:
-    """A model that some reference asks for, and what is known of its file so far."""
+    """A model that some reference asks for, and what is known of its files so far.
+
+    A set of shards is one model, whichever of them references name: that of its first shard.
+    """
 
     model: Model
     problem: ModelProblem | None = None
@@ -106,23 +110,19 @@ def _need_of(manifest: Manifest, lookup: Lookup, reference: Reference, value: st
         return Need(model=shown, problem=refused_at)
     if folder is not None:
         path = lookup.folders.meant(folder, path)
+    if reference.kind != "directory":
+        path = next(iter(shards(path)), path)
     model = Model(folder=folder, path=path)
     if folder is None:
         untold = ModelProblem(
             Outcome.FOLDER_UNKNOWN, Why.FOLDER_UNTOLD, path=path, name=model.name, **place
         )
         return Need(model=model, problem=untold)
-    if reference.kind == "directory":
-        told = {"folder": folder, "path": path, **place}
-        needed = (
-            ModelProblem(
-                Outcome.DIRECTORY, Why.DIRECTORY_ABSENT_HERE, url=reference.hint.url, **told
-            )
-            if reference.hint
-            else ModelProblem(Outcome.DIRECTORY, Why.DIRECTORY_ABSENT, **told)
-        )
-        return Need(model=model, problem=needed, is_directory=True)
-    return Need(model=model, location=lookup.folders.place(folder, path))
+    return Need(
+        model=model,
+        is_directory=reference.kind == "directory",
+        location=lookup.folders.place(folder, path),
+    )
 
 
 def _path(lookup: Lookup, reference: Reference, value: str) -> str:

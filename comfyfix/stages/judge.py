@@ -34,7 +34,7 @@ def judge(finding: Finding, wanted: Wanted, source: Source, services: Services) 
         reason = because(Why.SCAN_FLAGS, scan=finding.scan)
     elif not finding.size:
         reason = because(Why.NO_SIZE)
-    elif finding.sha256 is None and not source.DECISIVE:
+    elif finding.content is None and not source.DECISIVE:
         reason = because(Why.NO_SHA256)
     if reason:
         return Rejected(source=finding.source, where=finding.where, reason=reason)
@@ -54,6 +54,8 @@ def _mismatch(found: Candidate, wanted: Wanted, source: Source) -> Reason | None
         # A publisher may replace a file at the author's own address; a namesake elsewhere is
         # another file.
         return because(Why.HASH_NOT_TOLD)
-    if found.name != wanted.model.name and not source.DECISIVE and not wanted.likely:
+    # Of a directory the source itself tells which of its places is called so.
+    named = found.name == wanted.model.name or wanted.is_directory
+    if not named and not source.DECISIVE and not wanted.likely:
         return because(Why.NAME_OTHER, name=found.name)
     return None

@@ -20,7 +20,7 @@ from comfyfix.errors import ModelProblem, NameRefused
 from comfyfix.outcomes import Outcome
 from comfyfix.records import Model, Receipt, Record
 from comfyfix.settings.manifest import Manifest
-from comfyfix.stages import by_name
+from comfyfix.stages import by_name, whole
 from comfyfix.stages.join import Need, join
 from comfyfix.stages.scan import ScannedFile
 from comfyfix.stages.told import Told
@@ -46,11 +46,7 @@ def make(
     ledger = ledgers.load(layout)
     lookup = Lookup(folders)
     looking = _Looking(lookup, layout, trust, receipt_files.load(layout), ledger.models)
-    needs = {
-        key: need
-        for key, need in by_name.settled(join(manifest, lookup, files), lookup).items()
-        if not (need.is_directory and lookup.present(need.references[0]))
-    }
+    needs = by_name.settled(join(manifest, lookup, files), lookup)
     for need in needs.values():
         need.override = manifest.override_for(need.model.folder, need.model.path)
         looking.at(need)
@@ -111,6 +107,7 @@ def _planned(
         problem=need.problem,
         neighbours=neighbours,
         reserved=reserved,
+        is_directory=need.is_directory,
     )
 
 
@@ -126,13 +123,13 @@ class _Looking:
 
     def at(self, need: Need) -> None:
         """Look at the file of one need, and write down in it what is found."""
-        if need.is_directory:
-            need.pending = Pending.DIRECTORY_ABSENT
-            return
         if need.problem is not None or need.model.folder is None:
             need.pending = need.problem.outcome if need.problem else Outcome.FOLDER_UNKNOWN
             return
         entry = self.entries.get(need.model.key)
+        if need.is_directory or need.model.shards:
+            self._whole(need, entry)
+            return
         reference = need.lead
         hit = self.lookup.file(reference, need.model.path, need.model.folder)
         if hit and hit.name != need.model.path:  # there under another name that is taken as well
@@ -148,6 +145,29 @@ class _Looking:
             return
         need.location = hit.location
         self._hold(need, script, hit.info, again=again)
+
+    def _whole(self, need: Need, entry: ledgers.Entry | None) -> None:
+        """Look at a directory or a set, file by file."""
+        need.location = whole.location(need, self.lookup)
+        need.problem = _beyond(need, self.lookup.folders)
+        if need.problem:
+            need.pending = need.problem.outcome
+            return
+        script, again = "", entry is not None and entry.again
+        if entry is not None:
+            path, script = self.layout.targets(entry.number, need.model)
+            record = json_file.read(path, Record)
+            need.record = record if record and record.destination == need.location else None
+        store = self.lookup.folders.store
+        need.pending = whole.pending(need, need.record, self.receipts, self.trust, store)
+        if need.pending is None and need.record is None:
+            need.present = whole.present(need)
+        elif need.pending is None and not again:
+            need.pending = _what_is_lost(need, script)
+        elif need.pending in (None, Pending.UNVERIFIED, Pending.CHANGED) and again:
+            need.pending = Pending.SEARCH_AGAIN
+        if again:
+            need.record = None  # what was known binds no more
 
     def _hold(self, need: Need, script: str, info: os.stat_result, *, again: bool) -> None:
         """Hold a file that is there against its receipt."""

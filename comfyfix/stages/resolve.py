@@ -13,7 +13,7 @@ from comfyfix.endings import is_pickle
 from comfyfix.errors import ModelProblem, NameRefused, RegionBlocked, SourceDown
 from comfyfix.records import Candidate, Record, Rejected, because
 from comfyfix.settings.manifest import Locked, Manifest
-from comfyfix.sources import chosen, store, workflow
+from comfyfix.sources import chosen, huggingface, sets, store, workflow
 from comfyfix.sources.base import Blocked, Doubtful, Services, Source, Wanted
 from comfyfix.stages import lent, locking
 from comfyfix.stages.judge import judge
@@ -66,6 +66,7 @@ def _wanted(planned: Planned, manifest: Manifest) -> Wanted:
         strict=is_strict(planned, manifest),
         neighbours=planned.neighbours,
         destination=str(planned.path),
+        is_directory=planned.is_directory,
     )
 
 
@@ -89,6 +90,8 @@ class _Ladder:
         try:
             return self._climbed()
         except ModelProblem:
+            if wanted.is_whole:
+                raise
             found = lent.stand_in(wanted, self.stuck, self.rejected, self.services)
             if found is None:
                 raise
@@ -97,11 +100,13 @@ class _Ladder:
     def _climbed(self) -> Candidate:
         by_user = bool(self.planned.override and self.planned.override.names_a_place)
         # Where the user has said which file is meant, no other source may answer for it.
-        for source in (workflow,) if by_user else chosen(self.services.manifest.search.sources):
+        for source in (workflow,) if by_user else self._sources():
             self.asked.append(source.NAME)
             good = self._rung(source)
             if good is not None:
                 _require_no_rival(good, self.wanted, self.doubtful)
+                if self.wanted.model.shards:
+                    return sets.completed(good, self.wanted, self.services)
                 return _prefer_store(self.wanted, good, self.services)
             if self.stuck:
                 # The file that is meant is known, and locked away: only its equal may stand for it.
@@ -113,6 +118,13 @@ class _Ladder:
         if self.doubtful:
             raise doubted(self.wanted, self.doubtful)
         return _last_resort(self.wanted, self.rejected, self.services)
+
+    def _sources(self) -> list[Source]:
+        """Whom to ask. What lies here is linked file by file, never as a directory or a set."""
+        every = chosen(self.services.manifest.search.sources)
+        if self.wanted.is_directory:
+            return [source for source in every if source in (workflow, huggingface)]
+        return [source for source in every if source is not store or not self.wanted.is_whole]
 
     def _rung(self, source: Source) -> Candidate | None:
         """What one source has that counts; nothing where it could not be asked."""
@@ -160,7 +172,7 @@ class _Ladder:
             # publisher. Another of the workflow's addresses with the old bytes would have won.
             return msgspec.structs.replace(changed[0], note=because(Why.REPLACED_SINCE))
         held = [*counting, *(b.candidate for b in self.stuck if b.candidate.source == source.NAME)]
-        if counting and len({candidate.sha256 for candidate in held}) > 1:
+        if counting and len({candidate.content for candidate in held}) > 1:
             self.rejected += map(one_of_several, held)
             raise several(wanted, held, source.NAME)
         # Mirrors of one content: the open one first, then the one that most people use.
@@ -170,7 +182,7 @@ class _Ladder:
 
 def _require_no_rival(good: Candidate, wanted: Wanted, doubtful: list[Doubtful]) -> None:
     """Raise Uncertain where an earlier source knows another content of the name, if unsurely."""
-    rivals = [d.candidate for d in doubtful if d.candidate.sha256 != good.sha256]
+    rivals = [d.candidate for d in doubtful if d.candidate.content != good.content]
     if rivals and not wanted.likely:
         raise several(wanted, [good, *rivals])
 
@@ -195,6 +207,8 @@ def still_wanted(record: Record, planned: Planned, manifest: Manifest) -> bool:
         return (record.destination, record.sha256) == (planned.location, override.digest)
     if record.destination != planned.location or record.asked != _asked(planned):
         return False
+    if record.files or planned.is_whole:
+        return bool(record.files) == planned.is_whole
     if is_strict(planned, manifest) and record.sha256 not in _told(planned):
         return False
     return not (override and override.digest) or override.digest == record.sha256
@@ -219,6 +233,8 @@ def _asked(planned: Planned) -> str:
 
 
 def _expected_hash(planned: Planned) -> str | None:
+    if planned.is_whole:
+        return None
     if planned.override and planned.override.digest:
         return planned.override.digest
     if planned.receipt and planned.receipt.verified and planned.record is None:
@@ -238,7 +254,7 @@ def _prefer_store(wanted: Wanted, found: Candidate, services: Services) -> Candi
 
 def _last_resort(wanted: Wanted, rejected: list[Rejected], services: Services) -> Candidate:
     free = wanted.sha256 is None and not wanted.strict
-    if store.NAME in services.manifest.search.sources and free:
+    if store.NAME in services.manifest.search.sources and free and not wanted.is_whole:
         local = store.same_name(wanted, services)
         if local is not None:
             return local
@@ -249,10 +265,8 @@ def _record(
     planned: Planned, found: Candidate, rejected: list[Rejected], services: Services
 ) -> Record:
     told = msgspec.structs.asdict(found)
-    told["sha256"] = found.sha256 or (planned.override.digest if planned.override else None)
-    hashes = _told(planned)
-    if told["sha256"] is None and len(hashes) == 1 and is_strict(planned, services.manifest):
-        told["sha256"] = next(iter(hashes))  # the script holds what arrives against it
+    if not found.files:
+        told["sha256"] = found.sha256 or _sha256_told(planned, services.manifest)
     return Record(
         **told,
         number=planned.number,
@@ -262,3 +276,11 @@ def _record(
         asked=_asked(planned),
         rejected=tuple(rejected),
     )
+
+
+def _sha256_told(planned: Planned, manifest: Manifest) -> str | None:
+    """The sha256 of a file whose provider tells none: the script holds what arrives against it."""
+    if planned.override and planned.override.digest:
+        return planned.override.digest
+    hashes = _told(planned)
+    return next(iter(hashes)) if len(hashes) == 1 and is_strict(planned, manifest) else None

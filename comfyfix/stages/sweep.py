@@ -55,18 +55,26 @@ def one(
     )
 
 
-def needed(manifest: Manifest, plan: Plan, layout: Layout) -> dict[str, Choice]:
+def needed(manifest: Manifest, plan: Plan, layout: Layout) -> dict[str, list[Choice]]:
     """Choose what the workflows need and can have a file, by model. Raises OSError."""
     known = receipts.load(layout)
-    every = {
-        item.model.key: one(
-            manifest, item.model, item.path, item.record, known.get(item.model.key) or item.receipt
-        )
-        for item in plan.models
-        if item.problem is None
-    }
+    every: dict[str, list[Choice]] = {}
+    for item in plan.models:
+        if item.problem is not None:
+            continue
+        key, record = item.model.key, item.record
+        if record is None or not record.files:
+            receipt = known.get(key) or item.receipt
+            every[key] = [one(manifest, item.model, item.path, record, receipt)]
+            continue
+        every[key] = [
+            one(manifest, m.model, Path(m.destination), m, known.get(m.model.key))
+            for m in record.members
+        ]
     for there in plan.present:
-        every[there.model.key] = one(manifest, there.model, there.path, None, there.receipt)
+        every[there.model.key] = [
+            one(manifest, model, path, None, there.receipt) for model, path in there.members
+        ]
     return every
 
 

@@ -26,6 +26,11 @@ def several(wanted: Wanted, held: Sequence[Candidate], source: str = "") -> Mode
 
 def one_of_several(candidate: Candidate) -> Rejected:
     """One of these contents, for `doit why`."""
+    if candidate.files:
+        told = {"count": len(candidate.files), "size": candidate.size}
+        reason = because(Why.ONE_OF_SEVERAL_FOLDERS, **told)
+        where = f"{candidate.where}: {candidate.url}"
+        return Rejected(source=candidate.source, where=where, reason=reason)
     why = Why.ONE_OF_SEVERAL if candidate.sha256 else Why.ONE_OF_SEVERAL_UNHASHED
     return Rejected(
         source=candidate.source,
@@ -81,8 +86,15 @@ def _by_hand(name: str, path: str, rejected: Iterable[Rejected]) -> ModelProblem
     return ModelProblem(Outcome.NOT_FOUND, Why.ONLY_BY_HAND, **told)
 
 
-def _places(held: Iterable[Candidate]) -> list[str]:
-    return [f"{candidate.where} ({(candidate.sha256 or '')[:8]})" for candidate in held]
+def _places(held: Iterable[Candidate]) -> list[str | Reason]:
+    return [
+        because(Why.PLACE_OF_FILES, where=each.where, count=len(each.files), size=each.size)
+        if each.files
+        else f"{each.where} ({(each.sha256 or '')[:8]})"
+        if each.sha256
+        else each.where
+        for each in held
+    ]
 
 
 def _reasons(rejected: Iterable[Rejected]) -> list[Reason]:

@@ -4,20 +4,26 @@ from __future__ import annotations
 
 import errno
 import os
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 import msgspec
 
 from comfyfix.comfyui.store.reach import dangling
-from comfyfix.disk.files import quarantine, regular_stat, sha256_of
+from comfyfix.disk.files import git_blob_of, quarantine, regular_stat, sha256_of
 from comfyfix.endings import is_pickle
 from comfyfix.records import Model, Reason, Receipt, Record, Status, Verdict, because
 from comfyfix.settings.manifest import Override, PicklePolicy
 from comfyfix.state.hashing import FileChanged
 from comfyfix.state.trust import EVERY_CHECK, Trust
 from comfyfix.why import Why
+
+_WORST: tuple[Status, ...] = (
+    "unsafe", "damaged", "wrong", "unreachable", "missing", "unverified", "ok",
+)  # fmt: skip
+_DATA = (".model", ".spm", ".bpe", ".tiktoken", ".jinja", ".md", ".vocab")
+"""Endings of files beside weights of which a look shows nothing, and whose readers run nothing."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,6 +43,16 @@ class Known:
         if self.receipt is not None and self.receipt.verified:
             return self.receipt.sha256, because(Why.BY_RECEIPT)
         return None, None
+
+    @property
+    def by_blob(self) -> bool:
+        """True where git's id alone tells what the file must hold."""
+        return bool(self.record and self.record.blob) and self.expected()[0] is None
+
+    @property
+    def needs_hash(self) -> bool:
+        """True where somebody tells what the file must hold."""
+        return self.by_blob or self.expected()[0] is not None
 
     def size(self) -> int | None:
         """The bytes that it must have; None where nobody tells, or where its hash tells more."""
@@ -103,13 +119,26 @@ def _looked_at(
     receipt = known.receipt
     if receipt is not None and manner.trust.holds(receipt, path, info) and not manner.anew:
         digest = receipt.sha256
-    elif known.expected()[0] is not None or manner.anew or manner.always or not seen.is_known:
+    elif known.needs_hash or manner.anew or manner.always or not seen.is_known:
         digest = manner.hashed(path)
-    verdict = _compared(msgspec.structs.replace(told, sha256=digest), known)
+    told = msgspec.structs.replace(told, sha256=digest)
+    if digest and known.by_blob:
+        verdict = _is_blob(told, path, known)
+    else:
+        verdict = _compared(told, known)
     if verdict.good and not seen.is_known:
         closed = _is(verdict, "unverified", Why.KIND_NOT_LOOKED_INTO, sha256=digest)
         return msgspec.structs.replace(closed, looked_into=False)
     return verdict
+
+
+def _is_blob(told: Verdict, path: Path, known: Known) -> Verdict:
+    """Hold a file against git's id of its content. Raises OSError."""
+    record = known.record
+    source = because(Why.BY_PLACE, where=record.where if record else "")
+    if record is None or git_blob_of(path) != record.blob:
+        return _is(told, "wrong", Why.HASH_DIFFERS, source=source)
+    return msgspec.structs.replace(told, by=source)
 
 
 def _compared(told: Verdict, known: Known) -> Verdict:
@@ -126,6 +155,34 @@ def _compared(told: Verdict, known: Known) -> Verdict:
 
 def _is(told: Verdict, status: Status, why: Why, **fields: object) -> Verdict:
     return msgspec.structs.replace(told, status=status, reason=because(why, **fields))
+
+
+def joined(model: Model, path: Path, files: Sequence[Verdict]) -> Verdict:
+    """Return the verdict of a directory or a set: that of its worst file, and all of them."""
+    worst = min(files, key=lambda verdict: _WORST.index(_weight(verdict)))
+    told = Verdict(
+        model=model.key,
+        filename=model.name,
+        path=str(path),
+        status=_weight(worst),
+        size=sum(verdict.size or 0 for verdict in files),
+        by=worst.by,
+        looked_into=worst.looked_into,
+        files=tuple(files),
+    )
+    if told.status == "ok":
+        return told
+    bad = sum(_weight(verdict) == told.status for verdict in files)
+    reason = because(Why.OF_ITS_FILE, name=worst.filename, reason=worst.reason)
+    if bad > 1:
+        reason = because(Why.OF_ITS_FILES, first=reason, count=bad - 1)
+    return msgspec.structs.replace(told, reason=reason)
+
+
+def _weight(verdict: Verdict) -> Status:
+    """What a file counts for: a tokenizer with its publisher's bytes holds nothing that runs."""
+    proven = not verdict.looked_into and verdict.by is not None
+    return "ok" if proven and verdict.filename.lower().endswith(_DATA) else verdict.status
 
 
 def move_aside(verdict: Verdict, receipt: Receipt | None) -> Verdict:

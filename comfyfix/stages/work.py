@@ -18,7 +18,7 @@ class Pending(StrEnum):
     """Why there is work to do for a model that can have a file: the word that `list` shows."""
 
     ABSENT = "absent"
-    DIRECTORY_ABSENT = "directory absent"
+    INCOMPLETE = "incomplete"  # a directory or a set, of which some files are there
     EMPTY = "empty"
     CHANGED = "changed"
     UNVERIFIED = "not verified"  # there, with a record but without a receipt of ours
@@ -49,6 +49,12 @@ class Planned:
     problem: ModelProblem | None = None
     neighbours: tuple[str, ...] = ()
     reserved: bool = True
+    is_directory: bool = False
+
+    @property
+    def is_whole(self) -> bool:
+        """True for what consists of several files: a directory, or a set of shards."""
+        return self.is_directory or bool(self.model.shards)
 
     @property
     def path(self) -> Path:
@@ -65,7 +71,8 @@ class Planned:
 class Present:
     """A needed model that was there before us: no number, no task of its own.
 
-    `claimed`: a receipt in the store speaks of it, and does not count.
+    `claimed`: a receipt in the store speaks of it, and does not count. `files` are the paths of
+    the model files of a directory or a set, if it is one; `size` is that of all its files.
     """
 
     model: Model
@@ -76,11 +83,23 @@ class Present:
     claimed: bool = False
     references: tuple[Reference, ...] = ()
     override: Override | None = None
+    files: tuple[str, ...] | None = None
 
     @property
     def path(self) -> Path:
         """`location` as a path."""
         return Path(self.location)
+
+    @property
+    def members(self) -> list[tuple[Model, Path]]:
+        """Each of its model files, as the model that it is by itself."""
+        if self.files is None:
+            return [(self.model, self.path)]
+        above = self.location.removesuffix(self.model.path)
+        folder = self.model.folder
+        return [
+            (Model(folder=folder, path=file.removeprefix(above)), Path(file)) for file in self.files
+        ]
 
 
 @dataclass(frozen=True, slots=True)

@@ -9,6 +9,7 @@ from __future__ import annotations
 import contextlib
 import functools
 from collections.abc import Callable
+from pathlib import Path
 from urllib.parse import urlsplit
 
 import msgspec
@@ -27,7 +28,7 @@ from comfyfix.stages import fetch as fetch_stage
 from comfyfix.stages import resolve as resolve_stage
 from comfyfix.stages import written
 from comfyfix.stages.report import Ending
-from comfyfix.stages.verify import Known, Manner, verify
+from comfyfix.stages.verify import Known, Manner, joined, verify
 from comfyfix.stages.work import Pending, Planned
 from comfyfix.state import ledger, receipts
 from comfyfix.tasks.running import Run
@@ -141,8 +142,14 @@ def _still_right(run: Run, planned: Planned) -> bool:
     """Check a file that was in order when the run began: `-a` fetches nothing twice."""
     _phase(run, planned, "verifying")
     manner = Manner(run.project.manifest.verify.pickle, run.project.trust, anew=True)
-    known = Known(run.records[planned.model.key], planned.receipt)
-    right = verify(planned.model, planned.path, known, manner).good
+    record = run.records[planned.model.key]
+    known = receipts.load(run.project.layout) if record.files else {}
+    right = all(
+        verify(
+            m.model, _place(planned, m), Known(m, known.get(m.model.key, planned.receipt)), manner
+        ).good
+        for m in record.members
+    )
     if right:
         run.events.was_there(planned.model)
         _settle(run, Ending(planned.model, found=True))
@@ -154,26 +161,35 @@ def _accept_or_leave(run: Run, planned: Planned) -> None:
     _phase(run, planned, "verifying")
     record = run.records[planned.model.key]
     manner = Manner(pickle=run.project.manifest.verify.pickle, trust=run.project.trust)
-    verdict = verify(planned.model, planned.path, Known(record), manner)
+    members = record.members
+    verdicts = [verify(m.model, _place(planned, m), Known(m), manner) for m in members]
+    verdict = joined(planned.model, planned.path, verdicts) if record.files else verdicts[0]
     if not verdict.good:
         told = {"path": planned.path, "where": record.where, "cause": verdict.reason}
         if planned.pending is Pending.SEARCH_AGAIN:
             task = run.task("download", planned.task)
             raise ModelProblem(Outcome.WRONG_CONTENT, Why.ANOTHER_FILE_FOUND, task=task, **told)
         raise ModelProblem(Outcome.WRONG_CONTENT, Why.ANOTHER_FILE_THERE, **told)
-    receipt = receipts.of_file(
-        planned.model,
-        planned.path,
-        verdict.sha256 or sha256_of(planned.path),
-        script="",
-        verified=verdict.status == "ok",
-    )
-    _keep(run, planned, receipt)
+    made = [
+        receipts.of_file(
+            member.model,
+            Path(each.path),
+            each.sha256 or sha256_of(Path(each.path)),
+            script="",
+            verified=each.status == "ok",
+        )
+        for member, each in zip(members, verdicts, strict=True)
+    ]
+    _keep(run, planned, receipts.joined(record, made))
     if planned.pending is Pending.SEARCH_AGAIN:
         done = Attempt(at=json_file.now(), outcome=Outcome.DONE)
         ledger.note(run.project.layout, planned.model, done)
     run.events.was_there(planned.model)
     _settle(run, Ending(planned.model, found=True))
+
+
+def _place(planned: Planned, member: Record) -> Path:
+    return Path(member.destination) if planned.is_whole else planned.path
 
 
 def _keep(run: Run, planned: Planned, receipt: Receipt) -> None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import contextlib
 import functools
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import ParamSpec
 
@@ -19,7 +19,7 @@ from comfyfix.screen import words
 from comfyfix.screen.events import bad_files
 from comfyfix.stages import batch
 from comfyfix.stages.scan import ScannedFile
-from comfyfix.stages.verify import Known, Manner, verify
+from comfyfix.stages.verify import Known, Manner, joined, verify
 from comfyfix.stages.work import Pending, Planned, Present, seen
 from comfyfix.state import receipts
 from comfyfix.tasks.aside import set_aside
@@ -69,6 +69,9 @@ def verify_batch(run: Run, number: int, members: Sequence[Planned]) -> object:
         receipt = known.get(planned.model.key) or planned.receipt
         if planned.pending is Pending.SEARCH_AGAIN and planned.model.key in failed_now:
             receipt = None  # what it is by its receipt is forgotten; it is not ours to replace
+        if record is not None and record.files:
+            verdicts.append(whole_verified(run, record, known))
+            continue
         verdicts.append(verified(run, planned.model, planned.path, record, receipt))
         files.append((planned, record, verdicts[-1]))
     opinions = _opinions(run, number, files) if run.project.manifest.asks_opinions else {}
@@ -107,9 +110,14 @@ def verify_present(run: Run, present: Sequence[Present]) -> object:
     """Verify the needed models that were there before, by form, and by receipt where one is."""
     run.events.verifying_present(len(present))
     seen_now = hash_claimed(run, [p for p in present if p.claimed])
-    verdicts = [
-        verified(run, p.model, p.path, None, seen_now.get(p.model.key, p.receipt)) for p in present
-    ]
+    verdicts = []
+    for item in present:
+        receipt = seen_now.get(item.model.key, item.receipt)
+        each = [verified(run, model, path, None, receipt) for model, path in item.members]
+        if item.files is None:
+            verdicts += each
+        elif each:  # of a directory without a model file nothing is to be said
+            verdicts.append(joined(item.model, item.path, each))
     failed = _told(run, verdicts)
     told = {"seen": seen(present), "rules": batch.rules(run.project.manifest.verify.pickle)}
     return failed if failed is not None else told
@@ -141,6 +149,15 @@ def hash_claimed(run: Run, present: Sequence[Present]) -> dict[str, Receipt]:
     receipts.save(run.project.layout, run.project.folders.store, run.project.trust, kept)
     run.events.hashed_claimed(total, time.monotonic() - begun)
     return made
+
+
+def whole_verified(run: Run, record: Record, known: Mapping[str, Receipt]) -> Verdict:
+    """Verify a directory or a set, file by file."""
+    each = [
+        verified(run, m.model, Path(m.destination), m, known.get(m.model.key))
+        for m in record.members
+    ]
+    return joined(record.model, Path(record.destination), each)
 
 
 def verified(

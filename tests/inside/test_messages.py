@@ -219,7 +219,9 @@ def on_no_disk(site: Site, _: Hub, stem: str) -> None:
     link.symlink_to("/not/mounted")
 
 
-def directory_loader(site: Site, _: Hub, stem: str) -> None:
+def directory_loader(site: Site, hub: Hub, stem: str) -> None:
+    files = {"model_index.json": b"{}", "unet/model.safetensors": file_for("model.safetensors")}
+    hub.add(f"stabilityai/{stem}", []).files.update(files)
     node = {"1": {"class_type": "DiffusersLoader", "inputs": {"model_path": stem}}}
     (site.workflows / "directory.json").write_text(json.dumps(node))
 
@@ -239,7 +241,10 @@ TOGETHER = {
     "unknown_folder": Shared(
         Outcome.FOLDER_UNKNOWN, "{}.*NobodyKnowsThis.*odd.json", "folder: FOLDER",
         unknown_loader, own=True),
-    "sdxl-base": Shared(Outcome.DIRECTORY, "diffusers/{}", "", directory_loader, own=True),
+    "sdxl-base": Shared(
+        Outcome.CONFLICT, "diffusers/{}/model_index.json", "", directory_loader,
+        lambda s, _, stem: s.put("diffusers", f"{stem}/model_index.json", b"of the user"),
+        own=True),
     "far_away": Shared(Outcome.UNREACHABLE, "loras/{}.*/not/mounted", "", on_no_disk),
     "amber_gate": Shared(Outcome.NOT_FOUND, "{}", "doit pin {}.safetensors URL"),
     "birch_lane": Shared(

@@ -81,7 +81,7 @@ def refusal(folder: Path, text: str, **environ: str) -> Reason:
         ("comfyui: c\nendpoints: {civitai: 'ftp://h'}", 2, "endpoints.civitai", Why.ADDRESS_UNFIT),
         ("comfyui: c\nqwen: {base_url: 'http://u@h'}", 2, "qwen.base_url", Why.ADDRESS_UNFIT),
         ("comfyui: c\nmodels:\n  x: {sha256: gg}", 3, "models.x.sha256", Why.SHA256_UNFIT),
-        ("comfyui: c\nmodels:\n  x: {repo: a/b}", 3, "models.x.repo", Why.FIELD_NEEDS),
+        ("comfyui: c\nmodels:\n  x.pth: {repo: a/b}", 3, "models.x.pth.repo", Why.FIELD_NEEDS),
         ("comfyui: c\nstore: &s x", 2, "", Why.ALIAS_REFUSED),
         ("comfyui: *s", 1, "", Why.ALIAS_REFUSED),
         ("comfyui: c\nqwen: &q {}\ninclude: {<<: *q}", 2, "", Why.ALIAS_REFUSED),

@@ -28,7 +28,8 @@ def _verify(run: Run, wish: Wish, names: Sequence[str], asked: Sequence[str]) ->
             say(checking.lacking(item.model.key, item.problem))
             lacking += 1
     every = sweep.needed(run.project.manifest, run.project.plan, run.project.layout)
-    check = Check(run, [every[key] for key in (asked if names else every) if key in every], wish)
+    keys = asked if names else every
+    check = Check(run, [choice for key in keys for choice in every.get(key, ())], wish)
     check.verify_all()
     notes.unreadable(run.project.plan.unreadable)
     for problem in check.problems:

@@ -1,0 +1,225 @@
+"""Directories and sets of shards, from the workflow to the verdict: each file, and nothing half."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+
+import pytest
+
+from comfyfix.demo.content import file_for
+from comfyfix.demo.hub import Fault, Hub
+from comfyfix.demo.shelf import sha256
+from comfyfix.outcomes import Outcome
+from comfyfix.screen.words import t
+from tests.rig import Site
+
+REPO = "microsoft/Florence-2-lantern"
+NAME = "Florence-2-lantern"
+FLORENCE = {
+    "config.json": b'{"model_type": "florence2"}',
+    "tokenizer.json": b'{"version": "1.0"}',
+    "model.safetensors": file_for("model.safetensors", seed="florence"),
+    "modeling_florence2.py": b"print('code')",
+    "README.md": b"# A card",
+}
+READ = ("config.json", "model.safetensors", "tokenizer.json")
+
+
+def needs(site: Site, name: str = NAME, url: str = "", kind: str = "Florence2ModelLoader") -> None:
+    """Save a workflow with one loader of a directory."""
+    node: dict[str, object] = {"class_type": kind, "inputs": {"model": name}}
+    if url:
+        site.workflows.joinpath("w.json").write_text(
+            json.dumps(
+                {
+                    "nodes": [
+                        {
+                            "id": 1,
+                            "type": kind,
+                            "widgets_values": [name],
+                            "properties": {
+                                "models": [{"name": name, "url": url, "directory": "LLM"}]
+                            },
+                        }
+                    ],
+                    "links": [],
+                }
+            )
+        )
+        return
+    site.workflows.joinpath("w.json").write_text(json.dumps({"1": node}))
+
+
+def on_hub(hub: Hub, repo: str = REPO, files: Mapping[str, bytes] = FLORENCE) -> str:
+    """Publish a repository; return its commit."""
+    hub.add(repo, ()).files.update(files)
+    return hub.repositories[repo].commit
+
+
+def _outcome(site: Site) -> str:
+    """How the newest try has ended."""
+    (entry,) = site.state("ledger.json")["models"].values()
+    return str(entry["attempts"][-1]["outcome"])
+
+
+def whole(files: Mapping[str, bytes] = FLORENCE, below: str = f"LLM/{NAME}") -> dict[str, str]:
+    """What has to lie in the store."""
+    return {f"{below}/{name}": sha256(files[name]) for name in READ}
+
+
+def test_a_directory_is_found_fetched_and_verified(site: Site, hub: Hub) -> None:
+    commit = on_hub(hub)
+    needs(site)
+    shown = json.loads(site.doit("plan", "--json").stdout)
+    (row,) = shown["models"]
+    assert row["size"] == sum(len(FLORENCE[name]) for name in READ)
+    done = site.doit()
+    assert done.returncode == 0, done.stdout
+    assert site.files() == whole()
+    (batch,) = site.state("verified/batch_001.json")["verified"]
+    assert [file["status"] for file in batch["files"]] == ["ok"] * len(READ)
+    assert batch["status"] == "ok"
+    assert commit in site.doit("why", NAME).stdout
+    asked = len(hub.seen)
+    again = site.doit()
+    assert again.returncode == 0
+    assert len(hub.seen) == asked
+    assert t("Nothing is pending") in site.doit("list").stdout
+    assert site.doit("verify").returncode == 0
+
+
+@pytest.mark.parametrize("form", ["tree/main", "", "resolve/main/config.json"])
+def test_the_workflow_says_where_it_is(site: Site, hub: Hub, form: str) -> None:
+    on_hub(hub, "maker/other-name")
+    needs(site, url=f"https://huggingface.co/maker/other-name/{form}".rstrip("/"))
+    assert site.doit().returncode == 0
+    assert site.files() == whole()
+
+
+def test_a_folder_of_a_repository(site: Site, hub: Hub) -> None:
+    files = {f"models/{NAME}/{path}": data for path, data in FLORENCE.items()}
+    on_hub(hub, "microsoft/Florence-collection", files)
+    needs(site)
+    done = site.doit()
+    assert done.returncode == 0, done.stdout
+    assert site.files() == whole()
+
+
+def test_the_same_contents_are_one_and_others_are_uncertain(site: Site, hub: Hub) -> None:
+    on_hub(hub)
+    on_hub(hub, f"mirror/{NAME}")
+    needs(site)
+    hub.repositories[REPO].downloads = 10_000
+    assert site.doit("plan").returncode == 0
+    other = {**FLORENCE, "model.safetensors": file_for("model.safetensors", seed="tuned")}
+    on_hub(hub, f"tuner/{NAME}", other)
+    site.output.joinpath("sources").rename(site.output / "gone")
+    done = site.doit()
+    assert done.returncode == 1
+    assert f"tuner/{NAME}" in done.stdout
+    assert _outcome(site) == Outcome.UNCERTAIN
+    assert not site.files()
+
+
+def test_a_part_that_is_missing_is_fetched_and_nothing_else(site: Site, hub: Hub) -> None:
+    on_hub(hub)
+    needs(site)
+    assert site.doit().returncode == 0
+    site.models.joinpath("LLM", NAME, "tokenizer.json").unlink()
+    site.models.joinpath("LLM", NAME, "mine.txt").write_text("of the user")
+    assert "incomplete" in site.doit("list").stdout
+    asked = len(hub.seen)
+    done = site.doit()
+    assert done.returncode == 0, done.stdout
+    assert site.files() == {**whole(), f"LLM/{NAME}/mine.txt": sha256(b"of the user")}
+    assert not any("model.safetensors" in str(request) for request in hub.seen[asked:])
+
+
+def test_a_side_file_of_the_user_is_a_conflict(site: Site, hub: Hub) -> None:
+    on_hub(hub)
+    needs(site)
+    assert site.doit("plan").returncode == 0
+    site.put("LLM", f"{NAME}/config.json", b"of the user")
+    done = site.doit()
+    assert done.returncode == 1
+    assert _outcome(site) == Outcome.CONFLICT
+    assert site.files() == {f"LLM/{NAME}/config.json": sha256(b"of the user")}
+
+
+def test_a_failure_in_the_middle_leaves_no_directory(site: Site, hub: Hub) -> None:
+    on_hub(hub)
+    needs(site)
+    hub.faults.append(Fault(f"file {REPO}/tokenizer.json", "404", times=9))
+    assert site.doit().returncode == 1
+    assert not site.models.joinpath("LLM", NAME).exists()
+    hub.faults.clear()
+    assert site.doit().returncode == 0
+    assert site.files() == whole()
+
+
+def test_a_hostile_pickle_in_a_directory(site: Site, hub: Hub) -> None:
+    bad = b"cos\nsystem\n(S'true'\ntR."
+    files = {"config.json": b"{}", "pytorch_model.bin": bad}
+    on_hub(hub, files=files)
+    needs(site)
+    done = site.doit()
+    assert done.returncode == 1
+    assert "unsafe" in done.stdout
+    assert not site.models.joinpath("LLM", NAME).exists()
+
+
+def test_code_comes_only_where_the_user_allows_it(site: Site, hub: Hub) -> None:
+    on_hub(hub)
+    needs(site)
+    assert "modeling_florence2.py" in site.doit("plan").stdout + site.doit("why", NAME).stdout
+    site.manifest(verify={"remote_code": "allow"})
+    site.output.joinpath("sources").rename(site.output / "gone")
+    assert site.doit().returncode == 0
+    assert f"LLM/{NAME}/modeling_florence2.py" in site.files()
+
+
+@pytest.mark.parametrize(
+    "names", [("Config.json", "config.JSON"), ("a/CON.json",), ("a", "A/b.json")]
+)
+def test_names_that_no_disk_should_have_are_refused(
+    site: Site, hub: Hub, names: tuple[str, ...]
+) -> None:
+    on_hub(hub, files={**FLORENCE, **dict.fromkeys(names, b"{}")})
+    needs(site)
+    done = site.doit()
+    if names == ("a", "A/b.json"):
+        return  # `a` is none of a model's files
+    assert done.returncode == 1
+    assert not site.files()
+
+
+SET = {f"ember-t5-0000{n}-of-00003.gguf": file_for("x.gguf", seed=f"part {n}") for n in (1, 2, 3)}
+
+
+def test_shards_are_one_model(site: Site, hub: Hub) -> None:
+    first, second, _ = SET
+    site.workflow("w.json", ("text_encoders", first), ("text_encoders", second))
+    site.workflow("v.json", ("text_encoders", second))
+    on_hub(hub, "maker/ember-t5-gguf", SET)
+    shown = json.loads(site.doit("plan", "--json").stdout)
+    (row,) = shown["models"]
+    assert row["size"] == sum(map(len, SET.values()))
+    done = site.doit()
+    assert done.returncode == 0, done.stdout
+    assert site.files() == {f"text_encoders/{n}": sha256(d) for n, d in SET.items()}
+    assert t("Nothing is pending") in site.doit("list").stdout
+    site.models.joinpath("text_encoders", second).unlink()
+    assert "incomplete" in site.doit("list").stdout
+    assert site.doit().returncode == 0
+    assert len(site.files()) == len(SET)
+
+
+def test_a_set_that_lacks_a_part_at_its_source_is_not_begun(site: Site, hub: Hub) -> None:
+    first, second, _ = SET
+    site.workflow("w.json", ("text_encoders", first))
+    on_hub(hub, "maker/ember-t5-gguf", {first: SET[first], second: SET[second]})
+    done = site.doit()
+    assert done.returncode == 1
+    assert "00003" in done.stdout
+    assert not site.files()
