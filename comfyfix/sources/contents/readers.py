@@ -1,0 +1,282 @@
+"""The files that each kind of loader reads in a folder, after the loaders' own sources."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Iterable, Iterator
+from dataclasses import dataclass, replace
+
+import msgspec
+
+from comfyfix.records import Reason, because
+from comfyfix.sources.contents.asked import Asked, Reads
+from comfyfix.sources.contents.tree import Tree, joined
+from comfyfix.sources.contents.weights import SHARD, Saved, Weights, find, siblings
+from comfyfix.why import Why
+
+_SIDES = re.compile(r"\w[\w.+-]*\.(json|txt|model|tiktoken|jinja|spm|bpe|vocab)", re.ASCII)
+"""Settings, vocabularies and templates, which readers take by many names, all of them plain."""
+_NOT_READ = re.compile(
+    r".+\.index(\.\w+)?\.json|(readme|licen[cs]e|notice|use_policy|requirements|changelog|citation"
+    r"|trainer_state|training_args|(all|train|eval|test)_results)([._-].*)?\.\w+",
+    re.IGNORECASE,
+)
+_VOCABULARIES = frozenset(
+    {"tokenizer.json", "tokenizer.model", "tokenizer_config.json", "vocab.json", "vocab.txt",
+     "spiece.model", "sentencepiece.bpe.model"}
+)  # fmt: skip
+_CONFIGS = ("config.json", "scheduler_config.json", "preprocessor_config.json")
+_TRANSFORMERS = (Saved("model", "safetensors"), Saved("pytorch_model", "bin"))
+_DIFFUSERS = (
+    Saved("diffusion_pytorch_model", "safetensors"),
+    Saved("diffusion_pytorch_model", "bin"),
+)
+_ADAPTER = (Saved("adapter_model", "safetensors"), Saved("adapter_model", "bin"))
+# In this order, which is ComfyUI's: half precision first, no shards.
+_CHECKPOINT = {
+    "unet": ("diffusion_pytorch_model", "diffusion_pytorch_model"),
+    "vae": ("diffusion_pytorch_model", "diffusion_pytorch_model"),
+    "text_encoder": ("model", "pytorch_model"),
+    "text_encoder_2": ("model", "pytorch_model"),
+}
+_HALVES = ("config.json", "transformer_blocks.safetensors", "unquantized_layers.safetensors")
+OPTIONS_MAX = 100
+
+
+@dataclass(frozen=True, slots=True)
+class Option:
+    """What could be read in a folder: paths below it, and the code files that are left out."""
+
+    name: str
+    files: frozenset[str]
+    code: frozenset[str] = frozenset()
+
+
+Answer = list[Option] | Reason | None
+"""What could be read, why nothing whole, or None where a folder is nothing of the kind."""
+Reader = Callable[[Tree, str, Asked], Answer]
+
+
+def _transformers(tree: Tree, at: str, asked: Asked) -> Answer:
+    return _configured(tree, at, asked, "config.json", _TRANSFORMERS)
+
+
+def _component(tree: Tree, at: str, asked: Asked) -> Answer:
+    return _configured(tree, at, asked, "config.json", _DIFFUSERS)
+
+
+def _adapter(tree: Tree, at: str, asked: Asked) -> Answer:
+    return _configured(tree, at, asked, "adapter_config.json", _ADAPTER)
+
+
+def _configured(tree: Tree, at: str, asked: Asked, config: str, kinds: tuple[Saved, ...]) -> Answer:
+    if config not in tree.names(at):
+        return None
+    weights = _first(tree, at, kinds, asked.variant)
+    if not isinstance(weights, Weights):
+        return weights
+    files = frozenset((*weights.files, *_sides(tree, at)))
+    return [_with_code(tree, at, asked, Option("", files), (config,))]
+
+
+def _first(tree: Tree, at: str, kinds: Iterable[Saved], variant: str) -> Weights | Reason | None:
+    """The first weights that are whole; with a precision those come first, as diffusers has it."""
+    varied = [replace(saved, variant=variant) for saved in kinds] if variant else []
+    why: Reason | None = None
+    for saved in (*varied, *kinds):
+        found = find(tree, at, saved)
+        if isinstance(found, Weights):
+            return found
+        why = why or found
+    return why
+
+
+def _sides(tree: Tree, at: str) -> Iterator[str]:
+    for name in tree.names(at):
+        if _SIDES.fullmatch(name) and not _NOT_READ.fullmatch(name):
+            yield name
+    for name in tree.names(joined(at, "additional_chat_templates")):
+        if name.endswith(".jinja"):
+            yield f"additional_chat_templates/{name}"
+
+
+def _with_code(tree: Tree, at: str, asked: Asked, option: Option, configs: Iterable[str]) -> Option:
+    """Add the code of a folder, or tell of it: unless its settings say that it has none."""
+    code = frozenset(name for name in tree.names(at) if name.endswith(".py"))
+    texts = [tree.text(joined(at, config)) for config in configs]
+    if not code or all(text is not None and b'"auto_map"' not in text for text in texts):
+        return option
+    if asked.code:
+        return replace(option, files=option.files | code)
+    return replace(option, code=option.code | code)
+
+
+def _pipeline(tree: Tree, at: str, asked: Asked) -> Answer:
+    if "model_index.json" not in tree.names(at):
+        return None
+    parts = _parts(tree, at)
+    if isinstance(parts, Reason):
+        return parts
+    whole = Option("", frozenset({"model_index.json"}))
+    for part in parts:
+        found = _part(tree, joined(at, part), asked)
+        if isinstance(found, Reason):
+            return found
+        files = whole.files | {f"{part}/{name}" for name in found.files}
+        whole = Option("", files, whole.code | {f"{part}/{name}" for name in found.code})
+    return [whole]
+
+
+def _parts(tree: Tree, at: str) -> tuple[str, ...] | Reason:
+    """The folders of a pipeline: those that its index names, else all that look like one."""
+    text = tree.text(joined(at, "model_index.json"))
+    folders = tree.below(at)
+    if text is None:
+        configs = {*_CONFIGS, *_VOCABULARIES}
+        return tuple(name for name in folders if tree.names(joined(at, name)) & configs)
+    try:
+        index = msgspec.json.decode(text, type=dict[str, object])
+    except (msgspec.MsgspecError, RecursionError, ValueError):
+        return because(Why.CONTENTS_UNREADABLE, name="model_index.json")
+    named = [
+        name
+        for name, value in index.items()
+        if isinstance(value, list) and any(isinstance(item, str) for item in value)
+    ]
+    missing = sorted(set(named) - set(folders))
+    if missing or not named:
+        return because(Why.CONTENTS_LACK, missing=missing[0] if missing else "model_index.json")
+    return tuple(sorted(named))
+
+
+def _part(tree: Tree, at: str, asked: Asked) -> Option | Reason:
+    weights = _first(tree, at, (*_DIFFUSERS, *_TRANSFORMERS), asked.variant)
+    if weights is None and any(_is_weight(name) for name in tree.names(at)):
+        weights = because(Why.CONTENTS_LACK, missing=_DIFFUSERS[0].file)
+    if isinstance(weights, Reason):
+        return because(Why.CONTENTS_LACK_IN, folder=at, cause=weights)
+    files = frozenset((*(weights.files if weights else ()), *_sides(tree, at)))
+    return _with_code(tree, at, asked, Option("", files), ("config.json",))
+
+
+def _is_weight(name: str) -> bool:
+    return name.endswith((".safetensors", ".bin", ".gguf"))
+
+
+def _checkpoint(tree: Tree, at: str, _asked: Asked) -> Answer:
+    if "model_index.json" not in tree.names(at):
+        return None
+    files = {"model_index.json"}
+    for part, (safe, pickled) in _CHECKPOINT.items():
+        names = tree.names(joined(at, part))
+        tried = (f"{safe}.fp16.safetensors", f"{safe}.safetensors", f"{pickled}.fp16.bin",
+                 f"{pickled}.bin")  # fmt: skip
+        first = next((name for name in tried if name in names), None)
+        if first is None and (part != "text_encoder_2" or names):
+            return because(Why.CONTENTS_LACK, missing=f"{part}/{tried[1]}")
+        if first is not None:
+            files.add(f"{part}/{first}")
+    return [Option("", frozenset(files))]
+
+
+def _nunchaku(tree: Tree, at: str, _asked: Asked) -> Answer:
+    names = tree.names(at)
+    if not names & set(_HALVES[1:]):
+        return None
+    missing = [name for name in _HALVES if name not in names]
+    if missing:
+        return because(Why.CONTENTS_LACK, missing=missing[0])
+    return [Option("", frozenset(_HALVES) | (names & {"comfy_config.json"}))]
+
+
+def _named(tree: Tree, at: str, asked: Asked) -> Answer:
+    there = tree.names(at) & set(asked.files)
+    if not there:
+        return None
+    missing = [name for name in asked.files if name not in there]
+    return because(Why.CONTENTS_LACK, missing=missing[0]) if missing else [Option("", there)]
+
+
+def _tokenizer(tree: Tree, at: str, asked: Asked) -> Answer:
+    if not tree.names(at) & _VOCABULARIES:
+        return None
+    option = Option("", frozenset(_sides(tree, at)))
+    return [_with_code(tree, at, asked, option, ("tokenizer_config.json",))]
+
+
+def _gguf(tree: Tree, at: str, asked: Asked) -> Answer:
+    files = sorted(name for name in tree.names(at) if name.lower().endswith(".gguf"))
+    projectors = [name for name in files if "mmproj" in name.lower()]
+    sets = {_set_name(name): name for name in files if name not in projectors}
+    options: list[Option] = []
+    why: Reason | None = None
+    for name, first in sorted(sets.items()):
+        weights = siblings(tree, at, first)
+        if isinstance(weights, Reason):
+            why = why or weights
+            continue
+        for projector in projectors or [""]:
+            label = f"{name} + {projector}" if len(projectors) > 1 else name
+            beside = (projector,) if projector else ()
+            options.append(Option(label, frozenset((*weights.files, *beside))))
+    meant = [option for option in options if _tells(asked.name, option.name)]
+    return (meant if len(meant) == 1 else options) or why
+
+
+def _set_name(name: str) -> str:
+    shard = SHARD.fullmatch(name)
+    return f"{shard['stem']}-of-{shard['count']}.{shard['ending']}" if shard else name
+
+
+def _tells(name: str, option: str) -> bool:
+    """Tell whether a directory is named as the file in it is."""
+    stem = re.sub(r"-of-[0-9]+$", "", option.rpartition(".")[0])
+    return name.rpartition("/")[2].casefold() == stem.casefold()
+
+
+def _onnx(tree: Tree, at: str, _asked: Asked) -> Answer:
+    names = tree.names(at)
+    networks = sorted(name for name in names if name.endswith(".onnx"))
+    sides = frozenset(_sides(tree, at))
+    return [
+        Option(name, frozenset({name, *_data_of(name, names)}) | sides) for name in networks
+    ] or None
+
+
+def _data_of(name: str, names: Iterable[str]) -> Iterator[str]:
+    """What lies beside a network because it is too large for it."""
+    beside = re.compile(rf"{re.escape(name)}[._]data([._]?[0-9]+)?")
+    return (other for other in names if beside.fullmatch(other))
+
+
+def _set(tree: Tree, at: str, asked: Asked) -> Answer:
+    parent, _, shard = asked.name.rpartition("/")
+    if shard not in tree.names(at):
+        return None
+    weights = siblings(tree, at, shard)
+    if isinstance(weights, Reason):
+        return weights
+    if shard.endswith(".gguf") or not parent:
+        # What lies beside other models in the folder of all of them is none of theirs.
+        return [Option("", frozenset(name for name in weights.files if SHARD.fullmatch(name)))]
+    option = Option("", frozenset((*weights.files, *_sides(tree, at))))
+    return [_with_code(tree, at, asked, option, ("config.json",))]
+
+
+READERS: dict[Reads, Reader] = {
+    Reads.PIPELINE: _pipeline,
+    Reads.NUNCHAKU: _nunchaku,
+    Reads.ADAPTER: _adapter,
+    Reads.TRANSFORMERS: _transformers,
+    Reads.COMPONENT: _component,
+    Reads.GGUF: _gguf,
+    Reads.ONNX: _onnx,
+    Reads.CHECKPOINT: _checkpoint,
+    Reads.NAMED: _named,
+    Reads.TOKENIZER: _tokenizer,
+    Reads.SET: _set,
+}
+"""How each kind is read."""
+BY_FILES = (Reads.PIPELINE, Reads.NUNCHAKU, Reads.ADAPTER, Reads.TRANSFORMERS, Reads.COMPONENT,
+            Reads.GGUF, Reads.ONNX)  # fmt: skip
+"""The kinds that a folder's files tell by themselves."""
