@@ -12,6 +12,25 @@ import msgspec
 from comfyfix.file_names import shards
 
 Kind = Literal["file", "directory", "embedding", "hub_repo", "implied"]
+
+
+class Reads(StrEnum):
+    """How a loader reads a directory, as its source has it."""
+
+    ANY = "any"  # no rule is known: what is found is for the user to choose from
+    TRANSFORMERS = "transformers"  # from_pretrained of transformers: language, vision, captions
+    PIPELINE = "pipeline"  # from_pretrained of a diffusers pipeline: a folder for each component
+    COMPONENT = "component"  # one component of diffusers by itself: a ControlNet, a VAE
+    CHECKPOINT = "checkpoint"  # ComfyUI's DiffusersLoader: UNet, VAE and text encoders alone
+    NUNCHAKU = "nunchaku"  # the two halves of a quantized transformer
+    ADAPTER = "adapter"  # a LoRA as peft saves it
+    GGUF = "gguf"  # one quantization, whole, and the projector of one that sees
+    ONNX = "onnx"  # one network with the data beside it
+    NAMED = "named"  # just the files that are asked for, all in one folder
+    TOKENIZER = "tokenizer"  # what turns text into numbers, without weights
+    SET = "set"  # the shards that one file belongs to, and what lies beside them
+
+
 Status = Literal["ok", "missing", "unreachable", "damaged", "wrong", "unsafe", "unverified"]
 
 
@@ -60,7 +79,8 @@ class Reference(msgspec.Struct, frozen=True, kw_only=True):
     `listed`: ComfyUI holds the value against its own list and refuses any other, also that of a
     row which is switched off. A reference of kind `implied` is named by no value, it follows from
     its node, and is always optional. `by_name`: the node finds a file in any subfolder by its
-    name.
+    name. `reads` and `variant` are how its node reads a directory, and the precision that it asks
+    diffusers for.
     """
 
     workflow: str
@@ -80,6 +100,8 @@ class Reference(msgspec.Struct, frozen=True, kw_only=True):
     guessed: bool = False
     listed: bool = False
     by_name: bool = False
+    reads: Reads = Reads.ANY
+    variant: str = ""
     hint: Hint | None = None
 
 

@@ -14,6 +14,7 @@ from typing import Literal
 import msgspec
 
 from comfyfix.endings import CORE
+from comfyfix.records import Reads
 
 _OF_CORE = tuple(sorted(CORE))
 
@@ -43,6 +44,9 @@ class LoaderInput(msgspec.Struct, frozen=True, kw_only=True):
     node takes any text, which ComfyUI holds against no list of its own. `offers` is what it lists
     beside files (None: not known, packs offer what they like). `begins` is what the names of one of
     the further folders begin with to be listed; what has nothing after it lies only there.
+    `reads`, `variant` and `repos` are of directories: how the node reads one, which precision it
+    asks diffusers for, and the repositories of the Hub that its own source names, by the last part
+    of their names.
     """
 
     folder: str | None = None
@@ -57,6 +61,14 @@ class LoaderInput(msgspec.Struct, frozen=True, kw_only=True):
     prefixed: dict[str, str] = {}
     offers: tuple[str, ...] | None = None
     begins: dict[str, tuple[str, ...]] = {}
+    reads: Reads = Reads.ANY
+    variant: str = ""
+    repos: tuple[str, ...] = ()
+
+    def repo(self, path: str) -> str:
+        """The repository that the node's source names for a directory; empty for none."""
+        name = path.rpartition("/")[2]
+        return next((repo for repo in self.repos if repo.rpartition("/")[2] == name), "")
 
 
 class Rows(msgspec.Struct, frozen=True, kw_only=True):

@@ -13,8 +13,9 @@ from urllib.parse import unquote, urlsplit
 
 from comfyfix import endings
 from comfyfix.comfyui.references.hints import Named, by_name, key_of, path_below, path_of
-from comfyfix.comfyui.references.places import NESTED_MAX, has_model_extension
+from comfyfix.comfyui.references.places import NESTED_MAX, Place, has_model_extension
 from comfyfix.comfyui.workflows.graph import Node, Workflow
+from comfyfix.net.hosts import HUGGINGFACE
 from comfyfix.records import Hint
 
 TEXT_MAX = 1 << 18  # characters of one text in which addresses are looked for
@@ -52,6 +53,11 @@ class Addresses:
         properties, texts = self._own[id(node)]
         near = _best(properties, path) or _best(texts, path)
         return near or _best(self._properties, path, keys) or _best(self._texts, path, keys)
+
+
+def own_address(place: Place, path: str) -> Hint | None:
+    """Where the source of a node says that a directory is from."""
+    return Hint(name=path, url=f"{HUGGINGFACE}/{place.repo}") if place.repo else None
 
 
 def _best(hints: Named, path: str, keys: Iterable[str] | None = None) -> Hint | None:

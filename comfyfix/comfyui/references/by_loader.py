@@ -94,6 +94,9 @@ def _of_inputs(node: Node, loader: Loader) -> Iterator[Place]:
             optional=entry.optional,
             listed=entry.listed,
             endings=entry.endings,
+            reads=entry.reads,
+            variant=entry.variant,
+            repo=entry.repo(plain_path(value)) if kind == "directory" else "",
         )
 
 

@@ -10,7 +10,7 @@ from comfyfix.comfyui.loaders.table import LoaderInput, Loaders, find
 from comfyfix.comfyui.references import air, guess, implied
 from comfyfix.comfyui.references import by_loader as known
 from comfyfix.comfyui.references import prompts as texts
-from comfyfix.comfyui.references.addresses import Addresses
+from comfyfix.comfyui.references.addresses import Addresses, own_address
 from comfyfix.comfyui.references.hints import key_of
 from comfyfix.comfyui.references.places import NESTED_MAX, Place, has_model_extension, plain_path
 from comfyfix.comfyui.store.folders import is_folder_key
@@ -48,6 +48,7 @@ def read(
             optional = place.optional or fetches
             path = place.path or plain_path(place.value)
             told = addresses.of(node, path, place.folder, place.also) or air.hint(place.value)
+            told = told or own_address(place, path)
             folder = place.folder or _guess(node.type, place, path, told)
             found.append(
                 Reference(
@@ -68,6 +69,8 @@ def read(
                     guessed=place.folder is None and folder is not None,
                     listed=place.listed and node.active and not optional,
                     by_name=place.by_name,
+                    reads=place.reads,
+                    variant=place.variant,
                     hint=told,
                 )
             )

@@ -7,7 +7,7 @@ import re
 import msgspec
 
 from comfyfix import endings
-from comfyfix.records import Kind
+from comfyfix.records import Kind, Reads
 
 VALUE_MAX = 400  # characters; a longer text is a prompt, not a file name
 NESTED_MAX = 6  # levels of lists and mappings inside one widget
@@ -26,7 +26,7 @@ class Place(msgspec.Struct, frozen=True, kw_only=True):
     """One name of a model, as the node has it; a folder that is None is still to be guessed.
 
     `path` is the name inside the folder where the value is another one; `endings` are those that
-    the node lists (empty: not known).
+    the node lists (empty: not known); `repo` is where the node's own source says that it is from.
     """
 
     input: str
@@ -41,6 +41,9 @@ class Place(msgspec.Struct, frozen=True, kw_only=True):
     optional: bool = False
     listed: bool = True
     by_name: bool = False
+    reads: Reads = Reads.ANY
+    variant: str = ""
+    repo: str = ""
 
 
 def plain_path(value: str) -> str:

@@ -8,9 +8,9 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 
-from comfyfix.records import Reason, because
+from comfyfix.records import Reads, Reason, because
 from comfyfix.sources.contents import readers
-from comfyfix.sources.contents.asked import Asked, Choices, Chosen, Listing, Reads, Unfit
+from comfyfix.sources.contents.asked import Asked, Choices, Chosen, Listing, Unfit
 from comfyfix.sources.contents.readers import Option
 from comfyfix.sources.contents.tree import CHOSEN_MAX, Tree, joined, leads_out, refused, twins
 from comfyfix.why import Why

@@ -4,30 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from enum import StrEnum
 
 from comfyfix.providers.huggingface.answers import HubItem
-from comfyfix.records import Reason
+from comfyfix.records import Reads, Reason
 
 Listing = Mapping[str, HubItem]
 """Path in the repository, with forward slashes → what the Hub says of the file."""
-
-
-class Reads(StrEnum):
-    """How a loader reads a directory, as its source has it."""
-
-    ANY = "any"  # no rule is known: what is found is for the user to choose from
-    TRANSFORMERS = "transformers"  # from_pretrained of transformers: language, vision, captions
-    PIPELINE = "pipeline"  # from_pretrained of a diffusers pipeline: a folder for each component
-    COMPONENT = "component"  # one component of diffusers by itself: a ControlNet, a VAE
-    CHECKPOINT = "checkpoint"  # ComfyUI's DiffusersLoader: UNet, VAE and text encoders alone
-    NUNCHAKU = "nunchaku"  # the two halves of a quantized transformer
-    ADAPTER = "adapter"  # a LoRA as peft saves it
-    GGUF = "gguf"  # one quantization, whole, and the projector of one that sees
-    ONNX = "onnx"  # one network with the data beside it
-    NAMED = "named"  # just the files that are asked for, all in one folder
-    TOKENIZER = "tokenizer"  # what turns text into numbers, without weights
-    SET = "set"  # the shards that one file belongs to, and what lies beside them
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -8,8 +8,8 @@ from dataclasses import dataclass, replace
 
 import msgspec
 
-from comfyfix.records import Reason, because
-from comfyfix.sources.contents.asked import Asked, Reads
+from comfyfix.records import Reads, Reason, because
+from comfyfix.sources.contents.asked import Asked
 from comfyfix.sources.contents.tree import Tree, joined
 from comfyfix.sources.contents.weights import SHARD, Saved, Weights, find, siblings
 from comfyfix.why import Why
