@@ -215,6 +215,7 @@ class Why(StrEnum):
     CONTENTS_REFUSED = auto()
     CONTENTS_SETS = auto()
     CONTENTS_TWINS = auto()
+    CONTENTS_UNREAD = auto()
     CONTENTS_UNREADABLE = auto()
     DATABASE_LISTS = auto()
     DATABASE_NO_ADDRESS = auto()

@@ -109,6 +109,34 @@ def test_an_index_that_tells_nothing_is_no_set(text: bytes) -> None:
     assert why(found) == Why.CONTENTS_UNREADABLE
 
 
+def test_shards_that_are_counted_from_nought_are_told_by_their_index_alone() -> None:
+    three = (
+        "model-00000-of-00002.safetensors",
+        *(f"model-0000{n}-of-00002.safetensors" for n in (1, 2)),
+    )
+    index = json.dumps({"weight_map": dict(enumerate(three))}).encode()
+    paths = ("config.json", *three, INDEX)
+    assert why(ask(Reads.TRANSFORMERS, *paths)) == Why.CONTENTS_UNREAD
+    assert files(ask(Reads.TRANSFORMERS, *paths, told={INDEX: index})) == set(paths)
+    name = f"gpt/{three[1]}"
+    assert why(ask(Reads.SET, *paths, name=name)) == Why.CONTENTS_UNREAD
+    assert files(ask(Reads.SET, *paths, name=name, told={INDEX: index})) == set(paths)
+
+
+def test_an_empty_file_is_no_file() -> None:
+    told = {**listing("config.json", *SHARDS[:2], INDEX), **listing(SHARDS[2], "x.json", size=0)}
+    assert why(choose(told, Asked(reads=Reads.TRANSFORMERS, name="x"))) == Why.CONTENTS_LACK
+    told = {**listing("config.json", "model.safetensors"), **listing("x.json", size=0)}
+    found = choose(told, Asked(reads=Reads.TRANSFORMERS, name="x"))
+    assert files(found) == {"config.json", "model.safetensors"}
+
+
+def test_what_is_not_whole_at_the_root_is_not_taken_from_elsewhere() -> None:
+    original = below("original", "config.json", "model.safetensors")
+    found = ask(Reads.TRANSFORMERS, "config.json", INDEX, *SHARDS[:2], *original)
+    assert why(found) == Why.CONTENTS_LACK
+
+
 def test_shards_of_two_sets_in_one_folder_are_nobodys() -> None:
     other = ("model-00001-of-00002.safetensors", "model-00002-of-00002.safetensors")
     found = ask(Reads.TRANSFORMERS, "config.json", *SHARDS, *other, INDEX)
@@ -126,16 +154,24 @@ PICKLES = ("unet/diffusion_pytorch_model.bin", "vae/diffusion_pytorch_model.bin"
            "text_encoder/pytorch_model.bin")  # fmt: skip
 
 
+CLASSES = {"scheduler": "PNDMScheduler", "tokenizer": "CLIPTokenizer", "unet": "UNet2DConditionModel",
+           "text_encoder": "CLIPTextModel", "vae": "AutoencoderKL",
+           "feature_extractor": "CLIPImageProcessor"}  # fmt: skip
+PARTS = {part: ["diffusers", kind] for part, kind in CLASSES.items()}
+TOLD = {"model_index.json": json.dumps({"_class_name": ["own", "Pipe"], **PARTS}).encode()}
+
+
 def test_a_pipeline_is_its_components() -> None:
     beside = ("sd_xl_base_1.0.safetensors", "unet/diffusion_pytorch_model.non_ema.safetensors",
               "unet/openvino_model.xml", "samples/one.json")  # fmt: skip
-    found = ask(Reads.PIPELINE, *PIPELINE, *WEIGHTS, *HALVES, *PICKLES, *beside, *CLUTTER)
+    every = (*PIPELINE, *WEIGHTS, *HALVES, *PICKLES, *beside, *CLUTTER)
+    found = ask(Reads.PIPELINE, *every, told=TOLD)
     assert files(found) == {*PIPELINE, *WEIGHTS}
 
 
 def test_a_pipeline_of_a_precision_takes_it_where_it_is() -> None:
     paths = (*PIPELINE, *WEIGHTS, *HALVES[:2])
-    found = ask(Reads.PIPELINE, *paths, variant="fp16")
+    found = ask(Reads.PIPELINE, *paths, variant="fp16", told=TOLD)
     assert files(found) == {*PIPELINE, *HALVES[:2], WEIGHTS[2]}
 
 
@@ -155,11 +191,19 @@ def test_a_pipeline_reads_the_components_that_its_index_names() -> None:
     assert why(ask(Reads.PIPELINE, *less, WEIGHTS[0], told=told)) == Why.CONTENTS_LACK
 
 
-@pytest.mark.parametrize("lost", WEIGHTS)
-def test_a_pipeline_that_lacks_weights_is_none(lost: str) -> None:
-    # What another precision leaves behind shows that there should be some.
-    paths = [path for path in (*PIPELINE, *WEIGHTS, *HALVES) if path != lost]
-    assert why(ask(Reads.PIPELINE, *paths)) == Why.CONTENTS_LACK_IN
+def test_what_the_parts_of_a_pipeline_are_is_told_by_its_index_alone() -> None:
+    assert why(ask(Reads.PIPELINE, *PIPELINE, *WEIGHTS)) == Why.CONTENTS_UNREAD
+    for text in (b"", b"[]", b"{}", b'{"unet": [null, null]}', b"[" * 100_000):
+        found = ask(Reads.PIPELINE, *PIPELINE, *WEIGHTS, told={"model_index.json": text})
+        assert why(found) == Why.CONTENTS_UNREADABLE
+
+
+@pytest.mark.parametrize("lost", [*WEIGHTS, "scheduler/scheduler_config.json"])
+@pytest.mark.parametrize("others", [HALVES, ()])
+def test_a_pipeline_that_lacks_a_file_is_none(lost: str, others: tuple[str, ...]) -> None:
+    paths = [path for path in (*PIPELINE, *WEIGHTS, *others) if path != lost]
+    lacks = (Why.CONTENTS_LACK, Why.CONTENTS_LACK_IN)
+    assert why(ask(Reads.PIPELINE, *paths, told=TOLD)) in lacks
 
 
 def test_comfyuis_own_loader_of_pipelines_reads_weights_alone() -> None:

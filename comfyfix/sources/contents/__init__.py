@@ -11,12 +11,13 @@ from collections.abc import Iterator, Mapping
 from comfyfix.records import Reads, Reason, because
 from comfyfix.sources.contents import readers
 from comfyfix.sources.contents.asked import Asked, Choices, Chosen, Listing, Unfit
-from comfyfix.sources.contents.readers import Option
+from comfyfix.sources.contents.readers import Answer, Option
 from comfyfix.sources.contents.tree import CHOSEN_MAX, Tree, joined, leads_out, refused, twins
 from comfyfix.why import Why
 
 TEXT_MAX = 32 << 20  # bytes of an index or a configuration: those of the largest have ten
 TEXTS_MAX = 24
+OPTIONS_MAX = 100  # shown to the user to choose from
 _TELLING = ("config.json", "adapter_config.json", "model_index.json", "tokenizer_config.json")
 
 __all__ = ("Asked", "Choices", "Chosen", "Listing", "Reads", "Unfit", "choose", "telling")
@@ -34,19 +35,18 @@ def choose(
     if why:
         return Unfit(why)
     tree = Tree(listing, told or {})
-    found = {at: _read(tree, at, asked) for at in _places(tree, asked)}
-    options = {at: of for at, of in found.items() if of and not isinstance(of, Reason)}
-    best = _preferred(options, asked)
-    picked = [(at, option) for at in best for option in options[at]][: readers.OPTIONS_MAX]
+    found = {at: answer for at in _places(tree, asked) if (answer := _read(tree, at, asked))}
+    best = _preferred(found, asked)
+    picked = [(at, option) for at in best for option in _options(found[at])][:OPTIONS_MAX]
     if not picked:
-        whys = [of for of in found.values() if isinstance(of, Reason)]
-        return Unfit(whys[0] if whys else because(Why.CONTENTS_NONE, kind=asked.reads))
+        why = next((of for at in best if isinstance(of := found[at], Reason)), None)
+        return Unfit(why or because(Why.CONTENTS_NONE, kind=asked.reads))
     chosen = []
     for at, option in picked:
-        answer = _checked(listing, at, option, alone=len(picked) == 1)
-        if isinstance(answer, Unfit):
-            return answer
-        chosen.append(answer)
+        checked = _checked(listing, at, option, alone=len(picked) == 1)
+        if isinstance(checked, Unfit):
+            return checked
+        chosen.append(checked)
     sure = asked.reads is not Reads.ANY and _is_meant(best[0], asked)
     return chosen[0] if len(chosen) == 1 and sure else Choices(tuple(chosen))
 
@@ -76,7 +76,7 @@ def _places(tree: Tree, asked: Asked) -> tuple[str, ...]:
     return (asked.inside.strip("/"),) if asked.inside else ("", *filter(None, tree.folders))
 
 
-def _read(tree: Tree, at: str, asked: Asked) -> readers.Answer:
+def _read(tree: Tree, at: str, asked: Asked) -> Answer:
     if asked.reads is not Reads.ANY:
         return readers.READERS[asked.reads](tree, at, asked)
     return list(_every(tree, at, asked)) or None
@@ -91,15 +91,24 @@ def _every(tree: Tree, at: str, asked: Asked) -> Iterator[Option]:
             yield Option(name, option.files, option.code)
 
 
-def _preferred(options: Mapping[str, object], asked: Asked) -> list[str]:
-    """The folders to choose from: the one that bears the name, the root, or all there are."""
+def _options(answer: Answer) -> list[Option]:
+    return answer if isinstance(answer, list) else []
+
+
+def _preferred(found: Mapping[str, Answer], asked: Asked) -> list[str]:
+    """The folders to choose from: the one that bears the name, the root, or all there are.
+
+    One of them that is not whole is the one that is meant all the same.
+    """
     name = _own_name(asked)
-    named = [at for at in options if at and at.rpartition("/")[2].casefold() == name]
+    named = [at for at in found if at and at.rpartition("/")[2].casefold() == name]
+    if asked.reads is Reads.NAMED:
+        return [at for at in found if not isinstance(found[at], Reason)] or list(found)
     if asked.inside or len(named) == 1:
-        return named or list(options)
-    if "" in options:
+        return named or list(found)
+    if "" in found:
         return [""]
-    return named or list(options)
+    return named or list(found)
 
 
 def _own_name(asked: Asked) -> str:

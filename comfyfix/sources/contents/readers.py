@@ -25,7 +25,7 @@ _VOCABULARIES = frozenset(
     {"tokenizer.json", "tokenizer.model", "tokenizer_config.json", "vocab.json", "vocab.txt",
      "spiece.model", "sentencepiece.bpe.model"}
 )  # fmt: skip
-_CONFIGS = ("config.json", "scheduler_config.json", "preprocessor_config.json")
+_WITHOUT_WEIGHTS = re.compile(r"(Scheduler|Tokenizer|Extractor|Processor)(Fast)?$")
 _TRANSFORMERS = (Saved("model", "safetensors"), Saved("pytorch_model", "bin"))
 _DIFFUSERS = (
     Saved("diffusion_pytorch_model", "safetensors"),
@@ -40,7 +40,6 @@ _CHECKPOINT = {
     "text_encoder_2": ("model", "pytorch_model"),
 }
 _HALVES = ("config.json", "transformer_blocks.safetensors", "unquantized_layers.safetensors")
-OPTIONS_MAX = 100
 
 
 @dataclass(frozen=True, slots=True)
@@ -118,49 +117,49 @@ def _pipeline(tree: Tree, at: str, asked: Asked) -> Answer:
     if isinstance(parts, Reason):
         return parts
     whole = Option("", frozenset({"model_index.json"}))
-    for part in parts:
-        found = _part(tree, joined(at, part), asked)
+    for part, kind in parts.items():
+        found = _part(tree, joined(at, part), kind, asked)
         if isinstance(found, Reason):
             return found
         files = whole.files | {f"{part}/{name}" for name in found.files}
         whole = Option("", files, whole.code | {f"{part}/{name}" for name in found.code})
-    return [whole]
+    return [_with_code(tree, at, asked, whole, ())] if "pipeline.py" in tree.names(at) else [whole]
 
 
-def _parts(tree: Tree, at: str) -> tuple[str, ...] | Reason:
-    """The folders of a pipeline: those that its index names, else all that look like one."""
+def _parts(tree: Tree, at: str) -> dict[str, str] | Reason:
+    """The components of a pipeline that its index names, and the classes that read them.
+
+    What lies in the folders tells it badly: some hold other formats, others are left out.
+    """
     text = tree.text(joined(at, "model_index.json"))
-    folders = tree.below(at)
     if text is None:
-        configs = {*_CONFIGS, *_VOCABULARIES}
-        return tuple(name for name in folders if tree.names(joined(at, name)) & configs)
+        return because(Why.CONTENTS_UNREAD, name="model_index.json")
     try:
         index = msgspec.json.decode(text, type=dict[str, object])
     except (msgspec.MsgspecError, RecursionError, ValueError):
         return because(Why.CONTENTS_UNREADABLE, name="model_index.json")
-    named = [
-        name
-        for name, value in index.items()
-        if isinstance(value, list) and any(isinstance(item, str) for item in value)
-    ]
-    missing = sorted(set(named) - set(folders))
-    if missing or not named:
-        return because(Why.CONTENTS_LACK, missing=missing[0] if missing else "model_index.json")
-    return tuple(sorted(named))
+    named = {
+        name: value[-1]
+        for name, value in sorted(index.items())
+        if isinstance(value, list) and value and isinstance(value[-1], str) and name[:1] != "_"
+    }
+    missing = sorted(set(named) - set(tree.below(at)))
+    if missing:
+        return because(Why.CONTENTS_LACK, missing=missing[0])
+    return named or because(Why.CONTENTS_UNREADABLE, name="model_index.json")
 
 
-def _part(tree: Tree, at: str, asked: Asked) -> Option | Reason:
+def _part(tree: Tree, at: str, kind: str, asked: Asked) -> Option | Reason:
     weights = _first(tree, at, (*_DIFFUSERS, *_TRANSFORMERS), asked.variant)
-    if weights is None and any(_is_weight(name) for name in tree.names(at)):
+    if weights is None and not _WITHOUT_WEIGHTS.search(kind):
         weights = because(Why.CONTENTS_LACK, missing=_DIFFUSERS[0].file)
+    sides = frozenset(_sides(tree, at))
+    if not sides:
+        weights = because(Why.CONTENTS_LACK, missing="config.json")
     if isinstance(weights, Reason):
         return because(Why.CONTENTS_LACK_IN, folder=at, cause=weights)
-    files = frozenset((*(weights.files if weights else ()), *_sides(tree, at)))
+    files = sides.union(weights.files if weights else ())
     return _with_code(tree, at, asked, Option("", files), ("config.json",))
-
-
-def _is_weight(name: str) -> bool:
-    return name.endswith((".safetensors", ".bin", ".gguf"))
 
 
 def _checkpoint(tree: Tree, at: str, _asked: Asked) -> Answer:

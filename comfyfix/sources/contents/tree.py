@@ -18,16 +18,17 @@ PATH_MAX = 4_096  # characters of a path, as systems have them
 
 
 class Tree:
-    """The files of a repository by folder; the root is the empty text.
+    """The files of a repository by folder, empty ones left out; the root is the empty text.
 
     `told` are the contents of small files by path, as far as they have been read.
     """
 
     def __init__(self, listing: Listing, told: Mapping[str, bytes]) -> None:
         names: defaultdict[str, set[str]] = defaultdict(set)
-        for path in listing:
+        for path, item in listing.items():
             folder, _, name = path.rpartition("/")
-            names[folder].add(name)
+            if item.size != 0:
+                names[folder].add(name)
         self._names = {folder: frozenset(of) for folder, of in names.items()}
         self._told = told
 

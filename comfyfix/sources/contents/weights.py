@@ -94,22 +94,19 @@ def siblings(tree: Tree, folder: str, shard: str) -> Weights | Reason:
         for name in tree.names(folder)
         if (match := SHARD.fullmatch(name)) and match.group(*kin) == own.group(*kin)
     ]
-    shards = _numbered(found or [own])
+    index = Saved(own["stem"], own["ending"], own["variant"].removeprefix(".")).index
+    has_index = index in tree.names(folder)
+    listed = _indexed(tree, joined(folder, index)) if has_index else None
+    numbered = _numbered(found or [own])
+    shards = numbered if listed is None else listed
     if isinstance(shards, Reason):
         return shards
+    if shard not in shards or (not isinstance(numbered, Reason) and not numbered <= shards):
+        return because(Why.CONTENTS_INDEX, index=index, name=shard)
     missing = sorted(shards - tree.names(folder))
     if missing:
         return because(Why.CONTENTS_LACK, missing=missing[0])
-    index = Saved(own["stem"], own["ending"], own["variant"].removeprefix(".")).index
-    if index not in tree.names(folder):
-        return Weights(shard, tuple(sorted(shards)))
-    listed = _indexed(tree, joined(folder, index))
-    if isinstance(listed, Reason):
-        return listed
-    if listed is not None and listed != shards:
-        odd = min(listed ^ shards)
-        return because(Why.CONTENTS_INDEX, index=index, name=odd)
-    return Weights(shard, (*sorted(shards), index))
+    return Weights(shard, (*sorted(shards), *([index] if has_index else [])))
 
 
 def _numbered(found: list[re.Match[str]]) -> frozenset[str] | Reason:
@@ -124,6 +121,9 @@ def _numbered(found: list[re.Match[str]]) -> frozenset[str] | Reason:
     count = int(told)
     if not 0 < count <= COUNT_MAX:
         return because(Why.CONTENTS_MANY, count=count, limit=COUNT_MAX)
+    if any(not int(shard["number"]) for shard in shards):
+        # Some count from nought and end one short of the count, others do not.
+        return because(Why.CONTENTS_UNREAD, name="*.index.json")
     first = min(shards, key=lambda shard: shard.group())
     there = {int(shard["number"]) for shard in shards}
     if max(there) > count or len(shards) != len(there):
