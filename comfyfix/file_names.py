@@ -44,26 +44,30 @@ _MAKING = re.compile(
     r"full|safetensors|v?\d+([._]\d+)*|\d+b|\d+steps?|rank\d*|dim\d+|gguf|convrot|[a-z])$"
 )
 SHARDS_MAX = 1000
-_SHARD = re.compile(
-    r"(?P<stem>.*[-_.])(?P<at>\d{1,6})(?P<of>[-_]of[-_])(?P<all>\d{1,6})(?P<end>\..+)"
+SHARD = re.compile(
+    r"(?P<stem>.+?)[-_.](?P<number>[0-9]{1,6})-of-(?P<count>[0-9]{1,6})"
+    r"(?P<variant>(?:\.[A-Za-z0-9]{1,16})?)\.(?P<ending>safetensors|bin|pt|gguf)"
 )
+"""The name of one part of a set: `model-00002-of-00005.safetensors` is the second of five."""
 _CAMEL = re.compile(r"(?<=[a-z0-9])(?=[A-Z])|(?<=[A-Z])(?=[A-Z][a-z])")
 
 
 def shards(path: str) -> tuple[str, ...]:
     """The paths of all parts of a set, where a path is that of one; of any other file none.
 
-    `model-00002-of-00005.safetensors` is the second of five.
+    Some count from nought, which one alone can't tell but the first.
     """
     folder, slash, name = path.rpartition("/")
-    found = _SHARD.fullmatch(name)
-    if found is None or len(found["at"]) > len(found["all"]):
+    found = SHARD.fullmatch(name)
+    if found is None:
         return ()
-    width, number, count = len(found["at"]), int(found["at"]), int(found["all"])
-    if not 1 <= number <= count or not 1 < count <= SHARDS_MAX:
+    number, count = int(found["number"]), int(found["count"])
+    if not number <= count or not 1 < count <= SHARDS_MAX:
         return ()
-    begin, end = f"{folder}{slash}{found['stem']}", f"{found['of']}{found['all']}{found['end']}"
-    return tuple(f"{begin}{part:0{width}}{end}" for part in range(1, count + 1))
+    start, end = found.span("number")
+    begin, rest = f"{folder}{slash}{name[:start]}", name[end:]
+    first = 1 if number else 0
+    return tuple(f"{begin}{part:0{end - start}}{rest}" for part in range(first, first + count))
 
 
 def queries(name: str) -> list[str]:

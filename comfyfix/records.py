@@ -196,20 +196,12 @@ class Candidate(msgspec.Struct, frozen=True, kw_only=True):
         return self.sha256
 
     def with_files(
-        self,
-        files: Sequence[FileFact],
-        *,
-        url: str = "",
-        path: str | None = None,
-        note: Reason | None = None,
-        scan: str = "",
+        self, files: Sequence[FileFact], *, note: Reason | None = None, scan: str = ""
     ) -> Candidate:
         """Return it as a directory or a set of these files, of which none stands for the whole."""
         return msgspec.structs.replace(
             self,
             files=tuple(files),
-            url=url or self.url,
-            path=self.path if path is None else path,
             size=sum(file.size for file in files),
             size_exact=True,
             sha256=None,

@@ -45,7 +45,9 @@ class HubApi(Wire):
             self._small(*match.groups())
         elif match := re.match(r"^/([^/]+/[^/]+)/raw/main/README.md$", path):
             self._card(match.group(1))
-        elif match := re.match(r"^/([^/]+/[^/]+)/(?:resolve|raw)/([^/]+)/(.+)$", path):
+        elif match := re.match(r"^/([^/]+/[^/]+)/raw/([^/]+)/(.+)$", path):
+            self._raw(*match.groups())
+        elif match := re.match(r"^/([^/]+/[^/]+)/resolve/([^/]+)/(.+)$", path):
             self._resolve(*match.groups())
         else:
             return False
@@ -191,7 +193,7 @@ class HubApi(Wire):
         if path not in repo.files:
             self._refuse(404, "EntryNotFound", "Entry not found", X_Repo_Commit=repo.commit)
             return
-        if path in repo.plain:
+        if repo.is_plain(path):
             mark = quote(f'"{repo.oid(path)}"')
             where = f"/api/resolve-cache/models/{repo.id}/{repo.commit}/{quote(path)}?etag={mark}"
             self._redirect(where, X_Repo_Commit=repo.commit)
@@ -205,6 +207,23 @@ class HubApi(Wire):
             "X-Repo-Commit": repo.commit,
         }
         self.send(302, b"", headers)
+
+    def _raw(self, repo_id: str, revision: str, path: str) -> None:
+        """What git holds of a file: all of a small one, of one in LFS the pointer."""
+        repo = self.hub.repositories.get(repo_id)
+        if repo is None:
+            self._no_repository()
+        elif revision not in ("main", repo.commit):
+            self._refuse(404, "RevisionNotFound", "Invalid rev id")
+        elif path not in repo.files:
+            self._refuse(404, "EntryNotFound", "Entry not found")
+        elif not self._gate(repo) and not self.fails(f"raw {repo_id}/{path}", "raw"):
+            digest, size = repo.files.summary(path)
+            pointer = (
+                f"version https://git-lfs.github.com/spec/v1\noid sha256:{digest}\nsize {size}\n"
+            )
+            data = repo.files[path] if repo.is_plain(path) else pointer.encode()
+            self.send(200, data, {"Content-Type": "text/plain; charset=utf-8"})
 
     def _small(self, repo_id: str, path: str) -> None:
         """A file that is not in LFS: the Hub gives it itself, to who may have it."""

@@ -10,7 +10,7 @@ from __future__ import annotations
 import ipaddress
 import re
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from urllib.parse import SplitResult, quote, unquote, urlsplit
 
 from comfyfix.disk.files import printable
@@ -95,11 +95,15 @@ class HubFile:
 
 @dataclass(frozen=True, slots=True)
 class HubFolder:
-    """A repository, or a folder of it; `path` is empty for all of it."""
+    """A repository, or a folder of it; `path` is empty for all of it.
+
+    `choice` names one of several models that lie there, as the fragment of an address does.
+    """
 
     repo: str
     revision: str = "main"
     path: str = ""
+    choice: str = ""
 
     @property
     def name(self) -> str:
@@ -179,6 +183,7 @@ def read_folder(url: str, endpoints: Endpoints) -> HubFolder | None:
     """
     if re.search(r"[\s\\\x00-\x1f\x7f]", url) or not url.isascii():
         raise _refused(url, Why.ADDRESS_NOT_ASCII)
+    url, _, choice = url.partition("#")
     try:
         parts = urlsplit(url)
         host = (parts.hostname or "").rstrip(".")
@@ -186,11 +191,14 @@ def read_folder(url: str, endpoints: Endpoints) -> HubFolder | None:
         raise _refused(url, Why.ADDRESS_UNREADABLE, error=error) from None
     if "@" in parts.netloc and parts.scheme != "hf":
         raise _refused(url, Why.ADDRESS_NAMES_USER)
+    found = None
     if parts.scheme == "hf":
-        return _folder_of_scheme(url)
-    if origin_of(url) == origin_of(endpoints.huggingface):
-        return _hub_folder(url, parts.path.removeprefix(urlsplit(endpoints.huggingface).path))
-    return _hub_folder(url, parts.path) if host in HUGGINGFACE_HOSTS else None
+        found = _folder_of_scheme(url)
+    elif origin_of(url) == origin_of(endpoints.huggingface):
+        found = _hub_folder(url, parts.path.removeprefix(urlsplit(endpoints.huggingface).path))
+    elif host in HUGGINGFACE_HOSTS:
+        found = _hub_folder(url, parts.path)
+    return replace(found, choice=unquote(choice)) if found and choice else found
 
 
 def endpoint_of(url: str) -> str:

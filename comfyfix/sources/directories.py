@@ -1,54 +1,100 @@
 """Directories as a source's answer: a repository of the Hub, or a folder of it, at a commit.
 
-Which of its files are needed is said in `contents`; here each is made fit to be written: its name,
-where it comes from, and what must be told of what is left out.
+Which of its files are the model is said in `contents`; here the Hub is asked what that has to
+know, and what comes out is made a candidate.
 """
 
 from __future__ import annotations
 
-import unicodedata
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Sequence
+from urllib.parse import quote
 
-from comfyfix.disk.files import FETCHED_NAME_BYTES_MAX, relative_name
 from comfyfix.endings import is_pickle
-from comfyfix.errors import NameRefused
-from comfyfix.net.hosts import HUGGINGFACE, HubFile, HubFolder, is_hub_path
+from comfyfix.errors import ModelProblem
+from comfyfix.net.hosts import HUGGINGFACE, HubFile, HubFolder
 from comfyfix.providers.huggingface.answers import About
-from comfyfix.records import Candidate, FileFact, Reason, Rejected, because
-from comfyfix.sources.base import Doubtful, Finding, Services, Wanted
-from comfyfix.sources.hub_files import opened
-from comfyfix.sources.stand_in import chosen
+from comfyfix.records import Candidate, FileFact, Reads, Reason, Rejected, because
+from comfyfix.sources.base import Blocked, Doubtful, Finding, Services, Wanted
+from comfyfix.sources.contents import Asked, Choices, Chosen, Unfit, choose, telling
 from comfyfix.why import Why
 
-FILES_MAX = 2000
-LENGTH_MAX = 500  # characters of one path
-_BAD_FIRST = ("unsafe", "suspicious", "caution")
+_WORST_FIRST = ("unsafe", "suspicious", "caution")
+_SHOWN = 12
 
 
 def confirm(
-    folder: HubFolder, source: str, wanted: Wanted, services: Services, evidence: Sequence[Reason]
+    folder: HubFolder,
+    source: str,
+    wanted: Wanted,
+    services: Services,
+    evidence: Sequence[Reason],
+    *,
+    by_user: bool = False,
 ) -> Finding:
     """Ask the Hub what a folder holds, and choose what the model's loader reads.
 
+    `by_user`: the user has named the place, and perhaps one of the choices there.
     Raises SourceDown.
     """
     told = services.hub.about(folder.repo, folder.revision)
     if isinstance(told, Reason):
         return Rejected(source=source, where=folder.where, reason=told)
     found = _candidate(folder, source, told, evidence)
-    listed = list(facts(folder, told))
-    if not listed:
-        return Rejected(source=source, where=folder.where, reason=because(Why.FOLDER_EMPTY))
-    picked = chosen(listed, wanted, code=services.manifest.verify.remote_code == "allow")
-    if isinstance(picked, Reason):
-        return Doubtful(found, picked)
-    files, left_out = picked
-    broken = unfit(files) or _refused_pickle(files, services)
-    if broken:
-        return Rejected(source=source, where=folder.where, reason=broken)
-    note = because(Why.CODE_LEFT_OUT, files=left_out) if left_out else None
-    whole = found.with_files(files, note=note, scan=scan(folder, files, told))
-    return opened(whole, services.hub)
+    closed = _closed(folder, told, services)
+    if isinstance(closed, Reason):
+        return Rejected(source=source, where=folder.where, reason=closed)
+    asked = _asked(folder, wanted, services)
+    answer = chosen_of(folder, told, asked, services, closed=closed is not None)
+    if isinstance(answer, Choices):
+        picked = _picked(answer, folder.choice) if by_user else None
+        if picked is None and closed is None:
+            return Doubtful(found, _several(answer, found.url))
+        answer = picked or Unfit(because(Why.CONTENTS_NONE, kind=asked.reads))
+    if closed is not None:
+        whole = with_chosen(found, answer, folder, told) if isinstance(answer, Chosen) else found
+        return Blocked(whole, closed)
+    if isinstance(answer, Unfit):
+        return Rejected(source=source, where=folder.where, reason=answer.reason)
+    refused = refused_pickle(answer.files, services)
+    if refused:
+        return Rejected(source=source, where=folder.where, reason=refused)
+    return with_chosen(found, answer, folder, told)
+
+
+def chosen_of(
+    folder: HubFolder, told: About, asked: Asked, services: Services, *, closed: bool = False
+) -> Chosen | Choices | Unfit:
+    """Choose among the files of a folder; where its gate is closed without looking into any.
+
+    Raises SourceDown.
+    """
+    paths = () if closed else telling(told.files, asked)
+    texts = {path: services.hub.text(folder.repo, told.commit, path) for path in paths}
+    return choose(told.files, asked, {path: text for path, text in texts.items() if text})
+
+
+def with_chosen(found: Candidate, chosen: Chosen, folder: HubFolder, told: About) -> Candidate:
+    """Return a candidate with the files that were chosen."""
+    files = []
+    for below, path in chosen.files.items():
+        item = told.files[path]
+        url = HUGGINGFACE + HubFile(folder.repo, told.commit, path).resolve_path()
+        files.append(
+            FileFact(path=below, url=url, size=item.size or 0, sha256=item.sha256, blob=item.blob)
+        )
+    scans = {told.files[path].scan for path in chosen.files.values()}
+    # One that has no word on a file has none on the whole.
+    scan = next((s for s in _WORST_FIRST if s in scans), "safe" if scans == {"safe"} else "")
+    note = because(Why.CODE_LEFT_OUT, files=chosen.code[:_SHOWN]) if chosen.code else None
+    return found.with_files(files, note=note, scan=scan)
+
+
+def refused_pickle(paths: Iterable[str], services: Services) -> Reason | None:
+    """Why a directory is refused for a pickle in it, where the manifest wants none."""
+    if services.manifest.verify.pickle != "refuse":
+        return None
+    bad = next((path for path in paths if is_pickle(path)), "")
+    return because(Why.PICKLE_NAME_REFUSED, name=bad) if bad else None
 
 
 def _candidate(
@@ -72,54 +118,47 @@ def _candidate(
     )
 
 
-def facts(folder: HubFolder, told: About) -> Iterator[FileFact]:
-    """What lies in a folder, with paths from there on; what is hidden is for git alone."""
-    begin = f"{folder.path}/" if folder.path else ""
-    for path, item in told.files.items():
-        below = path.removeprefix(begin)
-        hidden = any(part.startswith(".") for part in below.split("/"))
-        if path.startswith(begin) and not hidden and is_hub_path(path) and item.size is not None:
-            url = HUGGINGFACE + HubFile(folder.repo, told.commit, path).resolve_path()
-            yield FileFact(path=below, url=url, size=item.size, sha256=item.sha256, blob=item.blob)
-
-
-def unfit(files: Sequence[FileFact]) -> Reason | None:
-    """Why some files can't be written as they are called; None where they can."""
-    if len(files) > FILES_MAX:
-        return because(Why.FOLDER_OF_MANY, count=len(files), limit=FILES_MAX)
-    taken: dict[str, str] = {}
-    for file in files:
-        path = file.path
-        try:
-            plain = relative_name(path) == path
-        except NameRefused as refused:
-            return refused.reason
-        longest = max(len(part.encode()) for part in path.split("/"))
-        if not plain or len(path) > LENGTH_MAX or longest > FETCHED_NAME_BYTES_MAX:
-            return because(Why.NAME_LONG, name=path, limit=FETCHED_NAME_BYTES_MAX)
-        parts = path.split("/")
-        # On some disks these would be one file, and a name is a file or a folder.
-        for end in range(1, len(parts) + 1):
-            place = "/".join(parts[:end])
-            key, kind = _same(place), "/" if end < len(parts) else ""
-            if taken.setdefault(key, place + kind) != place + kind:
-                return because(Why.NAMES_COLLIDE, one=taken[key], other=path)
-    return None
-
-
-def _same(path: str) -> str:
-    return unicodedata.normalize("NFC", path).casefold()
-
-
-def _refused_pickle(files: Sequence[FileFact], services: Services) -> Reason | None:
-    if services.manifest.verify.pickle != "refuse":
+def _closed(folder: HubFolder, told: About, services: Services) -> ModelProblem | Reason | None:
+    """What keeps the files of a gated repository from the user; None if nothing does."""
+    path = next((path for path in told.files if path.endswith(".json")), next(iter(told.files), ""))
+    if not told.gated or not path:
         return None
-    bad = next((file.path for file in files if is_pickle(file.path)), "")
-    return because(Why.PICKLE_NAME_REFUSED, name=bad) if bad else None
+    url = HUGGINGFACE + HubFile(folder.repo, told.commit, path).resolve_path()
+    return services.hub.access(folder.repo, url)
 
 
-def scan(folder: HubFolder, files: Sequence[FileFact], told: About) -> str:
-    """The worst word of the Hub's scanners on the files that are wanted."""
-    begin = f"{folder.path}/" if folder.path else ""
-    scans = {told.files[f"{begin}{file.path}"].scan for file in files}
-    return next((scan for scan in _BAD_FIRST if scan in scans), "safe" if scans == {"safe"} else "")
+def _asked(folder: HubFolder, wanted: Wanted, services: Services) -> Asked:
+    lead = next((r for r in wanted.references if r.reads is not Reads.ANY), None)
+    return Asked(
+        reads=lead.reads if lead else Reads.ANY,
+        name=wanted.model.path,
+        inside=folder.path,
+        files=lead.files if lead else (),
+        variant=lead.variant if lead else "",
+        code=services.manifest.verify.remote_code == "allow",
+    )
+
+
+def _picked(choices: Choices, name: str) -> Chosen | None:
+    """The one that the user means: the only one, or the one of this name."""
+    if not name and len(choices.of) == 1:
+        return choices.of[0]
+    fits = [one for one in choices.of if name in (one.name, _short(one))]
+    return fits[0] if name and len(fits) == 1 else None
+
+
+def _short(chosen: Chosen) -> str:
+    """The name of a choice without the kind in front of it."""
+    return chosen.name.rpartition(": ")[2]
+
+
+def _several(choices: Choices, url: str) -> Reason:
+    """What there is to choose from, with bytes, and how the user says which."""
+    listed = [
+        because(Why.ONE_CHOICE, name=one.name or "./", count=len(one.files), size=one.size)
+        for one in choices.of[:_SHOWN]
+    ]
+    if len(choices.of) == 1:
+        return because(Why.ONLY_CHOICE, choice=listed[0])
+    example = quote(_short(choices.of[0]))
+    return because(Why.SEVERAL_CHOICES, choices=listed, url=f"{url}#{example}")

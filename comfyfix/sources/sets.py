@@ -4,14 +4,16 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+import msgspec
+
 from comfyfix.errors import ModelProblem
 from comfyfix.file_names import shards
 from comfyfix.net.hosts import HUGGINGFACE, HubFolder
 from comfyfix.outcomes import Outcome
-from comfyfix.records import Candidate, FileFact, Reason
+from comfyfix.records import Candidate, FileFact, Reads, Reason, because
 from comfyfix.sources import directories
 from comfyfix.sources.base import Services, Wanted
-from comfyfix.sources.stand_in import beside
+from comfyfix.sources.contents import Asked, Chosen, Unfit
 from comfyfix.why import Why
 
 
@@ -20,44 +22,53 @@ def completed(found: Candidate, wanted: Wanted, services: Services) -> Candidate
 
     Raises ModelProblem where its provider has not all of them, and SourceDown.
     """
-    parts, own = shards(found.path), wanted.model.shards
-    if not found.repo or len(parts) != len(own):
+    name = found.path.rpartition("/")[2]
+    if not found.repo or not shards(name):
         url = found.url or found.where
         raise ModelProblem(Outcome.UNCERTAIN, Why.PARTS_UNTOLD, name=wanted.model.name, url=url)
     folder = HubFolder(found.repo, found.commit, found.path.rpartition("/")[0])
     told = services.hub.about(folder.repo, folder.revision)
     if isinstance(told, Reason):
-        raise ModelProblem(Outcome.NOT_FOUND, Why.AT_PLACE, place=folder.where, reason=told)
-    facts = {fact.path: fact for fact in directories.facts(folder, told)}
-    names = [part.rpartition("/")[2] for part in parts]
-    absent = [name for name in names if name not in facts]
-    if absent:
-        raise ModelProblem(
-            Outcome.UNCERTAIN,
-            Why.PARTS_ABSENT,
-            name=wanted.model.name,
-            place=folder.where,
-            parts=absent[:6],
-        )
-    files = [
-        _renamed(facts[name], path.rpartition("/")[2])
-        for name, path in zip(names, own, strict=True)
+        raise _not_whole(wanted, folder, told)
+    above = wanted.model.path.rpartition("/")[0]
+    asked = Asked(
+        reads=Reads.SET,
+        name=f"{above}/{name}" if above else name,
+        inside=folder.path,
+        code=services.manifest.verify.remote_code == "allow",
+    )
+    answer = directories.chosen_of(folder, told, asked, services)
+    if not isinstance(answer, Chosen):
+        unclear = because(Why.CONTENTS_NONE, kind=asked.reads)
+        raise _not_whole(wanted, folder, answer.reason if isinstance(answer, Unfit) else unclear)
+    refused = directories.refused_pickle(answer.files, services)
+    if refused:
+        raise _not_whole(wanted, folder, refused)
+    whole = directories.with_chosen(found, answer, folder, told)
+    return msgspec.structs.replace(
+        whole,
+        files=tuple(_in_order(whole.files, name, wanted)),
+        url=HUGGINGFACE + folder.tree_path(),
+        path=folder.path,
+    )
+
+
+def _not_whole(wanted: Wanted, folder: HubFolder, why: Reason) -> ModelProblem:
+    name = wanted.model.name
+    return ModelProblem(
+        Outcome.UNCERTAIN, Why.PARTS_ABSENT, name=name, place=folder.where, reason=why
+    )
+
+
+def _in_order(files: Sequence[FileFact], name: str, wanted: Wanted) -> list[FileFact]:
+    """Give the shards the names that the workflow has for them, those that widgets name last.
+
+    ComfyUI lists a set from the moment that such a file is there.
+    """
+    own = [path.rpartition("/")[2] for path in wanted.model.shards]
+    names = dict(zip(shards(name), own, strict=False)) if name not in own else {}
+    renamed = [
+        msgspec.structs.replace(file, path=names.get(file.path, file.path)) for file in files
     ]
-    others = [fact for name, fact in facts.items() if name not in names]
-    whole = [*beside(others, files, wanted), *_named_last(files, wanted)]
-    unfit = directories.unfit(whole)
-    if unfit:
-        raise ModelProblem(Outcome.NOT_FOUND, Why.AT_PLACE, place=folder.where, reason=unfit)
-    scan = directories.scan(folder, [*map(facts.__getitem__, names)], told)
-    url = HUGGINGFACE + folder.tree_path()
-    return found.with_files(whole, scan=scan, url=url, path=folder.path)
-
-
-def _named_last(files: Sequence[FileFact], wanted: Wanted) -> list[FileFact]:
-    """ComfyUI lists a set from the moment that the file is there which a widget names."""
-    named = {reference.name for reference in wanted.references} | {wanted.model.name}
-    return sorted(files, key=lambda file: (file.path in named, file.path == wanted.model.name))
-
-
-def _renamed(fact: FileFact, name: str) -> FileFact:
-    return FileFact(path=name, url=fact.url, size=fact.size, sha256=fact.sha256, blob=fact.blob)
+    last = {reference.name for reference in wanted.references} | {wanted.model.name}
+    return sorted(renamed, key=lambda f: (f.path in own, f.path in last, f.path == own[0], f.path))

@@ -52,12 +52,15 @@ def find(wanted: Wanted, services: Services) -> Iterator[Finding]:
 
 def _folders(wanted: Wanted, services: Services) -> Iterator[Finding]:
     for hint in _hints(wanted):
-        finding = confirm_folder(hint, NAME, wanted, services)
+        by_user = bool(wanted.override and wanted.override.names_a_place)
+        finding = confirm_folder(hint, NAME, wanted, services, by_user=by_user)
         services.log_search(wanted, NAME, hint.url, told(finding))
         yield finding
 
 
-def confirm_folder(hint: Hint, source: str, wanted: Wanted, services: Services) -> Finding:
+def confirm_folder(
+    hint: Hint, source: str, wanted: Wanted, services: Services, *, by_user: bool
+) -> Finding:
     """Ask the Hub what the folder that a URL names holds. Raises SourceDown."""
     try:
         folder = read_folder(hint.url, services.manifest.endpoints)
@@ -65,7 +68,8 @@ def confirm_folder(hint: Hint, source: str, wanted: Wanted, services: Services) 
         return Rejected(source=source, where=hint.url, reason=broken_rule(refusal))
     if folder is None:
         return Rejected(source=source, where=hint.url, reason=because(Why.NO_FOLDER_OF_HUB))
-    return directories.confirm(folder, source, wanted, services, [_told_by(source, hint)])
+    told_by = [_told_by(source, hint)]
+    return directories.confirm(folder, source, wanted, services, told_by, by_user=by_user)
 
 
 def confirm_url(hint: Hint, source: str, services: Services) -> Finding:

@@ -18,7 +18,7 @@ from comfyfix import endings
 from comfyfix.comfyui.references.lookup import Lookup, keys_of
 from comfyfix.disk import regular
 from comfyfix.disk.files import regular_stat
-from comfyfix.file_names import shards
+from comfyfix.file_names import SHARD, shards
 from comfyfix.loose_json import mapping
 from comfyfix.records import Receipt, Record
 from comfyfix.stages.join import Need
@@ -94,12 +94,24 @@ def lacks_some(need: Need) -> bool:
     """Tell whether the files that are there say that others are not."""
     found = frozenset(_files(need))
     if not need.is_directory:
-        return not found.issuperset(shards(need.location))
+        return not any(found.issuperset(parts) for parts in _numberings(need.location))
     if need.model.folder == "diffusers" and f"{need.location}/{_PIPELINE}" not in found:
         return True
-    if any(not found.issuperset(shards(path)) for path in found):
-        return True
+    shard = {parts[0]: path for path in found if (parts := shards(path))}
+    for path in shard.values():
+        if not any(found.issuperset(parts) for parts in _numberings(path)):
+            return True
     return any(_names_absent(path, found) for path in found)
+
+
+def _numberings(path: str) -> tuple[tuple[str, ...], ...]:
+    """The parts of a set, counted from one and from nought."""
+    from_one = shards(path)
+    first = SHARD.fullmatch(path.rpartition("/")[2])
+    if first is None:
+        return (from_one,)
+    start, end = (len(path.rpartition("/")[0]) + 1 + at for at in first.span("number"))
+    return from_one, shards(f"{path[:start]}{0:0{end - start}}{path[end:]}")
 
 
 def _names_absent(path: str, found: frozenset[str]) -> bool:
@@ -132,7 +144,8 @@ def _read(path: str) -> Mapping[str, Any]:
 def _files(need: Need) -> Iterator[str]:
     """The files of it that are there, in full."""
     if not need.is_directory:
-        yield from filter(regular_stat, shards(need.location))
+        every = dict.fromkeys(path for parts in _numberings(need.location) for path in parts)
+        yield from filter(regular_stat, every)
         return
     count = 0
     for place, below, names in os.walk(need.location):

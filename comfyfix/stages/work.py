@@ -86,6 +86,11 @@ class Present:
     files: tuple[str, ...] | None = None
 
     @property
+    def is_directory(self) -> bool:
+        """True for a directory, and not for a set."""
+        return self.files is not None and not self.model.shards
+
+    @property
     def path(self) -> Path:
         """`location` as a path."""
         return Path(self.location)

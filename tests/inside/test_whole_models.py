@@ -170,7 +170,8 @@ def test_a_hostile_pickle_in_a_directory(site: Site, hub: Hub) -> None:
 
 
 def test_code_comes_only_where_the_user_allows_it(site: Site, hub: Hub) -> None:
-    on_hub(hub)
+    config = b'{"auto_map": {"AutoModel": "modeling_florence2.Florence2"}}'
+    on_hub(hub, files={**FLORENCE, "config.json": config})
     needs(site)
     assert "modeling_florence2.py" in site.doit("plan").stdout + site.doit("why", NAME).stdout
     site.manifest(verify={"remote_code": "allow"})
@@ -179,19 +180,41 @@ def test_code_comes_only_where_the_user_allows_it(site: Site, hub: Hub) -> None:
     assert f"LLM/{NAME}/modeling_florence2.py" in site.files()
 
 
-@pytest.mark.parametrize(
-    "names", [("Config.json", "config.JSON"), ("a/CON.json",), ("a", "A/b.json")]
-)
+@pytest.mark.parametrize("names", [("Config.json",), ("CON.json",), ("tokenizer.JSON",)])
 def test_names_that_no_disk_should_have_are_refused(
     site: Site, hub: Hub, names: tuple[str, ...]
 ) -> None:
     on_hub(hub, files={**FLORENCE, **dict.fromkeys(names, b"{}")})
     needs(site)
-    done = site.doit()
-    if names == ("a", "A/b.json"):
-        return  # `a` is none of a model's files
-    assert done.returncode == 1
+    assert site.doit().returncode == 1
     assert not site.files()
+
+
+def test_what_has_no_rule_is_for_the_user_to_choose(site: Site, hub: Hub) -> None:
+    """A directory whose loader is not known: the choices are told, with their bytes."""
+    repo = "maker/ember-vlm"
+    files = {
+        "config.json": b"{}",
+        "ember-Q4.gguf": file_for("x.gguf", seed="4"),
+        "ember-Q8.gguf": file_for("x.gguf", seed="8"),
+    }
+    on_hub(hub, repo, files)
+    inputs = {"int4_model": "ember-vlm", "use_4bit_t5": "enable"}
+    node = {"class_type": "NunchakuTextEncoderLoader", "inputs": inputs}
+    site.workflows.joinpath("w.json").write_text(json.dumps({"1": node}))
+    done = site.doit()
+    assert done.returncode == 1
+    assert _outcome(site) == Outcome.UNCERTAIN
+    assert "ember-Q8.gguf" in done.stdout
+    assert not site.files()
+    address = f"https://huggingface.co/{repo}/tree/main"
+    assert site.doit("pin", "ember-vlm", f"{address}#ember-Q5.gguf").returncode != 0
+    pinned = site.doit("pin", "ember-vlm", f"{address}#ember-Q8.gguf")
+    assert pinned.returncode == 0, pinned.stderr
+    done = site.doit()
+    assert done.returncode == 0, done.stdout
+    name = "text_encoders/ember-vlm/ember-Q8.gguf"
+    assert site.files() == {name: sha256(files["ember-Q8.gguf"])}
 
 
 SET = {f"ember-t5-0000{n}-of-00003.gguf": file_for("x.gguf", seed=f"part {n}") for n in (1, 2, 3)}

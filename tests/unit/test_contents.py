@@ -154,8 +154,8 @@ PICKLES = ("unet/diffusion_pytorch_model.bin", "vae/diffusion_pytorch_model.bin"
            "text_encoder/pytorch_model.bin")  # fmt: skip
 
 
-CLASSES = {"scheduler": "PNDMScheduler", "tokenizer": "CLIPTokenizer", "unet": "UNet2DConditionModel",
-           "text_encoder": "CLIPTextModel", "vae": "AutoencoderKL",
+CLASSES = {"scheduler": "PNDMScheduler", "tokenizer": "CLIPTokenizer",
+           "unet": "UNet2DConditionModel", "text_encoder": "CLIPTextModel", "vae": "AutoencoderKL",
            "feature_extractor": "CLIPImageProcessor"}  # fmt: skip
 PARTS = {part: ["diffusers", kind] for part, kind in CLASSES.items()}
 TOLD = {"model_index.json": json.dumps({"_class_name": ["own", "Pipe"], **PARTS}).encode()}

@@ -53,6 +53,7 @@ class Hub:
         self._lists: Once[tuple[str, str], Answered] = Once()
         self._repositories: Once[str, Listing | None] = Once()
         self._cards: Once[str, bytes] = Once()
+        self._texts: Once[tuple[str, str, str], bytes] = Once()
         self._extras: Once[tuple[str, str], Any] = Once()
         self._given_up: set[str] = set()  # extras that did not answer in this run
 
@@ -143,6 +144,20 @@ class Hub:
             return answer.body
 
         return self._cards.get(repo, ask)
+
+    def text(self, repo: str, revision: str, path: str) -> bytes:
+        """What a small file of a repository holds; empty where the Hub does not give it."""
+
+        def ask() -> bytes:
+            where = f"/{repo}/raw/{quote(revision, safe='')}/{quote(path)}"
+            answer = self._web.get(self._endpoint + where)
+            if answer.status in answers.KEPT_BACK:
+                return b""
+            if answer.status != HTTPStatus.OK:
+                raise SourceDown(Why.HUB_NO_DESCRIPTION, repo=repo, cause=answer.no_use)
+            return answer.body
+
+        return self._texts.get((repo, revision, path), ask)
 
     def _list(self, how: str, what: str, limit: int) -> Answered:
         def ask() -> Answered:

@@ -8,10 +8,11 @@ from dataclasses import dataclass, replace
 
 import msgspec
 
+from comfyfix.file_names import SHARD
 from comfyfix.records import Reads, Reason, because
 from comfyfix.sources.contents.asked import Asked
 from comfyfix.sources.contents.tree import Tree, joined
-from comfyfix.sources.contents.weights import SHARD, Saved, Weights, find, siblings
+from comfyfix.sources.contents.weights import Saved, Weights, find, siblings
 from comfyfix.why import Why
 
 _SIDES = re.compile(r"\w[\w.+-]*\.(json|txt|model|tiktoken|jinja|spm|bpe|vocab)", re.ASCII)

@@ -13,14 +13,11 @@ from dataclasses import dataclass
 
 import msgspec
 
+from comfyfix.file_names import SHARD
 from comfyfix.records import Reason, because
 from comfyfix.sources.contents.tree import Tree, joined
 from comfyfix.why import Why
 
-SHARD = re.compile(
-    r"(?P<stem>.+?)[-_.](?P<number>[0-9]{1,6})-of-(?P<count>[0-9]{1,6})"
-    r"(?P<variant>(?:\.[A-Za-z0-9]{1,16})?)\.(?P<ending>safetensors|bin|pt|gguf)"
-)
 COUNT_MAX = 1_000
 
 

@@ -7,8 +7,8 @@ from collections.abc import Sequence
 from typing import Any
 
 from comfyfix.errors import HostRefused, ModelProblem, SetupProblem
-from comfyfix.net.hosts import DirectFile, HubFile, read_url
-from comfyfix.records import Rejected, because
+from comfyfix.net.hosts import DirectFile, HubFile, read_folder, read_url
+from comfyfix.records import Hint, Rejected, because
 from comfyfix.screen import notes
 from comfyfix.screen import pinning as answers
 from comfyfix.screen.text import say
@@ -56,7 +56,7 @@ class Pin(Ours):
         run, item = _only(self.runs(options), models[0])
         run.set_right()
         try:
-            there = _name_at(run, urls[0])
+            there = _name_at(run, item, urls[0])
         except HostRefused as problem:
             notes.refusal(problem)
             return REFUSED
@@ -105,10 +105,15 @@ def _taken_back(run: Run, name: str) -> list[str]:
 
 def _look(run: Run, item: Planned | Present, url: str) -> None:
     """Ask whether the file is there. Raises SetupProblem where it is not."""
-    from comfyfix.sources import base  # 200 ms that only a look needs
+    from comfyfix.sources import base, workflow  # 200 ms that only a look needs
 
     try:
-        found = pinning.at(run, item.model.name, url)
+        if item.is_directory:
+            hint = Hint(name=item.model.name, url=url)
+            wanted = base.Wanted(item.model, item.references, is_directory=True)
+            found = workflow.confirm_folder(hint, pins.NAME, wanted, run.services(), by_user=True)
+        else:
+            found = pinning.at(run, item.model.name, url)
     except ModelProblem as problem:
         notes.remark(because(Why.PIN_NOT_ASKED, problem=problem.reason))
         return
@@ -116,6 +121,8 @@ def _look(run: Run, item: Planned | Present, url: str) -> None:
         raise SetupProblem(Why.PIN_NOT_THERE, address=url, cause=found.reason)
     if isinstance(found, base.Blocked):
         notes.remark(found.problem)
+    if isinstance(found, base.Doubtful):
+        raise SetupProblem(Why.PIN_NOT_THERE, address=url, cause=found.reason)
 
 
 def _only(runs: Sequence[Run], name: str) -> Named:
@@ -132,8 +139,11 @@ def _only(runs: Sequence[Run], name: str) -> Named:
     return found
 
 
-def _name_at(run: Run, url: str) -> str:
-    """The file's name there, if the address tells it. Raises HostRefused."""
+def _name_at(run: Run, item: Planned | Present, url: str) -> str:
+    """The name there, if the address tells it. Raises HostRefused."""
+    if item.is_directory:
+        folder = read_folder(url, run.project.manifest.endpoints)
+        return folder.name if folder else ""
     target = read_url(
         url, run.project.manifest.endpoints, run.project.manifest.download.allow_hosts
     )
