@@ -27,7 +27,7 @@ from comfyfix.settings.manifest import DEMO, LOCK_FILE, Manifest
 from comfyfix.settings.read import load
 from comfyfix.settings.secrets import store_key, tokens
 from comfyfix.settings.switches import FROZEN, LOCKED, OFFLINE, on
-from comfyfix.stages import loaders, locking, plan, scan
+from comfyfix.stages import loaders, locked, locking, plan, scan
 from comfyfix.stages.loaders import Knowledge
 from comfyfix.stages.scan import ScannedFile
 from comfyfix.stages.work import Plan
@@ -140,7 +140,7 @@ def look(setup: Setup, hear: Hear, workflow: str | None = None) -> Project:
     try:
         known = _knowledge(setup)
         scanned = (
-            [locking.as_workflow(setup.lock)]
+            [locked.as_workflow(setup.lock)]
             if setup.mode == "frozen"
             else scan.scan(files, setup.layout.scan_cache, known.loaders)
         )

@@ -20,7 +20,7 @@ import msgspec
 from comfyfix.disk import json_file, regular
 from comfyfix.disk.files import write_atomic
 from comfyfix.errors import SetupProblem
-from comfyfix.records import because
+from comfyfix.records import FileFact, because
 from comfyfix.settings.manifest import SIZE_MAX, Locked, Manifest
 from comfyfix.why import Why
 
@@ -32,12 +32,31 @@ _HEAD = (
     "# version control, and change it with `doit lock --upgrade`.\n"
 )
 Text = Annotated[str, msgspec.Meta(max_length=4096)]
+Size = Annotated[int, msgspec.Meta(ge=1, le=SIZE_MAX)]
 Sha256 = Annotated[str, msgspec.Meta(pattern=r"\A[0-9a-f]{64}\Z")]
 
 
-class Entry(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+class LockedFile(FileFact, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """One file of a directory or a set; git's id of a small one stands for its sha256."""
+
+    path: Text
+    url: Text
+    size: Annotated[int, msgspec.Meta(ge=0, le=SIZE_MAX)]
+    sha256: Sha256 | None = None
+    blob: Annotated[str, msgspec.Meta(pattern=r"\A([0-9a-f]{40})?\Z")] = ""
+
+    def __post_init__(self) -> None:
+        """Raises ValueError, which is told with the place in the file."""
+        if not (self.sha256 or self.blob):
+            raise ValueError("Object misses `sha256`")
+
+
+class Entry(
+    msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True, omit_defaults=True
+):
     """One model. `folder` is ComfyUI's folder key, `path` the place below it, `size` in bytes.
 
+    A directory or a set has `files` instead of a hash, and `size` is that of all of them.
     `source` is the provider of `url`, both empty for what no provider has; `verdict` is what
     verification has said of the file, empty while it has not been looked into.
     """
@@ -46,12 +65,18 @@ class Entry(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tru
     path: Text
     source: Text = ""
     url: Text = ""
-    size: Annotated[int, msgspec.Meta(ge=1, le=SIZE_MAX)]
-    sha256: Sha256
+    size: Size
+    sha256: Sha256 | None = None
     licence: Text = ""
     publisher: Text = ""
     gated: bool = False
     verdict: Literal["", "ok", "unverified"] = ""
+    files: tuple[LockedFile, ...] = ()
+
+    def __post_init__(self) -> None:
+        """Raises ValueError, which is told with the place in the file."""
+        if bool(self.sha256) == bool(self.files):
+            raise ValueError("Object needs one of `sha256` and `files`")
 
     @property
     def key(self) -> str:
@@ -169,12 +194,8 @@ def text(lock: Lock) -> str:
     """A lock file as it is written; fields that are empty are left out."""
     import yaml  # only who writes one needs it
 
-    entries = [
-        {name: value for name, value in msgspec.structs.asdict(entry).items() if value}
-        for entry in lock.entries.values()
-    ]
     dumper = getattr(yaml, "CSafeDumper", yaml.SafeDumper)
-    told = {"version": VERSION, "models": entries}
+    told = {"version": VERSION, "models": msgspec.to_builtins([*lock.entries.values()])}
     body: str = yaml.dump(told, Dumper=dumper, sort_keys=False, allow_unicode=True, width=10_000)
     return _HEAD + body
 
@@ -193,6 +214,7 @@ def applied(manifest: Manifest, lock: Lock, *, alone: bool) -> Manifest:
             url=entry.url or None,
             sha256=entry.sha256,
             size=entry.size,
+            files=entry.files,
             folder=own.folder if own else None,
             licence=entry.licence,
             publisher=entry.publisher,

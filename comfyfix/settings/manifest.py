@@ -8,6 +8,8 @@ from urllib.parse import urlsplit, urlunsplit
 
 import msgspec
 
+from comfyfix.records import FileFact
+
 SOURCES = ("store", "workflow", "catalog", "huggingface", "civitai", "openmodeldb", "qwen")
 DEMO = "demo"
 LOCK_FILE = "manifest.lock.yaml"
@@ -151,10 +153,11 @@ class Locked(Override, frozen=True, kw_only=True):
     """One entry of the lock file: an address, and what the bytes there are. Nothing is searched.
 
     `size` in bytes; `licence` and `publisher` are the provider's words, `gated` where it asks for
-    an agreement.
+    an agreement. `files` are those of a directory or a set, which has no hash of its own.
     """
 
     size: int
+    files: tuple[FileFact, ...] = ()
     licence: str = ""
     publisher: str = ""
     gated: bool = False

@@ -89,6 +89,15 @@ def with_chosen(found: Candidate, chosen: Chosen, folder: HubFolder, told: About
     return found.with_files(files, note=note, scan=scan)
 
 
+def refused(files: Iterable[FileFact], services: Services) -> Reason | None:
+    """Why the manifest wants no directory with these files; None if it may be had."""
+    paths = [file.path for file in files]
+    code = next((path for path in paths if path.lower().endswith(".py")), "")
+    if code and services.manifest.verify.remote_code != "allow":
+        return because(Why.CODE_REFUSED, name=code)
+    return refused_pickle(paths, services)
+
+
 def refused_pickle(paths: Iterable[str], services: Services) -> Reason | None:
     """Why a directory is refused for a pickle in it, where the manifest wants none."""
     if services.manifest.verify.pickle != "refuse":

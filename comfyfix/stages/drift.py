@@ -5,12 +5,13 @@ from __future__ import annotations
 import re
 
 from comfyfix.errors import HostRefused, SourceDown
-from comfyfix.net.hosts import HubFile, read_url
+from comfyfix.net.hosts import HubFile, read_folder, read_url
+from comfyfix.providers.huggingface.answers import About
 from comfyfix.records import Hint, Reason, Rejected, because
 from comfyfix.settings.lockfile import Entry
 from comfyfix.sources import workflow
 from comfyfix.sources.base import Blocked, Doubtful, Finding, Services
-from comfyfix.stages.locking import SOURCE
+from comfyfix.stages.locked import SOURCE
 from comfyfix.why import Why
 
 _COMMIT = re.compile(r"[0-9a-f]{40}")
@@ -18,12 +19,58 @@ _COMMIT = re.compile(r"[0-9a-f]{40}")
 
 def of(entry: Entry, services: Services) -> Reason | None:
     """What is not as it was locked; None where all is. Nothing is downloaded."""
+    if entry.files:
+        return _of_files(entry, services)
     hint = Hint(name=entry.path.rpartition("/")[2], url=entry.url, sha256=entry.sha256)
     try:
         told = _changed(entry, workflow.confirm_url(hint, SOURCE, services))
         return told or _moved_on(entry, services)
     except SourceDown as problem:
         return because(Why.DRIFT_UNASKED, problem=problem.reason)
+
+
+def _of_files(entry: Entry, services: Services) -> Reason | None:
+    """The same of a directory or a set, which only the Hub has."""
+    try:
+        folder = read_folder(entry.url, services.manifest.endpoints)
+        if folder is None:
+            return because(Why.DRIFT_GONE, cause=because(Why.HUB_NO_FILE))
+        told = services.hub.about(folder.repo, folder.revision)
+        if isinstance(told, Reason):
+            return because(Why.DRIFT_GONE, cause=told)
+        if told.gated and not entry.gated:
+            return because(Why.DRIFT_AGREEMENT)
+        if other := _differs(entry, told, services):
+            return because(Why.DRIFT_FILE, name=other)
+        newest = services.hub.about(folder.repo, "main")
+        if isinstance(newest, Reason):
+            return None
+        if newest.id and newest.id.lower() != folder.repo.lower():
+            return because(Why.DRIFT_MOVED, repo=newest.id)
+        return (
+            because(Why.DRIFT_NEWER, commit=newest.commit)
+            if _differs(entry, newest, services)
+            else None
+        )
+    except SourceDown as problem:
+        return because(Why.DRIFT_UNASKED, problem=problem.reason)
+    except HostRefused as problem:
+        return because(Why.DRIFT_GONE, cause=problem.reason)
+
+
+def _differs(entry: Entry, told: About, services: Services) -> str:
+    """The first file that is not as it was locked; empty if all are. Raises HostRefused."""
+    manifest = services.manifest
+    for file in entry.files:
+        target = read_url(file.url, manifest.endpoints, manifest.download.allow_hosts)
+        item = told.files.get(target.path) if isinstance(target, HubFile) else None
+        if item is None or item.size != file.size:
+            return file.path
+        if item.sha256 and file.sha256 and item.sha256 != file.sha256:
+            return file.path
+        if item.blob and file.blob and item.blob != file.blob:
+            return file.path
+    return ""
 
 
 def _changed(entry: Entry, finding: Finding) -> Reason | None:

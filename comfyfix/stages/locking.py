@@ -1,93 +1,36 @@
-"""Locking: what the lock file says of models, taken as it is; and what is known, as its entries.
-
-What is locked is not searched for. Its address obeys the rules of one that a workflow tells, and
-its bytes are held against its hash by the script, as those of every record are.
-"""
+"""Locking: does the lock file say what the workflows need, and what should it say after a run?"""
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Literal
 
 import msgspec
 
-from comfyfix.comfyui.store.folders import folder_key, is_folder_key
-from comfyfix.errors import ModelProblem, SetupProblem
-from comfyfix.net.civitai_address import CivitaiFile
-from comfyfix.net.hosts import CIVITAI, HUGGINGFACE, HubFile, endpoint_of, read_url
-from comfyfix.outcomes import Outcome
-from comfyfix.records import Candidate, Model, Reason, Receipt, Record, Reference, because
-from comfyfix.settings.lockfile import Entry, Lock
-from comfyfix.settings.manifest import Locked, Manifest
-from comfyfix.stages.scan import ScannedFile
+from comfyfix.errors import SetupProblem
+from comfyfix.net.hosts import endpoint_of
+from comfyfix.records import Reason, Receipt, Record, because
+from comfyfix.settings.lockfile import Entry, Lock, LockedFile
+from comfyfix.settings.manifest import Locked
+from comfyfix.stages import locked
 from comfyfix.stages.work import Plan, Planned, Present
 from comfyfix.why import Why
 
-SOURCE = "lock"
-"""What a record that comes from the lock file calls its source."""
 SHOWN = 10
 """Models that one message names."""
 
 
-def candidate(locked: Locked, name: str, manifest: Manifest) -> Candidate:
-    """What is locked, as a source would tell it, and without asking one. Raises HostRefused."""
-    told = Candidate(
-        source=SOURCE,
-        where=locked.url or "",
-        name=name,
-        url=locked.url or "",
-        size=locked.size,
-        sha256=locked.digest,
-        publisher=locked.publisher,
-        licence=locked.licence,
-        gated=locked.gated,
-        evidence=(because(Why.LOCKED_HERE),),
-    )
-    if not told.url:
-        return told
-    target = read_url(told.url, manifest.endpoints, manifest.download.allow_hosts)
-    if isinstance(target, HubFile):
-        url = HUGGINGFACE + target.resolve_path()
-        place = {"repo": target.repo, "commit": target.revision, "path": target.path}
-        return msgspec.structs.replace(told, url=url, where=target.repo, **place)
-    if isinstance(target, CivitaiFile):
-        return msgspec.structs.replace(told, url=CIVITAI + target.download_path)
-    return msgspec.structs.replace(told, url=target.url)
-
-
-def no_address(model: Model, locked: Locked) -> ModelProblem:
-    """The problem that a model is locked by its hash alone, and nothing here has it."""
-    return ModelProblem(
-        Outcome.NOT_FOUND, Why.LOCK_NO_ADDRESS, model=model.key, sha256=locked.digest
-    )
+def same_content(one: Entry, other: Entry) -> bool:
+    """Tell whether two entries are of the same bytes."""
+    if one.files or other.files:
+        return locked.same_files(one.files, other.files)
+    return one.sha256 == other.sha256
 
 
 def by_hash(item: Planned | Present, size: int, digest: str) -> Entry:
     """The entry of a file that is here, and that no provider has."""
     folder, path = item.model.folder or "", item.model.path
     return Entry(folder=folder, path=path, size=size, sha256=digest)
-
-
-def as_workflow(lock: Lock) -> ScannedFile:
-    """The lock file in the place of the workflows: each of its models is needed."""
-    return ScannedFile(
-        path=str(lock.path),
-        workflow=lock.path.name,
-        references=tuple(_reference(entry, lock.path.name) for entry in lock.entries.values()),
-    )
-
-
-def _reference(entry: Entry, workflow: str) -> Reference:
-    return Reference(
-        workflow=workflow,
-        node_id="",
-        node_type="",
-        input="",
-        value=entry.path,
-        name=entry.path.rpartition("/")[2],
-        path=entry.path,
-        folder=folder_key(entry.folder) if is_folder_key(entry.folder) else None,
-    )
 
 
 def require_agreement(plan: Plan, lock: Lock) -> None:
@@ -121,26 +64,33 @@ def _can_be_locked(item: Planned | Present) -> bool:
     return isinstance(item.override, Locked)  # there, with another content
 
 
-def entry(record: Record, receipt: Receipt | None) -> Entry | Reason:
+def entry(record: Record, receipts: Mapping[str, Receipt]) -> Entry | Reason:
     """What a record and what was fetched by it say, as an entry; or why there is none."""
-    digest = record.sha256 or (receipt.sha256 if receipt else None)
-    size = receipt.size if receipt else record.size
     if not record.url:
         return because(Why.LOCK_ONLY_HERE)
-    if digest is None or not size:
+    members = [(member, receipts.get(member.model.key)) for member in record.members]
+    digests = [member.sha256 or (held.sha256 if held else None) for member, held in members]
+    files = tuple(
+        LockedFile(path=f.path, url=f.url, size=f.size, sha256=digest, blob=f.blob)
+        for f, digest in zip(record.files, digests, strict=False)
+        if digest or f.blob
+    )
+    first = members[0][1]
+    size = first.size if first and not record.files else record.size
+    if not size or len(files) < len(record.files) or not (record.files or digests[0]):
         return because(Why.LOCK_NO_HASH)
-    seen = receipt if receipt and receipt.sha256 == digest else None
     return Entry(
         folder=record.model.folder or "",
         path=record.model.path,
         source=_provider(record),
         url=record.url,
         size=size,
-        sha256=digest,
+        sha256=None if record.files else digests[0],
         licence=record.licence,
         publisher=record.publisher,
         gated=record.gated,
-        verdict=_verdict(seen),
+        verdict=_verdict([held for _, held in members], digests),
+        files=files,
     )
 
 
@@ -149,10 +99,18 @@ def _provider(record: Record) -> str:
     return endpoint_of(record.url) or record.url.split("/")[2]
 
 
-def _verdict(receipt: Receipt | None) -> Literal["", "ok", "unverified"]:
-    if receipt is None or receipt.identified:
+def _verdict(
+    held: Sequence[Receipt | None], digests: Sequence[str | None]
+) -> Literal["", "ok", "unverified"]:
+    """The worst that verification has said of some files; empty where one was not looked into."""
+    seen = [
+        receipt.verified
+        for receipt, digest in zip(held, digests, strict=True)
+        if receipt and receipt.sha256 == digest and not receipt.identified
+    ]
+    if len(seen) < len(held):
         return ""
-    return "ok" if receipt.verified else "unverified"
+    return "ok" if all(seen) else "unverified"
 
 
 def kept_true(
@@ -178,11 +136,12 @@ def _fetched(
     receipts: Mapping[str, Receipt],
 ) -> Iterator[Entry]:
     for key, item in items.items():
-        record, receipt, old = records.get(key), receipts.get(key), entries.get(key)
-        told = entry(record, receipt) if record and receipt else None
+        record, old = records.get(key), entries.get(key)
+        fetched = record and all(member.model.key in receipts for member in record.members)
+        told = entry(record, receipts) if record and fetched else None
         if not isinstance(told, Entry):
             continue
         if old is None or not isinstance(item.override, Locked):
             yield told
-        elif old.sha256 == told.sha256:  # from wherever this machine has it
+        elif same_content(old, told):  # from wherever this machine has it
             yield msgspec.structs.replace(old, verdict=told.verdict or old.verdict)

@@ -19,9 +19,10 @@ from comfyfix.disk.files import FETCHED_NAME_BYTES_MAX, regular_stat
 from comfyfix.errors import ModelProblem, NameRefused
 from comfyfix.outcomes import Outcome
 from comfyfix.records import Model, Receipt, Record
-from comfyfix.settings.manifest import Manifest
+from comfyfix.settings.manifest import Locked, Manifest
 from comfyfix.stages import by_name, whole
 from comfyfix.stages.join import Need, join
+from comfyfix.stages.locked import as_record, same_files
 from comfyfix.stages.scan import ScannedFile
 from comfyfix.stages.told import Told
 from comfyfix.stages.work import Pending, Plan, Planned, Present
@@ -159,7 +160,12 @@ class _Looking:
             record = json_file.read(path, Record)
             need.record = record if record and record.destination == need.location else None
         store = self.lookup.folders.store
-        need.pending = whole.pending(need, need.record, self.receipts, self.trust, store)
+        told = need.record
+        if isinstance(need.override, Locked) and need.override.files:
+            if told and not same_files(told.files, need.override.files):
+                need.record = None
+            told = need.record or as_record(need.override, need.model, need.location)
+        need.pending = whole.pending(need, told, self.receipts, self.trust, store)
         if need.pending is None and need.record is None:
             need.present = whole.present(need)
         elif need.pending is None and not again:

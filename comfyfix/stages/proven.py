@@ -54,6 +54,8 @@ class Proofs:
 
     def of(self, item: Planned | Present) -> Found | Reason:
         """Where everybody can have a model, or why that is not known. Never raises a problem."""
+        if any(reference.kind == "directory" for reference in item.references):
+            return because(Why.EMBED_DIRECTORY)
         record = self.record(item)
         return record if isinstance(record, Reason) else _found(record)
 
@@ -101,8 +103,6 @@ class Proofs:
         return not parts.query
 
     def _record(self, item: Planned | Present) -> Record | Reason:
-        if any(reference.kind == "directory" for reference in item.references):
-            return because(Why.EMBED_DIRECTORY)
         if isinstance(item, Present):
             if item.receipt is None:
                 self.hashing(item.model.name)

@@ -11,11 +11,12 @@ import msgspec
 
 from comfyfix.endings import is_pickle
 from comfyfix.errors import ModelProblem, NameRefused, RegionBlocked, SourceDown
+from comfyfix.outcomes import Outcome
 from comfyfix.records import Candidate, Record, Rejected, because
 from comfyfix.settings.manifest import Locked, Manifest
-from comfyfix.sources import chosen, huggingface, sets, store, workflow
+from comfyfix.sources import chosen, directories, huggingface, sets, store, workflow
 from comfyfix.sources.base import Blocked, Doubtful, Services, Source, Wanted
-from comfyfix.stages import lent, locking
+from comfyfix.stages import lent, locked
 from comfyfix.stages.judge import judge
 from comfyfix.stages.unresolved import (
     doubted,
@@ -48,11 +49,15 @@ def _locked(ladder: _Ladder) -> Candidate | None:
     planned, services = ladder.planned, ladder.services
     if not isinstance(planned.override, Locked):
         return None
-    ladder.asked.append(locking.SOURCE)
-    found = locking.candidate(planned.override, planned.model.name, services.manifest)
+    ladder.asked.append(locked.SOURCE)
+    found = locked.candidate(planned.override, planned.model.name, services.manifest)
+    if bool(found.files) != planned.is_whole:
+        raise ModelProblem(Outcome.WRONG_CONTENT, Why.LOCK_OF_ANOTHER_KIND, model=planned.model.key)
+    if bad := directories.refused(found.files, services):
+        raise NameRefused(Why.LOCK_FILES_REFUSED, model=planned.model.key, cause=bad)
     found = _prefer_store(ladder.wanted, found, services)
     if not (found.url or found.local):
-        raise locking.no_address(planned.model, planned.override)
+        raise locked.no_address(planned.model, planned.override)
     return found
 
 
@@ -187,11 +192,11 @@ def _require_no_rival(good: Candidate, wanted: Wanted, doubtful: list[Doubtful])
         raise several(wanted, [good, *rivals])
 
 
-def _meant(locked: Blocked, wanted: Wanted) -> str:
+def _meant(blocked: Blocked, wanted: Wanted) -> str:
     """The sha256 of a locked file, by its provider or by the workflow; raises what locks it."""
-    known = {locked.candidate.sha256} if locked.candidate.sha256 else wanted.likely
+    known = {blocked.candidate.sha256} if blocked.candidate.sha256 else wanted.likely
     if len(known) != 1:
-        raise locked.problem
+        raise blocked.problem
     return next(iter(known))
 
 
@@ -204,7 +209,8 @@ def still_wanted(record: Record, planned: Planned, manifest: Manifest) -> bool:
     """Tell whether a record may be used again: same place, and the user has not decided anew."""
     override = planned.override
     if isinstance(override, Locked):
-        return (record.destination, record.sha256) == (planned.location, override.digest)
+        same = locked.same_files(record.files, override.files)
+        return (record.destination, record.sha256) == (planned.location, override.digest) and same
     if record.destination != planned.location or record.asked != _asked(planned):
         return False
     if record.files or planned.is_whole:

@@ -136,8 +136,9 @@ def _is_blob(told: Verdict, path: Path, known: Known) -> Verdict:
     """Hold a file against git's id of its content. Raises OSError."""
     record = known.record
     source = because(Why.BY_PLACE, where=record.where if record else "")
-    if record is None or git_blob_of(path) != record.blob:
-        return _is(told, "wrong", Why.HASH_DIFFERS, source=source)
+    wanted, found = record.blob if record else "", git_blob_of(path)
+    if found != wanted:
+        return _is(told, "wrong", Why.BLOB_DIFFERS, source=source, found=found, wanted=wanted)
     return msgspec.structs.replace(told, by=source)
 
 

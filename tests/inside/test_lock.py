@@ -58,9 +58,8 @@ def locked(site: InProcess, hub: Hub) -> None:
 
 
 def searches(hub: Hub) -> list[str]:
-    return [
-        seen.path for seen in hub.seen if "/api/" in seen.path and "/download/" not in seen.path
-    ]
+    told = [seen.path for seen in hub.seen if "/api/" in seen.path]
+    return [path for path in told if "/download/" not in path and "-cache/" not in path]
 
 
 def fetched(site: InProcess) -> dict[str, str]:
@@ -443,3 +442,91 @@ def test_no_edit_by_hand_brings_other_bytes_another_host_or_another_place(
     for file in site.root.rglob("*.safetensors"):
         assert file in inside, file
         assert sha256(file.read_bytes()) in known, changed
+
+
+WHOLE = {
+    "config.json": b'{"model_type": "florence2"}',
+    "tokenizer.json": b'{"version": "1.0"}',
+    "model.safetensors": file_for("model.safetensors", seed="florence"),
+    "modeling_florence2.py": b"print('code')",
+}
+READ = ("config.json", "model.safetensors", "tokenizer.json")
+
+
+@pytest.fixture
+def whole(site: InProcess, hub: Hub) -> Path:
+    """A project that needs a directory; the place of that."""
+    hub.add("lantern/Florence-2-lantern", ()).files.update(WHOLE)
+    value = "Florence-2-lantern"
+    node = {"class_type": "Florence2ModelLoader", "inputs": {"model": value}}
+    (site.workflows / "w.json").write_text(json.dumps({"1": node}))
+    return site.models / "LLM" / value
+
+
+def test_a_directory_is_locked_file_by_file(site: InProcess, hub: Hub, whole: Path) -> None:
+    locked(site, hub)
+    (entry,) = entries(site)
+    assert "sha256" not in entry
+    assert [file["path"] for file in entry["files"]] == sorted(READ)
+    assert all(file.get("sha256") or file.get("blob") for file in entry["files"])
+    for mode in ("--frozen", "--locked"):
+        assert site.run(mode).code == 0
+    assert searches(hub) == []
+    assert {p.name: p.read_bytes() for p in whole.iterdir()} == {n: WHOLE[n] for n in READ}
+    assert site.run("lock", "--check").code == 0
+    hub.repositories["lantern/Florence-2-lantern"].push({"config.json": b"{}"})
+    assert site.run("lock", "--check").code == 1
+    assert site.run("--locked").code == 0
+
+
+def test_a_directory_of_other_bytes_than_locked_is_told_and_left(
+    site: InProcess, hub: Hub, whole: Path
+) -> None:
+    locked(site, hub)
+    whole.mkdir(parents=True)
+    other = WHOLE["model.safetensors"][:-1] + b"!"
+    for name in READ:
+        (whole / name).write_bytes(WHOLE[name])
+    (whole / "model.safetensors").write_bytes(other)
+    assert site.run("--frozen").code == 1
+    assert (whole / "model.safetensors").read_bytes() == other
+    (whole / "model.safetensors").write_bytes(WHOLE["model.safetensors"])
+    assert site.run("--frozen").code == 0
+
+
+@pytest.mark.parametrize(
+    "changed",
+    [
+        {"path": "../config.json"}, {"path": "/etc/config.json"}, {"path": "CONFIG.json"},
+        {"path": "model.safetensors"}, {"url": "https://evil.example/config.json"},
+        {"path": "modeling.py"}, {"sha256": "0" * 64, "blob": ""}, {"path": "a\x1b.json"},
+    ],
+)  # fmt: skip
+def test_no_file_of_a_directory_is_other_or_elsewhere_than_locked(
+    site: InProcess, hub: Hub, whole: Path, changed: dict[str, str]
+) -> None:
+    locked(site, hub)
+    value = yaml.safe_load(path(site).read_text())
+    value["models"][0]["files"][0].update(changed)
+    if changed == {"path": "CONFIG.json"}:
+        value["models"][0]["files"][1]["path"] = "config.JSON"
+    path(site).write_text(yaml.safe_dump(value))
+    ran = site.run("--frozen")
+    assert ran.code == 1
+    assert "Traceback" not in ran.out + ran.err
+    assert not whole.exists()
+    assert not list(site.root.rglob("modeling.py"))
+
+
+def test_a_file_that_is_locked_as_a_directory_is_refused(
+    site: InProcess, hub: Hub, whole: Path
+) -> None:
+    locked(site, hub)
+    (entry,) = entries(site)
+    changed = {"path": NAMES[0], "folder": "loras", "files": entry["files"]}
+    site.workflow("w.json", ("loras", NAMES[0]))
+    edit(site, 0, **changed)
+    ran = site.run()
+    assert ran.code == 1
+    assert "Traceback" not in ran.out + ran.err
+    assert fetched(site) == {}

@@ -224,6 +224,8 @@ def test_shards_are_one_model(site: Site, hub: Hub) -> None:
     first, second, _ = SET
     site.workflow("w.json", ("text_encoders", first), ("text_encoders", second))
     site.workflow("v.json", ("text_encoders", second))
+    for file in site.workflows.iterdir():  # the core's own loader lists no GGUF
+        file.write_text(file.read_text().replace('"CLIPLoader"', '"CLIPLoaderGGUF"'))
     on_hub(hub, "maker/ember-t5-gguf", SET)
     shown = json.loads(site.doit("plan", "--json").stdout)
     (row,) = shown["models"]

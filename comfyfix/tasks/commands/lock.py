@@ -126,7 +126,7 @@ def _locked(run: Run, upgraded: frozenset[str]) -> Changes:
     left: dict[str, Reason] = {}
     for item, found in zip(asked, side_by_side(run, asked, proofs.record), strict=True):
         key = item.model.key
-        entry = found if isinstance(found, Reason) else locking.entry(found, known.get(key))
+        entry = found if isinstance(found, Reason) else locking.entry(found, known)
         if isinstance(entry, Reason) and isinstance(item, Present):
             digest = item.receipt.sha256 if item.receipt else run.services().hash_of(item.path)
             entry = locking.by_hash(item, item.size, digest)
