@@ -39,7 +39,6 @@ _STRING = re.compile(rb'[ \t\r\n]*+"((?:[^"\\\x00-\x1f]++|\\[^\x00-\x1f])*+)"')
 _ENTRY = re.compile(rb"\{[^{}\\]{0,%d}\}" % ENTRY_MAX)
 _CONTROLS = re.compile(r"[\x00-\x1f\x7f-\x9f]")
 _LEADS_OUT = re.compile(r"(^|[/\\])\.\.([/\\]|$)|^[/\\]|^[A-Za-z]:[/\\]")
-_FIELDS = (b"dtype", b"shape", b"data_offsets")
 Span = tuple[int, int]
 
 

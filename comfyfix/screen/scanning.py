@@ -32,11 +32,6 @@ class Sheet:
     refused: Sequence[Refusal] = ()
 
     @property
-    def is_ready(self) -> bool:
-        """Tell whether ComfyUI would take all that it names."""
-        return not self.lacking and not self.refused
-
-    @property
     def wanted(self) -> int:
         """How many models it needs."""
         return sum(found.needed for found in self.models)

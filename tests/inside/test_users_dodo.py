@@ -11,6 +11,7 @@ from comfyfix.demo.hub import Hub
 from comfyfix.records import because
 from comfyfix.screen import words
 from comfyfix.screen.words import fixed, t
+from comfyfix.tasks.reporter import Reporter
 from comfyfix.why import Why
 from tests.inprocess import InProcess
 from tests.rig import Site
@@ -177,7 +178,15 @@ def two(site: Site) -> None:
     )
 
 
-def test_two_projects_in_one_dodo(site: Site, hub: Hub) -> None:
+def test_two_projects_in_one_dodo(site: Site, hub: Hub, monkeypatch: pytest.MonkeyPatch) -> None:
+    live: list[list[bool]] = []
+    ended = Reporter.complete_run
+
+    def complete_run(self: Reporter) -> None:
+        live.append([run.live for run in self._runs])
+        ended(self)
+
+    monkeypatch.setattr(Reporter, "complete_run", complete_run)
     two(site)
     hub.add("AlexWortega/RIFE", ["rife49.pth"])
     hub.add("a/soft-vae", ["soft_vae.safetensors"])
@@ -194,6 +203,7 @@ def test_two_projects_in_one_dodo(site: Site, hub: Hub) -> None:
     assert set(site.files()) == {"upscale_models/rife49.pth", "vae/soft_vae.safetensors"}
     assert site.doit("a").returncode == 0
     assert site.doit("b:workflow:x").returncode == 1
+    assert live == [[False, False], [True], [True]], "two can't draw on one screen"
 
 
 def test_commands_know_the_projects_of_a_dodo(site: Site) -> None:

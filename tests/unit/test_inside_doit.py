@@ -3,15 +3,18 @@
 from __future__ import annotations
 
 import getopt
+from types import SimpleNamespace
 
 import pytest
 from doit import cmd_clean, cmd_run, doit_cmd
 from doit.cmdparse import CmdOption, CmdParse, CmdParseError
 from doit.dependency import Dependency, JsonDB
 from doit.exceptions import InvalidCommand
+from doit.reporter import ConsoleReporter
 from doit.runner import MThreadRunner, Runner
+from doit.task import Task
 
-from comfyfix.tasks import inside_doit
+from comfyfix.tasks import inside_doit, reporter
 from comfyfix.why import Why
 
 
@@ -53,3 +56,48 @@ def test_what_doit_says_of_a_name_is_understood() -> None:
         cmd_clean.check_tasks_exist({}, ["it's"])
     assert inside_doit.no_task(refused.value) == "it's"
     assert inside_doit.no_task(InvalidCommand("something else")) is None
+
+
+class Made:
+    """What makes tasks, as doit knows it; with a manifest it is one of ours."""
+
+    def create_doit_tasks(self) -> None:
+        pass
+
+
+class Ours(Made):
+    manifest = "manifest.yaml"
+
+
+@pytest.mark.parametrize(
+    ("names", "others"),
+    [
+        ({}, False), ({"task_models": Ours()}, False), ({"x": Made()}, True),
+        ({"task_x": lambda: None}, True), ({"task_x": 5, "of_task": lambda: None}, False),
+    ],
+)  # fmt: skip
+def test_a_dodo_has_others_where_something_makes_tasks_that_is_not_ours(
+    names: dict[str, object], others: bool
+) -> None:
+    assert inside_doit.has_others(SimpleNamespace(namespace=names)) is others
+    assert not inside_doit.has_others(SimpleNamespace(namespace=None))
+
+
+@pytest.mark.parametrize(
+    ("actions", "capture", "captures"),
+    [
+        ([Made.create_doit_tasks], True, True), ([Made.create_doit_tasks], False, False),
+        (["ls"], True, False), ([], True, False),
+        (["ls", (Made.create_doit_tasks, ["x"])], True, True),
+    ],
+)  # fmt: skip
+def test_a_python_action_is_captured_unless_its_task_says_no(
+    actions: list[object], capture: bool, captures: bool
+) -> None:
+    assert inside_doit.captures(Task("x", actions, io={"capture": capture})) is captures
+
+
+def test_a_reporter_is_ours_if_it_says_so() -> None:
+    assert reporter.is_ours(reporter.Reporter)
+    assert not reporter.is_ours(ConsoleReporter)
+    assert not reporter.is_ours("console")

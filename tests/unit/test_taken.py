@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from comfyfix.comfyui.references.lookup import Lookup
-from comfyfix.comfyui.references.taken import is_taken, value_taken
+from comfyfix.comfyui.references.taken import value_taken
 from comfyfix.comfyui.store import folders as comfyui_folders
 from comfyfix.comfyui.store.folders import Folders
 from comfyfix.records import Reference
@@ -53,7 +53,6 @@ def test_a_chosen_value_is_taken_as_the_list_has_it(home: Path, value: str, take
     folders = put(home, "checkpoints/SDXL/x.safetensors")
     reference = named("CheckpointLoaderSimple", ckpt_name=value)
     assert value_taken(reference, folders) == taken
-    assert is_taken(reference, folders) is (value == taken)
 
 
 @pytest.mark.parametrize(

@@ -12,7 +12,6 @@ from comfyfix.comfyui.packs.source import Module, Pack
 from comfyfix.comfyui.packs.values import Class
 
 MAPPINGS = "NODE_CLASS_MAPPINGS"
-_REGISTERS = (b"folder_names_and_paths", b"add_model_folder_path")
 
 
 def read(

@@ -55,11 +55,6 @@ def is_listed(reference: Reference) -> bool:
     return all(file.lower().endswith(reference.endings) for file in files)
 
 
-def is_taken(reference: Reference, folders: Folders, lookup: Lookup | None = None) -> bool:
-    """Tell whether ComfyUI takes the value as it stands."""
-    return value_taken(reference, folders, lookup) == reference.value
-
-
 def _stands(reference: Reference, folders: Folders) -> bool:
     """Tell whether something is called so to the letter: here a backslash is one of them."""
     value = reference.value

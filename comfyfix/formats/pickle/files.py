@@ -47,9 +47,9 @@ def check(stream: BinaryIO, size: int, *, joblib: bool = False) -> None:
         raise unsafe(Flaw.PICKLE_BYTES_AFTER)
 
 
-def check_one(stream: BinaryIO, size: int, start: int = 0) -> dict[str, Storage]:
+def check_one(stream: BinaryIO, size: int) -> dict[str, Storage]:
     """Look at one pickle of exactly `size` bytes; return the weights it names. Raises Refused."""
-    machine = Machine(Source(stream, size, start))
+    machine = Machine(Source(stream, size))
     machine.run()
     if machine.source.has_more:
         raise unsafe(Flaw.PICKLE_BYTES_AFTER)

@@ -5,6 +5,7 @@ The docstrings of the structs are part of the schema that Qwen is shown.
 
 from __future__ import annotations
 
+import contextlib
 import re
 from collections.abc import Callable
 from typing import Annotated, TypeVar
@@ -63,9 +64,6 @@ def read_as(text: str, kind: type[T]) -> T | None:
     end = text.rfind("}") + 1
     starts = [text.find("{"), *(m.start() for m in list(_OBJECT.finditer(text))[-_TRIES:][::-1])]
     for start in dict.fromkeys(starts):
-        if 0 <= start < end:
-            try:
-                return msgspec.json.decode(text[start:end], type=kind)
-            except (msgspec.DecodeError, RecursionError, UnicodeEncodeError):
-                continue
+        with contextlib.suppress(msgspec.DecodeError, RecursionError, UnicodeEncodeError):
+            return msgspec.json.decode(text[start:end], type=kind)
     return None
