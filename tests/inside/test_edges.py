@@ -19,7 +19,9 @@ from comfyfix.screen.words import fixed, t
 from comfyfix.stages.work import Pending
 from comfyfix.state.hashing import Hasher
 from comfyfix.tasks import side_by_side
+from comfyfix.tasks.chosen import about, default_tasks, settled
 from comfyfix.tasks.nearest import nearest
+from comfyfix.tasks.running import Run
 from comfyfix.why import Why
 from tests.inprocess import InProcess
 from tests.inside.test_clean import dead
@@ -214,3 +216,58 @@ def test_clean_takes_the_parts_of_what_is_named(
     assert {place for place, path in parts.items() if not path.exists()} == {theirs}
     assert one.run("clean").code == 0
     assert not any(path.exists() for path in parts.values())
+
+
+def as_run(site: InProcess) -> Run:
+    return Run(site.project(), site.project)
+
+
+def test_what_is_there_and_verified_is_settled(one: InProcess) -> None:
+    assert settled(as_run(one)) == set()
+    assert one.run().code == 0
+    assert settled(as_run(one)) == {"download:rife49", "verify:001"}
+    one.workflow("more.json", VAE)
+    assert settled(as_run(one)) == {"download:rife49"}
+    (one.workflows / "more.json").unlink()
+    one.manifest(verify={"pickle": "allow"})
+    assert settled(as_run(one)) == {"download:rife49"}, "by other rules it is to be looked at"
+    one.manifest()
+    batch = one.output / "verified" / "batch_001.json"
+    told = json.loads(batch.read_text())
+    batch.write_text(json.dumps({**told, "verified": []}))
+    assert settled(as_run(one)) == {"download:rife49"}
+    batch.unlink()
+    assert settled(as_run(one)) == {"download:rife49"}
+    batch.mkdir()
+    assert settled(as_run(one)) == {"download:rife49"}
+
+
+def test_a_run_is_about_the_workflows_that_are_named_or_need_what_is(one: InProcess) -> None:
+    one.workflow("more.json", VAE)
+    one.workflow("both.json", RIFE, VAE)
+    (one.workflows / "broken.json").write_text("{")
+    run = as_run(one)
+    every = frozenset(run.project.plan.workflows)
+    assert {name.rpartition("/")[2] for name in every} == {"w.json", "more.json", "both.json"}
+    both = frozenset(name for name in every if "both" in name)
+    rife = both | {name for name in every if "w.json" in name}
+    models = {"download:rife49", "download:soft_vae"}
+    assert about(run, {"workflow:both", *models}) == (both, True)
+    assert about(run, models) == (every, True)
+    assert about(run, {"download:rife49"}) == (rife, False)
+    assert about(run, {"workflow:broken", "download:rife49"}) == (rife, False)
+
+
+def test_a_run_does_six_then_verifies_them_then_what_was_there(one: InProcess) -> None:
+    one.workflow("many.json", *(("loras", f"style{n}.pt") for n in range(7)))
+    one.put(*VAE)
+    one.workflow("more.json", VAE)
+    (one.workflows / "broken.json").write_text("{")
+    run = as_run(one)
+    tasks = default_tasks(run)
+    numbers = {planned.task: planned.number for planned in run.project.plan.models}
+    assert [numbers.get(task.partition(":")[2], task) for task in tasks] == [
+        1, 2, 3, 4, 5, 6, "verify:001", 7, 8, "verify:002", "verify:present", "workflow:broken",
+    ]  # fmt: skip
+    chosen = Run(one.project(str(one.workflows / "more.json")), one.project)
+    assert default_tasks(chosen) == ["workflow:more"]

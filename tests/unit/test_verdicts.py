@@ -1,0 +1,202 @@
+"""One file, held against all that is known of it, and what is moved aside of the bad ones."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+from typing import Any
+
+import msgspec
+import pytest
+
+from comfyfix.demo.content import file_for
+from comfyfix.demo.hub import sha256
+from comfyfix.records import Model, Receipt, Record, Verdict, because
+from comfyfix.stages.verify import Known, Manner, move_aside, verify
+from comfyfix.state import receipts
+from comfyfix.state.hashing import FileChanged
+from comfyfix.why import Why
+
+NAME = "harbor.safetensors"
+DATA = file_for(NAME)
+MODEL = Model(folder="loras", path=NAME)
+RIGHT, OTHER = sha256(DATA), "b" * 64
+
+
+@pytest.fixture
+def path(tmp_path: Path) -> Path:
+    file = tmp_path / NAME
+    file.write_bytes(DATA)
+    return file
+
+
+def record(**more: Any) -> Record:
+    made = Record(
+        number=1, model=MODEL, destination="/m/x", store="/m", source="huggingface", where="o/n",
+        url="https://x.example/a", size=len(DATA), sha256=RIGHT,
+    )  # fmt: skip
+    return msgspec.structs.replace(made, **more)
+
+
+def receipt(path: Path, digest: str = RIGHT, *, verified: bool = True) -> Receipt:
+    return receipts.of_file(MODEL, path, digest, script="x.sh", verified=verified)
+
+
+def told(path: Path, known: Known | None = None, **manner: Any) -> tuple[str, str, str | None]:
+    """The verdict: its status, the reason or whose word it is, and the hash."""
+    found = verify(MODEL, path, known or Known(), Manner(**manner))
+    why = found.reason or found.by
+    assert (found.model, found.filename, found.path) == (MODEL.key, path.name, str(path))
+    assert (found.by is None) is (found.status != "ok")
+    return found.status, why.why if why else "", found.sha256
+
+
+def test_whose_word_counts_first(path: Path) -> None:
+    known = Known(record(sha256=OTHER), receipt(path, OTHER), RIGHT)
+    assert told(path, known, anew=True) == ("ok", Why.BY_MANIFEST, RIGHT)
+    assert told(path, Known(record(), receipt(path, OTHER)), anew=True) == (
+        "ok", Why.BY_PLACE, RIGHT,
+    )  # fmt: skip
+    unknown = record(sha256=None, size=None)
+    assert told(path, Known(unknown, receipt(path)), anew=True) == ("ok", Why.BY_RECEIPT, RIGHT)
+    unverified = Known(None, receipt(path, verified=False))
+    assert told(path, unverified, anew=True) == ("unverified", Why.NO_PUBLISHED_HASH, RIGHT)
+
+
+def test_a_receipt_stands_for_the_hash_while_the_file_is_as_it_says(path: Path) -> None:
+    hashed: list[Path] = []
+
+    def hashes(file: Path) -> str:
+        hashed.append(file)
+        return RIGHT
+
+    known = Known(record(), receipt(path))
+    assert told(path, known, hashed=hashes) == ("ok", Why.BY_PLACE, RIGHT)
+    assert hashed == []
+    assert told(path, known, hashed=hashes, anew=True)[0] == "ok"
+    assert told(path, Known(record()), hashed=hashes)[0] == "ok"
+    assert hashed == [path, path]
+    assert told(path, Known(record(), receipt(path, OTHER)), hashed=hashes)[0] == "wrong"
+    path.touch()
+    os.utime(path, (1, 1))
+    assert told(path, Known(record(), known.receipt), hashed=hashes)[0] == "ok"
+    assert len(hashed) == 3
+
+
+def test_what_has_no_hash_is_hashed_only_if_that_is_asked(path: Path) -> None:
+    none = ("unverified", Why.NO_PUBLISHED_HASH)
+    assert told(path) == (*none, None)
+    assert told(path, always=True) == (*none, RIGHT)
+    assert told(path, anew=True) == (*none, RIGHT)
+
+
+def test_a_size_tells_where_there_is_no_hash_and_it_is_exact(path: Path) -> None:
+    wrong = ("wrong", Why.SIZE_DIFFERS, None)
+    short = record(sha256=None, size=5)
+    assert told(path, Known(short)) == wrong
+    assert told(path, Known(record(sha256=None)))[0] == "unverified"
+    assert told(path, Known(record(sha256=None, size=None)))[0] == "unverified"
+    assert told(path, Known(record(sha256=None, size=5, size_exact=False)))[0] == "unverified"
+    assert told(path, Known(record(size=5)))[0] == "ok", "its hash tells more"
+    assert told(path, Known(short, None, RIGHT))[0] == "ok"
+
+
+def test_another_hash_is_told_with_whose_word_it_is(path: Path) -> None:
+    found = verify(MODEL, path, Known(record(sha256=OTHER)), Manner())
+    word = because(Why.BY_PLACE, where="o/n")
+    assert (found.status, found.reason) == ("wrong", because(Why.HASH_DIFFERS, source=word))
+
+
+def test_what_is_of_no_known_kind_is_unverified_whatever_its_hash(path: Path) -> None:
+    odd = path.rename(path.with_name("harbor.engine"))
+    for known in (Known(), Known(record())):
+        found = verify(MODEL, odd, known, Manner())
+        assert (found.status, found.looked_into, found.sha256) == ("unverified", False, RIGHT)
+        assert found.reason is not None
+        assert found.reason.why == Why.KIND_NOT_LOOKED_INTO
+    assert told(odd, Known(record(sha256=OTHER)))[0] == "wrong"
+
+
+def test_what_is_not_there_or_can_not_be_read(path: Path) -> None:
+    assert told(path.with_name("gone")) == ("missing", Why.FILE_ABSENT, None)
+    link = path.with_name("link.safetensors")
+    link.symlink_to("/nowhere/at/all")
+    assert told(link) == ("unreachable", Why.LINK_LEADS_NOWHERE, None)
+    for error, status, why in (
+        (FileNotFoundError(), "missing", Why.FILE_WENT_AWAY),
+        (FileChanged(), "unverified", Why.FILE_CHANGES),
+        (OSError(5, "broken"), "damaged", Why.FILE_UNREADABLE),
+    ):
+
+        def hashes(_: Path, error: OSError = error) -> str:
+            raise error
+
+        assert told(path, Known(record()), hashed=hashes) == (status, why, None)
+
+
+def test_pickles_are_as_the_manifest_has_it(tmp_path: Path) -> None:
+    pickle = tmp_path / "harbor.ckpt"
+    pickle.write_bytes(file_for("harbor.ckpt"))
+    assert told(pickle, pickle="refuse") == ("unsafe", Why.PICKLE_REFUSED, None)
+    assert told(pickle)[0] == "unverified"
+    evil = tmp_path / "evil.ckpt"
+    evil.write_bytes(b"cos\nsystem\n(S'true'\ntR.")
+    assert told(evil)[0] == "unsafe"
+    assert told(evil, pickle="allow")[0] != "unsafe"
+
+
+def bad(path: Path, status: str, why: Why = Why.HASH_DIFFERS, **more: Any) -> Verdict:
+    return Verdict(
+        model=MODEL.key, filename=path.name, path=str(path), status=status,  # type: ignore[arg-type]
+        reason=because(why), size=len(DATA), **more,
+    )  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    ("status", "by", "more", "ending"),
+    [
+        ("damaged", None, {}, "damaged"), ("unsafe", None, {}, "unsafe"),
+        ("unsafe", None, {"why": Why.PICKLE_REFUSED}, None),
+        ("ok", "verified", {}, None), ("unverified", None, {}, None), ("missing", None, {}, None),
+        ("wrong", None, {"sha256": OTHER}, None),
+        ("wrong", "identified", {"sha256": OTHER}, None),
+        ("wrong", "verified", {"sha256": OTHER}, "damaged"),
+        ("wrong", "verified", {}, None),  # by its size alone: they are its publisher's bytes
+        ("wrong", "another size", {}, "damaged"), ("wrong", "unverified", {}, "damaged"),
+        ("damaged", "verified", {}, "damaged"),
+    ],
+)  # fmt: skip
+def test_what_is_moved_aside(
+    path: Path, status: str, by: str | None, more: dict[str, Any], ending: str | None
+) -> None:
+    made = receipt(path, verified=by != "unverified") if by else None
+    if made and by == "identified":
+        made = msgspec.structs.replace(made, identified=True)
+    if made and by == "another size":
+        made = msgspec.structs.replace(made, size=5)
+    verdict = bad(path, status, **more)
+    moved = move_aside(verdict, made)
+    aside = path.with_name(f"{NAME}.{ending}")
+    if ending is None:
+        assert moved == verdict
+        assert path.exists()
+    else:
+        assert (path.exists(), aside.read_bytes()) == (False, DATA)
+        told = because(Why.AND_MOVED, reason=verdict.reason, name=aside.name)
+        assert (moved.reason, moved.moved_to, moved.status) == (told, str(aside), status)
+
+
+def test_what_can_not_be_moved_stays_and_says_so(
+    path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def refuse(*_: object, **__: object) -> None:
+        raise PermissionError(13, "no")
+
+    monkeypatch.setattr("comfyfix.stages.verify.quarantine", refuse)
+    verdict = bad(path, "damaged")
+    moved = move_aside(verdict, None)
+    told = because(Why.AND_STAYS, reason=verdict.reason, cause="no")
+    assert (moved.reason, moved.moved_to) == (told, "")
+    monkeypatch.setattr(os, "access", lambda *_: False)
+    assert move_aside(verdict, None) == verdict, "it has not been seen to be bad"
+    assert verify(MODEL, path, Known(), Manner()).status == "damaged"
