@@ -1,0 +1,135 @@
+"""What an action makes of a problem, and of what a script says while it runs."""
+
+from __future__ import annotations
+
+import threading
+from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
+
+import pytest
+from doit.exceptions import TaskFailed
+
+from comfyfix.errors import ModelProblem
+from comfyfix.outcomes import Outcome
+from comfyfix.records import Model, because
+from comfyfix.script.channel import Told
+from comfyfix.stages.work import Pending, Planned
+from comfyfix.state import ledger
+from comfyfix.state.layout import Layout
+from comfyfix.tasks import actions
+from comfyfix.tasks.running import Run
+from comfyfix.why import Why
+
+MODEL = Model(folder="loras", path="harbor.pt")
+PLANNED = Planned(MODEL, 1, "harbor", "/m/loras/harbor.pt", Pending.ABSENT, ())
+
+
+class Heard:
+    """Notes each call: its name, and what it was given beside the model."""
+
+    def __init__(self) -> None:
+        self.calls: list[tuple[Any, ...]] = []
+
+    def __getattr__(self, name: str) -> Any:
+        def call(*given: Any, **named: Any) -> None:
+            self.calls.append((name, *(each for each in given if each != MODEL), named))
+
+        return call
+
+
+ended: list[Any] = []
+
+
+@pytest.fixture
+def run(tmp_path: Path) -> Any:
+    ended.clear()
+    layout = Layout(tmp_path)
+    ledger.reserve(layout, [MODEL])
+    return SimpleNamespace(
+        project=SimpleNamespace(layout=layout), stopping=False, console=Heard(), events=Heard(),
+        tally=SimpleNamespace(add=ended.append),
+    )  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    ("said", "told", "phase"),
+    [
+        ("a line", ("log", "x.sh: a line", {}), None),
+        (Told("note", ("it is odd",)), ("noted", "it is odd", {}), None),
+        (Told("waiting", ("for another",)), ("waiting", "for another", {}), "waiting"),
+        (Told("waited"), None, "downloading"),
+        (Told("look", ("/m/x",)), None, None),
+    ],
+)
+def test_what_a_script_says_is_told_on(
+    run: Any, said: str | Told, told: tuple[Any, ...] | None, phase: str | None
+) -> None:
+    actions._hear(run, PLANNED, "x.sh", 5, said)
+    path = PLANNED.path if phase == "downloading" else None
+    at = ("phase", MODEL.key, MODEL.name, phase, {"size": 5, "path": path})
+    heard = [*run.events.calls, *run.console.calls]
+    assert heard == [*([told] if told else []), *([at] if phase else [])]
+
+
+def test_nothing_begins_once_all_is_to_end(run: Any) -> None:
+    actions._go_on(run)
+    run.stopping = True
+    with pytest.raises(ModelProblem) as caught:
+        actions._go_on(run)
+    assert caught.value.reason == because(Why.STOPPED)
+
+
+def attempts(run: Any) -> list[tuple[str, Any]]:
+    known = ledger.load(run.project.layout).models[MODEL.key].attempts
+    return [(attempt.outcome, attempt.reason) for attempt in known]
+
+
+def stage(error: Exception | None) -> Any:
+    def action(_: Run, planned: Planned) -> None:
+        assert planned is PLANNED
+        if error is not None:
+            raise error
+
+    return actions._telling(action)
+
+
+def test_a_problem_fails_its_task_and_is_told_and_kept(run: Any) -> None:
+    assert stage(None)(run, PLANNED) is None
+    problem = ModelProblem(Outcome.GONE, Why.STOPPED)
+    failed = stage(problem)(run, PLANNED)
+    assert isinstance(failed, TaskFailed)
+    assert MODEL.key in failed.get_msg()
+    assert attempts(run) == [(Outcome.GONE, problem.reason)]
+    assert run.events.calls == [("failed", problem, {})]
+    assert run.console.calls == [("settled", MODEL.key, {"good": False})]
+    assert [(one.problem, one.searching) for one in ended] == [(problem, False)]
+
+
+def test_what_the_system_refuses_is_a_problem_too(run: Any) -> None:
+    assert isinstance(stage(PermissionError(13, "no", "/m/x"))(run, PLANNED), TaskFailed)
+    assert len(ended) == 1
+    assert ended[0].problem.outcome is Outcome.UNWRITABLE
+
+
+def test_of_a_stopped_run_nothing_more_is_told(run: Any) -> None:
+    run.stopping = True
+    failed = stage(ModelProblem(Outcome.GONE, Why.STOPPED))(run, PLANNED)
+    assert isinstance(failed, TaskFailed)
+    assert (attempts(run), run.events.calls, run.console.calls, ended) == ([], [], [], [])
+
+
+def test_a_search_that_fails_is_counted_as_one(run: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    def fails(*_: object) -> None:
+        raise ModelProblem(Outcome.NOT_FOUND, Why.STOPPED)
+
+    run.searches = threading.Semaphore(1)
+    run.always = False
+    run.project.plan = SimpleNamespace(pending=[PLANNED, PLANNED], models=[PLANNED])
+    monkeypatch.setattr(actions, "_found_anew", fails)
+    actions.resolve(run, PLANNED)
+    assert [one.searching for one in ended] == [True]
+    assert run.console.calls[0] == ("processing", MODEL.name, MODEL.key, 2, {})
+    run.always = True
+    actions.resolve(run, PLANNED)
+    assert ("processing", MODEL.name, MODEL.key, 1, {}) in run.console.calls
