@@ -20,12 +20,14 @@ from comfyfix.comfyui.store.folders import (
     is_folder_key,
 )
 from comfyfix.disk.files import relative_name
+from comfyfix.endings import LISTED
 from comfyfix.errors import HostRefused, NameRefused
 from comfyfix.net.civitai_address import CivitaiFile
 from comfyfix.net.hosts import CIVITAI, HUGGINGFACE, HubFile, broken_rule, read_url
 from comfyfix.records import Model, Reason, because
 from comfyfix.settings.manifest import Manifest, Override, Pin
 from comfyfix.sources.workflow import address
+from comfyfix.stages.work import Plan
 from comfyfix.why import Why
 
 _MODELS, _PACKS = "models", "custom_nodes"
@@ -37,7 +39,8 @@ class Taken:
     """What is to be written of one model; `note` is what the user should hear of it besides.
 
     `needed` is false for a model that no workflow names now; `folder` is told where the workflows
-    do not say it.
+    do not say it. `own_key` is the key of the very place that the file tells, where the model that
+    is needed lies at another.
     """
 
     key: str
@@ -45,6 +48,7 @@ class Taken:
     url: str = ""
     sha256: str = ""
     folder: str = ""
+    own_key: str = ""
     needed: bool = True
     note: Reason | None = None
 
@@ -71,35 +75,45 @@ Seen = Callable[[Taken], Taken | Reason]
 
 def joined(
     listing: Listing,
-    needed: Iterable[Model],
+    plan: Plan,
     folders: Folders,
     manifest: Manifest,
     own: Manifest,
     seen: Seen,
 ) -> tuple[list[Taken], list[NotTaken]]:
     """Say of each entry what becomes of it. `own` is the manifest without pins.yaml."""
+    present = {one.model.key for one in plan.present}
+    needed = [*(one.model for one in plan.models), *(one.model for one in plan.present)]
     keys = _Keys(needed, folders)
-    left: list[NotTaken] = []
-    read: dict[str, list[Taken]] = {}
-    for told in listing.models:
-        one = _read(told, keys, manifest)
-        if isinstance(one, NotTaken):
-            left.append(one)
-        else:
-            read.setdefault(one.key, []).append(one)
+    read = [_read(told, keys, manifest) for told in listing.models]
+    left = [one for one in read if isinstance(one, NotTaken)]
     taken: list[Taken] = []
-    for key, entries in read.items():
+    for key, entries in _by_key([one for one in read if isinstance(one, Taken)]).items():
         one = _agreed(key, entries)
         if isinstance(one, Taken):
             one = _beside(one, manifest, own)
         if isinstance(one, Taken) and one.url and one.needed:
             looked = seen(one)
             one = _not(one, looked) if isinstance(looked, Reason) else looked
-        if isinstance(one, Taken):
-            taken.append(one)
-        else:
+        if isinstance(one, NotTaken):
             left.append(one)
+        elif one.sha256 and key in present and one.note is None:
+            taken.append(replace(one, note=because(Why.IMPORT_PRESENT)))
+        else:
+            taken.append(one)
     return taken, left
+
+
+def _by_key(entries: Iterable[Taken]) -> dict[str, list[Taken]]:
+    """The entries by their models: one that only has its name goes where none has its place."""
+    found = list(entries)
+    exact = {one.key for one in found if not one.own_key}
+    result: dict[str, list[Taken]] = {}
+    for one in found:
+        by_name = one.own_key and one.key in exact
+        own = replace(one, key=one.own_key, needed=False, note=None) if by_name else one
+        result.setdefault(own.key, []).append(own)
+    return result
 
 
 def _not(one: Taken, reason: Reason, *, failed: bool = True) -> NotTaken:
@@ -118,6 +132,8 @@ def _read(told: Told, keys: _Keys, manifest: Manifest) -> Taken | NotTaken:
     if isinstance(found, Reason):
         return NotTaken(told.where, told.place, found)
     one = replace(found, where=told.where, sha256=told.sha256)
+    if not one.needed and not one.key.lower().endswith(tuple(LISTED)):
+        return _not(one, because(Why.IMPORT_NO_MODEL), failed=False)
     url = _clean(told.url, manifest) if told.url else ""
     if isinstance(url, Reason) and told.sha256:
         return replace(one, note=url)
@@ -230,7 +246,8 @@ class _Keys:
             return Taken(f"{folder}/{path}", "", needed=False)
         if alike[0].folder is None:
             return Taken(alike[0].path, "", folder=folder)
-        return Taken(alike[0].key, "", note=because(Why.IMPORT_OTHER_PLACE, place=below))
+        note = because(Why.IMPORT_OTHER_PLACE, place=below)
+        return Taken(alike[0].key, "", own_key=f"{folder}/{path}", note=note)
 
     def _in_folder(self, model: Model, below: str) -> bool:
         if model.folder is None:

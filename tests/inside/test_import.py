@@ -227,3 +227,28 @@ def test_it_can_come_before_the_first_workflow(site: Site) -> None:
     done = site.doit("import", "a.yml")
     assert done.returncode == 1, done.stderr
     assert list(pins(site)) == ["checkpoints/a.safetensors"]
+
+
+def test_of_two_places_of_one_name_the_very_one_counts(site: Site, hub: Hub) -> None:
+    ready(site, hub)
+    old = entry(f"loras/old/{NAME}", f"{HUB}/a/b/resolve/main/x", SHA)
+    assert site.doit("import", kept(site, old, entry()), "--offline").returncode == 0
+    assert {key: pin["sha256"] for key, pin in pins(site).items()} == {
+        KEY: sha256(DATA),
+        f"loras/old/{NAME}": SHA,
+    }
+
+
+def test_what_lies_beside_models_is_left(site: Site, hub: Hub) -> None:
+    ready(site, hub)
+    beside = ["loras/x.civitai.info", "loras/x.preview.png", "configs/v1.yaml"]
+    assert [why for _, why in left(site, *map(entry, beside))] == [reason(Why.IMPORT_NO_MODEL)] * 3
+    assert site.doit("import", "x.cpack.zip").returncode == 0
+
+
+def test_of_a_model_that_is_there_its_check_is_told(site: Site, hub: Hub) -> None:
+    ready(site, hub)
+    (site.models / "loras").mkdir()
+    (site.models / KEY).write_bytes(DATA)
+    assert reason(Why.IMPORT_PRESENT) in site.doit("import", kept(site, entry())).stdout
+    assert site.doit("verify").returncode == 0

@@ -263,6 +263,14 @@ def test_a_zip_of_very_many_names_costs_nothing(tmp_path: Path) -> None:
     end = made.rfind(b"PK\x05\x06")
     made[end + 12 : end + 16] = (packed._DIRECTORY_MAX + 1).to_bytes(4, "little")
     assert refusal(tmp_path, bytes(made)) == Why.IMPORT_LARGE_DIRECTORY
+    # The end that counts, and one that is made to be found first.
+    assert refusal(tmp_path, bytes(made) + b"PK\x05\x06") == Why.IMPORT_LARGE_DIRECTORY
+    elsewhere = zipped(b"{}")
+    end = elsewhere.rfind(b"PK\x05\x06")
+    locator = b"PK\x06\x07" + bytes(16)
+    assert (
+        refusal(tmp_path, elsewhere[:end] + locator + elsewhere[end:]) == Why.IMPORT_LARGE_DIRECTORY
+    )
 
 
 JSON = st.recursive(

@@ -6,6 +6,8 @@ both are bounded before they are read.
 
 from __future__ import annotations
 
+import io
+import re
 import stat
 import zipfile
 from typing import BinaryIO
@@ -19,6 +21,7 @@ MEMBER = "snapshot.json"
 MEMBER_MAX = 8 << 20  # bytes; a snapshot of a thousand models has one million
 _DIRECTORY_MAX = 4 << 20  # bytes
 _END = b"PK\x05\x06"
+_ELSEWHERE = b"PK\x06\x07"  # of files beyond 4 GB, or of more than 65,535 members
 _END_SIZE, _COMMENT_MAX = 22, 1 << 16
 _PLAIN = (zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED)  # the others may ask for gigabytes to unpack
 
@@ -61,11 +64,12 @@ def _is_snapshot(name: str) -> bool:
 
 
 def _require_small_directory(stream: BinaryIO) -> None:
-    size = stream.seek(0, 2)
+    """Raise NotAList where an end of the zip, whichever counts, tells of a large directory."""
+    size = stream.seek(0, io.SEEK_END)
     stream.seek(max(0, size - _END_SIZE - _COMMENT_MAX))
     tail = stream.read()
-    end = tail.rfind(_END)
-    told = int.from_bytes(tail[end + 12 : end + 16], "little") if end >= 0 else 0
-    if told > _DIRECTORY_MAX:  # also the sign for "see elsewhere" of very large ones
+    ends = [match.start() for match in re.finditer(re.escape(_END), tail)]
+    told = [int.from_bytes(tail[end + 12 : end + 16], "little") for end in ends]
+    if _ELSEWHERE in tail or any(one > _DIRECTORY_MAX for one in told):
         raise NotAList(because(Why.IMPORT_LARGE_DIRECTORY, limit=_DIRECTORY_MAX))
     stream.seek(0)

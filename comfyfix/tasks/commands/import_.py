@@ -93,15 +93,13 @@ def _opened(manifest: Path, prefix: str) -> Run:
 
 def _joined(run: Run, listing: Listing) -> tuple[list[Taken], list[NotTaken]]:
     project = run.project
-    plan = project.plan
-    needed = [*(one.model for one in plan.models), *(one.model for one in plan.present)]
     own = load(project.setup.manifest_path, run.environ, with_pins=False)
 
     def seen(one: Taken) -> Taken | Reason:
         return _seen(run, one)
 
     looks = (lambda one: one) if on(OFFLINE, os.environ) else seen
-    return imports.joined(listing, needed, project.folders, project.manifest, own, looks)
+    return imports.joined(listing, project.plan, project.folders, project.manifest, own, looks)
 
 
 def _seen(run: Run, one: Taken) -> Taken | Reason:
