@@ -128,7 +128,9 @@ class Hub:
     def add_upscaler(self, key: str, urls: list[str], data: bytes) -> dict[str, Any]:
         """Add a model with one file to OpenModelDB's list; the entry may be changed afterwards."""
         entry = {"size": len(data), "sha256": sha256(data), "urls": urls}
-        resource = {"platform": "pytorch", "type": urls[0].rpartition(".")[2], **entry}
+        ending = urls[0].rpartition(".")[2]
+        kind = ending if ending in ("onnx", "safetensors") else "pth"
+        resource = {"platform": "pytorch", "type": kind, **entry}
         model = {
             "name": key,
             "author": ["demo-author"],

@@ -13,7 +13,7 @@ from typing import NamedTuple
 
 import msgspec
 
-from comfyfix.comfyui.store.folders import folder_key
+from comfyfix.comfyui.store.folders import Folders, folder_key
 from comfyfix.loose_json import dicts, hint_list, hints, mapping
 from comfyfix.once import Once
 from comfyfix.providers import manager_lists
@@ -31,22 +31,19 @@ Index = dict[str, list[Listed]]
 
 
 class Catalogue:
-    """What both lists say, read at the first question; safe to share between threads.
+    """What both lists say, read at the first question; safe to share between threads."""
 
-    `comfyui` is where main.py lies, `base` where custom_nodes/ and user/ do.
-    """
-
-    def __init__(self, comfyui: Path, base: Path) -> None:
-        self._comfyui, self._base = comfyui, base
+    def __init__(self, folders: Folders) -> None:
+        self._folders = folders
         self._read: Once[Path, Index] = Once()
 
     def addresses(self, name: str) -> list[Listed]:
         """Where files of this name are, and where each belongs."""
-        return self._read.get(self._base, self._index).get(name, [])
+        return self._read.get(self._folders.base, self._index).get(name, [])
 
     def _index(self) -> Index:
         index: Index = {}
-        managers = _of_manager(self._comfyui, self._base)
+        managers = _of_manager(self._folders)
         for listed in dict.fromkeys([*_of_templates(), *managers]):
             index.setdefault(listed.hint.name, []).append(listed)
         return index
@@ -80,8 +77,8 @@ def _hints_in(data: bytes) -> Iterator[Hint]:
         yield from hints(node)
 
 
-def _of_manager(comfyui: Path, base: Path) -> Iterator[Listed]:
-    return (_at(entry.place, entry.url) for entry in manager_lists.entries(comfyui, base))
+def _of_manager(folders: Folders) -> Iterator[Listed]:
+    return (_at(entry.place, entry.url) for entry in manager_lists.entries(folders))
 
 
 def _at(place: str, url: str) -> Listed:

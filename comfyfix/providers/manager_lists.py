@@ -16,6 +16,7 @@ from typing import Any, NamedTuple
 
 import msgspec
 
+from comfyfix.comfyui.store.folders import Folders
 from comfyfix.disk import regular
 from comfyfix.loose_json import dicts, mapping
 
@@ -54,20 +55,19 @@ class Entry(NamedTuple):
     url: str
 
 
-def entries(comfyui: Path, base: Path) -> Iterator[Entry]:
-    """What all lists say together, of each place the newest.
-
-    `comfyui` is where main.py lies, `base` where custom_nodes/ and user/ do.
-    """
+def entries(folders: Folders) -> Iterator[Entry]:
+    """What all lists say together, of each place the newest."""
     told: set[str] = set()
-    for path in _newest_first(_lists(comfyui, base)):
+    for path in _newest_first(_lists(folders)):
         own = [entry for entry in map(_entry, _listed(path)) if entry and entry.place not in told]
         told |= {entry.place for entry in own}
         yield from own
 
 
-def _lists(comfyui: Path, base: Path) -> Iterator[Path]:
-    for pack in _below(base / "custom_nodes"):
+def _lists(folders: Folders) -> Iterator[Path]:
+    comfyui, base = folders.comfyui, folders.base
+    packs = (pack for place in folders.directories("custom_nodes") for pack in _below(place))
+    for pack in packs:
         if pack.name.lower().startswith("comfyui-manager"):
             yield pack / NAME
             yield from _cached(pack / ".cache")

@@ -150,7 +150,7 @@ class Services:
         self.hub = Hub(self.web, places.huggingface, token_known=bool(tokens.get("huggingface")))
         self.civitai = Civitai(self.web, places.civitai, token_known=bool(tokens.get("civitai")))
         self.openmodeldb = OpenModelDB(self.web, places.openmodeldb)
-        self.catalogue = Catalogue(self.folders.comfyui, self.folders.base)
+        self.catalogue = Catalogue(self.folders)
         self.index = StoreIndex(self.folders.roots(), self.folders.links)
 
     def hash_of(self, path: Path) -> str:

@@ -47,7 +47,8 @@ def keep(root: Path, place: str, *entries: object) -> Path:
 
 
 def listed(root: Path) -> list[Entry]:
-    return list(manager_lists.entries(root / "ComfyUI", root / "ComfyUI"))
+    (root / "ComfyUI" / "models").mkdir(parents=True, exist_ok=True)
+    return list(manager_lists.entries(folders.read(root / "ComfyUI", [], None)))
 
 
 @pytest.mark.parametrize(
@@ -66,6 +67,14 @@ def listed(root: Path) -> list[Entry]:
 def test_the_list_is_found_wherever_a_manager_keeps_it(tmp_path: Path, place: str) -> None:
     keep(tmp_path, place, told(f"loras/SDXL/{NAME}", f"{HUB}/a/b/resolve/main/x"))
     assert listed(tmp_path) == [Entry(f"loras/SDXL/{NAME}", f"{HUB}/a/b/resolve/main/x")]
+
+
+def test_packs_may_lie_where_extra_model_paths_says(tmp_path: Path) -> None:
+    keep(tmp_path, "nodes/ComfyUI-Manager/model-list.json", told(f"loras/{NAME}", f"{HUB}/x"))
+    (tmp_path / "ComfyUI").mkdir()
+    extra = tmp_path / "ComfyUI" / "extra_model_paths.yaml"
+    extra.write_text(f"mine: {{custom_nodes: {tmp_path}/nodes}}\n")
+    assert listed(tmp_path) == [Entry(f"loras/{NAME}", f"{HUB}/x")]
 
 
 def test_of_one_place_the_newest_list_counts(tmp_path: Path) -> None:
