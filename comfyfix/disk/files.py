@@ -80,12 +80,15 @@ def written_beside(path: Path, data: bytes, settle: Callable[[int], object]) -> 
     return Path(name)
 
 
-def write_new(path: Path, data: bytes) -> None:
+def write_new(path: Path, data: bytes, *, mode: int) -> None:
     """Write a file where there is nothing. Raises OSError, FileExistsError among others."""
-    with path.open("xb") as out:
+    handle = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600)
+    with os.fdopen(handle, "wb") as out:
         try:
             out.write(data)
             out.flush()
+            with contextlib.suppress(OSError):  # a filesystem without modes
+                os.fchmod(out.fileno(), mode)
             os.fsync(out.fileno())
         except BaseException:
             with contextlib.suppress(OSError):

@@ -89,6 +89,17 @@ class Lender:
                     return replace(lead, size=info.st_size)
         return None
 
+    def promised(self) -> Lead | None:
+        """The first lead that is said to be the file, or has been seen to be; none is hashed."""
+        for lead in self.leads:
+            with contextlib.suppress(OSError), regular.untouched(lead.path) as stream:
+                info = os.fstat(stream.fileno())
+                known = self.log.find(lead.path, info)
+                is_said = known is None and lead.likely is Likely.CLAIMED
+                if self.sought.fits(info.st_size) and (is_said or known == self.sought.sha256):
+                    return lead
+        return None
+
     def _lend(self, lead: Lead, part: Path, *, copies: bool) -> Way | None:
         with regular.untouched(lead.path) as stream:
             info = os.fstat(stream.fileno())

@@ -24,7 +24,8 @@ FOUND = "found"
 class Row(msgspec.Struct, frozen=True, kw_only=True):
     """One pending model. `size` in bytes; publisher, licence and base model as the provider tells.
 
-    Those three are empty where it does not.
+    Those three are empty where it does not. `near` is the file of this machine that it is copied
+    from, if it proves to be the same.
     """
 
     number: int
@@ -41,6 +42,7 @@ class Row(msgspec.Struct, frozen=True, kw_only=True):
     licence: str = ""
     base_model: str = ""
     linked: bool = False
+    near: str = ""
     problem: str = ""
     outcome: str = FOUND
     next_step: str = ""
@@ -65,13 +67,14 @@ class Preview(msgspec.Struct, frozen=True, kw_only=True):
     """The whole dry run. Bytes everywhere; `first` is what the user must do before a run.
 
     `gated_bytes` are those of models that a source has and does not give to this user yet; they
-    are not in `total_bytes`.
+    are not in `total_bytes`, nor are `near_bytes`, of what is copied from files near by.
     """
 
     version: int = 1
     models: tuple[Row, ...]
     total_bytes: int
     gated_bytes: int = 0
+    near_bytes: int = 0
     free_bytes: int | None
     reserve_bytes: int
     fits: bool
@@ -85,21 +88,25 @@ class Answer:
     planned: Planned
     record: Record | None = None
     problem: Problem | None = None
+    near: str = ""
 
 
 def preview(answers: Sequence[Answer], store: Path, reserve: int, group: str) -> Preview:
     """Add up the answers; looks at the disk, and changes nothing. `group` is that of the tasks."""
     rows = tuple(_row(answer, group) for answer in answers)
-    total = sum(row.size or 0 for row in rows if row.found and not row.linked)
+    brought = [row for row in rows if row.found and not row.linked]
+    total = sum(row.size or 0 for row in brought if not row.near)
+    near = sum(row.size or 0 for row in brought if row.near)
     free = _free(store)
     first = (row.next_step for row in rows if row.outcome in USER_ACTS_FIRST)
     return Preview(
         models=rows,
         total_bytes=total,
         gated_bytes=sum(row.size or 0 for row in rows if row.behind_a_gate),
+        near_bytes=near,
         free_bytes=free,
         reserve_bytes=reserve,
-        fits=free is None or total + reserve <= free,
+        fits=free is None or total + near + reserve <= free,
         first=tuple(dict.fromkeys(first)),
     )
 
@@ -124,6 +131,7 @@ def _row(answer: Answer, group: str) -> Row:
         licence=found.licence if found else "",
         base_model=found.base_model if found else "",
         linked=bool(record and record.local and not record.lent),
+        near=answer.near,
         problem=told.what,
         outcome=problem.outcome if problem else FOUND,
         next_step=told.next_step,
@@ -185,6 +193,11 @@ def advice(view: Preview, store: Path, cut_off: Sequence[tuple[str, Reason]] = (
         count=len(view.models),
         size=view.total_bytes,
     )
+    if view.near_bytes:
+        yield t(
+            "{size:size} of others to copy from files of yours, which are hashed first",
+            size=view.near_bytes,
+        )
     if view.free_bytes is not None:
         yield t(
             "{free:size} free in {store}, {kept:size} of it kept in reserve",

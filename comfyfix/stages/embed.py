@@ -21,6 +21,7 @@ from comfyfix.comfyui.workflows.edited import Source
 from comfyfix.comfyui.workflows.graph import Node
 from comfyfix.comfyui.workflows.marked import Mark, MarkedDict, MarkedList, Span, quoted
 from comfyfix.records import Left, Reason, Reference, because
+from comfyfix.secrets import open_address
 from comfyfix.why import Why
 
 Change = Literal["added", "completed", "there"]
@@ -99,6 +100,8 @@ def embedded(
     writing = _Writing(source.text, leads)
     for owner, named in wishes.items():
         writing.into(nodes.at[owner], list(named.values()))
+    for node in nodes.at.values():
+        writing.keep_secret(node)
     left += writing.left
     return Embedded(source.with_edits(writing.edits), tuple(writing.told), tuple(left))
 
@@ -171,6 +174,16 @@ class _Writing:
         if fresh:
             entries = [_entry(wish) for wish in fresh]
             self._put(node, properties, models, entries)
+
+    def keep_secret(self, node: MarkedDict) -> None:
+        """Take tokens out of the addresses of a node, as they are not for who gets the file."""
+        properties = node.get("properties")
+        models = properties.get("models") if isinstance(properties, dict) else None
+        for entry in models if isinstance(models, list) else ():
+            url = entry.get("url") if isinstance(entry, MarkedDict) else None
+            place = entry.place_of(self._text, "url") if isinstance(url, str) else None
+            if place and place not in self.edits and open_address(str(url)) != url:
+                self.edits[place] = quoted(self._text, open_address(str(url)))
 
     def _put(self, node: MarkedDict, properties: Any, models: Any, entries: list[Any]) -> None:
         text = self._text

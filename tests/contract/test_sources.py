@@ -13,6 +13,7 @@ from comfyfix.comfyui.store import folders
 from comfyfix.demo.content import file_for
 from comfyfix.demo.hub import Fault, Hub, sha256
 from comfyfix.errors import RegionBlocked, SourceDown
+from comfyfix.net import reach
 from comfyfix.net.http import Web
 from comfyfix.outcomes import Outcome
 from comfyfix.records import Candidate, Hint, Model, Rejected, because
@@ -178,10 +179,16 @@ PARTS = ("search", "repository", "resolve", "qwen", "civitai", "openmodeldb")
     ],
 )
 def test_a_provider_that_fails_is_down_and_not_ignorant(
-    case: Case, services: Services, hub: Hub, models: Path, kind: str
+    case: Case,
+    services: Services,
+    hub: Hub,
+    models: Path,
+    kind: str,
+    monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     if not case.remote:
         pytest.skip("the store has no provider to fail")
+    monkeypatch.setattr(reach, "HELD_SECONDS", 0.0)  # pages alone mean that nothing is reached
     case.knows(hub, models)
     hub.faults += [Fault(f"{what} *", kind) for what in PARTS]
     with pytest.raises(SourceDown) as problem:

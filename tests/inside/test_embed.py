@@ -383,3 +383,41 @@ def test_a_copy_is_no_workflow_beside_its_original_and_none_is_overwritten(
     assert site.run("embed").code == 0
     assert copy.read_text() == "mine"
     assert len(list(site.workflows.iterdir())) == 3
+
+
+def test_a_token_of_the_author_is_not_in_the_copy(site: InProcess, hub: Hub) -> None:
+    """Also where the model is not found, and where a name comes from another node."""
+    place = "https://civitai.com/api/download/models/999"
+    lost = {"name": "lost.safetensors", "url": f"{place}?type=Model&token=SECRET#x"}
+    other = {"name": "other.pt", "url": "https://me:SECRET@host.example/other.pt?Api_Key=SECRET"}
+    plain = {"name": "plain.pt", "url": "https://host.example/a?token_count=2&key=a/b"}
+    path = save(
+        site,
+        graph(
+            loader(), loader(2, "lost.safetensors", models=[lost]), loader(3, models=[other, plain])
+        ),
+    )
+    before = path.read_bytes()
+    done = site.run("embed")
+    text = path.with_name("w.comfyfix.json").read_text()
+    assert "SECRET" not in text + done.out + done.err
+    nodes = json.loads(text)["nodes"]
+    assert nodes[1]["properties"]["models"] == [{**lost, "url": f"{place}?type=Model#x"}]
+    assert nodes[2]["properties"]["models"][:2] == [
+        {**other, "url": "https://host.example/other.pt"},
+        plain,
+    ]
+    assert path.read_bytes() == before
+
+
+@pytest.mark.parametrize("mode", [0o600, 0o640, 0o444, 0o664])
+@pytest.mark.parametrize("command", ["embed", "relink"])
+def test_a_copy_is_for_whoever_may_read_its_original(
+    site: InProcess, mode: int, command: str
+) -> None:
+    site.put("loras", "sub/near.safetensors")
+    path = save(site, graph(loader(), loader(2, "near.safetensors")))
+    path.chmod(mode)
+    site.run(command)
+    ending = "comfyfix" if command == "embed" else "relinked"
+    assert stat.S_IMODE(path.with_name(f"w.{ending}.json").stat().st_mode) == mode

@@ -318,3 +318,22 @@ def test_what_the_hubs_scan_flags_is_refused_here_too(inprocess: InProcess, hub:
     put_in_cache(cache_of(inprocess.home), "maker/harbor_light", NAME, DATA)
     assert inprocess.doit().returncode == 1
     assert inprocess.files() == {}
+
+
+def test_plan_counts_what_is_copied_apart(wanted: InProcess, hub: Hub) -> None:
+    wanted.workflow("v.json", ("vae", "soft.safetensors"))
+    hub.add("maker/soft", ["soft.safetensors"])
+    blob = put_in_cache(cache_of(wanted.home), "maker/harbor_light", NAME, DATA)
+    far = len(file_for("soft.safetensors"))
+    view = json.loads(wanted.doit("plan", "--json").stdout)
+    assert (view["total_bytes"], view["near_bytes"]) == (far, len(DATA))
+    assert {row["model"]: row["near"] for row in view["models"]} == {
+        NAME: str(blob),
+        "soft.safetensors": "",
+    }
+    line = t(
+        "{size:size} of others to copy from files of yours, which are hashed first", size=len(DATA)
+    )
+    assert line in wanted.doit("plan").stdout
+    blob.write_bytes(OTHER[:-1])
+    assert json.loads(wanted.doit("plan", "--json").stdout)["near_bytes"] == 0

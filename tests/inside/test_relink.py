@@ -313,7 +313,7 @@ def test_what_has_changed_since_it_was_scanned_is_told(site: InProcess) -> None:
     with pytest.raises(NotAWorkflow):
         relink.copy_of(str(path), "w.json", built_in(), finder)
     with pytest.raises(FileExistsError):
-        write_new(path, b"over")
+        write_new(path, b"over", mode=0o644)
     assert path.read_text().endswith('"inputs": ')
 
 

@@ -115,9 +115,11 @@ def test_an_answer_that_says_no_is_an_answer(status: int, hub: Hub) -> None:
 
 
 def test_a_web_page_instead_of_json_is_a_source_that_is_down(hub: Hub) -> None:
+    web = Client()
+    assert web.get(search(hub)).status == 200
     fail(hub, "html")
     with pytest.raises(SourceDown) as caught:
-        Client().get(search(hub)).json()
+        web.get(search(hub)).json()
     assert caught.value.reason.why == Why.ANSWER_NOT_JSON
 
 

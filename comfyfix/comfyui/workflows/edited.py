@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import os
+import stat
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -68,7 +69,7 @@ def free(places: Iterator[str], made: bytes) -> tuple[str, bool]:
     raise FileExistsError
 
 
-def write(copy: str, data: bytes, *, there: bool) -> None:
-    """Write a copy where nothing is. Raises OSError."""
+def write(copy: str, data: bytes, *, of: str, there: bool) -> None:
+    """Write a copy of a file where nothing is, for whoever may read that. Raises OSError."""
     if not there:
-        write_new(Path(copy), data)
+        write_new(Path(copy), data, mode=stat.S_IMODE(os.stat(of).st_mode) & 0o777)

@@ -181,7 +181,7 @@ class _Work:
         if not self._in_place:
             sheet.copy, sheet.there = edited.place(file.path, made.data, "comfyfix")
             if not self._dry:
-                edited.write(sheet.copy, made.data, there=sheet.there)
+                edited.write(sheet.copy, made.data, of=file.path, there=sheet.there)
             return sheet
         if not self._dry:
             kept = in_place.replace(Path(file.path), source.data, made.data)

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import os
 import re
 from collections.abc import Sequence
 from typing import Any
 
 from comfyfix.errors import HostRefused, ModelProblem, SetupProblem
 from comfyfix.net.hosts import DirectFile, HubFile, read_folder, read_url
+from comfyfix.net.offline import offline
 from comfyfix.records import Hint, Rejected, because
 from comfyfix.screen import notes
 from comfyfix.screen import pinning as answers
@@ -23,14 +25,6 @@ from comfyfix.tasks.names import Named, only
 from comfyfix.tasks.running import Run
 from comfyfix.why import Why
 
-_UNSEEN = {
-    "name": "offline",
-    "short": "",
-    "long": "offline",
-    "type": bool,
-    "default": False,
-    "help": t("do not look whether the file is there"),
-}
 _ADDRESS = re.compile(r"://|^(?:urn:)?air:|^civitai:", re.IGNORECASE)
 
 
@@ -43,7 +37,6 @@ class Pin(Ours):
         "Writes pins.yaml beside manifest.yaml, if the file is there: the address may be one of a "
         "file, a page of Civitai, an AIR or `hf://…`. `doit unpin` takes the pin back."
     )
-    cmd_options = (_UNSEEN,)
     name = "pin"
 
     def work(self, options: dict[str, Any], names: list[str]) -> int:
@@ -60,7 +53,7 @@ class Pin(Ours):
         except HostRefused as problem:
             notes.refusal(problem)
             return REFUSED
-        if not options["offline"]:
+        if not offline(os.environ):
             _look(run, item, urls[0])
         pinning.write(run, {item.model.key: {"url": urls[0]}})
         told = answers.lines(

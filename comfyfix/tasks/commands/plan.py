@@ -99,7 +99,16 @@ def _answer(run: Run, planned: Planned) -> Answer:
         return Answer(planned, problem=problem)
     except OSError as error:
         return Answer(planned, problem=unwritable(error, run.project.layout.output))
-    return Answer(planned, record=record)
+    return Answer(planned, record=record, near=_near(run, record))
+
+
+def _near(run: Run, record: Record) -> str:
+    """The file of this machine that a run would copy instead of fetching; empty for none."""
+    if record.lent:
+        return record.local
+    lender = run.services().lender(record)
+    lead = lender.promised() if lender else None
+    return lead.path if lead else ""
 
 
 def _keep(run: Run, planned: Planned, record: Record) -> None:

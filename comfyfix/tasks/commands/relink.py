@@ -141,7 +141,7 @@ class _Work:
             if isinstance(copy, Reason):
                 return Sheet(file.workflow, problem=copy)
             if copy.fixes and not self._dry:
-                edited.write(copy.copy, copy.data, there=copy.there)
+                edited.write(copy.copy, copy.data, of=file.path, there=copy.there)
         except NotAWorkflow as error:
             return Sheet(file.workflow, problem=error.reason)
         except OSError as error:
