@@ -9,7 +9,6 @@ from typing import Any
 
 from comfyfix.errors import HostRefused, ModelProblem, SetupProblem
 from comfyfix.net.hosts import DirectFile, HubFile, read_folder, read_url
-from comfyfix.net.offline import offline
 from comfyfix.records import Hint, Rejected, because
 from comfyfix.screen import notes
 from comfyfix.screen import pinning as answers
@@ -17,6 +16,7 @@ from comfyfix.screen.text import say
 from comfyfix.screen.words import t
 from comfyfix.settings import pins
 from comfyfix.settings.read import load
+from comfyfix.settings.switches import OFFLINE, on
 from comfyfix.stages.work import Planned, Present
 from comfyfix.tasks import pinning
 from comfyfix.tasks.commands.base import Ours
@@ -53,7 +53,7 @@ class Pin(Ours):
         except HostRefused as problem:
             notes.refusal(problem)
             return REFUSED
-        if not offline(os.environ):
+        if not on(OFFLINE, os.environ):
             _look(run, item, urls[0])
         pinning.write(run, {item.model.key: {"url": urls[0]}})
         told = answers.lines(
