@@ -150,6 +150,20 @@ def test_a_value_that_can_be_no_file_is_told_and_ends_with_1(
     assert t("lacks {lacking} of {wanted}", lacking=1, wanted=1) in inprocess.run("scan").out
 
 
+@pytest.mark.parametrize("value", [None, "", 7, ["gone", 0], {"name": "x.safetensors"}])
+def test_what_is_no_name_is_told_and_ends_with_1(inprocess: InProcess, value: object) -> None:
+    inprocess.put("checkpoints", "x.safetensors")
+    save(inprocess, "CheckpointLoaderSimple", ckpt_name=value)
+    done = inprocess.run()
+    assert done.code == 1, done
+    assert t("choose the model again in ComfyUI and save the workflow") in done.out
+    (row,) = json.loads(inprocess.run("scan", "--json").out)
+    assert row["value"] == (value if value == "" else json.dumps(value))
+    assert f"w.json: {READY}" not in inprocess.run("scan").out
+    inprocess.put("checkpoints", "null")
+    assert inprocess.run().code == 1
+
+
 def test_an_ending_of_a_pack_is_one(inprocess: InProcess, hub: Hub) -> None:
     hub.add("maker/harbor_light", ["harbor_light.fooocus.patch"])
     save(inprocess, "INPAINT_LoadFooocusInpaint", patch="harbor_light.fooocus.patch")

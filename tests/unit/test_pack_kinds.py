@@ -5,15 +5,18 @@ What ComfyUI itself offers for such an input was looked up at a running one.
 
 from __future__ import annotations
 
+import json
 import textwrap
 from pathlib import Path
 
 import pytest
 
-from comfyfix.comfyui.loaders.table import LoaderInput
+from comfyfix.comfyui.loaders.table import Loader, LoaderInput
 from comfyfix.comfyui.packs import installed
 from comfyfix.comfyui.packs.facts import PackFacts
+from comfyfix.comfyui.references.find import references
 from comfyfix.comfyui.store import folders
+from comfyfix.comfyui.workflows.read import parse
 from comfyfix.endings import CORE
 
 CHOICES = "folder_paths.get_filename_list('style_models')"
@@ -54,6 +57,46 @@ def places(comfyui: Path, facts: PackFacts, entry: LoaderInput) -> tuple[str, li
     looked = [d for key in (entry.folder, *entry.also) for d in known.directories(key)]
     place = known.destination(entry.folder, "f").parent
     return str(place.relative_to(comfyui)), [str(d.relative_to(comfyui)) for d in looked]
+
+
+# -- what else stands in a list ---------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    "choices",
+    [
+        f"['Choose one of them'] + {CHOICES}",
+        f"[*{CHOICES}, 'Choose one of them']",
+        f"['Choose one of them', *sorted({CHOICES})]",
+        f"'COMBO', {{'options': ['Choose one of them'] + {CHOICES}}}",
+    ],
+)
+def test_what_a_pack_offers_beside_files_is_no_model(choices: str, tmp_path: Path) -> None:
+    entry = only(read(tmp_path, node(choices)))
+    assert (entry.folder, entry.names) == ("style_models", ("Choose one of them",))
+    table = {"Node": Loader(inputs={"x": entry})}
+    for value, told in (("Choose one of them", []), ("Choose another", ["Choose another"])):
+        graph = parse(json.dumps({"1": {"class_type": "Node", "inputs": {"x": value}}}).encode())
+        assert [one.value for one in references(graph, "w", table)] == told
+
+
+def test_the_folders_of_names_are_no_names(tmp_path: Path) -> None:
+    choices = f"['All'] + list(set([os.path.dirname(n) for n in {CHOICES}]))"
+    assert read(tmp_path, node(choices)).loaders.keys() == set()
+
+
+@pytest.mark.parametrize("ending", [".ttf", ".png", ".CUBE", ".json"])
+def test_a_list_of_what_is_no_model_chooses_none(ending: str, tmp_path: Path) -> None:
+    before = "HERE = os.path.join(os.path.dirname(__file__), 'things')"
+    choices = f"[n for n in os.listdir(HERE) if n.lower().endswith('{ending}')]"
+    assert read(tmp_path, node(choices, before)).loaders.keys() == set()
+
+
+def test_an_input_that_takes_a_link_alone_is_no_widget(tmp_path: Path) -> None:
+    linked = f"({CHOICES}, {{'forceInput': True}})"
+    inputs = f"{{'a': {linked}, 'b': ('INT',), 'x': ({CHOICES},)}}"
+    text = node().replace(f"{{'x': ({CHOICES},)}}", inputs)
+    assert only(read(tmp_path, text)).index == 1
 
 
 # -- names -----------------------------------------------------------------------------------

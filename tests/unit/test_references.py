@@ -113,7 +113,8 @@ def test_a_list_with_pictures_keeps_the_name_beside_the_picture() -> None:
     chosen = {"content": "SDXL\\a.safetensors", "image": "loras/a.preview.png"}
     (got,) = found(ui(node(1, "LoraLoader|pysssss", chosen, 1, 1, "[none]")))
     assert (got.path, got.folder) == ("SDXL/a.safetensors", "loras")
-    assert paths({"1": {"class_type": "LoraLoader", "inputs": {"lora_name": chosen}}}) == [got.path]
+    graph = {"1": {"class_type": "LoraLoader|pysssss", "inputs": {"lora_name": chosen}}}
+    assert paths(graph) == [got.path]
 
 
 def test_a_loader_that_runs_on_a_chosen_device_is_the_loader_it_is_made_from() -> None:
@@ -327,11 +328,42 @@ def test_the_table_knows_which_endings_the_core_lists(kind: str, name: str, take
     assert is_listed(found(ui(node(1, kind, name)))[0]) is taken
 
 
-@pytest.mark.parametrize("value", ["", "None", "[none]", "Baked VAE", "---", 5, True])
-def test_what_the_core_does_not_offer_is_a_name_that_can_be_no_file(value: Any) -> None:
+@pytest.mark.parametrize("value", ["", "None", "[none]", "Baked VAE", "---"])
+def test_what_the_core_does_not_offer_is_a_name_that_can_be_no_file(value: str) -> None:
     graph = {"1": {"class_type": "VAELoader", "inputs": {"vae_name": value}}}
-    assert [one.value for one in found(json.dumps(graph).encode())] == [str(value)]
+    assert [one.value for one in found(graph)] == [value]
     assert paths(ui(node(1, "VAELoader", "pixel_space"), node(2, "TrainLoraNode", "[None]"))) == []
+
+
+_NO_NAMES: tuple[Any, ...] = (
+    *(None, 5, 0.5, True, False),
+    *([], ["x.pth"], ["2", 0], ["1", 0, 0]),
+    *({}, {"name": "x.pth"}),
+)
+
+
+@pytest.mark.parametrize("value", _NO_NAMES)
+@pytest.mark.parametrize("kind", ["VAELoader", "VAELoaderKJ"])
+def test_what_is_no_text_is_in_no_list_of_names(kind: str, value: Any) -> None:
+    name = next(iter(built_in()[kind].inputs))
+    for held in (value, {"__value__": value}):
+        (got,) = found({"1": {"class_type": kind, "inputs": {name: held}}})
+        assert (got.value, got.folder, got.listed) == (json.dumps(value), "vae", True)
+    (got,) = found(ui(node(1, "VAELoader", value, links={"vae_name": None})))
+    assert (got.value, got.listed) == (json.dumps(value), True)
+
+
+@pytest.mark.parametrize("kind", ["VAELoader", "VAELoaderKJ"])
+def test_nothing_where_a_name_should_be_is_told_once_the_file_tells_each_input(kind: str) -> None:
+    name = next(iter(built_in()[kind].inputs))
+    for value in ("", "  "):
+        (got,) = found({"1": {"class_type": kind, "inputs": {name: value}}})
+        assert (got.value, got.listed) == (value, True)
+    linked = {"1": {"class_type": kind, "inputs": {name: ["2", 0]}}, "2": {"class_type": "Any"}}
+    assert found(linked) == []
+    absent = found({"1": {"class_type": kind, "inputs": {}}})
+    assert [one.value for one in absent] == ([""] if kind == "VAELoader" else [])
+    assert found(ui(vae(1, None, link=7), node(2, "Any"), links=[link(7, 2, 0, 1)])) == []
 
 
 @pytest.mark.parametrize(

@@ -42,7 +42,8 @@ class LoaderInput(msgspec.Struct, frozen=True, kw_only=True):
     the input lists, in lower case (empty: not known). `prefixed` are texts that stand in front of
     the names of other folders: `bbox/` + a name of `ultralytics_bbox`. `listed` is false where the
     node takes any text, which ComfyUI holds against no list of its own. `offers` is what it lists
-    beside files (None: not known, packs offer what they like). `begins` is what the names of one of
+    beside files (None: not known, packs offer what they like), `names` some of it, as a pack's own
+    source says. `begins` is what the names of one of
     the further folders begin with to be listed; what has nothing after it lies only there.
     `reads`, `variant` and `repos` are of directories: how the node reads one, which precision it
     asks diffusers for, and the repositories of the Hub that its own source names, by the last part
@@ -60,6 +61,7 @@ class LoaderInput(msgspec.Struct, frozen=True, kw_only=True):
     endings: tuple[str, ...] = ()
     prefixed: dict[str, str] = {}
     offers: tuple[str, ...] | None = None
+    names: tuple[str, ...] = ()
     begins: dict[str, tuple[str, ...]] = {}
     reads: Reads = Reads.ANY
     variant: str = ""
@@ -163,4 +165,5 @@ def _over_input(better: LoaderInput, old: LoaderInput) -> LoaderInput:
         index=old.index if better.index is None else better.index,
         endings=better.endings,
         prefixed=better.prefixed,
+        names=better.names,
     )

@@ -24,6 +24,12 @@ from comfyfix.comfyui.store.folders import (
 from comfyfix.endings import CORE
 
 STEPS_MAX = 8  # keys over keys
+_NO_MODELS = frozenset(
+    (*(".ttf", ".otf", ".ttc", ".woff", ".woff2"), *(".png", ".jpg", ".jpeg", ".webp", ".gif"),
+     *(".bmp", ".tif", ".tiff", ".exr", ".svg"), *(".mp4", ".webm", ".mov", ".mkv", ".avi"),
+     *(".wav", ".mp3", ".flac", ".ogg", ".m4a"), *(".txt", ".csv", ".md", ".json", ".cube"))
+)  # fmt: skip
+"""Endings of what packs let choose besides models: fonts, pictures, texts, tables of colours."""
 
 
 def linked(facts: PackFacts, comfyui: str, keys: Mapping[str, Iterable[Path]]) -> PackFacts:
@@ -55,6 +61,8 @@ class _Links:
 
     def counts(self, entry: LoaderInput) -> bool:
         """Tell inputs of models from those that choose pictures, or what else lies elsewhere."""
+        if entry.endings and _NO_MODELS.issuperset(entry.endings):
+            return False
         raw = [entry.folder, *entry.also, *entry.prefixed.values()]
         places = (f"{self._root}/models/", f"{self._root}/custom_nodes/", f"{self._root}/output/")
         return any(key and (not key.startswith("/") or key.startswith(places)) for key in raw)
@@ -187,5 +195,6 @@ def _also(known: LoaderInput, entry: LoaderInput) -> LoaderInput:
         folder=folders[0] if folders else None,
         also=folders[1:],
         prefixed={**entry.prefixed, **known.prefixed},
+        names=tuple(dict.fromkeys((*known.names, *entry.names))),
         endings=(*known.endings, *entry.endings) if known.endings and entry.endings else (),
     )

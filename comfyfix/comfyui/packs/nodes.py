@@ -14,6 +14,7 @@ from comfyfix.comfyui.loaders.table import Loader, LoaderInput
 from comfyfix.comfyui.packs.evaluate import Evaluator
 from comfyfix.comfyui.packs.outside import core_class
 from comfyfix.comfyui.packs.values import (
+    NAMES_MAX,
     UNKNOWN,
     Class,
     Declared,
@@ -36,11 +37,13 @@ FOLDERS_MAX = 20  # of one input
 
 @dataclass(frozen=True, slots=True)
 class _Input:
-    """One declared input. `widgets` is how many values it takes in the file; None: not known."""
+    """One declared input. `names` are choices beside files that stand there literally; `widgets`
+    is how many values it takes in the file; None: not known."""
 
     name: str
     choices: tuple[Listing, ...]
     widgets: int | None
+    names: tuple[str, ...] = ()
 
 
 def schema_of(evaluator: Evaluator, owner: Class) -> tuple[str, Loader]:
@@ -70,7 +73,7 @@ def _loader(inputs: Iterator[_Input]) -> Loader:
     for number, declared in enumerate(inputs):
         if number >= INPUTS_MAX:
             break
-        entry = _entry(declared.choices, index)
+        entry = _entry(declared.choices, declared.names, index)
         if entry.folder or entry.prefixed:
             found[declared.name] = entry
         if declared.widgets is None:
@@ -80,7 +83,7 @@ def _loader(inputs: Iterator[_Input]) -> Loader:
     return Loader(inputs=found)
 
 
-def _entry(choices: tuple[Listing, ...], index: int | None) -> LoaderInput:
+def _entry(choices: tuple[Listing, ...], names: tuple[str, ...], index: int | None) -> LoaderInput:
     """The folders of choices that are paths inside of them, as the pack says them."""
     whole = [one for one in choices if not (one.altered or one.full)]
     folders = list(dict.fromkeys(key for one in whole if not one.prefix for key in one.folders))
@@ -91,6 +94,7 @@ def _entry(choices: tuple[Listing, ...], index: int | None) -> LoaderInput:
         index=index,
         endings=all_endings(whole),
         prefixed=prefixed,
+        names=names,
     )
 
 
@@ -106,20 +110,28 @@ def _of_types(told: dict[Any, Any]) -> Iterator[_Input]:
             options = parts[1] if len(parts) > 1 and isinstance(parts[1], dict) else {}
             if isinstance(entry, Listing):  # the comma of the tuple is forgotten: (list)
                 kind = entry
-            yield _Input(name, _choices(kind, options), _widgets(name, kind, options))
+            given = options.get("options", UNKNOWN) if kind == "COMBO" else kind
+            yield _Input(name, _choices(given), _widgets(name, kind, options), _names(given))
 
 
-def _choices(kind: Any, options: dict[Any, Any]) -> tuple[Listing, ...]:
-    if isinstance(kind, Listing | list | dict | FolderPaths):
-        return tuple(listings(kind))
-    return tuple(listings(options.get("options", UNKNOWN))) if kind == "COMBO" else ()
+def _choices(told: Any) -> tuple[Listing, ...]:
+    return tuple(listings(told)) if isinstance(told, Listing | list | dict | FolderPaths) else ()
+
+
+def _names(told: Any) -> tuple[str, ...]:
+    """What stands in a list of choices literally."""
+    found = [name for one in listings(told) for name in one.names]
+    found += [item for item in (told if isinstance(told, list) else ()) if isinstance(item, str)]
+    return tuple(dict.fromkeys(found))[:NAMES_MAX]
 
 
 def _widgets(name: str, kind: Any, options: dict[Any, Any]) -> int | None:
     if kind is UNKNOWN:
         return None
+    if options.get("forceInput") or options.get("rawLink"):
+        return 0
     if isinstance(kind, str):
-        if kind not in _WIDGETS or options.get("forceInput") or options.get("rawLink"):
+        if kind not in _WIDGETS:
             return 0
     elif not isinstance(kind, Listing | list | dict | FolderPaths):
         return 0
@@ -137,13 +149,13 @@ def _of_schema(inputs: list[Any]) -> Iterator[_Input]:
         kind = declared.name.split(".")[-2] if "." in declared.name else ""
         name = declared.keywords.get("id", declared.arguments[0] if declared.arguments else "")
         options = declared.keywords
-        choices: tuple[Listing, ...] = ()
+        given: Any = UNKNOWN
         if kind in ("Combo", "MultiCombo"):
             given = options.get("options")
             if given is None and len(declared.arguments) > 1:
                 given = declared.arguments[1]
-            choices = tuple(listings(given))
-        yield _Input(str(name), choices, _declared_widgets(str(name), kind, options))
+        widgets = _declared_widgets(str(name), kind, options)
+        yield _Input(str(name), _choices(given), widgets, _names(given))
 
 
 def _declared_widgets(name: str, kind: str, options: dict[str, Any]) -> int | None:

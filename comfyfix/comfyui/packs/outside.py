@@ -96,6 +96,8 @@ def _of_paths(asked: Asked, last: str, arguments: list[Any], keywords: dict[str,
     if last == "join" or last in _PATHS:
         return path_of(arguments)
     if last == "dirname":
+        if isinstance(first, Listing) and not first.full:
+            return altered(first)  # of a name the folder inside
         return os.path.dirname(first) if isinstance(first, str) else _unless(first)
     if last in _LISTED:
         found = _listed(first)

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import contextlib
+import json
 import re
 from collections.abc import Iterator, Mapping
 from typing import Any
@@ -18,15 +20,18 @@ from comfyfix.comfyui.references.places import (
     plain_path,
     with_extension,
 )
-from comfyfix.comfyui.workflows.graph import Node, Values, is_truthy
+from comfyfix.comfyui.workflows.graph import ABSENT, Node, Values, chosen, is_truthy
 from comfyfix.endings import stem
 from comfyfix.records import Kind
+
+_OTHER = ("config", "label", "hub_repo")
+"""Kinds of inputs that choose no file of a model folder."""
 
 
 def places(node: Node, values: Values, loader: Loader) -> Iterator[Place]:
     """Every model that the inputs, rows and patterned inputs of a loader name."""
     found = list(_of_inputs(node, loader))
-    if not any(_is_plain(place) for place in found):
+    if not any(_is_plain(place) for place in found) and not (node.whole and found):
         found = list(_of_other_version(node, values, loader)) or found
     yield from found
     if loader.rows:
@@ -67,14 +72,13 @@ def _of_other_version(node: Node, values: Values, loader: Loader) -> Iterator[Pl
 def _of_inputs(node: Node, loader: Loader) -> Iterator[Place]:
     used = _read(node, loader.count)
     for position, (name, entry) in enumerate(loader.inputs.items()):
-        value = node.value(name, entry.index)
-        if entry.offers is not None and isinstance(node.widgets, Mapping):
-            value = _written(value)
+        refused = _refused(node, name, entry)
+        value = node.value(name, entry.index) if refused is None else refused
         if isinstance(value, str) and value in entry.sets:
             told = entry.sets[value]
             yield Place(input=name, value=value, folder=told.folder, files=told.files)
             continue
-        kind = _kind(entry, value)
+        kind = _kind(entry, value) if refused is None else "file"
         if kind is None or not isinstance(value, str):
             continue
         switch = _read(node, entry.switch)
@@ -108,9 +112,27 @@ def _behind_prefix(entry: LoaderInput, path: str) -> tuple[str | None, str | Non
     return None, None
 
 
-def _written(value: Any) -> Any:
-    """A number in place of a name, as a text: ComfyUI refuses it like any other name."""
-    return str(value) if isinstance(value, int | float) else value
+def _refused(node: Node, name: str, entry: LoaderInput) -> str | None:
+    """What no list of names can hold, as it is written in the file; None for all else.
+
+    ComfyUI holds null, numbers, lists and objects against the list as it does names. That a value
+    is nothing at all counts where the file tells each input, or the core's own list is known.
+    """
+    chooses = entry.listed and not entry.optional and entry.kind not in _OTHER
+    if not chooses or entry.folder is None or name in node.given:
+        return None
+    value = node.own(name, entry.index)
+    if entry.offers is None and (value is ABSENT or not node.whole):
+        return None
+    if entry.offers is None or not node.whole:  # the core's own have no pictures
+        value = chosen(value)
+    if value is ABSENT:
+        return "" if node.whole else None
+    if isinstance(value, str):
+        return value if node.whole and not value.strip() and value not in entry.names else None
+    with contextlib.suppress(TypeError, ValueError):
+        return json.dumps(value, ensure_ascii=False)[:VALUE_MAX]
+    return None
 
 
 def _also(entry: LoaderInput, path: str) -> tuple[str, ...]:
@@ -143,7 +165,9 @@ def _kind(entry: LoaderInput, value: Any) -> Kind | None:
 
 def _is_offered(entry: LoaderInput, value: str) -> bool:
     """Tell what an input lists beside files; of packs it is known what they usually offer."""
-    return is_constant(value) if entry.offers is None else value in entry.offers
+    if entry.offers is not None:
+        return value in entry.offers
+    return is_constant(value) or (value in entry.names and not has_model_extension(value))
 
 
 def _of_rows(values: Values, rows: Rows) -> Iterator[Place]:

@@ -5,11 +5,13 @@ from __future__ import annotations
 import math
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Final
 
 from comfyfix.records import Hint, because
 from comfyfix.why import Why
 
+ABSENT: Final = object()
+"""What an input holds that is not there: null is a value too."""
 NODES_MAX = 50_000
 DEPTH_MAX = 64
 
@@ -33,7 +35,8 @@ class Node:
     `given` are the values that come from outside the node (links, hosts), by input name;
     `widgets` the node's own, by position or by name; `names` the inputs that are widgets, in
     order, as far as the file tells them; `feeds` the widgets, as (node type, input), that get
-    their value from this node over a link.
+    their value from this node over a link. `whole` for API JSON: an input that is not there has
+    no value.
     """
 
     id: str
@@ -44,21 +47,25 @@ class Node:
     names: tuple[str, ...] = ()
     hints: tuple[Hint, ...] = ()
     feeds: tuple[tuple[str, str], ...] = ()
+    whole: bool = False
 
     def value(self, name: str, index: int | None = None) -> Any:
         """The effective value of an input; `index` is its place among the widgets if known.
 
         A file that tells the names of all its widgets knows the place better: packs move them.
         """
-        if name in self.given:
-            return chosen(self.given[name])
+        value = self.given[name] if name in self.given else self.own(name, index)
+        return None if value is ABSENT else chosen(value)
+
+    def own(self, name: str, index: int | None = None) -> Any:
+        """What the node itself holds for an input, as it stands there; ABSENT where nothing is."""
         if isinstance(self.widgets, Mapping):
-            return chosen(self.widgets.get(name))
+            return self.widgets.get(name, ABSENT)
         if name in self.names and (index is None or len(self.names) == len(self.widgets)):
             index = self.names.index(name)
         if index is not None and index < len(self.widgets):
-            return chosen(self.widgets[index])
-        return None
+            return self.widgets[index]
+        return ABSENT
 
     def values(self) -> Values:
         """Every (input name, effective value); the position stands for a name not told."""
