@@ -26,6 +26,9 @@ UNIFIED, FACE = "IPAdapterUnifiedLoader", "IPAdapterUnifiedLoaderFaceID"
         ("InstantIDFaceAnalysis", {"provider": "CPU"}, ["insightface/models/antelopev2"]),
         ("PulidFluxInsightFaceLoader", {}, ["insightface/models/antelopev2"]),
         ("IPAdapterInsightFaceLoader", {"model_name": "antelopev2"}, ["insightface/models/ant"]),
+        ("PhotoMakerInsightFaceLoader", {"provider": "CPU"}, ["insightface/models/buffalo_l"]),
+        ("FaceAnalysisModels", {"library": "insightface"}, ["insightface/models/buffalo_l"]),
+        ("FaceAnalysisModels", {"library": "dlib"}, ["None/shape_predictor_68_face_landmarks.dat"]),
     ],
 )
 def test_what_a_node_needs_besides_is_told_and_never_counted(
@@ -44,9 +47,18 @@ def test_a_preset_that_no_one_knows_implies_nothing() -> None:
     assert found({"1": {"class_type": UNIFIED, "inputs": {"preset": "NEW"}}}) == []
 
 
-def test_what_its_node_fetches_is_told_as_that() -> None:
-    got = found({"1": {"class_type": "NunchakuIPAdapterLoader", "inputs": {}}})
+@pytest.mark.parametrize(
+    ("kind", "inputs", "expected"),
+    [
+        ("NunchakuIPAdapterLoader", {}, "XLabs-AI/flux-ip-adapter-v2"),
+        ("OpenposePreprocessor", {"detect_hand": "enable"}, "lllyasviel/Annotators"),
+        ("RMBG", {"model": "BEN2"}, "1038lab/BEN2"),
+    ],
+)
+def test_what_its_node_fetches_is_told_as_that(kind: str, inputs: Json, expected: str) -> None:
+    got = found({"1": {"class_type": kind, "inputs": inputs}})
     assert {(r.kind, r.optional) for r in got} == {("hub_repo", True)}
+    assert got[0].path == expected
 
 
 def test_every_set_of_the_table_is_used_and_known() -> None:
