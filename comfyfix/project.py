@@ -142,7 +142,7 @@ def look(setup: Setup, hear: Hear, workflow: str | None = None) -> Project:
         scanned = (
             [locked.as_workflow(setup.lock)]
             if setup.mode == "frozen"
-            else scan.scan(files, setup.layout.scan_cache, known.loaders)
+            else scan.scan(files, setup.layout.scan_cache, known.loaders, known.nodes)
         )
         made = plan.make(setup.manifest, known.folders, scanned, setup.layout, trust)
     except OSError as error:

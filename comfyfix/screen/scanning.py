@@ -12,6 +12,9 @@ from comfyfix.screen.words import t
 from comfyfix.stages.near import NearMiss
 from comfyfix.stages.refused import Refusal
 
+STRANGE_SHOWN = 6
+"""Node types of one workflow that are told."""
+
 
 @dataclass(frozen=True, slots=True)
 class Found:
@@ -25,11 +28,15 @@ class Found:
 
 @dataclass(frozen=True, slots=True)
 class Sheet:
-    """One workflow and the models that it names, each once; `refused` are values of its own."""
+    """One workflow and the models that it names, each once; `refused` are values of its own.
+
+    `strange` are the types of its nodes that nothing names where ComfyUI looks for them.
+    """
 
     workflow: str
     models: Sequence[Found]
     refused: Sequence[Refusal] = ()
+    strange: Sequence[str] = ()
 
     @property
     def wanted(self) -> int:
@@ -45,13 +52,17 @@ class Sheet:
 def table(sheets: Sequence[Sheet]) -> Iterator[str]:
     """Return the workflows with their models; at the end, how many are ready."""
     for sheet in sheets:
-        if sheet.models:
+        if sheet.models or sheet.strange:
             yield f"{printable(sheet.workflow)}: {_verdict(sheet)}"
             for found in sheet.models:
                 yield _line(found)
                 yield from (f"      {near.line(miss)}" for miss in found.near)
             yield from (f"  ✗ {line}" for line in dict.fromkeys(map(refused.line, sheet.refused)))
             yield from (f"      {refused.next_step()}",) if sheet.refused else ()
+            if sheet.strange:
+                types = sheet.strange[:STRANGE_SHOWN]
+                yield f"  ! {t('no pack here names the node types {types}', types=types)}"
+                yield f"      {t('ComfyUI refuses the whole workflow until they are installed')}"
             yield ""
     yield _counts(sheets)
 
@@ -63,7 +74,7 @@ def _verdict(sheet: Sheet) -> str:
     if sheet.refused:
         values = len({refusal.reference.value for refusal in sheet.refused})
         told.append(t("not ready, ComfyUI refuses {count} of its values", count=values))
-    return "; ".join(told) or t("ready")
+    return "; ".join(told) or t("has its models" if sheet.strange else "ready")
 
 
 def _counts(sheets: Sequence[Sheet]) -> str:
@@ -71,10 +82,13 @@ def _counts(sheets: Sequence[Sheet]) -> str:
     others = sum(bool(sheet.refused and not sheet.lacking) for sheet in sheets)
     without = sum(not sheet.models for sheet in sheets)
     count = t("1 workflow") if len(sheets) == 1 else t("{count} workflows", count=len(sheets))
-    ready = len(sheets) - lack - others
+    odd = sum(bool(sheet.strange and not sheet.lacking and not sheet.refused) for sheet in sheets)
+    ready = len(sheets) - lack - others - odd
     rest = t("{ready} ready, {lack} lack models", ready=ready, lack=lack)
     if others:
         rest += f", {t('{count} hold values that ComfyUI refuses', count=others)}"
+    if odd:
+        rest += f", {t('{count} hold nodes of no pack here', count=odd)}"
     return f"{count}: {rest}" + (f" ({t('{count} name none', count=without)})" if without else "")
 
 

@@ -24,16 +24,21 @@ from comfyfix.records import Reason, because
 from comfyfix.state.layout import Layout
 from comfyfix.why import Why
 
+_OF_CORE = "CheckpointLoaderSimple"
 FRESH_SECONDS = 600
 """How long a server's answer is used again: its nodes change when it is started anew."""
 
 
 @dataclass(frozen=True, slots=True)
 class Knowledge:
-    """What inputs take, where folders are, and what could not be asked."""
+    """What inputs take, where folders are, and what could not be asked.
+
+    `nodes` are the node types that the installation is seen to have; none where its core is not.
+    """
 
     loaders: Loaders
     folders: Folders
+    nodes: frozenset[str] = frozenset()
     warning: Reason | None = None
 
 
@@ -60,6 +65,7 @@ def gather(folders: Folders, layout: Layout, comfyui_url: str | None) -> Knowled
     return Knowledge(
         loaders=merged(*tables, built_in()) if tables else built_in(),
         folders=folders.with_endings(running.endings) if running.endings else folders,
+        nodes=frozenset(own.nodes if _OF_CORE in own.nodes else ()),
         warning=warning,
     )
 

@@ -18,12 +18,18 @@ from comfyfix.disk.files import clean_text
 from comfyfix.records import Hint, Reason, Reference, because
 from comfyfix.why import Why
 
+STRANGE_MAX = 100
+"""Node types of one workflow that are kept as not known."""
+_OF_THE_PAGE = frozenset({"Note", "MarkdownNote", "Reroute", "PrimitiveNode", "SetNode", "GetNode"})
+"""Nodes that ComfyUI's page has, and its server never sees."""
+
 
 class ScannedFile(msgspec.Struct, frozen=True, kw_only=True):
     """One file: its references and all addresses that it tells, or why it could not be read.
 
     `is_workflow` is false for JSON that is something else; `stamp` is (mtime_ns, ctime_ns,
-    size, inode) when it was read, empty when it was too fresh to be trusted.
+    size, inode) when it was read, empty when it was too fresh to be trusted. `strange` are the
+    types of its nodes that are not known to be there, where it is known which are.
     """
 
     path: str
@@ -33,6 +39,7 @@ class ScannedFile(msgspec.Struct, frozen=True, kw_only=True):
     problem: Reason | None = None
     is_workflow: bool = True
     stamp: tuple[int, ...] = ()
+    strange: tuple[str, ...] = ()
 
 
 class _Cache(msgspec.Struct, frozen=True, kw_only=True):
@@ -45,12 +52,14 @@ def scan(
     files: Iterable[tuple[str, str]],
     cache_path: Path | None = None,
     loaders: Loaders | None = None,
+    nodes: frozenset[str] = frozenset(),
 ) -> list[ScannedFile]:
     """Scan workflow files, each on its own: one that can't be read does not stop the others.
 
-    `loaders` says what inputs take; without it, the built-in table does.
+    `loaders` says what inputs take; without it, the built-in table does. `nodes` are the node types
+    that are there.
     """
-    made_by = _made_by(loaders)
+    made_by = _made_by(loaders, nodes)
     cache = (json_file.cached(cache_path, _Cache) if cache_path else None) or _Cache()
     known = cache.files if cache.made_by == made_by else {}
     result, fresh = [], 0
@@ -60,7 +69,7 @@ def scan(
             result.append(cached)
             continue
         fresh += 1
-        result.append(scan_file(path, name, loaders))
+        result.append(scan_file(path, name, loaders, nodes))
     # What has a path that is no text can't be kept in a JSON file; it is read each time.
     kept = {f.path: f for f in result if f.stamp and f.path == clean_text(f.path)}
     if cache_path and (fresh or len(kept) != len(known)):
@@ -75,7 +84,9 @@ def without_workflow(scanned: Iterable[ScannedFile], named: Iterable[str]) -> li
     return [because(Why.HOLDS_NO_WORKFLOW, path=path) for path in empty]
 
 
-def scan_file(path: str, name: str, loaders: Loaders | None = None) -> ScannedFile:
+def scan_file(
+    path: str, name: str, loaders: Loaders | None = None, nodes: frozenset[str] = frozenset()
+) -> ScannedFile:
     """Scan one file; problems are told in the result."""
     # What has not changed is not read, and these cost every command a twentieth of its time.
     from comfyfix.comfyui.references import find as references
@@ -85,7 +96,8 @@ def scan_file(path: str, name: str, loaders: Loaders | None = None) -> ScannedFi
     loaders = built_in() if loaders is None else loaders
     try:
         with workflow_files.open_file(path) as stream:
-            found, hints = references.read(workflow.read(stream), name, loaders)
+            read = workflow.read(stream)
+            found, hints = references.read(read, name, loaders)
     except OSError as error:
         told = because(Why.SYSTEM_SAYS, error=error.strerror or error)
         return ScannedFile(path=path, workflow=name, problem=told)
@@ -104,11 +116,18 @@ def scan_file(path: str, name: str, loaders: Loaders | None = None) -> ScannedFi
         references=tuple(found),
         hints=hints,
         stamp=workflow_files.if_settled(stamp),
+        strange=_strange((node.type for node in read.nodes if node.active), nodes),
     )
 
 
-def _made_by(loaders: Loaders | None) -> str:
+def _strange(types: Iterable[str], nodes: frozenset[str]) -> tuple[str, ...]:
+    found = dict.fromkeys(one for one in types if one not in nodes and one not in _OF_THE_PAGE)
+    return tuple(found)[:STRANGE_MAX] if nodes else ()
+
+
+def _made_by(loaders: Loaders | None, nodes: frozenset[str]) -> str:
     """What the cache depends on besides the files: the code and tables that read them."""
     own = loaders is None or loaders is built_in()
-    table = "" if own else hashlib.blake2b(msgspec.json.encode(loaders), digest_size=8).hexdigest()
+    told = b"" if own else msgspec.json.encode((loaders, sorted(nodes)))
+    table = "" if own else hashlib.blake2b(told, digest_size=8).hexdigest()
     return f"{stamp_of_code(comfyui)}-{table}"

@@ -161,7 +161,9 @@ def together(facts: Iterable[PackFacts]) -> PackFacts:
     loaders: dict[str, Loader] = {}
     folders: dict[str, tuple[str, ...]] = {}
     endings: dict[str, tuple[str, ...]] = {}
+    nodes: dict[str, None] = {}
     for pack in facts:
+        nodes |= dict.fromkeys(pack.nodes)
         for name, loader in pack.loaders.items():
             known = loaders.get(name)
             loaders[name] = _both(known, loader) if known else loader
@@ -170,7 +172,7 @@ def together(facts: Iterable[PackFacts]) -> PackFacts:
             known_endings = endings.get(key, told)
             whole = known_endings and told  # of two, one takes any
             endings[key] = tuple(dict.fromkeys((*known_endings, *told))) if whole else ()
-    return PackFacts(loaders=loaders, folders=folders, endings=endings)
+    return PackFacts(loaders=loaders, folders=folders, endings=endings, nodes=tuple(nodes))
 
 
 def _add(folders: dict[str, tuple[str, ...]], told: Mapping[str, tuple[str, ...]]) -> None:

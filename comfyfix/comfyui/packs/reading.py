@@ -12,6 +12,7 @@ from comfyfix.comfyui.packs.source import Module, Pack
 from comfyfix.comfyui.packs.values import Class
 
 MAPPINGS = "NODE_CLASS_MAPPINGS"
+NODES_MAX = 5000
 
 
 def read(
@@ -25,15 +26,17 @@ def read(
     }
     evaluator = Evaluator(pack, constants, built_in())
     loaders: dict[str, Loader] = {}
+    nodes: set[str] = set()
     try:
         modules = list(pack.modules())
         for module in modules:
             evaluator.start(module)
-        named = _named(evaluator, modules)
+        named = _named(evaluator, modules, nodes)
         for module in modules:
             for name, told in list(module.names.items()):
                 if isinstance(told, Class) and told.module is module and told.name == name:
-                    _add(evaluator, told, named.get(told, ()), loaders, only=bool(named))
+                    own = _add(evaluator, told, named.get(told, ()), loaders, only=bool(named))
+                    nodes.update([own] if own else [])
         for owner, names in named.items():
             if owner.around:  # made by a function
                 _add(evaluator, owner, names, loaders, only=True)
@@ -42,15 +45,21 @@ def read(
     finally:
         pack.forget()
     told = evaluator.registered
-    return PackFacts(loaders=loaders, folders=told.folders, endings=told.endings)
+    return PackFacts(
+        loaders=loaders,
+        folders=told.folders,
+        endings=told.endings,
+        nodes=tuple(sorted(nodes))[:NODES_MAX],
+    )
 
 
-def _named(evaluator: Evaluator, modules: list[Module]) -> dict[Class, list[str]]:
-    """Class → the names that the pack's mappings give it."""
+def _named(evaluator: Evaluator, modules: list[Module], nodes: set[str]) -> dict[Class, list[str]]:
+    """Class → the names that the pack's mappings give it; `nodes` gets all that stand there."""
     named: dict[Class, list[str]] = {}
     for module in modules:
         mapping = evaluator.name(module, MAPPINGS)
         for name, value in (mapping if isinstance(mapping, dict) else {}).items():
+            nodes.update([name] if isinstance(name, str) else [])
             if isinstance(value, Class) and isinstance(name, str):
                 names = named.setdefault(value, [])
                 names += [name] if name not in names else []
@@ -64,11 +73,15 @@ def _add(
     loaders: dict[str, Loader],
     *,
     only: bool,
-) -> None:
-    """The inputs of a class, under its names; a pack that tells names has no others (`only`)."""
+) -> str:
+    """The inputs of a class, under its names; a pack that tells names has no others (`only`).
+
+    Returns the name that the class gives itself, empty if none.
+    """
     own, loader = schema_of(evaluator, owner)
     if not loader.inputs:
-        return
+        return own
     for name in named or ([own] if own else [] if only else [owner.name]):
         known = loaders.get(name)
         loaders[name] = Loader(inputs={**loader.inputs, **known.inputs}) if known else loader
+    return own

@@ -117,6 +117,7 @@ class _Work:
             notes.remark(known.warning)
         self._setup, self._link, self._dry = setup, link, dry
         self._loaders, self._folders = known.loaders, known.folders
+        self._nodes = known.nodes
         self._finder = _finder(known.folders)
         self._linked: dict[Path, str] = {}
         self.made: list[Link] = []
@@ -125,7 +126,7 @@ class _Work:
         """Put right the workflows of these names, or all; those that need nothing are left out."""
         places = names or self._setup.manifest.workflows
         cache = None if names else self._setup.layout.scan_cache
-        files = scan_stage.scan(workflow_files.find(places), cache, self._loaders)
+        files = scan_stage.scan(workflow_files.find(places), cache, self._loaders, self._nodes)
         sheets = []
         for file in files:
             if file.problem or (names and not file.is_workflow):

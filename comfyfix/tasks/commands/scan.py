@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import msgspec
 
+from comfyfix.comfyui.packs.mentioned import unmentioned
 from comfyfix.comfyui.references.lookup import Lookup
 from comfyfix.comfyui.store.folders import Folders
 from comfyfix.comfyui.store.index import StoreIndex
@@ -35,6 +36,8 @@ from comfyfix.tasks.commands.base import (
     require_workflows,
     with_workflow,
 )
+
+_CORE_SOURCES = ("nodes.py", "comfy_extras", "comfy_api_nodes")
 
 
 class Scan(Ours):
@@ -83,7 +86,13 @@ class _Scan:
         index = StoreIndex(self.folders.roots(), self.folders.links)
         whole = [file for file in self.files if file.is_workflow and not file.problem]
         refusing = Refusing(self.manifest, lookup)
-        return [_sheet(file, index, lookup, self.manifest, refusing) for file in whole]
+        unnamed = self._unmentioned({one for file in whole for one in file.strange})
+        return [_sheet(file, index, lookup, self.manifest, refusing, unnamed) for file in whole]
+
+    def _unmentioned(self, types: Collection[str]) -> frozenset[str]:
+        core, packs = self.folders.comfyui, self.folders.paths.get("custom_nodes", ())
+        places = [*(core / name for name in _CORE_SOURCES), *packs]
+        return unmentioned(map(str, places), types) if types else frozenset()
 
 
 def _scan(manifest_path: Path, places: Sequence[str]) -> _Scan:
@@ -94,7 +103,7 @@ def _scan(manifest_path: Path, places: Sequence[str]) -> _Scan:
     if known.warning:
         notes.remark(known.warning)
     cache = None if places else setup.layout.scan_cache
-    scanned = scan_stage.scan(files, cache, known.loaders)
+    scanned = scan_stage.scan(files, cache, known.loaders, known.nodes)
     problems = [file for file in scanned if file.problem or (places and not file.is_workflow)]
     for file in problems:
         notes.no_workflow(file)
@@ -123,7 +132,12 @@ def row(reference: Reference, lookup: Lookup) -> dict[str, Any]:
 
 
 def _sheet(
-    file: ScannedFile, index: StoreIndex, lookup: Lookup, manifest: Manifest, refusing: Refusing
+    file: ScannedFile,
+    index: StoreIndex,
+    lookup: Lookup,
+    manifest: Manifest,
+    refusing: Refusing,
+    unnamed: frozenset[str],
 ) -> Sheet:
     """One workflow; a model that several references name is told by the first that counts."""
     models: dict[str, Found] = {}
@@ -135,4 +149,9 @@ def _sheet(
             absent = needed and not there
             near = near_misses(index, lookup.folders, model) if absent else ()
             models[model.key] = Found(reference, there, needed, near)
-    return Sheet(file.workflow, tuple(models.values()), refusing.of_files([file]))
+    return Sheet(
+        workflow=file.workflow,
+        models=tuple(models.values()),
+        refused=refusing.of_files([file]),
+        strange=tuple(one for one in file.strange if one in unnamed),
+    )
