@@ -20,7 +20,7 @@ _TAG = re.compile(r"\w\s*([(|/][^(|/]*)$")
 
 def unmentioned(places: Iterable[str], types: Iterable[str]) -> frozenset[str]:
     """The types that no source below some folders or files names."""
-    left = {one: _texts(one) for one in types}
+    left = {one: (one.encode(errors="replace"), _tag(one), _texts(one)) for one in types}
     for path in _sources(places):
         if not left:
             break
@@ -28,15 +28,24 @@ def unmentioned(places: Iterable[str], types: Iterable[str]) -> frozenset[str]:
             data = regular.read(path, FILE_MAX)
         except OSError:
             continue
-        for one in [one for one, texts in left.items() if any(text in data for text in texts)]:
+        for one in [one for one, told in left.items() if _names(data, *told)]:
             del left[one]
     return frozenset(left)
 
 
+def _names(data: bytes, bare: bytes, tag: bytes, texts: Iterable[bytes]) -> bool:
+    """Whether a source has one of the texts; most have not even the bare type."""
+    return bool(tag and tag in data) or (bare in data and any(text in data for text in texts))
+
+
+def _tag(node_type: str) -> bytes:
+    told = _TAG.search(node_type)
+    return told[1].encode(errors="replace") if told else b""
+
+
 def _texts(node_type: str) -> list[bytes]:
-    tag = _TAG.search(node_type)
     texts = [f'"{node_type}"', f"'{node_type}'", f"`{node_type}`", f"class {node_type}("]
-    return [text.encode(errors="replace") for text in [*texts, *([tag[1]] if tag else [])]]
+    return [text.encode(errors="replace") for text in texts]
 
 
 def _sources(places: Iterable[str]) -> Iterator[str]:
