@@ -220,8 +220,9 @@ def on_no_disk(site: Site, _: Hub, stem: str) -> None:
 
 
 def directory_loader(site: Site, hub: Hub, stem: str) -> None:
-    files = {"model_index.json": b"{}", "unet/model.safetensors": file_for("model.safetensors")}
-    hub.add(f"stabilityai/{stem}", []).files.update(files)
+    names = ("unet/diffusion_pytorch_model", "vae/diffusion_pytorch_model", "text_encoder/model")
+    weights = {f"{name}.safetensors": file_for("model.safetensors", seed=name) for name in names}
+    hub.add(f"stabilityai/{stem}", []).files.update({"model_index.json": b"{}", **weights})
     node = {"1": {"class_type": "DiffusersLoader", "inputs": {"model_path": stem}}}
     (site.workflows / "directory.json").write_text(json.dumps(node))
 
