@@ -1,8 +1,9 @@
 """What a download script that was killed leaves beside its model, and whose it is.
 
 A script names what it makes `NAME.KIND.OWNER.part` and `.have`, `.NAME.OWNER.work` and
-`.NAME.lock`; its owner is `WHERE.PID`. Only such names count, to the letter: all else in a model
-folder is the user's own. Whether an owner still lives is for `templates/script/clear.sh` to tell.
+`.NAME.lock`; its owner is `WHERE.PID`. A directory that is not whole yet is `.NAME.KIND.new`, and
+whoever is at work on it has notes beside it. Only such names count, to the letter: all else in a
+model folder is the user's own. Whether an owner lives is for `templates/script/clear.sh` to tell.
 """
 
 from __future__ import annotations
@@ -12,13 +13,14 @@ import functools
 import os
 import re
 import time
-from collections.abc import Container
+from collections.abc import Container, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 _OWNER = r"(?P<where>[A-Za-z0-9]+)\.(?P<pid>[0-9]{1,10})"
 DAY = 86400.0
 _FILE = re.compile(rf"(?P<name>.+)\.(?:[0-9a-f]{{8}}|nohash)\.{_OWNER}\.(?:part|have)")
+_NEW = re.compile(r"\.(?P<name>.+)\.[0-9a-f]{8}\.new")
 _NOTES = re.compile(rf"\.(?P<name>.+)\.{_OWNER}\.work")
 _BROKEN = re.compile(rf"\.(?P<name>.+)\.lock\.{_OWNER}")
 _LOCK = re.compile(r"\.(?P<name>.+)\.lock")
@@ -77,6 +79,11 @@ def abandoned(folder: str, name: str) -> list[Left]:
             listed = [e for e in entries if name in e.name and e.name != name]
     except OSError:
         return []
+    found += [
+        Left(entry.path, name, _size_below(entry.path), ours=False)
+        for entry in listed
+        if _is_new(entry, name) and not _at_work(listed, name)
+    ]
     for entry in listed:
         is_folder = entry.is_dir(follow_symlinks=False)
         match = (_NOTES if is_folder else _FILE).fullmatch(entry.name)
@@ -87,6 +94,33 @@ def abandoned(folder: str, name: str) -> list[Left]:
             if not lives(int(match["pid"])) if ours else not is_folder and _is_old(entry):
                 found.append(Left(entry.path, name, _size(entry), ours))
     return found
+
+
+def _is_new(entry: os.DirEntry[str], name: str) -> bool:
+    match = _NEW.fullmatch(entry.name)
+    return bool(match and match["name"] == name and entry.is_dir(follow_symlinks=False))
+
+
+def _at_work(listed: Sequence[os.DirEntry[str]], name: str) -> bool:
+    """Tell whether somebody may be at work on a directory: of other machines nobody can tell."""
+    for entry in listed:
+        match = _NOTES.fullmatch(entry.name)
+        if (
+            match
+            and match["name"] == name
+            and (match["where"] != where() or lives(int(match["pid"])))
+        ):
+            return True
+    return False
+
+
+def _size_below(folder: str) -> int:
+    total = 0
+    for place, _, names in os.walk(folder):
+        for each in names:
+            with contextlib.suppress(OSError):
+                total += os.lstat(f"{place}/{each}").st_size
+    return total
 
 
 def _is_file(entry: os.DirEntry[str]) -> bool:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import os
+import shutil
 from collections.abc import Iterable, Iterator
 from dataclasses import replace
 
@@ -12,6 +13,7 @@ from comfyfix.disk.files import led_into, regular_stat
 from comfyfix.disk.leftovers import Left
 from comfyfix.errors import Problem
 from comfyfix.records import Model
+from comfyfix.stages.work import Planned, Present
 from comfyfix.state.layout import store_receipt
 from comfyfix.tasks.running import Run
 
@@ -71,7 +73,10 @@ def remove(run: Run, models: Iterable[tuple[Model, str]], some: Iterable[Left]) 
 
 def _unlink(path: str) -> None:
     with contextlib.suppress(OSError):
-        os.unlink(path)
+        if os.path.isdir(path) and not os.path.islink(path):
+            shutil.rmtree(path)  # a directory that never became whole
+        else:
+            os.unlink(path)
 
 
 def _clear_temporary(run: Run) -> None:
@@ -108,9 +113,19 @@ def _there(run: Run) -> Iterator[tuple[Model, str]]:
     done = {outcome.model.key for outcome in run.tally.endings if outcome.problem is None}
     for planned in run.project.plan.models:
         if not planned.pending or planned.model.key in done:
-            yield planned.model, planned.location
+            yield from places_of(planned)
     for present in run.project.plan.present:
-        yield present.model, present.location
+        yield from places_of(present)
+
+
+def places_of(item: Planned | Present) -> Iterator[tuple[Model, str]]:
+    """Where a model lies or will lie, and each file of it, if it has several."""
+    yield item.model, item.location
+    if isinstance(item, Present):
+        if item.files is not None:
+            yield from ((model, str(path)) for model, path in item.members)
+    elif item.record is not None and item.record.files:
+        yield from ((member.model, member.destination) for member in item.record.members)
 
 
 def _run(run: Run, folder: str, model: Model, names: list[str]) -> None:

@@ -3,6 +3,8 @@
 directory() {
   local round
   trap : INT TERM HUP # who is at work ends in order, and tells
+  NOTE="${DEST%/*}/.$NAME.$ME.work"
+  trap 'rmdir -- "$NOTE" 2>/dev/null' EXIT
   for round in 1 2 3; do
     choose_folder
     RIGHT='|' MISSING=0 DOING=look
@@ -15,6 +17,7 @@ directory() {
     [ "$round" != 3 ] || fail 1 "$DEST is being changed" "run again later" store
   done
   [ -z "$NEW" ] || [ -L "${DEST%/*}/$NEW" ] || rm -rf -- "${DEST%/*}/${NEW:?}"
+  cleared
   say "Done: $DEST"
   exit 0
 }
@@ -30,7 +33,11 @@ choose_folder() {
     [ -z "$INSIDE" ] || INSIDE="${INSIDE%/*}/$NEW"
     [ ! -L "$INTO" ] || fail 1 "$INTO is a link" "check who has made it" store
   fi
+  mark_work
 }
+
+# Says to whoever wants to clean up that somebody is at work here, also between two files.
+mark_work() { [ ! -d "${DEST%/*}" ] || [ -d "$NOTE" ] || mkdir -- "$NOTE" 2>/dev/null; }
 
 # What is told of each file: bytes, hash, name, and where it is from.
 # shellcheck disable=SC2317
@@ -45,6 +52,7 @@ file() {
       case "$code" in 130 | 143) exit "$code" ;; esac
       [ "$INTO" != "$DEST" ] && [ -e "$DEST" ] || exit "$code"
     }
+    mark_work
     return 0
   fi
   local DEST="$DEST" SIZE SHA256 URL
@@ -56,10 +64,14 @@ file() {
     MISSING=$((MISSING + SIZE))
   elif [ -f "$DEST" ] && is_right "$DEST"; then
     RIGHT="$RIGHT$path|"
+    cleared
   else
     fail 1 "$DEST is there and is not the file of ${SOURCE#*: }" "move it away, then run again" conflict
   fi
 }
+
+# Removes what a run that was killed has left beside DEST.
+cleared() { (NAME="${DEST##*/}" LOCK="./.${DEST##*/}.lock" && cd -- "${DEST%/*}" && clear_up own); }
 
 # shellcheck disable=SC2317
 # Sets the facts of one file; FOLDER keeps that of all.

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 from collections.abc import Mapping
 
 import pytest
@@ -10,6 +11,7 @@ import pytest
 from comfyfix.demo.content import file_for
 from comfyfix.demo.hub import Fault, Hub
 from comfyfix.demo.shelf import sha256
+from comfyfix.disk import leftovers
 from comfyfix.outcomes import Outcome
 from comfyfix.screen.words import t
 from tests.rig import Site
@@ -249,3 +251,52 @@ def test_a_set_that_lacks_a_part_at_its_source_is_not_begun(site: Site, hub: Hub
     assert done.returncode == 1
     assert "00003" in done.stdout
     assert not site.files()
+
+
+def test_what_a_killed_download_of_a_directory_has_left_is_cleaned(site: Site, hub: Hub) -> None:
+    on_hub(hub)
+    needs(site)
+    hub.faults.append(Fault(f"file {REPO}/tokenizer.json", "404", times=9))
+    assert site.doit().returncode == 1
+    (left,) = site.models.joinpath("LLM").iterdir()
+    assert left.name.startswith(f".{NAME}.")
+    note = left.parent / f".{NAME}.{leftovers.where()}.{os.getpid()}.work"
+    note.mkdir()
+    site.doit("clean")
+    assert left.exists(), "somebody is at work on it"
+    note.rmdir()
+    mine = left.with_name(f".{NAME}.mine.new")
+    mine.mkdir()
+    assert site.doit("clean").returncode == 0
+    assert [path.name for path in left.parent.iterdir()] == [mine.name]
+
+
+@pytest.mark.parametrize("name", [NAME, "other"])
+def test_what_was_there_before_is_looked_into(site: Site, hub: Hub, name: str) -> None:
+    site.put("LLM", f"{name}/config.json", b"{}")
+    site.put("LLM", f"{name}/pytorch_model.bin", b"cos\nsystem\n(S'true'\ntR.")
+    needs(site, name)
+    done = site.doit()
+    assert done.returncode == 1
+    assert "pytorch_model.bin" in done.stdout
+    assert f"LLM/{name}/pytorch_model.bin.unsafe" in site.files()
+
+
+def test_a_directory_that_says_what_it_lacks_is_completed(site: Site, hub: Hub) -> None:
+    """It came without us: its index names a shard that is not there."""
+    shards = {str(n): f"model-0000{n}-of-00002.safetensors" for n in (1, 2)}
+    index = json.dumps({"weight_map": shards}).encode()
+    files = {
+        "config.json": b"{}",
+        "model.safetensors.index.json": index,
+        "model-00001-of-00002.safetensors": file_for("x.safetensors", seed="1"),
+        "model-00002-of-00002.safetensors": file_for("x.safetensors", seed="2"),
+    }
+    on_hub(hub, files=files)
+    for path in [*files][:3]:
+        site.put("LLM", f"{NAME}/{path}", files[path])
+    needs(site)
+    done = site.doit()
+    assert done.returncode == 0, done.stdout
+    assert site.files() == {f"LLM/{NAME}/{path}": sha256(data) for path, data in files.items()}
+    assert sum("00001-of" in seen.path and "/cdn/" in seen.path for seen in hub.seen) == 0

@@ -76,4 +76,4 @@ def _models(run: Run, names: set[str], *, whole: bool) -> list[tuple[Model, str]
     ]
     if whole or run.task("verify", PRESENT) in names:
         asked += plan.present
-    return [(item.model, item.location) for item in asked]
+    return [place for item in asked for place in clearing.places_of(item)]
