@@ -52,6 +52,11 @@ def verify_batch(run: Run, number: int, members: Sequence[Planned]) -> object:
     verdicts: list[Verdict] = []
     files: list[tuple[Planned, Record | None, Verdict]] = []
     known = receipts.load(run.project.layout)
+    conflicts = {
+        ending.model.key
+        for ending in run.tally.endings
+        if ending.problem and ending.problem.outcome is Outcome.CONFLICT
+    }
     failed_now = {ending.model.key for ending in run.tally.endings if ending.problem}
     for planned in members:
         if planned.problem is not None:
@@ -70,7 +75,9 @@ def verify_batch(run: Run, number: int, members: Sequence[Planned]) -> object:
         if planned.pending is Pending.SEARCH_AGAIN and planned.model.key in failed_now:
             receipt = None  # what it is by its receipt is forgotten; it is not ours to replace
         if record is not None and record.files:
-            verdicts.append(whole_verified(run, record, known))
+            # What the user was just told to move away is not moved for him.
+            kept = planned.model.key in conflicts
+            verdicts.append(whole_verified(run, record, known, moves=not kept))
             continue
         verdicts.append(verified(run, planned.model, planned.path, record, receipt))
         files.append((planned, record, verdicts[-1]))
@@ -151,10 +158,12 @@ def hash_claimed(run: Run, present: Sequence[Present]) -> dict[str, Receipt]:
     return made
 
 
-def whole_verified(run: Run, record: Record, known: Mapping[str, Receipt]) -> Verdict:
+def whole_verified(
+    run: Run, record: Record, known: Mapping[str, Receipt], *, moves: bool
+) -> Verdict:
     """Verify a directory or a set, file by file."""
     each = [
-        verified(run, m.model, Path(m.destination), m, known.get(m.model.key))
+        verified(run, m.model, Path(m.destination), m, known.get(m.model.key), moves=moves)
         for m in record.members
     ]
     return joined(record.model, Path(record.destination), each)
@@ -166,12 +175,14 @@ def verified(
     path: Path,
     record: Record | None,
     receipt: Receipt | None,
+    *,
+    moves: bool = True,
 ) -> Verdict:
     """Verify one file; a damaged or unsafe one is moved aside and its receipts are dropped."""
     told = run.project.manifest.override_for(model.folder, model.path)
     manner = Manner(pickle=run.project.manifest.verify.pickle, trust=run.project.trust)
     verdict = verify(model, path, Known(record, receipt, told), manner)
-    return set_aside(run, model, verdict, receipt)
+    return set_aside(run, model, verdict, receipt) if moves else verdict
 
 
 def _told(run: Run, verdicts: Sequence[Verdict]) -> TaskFailed | None:

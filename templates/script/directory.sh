@@ -7,12 +7,16 @@ directory() {
   trap 'rmdir -- "$NOTE" 2>/dev/null' EXIT
   for round in 1 2 3; do
     choose_folder
+    EVERY='|' DOING=list
+    files
+    only_ours
     RIGHT='|' MISSING=0 DOING=look
     files
     [ "$MISSING" = 0 ] || room_for_all
     DOING=fetch
     files
     [ "$INTO" != "$DEST" ] || break
+    only_ours
     if put_whole; then break; fi # else another has made it a moment ago: it is looked at in turn
     [ "$round" != 3 ] || fail 1 "$DEST is being changed" "run again later" store
   done
@@ -37,12 +41,16 @@ choose_folder() {
 }
 
 # Says to whoever wants to clean up that somebody is at work here, also between two files.
-mark_work() { [ ! -d "${DEST%/*}" ] || [ -d "$NOTE" ] || mkdir -- "$NOTE" 2>/dev/null; }
+mark_work() { [ -z "$NEW" ] || [ ! -d "${DEST%/*}" ] || [ -d "$NOTE" ] || mkdir -- "$NOTE" 2>/dev/null; }
 
 # What is told of each file: bytes, hash, name, and where it is from.
 # shellcheck disable=SC2317
 file() {
   local path="$3" code
+  if [ "$DOING" = list ]; then
+    EVERY="$EVERY$path|"
+    return
+  fi
   case "$RIGHT" in *"|$path|"*) return ;; esac
   if [ "$DOING" = fetch ]; then
     # Another may have given the folder its name in the meantime: what is there is not fetched again.
@@ -68,6 +76,17 @@ file() {
   else
     fail 1 "$DEST is there and is not the file of ${SOURCE#*: }" "move it away, then run again" conflict
   fi
+}
+
+# What another has put where the files are gathered does not come along; what is being fetched stays.
+only_ours() {
+  local each
+  [ "$INTO" != "$DEST" ] || return 0
+  while IFS= read -r -d '' each; do
+    each="${each#"$INTO/"}"
+    case "${each##*/}" in *.part | *.have | .*.lock | .*.lock.*) continue ;; esac
+    case "$EVERY" in *"|$each|"*) ;; *) rm -f -- "$INTO/$each" ;; esac
+  done < <(find "$INTO" -type d -name '.*.work' -prune -o ! -type d -print0 2>/dev/null)
 }
 
 # Removes what a run that was killed has left beside DEST.

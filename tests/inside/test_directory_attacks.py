@@ -118,14 +118,7 @@ def test_a_link_that_leads_out_of_the_store_is_not_written_through(
     assert done.returncode == 1
 
 
-PLANTED = pytest.param("full", marks=pytest.mark.xfail(
-    strict=True,
-    reason="what another has put into the folder of gathered files is given its name with them: "
-    "a planted index or adapter would be read by the loader",
-))  # fmt: skip
-
-
-@pytest.mark.parametrize("what", ["link", "file", PLANTED])
+@pytest.mark.parametrize("what", ["link", "file", "full"])
 def test_what_stands_where_it_is_gathered_is_not_believed(
     site: Site, hub: Hub, tmp_path: Path, what: str
 ) -> None:
@@ -211,11 +204,6 @@ def test_shards_that_are_counted_from_nought(site: Site, hub: Hub) -> None:
         assert site.files() == want
 
 
-@pytest.mark.xfail(
-    strict=True,
-    reason="told as a conflict, then the verification of the same run moves it aside: the directory"
-    " is left without it until the next run",
-)
 def test_a_file_that_the_user_has_changed_since_is_not_replaced(site: Site, hub: Hub) -> None:
     on_hub(hub)
     florence(site)
