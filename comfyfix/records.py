@@ -104,6 +104,11 @@ class Reference(msgspec.Struct, frozen=True, kw_only=True):
     variant: str = ""
     hint: Hint | None = None
 
+    @property
+    def is_directory(self) -> bool:
+        """Tell whether it names a directory, or files that are one together."""
+        return self.kind == "directory" or self.reads is Reads.NAMED
+
 
 class Model(msgspec.Struct, frozen=True, kw_only=True):
     """A folder key and a relative path inside it; what references are joined into."""

@@ -53,7 +53,7 @@ class Need:
 
 def counts(manifest: Manifest, reference: Reference) -> bool:
     """Tell whether a reference asks for a model that should be here."""
-    wanted = reference.kind in ("file", "embedding", "directory")
+    wanted = reference.kind in ("file", "embedding") or reference.is_directory
     active = reference.active or manifest.include.inactive
     needed = not reference.optional or manifest.include.optional
     return wanted and active and needed and not is_ignored(manifest, reference)
@@ -76,7 +76,7 @@ def join(manifest: Manifest, lookup: Lookup, files: Iterable[ScannedFile]) -> di
         for reference in file.references:
             if not counts(manifest, reference):
                 continue
-            for value in reference.files or (reference.value,):
+            for value in _values(reference):
                 need = _need_of(manifest, lookup, reference, value)
                 known = needs.get(need.model.key)
                 if known is None and need.location:
@@ -86,6 +86,13 @@ def join(manifest: Manifest, lookup: Lookup, files: Iterable[ScannedFile]) -> di
                     needs[need.model.key] = known = need
                 known.references.append(reference)
     return needs
+
+
+def _values(reference: Reference) -> tuple[str, ...]:
+    """The names of the models that a reference asks for."""
+    if reference.is_directory:
+        return (reference.path,) if reference.files else (reference.value,)
+    return reference.files or (reference.value,)
 
 
 def _need_of(manifest: Manifest, lookup: Lookup, reference: Reference, value: str) -> Need:
@@ -102,7 +109,7 @@ def _need_of(manifest: Manifest, lookup: Lookup, reference: Reference, value: st
     }
     try:
         path = _path(lookup, reference, value)
-        if folder is not None and reference.kind != "directory":
+        if folder is not None and not reference.is_directory:
             _require_ending(lookup.folders, (folder, *reference.also), path)
     except NameRefused as refused:
         shown = Model(folder=folder, path=printable(reference.path, NAME_SHOWN))
@@ -110,7 +117,7 @@ def _need_of(manifest: Manifest, lookup: Lookup, reference: Reference, value: st
         return Need(model=shown, problem=refused_at)
     if folder is not None:
         path = lookup.folders.meant(folder, path)
-    if reference.kind != "directory":
+    if not reference.is_directory:
         path = next(iter(shards(path)), path)
     model = Model(folder=folder, path=path)
     if folder is None:
@@ -120,7 +127,7 @@ def _need_of(manifest: Manifest, lookup: Lookup, reference: Reference, value: st
         return Need(model=model, problem=untold)
     return Need(
         model=model,
-        is_directory=reference.kind == "directory",
+        is_directory=reference.is_directory,
         location=lookup.folders.place(folder, path),
     )
 

@@ -93,6 +93,9 @@ def present(need: Need) -> Present:
 def lacks_some(need: Need) -> bool:
     """Tell whether the files that are there say that others are not."""
     found = frozenset(_files(need))
+    named = (path.rpartition("/")[2] for path in need.lead.files)
+    if need.is_directory and not found.issuperset(f"{need.location}/{name}" for name in named):
+        return True
     if not need.is_directory:
         return not any(found.issuperset(parts) for parts in _numberings(need.location))
     if need.model.folder == "diffusers" and f"{need.location}/{_PIPELINE}" not in found:

@@ -15,6 +15,7 @@ import msgspec
 
 from comfyfix.comfyui.references.places import Place
 from comfyfix.comfyui.workflows.graph import Node
+from comfyfix.records import Reads
 
 
 class _Set(msgspec.Struct, frozen=True, kw_only=True):
@@ -75,6 +76,7 @@ def _implied(
         optional=True,
         listed=False,
         by_name=path in files,
+        reads=Reads.ANY if path in files else Reads.NAMED,
     )
 
 

@@ -190,10 +190,11 @@ def _nunchaku(tree: Tree, at: str, _asked: Asked) -> Answer:
 
 
 def _named(tree: Tree, at: str, asked: Asked) -> Answer:
-    there = tree.names(at) & set(asked.files)
+    names = sorted({file.rpartition("/")[2] for file in asked.files})
+    there = tree.names(at).intersection(names)
     if not there:
         return None
-    missing = [name for name in asked.files if name not in there]
+    missing = [name for name in names if name not in there]
     return because(Why.CONTENTS_LACK, missing=missing[0]) if missing else [Option("", there)]
 
 
