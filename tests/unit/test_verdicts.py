@@ -12,6 +12,7 @@ import pytest
 from comfyfix.demo.content import file_for
 from comfyfix.demo.hub import sha256
 from comfyfix.records import Model, Receipt, Record, Verdict, because
+from comfyfix.settings.manifest import Override
 from comfyfix.stages.verify import Known, Manner, move_aside, verify
 from comfyfix.state import receipts
 from comfyfix.state.hashing import FileChanged
@@ -52,7 +53,7 @@ def told(path: Path, known: Known | None = None, **manner: Any) -> tuple[str, st
 
 
 def test_whose_word_counts_first(path: Path) -> None:
-    known = Known(record(sha256=OTHER), receipt(path, OTHER), RIGHT)
+    known = Known(record(sha256=OTHER), receipt(path, OTHER), Override(sha256=RIGHT))
     assert told(path, known, anew=True) == ("ok", Why.BY_MANIFEST, RIGHT)
     assert told(path, Known(record(), receipt(path, OTHER)), anew=True) == (
         "ok", Why.BY_PLACE, RIGHT,
@@ -98,7 +99,7 @@ def test_a_size_tells_where_there_is_no_hash_and_it_is_exact(path: Path) -> None
     assert told(path, Known(record(sha256=None, size=None)))[0] == "unverified"
     assert told(path, Known(record(sha256=None, size=5, size_exact=False)))[0] == "unverified"
     assert told(path, Known(record(size=5)))[0] == "ok", "its hash tells more"
-    assert told(path, Known(short, None, RIGHT))[0] == "ok"
+    assert told(path, Known(short, None, Override(sha256=RIGHT)))[0] == "ok"
 
 
 def test_another_hash_is_told_with_whose_word_it_is(path: Path) -> None:
