@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from typing import Any
 
 from comfyfix.disk.files import human_size
 from comfyfix.errors import Problem
@@ -24,6 +25,19 @@ def line(verdict: Verdict) -> str:
     told = words.sentence(verdict.reason) if verdict.reason else ""
     by = t("as {by} tells", by=verdict.by) if verdict.by else told
     return _line(verdict.status, verdict.model, by)
+
+
+def as_data(verdict: Verdict) -> dict[str, Any]:
+    """The same for programs."""
+    return {
+        "model": verdict.model,
+        "path": verdict.path,
+        "status": verdict.status,
+        "size": verdict.size,
+        "sha256": verdict.sha256,
+        "reason": words.sentence(verdict.reason) if verdict.reason else "",
+        "moved_to": verdict.moved_to,
+    }
 
 
 def lacking(model: str, problem: Problem) -> str:

@@ -44,7 +44,6 @@ def as_json(
 ) -> dict[str, object]:
     """The same for programs."""
     return {
-        "version": 1,
         "tool": listing.tool,
         "node_packs": listing.packs,
         "written": written,

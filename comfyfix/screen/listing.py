@@ -4,16 +4,19 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from comfyfix.disk.files import human_size
-from comfyfix.screen import summary
+from comfyfix.screen import summary, words
+from comfyfix.screen.sheets import place
 from comfyfix.screen.table import aligned
 from comfyfix.screen.words import t
 from comfyfix.stages.work import Planned
 
 if TYPE_CHECKING:
     from comfyfix.stages.near import NearMiss
+    from comfyfix.stages.refused import Refusal
+    from comfyfix.stages.scan import ScannedFile
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,6 +47,38 @@ def table(pending: Sequence[Row]) -> Iterator[str]:
         yield from (f"     {near.line(miss)}" for miss in row.near)
         if row.ignored:
             yield f"     {summary.ignored(row.task)}"
+
+
+def as_data(
+    rows: Sequence[Row], refusals: Sequence[Refusal], unreadable: Sequence[ScannedFile]
+) -> dict[str, Any]:
+    """The same for programs."""
+    return {
+        "version": 1,
+        "pending": [_row(row) for row in rows],
+        "refused": [{**place(one.reference), "instead": one.instead} for one in refusals],
+        "unreadable": [
+            {"workflow": file.workflow, "reason": words.sentence(file.problem or "")}
+            for file in unreadable
+        ],
+    }
+
+
+def _row(row: Row) -> dict[str, Any]:
+    planned = row.planned
+    return {
+        "number": planned.number if planned.reserved else None,
+        "task": row.task,
+        "model": planned.model.key,
+        "folder": planned.model.folder,
+        "path": planned.model.path,
+        "size": planned.record.size if planned.record else None,
+        "why": planned.pending or "",
+        "reason": words.problem(planned.problem) if planned.problem else "",
+        "workflows": planned.workflows,
+        "near": [{"kind": miss.kind, "path": miss.path, "shown": miss.shown} for miss in row.near],
+        "ignored": row.ignored,
+    }
 
 
 def others(tasks: Sequence[tuple[str, str]]) -> Iterator[str]:

@@ -82,7 +82,6 @@ def as_data(changes: Changes, *, written: bool) -> dict[str, Any]:
     entries = {key: msgspec.structs.asdict(entry) for key, entry in changes.after.items()}
     before = {key: msgspec.structs.asdict(entry) for key, entry in changes.before.items()}
     return {
-        "version": 1,
         "path": changes.path,
         "written": written,
         "added": [told for key, told in entries.items() if key not in before],
@@ -100,4 +99,4 @@ def drift_data(path: str, entries: Sequence[Entry], drift: Mapping[str, Reason])
     """The same for programs."""
     told = {key: sentence(reason) for key, reason in drift.items()}
     models = [{"model": e.key, "url": e.url, "drift": told.get(e.key)} for e in entries]
-    return {"version": 1, "path": path, "models": models}
+    return {"path": path, "models": models}

@@ -2,17 +2,21 @@
 
 from __future__ import annotations
 
+import contextlib
 import functools
-from typing import Any
+import io
+from collections.abc import Mapping
+from typing import Any, TextIO
 
 from doit.cmd_base import Command
 from doit.cmdparse import CmdOption, CmdParseError
-from doit.exceptions import InvalidCommand
+from doit.exceptions import InvalidCommand, InvalidDodoFile
 
 from comfyfix.errors import SetupProblem
 from comfyfix.records import because
 from comfyfix.screen import notes
 from comfyfix.screen.ends import guarded, settle_descriptors
+from comfyfix.screen.objects import failed, say_json
 from comfyfix.screen.text import say
 from comfyfix.screen.words import t
 from comfyfix.settings.switches import FROZEN, LOCKED, OFFLINE, kept_on
@@ -35,6 +39,18 @@ SWITCH_OPTIONS = tuple(
 _SHORTEST = 4
 """Letters that tell one of them, with its dashes: options may be cut short."""
 
+JSON_OPTION = {
+    "name": "as_json",
+    "short": "",
+    "long": "json",
+    "type": bool,
+    "default": False,
+    "help": t("print one object of JSON, and nothing else, on stdout"),
+}
+_JSON = "--json"
+_DOITS = (InvalidCommand, InvalidDodoFile, CmdParseError)
+"""What doit tells by itself, on stderr."""
+
 
 def _switched(word: str) -> str:
     """The variable that a word sets, if it is one of these options; else empty."""
@@ -45,8 +61,12 @@ def _switched(word: str) -> str:
 class Guarded(Command):  # type: ignore[misc]
     """A command that can be stopped from its first moment, and that tells if no one hears it.
 
-    A problem of set-up, or of its options, is one line on stderr.
+    A problem of set-up, or of its options, is one line on stderr. With `--json` one object is on
+    stdout, also then: a command with an option of its own makes it, of any other it has the lines
+    that people would read, and what the command has `told` besides.
     """
+
+    told: Mapping[str, Any] = {}
 
     def __init__(self, *arguments: Any, **named: Any) -> None:
         settle_descriptors()  # before doit keeps `sys.stdout`
@@ -57,11 +77,46 @@ class Guarded(Command):  # type: ignore[misc]
         ours = in_args[: in_args.index("--")] if "--" in in_args else in_args
         kept = [word for word in ours if not _switched(word)]
         with kept_on(filter(None, map(_switched, ours))):
-            return guarded(functools.partial(self._refusing, [*kept, *in_args[len(ours) :]]))
+            work = self._refusing
+            if _JSON in kept:  # wherever it stands
+                kept, work = [_JSON, *(word for word in kept if word != _JSON)], self._as_object
+            return guarded(functools.partial(work, [*kept, *in_args[len(ours) :]]))
 
     def get_options(self) -> list[CmdOption]:
         """The options, with those that all commands have."""
-        return [*super().get_options(), *map(CmdOption, SWITCH_OPTIONS)]
+        return self._with_common(super().get_options())
+
+    @staticmethod
+    def _with_common(options: list[CmdOption]) -> list[CmdOption]:
+        names = {option.name for option in options}
+        common = (
+            option for option in (JSON_OPTION, *SWITCH_OPTIONS) if option["name"] not in names
+        )
+        return [*options, *map(CmdOption, common)]
+
+    def lines_to(self) -> TextIO:
+        """Where the lines for people go while the answer is an object."""
+        return io.StringIO()
+
+    def _as_object(self, in_args: list[str]) -> int:
+        """Run the command, and see to it that there is one object on stdout and nothing else."""
+        try:
+            if any(option.get("name") == "as_json" for option in self.cmd_options):
+                return self._parsed(in_args)
+            said = self.lines_to()
+            with contextlib.redirect_stdout(said):
+                self.outstream = said  # where doit's own commands write
+                code = self._parsed(in_args)
+        except (SetupProblem, *_DOITS) as error:
+            known = isinstance(error, SetupProblem)
+            say_json(failed(error) if known else {"error": {"message": str(error)}}, REFUSED)
+            if not known:
+                raise
+            notes.refusal(error)
+            return REFUSED
+        lines = said.getvalue().splitlines() if isinstance(said, io.StringIO) else []
+        say_json({"command": self.name, **self.told, **({"lines": lines} if lines else {})}, code)
+        return code
 
     def _refusing(self, in_args: list[str]) -> int:
         try:

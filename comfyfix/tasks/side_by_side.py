@@ -68,6 +68,7 @@ class Check:
             anew=self.wish.anew,
         )
         self._contents = sweep.contents(self.choices) if self.wish.always else {}
+        self.told: list[Verdict] = []
         self._open: list[tuple[Choice, Verdict]] = []
         self._made: list[tuple[Model, Receipt]] = []
         self._seen: set[Identity] = set()
@@ -187,6 +188,7 @@ class Check:
             verdict = set_aside(self.run, choice.model, verdict, choice.receipt)
         self.unknown += verdict.reason == NOT_KNOWN
         self.count[verdict.status] += 1
+        self.told.append(verdict)
         say(checking.line(verdict))
 
     def _keep(self, choice: Choice, verdict: Verdict, *, identified: bool) -> None:

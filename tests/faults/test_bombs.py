@@ -149,5 +149,5 @@ def test_all_bombs_together_leave_the_others_alone(site: Site) -> None:
     (site.workflows / "good.json").write_text(json.dumps(ui(vae(1, "good.pth"))))
     done = site.doit("scan", "--json")
     assert "Traceback" not in done.stderr
-    rows = json.loads(done.stdout)
+    rows = json.loads(done.stdout)["references"]
     assert [row["value"] for row in rows if row["workflow"] == "good.json"] == ["good.pth"]

@@ -68,7 +68,7 @@ def test_no_name_leads_out(tmp_path: Path, hub: Hub) -> None:
     assert "Traceback" not in done.stdout + done.stderr
     mark = t(" is refused ({workflow}, node ", workflow="evil.json")
     refused = [line for line in done.stdout.splitlines() if mark in line]
-    rows = json.loads(site.doit("scan", "--json").stdout)
+    rows = json.loads(site.doit("scan", "--json").stdout)["references"]
     named: dict[str, set[str]] = {}  # the nodes that name a model, by its path
     for row in rows:
         if row["value"] != "rife49.pth" and not row["value"].startswith("SDXL"):

@@ -303,8 +303,10 @@ def test_scan_prints_json_alone(site: Site) -> None:
     site.put("loras", "SDXL/detail.safetensors")
     (site.workflows / "broken.json").write_text('{"nodes": [\n  {"id": }')
     done = site.doit("scan", "--json")
-    rows = json.loads(done.stdout)
-    assert rows[1] == {
+    told = json.loads(done.stdout)
+    assert told.keys() == {"version", "references"}
+    assert told["version"] == 1
+    assert told["references"][1] == {
         "workflow": "clip.json",
         "node_id": "2",
         "node_type": "LoraLoaderModelOnly",
@@ -336,4 +338,7 @@ def test_comfyfix_is_doit_without_a_dodo(site: Site, hub: Hub) -> None:
     assert site.doit("list", "-q", program=program).stdout == "download:rife49\n"
     assert site.doit(program=program).returncode == 0
     assert site.doit("verify", program=program).returncode == 0
-    assert json.loads(site.doit("scan", "--json", program=program).stdout)[0]["present"] is True
+    assert (
+        json.loads(site.doit("scan", "--json", program=program).stdout)["references"][0]["present"]
+        is True
+    )

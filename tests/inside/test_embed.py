@@ -376,7 +376,7 @@ def test_a_copy_is_no_workflow_beside_its_original_and_none_is_overwritten(
     path = save(site, graph(loader()))
     assert site.run("embed").code == 0
     copy = path.with_name("w.comfyfix.json")
-    rows = json.loads(site.run("scan", "--json").out)
+    rows = json.loads(site.run("scan", "--json").out)["references"]
     assert [row["workflow"] for row in rows] == ["w.json"]
     assert t("{name} holds this already", name=copy.name) in site.run("embed").out
     copy.write_text("mine")

@@ -139,7 +139,10 @@ def test_a_workflow_whose_name_is_no_text(site: Site, hub: Hub) -> None:
     hub.add("AlexWortega/RIFE", ["rife49.pth"])
     done = site.doit()
     assert done.returncode == 0, done.stdout + done.stderr
-    assert json.loads(site.doit("scan", "--json").stdout)[0]["workflow"] == "caf\\udce9.json"
+    assert (
+        json.loads(site.doit("scan", "--json").stdout)["references"][0]["workflow"]
+        == "caf\\udce9.json"
+    )
 
 
 def test_lost_records_do_not_link_a_file_to_itself(site: Site, hub: Hub) -> None:

@@ -29,7 +29,9 @@ def scanned(site: Site, *nodes: tuple[str, str]) -> tuple[dict[str, str | None],
     (site.workflows / "w.json").write_text(json.dumps(graph))
     done = site.doit("scan", "--json")
     assert done.returncode == 0, done.stderr
-    return {row["value"]: row["folder"] for row in json.loads(done.stdout)}, done.stderr
+    return {
+        row["value"]: row["folder"] for row in json.loads(done.stdout)["references"]
+    }, done.stderr
 
 
 @contextmanager
@@ -78,7 +80,7 @@ def test_packs_of_the_user_are_believed_before_the_table(site: Site) -> None:
     own = site.models / "of" / "mine" / "m.pth"
     own.parent.mkdir(parents=True)
     own.write_bytes(b"x")
-    rows = json.loads(site.doit("scan", "--json").stdout)
+    rows = json.loads(site.doit("scan", "--json").stdout)["references"]
     assert {row["value"]: row["present"] for row in rows} == {"m.pth": True, "v.pth": False}
 
 
@@ -142,7 +144,7 @@ def test_a_running_comfyui_tells_directories_and_endings(site: Site, tmp_path: P
         site.manifest(comfyui_url=url)
         for _ in range(2):
             done = site.doit("scan", "--json")
-            rows = {row["value"]: row for row in json.loads(done.stdout)}
+            rows = {row["value"]: row for row in json.loads(done.stdout)["references"]}
             assert {value: row["folder"] for value, row in rows.items()} == {
                 "a.safetensors": "loras", "new.gguf": "diffusion_models", "n.pt": "packs",
                 "there.task": "packs", "x.task": "loras",

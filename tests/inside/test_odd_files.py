@@ -29,7 +29,7 @@ def test_files_that_are_none_leave_the_others_alone(site: Site) -> None:
     locked.chmod(0)
     done = site.doit("scan", "--json")
     bound.close()
-    assert [row["value"] for row in json.loads(done.stdout)] == ["v.pth"]
+    assert [row["value"] for row in json.loads(done.stdout)["references"]] == ["v.pth"]
     told = {line.split(": ")[0].rpartition("/")[2] for line in done.stderr.splitlines()}
     wanted = {"pipe.json", "round.json", "gone.json", "socket.json"}
     assert told >= wanted

@@ -145,7 +145,7 @@ def test_a_value_that_can_be_no_file_is_told_and_ends_with_1(
     done = inprocess.run()
     assert done.code == 1, done
     assert t("choose the model again in ComfyUI and save the workflow") in done.out
-    (row,) = json.loads(inprocess.run("scan", "--json").out)
+    (row,) = json.loads(inprocess.run("scan", "--json").out)["references"]
     assert (row["value"], row["present"]) == (value, False)
     assert t("lacks {lacking} of {wanted}", lacking=1, wanted=1) in inprocess.run("scan").out
 

@@ -82,7 +82,7 @@ def test_the_copy_is_not_scanned_beside_its_original_nor_ever_overwritten(
     path = loads(site, "SDXL\\x.safetensors")
     assert site.run("relink").code == 0
     copy = path.with_name("w.relinked.json")
-    rows = json.loads(site.run("scan", "--json").out)
+    rows = json.loads(site.run("scan", "--json").out)["references"]
     assert [row["workflow"] for row in rows] == ["w.json"]
     assert (
         t("{name} holds this already: open it in ComfyUI", name=copy.name) in site.run("relink").out

@@ -216,7 +216,7 @@ def test_commands_know_the_projects_of_a_dodo(site: Site) -> None:
     assert {name: [m["task"] for m in view["models"]] for name, view in views} == {
         "a": ["a:download:rife49"], "b": ["b:download:rife49"],
     }  # fmt: skip
-    rows = json.loads(site.doit("scan", "--json").stdout)
+    rows = json.loads(site.doit("scan", "--json").stdout)["references"]
     assert {row["workflow"] for row in rows} == {"w.json", "x.json"}
     both = site.doit("pin", "rife49.pth", "https://huggingface.co/a/b/resolve/main/c.pth")
     assert both.returncode == 3

@@ -42,7 +42,7 @@ def embedded() -> dict[tuple[str, str], set[str]]:
 def needed(site: Site) -> dict[str, str]:
     """What should arrive, as sha256: every active reference that `doit scan` reports, by path."""
     done = site.doit("scan", "--json")
-    rows: list[dict[str, Any]] = json.loads(done.stdout)
+    rows: list[dict[str, Any]] = json.loads(done.stdout)["references"]
     return {
         f"{row['folder']}/{row['path']}": sha256(file_for(row["name"]))
         for row in rows

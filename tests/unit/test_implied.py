@@ -73,7 +73,7 @@ def test_a_set_is_there_when_all_of_it_is(inprocess: InProcess) -> None:
     (inprocess.workflows / "w.json").write_text(json.dumps(graph))
 
     def present() -> bool:
-        (row,) = json.loads(inprocess.run("scan", "--json").out)
+        (row,) = json.loads(inprocess.run("scan", "--json").out)["references"]
         return bool(row["present"])
 
     names = ("1k3d68", "2d106det", "genderage", "glintr100")

@@ -48,7 +48,7 @@ def test_all_that_the_tests_run_with_is_held() -> None:
     assert all(re.fullmatch(r"[a-z0-9-]+==[0-9][0-9a-z.]*", pin) for pin in pins)
     held = {pin.partition("==")[0] for pin in pins}
     wanted = {
-        re.split(r"[<>=~! ]", line, maxsplit=1)[0].replace("_", "-")
+        re.split(r"[<>=~!\[ ]", line, maxsplit=1)[0].replace("_", "-")
         for line in (*told["project"]["dependencies"], *told["dependency-groups"]["dev"])
     }
     assert wanted <= held, "run `uv run python -m tests.pins`"

@@ -3,32 +3,29 @@
 from __future__ import annotations
 
 import getopt
-from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, ClassVar
 
-import msgspec
 from doit.cmdparse import CmdOption
 
 from comfyfix.comfyui.workflows import files as workflow_files
 from comfyfix.errors import SetupProblem
 from comfyfix.net.origin import is_address
-from comfyfix.screen.text import data
 from comfyfix.screen.words import t
 from comfyfix.tasks import inside_doit
 from comfyfix.tasks.dodo import Tasks, named_by
-from comfyfix.tasks.guard import SWITCH_OPTIONS, Guarded
+from comfyfix.tasks.guard import Guarded
 from comfyfix.tasks.inside_doit import variables
 from comfyfix.tasks.running import Run, begin
 from comfyfix.why import Why
 
-JSON_OPTION = {
-    "name": "as_json",
+CHECK_OPTION = {
+    "name": "check",
     "short": "",
-    "long": "json",
+    "long": "check",
     "type": bool,
     "default": False,
-    "help": t("print JSON, and nothing else, on stdout"),
+    "help": t("exit with 1 where something is missing, or can't be used as it is"),
 }
 
 
@@ -75,10 +72,10 @@ class Ours(Guarded):
 
     def get_options(self) -> list[CmdOption]:
         """Our options, and those that say where the dodo is."""
-        told = (*self.cmd_options, *self.loader.cmd_options, *SWITCH_OPTIONS)
-        return [CmdOption(option) for option in told]
+        told = (*self.cmd_options, *self.loader.cmd_options)
+        return self._with_common([CmdOption(option) for option in told])
 
-    def _refusing(self, in_args: list[str]) -> int:
+    def _parsed(self, in_args: list[str]) -> int:
         """Take options after names, too; doit takes none there, since tasks may have their own."""
         parser = self.cmdparser
         try:
@@ -86,7 +83,7 @@ class Ours(Guarded):
             in_args = [*(word for pair in options for word in pair if word), "--", *names]
         except getopt.GetoptError as error:  # it is told when doit meets it
             in_args = [inside_doit.dashed(error.opt)]
-        return super()._refusing(in_args)
+        return super()._parsed(in_args)
 
     def execute(self, opt_values: dict[str, Any], pos_args: list[str]) -> int:
         """Run it."""
@@ -106,16 +103,6 @@ class Ours(Guarded):
     def work(self, options: dict[str, Any], names: list[str]) -> int:
         """Do what the command does; returns the exit code. Raises SetupProblem."""
         raise NotImplementedError
-
-
-def say_json(told: object) -> None:
-    """Print one object for programs, and nothing else."""
-    data(msgspec.json.format(msgspec.json.encode(told), indent=1).decode() + "\n")
-
-
-def say_json_of(told: Mapping[str, object]) -> None:
-    """Print what is told of projects, by their prefixes; of one that has none, that alone."""
-    say_json(told[""] if [*told] == [""] else {"version": 1, "projects": told})
 
 
 def project_heading(prefix: str) -> list[str]:

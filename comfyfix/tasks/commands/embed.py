@@ -18,6 +18,7 @@ from comfyfix.project import Project, read_setup
 from comfyfix.records import Reason, Reference, because
 from comfyfix.screen import embedding, notes
 from comfyfix.screen.embedding import Sheet
+from comfyfix.screen.objects import say_json_of
 from comfyfix.screen.text import say
 from comfyfix.screen.words import t
 from comfyfix.stages import embed
@@ -27,16 +28,15 @@ from comfyfix.stages.scan import ScannedFile
 from comfyfix.stages.told import Told
 from comfyfix.stages.work import Planned, Present
 from comfyfix.tasks.commands.base import (
-    JSON_OPTION,
     Ours,
     places_of,
     project_heading,
     require_files,
-    say_json_of,
     switch,
     with_workflow,
 )
 from comfyfix.tasks.dodo import Tasks
+from comfyfix.tasks.guard import JSON_OPTION
 from comfyfix.tasks.running import Run
 from comfyfix.tasks.searching import side_by_side
 from comfyfix.why import Why

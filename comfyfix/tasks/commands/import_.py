@@ -12,6 +12,7 @@ from comfyfix.comfyui.manifests.told import Listing, NotAList
 from comfyfix.errors import ModelProblem, SetupProblem
 from comfyfix.records import Reason, Rejected, because
 from comfyfix.screen import importing
+from comfyfix.screen.objects import say_json_of
 from comfyfix.screen.text import say
 from comfyfix.screen.words import t
 from comfyfix.settings.read import load
@@ -20,12 +21,11 @@ from comfyfix.stages import imports
 from comfyfix.stages.imports import NotTaken, Taken
 from comfyfix.tasks import pinning
 from comfyfix.tasks.commands.base import (
-    JSON_OPTION,
     Ours,
     project_heading,
-    say_json_of,
     switch,
 )
+from comfyfix.tasks.guard import JSON_OPTION
 from comfyfix.tasks.inside_doit import variables
 from comfyfix.tasks.running import Run, begin, begin_store
 from comfyfix.why import Why

@@ -17,6 +17,7 @@ from comfyfix.records import Reason
 from comfyfix.screen import locking as told_of
 from comfyfix.screen import notes
 from comfyfix.screen.locking import Changes
+from comfyfix.screen.objects import say_json_of
 from comfyfix.screen.text import say
 from comfyfix.screen.words import t
 from comfyfix.settings import lockfile
@@ -28,13 +29,12 @@ from comfyfix.stages.told import Told
 from comfyfix.stages.work import Present
 from comfyfix.state import receipts
 from comfyfix.tasks.commands.base import (
-    JSON_OPTION,
     Ours,
     project_heading,
-    say_json_of,
     switch,
 )
 from comfyfix.tasks.dodo import Tasks
+from comfyfix.tasks.guard import JSON_OPTION
 from comfyfix.tasks.names import chosen
 from comfyfix.tasks.running import Run, begin, begin_lock
 from comfyfix.tasks.searching import side_by_side

@@ -13,13 +13,15 @@ from comfyfix.disk.files import write_atomic
 from comfyfix.errors import Problem, Unreachable, unwritable
 from comfyfix.records import Reason, Record, to_json
 from comfyfix.screen import notes, preview
+from comfyfix.screen.objects import say_json_of
 from comfyfix.screen.preview import Answer, Preview
 from comfyfix.screen.text import clean, fitted, say
 from comfyfix.screen.words import t
 from comfyfix.stages import resolve as resolve_stage
 from comfyfix.stages.work import Planned
 from comfyfix.state import ledger
-from comfyfix.tasks.commands.base import JSON_OPTION, Ours, project_heading, say_json_of
+from comfyfix.tasks.commands.base import Ours, project_heading
+from comfyfix.tasks.guard import JSON_OPTION
 from comfyfix.tasks.names import chosen
 from comfyfix.tasks.running import Run
 from comfyfix.tasks.searching import side_by_side

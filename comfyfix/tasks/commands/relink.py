@@ -15,6 +15,7 @@ from comfyfix.errors import SetupProblem
 from comfyfix.project import Setup, read_setup
 from comfyfix.records import Left, Reason, because
 from comfyfix.screen import notes, relinking
+from comfyfix.screen.objects import say_json_of
 from comfyfix.screen.relinking import Sheet
 from comfyfix.screen.text import say
 from comfyfix.screen.words import t
@@ -26,16 +27,15 @@ from comfyfix.stages.scan import ScannedFile
 from comfyfix.state import links
 from comfyfix.state.links import Link, State
 from comfyfix.tasks.commands.base import (
-    JSON_OPTION,
     Ours,
     places_of,
     project_heading,
     require_files,
-    say_json_of,
     switch,
     with_workflow,
 )
 from comfyfix.tasks.dodo import Tasks
+from comfyfix.tasks.guard import JSON_OPTION
 from comfyfix.why import Why
 
 

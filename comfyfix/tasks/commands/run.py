@@ -6,7 +6,7 @@ import contextlib
 import functools
 import os
 import sys
-from typing import Any, ClassVar
+from typing import Any, ClassVar, TextIO
 
 from doit import cmd_run
 
@@ -37,6 +37,10 @@ class RunCommand(Guarded, cmd_run.Run):  # type: ignore[misc]
 
     doc_purpose = t("search, download and verify the missing models")
     name: ClassVar[str] = "run"
+
+    def lines_to(self) -> TextIO:
+        """A run takes long: who waits for its object reads its lines on stderr."""
+        return sys.stderr
 
     def execute(self, params: Any, args: list[str]) -> int:
         """Run what the arguments name."""

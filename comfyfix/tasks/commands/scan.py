@@ -7,8 +7,6 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-import msgspec
-
 from comfyfix.comfyui.packs.mentioned import unmentioned
 from comfyfix.comfyui.references.lookup import Lookup
 from comfyfix.comfyui.store.folders import Folders
@@ -18,8 +16,9 @@ from comfyfix.net.origin import is_address
 from comfyfix.project import bring, read_setup
 from comfyfix.records import Model, Reference
 from comfyfix.screen import notes, scanning
+from comfyfix.screen.objects import say_json
 from comfyfix.screen.scanning import Found, Sheet
-from comfyfix.screen.text import data, say
+from comfyfix.screen.text import say
 from comfyfix.screen.words import t
 from comfyfix.settings.manifest import Manifest
 from comfyfix.stages import join as needs
@@ -29,13 +28,14 @@ from comfyfix.stages.near import near_misses
 from comfyfix.stages.refused import Refusing
 from comfyfix.stages.scan import ScannedFile
 from comfyfix.tasks.commands.base import (
-    JSON_OPTION,
+    CHECK_OPTION,
     Ours,
     places_of,
     project_heading,
     require_workflows,
     with_workflow,
 )
+from comfyfix.tasks.guard import JSON_OPTION
 
 _CORE_SOURCES = ("nodes.py", "comfy_extras", "comfy_api_nodes")
 
@@ -46,7 +46,7 @@ class Scan(Ours):
     doc_purpose = t("list the references to model files in the workflows")
     doc_usage = "[FILE ...]"
     doc_description = t("Without FILE: the workflows of manifest.yaml.")
-    cmd_options = (JSON_OPTION,)
+    cmd_options = (JSON_OPTION, CHECK_OPTION)
     name = "scan"
 
     def work(self, options: dict[str, Any], names: list[str]) -> int:
@@ -57,11 +57,12 @@ class Scan(Ours):
         scans = [(p.prefix, _scan(p.manifest, places)) for p in self.projects(options)]
         if options["as_json"]:
             rows = [each for _, one in scans for each in one.rows()]
-            text = msgspec.json.format(msgspec.json.encode(rows), indent=1)
-            data(f"{text.decode()}\n")
+            say_json({"version": 1, "references": rows})
         else:
             for prefix, one in scans:
                 say(*project_heading(prefix), *scanning.table(one.sheets()))
+        if options["check"] and any(one.lacks for _, one in scans):
+            return 1
         return 1 if any(one.problems for _, one in scans) else 0
 
 
@@ -78,6 +79,17 @@ class _Scan:
         """Every reference, for programs."""
         lookup = Lookup(self.folders)
         return [row(found, lookup) for file in self.files for found in file.references]
+
+    @property
+    def lacks(self) -> bool:
+        """Tell whether a workflow is not ready: a model is missing, or a value is refused."""
+        lookup = Lookup(self.folders)
+        refusing = Refusing(self.manifest, lookup)
+        return any(
+            refusing.of(each) or (needs.counts(self.manifest, each) and not lookup.present(each))
+            for file in self.files
+            for each in file.references
+        )
 
     def sheets(self) -> list[Sheet]:
         """What each workflow needs."""

@@ -8,11 +8,13 @@ from comfyfix.errors import ModelProblem, SetupProblem
 from comfyfix.outcomes import Outcome
 from comfyfix.records import Record
 from comfyfix.screen import notes
+from comfyfix.screen.objects import failed, say_json
 from comfyfix.screen.text import exactly
 from comfyfix.screen.words import t
 from comfyfix.settings.manifest import Manifest
 from comfyfix.stages.work import Planned, Present
-from comfyfix.tasks.commands.base import JSON_OPTION, Ours, say_json
+from comfyfix.tasks.commands.base import Ours
+from comfyfix.tasks.guard import JSON_OPTION
 from comfyfix.tasks.names import only
 from comfyfix.why import Why
 
@@ -41,6 +43,8 @@ class Script(Ours):
             record = _record(item, run.project.manifest)
         except ModelProblem as problem:
             notes.refusal(problem)
+            if options["as_json"]:
+                say_json(failed(problem), 1)
             return 1
         text = render.alone(record, run.project.manifest)
         if options["as_json"]:

@@ -5,6 +5,8 @@ from __future__ import annotations
 from typing import Any
 
 from comfyfix.errors import SetupProblem
+from comfyfix.records import Verdict
+from comfyfix.screen import checking
 from comfyfix.screen.words import t
 from comfyfix.state import hashing
 from comfyfix.stopping import Stopped, signals
@@ -52,19 +54,33 @@ class Verify(Ours):
         },
     )  # fmt: skip
     name = "verify"
+    _code = 0
 
     def work(self, options: dict[str, Any], names: list[str]) -> int:
         """Verify and print a line per file."""
         with signals():
             try:
-                if not options["store"]:
-                    return verify_needed(self.runs(options), _wish(options), names)
-                if names:
-                    raise SetupProblem(Why.STORE_TAKES_NO_MODEL, name=names[0])
-                wish, places = _wish(options), self.projects(options)
-                return max([verify_store(place.manifest, wish) for place in places])
+                verdicts = self._verdicts(options, names)
             except Stopped as stopped:
                 return stopped.exit_code
+        good = sum(verdict.good for verdict in verdicts)
+        self.told = {
+            "good": good,
+            "bad": len(verdicts) - good,
+            "verdicts": list(map(checking.as_data, verdicts)),
+        }
+        return self._code
+
+    def _verdicts(self, options: dict[str, Any], names: list[str]) -> list[Verdict]:
+        if not options["store"]:
+            self._code, verdicts = verify_needed(self.runs(options), _wish(options), names)
+            return verdicts
+        if names:
+            raise SetupProblem(Why.STORE_TAKES_NO_MODEL, name=names[0])
+        wish, places = _wish(options), self.projects(options)
+        checked = [verify_store(place.manifest, wish) for place in places]
+        self._code = int(any(check.bad for check in checked))
+        return [verdict for check in checked for verdict in check.told]
 
 
 def _wish(options: dict[str, Any]) -> Wish:

@@ -12,8 +12,8 @@ from comfyfix.tasks.running import begin_store
 from comfyfix.tasks.side_by_side import Check, Wish
 
 
-def verify_store(manifest: Path, wish: Wish) -> int:
-    """Verify and print a line per file; returns the exit code. Raises SetupProblem and Stopped."""
+def verify_store(manifest: Path, wish: Wish) -> Check:
+    """Verify and print a line per file. Raises SetupProblem and Stopped."""
     begun = time.monotonic()
     run = begin_store(manifest)
     run.set_right()
@@ -28,4 +28,4 @@ def verify_store(manifest: Path, wish: Wish) -> int:
         notes.remark(problem)
     say(checking.store(check.good, check.bad, size, time.monotonic() - begun))
     say(*checking.advice(check.stayed, check.unknown))
-    return 1 if check.bad else 0
+    return check

@@ -33,29 +33,32 @@ class WhyOfModel(Ours):
         if not names:
             raise SetupProblem(Why.WHY_NEEDS_MODEL)
         runs = self.runs(options)
-        good = [_told(*found) for name in names for found in named(runs, name)]
-        return 0 if all(good) else 1
+        models = [_told(*found) for name in names for found in named(runs, name)]
+        self.told = {"models": models}
+        return 0 if all(model["found"] for model in models) else 1
 
 
-def _told(run: Run, item: Planned | Present) -> bool:
-    """Print what is known of one model; tell whether it is to be had."""
+def _told(run: Run, item: Planned | Present) -> dict[str, Any]:
+    """Print what is known of one model; returns it for programs."""
     say(item.model.key)
+    record, good = None, True
     if isinstance(item, Present):
-        lines, good = evidence.of_present(item), True
+        lines = evidence.of_present(item)
     else:
         say(evidence.heading(item))
-        lines, good = _ladder(run, item)
+        lines, record = _ladder(run, item)
+        good = record is not None
     say(*lines)
-    return good
+    return {"model": item.model.key, "path": item.location, "found": good, "record": record}
 
 
-def _ladder(run: Run, planned: Planned) -> tuple[Iterator[str], bool]:
+def _ladder(run: Run, planned: Planned) -> tuple[Iterator[str], Record | None]:
     sources = run.project.manifest.search.sources
     try:
         record = planned.record or _search(run, planned)
     except ModelProblem as problem:
-        return evidence.of_problem(problem, sources), False
-    return evidence.of_record(record, sources), True
+        return evidence.of_problem(problem, sources), None
+    return evidence.of_record(record, sources), record
 
 
 def _search(run: Run, planned: Planned) -> Record:

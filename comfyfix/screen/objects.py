@@ -1,0 +1,36 @@
+"""Answers for programs: one object on stdout, with a `version`, and nothing else."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+import msgspec
+
+from comfyfix.errors import Problem
+from comfyfix.screen import words
+from comfyfix.screen.text import data
+
+VERSION = 1
+
+
+def say_json(told: Mapping[str, Any], code: int | None = None) -> None:
+    """Print one object; `code` is the exit code, where the object is about the command itself."""
+    head = {"version": VERSION} if code is None else {"version": VERSION, "exit_code": code}
+    data(msgspec.json.format(msgspec.json.encode({**head, **told}), indent=1).decode() + "\n")
+
+
+def say_json_of(told: Mapping[str, Any]) -> None:
+    """Print what is told of projects, by their prefixes; of one that has none, that alone."""
+    say_json(msgspec.to_builtins(told[""] if [*told] == [""] else {"projects": told}))
+
+
+def failed(problem: Problem) -> dict[str, Any]:
+    """What keeps a command from its answer."""
+    return {
+        "error": {
+            "why": problem.reason.why,
+            "message": words.problem(problem),
+            "next": words.told(problem.reason).next_step,
+        }
+    }
