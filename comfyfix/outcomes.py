@@ -33,6 +33,7 @@ class Outcome(StrEnum):
     DISK_FULL = "disk full"
     WRONG_CONTENT = "wrong content"
     UNSAFE = "unsafe"
+    POLICY = "against the policy"
     NETWORK = "network gave up"
     LOCKED = "locked"
     UNWRITABLE = "store not writable"

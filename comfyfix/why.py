@@ -484,3 +484,14 @@ class Why(StrEnum):
     LOCK_TAKES_NO_MODEL = auto()
     LOCK_UNNEEDED = auto()
     OTHER_CONTENT_TOLD = auto()
+
+    # The policy.
+    POLICY_BROKEN = auto()
+    POLICY_FORMAT = auto()
+    POLICY_HASH = auto()
+    POLICY_HOST = auto()
+    POLICY_LICENCE = auto()
+    POLICY_PUBLISHER = auto()
+    POLICY_RULE = auto()
+    POLICY_SIZE = auto()
+    POLICY_TOTAL = auto()

@@ -7,7 +7,7 @@ from typing import Any
 
 from comfyfix.disk.files import human_size
 from comfyfix.errors import Problem
-from comfyfix.records import Verdict
+from comfyfix.records import Reason, Verdict
 from comfyfix.screen import words
 from comfyfix.screen.words import t
 
@@ -43,6 +43,11 @@ def as_data(verdict: Verdict) -> dict[str, Any]:
 def lacking(model: str, problem: Problem) -> str:
     """Say of a needed model that there can be no file of it."""
     return _line("missing", model, words.problem(problem))
+
+
+def against_policy(model: str, rule: Reason) -> str:
+    """Say of a file that is there that the manifest does not allow it."""
+    return f"  ✗ {model} ({words.sentence(rule)})"
 
 
 def _line(status: str, model: str, told: str) -> str:

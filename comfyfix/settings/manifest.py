@@ -77,6 +77,32 @@ class Verify(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tr
     remote_code: CodePolicy = "leave"
 
 
+class Policy(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """`policy:` what may be had at all; an empty rule allows everything.
+
+    `licences` are names of SPDX or words of providers, `unknown` where none is told; `formats` are
+    endings of names. `max_file` and `max_total` are sizes, of one file and of all needed models.
+    """
+
+    licences: tuple[str, ...] = ()
+    publishers: tuple[str, ...] = ()
+    formats: tuple[str, ...] = ()
+    hosts: tuple[str, ...] = ()
+    max_file: int | str | None = None
+    max_total: int | str | None = None
+    require_hash: bool = False
+
+    @property
+    def max_file_bytes(self) -> int | None:
+        """`max_file` in bytes; None for no limit."""
+        return None if self.max_file is None else size_in_bytes(self.max_file)
+
+    @property
+    def max_total_bytes(self) -> int | None:
+        """`max_total` in bytes; None for no limit."""
+        return None if self.max_total is None else size_in_bytes(self.max_total)
+
+
 class Qwen(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """`qwen:` an OpenAI-compatible endpoint (or the qwen CLI) and its budgets per model.
 
@@ -198,6 +224,7 @@ class Manifest(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
     search: Search = Search()
     download: Download = Download()
     verify: Verify = Verify()
+    policy: Policy = Policy()
     qwen: Qwen = Qwen()
     endpoints: Endpoints = Endpoints()
     models: dict[str, Override] = {}

@@ -58,6 +58,15 @@ def load(
     return _absolute(manifest, path.parent.absolute())
 
 
+def line_of(path: Path, key: str) -> int:
+    """The line of the manifest that a key stands on, such as `policy.hosts`; 1 for one unset."""
+    try:
+        _, lines = yamlfile.read(path)
+    except SetupProblem:  # it was read a moment ago
+        return 1
+    return lines.get(f"$.{key}", 1)
+
+
 def of_values(value: Mapping[str, Any], environ: Mapping[str, str] = os.environ) -> Manifest:
     """Make a manifest of settings that are given, relative to the working folder, without a file.
 
@@ -169,7 +178,16 @@ def _check_values(manifest: Manifest, lines: yamlfile.Lines, path: Path) -> None
                 raise _problem(path, lines, where, Why.FIELD_NEEDS, needs=needs)
     if manifest.qwen.command and not _PROGRAM.fullmatch(manifest.qwen.command):
         raise _problem(path, lines, "$.qwen.command", Why.COMMAND_UNFIT)
-    where, size = "$.download.reserve", manifest.download.reserve
+    sizes = {
+        "download.reserve": manifest.download.reserve,
+        "policy.max_file": manifest.policy.max_file,
+        "policy.max_total": manifest.policy.max_total,
+    }
+    for key, size in sizes.items():
+        _check_size(size or 0, f"$.{key}", lines, path)
+
+
+def _check_size(size: int | str, where: str, lines: yamlfile.Lines, path: Path) -> None:
     try:
         size_in_bytes(size)
     except ValueError:

@@ -84,6 +84,7 @@ def _resolve(run: Run, planned: Planned) -> None:
         record = planned.record
         if record is None or not resolve_stage.still_wanted(record, planned, run.project.manifest):
             record = _found_anew(run, planned)
+        run.policy.require(record)
         run.records[planned.model.key] = record
 
 
@@ -280,6 +281,7 @@ def _once_more(
     record = _found_anew(run, planned)
     if record.same_content(old):
         raise problem
+    run.policy.require(record)
     run.records[planned.model.key] = written.renumbered(run.project.layout, record)
     _render(run, planned)
     try:

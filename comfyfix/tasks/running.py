@@ -33,6 +33,7 @@ if TYPE_CHECKING:
     from comfyfix.screen.events import Events
     from comfyfix.screen.lines import Console
     from comfyfix.sources.base import Services
+    from comfyfix.stages.policy import Held
 
 TRIES = 3
 """How often a project is opened again because others have changed what it says."""
@@ -177,6 +178,16 @@ class Run:
         from comfyfix.screen.events import Events  # for those with work to do
 
         return Events(self.console, self.project.folders.store)
+
+    @cached_property
+    def policy(self) -> Held:
+        """What the manifest allows to be had."""
+        from comfyfix.settings.read import line_of  # only a rule that is broken has a place to tell
+        from comfyfix.stages.policy import Held  # for those with work to do
+
+        path = self.project.setup.manifest_path
+        line = partial(line_of, path)
+        return Held(self.project.manifest.policy, path.name, line, self.project.plan)
 
     @cached_property
     def refusals(self) -> list[Refusal]:

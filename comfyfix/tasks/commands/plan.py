@@ -97,6 +97,7 @@ def _answer(run: Run, planned: Planned) -> Answer:
         if record is None or not resolve_stage.still_wanted(record, planned, run.project.manifest):
             record = resolve_stage.resolve(planned, run.services())
             _keep(run, planned, record)
+        run.policy.require(record)
     except Problem as problem:
         return Answer(planned, problem=problem)
     except OSError as error:

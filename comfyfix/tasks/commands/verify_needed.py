@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from itertools import starmap
 
 from comfyfix.records import Verdict
 from comfyfix.screen import checking, notes
 from comfyfix.screen.text import say
 from comfyfix.stages import sweep
+from comfyfix.stages.policy import broken
 from comfyfix.tasks.commands.base import project_heading
 from comfyfix.tasks.names import chosen
 from comfyfix.tasks.running import Run
@@ -51,6 +53,14 @@ def _verify(
     notes.unreadable(run.project.plan.unreadable)
     for problem in check.problems:
         notes.remark(problem)
+    rules = [
+        (choice.model.key, told)
+        for key in keys
+        for choice in every.get(key, ())
+        if choice.record is not None
+        for told in starmap(run.policy.told, broken(run.project.manifest.policy, choice.record))
+    ]
+    say(*(checking.against_policy(model, told) for model, told in rules))
     bad = check.bad + len(lacking)
     say(checking.needed(check.good, bad, fetchable=check.bad > 0))
-    return int(bool(bad or run.project.plan.unreadable)), [*lacking, *check.told]
+    return int(bool(bad or rules or run.project.plan.unreadable)), [*lacking, *check.told]

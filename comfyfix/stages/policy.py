@@ -1,0 +1,115 @@
+"""Policy: what the manifest allows to be had, held against a record before anything is fetched.
+
+A file that is linked inside the store is there already: of it only kind, size and hash count.
+"""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable, Iterable, Iterator
+from dataclasses import dataclass, field
+from urllib.parse import urlsplit
+
+from comfyfix import endings, licences
+from comfyfix.errors import ModelProblem
+from comfyfix.outcomes import Outcome
+from comfyfix.records import Reason, Record, because
+from comfyfix.settings.manifest import Policy
+from comfyfix.stages.work import Plan
+from comfyfix.why import Why
+
+Broken = tuple[str, Reason]
+"""A rule, by its name below `policy:`, and why it is broken."""
+
+
+@dataclass
+class Held:
+    """The policy of one run: rules for each model, and one for all of them together.
+
+    `line` tells on which line of the manifest a rule stands. Safe to use from several threads.
+    """
+
+    policy: Policy
+    manifest: str
+    line: Callable[[str], int]
+    plan: Plan
+    _sizes: dict[str, int] = field(default_factory=dict)
+    _lock: threading.Lock = field(default_factory=threading.Lock)
+
+    def __post_init__(self) -> None:
+        """What is there counts before all else."""
+        if self.policy.max_total is not None:
+            self._sizes = {there.model.key: there.size for there in self.plan.present}
+            for planned in self.plan.models:
+                if planned.pending is None and planned.record:
+                    self._sizes[planned.model.key] = planned.record.size or 0
+
+    def require(self, record: Record) -> None:
+        """Raise ModelProblem for a record that may not be fetched: model, rules, and lines."""
+        rules = [*broken(self.policy, record), *self._too_much(record)]
+        if rules:
+            told = tuple(self.told(rule, reason) for rule, reason in rules)
+            key = record.model.key
+            raise ModelProblem(Outcome.POLICY, Why.POLICY_BROKEN, model=key, rules=told)
+
+    def told(self, rule: str, reason: Reason) -> Reason:
+        """A broken rule, with the place where it stands."""
+        place = {"file": self.manifest, "line": self.line(f"policy.{rule}")}
+        return because(Why.POLICY_RULE, rule=rule, reason=reason, **place)
+
+    def _too_much(self, record: Record) -> Iterator[Broken]:
+        limit = self.policy.max_total_bytes
+        if limit is None:
+            return
+        key = record.model.key
+        with self._lock:
+            others = sum(size for known, size in self._sizes.items() if known != key)
+            if others + (record.size or 0) <= limit:
+                self._sizes[key] = record.size or 0
+                return
+        total = others + (record.size or 0)
+        yield "max_total", because(Why.POLICY_TOTAL, total=total, limit=limit)
+
+
+def broken(policy: Policy, record: Record) -> Iterator[Broken]:
+    """The rules of `policy:` that a record breaks, each with the reason."""
+    if not record.local:
+        yield from _of_place(policy, record)
+    files = record.members
+    if policy.formats:
+        odd = [f.name for f in files if _is_model(f.name) and not _is_of(policy.formats, f.name)]
+        if odd:
+            yield "formats", because(Why.POLICY_FORMAT, name=odd[0], allowed=policy.formats)
+    limit = policy.max_file_bytes
+    large = [f.size for f in files if limit is not None and (f.size or 0) > limit]
+    if large:
+        yield "max_file", because(Why.POLICY_SIZE, size=large[0], limit=limit)
+    if policy.require_hash and not all(f.sha256 or f.blob for f in files):
+        yield "require_hash", because(Why.POLICY_HASH)
+
+
+def _of_place(policy: Policy, record: Record) -> Iterator[Broken]:
+    found = licences.named(record.licence)
+    if policy.licences and not any(licences.same(found, word) for word in policy.licences):
+        yield "licences", because(Why.POLICY_LICENCE, found=found, allowed=policy.licences)
+    publisher = record.publisher or licences.UNKNOWN
+    if policy.publishers and publisher.lower() not in _lower(policy.publishers):
+        yield "publishers", because(Why.POLICY_PUBLISHER, found=publisher)
+    hosts = {urlsplit(file.url).hostname or "" for file in record.members if file.url}
+    others = sorted(hosts - _lower(policy.hosts))
+    if policy.hosts and others:
+        yield "hosts", because(Why.POLICY_HOST, host=others[0], allowed=policy.hosts)
+
+
+def _lower(words: Iterable[str]) -> frozenset[str]:
+    return frozenset(word.lower() for word in words)
+
+
+def _is_model(name: str) -> bool:
+    """Tell a file of weights from a directory's configuration, which has no format to choose."""
+    return name.lower().endswith(tuple(endings.LISTED.union(endings.PICKLES)))
+
+
+def _is_of(formats: Iterable[str], name: str) -> bool:
+    ending = name.lower().rpartition(".")[2]
+    return any(ending == word.lower().lstrip(".") for word in formats)

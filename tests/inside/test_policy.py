@@ -1,0 +1,159 @@
+"""The policy: what the manifest does not allow is not fetched, and says which rule, and where."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from comfyfix import licences
+from comfyfix.demo.content import file_for
+from comfyfix.demo.hub import Hub
+from comfyfix.outcomes import Outcome
+from tests.inprocess import InProcess
+
+REPO = "harbour/harbour_lamps"
+NAME = "harbour_lamp_one.safetensors"
+OTHER = "harbour_lamp_two.safetensors"
+SIZE = len(file_for(NAME))
+
+
+@pytest.fixture
+def site(inprocess: InProcess, hub: Hub) -> InProcess:
+    hub.add(REPO, [NAME, OTHER])
+    inprocess.workflow("w.json", ("loras", NAME))
+    return inprocess
+
+
+def line_of(site: InProcess, rule: str) -> int:
+    lines = (site.root / "manifest.yaml").read_text().splitlines()
+    return next(n for n, line in enumerate(lines, 1) if f'"{rule}"' in line)
+
+
+@pytest.mark.parametrize(
+    ("rule", "value"),
+    [
+        ("licences", ["MIT", "cc0-1.0"]),
+        ("publishers", ["stabilityai"]),
+        ("formats", ["gguf"]),
+        ("hosts", ["civitai.com"]),
+        ("max_file", SIZE - 1),
+        ("max_file", "1kB"),
+        ("max_total", SIZE - 1),
+    ],
+)
+def test_what_is_not_allowed_is_not_fetched(
+    site: InProcess, hub: Hub, rule: str, value: Any
+) -> None:
+    site.manifest(policy={rule: value})
+    for command in ([], ["plan"]):
+        ran = site.run(*command)
+        assert ran.code == 1
+        assert f"{rule} (manifest.yaml, line {line_of(site, rule)})" in ran.out
+        assert NAME in ran.out
+    assert not list(site.models.rglob("*.safetensors"))
+    assert hub.count("GET", f"*/resolve/*/{NAME}") == 0
+    site.manifest(policy={})
+    assert site.run().code == 0, "the record that was found serves"
+    site.manifest(policy={rule: value})
+    ran = site.run("verify")
+    if rule != "max_total":
+        assert ran.code == 1
+        assert f"{rule} (manifest.yaml, line {line_of(site, rule)})" in ran.out
+    assert list(site.models.rglob(NAME)), "what is there is left"
+
+
+@pytest.mark.parametrize(
+    ("rule", "value"),
+    [
+        ("licences", ["Apache-2.0"]), ("licences", ["apache-2.0", "mit"]),
+        ("publishers", ["Harbour"]), ("formats", [".SafeTensors", "gguf"]),
+        ("hosts", ["huggingface.co"]), ("max_file", SIZE), ("max_total", SIZE),
+        ("require_hash", True),
+    ],
+)  # fmt: skip
+def test_what_is_allowed_is_fetched(site: InProcess, rule: str, value: Any) -> None:
+    site.manifest(policy={rule: value})
+    assert site.run().code == 0
+    assert site.run("verify").code == 0
+
+
+def test_an_untold_licence_has_a_word_of_its_own(site: InProcess, hub: Hub) -> None:
+    hub.repositories[REPO].licence = "other"
+    site.manifest(policy={"licences": ["apache-2.0"]})
+    assert "unknown" in site.run().out
+    site.manifest(policy={"licences": ["apache-2.0", "Unknown"]})
+    assert site.run().code == 0
+
+
+def test_all_models_together_have_a_limit(site: InProcess) -> None:
+    site.workflow("w.json", ("loras", NAME), ("loras", OTHER))
+    site.put("vae", "there.safetensors")
+    site.workflow("v.json", ("vae", "there.safetensors"))
+    there = len(file_for("there.safetensors"))
+    site.manifest(policy={"max_total": there + SIZE + 10})
+    assert site.run().code == 1
+    assert len(list((site.models / "loras").glob("*"))) == 1, "what fits is fetched"
+    assert site.run().code == 1
+    site.manifest(policy={"max_total": there + 2 * SIZE})
+    assert site.run().code == 0
+    assert site.run().code == 0
+
+
+def test_a_file_without_a_published_hash_may_be_refused(site: InProcess, hub: Hub) -> None:
+    url = f"https://huggingface.co/{REPO}/resolve/main/{NAME}"
+    hub.repositories[REPO].plain.add(NAME)
+    site.manifest(policy={"require_hash": True}, models={NAME: {"url": url}})
+    ran = site.run()
+    assert ran.code == 1
+    assert "require_hash" in ran.out
+    site.manifest(policy={"require_hash": False}, models={NAME: {"url": url}})
+    assert site.run().code == 0
+
+
+def test_a_lock_obeys_the_policy_too(site: InProcess) -> None:
+    assert site.run("lock").code == 0
+    site.manifest(policy={"publishers": ["nobody"]})
+    ran = site.run("--frozen")
+    assert ran.code == 1
+    assert "publishers" in ran.out
+    assert not list(site.models.rglob("*.safetensors"))
+
+
+@pytest.mark.parametrize(
+    "policy",
+    [
+        {"licenses": ["mit"]}, {"max_file": "much"}, {"max_total": -1}, {"formats": "gguf"},
+        {"max_file": "9999999TB"}, {"require_hash": "yes"}, {"hosts": [1]},
+    ],
+)  # fmt: skip
+def test_a_policy_that_can_t_be_read_is_told_with_its_line(
+    site: InProcess, policy: dict[str, Any]
+) -> None:
+    site.manifest(policy=policy)
+    ran = site.run()
+    assert ran.code == 3
+    assert "manifest.yaml" in ran.err
+    assert next(iter(policy)) in ran.err
+    assert Outcome.POLICY not in ran.err
+
+
+@pytest.mark.parametrize(
+    ("word", "name"),
+    [
+        ("apache-2.0", "Apache-2.0"), ("MIT", "MIT"), ("gpl-3.0", "GPL-3.0-only"),
+        ("cc-by-nc-sa-4.0", "CC-BY-NC-SA-4.0"), ("openrail++", "openrail++"), ("other", "unknown"),
+        ("", "unknown"), ("creativeml-openrail-m", "creativeml-openrail-m"),
+        ("commercial use: Image, Rent", "commercial use: Image, Rent"),
+    ],
+)  # fmt: skip
+def test_a_licence_has_one_name(word: str, name: str) -> None:
+    assert licences.named(word) == name
+
+
+@given(st.text(max_size=40))
+def test_a_name_is_its_own_name(word: str) -> None:
+    assert licences.named(licences.named(word)) == licences.named(word)
+    assert licences.same(word, word.upper()) or word.lower() != word.upper().lower()
