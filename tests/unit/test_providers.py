@@ -178,7 +178,7 @@ def test_an_id_is_a_number_or_a_text_of_digits(told: object, number: int | None)
 def test_a_size_is_exact_where_it_comes_from_whole_bytes(
     told: object, size: int | None, exact: bool
 ) -> None:
-    file = {"id": 1, "sizeKB": told}
+    file = {"id": 1, "name": "x.pt", "sizeKB": told}
     (entry,) = entries.of_version({"id": 70, "modelId": 7, "files": [file]})
     assert (entry.size, entry.exact) == (size, exact)
 
@@ -213,7 +213,9 @@ SCANNED = {f"{scan}Result": "Success" for scan in ("pickleScan", "virusScan")}
     ],
 )  # fmt: skip
 def test_a_file_is_as_its_scans_say(more: dict[str, str], why: Why | None) -> None:
-    (made,) = entries.of_version({"id": 70, "modelId": 7, "files": [{"id": 1, **more}]})
+    (made,) = entries.of_version(
+        {"id": 70, "modelId": 7, "files": [{"id": 1, "name": "x.pt", **more}]}
+    )
     assert (made.scan.why if made.scan else None) == why
 
 

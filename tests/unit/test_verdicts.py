@@ -105,7 +105,8 @@ def test_a_size_tells_where_there_is_no_hash_and_it_is_exact(path: Path) -> None
 def test_another_hash_is_told_with_whose_word_it_is(path: Path) -> None:
     found = verify(MODEL, path, Known(record(sha256=OTHER)), Manner())
     word = because(Why.BY_PLACE, where="o/n")
-    assert (found.status, found.reason) == ("wrong", because(Why.HASH_DIFFERS, source=word))
+    told = because(Why.HASH_DIFFERS, source=word, found=RIGHT, wanted=OTHER)
+    assert (found.status, found.reason) == ("wrong", told)
 
 
 def test_what_is_of_no_known_kind_is_unverified_whatever_its_hash(path: Path) -> None:
