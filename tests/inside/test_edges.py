@@ -13,11 +13,13 @@ from comfyfix.demo.hub import Hub
 from comfyfix.disk.files import FETCHED_NAME_BYTES_MAX
 from comfyfix.disk.leftovers import where
 from comfyfix.records import because
-from comfyfix.screen import words
+from comfyfix.screen import summary, words
 from comfyfix.screen.lines import Console
 from comfyfix.screen.words import fixed, t
+from comfyfix.stages import sweep
 from comfyfix.stages.work import Pending
-from comfyfix.state.hashing import Hasher
+from comfyfix.state.hashing import Halted, Hasher
+from comfyfix.stopping import Stopped
 from comfyfix.tasks import side_by_side
 from comfyfix.tasks.chosen import about, default_tasks, settled
 from comfyfix.tasks.nearest import nearest
@@ -271,3 +273,70 @@ def test_a_run_does_six_then_verifies_them_then_what_was_there(one: InProcess) -
     ]  # fmt: skip
     chosen = Run(one.project(str(one.workflows / "more.json")), one.project)
     assert default_tasks(chosen) == ["workflow:more"]
+
+
+def test_a_stop_ends_all_hashing(one: InProcess, monkeypatch: pytest.MonkeyPatch) -> None:
+    path = one.put(*RIFE)
+    run = as_run(one)
+    project = run.project
+    needed = sweep.needed(project.manifest, project.plan, project.layout)
+    check = side_by_side.Check(run, sum(needed.values(), []), side_by_side.Wish())
+
+    def stop() -> None:
+        raise Stopped(130)
+
+    monkeypatch.setattr(check, "_ask", stop)
+    with pytest.raises(Stopped):
+        check.verify_all()
+    with pytest.raises(Halted):
+        check.hasher(path)
+
+
+def test_info_says_why_a_task_would_run(one: InProcess) -> None:
+    one.workflow("w.json", RIFE, VAE)
+    one.workflow("there.json", ("loras", "there.pt"))
+    one.put("loras", "there.pt")
+    absent = words.sentence(Pending.ABSENT)
+    count = t("{count} of its {all:models} are pending; see `doit list`", count=2, all=2)
+    none = t("none of its models is pending; what is there is looked at again")
+    ignored = summary.ignored("download:rife49")
+    for name, told in (
+        ("download:rife49", [absent]), ("workflow:w", [count]), ("verify:001", [count]),
+        ("workflow:there", [none]),
+    ):  # fmt: skip
+        out = one.run("info", name).out
+        assert [line for line in (absent, count, none) if f" * {line}" in out] == told, name
+        assert ignored not in out
+    assert one.run("ignore", "download:rife49").code == 0
+    assert f" * {ignored}" in one.run("info", "download:rife49").out
+
+
+def test_plan_says_of_which_models_nobody_could_be_asked(one: InProcess) -> None:
+    out = one.run("plan", COMFYFIX_OFFLINE="1")
+    assert out.code == 1
+    reason = because(Why.OFFLINE, variable="COMFYFIX_OFFLINE")
+    told = list(summary.unreachable([("/".join(RIFE), reason)]))
+    assert told
+    for line in told:
+        assert line.strip() in out.out
+
+
+def test_plan_of_one_workflow_or_model_is_about_that_alone(one: InProcess, hub: Hub) -> None:
+    hub.add("a/soft-vae", ["soft_vae.safetensors"])
+    one.workflow("more.json", VAE)
+    for names, tasks in (
+        ((), ["download:rife49", "download:soft_vae"]), (("workflow:w",), ["download:rife49"]),
+        (("soft_vae.safetensors",), ["download:soft_vae"]),
+        ((f"workflow={one.workflows / 'more.json'}",), ["download:soft_vae"]),
+    ):  # fmt: skip
+        told = json.loads(one.run("plan", "--json", *names).out)
+        assert sorted(row["task"] for row in told["models"]) == tasks, names
+
+
+def test_embed_tells_of_a_file_without_a_workflow_where_it_is_named(one: InProcess) -> None:
+    stray = one.workflows / "stray.json"
+    stray.write_text('{"of": "something else"}')
+    told = words.sentence(because(Why.HOLDS_NO_WORKFLOW, path=str(stray)))
+    assert told not in one.run("embed", "--dry-run").out
+    done = one.run("embed", "--dry-run", str(stray))
+    assert (done.code, told in done.out) == (1, True)

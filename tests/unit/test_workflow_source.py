@@ -106,7 +106,8 @@ def test_the_place_that_the_user_names_is_the_only_one(tmp_path: Path) -> None:
         (Override(model_version_id=7), "https://civitai.com/api/download/models/7"),
         (Override(repo="a/b", path="c d.pt"),
             "https://huggingface.co/a/b/resolve/main/c%20d.pt"),
-        (Override(repo="a/b"), "https://huggingface.co/a/b/tree/main"), (Override(path="c"), ""), (Override(), ""),
+        (Override(repo="a/b"), "https://huggingface.co/a/b/tree/main"),
+        (Override(path="c"), ""), (Override(), ""),
     ],
 )  # fmt: skip
 def test_a_place_is_told_as_one_address(override: Override, address: str) -> None:
