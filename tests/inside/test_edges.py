@@ -12,16 +12,20 @@ from comfyfix.demo.content import file_for
 from comfyfix.demo.hub import Hub
 from comfyfix.disk.files import FETCHED_NAME_BYTES_MAX
 from comfyfix.disk.leftovers import where
-from comfyfix.records import because
+from comfyfix.records import Model, because, to_json
 from comfyfix.screen import summary, words
 from comfyfix.screen.lines import Console
 from comfyfix.screen.words import fixed, t
 from comfyfix.stages import sweep
 from comfyfix.stages.work import Pending
 from comfyfix.state.hashing import Halted, Hasher
+from comfyfix.state.layout import Layout
+from comfyfix.state.receipts import ReceiptFile, of_file
 from comfyfix.stopping import Stopped
 from comfyfix.tasks import side_by_side
 from comfyfix.tasks.chosen import about, default_tasks, settled
+from comfyfix.tasks.commands.plan import Plan
+from comfyfix.tasks.commands.scan import Scan
 from comfyfix.tasks.nearest import nearest
 from comfyfix.tasks.running import Run
 from comfyfix.why import Why
@@ -280,7 +284,9 @@ def test_a_stop_ends_all_hashing(one: InProcess, monkeypatch: pytest.MonkeyPatch
     run = as_run(one)
     project = run.project
     needed = sweep.needed(project.manifest, project.plan, project.layout)
-    check = side_by_side.Check(run, sum(needed.values(), []), side_by_side.Wish())
+    check = side_by_side.Check(
+        run, [one for some in needed.values() for one in some], side_by_side.Wish()
+    )
 
     def stop() -> None:
         raise Stopped(130)
@@ -340,3 +346,40 @@ def test_embed_tells_of_a_file_without_a_workflow_where_it_is_named(one: InProce
     assert told not in one.run("embed", "--dry-run").out
     done = one.run("embed", "--dry-run", str(stray))
     assert (done.code, told in done.out) == (1, True)
+
+
+def test_help_is_of_all_commands_of_one_or_of_a_task(one: InProcess) -> None:
+    every, of_scan = one.run("help"), one.run("help", "scan")
+    for name, command in (("scan", Scan), ("plan", Plan)):
+        assert f" {name} " in every.out
+        assert command.doc_purpose in every.out
+    assert Scan.doc_purpose in of_scan.out
+    assert Plan.doc_purpose not in of_scan.out
+    assert "task_dep" in one.run("help", "task").out
+    of_task = one.run("help", "download:rife49")
+    assert "rife49" in of_task.out
+    for done in (every, of_scan, of_task):
+        assert (done.code, done.err) == (0, "")
+    assert one.run("help", "download:rife48").code == 3
+
+
+def test_a_pattern_brings_what_it_fits(one: InProcess) -> None:
+    one.workflow("more.json", VAE)
+    assert one.run("download:rif*").code == 0
+    assert set(one.files()) == {"/".join(RIFE)}
+    assert one.run("download:none*").code == 3
+
+
+def test_a_file_that_was_known_by_its_hash_and_has_changed_is_simply_there(
+    one: InProcess,
+) -> None:
+    path = one.put(*RIFE)
+    model = Model(folder=RIFE[0], path=RIFE[1])
+    known = of_file(model, path, "0" * 64, script="", verified=True, identified=True)
+    Layout(one.output).receipts.parent.mkdir(exist_ok=True)
+    Layout(one.output).receipts.write_bytes(to_json(ReceiptFile(models={known.model: known})))
+    (there,) = one.project().plan.present
+    assert (there.receipt, there.claimed) == (known, False)
+    path.write_bytes(file_for("rife48.pth") + b"x")
+    (there,) = one.project().plan.present
+    assert (there.receipt, there.claimed) == (None, False)
