@@ -99,6 +99,18 @@ def test_an_input_that_takes_a_link_alone_is_no_widget(tmp_path: Path) -> None:
     assert only(read(tmp_path, text)).index == 1
 
 
+@pytest.mark.parametrize(
+    ("signature", "listed"),
+    [("s, x", False), ("s, **all", False), ("s, y", True), ("s, *, x=1", True)],
+)
+def test_what_a_node_looks_at_itself_is_held_against_no_list(
+    signature: str, listed: bool, tmp_path: Path
+) -> None:
+    own = f"    @classmethod\n    def VALIDATE_INPUTS({signature}): return True\nNODE_CLASS"
+    text = node().replace("NODE_CLASS", own)
+    assert only(read(tmp_path, text)).listed is listed
+
+
 # -- names -----------------------------------------------------------------------------------
 
 

@@ -166,4 +166,5 @@ def _over_input(better: LoaderInput, old: LoaderInput) -> LoaderInput:
         endings=better.endings,
         prefixed=better.prefixed,
         names=better.names,
+        listed=better.listed and old.listed,
     )

@@ -10,6 +10,8 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any
 
+import msgspec
+
 from comfyfix.comfyui.loaders.table import Loader, LoaderInput
 from comfyfix.comfyui.packs.evaluate import Evaluator
 from comfyfix.comfyui.packs.outside import core_class
@@ -50,14 +52,29 @@ def schema_of(evaluator: Evaluator, owner: Class) -> tuple[str, Loader]:
     """The name that a class gives itself (empty if none), and its inputs that name models."""
     told = _called(evaluator, owner, "INPUT_TYPES")
     if isinstance(told, dict):
-        return "", _loader(_of_types(told))
+        return "", _unchecked(evaluator, owner, "VALIDATE_INPUTS", _loader(_of_types(told)))
     told = _called(evaluator, owner, "define_schema")
     if isinstance(told, Declared):
         node_id = told.keywords.get("node_id", "")
         inputs = told.keywords.get("inputs", [])
         name = node_id if isinstance(node_id, str) else ""
-        return name, _loader(_of_schema(inputs if isinstance(inputs, list) else []))
+        loader = _loader(_of_schema(inputs if isinstance(inputs, list) else []))
+        return name, _unchecked(evaluator, owner, "validate_inputs", loader)
     return "", Loader()
+
+
+def _unchecked(evaluator: Evaluator, owner: Class, name: str, loader: Loader) -> Loader:
+    """What a class looks at itself before a run, ComfyUI holds against no list."""
+    told = evaluator.attribute(owner, name) if loader.inputs else UNKNOWN
+    if not isinstance(told, Function):
+        return loader
+    taken = told.node.args
+    own = {each.arg for each in (*taken.posonlyargs, *taken.args)}
+    inputs = {
+        each: msgspec.structs.replace(entry, listed=not (taken.kwarg or each in own))
+        for each, entry in loader.inputs.items()
+    }
+    return Loader(inputs=inputs)
 
 
 def _called(evaluator: Evaluator, owner: Class, name: str) -> Any:
