@@ -29,12 +29,16 @@ _SHA256 = "SHA256"
 
 
 class Found(NamedTuple):
-    """A model whose provider has confirmed it: its address, its hash, its folder."""
+    """A model whose provider has confirmed it: its address, its hash, its folder.
+
+    Of a set these are those of its first shard; `parts` are all of them.
+    """
 
     model: str
     url: str
     sha256: str
     directory: str
+    parts: tuple[Found, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)

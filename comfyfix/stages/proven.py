@@ -107,7 +107,7 @@ class Proofs:
             if item.receipt is None:
                 self.hashing(item.model.name)
             digest = item.receipt.sha256 if item.receipt else self.services.hash_of(item.path)
-            return self._search(_as_planned(item, self.told), digest)
+            return _of_content(self._search(_as_planned(item, self.told), digest), digest)
         if item.problem is not None:
             return item.problem.reason
         override, record, receipt = item.override, item.record, item.receipt
@@ -133,8 +133,17 @@ class Proofs:
         return resolve(replace(item, override=override, record=None, receipt=known), self.services)
 
 
+def _of_content(record: Record, sha256: str) -> Record | Reason:
+    """The record, unless the first shard of a set has another content than the one that is here."""
+    if record.files and sha256 not in {member.sha256 for member in record.members}:
+        return because(Why.EMBED_UNPROVEN)
+    return record
+
+
 def _found(record: Record) -> Found | Reason:
     """What a record proves."""
+    if record.files:
+        return _found_set(record)
     if record.private:
         return because(Why.EMBED_PRIVATE)
     published = record.source == openmodeldb.NAME and not urlsplit(record.url).query
@@ -143,6 +152,17 @@ def _found(record: Record) -> Found | Reason:
         return because(Why.EMBED_UNPROVEN)
     folder = record.model.folder or ""
     return Found(record.model.key, record.url, record.sha256, folder)
+
+
+def _found_set(record: Record) -> Found | Reason:
+    """What a record proves of each shard: of what lies beside them no node tells an address."""
+    own = record.model.shards
+    shards = [member for member in record.members if member.model.path in own]
+    found = [_found(member) for member in sorted(shards, key=lambda m: m.model.path)]
+    parts = [one for one in found if isinstance(one, Found)]
+    if not parts or len(parts) != len(found):
+        return next((o for o in found if isinstance(o, Reason)), because(Why.EMBED_UNPROVEN))
+    return parts[0]._replace(parts=tuple(parts))
 
 
 def _as_planned(item: Present, told: Told) -> Planned:

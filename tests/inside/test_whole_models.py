@@ -99,6 +99,19 @@ def test_the_workflow_says_where_it_is(site: Site, hub: Hub, form: str) -> None:
     assert site.files() == whole()
 
 
+def test_a_note_says_where_it_is(site: Site, hub: Hub) -> None:
+    on_hub(hub, f"someone/{NAME}")
+    on_hub(hub, f"other/{NAME}", {**FLORENCE, "config.json": b'{"model_type": "other"}'})
+    text = f"Get it: https://huggingface.co/someone/{NAME}/tree/main."
+    note = {"id": 2, "type": "Note", "widgets_values": [text]}
+    loader = {"id": 1, "type": "Florence2ModelLoader", "widgets_values": [NAME]}
+    value = {"nodes": [loader, note], "links": []}
+    site.workflows.joinpath("w.json").write_text(json.dumps(value))
+    done = site.doit()
+    assert done.returncode == 0, done.stdout
+    assert site.files() == whole()
+
+
 def test_a_folder_of_a_repository(site: Site, hub: Hub) -> None:
     files = {f"models/{NAME}/{path}": data for path, data in FLORENCE.items()}
     on_hub(hub, "microsoft/Florence-collection", files)
@@ -300,3 +313,20 @@ def test_a_directory_that_says_what_it_lacks_is_completed(site: Site, hub: Hub) 
     assert done.returncode == 0, done.stdout
     assert site.files() == {f"LLM/{NAME}/{path}": sha256(data) for path, data in files.items()}
     assert sum("00001-of" in seen.path and "/cdn/" in seen.path for seen in hub.seen) == 0
+
+
+@pytest.mark.parametrize("there", [False, True])
+def test_the_addresses_of_all_shards_are_embedded(site: Site, hub: Hub, there: bool) -> None:
+    first, second, third = SET
+    site.workflow("w.json", ("text_encoders", second))
+    commit = on_hub(hub, "maker/ember-t5", SET)
+    if there:
+        for name, data in SET.items():
+            site.put("text_encoders", name, data)
+    assert site.doit("embed").returncode == 0
+    copy = json.loads(site.workflows.joinpath("w.comfyfix.json").read_text())
+    models = copy["nodes"][0]["properties"]["models"]
+    assert {(m["name"], m["url"].rpartition("/")[2], m["hash"]) for m in models} == {
+        (name, name, sha256(SET[name])) for name in (first, second, third)
+    }
+    assert all(commit in m["url"] for m in models)

@@ -15,7 +15,7 @@ from comfyfix import endings
 from comfyfix.comfyui.references.hints import Named, by_name, key_of, path_below, path_of
 from comfyfix.comfyui.references.places import NESTED_MAX, Place, has_model_extension
 from comfyfix.comfyui.workflows.graph import Node, Workflow
-from comfyfix.net.hosts import HUGGINGFACE
+from comfyfix.net.hosts import HUGGINGFACE, HUGGINGFACE_HOSTS
 from comfyfix.records import Hint
 
 TEXT_MAX = 1 << 18  # characters of one text in which addresses are looked for
@@ -27,6 +27,8 @@ _NAME = re.compile(
 )
 _AIR = re.compile(r"\burn:air:[\w.-]{1,40}:[\w.-]{1,40}:civitai:[0-9]{1,12}(?:@[0-9]{1,12})?")
 _BEGINNINGS = ("https://", "hf://", "urn:air:")
+# A repository, or a folder of it: what a directory is named after.
+_FOLDER = re.compile(r"/[\w.-]+/(?P<repo>[\w.-]+)(?:/tree/[^/]+/?(?P<path>.*?))?/?")
 _CIVITAI = re.compile(r"(?:(?:www|api)\.)?civitai\.(?:com|red|green)")
 
 
@@ -98,6 +100,8 @@ def _of_line(line: str) -> Iterator[Hint]:
             continue
         if has_model_extension(name):
             yield Hint(name=name, url=url)
+        elif parts.hostname in HUGGINGFACE_HOSTS and (folder := _FOLDER.fullmatch(parts.path)):
+            yield Hint(name=unquote(folder["path"] or folder["repo"]).rpartition("/")[2], url=url)
         elif _CIVITAI.fullmatch(parts.hostname or ""):
             pages.append(url)
     names = set(_NAME.findall(_AIR.sub(" ", _URL.sub(" ", line))))

@@ -198,8 +198,13 @@ class _Work:
             # The frontend compares the name with the value, letter by letter.
             names = [name for name in reference.files if name.replace("\\", "/") == path]
             name = (names or [item.model.name])[0] if reference.files else str(reference.value)
-            if item.model.key in self._answers:
-                yield name, self._answers[item.model.key]
+            answer = self._answers.get(item.model.key)
+            if isinstance(answer, Found) and answer.parts:
+                above = name[: max(name.rfind("/"), name.rfind("\\")) + 1]
+                for part in answer.parts:
+                    yield above + part.model.rpartition("/")[2], part
+            elif answer is not None:
+                yield name, answer
 
 
 def _key(reference: Reference) -> _Key:
