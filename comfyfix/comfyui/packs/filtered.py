@@ -1,4 +1,4 @@
-"""What a condition leaves of a list of files: those with some endings, where it is of that kind."""
+"""What a condition leaves of a list: files with some endings, or the directories in it."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from typing import Any
 
 from comfyfix.comfyui.packs.asking import LOOP_MAX, Asked, Locals
 from comfyfix.comfyui.packs.source import Module
-from comfyfix.comfyui.packs.values import UNKNOWN, Function, Listing, items, with_endings
+from comfyfix.comfyui.packs.values import DIRECTORY, UNKNOWN, Function, Listing, items, with_endings
 
 
 def narrowed(
@@ -41,6 +41,10 @@ def _endings(asked: Asked, test: ast.expr, module: Module, scope: Locals) -> tup
             return next(filter(None, told), ())
         case ast.Call(func=ast.Attribute(attr="endswith", value=name), args=[ends]):
             return _texts(asked, ends, module, scope) if _is_name(name) else ()
+        case ast.Call(func=ast.Attribute(attr="is_dir", value=name), args=[]):
+            return (DIRECTORY,) if _is_name(name) else ()
+        case ast.Call(func=ast.Attribute(attr="isdir") | ast.Name(id="isdir"), args=[_]):
+            return (DIRECTORY,)
         case ast.Call(func=ast.Name(id="any"), args=[ast.GeneratorExp() as each]):
             return _of_any(asked, each, module, scope)
         case ast.Call(func=called, args=[name], keywords=[]) if _is_name(name):

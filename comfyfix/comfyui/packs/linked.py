@@ -80,7 +80,7 @@ class _Links:
             entry,
             folder=folders[0] if folders else None,
             also=tuple(folders[1:]),
-            endings=_left(endings, entry.endings),
+            endings=() if entry.kind == "directory" else _left(endings, entry.endings),
             prefixed=prefixed,
         )
 

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Literal
 
 import msgspec
 
@@ -16,6 +16,7 @@ from comfyfix.comfyui.loaders.table import Loader, LoaderInput
 from comfyfix.comfyui.packs.evaluate import Evaluator
 from comfyfix.comfyui.packs.outside import core_class
 from comfyfix.comfyui.packs.values import (
+    DIRECTORY,
     NAMES_MAX,
     UNKNOWN,
     Class,
@@ -100,16 +101,27 @@ def _loader(inputs: Iterator[_Input]) -> Loader:
     return Loader(inputs=found)
 
 
+def _kind(
+    files: tuple[str, ...], endings: tuple[str, ...]
+) -> Literal["file", "directory", "directory_or_file"]:
+    if files == endings:
+        return "file"
+    return "directory_or_file" if files else "directory"
+
+
 def _entry(choices: tuple[Listing, ...], names: tuple[str, ...], index: int | None) -> LoaderInput:
     """The folders of choices that are paths inside of them, as the pack says them."""
     whole = [one for one in choices if not (one.altered or one.full)]
     folders = list(dict.fromkeys(key for one in whole if not one.prefix for key in one.folders))
     prefixed = {one.prefix: one.folders[0] for one in whole if one.prefix and one.folders}
+    endings = all_endings(whole)
+    files = tuple(ending for ending in endings if ending != DIRECTORY)
     return LoaderInput(
         folder=folders[0] if folders else None,
         also=tuple(folders[1:FOLDERS_MAX]),
         index=index,
-        endings=all_endings(whole),
+        kind=_kind(files, endings),
+        endings=files,
         prefixed=prefixed,
         names=names,
     )

@@ -28,6 +28,10 @@ class _Unknown:
 UNKNOWN: Final = _Unknown()
 
 
+DIRECTORY = "/"
+"""Stands among endings for the directories of a list."""
+
+
 @dataclass(frozen=True, slots=True)
 class Listing:
     """A list of choices: those of model folders, and those that stand there literally.
@@ -185,8 +189,10 @@ def all_endings(lists: Sequence[Listing]) -> tuple[str, ...]:
 def with_endings(choices: Listing, endings: Sequence[str]) -> Listing:
     """Those choices that end in one of some texts."""
     told = tuple(dict.fromkeys(ending.lower() for ending in endings))[:NAMES_MAX]
-    both = tuple(one for one in told if one.endswith(choices.endings or ("",)))
-    return replace(choices, endings=both or choices.endings)
+    # What is looked for inside of a directory is no directory any more.
+    known = tuple(one for one in choices.endings if one != DIRECTORY)
+    both = tuple(one for one in told if one.endswith(known or ("",)))
+    return replace(choices, endings=both or known)
 
 
 def below(choices: Listing, base: Any) -> Listing:

@@ -1,0 +1,74 @@
+"""Inputs of packs that choose directories, in the ways in which packs list them."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import pytest
+
+from comfyfix.comfyui.loaders.table import built_in, merged
+from comfyfix.comfyui.references.find import references
+from comfyfix.comfyui.workflows.read import parse
+from tests.unit.test_pack_kinds import node, only, read
+
+HELPER = """
+def listed(paths, predicate=lambda _: True):
+    found = [item for path in paths for item in Path(path).iterdir() if predicate(item)]
+    return {item.name: str(item.absolute()) for item in found}
+
+def folders(path):
+    result = []
+    for name in os.listdir(path):
+        if os.path.isdir(os.path.join(path, name)) and not name.startswith("."):
+            result.append(name)
+    return result
+
+def both(path):
+    inside = lambda name: os.path.join(path, name)
+    return [n for n in os.listdir(path) if os.path.isdir(inside(n)) or n.endswith(".gguf")]
+
+def deep(path):
+    result = []
+    for name in os.listdir(path):
+        if os.path.isdir(os.path.join(path, name)):
+            for inner in os.listdir(os.path.join(path, name)):
+                if inner.endswith(".gguf"):
+                    result.append(name + "/" + inner)
+    return result
+"""
+WAYS = [
+    "[item.name for item in Path(M, 'LLM').iterdir() if item.is_dir()]",
+    "[d for d in os.listdir(os.path.join(M, 'LLM')) if os.path.isdir(os.path.join(M, 'LLM', d))]",
+    "sorted(folders(os.path.join(M, 'LLM')))",
+    "['none'] + folders(os.path.join(M, 'LLM'))",
+    "[*listed([os.path.join(M, 'LLM')], lambda x: x.is_dir())]",
+    "[e.name for e in os.scandir(os.path.join(M, 'LLM')) if e.is_dir()]",
+]
+
+
+@pytest.mark.parametrize("way", WAYS)
+def test_directories_are_chosen(tmp_path: Path, way: str) -> None:
+    facts = read(tmp_path, node(way, HELPER))
+    entry = only(facts)
+    assert (entry.kind, entry.folder) == ("directory", "LLM"), entry
+    graph = {"1": {"class_type": "Node", "inputs": {"x": "some-model-7B"}}}
+    (one,) = references(parse(json.dumps(graph).encode()), "w", merged(facts.loaders, built_in()))
+    assert (one.kind, one.path) == ("directory", "some-model-7B")
+
+
+def test_directories_and_files_are_chosen(tmp_path: Path) -> None:
+    entry = only(read(tmp_path, node("both(os.path.join(M, 'LLM'))", HELPER)))
+    assert (entry.kind, entry.endings) == ("directory_or_file", (".gguf",))
+
+
+@pytest.mark.parametrize("test", ["not os.path.isdir(os.path.join(M, 'LLM', d))",
+                                  "os.path.isfile(os.path.join(M, 'LLM', d))", "True"])  # fmt: skip
+def test_what_may_be_files_is_no_directory(tmp_path: Path, test: str) -> None:
+    way = f"[d for d in os.listdir(os.path.join(M, 'LLM')) if {test}]"
+    assert only(read(tmp_path, node(way))).kind == "file"
+
+
+def test_files_in_directories_are_files(tmp_path: Path) -> None:
+    facts = read(tmp_path, node("deep(os.path.join(M, 'LLM'))", HELPER))
+    assert "Node" not in facts.loaders or only(facts).kind == "file"
