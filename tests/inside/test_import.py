@@ -252,3 +252,42 @@ def test_of_a_model_that_is_there_its_check_is_told(site: Site, hub: Hub) -> Non
     (site.models / KEY).write_bytes(DATA)
     assert reason(Why.IMPORT_PRESENT) in site.doit("import", kept(site, entry())).stdout
     assert site.doit("verify").returncode == 0
+
+
+def test_a_path_in_the_users_own_folders_is_told_by_them(site: Site, hub: Hub) -> None:
+    ready(site, hub)
+    (site.root / "mine" / "Lora").mkdir(parents=True)
+    (site.models.parent / "extra_model_paths.yaml").write_text(
+        f"mine: {{base_path: {site.root}/mine, loras: Lora}}\n"
+    )
+    (site.root / "x.yaml").write_text(
+        "models: {before_start: ["
+        f"{{url: '{HUB}/a/b/resolve/main/x', local_path: '{site.root}/mine/Lora/a/x.safetensors'}},"
+        f"{{url: '{HUB}/a/b/resolve/main/y', local_path: '{site.root}/mine/Lora/../y.pth'}}]}}"
+    )
+    assert site.doit("import", "x.yaml", "--offline").returncode == 1
+    assert set(pins(site)) == {"loras/a/x.safetensors"}
+
+
+def test_a_model_whose_folder_no_one_told_gets_it(site: Site, hub: Hub) -> None:
+    ready(site, hub)
+    path = site.workflow("v.json", ("loras", "odd.safetensors"))
+    path.write_text(path.read_text().replace("LoraLoader", "SomeUnknownLoader"))
+    hub.add("maker/odd", ["odd.safetensors"])
+    data = file_for("odd.safetensors")
+    url = f"{HUB}/maker/odd/resolve/main/odd.safetensors"
+    odd = entry("vae/odd.safetensors", url, sha256(data))
+    assert site.doit("import", kept(site, odd)).returncode == 0
+    assert pins(site)["odd.safetensors"]["folder"] == "vae"
+    site.doit("workflow:v")
+    assert site.files() == {"vae/odd.safetensors": sha256(data)}
+
+
+def test_pins_that_could_not_be_read_again_are_not_written(site: Site, hub: Hub) -> None:
+    ready(site, hub)
+    path = site.root / "pins.yaml"
+    path.write_text(f"models: {{x: {{url: '{HUB}/{'x' * (1_048_480)}'}}}}\n")
+    before = path.read_bytes()
+    assert site.doit("list", "-q").returncode == 0
+    assert site.doit("import", kept(site, entry())).returncode == 3
+    assert path.read_bytes() == before
