@@ -9,6 +9,9 @@ from comfyfix.sources.qwen import source as qwen
 ALL: tuple[Source, ...] = (store, workflow, catalog, huggingface, civitai, openmodeldb, qwen)
 """The literal list, most trusted first; `search.sources` of the manifest picks from it."""
 
+LAST: Source = civitai.Last()
+"""Who is asked where no source has anything, if its source is among those that are asked."""
+
 
 def chosen(names: tuple[str, ...]) -> tuple[Source, ...]:
     """Return the sources of these names, in the manifest's order."""

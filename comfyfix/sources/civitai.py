@@ -36,11 +36,33 @@ def find(wanted: Wanted, services: Services) -> Iterator[Finding]:
             return
     if wanted.model.name.rpartition(".")[0].lower() in GENERIC:
         return
+    yield from _by_words(wanted, services, model_queries(wanted.model.name), nsfw=True)
+
+
+class Last:
+    """Civitai once more, where all sources have nothing.
+
+    Models in which minors are depicted are left out where grown-up content is asked for. They are
+    few, and what all the others cost is one question less.
+    """
+
+    NAME = NAME
+    DECISIVE = DECISIVE
+
+    @staticmethod
+    def find(wanted: Wanted, services: Services) -> Iterator[Finding]:
+        """Yield what a search without grown-up content has of this name."""
+        if wanted.model.name.rpartition(".")[0].lower() not in GENERIC:
+            queries = model_queries(wanted.model.name)[:1]
+            yield from _by_words(wanted, services, queries, nsfw=False)
+
+
+def _by_words(
+    wanted: Wanted, services: Services, queries: Sequence[str], *, nsfw: bool
+) -> Iterator[Finding]:
     types = types_for(wanted.model.folder)
     akin: list[Rejected] = []
-    words = [(query, True) for query in model_queries(wanted.model.name)]
-    # Models in which minors are depicted are left out where grown-up content is asked for.
-    for query, nsfw in [*words, *((query, False) for query, _ in words[:1])]:
+    for query in queries:
         entries = services.civitai.search(query, types, nsfw=nsfw)
         models = list(dict.fromkeys(entry.model for entry in entries))
         services.log_search(wanted, NAME, query, {"files": len(entries), "models": models})

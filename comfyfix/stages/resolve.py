@@ -12,9 +12,9 @@ import msgspec
 from comfyfix.endings import is_pickle
 from comfyfix.errors import ModelProblem, NameRefused, RegionBlocked, SourceDown
 from comfyfix.outcomes import Outcome
-from comfyfix.records import Candidate, Record, Rejected, because
+from comfyfix.records import Candidate, Reason, Record, Rejected, because
 from comfyfix.settings.manifest import Locked, Manifest
-from comfyfix.sources import chosen, directories, huggingface, sets, store, workflow
+from comfyfix.sources import LAST, chosen, directories, huggingface, sets, store, workflow
 from comfyfix.sources.base import Blocked, Doubtful, Services, Source, Wanted
 from comfyfix.stages import lent, locked
 from comfyfix.stages.judge import judge
@@ -106,7 +106,9 @@ class _Ladder:
         by_user = bool(self.planned.override and self.planned.override.names_a_place)
         # Where the user has said which file is meant, no other source may answer for it.
         for source in (workflow,) if by_user else self._sources():
-            self.asked.append(source.NAME)
+            if source is LAST and self._needs_no_last():
+                continue
+            self.asked += [source.NAME] if source.NAME not in self.asked else []
             good = self._rung(source)
             if good is not None:
                 _require_no_rival(good, self.wanted, self.doubtful)
@@ -129,7 +131,14 @@ class _Ladder:
         every = chosen(self.services.manifest.search.sources)
         if self.wanted.is_directory:
             return [source for source in every if source in (workflow, huggingface)]
-        return [source for source in every if source is not store or not self.wanted.is_whole]
+        kept = [source for source in every if source is not store or not self.wanted.is_whole]
+        return [*kept, *([LAST] if LAST.NAME in self.services.manifest.search.sources else [])]
+
+    def _needs_no_last(self) -> bool:
+        """Tell whether the last question would find nothing better, or gets no answer."""
+        reasons = [r.reason for r in self.rejected if r.source == LAST.NAME]
+        silent = any(isinstance(r, Reason) and r.why == Why.NOT_ASKED for r in reasons)
+        return silent or bool(self.stuck or self.regional or self.doubtful)
 
     def _rung(self, source: Source) -> Candidate | None:
         """What one source has that counts; nothing where it could not be asked."""

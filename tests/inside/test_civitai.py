@@ -298,3 +298,20 @@ def test_a_public_file_is_not_peeked_at_with_a_good_token(
     site.manifest(search={"sources": ["civitai"]})
     assert site.doit("plan", CIVITAI_TOKEN="civ_good").returncode == 0
     assert hub.count("GET", "/api/download/*") == hub.count("HEAD", "/api/download/*") == 0
+
+
+def test_that_question_is_the_last_one_and_costs_what_is_found_nothing(
+    site: Site, hub: Hub
+) -> None:
+    """Asked of Civitai where nobody has the model, and of no model that another source has."""
+    site.manifest(search={"sources": ["civitai", "openmodeldb"]})
+    url = "https://huggingface.co/maker/up/resolve/main/4x-Harbor.pth"
+    hub.add("maker/up", ["4x-Harbor.pth"])
+    hub.add_upscaler("4x-Harbor", [url], file_for("4x-Harbor.pth"))
+    for name, asked in (("4x-Harbor.pth", 0), ("4x-Lost.pth", 1)):
+        site.workflow("w.json", ("upscale_models", name))
+        hub.seen.clear()
+        site.doit("plan")
+        searches = [s.path for s in hub.seen if s.path.startswith("/api/v1/models?")]
+        assert searches
+        assert sum("nsfw" not in path for path in searches) == asked
