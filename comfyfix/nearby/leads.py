@@ -87,7 +87,8 @@ class Nearby:
             known = found.get(lead.path)
             if known is None or lead.likely < known.likely:
                 found[lead.path] = lead
-        return sorted(found.values(), key=lambda lead: lead.likely)
+        named = sorted(found.values(), key=lambda lead: _name_of(lead.path) not in sought.names)
+        return sorted(named, key=lambda lead: lead.likely)
 
     def _of_cache(self, sought: Sought) -> Iterator[Lead]:
         if not self.cache:
@@ -121,8 +122,12 @@ class Nearby:
 def _likely(path: str, sought: Sought, *, claimed: bool) -> Likely:
     if claimed:
         return Likely.CLAIMED
-    is_namesake = path.rpartition("/")[2] in sought.names
+    is_namesake = _name_of(path) in sought.names
     return Likely.NAMESAKE if is_namesake else Likely.OF_SIZE
+
+
+def _name_of(path: str) -> str:
+    return path.rpartition("/")[2]
 
 
 def _claims(index: StoreIndex) -> dict[str, list[str]]:

@@ -30,6 +30,11 @@ UNLIKELY_MAX = 3
 
 Checkpoints of one family often have the very same size.
 """
+WRONG_MAX = 12
+"""Files that are read whole for one model and prove to be others; then no more are.
+
+Side files may tell one hash of thousands of models.
+"""
 FICLONE = 0x40049409
 """Linux's ioctl that gives a file the blocks of another, where the filesystem can (linux/fs.h)."""
 RIGHT, NONE, WANTS_ROOM = "0", "1", "2"
@@ -60,6 +65,7 @@ class Lender:
     links: bool = False
     lent: Lent | None = None
     _unlikely: int = 0
+    _wrong: int = 0
     _left: list[Lead] | None = field(default=None)
 
     def answer(self, part: Path, how: str) -> str:
@@ -127,6 +133,8 @@ class Lender:
         if not self.sought.fits(info.st_size) or (self.sought.size is None and _is_hollow(info)):
             return None
         known = self.log.find(lead.path, info)
+        if known is None and self._wrong >= WRONG_MAX:
+            return None
         if known is None and takes_word and lead.likely is Likely.CLAIMED:
             return self.sought.sha256
         if known is None:
@@ -135,11 +143,13 @@ class Lender:
                 return None
             known = self._hash(stream)
             self.log.keep(lead.path, info, known)
+            self._wrong += known != self.sought.sha256
         return known
 
     def _proven(self, part: Path, way: Way, digest: str) -> Way | None:
         if digest == self.sought.sha256:
             return way
+        self._wrong += 1
         part.unlink(missing_ok=True)
         return None
 

@@ -182,3 +182,38 @@ def test_what_is_known_to_be_another_file_is_not_read_again(tmp_path: Path, sour
         answers = [lends.answer(tmp_path / "part", how) for how in ("clone", "copy")]
         assert answers[-1] == lending.NONE
     assert answers == [lending.NONE, lending.NONE]
+
+
+def test_many_that_claim_the_hash_are_not_all_read(tmp_path: Path, source: Path) -> None:
+    for number in range(40):
+        (source.parent / f"a{number}.safetensors").write_bytes(DATA[:-1] + b"x")
+        (source.parent / f"a{number}.metadata.json").write_text(json.dumps({"sha256": SHA256}))
+    honest = lender(tmp_path, source.parent)
+    assert honest.answer(tmp_path / "part", "copy") == f"0 {SHA256}", "the namesake comes first"
+    source.unlink()
+    for how in ("answer", "proven"):
+        log = HashLog(tmp_path / how)
+        liars = Lender(honest.sought, honest.leads, log)
+        if how == "answer":
+            assert liars.answer(tmp_path / how / "part", "copy") == "1"
+        else:
+            assert liars.proven() is None
+        read = [lead for lead in honest.leads if os.path.exists(lead.path)]
+        known = [lead for lead in read if log.find(lead.path, os.stat(lead.path))]
+        assert len(known) <= lending.WRONG_MAX
+
+
+@pytest.mark.parametrize("loop", ["..", "../other", "other", "x.safetensors.link", "/dev/zero"])
+def test_links_in_circles_and_to_no_file_lead_nowhere(
+    tmp_path: Path, source: Path, loop: str
+) -> None:
+    for name in ("loop", "loop.safetensors", "x.safetensors.link", "x.civitai.info"):
+        (source.parent / name).symlink_to(loop)
+    os.mkfifo(source.parent / "pipe.safetensors")
+    sought = Sought(SHA256, len(DATA), names=("x.safetensors",))
+    cache = put_in_cache(tmp_path / "hub", "maker/one", "other.safetensors", b"one").parents[1]
+    for name in ("blobs/loop", f"blobs/{'c' * 64}", "snapshots/loop", "snapshots/loop2"):
+        (cache / name).symlink_to(loop)
+    near = Nearby(cache=str(tmp_path / "hub"), folders=(str(source.parent),))
+    leads = [lead.path for lead in near.leads(sought)]
+    assert leads == [str(source)]
