@@ -78,9 +78,6 @@ class Console:
             if not self._muted:
                 self._put(text)
 
-    def error(self, text: str) -> None:
-        """Mark a failure for whoever reads the output by machine."""
-
     def log(self, text: str) -> None:
         """Write a line to the log only."""
         with self._lock:

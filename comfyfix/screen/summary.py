@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Iterator, Sequence
 
-from comfyfix.errors import Problem, Unreachable
+from comfyfix.errors import Unreachable
 from comfyfix.outcomes import GATES
 from comfyfix.records import Reason, Verdict
 from comfyfix.screen import words
@@ -20,6 +20,7 @@ def lines(tally: Tally, project: str = "") -> Iterator[str]:
     cut_off = [e for e in (*searches, *downloads) if isinstance(e.problem, Unreachable)]
     if not (tally.total or tally.endings or tally.bad_verdicts):
         yield f"{project}: {_nothing(tally)}" if project else _nothing(tally)
+        yield from _unreadable(tally)
         return
     yield ""
     yield fixed("INCREMENTAL DOWNLOAD SUMMARY")
@@ -43,8 +44,17 @@ def lines(tally: Tally, project: str = "") -> Iterator[str]:
     yield from ("", t("Ignored by you:")) if tally.ignored else ()
     for model, task in tally.ignored.items():
         yield f"  {model}: {ignored(task)}"
+    yield from _unreadable(tally)
     told = {outcome.model.key for outcome in (*searches, *downloads)}
     yield from _not_right([v for v in tally.bad_verdicts if v.model not in told])
+
+
+def _unreadable(tally: Tally) -> Iterator[str]:
+    """The workflows that can't be read: what they need is not known."""
+    yield from ("", t("Workflows that can't be read:")) if tally.unreadable else ()
+    for problem in tally.unreadable:
+        yield f"  {words.sentence(problem.reason)}"
+        yield from next_step(words.told(problem.reason).next_step)
 
 
 def ignored(task: str) -> str:
@@ -147,11 +157,6 @@ def _after(verdict: Verdict) -> str:
     if verdict.status == "wrong" and not verdict.moved_to:
         return t("move it away, then run doit again to fetch the right one")
     return t("run doit again to fetch it")
-
-
-def annotation(outcome: Ending, problem: Problem) -> str:
-    """Tell one failure on one line, for who reads the output by machine."""
-    return f"{outcome.model.key}: {words.problem(problem)}"
 
 
 def not_run(failed: str) -> str:

@@ -26,6 +26,11 @@ def warn(text: str) -> None:
         print(clean(line), file=sys.stderr, flush=True)  # noqa: T201 - this is the screen
 
 
+def say_as_is(line: str) -> None:
+    """Print a line for a program that reads the screen: whoever made it has escaped it."""
+    print(line, flush=True)  # noqa: T201 - this is the screen
+
+
 def data(text: str) -> None:
     """Print what is for programs: its encoding has escaped all that has to be."""
     sys.stdout.write(text)

@@ -141,7 +141,9 @@ def _path(lookup: Lookup, reference: Reference, value: str) -> str:
         return relative_name(value)
     except NameRefused:
         path = relative_name(anchored(value))
-        if path == value.replace("\\", "/") or not lookup.file(reference, path):
+        is_directory = reference.kind == "directory"
+        there = lookup.present(reference) if is_directory else lookup.file(reference, path)
+        if path == value.replace("\\", "/") or not there:
             raise
         return path
 

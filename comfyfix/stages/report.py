@@ -38,7 +38,7 @@ class Tally:
     total: int = 0
     already: int = 0
     scripts: int = 0
-    unreadable: int = 0
+    unreadable: list[Problem] = field(default_factory=list)
     ignored: dict[str, str] = field(default_factory=dict)
     endings: list[Ending] = field(default_factory=list)
     bad_verdicts: list[Verdict] = field(default_factory=list)

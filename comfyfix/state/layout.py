@@ -91,6 +91,11 @@ class Layout:
         return self.caches / "workflows"
 
     @property
+    def report(self) -> Path:
+        """Where the results lie as files for others."""
+        return self.output / "report"
+
+    @property
     def sources(self) -> Path:
         """Where the records lie."""
         return self.output / "sources"
@@ -136,7 +141,9 @@ class Layout:
     @property
     def folders(self) -> tuple[Path, ...]:
         """Every folder of ours but the caches."""
-        return tuple(self.output / name for name in ("engine", "log", "sources", "verified"))
+        return tuple(
+            self.output / name for name in ("engine", "log", "report", "sources", "verified")
+        )
 
     @property
     def files(self) -> tuple[Path, ...]:

@@ -6,6 +6,7 @@ COMMANDS = {
     "plan": "comfyfix.tasks.commands.plan:Plan",
     "scan": "comfyfix.tasks.commands.scan:Scan",
     "verify": "comfyfix.tasks.commands.verify:Verify",
+    "report": "comfyfix.tasks.commands.report:Report",
     "relink": "comfyfix.tasks.commands.relink:Relink",
     "embed": "comfyfix.tasks.commands.embed:Embed",
     "lock": "comfyfix.tasks.commands.lock:Lock",

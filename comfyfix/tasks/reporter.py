@@ -90,9 +90,6 @@ class Reporter(ConsoleReporter):  # type: ignore[misc]
         told = refused.lines(run.refusals)
         for line in (*summary.lines(run.tally, run.prefix), *told):
             run.console.line(line)
-        for outcome in run.tally.endings:
-            if outcome.problem is not None:
-                run.console.error(summary.annotation(outcome, outcome.problem))
         for error in self._errors[run]:
             first, *more = error.strip().splitlines() or [""]
             for line in (f"✗ {first}", *more):

@@ -196,5 +196,5 @@ def unreadable(run: Run, file: ScannedFile) -> object:
     """Say that a workflow can't be read: what it needs is not known."""
     problem = Problem(Outcome.WORKFLOW, Why.WORKFLOW_UNREADABLE, path=file.path, cause=file.problem)
     run.events.unreadable(problem)
-    run.tally.unreadable += 1
+    run.tally.unreadable.append(problem)
     return TaskFailed(words.problem(problem))

@@ -104,7 +104,9 @@ def test_github_actions_gets_a_group_and_annotations(site: Site) -> None:
     lines = done.stdout.splitlines()
     assert lines[0] == f"::group::comfyfix: {t('{count:models}', count=1)}"
     assert lines.index("::endgroup::") < lines.index(fixed("INCREMENTAL DOWNLOAD SUMMARY"))
-    (error,) = [line for line in lines if line.startswith("::error title=comfyfix::")]
+    (error,) = [line for line in lines if line.startswith("::error ")]
+    place = "file=ComfyUI/user/default/workflows/w.json,line=1,title=comfyfix"
+    assert error.startswith(f"::error {place}::")
     assert "100%25_rife.pth" in error
 
 

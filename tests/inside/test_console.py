@@ -10,8 +10,9 @@ from pathlib import Path
 import pytest
 
 from comfyfix.demo.hub import Hub
-from comfyfix.screen.console import ActionsConsole
+from comfyfix.screen.console import ActionsConsole, GitLabConsole
 from comfyfix.screen.lines import Console
+from comfyfix.screen.results.faults import Fault, annotation
 from tests.inprocess import InProcess
 from tests.rig import ui_workflow
 
@@ -32,7 +33,7 @@ LINES: dict[str, Callable[[Console], None]] = {
 }
 
 
-@pytest.mark.parametrize("kind", [Console, ActionsConsole])
+@pytest.mark.parametrize("kind", [Console, ActionsConsole, GitLabConsole])
 @pytest.mark.parametrize("line", LINES)
 def test_every_line_is_escaped_on_screen_and_in_the_log(
     tmp_path: Path, capsys: pytest.CaptureFixture[str], kind: type[Console], line: str
@@ -65,10 +66,11 @@ def test_a_run_over_names_of_strangers_says_them_escaped(
     assert r"b\x1b[31m\u2066x.json" in done.out
 
 
-def test_an_annotation_is_escaped(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    ActionsConsole(tmp_path / "run.log").error(f"50% off\r\n{EVIL}")
-    shown = capsys.readouterr().out
+def test_an_annotation_is_escaped() -> None:
+    fault = Fault("model", "m", f"50% off\r\n{EVIL}", f"a,b:{EVIL}.json", 3)
+    shown = f"{annotation(fault)}\n"
     assert odd(shown) == set()
     assert shown.count("\n") == 1
-    assert shown.startswith(r"::error title=comfyfix::50%25 off\r%0Aw\x1b]0;owned\x07")
+    assert shown.startswith("::error file=a%2Cb%3A")
+    assert r",line=3,title=comfyfix::50%25 off\r%0Aw\x1b]0;owned\x07" in shown
     assert shown.endswith("%0A::stop-commands::x\n"), "its lines are still lines"

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from comfyfix.errors import ModelProblem
+from comfyfix.errors import ModelProblem, Problem
 from comfyfix.outcomes import Outcome
 from comfyfix.records import Model, Verdict, because
 from comfyfix.screen import summary, words
@@ -135,7 +135,10 @@ def test_a_run_with_nothing_to_do_says_so_and_nothing_else() -> None:
     told = t("Nothing to do: the {count} needed models are present.", count=2)
     assert lines(Tally(already=2)) == [told]
     told = t("Nothing to do for the workflows that could be read.")
-    assert lines(Tally(already=1, unreadable=1)) == [told]
+    broken = Problem(Outcome.WORKFLOW, Why.WORKFLOW_UNREADABLE, path="w.json", cause="")
+    assert lines(Tally(already=1, unreadable=[broken]))[:3] == [
+        told, "", t("Workflows that can't be read:"),
+    ]  # fmt: skip
     bad = Tally(already=1)
     bad.add_verdicts([verdict("d", "damaged")])
     assert t("Files that are not right:") in lines(bad)

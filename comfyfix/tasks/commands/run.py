@@ -16,6 +16,7 @@ from comfyfix.screen.words import t
 from comfyfix.stopping import Stopped, signals
 from comfyfix.tasks.clearing import clear
 from comfyfix.tasks.dodo import of_dodo
+from comfyfix.tasks.due import is_due
 from comfyfix.tasks.garbage import left_alone
 from comfyfix.tasks.guard import Guarded
 from comfyfix.tasks.inside_doit import in_place
@@ -78,6 +79,9 @@ class RunCommand(Guarded, cmd_run.Run):  # type: ignore[misc]
             except Stopped as stopped:
                 return _stopped(at_work, stopped.exit_code)
             refused = any(run.whole and run.refusals for run in at_work)
+            for run in at_work:
+                _publish(run, aloud=is_ours(asked["reporter"]))
+        self.told = {"good": not (result or refused), "reports": _reports(at_work)}
         return result or int(refused)  # what ComfyUI would not run is not all well
 
     def _until_reserved(self, asked: dict[str, Any]) -> int:
@@ -90,6 +94,18 @@ class RunCommand(Guarded, cmd_run.Run):  # type: ignore[misc]
                 self.task_list = self.loader.load_tasks(cmd=self, pos_args=self.pos_args)
             else:
                 return result
+
+
+def _publish(run: Run, *, aloud: bool) -> None:
+    if is_due(run):
+        from comfyfix.tasks import publishing  # a run with nothing to do need not wait for it
+
+        publishing.after(run, aloud=aloud)
+
+
+def _reports(runs: list[Run]) -> dict[str, str]:
+    """Where the results lie, by the prefix of their project."""
+    return {run.prefix: str(run.project.layout.report / "report.json") for run in runs}
 
 
 def _begin(at_work: list[Run], reached: list[Run]) -> None:

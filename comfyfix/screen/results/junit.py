@@ -1,0 +1,87 @@
+"""`junit.xml`: a suite per workflow, a case per model, as test reports are read in CI."""
+
+from __future__ import annotations
+
+import re
+from xml.etree.ElementTree import Element, SubElement, indent, tostring
+
+from comfyfix.disk.files import printable
+from comfyfix.screen import words
+from comfyfix.screen.refused import line as refused_line
+from comfyfix.screen.results.shape import message
+from comfyfix.stages.results import ModelResult, Report, WorkflowResult
+
+_NO_XML = re.compile("[^\t\n\r\u0020-\ud7ff\ue000-\ufffd\U00010000-\U0010ffff]")
+_SHOWN_MAX = 4000
+
+
+def junit(report: Report) -> bytes:
+    """The results as JUnit tells those of tests."""
+    # With a lock file alone no workflow is read: what it names has a suite of its own.
+    named = {key for workflow in report.workflows for key in workflow.models}
+    rest = tuple(m.model.key for m in report.models if m.model.key not in named)
+    alone = (WorkflowResult(workflow="models", file="", models=rest),) if rest else ()
+    suites = [_suite(report, workflow) for workflow in (*report.workflows, *alone)]
+    root = Element("testsuites", {"name": "comfyfix", **_counts(suites)})
+    root.extend(suites)
+    indent(root)
+    text: str = tostring(root, encoding="unicode")
+    return f'<?xml version="1.0" encoding="UTF-8"?>\n{text}\n'.encode()
+
+
+def _suite(report: Report, workflow: WorkflowResult) -> Element:
+    cases = [_model(workflow, model) for model in report.of(workflow)]
+    for value in workflow.refused:
+        use = value.use
+        name = f"{use.node_id} {use.node_type} {use.input}: {use.value}"
+        cases.append(_case(workflow, name, "failure", "refused", refused_line(value.refusal)))
+    if workflow.problem is not None:
+        told = words.sentence(workflow.problem)
+        cases.append(_case(workflow, workflow.workflow, "error", "unreadable", told))
+    suite = Element("testsuite", name=_fit(workflow.workflow))
+    suite.extend(cases)
+    for counted, count in _counts([suite]).items():
+        suite.set(counted, count)
+    return suite
+
+
+def _model(workflow: WorkflowResult, model: ModelResult) -> Element:
+    if model.good:
+        return _case(workflow, model.model.key)
+    step = words.told(model.reason).next_step if model.reason else ""
+    return _case(
+        workflow, model.model.key, "failure", model.outcome, message(model), step, model.task
+    )
+
+
+def _case(
+    workflow: WorkflowResult,
+    name: str,
+    kind: str = "",
+    outcome: str = "",
+    told: str = "",
+    step: str = "",
+    task: str = "",
+) -> Element:
+    case = Element("testcase", classname=_fit(workflow.workflow), name=_fit(name))
+    if kind:
+        fault = SubElement(case, kind, type=_fit(outcome), message=_fit(told))
+        fault.text = _fit("\n".join(filter(None, (told, step, task and f"download:{task}"))))
+    return case
+
+
+def _counts(suites: list[Element]) -> dict[str, str]:
+    def count(path: str) -> str:
+        return str(sum(len(suite.findall(path)) for suite in suites))
+
+    return {
+        "tests": count("testcase"),
+        "failures": count("testcase/failure"),
+        "errors": count("testcase/error"),
+    }
+
+
+def _fit(text: str) -> str:
+    """A text that XML may hold and a reader can look at."""
+    lines = (printable(line, _SHOWN_MAX) for line in text.split("\n"))
+    return _NO_XML.sub("\ufffd", "\n".join(lines))

@@ -1,0 +1,101 @@
+"""`report.md`: the results for people, in a repository or as the summary of a job."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+
+from comfyfix.disk.files import human_size, printable
+from comfyfix.screen import words
+from comfyfix.screen.refused import line as refused_line
+from comfyfix.screen.refused import next_step
+from comfyfix.screen.results.shape import message, standing
+from comfyfix.screen.words import t
+from comfyfix.stages.results import ModelResult, Report
+
+ROWS_MAX = 500
+"""Rows of one table; GitHub takes a summary of a megabyte."""
+_CELL_MAX = 400
+_MARKS = {"ok": "✅", "unverified": "☑️", "missing": "⬜", "failed": "❌"}
+_SPECIAL = re.compile(r"([\\`*_\[\]>#|~@:])")
+
+
+def markdown(report: Report) -> bytes:
+    """The results as Markdown; names of strangers are shown as they are and mean nothing."""
+    return ("\n".join(_lines(report)).rstrip() + "\n").encode("utf-8", "replace")
+
+
+def _lines(report: Report) -> Iterator[str]:
+    there = sum(model.good for model in report.models)
+    ready = sum(map(report.is_ready, report.workflows))
+    yield f"# comfyfix: {t('all is there') if report.good else t('not all is there')}"
+    yield ""
+    counts = {"there": there, "models": len(report.models)}
+    yield (
+        t("{there} of {models} models are there;", **counts)
+        + " "
+        + t("{ready} of {all} workflows are ready.", ready=ready, all=len(report.workflows))
+    )
+    bad = [model for model in report.models if not model.good]
+    if bad:
+        yield from ("", f"## {t('Not there')}", "")
+        yield from _table((t("Model"), t("Why"), t("Next"), t("Needed by")), map(_fault, bad))
+    yield from _workflows(report)
+    good = [model for model in report.models if model.good]
+    if good:
+        yield from ("", f"## {t('There')}", "")
+        yield from _table(
+            (t("Model"), t("Size"), "sha256", t("From"), t("Licence")), map(_fine, good)
+        )
+
+
+def _workflows(report: Report) -> Iterator[str]:
+    unready = [each for each in report.workflows if not report.is_ready(each)]
+    if not unready:
+        return
+    yield from ("", f"## {t('Workflows that are not ready')}", "")
+    for workflow in unready[:ROWS_MAX]:
+        yield f"- {_plain(workflow.workflow)}: {t(standing(report, workflow))}"
+        if workflow.problem is not None:
+            yield f"  - {_plain(words.sentence(workflow.problem))}"
+        told = dict.fromkeys(refused_line(value.refusal) for value in workflow.refused)
+        yield from (f"  - {_plain(each)}" for each in told)
+        yield from (f"  - {t('Next:')} {next_step()}",) if told else ()
+
+
+def _fault(model: ModelResult) -> tuple[str, ...]:
+    step = words.told(model.reason).next_step if model.reason else t("run doit to fetch it")
+    workflows = ", ".join(dict.fromkeys(use.workflow for use in model.uses))
+    mark = _MARKS[model.status]
+    return (
+        f"{mark} {_plain(model.model.key)}",
+        _plain(message(model)),
+        _plain(step),
+        _plain(workflows),
+    )
+
+
+def _fine(model: ModelResult) -> tuple[str, ...]:
+    record = model.record
+    return (
+        f"{_MARKS[model.status]} {_plain(model.model.key)}",
+        human_size(model.size),
+        f"`{model.sha256[:12]}`" if model.sha256 else "",
+        _plain(record.where) if record else "",
+        _plain(record.licence) if record else "",
+    )
+
+
+def _table(heading: tuple[str, ...], rows: Iterator[tuple[str, ...]]) -> Iterator[str]:
+    every = list(rows)
+    yield f"| {' | '.join(heading)} |"
+    yield f"|{' --- |' * len(heading)}"
+    yield from (f"| {' | '.join(row)} |" for row in every[:ROWS_MAX])
+    if len(every) > ROWS_MAX:
+        yield f"| {t('and {count} more', count=len(every) - ROWS_MAX)} |{' |' * (len(heading) - 1)}"
+
+
+def _plain(text: str) -> str:
+    """A text that is no Markdown and no HTML, whatever is in it."""
+    escaped = _SPECIAL.sub(r"\\\1", printable(text, _CELL_MAX))
+    return escaped.replace("&", "&amp;").replace("<", "&lt;")

@@ -1,0 +1,123 @@
+"""`sbom.cdx.json`: the models that are there as a bill of materials (CycloneDX 1.6, ML-BOM)."""
+
+from __future__ import annotations
+
+import re
+import uuid
+from collections.abc import Iterator
+from typing import Any
+from urllib.parse import quote
+
+from comfyfix import __version__
+from comfyfix.disk.files import printable
+from comfyfix.records import Record, to_json
+from comfyfix.stages.results import ModelResult, Report
+
+_SPDX = {
+    name.lower(): name
+    for name in (
+        "AFL-3.0", "AGPL-3.0", "Apache-2.0", "Artistic-2.0", "BSD-2-Clause", "BSD-3-Clause",
+        "BSL-1.0", "CC-BY-2.0", "CC-BY-3.0", "CC-BY-4.0", "CC-BY-NC-3.0", "CC-BY-NC-4.0",
+        "CC-BY-NC-ND-4.0", "CC-BY-NC-SA-2.0", "CC-BY-NC-SA-3.0", "CC-BY-NC-SA-4.0", "CC-BY-ND-4.0",
+        "CC-BY-SA-3.0", "CC-BY-SA-4.0", "CC0-1.0", "ECL-2.0", "EPL-2.0", "GPL-2.0", "GPL-3.0",
+        "ISC", "LGPL-3.0", "MIT", "MPL-2.0", "MS-PL", "ODbL-1.0", "OFL-1.1", "PDDL-1.0",
+        "Unlicense", "WTFPL", "Zlib",
+    )
+}  # fmt: skip
+"""Licences by the Hub's words whose SPDX id differs in nothing but case."""
+_NAMESPACE = uuid.UUID("5d3f6f0e-6b0a-5a86-9d2e-2f8a1b7c4e11")
+_REPO = re.compile(r"[A-Za-z0-9][\w.-]*/[\w.-]+")
+_URL = re.compile(r"https?://[\x21-\x7e]+")
+
+
+def sbom(report: Report) -> bytes:
+    """The bill of materials: the same for the same models, whenever it is made."""
+    there = [model for model in report.models if model.good]
+    components = [_component(model) for model in there]
+    workflows = [{"type": "file", "bom-ref": _ref(w.workflow), "name": _text(w.workflow)}
+                 for w in report.workflows]  # fmt: skip
+    known = {model.model.key for model in there}
+    content: dict[str, Any] = {
+        "metadata": {
+            "tools": {
+                "components": [{"type": "application", "name": "comfyfix", "version": __version__}]
+            },
+            "component": {
+                "type": "application",
+                "bom-ref": "workflows",
+                "name": "ComfyUI workflows",
+            },
+        },
+        "components": [*components, *workflows],
+        "dependencies": [
+            {"ref": "workflows", "dependsOn": [each["bom-ref"] for each in workflows]},
+            *(
+                {
+                    "ref": _ref(workflow.workflow),
+                    "dependsOn": [_model_ref(key) for key in workflow.models if key in known],
+                }
+                for workflow in report.workflows
+            ),
+            *({"ref": component["bom-ref"]} for component in components),
+        ],
+    }
+    serial = uuid.uuid5(_NAMESPACE, to_json(content).decode())
+    head = {"bomFormat": "CycloneDX", "specVersion": "1.6", "version": 1}
+    return to_json({**head, "serialNumber": f"urn:uuid:{serial}", **content})
+
+
+def _component(model: ModelResult) -> dict[str, Any]:
+    record = model.record
+    told: dict[str, Any] = {
+        "type": "machine-learning-model",
+        "bom-ref": _model_ref(model.model.key),
+        "name": _text(model.model.name),
+        "properties": [
+            {"name": f"comfyfix:{name}", "value": _text(value)}
+            for name, value in _properties(model)
+        ],
+    }
+    if model.sha256:
+        told["hashes"] = [{"alg": "SHA-256", "content": model.sha256}]
+    if record is not None:
+        told.update(_of_record(record))
+    return told
+
+
+def _of_record(record: Record) -> Iterator[tuple[str, Any]]:
+    if record.publisher:
+        yield "publisher", _text(record.publisher)
+    if record.licence:
+        known = _SPDX.get(record.licence.lower())
+        yield "licenses", [{"license": {"id": known} if known else {"name": _text(record.licence)}}]
+    if record.commit:
+        yield "version", record.commit
+    if record.commit and _REPO.fullmatch(record.repo):
+        yield "purl", f"pkg:huggingface/{quote(record.repo)}@{quote(record.commit, safe='')}"
+    if _URL.fullmatch(record.url):
+        yield "externalReferences", [{"type": "distribution", "url": record.url}]
+    if record.base_model:
+        told = {"name": "comfyfix:base_model", "value": _text(record.base_model)}
+        yield "modelCard", {"properties": [told]}
+
+
+def _properties(model: ModelResult) -> Iterator[tuple[str, str]]:
+    yield "folder", model.model.folder or ""
+    yield "path", model.model.path
+    yield "status", model.status
+    if model.size is not None:
+        yield "size", str(model.size)
+    if model.record is not None:
+        yield "source", model.record.source
+
+
+def _ref(workflow: str) -> str:
+    return f"workflow:{_text(workflow)}"
+
+
+def _model_ref(key: str) -> str:
+    return f"model:{_text(key)}"
+
+
+def _text(text: str) -> str:
+    return printable(text, 1000)

@@ -1,0 +1,202 @@
+"""`report.json`: its shape, which others rely on, and its JSON Schema.
+
+What changes here in a way that breaks a reader raises `version`.
+"""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+from typing import Literal
+
+import msgspec
+
+from comfyfix import __version__
+from comfyfix.disk.files import clean_text
+from comfyfix.records import Reason, to_json
+from comfyfix.screen import words
+from comfyfix.screen.refused import line as refused_line
+from comfyfix.stages.results import ModelResult, RefusedValue, Report, Status, Use, WorkflowResult
+
+Standing = Literal["ready", "lacks models", "not ready", "unreadable"]
+
+
+class Told(msgspec.Struct, frozen=True, kw_only=True):
+    """A reason: its stable name, a sentence, and what helps (may be empty)."""
+
+    why: str
+    message: str
+    next: str
+
+
+class ModelRow(msgspec.Struct, frozen=True, kw_only=True):
+    """One model. `size` in bytes; `uses` are the places that name it."""
+
+    model: str
+    folder: str | None
+    path: str
+    status: Status
+    outcome: str
+    reason: Told | None
+    number: int | None
+    task: str | None
+    size: int | None
+    sha256: str | None
+    source: str | None
+    url: str | None
+    repo: str | None
+    commit: str | None
+    licence: str | None
+    publisher: str | None
+    base_model: str | None
+    uses: tuple[Use, ...]
+
+
+class ValueRow(msgspec.Struct, frozen=True, kw_only=True):
+    """A value that ComfyUI refuses though no download helps; `instead` is what it takes."""
+
+    node_id: str
+    node_type: str
+    input: str
+    value: str
+    instead: str | None
+    line: int | None
+    message: str
+
+
+class WorkflowRow(msgspec.Struct, frozen=True, kw_only=True):
+    """One workflow. `file` is its path, below the folder of the manifest where it lies there."""
+
+    workflow: str
+    file: str
+    status: Standing
+    models: tuple[str, ...]
+    refused: tuple[ValueRow, ...]
+    reason: Told | None
+    line: int | None
+
+
+class Counts(msgspec.Struct, frozen=True, kw_only=True):
+    """How many of each there are."""
+
+    models: int
+    ok: int
+    unverified: int
+    missing: int
+    failed: int
+    workflows: int
+    ready: int
+
+
+class ReportFile(msgspec.Struct, frozen=True, kw_only=True):
+    """The whole of `report.json`."""
+
+    version: Literal[1]
+    program: str
+    good: bool
+    counts: Counts
+    models: tuple[ModelRow, ...]
+    workflows: tuple[WorkflowRow, ...]
+
+
+def schema() -> bytes:
+    """The JSON Schema of `report.json`."""
+    told = msgspec.json.schema(ReportFile)
+    head = {"$schema": "https://json-schema.org/draft/2020-12/schema", "title": "report.json"}
+    return to_json({**head, **told})
+
+
+def shaped(report: Report, root: Path) -> ReportFile:
+    """The report as others read it; `root` is the folder that paths are told from."""
+    states = [model.status for model in report.models]
+    return ReportFile(
+        version=1,
+        program=f"comfyfix {__version__}",
+        good=report.good,
+        counts=Counts(
+            models=len(states),
+            ok=states.count("ok"),
+            unverified=states.count("unverified"),
+            missing=states.count("missing"),
+            failed=states.count("failed"),
+            workflows=len(report.workflows),
+            ready=sum(map(report.is_ready, report.workflows)),
+        ),
+        models=tuple(map(_model, report.models)),
+        workflows=tuple(_workflow(report, each, root) for each in report.workflows),
+    )
+
+
+def standing(report: Report, workflow: WorkflowResult) -> Standing:
+    """How a workflow stands, in the words that `report.json` has."""
+    if workflow.problem is not None:
+        return "unreadable"
+    if not all(model.good for model in report.of(workflow)):
+        return "lacks models"
+    return "not ready" if workflow.refused else "ready"
+
+
+def file_of(workflow: WorkflowResult, root: Path | str) -> str:
+    """The path of a workflow's file from a folder, if it lies there."""
+    path = os.path.relpath(workflow.file, root)
+    return clean_text(workflow.file if path.startswith("..") else path)
+
+
+def message(model: ModelResult) -> str:
+    """Why a model is not there, in a sentence."""
+    return words.sentence(model.reason) if model.reason else model.outcome
+
+
+def _told(reason: Reason | None) -> Told | None:
+    if reason is None:
+        return None
+    return Told(why=reason.why, message=words.sentence(reason), next=words.told(reason).next_step)
+
+
+def _model(result: ModelResult) -> ModelRow:
+    record = result.record
+    return ModelRow(
+        model=result.model.key,
+        folder=result.model.folder,
+        path=result.model.path,
+        status=result.status,
+        outcome=result.outcome,
+        reason=_told(result.reason),
+        number=result.number,
+        task=result.task or None,
+        size=result.size,
+        sha256=result.sha256,
+        source=record.source if record else None,
+        url=(record.url or None) if record else None,
+        repo=(record.repo or None) if record else None,
+        commit=(record.commit or None) if record else None,
+        licence=(record.licence or None) if record else None,
+        publisher=(record.publisher or None) if record else None,
+        base_model=(record.base_model or None) if record else None,
+        uses=result.uses,
+    )
+
+
+def _workflow(report: Report, result: WorkflowResult, root: Path) -> WorkflowRow:
+    return WorkflowRow(
+        workflow=result.workflow,
+        file=file_of(result, root),
+        status=standing(report, result),
+        models=result.models,
+        refused=tuple(map(_value, result.refused)),
+        reason=_told(result.problem),
+        line=result.line,
+    )
+
+
+def _value(value: RefusedValue) -> ValueRow:
+    use = value.use
+    return ValueRow(
+        node_id=use.node_id,
+        node_type=use.node_type,
+        input=use.input,
+        value=use.value,
+        instead=value.refusal.instead,
+        line=use.line,
+        message=refused_line(value.refusal),
+    )

@@ -1,0 +1,221 @@
+"""Results: how each model and each workflow stands, as one record that every format tells.
+
+It is made of what is known at rest (the plan, the ledger, the receipts), so that the same is told
+after a run and at any later time, as long as nothing has changed.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from typing import Literal
+
+import msgspec
+
+from comfyfix.comfyui.workflows.node_lines import NodeLines
+from comfyfix.outcomes import Outcome
+from comfyfix.records import Model, Reason, Receipt, Record, Reference, Verdict
+from comfyfix.stages.refused import Refusal
+from comfyfix.stages.scan import ScannedFile
+from comfyfix.stages.work import Pending, Plan, Planned, Present
+from comfyfix.state.ledger import Ledger
+
+Status = Literal["ok", "unverified", "missing", "failed"]
+"""There and right; there, as far as can be seen; not there yet; tried, or not to be had."""
+LINES_MAX = 200
+"""Workflows whose lines are looked for: who has more at fault reads no annotations."""
+
+
+class Use(msgspec.Struct, frozen=True, kw_only=True):
+    """One place in a workflow: a node and its input; `line` where its file has lines."""
+
+    workflow: str
+    node_id: str
+    node_type: str
+    input: str
+    value: str
+    line: int | None = None
+
+
+class ModelResult(msgspec.Struct, frozen=True, kw_only=True):
+    """How one model stands, and what is known of its file.
+
+    `outcome` is the word of its newest try, or why there is work to do; `reason` why it is not
+    there, as far as that is known. `number` and `task` are of a model with a task.
+    """
+
+    model: Model
+    status: Status
+    outcome: str
+    reason: Reason | None = None
+    number: int | None = None
+    task: str = ""
+    size: int | None = None
+    sha256: str | None = None
+    record: Record | None = None
+    uses: tuple[Use, ...] = ()
+
+    @property
+    def good(self) -> bool:
+        """Tell whether it is there."""
+        return self.status in ("ok", "unverified")
+
+
+class RefusedValue(msgspec.Struct, frozen=True, kw_only=True):
+    """A value that ComfyUI refuses; `instead` is what it takes, None where nothing is there."""
+
+    refusal: Refusal
+    use: Use
+
+
+class WorkflowResult(msgspec.Struct, frozen=True, kw_only=True):
+    """How one workflow stands: its models by key, the values that are refused.
+
+    `problem` is why it can't be read, `line` where in its file.
+    """
+
+    workflow: str
+    file: str
+    models: tuple[str, ...] = ()
+    refused: tuple[RefusedValue, ...] = ()
+    problem: Reason | None = None
+    line: int | None = None
+
+
+class Report(msgspec.Struct, frozen=True, kw_only=True):
+    """How everything stands that the workflows of a project need."""
+
+    models: tuple[ModelResult, ...] = ()
+    workflows: tuple[WorkflowResult, ...] = ()
+
+    def of(self, workflow: WorkflowResult) -> list[ModelResult]:
+        """The models of one workflow."""
+        by_key = {result.model.key: result for result in self.models}
+        return [by_key[key] for key in workflow.models if key in by_key]
+
+    def is_ready(self, workflow: WorkflowResult) -> bool:
+        """Tell whether ComfyUI would take all that a workflow names."""
+        there = all(result.good for result in self.of(workflow))
+        return there and not workflow.refused and workflow.problem is None
+
+    @property
+    def good(self) -> bool:
+        """Tell whether nothing is left to be done."""
+        return all(map(self.is_ready, self.workflows)) and all(m.good for m in self.models)
+
+
+@dataclass(frozen=True, slots=True)
+class Known:
+    """What is known besides the plan: tries, receipts, and what this run has found wrong."""
+
+    ledger: Ledger
+    receipts: Mapping[str, Receipt]
+    verdicts: Mapping[str, Verdict]
+
+
+def make(
+    plan: Plan, scanned: Iterable[ScannedFile], refusals: Iterable[Refusal], known: Known
+) -> Report:
+    """Make the report. Nothing is written."""
+    files = [file for file in scanned if file.is_workflow or file.problem]
+    lines = _Lines(files)
+    models = [_planned(planned, known, lines) for planned in plan.models]
+    models += [_present(present, known, lines) for present in plan.present]
+    refused: dict[str, list[RefusedValue]] = {}
+    for refusal in refusals:
+        reference = refusal.reference
+        value = RefusedValue(refusal=refusal, use=lines.use(reference))
+        refused.setdefault(reference.workflow, []).append(value)
+    return Report(
+        models=tuple(sorted(models, key=lambda result: result.model.key)),
+        workflows=tuple(
+            WorkflowResult(
+                workflow=file.workflow,
+                file=file.path,
+                models=plan.workflows.get(file.workflow, ()),
+                refused=tuple(refused.get(file.workflow, ())),
+                problem=file.problem,
+                line=_line_of(file.problem),
+            )
+            for file in files
+        ),
+    )
+
+
+class _Lines:
+    """Lines of nodes, read where somebody is to look at them."""
+
+    def __init__(self, files: Iterable[ScannedFile]) -> None:
+        self._paths = {file.workflow: file.path for file in files}
+        self._read: dict[str, NodeLines] = {}
+
+    def use(self, reference: Reference, *, wanted: bool = True) -> Use:
+        """One place; its line only where it is wanted."""
+        workflow = reference.workflow
+        if wanted and workflow not in self._read and len(self._read) < LINES_MAX:
+            self._read[workflow] = NodeLines(self._paths.get(workflow, ""))
+        known = self._read.get(workflow) if wanted else None
+        return Use(
+            workflow=workflow,
+            node_id=reference.node_id,
+            node_type=reference.node_type,
+            input=reference.input,
+            value=str(reference.value),
+            line=known.of(reference.node_id, reference.node_type) if known else None,
+        )
+
+
+def _planned(planned: Planned, known: Known, lines: _Lines) -> ModelResult:
+    record, receipt = planned.record, planned.receipt
+    status: Status = "ok" if receipt is None or receipt.verified else "unverified"
+    outcome, reason = str(Outcome.DONE), None
+    if planned.pending:
+        status, outcome, reason = _pending(planned, known)
+    kept = receipt if not planned.pending else None
+    return ModelResult(
+        model=planned.model,
+        status=status,
+        outcome=outcome,
+        reason=reason,
+        number=planned.number if planned.reserved else None,
+        task=planned.task,
+        size=kept.size if kept else record.size if record else None,
+        sha256=kept.sha256 if kept else record.sha256 if record else None,
+        record=record,
+        uses=tuple(lines.use(each, wanted=bool(planned.pending)) for each in planned.references),
+    )
+
+
+def _pending(planned: Planned, known: Known) -> tuple[Status, str, Reason | None]:
+    """What is known of why a model is not there: of this run, of its tries, of its name."""
+    key = planned.model.key
+    verdict, entry = known.verdicts.get(key), known.ledger.models.get(key)
+    newest = entry.attempts[-1] if entry and entry.attempts else None
+    if verdict is not None and verdict.status != "missing":
+        return "failed", verdict.status, verdict.reason
+    if planned.problem is not None:
+        return "failed", str(planned.problem.outcome), planned.problem.reason
+    if newest is not None and newest.outcome != Outcome.DONE:
+        return "failed", newest.outcome, newest.reason
+    return "missing", str(planned.pending or Pending.ABSENT), None
+
+
+def _present(present: Present, known: Known, lines: _Lines) -> ModelResult:
+    receipt = known.receipts.get(present.model.key) or present.receipt
+    verdict = known.verdicts.get(present.model.key)
+    bad = verdict is not None and not verdict.good
+    proven = receipt is not None and receipt.verified
+    return ModelResult(
+        model=present.model,
+        status="failed" if bad else "ok" if proven else "unverified",
+        outcome=verdict.status if verdict and bad else str(Outcome.DONE),
+        reason=verdict.reason if verdict and bad else None,
+        size=present.size,
+        sha256=receipt.sha256 if receipt else None,
+        uses=tuple(lines.use(each, wanted=bad) for each in present.references),
+    )
+
+
+def _line_of(problem: Reason | None) -> int | None:
+    line = problem.told.get("line") if problem else None
+    return line if isinstance(line, int) else None

@@ -1,0 +1,71 @@
+"""The `report` command: how everything stands, as files that others read."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+from comfyfix.errors import SetupProblem, unwritable
+from comfyfix.project import unusable
+from comfyfix.screen import notes
+from comfyfix.screen.objects import say_json_of
+from comfyfix.screen.text import data, say
+from comfyfix.screen.words import t
+from comfyfix.stages import results
+from comfyfix.tasks import publishing
+from comfyfix.tasks.commands.base import CHECK_OPTION, Ours, project_heading, switch
+from comfyfix.tasks.guard import JSON_OPTION
+from comfyfix.tasks.running import Run
+from comfyfix.why import Why
+
+
+class Report(Ours):
+    """Write how each model and workflow stands."""
+
+    doc_purpose = t("write how each model and workflow stands, as files that others read")
+    doc_usage = ""
+    doc_description = t(
+        "Into `output/report`: report.json (its JSON Schema: --schema), junit.xml, report.md and "
+        "sbom.cdx.json. A run writes them too. Nothing is searched, hashed or downloaded."
+    )
+    cmd_options = (
+        JSON_OPTION,
+        CHECK_OPTION,
+        switch("schema", t("print the JSON Schema of report.json")),
+    )
+    name = "report"
+
+    def work(self, options: dict[str, Any], names: list[str]) -> int:
+        """Write the files."""
+        from comfyfix.screen.results import shape
+
+        if names:
+            raise SetupProblem(Why.REPORT_TAKES_NONE, name=names[0])
+        if options["schema"]:
+            data(shape.schema().decode())
+            return 0
+        done = [(run, *_written(run)) for run in self.runs(options)]
+        if options["as_json"]:
+            told = {
+                run.prefix: shape.shaped(report, run.project.setup.manifest_path.parent)
+                for run, report, _ in done
+            }
+            say_json_of(told)
+        else:
+            for run, _, paths in done:
+                say(*project_heading(run.prefix), *(f"  {path}" for path in paths))
+        return int(options["check"] and not all(report.good for _, report, _ in done))
+
+
+def _written(run: Run) -> tuple[results.Report, list[Path]]:
+    notes.unreadable(run.project.plan.unreadable)
+    run.set_right()
+    try:
+        report = publishing.of_project(run.project)
+    except OSError as error:
+        raise unusable(error, run.project.layout) from None
+    try:
+        return report, publishing.write(run.project, report)
+    except OSError as error:
+        notes.remark(unwritable(error, run.project.layout.report))
+        return report, []
