@@ -60,11 +60,13 @@ def write(project: Project, report: Report) -> list[Path]:
     return [folder / name for name in made]
 
 
-def after(run: Run, *, aloud: bool) -> None:
+def after(run: Run, *, aloud: bool) -> Report | None:
     """Publish what a run has come to; `aloud`: lines for the job may stand on stdout.
 
-    Nothing that goes wrong here is a failure of the run.
+    Returns the report, None where it could not be made. Nothing that goes wrong here is a failure
+    of the run.
     """
+    report: Report | None = None
     try:
         project = run.project if is_idle(run) else run.again()
         report = of_project(project, {v.model: v for v in run.tally.bad_verdicts})
@@ -76,6 +78,7 @@ def after(run: Run, *, aloud: bool) -> None:
     else:
         if on_actions(run):
             _to_actions(run, project, report, aloud=aloud)
+    return report
 
 
 def _to_actions(run: Run, project: Project, report: Report, *, aloud: bool) -> None:

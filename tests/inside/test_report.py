@@ -243,5 +243,7 @@ def test_doits_own_json_stands_alone(mixed: InProcess) -> None:
     done = mixed.run("-r", "json", GITHUB_ACTIONS="true")
     assert json.loads(done.out)["tasks"]
     done = mixed.run("--json")
-    assert json.loads(done.out)["good"] is False
+    told = json.loads(done.out)
+    assert (told["exit_code"], told["good"]) == (1, False)
+    assert told["reports"] == {"": report(mixed)}
     assert "nobody_has_it_7" in done.err

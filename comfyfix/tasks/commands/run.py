@@ -38,9 +38,12 @@ class RunCommand(Guarded, cmd_run.Run):  # type: ignore[misc]
 
     doc_purpose = t("search, download and verify the missing models")
     name: ClassVar[str] = "run"
+    _asked = False
+    """Is an object asked for? Then it has the report."""
 
     def lines_to(self) -> TextIO:
         """A run takes long: who waits for its object reads its lines on stderr."""
+        self._asked = True
         return sys.stderr
 
     def execute(self, params: Any, args: list[str]) -> int:
@@ -79,9 +82,16 @@ class RunCommand(Guarded, cmd_run.Run):  # type: ignore[misc]
             except Stopped as stopped:
                 return _stopped(at_work, stopped.exit_code)
             refused = any(run.whole and run.refusals for run in at_work)
-            for run in at_work:
-                _publish(run, aloud=is_ours(asked["reporter"]))
-        self.told = {"good": not (result or refused), "reports": _reports(at_work)}
+            aloud = is_ours(asked["reporter"]) and not self._asked
+            told = {run: _published(run, aloud=aloud, due=self._asked) for run in at_work}
+        self.told = (
+            {
+                "good": not (result or refused),
+                "reports": {run.prefix: report for run, report in told.items()},
+            }
+            if self._asked
+            else {}
+        )
         return result or int(refused)  # what ComfyUI would not run is not all well
 
     def _until_reserved(self, asked: dict[str, Any]) -> int:
@@ -96,16 +106,16 @@ class RunCommand(Guarded, cmd_run.Run):  # type: ignore[misc]
                 return result
 
 
-def _publish(run: Run, *, aloud: bool) -> None:
-    if is_due(run):
-        from comfyfix.tasks import publishing  # a run with nothing to do need not wait for it
+def _published(run: Run, *, aloud: bool, due: bool) -> Any:
+    """Publish the results, where they may have changed; returns the report, as others read it."""
+    if not (due or is_due(run)):
+        return None
+    # A run with nothing to do need not wait for these.
+    from comfyfix.screen.results import shape
+    from comfyfix.tasks import publishing
 
-        publishing.after(run, aloud=aloud)
-
-
-def _reports(runs: list[Run]) -> dict[str, str]:
-    """Where the results lie, by the prefix of their project."""
-    return {run.prefix: str(run.project.layout.report / "report.json") for run in runs}
+    report = publishing.after(run, aloud=aloud)
+    return shape.shaped(report, run.project.setup.manifest_path.parent) if report else None
 
 
 def _begin(at_work: list[Run], reached: list[Run]) -> None:
