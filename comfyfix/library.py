@@ -19,9 +19,10 @@ import msgspec
 from comfyfix import project as projects
 from comfyfix.errors import Problem, SetupProblem, unwritable
 from comfyfix.process import Children, require
-from comfyfix.project import MANIFEST, Setup
+from comfyfix.project import Setup
 from comfyfix.records import Reason, Receipt, Record, Reference, Verdict
 from comfyfix.screen import words
+from comfyfix.settings import MANIFEST
 from comfyfix.settings.manifest import Manifest
 from comfyfix.settings.read import load, of_values
 from comfyfix.stages import sweep

@@ -19,13 +19,15 @@ from comfyfix.comfyui.store import folders as comfyui_folders
 from comfyfix.comfyui.store.folders import Folders
 from comfyfix.comfyui.store.installation import EXTRA_PATHS, Options
 from comfyfix.comfyui.workflows import files as workflow_files
+from comfyfix.disk import looked
 from comfyfix.errors import SetupProblem
 from comfyfix.records import Reason, because
 from comfyfix.settings import lockfile
 from comfyfix.settings.lockfile import Lock
 from comfyfix.settings.manifest import DEMO, LOCK_FILE, Manifest
 from comfyfix.settings.read import load
-from comfyfix.settings.secrets import store_key, tokens
+from comfyfix.settings.secrets import tokens
+from comfyfix.settings.store_key import store_key
 from comfyfix.settings.switches import FROZEN, LOCKED, OFFLINE, on
 from comfyfix.stages import loaders, locked, locking, plan, scan
 from comfyfix.stages.loaders import Knowledge
@@ -36,7 +38,6 @@ from comfyfix.state.layout import Layout, slug
 from comfyfix.state.trust import Trust
 from comfyfix.why import Why
 
-MANIFEST = "manifest.yaml"
 Mode = Literal["open", "locked", "frozen"]
 """Whether the lock file may be behind, has to say the same as the workflows, or is all there is."""
 Hear = Callable[[Reason], object]
@@ -201,7 +202,7 @@ def read_setup(manifest_path: Path, hear: Hear) -> Setup:
 def setup_of(manifest: Manifest, manifest_path: Path, hear: Hear) -> Setup:
     """Read the model folders of a manifest. Raises SetupProblem."""
     layout = Layout(Path(manifest.output))
-    if os.path.lexists(layout.output) and not layout.output.is_dir():
+    if not looked.is_dir(layout.output) and os.path.lexists(layout.output):
         raise unusable(NotADirectoryError(errno.ENOTDIR, os.strerror(errno.ENOTDIR)), layout)
     for remark in order.set_caches_right(layout):
         hear(remark)
@@ -214,6 +215,7 @@ def setup_of(manifest: Manifest, manifest_path: Path, hear: Hear) -> Setup:
     if manifest.is_demo:
         from comfyfix.demo import example  # only the demo needs it
 
+        looked.unsure()  # it is laid out while one looks
         options = Options()
         home, manifest = example.seen(manifest)
     elif not manifest.workflows:
@@ -233,7 +235,7 @@ def setup_of(manifest: Manifest, manifest_path: Path, hear: Hear) -> Setup:
             folders, store=models, default_root=models, written={}, base=home, models=models
         )
     for folder in manifest.also_look_in:
-        if not os.path.isdir(folder):
+        if not looked.is_dir(folder):
             hear(because(Why.ALSO_LOOK_ABSENT, folder=folder))
     try:
         made = {link.link: link.target for link in links.load(layout)}
@@ -292,7 +294,9 @@ def _options(manifest: Manifest) -> Options:
 def _with_default_workflows(manifest: Manifest) -> Manifest:
     place = Path(manifest.base_directory or manifest.comfyui) / "user" / "default" / "workflows"
     # Before the first workflow is saved there is no such folder; that is no mistake of a name.
-    return msgspec.structs.replace(manifest, workflows=(str(place),) if place.is_dir() else ())
+    return msgspec.structs.replace(
+        manifest, workflows=(str(place),) if looked.is_dir(place) else ()
+    )
 
 
 def _trust(manifest: Manifest) -> Trust:

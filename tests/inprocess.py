@@ -21,8 +21,8 @@ from doit import cmd_clean, cmd_run, doit_cmd
 from doit.dependency import JsonDB
 
 from comfyfix.demo.hub import Hub
-from comfyfix.project import MANIFEST, Project, open_project
-from comfyfix.settings import secrets
+from comfyfix.project import Project, open_project
+from comfyfix.settings import MANIFEST, store_key
 from comfyfix.tasks import inside_doit, program
 from tests.rig import PROGRAM, Site
 
@@ -103,7 +103,7 @@ class InProcess(Site):
                 patch.delenv(name)
             for name, value in environment.items():
                 patch.setenv(name, value)
-            patch.setattr(secrets, "_taken", [])
+            patch.setattr(store_key, "_taken", [])
             patch.setattr(doit_cmd, "_CMDLINE_VARS", {})
             patch.setitem(cmd_run.opt_outfile, "default", sys.stdout)
             for name in ("_load", "dump"):

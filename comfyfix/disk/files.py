@@ -11,7 +11,7 @@ import stat
 from collections.abc import Callable
 from pathlib import Path
 
-from comfyfix.disk import regular, temporary
+from comfyfix.disk import looked, regular, temporary
 from comfyfix.errors import NameRefused
 from comfyfix.why import Why
 
@@ -147,9 +147,8 @@ def git_blob_of(path: Path) -> str:
 
 def regular_stat(path: str | Path) -> os.stat_result | None:
     """Stat of a regular file (symlinks followed, as ComfyUI does), or None."""
-    try:
-        info = os.stat(path)  # on the path of every command, Path costs twice this
-    except (OSError, ValueError):
+    info = looked.at(path)
+    if info is None:
         return None
     return info if stat.S_ISREG(info.st_mode) else None
 
@@ -195,6 +194,8 @@ def led_into(path: Path, *roots: Path) -> Path | None:
     a disk that makes no difference of upper and lower case). What is not there yet is taken as it
     is named. None: it leads out, or in a circle.
     """
+    for place in (path, *roots):
+        looked.at(place)
     real = Path(os.path.realpath(path))
     followed = [Path(os.path.realpath(root)) for root in roots]
     if any(map(_turns_in_a_circle, (real, *followed))):

@@ -17,6 +17,8 @@ from collections.abc import Container, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+from comfyfix.disk import looked
+
 _OWNER = r"(?P<where>[A-Za-z0-9]+)\.(?P<pid>[0-9]{1,10})"
 DAY = 86400.0
 _FILE = re.compile(rf"(?P<name>.+)\.(?:[0-9a-f]{{8}}|nohash)\.{_OWNER}\.(?:part|have)")
@@ -44,6 +46,7 @@ def beside(folder: str, names: Container[str]) -> list[str]:
 
     It may be dead or at work. A folder that can't be read holds nothing.
     """
+    looked.at(folder)
     try:
         listed = os.listdir(folder)  # on the path of every run, Path costs more
     except OSError:

@@ -12,6 +12,7 @@ import stat
 from pathlib import Path
 from typing import BinaryIO
 
+from comfyfix.disk import looked
 from comfyfix.records import because
 from comfyfix.why import Why
 
@@ -73,11 +74,14 @@ def _handle(path: Path | str, limit: int | None, mode: int = os.O_RDONLY) -> int
     try:
         handle = os.open(path, mode | os.O_NONBLOCK | os.O_CLOEXEC | os.O_NOCTTY, 0o666)
     except OSError as error:
+        looked.note(path, None)
         if error.errno in (errno.ELOOP, errno.ENXIO):  # a link to itself; a socket
             raise NotRegular(path) from None
         raise
     try:
         info = os.fstat(handle)
+        if not mode & (os.O_WRONLY | os.O_CREAT):  # what is written is no ground of anything
+            looked.note(path, info)
         if stat.S_ISDIR(info.st_mode):
             raise IsADirectoryError(errno.EISDIR, os.strerror(errno.EISDIR), str(path))
         if not stat.S_ISREG(info.st_mode):

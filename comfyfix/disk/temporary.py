@@ -13,6 +13,7 @@ import tempfile
 import time
 from pathlib import Path
 
+from comfyfix.disk import looked
 from comfyfix.disk.leftovers import DAY, lives, where
 
 NAME_BYTES = 60  # enough for people to see whose it is; the whole has to fit into 255
@@ -33,6 +34,7 @@ def clear(folder: Path | str) -> None:
     process that it was. No write takes a day, so what is older is left over, whoever it was.
     """
     with contextlib.suppress(OSError):
+        looked.at(folder)
         for entry in os.listdir(folder):  # on the path of every run
             if entry.endswith(".tmp") and (match := _OURS.fullmatch(entry)):
                 path = f"{folder}/{entry}"

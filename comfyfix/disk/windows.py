@@ -12,7 +12,7 @@ import re
 from collections.abc import Mapping
 from pathlib import Path
 
-from comfyfix.disk import regular
+from comfyfix.disk import looked, regular
 
 _CONFIG = Path("/etc/wsl.conf")
 _KERNEL = Path("/proc/sys/kernel/osrelease")
@@ -48,7 +48,7 @@ def drive_away(path: str) -> str | None:
     below = path.removeprefix(f"{root}/")
     drive = f"{root}/{below.partition('/')[0]}"
     is_drive = below != path and len(below.partition("/")[0]) == 1
-    return drive if is_drive and not os.path.isdir(drive) else None
+    return drive if is_drive and not looked.is_dir(drive) else None
 
 
 def slashes(path: str) -> str:

@@ -8,15 +8,14 @@ from typing import TYPE_CHECKING, Any
 
 from comfyfix.disk.files import human_size
 from comfyfix.screen import summary, words
-from comfyfix.screen.sheets import place
 from comfyfix.screen.table import aligned
 from comfyfix.screen.words import t
-from comfyfix.stages.work import Planned
 
 if TYPE_CHECKING:
     from comfyfix.stages.near import NearMiss
     from comfyfix.stages.refused import Refusal
     from comfyfix.stages.scan import ScannedFile
+    from comfyfix.stages.work import Planned
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,6 +52,8 @@ def as_data(
     rows: Sequence[Row], refusals: Sequence[Refusal], unreadable: Sequence[ScannedFile]
 ) -> dict[str, Any]:
     """The same for programs."""
+    from comfyfix.screen.sheets import place  # for programs alone
+
     return {
         "version": 1,
         "pending": [_row(row) for row in rows],

@@ -4,13 +4,16 @@ from __future__ import annotations
 
 import contextlib
 from collections.abc import Iterable
+from typing import TYPE_CHECKING
 
 from comfyfix.errors import Problem
 from comfyfix.records import Reason
 from comfyfix.screen import words
 from comfyfix.screen.text import clean, warn
 from comfyfix.screen.words import t
-from comfyfix.stages.scan import ScannedFile
+
+if TYPE_CHECKING:
+    from comfyfix.stages.scan import ScannedFile
 
 
 def refusal(problem: Problem) -> None:

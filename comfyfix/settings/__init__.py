@@ -1,1 +1,3 @@
 """What the user sets: the manifest and the pins."""
+
+MANIFEST = "manifest.yaml"

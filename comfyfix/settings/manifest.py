@@ -19,8 +19,6 @@ TOKEN_VARIABLES = {
     "qwen": ("QWEN_API_KEY",),
 }
 """The variables that may hold the token of a source: the first that is set counts."""
-STORE_KEY = "COMFYFIX_STORE_KEY"
-"""The variable that holds the key which receipts of a shared store are signed with."""
 _SIZE = re.compile(r"^\s*(\d+(?:\.\d+)?)\s*([kKMGT]?)(i?)B?\s*$")
 SIZE_MAX = 1 << 60  # bytes
 ReceiptPolicy = Literal["own", "signed", "trust"]

@@ -12,7 +12,7 @@ from urllib.parse import urlsplit
 import msgspec
 
 from comfyfix import endings
-from comfyfix.disk import windows
+from comfyfix.disk import looked, windows
 from comfyfix.errors import SetupProblem
 from comfyfix.records import because
 from comfyfix.settings import pins, yamlfile
@@ -82,6 +82,7 @@ def of_values(value: Mapping[str, Any], environ: Mapping[str, str] = os.environ)
 
 def _with_pins(manifest: Manifest, path: Path) -> Manifest:
     """Add what `doit pin` has settled; of one model, what the manifest itself says counts first."""
+    looked.at(path)
     if not os.path.lexists(path):
         return manifest
     value, lines = yamlfile.read(path)

@@ -1,29 +1,16 @@
-"""What the environment holds that nobody else may see: tokens, and the key of the store."""
+"""The tokens that the environment holds, or a login has left."""
 
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping, MutableMapping
+from collections.abc import Mapping
 from pathlib import Path
 
 from comfyfix.disk import regular
 from comfyfix.errors import SetupProblem
 from comfyfix.records import because
-from comfyfix.settings.manifest import STORE_KEY, TOKEN_VARIABLES, Manifest
+from comfyfix.settings.manifest import TOKEN_VARIABLES, Manifest
 from comfyfix.why import Why
-
-_taken: list[bytes] = []
-
-
-def store_key(environ: MutableMapping[str, str]) -> bytes:
-    """Take the key of the store out of the environment: no program that is started here gets it.
-
-    It is kept for further projects of this process.
-    """
-    told = environ.pop(STORE_KEY, "").strip().encode()
-    if told:
-        _taken[:] = [told]
-    return _taken[0] if _taken else b""
 
 
 def tokens(manifest: Manifest, environ: Mapping[str, str]) -> dict[str, str]:

@@ -14,7 +14,7 @@ from typing import Any
 
 import yaml
 
-from comfyfix.disk import regular
+from comfyfix.disk import looked, regular
 from comfyfix.errors import SetupProblem
 from comfyfix.records import Reason, because
 from comfyfix.why import Why
@@ -71,7 +71,7 @@ def line_of(node: Any) -> int:
 
 def _text(path: Path, absent: Why) -> str:
     try:
-        return regular.text(path, 8 * TEXT_MAX, encoding="utf-8-sig")
+        text = regular.text(path, 8 * TEXT_MAX, encoding="utf-8-sig")
     except FileNotFoundError:
         if not path.is_symlink():
             above = _above(path) if absent is Why.MANIFEST_ABSENT else None
@@ -85,6 +85,10 @@ def _text(path: Path, absent: Why) -> str:
         cause = because(Why.SYSTEM_SAYS, error=error.strerror or error)
     except UnicodeDecodeError as error:
         cause = because(Why.SYSTEM_SAYS, error=error)
+    else:
+        if "$" in text:
+            looked.variables()
+        return text
     raise SetupProblem(Why.MANIFEST_UNREADABLE, path=path, cause=cause)
 
 

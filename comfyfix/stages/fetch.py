@@ -22,7 +22,8 @@ from comfyfix.process import Children
 from comfyfix.records import Model, Reason, Receipt, Record, because
 from comfyfix.script import channel
 from comfyfix.script.channel import Told
-from comfyfix.settings.manifest import STORE_KEY, TOKEN_VARIABLES, Endpoints, PicklePolicy
+from comfyfix.settings.manifest import TOKEN_VARIABLES, Endpoints, PicklePolicy
+from comfyfix.settings.store_key import STORE_KEY
 from comfyfix.settings.switches import OFFLINE
 from comfyfix.state import receipts
 from comfyfix.why import Why

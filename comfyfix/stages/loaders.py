@@ -18,7 +18,7 @@ from comfyfix.comfyui.loaders.server import ServerFacts
 from comfyfix.comfyui.loaders.table import Loaders, built_in, merged
 from comfyfix.comfyui.packs import installed
 from comfyfix.comfyui.store.folders import Folders
-from comfyfix.disk import json_file
+from comfyfix.disk import json_file, looked
 from comfyfix.errors import SourceDown
 from comfyfix.records import Reason, because
 from comfyfix.state.layout import Layout
@@ -71,6 +71,7 @@ def gather(folders: Folders, layout: Layout, comfyui_url: str | None) -> Knowled
 
 
 def _ask(url: str, cache: Path) -> tuple[ServerFacts, Reason | None]:
+    looked.unsure()  # what a server says is no file, and holds for a while
     known = json_file.cached(cache, _Told)
     if known and known.url == url and 0 <= time.time() - known.at < FRESH_SECONDS:
         return known.facts, None

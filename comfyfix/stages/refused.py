@@ -12,6 +12,7 @@ from dataclasses import dataclass
 
 from comfyfix.comfyui.references.lookup import Lookup, anchored
 from comfyfix.comfyui.references.taken import is_listed, value_taken
+from comfyfix.disk import looked
 from comfyfix.records import Reference
 from comfyfix.settings.manifest import Manifest
 from comfyfix.stages.join import counts, is_ignored
@@ -68,8 +69,7 @@ class Refusing:
         """Tell whether the models lie on a disk to which upper and lower case are the same."""
         if self._folds_case is None:
             models = self._lookup.folders.models
-            try:
-                self._folds_case = os.path.samefile(models, models.with_name("MODELS"))
-            except OSError:
-                self._folds_case = False
+            other = looked.at(models.with_name("MODELS"))
+            own = looked.at(models) if other else None
+            self._folds_case = bool(own and other and os.path.samestat(own, other))
         return self._folds_case

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import msgspec
 
-from comfyfix.disk import json_file, regular
+from comfyfix.disk import json_file, looked, regular
 from comfyfix.disk.files import write_atomic
 from comfyfix.records import Record, to_json
 from comfyfix.script import engine, render
@@ -58,6 +58,7 @@ def put_engine_back(layout: Layout) -> None:
 
     Only the newest script is looked at while its engine is there. Raises OSError.
     """
+    looked.at(layout.output)
     try:
         names = [name for name in os.listdir(layout.output) if _SCRIPT.match(name)]
     except (FileNotFoundError, NotADirectoryError):
@@ -65,7 +66,8 @@ def put_engine_back(layout: Layout) -> None:
     names.sort(key=lambda name: int(name.split("_", 2)[1]), reverse=True)
     calls = (_called(layout.output / name) for name in names)
     newest = next(filter(None, calls), "")
-    if newest and not os.path.lexists(layout.output / newest):
+    there = not newest or looked.at(layout.output / newest) is not None
+    if not there and not os.path.lexists(layout.output / newest):
         wanted = engine.name()
         if newest == wanted or any(called == wanted for called in calls):
             engine.put(layout.output)

@@ -111,6 +111,11 @@ class Layout:
         return self.caches / "doit.json"
 
     @property
+    def kept(self) -> Path:
+        """The answer that there is nothing to do, by the stamps of what it was worked out from."""
+        return self.caches / "kept.json"
+
+    @property
     def search_log(self) -> Path:
         """Every query to every source, one JSON line each."""
         return self.output / "log" / "search_history.log"
@@ -135,6 +140,7 @@ class Layout:
         """Every file of the caches."""
         return (
             self.scan_cache, self.pack_cache, self.server_cache, self.lock_cache, self.hashes,
+            self.kept,
             self.doit_db,
         )  # fmt: skip
 

@@ -26,6 +26,6 @@ def load(
     `prefix` the tasks are called `PREFIX:download:NAME` and so on, `PREFIX` is all of them, and
     several manifests have room in one dodo.py; any one of their configurations is enough.
     """
-    from comfyfix.tasks import creators  # doit, for a dodo alone
+    from comfyfix.tasks import loading  # doit, for a dodo alone
 
-    return creators.load(Path(manifest), prefix)
+    return loading.load(Path(manifest), prefix)

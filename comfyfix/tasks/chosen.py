@@ -5,7 +5,8 @@ from __future__ import annotations
 from comfyfix.disk import json_file
 from comfyfix.stages.batch import BatchFile, rules
 from comfyfix.stages.work import Planned
-from comfyfix.tasks.running import PRESENT, Run
+from comfyfix.tasks.marks import PRESENT
+from comfyfix.tasks.running import Run
 
 
 def default_tasks(run: Run) -> list[str]:

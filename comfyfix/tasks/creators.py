@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import os
-import re
 from collections.abc import Iterator
 from functools import partial
 from importlib import import_module
@@ -11,9 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from doit.doit_cmd import get_var
-from doit.exceptions import InvalidDodoFile
 
-from comfyfix.errors import SetupProblem
 from comfyfix.screen import words
 from comfyfix.screen.text import clean
 from comfyfix.screen.words import t
@@ -21,14 +17,11 @@ from comfyfix.stages.batch import rules
 from comfyfix.stages.work import Planned, Present, seen
 from comfyfix.tasks import inside_doit
 from comfyfix.tasks.chosen import default_tasks, is_verified
-from comfyfix.tasks.dodo import ONLY_NAMED, Task, Tasks
+from comfyfix.tasks.dodo import Task
 from comfyfix.tasks.garbage import left_alone
-from comfyfix.tasks.reporter import Reporter
-from comfyfix.tasks.running import MARK, PRESENT, Run, begin
-from comfyfix.tasks.selection import Control, Defaults, RunControl
-from comfyfix.why import Why
-
-_PREFIX = re.compile(r"[A-Za-z0-9_][A-Za-z0-9._-]{0,39}")
+from comfyfix.tasks.marks import MARK, PRESENT
+from comfyfix.tasks.running import Run, begin
+from comfyfix.tasks.selection import Control, RunControl
 
 
 def _later(module: str, name: str, *arguments: Any) -> object:
@@ -46,36 +39,10 @@ _BATCH, _PRESENT, _UNREADABLE = (
 )
 
 
-def load(manifest: Path, prefix: str = "") -> tuple[dict[str, Any], Tasks]:
-    """Open the project of a manifest; return doit's configuration and what makes the tasks."""
-    if os.name != "posix":
-        raise InvalidDodoFile("comfyfix runs on Linux, macOS and WSL, not on native Windows")
+def opened(manifest: Path, prefix: str) -> Run:
+    """Open the project of a manifest. Raises SetupProblem."""
     inside_doit.install(Control, RunControl)
-    manifest = manifest.absolute()
-    try:
-        if prefix and not _PREFIX.fullmatch(prefix):
-            raise SetupProblem(Why.PREFIX_UNFIT, prefix=prefix)
-        if ONLY_NAMED.get():
-            return configuration("", [], 0), Tasks(manifest, prefix, None, tasks)
-        with left_alone():
-            run = begin(manifest, get_var("workflow"), prefix)
-    except SetupProblem as problem:
-        raise InvalidDodoFile(words.problem(problem)) from None
-    config = configuration(str(run.project.layout.doit_db), default_tasks(run), run.busy)
-    return config, Tasks(manifest, prefix, run, tasks)
-
-
-def configuration(memory: str, default: list[str], busy: int) -> dict[str, Any]:
-    """doit's settings: our database and reporter, a thread per pending task, our order."""
-    return {
-        "dep_file": memory,
-        "backend": "json",
-        "par_type": "thread",
-        "num_process": inside_doit.Threads(max(1, busy)),
-        "continue": True,
-        "reporter": Reporter,
-        "default_tasks": Defaults(default),
-    }
+    return begin(manifest, get_var("workflow"), prefix)
 
 
 def tasks(run: Run) -> Iterator[Task]:

@@ -7,32 +7,49 @@ from collections.abc import Callable, Iterator
 from contextvars import ContextVar
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from comfyfix.errors import SetupProblem
-from comfyfix.project import MANIFEST
+from comfyfix.settings import MANIFEST
 from comfyfix.tasks import inside_doit
-from comfyfix.tasks.running import Run
 from comfyfix.why import Why
+
+if TYPE_CHECKING:
+    from comfyfix.tasks.idle import Settled
+    from comfyfix.tasks.running import Run
 
 Task = dict[str, Any]
 ONLY_NAMED: ContextVar[bool] = ContextVar("ONLY_NAMED", default=False)
 """Set while a command wants to know which manifests a dodo names, and opens them itself."""
 
 
-@dataclass(frozen=True, eq=False)
+@dataclass(eq=False)
 class Tasks:
-    """The tasks of one manifest; doit calls the method. `run` is None where it is only named."""
+    """The tasks of one manifest; doit calls `create_doit_tasks`.
+
+    `open` is None where the manifest is only named. `settled` where a kept answer says that there
+    is no work: then the project is opened only for who asks for more.
+    """
 
     manifest: Path
     prefix: str
-    run: Run | None
+    open: Callable[[], Run] | None
     made: Callable[[Run], Iterator[Task]]
+    settled: Settled | None = None
+    _run: Run | None = None
+
+    def opened(self) -> Run:
+        """The project, opened once. Raises InvalidDodoFile."""
+        if self._run is None:
+            if self.open is None:
+                raise RuntimeError(f"{self.manifest} is only named")
+            self._run, self.settled = self.open(), None
+        return self._run
 
     def create_doit_tasks(self) -> Iterator[Task]:
         """Search, script and download the missing models."""
-        if self.run is not None:
-            yield from self.made(self.run)
+        if self.open is not None and self.settled is None:
+            yield from self.made(self.opened())
 
 
 def found_in(loader: Any) -> list[Tasks]:
@@ -43,7 +60,7 @@ def found_in(loader: Any) -> list[Tasks]:
 
 def of_dodo(loader: Any) -> list[Run]:
     """The projects that a dodo has opened. Raises SetupProblem where it has lost them."""
-    runs = [tasks.run for tasks in found_in(loader) if tasks.run is not None]
+    runs = [tasks.opened() for tasks in found_in(loader) if tasks.open is not None]
     reporter = loader.load_doit_config().get("reporter")
     if not runs and getattr(reporter, "of_comfyfix", False):
         raise SetupProblem(Why.TASKS_HIDDEN)

@@ -47,6 +47,14 @@ JSON_OPTION = {
     "default": False,
     "help": t("print one object of JSON, and nothing else, on stdout"),
 }
+CHECK_OPTION = {
+    "name": "check",
+    "short": "",
+    "long": "check",
+    "type": bool,
+    "default": False,
+    "help": t("exit with 1 where something is missing, or can't be used as it is"),
+}
 _JSON = "--json"
 _DOITS = (InvalidCommand, InvalidDodoFile, CmdParseError)
 """What doit tells by itself, on stderr."""

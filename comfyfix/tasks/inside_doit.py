@@ -27,10 +27,10 @@ from doit.runner import MThreadRunner, Runner
 from doit.task import Task
 
 from comfyfix.disk import regular
-from comfyfix.disk.files import write_atomic
+from comfyfix.disk.files import write_if_changed
 from comfyfix.errors import SetupProblem
 from comfyfix.screen import summary, words
-from comfyfix.tasks.running import run_of, runs_of
+from comfyfix.tasks.marks import run_of, runs_of
 from comfyfix.why import Why
 
 THREADS_MAX = 64
@@ -41,6 +41,10 @@ _IGNORED = "ignore:"  # the key under which doit notes that a task is to be igno
 
 class Threads(int):
     """A number of threads that we have set: one that the user gives with `-n` is a plain int."""
+
+
+class Defaults(list[str]):
+    """The tasks that we have set to run by default: those of one project, of several in a dodo."""
 
 
 def variables() -> dict[str, str]:
@@ -183,12 +187,13 @@ class SerialRunner(_Side, Runner):  # type: ignore[misc]
 
 
 def install(control: type[TaskControl], running: type[TaskControl]) -> None:
-    """Put our classes where doit looks for its own, and mend how its memory is kept.
-
-    `running` is the control for `run`.
-    """
+    """Put our classes where doit looks for its own; `running` is the control for `run`."""
     _place(running)
     cmd_clean.TaskControl = control
+
+
+def mend_memory() -> None:
+    """Mend how doit's memory is kept."""
     # Whatever becomes of its file, no command ends because of it: all that it holds can be found
     # out again. doit makes the class itself, from a name and before a dodo is read.
     JsonDB._load = _load
@@ -226,4 +231,4 @@ def _load(self: Any) -> dict[str, dict[str, Any]]:
 
 def _dump(self: Any) -> None:
     with contextlib.suppress(OSError):
-        write_atomic(Path(self.name), self.codec.encode(self._db).encode())
+        write_if_changed(Path(self.name), self.codec.encode(self._db).encode())

@@ -9,9 +9,9 @@ from doit.cmd_base import ModuleTaskLoader
 from doit.doit_cmd import DoitMain
 
 from comfyfix import __version__
-from comfyfix.project import MANIFEST
 from comfyfix.screen.text import say
-from comfyfix.tasks import creators
+from comfyfix.settings import MANIFEST
+from comfyfix.tasks import loading
 from comfyfix.tasks.command_names import COMMANDS
 
 
@@ -22,7 +22,7 @@ class _Loader(ModuleTaskLoader):  # type: ignore[misc]
         super().__init__({})
 
     def setup(self, opt_values: dict[str, Any]) -> None:  # noqa: ARG002 - doit's signature
-        config, tasks = creators.load(Path(MANIFEST))
+        config, tasks = loading.load(Path(MANIFEST))
         self.namespace = {"DOIT_CONFIG": config, "task_models": tasks}
 
 

@@ -6,14 +6,16 @@ What is told of a task of the user's own is doit's own reporter's affair.
 from __future__ import annotations
 
 from collections import defaultdict
-from typing import Any, TextIO
+from typing import TYPE_CHECKING, Any, TextIO
 
 from doit.exceptions import TaskFailed
 from doit.reporter import ConsoleReporter
 
-from comfyfix.screen import refused, summary
-from comfyfix.tasks.running import PRESENT, Run, run_of, runs_of
-from comfyfix.tasks.selection import reached_by
+from comfyfix.screen import summary
+from comfyfix.tasks.marks import PRESENT, run_of, runs_of
+
+if TYPE_CHECKING:
+    from comfyfix.tasks.running import Run
 
 
 class Reporter(ConsoleReporter):  # type: ignore[misc]
@@ -30,6 +32,8 @@ class Reporter(ConsoleReporter):  # type: ignore[misc]
 
     def initialize(self, tasks: dict[str, Any], selected_tasks: list[str]) -> None:
         """Count what this run is about."""
+        from comfyfix.tasks.selection import reached_by  # where there is something to run
+
         unasked = {name for run in runs_of(tasks.values()) for name in run.unasked}
         reached = reached_by(tasks, [*selected_tasks, *unasked])
         self._runs = runs_of(reached)
@@ -87,6 +91,8 @@ class Reporter(ConsoleReporter):  # type: ignore[misc]
             self._summary(run)
 
     def _summary(self, run: Run) -> None:
+        from comfyfix.screen import refused
+
         told = refused.lines(run.refusals)
         for line in (*summary.lines(run.tally, run.prefix), *told):
             run.console.line(line)

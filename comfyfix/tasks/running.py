@@ -7,26 +7,27 @@ import os
 import sys
 import threading
 import time
-from collections.abc import Callable, Iterable, Mapping
-from contextvars import ContextVar
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from functools import cached_property, partial
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, TextIO
+from typing import TYPE_CHECKING, TextIO
 
 from comfyfix import project as projects
 from comfyfix.comfyui.references.lookup import Lookup
+from comfyfix.disk import looked
 from comfyfix.errors import SetupProblem
 from comfyfix.net.origin import is_address
 from comfyfix.process import Children
 from comfyfix.project import Project
-from comfyfix.records import Record, because
+from comfyfix.records import Reason, Record, because
 from comfyfix.screen import notes
 from comfyfix.settings import lockfile
 from comfyfix.stages import locking, missing, written
 from comfyfix.stages.refused import Refusal, Refusing
 from comfyfix.stages.report import Tally
 from comfyfix.state import order, receipts
+from comfyfix.tasks.marks import AS_KEPT, Owner
 from comfyfix.why import Why
 
 if TYPE_CHECKING:
@@ -37,16 +38,10 @@ if TYPE_CHECKING:
 
 TRIES = 3
 """How often a project is opened again because others have changed what it says."""
-PRESENT = "present"
-"""The name of the task that verifies what was there before."""
-AS_KEPT: ContextVar[bool] = ContextVar("AS_KEPT", default=False)
-"""Set by a command that others call for names: what is at an address is not asked for again."""
-MARK = "comfyfix"
-"""Under this name the `meta` of each of our tasks holds its run: so ours are told from others."""
 
 
 @dataclass(repr=False, eq=False)
-class Run:
+class Run(Owner):
     """What happens in one doit process to one project.
 
     `again` opens the project once more, without a word. `prefix` stands before the names of its
@@ -101,7 +96,7 @@ class Run:
         return same
 
     def _reserve(self) -> bool:
-        if projects.reserve(self.project, notes.remark):
+        if projects.reserve(self.project, _hear):
             return True
         for _ in range(TRIES):
             self.project = self.again()
@@ -144,7 +139,7 @@ class Run:
             if update(lock).entries != lock.entries:
                 lockfile.change(lock.path, layout.lock_cache, layout.lock_lock, update)
         except OSError as error:
-            notes.remark(because(Why.LOCK_NOT_WRITTEN, path=lock.path, cause=error.strerror))
+            _hear(because(Why.LOCK_NOT_WRITTEN, path=lock.path, cause=error.strerror))
 
     def leave_out(self, task: str) -> None:
         """Note that the user has told doit to ignore a task."""
@@ -219,7 +214,12 @@ def begin(manifest: Path, workflow: str | None = None, prefix: str = "") -> Run:
         setup = projects.read_setup(manifest, bool)
         workflow = projects.bring(setup, workflow, notes.remark, as_kept=AS_KEPT.get())
     opening = partial(projects.open_project, manifest, workflow=workflow)
-    return Run(opening(notes.remark), partial(opening, bool), prefix)
+    return Run(opening(_hear), partial(opening, bool), prefix)
+
+
+def _hear(remark: Reason) -> None:
+    looked.unsure()  # what is told besides is told each time
+    notes.remark(remark)
 
 
 def begin_lock(manifest: Path) -> Run:
@@ -232,14 +232,3 @@ def begin_store(manifest: Path) -> Run:
     """Open the model folders alone. Raises SetupProblem."""
     opening = partial(projects.open_store, manifest)
     return Run(opening(notes.remark), partial(opening, bool))
-
-
-def run_of(task: Any) -> Run | None:
-    """Return the run that one of our tasks belongs to, None for a task of the user's own."""
-    found = (task.meta or {}).get(MARK)
-    return found if isinstance(found, Run) else None
-
-
-def runs_of(tasks: Iterable[Any]) -> list[Run]:
-    """The runs that some tasks belong to, each once."""
-    return list(dict.fromkeys(run for task in tasks if (run := run_of(task))))

@@ -19,13 +19,10 @@ from comfyfix.screen import words
 from comfyfix.tasks import inside_doit
 from comfyfix.tasks.chosen import about, default_tasks, settled
 from comfyfix.tasks.command_names import COMMANDS
+from comfyfix.tasks.marks import run_of, runs_of
 from comfyfix.tasks.nearest import unknown
-from comfyfix.tasks.running import Run, run_of, runs_of
+from comfyfix.tasks.running import Run
 from comfyfix.why import Why
-
-
-class Defaults(list[str]):
-    """The tasks that we have set to run by default: those of one project, of several in a dodo."""
 
 
 class Control(TaskControl):  # type: ignore[misc]
@@ -122,7 +119,7 @@ class RunControl(Control):
 
 def everywhere(selection: list[str] | None, tasks: Iterable[Any]) -> list[str] | None:
     """The tasks that run by default: where no one has set others, those of every project."""
-    if not isinstance(selection, Defaults):
+    if not isinstance(selection, inside_doit.Defaults):
         return selection
     return [name for run in runs_of(tasks) for name in default_tasks(run)]
 

@@ -21,7 +21,8 @@ from comfyfix.net import http
 from comfyfix.records import Record
 from comfyfix.screen.words import t
 from comfyfix.script import engine, render
-from comfyfix.settings.manifest import STORE_KEY, TOKEN_VARIABLES
+from comfyfix.settings.manifest import TOKEN_VARIABLES
+from comfyfix.settings.store_key import STORE_KEY
 from tests.behaviour.test_script import DATA, NAME, script_for
 from tests.faults.server import Reply, Server
 from tests.inprocess import InProcess

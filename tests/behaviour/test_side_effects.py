@@ -18,8 +18,8 @@ os.umask(0o22)
 if {collects}: gc.enable()
 else: gc.disable()
 before = state()
-from comfyfix.tasks import creators
-DOIT_CONFIG, ours = creators.load(Path("manifest.yaml").absolute())
+from comfyfix.tasks import load
+DOIT_CONFIG, ours = load(Path("manifest.yaml").absolute())
 assert state() == before, "loading"
 def task_own():
     yield {{"basename": "own", "actions": None}}

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from comfyfix.demo.hub import Hub
-from comfyfix.project import MANIFEST
+from comfyfix.settings import MANIFEST
 from comfyfix.tasks import running
 from tests.inprocess import InProcess
 from tests.rig import Site

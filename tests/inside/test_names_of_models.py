@@ -8,7 +8,8 @@ from comfyfix.errors import SetupProblem
 from comfyfix.records import because
 from comfyfix.tasks import names
 from comfyfix.tasks.creators import tasks as tasks_of
-from comfyfix.tasks.running import MARK, Run
+from comfyfix.tasks.marks import MARK
+from comfyfix.tasks.running import Run
 from comfyfix.why import Why
 from tests.inprocess import InProcess
 

@@ -11,7 +11,7 @@ from doit.dependency import JsonDB
 
 from comfyfix.demo.hub import Hub
 from comfyfix.screen.words import t
-from comfyfix.settings import secrets
+from comfyfix.settings import store_key
 from tests.inprocess import InProcess
 
 NAME = "harbor_light.safetensors"
@@ -45,7 +45,7 @@ def test_exit_codes_and_stderr_are_those_of_the_program(inprocess: InProcess) ->
 def test_nothing_is_left_in_the_process(inprocess: InProcess) -> None:
     def state() -> tuple[object, ...]:
         handlers = [signal.getsignal(n) for n in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)]
-        kept = list(secrets._taken)
+        kept = list(store_key._taken)
         folder = str(Path.cwd())
         return dict(os.environ), folder, gc.isenabled(), handlers, kept, JsonDB._load, JsonDB.dump
 

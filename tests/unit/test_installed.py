@@ -13,6 +13,7 @@ from comfyfix.comfyui.loaders.table import Loader, LoaderInput, Widget, merged
 from comfyfix.comfyui.packs import installed, reading
 from comfyfix.comfyui.packs.facts import PackFacts
 from comfyfix.comfyui.packs.linked import linked
+from comfyfix.disk import looked
 from tests.unit.pack_sources import EXPECTED, FILES, lay_out
 
 
@@ -179,7 +180,7 @@ def test_what_is_unchanged_is_not_parsed_again(
 ) -> None:
     comfyui, cache = tmp_path / "c", tmp_path / "cache.json"
     lay_out(comfyui)
-    monkeypatch.setattr(installed, "SETTLED_NS", -1)
+    monkeypatch.setattr(looked, "SETTLED_NS", -1)
     first = installed.read(comfyui, [], cache)
     monkeypatch.setattr(reading, "read", None)
     assert installed.read(comfyui, [], cache) == first

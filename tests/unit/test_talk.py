@@ -21,7 +21,8 @@ from comfyfix.process import Children
 from comfyfix.records import Model, Reason, Receipt, Record, because
 from comfyfix.script import channel
 from comfyfix.script.channel import Told
-from comfyfix.settings.manifest import STORE_KEY, Endpoints
+from comfyfix.settings.manifest import Endpoints
+from comfyfix.settings.store_key import STORE_KEY
 from comfyfix.settings.switches import OFFLINE
 from comfyfix.stages.fetch import NEAR_VARIABLE, Slot, environment, fetch
 from comfyfix.state.hashes import HashLog

@@ -20,7 +20,7 @@ import msgspec
 from comfyfix.comfyui import loaders, packs
 from comfyfix.comfyui.packs import linked
 from comfyfix.comfyui.packs.facts import PackFacts
-from comfyfix.disk import json_file, regular
+from comfyfix.disk import json_file, looked, regular
 from comfyfix.disk.code import stamp_of_code
 
 if TYPE_CHECKING:
@@ -28,7 +28,6 @@ if TYPE_CHECKING:
 
 FILES_MAX = 20_000
 FILE_MAX = 1 << 20  # bytes; a file that declares nodes has some ten thousand
-SETTLED_NS = 2_000_000_000
 _SKIPPED = ("__pycache__", "node_modules", "site-packages", "venv", "web", "js", "tests")
 
 
@@ -127,6 +126,7 @@ def _packs(
         yield comfyui, core
     seen: set[tuple[int, int]] = set()
     for place in list(map(str, custom_nodes)) or [f"{comfyui}/custom_nodes"]:
+        looked.at(place)
         try:
             entries = sorted(os.scandir(place), key=lambda entry: entry.name)
         except OSError:
@@ -134,6 +134,7 @@ def _packs(
         for entry in entries:
             if _is_off(entry.name):
                 continue
+            _note_link(entry)
             with contextlib.suppress(OSError):
                 if entry.is_dir():
                     files = _python_files(entry.path, seen)
@@ -144,7 +145,7 @@ def _packs(
 
 
 def _core_files(comfyui: str) -> list[str]:
-    nodes = [f"{comfyui}/nodes.py"] if os.path.isfile(f"{comfyui}/nodes.py") else []
+    nodes = [f"{comfyui}/nodes.py"] if looked.is_file(f"{comfyui}/nodes.py") else []
     return nodes + _python_files(f"{comfyui}/comfy_extras", set())
 
 
@@ -152,9 +153,11 @@ def _python_files(root: str, seen: set[tuple[int, int]]) -> list[str]:
     found: list[str] = []
     pending = [root]
     while pending and len(found) < FILES_MAX:
+        folder = pending.pop()
+        info = looked.at(folder)
+        if info is None:
+            continue
         try:
-            folder = pending.pop()
-            info = os.stat(folder)
             if (info.st_dev, info.st_ino) in seen:  # a link into what was read already
                 continue
             seen.add((info.st_dev, info.st_ino))
@@ -164,6 +167,7 @@ def _python_files(root: str, seen: set[tuple[int, int]]) -> list[str]:
         for entry in entries:
             if _is_off(entry.name) or entry.name in _SKIPPED:
                 continue
+            _note_link(entry)
             with contextlib.suppress(OSError):
                 if entry.is_dir():
                     pending.append(entry.path)
@@ -176,8 +180,17 @@ def _is_off(name: str) -> bool:
     return name.startswith(".") or name.endswith(".disabled")
 
 
+def _note_link(entry: os.DirEntry[str]) -> None:
+    if entry.is_symlink():  # what it leads to may come or go, and its folder tells nothing of that
+        looked.at(entry.path)
+
+
 def _is_source(entry: os.DirEntry[str]) -> bool:
-    return entry.name.endswith(".py") and entry.is_file() and entry.stat().st_size <= FILE_MAX
+    if not (entry.name.endswith(".py") and entry.is_file()):
+        return False
+    info = entry.stat()
+    looked.note(entry.path, info)
+    return info.st_size <= FILE_MAX
 
 
 def _stamp(paths: list[str]) -> str:
@@ -186,6 +199,7 @@ def _stamp(paths: list[str]) -> str:
     for path in paths:
         try:
             info = os.stat(path)  # thousands of times per command
+            looked.note(path, info)
         except OSError:
             continue
         newest = max(newest, info.st_mtime_ns, info.st_ctime_ns)
@@ -194,4 +208,4 @@ def _stamp(paths: list[str]) -> str:
                 errors="surrogateescape"
             )
         )
-    return digest.hexdigest() if newest < time.time_ns() - SETTLED_NS else ""
+    return digest.hexdigest() if newest < time.time_ns() - looked.SETTLED_NS else ""

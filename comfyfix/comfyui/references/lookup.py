@@ -12,6 +12,7 @@ from typing import NamedTuple
 
 from comfyfix import endings
 from comfyfix.comfyui.store.folders import Folders
+from comfyfix.disk import looked
 from comfyfix.records import Reference
 
 _PARTS = {"ultralytics": (("bbox", "ultralytics_bbox"), ("segm", "ultralytics_segm"))}
@@ -106,6 +107,7 @@ def _names(folders: Folders, key: str) -> dict[str, tuple[str, ...]]:
     found: set[str] = set()
     for directory in map(str, folders.directories(key)):
         entered: set[tuple[int, int]] = set()  # links may lead in a circle
+        looked.at(directory)
         for place, below, files in os.walk(directory, followlinks=True):
             try:
                 info = os.stat(place)
@@ -115,6 +117,8 @@ def _names(folders: Folders, key: str) -> dict[str, tuple[str, ...]]:
                 below.clear()
                 continue
             entered.add((info.st_dev, info.st_ino))
+            for name in below:
+                looked.at(f"{place}/{name}")
             inside = place[len(directory) + 1 :]
             found.update(f"{inside}/{name}" if inside else name for name in files)
     by_stem: dict[str, list[str]] = {}

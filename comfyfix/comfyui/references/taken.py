@@ -14,6 +14,7 @@ import os
 from comfyfix.comfyui.references.air import is_air
 from comfyfix.comfyui.references.lookup import Hit, Lookup, anchored, parts_of
 from comfyfix.comfyui.store.folders import Folders
+from comfyfix.disk import looked
 from comfyfix.records import Reference
 
 
@@ -79,9 +80,11 @@ def _spelled(hit: Hit) -> str:
     """A path as its folder lists it: a disk that makes no difference of case knows its own."""
     place = hit.location.removesuffix(hit.name)
     other = f"{place}{hit.name.swapcase()}"
+    twin = looked.at(other) if other != hit.location else None
+    if twin is None or not os.path.samestat(twin, hit.info):
+        return hit.name
+    looked.unsure()
     try:
-        if other == hit.location or not os.path.samestat(os.stat(other), hit.info):
-            return hit.name
         parts: list[str] = []
         for part in hit.name.split("/"):
             same = [n for n in os.listdir(place) if n.casefold() == part.casefold()]

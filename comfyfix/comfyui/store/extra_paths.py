@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from comfyfix.disk import windows
+from comfyfix.disk import looked, windows
 from comfyfix.errors import SetupProblem
 from comfyfix.records import Reason, because
 from comfyfix.settings import yamlfile
@@ -85,7 +85,7 @@ class _Section:
             elif away:
                 told = {"file": self.file, "line": line, "path": text, "drive": away}
                 self.hear(because(Why.DRIVE_AWAY, **told))
-        elif "\\" in text and windows.in_wsl() and not os.path.exists(below / text):
+        elif "\\" in text and windows.in_wsl() and looked.at(below / text) is None:
             place = windows.slashes(text)
         return None if place is None else Path(os.path.normpath(below / place))
 

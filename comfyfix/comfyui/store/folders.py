@@ -14,6 +14,7 @@ from pathlib import Path
 
 from comfyfix.comfyui.store import extra_paths
 from comfyfix.comfyui.store.installation import EXTRA_PATHS, Installation, Options, installation
+from comfyfix.disk import looked
 from comfyfix.disk.files import led_into, regular_stat
 from comfyfix.endings import LISTED
 from comfyfix.errors import SetupProblem
@@ -198,7 +199,7 @@ class Folders:
         """Where a directory model lies; empty if it is not there."""
         anchored = _anchored(path)
         places = (f"{directory}/{anchored}" for directory in self.directories(key))
-        first = next((place for place in places if os.path.isdir(place)), None)  # never raises
+        first = next((place for place in places if looked.is_dir(place)), None)
         if first is None or folder_key(key) != "diffusers":
             return first or ""
         return first if regular_stat(f"{first}/model_index.json") else ""
@@ -326,7 +327,7 @@ def read(
     A store that is not there may be one whose disk is not mounted: it is no problem only if it is
     to be made. `hear` is told what is left out.
     """
-    if store is not None and not create_store and not store.is_dir():
+    if store is not None and not create_store and not looked.is_dir(store):
         raise SetupProblem(Why.STORE_ABSENT, path=store)
     place = installation(comfyui, options)
     table, written = _configured(place, extra, hear)
@@ -356,7 +357,7 @@ def _configured(
     own = place.root / EXTRA_PATHS
     # Docker makes a folder of a file that it can't mount, and ComfyUI passes over it; a pipe or a
     # link to nothing is told: without it models would go where ComfyUI does not look.
-    there = os.path.lexists(own) and not own.is_dir()
+    there = not looked.is_dir(own) and os.path.lexists(own)
     for path in [*([own] if there else []), *extra]:
         for name, directory, is_default in extra_paths.read(path, hear):
             key = folder_key(name)

@@ -12,6 +12,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
+from comfyfix.disk import looked
 from comfyfix.errors import SetupProblem
 from comfyfix.why import Why
 
@@ -54,20 +55,22 @@ def installation(root: Path, options: Options) -> Installation:
     """
     for name in ("base_directory", "models_directory"):
         path = getattr(options, name)
-        if path is not None and not path.is_dir():
+        if path is not None and not looked.is_dir(path):
             raise SetupProblem(Why.DIRECTORY_OF_OPTION, name=name, path=path)
     base = options.base_directory or root
     models = options.models_directory or base / "models"
-    if not root.is_dir():
+    if not looked.is_dir(root):
         if (meant := _spelled(root)) is not None:
             raise SetupProblem(Why.COMFYUI_ELSEWHERE, path=root, meant=meant)
         raise SetupProblem(Why.COMFYUI_ABSENT, path=root)
     moved = options.base_directory or options.models_directory
-    if not moved and not (_is_program(root) or (models.is_dir() and _shows(root, "custom_nodes"))):
+    if not moved and not (
+        _is_program(root) or (looked.is_dir(models) and _shows(root, "custom_nodes"))
+    ):
         meant = meant_by(root)
         if meant is not None:
             raise SetupProblem(Why.COMFYUI_ELSEWHERE, path=root, meant=meant)
-        if not models.is_dir():
+        if not looked.is_dir(models):
             raise SetupProblem(Why.COMFYUI_WITHOUT_MODELS, path=root)
     return Installation(root, base, models, options.output_directory or base / "output")
 
@@ -78,7 +81,7 @@ def meant_by(root: Path) -> Path | None:
     Where there are models, it is looked for in the usual places alone.
     """
     below = (root / name for name in _BELOW)
-    if (root / "models").is_dir():
+    if looked.is_dir(root / "models"):
         return next(filter(_looks_like_one, below), None)
     nearest = (*below, *root.parents[:3])
     return next(filter(_looks_like_one, nearest), None) or next(_below(root), None)
@@ -97,7 +100,7 @@ def _looks_like_one(path: Path) -> bool:
     if _is_program(path):
         return True
     named = "comfyui" in path.name.lower()
-    return (path / "models").is_dir() and (named or _shows(path, "custom_nodes"))
+    return looked.is_dir(path / "models") and (named or _shows(path, "custom_nodes"))
 
 
 def _is_program(path: Path) -> bool:
@@ -105,7 +108,7 @@ def _is_program(path: Path) -> bool:
 
 
 def _shows(path: Path, name: str) -> bool:
-    return os.path.exists(path / name)
+    return looked.at(path / name) is not None
 
 
 def _below(root: Path) -> Iterator[Path]:

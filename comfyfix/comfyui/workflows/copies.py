@@ -5,10 +5,11 @@ Whoever takes the original away has made the copy the workflow.
 
 from __future__ import annotations
 
-import os
 import re
 from collections.abc import Iterator
 from typing import Literal
+
+from comfyfix.disk import looked
 
 ENDING = ".json"
 Kind = Literal["relinked", "comfyfix"]
@@ -30,4 +31,4 @@ def is_copy(path: str) -> bool:
     """Tell a copy whose original lies beside it."""
     folder, _, name = path.rpartition("/")
     match = _COPY.match(name)
-    return bool(match) and os.path.isfile(f"{folder}/{match.group(1) if match else ''}{ENDING}")
+    return match is not None and looked.is_file(f"{folder}/{match[1]}{ENDING}")

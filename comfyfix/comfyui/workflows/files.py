@@ -18,7 +18,7 @@ from typing import BinaryIO
 
 from comfyfix.comfyui.workflows import copies
 from comfyfix.comfyui.workflows.graph import NotAWorkflow
-from comfyfix.disk import regular
+from comfyfix.disk import looked, regular
 from comfyfix.disk.files import clean_text, regular_stat
 from comfyfix.errors import SetupProblem
 from comfyfix.records import because
@@ -32,9 +32,6 @@ ENDINGS = (
 ZIP = ".zip"
 MEMBERS_MAX = 2000
 MEMBER_MAX = 64 << 20  # bytes of one member, counted while it is unpacked
-# A file may change once more within one tick of its timestamp; until this has passed, its
-# stamp proves nothing (2 s is the tick of FAT and of some network filesystems).
-SETTLED_NS = 2_000_000_000
 
 
 def find(places: Iterable[str]) -> list[tuple[str, str]]:
@@ -62,13 +59,14 @@ def find(places: Iterable[str]) -> list[tuple[str, str]]:
 def _expand(place: str) -> Iterator[tuple[str, str]]:
     """Yield (file, root), both absolute as given and normal."""
     path = Path(place)
-    if path.is_dir():
+    if looked.is_dir(path):
         for file in _below(place):
             yield file, place
-    elif path.is_file() or archive_of(place):
+    elif looked.is_file(path) or archive_of(place):
         for file in _members(place):
             yield file, os.path.dirname(archive_of(place) or place)
     elif glob.has_magic(place):
+        looked.unsure()  # what fits a pattern may lie anywhere
         root = os.path.dirname(re.split(r"[*?[]", place, maxsplit=1)[0])
         matches = sorted(glob.glob(place, recursive=True))
         for match in matches:
@@ -88,6 +86,8 @@ def why_no_file(path: str) -> Why:
 def _below(place: str) -> Iterator[str]:
     for folder, folders, files in os.walk(place, onerror=_unreadable):
         folders[:] = sorted(f for f in folders if not f.startswith("."))
+        for name in folders:
+            looked.at(f"{folder}/{name}")
         for name in files:
             path = f"{folder}/{name}"
             if name.lower().endswith((*ENDINGS, ZIP)) and not copies.is_copy(path):
@@ -120,7 +120,7 @@ def archive_of(path: str) -> str:
     """The zip that a path leads into, or an empty string."""
     at = path.lower().find(f"{ZIP}/")
     archive = path[: at + len(ZIP)] if at > 0 else ""
-    return archive if archive and os.path.isfile(archive) else ""  # isfile never raises
+    return archive if archive and looked.is_file(archive) else ""
 
 
 def open_file(path: str) -> BinaryIO:
@@ -168,13 +168,16 @@ def stamp(path: str) -> tuple[int, ...]:
     """(mtime_ns, ctime_ns, size, inode) of a file, or of the zip that it is in."""
     try:
         info = os.stat(path)  # once per workflow on every command
+        looked.note(path, info)
     except NotADirectoryError:
+        looked.note(path, None)
         return stamp(archive) if (archive := archive_of(path)) else ()
     except OSError:
+        looked.note(path, None)
         return ()
     return (info.st_mtime_ns, info.st_ctime_ns, info.st_size, info.st_ino)
 
 
 def if_settled(told: tuple[int, ...]) -> tuple[int, ...]:
     """The stamp, if it is old enough to prove that the file is the one that was read."""
-    return told if told and max(told[:2]) < time.time_ns() - SETTLED_NS else ()
+    return told if told and max(told[:2]) < time.time_ns() - looked.SETTLED_NS else ()

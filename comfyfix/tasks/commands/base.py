@@ -19,15 +19,6 @@ from comfyfix.tasks.inside_doit import variables
 from comfyfix.tasks.running import Run, begin
 from comfyfix.why import Why
 
-CHECK_OPTION = {
-    "name": "check",
-    "short": "",
-    "long": "check",
-    "type": bool,
-    "default": False,
-    "help": t("exit with 1 where something is missing, or can't be used as it is"),
-}
-
 
 def switch(name: str, told: str) -> dict[str, Any]:
     """An option that is on or off."""

@@ -1,32 +1,32 @@
-"""The `list` command: the pending models; with doit's own options, doit's own list."""
+"""The `list` command: the pending models; with doit's own options, doit's own list.
+
+Where none is pending, and a kept answer says so, that is told at once: what more takes is loaded by
+those who need it.
+"""
 
 from __future__ import annotations
 
 import contextlib
 import io
-from collections.abc import Iterator
+from collections.abc import Iterable
 from pathlib import Path
-from typing import Any, ClassVar
+from typing import TYPE_CHECKING, Any, ClassVar
 
 from doit.cmd_list import List as DoitList
 
-from comfyfix.comfyui.references.lookup import Lookup
 from comfyfix.errors import SetupProblem
-from comfyfix.screen import listing, notes, refused
+from comfyfix.screen import listing
 from comfyfix.screen.objects import say_json, say_json_of
 from comfyfix.screen.text import clean, fitted
 from comfyfix.screen.words import t
-from comfyfix.stages.refused import Refusal, Refusing
-from comfyfix.stages.work import Pending
-from comfyfix.tasks import inside_doit
-from comfyfix.tasks.commands.base import (
-    CHECK_OPTION,
-    project_heading,
-)
-from comfyfix.tasks.dodo import of_dodo
-from comfyfix.tasks.guard import JSON_OPTION, Guarded
-from comfyfix.tasks.running import AS_KEPT, Run, run_of
+from comfyfix.tasks import idle, inside_doit
+from comfyfix.tasks.dodo import Tasks, found_in, of_dodo
+from comfyfix.tasks.guard import CHECK_OPTION, JSON_OPTION, Guarded
+from comfyfix.tasks.marks import AS_KEPT, run_of
 from comfyfix.why import Why
+
+if TYPE_CHECKING:
+    from comfyfix.disk.looked import Looked
 
 _DOITS_OWN = ("subtasks", "status", "private", "list_deps", "template")
 
@@ -45,23 +45,40 @@ class List(Guarded, DoitList):  # type: ignore[misc]
             return self._doits(params, args)
         asked = AS_KEPT.set(params["quiet"])
         try:
-            self.loader.setup(params)  # reads the dodo, which makes the plan
+            with idle.looking(wanted=not params["as_json"]) as noted:
+                self.loader.setup(params)  # reads the dodo, which makes the plan
+                return self._listed(params, noted)
         finally:
             AS_KEPT.reset(asked)
+
+    def _listed(self, params: Any, noted: Looked) -> int:
+        whole = self._whole()
+        if whole is not None and whole.settled is not None:
+            there = listing.nothing(whole.settled.answer.models)
+            self._write([] if params["quiet"] else [there])
+            return 0
+        from comfyfix.tasks.commands import list_pending as pending  # the rest of the program
+
         runs = of_dodo(self.loader)
-        params.update_defaults(self.loader.load_doit_config())
         if not runs:
             raise SetupProblem(Why.DODO_FOREIGN)
-        for run in runs:
-            notes.unreadable(run.project.plan.unreadable)
-        if params["as_json"]:
-            say_json_of({run.prefix: _as_data(run, self._ignored(params)) for run in runs})
+        pending.tell_unreadable(runs)
+        if params["quiet"]:
+            self._write([*pending.names(runs), *(name for name, _ in self._users_own())])
+        elif params["as_json"]:
+            ignored = self._ignored(params)
+            say_json_of({run.prefix: pending.as_data(run, ignored) for run in runs})
         else:
-            lines = self._names(runs) if params["quiet"] else self._lines(runs, params)
-            text = "".join(f"{fitted(clean(line))}\n" for line in lines)
-            if text:  # without a buffer, even nothing at all may be too much for a screen
-                self.outstream.write(text)
-        return int(bool(params["check"] and any(map(_lacks, runs))))
+            lines = list(pending.lines(runs, self._ignored(params)))
+            if whole is not None and len(lines) == 1:  # it is all that there is to say
+                idle.keep(whole.manifest, runs[0], noted, verified=False)
+            self._write([*lines, *listing.others(self._users_own())])
+        return int(bool(params["check"] and any(map(pending.lacks, runs))))
+
+    def _write(self, lines: Iterable[str]) -> None:
+        text = "".join(f"{fitted(clean(line))}\n" for line in lines)
+        if text:  # without a buffer, even nothing at all may be too much for a screen
+            self.outstream.write(text)
 
     def _doits(self, params: Any, args: list[str]) -> int:
         if not params["as_json"]:
@@ -73,22 +90,16 @@ class List(Guarded, DoitList):  # type: ignore[misc]
         say_json({"command": self.name, "lines": said.getvalue().splitlines()}, result or 0)
         return result
 
-    def _names(self, runs: list[Run]) -> Iterator[str]:
-        for run in runs:
-            yield from (run.task("download", p.task) for p in run.project.plan.pending)
-        yield from (name for name, _ in self._users_own())
-
-    def _lines(self, runs: list[Run], params: Any) -> Iterator[str]:
-        ignored = self._ignored(params)
-        for run in runs:
-            yield from project_heading(run.prefix)
-            yield from _table(run, ignored)
-        yield from listing.others(self._users_own())
-
-    @staticmethod
-    def _ignored(params: Any) -> set[str]:
+    def _ignored(self, params: Any) -> set[str]:
+        params.update_defaults(self.loader.load_doit_config())
         json = params["backend"] == "json"
         return inside_doit.ignored(Path(params["dep_file"])) if json else set()
+
+    def _whole(self) -> Tasks | None:
+        """The one manifest of a dodo that has no tasks of the user's own, and no prefix."""
+        found = found_in(self.loader)
+        alone = len(found) == 1 and not inside_doit.has_others(self.loader)
+        return found[0] if alone and not found[0].prefix else None
 
     def _users_own(self) -> list[tuple[str, str]]:
         """The tasks of the dodo that are not ours, as doit lists them."""
@@ -97,45 +108,3 @@ class List(Guarded, DoitList):  # type: ignore[misc]
         tasks = self.loader.load_tasks(cmd=self, pos_args=[])
         theirs = [task for task in tasks if run_of(task) is None and not task.subtask_of]
         return sorted((task.name, task.doc) for task in theirs if not task.name.startswith("_"))
-
-
-def _table(run: Run, ignored: set[str]) -> list[str]:
-    plan = run.project.plan
-    values = refused.lines(_refusals(run))
-    if not plan.pending:
-        return [listing.nothing(len(plan.models) + len(plan.present)), *values]
-    return [*listing.table(_rows(run, ignored)), *values]
-
-
-def _as_data(run: Run, ignored: set[str]) -> dict[str, Any]:
-    """What is pending, for programs."""
-    return listing.as_data(
-        _rows(run, ignored) if run.project.plan.pending else [],
-        _refusals(run),
-        run.project.plan.unreadable,
-    )
-
-
-def _lacks(run: Run) -> bool:
-    plan = run.project.plan
-    return bool(plan.pending or plan.unreadable or _refusals(run))
-
-
-def _refusals(run: Run) -> list[Refusal]:
-    refusing = Refusing(run.project.manifest, Lookup(run.project.folders))
-    return refusing.of_files(run.project.scanned)
-
-
-def _rows(run: Run, ignored: set[str]) -> list[listing.Row]:
-    from comfyfix.comfyui.store.index import StoreIndex  # where something is absent
-    from comfyfix.stages.near import near_misses
-
-    plan, folders = run.project.plan, run.project.folders
-    index = StoreIndex(folders.roots(), folders.links)  # walked at the first absent model
-    rows = []
-    for planned in plan.pending:
-        absent = planned.pending is Pending.ABSENT
-        near = near_misses(index, folders, planned.model) if absent else ()
-        task = run.task("download", planned.task)
-        rows.append(listing.Row(planned, task, tuple(near), ignored=task in ignored))
-    return rows

@@ -28,14 +28,13 @@ from comfyfix.stages.near import near_misses
 from comfyfix.stages.refused import Refusing
 from comfyfix.stages.scan import ScannedFile
 from comfyfix.tasks.commands.base import (
-    CHECK_OPTION,
     Ours,
     places_of,
     project_heading,
     require_workflows,
     with_workflow,
 )
-from comfyfix.tasks.guard import JSON_OPTION
+from comfyfix.tasks.guard import CHECK_OPTION, JSON_OPTION
 
 _CORE_SOURCES = ("nodes.py", "comfy_extras", "comfy_api_nodes")
 

@@ -1,0 +1,134 @@
+"""A run that may have work to do: the question first, numbers that hold, and a clean stop."""
+
+from __future__ import annotations
+
+import contextlib
+import functools
+import os
+import sys
+from typing import TYPE_CHECKING, Any
+
+from comfyfix.screen import summary
+from comfyfix.screen.text import say
+from comfyfix.stopping import Stopped, signals
+from comfyfix.tasks.clearing import clear
+from comfyfix.tasks.dodo import of_dodo
+from comfyfix.tasks.due import is_due
+from comfyfix.tasks.garbage import left_alone
+from comfyfix.tasks.inside_doit import in_place
+from comfyfix.tasks.reporter import is_ours
+from comfyfix.tasks.running import Run
+from comfyfix.tasks.selection import Control
+
+if TYPE_CHECKING:
+    from comfyfix.tasks.commands.run import RunCommand
+
+
+class _Declined(Exception):
+    """The user wants no download."""
+
+
+class _Overtaken(Exception):
+    """A project is not as it was loaded any more."""
+
+
+def run(command: RunCommand, asked: dict[str, Any]) -> int:
+    """Do what the user has asked for; returns the exit code."""
+    runs = of_dodo(command.loader)
+    at_work: list[Run] = []  # of the projects, those whose tasks are selected
+    by_default = command.sel_default_tasks
+    ours = {
+        "by_our_command": True,
+        "single": asked["single"],
+        "names_told": not by_default,
+        "narrow": by_default and not asked["always"] and is_ours(asked["reporter"]),
+        "chosen": staticmethod(functools.partial(_begin, at_work)),
+    }
+    idle = runs and not any(run.project.plan.pending for run in runs)
+    with (
+        left_alone() if idle else contextlib.nullcontext(),
+        in_place(type("OurControl", (Control,), ours)),  # doit hands it nothing of ours
+        signals(lambda: _mute(at_work)),
+    ):
+        try:
+            result = _until_reserved(command, asked)
+            for run in at_work:
+                if run.project.plan.pending:
+                    run.note_missing()
+                    clear(run)  # an owner that lived before may have ended since
+                run.keep_lock()
+        except _Declined:
+            return 1
+        except Stopped as stopped:
+            return _stopped(at_work, stopped.exit_code)
+        refused = any(run.whole and run.refusals for run in at_work)
+        waited_for = command.asked_for_object
+        aloud = is_ours(asked["reporter"]) and not waited_for
+        told = {run: _published(run, aloud=aloud, due=waited_for) for run in at_work}
+    if waited_for:
+        reports = {run.prefix: report for run, report in told.items()}
+        command.told = {"good": not (result or refused), "reports": reports}
+    return result or int(refused)  # what ComfyUI would not run is not all well
+
+
+def _until_reserved(command: RunCommand, asked: dict[str, Any]) -> int:
+    """Run; where a number or name was another run's meanwhile, load the tasks again before."""
+    while True:
+        try:
+            return command.do(asked | {"single": False})  # `--single` is our Control's
+        except _Overtaken:
+            command.load_again()
+
+
+def _published(run: Run, *, aloud: bool, due: bool) -> Any:
+    """Publish the results, where they may have changed; returns the report, as others read it."""
+    if not (due or is_due(run)):
+        return None
+    # A run with nothing to do need not wait for these.
+    from comfyfix.screen.results import shape
+    from comfyfix.tasks import publishing
+
+    report = publishing.after(run, aloud=aloud)
+    return shape.shaped(report, run.project.setup.manifest_path.parent) if report else None
+
+
+def _begin(at_work: list[Run], reached: list[Run]) -> None:
+    """Reserve the numbers of the projects whose tasks are selected, ask, and clear up."""
+    at_work[:] = reached
+    if not all(run.reserve() for run in reached):
+        raise _Overtaken
+    if not all(map(_agreed, reached)):
+        raise _Declined
+    for run in reached:
+        run.note_missing()
+        clear(run)
+
+
+def _mute(runs: list[Run]) -> None:
+    """Let nothing begin and nothing be told any more; called by a signal handler."""
+    for run in runs:
+        run.stopping = True
+        run.console.mute()
+
+
+def _stopped(runs: list[Run], exit_code: int) -> int:
+    for run in runs:
+        run.console.end()
+        count = run.children.stop()
+        done = sum(outcome.problem is None for outcome in run.tally.endings)
+        left = run.tally.total - len(run.tally.endings)
+        say(*summary.stopped(done, left, count))  # the console is mute by now
+    # Threads that wait for a slot would keep the interpreter from ending in good time.
+    sys.stdout.flush()
+    return exit_code
+
+
+def _agreed(run: Run) -> bool:
+    """Ask once before downloads, on a terminal only."""
+    pending = run.project.plan.pending
+    asked = run.project.manifest.confirm and not os.environ.get("CI")
+    if not (pending and asked and sys.stdin.isatty() and sys.stdout.isatty()):
+        return True
+    from comfyfix.screen import question  # for a terminal only
+
+    return question.agreed(pending, run.project.folders.store)
