@@ -53,6 +53,8 @@ def beside(folder: str, names: Container[str]) -> list[str]:
         return []
     # Cheap for a folder of many files: nearly all of them end in something else.
     likely = [n for n in listed if n.endswith((".part", ".have", ".work")) or ".lock" in n]
+    if likely:
+        looked.unsure()  # whose it is may end at any time
     found = (_left_beside(folder, entry) for entry in likely)
     return sorted({name for name in found if name in names})
 

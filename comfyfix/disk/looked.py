@@ -18,6 +18,7 @@ from pathlib import Path
 # A file may change once more within one tick of its timestamp; until this has passed, its
 # stamp proves nothing (2 s is the tick of FAT and of some network filesystems).
 SETTLED_NS = 2_000_000_000
+_AHEAD_NS = 86_400_000_000_000  # by which the clock of a file server may be ahead of ours
 Stamp = tuple[int, ...]
 """What the system tells of a path: (mtime_ns, ctime_ns, size, inode, device, mode)."""
 NOTHING: Stamp = ()
@@ -44,8 +45,11 @@ class Looked:
 
     def settled(self, stamps: Iterable[Stamp]) -> bool:
         """Tell whether we are sure, and none of these can change once more within its tick."""
-        newest = max((max(stamp[:2]) for stamp in stamps if stamp), default=0)
-        return self.sure and newest < self._begun - SETTLED_NS
+        if not self.sure:
+            return False
+        # A time of next year is no time of a change: who changes the file gives it another one.
+        fresh = range(self._begun - SETTLED_NS, self._begun + _AHEAD_NS)
+        return not any(time in fresh for stamp in stamps for time in stamp[:2])
 
 
 _NOTED: ContextVar[Looked | None] = ContextVar("_NOTED", default=None)

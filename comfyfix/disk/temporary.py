@@ -38,6 +38,7 @@ def clear(folder: Path | str) -> None:
         for entry in os.listdir(folder):  # on the path of every run
             if entry.endswith(".tmp") and (match := _OURS.fullmatch(entry)):
                 path = f"{folder}/{entry}"
+                looked.unsure()  # whose it is may end at any time
                 dead = match["where"] == where() and not lives(int(match["pid"]))
                 with contextlib.suppress(OSError):
                     if dead or os.lstat(path).st_mtime < time.time() - DAY:

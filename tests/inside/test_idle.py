@@ -6,6 +6,7 @@ import json
 import os
 import shutil
 import subprocess
+import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
@@ -275,7 +276,7 @@ def test_a_workflow_on_the_command_line_is_looked_at(idle: Idle) -> None:
     assert listed.out.split() == ["download:other"]
 
 
-@pytest.mark.parametrize("why", ["unreadable", "refused", "remark", "glob"])
+@pytest.mark.parametrize("why", ["unreadable", "refused", "remark", "glob", "part", "temporary"])
 def test_what_is_told_besides_is_told_each_time(idle: Idle, why: str) -> None:
     site = idle.site
     if why == "unreadable":
@@ -286,13 +287,31 @@ def test_what_is_told_besides_is_told_each_time(idle: Idle, why: str) -> None:
         site.workflow("back.json", ("loras", f"sub\\{THERE}"))
     elif why == "remark":
         site.manifest(also_look_in=["nowhere"])
+    elif why in ("part", "temporary"):  # of another machine, so nobody can tell whether it lives
+        name = f"{FETCHED}.nohash.elsewhere.1.part"
+        place = site.models / "upscale_models" / name
+        if why == "temporary":
+            place = site.output / ".ledger.json.elsewhere.1.abcdefgh.tmp"
+        place.write_bytes(b"x")
     else:
         site.manifest(workflows=[f"{site.workflows}/*.json"])
     told = [site.run(*command) for command in ((), ("list",)) for _ in range(3)]
     before = idle.opened
     again = [site.run(*command) for command in ((), ("list",))]
-    assert idle.opened >= before + 2
+    assert idle.opened >= before + (1 if why in ("part", "temporary") else 2)  # not `list`'s affair
     assert [(r.code, r.out, r.err) for r in again] == [(r.code, r.out, r.err) for r in told[2::3]]
+
+
+def test_a_model_from_the_future_is_as_good_as_any(
+    idle: Idle, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    ahead = time.time_ns() + 10**18
+    os.utime(idle.site.models / "loras" / THERE, ns=(ahead, ahead))
+    idle.settle()
+    idle.kept.unlink()
+    monkeypatch.setattr(looked, "SETTLED_NS", -(10**8))
+    assert idle.site.run("list").code == 0
+    assert idle.is_told("list")
 
 
 def test_what_is_too_fresh_is_not_trusted(idle: Idle, monkeypatch: pytest.MonkeyPatch) -> None:
