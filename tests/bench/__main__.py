@@ -7,6 +7,7 @@ import sys
 from tests.bench import (
     idle,
     index,
+    large,
     listing,
     packs,
     parallel,
@@ -21,6 +22,7 @@ from tests.bench.resolve import run as resolve
 BENCHMARKS = {
     "idle": idle.main,
     "index": index.main,
+    "large": large.main,
     "listing": listing.main,
     "packs": packs.main,
     "parallel": parallel.main,

@@ -49,12 +49,13 @@ def _complete(root: Path) -> Site:
     return site
 
 
-def _bare(root: Path) -> Path:
+def bare(root: Path, count: int) -> Path:
+    """A folder in which bare doit has so many tasks with nothing to do."""
     (root / "t").mkdir(parents=True)
-    for i in range(WORKFLOWS):
+    for i in range(count):
         for ending in ("json", "sh", "bin"):
             (root / "t" / f"{i}.{ending}").write_bytes(b"x" * 100)
-    (root / "dodo.py").write_text(BARE % WORKFLOWS)
+    (root / "dodo.py").write_text(BARE % count)
     return root
 
 
@@ -68,7 +69,7 @@ def _seconds(command: Sequence[str], root: Path, env: dict[str, str]) -> float:
 def main() -> None:
     """Print the table."""
     with tempfile.TemporaryDirectory() as folder:
-        site, bare = _complete(Path(folder) / "ours"), _bare(Path(folder) / "bare")
+        site, other = _complete(Path(folder) / "ours"), bare(Path(folder) / "bare", WORKFLOWS)
         time.sleep(2.1)  # stamps younger than 2 s are not trusted, so the cache fills after them
         env = site.environment()
         doit = [sys.executable, "-m", "doit"]
@@ -80,7 +81,7 @@ def main() -> None:
             rows = []
             for number in range(RUNS + 1):
                 ours = _seconds([*doit, *arguments], site.root, env)
-                theirs = _seconds([*doit, *arguments], bare, env)
+                theirs = _seconds([*doit, *arguments], other, env)
                 if number:  # the first pair warms caches
                     rows.append((ours, theirs, ours / theirs))
             ours_, theirs_, ratios = zip(*rows, strict=True)
