@@ -22,14 +22,17 @@ from comfyfix.state import kept
 from tests.inprocess import InProcess, Ran
 
 FETCHED, THERE = "rife49.pth", "there.safetensors"
-NOTHING = {
-    (): t("Nothing to do: the {count} needed models are present.", count=2),
-    ("list",): t("Nothing is pending: all {count} needed models are present.", count=2),
-}
 PACK = """
 class A:
     INPUT_TYPES = lambda: {"required": {"x": (folder_paths.get_filename_list("vae"),)}}
 """
+
+
+def nothing(command: tuple[str, ...], models: int = 3) -> str:
+    """What a command says where there is nothing to do, and nothing to say besides."""
+    if command:
+        return t("Nothing is pending: all {count} needed models are present.", count=models)
+    return t("Nothing to do: the {count} needed models are present.", count=models)
 
 
 class Idle:
@@ -38,6 +41,7 @@ class Idle:
     def __init__(self, site: InProcess, patch: pytest.MonkeyPatch) -> None:
         self.site = site
         self.opened = 0
+        self.models = 3
         self.kept = site.output / ".cache" / "kept.json"
         really = projects.open_project
 
@@ -62,7 +66,9 @@ class Idle:
         ran = self.site.run(*command, **extra)
         told = self.opened == before
         if told:
-            assert (ran.code, ran.err, ran.out.strip()) == (0, "", NOTHING[command]), ran
+            assert (ran.code, ran.err, ran.out.strip()) == (0, "", nothing(command, self.models)), (
+                ran
+            )
         return told
 
     def holds_no_more(self, what: str, **extra: str) -> None:
@@ -86,6 +92,11 @@ def idle(inprocess: InProcess, hub: Hub, monkeypatch: pytest.MonkeyPatch) -> Ite
     hub.add("AlexWortega/RIFE", [FETCHED])
     inprocess.workflow("w.json", ("upscale_models", FETCHED), ("loras", THERE))
     inprocess.put("loras", THERE)
+    folder = inprocess.models / "diffusers" / "tiny"
+    folder.mkdir(parents=True)
+    (folder / "model_index.json").write_text("{}")
+    node = {"class_type": "DiffusersLoader", "inputs": {"model_path": "tiny"}}
+    (inprocess.workflows / "folder.json").write_text(json.dumps({"1": node}))
     (inprocess.comfyui / "custom_nodes" / "pack").mkdir(parents=True)
     (inprocess.comfyui / "custom_nodes" / "pack" / "nodes.py").write_text(PACK)
     idle = Idle(inprocess, monkeypatch)
@@ -129,6 +140,9 @@ CHANGES: dict[str, Callable[[InProcess], object]] = {
     "a model gone": lambda s: (s.models / "upscale_models" / FETCHED).unlink(),
     "one that was there gone": lambda s: (s.models / "loras" / THERE).unlink(),
     "a model of the same size and time": lambda s: _flip(s.models / "upscale_models" / FETCHED),
+    "a model that is a folder": lambda s: (
+        s.models / "diffusers" / "tiny" / "model_index.json"
+    ).unlink(),
     "another model folder": lambda s: _moved(s.models / "upscale_models", s.root / "elsewhere"),
     "a record gone": lambda s: next((s.output / "sources").iterdir()).unlink(),
     "a broken record": lambda s: next((s.output / "sources").iterdir()).write_text("{"),
@@ -276,6 +290,21 @@ def test_a_workflow_on_the_command_line_is_looked_at(idle: Idle) -> None:
     assert listed.out.split() == ["download:other"]
 
 
+def test_a_lock_file_is_an_input_too(idle: Idle) -> None:
+    (idle.site.workflows / "folder.json").unlink()
+    idle.models = 2
+    idle.settle()
+    assert idle.site.run("lock").code == 0
+    idle.holds_no_more("a lock file")
+    idle.settle()
+    idle.settle(COMFYFIX_FROZEN="1")
+    idle.holds_no_more("not frozen")
+    idle.settle(COMFYFIX_FROZEN="1")
+    lock = idle.site.root / "manifest.lock.yaml"
+    _swap(lock, THERE.encode(), THERE.upper().encode())
+    idle.holds_no_more("another name", COMFYFIX_FROZEN="1")
+
+
 @pytest.mark.parametrize("why", ["unreadable", "refused", "remark", "glob", "part", "temporary"])
 def test_what_is_told_besides_is_told_each_time(idle: Idle, why: str) -> None:
     site = idle.site
@@ -337,7 +366,7 @@ def test_an_odd_file_in_its_place_is_no_answer(idle: Idle, spoil: Callable[[Path
     before = idle.opened
     ran = idle.site.run("list")
     assert idle.opened > before
-    assert ran.out.strip() == NOTHING["list",]
+    assert ran.out.strip() == nothing(("list",))
 
 
 def test_an_answer_of_another_project_is_none(idle: Idle, hub: Hub, tmp_path: Path) -> None:
