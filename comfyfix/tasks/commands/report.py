@@ -13,8 +13,8 @@ from comfyfix.screen.text import data, say
 from comfyfix.screen.words import t
 from comfyfix.stages import results
 from comfyfix.tasks import publishing
-from comfyfix.tasks.commands.base import CHECK_OPTION, Ours, project_heading, switch
-from comfyfix.tasks.guard import JSON_OPTION
+from comfyfix.tasks.commands.base import Ours, project_heading, switch
+from comfyfix.tasks.guard import CHECK_OPTION, JSON_OPTION
 from comfyfix.tasks.running import Run
 from comfyfix.why import Why
 
