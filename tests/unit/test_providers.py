@@ -13,7 +13,7 @@ from comfyfix.net.answer import Answer
 from comfyfix.net.civitai_address import CivitaiFile
 from comfyfix.net.hosts import CIVITAI
 from comfyfix.outcomes import Outcome
-from comfyfix.providers.civitai import access, api, entries
+from comfyfix.providers.civitai import access, api, entries, kinds
 from comfyfix.providers.civitai.api import Civitai
 from comfyfix.providers.huggingface import gates
 from comfyfix.providers.huggingface.hub import Hub
@@ -355,3 +355,50 @@ def test_a_file_of_the_database_has_a_size_and_a_hash(size: object) -> None:
     found = OpenModelDB(cast("Any", web), "https://o.example").files()
     assert [(file.size, file.sha256) for file in found] == ([(1, ONE)] if size == 1 else [])
     assert all({"Harbor.pth", "key.pth", "a.pth"} <= file.names for file in found)
+
+
+@pytest.mark.parametrize(
+    ("told", "own"),
+    [("https://x.example/7?type=Model&format=Other", "type=Model&format=Other"),
+     ("https://x.example/7", ""), ("", "?"), (5, "?"), (None, "?")],
+)  # fmt: skip
+def test_the_address_of_its_own_is_known_or_not(told: object, own: str) -> None:
+    file = {"id": 1, "name": "x.pt", "downloadUrl": told}
+    (made,) = entries.of_version({"id": 70, "modelId": 7, "files": [file]})
+    assert made.own == own
+
+
+@pytest.mark.parametrize(
+    ("kind", "file_type", "folder", "why", "told"),
+    [
+        ("LORA", "Model", "loras", None, {}), ("LORA", "Model", None, None, {}),
+        ("LORA", "Model", "vae", Why.CIVITAI_ELSEWHERE, {"kind": "LORA", "home": "loras"}),
+        ("Checkpoint", "VAE", "vae", None, {}),
+        ("Checkpoint", "VAE", "loras", Why.CIVITAI_ELSEWHERE, {"kind": "VAE", "home": "vae"}),
+        ("Checkpoint", "Training Data", "loras", Why.CIVITAI_NO_MODEL, {}),
+        ("Wildcards", "", "loras", Why.CIVITAI_NO_MODEL, {}),
+        ("Wildcards", "VAE", "vae", None, {}),
+        ("Aesthetic", "Model", "loras", Why.CIVITAI_NOT_HERE, {"kind": "Aesthetic"}),
+        ("Aesthetic", "Model", "folder_of_a_pack", None, {}),
+    ],
+)  # fmt: skip
+def test_a_file_belongs_where_its_kind_does(
+    kind: str, file_type: str, folder: str | None, why: Why | None, told: dict[str, str]
+) -> None:
+    reason = kinds.misplaced(kind, file_type, folder)
+    assert (reason.why if reason else None) == why
+    if reason and told:
+        assert told.items() <= reason.told.items()
+        assert reason.told["folder"] == folder
+
+
+@pytest.mark.parametrize(
+    ("folder", "types"),
+    [
+        (None, ()), ("loras", ("LORA", "LoCon", "DoRA")), ("embeddings", ("TextualInversion",)),
+        ("vae", ("VAE", "Checkpoint")), ("nowhere", ("Other",)), ("configs", ("Other",)),
+        ("hypernetworks", ("Hypernetwork",)),
+    ],
+)  # fmt: skip
+def test_the_types_to_search_among(folder: str | None, types: tuple[str, ...]) -> None:
+    assert kinds.types_for(folder) == types

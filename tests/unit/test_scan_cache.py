@@ -61,3 +61,31 @@ def test_another_table_of_loaders_reads_anew(
         table = merged({"Mine": Loader(inputs={"name": entry})}, built_in()) if entry else None
         (told,) = scan([(str(file), "w.json")], cache, table)
         assert [r.folder for r in told.references] == [entry.folder if entry else None]
+
+
+def test_what_has_not_changed_is_not_read_again(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    file, cache = tmp_path / "w.json", tmp_path / "cache.json"
+    write(file, "a.pth")
+    monkeypatch.setattr(workflow_files, "if_settled", lambda stamp: stamp)
+    assert paths(file, cache) == ["a.pth"]
+    kept = cache.read_bytes()
+    opened: list[str] = []
+    real = workflow_files.open_file
+
+    def open_file(path: str) -> object:
+        opened.append(path)
+        return real(path)
+
+    monkeypatch.setattr(workflow_files, "open_file", open_file)
+    assert paths(file, cache) == ["a.pth"]
+    assert (opened, cache.read_bytes()) == ([], kept)
+    assert [one.workflow for one in scan([(str(file), "another.json")], cache)] == ["another.json"]
+    assert opened == [str(file)]
+    write(file, "longer.pth")
+    assert paths(file, cache) == ["longer.pth"]
+    assert len(opened) == 2
+    assert scan([], cache) == []
+    assert paths(file, cache) == ["longer.pth"]
+    assert len(opened) == 3, "what is no longer scanned is no longer kept"
