@@ -100,6 +100,31 @@ def test_an_input_that_takes_a_link_alone_is_no_widget(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize(
+    ("before", "choices"),
+    [
+        ("class Lists:\n    get = staticmethod(folder_paths.get_filename_list)",
+         "Lists.get('style_models')"),
+        ("listed = getattr(folder_paths, 'get_filename_list')", "listed('style_models')"),
+        (f"def names():\n    yield from {CHOICES}", "list(names())"),
+        (f"def names():\n    for n in {CHOICES}:\n        yield n", "sorted(names())"),
+        (f"class Lists:\n    @property\n    def all(self):\n        return {CHOICES}",
+         "Lists().all"),
+    ],
+)  # fmt: skip
+def test_lists_that_are_asked_for_in_a_roundabout_way(
+    before: str, choices: str, tmp_path: Path
+) -> None:
+    assert only(read(tmp_path, node(choices, before))).folder == "style_models"
+
+
+@pytest.mark.parametrize("place", ["os.sep.join([M, 'deep', 'zz'])", "'%s/%s/zz' % (M, 'deep')"])
+def test_paths_that_are_put_together_as_texts(place: str, tmp_path: Path) -> None:
+    before = f"folder_paths.add_model_folder_path('mykey', {place})"
+    facts = read(tmp_path, node("folder_paths.get_filename_list('mykey')", before))
+    assert places(tmp_path, facts, only(facts))[0] == "models/deep/zz"
+
+
+@pytest.mark.parametrize(
     ("signature", "listed"),
     [("s, x", False), ("s, **all", False), ("s, y", True), ("s, *, x=1", True)],
 )

@@ -172,7 +172,7 @@ class Evaluator:
                 return self.value(function.node.body, function.module, scope)
             reader = Reader(self, function.module, scope)
             reader.run(function.node.body)
-            return either(reader.returned)
+            return reader.given or either(reader.returned)
         finally:
             self._depth -= 1
             self._busy.discard(function.node)

@@ -15,6 +15,7 @@ from comfyfix.comfyui.packs.source import CORE_MODULES, Module
 from comfyfix.comfyui.packs.statements import bind
 from comfyfix.comfyui.packs.values import (
     ITEMS_MAX,
+    NAMES_MAX,
     UNKNOWN,
     Class,
     Declared,
@@ -68,12 +69,20 @@ def _attribute(asked: Asked, node: ast.Attribute, module: Module, scope: Locals)
         found = owner.name if node.attr == "__name__" else asked.attribute(owner, node.attr)
         if isinstance(found, Function) and _is_super(node.value):
             return replace(found, bound=scope.get("__bound__") or found.bound)
+        if isinstance(found, Function) and _is_property(found):
+            return asked.call(found, [], {})
         return found
     if isinstance(owner, Declared):
         return owner.keywords.get(node.attr, UNKNOWN)
     if isinstance(owner, Dotted):
         return outside.constant(asked.constants, Dotted(f"{owner.name}.{node.attr}"))
     return methods.attribute(owner, node.attr)
+
+
+def _is_property(told: Function) -> bool:
+    marks = [] if isinstance(told.node, ast.Lambda) else told.node.decorator_list
+    names = (getattr(mark, "attr", getattr(mark, "id", "")) for mark in marks)
+    return any(name.endswith("property") for name in names)
 
 
 def _is_super(node: ast.expr) -> bool:
@@ -132,14 +141,22 @@ def _binary(asked: Asked, node: ast.BinOp, module: Module, scope: Locals) -> Any
             return [t for side in sides for t in side or ()] if None not in sides else UNKNOWN
         case ast.Div():
             return outside.path_of([left, right])
-        case ast.Mod() if isinstance(left, str) and isinstance(right, str):
-            return left.replace("%s", right, 1)[:ITEMS_MAX]
+        case ast.Mod() if isinstance(left, str) and isinstance(right, str | list):
+            return _filled(left, right if isinstance(right, list) else [right])
         case ast.Mod() if isinstance(left, str) and isinstance(right, Listing):
             return altered(right)
         case ast.Sub() if isinstance(left, int) and isinstance(right, int):
             return left - right
         case _:
             return UNKNOWN
+
+
+def _filled(text: str, parts: list[Any]) -> Any:
+    if len(parts) > NAMES_MAX or not all(isinstance(part, str | int) for part in parts):
+        return UNKNOWN
+    for part in parts:
+        text = text.replace("%s", str(part), 1)[:ITEMS_MAX]
+    return text
 
 
 def _text(asked: Asked, node: ast.JoinedStr, module: Module, scope: Locals) -> Any:

@@ -11,6 +11,7 @@ from typing import Any
 from comfyfix.comfyui.packs.registered import Registered
 from comfyfix.comfyui.packs.values import (
     ITEMS_MAX,
+    NAMES_MAX,
     UNKNOWN,
     Endings,
     FolderPaths,
@@ -212,6 +213,8 @@ def _of_text(owner: str, name: str, arguments: list[Any]) -> Any:
         for argument in arguments:
             owner = owner.replace("{}", str(argument), 1)[:ITEMS_MAX]
         return owner
+    if name == "join":
+        return _joined(owner, arguments)
     method = _TEXTS.get(name)
     if method is None or not all(isinstance(argument, str) for argument in arguments):
         return UNKNOWN
@@ -219,6 +222,12 @@ def _of_text(owner: str, name: str, arguments: list[Any]) -> Any:
         told = method(owner, *arguments)
         return told[:ITEMS_MAX] if isinstance(told, str | list) else told
     return UNKNOWN
+
+
+def _joined(by: str, arguments: list[Any]) -> Any:
+    parts = arguments[0] if arguments and isinstance(arguments[0], list) else []
+    texts = [part for part in parts[:NAMES_MAX] if isinstance(part, str)]
+    return by.join(texts)[:ITEMS_MAX] if texts and len(texts) == len(parts) else UNKNOWN
 
 
 def _of_listing(owner: Listing, name: str, first: Any) -> Any:

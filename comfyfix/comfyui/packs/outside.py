@@ -30,7 +30,8 @@ from comfyfix.comfyui.packs.values import (
 from comfyfix.comfyui.store.folders import is_folder_key
 
 _PASSED_ON = ("list", "sorted", "set", "tuple", "reversed", "natsorted", "os_sorted", "frozenset",
-              "deepcopy", "copy", "unique", "fromkeys", "run", "iter")  # fmt: skip
+              "deepcopy", "copy", "unique", "fromkeys", "run", "iter", "staticmethod",
+              "classmethod")  # fmt: skip
 _LISTED = ("listdir", "recursive_search", "scandir", "filter_files_extensions",
            "filter_files_content_types")  # fmt: skip
 _FULL = ("glob", "iglob")
@@ -42,6 +43,8 @@ _DIRECTORIES = {"get_output_directory": "output", "get_input_directory": "input"
 
 def constant(constants: Mapping[str, str], told: Dotted) -> Any:
     """The value of a name of ComfyUI's modules, else the name itself."""
+    if told.last == "sep" and told.ends("os.sep", "os.path.sep"):
+        return "/"
     if not told.ends("folder_paths." + told.last):
         return told
     if told.last == "folder_names_and_paths":
@@ -128,6 +131,10 @@ def _of_builtins(asked: Asked, last: str, arguments: list[Any], keywords: dict[s
     first = arguments[0] if arguments else UNKNOWN
     if last in _PASSED_ON:
         return _passed_on(first) if arguments else []
+    if last == "getattr" and len(arguments) > 1 and isinstance(first, Dotted):
+        name = arguments[1]
+        told = Dotted(f"{first.name}.{name}")
+        return constant(asked.constants, told) if isinstance(name, str) else UNKNOWN
     if last == "dict":
         return {**(first if isinstance(first, dict) else {}), **keywords}
     if last in ("map", "filter") and len(arguments) > 1:

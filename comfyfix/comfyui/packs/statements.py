@@ -13,6 +13,7 @@ from comfyfix.comfyui.packs.conditions import truth
 from comfyfix.comfyui.packs.filtered import narrowed
 from comfyfix.comfyui.packs.source import Choice, Later, Module, imports
 from comfyfix.comfyui.packs.values import (
+    ITEMS_MAX,
     UNKNOWN,
     Class,
     Declared,
@@ -29,13 +30,15 @@ _End = Literal["", "loop", "body"]  # what a statement ended for certain
 
 
 class Reader:
-    """Follows one body of statements; `scope` holds the names, `returned` what it returns.
+    """Follows one body of statements; `scope` holds the names, `returned` what it returns, `given`
+    what it yields.
 
     `top` for the top level of a module, where a value is read when it is first asked for.
     """
 
     def __init__(self, asked: Asked, module: Module, scope: Locals, *, top: bool = False) -> None:
         self.returned: list[Any] = []
+        self.given: list[Any] = []
         self._asked = asked
         self._module = module
         self._scope = scope
@@ -96,6 +99,10 @@ class Reader:
                 self._set(target, value)
             case ast.AugAssign(target=target, op=ast.Add() | ast.BitOr(), value=value):
                 self._assign(target, self._more(self._value(target), self._value(value)))
+            case ast.Expr(value=ast.Yield(value=ast.expr() as value)):
+                self._give([self._value(value)])
+            case ast.Expr(value=ast.YieldFrom(value=value)):
+                self._give(items(self._value(value)))
             case ast.Expr(value=value):
                 self._value(value)
             case _:
@@ -185,6 +192,10 @@ class Reader:
 
     def _value(self, node: ast.expr) -> Any:
         return self._asked.value(node, self._module, self._scope)
+
+    def _give(self, more: list[Any]) -> None:
+        self._asked.spend(len(more))
+        self.given += more[: ITEMS_MAX - len(self.given)]
 
     def _set(self, target: ast.expr, value: ast.expr) -> None:
         if isinstance(target, ast.Name) and self._top and not _does(value, target.id):
