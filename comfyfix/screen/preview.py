@@ -9,7 +9,7 @@ from pathlib import Path
 
 import msgspec
 
-from comfyfix.disk.files import human_size
+from comfyfix.disk.files import human_size, regular_stat
 from comfyfix.errors import ModelProblem, Problem
 from comfyfix.outcomes import GATES, USER_ACTS_FIRST
 from comfyfix.records import Reason, Record
@@ -46,6 +46,8 @@ class Row(msgspec.Struct, frozen=True, kw_only=True):
     problem: str = ""
     outcome: str = FOUND
     next_step: str = ""
+    files: int = 1
+    there_bytes: int = 0
 
     @property
     def found(self) -> bool:
@@ -95,7 +97,7 @@ def preview(answers: Sequence[Answer], store: Path, reserve: int, group: str) ->
     """Add up the answers; looks at the disk, and changes nothing. `group` is that of the tasks."""
     rows = tuple(_row(answer, group) for answer in answers)
     brought = [row for row in rows if row.found and not row.linked]
-    total = sum(row.size or 0 for row in brought if not row.near)
+    total = sum((row.size or 0) - row.there_bytes for row in brought if not row.near)
     near = sum(row.size or 0 for row in brought if row.near)
     free = _free(store)
     first = (row.next_step for row in rows if row.outcome in USER_ACTS_FIRST)
@@ -135,14 +137,24 @@ def _row(answer: Answer, group: str) -> Row:
         problem=told.what,
         outcome=problem.outcome if problem else FOUND,
         next_step=told.next_step,
+        files=max(1, len(found.files)) if found else 1,
+        there_bytes=_there(record) if record else 0,
     )
+
+
+def _there(record: Record) -> int:
+    """Bytes of the files of a directory or a set that lie in their places."""
+    if not record.files:
+        return 0
+    return sum(m.size or 0 for m in record.members if regular_stat(m.destination))
 
 
 def _size(row: Row) -> str:
     if not row.found:
         size = f", {human_size(row.size)}" if row.size else ""
         return f"✗ {row.outcome}{size}"
-    return t("linked") if row.linked else human_size(row.size)
+    size = t("linked") if row.linked else human_size(row.size)
+    return t("{size} in {count} files", size=size, count=row.files) if row.files > 1 else size
 
 
 def _origin(row: Row, store: Path) -> str:

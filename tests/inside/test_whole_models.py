@@ -75,7 +75,8 @@ def test_a_directory_is_found_fetched_and_verified(site: Site, hub: Hub) -> None
     needs(site)
     shown = json.loads(site.doit("plan", "--json").stdout)
     (row,) = shown["models"]
-    assert row["size"] == sum(len(FLORENCE[name]) for name in READ)
+    assert row["size"] == shown["total_bytes"] == sum(len(FLORENCE[name]) for name in READ)
+    assert row["files"] == len(READ)
     done = site.doit()
     assert done.returncode == 0, done.stdout
     assert site.files() == whole()
@@ -144,6 +145,8 @@ def test_a_part_that_is_missing_is_fetched_and_nothing_else(site: Site, hub: Hub
     site.models.joinpath("LLM", NAME, "tokenizer.json").unlink()
     site.models.joinpath("LLM", NAME, "mine.txt").write_text("of the user")
     assert "incomplete" in site.doit("list").stdout
+    shown = json.loads(site.doit("plan", "--json").stdout)
+    assert shown["total_bytes"] == len(FLORENCE["tokenizer.json"])
     asked = len(hub.seen)
     done = site.doit()
     assert done.returncode == 0, done.stdout
