@@ -46,7 +46,14 @@ def make(
     files = list(scanned)
     ledger = ledgers.load(layout)
     lookup = Lookup(folders)
-    looking = _Looking(lookup, layout, trust, receipt_files.load(layout), ledger.models)
+    looking = _Looking(
+        lookup,
+        layout,
+        trust,
+        receipt_files.load(layout),
+        ledger.models,
+        code=manifest.verify.remote_code == "allow",
+    )
     needs = by_name.settled(join(manifest, lookup, files), lookup)
     for need in needs.values():
         need.override = manifest.override_for(need.model.folder, need.model.path)
@@ -121,6 +128,7 @@ class _Looking:
     trust: Trust
     receipts: dict[str, Receipt]
     entries: dict[str, ledgers.Entry]
+    code: bool = False
 
     def at(self, need: Need) -> None:
         """Look at the file of one need, and write down in it what is found."""
@@ -172,6 +180,9 @@ class _Looking:
             need.pending = _what_is_lost(need, script)
         elif need.pending in (None, Pending.UNVERIFIED, Pending.CHANGED) and again:
             need.pending = Pending.SEARCH_AGAIN
+        note = need.record.note if need.record else None
+        if self.code and note and note.why == Why.CODE_LEFT_OUT:  # it was not wanted then
+            need.pending, again = need.pending or Pending.INCOMPLETE, True
         if again:
             need.record = None  # what was known binds no more
 

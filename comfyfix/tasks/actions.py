@@ -112,7 +112,9 @@ def _render(run: Run, planned: Planned) -> None:
 
 
 def _fetch(run: Run, planned: Planned) -> None:
-    if planned.pending in (Pending.UNVERIFIED, Pending.SEARCH_AGAIN):
+    # The script of several files leaves those that are right, and replaces none.
+    known = planned.pending in (Pending.UNVERIFIED, Pending.SEARCH_AGAIN)
+    if known and not planned.is_whole:
         _accept_or_leave(run, planned)
         return
     if planned.pending is None and _still_right(run, planned):

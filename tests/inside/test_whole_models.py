@@ -192,9 +192,11 @@ def test_code_comes_only_where_the_user_allows_it(site: Site, hub: Hub) -> None:
     on_hub(hub, files={**FLORENCE, "config.json": config})
     needs(site)
     assert "modeling_florence2.py" in site.doit("plan").stdout + site.doit("why", NAME).stdout
-    site.manifest(verify={"remote_code": "allow"})
-    site.output.joinpath("sources").rename(site.output / "gone")
     assert site.doit().returncode == 0
+    assert not any(path.endswith(".py") for path in site.files())
+    site.manifest(verify={"remote_code": "allow"})
+    done = site.doit()
+    assert done.returncode == 0, done.stdout
     assert f"LLM/{NAME}/modeling_florence2.py" in site.files()
 
 
@@ -333,3 +335,32 @@ def test_the_addresses_of_all_shards_are_embedded(site: Site, hub: Hub, there: b
         (name, name, sha256(SET[name])) for name in (first, second, third)
     }
     assert all(commit in m["url"] for m in models)
+
+
+def test_a_directory_behind_a_gate_is_told_with_its_size(site: Site, hub: Hub) -> None:
+    on_hub(hub)
+    hub.repositories[REPO].gated = True
+    needs(site)
+    (row,) = json.loads(site.doit("plan", "--json").stdout)["models"]
+    assert row["outcome"] == Outcome.TOKEN_NEEDED
+    assert row["size"] == sum(len(FLORENCE[name]) for name in READ)
+    hub.tokens = {"hf_good"}
+    done = site.doit(HF_TOKEN="hf_good")
+    assert done.returncode == 0, done.stdout
+    assert site.files() == whole()
+
+
+def test_a_directory_that_is_searched_again_keeps_what_is_right(site: Site, hub: Hub) -> None:
+    on_hub(hub)
+    needs(site)
+    assert site.doit().returncode == 0
+    names = [
+        line for line in site.doit("list", "--all", "-q").stdout.split() if "download:" in line
+    ]
+    hub.repositories[REPO].files["generation_config.json"] = b"{}"
+    assert site.doit("forget", names[0]).returncode == 0
+    asked = len(hub.seen)
+    done = site.doit()
+    assert done.returncode == 0, done.stdout
+    assert site.files() == {**whole(), f"LLM/{NAME}/generation_config.json": sha256(b"{}")}
+    assert not any("/cdn/" in seen.path for seen in hub.seen[asked:])
