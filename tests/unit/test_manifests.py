@@ -165,6 +165,20 @@ def test_a_lock_of_comfy_cli(tmp_path: Path) -> None:
     assert [m.odd is None for m in listing.models] == [True, True, True, True, False, False]
 
 
+def test_a_build_of_comfy_cli(tmp_path: Path) -> None:
+    model = {"type": "ultralytics/bbox", "filename": "face.pt", "sha256": SHA, "sizeBytes": 5}
+    source = {"sourceUri": f"{HUB}/o/n/resolve/main/face.pt"}
+    nodes = [{"name": "x", "repository": "https://github.com/a/b", "gitRef": "c" * 40}]
+    listing = of(
+        tmp_path, {"models": [model, {**model, **source}, {"type": "vae"}], "customNodes": nodes}
+    )
+    assert (listing.tool, listing.packs) == ("comfy-cli", 1)
+    local, public, odd = listing.models
+    assert (local.place, local.url, local.sha256) == ("models/ultralytics/bbox/face.pt", "", SHA)
+    assert public.url == source["sourceUri"]
+    assert odd.odd is not None
+
+
 API = """
 apt: [git]
 custom_nodes: [comfyui_essentials, https://github.com/a/b]

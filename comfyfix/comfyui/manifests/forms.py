@@ -2,7 +2,8 @@
 
 - comfy-pack (bentoml): a snapshot of ComfyUI-Manager with `models`, each with its `filename` below
   ComfyUI, `sha256` and `source`;
-- comfy-cli: comfy-lock.yaml, `models` with `paths`, `url`, and a hash or several;
+- comfy-cli: comfy-lock.yaml, `models` with `paths`, `url`, and a hash or several; and what it
+  builds from, whose `models` have the folder as `type`, `filename`, `sha256` and `sourceUri`;
 - comfyui-api (SaladTechnologies): a manifest whose `models` are lists of `url` and `local_path`;
 - ComfyUI-Manager: a snapshot, which pins node packs and no models.
 """
@@ -50,11 +51,13 @@ def listing(value: Any) -> Listing | None:
     # In YAML the Manager's own snapshots, and comfy-cli's, have the node packs one level below.
     nodes = {**told, **mapping(told.get("custom_nodes"))}
     packs = sum(len(nodes[key]) for key in _NODES if isinstance(nodes.get(key), list | dict))
-    packs += len(items(told.get("custom_nodes")))
+    packs += sum(len(items(told.get(key))) for key in ("custom_nodes", "customNodes"))
     models = told.get("models")
     if isinstance(models, list):
         if _is_lock(told, models):
             return Listing(tool="comfy-cli", models=tuple(_of_lock(models)), packs=packs)
+        if any({"type", "filename"} <= model.keys() for model in dicts(models)):
+            return Listing(tool="comfy-cli", models=tuple(_of_build(models)), packs=packs)
         if any("filename" in model for model in dicts(models)) or "comfyui" in told:
             return Listing(tool="comfy-pack", models=tuple(_of_pack(models)), packs=packs)
         return None
@@ -91,6 +94,20 @@ def _pack_url(source: Mapping[str, Any]) -> str:
         return f"https://huggingface.co/{repo}/resolve/{quote(commit, safe='')}/{quote(path)}"
     told = (_text(source.get(key)) for key in ("download_url", "url"))
     return next((_address(url) for url in told if "://" in url), "")
+
+
+def _of_build(models: list[Any]) -> Iterator[Told]:
+    for number, model in enumerate(models):
+        told = mapping(model)
+        folder, name = _text(told.get("type")), _text(told.get("filename"))
+        odd = None if folder and name else because(Why.IMPORT_ODD_ENTRY, field="filename")
+        yield Told(
+            where=f"models[{number}]",
+            place=f"models/{folder}/{name}",
+            url=_address(_text(told.get("sourceUri"))),
+            sha256=_digest(told.get("sha256")),
+            odd=odd,
+        )
 
 
 def _of_api(models: Mapping[str, Any]) -> Iterator[Told]:

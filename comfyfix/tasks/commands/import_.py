@@ -37,12 +37,13 @@ class Import(Ours):
     doc_purpose = t("take over the models of another tool's snapshot, lock or manifest")
     doc_usage = "FILE"
     doc_description = t(
-        "FILE is a `.cpack.zip` of comfy-pack (or its snapshot.json), a comfy-lock.yaml of "
-        "comfy-cli, or a manifest of comfyui-api, told apart by what they hold; a snapshot of "
-        "ComfyUI-Manager names node packs only. Addresses and hashes go into pins.yaml, where "
-        "`doit pin` writes too; a hash without an address is what a file that is found must have. "
-        "What is needed now is looked for at its address first (`--offline`: not). What you have "
-        "said in manifest.yaml or pins.yaml stays. Exit code 1: an entry can not be taken."
+        "FILE is a `.cpack.zip` of comfy-pack (or its snapshot.json), a comfy-lock.yaml or a "
+        "build's definition of comfy-cli, or a manifest of comfyui-api, told apart by what they "
+        "hold; a snapshot of ComfyUI-Manager names node packs only. Addresses and hashes go into "
+        "pins.yaml, where `doit pin` writes too; a hash without an address is what a file that is"
+        " found must have. What is needed now is looked for at its address first (`--offline`: "
+        "not). What you have said in manifest.yaml or pins.yaml stays. Exit code 1: an entry can "
+        "not be taken."
     )
     cmd_options = (JSON_OPTION, switch("dry-run", t("write nothing, only tell")))
     name = "import"
