@@ -145,7 +145,7 @@ def test_a_pipe_and_an_endless_list_are_none(tmp_path: Path) -> None:
     )
 )
 def test_any_list_at_all_is_read(tmp_path_factory: Any, value: Any) -> None:
-    root = tmp_path_factory.getbasetemp()
+    root = tmp_path_factory.getbasetemp() / "lists"
     keep(root, NEW).write_text(json.dumps({"models": value}))
     assert all(e.place and e.url.startswith("https://") for e in listed(root))
 
