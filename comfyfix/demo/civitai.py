@@ -6,7 +6,7 @@ import json
 import re
 from typing import Any
 
-from comfyfix.demo.shelf import CivitaiVersion
+from comfyfix.demo.shelf import PLACE, CivitaiVersion
 from comfyfix.demo.wire import Query, Wire
 
 HASHES_MAX = 100
@@ -71,7 +71,9 @@ class CivitaiApi(Wire):
             self.json(400, {"error": "Too many hashes"})
             return
         hits = [v for v in versions if any(_has_hash(v, str(digest)) for digest in asked)]
-        self.json(200, [version.describe() for version in reversed(hits)])
+        # As seen in the real one: null for a version without a primary, and no host.
+        told: list[Any] = [_without_host(version.describe()) for version in reversed(hits)]
+        self.json(200, [None, *told] if told else [])
 
     def _civitai_search(self, versions: list[CivitaiVersion], query: Query) -> None:
         words = query.get("query", [""])[0].lower().split()
@@ -93,7 +95,8 @@ class CivitaiApi(Wire):
             self.json(200, {"items": [], "metadata": {"nextCursor": "1", "nextPage": following}})
             return
         limit = int(query.get("limit", ["100"])[0])
-        self.json(200, {"items": items[:limit], "metadata": {}})
+        page = {"currentPage": 1, "pageSize": limit}
+        self.json(200, {"items": items[:limit], "metadata": page})
 
     def _civitai_download(self, version_id: str, query: Query) -> None:
         version = self.hub.civitai.get(int(version_id)) if version_id.isdigit() else None
@@ -136,6 +139,13 @@ class CivitaiApi(Wire):
         data = version.content(file_id)
         if not self.fails(f"file civitai/{version.file}", "file"):
             self.file(data or b"")
+
+
+def _without_host(told: dict[str, Any]) -> dict[str, Any]:
+    """A version as an answer to many hashes tells it: its server does not know its own name."""
+    text = json.dumps(told).replace(PLACE, PLACE.replace("api.civitai.com", "undefined"))
+    value: dict[str, Any] = json.loads(text)
+    return value
 
 
 def _has_hash(version: CivitaiVersion, digest: str) -> bool:

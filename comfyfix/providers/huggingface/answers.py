@@ -108,6 +108,8 @@ def described(items: list[Any]) -> dict[str, HubItem]:
     """Read the descriptions of some files, by path."""
     found = {}
     for item in dicts(items):
+        if item.get("type") == "directory":
+            continue
         size, digest = lfs(item)
         scan = printable(str(mapping(item.get("securityFileStatus")).get("status") or ""), 40)
         found[str(item.get("path"))] = HubItem(size=size, sha256=digest, scan=scan)
