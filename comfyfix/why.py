@@ -451,6 +451,7 @@ class Why(StrEnum):
     SOURCE_WARNS = auto()
     STORE_TAKES_NO_MODEL = auto()
     TASK_NAME_TAKEN = auto()
+    TASK_IS_WORKFLOW = auto()
     TASK_UNKNOWN = auto()
     TASKS_HIDDEN = auto()
     WHY_NEEDS_MODEL = auto()

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Iterable
 
 from comfyfix.errors import SetupProblem
+from comfyfix.net.origin import is_address
 from comfyfix.records import because
 from comfyfix.why import Why
 
@@ -15,6 +17,8 @@ _PART = 3  # letters that are enough to look for names that hold them
 
 def unknown(name: str, known: Iterable[str]) -> SetupProblem:
     """Return the problem of a name that no command and no task has."""
+    if is_address(name) or os.path.isfile(name):
+        return SetupProblem(Why.TASK_IS_WORKFLOW, name=name)
     near = nearest(name, known) or because(Why.NONE_IS_LIKE_IT)
     return SetupProblem(Why.TASK_UNKNOWN, name=name, near=near)
 

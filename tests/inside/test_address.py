@@ -196,6 +196,17 @@ def test_a_workflow_of_a_zip_is_named_by_its_path_in_it(inprocess: InProcess) ->
     assert "three.json" in gone.out + gone.err
 
 
+@pytest.mark.parametrize("name", [PAGE, "mine.json"])
+def test_a_workflow_in_the_place_of_a_task_is_told_how_to_be_named(
+    inprocess: InProcess, name: str
+) -> None:
+    inprocess.workflow("w.json", ("vae", "x.safetensors"))
+    (inprocess.root / "mine.json").write_text("{}")
+    done = inprocess.run(name)
+    assert done.code == 3, done
+    assert f"workflow={name}" in done.err
+
+
 def test_clean_takes_what_was_kept(inprocess: InProcess, hub: Hub) -> None:
     publish(hub, "deep/portrait.json", "rare_x4.pth")
     inprocess.run("scan", f"workflow={PAGE}")

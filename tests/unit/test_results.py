@@ -6,6 +6,7 @@ import json
 from pathlib import Path
 from xml.etree import ElementTree
 
+import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -80,3 +81,13 @@ def test_the_same_state_gives_the_same_bytes() -> None:
     first, second = of("a", "b", good=True), of("a", "b", good=True)
     assert sbom.sbom(first) == sbom.sbom(second)
     assert junit.junit(first) == junit.junit(second)
+
+
+@pytest.mark.parametrize("told", ["[", "%", "mit", "a b", "\x00", "é/é@1"])
+def test_the_bill_of_materials_is_valid_whatever_is_in_it(told: str) -> None:
+    pytest.importorskip("cyclonedx", reason="a test dependency is not installed")
+    from cyclonedx.schema import SchemaVersion
+    from cyclonedx.validation.json import JsonStrictValidator
+
+    made = sbom.sbom(of(told, told, good=True)).decode()
+    assert JsonStrictValidator(SchemaVersion.V1_6).validate_str(made) is None

@@ -27,7 +27,7 @@ _SPDX = {
 """Licences by the Hub's words whose SPDX id differs in nothing but case."""
 _NAMESPACE = uuid.UUID("5d3f6f0e-6b0a-5a86-9d2e-2f8a1b7c4e11")
 _REPO = re.compile(r"[A-Za-z0-9][\w.-]*/[\w.-]+")
-_URL = re.compile(r"https?://[\x21-\x7e]+")
+_URL = re.compile(r"https?://(?:[\w.~:/?@!$&'()*+,;=-]|%[0-9A-Fa-f]{2})+", re.ASCII)
 
 
 def sbom(report: Report) -> bytes:
