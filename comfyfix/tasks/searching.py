@@ -18,13 +18,11 @@ Answer = TypeVar("Answer")
 
 def side_by_side(run: Run, asked: Sequence[Asked], ask: Callable[[Asked], Answer]) -> list[Answer]:
     """Ask for each, and return the answers in this order; a stop ends the process at once."""
-    pool = ThreadPoolExecutor(run.project.manifest.search.parallel)
-    try:
-        return list(pool.map(ask, asked))
-    except Stopped as stopped:
-        run.children.stop()
-        notes.stopped_searching()
-        sys.stdout.flush()
-        os._exit(stopped.exit_code)  # searches under way would hold the end up for minutes
-    finally:
-        pool.shutdown(wait=False, cancel_futures=True)
+    with ThreadPoolExecutor(run.project.manifest.search.parallel) as pool:
+        try:
+            return list(pool.map(ask, asked))
+        except Stopped as stopped:
+            run.children.stop()
+            notes.stopped_searching()
+            sys.stdout.flush()
+            os._exit(stopped.exit_code)  # searches under way would hold the end up for minutes

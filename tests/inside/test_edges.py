@@ -383,3 +383,12 @@ def test_a_file_that_was_known_by_its_hash_and_has_changed_is_simply_there(
     path.write_bytes(file_for("rife48.pth") + b"x")
     (there,) = one.project().plan.present
     assert (there.receipt, there.claimed) == (None, False)
+
+
+def test_the_words_that_tab_offers(one: InProcess) -> None:
+    one.workflow("w.json", RIFE, VAE)
+    one.put(*VAE)
+    models = one.run("tabcompletion", "--words", "models").out.split()
+    assert models == ["rife49.pth", "soft_vae.safetensors", "workflow:w", "download:rife49"]
+    tasks = one.run("tabcompletion", "--words", "tasks").out.split()
+    assert {"download", "download:rife49", "verify:001", "verify:present", "workflow:w"} <= {*tasks}

@@ -6,7 +6,8 @@ import contextlib
 import json
 from dataclasses import replace
 from pathlib import Path
-from typing import Any
+from types import SimpleNamespace
+from typing import Any, cast
 
 import pytest
 from hypothesis import given, settings
@@ -18,7 +19,8 @@ from comfyfix.demo.hub import Hub, sha256
 from comfyfix.errors import SourceDown
 from comfyfix.net.answer import Answer
 from comfyfix.net.http import Web
-from comfyfix.records import Candidate, Model, Rejected, because
+from comfyfix.providers.openmodeldb import Resource
+from comfyfix.records import Candidate, Hint, Model, Rejected, because
 from comfyfix.screen import words
 from comfyfix.settings.manifest import Endpoints, Manifest
 from comfyfix.sources import openmodeldb
@@ -251,3 +253,47 @@ def test_any_list_at_all_is_read_or_refused(tmp_path_factory: Any, value: Any) -
     )
     with contextlib.suppress(SourceDown):
         list(openmodeldb.find(WANTED, services))
+
+
+ADDRESSES = tuple(f"https://github.com/a/b/raw/main/{name}.pth" for name in "xyz")
+
+
+@pytest.mark.parametrize(
+    ("comes", "asked", "ends"),
+    [
+        ({}, 3, None), ({"x": "found"}, 1, "found"), ({"y": "found"}, 2, "found"),
+        ({"x": "down"}, 3, "down"), ({"x": "down", "z": "found"}, 3, "found"),
+    ],
+)  # fmt: skip
+def test_the_first_address_that_leads_to_the_file_counts_and_none_is_down_unsaid(
+    comes: dict[str, str], asked: int, ends: str | None, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    made = Resource(model="k", names=frozenset({"h.pth"}), urls=ADDRESSES, size=5, sha256="a" * 64)
+    down = SourceDown(Why.SERVICE_UNASKED, host="x", cause=because(Why.ANSWER_LATE))
+    seen: list[str] = []
+
+    def confirm(hint: Hint, source: str, _: object) -> Finding:
+        seen.append(hint.url)
+        said = comes.get(hint.url[-5])
+        if said == "down":
+            raise down
+        if said == "found":
+            return Candidate(source=source, where=hint.url, name="h.pth", url=hint.url, size=5)
+        return Rejected(source=source, where=hint.url, reason=because(Why.NO_SIZE))
+
+    monkeypatch.setattr(openmodeldb, "confirm_url", confirm)
+    services = SimpleNamespace(
+        openmodeldb=SimpleNamespace(files=lambda: [made]), log_search=lambda *_: None
+    )
+    wanted = Wanted(model=Model(folder="upscale_models", path="h.pth"))
+    found: list[Finding] = []
+    if ends == "down":
+        with pytest.raises(SourceDown) as caught:
+            found.extend(openmodeldb.find(wanted, cast("Any", services)))
+        assert caught.value is down
+    else:
+        found.extend(openmodeldb.find(wanted, cast("Any", services)))
+    assert seen == list(ADDRESSES[:asked])
+    good = [one for one in found if isinstance(one, Candidate)]
+    assert len(good) == (ends == "found")
+    assert all(one.sha256 == "a" * 64 for one in good), "the database says which file it is"

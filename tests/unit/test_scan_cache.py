@@ -84,8 +84,9 @@ def test_what_has_not_changed_is_not_read_again(
     assert [one.workflow for one in scan([(str(file), "another.json")], cache)] == ["another.json"]
     assert opened == [str(file)]
     write(file, "longer.pth")
-    assert paths(file, cache) == ["longer.pth"]
-    assert len(opened) == 2
+    for _ in range(2):
+        assert paths(file, cache) == ["longer.pth"]
+        assert len(opened) == 2, "what was read anew is kept too"
     assert scan([], cache) == []
     assert paths(file, cache) == ["longer.pth"]
     assert len(opened) == 3, "what is no longer scanned is no longer kept"
