@@ -346,6 +346,8 @@ def test_embed_tells_of_a_file_without_a_workflow_where_it_is_named(one: InProce
     assert told not in one.run("embed", "--dry-run").out
     done = one.run("embed", "--dry-run", str(stray))
     assert (done.code, told in done.out) == (1, True)
+    gone = one.run("embed", "--dry-run", "gone.json")
+    assert (gone.code, gone.out, "gone.json" in gone.err) == (3, "", True)
 
 
 def test_help_is_of_all_commands_of_one_or_of_a_task(one: InProcess) -> None:

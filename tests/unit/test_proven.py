@@ -7,17 +7,20 @@ from pathlib import Path
 import pytest
 
 from comfyfix.comfyui.store import folders
+from comfyfix.demo.hub import sha256
 from comfyfix.errors import SourceDown
 from comfyfix.net.http import Web
 from comfyfix.outcomes import Outcome
-from comfyfix.records import Candidate, Reason, Rejected, because
+from comfyfix.records import Candidate, Model, Reason, Record, Reference, Rejected, because
 from comfyfix.settings.manifest import Manifest
 from comfyfix.sources import workflow
 from comfyfix.sources.base import Blocked, Doubtful, Finding, Services
 from comfyfix.stages import proven
 from comfyfix.stages.proven import Proofs
 from comfyfix.stages.told import Told
+from comfyfix.stages.work import Planned, Present
 from comfyfix.state.layout import Layout
+from comfyfix.state.receipts import of_file
 from comfyfix.why import Why
 
 ONE = "a" * 64
@@ -100,3 +103,31 @@ def test_what_lies_here_is_no_address_and_switched_off_nodes_count() -> None:
     assert "store" not in manifest.search.sources
     assert "huggingface" in manifest.search.sources
     assert manifest.include.inactive
+
+
+@pytest.mark.parametrize("known", [True, False])
+def test_a_file_whose_hash_is_known_is_not_hashed_and_the_search_is_for_it(
+    proofs: Proofs, tmp_path: Path, known: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    model = Model(folder="loras", path="x.pt")
+    path = tmp_path / "models" / "x.pt"
+    path.write_bytes(b"x")
+    told = of_file(model, path, ONE, script="", verified=True)
+    reference = Reference(
+        workflow="w", node_id="1", node_type="LoraLoader", input="lora_name", value="x.pt",
+        name="x.pt", path="x.pt", folder="loras",
+    )  # fmt: skip
+    item = Present(model, str(path), 1, 1, told if known else None, references=(reference,))
+    hashed: list[str] = []
+    sought: list[str] = []
+
+    def search(planned: Planned, _: Services) -> Record:
+        assert planned.receipt is not None
+        sought.append(planned.receipt.sha256)
+        raise PROBLEM
+
+    monkeypatch.setattr(proven, "resolve", search)
+    asked = Proofs(proofs.services, Told([]), hashed.append)
+    assert asked.of(item) == PROBLEM.reason
+    assert hashed == ([] if known else ["x.pt"])
+    assert sought == [ONE if known else sha256(b"x")]
