@@ -92,6 +92,12 @@ def test_a_list_of_what_is_no_model_chooses_none(ending: str, tmp_path: Path) ->
     assert read(tmp_path, node(choices, before)).loaders.keys() == set()
 
 
+def test_a_key_for_texts_is_none_of_models(tmp_path: Path) -> None:
+    before = "R['mykey'] = ([os.path.join(M, 'prompts')], {'.txt'})"
+    choices = "os.listdir(folder_paths.get_folder_paths('mykey')[0])"
+    assert read(tmp_path, node(choices, before)).loaders.keys() == set()
+
+
 def test_an_input_that_takes_a_link_alone_is_no_widget(tmp_path: Path) -> None:
     linked = f"({CHOICES}, {{'forceInput': True}})"
     inputs = f"{{'a': {linked}, 'b': ('INT',), 'x': ({CHOICES},)}}"
@@ -115,6 +121,24 @@ def test_lists_that_are_asked_for_in_a_roundabout_way(
     before: str, choices: str, tmp_path: Path
 ) -> None:
     assert only(read(tmp_path, node(choices, before))).folder == "style_models"
+
+
+@pytest.mark.parametrize(
+    ("names", "endings"),
+    [
+        ("os.listdir(P)", {".onnx", ".pth"}),
+        ("[p.name for p in Path(P).iterdir()]", {".onnx", ".pth"}),
+        ("folder_paths.get_filename_list('loras')", {".pth"}),
+    ],
+)
+def test_a_pack_that_looks_into_directories_itself_takes_what_it_wants(
+    names: str, endings: set[str], tmp_path: Path
+) -> None:
+    before = "P = folder_paths.get_folder_paths('loras')[0]"
+    choices = f"[n for n in {names} if n.endswith(('.onnx', '.pth'))]"
+    assert set(only(read(tmp_path, node(choices, before))).endings) == endings
+    everything = only(read(tmp_path / "b", node("os.listdir(P)", before)))
+    assert (everything.folder, everything.endings) == ("loras", ())
 
 
 @pytest.mark.parametrize("place", ["os.sep.join([M, 'deep', 'zz'])", "'%s/%s/zz' % (M, 'deep')"])

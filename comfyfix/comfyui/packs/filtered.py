@@ -91,7 +91,8 @@ def _of_any(asked: Asked, told: ast.GeneratorExp, module: Module, scope: Locals)
 def _texts(asked: Asked, node: ast.expr, module: Module, scope: Locals) -> tuple[str, ...]:
     value: Any = asked.value(node, module, scope)
     told = [value] if isinstance(value, str) else list(value) if isinstance(value, list) else []
-    return tuple(told) if told and all(isinstance(one, str) and one for one in told) else ()
+    whole = all(isinstance(one, str) and one and "/" not in one for one in told)
+    return tuple(told) if told and whole else ()
 
 
 def _is_name(node: ast.expr) -> bool:

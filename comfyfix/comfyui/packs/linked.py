@@ -13,7 +13,7 @@ import msgspec
 
 from comfyfix.comfyui.loaders.table import Loader, LoaderInput
 from comfyfix.comfyui.packs.facts import PackFacts
-from comfyfix.comfyui.packs.values import SHARED
+from comfyfix.comfyui.packs.values import PLAIN_WALK, SHARED
 from comfyfix.comfyui.store.folders import (
     core_directories,
     folder_key,
@@ -61,9 +61,11 @@ class _Links:
 
     def counts(self, entry: LoaderInput) -> bool:
         """Tell inputs of models from those that choose pictures, or what else lies elsewhere."""
-        if entry.endings and _NO_MODELS.issuperset(entry.endings):
-            return False
         raw = [entry.folder, *entry.also, *entry.prefixed.values()]
+        own = frozenset(entry.endings) - {PLAIN_WALK}
+        for told in (own, *(self._facts.endings.get(key or "", ()) for key in raw)):
+            if told and _NO_MODELS.issuperset(told):
+                return False
         places = (f"{self._root}/models/", f"{self._root}/custom_nodes/", f"{self._root}/output/")
         return any(key and (not key.startswith("/") or key.startswith(places)) for key in raw)
 
@@ -153,6 +155,8 @@ class _Links:
 
 def _left(listed: tuple[str, ...], told: tuple[str, ...]) -> tuple[str, ...]:
     """What the pack's own condition leaves of what the keys take."""
+    if PLAIN_WALK in told:
+        return tuple(one for one in told if one != PLAIN_WALK)
     return tuple(one for one in told if one.endswith(listed or ("",))) or listed
 
 

@@ -18,6 +18,7 @@ from comfyfix.comfyui.packs.outside import core_class
 from comfyfix.comfyui.packs.values import (
     DIRECTORY,
     NAMES_MAX,
+    PLAIN_WALK,
     UNKNOWN,
     Class,
     Declared,
@@ -121,10 +122,14 @@ def _entry(choices: tuple[Listing, ...], names: tuple[str, ...], index: int | No
         also=tuple(folders[1:FOLDERS_MAX]),
         index=index,
         kind=_kind(files, endings),
-        endings=files,
+        endings=(*_walked(whole), *files),
         prefixed=prefixed,
         names=names,
     )
+
+
+def _walked(choices: list[Listing]) -> tuple[str, ...]:
+    return (PLAIN_WALK,) if any(one.walked for one in choices) else ()
 
 
 def _of_types(told: dict[Any, Any]) -> Iterator[_Input]:

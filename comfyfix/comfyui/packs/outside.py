@@ -184,7 +184,7 @@ def _listed(place: Any) -> Any:
         return replace(place, one=False)
     if isinstance(place, str):
         return Listing((os.path.normpath(place),)) if place.startswith("/") else UNKNOWN
-    found = [Listing((one.folder,)) for one in _folders(place)]
+    found = [Listing((one.folder,), walked=True) for one in _folders(place)]
     return found[0] if len(found) == 1 else found or UNKNOWN
 
 

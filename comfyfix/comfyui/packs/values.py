@@ -15,6 +15,8 @@ SHARED = "*"
 """Among endings: those of the one set that the core's keys share."""
 
 
+PLAIN_WALK = "\0"
+"""Among endings: the pack looks into directories itself, where no set of ComfyUI's counts."""
 _ENDING = re.compile(r"\.[A-Za-z0-9_.]{1,20}")
 
 
@@ -39,7 +41,8 @@ class Listing:
     `folders` are keys, and directories by their absolute paths. `one` is a choice out of the list,
     inside a loop; `full` when choices are whole paths; `altered` when they are no path inside the
     folder any more; `prefix` what was put in front of them; `endings` are those that a condition of
-    the pack leaves, in lower case (empty: all).
+    the pack leaves, in lower case (empty: all); `walked` when the pack looks into the directories
+    of a key itself.
     """
 
     folders: tuple[str, ...] = ()
@@ -49,6 +52,7 @@ class Listing:
     full: bool = False
     prefix: str = ""
     endings: tuple[str, ...] = ()
+    walked: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -176,6 +180,7 @@ def _one_list(lists: Iterable[Listing]) -> Listing:
         names=tuple(names)[:NAMES_MAX],
         one=False,
         endings=all_endings([first, *rest]),
+        walked=any(one.walked for one in (first, *rest)),
     )
 
 
@@ -209,7 +214,7 @@ def below(choices: Listing, base: Any) -> Listing:
 
 def globbed(folder: str, pattern: Any) -> Listing:
     """What a pattern finds in a folder: `*.pth` says an ending."""
-    found = Listing((folder,), full=True)
+    found = Listing((folder,), full=True, walked=True)
     ending = pattern.rpartition("*")[2] if isinstance(pattern, str) else ""
     return with_endings(found, [ending]) if _ENDING.fullmatch(ending) else found
 
@@ -219,7 +224,7 @@ def listings(value: Any, depth: int = 0) -> list[Listing]:
     if isinstance(value, Listing):
         return [value]
     if isinstance(value, FolderPaths):
-        return [Listing((value.folder,), full=True)]
+        return [Listing((value.folder,), full=True, walked=True)]
     if isinstance(value, list | tuple | dict) and depth < NESTED_MAX:
         return [found for item in value for found in listings(item, depth + 1)][:ITEMS_MAX]
     return []
