@@ -158,15 +158,12 @@ class _Looking:
     def _whole(self, need: Need, entry: ledgers.Entry | None) -> None:
         """Look at a directory or a set, file by file."""
         need.location = whole.location(need, self.lookup)
-        need.problem = _beyond(need, self.lookup.folders)
-        if need.problem:
-            need.pending = need.problem.outcome
-            return
         script, again = "", entry is not None and entry.again
         if entry is not None:
             path, script = self.layout.targets(entry.number, need.model)
             record = json_file.read(path, Record)
-            need.record = record if record and record.destination == need.location else None
+            same = record and record.files and record.destination == need.location
+            need.record = record if same else None
         store = self.lookup.folders.store
         told = need.record
         if isinstance(need.override, Locked) and need.override.files:
@@ -174,6 +171,9 @@ class _Looking:
                 need.record = None
             told = need.record or as_record(need.override, need.model, need.location)
         need.pending = whole.pending(need, told, self.receipts, self.trust, store)
+        if need.pending is Pending.ABSENT:
+            need.problem = _beyond(need, self.lookup.folders)
+            need.pending = need.problem.outcome if need.problem else need.pending
         if need.pending is None and need.record is None:
             need.present = whole.present(need)
         elif need.pending is None and not again:

@@ -364,3 +364,20 @@ def test_a_directory_that_is_searched_again_keeps_what_is_right(site: Site, hub:
     assert done.returncode == 0, done.stdout
     assert site.files() == {**whole(), f"LLM/{NAME}/generation_config.json": sha256(b"{}")}
     assert not any("/cdn/" in seen.path for seen in hub.seen[asked:])
+
+
+def test_a_shard_that_an_earlier_version_took_for_all_is_completed(site: Site, hub: Hub) -> None:
+    first, *others = SET
+    site.workflow("w.json", ("text_encoders", first))
+    on_hub(hub, "maker/ember-t5", SET)
+    assert site.doit().returncode == 0
+    (path,) = site.output.joinpath("sources").iterdir()
+    record = json.loads(path.read_text())
+    member = next(file for file in record.pop("files") if file["path"] == first)
+    path.write_text(json.dumps({**record, "size": member["size"], "sha256": member["sha256"]}))
+    for name in others:
+        site.models.joinpath("text_encoders", name).unlink()
+    assert "incomplete" in site.doit("list").stdout
+    done = site.doit()
+    assert done.returncode == 0, done.stdout
+    assert set(site.files()) == {f"text_encoders/{name}" for name in SET}
