@@ -43,13 +43,15 @@ def confirm(
     closed = _closed(folder, told, services)
     if isinstance(closed, Reason):
         return Rejected(source=source, where=folder.where, reason=closed)
-    asked = _asked(folder, wanted, services)
-    answer = chosen_of(folder, told, asked, services, closed=closed is not None)
+    every = _asked(folder, wanted, services)
+    answer = _joined(
+        [chosen_of(folder, told, asked, services, closed=closed is not None) for asked in every]
+    )
     if isinstance(answer, Choices):
         picked = _picked(answer, folder.choice) if by_user else None
         if picked is None and closed is None:
             return Doubtful(found, _several(answer, found.url))
-        answer = picked or Unfit(because(Why.CONTENTS_NONE, kind=asked.reads))
+        answer = picked or Unfit(because(Why.CONTENTS_NONE, kind=every[0].reads))
     if closed is not None:
         whole = with_chosen(found, answer, folder, told) if isinstance(answer, Chosen) else found
         return Blocked(whole, closed)
@@ -136,16 +138,38 @@ def _closed(folder: HubFolder, told: About, services: Services) -> ModelProblem 
     return services.hub.access(folder.repo, url)
 
 
-def _asked(folder: HubFolder, wanted: Wanted, services: Services) -> Asked:
-    lead = next((r for r in wanted.references if r.reads is not Reads.ANY), None)
-    return Asked(
-        reads=lead.reads if lead else Reads.ANY,
-        name=wanted.model.path,
-        inside=folder.path,
-        files=lead.files if lead else (),
-        variant=lead.variant if lead else "",
-        code=services.manifest.verify.remote_code == "allow",
-    )
+def _asked(folder: HubFolder, wanted: Wanted, services: Services) -> list[Asked]:
+    """How each node that names the directory reads it: one may read what another does not."""
+    known = [r for r in wanted.references if r.reads is not Reads.ANY] or wanted.references[:1]
+    every = [
+        Asked(
+            reads=reference.reads,
+            name=wanted.model.path,
+            inside=folder.path,
+            files=reference.files,
+            variant=reference.variant,
+            code=services.manifest.verify.remote_code == "allow",
+        )
+        for reference in known
+    ]
+    return list(dict.fromkeys(every)) or [Asked(reads=Reads.ANY, name=wanted.model.path)]
+
+
+def _joined(answers: Sequence[Chosen | Choices | Unfit]) -> Chosen | Choices | Unfit:
+    """What all nodes together read; what one of them can't is no answer for any."""
+    whole: Chosen | None = None
+    for answer in answers:
+        if not isinstance(answer, Chosen):
+            return answer
+        if whole is None:
+            whole = answer
+            continue
+        files = {**whole.files, **answer.files}
+        if any(files[below] != path for below, path in whole.files.items()):
+            return Choices((whole, answer))  # they read different places of the repository
+        code = tuple(sorted({*whole.code, *answer.code}))
+        whole = Chosen(whole.name, files, whole.size, code)
+    return whole or answers[0]
 
 
 def _picked(choices: Choices, name: str) -> Chosen | None:

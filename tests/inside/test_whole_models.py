@@ -381,3 +381,23 @@ def test_a_shard_that_an_earlier_version_took_for_all_is_completed(site: Site, h
     done = site.doit()
     assert done.returncode == 0, done.stdout
     assert set(site.files()) == {f"text_encoders/{name}" for name in SET}
+
+
+def test_two_loaders_of_one_directory_get_what_either_reads(site: Site, hub: Hub) -> None:
+    parts = ("unet/diffusion_pytorch_model", "vae/diffusion_pytorch_model", "text_encoder/model")
+    files = {f"{part}.safetensors": file_for("x.safetensors", seed=part) for part in parts}
+    files |= {f"{part.partition('/')[0]}/config.json": b"{}" for part in parts}
+    files["scheduler/scheduler_config.json"] = b"{}"
+    index = {name.partition("/")[0]: ["diffusers", "Model"] for name in parts}
+    index["scheduler"] = ["diffusers", "EulerDiscreteScheduler"]
+    files["model_index.json"] = json.dumps(index).encode()
+    on_hub(hub, "stabilityai/lantern-delight", files)
+    kinds = {"DiffusersLoader": "model_path", "LoadStableDelightModel": "model"}
+    nodes = {
+        str(number): {"class_type": kind, "inputs": {name: "lantern-delight"}}
+        for number, (kind, name) in enumerate(kinds.items())
+    }
+    site.workflows.joinpath("w.json").write_text(json.dumps(nodes))
+    done = site.doit()
+    assert set(site.files()) == {f"diffusers/lantern-delight/{path}" for path in files}, done.stdout
+    assert done.returncode == 0, done.stdout
