@@ -151,12 +151,14 @@ def _parts(tree: Tree, at: str) -> dict[str, str] | Reason:
 
 
 def _part(tree: Tree, at: str, kind: str, asked: Asked) -> Option | Reason:
-    weights = _first(tree, at, (*_DIFFUSERS, *_TRANSFORMERS), asked.variant)
-    if weights is None and not _WITHOUT_WEIGHTS.search(kind):
-        weights = because(Why.CONTENTS_LACK, missing=_DIFFUSERS[0].file)
+    weights: Weights | Reason | None = None
+    if not _WITHOUT_WEIGHTS.search(kind):
+        weights = _first(tree, at, (*_DIFFUSERS, *_TRANSFORMERS), asked.variant)
+        weights = weights or because(Why.CONTENTS_LACK, missing=_DIFFUSERS[0].file)
     sides = frozenset(_sides(tree, at))
-    if not sides:
-        weights = because(Why.CONTENTS_LACK, missing="config.json")
+    own = "scheduler_config.json" if kind.endswith("Scheduler") else "config.json"
+    if not sides or (own not in sides and (weights or own != "config.json")):
+        weights = because(Why.CONTENTS_LACK, missing=own)
     if isinstance(weights, Reason):
         return because(Why.CONTENTS_LACK_IN, folder=at, cause=weights)
     files = sides.union(weights.files if weights else ())
