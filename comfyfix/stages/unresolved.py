@@ -87,16 +87,23 @@ def _by_hand(name: str, path: str, rejected: Iterable[Rejected]) -> ModelProblem
 
 
 def _places(held: Iterable[Candidate]) -> list[str | Reason]:
-    return [
-        because(Why.PLACE_OF_FILES, where=each.where, count=len(each.files), size=each.size)
-        if each.files
-        else f"{each.where} ({(each.sha256 or '')[:8]})"
-        if each.sha256
-        else each.where
-        for each in held
-    ]
+    told: list[str | Reason] = []
+    for each in held:
+        where: str | Reason = each.where
+        if each.files:
+            told_of = {"count": len(each.files), "size": each.size}
+            where = because(Why.PLACE_OF_FILES, where=each.where, **told_of)
+        elif each.sha256:
+            where = f"{each.where} ({each.sha256[:8]})"
+        if where not in told:  # the workflow may tell what is found by its name, too
+            told.append(where)
+    return told
 
 
 def _reasons(rejected: Iterable[Rejected]) -> list[Reason]:
-    told = [because(Why.AT_PLACE, place=each.where, reason=each.reason) for each in rejected]
+    told: list[Reason] = []
+    for each in rejected:
+        reason = because(Why.AT_PLACE, place=each.where, reason=each.reason)
+        if reason not in told:
+            told.append(reason)
     return told[:SHOWN]

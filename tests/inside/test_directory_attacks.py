@@ -323,3 +323,16 @@ def test_directories_of_one_repository_are_each_their_own(site: Site, hub: Hub) 
     done = site.doit()
     assert done.returncode == 0, done.stdout + done.stderr
     assert site.files() == {f"LLM/{path}": sha256(data) for path, data in files.items()}
+
+
+def test_a_place_that_is_told_and_found_is_told_once(site: Site, hub: Hub) -> None:
+    on_hub(hub, files={"config.json": b"{}", "model.safetensors.index.json": INDEX})
+    florence(site)
+    node = {"id": 1, "type": "Florence2ModelLoader", "widgets_values": [NAME]}
+    hint = {"name": NAME, "url": f"https://huggingface.co/{REPO}", "directory": "LLM"}
+    told = {"nodes": [{**node, "properties": {"models": [hint]}}], "links": []}
+    site.workflows.joinpath("w.json").write_text(json.dumps(told))
+    done = site.doit()
+    assert done.returncode == 1
+    line = next(line for line in done.stdout.splitlines() if REPO in line)
+    assert line.count(REPO) == 1, line
