@@ -121,6 +121,9 @@ TABLE = {
     "region": Row(Outcome.REGION_BLOCKED, closed_region, "", ""),
     "disk full": Row(
         Outcome.DISK_FULL, after(lambda s, _: s.manifest(download={"reserve": 1 << 59})), NAME, ""),
+    "policy": Row(
+        Outcome.POLICY, after(lambda s, _: s.manifest(policy={"publishers": ["nobody"]})),
+        r"manifest.yaml\D+\d+\b", "`policy:`"),
     "no curl": Row(Outcome.TOOL_MISSING, tools_without_curl, "curl", ""),
 }  # fmt: skip
 
