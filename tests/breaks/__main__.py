@@ -128,6 +128,7 @@ class _Trials:
             self._tree, KEPT, self._state, kind=kind, suites=suites,
             jobs=self._options.jobs, old=self._options.old_map,
         )  # fmt: skip
+        found.about = covered.importers(ROOT)
         took = time.monotonic() - begun
         print(f"  {len(found.seconds)} tests, known after {took:.0f} s", flush=True)
         return found

@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 import json
 import tempfile
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
@@ -22,10 +22,11 @@ START_SECONDS = 0.02  # what pytest adds to each test
 
 @dataclass
 class Map:
-    """The tests that pass each line, and how long each test takes."""
+    """The tests that pass each line, how long each takes, and which files import each module."""
 
     seconds: dict[str, float] = field(default_factory=dict)
     lines: dict[str, dict[int, set[str]]] = field(default_factory=dict)
+    about: Mapping[str, set[str]] = field(default_factory=dict)
 
     def add(self, told: dict[str, dict[str, dict[str, list[str]]]]) -> None:
         """Take in what one process has noted."""
@@ -38,7 +39,8 @@ class Map:
     def tests(self, each: Break, budget: float) -> list[str]:
         """The tests to run for a break, as many as fit into some seconds.
 
-        For some of the time the quickest, then those that are the least like each other.
+        For some of the time the quickest, those first that import the module themselves; then
+        those that are the least like each other.
         For a line that no test passes (a default, what runs at import) those of its function
         count, then those of its module.
         """
@@ -48,7 +50,8 @@ class Map:
         module = set().union(*passed.values())
         found: set[str] = passed.get(each.line, set()) or function or module
         known = {test for test in found if test in self.seconds}
-        quick = sorted(known, key=lambda test: (self.seconds[test], test))
+        near = self.about.get(each.path, set())
+        quick = sorted(known, key=lambda t: (t.partition("::")[0] not in near, self.seconds[t], t))
         chosen = list(self._within(quick, min(budget / 2, QUICK_SECONDS))) or quick[:1]
         left = budget - sum(self.seconds[test] for test in chosen)
         return chosen + list(self._within(self._in_order(known - {*chosen}), left))
@@ -149,6 +152,35 @@ def test_files(root: Path, suites: Iterable[str], places: Iterable[str]) -> list
 
     What the conftest.py beside a test imports counts as its own.
     """
+    users = _users(root)
+    for name in set().union(*users.values()):
+        users.setdefault(f"{name.rpartition('.')[0]}.conftest", set()).add(name)
+    dotted = [place.removesuffix(".py").replace("/", ".") for place in places]
+    front = [n for n in users if any(n == d or n.startswith(f"{d}.") for d in dotted)]
+    seen = set(front)
+    while front:
+        new = users.get(front.pop(), set()) - seen
+        seen |= new
+        front += new
+    found = [_file(name) for name in seen if ".test_" in name]
+    return sorted(f for f in found if any(f.startswith(suite) for suite in suites))
+
+
+def importers(root: Path) -> dict[str, set[str]]:
+    """The files of tests that import each module themselves, by the module's file."""
+    users = _users(root)
+    return {
+        _file(name): {_file(user) for user in found if ".test_" in user}
+        for name, found in users.items()
+    }
+
+
+def _file(name: str) -> str:
+    return f"{name.replace('.', '/')}.py"
+
+
+def _users(root: Path) -> dict[str, set[str]]:
+    """Who imports each module of the tree."""
     sources: dict[str, str] = {}
     for folder in ("comfyfix", "tests"):
         for path in (root / folder).rglob("*.py"):
@@ -159,14 +191,4 @@ def test_files(root: Path, suites: Iterable[str], places: Iterable[str]) -> list
     packages = frozenset(n for n in sources if any(o.startswith(f"{n}.") for o in sources))
     for name, other, _ in edges(read_all(sources, packages)):
         users.setdefault(other, set()).add(name)
-    for name in sources:
-        users.setdefault(f"{name.rpartition('.')[0]}.conftest", set()).add(name)
-    dotted = [place.removesuffix(".py").replace("/", ".") for place in places]
-    front = [n for n in sources if any(n == d or n.startswith(f"{d}.") for d in dotted)]
-    seen = set(front)
-    while front:
-        new = users.get(front.pop(), set()) - seen
-        seen |= new
-        front += new
-    found = [name.replace(".", "/") + ".py" for name in seen if ".test_" in name]
-    return sorted(f for f in found if any(f.startswith(suite) for suite in suites))
+    return users

@@ -124,6 +124,8 @@ def test_quick_tests_and_then_unlike_ones_are_chosen_as_many_as_fit() -> None:
     assert found.tests(default, 60) == ["b", "c", "a", "e", "d"]
     assert found.tests(default, 12) == ["b", "c", "e", "a"], "e passes more"
     assert found.tests(default, 0.1) == ["b"]
+    found.about = {PATH: {"c"}}
+    assert found.tests(default, 60) == ["c", "b", "a", "e", "d"], "it is about the module"
     assert covered.Map().tests(default, 60) == []
 
 
