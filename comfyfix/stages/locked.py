@@ -16,10 +16,9 @@ from comfyfix.file_names import shards
 from comfyfix.net.civitai_address import CivitaiFile
 from comfyfix.net.hosts import CIVITAI, HUGGINGFACE, HubFile, read_folder, read_url
 from comfyfix.outcomes import Outcome
-from comfyfix.records import Candidate, FileFact, Model, Record, Reference, because
+from comfyfix.records import Candidate, FileFact, Model, Reason, Record, Reference, because
 from comfyfix.settings.lockfile import Entry, Lock
 from comfyfix.settings.manifest import Locked, Manifest
-from comfyfix.sources.contents import tree
 from comfyfix.stages.scan import ScannedFile
 from comfyfix.why import Why
 
@@ -57,7 +56,7 @@ def candidate(locked: Locked, name: str, manifest: Manifest) -> Candidate:
 
 def as_record(locked: Locked, model: Model, location: str) -> Record | None:
     """What has to be there, to hold the files against; None for paths that can't be."""
-    if tree.refused(file.path for file in locked.files):
+    if locked.files and _odd([file.path for file in locked.files], twins=False):
         return None
     return Record(
         source=SOURCE,
@@ -71,10 +70,17 @@ def as_record(locked: Locked, model: Model, location: str) -> Record | None:
     )
 
 
+def _odd(paths: Sequence[str], *, twins: bool) -> Reason | None:
+    # With it come the clients of the services: a third of a second for those who ask nobody.
+    from comfyfix.sources.contents import tree
+
+    return tree.refused(paths) or (tree.twins(paths, paths) if twins else None)
+
+
 def _of_files(told: Candidate, locked: Locked, manifest: Manifest) -> Candidate:
     """A directory or a set. Raises HostRefused, and NameRefused for a place outside of it."""
     paths = [file.path for file in locked.files]
-    odd = tree.refused(paths) or tree.twins(paths, paths)
+    odd = _odd(paths, twins=True)
     if odd is None and len(set(paths)) < len(paths):
         odd = because(Why.KEY_TWICE, name=paths[-1])
     if odd:

@@ -6,6 +6,7 @@ import json
 import os
 import shutil
 import subprocess
+import sys
 import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -389,6 +390,21 @@ def test_an_output_elsewhere_is_found(idle: Idle) -> None:
         idle.site.run()
     assert (idle.site.root / "of mine" / "out" / ".cache" / "kept.json").exists()
     assert idle.is_told("list")
+
+
+def test_who_has_no_work_loads_nothing_that_asks_or_draws() -> None:
+    """Of `creators` every command needs all, of the commands' own doors those without work."""
+    slow = {"requests", "urllib3", "jinja2", "rich", "PIL", "filelock", "mutagen", "asyncio"}
+    names = ("commands.list", "commands.run", "loading", "manifest_loader")
+    doors = tuple(f"comfyfix.tasks.{name}" for name in names)
+    for modules, none_of in (
+        (("comfyfix.tasks.creators",), slow),
+        (doors, slow | {"yaml", "comfyfix.project", "comfyfix.comfyui"}),
+    ):
+        code = f"import sys, {', '.join(modules)}; print(*sys.modules)"
+        argv = [sys.executable, "-c", code]
+        loaded = subprocess.run(argv, check=True, capture_output=True, text=True).stdout.split()
+        assert not none_of.intersection(loaded)
 
 
 def test_all_that_is_asked_of_the_disk_is_noted(
