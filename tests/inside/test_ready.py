@@ -157,7 +157,7 @@ def test_what_is_no_name_is_told_and_ends_with_1(inprocess: InProcess, value: ob
     done = inprocess.run()
     assert done.code == 1, done
     assert t("choose the model again in ComfyUI and save the workflow") in done.out
-    (row,) = json.loads(inprocess.run("scan", "--json").out)
+    (row,) = json.loads(inprocess.run("scan", "--json").out)["references"]
     assert row["value"] == (value if value == "" else json.dumps(value))
     assert f"w.json: {READY}" not in inprocess.run("scan").out
     inprocess.put("checkpoints", "null")
