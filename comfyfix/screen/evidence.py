@@ -93,6 +93,12 @@ def _no(rejected: Rejected) -> str:
 def _found(record: Record) -> Iterator[str]:
     size = human_size(record.size) if record.size else t("size unknown")
     content = f"sha256 {record.sha256[:12]}" if record.sha256 else t("no published hash")
+    if record.files:
+        unproven = sum(not (file.sha256 or file.blob) for file in record.files)
+        content = t("{count} files", count=len(record.files))
+        content += (
+            t(", {count} of them without a published hash", count=unproven) if unproven else ""
+        )
     name = f" {record.name}" if record.renamed and record.name else ""
     yield f"✓ {record.where}{name}, {size}, {content}"
     for reason in record.evidence:

@@ -167,7 +167,10 @@ class _Lines:
 
 def _planned(planned: Planned, known: Known, lines: _Lines) -> ModelResult:
     record, receipt = planned.record, planned.receipt
-    status: Status = "ok" if receipt is None or receipt.verified else "unverified"
+    every = [receipt]
+    if record and record.files:
+        every = [known.receipts.get(member.model.key) for member in record.members]
+    status: Status = "ok" if all(r is None or r.verified for r in every) else "unverified"
     outcome, reason = str(Outcome.DONE), None
     if planned.pending:
         status, outcome, reason = _pending(planned, known)

@@ -10,7 +10,7 @@ import pytest
 
 from comfyfix.demo.content import file_for
 from comfyfix.demo.hub import Fault, Hub
-from comfyfix.demo.shelf import sha256
+from comfyfix.demo.shelf import Repository, sha256
 from comfyfix.disk import leftovers
 from comfyfix.outcomes import Outcome
 from comfyfix.screen.words import t
@@ -83,7 +83,9 @@ def test_a_directory_is_found_fetched_and_verified(site: Site, hub: Hub) -> None
     (batch,) = site.state("verified/batch_001.json")["verified"]
     assert [file["status"] for file in batch["files"]] == ["ok"] * len(READ)
     assert batch["status"] == "ok"
-    assert commit in site.doit("why", NAME).stdout
+    told = site.doit("why", NAME).stdout
+    assert commit in told
+    assert t("{count} files", count=len(READ)) in told
     asked = len(hub.seen)
     again = site.doit()
     assert again.returncode == 0
@@ -401,3 +403,21 @@ def test_two_loaders_of_one_directory_get_what_either_reads(site: Site, hub: Hub
     done = site.doit()
     assert set(site.files()) == {f"diffusers/lantern-delight/{path}" for path in files}, done.stdout
     assert done.returncode == 0, done.stdout
+
+
+def test_a_file_that_nobody_tells_a_hash_of_makes_the_directory_unverified(
+    site: Site, hub: Hub, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A mirror may leave git's ids out."""
+    monkeypatch.setattr(Repository, "oid", lambda *_: "")
+    on_hub(hub)
+    needs(site)
+    done = site.doit()
+    assert done.returncode == 0, done.stdout
+    (good,) = site.state("verified/batch_001.json")["verified"]
+    assert good["status"] == "unverified"
+    told = {file["path"].rpartition("/")[2]: file["status"] for file in good["files"]}
+    assert told.pop("model.safetensors") == "ok"
+    assert {*told.values()} == {"unverified"}
+    (model,) = json.loads(site.doit("report", "--json").stdout)["models"]
+    assert model["status"] == "unverified"
