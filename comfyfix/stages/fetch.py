@@ -89,6 +89,10 @@ def environment(
     return env
 
 
+PAGE = "page"
+"""What a script tells in place of curl's code where a web page has come."""
+
+
 def fetch(
     record: Record,
     script: Path,
@@ -102,6 +106,7 @@ def fetch(
     signs: bool,
     alone: str = "",
     lender: Lender | None = None,
+    cut_off: Callable[[], bool] = bool,
 ) -> Receipt:
     """Run the script of a record to its end. Raises ModelProblem with the outcome that it had.
 
@@ -118,7 +123,8 @@ def fetch(
     told = {**env, channel.VARIABLE: talk.word, **({NEAR_VARIABLE: "1"} if lender else {})}
     argv = ["bash", "-c", alone, script.name] if alone else ["bash", str(script)]
     status = children.run(argv, told, talk.keep, answer=talk.answer)
-    if status != 0 and (told_of := talk.last.get("unreached")):
+    told_of = talk.last.get("unreached")
+    if status != 0 and told_of and (told_of.fields[0] != PAGE or cut_off()):
         raise _unreachable(*told_of.fields)
     if status != 0:
         raise _problem(status, talk.last.get("fail"), script)
@@ -274,6 +280,7 @@ def _unreachable(code: str, host: str) -> Unreachable:
         "60": Why.CERTIFICATE_UNTRUSTED,
         "77": Why.CERTIFICATE_UNTRUSTED,
         "511": Why.NETWORK_SIGN_IN,
+        PAGE: Why.NETWORK_SIGN_IN,
     }
     cause = because(whys.get(code, Why.NO_CONNECTION))
     problem = Unreachable(Why.SERVICE_UNREACHABLE, host=host, cause=cause)

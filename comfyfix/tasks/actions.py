@@ -250,6 +250,7 @@ def _run_script(run: Run, planned: Planned, slot: fetch_stage.Slot) -> Receipt:
             words=words.sentence,
             signs=bool(run.project.trust.key),
             lender=lender,
+            cut_off=lambda: reach.cut_off(server),
         )
     except Unreachable as problem:
         host, cause = (problem.reason.told.get(name) for name in ("host", "cause"))

@@ -140,7 +140,8 @@ misfit() {
   rm -f -- "$PART" "$HAVE"
   MISFITS=$((MISFITS + 1))
   [ -z "$A_PACKED" ] || [ "$MISFITS" -le "$RETRIES" ] || fail 15 "The server packs $NAME ($A_PACKED) though it was not asked to" "run again later"
-  [ -z "$A_PAGE" ] || [ "$ENDPOINT$STRAYED" != huggingface ] || sign_in_first
+  # The Hub answers with no page when a file is asked for; a network in between may.
+  [ -z "$A_PAGE" ] || [ "$ENDPOINT$STRAYED" != huggingface ] || tell_unreached page
   [ -n "$A_PACKED" ] || [ "$1" != 0 ] || wrong_content "What arrived is not $NAME: the server has another size"
   [ "$MISFITS" -le "$RETRIES" ] || fail 15 "The answers of the server do not fit together for $NAME" "run again later"
   [ "$BUSY" = 0 ] || for slot in "${!FROM[@]}"; do end_connection "$slot"; done

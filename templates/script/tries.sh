@@ -86,20 +86,23 @@ consider() {
   [ "$seconds" = 0 ] || pause "$seconds"
 }
 
-# The Hub never answers with a page when a file is asked for; a network in between may.
 sign_in_first() {
-  MESSAGE='a web page comes in place of every answer, so this network may want you to sign in first'
+  MESSAGE='this network wants you to sign in first'
   unreachable 511
 }
 
 # No other script needs to try that server, for a while.
+tell_unreached() {
+  [ "$TARGET" != elsewhere ] || TARGET="$URL"
+  REPLY="${TARGET#*://}"
+  REPLY="${REPLY%%[/?#]*}"
+  tell unreached "$1" "$REPLY"
+}
+
 unreachable() {
-  local host="${TARGET#*://}"
-  [ "$TARGET" != elsewhere ] || host="${URL#*://}"
-  host="${host%%[/?#]*}"
-  tell unreached "$1" "$host"
+  tell_unreached "$1"
   [ "$#" -eq 1 ] || fail 15 "$2" "$3"
-  fail 15 "$host can't be reached: ${MESSAGE#curl: }" "check the network, then run again"
+  fail 15 "$REPLY can't be reached: ${MESSAGE#curl: }" "check the network, then run again"
 }
 
 # Who may not have it yet is told what helps: the Hub's message alone tells why.
