@@ -140,7 +140,7 @@ def test_what_is_no_workflow_is_told_and_not_kept(
         ("https://127.0.0.1/w.json", "its host is not a public name"),
         ("https://me:pass@github.com/w.json", "a user name before the host"),
         ("file:///etc/passwd", "only https"),
-        ("https://example.org/w.json", "download.allow_hosts"),
+        ("https://example.org/w.json", "`download.allow_hosts`"),
         ("https://openart.ai/workflows/x", "a page, not a workflow"),
         ("https://www.comfyworkflows.com/x", "a page, not a workflow"),
         ("https://drive.google.com/file/d/x/view", "a page, not a workflow"),
@@ -152,7 +152,7 @@ def test_what_is_no_workflow_is_told_and_not_kept(
         ("https://gist.github.com/me/0123456789abcdef#file-w-json", "a part of a page"),
         ("https://[broken/w.json", "it can't be read"),
         ("https://huggingface.co/maker/graphs/blob/main/gone.json", "it answers 404"),
-        ("https://huggingface.co/maker/secret/blob/main/w.json", "HF_TOKEN"),
+        ("https://huggingface.co/maker/secret/blob/main/w.json", "`HF_TOKEN`"),
     ],
 )
 def test_what_can_not_be_had_says_what_to_do(
