@@ -17,7 +17,7 @@ ROWS_MAX = 500
 """Rows of one table; GitHub takes a summary of a megabyte."""
 _CELL_MAX = 400
 _MARKS = {"ok": "✅", "unverified": "☑️", "missing": "⬜", "failed": "❌"}
-_SPECIAL = re.compile(r"([\\`*_\[\]>#|~@:])")
+_SPECIAL = re.compile(r"([\\`*_\[\]>#|~@]|:(?=//))")
 
 
 def markdown(report: Report) -> bytes:
