@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 
+from comfyfix.disk import looked
 from comfyfix.tasks.running import Run
 
 
@@ -34,7 +35,5 @@ def _is_outdated(run: Run) -> bool:
 
 
 def _age(path: os.PathLike[str]) -> int:
-    try:
-        return os.stat(path).st_mtime_ns
-    except OSError:
-        return 0
+    info = looked.at(os.fspath(path))
+    return info.st_mtime_ns if info else 0

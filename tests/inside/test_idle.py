@@ -152,6 +152,7 @@ CHANGES: dict[str, Callable[[InProcess], object]] = {
     "no receipts": lambda s: (s.output / "downloaded_models.json").unlink(),
     "no ledger": lambda s: (s.output / "ledger.json").unlink(),
     "no list of what is missing": lambda s: (s.output / "missing_models.json").unlink(),
+    "no report": lambda s: (s.output / "report" / "report.json").unlink(),
     "a part that was left": lambda s: (
         s.models / "upscale_models" / f"{FETCHED}.nohash.x.1.part"
     ).write_bytes(b"x"),
