@@ -458,6 +458,7 @@ class Why(StrEnum):
 
     # The lock file.
     AND_MORE = auto()
+    ANOTHER_IS_THERE = auto()
     CODE_REFUSED = auto()
     DRIFT_AGREEMENT = auto()
     DRIFT_FILE = auto()

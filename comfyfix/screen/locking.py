@@ -23,11 +23,12 @@ class Changes:
     before: Mapping[str, Entry]
     after: Mapping[str, Entry]
     left: Mapping[str, Reason]
+    exists: bool = True
 
     @property
     def differ(self) -> bool:
         """Tell whether there is anything to write."""
-        return dict(self.before) != dict(self.after)
+        return not self.exists or dict(self.before) != dict(self.after)
 
 
 def lines(changes: Changes, *, dry: bool) -> Iterator[str]:

@@ -8,10 +8,12 @@ from __future__ import annotations
 import re
 from collections.abc import Callable
 from dataclasses import dataclass, replace
+from pathlib import Path
 from urllib.parse import parse_qs, urlsplit
 
 import msgspec
 
+from comfyfix.disk.files import git_blob_of, regular_stat
 from comfyfix.errors import HostRefused, ModelProblem
 from comfyfix.net.civitai_address import CivitaiFile
 from comfyfix.net.hosts import CIVITAI, HUGGINGFACE, HubFile, read_url
@@ -103,6 +105,10 @@ class Proofs:
         return not parts.query
 
     def _record(self, item: Planned | Present) -> Record | Reason:
+        if isinstance(item, Present) and item.files is not None:
+            found = self._search(_as_planned(item, self.told), None)
+            there = all(self._is_there(member) for member in found.members)
+            return found if there else because(Why.ANOTHER_IS_THERE, where=found.where)
         if isinstance(item, Present):
             if item.receipt is None:
                 self.hashing(item.model.name)
@@ -125,6 +131,16 @@ class Proofs:
                 return record
             return self._search(item, record.sha256)
         return self._search(item, receipt.sha256 if receipt else None)
+
+    def _is_there(self, member: Record) -> bool:
+        """Tell whether one file of a directory or a set is the one that was found."""
+        path = Path(member.destination)
+        info = regular_stat(path)
+        if info is None or info.st_size != member.size:
+            return False
+        if member.sha256:
+            return self.services.hash_of(path) == member.sha256
+        return bool(member.blob) and git_blob_of(path) == member.blob
 
     def _search(self, item: Planned, digest: str | None) -> Record:
         """Search for a model, for this very content where one is known. Raises ModelProblem."""
@@ -176,6 +192,7 @@ def _as_planned(item: Present, told: Told) -> Planned:
         references=item.references,
         hints=told.of(need),
         override=item.override,
+        is_directory=item.is_directory,
     )
 
 

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
+from functools import cached_property
 from typing import Literal
 
 import msgspec
@@ -82,16 +83,19 @@ class WorkflowResult(msgspec.Struct, frozen=True, kw_only=True):
     line: int | None = None
 
 
-class Report(msgspec.Struct, frozen=True, kw_only=True):
+class Report(msgspec.Struct, frozen=True, kw_only=True, dict=True):
     """How everything stands that the workflows of a project need."""
 
     models: tuple[ModelResult, ...] = ()
     workflows: tuple[WorkflowResult, ...] = ()
 
+    @cached_property
+    def _by_key(self) -> dict[str, ModelResult]:
+        return {result.model.key: result for result in self.models}  # asked for each workflow
+
     def of(self, workflow: WorkflowResult) -> list[ModelResult]:
         """The models of one workflow."""
-        by_key = {result.model.key: result for result in self.models}
-        return [by_key[key] for key in workflow.models if key in by_key]
+        return [self._by_key[key] for key in workflow.models if key in self._by_key]
 
     def is_ready(self, workflow: WorkflowResult) -> bool:
         """Tell whether ComfyUI would take all that a workflow names."""

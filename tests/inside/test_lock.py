@@ -530,3 +530,20 @@ def test_a_file_that_is_locked_as_a_directory_is_refused(
     assert ran.code == 1
     assert "Traceback" not in ran.out + ran.err
     assert fetched(site) == {}
+
+
+def test_a_directory_that_came_without_us_is_locked_if_it_is_what_was_found(
+    site: InProcess, hub: Hub, whole: Path
+) -> None:
+    whole.mkdir(parents=True)
+    for name in READ:
+        (whole / name).write_bytes(WHOLE[name])
+    (whole / "model.safetensors").write_bytes(file_for("model.safetensors", seed="another"))
+    ran = site.run("lock")
+    assert ran.code == 1
+    assert "lantern/Florence-2-lantern" in ran.out
+    assert entries(site) == []
+    (whole / "model.safetensors").write_bytes(WHOLE["model.safetensors"])
+    assert site.run("lock").code == 0
+    assert [file["path"] for file in entries(site)[0]["files"]] == sorted(READ)
+    assert site.run("--locked").code == 0

@@ -127,9 +127,10 @@ def _locked(run: Run, upgraded: frozenset[str]) -> Changes:
     for item, found in zip(asked, side_by_side(run, asked, proofs.record), strict=True):
         key = item.model.key
         entry = found if isinstance(found, Reason) else locking.entry(found, known)
-        if isinstance(entry, Reason) and isinstance(item, Present):
-            digest = item.receipt.sha256 if item.receipt else run.services().hash_of(item.path)
-            entry = locking.by_hash(item, item.size, digest)
+        here = item if isinstance(item, Present) and item.files is None else None
+        if isinstance(entry, Reason) and here:
+            digest = here.receipt.sha256 if here.receipt else run.services().hash_of(here.path)
+            entry = locking.by_hash(here, here.size, digest)
         if isinstance(entry, Entry):
             kept[key] = entry
         else:
@@ -138,7 +139,7 @@ def _locked(run: Run, upgraded: frozenset[str]) -> Changes:
     after = lock.with_entries(kept.values()).entries
     if project.plan.unreadable:  # what they need is not known, so nothing is taken out
         after = lock.with_entries([*{**lock.entries, **after}.values()]).entries
-    return Changes(str(lock.path), lock.entries, after, left)
+    return Changes(str(lock.path), lock.entries, after, left, lock.exists)
 
 
 def _searching(project: Project, upgraded: frozenset[str]) -> Project:
