@@ -206,10 +206,7 @@ def setup_of(manifest: Manifest, manifest_path: Path, hear: Hear) -> Setup:
         raise unusable(NotADirectoryError(errno.ENOTDIR, os.strerror(errno.ENOTDIR)), layout)
     for remark in order.set_caches_right(layout):
         hear(remark)
-    mode = mode_of(os.environ)
-    lock = lockfile.read(lock_path(manifest, manifest_path), layout.lock_cache)
-    if mode != "open" and not lock.exists:
-        raise SetupProblem(Why.LOCK_ABSENT, path=lock.path, option=mode)
+    lock, mode = _lock(manifest, manifest_path, layout), mode_of(os.environ)
     manifest = lockfile.applied(manifest, lock, alone=mode == "frozen")
     home, options = Path(manifest.comfyui), _options(manifest)
     if manifest.is_demo:
@@ -243,6 +240,14 @@ def setup_of(manifest: Manifest, manifest_path: Path, hear: Hear) -> Setup:
         raise unusable(error, layout) from None
     folders = replace(folders, links=made)
     return Setup(manifest_path.absolute(), manifest, folders, layout, lock, mode)
+
+
+def _lock(manifest: Manifest, manifest_path: Path, layout: Layout) -> Lock:
+    lock = lockfile.read(lock_path(manifest, manifest_path), layout.lock_cache)
+    mode = mode_of(os.environ)
+    if mode != "open" and not lock.exists:
+        raise SetupProblem(Why.LOCK_ABSENT, path=lock.path, option=mode)
+    return lock
 
 
 def mode_of(environ: Mapping[str, str]) -> Mode:

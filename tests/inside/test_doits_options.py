@@ -42,6 +42,14 @@ def test_always_does_all_of_it_and_fetches_nothing_twice(two: InProcess, hub: Hu
     assert two.state("downloaded_models.json") == receipts
 
 
+def test_fail_fast_begins_nothing_more_after_a_failure(two: InProcess, hub: Hub) -> None:
+    del hub.repositories["AlexWortega/RIFE"]
+    assert two.run("-n", "0", "--fail-fast").code == 1
+    assert two.files() == {}
+    assert two.run("-n", "0").code == 1
+    assert list(two.files()) == ["/".join(VAE)]
+
+
 def test_always_finds_bytes_that_have_rotted_and_brings_them_anew(two: InProcess) -> None:
     two.manifest(verify={"identity": "mtime"})
     assert two.run("-n", "0").code == 0

@@ -30,11 +30,22 @@ if TYPE_CHECKING:
     from comfyfix.tasks.dodo import Tasks
 
 
+_FAIL_FAST = {
+    "name": "fail_fast",
+    "short": "",
+    "long": "fail-fast",
+    "type": bool,
+    "default": False,
+    "help": t("begin nothing more once one model has failed"),
+}
+
+
 class RunCommand(Guarded, cmd_run.Run):  # type: ignore[misc]
     """Search, download and verify what is missing (doit's `run`)."""
 
     doc_purpose = t("search, download and verify the missing models")
     name: ClassVar[str] = "run"
+    cmd_options = (*cmd_run.Run.cmd_options, _FAIL_FAST)
     asked_for_object = False
     """Is an object asked for? Then it has the report."""
 
@@ -78,6 +89,8 @@ class RunCommand(Guarded, cmd_run.Run):  # type: ignore[misc]
 
     def do(self, asked: dict[str, Any]) -> int:
         """Run as doit does."""
+        if self.params["fail_fast"]:
+            asked["continue_"] = False
         result: int = super()._execute(**asked)
         return result
 
