@@ -455,6 +455,7 @@ class Why(StrEnum):
     TASK_UNKNOWN = auto()
     TASKS_HIDDEN = auto()
     WHY_NEEDS_MODEL = auto()
+    SHARD_UNFIT = auto()
 
     # The lock file.
     AND_MORE = auto()

@@ -22,7 +22,8 @@ from comfyfix.process import Children
 from comfyfix.project import Project
 from comfyfix.records import Reason, Record, because
 from comfyfix.screen import notes
-from comfyfix.settings import lockfile
+from comfyfix.settings import lockfile, shard
+from comfyfix.settings.shard import Shard
 from comfyfix.stages import locking, missing, written
 from comfyfix.stages.refused import Refusal, Refusing
 from comfyfix.stages.report import Tally
@@ -49,6 +50,7 @@ class Run(Owner):
     reporter has the screen to itself; `always` where tasks are done also if there is nothing to do.
     Lines go to `out`, unless `quiet`: then they go to the log alone. `about` are the workflows
     whose models are selected; `whole` where all of these are, so that they are to be ready.
+    `shard` is where it begins, of several jobs for one store.
     """
 
     project: Project
@@ -66,6 +68,7 @@ class Run(Owner):
     live: bool = False
     about: frozenset[str] = frozenset()
     whole: bool = False
+    shard: Shard = shard.WHOLE
 
     def __post_init__(self) -> None:
         manifest = self.project.manifest
@@ -214,7 +217,8 @@ def begin(manifest: Path, workflow: str | None = None, prefix: str = "") -> Run:
         setup = projects.read_setup(manifest, bool)
         workflow = projects.bring(setup, workflow, notes.remark, as_kept=AS_KEPT.get())
     opening = partial(projects.open_project, manifest, workflow=workflow)
-    return Run(opening(_hear), partial(opening, bool), prefix)
+    found = shard.of(os.environ)
+    return Run(opening(_hear), partial(opening, bool), prefix, shard=found)
 
 
 def _hear(remark: Reason) -> None:

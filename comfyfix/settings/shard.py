@@ -1,0 +1,43 @@
+"""Where a job begins that is one of several for the same store: `COMFYFIX_SHARD=0/4` … `3/4`.
+
+Each job ends with all models there; they only begin at different batches, so that none waits for
+another at the first model. An array job of SLURM tells the same by its own variables.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+
+from comfyfix.errors import SetupProblem
+from comfyfix.why import Why
+
+VARIABLE = "COMFYFIX_SHARD"
+_SLURM = ("SLURM_ARRAY_TASK_ID", "SLURM_ARRAY_TASK_MIN", "SLURM_ARRAY_TASK_COUNT")
+Shard = tuple[int, int]
+"""Which one, from nought, and of how many."""
+WHOLE: Shard = (0, 1)
+
+
+def of(environ: Mapping[str, str]) -> Shard:
+    """Which job this is. Raises SetupProblem for a `COMFYFIX_SHARD` that names none."""
+    told = environ.get(VARIABLE, "").strip()
+    if not told:
+        return _of_slurm(environ)
+    match = re.fullmatch(r"([0-9]{1,6})/([0-9]{1,6})", told)
+    if match is None or not int(match[1]) < int(match[2]):
+        raise SetupProblem(Why.SHARD_UNFIT, variable=VARIABLE, told=told)
+    return int(match[1]), int(match[2])
+
+
+def _of_slurm(environ: Mapping[str, str]) -> Shard:
+    numbers = [environ.get(name, "") for name in _SLURM]
+    if not all(number.isascii() and number.isdigit() for number in numbers):
+        return WHOLE
+    task, first, count = map(int, numbers)
+    return (task - first, count) if 0 <= task - first < count else WHOLE
+
+
+def first_of(shard: Shard, count: int) -> int:
+    """The place at which a job begins among so many."""
+    return shard[0] * count // shard[1]

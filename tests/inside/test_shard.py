@@ -1,0 +1,68 @@
+"""Several jobs for one store: each begins elsewhere, and each ends with everything there."""
+
+from __future__ import annotations
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from comfyfix.demo.hub import Hub
+from comfyfix.errors import SetupProblem
+from comfyfix.settings import shard
+from tests.inprocess import InProcess
+
+NAMES = tuple(f"harbour_light_{number:02d}.safetensors" for number in range(9))
+
+
+def first_fetched(site: InProcess, hub: Hub, **environ: str) -> str:
+    hub.seen.clear()
+    assert site.run("-n", "0", **environ).code == 0
+    assert len(list((site.models / "loras").iterdir())) == len(NAMES)
+    return next(s.path for s in hub.seen if "/cdn/" in s.path).partition("?")[0].rpartition("/")[2]
+
+
+@pytest.mark.parametrize(
+    ("environ", "first"),
+    [
+        ({}, 0), ({"COMFYFIX_SHARD": "0/3"}, 0), ({"COMFYFIX_SHARD": "1/3"}, 3),
+        ({"COMFYFIX_SHARD": "2/3"}, 6), ({"COMFYFIX_SHARD": " 7/8 "}, 6),
+        ({"SLURM_ARRAY_TASK_ID": "11", "SLURM_ARRAY_TASK_MIN": "10",
+          "SLURM_ARRAY_TASK_COUNT": "3"}, 3),
+        ({"SLURM_ARRAY_TASK_ID": "x", "SLURM_ARRAY_TASK_MIN": "10",
+          "SLURM_ARRAY_TASK_COUNT": "3"}, 0),
+    ],
+)  # fmt: skip
+def test_a_job_begins_with_a_batch_of_its_own(
+    inprocess: InProcess, hub: Hub, environ: dict[str, str], first: int
+) -> None:
+    hub.add("harbour/harbour_light", NAMES)
+    inprocess.workflow("w.json", *(("loras", name) for name in NAMES))
+    inprocess.manifest(batch=3)
+    assert first_fetched(inprocess, hub, **environ) == NAMES[first]
+
+
+@pytest.mark.parametrize("told", ["1", "3/3", "4/3", "-1/3", "a/b", "0/0", "1/2/3", "١/٢"])
+def test_what_names_no_part_is_refused(inprocess: InProcess, told: str) -> None:
+    inprocess.workflow("w.json", ("loras", NAMES[0]))
+    ran = inprocess.run(COMFYFIX_SHARD=told)
+    assert ran.code == 3
+    assert "COMFYFIX_SHARD" in ran.err
+    assert told in ran.err
+
+
+@given(st.integers(1, 40), st.integers(0, 200))
+def test_parts_begin_apart_and_in_order(jobs: int, batches: int) -> None:
+    firsts = [shard.first_of((job, jobs), batches) for job in range(jobs)]
+    assert firsts == sorted(firsts)
+    assert firsts[0] == 0
+    assert all(first < max(batches, 1) for first in firsts)
+    assert len(set(firsts)) == max(1, min(jobs, batches))
+
+
+@given(st.dictionaries(st.sampled_from([shard.VARIABLE, *shard._SLURM]), st.text(max_size=8)))
+def test_any_environment_is_read_or_refused(environ: dict[str, str]) -> None:
+    try:
+        job, jobs = shard.of(environ)
+    except SetupProblem:
+        return
+    assert 0 <= job < jobs
