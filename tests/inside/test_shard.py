@@ -9,16 +9,17 @@ from hypothesis import strategies as st
 from comfyfix.demo.hub import Hub
 from comfyfix.errors import SetupProblem
 from comfyfix.settings import shard
+from comfyfix.tasks.chosen import default_tasks
+from comfyfix.tasks.running import Run
 from tests.inprocess import InProcess
 
 NAMES = tuple(f"harbour_light_{number:02d}.safetensors" for number in range(9))
 
 
-def first_fetched(site: InProcess, hub: Hub, **environ: str) -> str:
-    hub.seen.clear()
-    assert site.run("-n", "0", **environ).code == 0
-    assert len(list((site.models / "loras").iterdir())) == len(NAMES)
-    return next(s.path for s in hub.seen if "/cdn/" in s.path).partition("?")[0].rpartition("/")[2]
+def needing(site: InProcess, hub: Hub) -> None:
+    hub.add("harbour/harbour_light", NAMES)
+    site.workflow("w.json", *(("loras", name) for name in NAMES))
+    site.manifest(batch=3)
 
 
 @pytest.mark.parametrize(
@@ -35,10 +36,21 @@ def first_fetched(site: InProcess, hub: Hub, **environ: str) -> str:
 def test_a_job_begins_with_a_batch_of_its_own(
     inprocess: InProcess, hub: Hub, environ: dict[str, str], first: int
 ) -> None:
-    hub.add("harbour/harbour_light", NAMES)
-    inprocess.workflow("w.json", *(("loras", name) for name in NAMES))
-    inprocess.manifest(batch=3)
-    assert first_fetched(inprocess, hub, **environ) == NAMES[first]
+    needing(inprocess, hub)
+    project = inprocess.project()
+    names = default_tasks(Run(project, lambda: project, shard=shard.of(environ)))
+    downloads = [name.partition(":")[2] for name in names if name.startswith("download:")]
+    stems = [name.rpartition(".")[0] for name in NAMES]
+    assert downloads == stems[first:] + stems[:first]
+    assert names[3].startswith("verify:"), "a batch is verified once it is settled"
+
+
+def test_a_job_ends_with_all_models_there(inprocess: InProcess, hub: Hub) -> None:
+    needing(inprocess, hub)
+    assert inprocess.run("-n", "0", COMFYFIX_SHARD="1/3").code == 0
+    assert len(list((inprocess.models / "loras").iterdir())) == len(NAMES)
+    fetched = next(seen.path for seen in hub.seen if "/cdn/" in seen.path)
+    assert NAMES[3] in fetched
 
 
 @pytest.mark.parametrize("told", ["1", "3/3", "4/3", "-1/3", "a/b", "0/0", "1/2/3", "١/٢"])
