@@ -90,7 +90,7 @@ only_ours() {
 }
 
 # Removes what a run that was killed has left beside DEST.
-cleared() { (NAME="${DEST##*/}" LOCK="./.${DEST##*/}.lock" && cd -- "${DEST%/*}" && clear_up own); }
+cleared() { (cd -- "${DEST%/*}" && NAME="${DEST##*/}" LOCK="./.${DEST##*/}.lock" clear_up own); }
 
 # shellcheck disable=SC2317
 # Sets the facts of one file; FOLDER keeps that of all.
