@@ -5,6 +5,8 @@ from __future__ import annotations
 import json
 from pathlib import Path
 
+import pytest
+
 from comfyfix.demo.content import file_for
 from comfyfix.demo.hub import Hub
 from comfyfix.demo.shelf import sha256
@@ -20,6 +22,7 @@ FILES = {
 }
 
 
+@pytest.mark.soak
 def test_two_runs_at_once(tmp_path: Path, hub: Hub) -> None:
     hub.add(REPO, ()).files.update(FILES)
     sites = [Site(tmp_path / name, hub) for name in ("one", "two")]

@@ -13,6 +13,8 @@ import sys
 import termios
 import unicodedata
 
+import pytest
+
 from comfyfix.demo.content import file_for
 from comfyfix.demo.hub import Hub
 from comfyfix.screen.words import fixed, t
@@ -47,6 +49,7 @@ def columns(text: str) -> int:
     return sum(2 if unicodedata.east_asian_width(c) in "WF" else 1 for c in text)
 
 
+@pytest.mark.soak
 def test_live_progress_is_never_wider_than_the_terminal(site: Site, hub: Hub) -> None:
     site.workflow("w.json", *[("loras", name) for name in NAMES])
     for name in NAMES:

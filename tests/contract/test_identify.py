@@ -54,6 +54,7 @@ def test_a_region_that_is_not_served_is_not_asked(tmp_path: Path, hub: Hub) -> N
     assert len(identifier.problems) == 1
 
 
+@pytest.mark.soak
 @given(JSON)
 def test_no_answer_of_civitai_breaks_it(value: object) -> None:
     found = matching(value, DIGESTS)

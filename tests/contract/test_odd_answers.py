@@ -153,6 +153,7 @@ def services(hub: Hub, web: Web, root: Path, sources: tuple[str, ...]) -> Servic
     )  # fmt: skip
 
 
+@pytest.mark.soak
 @pytest.mark.parametrize("asked", ASKED)
 @settings(max_examples=50)
 @given(oddities=ODDITIES)

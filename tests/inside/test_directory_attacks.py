@@ -253,6 +253,7 @@ def test_odd_names_of_directories(site: Site, hub: Hub, value: str) -> None:
     assert len(after - before) <= 1
 
 
+@pytest.mark.soak
 def test_many_files(site: Site, hub: Hub) -> None:
     many = {f"part{number}.json": b'{"number": %d}' % number for number in range(40)}
     on_hub(hub, files={**FILES, **many})

@@ -158,6 +158,7 @@ def test_a_link_in_the_place_of_the_directory(site: Site, hub: Hub, tmp_path: Pa
     assert not list(elsewhere.iterdir())
 
 
+@pytest.mark.soak
 def test_several_at_once_end_well(site: Site, hub: Hub) -> None:
     record = record_of(site, hub)
     scripts = [put_script(site.output / str(n) / "one.sh", record) for n in range(4)]

@@ -220,6 +220,7 @@ def test_whatever_is_changed_is_seen(idle: Idle, tmp_path: Path) -> None:
         idle.settle()
 
 
+@pytest.mark.soak
 @pytest.mark.parametrize(
     "extra",
     [
@@ -276,6 +277,7 @@ def test_what_doit_was_told_is_seen(idle: Idle) -> None:
 MORE = ["-a", "download:rife49", "workflow:w", "-r json", "-s download:rife49", "-o out.txt"]
 
 
+@pytest.mark.soak
 @pytest.mark.parametrize("arguments", MORE)
 def test_who_asks_for_more_gets_more(idle: Idle, arguments: str) -> None:
     before = idle.opened
@@ -307,6 +309,7 @@ def test_a_lock_file_is_an_input_too(idle: Idle) -> None:
     idle.holds_no_more("another name", COMFYFIX_FROZEN="1")
 
 
+@pytest.mark.soak
 @pytest.mark.parametrize("why", ["unreadable", "refused", "remark", "glob", "part", "temporary"])
 def test_what_is_told_besides_is_told_each_time(idle: Idle, why: str) -> None:
     site = idle.site
@@ -352,6 +355,7 @@ def test_what_is_too_fresh_is_not_trusted(idle: Idle, monkeypatch: pytest.Monkey
     assert not idle.kept.exists()
 
 
+@pytest.mark.soak
 @pytest.mark.parametrize(
     "spoil",
     [

@@ -254,6 +254,7 @@ def test_bytes_that_do_not_match_are_not_taken(site: InProcess, hub: Hub) -> Non
     assert sorted(fetched(site)) == sorted(NAMES[1:])
 
 
+@pytest.mark.soak
 @pytest.mark.parametrize(
     "url",
     [

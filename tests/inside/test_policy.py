@@ -70,6 +70,7 @@ def test_what_is_not_allowed_is_not_fetched(
     assert list(site.models.rglob(NAME)), "what is there is left"
 
 
+@pytest.mark.soak
 @pytest.mark.parametrize(
     ("rule", "value"),
     [

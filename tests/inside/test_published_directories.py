@@ -215,6 +215,7 @@ def test_what_no_rule_tells_is_not_fetched(site: Site, hub: Hub, tmp_path: Path)
     assert outcome(one, site, hub, tmp_path) == "uncertain"
 
 
+@pytest.mark.soak
 def test_what_is_fetched_is_what_the_loaders_open(site: Site, hub: Hub, tmp_path: Path) -> None:
     done = fetched(SAMPLE, site, hub, tmp_path)
     assert done.code == 0, done.out

@@ -72,6 +72,7 @@ def opened(loader: Loader, files: Mapping[str, bytes]) -> set[str] | None:
             return None
 
 
+@pytest.mark.soak
 @pytest.mark.parametrize("kind", KINDS)
 @settings(max_examples=40)
 @given(data=st.data())
