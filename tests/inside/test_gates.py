@@ -64,6 +64,7 @@ def test_each_gate_is_told_apart_with_both_pages_and_the_bytes(
     assert fixed("Models not found:") not in "\n".join(rest)
 
 
+@pytest.mark.soak
 @pytest.mark.parametrize("who", WHO)
 def test_a_script_tells_them_apart_too(gated: Site, hub: Hub, who: str) -> None:
     hub.repositories[REPO].gated = False

@@ -134,6 +134,7 @@ def _unreadable(blob: Path) -> None:
     blob.symlink_to(blob.name)
 
 
+@pytest.mark.soak
 @pytest.mark.parametrize(
     "spoil",
     [_wrong_bytes, _sparse, _huge, _pipe, _device, _nowhere, _incomplete, _unreadable],

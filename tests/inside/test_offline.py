@@ -37,7 +37,9 @@ def full(site: Site, hub: Hub) -> Site:
     return site
 
 
-@pytest.mark.parametrize("way", [*SWITCHES, "--offline", "--offl"])
+@pytest.mark.parametrize(
+    "way", ["--offline", *(pytest.param(w, marks=pytest.mark.soak) for w in (*SWITCHES, "--offl"))]
+)
 def test_no_command_sends_a_request(full: Site, hub: Hub, way: str) -> None:
     variables = {way: "TRUE"} if way in SWITCHES else {}
     option = [] if variables else [way]
@@ -110,6 +112,7 @@ CLOSED = {  # where nobody answers
 }
 
 
+@pytest.mark.soak
 @pytest.mark.parametrize("how", CLOSED)
 def test_no_way_is_known_soon_and_told_once(site: Site, how: str) -> None:
     variables, cause = CLOSED[how]
@@ -170,6 +173,7 @@ SIGN_IN = {  # what a network answers for every service
 }
 
 
+@pytest.mark.soak
 @pytest.mark.parametrize("how", SIGN_IN)
 def test_a_network_that_wants_a_sign_in_is_told_once(site: Site, hub: Hub, how: str) -> None:
     kind, headers = SIGN_IN[how]
