@@ -150,12 +150,12 @@ def _parsed(data: bytes, path: Path) -> list[Entry]:
         raise _refused(path, lines, place, message.replace("`", "")) from None
     if version != VERSION:
         raise _refused(path, lines, "$.version", f"Expected {VERSION}")
-    seen: dict[str, int] = {}
+    seen: set[str] = set()
     for number, entry in enumerate(found.models):
         if entry.key in seen:
             line = lines.get(f"$.models[{number}]", 1)
             raise yamlfile.refused(path, line, because(Why.KEY_TWICE, name=entry.key))
-        seen[entry.key] = number
+        seen.add(entry.key)
     return found.models
 
 

@@ -14,7 +14,7 @@ from comfyfix.comfyui.store.folders import folder_key, is_folder_key
 from comfyfix.errors import ModelProblem, NameRefused
 from comfyfix.file_names import shards
 from comfyfix.net.civitai_address import CivitaiFile
-from comfyfix.net.hosts import CIVITAI, HUGGINGFACE, HubFile, read_folder, read_url
+from comfyfix.net.hosts import CIVITAI, HUGGINGFACE, DirectFile, HubFile, read_folder, read_url
 from comfyfix.outcomes import Outcome
 from comfyfix.records import Candidate, FileFact, Model, Reason, Record, Reference, because
 from comfyfix.settings.lockfile import Entry, Lock
@@ -45,13 +45,18 @@ def candidate(locked: Locked, name: str, manifest: Manifest) -> Candidate:
     if locked.files:
         return _of_files(told, locked, manifest)
     target = read_url(told.url, manifest.endpoints, manifest.download.allow_hosts)
+    told = msgspec.structs.replace(told, url=_public(target))
     if isinstance(target, HubFile):
-        url = HUGGINGFACE + target.resolve_path()
         place = {"repo": target.repo, "commit": target.revision, "path": target.path}
-        return msgspec.structs.replace(told, url=url, where=target.repo, **place)
-    if isinstance(target, CivitaiFile):
-        return msgspec.structs.replace(told, url=CIVITAI + target.download_path)
-    return msgspec.structs.replace(told, url=target.url)
+        return msgspec.structs.replace(told, where=target.repo, **place)
+    return told
+
+
+def _public(target: HubFile | CivitaiFile | DirectFile) -> str:
+    """The address of a file as records have it, whatever endpoint is asked."""
+    if isinstance(target, HubFile):
+        return HUGGINGFACE + target.resolve_path()
+    return CIVITAI + target.download_path if isinstance(target, CivitaiFile) else target.url
 
 
 def as_record(locked: Locked, model: Model, location: str) -> Record | None:
@@ -95,12 +100,7 @@ def _of_files(told: Candidate, locked: Locked, manifest: Manifest) -> Candidate:
 
 def _file(told: FileFact, manifest: Manifest) -> FileFact:
     target = read_url(told.url, manifest.endpoints, manifest.download.allow_hosts)
-    if isinstance(target, HubFile):
-        url = HUGGINGFACE + target.resolve_path()
-    elif isinstance(target, CivitaiFile):
-        url = CIVITAI + target.download_path
-    else:
-        url = target.url
+    url = _public(target)
     return FileFact(path=told.path, url=url, size=told.size, sha256=told.sha256, blob=told.blob)
 
 
