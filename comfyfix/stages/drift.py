@@ -42,20 +42,24 @@ def _of_files(entry: Entry, services: Services) -> Reason | None:
             return because(Why.DRIFT_AGREEMENT)
         if other := _differs(entry, told, services):
             return because(Why.DRIFT_FILE, name=other)
-        newest = services.hub.about(folder.repo, "main")
-        if isinstance(newest, Reason):
-            return None
-        if newest.id and newest.id.lower() != folder.repo.lower():
-            return because(Why.DRIFT_MOVED, repo=newest.id)
-        return (
-            because(Why.DRIFT_NEWER, commit=newest.commit)
-            if _differs(entry, newest, services)
-            else None
-        )
+        newest = _newest(folder.repo, services)
+        if not isinstance(newest, About):
+            return newest
+        newer = _differs(entry, newest, services)
+        return because(Why.DRIFT_NEWER, commit=newest.commit) if newer else None
     except SourceDown as problem:
         return because(Why.DRIFT_UNASKED, problem=problem.reason)
     except HostRefused as problem:
         return because(Why.DRIFT_GONE, cause=problem.reason)
+
+
+def _newest(repo: str, services: Services) -> About | Reason | None:
+    """A repository at its newest commit, or that it has another name; None where no one tells."""
+    newest = services.hub.about(repo, "main")
+    if isinstance(newest, Reason):
+        return None
+    moved = newest.id and newest.id.lower() != repo.lower()
+    return because(Why.DRIFT_MOVED, repo=newest.id) if moved else newest
 
 
 def _differs(entry: Entry, told: About, services: Services) -> str:
@@ -97,11 +101,9 @@ def _moved_on(entry: Entry, services: Services) -> Reason | None:
         return None  # it was told already
     if not isinstance(target, HubFile) or not _COMMIT.fullmatch(target.revision):
         return None
-    newest = services.hub.about(target.repo, "main")
-    if isinstance(newest, Reason):
-        return None
-    if newest.id and newest.id.lower() != target.repo.lower():
-        return because(Why.DRIFT_MOVED, repo=newest.id)
+    newest = _newest(target.repo, services)
+    if not isinstance(newest, About):
+        return newest
     item = newest.files.get(target.path)
     if item is None:
         return because(Why.DRIFT_NEWER_WITHOUT, commit=newest.commit)
