@@ -11,6 +11,7 @@ import os
 import shutil
 import signal
 import subprocess
+import sys
 import threading
 import time
 from collections.abc import Callable, Mapping, Sequence
@@ -21,6 +22,8 @@ from comfyfix.outcomes import Outcome
 from comfyfix.why import Why
 
 GRACE_SECONDS = 5.0
+BROWSER_SECONDS = 20.0
+"""How long a browser may take to begin."""
 
 
 class Children:
@@ -137,3 +140,17 @@ def require(*names: str) -> None:
     for name in names:
         if not shutil.which(name):
             raise ModelProblem(Outcome.TOOL_MISSING, Why.TOOL_ABSENT, name=name)
+
+
+def browse(page: Path, env: Mapping[str, str]) -> bool:
+    """Show a page in the user's browser; tells whether one was found and began."""
+    # In a child: a browser inherits what it is started with, and prints what it likes.
+    code = "import sys, webbrowser; sys.exit(not webbrowser.open(sys.argv[1]))"
+    argv = [sys.executable, "-I", "-c", code, page.absolute().as_uri()]
+    with contextlib.suppress(subprocess.TimeoutExpired):
+        quiet = subprocess.DEVNULL
+        done = subprocess.run(
+            argv, env=env, stdout=quiet, stderr=quiet, timeout=BROWSER_SECONDS, check=False
+        )
+        return done.returncode == 0
+    return True  # it runs in the terminal's place, as text browsers do

@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping
+from itertools import chain
 from pathlib import Path
 
 from comfyfix.disk import regular
 from comfyfix.errors import SetupProblem
 from comfyfix.records import because
 from comfyfix.settings.manifest import TOKEN_VARIABLES, Manifest
+from comfyfix.settings.store_key import STORE_KEY
 from comfyfix.why import Why
 
 
@@ -28,6 +30,12 @@ def tokens(manifest: Manifest, environ: Mapping[str, str]) -> dict[str, str]:
         if token:
             found[source] = token
     return found
+
+
+def without(environ: Mapping[str, str]) -> dict[str, str]:
+    """The environment for a program that needs none of our secrets."""
+    kept_back = {*chain.from_iterable(TOKEN_VARIABLES.values()), STORE_KEY}
+    return {name: value for name, value in environ.items() if name not in kept_back}
 
 
 def _of_login(environ: Mapping[str, str]) -> str:

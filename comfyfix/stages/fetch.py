@@ -6,7 +6,6 @@ import os
 import re
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
-from itertools import chain
 from pathlib import Path
 from threading import Semaphore
 
@@ -23,7 +22,7 @@ from comfyfix.records import Model, Reason, Receipt, Record, because
 from comfyfix.script import channel
 from comfyfix.script.channel import Told
 from comfyfix.settings.manifest import TOKEN_VARIABLES, Endpoints, PicklePolicy
-from comfyfix.settings.store_key import STORE_KEY
+from comfyfix.settings.secrets import without
 from comfyfix.settings.switches import OFFLINE
 from comfyfix.state import receipts
 from comfyfix.why import Why
@@ -74,8 +73,7 @@ def environment(
 
     It also tells the script that it must find itself in this `folder`, all links followed.
     """
-    kept_back = {*chain.from_iterable(TOKEN_VARIABLES.values()), STORE_KEY}
-    env = {name: value for name, value in base.items() if name not in kept_back}
+    env = without(base)
     env |= {"HF_ENDPOINT": endpoints.huggingface, "CIVITAI_ENDPOINT": endpoints.civitai}
     env["COMFYFIX_FOLDER"] = str(folder)
     if demo:

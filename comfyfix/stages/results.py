@@ -42,7 +42,8 @@ class ModelResult(msgspec.Struct, frozen=True, kw_only=True):
     """How one model stands, and what is known of its file.
 
     `outcome` is the word of its newest try, or why there is work to do; `reason` why it is not
-    there, as far as that is known. `number` and `task` are of a model with a task.
+    there, as far as that is known. `number` and `task` are of a model with a task. `receipt` is of
+    the file that is there, if it has one.
     """
 
     model: Model
@@ -54,6 +55,7 @@ class ModelResult(msgspec.Struct, frozen=True, kw_only=True):
     size: int | None = None
     sha256: str | None = None
     record: Record | None = None
+    receipt: Receipt | None = None
     uses: tuple[Use, ...] = ()
 
     @property
@@ -189,6 +191,7 @@ def _planned(planned: Planned, known: Known, lines: _Lines) -> ModelResult:
         size=kept.size if kept else record.size if record else None,
         sha256=kept.sha256 if kept else record.sha256 if record else None,
         record=record,
+        receipt=kept,
         uses=tuple(lines.use(each, wanted=bool(planned.pending)) for each in planned.references),
     )
 
@@ -219,6 +222,7 @@ def _present(present: Present, known: Known, lines: _Lines) -> ModelResult:
         reason=verdict.reason if verdict and bad else None,
         size=present.size,
         sha256=receipt.sha256 if receipt else None,
+        receipt=receipt,
         uses=tuple(lines.use(each, wanted=bad) for each in present.references),
     )
 

@@ -179,7 +179,7 @@ class Layout:
     def targets(self, number: int, model: Model) -> tuple[str, str]:
         """Record and script as plain strings: every command asks for those of every model."""
         name = f"{number:03d}_{file_slug(model.name)}"
-        return f"{self.output}/sources/{name}.json", f"{self.output}/download_{name}.sh"
+        return f"{self.output}/sources/{name}.json", f"{self.output}/{script_name(number, model)}"
 
     def batch(self, number: int) -> Path:
         """The verdicts of one batch."""
@@ -205,3 +205,8 @@ def task_slug(model: Model) -> str:
 def store_receipt(store: Path, folder: str, path: str) -> Path:
     """One receipt per file, so that many writers of a shared store never meet in one."""
     return store / STORE_STATE / "receipts" / slug(folder) / f"{path}.json"
+
+
+def script_name(number: int, model: Model) -> str:
+    """The name of the download script of a model, in `output/`."""
+    return f"download_{number:03d}_{file_slug(model.name)}.sh"

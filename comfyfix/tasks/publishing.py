@@ -14,7 +14,8 @@ from comfyfix.errors import SetupProblem, unwritable
 from comfyfix.project import Project
 from comfyfix.records import Verdict, to_json
 from comfyfix.screen import notes
-from comfyfix.screen.text import say_as_is
+from comfyfix.screen.text import say, say_as_is
+from comfyfix.screen.words import t
 from comfyfix.stages import results
 from comfyfix.stages.refused import Refusing
 from comfyfix.stages.results import Known, Report
@@ -22,6 +23,7 @@ from comfyfix.state import ledger, receipts
 from comfyfix.tasks.due import is_idle, on_actions
 from comfyfix.tasks.running import Run
 
+PAGE = "report.html"
 SUMMARY_MAX = 1_000_000
 """Bytes of a job's summary: GitHub takes 1 MiB of one step."""
 
@@ -40,11 +42,13 @@ def of_project(project: Project, verdicts: dict[str, Verdict] | None = None) -> 
 
 def write(project: Project, report: Report) -> list[Path]:
     """Write each format, unless its file holds just this already. Raises OSError."""
-    from comfyfix.screen.results import faults, junit, markdown, sbom, shape
+    from comfyfix.screen.results import faults, junit, markdown, page, sbom, shape
 
     root = project.setup.manifest_path.parent
+    shaped = shape.shaped(report, root)
     made: dict[str, Callable[[], bytes]] = {
-        "report.json": lambda: to_json(shape.shaped(report, root)),
+        "report.json": lambda: to_json(shaped),
+        PAGE: lambda: page.page(shaped),
         "junit.xml": lambda: junit.junit(report),
         "report.md": lambda: markdown.markdown(report),
         "sbom.cdx.json": lambda: sbom.sbom(report),
@@ -76,6 +80,8 @@ def after(run: Run, *, aloud: bool) -> Report | None:
     except OSError as error:
         notes.remark(unwritable(error, run.project.layout.report))
     else:
+        if aloud and not is_idle(run):
+            say("", t("  Report: {page}", page=run.project.layout.report / PAGE))
         if on_actions(run):
             _to_actions(run, project, report, aloud=aloud)
     return report

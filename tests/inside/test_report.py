@@ -21,7 +21,7 @@ from tests.inprocess import InProcess
 from tests.rig import ui_workflow
 
 RIFE, GONE = ("upscale_models", "rife49.pth"), ("loras", "nobody_has_it_7.safetensors")
-FILES = {"report.json", "junit.xml", "report.md", "sbom.cdx.json"}
+FILES = {"report.json", "junit.xml", "report.md", "report.html", "sbom.cdx.json"}
 
 
 @pytest.fixture
@@ -247,3 +247,21 @@ def test_doits_own_json_stands_alone(mixed: InProcess) -> None:
     assert (told["exit_code"], told["good"]) == (1, False)
     assert told["reports"] == {"": report(mixed)}
     assert "nobody_has_it_7" in done.err
+
+
+def test_the_page_is_shown_in_the_users_browser(mixed: InProcess, tmp_path: Path) -> None:
+    seen = tmp_path / "seen"
+    browser = tmp_path / "browser"
+    browser.write_text(f'#!/bin/sh\necho "$1 ${{HF_TOKEN-none}}" >"{seen}"\n')
+    browser.chmod(0o755)
+    done = mixed.run("report", "--open", BROWSER=f"{browser} %s", HF_TOKEN="hf_" + "q" * 34)
+    assert done.code == 0, done
+    page = mixed.output / "report" / "report.html"
+    assert seen.read_text() == f"{page.absolute().as_uri()} none\n"
+
+
+def test_a_browser_that_is_not_there_is_told(mixed: InProcess) -> None:
+    done = mixed.run("report", "--open", BROWSER="/nowhere/browser %s", PATH="/nowhere")
+    page = mixed.output / "report" / "report.html"
+    assert done.code == 1
+    assert t("no browser could be started: open {page} yourself", page=page) in done.err

@@ -17,6 +17,7 @@ from comfyfix.records import Reason, to_json
 from comfyfix.screen import words
 from comfyfix.screen.refused import line as refused_line
 from comfyfix.stages.results import ModelResult, RefusedValue, Report, Status, Use, WorkflowResult
+from comfyfix.state.layout import script_name
 
 Standing = Literal["ready", "lacks models", "not ready", "unreadable"]
 
@@ -30,7 +31,12 @@ class Told(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class ModelRow(msgspec.Struct, frozen=True, kw_only=True):
-    """One model. `size` in bytes; `uses` are the places that name it."""
+    """One model. `size` in bytes; `uses` are the places that name it.
+
+    `where` is its repository or page (none for files of this machine), `evidence` why it was
+    taken. `script` is the newest one in `output/`, `at` when the file was seen to be right (UTC,
+    ISO 8601).
+    """
 
     model: str
     folder: str | None
@@ -43,12 +49,16 @@ class ModelRow(msgspec.Struct, frozen=True, kw_only=True):
     size: int | None
     sha256: str | None
     source: str | None
+    where: str | None
+    evidence: tuple[str, ...]
     url: str | None
     repo: str | None
     commit: str | None
     licence: str | None
     publisher: str | None
     base_model: str | None
+    script: str | None
+    at: str | None
     uses: tuple[Use, ...]
 
 
@@ -167,12 +177,16 @@ def _model(result: ModelResult) -> ModelRow:
         size=result.size,
         sha256=result.sha256,
         source=record.source if record else None,
+        where=(record.where or None) if record and not record.local else None,
+        evidence=tuple(map(words.sentence, record.evidence)) if record else (),
         url=(record.url or None) if record else None,
         repo=(record.repo or None) if record else None,
         commit=(record.commit or None) if record else None,
         licence=(record.licence or None) if record else None,
         publisher=(record.publisher or None) if record else None,
         base_model=(record.base_model or None) if record else None,
+        script=script_name(record.number, record.model) if record else None,
+        at=result.receipt.at if result.receipt else None,
         uses=result.uses,
     )
 

@@ -6,15 +6,18 @@ from pathlib import Path
 from typing import Any
 
 from comfyfix.errors import SetupProblem, unwritable
+from comfyfix.process import browse
 from comfyfix.project import unusable
 from comfyfix.screen import notes
 from comfyfix.screen.objects import say_json_of
 from comfyfix.screen.text import data, say
 from comfyfix.screen.words import t
+from comfyfix.settings.secrets import without
 from comfyfix.stages import results
 from comfyfix.tasks import publishing
 from comfyfix.tasks.commands.base import Ours, project_heading, switch
 from comfyfix.tasks.guard import CHECK_OPTION, JSON_OPTION
+from comfyfix.tasks.publishing import PAGE
 from comfyfix.tasks.running import Run
 from comfyfix.why import Why
 
@@ -25,13 +28,15 @@ class Report(Ours):
     doc_purpose = t("write how each model and workflow stands, as files that others read")
     doc_usage = ""
     doc_description = t(
-        "Into `output/report`: report.json (its JSON Schema: --schema), junit.xml, report.md and "
-        "sbom.cdx.json. A run writes them too. Nothing is searched, hashed or downloaded."
+        "Into `output/report`: report.html for people (--open shows it), report.json (its JSON "
+        "Schema: --schema), junit.xml, report.md and sbom.cdx.json. A run writes them too. Nothing "
+        "is searched, hashed or downloaded."
     )
     cmd_options = (
         JSON_OPTION,
         CHECK_OPTION,
         switch("schema", t("print the JSON Schema of report.json")),
+        switch("open", t("show report.html in the browser")),
     )
     name = "report"
 
@@ -54,6 +59,8 @@ class Report(Ours):
         else:
             for run, _, paths in done:
                 say(*project_heading(run.prefix), *(f"  {path}" for path in paths))
+        if options["open"] and not all(_shown(run) for run, _, paths in done if paths):
+            return 1
         return int(options["check"] and not all(report.good for _, report, _ in done))
 
 
@@ -69,3 +76,11 @@ def _written(run: Run) -> tuple[results.Report, list[Path]]:
     except OSError as error:
         notes.remark(unwritable(error, run.project.layout.report))
         return report, []
+
+
+def _shown(run: Run) -> bool:
+    page = run.project.layout.report / PAGE
+    shown = browse(page, without(run.environ))
+    if not shown:
+        notes.remark(t("no browser could be started: open {page} yourself", page=page))
+    return shown

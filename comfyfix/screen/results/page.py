@@ -1,0 +1,193 @@
+"""`report.html`: the results as a page that needs no network, made of what `report.json` holds."""
+
+from __future__ import annotations
+
+import base64
+import functools
+import hashlib
+import re
+from collections.abc import Callable, Iterable, Mapping
+from typing import TYPE_CHECKING, Any
+from urllib.parse import urlsplit
+
+from comfyfix import templates
+from comfyfix.disk.files import human_size, printable
+from comfyfix.screen.results.shape import ModelRow, ReportFile, WorkflowRow
+from comfyfix.screen.words import t
+
+if TYPE_CHECKING:
+    import jinja2
+    from markupsafe import Markup
+
+SHOWN_MAX = 600
+"""Letters of one text from outside, and with `USERS_MAX` what keeps a page small."""
+USERS_MAX = 12
+"""Workflows that are named with one model."""
+_STATUSES = ("failed", "missing", "unverified", "ok")
+_TYPED = re.compile("`([^`]+)`")
+
+
+def page(report: ReportFile) -> bytes:
+    """The results as HTML. Texts of strangers are text there, and links lead to the web only."""
+    style, script = templates.text("report/page.css"), templates.text("report/page.js")
+    names = {flow.workflow: place for place, flow in enumerate(report.workflows)}
+    made = _template().render(
+        report=report,
+        models=sorted(report.models, key=lambda model: _STATUSES.index(model.status)),
+        flows=functools.partial(_flows, names),
+        there=_there({model.model: model for model in report.models}),
+        style=style,
+        style_hash=_hash(style),
+        script=script,
+        script_hash=_hash(script),
+        **_told(report),
+    )
+    return made.encode("utf-8", "replace")
+
+
+def _told(report: ReportFile) -> dict[str, Any]:
+    """All words of the page, and its numbers."""
+    counts = report.counts
+    there = counts.ok + counts.unverified
+    by_status = [(status, getattr(counts, status)) for status in _STATUSES]
+    return {
+        "headline": t("{there} of {models} models are there", there=there, models=counts.models),
+        "ready_line": t(
+            "{ready} of {all} workflows are ready.", ready=counts.ready, all=counts.workflows
+        ),
+        "bar": _bar(by_status, counts.models),
+        "bar_label": ", ".join(f"{count} {_states()[status]}" for status, count in by_status),
+        "counts": by_status,
+        "states": _states(),
+        "standings": {
+            "ready": t("ready"),
+            "lacks models": t("lacks models"),
+            "not ready": t("not ready"),
+            "unreadable": t("unreadable"),
+        },
+        "marks": {"ready": "ok", "unreadable": "failed", "not ready": "failed"}
+        | {"lacks models": "missing"},
+        "columns": _columns(),
+        "w": _words(),
+    }
+
+
+def _states() -> dict[str, str]:
+    return {
+        "failed": t("failed"),
+        "missing": t("missing"),
+        "unverified": t("unverified"),
+        "ok": t("ok"),
+    }
+
+
+def _columns() -> tuple[tuple[str, str], ...]:
+    return (
+        ("status", t("Status")),
+        ("name", t("Model")),
+        ("size", t("Size")),
+        ("source", t("From")),
+        ("licence", t("Licence")),
+        ("hash", "sha256"),
+        ("at", t("Seen to be right")),
+    )
+
+
+def _words() -> dict[str, str]:
+    return {
+        "skip": t("To the models"),
+        "search": t("Search"),
+        "status": t("Status"),
+        "all": t("Show all"),
+        "shown": t("{count} of {all} shown", count="%1", all="%2"),
+        "models": t("Models"),
+        "workflows": t("Workflows"),
+        "no_folder": t("folder unknown"),
+        "needed": t("Needed by"),
+        "address": t("Address"),
+        "evidence": t("Why this file"),
+        "publisher": t("Publisher"),
+        "base": t("Based on"),
+        "commit": t("Commit"),
+        "script": t("Script"),
+        "task": t("Task"),
+        "next": t("Next:"),
+        "none": t("No model is like that."),
+        "hint": t("/ searches, Esc shows all"),
+    }
+
+
+def _bar(counts: Iterable[tuple[str, int]], total: int) -> list[dict[str, Any]]:
+    """The parts of the bar, from what is there to what failed, in percent of its width."""
+    parts, begin = [], 0.0
+    for status, count in reversed(list(counts)):
+        width = 100 * count / (total or 1)
+        parts.append({"status": status, "x": round(begin, 2), "width": round(width, 2)})
+        begin += width
+    return parts
+
+
+@functools.cache
+def _template() -> jinja2.Template:
+    import jinja2  # 90 ms that only a report needs
+
+    environment = jinja2.Environment(
+        loader=jinja2.FunctionLoader(templates.text),
+        undefined=jinja2.StrictUndefined,
+        autoescape=True,
+        trim_blocks=True,
+        lstrip_blocks=True,
+    )
+    environment.filters |= {
+        "clean": lambda text: printable(text or "", SHOWN_MAX),
+        "is_link": _is_link,
+        "size": lambda size: human_size(size) if size is not None else "",
+        "typed": _typed,
+        "users": _users,
+    }
+    return environment.get_template("report/page.html.j2")
+
+
+def _is_link(url: str) -> bool:
+    """Tell whether a browser would take it for an address of the web, and nothing else."""
+    try:
+        return urlsplit(url).scheme in ("http", "https") and url.isprintable()
+    except ValueError:
+        return False
+
+
+def _typed(text: str) -> Markup:
+    """What people type, between backticks, as code."""
+    from markupsafe import Markup, escape
+
+    return Markup(_TYPED.sub(r"<code>\1</code>", str(escape(text))))  # noqa: S704 - escaped before
+
+
+def _users(model: ModelRow) -> str:
+    names = list(dict.fromkeys(use.workflow for use in model.uses))
+    told = ", ".join(printable(name) for name in names[:USERS_MAX])
+    rest = len(names) - USERS_MAX
+    return told + (t(" and {count} more", count=rest) if rest > 0 else "")
+
+
+def _flows(names: Mapping[str, int], model: ModelRow) -> str:
+    """The places of the workflows that need a model, for the page's own filter."""
+    places = {names[use.workflow] for use in model.uses if use.workflow in names}
+    return " ".join(map(str, sorted(places)))
+
+
+def _there(models: Mapping[str, ModelRow]) -> Callable[[WorkflowRow], str]:
+    def told(flow: WorkflowRow) -> str:
+        needed = [models[key] for key in flow.models if key in models]
+        there = sum(model.status in ("ok", "unverified") for model in needed)
+        return (
+            t("{there} of {all} models", there=there, all=len(needed)) if needed else t("no models")
+        )
+
+    return told
+
+
+def _hash(text: str) -> str:
+    """What the page's own policy lets run: just this text."""
+    digest = hashlib.sha256(text.encode()).digest()
+    return f"sha256-{base64.b64encode(digest).decode()}"
