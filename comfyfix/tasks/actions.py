@@ -218,26 +218,15 @@ def _run_script(run: Run, planned: Planned, slot: fetch_stage.Slot) -> Receipt:
     record = run.records[planned.model.key]
     script = run.project.layout.script(record.number, planned.model)
     require("bash", *([] if record.local else ["curl"]))
-    reach, endpoints = run.services().web.reach, run.services().manifest.endpoints
-    server = getattr(endpoints, endpoint_of(record.url) or "", record.url)
+    reach, server = run.services().web.reach, _server_of(run, record)
     lender = run.services().lender(record)
     if not record.local and lender is None:
         reach.require(server)
-    folder = fetch_stage.real_place(record, run.project.folders)
+    env = _environment(run, record)
     # Once more: somebody may have changed it since the script was written.
     written.put_engine(run.project.layout, run.events.engine_replaced)
     run.events.executing(planned.model, script.name, record.size)
     _phase(run, planned, "downloading", record.size)
-    env = fetch_stage.environment(
-        run.environ,
-        record,
-        endpoints,
-        run.project.tokens,
-        folder=folder,
-        demo=run.project.manifest.is_demo,
-    )
-
-    pickle = run.project.manifest.verify.pickle
     try:
         return fetch_stage.fetch(
             record,
@@ -246,7 +235,7 @@ def _run_script(run: Run, planned: Planned, slot: fetch_stage.Slot) -> Receipt:
             env,
             functools.partial(_hear, run, planned, script.name, record.size),
             slot=slot,
-            pickle=pickle,
+            pickle=run.project.manifest.verify.pickle,
             words=words.sentence,
             signs=bool(run.project.trust.key),
             lender=lender,
@@ -257,6 +246,25 @@ def _run_script(run: Run, planned: Planned, slot: fetch_stage.Slot) -> Receipt:
         if host == urlsplit(server).netloc and isinstance(cause, Reason):
             reach.hold(server, cause)  # the next need not find that out too
         raise
+
+
+def _server_of(run: Run, record: Record) -> str:
+    """The address that a record is fetched from, as far as its server goes."""
+    endpoints = run.services().manifest.endpoints
+    server: str = getattr(endpoints, endpoint_of(record.url) or "", record.url)
+    return server
+
+
+def _environment(run: Run, record: Record) -> dict[str, str]:
+    """What the script of a record finds in its environment. Raises ModelProblem."""
+    return fetch_stage.environment(
+        run.environ,
+        record,
+        run.services().manifest.endpoints,
+        run.project.tokens,
+        folder=fetch_stage.real_place(record, run.project.folders),
+        demo=run.project.manifest.is_demo,
+    )
 
 
 def _hear(run: Run, planned: Planned, script: str, size: int | None, said: str | Told) -> None:

@@ -12,7 +12,7 @@ from typing import ParamSpec
 from doit.exceptions import TaskError, TaskFailed
 
 from comfyfix.disk.files import write_atomic
-from comfyfix.errors import Problem, unwritable
+from comfyfix.errors import ModelProblem, Problem, unwritable
 from comfyfix.outcomes import Outcome
 from comfyfix.records import Model, Opinion, Receipt, Record, Verdict
 from comfyfix.screen import words
@@ -49,67 +49,67 @@ def verify_batch(run: Run, number: int, members: Sequence[Planned]) -> object:
     if not members:
         return None
     run.events.verifying(number, len(members))
-    verdicts: list[Verdict] = []
-    files: list[tuple[Planned, Record | None, Verdict]] = []
     known = receipts.load(run.project.layout)
-    conflicts = {
-        ending.model.key
-        for ending in run.tally.endings
-        if ending.problem and ending.problem.outcome is Outcome.CONFLICT
-    }
-    failed_now = {ending.model.key for ending in run.tally.endings if ending.problem}
+    failed = {e.model.key: e.problem.outcome for e in run.tally.endings if e.problem}
+    checked = [(planned, *_checked(run, planned, known, failed)) for planned in members]
+    manifest, verdicts = run.project.manifest, [verdict for _, _, verdict in checked]
+    opinions = _opinions(run, number, checked) if manifest.asks_opinions else {}
+    content = batch.batch_file(verdicts, manifest.verify.pickle, opinions, words.sentence)
+    bad = _told(run, verdicts)
     for planned in members:
-        if planned.problem is not None:
-            verdicts.append(
-                Verdict(
-                    model=planned.model.key,
-                    filename=planned.model.name,
-                    path="",
-                    status="unreachable" if _is_unreachable(planned) else "missing",
-                    reason=planned.problem.reason,
-                )
-            )
-            continue
-        record = run.records.get(planned.model.key) or planned.record
-        receipt = known.get(planned.model.key) or planned.receipt
-        if planned.pending is Pending.SEARCH_AGAIN and planned.model.key in failed_now:
-            receipt = None  # what it is by its receipt is forgotten; it is not ours to replace
-        if record is not None and record.files:
-            # What the user was just told to move away is not moved for him.
-            kept = planned.model.key in conflicts
-            verdicts.append(whole_verified(run, record, known, moves=not kept))
-            continue
-        verdicts.append(verified(run, planned.model, planned.path, record, receipt))
-        files.append((planned, record, verdicts[-1]))
-    opinions = _opinions(run, number, files) if run.project.manifest.asks_opinions else {}
-    pickle = run.project.manifest.verify.pickle
-    content = batch.batch_file(verdicts, pickle, opinions, words.sentence)
-    failed = _told(run, verdicts)
-    for planned, _, _ in files:
         opinion = opinions.get(planned.model.key)
         if opinion and not opinion.fits:
             run.events.doubted(planned.model, opinion.reason)
     write_atomic(run.project.layout.batch(number), content)
-    return failed
+    return bad
+
+
+def _checked(
+    run: Run, planned: Planned, known: Mapping[str, Receipt], failed: Mapping[str, Outcome]
+) -> tuple[Record | None, Verdict]:
+    """Verify one member, by its record where it has one; `failed` is how downloads have failed."""
+    if planned.problem is not None:
+        return None, _not_there(planned, planned.problem)
+    key = planned.model.key
+    record = run.records.get(key) or planned.record
+    if record is not None and record.files:
+        # What the user was just told to move away is not moved for him.
+        moves = failed.get(key) is not Outcome.CONFLICT
+        return record, whole_verified(run, record, known, moves=moves)
+    receipt = known.get(key) or planned.receipt
+    if planned.pending is Pending.SEARCH_AGAIN and key in failed:
+        receipt = None  # what it is by its receipt is forgotten; it is not ours to replace
+    return record, verified(run, planned.model, planned.path, record, receipt)
+
+
+def _not_there(planned: Planned, problem: ModelProblem) -> Verdict:
+    return Verdict(
+        model=planned.model.key,
+        filename=planned.model.name,
+        path="",
+        status="unreachable" if problem.outcome is Outcome.UNREACHABLE else "missing",
+        reason=problem.reason,
+    )
 
 
 def _opinions(
-    run: Run, number: int, files: Sequence[tuple[Planned, Record | None, Verdict]]
+    run: Run, number: int, checked: Sequence[tuple[Planned, Record | None, Verdict]]
 ) -> dict[str, Opinion]:
-    """Ask Qwen; whatever keeps it from an opinion is a line in the log, and changes nothing."""
+    """Ask Qwen of single files; what keeps it from an opinion is logged, and changes nothing."""
     from comfyfix.sources.qwen.opinion import NoOpinion  # few want it
     from comfyfix.stages import opinion
 
+    files = [
+        (planned, record, verdict)
+        for planned, record, verdict in checked
+        if planned.problem is None and not (record and record.files)
+    ]
     try:
         return opinion.of_batch(number, files, run.services())
     except (NoOpinion, OSError) as problem:
         why = problem.reason if isinstance(problem, NoOpinion) else str(problem)
         run.events.no_opinion(number, why)
         return {}
-
-
-def _is_unreachable(planned: Planned) -> bool:
-    return planned.problem is not None and planned.problem.outcome is Outcome.UNREACHABLE
 
 
 @_telling
