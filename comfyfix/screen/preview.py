@@ -198,6 +198,18 @@ def advice(view: Preview, store: Path, cut_off: Sequence[tuple[str, Reason]] = (
     if not view.models:
         yield t("Nothing is pending: there is nothing to download.")
         return
+    yield from _totals(view, store)
+    if not view.fits:
+        told = t("That does not fit. Next: make room, or set `store:` to another disk")
+        yield f"✗ {told}"
+    yield from _gates([row for row in view.models if row.behind_a_gate], view.gated_bytes)
+    yield from summary.unreachable(cut_off)
+    unasked = {key for key, _ in cut_off}
+    missing = [row for row in view.models if not (row.found or row.behind_a_gate)]
+    yield from _without_source([row for row in missing if row.key not in unasked])
+
+
+def _totals(view: Preview, store: Path) -> Iterator[str]:
     yield ""
     yield t(
         "{found} of {count} found, {size:size} to fetch",
@@ -217,20 +229,12 @@ def advice(view: Preview, store: Path, cut_off: Sequence[tuple[str, Reason]] = (
             store=str(store),
             kept=view.reserve_bytes,
         )
-    if not view.fits:
-        told = t("That does not fit. Next: make room, or set `store:` to another disk")
-        yield f"✗ {told}"
-    yield from _gates([row for row in view.models if row.behind_a_gate], view.gated_bytes)
-    yield from summary.unreachable(cut_off)
-    unasked = {key for key, _ in cut_off}
-    missing = [
-        row
-        for row in view.models
-        if not row.found and not row.behind_a_gate and row.key not in unasked
-    ]
-    if missing:
+
+
+def _without_source(rows: Sequence[Row]) -> Iterator[str]:
+    if rows:
         yield from ("", t("Without a source:"))
-    for row in missing:
+    for row in rows:
         yield f"  {row.key}: {row.problem}"
         yield from summary.next_step(row.next_step)
 

@@ -77,41 +77,45 @@ def batch_file(
     return to_json(
         BatchFile(
             rules=rules(pickle),
-            verified=tuple(
-                _Good(
-                    filename=v.filename,
-                    path=v.path,
-                    exists=True,
-                    size_mb=round((v.size or 0) / MEGABYTE, 3),
-                    sha256=v.sha256,
-                    status=v.status,
-                    opinion=opinions.get(v.model),
-                    files=_files(v, words),
-                )
-                for v in every
-                if v.good
-            ),
-            failed=tuple(
-                _Bad(
-                    filename=v.filename,
-                    path=v.path,
-                    exists=v.status != "missing" and not v.moved_to,
-                    status=v.status,
-                    reason=words(v.reason) if v.reason else "",
-                    files=_files(v, words),
-                )
-                for v in every
-                if not v.good
-            ),
+            verified=tuple(_good(v, opinions.get(v.model), words) for v in every if v.good),
+            failed=tuple(_bad(v, words) for v in every if not v.good),
         )
     )
+
+
+def _good(verdict: Verdict, opinion: Opinion | None, words: Callable[[Reason], str]) -> _Good:
+    return _Good(
+        filename=verdict.filename,
+        path=verdict.path,
+        exists=True,
+        size_mb=round((verdict.size or 0) / MEGABYTE, 3),
+        sha256=verdict.sha256,
+        status=verdict.status,
+        opinion=opinion,
+        files=_files(verdict, words),
+    )
+
+
+def _bad(verdict: Verdict, words: Callable[[Reason], str]) -> _Bad:
+    return _Bad(
+        filename=verdict.filename,
+        path=verdict.path,
+        exists=_exists(verdict),
+        status=verdict.status,
+        reason=words(verdict.reason) if verdict.reason else "",
+        files=_files(verdict, words),
+    )
+
+
+def _exists(verdict: Verdict) -> bool:
+    return verdict.status != "missing" and not verdict.moved_to
 
 
 def _files(verdict: Verdict, words: Callable[[Reason], str]) -> tuple[_File, ...]:
     return tuple(
         _File(
             path=file.path,
-            exists=file.status != "missing" and not file.moved_to,
+            exists=_exists(file),
             size=file.size,
             sha256=file.sha256,
             status=file.status,
