@@ -9,7 +9,6 @@ to have the sha256, and the place is one below a model folder.
 from __future__ import annotations
 
 import hashlib
-import re
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -21,12 +20,12 @@ from comfyfix.disk import json_file, regular
 from comfyfix.disk.files import write_atomic
 from comfyfix.errors import SetupProblem
 from comfyfix.records import FileFact, because
+from comfyfix.settings.fitting import Unfit, fitted
 from comfyfix.settings.manifest import SIZE_MAX, Locked, Manifest
 from comfyfix.why import Why
 
 VERSION = 1
 BYTES_MAX = 100 << 20
-_UNKNOWN = re.compile(r"Object contains unknown field `(.*)`")
 _HEAD = (
     "# Where each model is from and what its bytes are. Written by `doit lock`: keep it in\n"
     "# version control, and change it with `doit lock --upgrade`.\n"
@@ -138,18 +137,13 @@ def _parsed(data: bytes, path: Path) -> list[Entry]:
     if type(version) is int and version > VERSION:
         raise SetupProblem(Why.STATE_NEWER, path=path, found=version, known=VERSION)
     try:
-        found = msgspec.convert(value, _File)
-    except msgspec.ValidationError as error:
-        message, _, where = str(error).partition(" - at ")
-        place = where.strip("`") or "$"
-        if place.startswith("$.models[...]"):
-            # msgspec does not say which entry of a list is wrong; the first that fails is.
-            place = place.replace("[...]", f"[{_first_bad(value['models'])}]", 1)
-        if unknown := _UNKNOWN.match(message):
-            place = f"{place}.{unknown[1]}"
-        raise _refused(path, lines, place, message.replace("`", "")) from None
+        found = fitted(value, _File, Entry)
+    except Unfit as error:
+        cause = because(Why.VALUE_UNFIT, told=error.said)
+        raise yamlfile.refused_at(path, lines, error.place, cause) from None
     if version != VERSION:
-        raise _refused(path, lines, "$.version", f"Expected {VERSION}")
+        cause = because(Why.VALUE_UNFIT, told=f"Expected {VERSION}")
+        raise yamlfile.refused_at(path, lines, "$.version", cause)
     seen: set[str] = set()
     for number, entry in enumerate(found.models):
         if entry.key in seen:
@@ -157,25 +151,6 @@ def _parsed(data: bytes, path: Path) -> list[Entry]:
             raise yamlfile.refused(path, line, because(Why.KEY_TWICE, name=entry.key))
         seen.add(entry.key)
     return found.models
-
-
-def _first_bad(entries: list[object]) -> int:
-    for number, entry in enumerate(entries):
-        try:
-            msgspec.convert(entry, Entry)
-        except msgspec.ValidationError:
-            return number
-    return 0
-
-
-def _refused(path: Path, lines: Mapping[str, int], place: str, message: str) -> SetupProblem:
-    from comfyfix.settings import yamlfile
-
-    key, line = place.removeprefix("$."), place
-    while line not in lines and line != "$":
-        line = line.rpartition("." if line.rfind(".") > line.rfind("[") else "[")[0] or "$"
-    cause = because(Why.VALUE_UNFIT, told=message)
-    return yamlfile.refused(path, lines.get(line, 1), cause, "" if key == "$" else key)
 
 
 def change(path: Path, cache: Path, held: Path, update: Callable[[Lock], Lock]) -> None:

@@ -16,6 +16,7 @@ from comfyfix.disk import looked, windows
 from comfyfix.errors import SetupProblem
 from comfyfix.records import because
 from comfyfix.settings import pins, yamlfile
+from comfyfix.settings.fitting import Unfit, fitted
 from comfyfix.settings.manifest import (
     DEMO,
     SOURCES,
@@ -127,39 +128,18 @@ def _expand(
 def _problem(
     path: Path, lines: yamlfile.Lines, where: str, why: Why, **told: object
 ) -> SetupProblem:
-    key = where.removeprefix("$").removeprefix(".")
-    place = where
-    while place not in lines and "." in place:
-        place = place.rpartition(".")[0]
-    return yamlfile.refused(path, lines.get(place, 1), because(why, **told), key)
+    return yamlfile.refused_at(path, lines, where, because(why, **told))
 
 
 def _convert(value: Any, lines: yamlfile.Lines, path: Path) -> Manifest:
     try:
-        return msgspec.convert(value, Manifest)
-    except msgspec.ValidationError as error:
-        message, _, where = str(error).partition(" - at ")
-        place = where.strip("`") or "$"
-        if place.startswith("$.models[...]"):
-            # msgspec does not say which entry of a mapping is wrong; the first that fails is.
-            place = place.replace("[...]", f".{_first_bad_override(value)}", 1)
-        unknown = re.match(r"Object contains unknown field `(.*)`", message)
-        if unknown:
-            place = f"{place}.{unknown.group(1)}"
-            raise _problem(path, lines, place, Why.KEY_UNKNOWN) from None
-        if "missing required field `comfyui`" in message:
+        return fitted(value, Manifest, Override)
+    except Unfit as error:
+        if error.unknown:
+            raise _problem(path, lines, error.place, Why.KEY_UNKNOWN) from None
+        if "missing required field comfyui" in error.said:
             raise SetupProblem(Why.MANIFEST_NO_COMFYUI, path=path) from None
-        message = message.replace("`", "")
-        raise _problem(path, lines, place, Why.VALUE_UNFIT, told=message) from None
-
-
-def _first_bad_override(value: Any) -> str:
-    for name, entry in value["models"].items():
-        try:
-            msgspec.convert(entry, Override)
-        except msgspec.ValidationError:
-            return str(name)
-    return ""
+        raise _problem(path, lines, error.place, Why.VALUE_UNFIT, told=error.said) from None
 
 
 def _check_values(manifest: Manifest, lines: yamlfile.Lines, path: Path) -> None:

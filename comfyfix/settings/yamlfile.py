@@ -157,6 +157,15 @@ def refused(path: Path, line: int, cause: Reason, key: str = "") -> SetupProblem
     return SetupProblem(why, path=path, line=line, key=key, cause=cause)
 
 
+def refused_at(path: Path, lines: Lines, place: str, cause: Reason) -> SetupProblem:
+    """Return the problem of a key path (`$.a.b[0]`), with the nearest line that is known of it."""
+    line = place
+    while line not in lines and line != "$":
+        line = line.rpartition("." if line.rfind(".") > line.rfind("[") else "[")[0] or "$"
+    key = place.removeprefix("$").removeprefix(".")
+    return refused(path, lines.get(line, 1), cause, key)
+
+
 def _line(marked: Any) -> int:
     return int(marked.start_mark.line) + 1
 

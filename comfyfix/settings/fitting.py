@@ -1,0 +1,49 @@
+"""Values written by hand made into records: one that does not fit is told with its place."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable
+from typing import Any, TypeVar
+
+import msgspec
+
+_Record = TypeVar("_Record")
+_UNKNOWN = re.compile(r"Object contains unknown field `(.*)`")
+
+
+class Unfit(Exception):
+    """A value that does not fit: its place as a key path (`$.a.b[0]`), and what is wrong with it.
+
+    `unknown`: it is no value but a key, which its record does not have.
+    """
+
+    def __init__(self, place: str, said: str, *, unknown: bool) -> None:
+        super().__init__(place, said)
+        self.place, self.said, self.unknown = place, said, unknown
+
+
+def fitted(value: Any, kind: type[_Record], entry: type) -> _Record:
+    """Make a record; `entry` is what each of its `models` has to be. Raises Unfit."""
+    try:
+        return msgspec.convert(value, kind)
+    except msgspec.ValidationError as error:
+        said, _, where = str(error).partition(" - at ")
+        place = where.strip("`") or "$"
+        if place.startswith("$.models[...]"):
+            place = place.replace("[...]", _first_unfit(value["models"], entry), 1)
+        unknown = _UNKNOWN.match(said)
+        place += f".{unknown[1]}" if unknown else ""
+        raise Unfit(place, said.replace("`", ""), unknown=bool(unknown)) from None
+
+
+def _first_unfit(entries: Any, kind: type) -> str:
+    """Which entry it is, which msgspec does not say: the first that fails by itself."""
+    numbered = isinstance(entries, list)
+    each: Iterable[tuple[Any, Any]] = enumerate(entries) if numbered else entries.items()
+    for key, entry in each:
+        try:
+            msgspec.convert(entry, kind)
+        except msgspec.ValidationError:
+            return f"[{key}]" if numbered else f".{key}"
+    return ""
