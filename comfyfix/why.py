@@ -439,6 +439,7 @@ class Why(StrEnum):
     UNPIN_NOTHING = auto()
     PREFIX_UNFIT = auto()
     PROCESSES_NEGATIVE = auto()
+    NOTHING_TO_EXPLAIN = auto()
     REPORT_TAKES_NONE = auto()
     RELINK_MADE = auto()
     RELINK_SEVERAL = auto()

@@ -68,6 +68,7 @@ def _ours(template: str) -> str:
     )
 
 
+_FIELD = re.compile(r"\{(\w+)[^{}]*\}")
 _OURS, _FIXED = _Words(_ours), _Words(str)
 
 
@@ -87,6 +88,12 @@ def told(reason: Reason | str) -> Told:
         return Told(reason)
     entry = _catalogue().get(reason.why, Told(reason.why))
     return Told(*(t(template, **reason.told) for template in entry))
+
+
+def template(why: str) -> Told | None:
+    """Return the words of a reason of which no more than the name is known: `NAME` for a field."""
+    entry = _catalogue().get(why)
+    return entry and Told(*(_FIELD.sub(lambda m: m[1].upper(), _ours(text)) for text in entry))
 
 
 def sentence(reason: Reason | str) -> str:

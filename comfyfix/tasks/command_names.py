@@ -11,6 +11,7 @@ COMMANDS = {
     "embed": "comfyfix.tasks.commands.embed:Embed",
     "lock": "comfyfix.tasks.commands.lock:Lock",
     "why": "comfyfix.tasks.commands.why:WhyOfModel",
+    "explain": "comfyfix.tasks.commands.explain:Explain",
     "script": "comfyfix.tasks.commands.script:Script",
     "pin": "comfyfix.tasks.commands.pin:Pin",
     "unpin": "comfyfix.tasks.commands.pin:Unpin",
