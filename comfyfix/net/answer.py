@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Collection
 from http import HTTPStatus
-from typing import Any
+from typing import Any, TypeVar
 from urllib.parse import urlsplit
 
 import msgspec
@@ -13,6 +14,7 @@ from comfyfix.net.reach import down
 from comfyfix.records import Reason, because
 from comfyfix.why import Why
 
+_Kind = TypeVar("_Kind")
 REDIRECTS = frozenset({301, 302, 303, 307, 308})
 
 
@@ -36,6 +38,25 @@ class Answer(msgspec.Struct, frozen=True, kw_only=True):
                 Why.ANSWER_NOT_JSON, host=host, cause=self._why_no_json(error)
             ) from None
 
+    def json_of(self, kind: type[_Kind], why: Why, **told: object) -> _Kind:
+        """Decode the body of a good answer. Raises SourceDown, `why` for one of another kind."""
+        value = self.json()
+        if self.status != HTTPStatus.OK or not isinstance(value, kind):
+            raise self.of_no_use(why, **told)
+        return value
+
+    def require_good(self, why: Why, also: Collection[int] = (), **told: object) -> None:
+        """Raise SourceDown for a status that is neither good nor one of `also`."""
+        if self.status != HTTPStatus.OK and self.status not in also:
+            raise self.of_no_use(why, **told)
+
+    def of_no_use(self, why: Why, **told: object) -> SourceDown:
+        """The problem that this is not what was asked for: its status, or its kind."""
+        cause = because(Why.ANSWER_OF_ANOTHER_KIND)
+        if self.status != HTTPStatus.OK:
+            cause = because(Why.ANSWER_STATUS, status=self.status)
+        return SourceDown(why, cause=cause, **told)
+
     def _why_no_json(self, error: Exception) -> Reason:
         if isinstance(error, RecursionError):
             return because(Why.ANSWER_DEEP)
@@ -46,10 +67,3 @@ class Answer(msgspec.Struct, frozen=True, kw_only=True):
         if self.body.lstrip()[:1] == b"<":
             return because(Why.ANSWER_IS_PAGE)
         return because(Why.ANSWER_MALFORMED, error=error)
-
-    @property
-    def no_use(self) -> Reason:
-        """Why an answer of another kind than was asked for is of no use."""
-        if self.status == HTTPStatus.OK:
-            return because(Why.ANSWER_OF_ANOTHER_KIND)
-        return because(Why.ANSWER_STATUS, status=self.status)

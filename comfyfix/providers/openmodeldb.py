@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator
-from http import HTTPStatus
 from importlib import resources
 from typing import TYPE_CHECKING, Any
 from urllib.parse import quote, unquote, urlsplit
@@ -17,7 +16,6 @@ from urllib.parse import quote, unquote, urlsplit
 import msgspec
 
 from comfyfix.disk.files import printable
-from comfyfix.errors import SourceDown
 from comfyfix.loose_json import dicts, is_size, items, mapping
 from comfyfix.net import pages
 from comfyfix.once import Once
@@ -56,10 +54,7 @@ class OpenModelDB:
         return self._lists.get(self._url, self._ask)
 
     def _ask(self) -> list[Resource]:
-        answer = self._web.get(self._url)
-        value = answer.json()
-        if answer.status != HTTPStatus.OK or not isinstance(value, dict):
-            raise SourceDown(Why.DATABASE_NO_LIST, cause=answer.no_use)
+        value = self._web.get(self._url).json_of(dict, Why.DATABASE_NO_LIST)
         known = _users_names()
         return [
             resource

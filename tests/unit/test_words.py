@@ -85,16 +85,23 @@ def called(call: ast.Call) -> str:
 
 
 def handed_on() -> dict[str, set[str]]:
-    """Functions that take a reason as an argument, and the fields that they add to it."""
-    added = defaultdict[str, set[str]](set)
+    """Functions that take a reason as an argument, and the fields that they add to it.
+
+    One that hands on a `why` adds also what the next one adds.
+    """
+    added, onward = defaultdict[str, set[str]](set), list[tuple[str, str]]()
     for _, tree in MODULES:
         for function in functions(tree):
             own = {argument.arg for argument in function.args.args}
             for call in ast.walk(function):
-                if isinstance(call, ast.Call) and any(
-                    isinstance(a, ast.Name) and a.id in own for a in call.args
-                ):
-                    added[function.name] |= {word.arg for word in call.keywords if word.arg}
+                if isinstance(call, ast.Call):
+                    handed = own & {a.id for a in call.args if isinstance(a, ast.Name)}
+                    if handed:
+                        added[function.name] |= {word.arg for word in call.keywords if word.arg}
+                    if "why" in handed:
+                        onward.append((function.name, called(call)))
+    for first, then in onward * 2:  # as far as it is handed on
+        added[first] |= added[then]
     return added
 
 

@@ -50,7 +50,7 @@ def refusal(answer: Answer, entry: CivitaiEntry, *, token_known: bool) -> ModelP
     if answer.status == HTTPStatus.UNAVAILABLE_FOR_LEGAL_REASONS:
         return RegionBlocked(Why.CIVITAI_REGION)
     if answer.status >= HTTPStatus.BAD_REQUEST:
-        raise SourceDown(Why.CIVITAI_NO_ANSWER_FOR, where=where, cause=answer.no_use)
+        raise answer.of_no_use(Why.CIVITAI_NO_ANSWER_FOR, where=where)
     return None
 
 

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from http import HTTPStatus
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeVar
 
 from comfyfix.errors import ModelProblem, RegionBlocked, SourceDown
 from comfyfix.loose_json import dicts, mapping
@@ -31,6 +31,7 @@ if TYPE_CHECKING:
     from comfyfix.net.answer import Answer
     from comfyfix.net.http import Web
 
+_Kind = TypeVar("_Kind")
 MODELS = 20  # per page
 PAGES_MAX = 3
 HASHES_MAX = 100  # in one question
@@ -79,10 +80,7 @@ class Civitai:
         """Of these sha256 (HASHES_MAX at most) those that Civitai knows, asked at once."""
         url = f"{self._endpoint}/api/v1/model-versions/by-hash"
         answer = self._web.post_json(url, [digest.upper() for digest in digests[:HASHES_MAX]])
-        value = _usable(answer)
-        if not isinstance(value, list):
-            raise SourceDown(Why.CIVITAI_NO_ANSWER, cause=answer.no_use)
-        return matching(value, digests)
+        return matching(_usable(answer, list), digests)
 
     def search(self, query: str, types: tuple[str, ...], *, nsfw: bool) -> list[CivitaiEntry]:
         """The files of all models that a search finds, asked once a run.
@@ -143,17 +141,11 @@ class Civitai:
             return None
         if answer.status == HTTPStatus.BAD_REQUEST:
             raise SourceDown(Why.CIVITAI_WRONG_QUESTION, path=path)
-        value = _usable(answer)
-        if not isinstance(value, dict):
-            raise SourceDown(Why.CIVITAI_NO_ANSWER, cause=answer.no_use)
-        return value
+        return _usable(answer, dict)
 
 
-def _usable(answer: Answer) -> Any:
+def _usable(answer: Answer, kind: type[_Kind]) -> _Kind:
     """What an answer holds. Raises SourceDown, RegionBlocked."""
     if answer.status == HTTPStatus.UNAVAILABLE_FOR_LEGAL_REASONS:
         raise RegionBlocked(Why.CIVITAI_REGION)
-    value = answer.json()
-    if answer.status != HTTPStatus.OK:
-        raise SourceDown(Why.CIVITAI_NO_ANSWER, cause=answer.no_use)
-    return value
+    return answer.json_of(kind, Why.CIVITAI_NO_ANSWER)

@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import re
 from collections.abc import Sequence
-from http import HTTPStatus
 from typing import TYPE_CHECKING, Any
 from urllib.parse import parse_qs, quote, urlsplit
 
@@ -67,10 +66,10 @@ class Hub:
             answer = self._web.get(self._endpoint + path, asked)
             if answer.status in answers.KEPT_BACK:
                 return gates.why_not(answer)
-            value = answer.json()
-            commit = str(value.get("sha")) if isinstance(value, dict) else ""
-            if answer.status != HTTPStatus.OK or not _COMMIT.fullmatch(commit):
-                raise SourceDown(Why.HUB_NO_ANSWER, repo=repo, cause=answer.no_use)
+            value = answer.json_of(dict, Why.HUB_NO_ANSWER, repo=repo)
+            commit = str(value.get("sha"))
+            if not _COMMIT.fullmatch(commit):
+                raise answer.of_no_use(Why.HUB_NO_ANSWER, repo=repo)
             return answers.about(value, commit)
 
         return self._abouts.get((repo, revision), ask)
@@ -84,9 +83,7 @@ class Hub:
             answer = self._web.post_form(self._endpoint + path, form)
             if answer.status in ABSENT and "x-error-message" in answer.headers:
                 return {}
-            value = answer.json()
-            if answer.status != HTTPStatus.OK or not isinstance(value, list):
-                raise SourceDown(Why.HUB_NO_DESCRIPTION, repo=repo, cause=answer.no_use)
+            value = answer.json_of(list, Why.HUB_NO_DESCRIPTION, repo=repo)
             return answers.described(value)
 
         return self._details.get((repo, revision, tuple(paths)), ask) if paths else {}
@@ -139,8 +136,7 @@ class Hub:
             answer = self._web.get(f"{self._endpoint}/{repo}/raw/main/README.md")
             if answer.status in ABSENT:
                 return b""
-            if answer.status != HTTPStatus.OK:
-                raise SourceDown(Why.HUB_NO_CARD, cause=answer.no_use)
+            answer.require_good(Why.HUB_NO_CARD)
             return answer.body
 
         return self._cards.get(repo, ask)
@@ -153,8 +149,7 @@ class Hub:
             answer = self._web.get(self._endpoint + where)
             if answer.status in answers.KEPT_BACK:
                 return b""
-            if answer.status != HTTPStatus.OK:
-                raise SourceDown(Why.HUB_NO_DESCRIPTION, repo=repo, cause=answer.no_use)
+            answer.require_good(Why.HUB_NO_DESCRIPTION, repo=repo)
             return answer.body
 
         return self._texts.get((repo, revision, path), ask)
@@ -172,9 +167,7 @@ class Hub:
         """The first page that lists anything: an empty one with a cursor is not the end."""
         for _ in range(PAGES_MAX):
             answer = self._ask("/api/models", parameters)
-            value = answer.json()
-            if not isinstance(value, list):
-                raise SourceDown(Why.HUB_NO_LIST, cause=answer.no_use)
+            value = answer.json_of(list, Why.HUB_NO_LIST)
             cursor = _cursor(answer)
             if value or not cursor:
                 return value
@@ -183,8 +176,7 @@ class Hub:
 
     def _ask(self, path: str, parameters: dict[str, Any], *, missing: Sequence[int] = ()) -> Answer:
         answer = self._web.get(self._endpoint + path, parameters)
-        if answer.status != HTTPStatus.OK and answer.status not in missing:
-            raise SourceDown(Why.HUB_NO_LIST, cause=answer.no_use)
+        answer.require_good(Why.HUB_NO_LIST, missing)
         return answer
 
     def _extra(self, path: str, text: str) -> Any:
@@ -204,7 +196,5 @@ class Hub:
 
 def _cursor(answer: Answer) -> str:
     """Where the next page begins. Of its address only that is used, never the host."""
-    following = re.search(
-        r"<[^>?]*\?([^>#]*)[^>]*>\s*;\s*rel=\"?next", answer.headers.get("link", "")
-    )
+    following = _NEXT.search(answer.headers.get("link", ""))
     return parse_qs(following.group(1)).get("cursor", [""])[0] if following else ""
