@@ -15,7 +15,8 @@ from comfyfix.records import Candidate, Model, Reason, Record, Reference, Reject
 from comfyfix.settings.manifest import Manifest
 from comfyfix.sources import workflow
 from comfyfix.sources.base import Blocked, Doubtful, Finding, Services
-from comfyfix.stages import proven
+from comfyfix.stages import addressed
+from comfyfix.stages.addressed import Records
 from comfyfix.stages.proven import Proofs
 from comfyfix.stages.told import Told
 from comfyfix.stages.work import Planned, Present
@@ -36,7 +37,7 @@ def proofs(tmp_path: Path) -> Proofs:
         manifest=Manifest(comfyui=str(tmp_path)), folders=folders.read(tmp_path, [], None),
         layout=Layout(tmp_path / "output"), web=Web({}, direct=True), tokens={},
     )  # fmt: skip
-    return Proofs(services, Told([]), bool)
+    return Proofs(Records(services, Told([]), bool))
 
 
 @pytest.mark.parametrize(
@@ -75,7 +76,7 @@ def test_an_address_leads_to_what_its_provider_says(
     asked: list[tuple[str, str]] = []
 
     def confirm(hint: object, source: str, services: Services) -> Finding:
-        assert services is proofs.services
+        assert services is proofs.records.services
         asked.append((hint.name, hint.url))  # type: ignore[attr-defined]
         return finding
 
@@ -99,7 +100,7 @@ def test_what_can_not_be_asked_is_told(proofs: Proofs, monkeypatch: pytest.Monke
 
 
 def test_what_lies_here_is_no_address_and_switched_off_nodes_count() -> None:
-    manifest = proven.searching(Manifest(comfyui="/x"))
+    manifest = addressed.searching(Manifest(comfyui="/x"))
     assert "store" not in manifest.search.sources
     assert "huggingface" in manifest.search.sources
     assert manifest.include.inactive
@@ -126,8 +127,8 @@ def test_a_file_whose_hash_is_known_is_not_hashed_and_the_search_is_for_it(
         sought.append(planned.receipt.sha256)
         raise PROBLEM
 
-    monkeypatch.setattr(proven, "resolve", search)
-    asked = Proofs(proofs.services, Told([]), hashed.append)
+    monkeypatch.setattr(addressed, "resolve", search)
+    asked = Proofs(Records(proofs.records.services, Told([]), hashed.append))
     assert asked.of(item) == PROBLEM.reason
     assert hashed == ([] if known else ["x.pt"])
     assert sought == [ONE if known else sha256(b"x")]

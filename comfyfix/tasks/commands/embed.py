@@ -91,7 +91,7 @@ def _project(tasks: Tasks, options: dict[str, Any], names: list[str]) -> list[Sh
 
 def _opened(manifest: Path, names: list[str], *, dry: bool) -> Project:
     """Open a project with what is searched, and these workflows if there are any."""
-    from comfyfix.stages import proven  # 200 ms that only a search needs
+    from comfyfix.stages import addressed  # 200 ms that only a search needs
 
     setup = read_setup(manifest, notes.remark)
     if setup.manifest.is_demo and not dry:
@@ -99,7 +99,7 @@ def _opened(manifest: Path, names: list[str], *, dry: bool) -> Project:
 
         if example.lay_out(setup.manifest):
             setup = read_setup(manifest, bool)
-    wanted = proven.searching(setup.manifest)
+    wanted = addressed.searching(setup.manifest)
     if names:
         wanted = msgspec.structs.replace(wanted, workflows=tuple(names))
     return projects.look(replace(setup, manifest=wanted), bool)
@@ -109,7 +109,7 @@ class _Work:
     """One call of the command for one project."""
 
     def __init__(self, project: Project, options: dict[str, Any], prefix: str) -> None:
-        from comfyfix.stages import proven  # 200 ms that only a search needs
+        from comfyfix.stages import addressed, proven  # 200 ms that only a search needs
 
         self._in_place, self._dry = options["in_place"], options["dry_run"]
         setup = project.setup
@@ -118,7 +118,8 @@ class _Work:
         ).loaders
         self._run = Run(project, lambda: project, prefix)
         told = Told(file.hints for file in project.scanned)
-        self._proofs = proven.Proofs(self._run.services(), told, notes.hashing)
+        records = addressed.Records(self._run.services(), told, notes.hashing)
+        self._proofs = proven.Proofs(records)
         self._items: dict[_Key, list[Planned | Present]] = defaultdict(list)
         every: list[Planned | Present] = [*project.plan.models, *project.plan.present]
         for item in every:

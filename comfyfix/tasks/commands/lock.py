@@ -106,7 +106,7 @@ def _upgraded(runs: Sequence[Run], names: Sequence[str]) -> dict[Run, frozenset[
 
 def _locked(run: Run, upgraded: frozenset[str]) -> Changes:
     """Work out what the lock file is to say."""
-    from comfyfix.stages import proven  # 200 ms that only a search needs
+    from comfyfix.stages import addressed  # 200 ms that only a search needs
 
     project = _searching(run.project, upgraded)
     run.project = project
@@ -121,10 +121,10 @@ def _locked(run: Run, upgraded: frozenset[str]) -> Changes:
     if asked:
         notes.searching(len(asked))
     told = Told(file.hints for file in project.scanned)
-    proofs = proven.Proofs(run.services(), told, notes.hashing, own=True)
+    records = addressed.Records(run.services(), told, notes.hashing)
     known = receipts.load(project.layout)
     left: dict[str, Reason] = {}
-    for item, found in zip(asked, side_by_side(run, asked, proofs.record), strict=True):
+    for item, found in zip(asked, side_by_side(run, asked, records.of), strict=True):
         key = item.model.key
         entry = found if isinstance(found, Reason) else locking.entry(found, known)
         here = item if isinstance(item, Present) and item.files is None else None
@@ -144,10 +144,10 @@ def _locked(run: Run, upgraded: frozenset[str]) -> Changes:
 
 def _searching(project: Project, upgraded: frozenset[str]) -> Project:
     """The project, with these models not locked, and without what lies on this disk as a source."""
-    from comfyfix.stages import proven  # 200 ms that only a search needs
+    from comfyfix.stages import addressed  # 200 ms that only a search needs
 
     setup = project.setup
-    wanted = proven.searching(setup.manifest)
+    wanted = addressed.searching(setup.manifest)
     models = {
         key: told
         for key, told in wanted.models.items()
