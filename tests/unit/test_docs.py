@@ -1,0 +1,89 @@
+"""The documentation tells commands, keys and messages as the program has them; links hold."""
+
+from __future__ import annotations
+
+import os
+import re
+import tomllib
+from collections.abc import Callable
+from pathlib import Path
+
+import msgspec
+import pytest
+
+from comfyfix.settings.manifest import Manifest
+from tests.rig import REPO
+from tests.site import commands_page, manifest_page, messages_page
+
+DOCS = REPO / "docs"
+PAGES = sorted(DOCS.glob("*.md"))
+ANEW = "make it anew: python -m tests.site"
+LINK = re.compile(r"\[[^\]]*\]\(([^)\s]+)\)")
+HEADING = re.compile(r"^#+ (.+?)(?: \{ #([\w-]+) \})?$", re.MULTILINE)
+
+
+def test_every_key_of_the_manifest_is_told() -> None:
+    told = manifest_page.described()
+    structs = manifest_page.structs()
+    assert told.keys() == structs.keys()
+    for name, struct in structs.items():
+        assert set(told[name]) == {field.name for field in msgspec.structs.fields(struct)}, name
+    assert Manifest in structs.values()
+
+
+@pytest.mark.skipif(os.environ.get("COMFYFIX_WORDS") == "pseudo", reason="pages hold our own words")
+@pytest.mark.parametrize(
+    ("name", "made"),
+    [("manifest.md", manifest_page.page), ("messages.md", messages_page.page)],
+)
+def test_pages_made_of_the_program_are_of_this_one(name: str, made: Callable[[], str]) -> None:
+    same = (DOCS / name).read_text(encoding="utf-8") == made()
+    assert same, ANEW
+
+
+def test_every_message_has_an_address_of_its_own() -> None:
+    text = (DOCS / "messages.md").read_text(encoding="utf-8")
+    names = [
+        name
+        for table in messages_page.TEXTS.glob("*.toml")
+        for name in tomllib.loads(table.read_text())
+    ]
+    anchors = [found[2] for found in HEADING.finditer(text) if found[2]]
+    assert len(anchors) == len(set(anchors))
+    assert set(names) <= set(anchors)
+
+
+def test_every_command_has_its_help_and_its_example() -> None:
+    text = (DOCS / "commands.md").read_text(encoding="utf-8")
+    assert [found[1] for found in HEADING.finditer(text)][1:] == commands_page.order()
+    shown = {path.stem for path in (DOCS / "shown").iterdir()}
+    assert shown == set(commands_page.EXAMPLES)
+
+
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)
+def test_links_lead_to_something(page: Path) -> None:
+    for target in LINK.findall(
+        re.sub(r"```.*?```|`[^`]*`", "", page.read_text(encoding="utf-8"), flags=re.DOTALL)
+    ):
+        place, _, anchor = target.partition("#")
+        if "://" in target:
+            continue
+        path = page.parent / place if place else page
+        assert path.is_file(), target
+        if anchor:
+            assert anchor in anchors(path), target
+
+
+def anchors(page: Path) -> set[str]:
+    """The anchors of a page: those that are written, and those that headings get."""
+    found = set()
+    for title, written in HEADING.findall(page.read_text(encoding="utf-8")):
+        found.add(
+            written or re.sub(r"[\s-]+", "-", re.sub(r"[^\w\s-]", "", title.lower())).strip("-")
+        )
+    return found
+
+
+def test_every_page_is_in_the_contents() -> None:
+    contents = (REPO / "zensical.toml").read_text(encoding="utf-8")
+    assert {page.name for page in PAGES} == set(re.findall(r'"([\w-]+\.md)"', contents))
