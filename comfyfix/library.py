@@ -19,12 +19,12 @@ import msgspec
 from comfyfix import project as projects
 from comfyfix.errors import Problem, SetupProblem, unwritable
 from comfyfix.process import Children, require
-from comfyfix.project import Setup
 from comfyfix.records import Reason, Receipt, Record, Reference, Verdict
 from comfyfix.screen import words
 from comfyfix.settings import MANIFEST
 from comfyfix.settings.manifest import Manifest
 from comfyfix.settings.read import load, of_values
+from comfyfix.setup import Setup, setup_of
 from comfyfix.stages import sweep
 from comfyfix.stages.sweep import Choice
 from comfyfix.stages.work import Plan, Planned
@@ -69,7 +69,7 @@ def open(
             output = None if output is _AS_SET else output
         remarks: list[Reason] = []
         found = _changed(found, workflows, output)
-        return Project(projects.setup_of(found, path, remarks.append), remarks)
+        return Project(setup_of(found, path, remarks.append), remarks)
 
 
 def _changed(found: Manifest, workflows: Sequence[PathLike], output: PathLike | None) -> Manifest:

@@ -6,55 +6,32 @@ is handed to whoever opens it at once, since it may end in a problem.
 
 from __future__ import annotations
 
-import errno
 import os
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import Literal
-
-import msgspec
 
 from comfyfix.comfyui.store import folders as comfyui_folders
 from comfyfix.comfyui.store.folders import Folders
-from comfyfix.comfyui.store.installation import EXTRA_PATHS, Options
+from comfyfix.comfyui.store.installation import EXTRA_PATHS
 from comfyfix.comfyui.workflows import files as workflow_files
-from comfyfix.disk import looked
 from comfyfix.errors import SetupProblem
 from comfyfix.records import Reason, because
-from comfyfix.settings import lockfile
-from comfyfix.settings.lockfile import Lock
-from comfyfix.settings.manifest import DEMO, LOCK_FILE, Manifest
-from comfyfix.settings.read import load
+from comfyfix.settings.manifest import Manifest
 from comfyfix.settings.secrets import tokens
 from comfyfix.settings.store_key import store_key
-from comfyfix.settings.switches import FROZEN, LOCKED, OFFLINE, on
+from comfyfix.settings.switches import OFFLINE, on
+from comfyfix.setup import Hear, Setup, read_setup, unusable
 from comfyfix.stages import loaders, locked, locking, plan, scan
 from comfyfix.stages.loaders import Knowledge
 from comfyfix.stages.scan import ScannedFile
 from comfyfix.stages.work import Plan
-from comfyfix.state import ledger, links, order
+from comfyfix.state import ledger, order
 from comfyfix.state.layout import Layout, slug
 from comfyfix.state.trust import Trust
 from comfyfix.why import Why
 
-Mode = Literal["open", "locked", "frozen"]
-"""Whether the lock file may be behind, has to say the same as the workflows, or is all there is."""
-Hear = Callable[[Reason], object]
-"""Takes what the user should hear, the moment that it is known."""
 _NOTHING = Plan(models=(), present=(), workflows={}, unreadable=())
-
-
-@dataclass(frozen=True, slots=True)
-class Setup:
-    """A manifest, where it lies, and the folders that it names."""
-
-    manifest_path: Path
-    manifest: Manifest
-    folders: Folders
-    layout: Layout
-    lock: Lock
-    mode: Mode
 
 
 @dataclass(frozen=True, slots=True)
@@ -194,76 +171,6 @@ def open_store(manifest_path: Path, hear: Hear) -> Project:
     return Project(setup, _trust(setup.manifest), tokens(setup.manifest, os.environ))
 
 
-def read_setup(manifest_path: Path, hear: Hear) -> Setup:
-    """Read manifest and model folders. Raises SetupProblem."""
-    return setup_of(load(manifest_path), manifest_path, hear)
-
-
-def setup_of(manifest: Manifest, manifest_path: Path, hear: Hear) -> Setup:
-    """Read the model folders of a manifest. Raises SetupProblem."""
-    layout = Layout(Path(manifest.output))
-    if not looked.is_dir(layout.output) and os.path.lexists(layout.output):
-        raise unusable(NotADirectoryError(errno.ENOTDIR, os.strerror(errno.ENOTDIR)), layout)
-    for remark in order.set_caches_right(layout):
-        hear(remark)
-    lock, mode = _lock(manifest, manifest_path, layout), mode_of(os.environ)
-    manifest = lockfile.applied(manifest, lock, alone=mode == "frozen")
-    home, options = Path(manifest.comfyui), _options(manifest)
-    if manifest.is_demo:
-        from comfyfix.demo import example  # only the demo needs it
-
-        looked.unsure()  # it is laid out while one looks
-        options = Options()
-        home, manifest = example.seen(manifest)
-    elif not manifest.workflows:
-        manifest = _with_default_workflows(manifest)
-    folders = comfyui_folders.read(
-        home,
-        map(Path, manifest.extra_model_paths),
-        Path(manifest.store) if manifest.store else None,
-        create_store=manifest.create_store,
-        options=options,
-        hear=hear,
-    )
-    if manifest.is_demo:  # what is written goes to its own place, also while it is not there yet
-        home = example.laid_out(manifest)
-        models = home / "models"
-        folders = replace(
-            folders, store=models, default_root=models, written={}, base=home, models=models
-        )
-    for folder in manifest.also_look_in:
-        if not looked.is_dir(folder):
-            hear(because(Why.ALSO_LOOK_ABSENT, folder=folder))
-    try:
-        made = {link.link: link.target for link in links.load(layout)}
-    except OSError as error:
-        raise unusable(error, layout) from None
-    folders = replace(folders, links=made)
-    return Setup(manifest_path.absolute(), manifest, folders, layout, lock, mode)
-
-
-def _lock(manifest: Manifest, manifest_path: Path, layout: Layout) -> Lock:
-    lock = lockfile.read(lock_path(manifest, manifest_path), layout.lock_cache)
-    mode = mode_of(os.environ)
-    if mode != "open" and not lock.exists:
-        raise SetupProblem(Why.LOCK_ABSENT, path=lock.path, option=mode)
-    return lock
-
-
-def mode_of(environ: Mapping[str, str]) -> Mode:
-    """What a run may take from elsewhere than the lock file."""
-    if on(FROZEN, environ):
-        return "frozen"
-    return "locked" if on(LOCKED, environ) else "open"
-
-
-def lock_path(manifest: Manifest, manifest_path: Path) -> Path:
-    """Where the lock file lies: beside the manifest; that of the demo with all that it makes."""
-    if manifest.is_demo:
-        return Path(manifest.output) / DEMO / LOCK_FILE
-    return manifest_path.absolute().with_name(LOCK_FILE)
-
-
 def reserve(project: Project, hear: Hear) -> bool:
     """Make what a command needs that writes: folders, and numbers and names for all models.
 
@@ -289,19 +196,6 @@ def reserve(project: Project, hear: Hear) -> bool:
         raise unusable(error, layout) from None
     entries = [(known[planned.model.key], planned) for planned in project.plan.models]
     return same and all(e.number == p.number and e.task == p.task for e, p in entries)
-
-
-def _options(manifest: Manifest) -> Options:
-    given = (manifest.base_directory, manifest.models_directory, manifest.output_directory)
-    return Options(*(Path(path) if path else None for path in given))
-
-
-def _with_default_workflows(manifest: Manifest) -> Manifest:
-    place = Path(manifest.base_directory or manifest.comfyui) / "user" / "default" / "workflows"
-    # Before the first workflow is saved there is no such folder; that is no mistake of a name.
-    return msgspec.structs.replace(
-        manifest, workflows=(str(place),) if looked.is_dir(place) else ()
-    )
 
 
 def _trust(manifest: Manifest) -> Trust:
@@ -341,9 +235,3 @@ def _unsearched(folders: Folders, made: Plan) -> Reason | None:
         file=folders.comfyui / EXTRA_PATHS,
         lines=["comfyfix:", *lines],
     )
-
-
-def unusable(error: OSError, layout: Layout) -> SetupProblem:
-    """The problem that output/ can't be read or written."""
-    path = error.filename or layout.output
-    return SetupProblem(Why.OUTPUT_UNUSABLE, path=path, cause=error.strerror or str(error))

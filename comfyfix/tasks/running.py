@@ -24,6 +24,7 @@ from comfyfix.records import Reason, Record, because
 from comfyfix.screen import notes
 from comfyfix.settings import lockfile, shard
 from comfyfix.settings.shard import Shard
+from comfyfix.setup import read_setup, unusable
 from comfyfix.stages import locking, missing, written
 from comfyfix.stages.refused import Refusal, Refusing
 from comfyfix.stages.report import Tally
@@ -120,7 +121,7 @@ class Run(Owner):
         try:
             missing.write(self.project.layout, (p for p in pending if p.model.key not in done))
         except OSError as error:
-            raise projects.unusable(error, self.project.layout) from None
+            raise unusable(error, self.project.layout) from None
 
     def keep_lock(self) -> None:
         """Note in the lock file what was fetched, where there is one that a run may change."""
@@ -214,7 +215,7 @@ class Run(Owner):
 def begin(manifest: Path, workflow: str | None = None, prefix: str = "") -> Run:
     """Open a project, and tell what there is to tell of it. Raises SetupProblem."""
     if workflow and is_address(workflow):
-        setup = projects.read_setup(manifest, bool)
+        setup = read_setup(manifest, bool)
         workflow = projects.bring(setup, workflow, notes.remark, as_kept=AS_KEPT.get())
     opening = partial(projects.open_project, manifest, workflow=workflow)
     found = shard.of(os.environ)

@@ -404,7 +404,7 @@ def test_who_has_no_work_loads_nothing_that_asks_or_draws() -> None:
     doors = tuple(f"comfyfix.tasks.{name}" for name in names)
     for modules, none_of in (
         (("comfyfix.tasks.creators",), slow),
-        (doors, slow | {"yaml", "comfyfix.project", "comfyfix.comfyui"}),
+        (doors, slow | {"yaml", "comfyfix.project", "comfyfix.setup", "comfyfix.comfyui"}),
     ):
         code = f"import sys, {', '.join(modules)}; print(*sys.modules)"
         argv = [sys.executable, "-c", code]

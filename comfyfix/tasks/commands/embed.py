@@ -14,13 +14,14 @@ from comfyfix import project as projects
 from comfyfix.comfyui.workflows import edited
 from comfyfix.comfyui.workflows.graph import NotAWorkflow
 from comfyfix.disk import in_place
-from comfyfix.project import Project, read_setup
+from comfyfix.project import Project
 from comfyfix.records import Reason, Reference, because
 from comfyfix.screen import embedding, notes
 from comfyfix.screen.embedding import Sheet
 from comfyfix.screen.objects import say_json_of
 from comfyfix.screen.text import say
 from comfyfix.screen.words import t
+from comfyfix.setup import read_setup
 from comfyfix.stages import embed
 from comfyfix.stages import loaders as knowledge
 from comfyfix.stages.embed import Embedded, Found

@@ -12,13 +12,13 @@ from comfyfix.comfyui.workflows import edited
 from comfyfix.comfyui.workflows import files as workflow_files
 from comfyfix.comfyui.workflows.graph import NotAWorkflow
 from comfyfix.errors import SetupProblem
-from comfyfix.project import Setup, read_setup
 from comfyfix.records import Left, Reason, because
 from comfyfix.screen import notes, relinking
 from comfyfix.screen.objects import say_json_of
 from comfyfix.screen.relinking import Sheet
 from comfyfix.screen.text import say
 from comfyfix.screen.words import t
+from comfyfix.setup import Setup, read_setup
 from comfyfix.stages import linking, relink
 from comfyfix.stages import loaders as knowledge
 from comfyfix.stages import scan as scan_stage

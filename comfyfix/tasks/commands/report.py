@@ -7,12 +7,12 @@ from typing import Any
 
 from comfyfix.errors import SetupProblem, unwritable
 from comfyfix.process import browse
-from comfyfix.project import unusable
 from comfyfix.screen import notes
 from comfyfix.screen.objects import say_json_of
 from comfyfix.screen.text import data, say
 from comfyfix.screen.words import t
 from comfyfix.settings.secrets import without
+from comfyfix.setup import unusable
 from comfyfix.stages import results
 from comfyfix.tasks import publishing
 from comfyfix.tasks.commands.base import Ours, project_heading, switch

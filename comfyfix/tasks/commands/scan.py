@@ -13,7 +13,7 @@ from comfyfix.comfyui.store.folders import Folders
 from comfyfix.comfyui.store.index import StoreIndex
 from comfyfix.comfyui.workflows import files as workflow_files
 from comfyfix.net.origin import is_address
-from comfyfix.project import bring, read_setup
+from comfyfix.project import bring
 from comfyfix.records import Model, Reference
 from comfyfix.screen import notes, scanning
 from comfyfix.screen.objects import say_json
@@ -21,6 +21,7 @@ from comfyfix.screen.scanning import Found, Sheet
 from comfyfix.screen.text import say
 from comfyfix.screen.words import t
 from comfyfix.settings.manifest import Manifest
+from comfyfix.setup import read_setup
 from comfyfix.stages import join as needs
 from comfyfix.stages import loaders as knowledge
 from comfyfix.stages import scan as scan_stage

@@ -1,0 +1,40 @@
+"""Which lock file binds a project, and how far a run obeys it."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Literal
+
+from comfyfix.errors import SetupProblem
+from comfyfix.settings import lockfile
+from comfyfix.settings.lockfile import Lock
+from comfyfix.settings.manifest import DEMO, LOCK_FILE, Manifest
+from comfyfix.settings.switches import FROZEN, LOCKED, on
+from comfyfix.why import Why
+
+Mode = Literal["open", "locked", "frozen"]
+"""Whether the lock file may be behind, has to say the same as the workflows, or is all there is."""
+
+
+def read(
+    manifest: Manifest, manifest_path: Path, cache: Path, environ: Mapping[str, str]
+) -> tuple[Lock, Mode]:
+    """Read it. Raises SetupProblem, also where it is to be obeyed and is not there."""
+    lock, mode = lockfile.read(_path(manifest, manifest_path), cache), _mode(environ)
+    if mode != "open" and not lock.exists:
+        raise SetupProblem(Why.LOCK_ABSENT, path=lock.path, option=mode)
+    return lock, mode
+
+
+def _mode(environ: Mapping[str, str]) -> Mode:
+    if on(FROZEN, environ):
+        return "frozen"
+    return "locked" if on(LOCKED, environ) else "open"
+
+
+def _path(manifest: Manifest, manifest_path: Path) -> Path:
+    """Beside the manifest; that of the demo lies with all that it makes."""
+    if manifest.is_demo:
+        return Path(manifest.output) / DEMO / LOCK_FILE
+    return manifest_path.absolute().with_name(LOCK_FILE)
