@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import signal
 import subprocess
 import sys
@@ -28,6 +29,10 @@ LOADERS = {  # folder → (node type, input) of ComfyUI's core
     "diffusion_models": ("UNETLoader", "unet_name"),
     "text_encoders": ("CLIPLoader", "clip_name"),
     "controlnet": ("ControlNetLoader", "control_net_name"),
+}
+FOLDS = {  # what opens and what closes a fold, by the variable of the service that has it
+    "GITHUB_ACTIONS": (re.compile("^::group::", re.M), re.compile("^::endgroup::", re.M)),
+    "GITLAB_CI": (re.compile("section_start:"), re.compile("section_end:")),
 }
 Need = tuple[str, str]  # folder, value
 ENDED = ("", "Z", "X")  # states of a process that runs no more

@@ -9,7 +9,7 @@ import msgspec
 
 from comfyfix.errors import Problem
 from comfyfix.screen import words
-from comfyfix.screen.text import data
+from comfyfix.screen.text import clean_json, data
 
 VERSION = 1
 
@@ -17,7 +17,8 @@ VERSION = 1
 def say_json(told: Mapping[str, Any], code: int | None = None) -> None:
     """Print one object; `code` is the exit code, where the object is about the command itself."""
     head = {"version": VERSION} if code is None else {"version": VERSION, "exit_code": code}
-    data(msgspec.json.format(msgspec.json.encode({**head, **told}), indent=1).decode() + "\n")
+    text = msgspec.json.format(msgspec.json.encode({**head, **told}), indent=1).decode()
+    data(clean_json(text) + "\n")
 
 
 def say_json_of(told: Mapping[str, Any]) -> None:

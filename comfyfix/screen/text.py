@@ -6,10 +6,17 @@ A run has lines of its own kind, see `console.py`; they end here too.
 from __future__ import annotations
 
 import os
+import re
 import shutil
 import sys
 
 from comfyfix.disk.files import printable
+
+_COMMAND = re.compile(r"^\s*:(?=:)|#(?=#\w*\[)")
+"""Where a line begins to command a CI: `::set-output …` after blanks, and `##[error]`, `##vso[…]`
+or `##teamcity[…]` wherever they stand. The runners of GitHub, Azure and TeamCity read lines so."""
+_OBEYS = ("CI", "GITHUB_ACTIONS", "TF_BUILD", "TEAMCITY_VERSION")
+"""Variables of those that do."""
 
 GREEN, RED, YELLOW, BOLD, PLAIN = "\x1b[32m", "\x1b[31m", "\x1b[33m", "\x1b[1m", "\x1b[0m"
 
@@ -44,8 +51,20 @@ def exactly(text: str) -> None:
 
 
 def clean(line: str) -> str:
-    """Make one line safe for a terminal, whatever is in it."""
-    return printable(line, len(line))
+    """Make one line safe for a terminal, and for a CI that takes commands, whatever is in it."""
+    safe = printable(line, len(line))
+    if ("::" in safe or "##" in safe) and _is_obeyed():
+        return _COMMAND.sub(lambda found: f"{found[0][:-1]}\\x{ord(found[0][-1]):02x}", safe)
+    return safe
+
+
+def clean_json(text: str) -> str:
+    """The same JSON, without what commands a CI: `#` stands in strings alone."""
+    return re.sub("#(?=#)", r"\\u0023", text) if _is_obeyed() else text
+
+
+def _is_obeyed() -> bool:
+    return any(os.environ.get(name) for name in _OBEYS)
 
 
 def fitted(line: str) -> str:

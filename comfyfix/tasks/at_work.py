@@ -61,6 +61,9 @@ def run(command: RunCommand, asked: dict[str, Any]) -> int:
             return 1
         except Stopped as stopped:
             return _stopped(at_work, stopped.exit_code)
+        finally:
+            for run in at_work:
+                run.console.end()  # also where an error ends the run: a fold would swallow it
         refused = any(run.whole and run.refusals for run in at_work)
         waited_for = command.asked_for_object
         aloud = is_ours(asked["reporter"]) and not waited_for

@@ -13,7 +13,7 @@ from comfyfix.demo.content import file_for
 from comfyfix.demo.hub import Fault, Hub, sha256
 from comfyfix.screen.words import t
 from tests.behaviour.test_script import wait_for_part
-from tests.rig import Site, children_of, is_alive
+from tests.rig import FOLDS, Site, children_of, is_alive
 
 SOAK = pytest.mark.soak  # the same way, a second time
 NAMES = [f"style{i}.safetensors" for i in range(8)]
@@ -57,3 +57,22 @@ def test_stop(site: Site, hub: Hub, number: signal.Signals, code: int) -> None:
     assert again.returncode == 0, again.stdout
     assert sum(seen.status == 206 for seen in hub.seen) == 3
     assert site.files() == {f"loras/{name}": sha256(file_for(name, size=100_000)) for name in NAMES}
+
+
+@SOAK
+@pytest.mark.parametrize("service", FOLDS)
+def test_a_fold_is_closed_before_the_last_words(site: Site, hub: Hub, service: str) -> None:
+    site.workflow("w.json", ("loras", NAMES[0]))
+    hub.add("someone/style0", [NAMES[0]])
+    hub.faults.append(Fault("file *", "stall"))
+    asked = threading.Event()
+    hub.on_request = lambda what: asked.set() if what.startswith("file ") else None
+    running = site.start(**{service: "true"})
+    assert asked.wait(timeout=60)
+    os.kill(running.pid, signal.SIGINT)
+    printed = running.communicate(timeout=30)[0]
+    assert running.returncode == 130, printed
+    opens, closes = FOLDS[service]
+    (opened,), (closed,) = opens.finditer(printed), closes.finditer(printed)
+    assert opened.start() < closed.start()
+    assert t("What has arrived is kept. Next: run doit again to go on.") in printed[closed.end() :]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 import zipfile
 from collections.abc import Callable
 from pathlib import Path
@@ -74,3 +75,76 @@ def test_an_annotation_is_escaped() -> None:
     assert shown.startswith("::error file=a%2Cb%3A")
     assert r",line=3,title=comfyfix::50%25 off\r%0Aw\x1b]0;owned\x07" in shown
     assert shown.endswith("%0A::stop-commands::x\n"), "its lines are still lines"
+
+
+COMMANDS = (
+    "set-output",
+    "add-mask",
+    "stop-commands",
+    "error",
+    "warning",
+    "group",
+    "endgroup",
+    "debug",
+)
+
+
+def obeyed(text: str) -> list[str]:
+    """The commands that GitHub's runner takes from an output: the old form anywhere in a line."""
+    found = []
+    for line in text.split("\n"):
+        new = re.match(r"::([\w-]+)[^:]*(?::[^:]+)*::", line.lstrip())
+        old = re.search(r"##\[([\w-]+)[^\]]*\]", line)
+        told = next((m for m in (new, old) if m and m.group(1) in COMMANDS), None)
+        found += [told.group(1)] if told else []
+    return found
+
+
+HOSTILE = [
+    "::set-output name=report::x", "::stop-commands::token", "  ::add-mask::ok", "##[error]no",
+    "a ##[stop-commands]token", "%0A::error::x", "x\n::error::x", "x\r\n##[add-mask]e",
+    "###[group]x", "##vso[task.setvariable variable=a]b", "a,b=c:d%2C",
+]  # fmt: skip
+
+
+@pytest.fixture
+def hostile(inprocess: InProcess) -> InProcess:
+    """Names of models, workflows and nodes that would command, such as are refused among them."""
+    for number, name in enumerate(HOSTILE):
+        needs = [("loras", f"{name}.safetensors"), ("loras", name), ("vae", f"sub/{name}.pt")]
+        graph = ui_workflow(needs)
+        graph["nodes"].append({"id": 9, "type": name, "widgets_values": [f"{name}.ckpt"]})
+        (inprocess.workflows / f"{name.replace('/', '')}.json").write_text(json.dumps(graph))
+        (inprocess.workflows / f"{number}{name}.json").write_text("{")
+    with zipfile.ZipFile(inprocess.workflows / "many.zip", "w") as archive:
+        for name in HOSTILE:
+            archive.writestr(f"{name}/{name}.json", "[")
+    return inprocess
+
+
+def test_no_name_commands_a_ci(hostile: InProcess) -> None:
+    done = hostile.run(CI="true", GITHUB_ACTIONS="true")
+    assert done.code == 1, done
+    ours = obeyed(done.out)
+    assert (ours.count("group"), ours.count("endgroup")) == (1, 1)
+    assert set(ours) == {"group", "endgroup", "error"}
+    files = [line for line in done.out.splitlines() if line.startswith("::error ")]
+    assert ours.count("error") == len(files)
+    assert all(
+        re.fullmatch(r"::error (file=[^:,]+,(line=\d+,)?)?title=comfyfix::.*", f) for f in files
+    )
+    assert obeyed(done.err) == []
+    assert "##vso[" not in done.out.replace("\n".join(files), "") + done.err
+
+
+@pytest.mark.soak  # a dozen commands
+def test_no_command_passes_one_on(hostile: InProcess) -> None:
+    for line in ("list", "scan", "plan", "report", "verify", "lock", "why nothing", "--json",
+                 "scan --json", "list --json"):  # fmt: skip
+        done = hostile.run(*line.split(), CI="true", GITHUB_ACTIONS="true")
+        told = done.out if "--json" in line else done.out + done.err
+        assert obeyed(told) == [], line
+        if "--json" in line:
+            assert "##vso[" not in told
+            assert set(obeyed(done.err)) <= {"group", "endgroup"}
+            assert HOSTILE[4] in str(json.loads(told)), "the names are as they were"

@@ -17,8 +17,9 @@ from comfyfix.demo.hub import Hub
 from comfyfix.screen.results import shape
 from comfyfix.screen.words import t
 from comfyfix.tasks import publishing
+from comfyfix.tasks.reporter import Reporter
 from tests.inprocess import InProcess
-from tests.rig import ui_workflow
+from tests.rig import FOLDS, ui_workflow
 
 RIFE, GONE = ("upscale_models", "rife49.pth"), ("loras", "nobody_has_it_7.safetensors")
 FILES = {"report.json", "junit.xml", "report.md", "report.html", "sbom.cdx.json"}
@@ -191,6 +192,34 @@ def test_github_gets_annotations_at_nodes_and_a_summary(mixed: InProcess, tmp_pa
     for name in ("broken.json", "nobody\\_has\\_it\\_7.safetensors", "odd.json"):
         assert name in told
     assert t("Workflows that can't be read:") in done.out
+
+
+def test_a_place_is_told_from_the_workspace_by_whatever_way(
+    mixed: InProcess, tmp_path: Path
+) -> None:
+    """A runner may know it by a link; and a name with two dots leads nowhere."""
+    (tmp_path / "link").symlink_to(mixed.root)
+    (mixed.workflows / "broken.json").rename(mixed.root / "..broken.json")
+    mixed.manifest(workflows=["..broken.json"])
+    done = mixed.run(GITHUB_ACTIONS="true", GITHUB_WORKSPACE=str(tmp_path / "link"))
+    assert "::error file=..broken.json,line=2,title" in done.out
+
+
+@pytest.mark.parametrize(
+    "service", ["GITHUB_ACTIONS", pytest.param("GITLAB_CI", marks=pytest.mark.soak)]
+)
+def test_a_fold_is_closed_where_an_error_ends_the_run(
+    mixed: InProcess, monkeypatch: pytest.MonkeyPatch, service: str
+) -> None:
+    def broken(_: object) -> None:
+        raise RuntimeError("unforeseen")
+
+    monkeypatch.setattr(Reporter, "complete_run", broken)
+    done = mixed.run(**{service: "true"})
+    assert done.code == 3, done
+    opens, closes = FOLDS[service]
+    (opened,), (closed,) = opens.finditer(done.out), closes.finditer(done.out)
+    assert opened.start() < closed.start()
 
 
 def test_a_run_with_nothing_to_do_closes_no_group(inprocess: InProcess, tmp_path: Path) -> None:

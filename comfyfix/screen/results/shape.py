@@ -147,9 +147,15 @@ def standing(report: Report, workflow: WorkflowResult) -> Standing:
 
 
 def file_of(workflow: WorkflowResult, root: Path | str) -> str:
-    """The path of a workflow's file from a folder, if it lies there."""
+    """The path of a workflow's file from a folder, if it lies there; links are no other place."""
     path = os.path.relpath(workflow.file, root)
-    return clean_text(workflow.file if path.startswith("..") else path)
+    if _leads_out(path):
+        path = os.path.relpath(os.path.realpath(workflow.file), os.path.realpath(root))
+    return clean_text(workflow.file if _leads_out(path) else path)
+
+
+def _leads_out(path: str) -> bool:
+    return path.partition("/")[0] == ".."
 
 
 def message(model: ModelResult) -> str:
