@@ -75,11 +75,11 @@ def seen(manifest: Manifest) -> tuple[Path, Manifest]:
 
 def laid_out(manifest: Manifest) -> Path:
     """Where the example's ComfyUI lies once a run has begun."""
-    return Path(manifest.output) / "demo" / "ComfyUI"
+    return Path(manifest.output) / "ComfyUI"
 
 
 def lay_out(manifest: Manifest) -> bool:
-    """Copy the example below output/demo; tell whether that was to be done. Raises OSError."""
+    """Copy the example into the demo's output; tell whether it was not there. Raises OSError."""
     home = laid_out(manifest)
     if home.is_dir():
         return False

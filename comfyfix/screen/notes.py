@@ -39,6 +39,13 @@ def no_workflow(file: ScannedFile) -> None:
     remark(f"{clean(file.path)}: {told}")
 
 
+def demo() -> str:
+    """The first line of a run of the demo."""
+    return t(
+        "This is the demo: made-up models, a hub of its own, no network. Your own: `comfyfix init`"
+    )
+
+
 def searching(what: str | int) -> None:
     """Tell that an answer takes a while: for how many models, or for which one."""
     if isinstance(what, str):

@@ -9,7 +9,7 @@ from typing import Literal
 from comfyfix.errors import SetupProblem
 from comfyfix.settings import lockfile
 from comfyfix.settings.lockfile import Lock
-from comfyfix.settings.manifest import DEMO, LOCK_FILE, Manifest
+from comfyfix.settings.manifest import LOCK_FILE, Manifest
 from comfyfix.settings.switches import FROZEN, LOCKED, on
 from comfyfix.why import Why
 
@@ -36,5 +36,5 @@ def _mode(environ: Mapping[str, str]) -> Mode:
 def _path(manifest: Manifest, manifest_path: Path) -> Path:
     """Beside the manifest; that of the demo lies with all that it makes."""
     if manifest.is_demo:
-        return Path(manifest.output) / DEMO / LOCK_FILE
+        return Path(manifest.output) / LOCK_FILE
     return manifest_path.absolute().with_name(LOCK_FILE)

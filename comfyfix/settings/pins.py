@@ -12,11 +12,19 @@ from typing import Any
 
 from comfyfix.disk import json_file
 from comfyfix.disk.files import write_atomic
+from comfyfix.settings.manifest import Manifest
 
 NAME = "pins.yaml"
 _HEAD = (
     "# Of `doit pin` and `doit import`; what manifest.yaml says of a model counts before this.\n"
 )
+
+
+def place(manifest: Manifest, manifest_path: Path) -> Path:
+    """Where the pins of a manifest lie: beside it; those of the demo with all that it makes."""
+    if manifest.is_demo:
+        return manifest_path.parent / os.path.expanduser(manifest.output) / NAME
+    return manifest_path.parent / NAME
 
 
 def add(path: Path, lock: Path, entries: Mapping[str, Mapping[str, str]]) -> None:

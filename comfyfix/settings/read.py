@@ -49,8 +49,9 @@ def load(
     value = {**_expand({**value, **dict.fromkeys(replaced)}, "$", lines, path, environ), **replaced}
     manifest = _convert(value, lines, path)
     _check_values(manifest, lines, path)
+    manifest = _with_demo_apart(manifest)
     if with_pins:
-        manifest = _with_pins(manifest, path.parent / pins.NAME)
+        manifest = _with_pins(manifest, pins.place(manifest, path))
     manifest = _with_environment(manifest, environ)
     _check_endpoints(manifest, lines, path)
     manifest = _of_windows(manifest, lines, path, environ)
@@ -76,9 +77,16 @@ def of_values(value: Mapping[str, Any], environ: Mapping[str, str] = os.environ)
     path = Path("manifest.yaml").absolute()
     manifest = _convert(dict(value), {}, path)
     _check_values(manifest, {}, path)
-    manifest = _with_environment(manifest, environ)
+    manifest = _with_environment(_with_demo_apart(manifest), environ)
     _check_endpoints(manifest, {}, path)
     return _absolute(manifest, path.parent)
+
+
+def _with_demo_apart(manifest: Manifest) -> Manifest:
+    """Let all that the demo makes lie in a folder of its own: the user's own numbers begin at 1."""
+    if not manifest.is_demo:
+        return manifest
+    return msgspec.structs.replace(manifest, output=os.path.join(manifest.output, DEMO))
 
 
 def _with_pins(manifest: Manifest, path: Path) -> Manifest:

@@ -8,7 +8,7 @@ import os
 import sys
 from typing import TYPE_CHECKING, Any
 
-from comfyfix.screen import summary
+from comfyfix.screen import notes, summary
 from comfyfix.screen.text import say
 from comfyfix.stopping import Stopped, signals
 from comfyfix.tasks.clearing import clear
@@ -42,7 +42,7 @@ def run(command: RunCommand, asked: dict[str, Any]) -> int:
         "single": asked["single"],
         "names_told": not by_default,
         "narrow": by_default and not asked["always"] and is_ours(asked["reporter"]),
-        "chosen": staticmethod(functools.partial(_begin, at_work)),
+        "chosen": staticmethod(functools.partial(_begin, at_work, aloud=_on_screen(asked))),
     }
     idle = runs and not any(run.project.plan.pending for run in runs)
     with (
@@ -95,11 +95,18 @@ def _published(run: Run, *, aloud: bool, due: bool) -> Any:
     return shape.shaped(report, run.project.setup.manifest_path.parent) if report else None
 
 
-def _begin(at_work: list[Run], reached: list[Run]) -> None:
+def _on_screen(asked: dict[str, Any]) -> bool:
+    """Tell whether the lines of a run are all that its screen has."""
+    return is_ours(asked["reporter"]) and not isinstance(asked["outfile"], str)
+
+
+def _begin(at_work: list[Run], reached: list[Run], *, aloud: bool) -> None:
     """Reserve the numbers of the projects whose tasks are selected, ask, and clear up."""
     at_work[:] = reached
     if not all(run.reserve() for run in reached):
         raise _Overtaken
+    if aloud and any(run.project.manifest.is_demo for run in reached):
+        say(notes.demo())
     if not all(map(_agreed, reached)):
         raise _Declined
     for run in reached:

@@ -17,7 +17,8 @@ if TYPE_CHECKING:
 
 def write(run: Run, entries: Mapping[str, Mapping[str, str]]) -> None:
     """Add entries to the project's pins.yaml. Raises SetupProblem."""
-    path = run.project.setup.manifest_path.parent / pins.NAME
+    setup = run.project.setup
+    path = pins.place(setup.manifest, setup.manifest_path)
     try:
         pins.add(path, run.project.layout.pins_lock, entries)
     except OSError as error:

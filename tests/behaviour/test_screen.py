@@ -119,7 +119,8 @@ def test_the_demo_uses_every_source_and_ends_green(site: Site) -> None:
     assert done.returncode == 0, done.stdout
     assert fixed("Total models: {count}", count=21) in done.stdout
     found = [
-        json.loads(path.read_bytes())["source"] for path in (site.output / "sources").iterdir()
+        json.loads(path.read_bytes())["source"]
+        for path in (site.output / "demo" / "sources").iterdir()
     ]
     assert set(found) == {source.NAME for source in ALL}
     assert done.stdout.count(fixed("✓ Found")) == len(found)

@@ -7,6 +7,7 @@ from pathlib import Path
 import pytest
 
 from comfyfix.demo.hub import Hub
+from comfyfix.screen import notes
 from comfyfix.settings import MANIFEST
 from comfyfix.tasks import running
 from tests.inprocess import InProcess
@@ -49,10 +50,37 @@ def test_the_demo_is_laid_out_by_a_run(inprocess: InProcess) -> None:
     (inprocess.root / MANIFEST).write_text("comfyui: demo\n")
     listed = inprocess.run("list", "-q").out.split()
     assert len(listed) == 21
-    assert left(inprocess) == []
+    made = (path for path in inprocess.output.rglob("*") if ".cache" not in path.parts)
+    assert list(made) == [inprocess.output / "demo"]
     assert inprocess.run().code == 0
     assert (inprocess.output / "demo" / "ComfyUI" / "models").is_dir()
     assert inprocess.run("list", "-q").out == ""
+
+
+def test_all_of_the_demo_lies_apart_and_its_first_line_tells_what_it_is(
+    inprocess: InProcess, hub: Hub
+) -> None:
+    manifest = (inprocess.root / MANIFEST).read_text()
+    (inprocess.root / MANIFEST).write_text("comfyui: demo\n")
+    inprocess.run(
+        "pin", "rife49.pth", "https://huggingface.co/AlexWortega/RIFE/blob/main/rife49.pth"
+    )
+    done = inprocess.run("download:rife49")
+    assert done.code == 0, done.out
+    assert done.out.splitlines()[0] == notes.demo()
+    assert notes.demo() in inprocess.run("plan", "rife49.pth").err
+    assert inprocess.run("lock").code == 0
+    assert [path.name for path in inprocess.output.iterdir()] == ["demo"]
+    there = {path.name for path in (inprocess.output / "demo").iterdir()}
+    assert there > {"ComfyUI", "engine", "ledger.json", "log", "manifest.lock.yaml", "pins.yaml"}
+    # Of a real tree nothing is known yet.
+    (inprocess.root / MANIFEST).write_text(manifest)
+    inprocess.workflow("w.json", LORAS[2])
+    hub.add("maker/cat", ["cat.safetensors"])
+    done = inprocess.run()
+    assert done.code == 0, done.out
+    assert notes.demo() not in done.out + done.err
+    assert (inprocess.output / "download_001_cat_safetensors.sh").is_file()
 
 
 def test_a_store_to_be_made_is_made_by_a_run(

@@ -11,6 +11,7 @@ from doit.cmdparse import CmdOption
 from comfyfix.comfyui.workflows import files as workflow_files
 from comfyfix.errors import SetupProblem
 from comfyfix.net.origin import is_address
+from comfyfix.screen import notes
 from comfyfix.screen.words import t
 from comfyfix.tasks import inside_doit
 from comfyfix.tasks.dodo import Tasks, named_by
@@ -89,7 +90,10 @@ class Ours(Guarded):
     def runs(self, options: dict[str, Any]) -> list[Run]:
         """The projects that this command is about, opened. Raises SetupProblem."""
         workflow = variables().get("workflow")
-        return [begin(p.manifest, workflow, p.prefix) for p in self.projects(options)]
+        found = [begin(p.manifest, workflow, p.prefix) for p in self.projects(options)]
+        if any(run.project.manifest.is_demo for run in found):
+            notes.remark(notes.demo())
+        return found
 
     def work(self, options: dict[str, Any], names: list[str]) -> int:
         """Do what the command does; returns the exit code. Raises SetupProblem."""

@@ -28,6 +28,8 @@ def lines(runs: Sequence[Run], ignored: set[str]) -> Iterator[str]:
 
 def tell_unreadable(runs: Sequence[Run]) -> None:
     """Tell which workflows can't be read."""
+    if any(run.project.manifest.is_demo for run in runs):
+        notes.remark(notes.demo())
     for run in runs:
         notes.unreadable(run.project.plan.unreadable)
 

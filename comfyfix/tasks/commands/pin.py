@@ -89,7 +89,8 @@ class Unpin(Ours):
 
 def _taken_back(run: Run, name: str) -> list[str]:
     run.set_right()
-    path = run.project.setup.manifest_path.parent / pins.NAME
+    setup = run.project.setup
+    path = pins.place(setup.manifest, setup.manifest_path)
     try:
         return pins.take_back(path, run.project.layout.pins_lock, name)
     except OSError as error:
