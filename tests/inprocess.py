@@ -8,6 +8,7 @@ sees from outside, stops and terminals are for `Site.doit`, which starts the rea
 from __future__ import annotations
 
 import gc
+import io
 import os
 import subprocess
 import sys
@@ -36,6 +37,16 @@ class Ran:
     err: str
 
 
+class Terminal(io.StringIO):
+    """What is written to a terminal."""
+
+    encoding = "utf-8"
+
+    def isatty(self) -> bool:
+        """Tell that it is one."""
+        return True
+
+
 class InProcess(Site):
     """A project folder whose commands run here."""
 
@@ -61,6 +72,22 @@ class InProcess(Site):
         code = ended.value.code
         assert isinstance(code, int), code
         return Ran(code, told.out, told.err)
+
+    def on_terminal(
+        self, *arguments: str, columns: int = 80, rows: int = 24, **extra: str
+    ) -> tuple[int, str]:
+        """Run a command on a terminal of this size; returns its code and what was written there."""
+        size = {"COLUMNS": str(columns), "LINES": str(rows), "TERM": "xterm-256color"}
+        with self._alone({**size, **extra}) as patch:
+            screen = Terminal()
+            for stream in ("stdout", "stderr"):
+                patch.setattr(sys, stream, screen)
+            patch.setitem(cmd_run.opt_outfile, "default", screen)
+            patch.setattr(sys, "argv", ["comfyfix", *arguments])
+            with pytest.raises(SystemExit) as ended:
+                program.main()
+        assert isinstance(ended.value.code, int), ended.value.code
+        return ended.value.code, screen.getvalue()
 
     def doit(
         self, *arguments: str, program: Sequence[str] = PROGRAM, **extra: str

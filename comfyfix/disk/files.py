@@ -25,6 +25,12 @@ _FORBIDDEN = re.compile(
     r'[\x00-\x1f\x7f-\x9f<>:"|?*\xad\u061c\u180e\u200b-\u200f\u2028-\u202e\u2060-\u206f'
     r"\ufeff\ufff9-\ufffb\ufffd\ud800-\udfff]"
 )
+# What is invisible as well, and yet part of names in some scripts: it is shown as what it is, since
+# two names that differ in nothing else would look the same.
+_UNSEEN = re.compile(
+    "[\u034f\u115f\u1160\u17b4\u17b5\u180b-\u180d\u180f\u2800\u3164\ufe00-\ufe0f\uffa0"
+    "\U000e0100-\U000e01ef]"
+)
 _ORDINARY = re.compile(r"\w+([.-]\w+)*", re.ASCII)
 FOLDERS_MAX = 16  # of one name, the file among them
 NAME_BYTES_MAX = 255  # of a file, on every usual filesystem
@@ -233,11 +239,17 @@ def printable(text: str, limit: int = 120) -> str:
     if len(text) <= limit and text.isascii() and text.isprintable():
         return text  # nearly every text, in a hundredth of the time
     shown = "".join(
-        c if (c.isprintable() and not _FORBIDDEN.match(c)) or c in ':"<>|?*' else
-        c.encode("unicode_escape", "backslashreplace").decode("ascii")
+        c if _seen(c) else c.encode("unicode_escape", "backslashreplace").decode("ascii")
         for c in text[: limit + 1]
-    )  # fmt: skip
+    )
     return shown if len(text) <= limit else shown[:limit] + "…"
+
+
+def _seen(letter: str) -> bool:
+    """Tell whether a letter stands where it is and looks like itself."""
+    if letter in ':"<>|?*':
+        return True
+    return letter.isprintable() and not (_FORBIDDEN.match(letter) or _UNSEEN.match(letter))
 
 
 def human_size(size: int | None) -> str:

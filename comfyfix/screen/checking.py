@@ -9,6 +9,7 @@ from comfyfix.disk.files import human_size
 from comfyfix.errors import Problem
 from comfyfix.records import Reason, Verdict
 from comfyfix.screen import words
+from comfyfix.screen.text import fitted
 from comfyfix.screen.words import t
 
 _MARKS = {"ok": "✓", "unverified": "!"}
@@ -51,7 +52,9 @@ def against_policy(model: str, rule: Reason) -> str:
 
 
 def _line(status: str, model: str, told: str) -> str:
-    return f"  {_MARKS.get(status, '✗')} {status:10} {model}" + (f" ({told})" if told else "")
+    begin = f"  {_MARKS.get(status, '✗')} {status:10} "
+    (name,) = fitted([model], taken=len(begin))
+    return begin + name + (f" ({told})" if told else "")
 
 
 def needed(good: int, bad: int, *, fetchable: bool) -> str:

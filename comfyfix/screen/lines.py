@@ -15,7 +15,7 @@ from typing import TextIO
 
 from comfyfix.disk import regular
 from comfyfix.screen.ends import mute
-from comfyfix.screen.text import clean, on_terminal, paint
+from comfyfix.screen.text import clean, laid_out, on_terminal, paint
 from comfyfix.screen.words import fixed, t
 
 
@@ -99,7 +99,8 @@ class Console:
             self._show(text)
 
     def _show(self, text: str) -> None:
-        self._put(f"{paint(text, terminal=self._is_terminal)}\n")
+        for row in laid_out(text, self._out):
+            self._put(f"{paint(row, terminal=self._is_terminal)}\n")
 
     def _put(self, text: str) -> None:
         try:

@@ -8,7 +8,8 @@ from typing import TYPE_CHECKING, Any
 
 from comfyfix.disk.files import human_size
 from comfyfix.screen import summary, words
-from comfyfix.screen.table import aligned
+from comfyfix.screen.table import Column, lines_of
+from comfyfix.screen.table import table as in_columns
 from comfyfix.screen.words import t
 
 if TYPE_CHECKING:
@@ -16,6 +17,19 @@ if TYPE_CHECKING:
     from comfyfix.stages.refused import Refusal
     from comfyfix.stages.scan import ScannedFile
     from comfyfix.stages.work import Planned
+
+_COLUMNS = (
+    Column("NO"),
+    Column("TASK", share=5, least=20),
+    Column("FOLDER", share=3, spare=1),
+    Column("SIZE", spare=2),
+    Column("WHY"),
+    Column("NEEDED BY", share=2, spare=3),
+)
+_OTHERS = (Column("", share=1), Column("", share=1))
+BETWEEN = "\x1f"
+"""What doit's own list is asked to put between its columns: no name can hold it."""
+_INDENT = 2
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,13 +47,11 @@ def nothing(there: int) -> str:
     return t("Nothing is pending: all {count} needed models are present.", count=there)
 
 
-def table(pending: Sequence[Row]) -> Iterator[str]:
-    """Return a row per pending model, under a heading."""
+def table(pending: Sequence[Row], room: int | None) -> Iterator[str]:
+    """Return a row per pending model, under a heading; see `screen.table` for `room`."""
     from comfyfix.screen import near  # where something is absent
 
-    heading, *rows = aligned(
-        ("NO", "TASK", "FOLDER", "SIZE", "WHY", "NEEDED BY"), [_cells(row) for row in pending]
-    )
+    heading, *rows = in_columns(_COLUMNS, [_cells(row) for row in pending], room)
     yield heading
     for row, line in zip(pending, rows, strict=True):
         yield line
@@ -75,20 +87,38 @@ def _row(row: Row) -> dict[str, Any]:
         "path": planned.model.path,
         "size": planned.record.size if planned.record else None,
         "why": planned.pending or "",
-        "reason": words.problem(planned.problem) if planned.problem else "",
+        "last": planned.told,
+        "reason": _reason(planned),
         "workflows": planned.workflows,
         "near": [{"kind": miss.kind, "path": miss.path, "shown": miss.shown} for miss in row.near],
         "ignored": row.ignored,
     }
 
 
-def others(tasks: Sequence[tuple[str, str]]) -> Iterator[str]:
+def _reason(planned: Planned) -> str:
+    if planned.problem:
+        return words.problem(planned.problem)
+    last = planned.last
+    if last is None or last.reason is None or planned.told != last.outcome:
+        return ""
+    return words.sentence(last.reason)
+
+
+def others(tasks: Sequence[tuple[str, str]], room: int | None) -> Iterator[str]:
     """Return the tasks of the user's own, with what they are for."""
     if tasks:
-        width = max(len(name) for name, _ in tasks)
         yield ""
         yield t("Your own tasks:")
-        yield from (f"  {name:{width}}   {doc}".rstrip() for name, doc in tasks)
+        left = None if room is None else room - _INDENT
+        yield from (" " * _INDENT + line for line in lines_of(_OTHERS, tasks, left))
+
+
+def of_doit(lines: Sequence[str], room: int | None) -> Iterator[str]:
+    """Return the lines of doit's own list, whose columns are parted by `BETWEEN`."""
+    rows = [line.split(BETWEEN, 1) for line in lines]
+    told = iter(lines_of(_OTHERS, [row for row in rows if len(row) > 1], room))
+    for row in rows:
+        yield next(told) if len(row) > 1 else row[0]
 
 
 def _cells(row: Row) -> tuple[str, ...]:
@@ -100,6 +130,6 @@ def _cells(row: Row) -> tuple[str, ...]:
         row.task,
         planned.model.folder or "?",
         human_size(planned.record.size) if planned.record else "?",
-        planned.pending or "",
+        planned.told,
         more,
     )

@@ -16,6 +16,7 @@ from comfyfix.screen.bars import Bars, Shown
 from comfyfix.screen.lines import Console
 from comfyfix.screen.part import Part
 from comfyfix.screen.text import paint
+from comfyfix.screen.width import wrapped
 from comfyfix.screen.words import t
 
 NAME = 28  # columns of a model's name, with what it is indented by
@@ -126,10 +127,6 @@ class LiveConsole(Console):
 
     def _show(self, text: str) -> None:
         screen = self._board.console
-        indent = len(text) - len(text.lstrip())
-        hang = " " * (indent + 2)
-        line = Text.from_ansi(paint(text.lstrip(), terminal=True))
-        room = max(20, screen.width - len(hang))
         with self._board.live._lock:  # what is to be erased must not change meanwhile
-            for number, piece in enumerate(line.wrap(screen, room)):
-                screen.print(Text(" " * indent if number == 0 else hang).append_text(piece))
+            for row in wrapped(text, screen.width - 1):
+                screen.print(Text.from_ansi(paint(row, terminal=True)), soft_wrap=True)

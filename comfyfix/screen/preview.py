@@ -14,11 +14,19 @@ from comfyfix.errors import ModelProblem, Problem
 from comfyfix.outcomes import GATES, USER_ACTS_FIRST
 from comfyfix.records import Reason, Record
 from comfyfix.screen import summary, words
-from comfyfix.screen.table import aligned
+from comfyfix.screen.table import Column
+from comfyfix.screen.table import table as in_columns
 from comfyfix.screen.words import Told, t
 from comfyfix.stages.work import Planned
 
 FOUND = "found"
+_COLUMNS = (
+    Column("NO"),
+    Column("MODEL", share=5, least=20),
+    Column("SIZE"),
+    Column("LICENCE", share=2, spare=2),
+    Column("FROM", share=3, spare=1),
+)
 
 
 class Row(msgspec.Struct, frozen=True, kw_only=True):
@@ -175,8 +183,11 @@ def _free(store: Path) -> int | None:
     return info.f_bavail * info.f_frsize
 
 
-def table(view: Preview, store: Path) -> Sequence[str]:
-    """Return a row per pending model, under a heading; empty if nothing is pending."""
+def table(view: Preview, store: Path, room: int | None) -> Sequence[str]:
+    """Return a row per pending model, under a heading; empty if nothing is pending.
+
+    See `screen.table` for `room`.
+    """
     rows = [
         (
             f"{row.number:03d}",
@@ -187,7 +198,7 @@ def table(view: Preview, store: Path) -> Sequence[str]:
         )
         for row in view.models
     ]
-    return [*aligned(("NO", "MODEL", "SIZE", "LICENCE", "FROM"), rows)] if rows else []
+    return [*in_columns(_COLUMNS, rows, room)] if rows else []
 
 
 def advice(view: Preview, store: Path, cut_off: Sequence[tuple[str, Reason]] = ()) -> Iterator[str]:

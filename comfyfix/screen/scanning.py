@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
-from comfyfix.disk.files import printable
 from comfyfix.records import Reference
 from comfyfix.screen import near, refused
+from comfyfix.screen.text import fitted
 from comfyfix.screen.words import t
 from comfyfix.stages.near import NearMiss
 from comfyfix.stages.refused import Refusal
@@ -53,9 +53,11 @@ def table(sheets: Sequence[Sheet]) -> Iterator[str]:
     """Return the workflows with their models; at the end, how many are ready."""
     for sheet in sheets:
         if sheet.models or sheet.strange:
-            yield f"{printable(sheet.workflow)}: {_verdict(sheet)}"
-            for found in sheet.models:
-                yield _line(found)
+            verdict = _verdict(sheet)
+            (name,) = fitted([sheet.workflow], taken=len(verdict) + 2)
+            yield f"{name}: {verdict}"
+            for found, line in zip(sheet.models, _lines(sheet.models), strict=True):
+                yield line
                 yield from (f"      {near.line(miss)}" for miss in found.near)
             yield from (f"  ✗ {line}" for line in dict.fromkeys(map(refused.line, sheet.refused)))
             yield from (f"      {refused.next_step()}",) if sheet.refused else ()
@@ -92,12 +94,16 @@ def _counts(sheets: Sequence[Sheet]) -> str:
     return f"{count}: {rest}" + (f" ({t('{count} name none', count=without)})" if without else "")
 
 
-def _line(found: Found) -> str:
-    mark = "✓" if found.there else "✗" if found.needed else "·"
-    state = t("present") if found.there else t("absent")
-    name = printable(f"{found.reference.folder or '?'}/{found.reference.path}", 300)
-    remarks = ", ".join(_remarks(found.reference))
-    return f"  {mark} {state:7}  {name}" + (f"  ({remarks})" if remarks else "")
+def _lines(models: Sequence[Found]) -> Iterator[str]:
+    """A line for each model: the remarks have a row of their own where the name takes its own."""
+    there, absent = t("present"), t("absent")
+    state = max(len(there), len(absent))
+    names = [f"{found.reference.folder or '?'}/{found.reference.path}" for found in models]
+    for found, name in zip(models, fitted(names, taken=state + 6), strict=True):
+        mark = "✓" if found.there else "✗" if found.needed else "·"
+        remarks = ", ".join(_remarks(found.reference))
+        told = (there if found.there else absent).ljust(state)
+        yield f"  {mark} {told}  {name}" + (f"  ({remarks})" if remarks else "")
 
 
 def _remarks(reference: Reference) -> Iterator[str]:

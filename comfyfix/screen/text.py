@@ -9,8 +9,11 @@ import os
 import re
 import shutil
 import sys
+from collections.abc import Iterator, Sequence
+from typing import TextIO
 
 from comfyfix.disk.files import printable
+from comfyfix.screen.width import cut_apart, wrapped
 
 _COMMAND = re.compile(r"^\s*:(?=:)|#(?=#\w*\[)")
 """Where a line begins to command a CI: `::set-output …` after blanks, and `##[error]`, `##vso[…]`
@@ -20,17 +23,22 @@ _OBEYS = ("CI", "GITHUB_ACTIONS", "TF_BUILD", "TEAMCITY_VERSION")
 
 GREEN, RED, YELLOW, BOLD, PLAIN = "\x1b[32m", "\x1b[31m", "\x1b[33m", "\x1b[1m", "\x1b[0m"
 
+_NAME_LEAST = 16
+"""Columns that a name has at least, however narrow the screen is."""
+
 
 def say(*lines: str) -> None:
     """Print lines of a command's answer, with colours on a terminal."""
     for line in lines:
-        print(paint(clean(line)), flush=True)  # noqa: T201 - this is the screen
+        for row in laid_out(line):
+            print(paint(row), flush=True)  # noqa: T201 - this is the screen
 
 
 def warn(text: str) -> None:
     """Print beside the answer what the user should know."""
     for line in text.split("\n"):
-        print(clean(line), file=sys.stderr, flush=True)  # noqa: T201 - this is the screen
+        for row in laid_out(line, sys.stderr):
+            print(row, file=sys.stderr, flush=True)  # noqa: T201 - this is the screen
 
 
 def say_as_is(line: str) -> None:
@@ -67,12 +75,28 @@ def _is_obeyed() -> bool:
     return any(os.environ.get(name) for name in _OBEYS)
 
 
-def fitted(line: str) -> str:
-    """Cut a row of a table to the terminal's width; a pipe or a file gets all of it."""
-    if not sys.stdout.isatty():
-        return line
-    width = shutil.get_terminal_size().columns
-    return line if len(line) < width else line[: width - 2] + "…"
+def room(stream: TextIO | None = None) -> int | None:
+    """The columns that a line may have; None where it has no end, in a pipe or a file.
+
+    The last column stays free: what is written there moves some terminals to the next row.
+    """
+    out = sys.stdout if stream is None else stream
+    return max(1, shutil.get_terminal_size().columns - 1) if out.isatty() else None
+
+
+def laid_out(line: str, stream: TextIO | None = None) -> Iterator[str]:
+    """A line made safe, as rows: a terminal gets it broken between words, a pipe in one piece."""
+    columns = room(stream)
+    if columns is None:
+        yield clean(line)
+    else:
+        yield from wrapped(clean(line), columns)
+
+
+def fitted(names: Sequence[str], taken: int) -> list[str]:
+    """Names made safe, cut to what a row has left besides `taken` columns, and told apart."""
+    columns, safe = room(), [clean(name) for name in names]
+    return safe if columns is None else cut_apart(safe, max(_NAME_LEAST, columns - taken))
 
 
 def on_terminal() -> bool:

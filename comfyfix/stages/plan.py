@@ -92,6 +92,7 @@ def _planned(
         neighbours=neighbours,
         reserved=reserved,
         is_directory=need.is_directory,
+        last=entry.attempts[-1] if entry.attempts and not entry.again else None,
     )
 
 

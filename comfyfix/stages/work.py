@@ -9,9 +9,12 @@ from pathlib import Path
 
 from comfyfix.errors import ModelProblem
 from comfyfix.outcomes import Outcome
-from comfyfix.records import Hint, Model, Receipt, Record, Reference
+from comfyfix.records import Attempt, Hint, Model, Receipt, Record, Reference
 from comfyfix.settings.manifest import Override
 from comfyfix.stages.scan import ScannedFile
+from comfyfix.why import Why
+
+_OF_PINS = (Why.PIN_FAILS, Why.USERS_PLACE_FAILS, Why.ONLY_BY_HAND)
 
 
 class Pending(StrEnum):
@@ -32,8 +35,9 @@ class Planned:
     """One model with a task. `pending` says why there is work to do; None: it is settled.
 
     `location` is where the file is or will be; `problem` is set for a model that can have no
-    legal file, whose task fails with it. `neighbours` are some of the other models that its
-    workflows name. Until a run has `reserved` number and task another run may take them.
+    legal file, whose task fails with it; `last` is its newest try. `neighbours` are some of the
+    other models that its workflows name. Until a run has `reserved` number and task another run may
+    take them.
     """
 
     model: Model
@@ -50,6 +54,21 @@ class Planned:
     neighbours: tuple[str, ...] = ()
     reserved: bool = True
     is_directory: bool = False
+    last: Attempt | None = None
+
+    @property
+    def told(self) -> str:
+        """Why there is work to do, for people: of an absent model how its newest try ended.
+
+        Nothing of a try that a pin has overtaken, or that went well: the file went away since.
+        """
+        last = self.last
+        if self.pending is not Pending.ABSENT or last is None or last.outcome == Outcome.DONE:
+            return self.pending or ""
+        pinned = self.override is not None and self.override.names_a_place
+        searched = last.outcome in (Outcome.UNCERTAIN, Outcome.NOT_FOUND)
+        known = last.reason is not None and last.reason.why in _OF_PINS
+        return self.pending if pinned and searched and not known else last.outcome
 
     @property
     def is_whole(self) -> bool:

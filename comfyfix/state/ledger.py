@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import re
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping
 from typing import Literal
 
 import msgspec
@@ -72,10 +72,10 @@ def numbered(ledger: Ledger, models: Iterable[Model]) -> Ledger:
     if not lacking:
         return ledger
     entries = dict(ledger.models)
-    tasks = {entry.task for entry in entries.values()}
+    tasks = {entry.task: key for key, entry in entries.items()}
     for number, key in enumerate(sorted(lacking), ledger.highest + 1):
         task = _unique_task(lacking[key], tasks)
-        tasks.add(task)
+        tasks[task] = key
         entries[key] = Entry(number=number, task=task)
     return Ledger(highest=ledger.highest + len(lacking), models=entries)
 
@@ -86,7 +86,7 @@ def renumber(layout: Layout, model: Model) -> int:
     def update(ledger: Ledger) -> Ledger:
         old = ledger.models.get(model.key)
         if old is None:  # the ledger was lost since the plan was made
-            taken = {entry.task for entry in ledger.models.values()}
+            taken = {entry.task: key for key, entry in ledger.models.items()}
             new = Entry(number=ledger.highest + 1, task=_unique_task(model, taken))
         else:
             earlier = (*old.earlier, old.number)
@@ -132,21 +132,32 @@ def _change(layout: Layout, update: Callable[[Ledger], Ledger]) -> Ledger:
     return ledger
 
 
-def _unique_task(model: Model, taken: set[str]) -> str:
+def _unique_task(model: Model, taken: Mapping[str, str]) -> str:
+    """A task name for a model; `taken` are those of others, each with its model's key.
+
+    Where another has the plain one, what tells the two apart is put behind it.
+    """
     plain = task_slug(model)
-    extension = model.name.rpartition(".")[2]
-    subfolder = model.path.rpartition("/")[0]
-    for suffix in ("", model.folder or "", extension, subfolder):
-        name = slug(f"{plain}-{suffix}") if suffix else plain
-        if name not in taken:
+    if plain not in taken:
+        return plain
+    folder, _, path = taken[plain].partition("/")
+    mine, others = _traits(model), _traits(Model(folder=folder, path=path))
+    for suffix, other in zip(mine, others, strict=True):
+        name = slug(f"{plain}-{suffix}")
+        if suffix and suffix != other and name not in taken:
             return name
     return next(n for i in range(2, len(taken) + 3) if (n := f"{plain}-{i}") not in taken)
+
+
+def _traits(model: Model) -> tuple[str, str, str]:
+    """What may tell a model from another of its name: folder, ending, subfolder."""
+    return model.folder or "", model.name.rpartition(".")[2], model.path.rpartition("/")[0]
 
 
 def _rebuilt(layout: Layout) -> Ledger:
     entries: dict[str, Entry] = {}
     highest = _highest_on_disk(layout)
-    taken: set[str] = set()
+    taken: dict[str, str] = {}
     found = [json_file.read(path, Record) for path in sorted(layout.output.glob("sources/*.json"))]
     numbers: set[int] = set()
     for record in sorted((r for r in found if r is not None), key=lambda r: r.number):
@@ -156,7 +167,7 @@ def _rebuilt(layout: Layout) -> Ledger:
         highest = max(highest, record.number)
         old = entries.get(record.model.key)
         task = old.task if old else _unique_task(record.model, taken)
-        taken.add(task)
+        taken[task] = record.model.key
         earlier = (*old.earlier, old.number) if old else ()
         entries[record.model.key] = Entry(number=record.number, task=task, earlier=earlier)
     return Ledger(highest=highest, models=entries)

@@ -102,8 +102,8 @@ def test_models_of_one_stem_get_a_readable_suffix(layout: Layout) -> None:
     tasks = {key: entry.task for key, entry in found.models.items()}
     assert tasks == {
         "loras/a.bin": "a",
-        "loras/a.pth": "a-loras",
-        "loras/s/a.pth": "a-pth",
+        "loras/a.pth": "a-pth",
+        "loras/s/a.pth": "a-s",
         "loras/t s/a.pth": "a-t_s",
         "loras/t/s/a.pth": "a-2",
         "vae/a.pth": "a-vae",

@@ -9,6 +9,7 @@ from doit.cmd_forget import Forget as DoitForget
 
 from comfyfix.errors import SetupProblem
 from comfyfix.screen import forgetting
+from comfyfix.screen.text import laid_out
 from comfyfix.screen.words import t
 from comfyfix.stages.work import Planned
 from comfyfix.state import ledger
@@ -53,12 +54,15 @@ class Forget(Doing, DoitForget):  # type: ignore[misc]
             if not named and run_of(task) is not None:
                 count += 1
             else:
-                self.outstream.write(f"{told or f'forgetting {task.name}'}\n")
+                self._tell(told or f"forgetting {task.name}")
             self.dep_manager.remove(task.name)
         if count:
-            self.outstream.write(f"{forgetting.memory(count)}\n")
+            self._tell(forgetting.memory(count))
         self.dep_manager.close()
         return None
+
+    def _tell(self, line: str) -> None:
+        self.outstream.write("".join(f"{row}\n" for row in laid_out(line)))
 
     def _forget(self, task: Any) -> str:
         """Mark the model of a task as one to be searched again; tell so, if it is one."""

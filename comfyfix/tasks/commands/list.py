@@ -17,7 +17,7 @@ from doit.cmd_list import List as DoitList
 from comfyfix.errors import SetupProblem
 from comfyfix.screen import listing
 from comfyfix.screen.objects import say_json, say_json_of
-from comfyfix.screen.text import clean, fitted
+from comfyfix.screen.text import laid_out, room
 from comfyfix.screen.words import t
 from comfyfix.tasks import idle, inside_doit
 from comfyfix.tasks.dodo import Tasks, found_in, of_dodo
@@ -72,22 +72,36 @@ class List(Guarded, DoitList):  # type: ignore[misc]
             lines = list(pending.lines(runs, self._ignored(params)))
             if whole is not None and len(lines) == 1:  # it is all that there is to say
                 idle.keep(whole.manifest, runs[0], noted, verified=False)
-            self._write([*lines, *listing.others(self._users_own())])
+            self._write([*lines, *listing.others(self._users_own(), room())])
         return int(bool(params["check"] and any(map(pending.lacks, runs))))
 
     def _write(self, lines: Iterable[str]) -> None:
-        text = "".join(f"{fitted(clean(line))}\n" for line in lines)
+        text = "".join(f"{row}\n" for line in lines for row in laid_out(line))
         if text:  # without a buffer, even nothing at all may be too much for a screen
             self.outstream.write(text)
 
     def _doits(self, params: Any, args: list[str]) -> int:
         if not params["as_json"]:
+            if room() is not None and not params["template"]:
+                return self._doits_fitted(params, args)
             result: int = super().execute(params, args)
             return result
         self.outstream = said = io.StringIO()
         with contextlib.redirect_stdout(said):
             result = super().execute(params, args)
         say_json({"command": self.name, "lines": said.getvalue().splitlines()}, result or 0)
+        return result
+
+    def _doits_fitted(self, params: Any, args: list[str]) -> int:
+        """What doit lists, in columns that fit the screen."""
+        first = "{status} {name}" if params["status"] else "{name}"
+        params["template"] = first if params["quiet"] else f"{first}{listing.BETWEEN}{{doc}}"
+        screen, self.outstream = self.outstream, io.StringIO()
+        try:
+            result: int = super().execute(params, args)
+        finally:
+            said, self.outstream = self.outstream.getvalue(), screen
+        self._write(listing.of_doit(said.splitlines(), room()))
         return result
 
     def _ignored(self, params: Any) -> set[str]:

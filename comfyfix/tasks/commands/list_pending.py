@@ -7,6 +7,7 @@ from typing import Any
 
 from comfyfix.comfyui.references.lookup import Lookup
 from comfyfix.screen import listing, notes, refused
+from comfyfix.screen.text import room
 from comfyfix.stages.refused import Refusal, Refusing
 from comfyfix.stages.work import Pending
 from comfyfix.tasks.commands.base import project_heading
@@ -54,7 +55,7 @@ def _table(run: Run, ignored: set[str]) -> list[str]:
     values = refused.lines(_refusals(run))
     if not plan.pending:
         return [listing.nothing(len(plan.models) + len(plan.present)), *values]
-    return [*listing.table(_rows(run, ignored)), *values]
+    return [*listing.table(_rows(run, ignored), room()), *values]
 
 
 def _refusals(run: Run) -> list[Refusal]:

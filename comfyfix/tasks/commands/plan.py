@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 from collections.abc import Sequence
 from functools import partial
 from typing import Any
@@ -11,11 +12,11 @@ import msgspec
 from comfyfix.disk import json_file
 from comfyfix.disk.files import write_atomic
 from comfyfix.errors import Problem, Unreachable, unwritable
-from comfyfix.records import Reason, Record, to_json
+from comfyfix.records import Attempt, Reason, Record, to_json
 from comfyfix.screen import notes, preview
 from comfyfix.screen.objects import say_json_of
 from comfyfix.screen.preview import Answer, Preview
-from comfyfix.screen.text import clean, fitted, say
+from comfyfix.screen.text import room, say
 from comfyfix.screen.words import t
 from comfyfix.stages import resolve as resolve_stage
 from comfyfix.stages.work import Planned
@@ -51,8 +52,7 @@ class Plan(Ours):
         else:
             for run, view in views.items():
                 store = run.project.folders.store
-                rows = preview.table(view, store)
-                say(*project_heading(run.prefix), *(fitted(clean(line)) for line in rows))
+                say(*project_heading(run.prefix), *preview.table(view, store, room()))
                 say(*preview.advice(view, store, _cut_off(answers[run])))
         failed = any(not row.found for view in views.values() for row in view.models)
         failed = failed or (not names and any(run.project.plan.unreadable for run in runs))
@@ -99,10 +99,20 @@ def _answer(run: Run, planned: Planned) -> Answer:
             _keep(run, planned, record)
         run.policy.require(record)
     except Problem as problem:
+        _note(run, planned, problem)
         return Answer(planned, problem=problem)
     except OSError as error:
         return Answer(planned, problem=unwritable(error, run.project.layout.output))
     return Answer(planned, record=record, near=_near(run, record))
+
+
+def _note(run: Run, planned: Planned, problem: Problem) -> None:
+    """Add a search that found nothing to the model's history, for `list`."""
+    if isinstance(problem, Unreachable) or planned.problem is not None:
+        return  # nobody was asked
+    with contextlib.suppress(OSError):
+        attempt = Attempt(at=json_file.now(), outcome=problem.outcome, reason=problem.reason)
+        ledger.note(run.project.layout, planned.model, attempt)
 
 
 def _near(run: Run, record: Record) -> str:
