@@ -28,8 +28,8 @@ EXAMPLES: dict[str, tuple[str, ...]] = {
 _HEAD = """# Commands
 
 `comfyfix …` and `doit …` are the same: the first works wherever a `manifest.yaml` lies, the second
-in a folder with a `dodo.py` that loads comfyfix. Below is what each command says of itself, and what
-it shows on the example that comes with comfyfix (`comfyui: demo`), as it came."""
+in a folder with a `dodo.py` that loads comfyfix. Below is what each command says of itself, and
+what it shows on the example that comes with comfyfix (`comfyui: demo`), as it came."""
 
 
 def page(help_of: Callable[[str], str], shown: Callable[[str], str]) -> str:
