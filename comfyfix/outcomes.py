@@ -40,6 +40,16 @@ class Outcome(StrEnum):
     TOOL_MISSING = "tool missing"
 
 
+class Came(StrEnum):
+    """How the file of a model that is there came to its place."""
+
+    FETCHED = "fetched"  # downloaded by us
+    OTHERS = "fetched by others"  # absent when the run began; another process had put it there
+    COPIED = "copied"  # from a file of the user's own, near by
+    LINKED = "linked"  # from elsewhere in the store
+    THERE = "there before"
+
+
 BY_EXIT_CODE = {
     10: Outcome.TOKEN_NEEDED,
     11: Outcome.LICENCE_NEEDED,

@@ -6,6 +6,7 @@ from typing import Literal
 
 import msgspec
 
+from comfyfix.outcomes import Came
 from comfyfix.records.reasons import Reason
 
 Status = Literal["ok", "missing", "unreachable", "damaged", "wrong", "unsafe", "unverified"]
@@ -84,8 +85,9 @@ class Opinion(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Attempt(msgspec.Struct, frozen=True, kw_only=True):
-    """One try at one model: when, how it ended, and why."""
+    """One try at one model: when, how it ended, and why; `came`: how its file came, if it did."""
 
     at: str
     outcome: str
     reason: Reason | None = None
+    came: Came | None = None

@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from comfyfix.errors import Unreachable
+from comfyfix.outcomes import Came
 from comfyfix.records import Model, Reason, Receipt, Record, Verdict
 from comfyfix.screen import words
 from comfyfix.screen.words import fixed, t
@@ -72,11 +73,15 @@ class Events:
         what = words.told(problem.reason).what
         self._of(model, t("! {what}; searching again", what=what))
 
-    def fetched(self, record: Record, receipt: Receipt) -> None:
+    def fetched(self, record: Record, receipt: Receipt, came: Came) -> None:
         """A file has arrived, or is linked."""
-        if record.local and not record.lent:
+        if came is Came.OTHERS:
+            self._of(record.model, t("✓ Fetched by another process meanwhile"))
+        elif came is Came.THERE:
+            self.was_there(record.model)
+        elif came is Came.LINKED:
             self._of(record.model, t("✓ Linked: {place}", place=self._short(record.local)))
-        elif receipt.origin:
+        elif came is Came.COPIED:
             line = "✓ Copied from {place} ({size:size})"
             self._of(record.model, t(line, place=receipt.origin, size=receipt.size))
         else:

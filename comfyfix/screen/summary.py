@@ -6,7 +6,7 @@ from collections import Counter
 from collections.abc import Iterator, Sequence
 
 from comfyfix.errors import Unreachable
-from comfyfix.outcomes import GATES
+from comfyfix.outcomes import GATES, Came
 from comfyfix.records import Reason, Verdict
 from comfyfix.screen import words
 from comfyfix.screen.words import fixed, t
@@ -72,17 +72,19 @@ def _nothing(tally: Tally) -> str:
 
 def _counts(tally: Tally, searches: int, downloads: int) -> Iterator[str]:
     done = [outcome for outcome in tally.endings if outcome.problem is None]
-    linked, found = sum(o.linked for o in done), sum(o.found for o in done)
-    near = [o.near for o in done if o.near is not None]
     yield fixed("Total models: {count}", count=tally.total)
-    yield fixed("Successfully downloaded: {count}", count=len(done) - linked - found - len(near))
-    if near:
+    came = Counter(ending.came for ending in done)
+    yield fixed("Successfully downloaded: {count}", count=came[Came.FETCHED])
+    if came[Came.OTHERS]:
+        yield t("Fetched by others meanwhile: {count}", count=came[Came.OTHERS])
+    if came[Came.COPIED]:
+        size = sum(ending.size for ending in done if ending.came is Came.COPIED)
         line = "Copied from files of yours: {count} ({size:size})"
-        yield t(line, count=len(near), size=sum(near))
-    if found:
-        yield t("There already, now verified: {count}", count=found)
-    if linked:
-        yield t("Linked inside the store: {count}", count=linked)
+        yield t(line, count=came[Came.COPIED], size=size)
+    if came[Came.THERE]:
+        yield t("There already, now verified: {count}", count=came[Came.THERE])
+    if came[Came.LINKED]:
+        yield t("Linked inside the store: {count}", count=came[Came.LINKED])
     yield fixed("Failed searches: {count}", count=searches)
     yield fixed("Failed downloads: {count}", count=downloads)
     yield fixed("Download scripts created: {count}", count=tally.scripts)

@@ -7,25 +7,23 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 
 from comfyfix.errors import Problem
+from comfyfix.outcomes import Came
 from comfyfix.records import Model, Verdict
 
 
 @dataclass(frozen=True, slots=True)
 class Ending:
-    """How one model ended in this run; `problem` is None for a success.
+    """How one model ended in this run; `problem` is None for a success, which tells how it `came`.
 
-    `linked`: from elsewhere in the store; `found`: it lay in its place already. `licence` of what
-    was downloaded, empty where its provider tells none. `near`: bytes that came from a file of the
-    user's own, None where they were downloaded.
+    `licence` of what was downloaded, empty where its provider tells none. `size` in bytes.
     """
 
     model: Model
     problem: Problem | None = None
     searching: bool = False
-    linked: bool = False
-    found: bool = False
+    came: Came | None = None
     licence: str | None = None
-    near: int | None = None
+    size: int = 0
 
 
 @dataclass(slots=True)

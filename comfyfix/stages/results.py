@@ -14,12 +14,12 @@ from typing import Literal
 import msgspec
 
 from comfyfix.comfyui.workflows.node_lines import NodeLines
-from comfyfix.outcomes import Outcome
+from comfyfix.outcomes import Came, Outcome
 from comfyfix.records import Model, Reason, Receipt, Record, Reference, Verdict
 from comfyfix.stages.refused import Refusal
 from comfyfix.stages.scan import ScannedFile
 from comfyfix.stages.work import Pending, Plan, Planned, Present
-from comfyfix.state.ledger import Ledger
+from comfyfix.state.ledger import Entry, Ledger
 
 Status = Literal["ok", "unverified", "missing", "failed"]
 """There and right; there, as far as can be seen; not there yet; tried, or not to be had."""
@@ -43,7 +43,8 @@ class ModelResult(msgspec.Struct, frozen=True, kw_only=True):
 
     `outcome` is the word of its newest try, or why there is work to do; `reason` why it is not
     there, as far as that is known. `number` and `task` are of a model with a task. `receipt` is of
-    the file that is there, if it has one.
+    the file that is there, if it has one. `came`: how that came, as far as this project has had
+    part in it.
     """
 
     model: Model
@@ -56,6 +57,7 @@ class ModelResult(msgspec.Struct, frozen=True, kw_only=True):
     sha256: str | None = None
     record: Record | None = None
     receipt: Receipt | None = None
+    came: Came | None = None
     uses: tuple[Use, ...] = ()
 
     @property
@@ -192,8 +194,14 @@ def _planned(planned: Planned, known: Known, lines: _Lines) -> ModelResult:
         sha256=kept.sha256 if kept else record.sha256 if record else None,
         record=record,
         receipt=kept,
+        came=None if planned.pending else _came(known.ledger.models.get(planned.model.key)),
         uses=tuple(lines.use(each, wanted=bool(planned.pending)) for each in planned.references),
     )
+
+
+def _came(entry: Entry | None) -> Came:
+    newest = entry.attempts[-1] if entry and entry.attempts else None
+    return (newest.came if newest else None) or Came.THERE
 
 
 def _pending(planned: Planned, known: Known) -> tuple[Status, str, Reason | None]:
@@ -223,6 +231,7 @@ def _present(present: Present, known: Known, lines: _Lines) -> ModelResult:
         size=present.size,
         sha256=receipt.sha256 if receipt else None,
         receipt=receipt,
+        came=None if bad else Came.THERE,
         uses=tuple(lines.use(each, wanted=bad) for each in present.references),
     )
 

@@ -11,7 +11,7 @@ import msgspec
 
 from comfyfix.disk import json_file, regular
 from comfyfix.disk.files import write_if_changed
-from comfyfix.outcomes import Outcome
+from comfyfix.outcomes import Came, Outcome
 from comfyfix.records import Attempt, Model, Record
 from comfyfix.state.layout import Layout, slug, task_slug
 
@@ -96,12 +96,16 @@ def renumber(layout: Layout, model: Model) -> int:
     return _change(layout, update).models[model.key].number
 
 
-def note(layout: Layout, model: Model, attempt: Attempt) -> None:
-    """Add the outcome of one try to a model's history."""
+def note(layout: Layout, model: Model, attempt: Attempt, began: str = "") -> None:
+    """Add the outcome of one try to a model's history.
+
+    `began` is when its run did: of a file that another run of this project has brought since, the
+    account of that run stands.
+    """
 
     def update(ledger: Ledger) -> Ledger:
         old = ledger.models.get(model.key)
-        if old is None:
+        if old is None or (attempt.came is Came.OTHERS and began and _brought_since(old, began)):
             return ledger
         attempts = (*old.attempts, attempt)[-ATTEMPTS_KEPT:]
         again = old.again and attempt.outcome != Outcome.DONE
@@ -109,6 +113,11 @@ def note(layout: Layout, model: Model, attempt: Attempt) -> None:
         return msgspec.structs.replace(ledger, models={**ledger.models, model.key: new})
 
     _change(layout, update)
+
+
+def _brought_since(entry: Entry, began: str) -> bool:
+    newest = entry.attempts[-1] if entry.attempts else None
+    return newest is not None and newest.outcome == Outcome.DONE and newest.at >= began
 
 
 def search_again(layout: Layout, model: Model) -> None:

@@ -19,7 +19,7 @@ from comfyfix.disk import json_file
 from comfyfix.disk.files import sha256_of
 from comfyfix.errors import ModelProblem, Problem, Unreachable, unwritable
 from comfyfix.net.hosts import endpoint_of
-from comfyfix.outcomes import SEARCH_AGAIN, Outcome
+from comfyfix.outcomes import SEARCH_AGAIN, Came, Outcome
 from comfyfix.process import require
 from comfyfix.records import Attempt, Model, Reason, Receipt, Record
 from comfyfix.screen import words
@@ -131,14 +131,23 @@ def _fetch(run: Run, planned: Planned) -> None:
     _keep(run, planned, receipt)
     if record.local and not record.lent:
         _renew(run, record.local, receipt)
-    ledger.note(
-        run.project.layout, planned.model, Attempt(at=json_file.now(), outcome=Outcome.DONE)
-    )
-    run.events.fetched(record, receipt)
-    licence = None if record.local else record.licence
-    near = receipt.size if receipt.origin else None
-    linked = bool(record.local) and near is None
-    _settle(run, Ending(planned.model, linked=linked, licence=licence, near=near))
+    came = _came(run, planned, record, receipt)
+    done = Attempt(at=json_file.now(), outcome=Outcome.DONE, came=came)
+    ledger.note(run.project.layout, planned.model, done, run.began)
+    run.events.fetched(record, receipt, came)
+    by_us = came in (Came.FETCHED, Came.COPIED) and not record.local
+    licence = record.licence if by_us else None
+    _settle(run, Ending(planned.model, came=came, licence=licence, size=receipt.size))
+
+
+def _came(run: Run, planned: Planned, record: Record, receipt: Receipt) -> Came:
+    """How a file came whose script has ended well: only what a script has put there is its own."""
+    if not run.brought[planned.model.key]:
+        lacked = planned.pending in (Pending.ABSENT, Pending.EMPTY, Pending.INCOMPLETE)
+        return Came.OTHERS if lacked else Came.THERE
+    if receipt.origin:
+        return Came.COPIED
+    return Came.LINKED if record.local else Came.FETCHED
 
 
 def _still_right(run: Run, planned: Planned) -> bool:
@@ -155,7 +164,7 @@ def _still_right(run: Run, planned: Planned) -> bool:
     )
     if right:
         run.events.was_there(planned.model)
-        _settle(run, Ending(planned.model, found=True))
+        _settle(run, Ending(planned.model, came=Came.THERE))
     return right
 
 
@@ -185,10 +194,10 @@ def _accept_or_leave(run: Run, planned: Planned) -> None:
     ]
     _keep(run, planned, receipts.joined(record, made))
     if planned.pending is Pending.SEARCH_AGAIN:
-        done = Attempt(at=json_file.now(), outcome=Outcome.DONE)
+        done = Attempt(at=json_file.now(), outcome=Outcome.DONE, came=Came.THERE)
         ledger.note(run.project.layout, planned.model, done)
     run.events.was_there(planned.model)
-    _settle(run, Ending(planned.model, found=True))
+    _settle(run, Ending(planned.model, came=Came.THERE))
 
 
 def _place(planned: Planned, member: Record) -> Path:
@@ -271,6 +280,8 @@ def _hear(run: Run, planned: Planned, script: str, size: int | None, said: str |
     """Take in what a script says: lines for the log, and where it stands."""
     if isinstance(said, str):
         run.console.log(f"{script}: {said}")
+    elif said.kind == "brought":
+        run.brought[planned.model.key] += 1
     elif said.kind == "note":
         run.events.noted(planned.model, said.fields[0])
     elif said.kind == "waiting":

@@ -7,6 +7,7 @@ import os
 import sys
 import threading
 import time
+from collections import Counter
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from functools import cached_property, partial
@@ -15,7 +16,7 @@ from typing import TYPE_CHECKING, TextIO
 
 from comfyfix import project as projects
 from comfyfix.comfyui.references.lookup import Lookup
-from comfyfix.disk import looked
+from comfyfix.disk import json_file, looked
 from comfyfix.errors import SetupProblem
 from comfyfix.net.origin import is_address
 from comfyfix.process import Children
@@ -51,7 +52,8 @@ class Run(Owner):
     reporter has the screen to itself; `always` where tasks are done also if there is nothing to do.
     Lines go to `out`, unless `quiet`: then they go to the log alone. `about` are the workflows
     whose models are selected; `whole` where all of these are, so that they are to be ready.
-    `shard` is where it begins, of several jobs for one store.
+    `shard` is where it begins, of several jobs for one store; `began` when. `brought` are the files
+    that it has brought, by model.
     """
 
     project: Project
@@ -64,7 +66,9 @@ class Run(Owner):
     children: Children = field(default_factory=Children)
     tally: Tally = field(default_factory=Tally)
     records: dict[str, Record] = field(default_factory=dict)
+    brought: Counter[str] = field(default_factory=Counter)
     unasked: set[str] = field(default_factory=set)
+    began: str = field(default_factory=json_file.now)
     stopping: bool = False
     live: bool = False
     about: frozenset[str] = frozenset()

@@ -95,6 +95,7 @@ put_in_place() {
   # A small one that loses its name with the machine's power has it again with the next run.
   [ -n "$TRIED" ] || sync -- . 2>/dev/null || sync
   [ ! -e "$HAVE" ] || rm -f -- "$HAVE"
+  tell brought
   say "Done: $DEST"
 }
 

@@ -56,7 +56,8 @@ def test_a_run_leaves_what_has_become_of_everything(mixed: InProcess) -> None:
     assert (told["version"], told["good"]) == (1, False)
     assert told["counts"] == {
         "models": 3, "ok": 1, "unverified": 1, "missing": 0, "failed": 1,
-        "workflows": 3, "ready": 0,
+        "workflows": 3, "ready": 0, "fetched": 1, "fetched_by_others": 0, "copied": 0, "linked": 0,
+        "there_before": 1,
     }  # fmt: skip
     models = {model["model"]: model for model in told["models"]}
     rife = models["upscale_models/rife49.pth"]

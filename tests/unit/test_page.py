@@ -12,6 +12,7 @@ import msgspec
 from hypothesis import given
 from hypothesis import strategies as st
 
+from comfyfix.outcomes import Came
 from comfyfix.screen.results.page import page
 from comfyfix.screen.results.shape import (
     Counts,
@@ -70,7 +71,8 @@ class Page(HTMLParser):
 def model(**changes: Any) -> ModelRow:
     plain: dict[str, Any] = {
         "model": "loras/a.safetensors", "folder": "loras", "path": "a.safetensors",
-        "status": "ok", "outcome": "done", "reason": None, "number": 1, "task": "a",
+        "status": "ok", "outcome": "done", "came": Came.FETCHED, "reason": None, "number": 1,
+        "task": "a",
         "size": 1_500_000, "sha256": "ab" * 32, "source": "huggingface", "where": "studio/a",
         "evidence": ("the name is the same",), "url": "https://huggingface.co/studio/a/resolve/1/a",
         "repo": "studio/a", "commit": "1" * 40, "licence": "mit", "publisher": "studio",
@@ -89,7 +91,8 @@ def report(*models: ModelRow, workflows: tuple[WorkflowRow, ...] = ()) -> Report
     counts = Counts(
         models=len(models), ok=states.count("ok"), unverified=states.count("unverified"),
         missing=states.count("missing"), failed=states.count("failed"),
-        workflows=len(workflows), ready=0,
+        workflows=len(workflows), ready=0, fetched=states.count("ok"), fetched_by_others=0,
+        copied=0, linked=0, there_before=0,
     )  # fmt: skip
     return ReportFile(
         version=1, program="comfyfix 1", good=False, counts=counts, models=models,

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from comfyfix.errors import ModelProblem, Problem
-from comfyfix.outcomes import Outcome
+from comfyfix.outcomes import Came, Outcome
 from comfyfix.records import Model, Verdict, because
 from comfyfix.screen import summary, words
 from comfyfix.screen.words import fixed, t
@@ -20,6 +20,10 @@ def model(name: str) -> Model:
 def failed(name: str, *, searching: bool) -> Ending:
     problem = ModelProblem(Outcome.NOT_FOUND, Why.NOT_FOUND_LISTED, name=name)
     return Ending(model(name), problem, searching=searching)
+
+
+def came(name: str, how: Came, **more: Any) -> Ending:
+    return Ending(model(name), came=how, **more)
 
 
 def verdict(name: str, status: Any, **more: Any) -> Verdict:
@@ -59,14 +63,18 @@ def test_what_failed_is_told_by_name_each_with_its_next_step() -> None:
 
 
 def test_each_model_is_counted_once() -> None:
-    done = [Ending(model(str(number)), licence="mit") for number in range(3)]
-    linked, there = Ending(model("l"), linked=True), Ending(model("f"), found=True)
+    done = [came(str(number), Came.FETCHED, licence="mit") for number in range(3)]
+    linked, there = came("l", Came.LINKED), came("f", Came.THERE)
+    others = [came(name, Came.OTHERS) for name in ("o", "p")]
+    copied = came("c", Came.COPIED, size=7 << 20)
     lost = [failed("x", searching=True), failed("y", searching=False), failed("z", searching=False)]
-    assert told(*done, linked, there, *lost, scripts=4, already=9) == [
+    assert told(*done, linked, there, *others, copied, *lost, scripts=4, already=9) == [
         f"  {line}"
         for line in (
-            fixed("Total models: {count}", count=8),
+            fixed("Total models: {count}", count=11),
             fixed("Successfully downloaded: {count}", count=3),
+            t("Fetched by others meanwhile: {count}", count=2),
+            t("Copied from files of yours: {count} ({size:size})", count=1, size=7 << 20),
             t("There already, now verified: {count}", count=1),
             t("Linked inside the store: {count}", count=1),
             fixed("Failed searches: {count}", count=1),
@@ -79,7 +87,7 @@ def test_each_model_is_counted_once() -> None:
 
 
 def test_what_is_none_is_left_out_but_for_the_lines_that_programs_read() -> None:
-    assert told(Ending(model("x"), linked=True)) == [
+    assert told(came("x", Came.LINKED)) == [
         f"  {line}"
         for line in (
             fixed("Total models: {count}", count=1),
@@ -93,7 +101,9 @@ def test_what_is_none_is_left_out_but_for_the_lines_that_programs_read() -> None
 
 
 def test_licences_are_told_with_the_most_frequent_first() -> None:
-    endings = [Ending(model(str(i)), licence=told) for i, told in enumerate(["a", "", "b", "", ""])]
+    endings = [
+        came(str(i), Came.FETCHED, licence=told) for i, told in enumerate(["a", "", "b", "", ""])
+    ]
     licences = (f"{t('not told')} (3)", "a (1)", "b (1)")
     line = t("Licences of what was downloaded: {licences}", licences=licences)
     assert told(*endings)[-1] == f"  {line}"
@@ -101,7 +111,7 @@ def test_licences_are_told_with_the_most_frequent_first() -> None:
 
 def test_files_without_a_hash_and_of_a_closed_kind_are_counted_apart() -> None:
     tally = Tally(total=1)
-    tally.add(Ending(model("x")))
+    tally.add(came("x", Came.FETCHED))
     tally.add_verdicts([verdict("a", "unverified"), verdict("b", "ok"), verdict("c", "unverified")])
     hashless = t("Without a published hash (unverified): {count}", count=2)
     closed = t("Of a kind that is not looked into (unverified): {count}", count=1)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections import Counter
 from collections.abc import Iterator
 
 from comfyfix.disk.files import human_size, printable
@@ -36,6 +37,9 @@ def _lines(report: Report) -> Iterator[str]:
         + " "
         + t("{ready} of {all} workflows are ready.", ready=ready, all=len(report.workflows))
     )
+    came = Counter(model.came for model in report.models if model.came)
+    if came:
+        yield t("How they came: {told}.", told=tuple(f"{how} {came[how]}" for how in came))
     bad = [model for model in report.models if not model.good]
     if bad:
         yield from ("", f"## {t('Not there')}", "")

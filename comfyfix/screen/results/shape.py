@@ -6,6 +6,7 @@ What changes here in a way that breaks a reader raises `version`.
 from __future__ import annotations
 
 import os
+from collections import Counter
 from pathlib import Path
 from typing import Literal
 
@@ -13,6 +14,7 @@ import msgspec
 
 from comfyfix import __version__
 from comfyfix.disk.files import clean_text
+from comfyfix.outcomes import Came
 from comfyfix.records import Reason, to_json
 from comfyfix.screen import words
 from comfyfix.screen.refused import line as refused_line
@@ -34,8 +36,8 @@ class ModelRow(msgspec.Struct, frozen=True, kw_only=True):
     """One model. `size` in bytes; `uses` are the places that name it.
 
     `where` is its repository or page (none for files of this machine), `evidence` why it was
-    taken. `script` is the newest one in `output/`, `at` when the file was seen to be right (UTC,
-    ISO 8601).
+    taken. `came`: how its file came to its place, null while it is not there. `script` is the
+    newest one in `output/`, `at` when the file was seen to be right (UTC, ISO 8601).
     """
 
     model: str
@@ -43,6 +45,7 @@ class ModelRow(msgspec.Struct, frozen=True, kw_only=True):
     path: str
     status: Status
     outcome: str
+    came: Came | None
     reason: Told | None
     number: int | None
     task: str | None
@@ -87,7 +90,7 @@ class WorkflowRow(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Counts(msgspec.Struct, frozen=True, kw_only=True):
-    """How many of each there are."""
+    """How many of each there are; the last five are how those came that are there."""
 
     models: int
     ok: int
@@ -96,6 +99,11 @@ class Counts(msgspec.Struct, frozen=True, kw_only=True):
     failed: int
     workflows: int
     ready: int
+    fetched: int
+    fetched_by_others: int
+    copied: int
+    linked: int
+    there_before: int
 
 
 class ReportFile(msgspec.Struct, frozen=True, kw_only=True):
@@ -119,6 +127,7 @@ def schema() -> bytes:
 def shaped(report: Report, root: Path) -> ReportFile:
     """The report as others read it; `root` is the folder that paths are told from."""
     states = [model.status for model in report.models]
+    came = Counter(model.came for model in report.models)
     return ReportFile(
         version=1,
         program=f"comfyfix {__version__}",
@@ -131,6 +140,11 @@ def shaped(report: Report, root: Path) -> ReportFile:
             failed=states.count("failed"),
             workflows=len(report.workflows),
             ready=sum(map(report.is_ready, report.workflows)),
+            fetched=came[Came.FETCHED],
+            fetched_by_others=came[Came.OTHERS],
+            copied=came[Came.COPIED],
+            linked=came[Came.LINKED],
+            there_before=came[Came.THERE],
         ),
         models=tuple(map(_model, report.models)),
         workflows=tuple(_workflow(report, each, root) for each in report.workflows),
@@ -177,6 +191,7 @@ def _model(result: ModelResult) -> ModelRow:
         path=result.model.path,
         status=result.status,
         outcome=result.outcome,
+        came=result.came,
         reason=_told(result.reason),
         number=result.number,
         task=result.task or None,
