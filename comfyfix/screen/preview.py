@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -10,6 +9,7 @@ from pathlib import Path
 import msgspec
 
 from comfyfix.disk.files import human_size, regular_stat
+from comfyfix.disk.room import disk_of
 from comfyfix.errors import ModelProblem, Problem
 from comfyfix.outcomes import GATES, USER_ACTS_FIRST
 from comfyfix.records import Reason, Record
@@ -20,6 +20,7 @@ from comfyfix.screen.words import Told, t
 from comfyfix.stages.work import Planned
 
 FOUND = "found"
+SEARCHING = "searching"
 _COLUMNS = (
     Column("NO"),
     Column("MODEL", share=5, least=20),
@@ -93,12 +94,16 @@ class Preview(msgspec.Struct, frozen=True, kw_only=True):
 
 @dataclass(frozen=True, slots=True)
 class Answer:
-    """What a search said of one model: a record, or a problem."""
+    """What a search said of one model: a record, or a problem.
+
+    `unsettled` while it goes on, or waits for the user to agree; a problem may be known already.
+    """
 
     planned: Planned
     record: Record | None = None
     problem: Problem | None = None
     near: str = ""
+    unsettled: bool = False
 
 
 def preview(answers: Sequence[Answer], store: Path, reserve: int, group: str) -> Preview:
@@ -107,7 +112,8 @@ def preview(answers: Sequence[Answer], store: Path, reserve: int, group: str) ->
     brought = [row for row in rows if row.found and not row.linked]
     total = sum((row.size or 0) - row.there_bytes for row in brought if not row.near)
     near = sum(row.size or 0 for row in brought if row.near)
-    free = _free(store)
+    disk = disk_of(store)
+    free = disk.free if disk else None
     first = (row.next_step for row in rows if row.outcome in USER_ACTS_FIRST)
     return Preview(
         models=rows,
@@ -143,7 +149,7 @@ def _row(answer: Answer, group: str) -> Row:
         linked=bool(record and record.local and not record.lent),
         near=answer.near,
         problem=told.what,
-        outcome=problem.outcome if problem else FOUND,
+        outcome=problem.outcome if problem else SEARCHING if answer.unsettled else FOUND,
         next_step=told.next_step,
         files=max(1, len(found.files)) if found else 1,
         there_bytes=_there(record) if record else 0,
@@ -158,6 +164,8 @@ def _there(record: Record) -> int:
 
 
 def _size(row: Row) -> str:
+    if row.outcome == SEARCHING:
+        return t("not known yet")
     if not row.found:
         size = f", {human_size(row.size)}" if row.size else ""
         return f"✗ {row.outcome}{size}"
@@ -169,18 +177,6 @@ def _origin(row: Row, store: Path) -> str:
     if not row.source:
         return "-"
     return f"{row.source}: {row.where.removeprefix(f'{store}/')}"
-
-
-def _free(store: Path) -> int | None:
-    """Bytes that may be written where the store is, or will be."""
-    place = store
-    while not place.exists() and place != place.parent:
-        place = place.parent
-    try:
-        info = os.statvfs(place)
-    except OSError:
-        return None
-    return info.f_bavail * info.f_frsize
 
 
 def table(view: Preview, store: Path, room: int | None) -> Sequence[str]:
@@ -216,7 +212,11 @@ def advice(view: Preview, store: Path, cut_off: Sequence[tuple[str, Reason]] = (
     yield from _gates([row for row in view.models if row.behind_a_gate], view.gated_bytes)
     yield from summary.unreachable(cut_off)
     unasked = {key for key, _ in cut_off}
-    missing = [row for row in view.models if not (row.found or row.behind_a_gate)]
+    missing = [
+        row
+        for row in view.models
+        if not (row.found or row.behind_a_gate or row.outcome == SEARCHING)
+    ]
     yield from _without_source([row for row in missing if row.key not in unasked])
 
 

@@ -32,15 +32,21 @@ PicklePolicy = Literal["refuse", "scan", "allow"]
 """Which pickle files may be there: none, those that can't run code, or all."""
 OpinionPolicy = bool | Literal["auto"]
 """Whether Qwen gives its opinion on files that are in order; `auto`: where it can be asked."""
+ConsentPolicy = Literal["free", "all"]
+"""Who is asked before the user agrees: those whose questions cost nothing, or Qwen, too."""
 Parallel = Annotated[int, msgspec.Meta(ge=1, le=64)]
 """How many at a time."""
 
 
 class Search(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """`search:` which sources, in trust order, and how many models at a time."""
+    """`search:` which sources, in trust order, and how many models at a time.
+
+    `before_consent`: which of them are asked while the user has not agreed to the downloads yet.
+    """
 
     sources: tuple[str, ...] = SOURCES
     parallel: Parallel = 6
+    before_consent: ConsentPolicy = "free"
 
 
 class Download(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):

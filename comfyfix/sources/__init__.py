@@ -2,9 +2,14 @@
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
 from comfyfix.sources import catalog, civitai, huggingface, openmodeldb, store, workflow
 from comfyfix.sources.base import Source
 from comfyfix.sources.qwen import source as qwen
+
+if TYPE_CHECKING:
+    from comfyfix.settings.manifest import Manifest
 
 ALL: tuple[Source, ...] = (store, workflow, catalog, huggingface, civitai, openmodeldb, qwen)
 """The literal list, most trusted first; `search.sources` of the manifest picks from it."""
@@ -17,3 +22,8 @@ def chosen(names: tuple[str, ...]) -> tuple[Source, ...]:
     """Return the sources of these names, in the manifest's order."""
     known = {source.NAME: source for source in ALL}
     return tuple(known[name] for name in names if name in known)
+
+
+def costs(source: Source, manifest: Manifest) -> bool:
+    """Tell whether a question to a source costs somebody something."""
+    return source is qwen and bool(manifest.qwen.base_url)

@@ -5,6 +5,7 @@ What counts is said in `judge`. Of several different contents none counts: that 
 
 from __future__ import annotations
 
+from collections.abc import Generator
 from dataclasses import dataclass, field, replace
 
 import msgspec
@@ -14,7 +15,7 @@ from comfyfix.errors import ModelProblem, NameRefused, RegionBlocked, SourceDown
 from comfyfix.outcomes import Outcome
 from comfyfix.records import Candidate, Reason, Record, Rejected, because
 from comfyfix.settings.manifest import Locked, Manifest
-from comfyfix.sources import LAST, chosen, directories, huggingface, sets, store, workflow
+from comfyfix.sources import LAST, chosen, costs, directories, huggingface, sets, store, workflow
 from comfyfix.sources.base import Blocked, Doubtful, Services, Source, Wanted
 from comfyfix.stages import lent, locked
 from comfyfix.stages.judge import judge
@@ -34,14 +35,51 @@ def resolve(planned: Planned, services: Services) -> Record:
 
     Raises ModelProblem with the sources that were asked and what they said.
     """
-    ladder = _Ladder(planned, services, _wanted(planned, services.manifest))
-    try:
-        _refuse_pickle(planned, services)
-        found = _locked(ladder) or ladder.climb()
-    except ModelProblem as problem:
-        problem.asked, problem.rejected = tuple(ladder.asked), tuple(ladder.rejected)
-        raise
-    return _record(planned, found, ladder.rejected, services)
+    return Search(planned, services).finish()
+
+
+class Search:
+    """The search of one model, which may rest before a source whose questions cost something."""
+
+    def __init__(self, planned: Planned, services: Services) -> None:
+        self._planned, self._services = planned, services
+        self._ladder = _Ladder(planned, services, _wanted(planned, services.manifest))
+        self._way = self._found()
+
+    def finish(self) -> Record:
+        """Ask all that are left. Raises ModelProblem, as `resolve` does."""
+        while True:
+            record = self.go_on()
+            if record is not None:
+                return record
+
+    def go_on(self) -> Record | None:
+        """Ask until the file is found; None where the next source costs something.
+
+        That source is asked when this is called again. Raises ModelProblem, as `resolve` does.
+        """
+        try:
+            next(self._way)
+        except StopIteration as end:
+            return _record(self._planned, end.value, self._ladder.rejected, self._services)
+        except ModelProblem as problem:
+            problem.asked = tuple(self._ladder.asked)
+            problem.rejected = tuple(self._ladder.rejected)
+            raise
+        return None
+
+    @property
+    def obstacle(self) -> ModelProblem | None:
+        """What keeps the user from the file that was found, as far as has been asked."""
+        return self._ladder.stuck[0].problem if self._ladder.stuck else None
+
+    def _found(self) -> Way:
+        _refuse_pickle(self._planned, self._services)
+        return _locked(self._ladder) or (yield from self._ladder.climb())
+
+
+Way = Generator[Source, None, Candidate]
+"""Yields each source that costs something before it is asked, and returns what was found."""
 
 
 def _locked(ladder: _Ladder) -> Candidate | None:
@@ -89,11 +127,11 @@ class _Ladder:
     regional: list[RegionBlocked] = field(default_factory=list)
     down: list[SourceDown] = field(default_factory=list)
 
-    def climb(self) -> Candidate:
+    def climb(self) -> Way:
         """Ask one source after the other; the first file that counts."""
         wanted = self.wanted
         try:
-            return self._climbed()
+            return (yield from self._climbed())
         except ModelProblem:
             if wanted.is_whole:
                 raise
@@ -102,12 +140,14 @@ class _Ladder:
                 raise
             return msgspec.structs.replace(found, renamed=found.name != wanted.model.name)
 
-    def _climbed(self) -> Candidate:
+    def _climbed(self) -> Way:
         by_user = bool(self.planned.override and self.planned.override.names_a_place)
         # Where the user has said which file is meant, no other source may answer for it.
         for source in (workflow,) if by_user else self._sources():
             if source is LAST and self._needs_no_last():
                 continue
+            if costs(source, self.services.manifest):
+                yield source
             self.asked += [source.NAME] if source.NAME not in self.asked else []
             good = self._rung(source)
             if good is not None:

@@ -74,18 +74,18 @@ def _phase(run: Run, planned: Planned, phase: str, size: int | None = None) -> N
 
 
 def _resolve(run: Run, planned: Planned) -> None:
-    with run.searches:
-        _go_on(run)
-        total = len(run.project.plan.models if run.always else run.project.plan.pending)
-        run.console.processing(planned.model.name, planned.model.key, total)
-        _phase(run, planned, "searching")
-        if planned.problem is not None:
-            raise planned.problem
-        record = planned.record
-        if record is None or not resolve_stage.still_wanted(record, planned, run.project.manifest):
-            record = _found_anew(run, planned)
-        run.policy.require(record)
-        run.records[planned.model.key] = record
+    sought = run.sought(planned)
+    record = sought.found(functools.partial(_begin, run, planned))
+    if sought.anew:
+        run.events.found(record)
+    run.policy.require(record)
+    run.records[planned.model.key] = record
+
+
+def _begin(run: Run, planned: Planned) -> None:
+    _go_on(run)
+    run.console.processing(planned.model.name, planned.model.key, run.total)
+    _phase(run, planned, "searching")
 
 
 def _found_anew(run: Run, planned: Planned) -> Record:

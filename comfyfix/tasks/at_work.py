@@ -135,7 +135,7 @@ def _stopped(runs: list[Run], exit_code: int) -> int:
 
 def _agreed(run: Run) -> bool:
     """Ask once before downloads, on a terminal only."""
-    pending = run.project.plan.pending
+    pending = run.pending
     asked = run.project.manifest.confirm and not os.environ.get("CI")
     if not (pending and asked and sys.stdin.isatty() and sys.stdout.isatty()):
         return True

@@ -27,6 +27,12 @@ def default_tasks(run: Run) -> list[str]:
     return names or [run.group("download")]
 
 
+def models_of(run: Run, reached: set[str]) -> tuple[Planned, ...]:
+    """The models whose tasks are among these."""
+    models = run.project.plan.models
+    return tuple(planned for planned in models if run.task("download", planned.task) in reached)
+
+
 def about(run: Run, reached: set[str]) -> tuple[frozenset[str], bool]:
     """The workflows that a run is about, and whether it is to bring all that they name.
 
@@ -35,7 +41,7 @@ def about(run: Run, reached: set[str]) -> tuple[frozenset[str], bool]:
     plan = run.project.plan
     named = (w for w, task in run.workflow_tasks.items() if run.task("workflow", task) in reached)
     asked = frozenset(named).difference(file.workflow for file in plan.unreadable)
-    models = [p for p in plan.models if run.task("download", p.task) in reached]
+    models = models_of(run, reached)
     if asked or len(models) == len(plan.models):
         return asked or frozenset(plan.workflows), True
     return frozenset(workflow for planned in models for workflow in planned.workflows), False

@@ -39,12 +39,10 @@ class Reporter(ConsoleReporter):  # type: ignore[misc]
         self._runs = runs_of(reached)
         names = {task.name for task in reached}
         for run in self._runs:
-            plan = run.project.plan
-            chosen = [p for p in plan.models if run.task("download", p.task) in names]
-            run.tally.total = sum(bool(p.pending) or run.always for p in chosen)
-            run.tally.already = len(chosen) - run.tally.total
+            run.tally.total = run.total
+            run.tally.already = len(run.chosen or ()) - run.tally.total
             if run.task("verify", PRESENT) in names:
-                run.tally.already += len(plan.present)
+                run.tally.already += len(run.project.plan.present)
             run.live = len(self._runs) == 1  # two can't draw on one screen
             run.console.begin(run.tally.total)
 

@@ -38,6 +38,8 @@ if TYPE_CHECKING:
     from comfyfix.screen.lines import Console
     from comfyfix.sources.base import Services
     from comfyfix.stages.policy import Held
+    from comfyfix.stages.work import Planned
+    from comfyfix.tasks.searching import Sought
 
 TRIES = 3
 """How often a project is opened again because others have changed what it says."""
@@ -52,6 +54,7 @@ class Run(Owner):
     reporter has the screen to itself; `always` where tasks are done also if there is nothing to do.
     Lines go to `out`, unless `quiet`: then they go to the log alone. `about` are the workflows
     whose models are selected; `whole` where all of these are, so that they are to be ready.
+    `chosen` are the selected models themselves, None while nobody has selected.
     `shard` is where it begins, of several jobs for one store; `began` when. `brought` are the files
     that it has brought, by model.
     """
@@ -72,6 +75,7 @@ class Run(Owner):
     stopping: bool = False
     live: bool = False
     about: frozenset[str] = frozenset()
+    chosen: tuple[Planned, ...] | None = None
     whole: bool = False
     shard: Shard = shard.WHOLE
 
@@ -80,6 +84,7 @@ class Run(Owner):
         self.searches = threading.Semaphore(manifest.search.parallel)
         self.downloads = threading.Semaphore(manifest.download.parallel)
         self._services_lock = threading.Lock()
+        self._sought: dict[str, Sought] = {}
 
     def __repr__(self) -> str:
         return f"<comfyfix {self.prefix}>" if self.prefix else "<comfyfix>"  # `doit info` shows it
@@ -160,6 +165,19 @@ class Run(Owner):
                     self.tally.already += 1
 
     @property
+    def pending(self) -> list[Planned]:
+        """The selected models with work to do."""
+        chosen = self.project.plan.models if self.chosen is None else self.chosen
+        return [planned for planned in chosen if planned.pending]
+
+    @property
+    def total(self) -> int:
+        """How many models this run is to bring, or to look at again."""
+        if not self.always:
+            return len(self.pending)
+        return len(self.project.plan.models if self.chosen is None else self.chosen)
+
+    @property
     def busy(self) -> int:
         """How many tasks may have work to do."""
         return len(self.project.plan.pending) + len(self.project.plan.batches())
@@ -203,6 +221,15 @@ class Run(Owner):
     def workflow_tasks(self) -> dict[str, str]:
         """The task names of workflows."""
         return self.project.workflow_tasks()
+
+    def sought(self, planned: Planned) -> Sought:
+        """The search of a model, the same for all who ask."""
+        with self._services_lock:
+            if planned.model.key not in self._sought:
+                from comfyfix.tasks.searching import Sought  # for those with work to do
+
+                self._sought[planned.model.key] = Sought(self, planned)
+            return self._sought[planned.model.key]
 
     def services(self) -> Services:
         """What sources need; the first call opens sessions and, for the demo, starts the hub."""

@@ -17,7 +17,7 @@ from doit.exceptions import InvalidCommand
 from comfyfix.errors import SetupProblem
 from comfyfix.screen import words
 from comfyfix.tasks import inside_doit
-from comfyfix.tasks.chosen import about, default_tasks, settled
+from comfyfix.tasks.chosen import about, default_tasks, models_of, settled
 from comfyfix.tasks.command_names import COMMANDS
 from comfyfix.tasks.marks import run_of, runs_of
 from comfyfix.tasks.nearest import unknown
@@ -71,8 +71,10 @@ class Control(TaskControl):  # type: ignore[misc]
                 self.tasks[name].task_dep = []
             self.selected_tasks = members
         reached = reached_by(self.tasks, selection or self.selected_tasks)
+        names = {task.name for task in reached}
         for run in runs_of(reached):
-            run.about, run.whole = about(run, {task.name for task in reached})
+            run.chosen = models_of(run, names)
+            run.about, run.whole = about(run, names)
         self.chosen(runs_of(reached))
 
     def _without_settled(self, selection: list[str]) -> list[str]:

@@ -4,28 +4,23 @@ from __future__ import annotations
 
 import contextlib
 from collections.abc import Sequence
-from functools import partial
 from typing import Any
 
-import msgspec
-
 from comfyfix.disk import json_file
-from comfyfix.disk.files import write_atomic
-from comfyfix.errors import Problem, Unreachable, unwritable
-from comfyfix.records import Attempt, Reason, Record, to_json
+from comfyfix.errors import Problem, Unreachable
+from comfyfix.records import Attempt, Reason
 from comfyfix.screen import notes, preview
 from comfyfix.screen.objects import say_json_of
 from comfyfix.screen.preview import Answer, Preview
 from comfyfix.screen.text import room, say
 from comfyfix.screen.words import t
-from comfyfix.stages import resolve as resolve_stage
 from comfyfix.stages.work import Planned
 from comfyfix.state import ledger
 from comfyfix.tasks.commands.base import Ours, project_heading
 from comfyfix.tasks.guard import JSON_OPTION
 from comfyfix.tasks.names import chosen
 from comfyfix.tasks.running import Run
-from comfyfix.tasks.searching import side_by_side
+from comfyfix.tasks.searching import Sought, answered, side_by_side
 
 
 class Plan(Ours):
@@ -86,24 +81,15 @@ def _answers(run: Run, keys: Sequence[str] | None) -> list[Answer]:
     ]
     if pending:
         notes.searching(len(pending))
-    return side_by_side(run, pending, partial(_answer, run))
+    sought = [run.sought(planned) for planned in pending]
+    return side_by_side(run, sought, _answer)
 
 
-def _answer(run: Run, planned: Planned) -> Answer:
-    try:
-        if planned.problem is not None:
-            raise planned.problem
-        record = planned.record
-        if record is None or not resolve_stage.still_wanted(record, planned, run.project.manifest):
-            record = resolve_stage.resolve(planned, run.services())
-            _keep(run, planned, record)
-        run.policy.require(record)
-    except Problem as problem:
-        _note(run, planned, problem)
-        return Answer(planned, problem=problem)
-    except OSError as error:
-        return Answer(planned, problem=unwritable(error, run.project.layout.output))
-    return Answer(planned, record=record, near=_near(run, record))
+def _answer(sought: Sought) -> Answer:
+    answer = answered(sought, costs=True)
+    if answer.problem is not None:
+        _note(sought.run, sought.planned, answer.problem)
+    return answer
 
 
 def _note(run: Run, planned: Planned, problem: Problem) -> None:
@@ -113,26 +99,3 @@ def _note(run: Run, planned: Planned, problem: Problem) -> None:
     with contextlib.suppress(OSError):
         attempt = Attempt(at=json_file.now(), outcome=problem.outcome, reason=problem.reason)
         ledger.note(run.project.layout, planned.model, attempt)
-
-
-def _near(run: Run, record: Record) -> str:
-    """The file of this machine that a run would copy instead of fetching; empty for none."""
-    if record.lent:
-        return record.local
-    lender = run.services().lender(record)
-    lead = lender.promised() if lender else None
-    return lead.path if lead else ""
-
-
-def _keep(run: Run, planned: Planned, record: Record) -> None:
-    """Keep what was found for the next run, under a number whose script says the same."""
-    path = run.project.layout.record(record.number, planned.model)
-    old = json_file.read(path, Record)
-    if old is not None and old.same_content(record):
-        return  # searched again, and found again
-    if run.project.layout.script(record.number, planned.model).exists():
-        record = msgspec.structs.replace(
-            record, number=ledger.renumber(run.project.layout, planned.model)
-        )
-        path = run.project.layout.record(record.number, planned.model)
-    write_atomic(path, to_json(record))
