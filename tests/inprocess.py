@@ -15,17 +15,22 @@ import sys
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
+from functools import cache
+from importlib import metadata
 from pathlib import Path
 
 import pytest
-from doit import cmd_clean, cmd_run, doit_cmd
+from doit import cmd_clean, cmd_run, doit_cmd, plugin
 from doit.dependency import JsonDB
 
 from comfyfix.demo.hub import Hub
+from comfyfix.net import http
 from comfyfix.project import Project, open_project
 from comfyfix.settings import MANIFEST, store_key
 from comfyfix.tasks import inside_doit, program
 from tests.rig import PROGRAM, Site
+
+_entry_points = cache(metadata.entry_points)  # which packages are installed
 
 
 @dataclass(frozen=True)
@@ -60,6 +65,10 @@ class InProcess(Site):
         super().__init__(root, hub)
         self._monkeypatch = monkeypatch
         self._capture = capture
+        # What only takes time here: no power is cut, and a hub that fails does so without a load.
+        monkeypatch.setattr(os, "fsync", lambda _: None)
+        monkeypatch.setattr(http, "backoff", lambda _: 0.0)
+        monkeypatch.setattr(plugin, "entry_points_impl", lambda: _entry_points)
 
     def run(self, *arguments: str, **extra: str) -> Ran:
         """Run a command to its end."""

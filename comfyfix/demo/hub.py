@@ -19,6 +19,8 @@ from comfyfix.demo.openai import Chats
 from comfyfix.demo.server import Server
 from comfyfix.demo.shelf import CivitaiVersion, Repository, sha256
 
+_CLOSING_SECONDS = 0.01  # until a server sees that it is to end
+
 __all__ = ["CivitaiVersion", "Fault", "Hub", "Repository", "Seen", "sha256"]
 
 
@@ -79,7 +81,7 @@ class Hub:
         self._server = Server(self)
         self._storage = Server(self)
         self._threads = [
-            threading.Thread(target=server.serve_forever, args=(0.05,), daemon=True)
+            threading.Thread(target=server.serve_forever, args=(_CLOSING_SECONDS,), daemon=True)
             for server in (self._server, self._storage)
         ]
 

@@ -7,6 +7,7 @@ publisher keeps current) and that of ComfyUI-Manager where it is installed.
 from __future__ import annotations
 
 from collections.abc import Iterator
+from functools import cache
 from importlib import resources
 from pathlib import Path
 from typing import NamedTuple
@@ -49,8 +50,13 @@ class Catalogue:
         return index
 
 
-def _of_templates() -> Iterator[Listed]:
-    """Every address that an official template embeds."""
+@cache
+def _of_templates() -> tuple[Listed, ...]:
+    """Every address that an official template embeds: 30 MB, read once by a process."""
+    return tuple(dict.fromkeys(_in_templates()))
+
+
+def _in_templates() -> Iterator[Listed]:
     try:
         package = resources.files("comfyui_workflow_templates_json").joinpath("templates")
         entries = [entry for entry in package.iterdir() if entry.name.endswith(".json")]
