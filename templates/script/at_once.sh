@@ -17,53 +17,85 @@ at_once() {
   ln -s -- "$ME" "$LOCK" 2>/dev/null && LOCKED=1 || return
   # Another may have brought it and given the lock back, since we looked.
   [ ! -e "$FILE" ] || return
-  need_space
   read_token
   TARGET="$URL" TRIED=1
-  # More than the file may have, so that what a redirect says besides ends nothing.
-  set -- --no-location --max-filesize $((SIZE + 4096)) --max-time $((LOCK_STILL / 6 + 1)) --dump-header - --output "$PART"
   for HOPS in 0 1 2; do # with a repository that has got another name, and the storage
-    # Curl ends in time for our first sign of life, also if we are killed now.
-    exec 4< <(
-      printf '%s\n' "$BASHPID" || exit # fails if we live no more: then nobody reads
-      exec 2>&1 3>&-
-      ulimit -c 0
-      ulimit -f $((SIZE / 1024 + 5)) 2>/dev/null
-      [ -z "$TOKEN$LED" ] || exec "${CURL[@]}" "$@" --config <(request 0)
-      exec "${CURL[@]}" "$@" --url "$URL" # no secret, so no process to hand it over
-    )
-    read -r WORKER <&4
-    hear
-    exec 4<&-
+    try_once || return
     leads_on || break
   done
-  if [ -s "$PART" ]; then
-    sync -- "$PART" 2>/dev/null & # while it is hashed
-    WORKER=$!
-    hash_of "$PART"
-    wait "$WORKER" || sync
-    WORKER=''
-    if [ "$HASH" = "$SHA256" ]; then
-      look_inside
-      put_in_place
-      exit 0
-    fi
-  fi
+  [ -s "$PART" ] || return
+  sync -- "$PART" 2>/dev/null & # while it is hashed
+  WORKER=$!
+  hash_of "$PART"
+  wait "$WORKER" || sync
   WORKER=''
+  [ "$HASH" = "$SHA256" ] && look "$PART" && [ ! -e "$FILE" ] && [ ! -L "$FILE" ] || return
+  # The second name takes nothing's place; the first one goes with the lock, in one process.
+  if ln -- "$PART" "$FILE" 2>/dev/null && [ "$FILE" -ef "$PART" ]; then
+    NAMED="$PART"
+  else
+    [ ! -e "$FILE" ] && mv -f -- "$PART" "$FILE" 2>/dev/null || return
+  fi
+  say "Done: $DEST" # a name that is lost with the machine's power is there again with the next run
+  exit 0
+}
+
+# One request, and what it leads to on the same server. Fails where there is no room.
+try_once() {
+  # More than the file may have, so that what a redirect says besides ends nothing.
+  set -- --max-filesize $((SIZE + 4096)) --max-time $((LOCK_STILL / 6 + 1)) --dump-header - --output "$PART"
+  same_server
+  # Curl ends in time for our first sign of life, also if we are killed now.
+  exec 4< <(
+    printf '%s\n' "$BASHPID" || exit # fails if we live no more: then nobody reads
+    exec 2>&1 3>&-
+    ulimit -c 0
+    ulimit -f $((SIZE / 1024 + 5)) 2>/dev/null
+    [ -z "$TOKEN$LED" ] || exec "${CURL[@]}" "${SAME[@]}" "$@" --config <(request 0)
+    exec "${CURL[@]}" "${SAME[@]}" "$@" --url "$URL" # no secret, so no process to hand it over
+  )
+  read -r WORKER <&4
+  if [ "$HOPS" = 0 ]; then # curl takes some time to begin
+    free_space
+    [ -z "$FREE" ] || [ $((FREE * 1024)) -ge $((SIZE + RESERVE)) ] || TRIED=''
+  fi
+  hear
+  exec 4<&-
+  WORKER=''
+  [ -n "$TRIED" ] || { rm -f -- "$PART" && return 1; }
+}
+
+# Curl follows by itself where that is to the same server: every other one lies, as it is told, at a
+# port that nobody can have. A proxy would be asked for that, so there we follow.
+same_server() {
+  local host="${TARGET#*://}"
+  host="${host%%[/?#]*}"
+  SAME=(--no-location)
+  [ -z "${http_proxy:-}${https_proxy:-}${HTTPS_PROXY:-}${all_proxy:-}${ALL_PROXY:-}" ] || return 0
+  case "${host##*]}" in
+  *:*) ;;
+  *) case "$TARGET" in https:*) host="$host:443" ;; *) host="$host:80" ;; esac ;;
+  esac
+  SAME=(--max-redirs 2 --connect-to "$host:$host" --connect-to ::127.0.0.1:0)
 }
 
 # Does the answer lead to the same server, or to where the Hub keeps its files? No stranger has a
 # certificate for one of these names. What is at any other host has to be looked at first.
 leads_on() {
-  local line to='' host="${TARGET#*://}" IFS=$'\n'
+  local line status='' to='' host="${TARGET#*://}" IFS=$'\n'
   NEXT=''
-  line="${SAID%%[$'\r\n']*}"
-  case "${line#HTTP/* }" in 30[12378] | 30[12378]\ *) ;; *) return 1 ;; esac
   set -f
   for line in $SAID; do
-    case "$line" in [Ll]ocation:*) to="${line#*:}" ;; esac
+    case "$line" in
+    HTTP/*)
+      [ -z "$to" ] || LED=1 # and curl has gone there
+      status="${line%$'\r'}" to=''
+      ;;
+    [Ll]ocation:*) to="${line#*:}" ;;
+    esac
   done
   set +f
+  case "${status#* }" in 30[12378] | 30[12378]\ *) ;; *) return 1 ;; esac
   to="${to%$'\r'}"
   to="${to#"${to%%[! ]*}"}"
   case "$to" in //*) return 1 ;; /*) to="${TARGET%%"$host"}${host%%[/?#]*}$to" ;; esac
@@ -89,6 +121,7 @@ leads_on() {
 # Reads on until curl has ended, since it waits for ever for who does not read; many bytes at a time,
 # where a line at a time would be a byte at a time.
 hear() {
+  [ -n "$TRIED" ] || kill "$WORKER" 2>/dev/null
   IFS= read -r -N 65537 SAID <&4
   [ "${#SAID}" -gt 65536 ] || return 0
   kill "$WORKER" 2>/dev/null

@@ -15,9 +15,10 @@ finish() {
   [ -L "$LOCK" ] || LOCKED=''
   if [ -e "$WORK" ]; then
     rm -rf -- "$WORK" ${LOCKED:+"$LOCK"} 2>/dev/null
-  elif [ -n "$LOCKED" ]; then
-    [ "$code" != 0 ] || exec rm -f -- "$LOCK" # in our place, for one process less
-    rm -f -- "$LOCK"
+  elif [ -n "$LOCKED$NAMED" ]; then
+    set -- ${NAMED:+"$NAMED"} ${LOCKED:+"$LOCK"}
+    [ "$code" != 0 ] || exec rm -f -- "$@" # in our place, for one process less
+    rm -f -- "$@"
   fi
 }
 

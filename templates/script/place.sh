@@ -1,13 +1,3 @@
-# Where we are only the kernel knows: bash's own pwd walks the path once more, and somebody may be
-# changing it. So another program is asked.
-enter_folder() {
-  local inside="${COMFYFIX_FOLDER:-}"
-  [ -d "$DIR" ] || mkdir -p -- "$DIR" 2>/dev/null
-  cd -- "$DIR" 2>/dev/null || fail 1 "Can't make the folder $DIR" "check its permissions" store
-  [ -z "$inside" ] || [ "$(exec pwd -P)" = "$inside" ] || fail 1 "$DIR has become a link to elsewhere" "check who has changed it"
-  FILE="./$NAME"
-}
-
 # Sets ASIDE to a name beside the file that nothing has yet.
 name_aside() {
   local count=0
@@ -35,17 +25,6 @@ already_there() {
   fi
   KNOWN_WRONG="$now"
   return 1
-}
-
-# Size and hash show that it is the file meant, not that it is harmless. Where comfyfix has started
-# this script, its own look at the form decides; by hand, `doit verify` looks afterwards.
-look() {
-  local code
-  [ -n "$ASKING" ] || return 0
-  ask look "$DIR/${1##*/}"
-  code="${REPLY%% *}"
-  REASON="${REPLY#* }"
-  case "$code" in [0-9]) return "$code" ;; *) return 1 ;; esac
 }
 
 look_inside() {

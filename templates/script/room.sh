@@ -23,13 +23,6 @@ need_space() {
   if [ $((FREE * 1024)) -lt $((needed + RESERVE)) ]; then no_space "$FREE" "$NEEDED"; fi
 }
 
-# Sets FREE to the kilobytes that are free, empty where nobody can tell.
-free_space() {
-  FREE=''
-  { read -r _ && read -r _ _ _ FREE _; } < <(exec df -Pk -- . 2>/dev/null)
-  is_number "$FREE" || FREE=''
-}
-
 no_space() {
   [ "$LOW" -gt 0 ] || rm -f -- "$PART"
   fail 13 "Not enough space in $DIR for $NAME: $(($1 / 1024)) MB free, $([ "$2" = 0 ] && echo more || echo "$(($2 / 1048576)) MB") needed and $((RESERVE / 1048576)) MB kept in reserve" "make room, or set download.reserve"

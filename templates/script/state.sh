@@ -25,6 +25,7 @@ STRAYED=''
 LED=''    # by a redirect, to another place than the script tells
 NEXT=''   # where a redirect leads that was not followed at once
 REACHED='' # a server has answered
+NAMED=''  # the part, where its file has a second name that stays
 TRIED=''  # a try has been made at once
 SAID=''   # what was answered to it
 WHOLE=''  # fetched by another program, into another file

@@ -2,7 +2,12 @@
 
 from __future__ import annotations
 
+import itertools
+import os
 import re
+import shutil
+import signal
+import socket
 import subprocess
 from pathlib import Path
 
@@ -112,11 +117,15 @@ def test_one_question_and_one_file_also_by_an_old_name(site: Site, hub: Hub) -> 
     assert len(hub.seen) == 3
 
 
-def test_one_that_is_not_in_lfs_gets_its_token_on_the_same_server(site: Site, hub: Hub) -> None:
+@pytest.mark.parametrize("proxy", ["", "http://127.0.0.1:9"])
+def test_one_that_is_not_in_lfs_gets_its_token_on_the_same_server(
+    site: Site, hub: Hub, proxy: str
+) -> None:
     script = script_for(site, hub)
     repository = hub.repositories[REPO]
     repository.plain, repository.gated, hub.tokens = {NAME}, True, {"hf_good"}
-    assert site.script(script, HF_TOKEN="hf_good").returncode == 0
+    done = site.script(script, HF_TOKEN="hf_good", HTTPS_PROXY=proxy)
+    assert done.returncode == 0, done.stdout
     assert [seen.token for seen in hub.seen] == ["hf_good"] * 2
     assert site.files() == {f"loras/{NAME}": sha256(DATA)}
 
@@ -146,3 +155,88 @@ def test_what_fails_behind_a_redirect_is_tried_again(site: Site, hub: Hub, kind:
     assert done.returncode == 0, done.stdout
     assert site.files() == {f"loras/{NAME}": sha256(DATA)}
     assert asked(hub, "/cdn/*") <= 3
+
+
+def before(site: Site, program: str, *lines: str) -> str:
+    """A PATH on which lines of a shell run before a program, which is `"$real"` there."""
+    folder = site.root / "tools"
+    folder.mkdir(exist_ok=True)
+    real = shutil.which(program)
+    path = folder / program
+    path.write_text("\n".join(["#!/bin/bash", f"real={real}", *lines, 'exec "$real" "$@"', ""]))
+    path.chmod(0o755)
+    return f"{folder}{os.pathsep}{os.environ['PATH']}"
+
+
+def test_where_a_server_leads_to_itself_one_curl_brings_the_file(site: Site, hub: Hub) -> None:
+    hub.cdn = hub.url
+    script = script_for(site, hub)
+    path = before(site, "curl", f"echo >>{site.root}/begun")
+    assert site.script(script, PATH=path, HTTPS_PROXY="").returncode == 0
+    assert (asked(hub, "/*/resolve/*"), asked(hub, "/cdn/*")) == (1, 1)
+    assert (site.root / "begun").read_text() == "\n"
+
+
+@pytest.mark.parametrize("host", ["127.0.0.1", "127.0.0.2", "localhost"])
+@pytest.mark.parametrize("token", ["", "hf_good"])
+def test_the_first_try_connects_to_nobody_else(site: Site, hub: Hub, host: str, token: str) -> None:
+    """Of the engine nothing is left but that try: no one looks at where it leads."""
+    script = script_for(site, hub)
+    path = site.root / engine.name()
+    path.write_text(path.read_text().partition("\nat_once\n")[0] + "\nat_once\n")
+    with socket.create_server((host, 0)) as stranger:
+        hub.cdn = f"http://{host}:{stranger.getsockname()[1]}"
+        done = site.script(script, HF_TOKEN=token, HTTPS_PROXY="")
+        assert done.returncode == 1
+        stranger.setblocking(False)
+        with pytest.raises(BlockingIOError):
+            stranger.accept()
+    assert asked(hub, "/*/resolve/*") == 1
+    assert site.files() == {}
+
+
+@pytest.mark.parametrize("ends", [True, False])
+def test_a_server_that_leads_on_and_on(site: Site, hub: Hub, ends: bool) -> None:
+    hub.cdn = hub.url
+    names = ["a/a", "b/b", "c/c", "d/d", "e/e", REPO if ends else "a/a"]
+    hub.renamed = dict(itertools.pairwise(names))
+    script = script_for(site, hub, url=f"https://huggingface.co/a/a/resolve/main/{NAME}")
+    done = site.script(script, HTTPS_PROXY="")
+    assert done.returncode == (0 if ends else 15), done.stdout
+    assert site.files() == ({f"loras/{NAME}": sha256(DATA)} if ends else {})
+    assert len(hub.seen) <= (7 if ends else 20)
+
+
+@pytest.mark.parametrize("links", ["none", "elsewhere"])
+def test_a_filesystem_without_second_names(site: Site, hub: Hub, links: str) -> None:
+    """Or one on which somebody has put a folder there at that very moment."""
+    hub.cdn = hub.url
+    script = script_for(site, hub)
+    final = site.models / "loras" / NAME
+    refuses = '[ "$1" = -s ] || exit 1'
+    path = before(site, "ln", refuses if links == "none" else f'[ "$1" = -s ] || mkdir {final}')
+    done = site.script(script, PATH=path)
+    if links == "none":
+        assert done.returncode == 0, done.stdout
+        assert site.files() == {f"loras/{NAME}": sha256(DATA)}
+        assert len(hub.seen) == 2
+    else:
+        assert done.returncode == 1
+        assert final.is_dir()
+
+
+def test_killed_between_its_two_names_leaves_one_file(site: Site, hub: Hub) -> None:
+    hub.cdn = hub.url
+    script = script_for(site, hub)
+    path = before(site, "ln", '[ "$1" = -s ] || { "$real" "$@"; kill -9 $PPID; exit; }')
+    assert site.script(script, PATH=path).returncode == -signal.SIGKILL
+    assert len(list((site.models / "loras").iterdir())) == 3  # with its part and its lock
+    assert site.script(script).returncode == 0
+    assert [found.name for found in (site.models / "loras").iterdir()] == [NAME]
+    assert len(hub.seen) == 2
+
+
+def test_without_room_nothing_is_kept(site: Site, hub: Hub) -> None:
+    script = script_for(site, hub, reserve=1 << 60)
+    assert site.script(script).returncode == 13
+    assert list((site.models / "loras").iterdir()) == []

@@ -220,14 +220,31 @@ def _small(bench: Bench) -> None:
         "and hash, sync": [bench.theirs("curl", path) for path in files],
         "comfyfix": [bench.ours(path) for path in files],
     }
+    print(f"{SMALL} small files; rates are those of comfyfix through theirs, 1 is as quick")
+    print(
+        f"{'ms/request':>10} {'at a time':>9} {'plain s':>8} {'ours s':>7} {'x plain':>8} "
+        f"{'x with hash':>11} {'CPU ms/file':>12} {'plain':>6} {'load':>5}"
+    )
     for latency in (0.0, 0.05):
         for parallel in (3, 6):
             with served(bench.source, latency=latency) as url:
                 found = rows(bench, kinds, url, rounds=ROUNDS, parallel=parallel)
-            walls = {n: statistics.median(c.wall for c in costs) for n, costs in found.items()}
-            told = ", ".join(f"{name} {wall:.2f} s" for name, wall in walls.items())
-            plain, hashed, ours = walls.values()
-            heading = (
-                f"{SMALL} small files, {parallel} at a time, {latency * 1000:.0f} ms a request"
-            )
-            print(f"{heading}: {told}; {plain / ours:.2f} x plain, {hashed / ours:.2f} x with hash")
+            _small_row(latency, parallel, found)
+
+
+def _small_row(latency: float, parallel: int, found: Mapping[str, Sequence[Cost]]) -> None:
+    """Print medians; the ratios are of runs that followed each other, as others use the machine."""
+    plain, hashed, ours = found.values()
+
+    def ratio(theirs: Sequence[Cost]) -> float:
+        return statistics.median(t.wall / o.wall for t, o in zip(theirs, ours, strict=True))
+
+    def each(costs: Sequence[Cost]) -> float:
+        return statistics.median(cost.cpu for cost in costs) / SMALL * 1000
+
+    walls = [statistics.median(cost.wall for cost in costs) for costs in (plain, ours)]
+    print(
+        f"{latency * 1000:10.0f} {parallel:9} {walls[0]:8.2f} {walls[1]:7.2f} {ratio(plain):8.2f} "
+        f"{ratio(hashed):11.2f} {each(ours):12.1f} {each(plain):6.1f} {os.getloadavg()[0]:5.1f}",
+        flush=True,
+    )
