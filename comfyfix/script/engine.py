@@ -23,8 +23,8 @@ _PARTS = (
     "begin", "start", "identity", "state", "words", "ending", "request", "hash", "inside",
     # All that a small file needs stands above this, mostly: the rest is then not even looked at.
     "at_once",
-    "verdict", "room", "place", "children", "lease", "leftovers", "adopt", "answer", "ranges", "connections", "follow",
-    "pieces", "hub", "tries", "transfer", "directory", "main",
+    "verdict", "room", "place", "children", "lease", "leftovers", "adopt", "answer", "ranges",
+    "connections", "follow", "pieces", "hub", "tries", "transfer", "directory", "main",
 )  # fmt: skip
 _CLEARING = ("begin", "identity", "words", "children", "lease", "leftovers", "clear")
 _HEADING = """\
