@@ -12,7 +12,7 @@ import hashlib
 import os
 import secrets
 import sys
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from typing import Literal
 
 import msgspec
@@ -77,7 +77,8 @@ def keep(layout: Layout, answer: Answer, looked: Looked, key: bytes) -> None:
     Our caches don't count, and what is written in every run: they are no ground of an answer. Where
     it can't be written the next command takes longer, no more.
     """
-    stamps = {path: s for path, s in looked.stamps.items() if not _is_by_the_way(layout, path)}
+    by_the_way = _by_the_way(layout)
+    stamps = {path: s for path, s in looked.stamps.items() if not by_the_way(path)}
     if not looked.settled(stamps.values()) or not all(map(_can_be_kept, stamps)):
         return
     salt = secrets.token_hex(8)
@@ -99,9 +100,10 @@ def keep(layout: Layout, answer: Answer, looked: Looked, key: bytes) -> None:
         write_atomic(layout.kept, msgspec.json.encode(kept))
 
 
-def _is_by_the_way(layout: Layout, path: str) -> bool:
-    folders = (f"{layout.caches}/", f"{layout.output}/log/")
-    return f"{path}/".startswith(folders) and path != str(layout.doit_db)
+def _by_the_way(layout: Layout) -> Callable[[str], bool]:
+    """What tells it of each of many thousand paths."""
+    folders, ground = (f"{layout.caches}/", f"{layout.output}/log/"), str(layout.doit_db)
+    return lambda path: f"{path}/".startswith(folders) and path != ground
 
 
 def _can_be_kept(path: str) -> bool:

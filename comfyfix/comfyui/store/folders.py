@@ -6,6 +6,7 @@ a key takes, and a lookup that is anchored so that a name can't climb out.
 
 from __future__ import annotations
 
+import functools
 import os
 import re
 from collections.abc import Callable, Iterable, Iterator, Mapping
@@ -211,7 +212,7 @@ class Folders:
     def place(self, key: str, path: str) -> str:
         """`destination` as a plain string: every command asks for that of every model."""
         key = folder_key(key)
-        base = self.written.get(key) or self.default_root / _written_name(key)
+        base = self.written.get(key) or _below(self.default_root, _written_name(key))
         return f"{base}/{path}"
 
     def below_models(self, key: str) -> frozenset[str]:
@@ -408,6 +409,11 @@ def _anchored(path: str) -> str:
 def _in(root: Path, key: str) -> Iterator[Path]:
     for name in _DIRECTORIES.get(key, (key,)):
         yield root / name
+
+
+@functools.cache
+def _below(root: Path, name: str) -> Path:
+    return root / name
 
 
 def _written_name(key: str) -> str:

@@ -71,14 +71,10 @@ def _case(
 
 
 def _counts(suites: list[Element]) -> dict[str, str]:
-    def count(path: str) -> str:
-        return str(sum(len(suite.findall(path)) for suite in suites))
-
-    return {
-        "tests": count("testcase"),
-        "failures": count("testcase/failure"),
-        "errors": count("testcase/error"),
-    }
+    cases = [case for suite in suites for case in suite]
+    faults = [fault.tag for case in cases for fault in case]
+    counts = (len(cases), faults.count("failure"), faults.count("error"))
+    return dict(zip(("tests", "failures", "errors"), map(str, counts), strict=True))
 
 
 def _fit(text: str) -> str:

@@ -162,7 +162,7 @@ def standing(report: Report, workflow: WorkflowResult) -> Standing:
 
 def file_of(workflow: WorkflowResult, root: Path | str) -> str:
     """The path of a workflow's file from a folder, if it lies there; links are no other place."""
-    path = os.path.relpath(workflow.file, root)
+    path = _below(workflow.file, f"{root}/") or os.path.relpath(workflow.file, root)
     if _leads_out(path):
         path = os.path.relpath(os.path.realpath(workflow.file), os.path.realpath(root))
     return clean_text(workflow.file if _leads_out(path) else path)
@@ -170,6 +170,13 @@ def file_of(workflow: WorkflowResult, root: Path | str) -> str:
 
 def _leads_out(path: str) -> bool:
     return path.partition("/")[0] == ".."
+
+
+def _below(path: str, folder: str) -> str:
+    """The rest of a path that is plainly below a folder, as nearly all are."""
+    rest = path.removeprefix(folder) if path.startswith(folder) else ""
+    plain = not ("//" in path or "/." in path or path.endswith("/"))
+    return rest if plain and folder.startswith("/") else ""
 
 
 def message(model: ModelResult) -> str:
