@@ -80,6 +80,65 @@ def test_what_a_pack_offers_beside_files_is_no_model(choices: str, tmp_path: Pat
         assert [one.value for one in references(graph, "w", table)] == told
 
 
+@pytest.mark.parametrize(
+    ("choices", "offered"),
+    [
+        (CHOICES, ()),
+        (f"sorted({CHOICES})", ()),
+        (f"['none'] + {CHOICES}", ("none",)),
+        (f"[*{CHOICES}, 'auto']", ("auto",)),
+        (f"{CHOICES} or ['None']", ("None",)),
+        (f"[n for n in {CHOICES} if n.endswith('.pth')]", ()),
+        (f"'COMBO', {{'options': ['default'] + {CHOICES}}}", ("default",)),
+    ],
+)
+def test_what_stands_for_nothing_is_a_name_where_the_list_has_none(
+    choices: str, offered: tuple[str, ...], tmp_path: Path
+) -> None:
+    """As ComfyUI refuses it: also `undefined`, which its page writes where a list was empty."""
+    table = {"Node": Loader(inputs={"x": only(read(tmp_path, node(choices)))})}
+    for value in ("None", "none", "undefined", "auto", "default", "Baked VAE"):
+        graph = parse(json.dumps({"1": {"class_type": "Node", "inputs": {"x": value}}}).encode())
+        told = [one.value for one in references(graph, "w", table)]
+        assert told == ([] if value in offered else [value])
+
+
+@pytest.mark.parametrize(
+    ("choices", "before"),
+    [
+        (f"{CHOICES} + more()", ""),
+        (f"[*{CHOICES}, *more()]", ""),
+        (f"[*{CHOICES}, more()]", ""),
+        (f"more() or {CHOICES}", ""),
+        (f"list(set({CHOICES}).union(more()))", ""),
+        ("names", f"names = {CHOICES}\nnames.extend(more())"),
+        ("names", f"names = {CHOICES}\nnames.insert(0, more())"),
+        ("names", f"names = {CHOICES}\nnames += more()"),
+        ("names", f"names = [*{CHOICES}]\nnames.extend(more())"),
+        ("names", f"if more():\n    names = {CHOICES}\nelse:\n    names = more()"),
+        ("list(d)", f"d = {{n: n for n in {CHOICES}}}\nd.update(more())"),
+        ("list(d.keys())", f"d = {{n: n for n in {CHOICES}}}\nd.update(more())"),
+    ],
+)
+def test_what_was_not_read_of_a_list_may_stand_for_nothing(
+    choices: str, before: str, tmp_path: Path
+) -> None:
+    entry = only(read(tmp_path, node(choices, f"from elsewhere import more\n{before}")))
+    graph = parse(json.dumps({"1": {"class_type": "Node", "inputs": {"x": "None"}}}).encode())
+    assert entry.folder
+    assert list(references(graph, "w", {"Node": Loader(inputs={"x": entry})})) == []
+
+
+def test_a_picture_is_chosen_only_where_a_pack_lists_pictures(tmp_path: Path) -> None:
+    inputs = {"x": {"content": "a.pth", "image": None}}
+    graph = parse(json.dumps({"1": {"class_type": "Node", "inputs": inputs}}).encode())
+    entry = only(read(tmp_path, node()))
+    [told] = references(graph, "w", {"Node": Loader(inputs={"x": entry})})
+    assert told.value == json.dumps(inputs["x"])
+    [told] = references(graph, "w", {"Node": Loader(inputs={"x": LoaderInput(folder="vae")})})
+    assert told.value == "a.pth"
+
+
 def test_the_folders_of_names_are_no_names(tmp_path: Path) -> None:
     choices = f"['All'] + list(set([os.path.dirname(n) for n in {CHOICES}]))"
     assert read(tmp_path, node(choices)).loaders.keys() == set()

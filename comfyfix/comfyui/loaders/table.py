@@ -43,7 +43,7 @@ class LoaderInput(msgspec.Struct, frozen=True, kw_only=True):
     the names of other folders: `bbox/` + a name of `ultralytics_bbox`. `listed` is false where the
     node takes any text, which ComfyUI holds against no list of its own. `offers` is what it lists
     beside files (None: not known, packs offer what they like), `names` some of it, as a pack's own
-    source says. `begins` is what the names of one of
+    source says, and all of it where that is `closed`. `begins` is what the names of one of
     the further folders begin with to be listed; what has nothing after it lies only there.
     `reads`, `variant` and `repos` are of directories: how the node reads one, which precision it
     asks diffusers for, and the repositories of the Hub that its own source names, by the last part
@@ -62,6 +62,7 @@ class LoaderInput(msgspec.Struct, frozen=True, kw_only=True):
     prefixed: dict[str, str] = {}
     offers: tuple[str, ...] | None = None
     names: tuple[str, ...] = ()
+    closed: bool = False
     begins: dict[str, tuple[str, ...]] = {}
     reads: Reads = Reads.ANY
     variant: str = ""
@@ -166,5 +167,6 @@ def _over_input(better: LoaderInput, old: LoaderInput) -> LoaderInput:
         endings=better.endings,
         prefixed=better.prefixed,
         names=better.names,
+        closed=better.closed,
         listed=better.listed and old.listed,
     )

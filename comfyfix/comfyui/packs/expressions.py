@@ -112,7 +112,7 @@ def _sequence(
 def _spread(told: Any) -> list[Any]:
     if isinstance(told, Listing):
         return [replace(told, one=False)]
-    return told if isinstance(told, list) else items(told)
+    return told if isinstance(told, list) else items(told) or [UNKNOWN]
 
 
 def _dict(asked: Asked, node: ast.Dict, module: Module, scope: Locals) -> Any:

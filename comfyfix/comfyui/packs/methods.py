@@ -22,6 +22,7 @@ from comfyfix.comfyui.packs.values import (
     globbed,
     items,
     joined,
+    opened,
 )
 from comfyfix.comfyui.store.folders import is_folder_key
 
@@ -136,9 +137,13 @@ def _add(owner: list[Any] | Listing, name: str, arguments: list[Any]) -> Told:
     more = value if name in ("extend", "update") else [value]
     if isinstance(owner, list):
         if len(owner) < ITEMS_MAX:
-            owner.extend([more] if isinstance(more, Listing) else items(more))
+            owner.extend([more] if isinstance(more, Listing) else _more(more))
         return Told(None)
     return Told(None, joined(owner, [more] if isinstance(more, str) else more))
+
+
+def _more(value: Any) -> list[Any]:
+    return [UNKNOWN] if value is UNKNOWN else items(value)
 
 
 def _of_registry(registered: Registered, name: str, arguments: list[Any]) -> Any:
@@ -171,11 +176,11 @@ def _of_dict(
         case "copy":
             return dict(owner)
         case "keys":
-            return list(owner)
+            return items(owner)
         case "values":
             return list(owner.values())
         case "items":
-            return [[key, value] for key, value in owner.items()]
+            return [[opened(key), value] for key, value in owner.items()]
         case "get" | "pop" | "setdefault":
             default = arguments[1] if len(arguments) > 1 else UNKNOWN
             if not isinstance(first, str | int | Listing):
@@ -241,4 +246,6 @@ def _of_listing(owner: Listing, name: str, first: Any) -> Any:
         return [altered(owner), replace(owner, full=False)]
     if name in _CUT:
         return altered(owner)
+    if name == "union":
+        return opened(owner)
     return owner if name in _SAME else UNKNOWN

@@ -41,13 +41,14 @@ FOLDERS_MAX = 20  # of one input
 
 @dataclass(frozen=True, slots=True)
 class _Input:
-    """One declared input. `names` are choices beside files that stand there literally; `widgets`
-    is how many values it takes in the file; None: not known."""
+    """One declared input. `names` are choices beside files that stand there literally, `closed` if
+    there are no others; `widgets` is how many values it takes in the file (None: not known)."""
 
     name: str
     choices: tuple[Listing, ...]
     widgets: int | None
     names: tuple[str, ...] = ()
+    closed: bool = False
 
 
 def schema_of(evaluator: Evaluator, owner: Class) -> tuple[str, Loader]:
@@ -92,7 +93,7 @@ def _loader(inputs: Iterator[_Input]) -> Loader:
     for number, declared in enumerate(inputs):
         if number >= INPUTS_MAX:
             break
-        entry = _entry(declared.choices, declared.names, index)
+        entry = _entry(declared, index)
         if entry.folder or entry.prefixed:
             found[declared.name] = entry
         if declared.widgets is None:
@@ -110,9 +111,9 @@ def _kind(
     return "directory_or_file" if files else "directory"
 
 
-def _entry(choices: tuple[Listing, ...], names: tuple[str, ...], index: int | None) -> LoaderInput:
+def _entry(declared: _Input, index: int | None) -> LoaderInput:
     """The folders of choices that are paths inside of them, as the pack says them."""
-    whole = [one for one in choices if not (one.altered or one.full)]
+    whole = [one for one in declared.choices if not (one.altered or one.full)]
     folders = list(dict.fromkeys(key for one in whole if not one.prefix for key in one.folders))
     prefixed = {one.prefix: one.folders[0] for one in whole if one.prefix and one.folders}
     endings = all_endings(whole)
@@ -124,7 +125,8 @@ def _entry(choices: tuple[Listing, ...], names: tuple[str, ...], index: int | No
         kind=_kind(files, endings),
         endings=(*_walked(whole), *files),
         prefixed=prefixed,
-        names=names,
+        names=declared.names,
+        closed=declared.closed,
     )
 
 
@@ -145,7 +147,8 @@ def _of_types(told: dict[Any, Any]) -> Iterator[_Input]:
             if isinstance(entry, Listing):  # the comma of the tuple is forgotten: (list)
                 kind = entry
             given = options.get("options", UNKNOWN) if kind == "COMBO" else kind
-            yield _Input(name, _choices(given), _widgets(name, kind, options), _names(given))
+            widgets = _widgets(name, kind, options)
+            yield _Input(name, _choices(given), widgets, _names(given), _is_closed(given))
 
 
 def _choices(told: Any) -> tuple[Listing, ...]:
@@ -157,6 +160,15 @@ def _names(told: Any) -> tuple[str, ...]:
     found = [name for one in listings(told) for name in one.names]
     found += [item for item in (told if isinstance(told, list) else ()) if isinstance(item, str)]
     return tuple(dict.fromkeys(found))[:NAMES_MAX]
+
+
+def _is_closed(told: Any) -> bool:
+    """Tell whether all of a list of choices was read: files as they are, and what stands there."""
+    parts = told if isinstance(told, list) else [told]
+    lists = [part for part in parts if isinstance(part, Listing)]
+    plain = all(one.closed and not (one.altered or one.full or one.prefix) for one in lists)
+    other = len(parts) - len(lists) - sum(isinstance(part, str) for part in parts)
+    return bool(lists) and plain and not other and len(_names(told)) < NAMES_MAX
 
 
 def _widgets(name: str, kind: Any, options: dict[Any, Any]) -> int | None:
@@ -189,7 +201,7 @@ def _of_schema(inputs: list[Any]) -> Iterator[_Input]:
             if given is None and len(declared.arguments) > 1:
                 given = declared.arguments[1]
         widgets = _declared_widgets(str(name), kind, options)
-        yield _Input(str(name), _choices(given), widgets, _names(given))
+        yield _Input(str(name), _choices(given), widgets, _names(given), _is_closed(given))
 
 
 def _declared_widgets(name: str, kind: str, options: dict[str, Any]) -> int | None:

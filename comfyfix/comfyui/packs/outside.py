@@ -83,7 +83,7 @@ def _of_folders(asked: Asked, last: str, arguments: list[Any], keywords: dict[st
     if last in ("get_filename_list", "get_folder_paths"):
         if not isinstance(key, str) or not is_folder_key(key):
             return UNKNOWN
-        return Listing((key,)) if last == "get_filename_list" else FolderPaths(key)
+        return Listing((key,), closed=True) if last == "get_filename_list" else FolderPaths(key)
     if last == "add_model_folder_path" and len(told) > 1:
         default = keywords.get("is_default", arguments[2] if len(arguments) > 2 else False)  # noqa: PLR2004
         asked.registered.add(key, told[1], first=default is True)
@@ -183,8 +183,9 @@ def _listed(place: Any) -> Any:
     if isinstance(place, Listing):
         return replace(place, one=False)
     if isinstance(place, str):
-        return Listing((os.path.normpath(place),)) if place.startswith("/") else UNKNOWN
-    found = [Listing((one.folder,), walked=True) for one in _folders(place)]
+        place = os.path.normpath(place)
+        return Listing((place,), closed=True) if place.startswith("/") else UNKNOWN
+    found = [Listing((one.folder,), walked=True, closed=True) for one in _folders(place)]
     return found[0] if len(found) == 1 else found or UNKNOWN
 
 

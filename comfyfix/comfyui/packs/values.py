@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ast
+import operator
 import re
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field, replace
@@ -11,6 +12,7 @@ from typing import Any, Final
 ITEMS_MAX = 4096  # of one list or text; so no pack can make one grow without end
 NAMES_MAX = 64  # literal choices beside those of folders
 NESTED_MAX = 2  # lists inside of lists of choices
+OPENED_MAX = 4  # an input's choices in what INPUT_TYPES returns
 SHARED = "*"
 """Among endings: those of the one set that the core's keys share."""
 
@@ -42,7 +44,8 @@ class Listing:
     inside a loop; `full` when choices are whole paths; `altered` when they are no path inside the
     folder any more; `prefix` what was put in front of them; `endings` are those that a condition of
     the pack leaves, in lower case (empty: all); `walked` when the pack looks into the directories
-    of a key itself.
+    of a key itself; `closed` when `names` are all that stands beside the files, as far as each step
+    that led here could be read.
     """
 
     folders: tuple[str, ...] = ()
@@ -53,6 +56,7 @@ class Listing:
     prefix: str = ""
     endings: tuple[str, ...] = ()
     walked: bool = False
+    closed: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -163,7 +167,9 @@ def _all_of(left: Any, right: Any) -> Any:
     if len({_kind(item) for item in lists}) > 1 or other:
         return [*names, *other, *lists][:ITEMS_MAX]
     found = _one_list(lists)
-    return replace(found, names=(*found.names, *names)[:NAMES_MAX])
+    every = (*found.names, *names)
+    closed = found.closed and UNKNOWN not in flat and len(every) <= NAMES_MAX
+    return replace(found, names=every[:NAMES_MAX], closed=closed)
 
 
 def _kind(choices: Listing) -> tuple[bool, bool, str]:
@@ -181,6 +187,7 @@ def _one_list(lists: Iterable[Listing]) -> Listing:
         one=False,
         endings=all_endings([first, *rest]),
         walked=any(one.walked for one in (first, *rest)),
+        closed=all(one.closed for one in (first, *rest)) and len(names) <= NAMES_MAX,
     )
 
 
@@ -214,7 +221,7 @@ def below(choices: Listing, base: Any) -> Listing:
 
 def globbed(folder: str, pattern: Any) -> Listing:
     """What a pattern finds in a folder: `*.pth` says an ending."""
-    found = Listing((folder,), full=True, walked=True)
+    found = Listing((folder,), full=True, walked=True, closed=True)
     ending = pattern.rpartition("*")[2] if isinstance(pattern, str) else ""
     return with_endings(found, [ending]) if _ENDING.fullmatch(ending) else found
 
@@ -232,8 +239,10 @@ def listings(value: Any, depth: int = 0) -> list[Listing]:
 
 def items(value: Any) -> list[Any]:
     """What a loop over a value would give; of a folder's files just that there are some."""
-    if isinstance(value, list | tuple | dict):
+    if isinstance(value, list | tuple):
         return list(value)
+    if isinstance(value, dict):
+        return [opened(key) for key in value]
     if isinstance(value, Listing):
         return [replace(value, one=True, names=()), *value.names]
     return [value] if isinstance(value, FolderPaths) else []
@@ -245,11 +254,37 @@ def altered(value: Any) -> Any:
     return found[0] if len(found) == 1 else found
 
 
+def opened(value: Any, depth: int = 0) -> Any:
+    """A value beside whose choices there may be some that were not read."""
+    if isinstance(value, Listing):
+        return replace(value, closed=False) if value.closed else value
+    if depth > OPENED_MAX:
+        return value
+    if isinstance(value, list):
+        parts = [opened(item, depth + 1) for item in value]
+        return parts if any(map(operator.is_not, parts, value)) else value
+    if isinstance(value, dict):
+        pairs = [(opened(key), opened(item, depth + 1)) for key, item in value.items()]
+        same = all(
+            key is k and item is v for (key, item), (k, v) in zip(pairs, value.items(), strict=True)
+        )
+        return value if same else dict(pairs)
+    return value
+
+
 def either(values: Iterable[Any]) -> Any:
     """Of several possible values all choices, else the one that says most."""
+    options = list(values)
+    best = _best(options)
+    choices = (Listing, list)
+    whole = len(options) == 1 or all(isinstance(option, choices) for option in options)
+    return best if whole else opened(best)
+
+
+def _best(options: Iterable[Any]) -> Any:
     best: Any = UNKNOWN
     choices = (Listing, FolderPaths)
-    for value in values:
+    for value in options:
         if best is UNKNOWN or best is None or (best in ([], "", {}) and value is not UNKNOWN):
             best = value if value is not UNKNOWN else best
         elif isinstance(value, dict) and isinstance(best, dict):

@@ -124,8 +124,8 @@ def _refused(node: Node, name: str, entry: LoaderInput) -> str | None:
     value = node.own(name, entry.index)
     if entry.offers is None and (value is ABSENT or not node.whole):
         return None
-    if entry.offers is None or not node.whole:  # the core's own have no pictures
-        value = chosen(value)
+    if not (entry.offers is not None or entry.closed) or not node.whole:
+        value = chosen(value)  # lists of pictures are made by a pack itself
     if value is ABSENT:
         return "" if node.whole else None
     if isinstance(value, str):
@@ -167,7 +167,8 @@ def _is_offered(entry: LoaderInput, value: str) -> bool:
     """Tell what an input lists beside files; of packs it is known what they usually offer."""
     if entry.offers is not None:
         return value in entry.offers
-    return is_constant(value) or (value in entry.names and not has_model_extension(value))
+    named = value in entry.names and not has_model_extension(value)
+    return named or (is_constant(value) and not (entry.closed and entry.listed))
 
 
 def _of_rows(values: Values, rows: Rows) -> Iterator[Place]:
