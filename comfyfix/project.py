@@ -150,11 +150,11 @@ def _workflows(setup: Setup, workflow: str | None, named: str) -> list[tuple[str
     return files
 
 
-def open_lock(manifest_path: Path, hear: Hear) -> Project:
-    """Read the lock file alone, for what is asked about it. Raises SetupProblem."""
+def open_lock(manifest_path: Path, option: str, hear: Hear) -> Project:
+    """Read the lock file alone, for what is asked about it by an option. Raises SetupProblem."""
     setup = read_setup(manifest_path, hear)
     if not setup.lock.exists:
-        raise SetupProblem(Why.LOCK_ABSENT, path=setup.lock.path, option="check")
+        raise SetupProblem(Why.LOCK_ABSENT, path=setup.lock.path, option=option)
     return Project(setup, _trust(setup.manifest), tokens(setup.manifest, os.environ))
 
 

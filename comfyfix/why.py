@@ -480,6 +480,7 @@ class Why(StrEnum):
     LOCK_DISAGREES = auto()
     LOCK_FILES_REFUSED = auto()
     LOCK_FORBIDDEN = auto()
+    LOCK_FORMAT_ALONE = auto()
     LOCK_LACKS = auto()
     LOCK_NO_ADDRESS = auto()
     LOCK_NOT_WRITTEN = auto()

@@ -258,9 +258,12 @@ def _hear(remark: Reason) -> None:
     notes.remark(remark)
 
 
-def begin_lock(manifest: Path) -> Run:
-    """Open the lock file, and no workflow. Raises SetupProblem, also where there is none."""
-    opening = partial(projects.open_lock, manifest)
+def begin_lock(manifest: Path, option: str) -> Run:
+    """Open the lock file, and no workflow. Raises SetupProblem, also where there is none.
+
+    `option` is the one that needs it.
+    """
+    opening = partial(projects.open_lock, manifest, option)
     return Run(opening(notes.remark), partial(opening, bool))
 
 

@@ -18,7 +18,7 @@ from comfyfix.screen import locking as told_of
 from comfyfix.screen import notes
 from comfyfix.screen.locking import Changes
 from comfyfix.screen.objects import say_json_of
-from comfyfix.screen.text import say
+from comfyfix.screen.text import data, say
 from comfyfix.screen.words import t
 from comfyfix.settings import lockfile
 from comfyfix.settings.lockfile import Entry
@@ -40,6 +40,12 @@ from comfyfix.tasks.running import Run, begin, begin_lock
 from comfyfix.tasks.searching import side_by_side
 from comfyfix.why import Why
 
+_FORMAT = {
+    "name": "format", "short": "", "long": "format", "type": str, "default": "",
+    "choices": (("comfy-lock", t("print what is locked as comfy-lock.yaml of comfy-cli")),),
+    "help": t("print what is locked in another tool's form; search and write nothing"),
+}  # fmt: skip
+
 
 class Lock(Ours):
     """Write down where every model is from, and what its bytes are."""
@@ -55,6 +61,7 @@ class Lock(Ours):
         switch("check", t("ask whether all is still there as locked; download and write nothing")),
         switch("upgrade", t("search anew, all or MODEL")),
         switch("dry-run", t("show what would change, and write nothing")),
+        _FORMAT,
         JSON_OPTION,
     )
     name = "lock"
@@ -64,6 +71,10 @@ class Lock(Ours):
         if names and not options["upgrade"]:
             raise SetupProblem(Why.LOCK_TAKES_NO_MODEL)
         as_json = options["as_json"]
+        if options["format"]:
+            if others := [name for name in ("check", "upgrade", "dry_run") if options[name]]:
+                raise SetupProblem(Why.LOCK_FORMAT_ALONE, option=others[0].replace("_", "-"))
+            return _print(self.projects(options), as_json=as_json)
         if options["check"]:
             return _check(self.projects(options), as_json=as_json)
         if forbids := on([*LOCKED, *FROZEN], os.environ):
@@ -180,6 +191,19 @@ def _write(project: Project, changes: Changes) -> None:
         raise SetupProblem(Why.LOCK_NOT_WRITTEN, path=path, cause=cause) from None
 
 
+def _print(tasks: Sequence[Tasks], *, as_json: bool) -> int:
+    """Print what is locked as comfy-lock.yaml, which knows of no projects."""
+    from comfyfix.comfyui.manifests import comfy_lock
+
+    locks = {one.prefix: begin_lock(one.manifest, "format").project.setup.lock for one in tasks}
+    if as_json:
+        say_json_of({p: comfy_lock.shaped(lock.entries.values()) for p, lock in locks.items()})
+    else:
+        every = [entry for lock in locks.values() for entry in lock.entries.values()]
+        data(comfy_lock.text(comfy_lock.shaped(every)))
+    return 0
+
+
 def _check(tasks: Sequence[Tasks], *, as_json: bool) -> int:
     """Ask the providers about every entry."""
     from comfyfix.stages import drift  # 200 ms that only a search needs
@@ -187,7 +211,7 @@ def _check(tasks: Sequence[Tasks], *, as_json: bool) -> int:
     told: dict[str, Any] = {}
     good = True
     for one in tasks:
-        run = begin_lock(one.manifest)
+        run = begin_lock(one.manifest, "check")
         lock = run.project.setup.lock
         entries = [entry for entry in lock.entries.values() if entry.url]
         if entries:
