@@ -57,7 +57,8 @@ class Entry(
 
     A directory or a set has `files` instead of a hash, and `size` is that of all of them.
     `source` is the provider of `url`, both empty for what no provider has; `verdict` is what
-    verification has said of the file, empty while it has not been looked into.
+    verification has said of the file, empty while it has not been looked into. `by_name`: its
+    nodes find it in any subfolder.
     """
 
     folder: Text
@@ -70,6 +71,7 @@ class Entry(
     publisher: Text = ""
     gated: bool = False
     verdict: Literal["", "ok", "unverified"] = ""
+    by_name: bool = False
     files: tuple[LockedFile, ...] = ()
 
     def __post_init__(self) -> None:

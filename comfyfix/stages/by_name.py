@@ -27,6 +27,7 @@ def settled(needs: Mapping[str, Need], lookup: Lookup) -> dict[str, Need]:
             continue
         hit = lookup.file(need.lead, need.model.path, need.model.folder)
         if hit:
+            need.named = _elsewhere(need.model, fetched.get(_stem(need.model)), hit.name)
             need.model = Model(folder=need.model.folder, path=hit.name)
             known = exact.setdefault(need.model.key, need)
         else:
@@ -36,6 +37,13 @@ def settled(needs: Mapping[str, Need], lookup: Lookup) -> dict[str, Need]:
         else:
             known.references += need.references
     return result
+
+
+def _elsewhere(model: Model, asked: Need | None, there: str) -> Model:
+    """What a machine calls a model that has no file of its name: what is there tells its ending."""
+    ending = there.removeprefix(endings.stem(there))
+    path = asked.model.path if asked else endings.stem(model.path) + ending
+    return Model(folder=model.folder, path=path)
 
 
 def _stem(model: Model) -> tuple[str | None, str]:

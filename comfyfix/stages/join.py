@@ -31,9 +31,11 @@ class Need:
     """A model that some reference asks for, and what is known of its files so far.
 
     A set of shards is one model, whichever of them references name: that of its first shard.
+    `named` is set where the file that is there has another path than it would have elsewhere.
     """
 
     model: Model
+    named: Model | None = None
     problem: ModelProblem | None = None
     is_directory: bool = False
     override: Override | None = None
@@ -43,6 +45,11 @@ class Need:
     present: Present | None = None
     receipt: Receipt | None = None
     record: Record | None = None
+
+    @property
+    def lock_as(self) -> Model:
+        """The model as every machine calls it, whatever lies on this one."""
+        return self.named or self.model
 
     @property
     def lead(self) -> Reference:

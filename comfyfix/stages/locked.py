@@ -144,5 +144,6 @@ def _reference(entry: Entry, workflow: str) -> Reference:
         name=entry.path.rpartition("/")[2],
         path=entry.path,
         folder=folder_key(entry.folder) if is_folder_key(entry.folder) else None,
+        by_name=entry.by_name,
         kind="directory" if entry.files and not shards(entry.path) else "file",
     )

@@ -29,8 +29,16 @@ def same_content(one: Entry, other: Entry) -> bool:
 
 def by_hash(item: Planned | Present, size: int, digest: str) -> Entry:
     """The entry of a file that is here, and that no provider has."""
-    folder, path = item.model.folder or "", item.model.path
-    return Entry(folder=folder, path=path, size=size, sha256=digest)
+    return _named(item, Entry(folder="-", path="-", size=size, sha256=digest))
+
+
+def _named(item: Planned | Present, told: Entry) -> Entry:
+    """An entry under the name that every machine has for its model."""
+    by_name = all(reference.by_name for reference in item.references)
+    model = item.lock_as
+    return msgspec.structs.replace(
+        told, folder=model.folder or "", path=model.path, by_name=by_name
+    )
 
 
 def require_agreement(plan: Plan, lock: Lock) -> None:
@@ -55,7 +63,13 @@ def disagreements(plan: Plan, lock: Lock) -> list[Reason]:
 def needed(plan: Plan) -> dict[str, Planned | Present]:
     """What the workflows need and can have a file, by model."""
     every: list[Planned | Present] = [*plan.models, *plan.present]
-    return {item.model.key: item for item in every if _can_be_locked(item)}
+    found: dict[str, Planned | Present] = {}
+    for item in filter(_can_be_locked, every):
+        key = item.lock_as.key
+        # Whose very path it is counts before what a node has found by its name.
+        if key not in found or item.model.key == key:
+            found[key] = item
+    return found
 
 
 def _can_be_locked(item: Planned | Present) -> bool:
@@ -64,7 +78,9 @@ def _can_be_locked(item: Planned | Present) -> bool:
     return isinstance(item.override, Locked)  # there, with another content
 
 
-def entry(record: Record, receipts: Mapping[str, Receipt]) -> Entry | Reason:
+def entry(
+    item: Planned | Present, record: Record, receipts: Mapping[str, Receipt]
+) -> Entry | Reason:
     """What a record and what was fetched by it say, as an entry; or why there is none."""
     if not record.url:
         return because(Why.LOCK_ONLY_HERE)
@@ -79,9 +95,9 @@ def entry(record: Record, receipts: Mapping[str, Receipt]) -> Entry | Reason:
     size = first.size if first and not record.files else record.size
     if not size or len(files) < len(record.files) or not (record.files or digests[0]):
         return because(Why.LOCK_NO_HASH)
-    return Entry(
-        folder=record.model.folder or "",
-        path=record.model.path,
+    told = Entry(
+        folder="-",
+        path="-",
         source=_provider(record),
         url=record.url,
         size=size,
@@ -92,6 +108,7 @@ def entry(record: Record, receipts: Mapping[str, Receipt]) -> Entry | Reason:
         verdict=_verdict([held for _, held in members], digests),
         files=files,
     )
+    return _named(item, told)
 
 
 def _provider(record: Record) -> str:
@@ -136,9 +153,9 @@ def _fetched(
     receipts: Mapping[str, Receipt],
 ) -> Iterator[Entry]:
     for key, item in items.items():
-        record, old = records.get(key), entries.get(key)
+        record, old = records.get(item.model.key), entries.get(key)
         fetched = record and all(member.model.key in receipts for member in record.members)
-        told = entry(record, receipts) if record and fetched else None
+        told = entry(item, record, receipts) if record and fetched else None
         if not isinstance(told, Entry):
             continue
         if old is None or not isinstance(item.override, Locked):

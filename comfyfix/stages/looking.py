@@ -10,7 +10,7 @@ import os
 from collections.abc import Iterable
 from dataclasses import dataclass
 
-from comfyfix.comfyui.references.lookup import Lookup, keys_of
+from comfyfix.comfyui.references.lookup import Lookup, keys_of, spellings
 from comfyfix.comfyui.store.folders import Folders
 from comfyfix.comfyui.store.reach import dangling
 from comfyfix.disk import json_file
@@ -18,7 +18,7 @@ from comfyfix.disk.files import FETCHED_NAME_BYTES_MAX, regular_stat
 from comfyfix.errors import ModelProblem, NameRefused
 from comfyfix.outcomes import Outcome
 from comfyfix.records import Model, Receipt, Record
-from comfyfix.settings.manifest import Locked, Manifest
+from comfyfix.settings.manifest import Locked, Manifest, Override
 from comfyfix.stages import by_name, whole
 from comfyfix.stages.join import Need, join
 from comfyfix.stages.locked import as_record, same_files
@@ -48,9 +48,28 @@ class Looking:
         """Join what workflows name into needs, and look at the file of each."""
         needs = by_name.settled(join(self.manifest, self.lookup, files), self.lookup)
         for need in needs.values():
-            need.override = self.manifest.override_for(need.model.folder, need.model.path)
+            need.override = self._override(need)
             self._at(need)
         return list(needs.values())
+
+    def _override(self, need: Need) -> Override | None:
+        """What the user or the lock file says of a model; a lock tells it as every machine does.
+
+        Where the node takes several names the one that is locked is wanted.
+        """
+        folder, path = need.model.folder, need.model.path
+        own = self.manifest.override_for(folder, path)
+        if need.named is not None and (own is None or isinstance(own, Locked)):
+            return self.manifest.override_for(need.named.folder, need.named.path)
+        if own is not None or need.problem is not None or folder is None:
+            return own
+        for name in spellings(need.lead, path)[1:]:
+            other = self.manifest.override_for(folder, name)
+            if isinstance(other, Locked):
+                need.model = Model(folder=folder, path=name)
+                need.location = self.lookup.folders.place(folder, name)
+                return other
+        return None
 
     def _at(self, need: Need) -> None:
         """Look at the file of one need, and write down in it what is found."""
@@ -65,6 +84,8 @@ class Looking:
         hit = self.lookup.file(reference, need.model.path, need.model.folder)
         if hit and hit.name != need.model.path:  # there under another name that is taken as well
             need.model, entry = Model(folder=need.model.folder, path=hit.name), None
+            if isinstance(need.override, Locked):  # which is of another name
+                need.override = self.manifest.override_for(need.model.folder, hit.name)
         script, again = "", entry is not None and entry.again
         if entry is not None:
             record, script = self.layout.targets(entry.number, need.model)
@@ -175,6 +196,7 @@ def _present(need: Need, info: os.stat_result, *, claimed: bool) -> Present:
         claimed=claimed,
         references=tuple(need.references),
         override=need.override,
+        named=need.named,
     )
 
 

@@ -86,6 +86,7 @@ def _planned(
         references=tuple(need.references),
         hints=told.of(need),
         override=need.override,
+        named=need.named,
         record=need.record,
         receipt=need.receipt,
         problem=need.problem,

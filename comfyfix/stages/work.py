@@ -48,6 +48,7 @@ class Planned:
     references: tuple[Reference, ...]
     hints: tuple[Hint, ...] = ()
     override: Override | None = None
+    named: Model | None = None
     record: Record | None = None
     receipt: Receipt | None = None
     problem: ModelProblem | None = None
@@ -81,6 +82,11 @@ class Planned:
         return Path(self.location)
 
     @property
+    def lock_as(self) -> Model:
+        """The model as every machine calls it, whatever lies on this one."""
+        return self.named or self.model
+
+    @property
     def workflows(self) -> tuple[str, ...]:
         """The workflows that need the model, each once."""
         return tuple(dict.fromkeys(r.workflow for r in self.references))
@@ -102,7 +108,13 @@ class Present:
     claimed: bool = False
     references: tuple[Reference, ...] = ()
     override: Override | None = None
+    named: Model | None = None
     files: tuple[str, ...] | None = None
+
+    @property
+    def lock_as(self) -> Model:
+        """The model as every machine calls it, whatever lies on this one."""
+        return self.named or self.model
 
     @property
     def is_directory(self) -> bool:

@@ -548,3 +548,51 @@ def test_a_directory_that_came_without_us_is_locked_if_it_is_what_was_found(
     assert site.run("lock").code == 0
     assert [file["path"] for file in entries(site)[0]["files"]] == sorted(READ)
     assert site.run("--locked").code == 0
+
+
+@pytest.mark.parametrize("there", ["", "new", "deep/er"])
+@pytest.mark.parametrize("fetched", [False, True])
+def test_what_a_node_finds_by_its_name_is_locked_alike_wherever_it_lies(
+    site: InProcess, hub: Hub, there: str, fetched: bool
+) -> None:
+    stem = NAMES[0].removesuffix(".safetensors")
+    graph = {"1": {"class_type": "LoraTagLoader", "inputs": {"text": f"<lora:{stem}:1>"}}}
+    (site.workflows / "w.json").write_text(json.dumps(graph))
+    if there:
+        site.put("loras", f"{there}/{NAMES[0]}")
+    elif fetched:
+        assert site.run().code == 0
+    locked(site, hub)
+    (entry,) = entries(site)
+    assert (entry["folder"], entry["path"], entry["by_name"]) == ("loras", NAMES[0], True)
+    assert entry["sha256"] == sha256(file_for(NAMES[0]))
+    for mode in ("--locked", "--frozen"):
+        assert site.run(mode).code == 0
+    assert searches(hub) == []
+    place = f"{there}/{NAMES[0]}".removeprefix("/")
+    assert site.files() == {f"loras/{place}": sha256(file_for(NAMES[0]))}
+    assert site.run("lock", "--upgrade", NAMES[0]).code == 0
+    assert [(one["path"], one["sha256"]) for one in entries(site)] == [
+        (NAMES[0], sha256(file_for(NAMES[0])))
+    ]
+
+
+def test_of_several_names_that_a_node_takes_the_locked_one_is_fetched(
+    site: InProcess, hub: Hub
+) -> None:
+    hub.add(REPO, ["harbour_soul.pt"])
+    graph = {"1": {"class_type": "CLIPTextEncode", "inputs": {"text": "embedding:harbour_soul"}}}
+    (site.workflows / "w.json").write_text(json.dumps(graph))
+    there = site.put("embeddings", "harbour_soul.pt")
+    locked(site, hub)
+    (entry,) = entries(site)
+    assert entry["path"] == "harbour_soul.pt"
+    assert site.run("--locked").code == 0
+    there.unlink()
+    shutil.rmtree(site.output)
+    for mode in ("--locked", "--frozen"):
+        assert site.run(mode).code == 0
+        assert site.files() == {"embeddings/harbour_soul.pt": entry["sha256"]}
+    assert searches(hub) == []
+    there.rename(there.with_name("harbour_soul.bin"))
+    assert LOCK_FILE in refused(site.run("--locked")), "that is not the file that is locked"

@@ -111,7 +111,15 @@ def _opened(tasks: Tasks) -> Run:
 
 def _upgraded(runs: Sequence[Run], names: Sequence[str]) -> dict[Run, frozenset[str]]:
     if names:
-        return {run: frozenset(keys or ()) for run, keys in chosen(runs, names).items()}
+        asked = chosen(runs, names)
+        return {
+            run: frozenset(
+                key
+                for key, item in locking.needed(run.project.plan).items()
+                if item.model.key in (asked.get(run) or ())
+            )
+            for run in runs
+        }
     return {run: frozenset(locking.needed(run.project.plan)) for run in runs}
 
 
@@ -136,8 +144,8 @@ def _locked(run: Run, upgraded: frozenset[str]) -> Changes:
     known = receipts.load(project.layout)
     left: dict[str, Reason] = {}
     for item, found in zip(asked, side_by_side(run, asked, records.of), strict=True):
-        key = item.model.key
-        entry = found if isinstance(found, Reason) else locking.entry(found, known)
+        key = item.lock_as.key
+        entry = found if isinstance(found, Reason) else locking.entry(item, found, known)
         here = item if isinstance(item, Present) and item.files is None else None
         if isinstance(entry, Reason) and here:
             digest = here.receipt.sha256 if here.receipt else run.services().hash_of(here.path)
@@ -146,7 +154,7 @@ def _locked(run: Run, upgraded: frozenset[str]) -> Changes:
             kept[key] = entry
         else:
             left[key] = entry
-    left |= {p.model.key: p.problem.reason for p in project.plan.models if p.problem}
+    left |= {p.lock_as.key: p.problem.reason for p in project.plan.models if p.problem}
     after = lock.with_entries(kept.values()).entries
     if project.plan.unreadable:  # what they need is not known, so nothing is taken out
         after = lock.with_entries([*{**lock.entries, **after}.values()]).entries
@@ -169,7 +177,7 @@ def _searching(project: Project, upgraded: frozenset[str]) -> Project:
     plan = opened.plan
     if upgraded:
         fresh = [
-            replace(p, record=None, receipt=None) if p.model.key in upgraded else p
+            replace(p, record=None, receipt=None) if p.lock_as.key in upgraded else p
             for p in plan.models
         ]
         plan = replace(plan, models=tuple(fresh))
