@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import errno
 import json
+import os
 import shutil
+import sys
 from pathlib import Path
 from typing import Any
 
@@ -26,6 +29,7 @@ NAMES = (
     "harbour_lamp_x.safetensors",
 )
 
+PROGRAM = (sys.executable, "-c", "from comfyfix.tasks import program; program.main()")
 OURS = file_for("ours_alone.safetensors", seed="ours")
 
 
@@ -368,6 +372,44 @@ def test_a_lock_that_changes_while_it_is_searched_is_left_alone(
     refused(site.run("lock"))
     assert entries(site)[0]["licence"] == "mit"
     assert len(entries(site)) == 3
+
+
+def test_of_two_that_lock_at_once_both_are_right(
+    site: InProcess, hub: Hub, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    real = lockfile.change
+    inner: list[Ran] = []
+
+    def late(*arguments: Any) -> None:
+        monkeypatch.setattr(lockfile, "change", real)
+        done = site.doit("lock", program=PROGRAM)
+        inner.append(Ran(done.returncode, done.stdout, done.stderr))
+        real(*arguments)
+
+    monkeypatch.setattr(lockfile, "change", late)
+    assert site.run("lock").code == 0
+    assert inner[0].code == 0, inner
+    assert [one["path"] for one in entries(site)] == sorted(NAMES)
+
+
+def test_a_full_disk_leaves_the_lock_as_it_was(
+    site: InProcess, hub: Hub, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    locked(site, hub)
+    before = path(site).read_bytes()
+    site.workflow("w.json", ("loras", NAMES[0]))
+
+    def full(where: Path, _data: bytes) -> None:
+        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC), str(where))
+
+    monkeypatch.setattr(lockfile, "write_atomic", full)
+    told = refused(site.run("lock"))
+    assert os.strerror(errno.ENOSPC) in told
+    assert LOCK_FILE in told
+    ran = site.run()
+    assert ran.code == 0, "the models are there all the same"
+    assert os.strerror(errno.ENOSPC) in ran.err
+    assert path(site).read_bytes() == before
 
 
 @pytest.mark.parametrize("variable", ["COMFYFIX_LOCKED", "COMFYFIX_FROZEN"])

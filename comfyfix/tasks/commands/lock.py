@@ -188,7 +188,8 @@ def _write(project: Project, changes: Changes) -> None:
     path = project.setup.lock.path
 
     def update(now: lockfile.Lock) -> lockfile.Lock:
-        if now.entries != changes.before:  # the search may have taken minutes
+        # The search may have taken minutes. Who has searched meanwhile has found the same, mostly.
+        if now.entries not in (changes.before, changes.after):
             raise SetupProblem(Why.LOCK_CHANGED, path=path)
         return now.with_entries(changes.after.values())
 
