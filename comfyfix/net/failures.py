@@ -57,7 +57,8 @@ def unreached(error: Exception) -> Reason | None:
     """Why no connection could be made; None where it was made, and something else is wrong."""
     chain = list(_causes(error))
     if isinstance(error, requests.exceptions.ProxyError):
-        return because(Why.PROXY_UNREACHED)
+        asks = any("407" in str(each) for each in chain)  # http.client tells it in words alone
+        return because(Why.PROXY_WANTS_USER if asks else Why.PROXY_UNREACHED)
     if isinstance(error, requests.exceptions.SSLError):
         return because(Why.CERTIFICATE_UNTRUSTED)
     if isinstance(error, requests.exceptions.ConnectTimeout):

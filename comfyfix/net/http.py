@@ -21,6 +21,7 @@ from requests.adapters import HTTPAdapter
 
 from comfyfix import __version__
 from comfyfix.errors import TokenRefused
+from comfyfix.net import proxies
 from comfyfix.net.addresses import PublicPool, require_public
 from comfyfix.net.answer import REDIRECTS, Answer
 from comfyfix.net.between import is_between
@@ -49,6 +50,7 @@ CHAT_MAX = 4 << 20  # bytes; an answer of a language model
 WAIT_MAX = 60.0  # seconds; a longer Retry-After means the service is as good as down
 _SAME_QUESTION = frozenset({307, 308})  # the method stays, and the body
 _BETWEEN = because(Why.NETWORK_SIGN_IN)
+_WHO_ASKS = because(Why.PROXY_WANTS_USER)
 _RETRIED = frozenset({408, 425, 429, 500, 502, 503, 504})
 
 
@@ -182,6 +184,8 @@ class Web:
     def _hold_unreached(self, url: str, error: Exception) -> None:
         """Raise Unreachable where no connection could be made, and leave it alone for a while."""
         cause = unreached(error)
+        if cause is None and not self._direct and not goes_direct(url):
+            cause = proxies.unfit(url, os.environ)
         if cause is not None:
             self.reach.hold(url, cause)
             raise problem(url, cause) from None
@@ -222,6 +226,9 @@ class Web:
                     raise down(url, reason(error)) from None
                 pause = backoff(attempt)
             else:
+                if answer.status == HTTPStatus.PROXY_AUTHENTICATION_REQUIRED:
+                    self.reach.hold(url, _WHO_ASKS)
+                    raise problem(url, _WHO_ASKS)
                 if self._is_cut_off(url, answer):
                     if attempt >= min(tries, CONNECT_TRIES):
                         self.reach.hold(url, _BETWEEN)

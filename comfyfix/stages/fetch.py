@@ -14,6 +14,7 @@ from comfyfix.disk.files import git_blob_of, led_into, printable, sha256_of
 from comfyfix.errors import ModelProblem, Unreachable
 from comfyfix.formats import look
 from comfyfix.nearby.lending import Lender
+from comfyfix.net import proxies
 from comfyfix.net.hosts import endpoint_of
 from comfyfix.net.http import authority
 from comfyfix.outcomes import BY_EXIT_CODE, BY_KIND, Outcome
@@ -73,7 +74,7 @@ def environment(
 
     It also tells the script that it must find itself in this `folder`, all links followed.
     """
-    env = without(base)
+    env = without(base) | proxies.for_curl(base)
     env |= {"HF_ENDPOINT": endpoints.huggingface, "CIVITAI_ENDPOINT": endpoints.civitai}
     env["COMFYFIX_FOLDER"] = str(folder)
     if demo:
@@ -277,6 +278,7 @@ def _unreachable(code: str, host: str) -> Unreachable:
         "6": Why.NAME_UNRESOLVED,
         "60": Why.CERTIFICATE_UNTRUSTED,
         "77": Why.CERTIFICATE_UNTRUSTED,
+        "407": Why.PROXY_WANTS_USER,
         "511": Why.NETWORK_SIGN_IN,
         PAGE: Why.NETWORK_SIGN_IN,
     }

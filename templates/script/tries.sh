@@ -46,6 +46,7 @@ consider() {
     ;;
   404 | 410 | 451) fail 12 "$NAME is not there any more (status $STATUS)" "run doit, it searches again" ;;
   400) bridge_refuses "$2" ;;
+  407) who_asks ;;
   511) sign_in_first ;;
   416)
     if [ "${A_RANGE##*/}" = "$LOW" ] && [ -z "$LENGTH" ]; then
@@ -55,6 +56,7 @@ consider() {
     start_over
     ;;
   esac
+  case "$MESSAGE" in *' 407 from proxy'* | *'tunnel failed, response 407'* | *'error: 407') who_asks ;; esac
   case "$code" in
   23)
     rm -f -- "$PART" "$HAVE" # half a file would keep the room that others need
@@ -89,6 +91,11 @@ consider() {
 sign_in_first() {
   MESSAGE='this network wants you to sign in first'
   unreachable 511
+}
+
+who_asks() {
+  MESSAGE='the proxy wants to know who asks (http://user:password@host:port)'
+  unreachable 407
 }
 
 # No other script needs to try that server, for a while.

@@ -2,11 +2,8 @@
 
 from __future__ import annotations
 
-import select
-import socket
-import threading
 from collections.abc import Iterator
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
@@ -19,75 +16,13 @@ from tests.faults.authority import Certificate, certificate, self_signed
 from tests.faults.rig import Rig, file_of
 from tests.faults.server import Server
 from tests.faults.shelf import Shelf, Thing
+from tests.proxies import proxy
 from tests.rig import REPO, Site
 
 pytestmark = pytest.mark.faults
 DATA = file_of(50_000)
 VARIABLES = ("CURL_CA_BUNDLE", "SSL_CERT_FILE", "REQUESTS_CA_BUNDLE")
 RIFE = ("upscale_models", "rife49.pth")
-
-
-class Proxy:
-    """A proxy for HTTP and, by CONNECT, for HTTPS.
-
-    `names` says where a name really is.
-    """
-
-    def __init__(self, names: dict[str, tuple[str, int]]) -> None:
-        self.names = names
-        self.asked: list[str] = []
-        self._listener = socket.create_server(("127.0.0.1", 0))
-        self.url = f"http://127.0.0.1:{self._listener.getsockname()[1]}"
-
-    def serve(self) -> None:
-        with suppress(OSError):
-            while True:
-                client, _ = self._listener.accept()
-                threading.Thread(target=self._one, args=(client,), daemon=True).start()
-
-    def _one(self, client: socket.socket) -> None:
-        with suppress(OSError, ValueError, KeyError), client:
-            head = b""
-            while b"\r\n\r\n" not in head:
-                head += client.recv(65536) or b"\r\n\r\n"
-            line = head.split(b"\r\n")[0].decode()
-            self.asked.append(line)
-            method, target, _ = line.split(" ")
-            if method == "CONNECT":
-                with socket.create_connection(self.names[target]) as server:
-                    client.sendall(b"HTTP/1.1 200 OK\r\n\r\n")
-                    pump(client, server)
-                return
-            host = target.split("/")[2]
-            path = target.removeprefix(f"http://{host}")
-            with socket.create_connection(self.names[host]) as server:
-                server.sendall(head.replace(target.encode(), path.encode(), 1))
-                pump(client, server)
-
-    def close(self) -> None:
-        with suppress(OSError):
-            self._listener.shutdown(socket.SHUT_RDWR)
-        self._listener.close()
-
-
-def pump(one: socket.socket, two: socket.socket) -> None:
-    """Carry bytes both ways until one side has ended."""
-    while True:
-        for ready in select.select([one, two], [], [], 30)[0]:
-            block = ready.recv(65536)
-            if not block:
-                return
-            (two if ready is one else one).sendall(block)
-
-
-@contextmanager
-def proxy(names: dict[str, tuple[str, int]]) -> Iterator[Proxy]:
-    made = Proxy(names)
-    threading.Thread(target=made.serve, daemon=True).start()
-    try:
-        yield made
-    finally:
-        made.close()
 
 
 @pytest.fixture
@@ -219,6 +154,36 @@ def test_doit_goes_by_the_proxy(site: Site, hub: Hub, keys: Certificate) -> None
         assert done.returncode == 0, done.stdout
         assert len(between.asked) >= 2
     assert set(site.files()) == {"upscale_models/rife49.pth"}
+
+
+def test_the_password_of_a_proxy_goes_to_it_alone(site: Site, hub: Hub, keys: Certificate) -> None:
+    """Searches and scripts tell it by CONNECT; nothing that is written or said has it."""
+    site.workflow("w.json", RIFE)
+    hub.add("AlexWortega/RIFE", ["rife49.pth"])
+    with https_hub(hub, keys) as url, proxy(
+        {"hub.example.com:443": ("127.0.0.1", int(url.rpartition(":")[2]))}, "corp:canary-4711"
+    ) as between:  # fmt: skip
+        hub.cdn = near = "https://hub.example.com"
+        site.manifest(endpoints=dict.fromkeys(("huggingface", "civitai", "openmodeldb"), near))
+        trusting = {"SSL_CERT_FILE": str(keys.authority)}
+        told = words.sentence(because(Why.PROXY_WANTS_USER))
+        nobody = between.url.replace("corp:canary-4711@", "")
+        done = site.doit(HTTPS_PROXY=nobody, **trusting)
+        assert done.returncode == 1
+        assert told in done.stdout
+        done = site.doit(HTTPS_PROXY=between.url, **trusting)
+        assert done.returncode == 0, done.stdout
+        (script,) = site.output.glob("download_*.sh")
+        (site.models / "upscale_models" / "rife49.pth").unlink()
+        by_hand = site.script(script, HTTPS_PROXY=nobody, HF_ENDPOINT=near, **trusting)
+        assert by_hand.returncode == 15
+        assert "407" not in by_hand.stdout, "it says what that means"
+        done = site.doit(HTTPS_PROXY=nobody, **trusting)
+        assert done.returncode == 1
+        assert told in done.stdout
+    assert "canary-4711" not in done.stdout + done.stderr + by_hand.stdout
+    for path in site.root.rglob("*"):
+        assert not path.is_file() or b"canary-4711" not in path.read_bytes(), path
 
 
 def test_nothing_of_ours_switches_the_check_off() -> None:
