@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import configparser
 import hashlib
+import json
 import os
 import re
 import shutil
@@ -359,3 +360,34 @@ def image(machine: Machine, text: str, source: Path) -> dict[str, str]:
         elif word in ("USER", "WORKDIR", "ENTRYPOINT"):
             told[word] = rest
     return told
+
+
+_READ_ONLY = """mount --bind "$1" "$1" && mount --bind "$2" "$2" && mount -t tmpfs tmpfs /tmp &&
+mount -o remount,bind,ro / && user="$3" && shift 3 &&
+exec setpriv --reuid="$user" --regid="$user" --clear-groups "$@"
+"""
+
+
+def start_container(
+    machine: Machine, told: dict[str, str], work: Path, store: Path, *arguments: str, **env: str
+) -> Done:
+    """Start the entry point of an image: `--read-only --tmpfs /tmp`, with two volumes.
+
+    That takes a mount namespace of one's own. Who may not make one writes to a /tmp in `work`.
+    """
+    user = told["USER"].partition(":")[0]
+    (entry,) = json.loads(told["ENTRYPOINT"])
+    given = {name: value for name, value in told.items() if name not in IMAGE_ONLY} | env
+    program = shutil.which(entry, path=given["PATH"])
+    assert program
+    assert program.startswith(str(machine.root)), "it is the one that was installed"
+    apart = ["unshare", "--mount", "--propagation", "private"]
+    if machine.user is None or subprocess.run([*apart, "true"], check=False).returncode:
+        return machine.run([program, *arguments], work, given | {"HOME": str(work)})
+    volumes = ["sh", "-c", _READ_ONLY, "sh", str(work), str(store), user]
+    return Machine(machine.root, really=True).run(
+        [*apart, *volumes, program, *arguments], work, given
+    )
+
+
+IMAGE_ONLY = ("USER", "WORKDIR", "ENTRYPOINT")
