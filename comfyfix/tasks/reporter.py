@@ -44,7 +44,8 @@ class Reporter(ConsoleReporter):  # type: ignore[misc]
             if run.task("verify", PRESENT) in names:
                 run.tally.already += len(run.project.plan.present)
             run.live = len(self._runs) == 1  # two can't draw on one screen
-            run.console.begin(run.tally.total)
+        if self._runs:  # nor fold it side by side
+            self._runs[0].console.begin(sum(run.tally.total for run in self._runs))
 
     def write(self, text: str) -> None:
         """Write what doit says of the user's own tasks, line by line among ours."""
