@@ -26,6 +26,7 @@ from doit.dependency import JsonDB
 from comfyfix.demo.hub import Hub
 from comfyfix.net import http
 from comfyfix.project import Project, open_project
+from comfyfix.screen import words
 from comfyfix.settings import MANIFEST, store_key
 from comfyfix.tasks import inside_doit, program
 from tests.rig import PROGRAM, Site
@@ -113,6 +114,7 @@ class InProcess(Site):
         modules = set(sys.modules)
         with self._alone(extra) as patch:
             patch.setattr(sys, "argv", ["doit", *arguments])
+            patch.setattr(words, "_typed", [words.PROGRAMS[0]])
             patch.setattr(sys, "path", list(sys.path))
             try:
                 code = doit_cmd.DoitMain().run(list(arguments))

@@ -60,7 +60,7 @@ def _line(status: str, model: str, told: str) -> str:
 def needed(good: int, bad: int, *, fetchable: bool) -> str:
     """Count the needed models; some that are not good can be fetched."""
     counts = t("{good} good, {bad} not", good=good, bad=bad)
-    return counts + (t(". Next: run doit to fetch what is not") if fetchable else "")
+    return counts + (t(". Next: run `doit` to fetch what is not") if fetchable else "")
 
 
 def store(good: int, bad: int, size: int, seconds: float) -> str:

@@ -13,7 +13,7 @@ def lines(model: str, url: str, *, other_name: str, task: str) -> Iterator[str]:
     if other_name:
         yield f"! {t('Its name there is {name}', name=other_name)}"
     if task:
-        yield t("Next: {command}", command=f"doit {task}")
+        yield t("Next: `doit {task}`", task=task)
     else:
         yield t("It is there already; the pin counts when it is missing.")
 

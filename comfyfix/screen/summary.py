@@ -157,8 +157,8 @@ def _after(verdict: Verdict) -> str:
             "use a .safetensors file in its place, or set `verify.pickle: allow` if you trust it"
         )
     if verdict.status == "wrong" and not verdict.moved_to:
-        return t("move it away, then run doit again to fetch the right one")
-    return t("run doit again to fetch it")
+        return t("move it away, then run `doit` again to fetch the right one")
+    return t("run `doit` again to fetch it")
 
 
 def not_run(failed: str) -> str:
@@ -175,4 +175,4 @@ def stopped(done: int, left: int, stopped_now: int) -> Iterator[str]:
         left=left,
         now=stopped_now,
     )
-    yield f"  {t('What has arrived is kept. Next: run doit again to go on.')}"
+    yield f"  {t('What has arrived is kept. Next: run `doit` again to go on.')}"

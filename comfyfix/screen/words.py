@@ -20,8 +20,28 @@ from comfyfix.records import Reason
 
 LONGEST = 400
 """Letters that are shown of one text from outside."""
+PROGRAMS = ("doit", "comfyfix")
+"""What people type: our texts have the first, and show whichever was typed."""
 _PSEUDO = os.environ.get("COMFYFIX_WORDS") == "pseudo"
 _CHANGED = str.maketrans("aeiouyAEIOUY", "áéíóúýÁÉÍÓÚÝ")
+
+
+_typed = [PROGRAMS[0]]
+_COMMAND = re.compile(rf"(?<![\w./-]){PROGRAMS[0]}(?![\w.-])")
+
+
+def typed(program: str) -> None:
+    """Note which of `PROGRAMS` the user has typed, for all texts to come."""
+    _typed[:] = [program]
+
+
+def as_typed(text: str) -> str:
+    """Return a text of ours with the program that was typed in its commands: in backticks."""
+    if _typed == [PROGRAMS[0]] or "`" not in text:
+        return text
+    parts = text.split("`")
+    parts[1::2] = [_COMMAND.sub(_typed[0], part) for part in parts[1::2]]
+    return "`".join(parts)
 
 
 class Told(NamedTuple):
@@ -74,7 +94,7 @@ _OURS, _FIXED = _Words(_ours), _Words(str)
 
 def t(template: str, **fields: object) -> str:
     """Return a line of ours, with what it tells filled in."""
-    return _OURS.vformat(_ours(template), (), fields)
+    return _OURS.vformat(_ours(as_typed(template)), (), fields)
 
 
 def fixed(template: str, **fields: object) -> str:

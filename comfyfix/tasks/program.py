@@ -17,6 +17,8 @@ def main() -> None:
 
 
 def _run() -> int:
-    from comfyfix.tasks.manifest_loader import run  # a stop may come meanwhile
+    from comfyfix.screen import words  # a stop may come meanwhile
+    from comfyfix.tasks.manifest_loader import run
 
+    words.typed(words.PROGRAMS[1])
     return run(sys.argv[1:])

@@ -46,7 +46,7 @@ def test_stop(site: Site, hub: Hub, number: signal.Signals, code: int) -> None:
     printed = running.communicate(timeout=30)[0]
     assert running.returncode == code, printed
     assert t("Stopped: {done} done, {left} not finished", done=0, left=8) in printed
-    assert t("Next: run doit again to go on") in printed
+    assert t("Next: run `doit` again to go on") in printed
     assert "Traceback" not in printed
     assert not any(is_alive(pid) for pid in below)
     assert all(part.exists() for part in parts)

@@ -4,8 +4,14 @@ from __future__ import annotations
 
 import pytest
 
+from comfyfix.screen import words
 from tests.inprocess import InProcess
 from tests.rig import Site
+
+
+@pytest.fixture(autouse=True)
+def _comfyfix_is_typed(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(words, "_typed", [words.PROGRAMS[1]])
 
 
 @pytest.fixture

@@ -280,7 +280,7 @@ def test_of_one_name_the_primary_is_taken_and_the_others_told(
     version.traits = {501: {"size": "full", "fp": "fp32"}}
     said = run(site)
     assert site.files() == {f"checkpoints/{NAME}": sha256(version.data)}
-    assert f"`doit pin {NAME} '{PAGE}/{version.id}?fileId=501'`" in said
+    assert f"`comfyfix pin {NAME} '{PAGE}/{version.id}?fileId=501'`" in said
 
 
 def test_what_is_left_out_of_grown_up_searches_is_asked_for_once_more(

@@ -150,7 +150,7 @@ def test_a_failed_search_is_never_cached(site: Site, hub: Hub) -> None:
     assert fixed("Failed searches: {count}", count=1) in first.stdout
     assert fixed("Models not found:") in first.stdout
     assert t("Next:") in first.stdout
-    assert "`doit pin rife49.pth URL`" in first.stdout
+    assert "`comfyfix pin rife49.pth URL`" in first.stdout
     assert not list((site.output).glob("sources/*"))
     hub.add("AlexWortega/RIFE", ["rife49.pth"])
     assert site.doit().returncode == 0

@@ -81,7 +81,7 @@ def test_what_a_run_brought_is_in_the_ledger_and_the_summary(one: InProcess) -> 
 def test_what_can_be_fetched_is_told_with_the_next_step(one: InProcess) -> None:
     one.workflow("w.json", RIFE, VAE)
     one.put(*VAE)
-    step = t(". Next: run doit to fetch what is not")
+    step = t(". Next: run `doit` to fetch what is not")
     lacking = one.run("verify")
     assert (lacking.code, step in lacking.out) == (1, True)
     there = one.put(*RIFE)

@@ -65,7 +65,7 @@ def test_another_source_takes_another_number_and_the_file_stays(
         done = complete.run()
         assert done.code == 1, done
         assert "other/rife-models" in done.out
-        assert f"`doit ignore {TASK}`" in done.out
+        assert f"`comfyfix ignore {TASK}`" in done.out
         assert {name: kept(complete)[name] for name in before} == before
     assert "002_rife49_pth.json" in kept(complete)
     assert "003_rife49_pth.json" not in kept(complete)

@@ -106,7 +106,7 @@ TABLE = {
     "no such workflow": Row(
         Outcome.SETUP, known, "x.json", "", command=("workflow=x.json",), code=3),
     "no such model": Row(
-        Outcome.SETUP, known, "x.pth", "`doit list`", command=("verify", "x.pth"), code=3),
+        Outcome.SETUP, known, "x.pth", "`comfyfix list`", command=("verify", "x.pth"), code=3),
     "source down": Row(
         Outcome.SOURCE_DOWN, known, "127.0.0.1:", "", variables={"HF_ENDPOINT": closed_port()}),
     "token refused": Row(
@@ -250,19 +250,19 @@ TOGETHER = {
         lambda s, _, stem: s.put("diffusers", f"{stem}/model_index.json", b"of the user"),
         own=True),
     "far_away": Shared(Outcome.UNREACHABLE, "loras/{}.*/not/mounted", "", on_no_disk),
-    "amber_gate": Shared(Outcome.NOT_FOUND, "{}", "doit pin {}.safetensors URL"),
+    "amber_gate": Shared(Outcome.NOT_FOUND, "{}", "comfyfix pin {}.safetensors URL"),
     "birch_lane": Shared(
-        Outcome.UNCERTAIN, "maker/{} .*other/{}", "doit pin {}.safetensors URL", twins),
+        Outcome.UNCERTAIN, "maker/{} .*other/{}", "comfyfix pin {}.safetensors URL", twins),
     "foreign_host": Shared(Outcome.HOST_REFUSED, "{}.*files.example.org", "allow_hosts"),
     "cedar_hill": Shared(
         Outcome.TOKEN_NEEDED, "maker/{}", "HF_TOKEN",
         lambda _, h, stem: h.add(f"maker/{stem}", [f"{stem}.safetensors"], gated=True)),
     "dune_walk": Shared(Outcome.EARLY_ACCESS, "{t}", "", civitai("early")),
-    "elm_court": Shared(Outcome.ARCHIVED, "{t}", "doit pin", civitai("archived")),
-    "glass_pier": Shared(Outcome.DOWNLOADS_DISABLED, "{t}", "doit pin", civitai("disabled")),
+    "elm_court": Shared(Outcome.ARCHIVED, "{t}", "comfyfix pin", civitai("archived")),
+    "glass_pier": Shared(Outcome.DOWNLOADS_DISABLED, "{t}", "comfyfix pin", civitai("disabled")),
     "hazel_yard": Shared(Outcome.NOT_PERMITTED, "{t}", "civitai.com", civitai("forbidden")),
     "jade_ridge": Shared(
-        Outcome.NOT_FOUND, "{}", "doit pin {}.safetensors URL", at_hub,
+        Outcome.NOT_FOUND, "{}", "comfyfix pin {}.safetensors URL", at_hub,
         lambda _, h, stem: h.repositories.pop(f"maker/{stem}")),
     "kelp_shore": Shared(Outcome.WRONG_CONTENT, "{}", "", failing("flip")),
     "lava_field": Shared(

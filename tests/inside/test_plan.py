@@ -42,7 +42,7 @@ def test_a_plan_tells_sizes_licences_and_what_to_do_first(site: Site, hub: Hub) 
     assert below.splitlines()[0].startswith("  loras/harbor_light.safetensors (")
     assert below.splitlines()[1] == f"    {t('Next:')} {first}"
     assert t("Next:") in shown
-    assert "`doit pin nobody.safetensors URL`" in shown
+    assert "`comfyfix pin nobody.safetensors URL`" in shown
 
 
 def test_a_name_that_is_refused_is_not_searched(site: Site, hub: Hub) -> None:

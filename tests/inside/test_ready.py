@@ -16,7 +16,10 @@ from comfyfix.why import Why
 from tests.inprocess import InProcess
 from tests.unit.graphs import Json, node, ui
 
-READY, STEP = t("ready"), t("choose it in the node, or run `doit relink`")
+READY, STEP = (
+    t("ready"),
+    t("choose it in the node, or run `doit relink`".replace("doit", "comfyfix")),
+)
 
 
 def save(site: InProcess, kind: str, name: str = "w.json", **inputs: object) -> None:

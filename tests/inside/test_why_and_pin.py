@@ -52,7 +52,7 @@ def test_why_lists_the_candidates_of_an_uncertain_one_and_writes_nothing(
     for repo in ("maker", "other"):
         assert f"✗ {repo}/harbor_light" in done.stdout
     assert "  uncertain: " in done.stdout
-    assert f"doit pin {NAME} URL" in done.stdout
+    assert f"comfyfix pin {NAME} URL" in done.stdout
     assert site.files() == {}
     assert not list((site.output / "sources").glob("*"))
 
@@ -94,7 +94,7 @@ def test_a_pin_settles_an_uncertain_model(site: Site, hub: Hub) -> None:
         "pin", NAME, f"{HUB}/other/harbor_light/resolve/main/{NAME}?download=true&id=70"
     )
     assert done.returncode == 0, done.stderr
-    assert f"{t('Next:')} doit download:harbor_light" in done.stdout
+    assert t("Next: `doit {task}`", task="download:harbor_light") in done.stdout
     done = site.doit("download:harbor_light")
     assert done.returncode == 0, done.stdout
     assert site.files() == {f"loras/{NAME}": sha256(file_for("something else.safetensors"))}

@@ -136,8 +136,8 @@ def test_a_file_that_is_not_right_is_told_once() -> None:
         f"  loras/u: {words.sentence(reason)}",
         "  loras/d: damaged",
     ]
-    assert t("run doit again to fetch it") in mine[3]
-    assert t("run doit again to fetch it") not in mine[1]
+    assert t("run `doit` again to fetch it") in mine[3]
+    assert t("run `doit` again to fetch it") not in mine[1]
 
 
 def test_a_run_with_nothing_to_do_says_so_and_nothing_else() -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ast
+import re
 import string
 import tomllib
 from collections import Counter, defaultdict
@@ -13,6 +14,7 @@ from pathlib import Path
 import pytest
 
 from comfyfix.formats.flaws import Flaw
+from comfyfix.screen import words
 from comfyfix.why import Why
 
 PACKAGE = Path(__file__).resolve().parents[2] / "comfyfix"
@@ -190,3 +192,30 @@ def test_only_what_shows_knows_the_words() -> None:
         if isinstance(node, ast.ImportFrom) and (node.module or "").startswith("comfyfix.screen")
     ]
     assert knowing == []
+
+
+@pytest.mark.parametrize(
+    ("text", "shown"),
+    [
+        ("run `doit`, or `doit pin x`", "run `comfyfix`, or `comfyfix pin x`"),
+        ('`eval "$(doit list)"`', '`eval "$(comfyfix list)"`'),
+        ("doit's own, in `.cache/doit.json`, `dodo.py` or `do/doit`", None),
+        ("a `doit-x`, a `[tool.doit]`, a doit", None),
+    ],
+)
+def test_commands_are_those_of_the_program_that_was_typed(
+    text: str, shown: str | None, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    assert words.as_typed(text) == text
+    monkeypatch.setattr(words, "_typed", [words.PROGRAMS[0]])
+    words.typed(words.PROGRAMS[1])
+    assert words.as_typed(text) == (shown or text)
+    # What comes from outside is no command of ours.
+    assert "`doit x`" in words.t("`doit pin {name}`", name="`doit x`")
+
+
+def test_what_is_typed_stands_in_backticks() -> None:
+    for name, parts in TEXTS.items():
+        for text in parts:
+            bare = "".join(text.split("`")[::2])
+            assert not re.search(r"\bdoit\b(?!')", bare), name

@@ -68,7 +68,7 @@ def _workflows(report: Report) -> Iterator[str]:
 
 
 def _fault(model: ModelResult) -> tuple[str, ...]:
-    step = words.told(model.reason).next_step if model.reason else t("run doit to fetch it")
+    step = words.told(model.reason).next_step if model.reason else t("run `doit` to fetch it")
     workflows = ", ".join(dict.fromkeys(use.workflow for use in model.uses))
     mark = _MARKS[model.status]
     return (
