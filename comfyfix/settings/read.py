@@ -60,6 +60,13 @@ def load(
     return _absolute(manifest, path.parent.absolute())
 
 
+def of_text(text: str, path: Path, environ: Mapping[str, str] = os.environ) -> Manifest:
+    """Read a text as the manifest that `path` would be. Raises SetupProblem."""
+    value, lines = yamlfile.parse(text, path)
+    manifest = _convert(_expand(value, "$", lines, path, environ), lines, path)
+    return _absolute(manifest, path.parent.absolute())
+
+
 def line_of(path: Path, key: str) -> int:
     """The line of the manifest that a key stands on, such as `policy.hosts`; 1 for one unset."""
     try:

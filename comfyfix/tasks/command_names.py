@@ -1,6 +1,7 @@
 """Our commands, as doit takes them: name → module and class."""
 
 COMMANDS = {
+    "init": "comfyfix.tasks.commands.init:Init",
     "run": "comfyfix.tasks.commands.run:RunCommand",
     "list": "comfyfix.tasks.commands.list:List",
     "plan": "comfyfix.tasks.commands.plan:Plan",

@@ -82,9 +82,9 @@ def meant_by(root: Path) -> Path | None:
     """
     below = (root / name for name in _BELOW)
     if looked.is_dir(root / "models"):
-        return next(filter(_looks_like_one, below), None)
+        return next(filter(looks_like_one, below), None)
     nearest = (*below, *root.parents[:3])
-    return next(filter(_looks_like_one, nearest), None) or next(_below(root), None)
+    return next(filter(looks_like_one, nearest), None) or next(_below(root), None)
 
 
 def _spelled(root: Path) -> Path | None:
@@ -93,10 +93,11 @@ def _spelled(root: Path) -> Path | None:
         beside = [path for path in root.parent.iterdir() if path.name.lower() == root.name.lower()]
     except OSError:
         return None
-    return next(filter(_looks_like_one, (root.parent, *beside)), None)
+    return next(filter(looks_like_one, (root.parent, *beside)), None)
 
 
-def _looks_like_one(path: Path) -> bool:
+def looks_like_one(path: Path) -> bool:
+    """Tell whether a folder is a ComfyUI: by its program, or by models/ and what lies beside."""
     if _is_program(path):
         return True
     named = "comfyui" in path.name.lower()
@@ -123,7 +124,7 @@ def _below(root: Path) -> Iterator[Path]:
             left -= 1
             if entry.name.startswith(".") or not os.path.isdir(entry.path):
                 continue
-            if _looks_like_one(Path(entry.path)):
+            if looks_like_one(Path(entry.path)):
                 yield Path(entry.path)
             if depth + 1 < _DEPTH:
                 pending.append((Path(entry.path), depth + 1))
