@@ -34,12 +34,14 @@ class ModelProblem(Problem):
     """One model can't be had, or is not what it should be.
 
     After a search, `asked` are the sources that were asked and `rejected` what they said that
-    did not count. `behind` is the file that would be fetched if its provider gave it to the user.
+    did not count, `candidates` the files that were seen. `behind` is the file that would be fetched
+    if its provider gave it to the user.
     """
 
     behind: Candidate | None = None
     asked: tuple[str, ...] = ()
     rejected: tuple[Rejected, ...] = ()
+    candidates: tuple[Candidate, ...] = ()
 
 
 class NameRefused(ModelProblem):

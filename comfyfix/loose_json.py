@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 from typing import Any, TypeGuard
 
 from comfyfix.records import Hint
 
+_DAY = re.compile(r"[0-9]{4}-[0-9]{2}-[0-9]{2}(?![0-9])")
 SIZE_MAX = 1 << 50
 """Bytes. No file that is fetched is larger, and the scripts reckon with such numbers."""
 
@@ -14,6 +16,11 @@ SIZE_MAX = 1 << 50
 def is_size(value: Any) -> TypeGuard[int]:
     """Tell whether a value from outside is a number of bytes: no truth value, no sign, no end."""
     return type(value) is int and 0 <= value <= SIZE_MAX
+
+
+def day(value: Any) -> str:
+    """The day of a point in time (`2026-08-02T10:00:00Z`); empty for what is none."""
+    return value[:10] if isinstance(value, str) and _DAY.match(value) else ""
 
 
 def mapping(value: Any) -> Mapping[str, Any]:

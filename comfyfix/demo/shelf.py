@@ -222,6 +222,8 @@ class CivitaiVersion:
     first: int = 0
     minor: bool = False
     named: str = ""
+    downloads: int = 100
+    pictures: tuple[str, ...] = ()
 
     def content(self, file_id: int) -> bytes | None:
         """The bytes of one of its files."""
@@ -269,6 +271,8 @@ class CivitaiVersion:
             "availability": "EarlyAccess" if self.access == "early" else "Public",
             "usageControl": "Generation" if self.access == "disabled" else "Download",
             "trainedWords": list(self.words),
+            "stats": {"downloadCount": self.downloads},
+            "images": [{"url": url} for url in self.pictures],
             "model": {
                 "name": self.model,
                 "type": self.type,

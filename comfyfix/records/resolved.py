@@ -22,6 +22,8 @@ class Candidate(msgspec.Struct, frozen=True, kw_only=True):
     pin a file of the Hub.
     `scan` is what the provider's own malware scan says, empty where it says nothing.
     `publisher`, `licence` and `base_model` are the provider's words, empty where it has none.
+    `date` is when it was published or changed last (YYYY-MM-DD), `page` what people read of it, and
+    `picture` the address of one that it made; each is empty where its provider tells none.
     `evidence` is why it counts; `note` is what the user should hear of it all the same.
     `files` are those of a directory or a set; `size` is that of all of them then, and there is no
     hash of the whole.
@@ -47,6 +49,9 @@ class Candidate(msgspec.Struct, frozen=True, kw_only=True):
     publisher: str = ""
     licence: str = ""
     base_model: str = ""
+    date: str = ""
+    page: str = ""
+    picture: str = ""
     evidence: tuple[Reason, ...] = ()
     note: Reason | None = None
     files: tuple[FileFact, ...] = ()

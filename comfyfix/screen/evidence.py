@@ -5,11 +5,12 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 
 from comfyfix.disk.files import human_size
-from comfyfix.errors import ModelProblem
-from comfyfix.records import Record, Rejected
-from comfyfix.screen import summary, words
+from comfyfix.outcomes import Outcome
+from comfyfix.records import Model, Record, Rejected
+from comfyfix.screen import choosing, summary, words
 from comfyfix.screen.words import t
 from comfyfix.stages.work import Planned, Present
+from comfyfix.state.searches import Search
 
 SHOWN_MAX = 12
 """Rejected candidates of one source; a common name has hundreds."""
@@ -49,14 +50,18 @@ def of_record(record: Record, sources: Sequence[str]) -> Iterator[str]:
     yield f"  {record.url or record.local}"
 
 
-def of_problem(problem: ModelProblem, sources: Sequence[str]) -> Iterator[str]:
+def of_search(search: Search, model: Model, sources: Sequence[str]) -> Iterator[str]:
     """Say what was asked, and why nothing counts."""
-    left = [name for name in sources if name not in problem.asked]
-    yield from _rungs(problem.asked, problem.rejected, None)
-    yield from _left(left, t("the search ended before"))
-    told = words.told(problem.reason)
-    yield f"  {problem.outcome}: {told.what}"
+    if search.asked:
+        left = [name for name in sources if name not in search.asked]
+        yield f"  {t('searched {at}; `--fresh` searches again', at=search.at)}"
+        yield from _rungs(search.asked, search.rejected, None)
+        yield from _left(left, t("the search ended before"))
+    told = words.told(search.reason)
+    yield f"  {search.outcome}: {told.what}"
     yield from summary.next_step(told.next_step)
+    if search.outcome == Outcome.NOT_FOUND:
+        yield from choosing.by_hand(model)
 
 
 def _rungs(

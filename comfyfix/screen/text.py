@@ -9,7 +9,7 @@ import os
 import re
 import shutil
 import sys
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from typing import TextIO
 
 from comfyfix.disk.files import printable
@@ -23,6 +23,10 @@ _OBEYS = ("CI", "GITHUB_ACTIONS", "TF_BUILD", "TEAMCITY_VERSION")
 
 GREEN, RED, YELLOW, BOLD, PLAIN = "\x1b[32m", "\x1b[31m", "\x1b[33m", "\x1b[1m", "\x1b[0m"
 
+_ADDRESS = re.compile(r"https://[A-Za-z0-9][!#-&*-;=?-\[\]_a-z~]*[A-Za-z0-9/=#&_~-]")
+_VTE_WITH_LINKS = 5000
+_WITH_LINKS = ("iTerm.app", "WezTerm", "vscode", "ghostty", "Hyper", "Tabby")
+_TERMS_WITH_LINKS = ("xterm-kitty", "xterm-ghostty", "alacritty", "foot", "contour")
 _NAME_LEAST = 16
 """Columns that a name has at least, however narrow the screen is."""
 
@@ -31,7 +35,30 @@ def say(*lines: str) -> None:
     """Print lines of a command's answer, with colours on a terminal."""
     for line in lines:
         for row in laid_out(line):
-            print(paint(row), flush=True)  # noqa: T201 - this is the screen
+            print(_linked(paint(row)), flush=True)  # noqa: T201 - this is the screen
+
+
+def _linked(row: str) -> str:
+    """Make the addresses of a row links, where the terminal has such (OSC 8).
+
+    A link leads to what it shows. What another terminal would print of it is nothing for people.
+    """
+    if "https://" not in row or not (on_terminal() and _knows_links(os.environ)):
+        return row
+    return _ADDRESS.sub(lambda found: f"\x1b]8;;{found[0]}\x1b\\{found[0]}\x1b]8;;\x1b\\", row)
+
+
+def _knows_links(environ: Mapping[str, str]) -> bool:
+    """Tell whether a terminal is one of those that are known to have links."""
+    if forced := environ.get("FORCE_HYPERLINK"):
+        return forced != "0"
+    vte = environ.get("VTE_VERSION", "")
+    return (
+        (vte.isascii() and vte.isdigit() and int(vte) >= _VTE_WITH_LINKS)
+        or environ.get("TERM_PROGRAM", "") in _WITH_LINKS
+        or environ.get("TERM", "").startswith(_TERMS_WITH_LINKS)
+        or any(environ.get(name) for name in ("WT_SESSION", "KONSOLE_VERSION", "KITTY_WINDOW_ID"))
+    )
 
 
 def warn(text: str) -> None:

@@ -22,6 +22,8 @@ LONGEST = 400
 """Letters that are shown of one text from outside."""
 PROGRAMS = ("doit", "comfyfix")
 """What people type: our texts have the first, and show whichever was typed."""
+COUNTED = ("models", "files", "downloads", "workflows", "values", "versions")
+"""What a count may be of: `{count:files}` is `1 file` or `2 files`."""
 _PSEUDO = os.environ.get("COMFYFIX_WORDS") == "pseudo"
 _CHANGED = str.maketrans("aeiouyAEIOUY", "áéíóúýÁÉÍÓÚÝ")
 
@@ -73,8 +75,8 @@ class _Words(string.Formatter):
             return human_size(value if isinstance(value, int) else None)
         if format_spec == "shell":
             return shlex.quote(str(value))
-        if format_spec == "models":
-            return f"{value} {self.ours('model' if value == 1 else 'models')}"
+        if format_spec in COUNTED:
+            return f"{value} {self.ours(format_spec[:-1] if value == 1 else format_spec)}"
         return printable(str(value), LONGEST) if isinstance(value, str) else format(value, "")
 
 

@@ -166,6 +166,12 @@ class Override(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
         """True when the user says where the file is; no other source is asked then."""
         return bool(self.url or self.repo or self.model_version_id)
 
+    @property
+    def place(self) -> str:
+        """The place in one line, which changes when it does; empty where none is named."""
+        version = f"{self.model_version_id}/{self.file_id or ''}" if self.model_version_id else ""
+        return self.url or version or (f"{self.repo}/{self.path or ''}" if self.repo else "")
+
 
 class Pin(Override, frozen=True, kw_only=True):
     """One entry of pins.yaml, with the place where it stands there."""

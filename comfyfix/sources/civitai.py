@@ -158,6 +158,10 @@ def _confirmed(
         publisher=entry.publisher,
         licence=entry.licence,
         base_model=entry.base_model,
+        popularity=entry.downloads,
+        date=entry.published,
+        page=f"{CIVITAI}/models/{entry.model_id}?modelVersionId={entry.version_id}",
+        picture=entry.picture,
         evidence=tuple(evidence),
         note=None if told else _also(entry, entries),
     )

@@ -125,6 +125,8 @@ def _candidate(
         publisher=folder.publisher,
         licence=told.licence,
         base_model=told.base_model,
+        date=told.changed,
+        page=f"{HUGGINGFACE}/{folder.repo}",
         evidence=tuple(evidence),
     )
 

@@ -55,6 +55,8 @@ def candidate(
         publisher=file.publisher,
         licence=facts.licence,
         base_model=facts.base_model,
+        date=facts.changed,
+        page=f"{HUGGINGFACE}/{file.repo}",
         evidence=evidence,
     )
 

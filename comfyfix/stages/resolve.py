@@ -65,6 +65,7 @@ class Search:
         except ModelProblem as problem:
             problem.asked = tuple(self._ladder.asked)
             problem.rejected = tuple(self._ladder.rejected)
+            problem.candidates = tuple(self._ladder.seen)
             raise
         return None
 
@@ -122,6 +123,7 @@ class _Ladder:
     wanted: Wanted
     asked: list[str] = field(default_factory=list)
     rejected: list[Rejected] = field(default_factory=list)
+    seen: list[Candidate] = field(default_factory=list)
     stuck: list[Blocked] = field(default_factory=list)
     doubtful: list[Doubtful] = field(default_factory=list)
     regional: list[RegionBlocked] = field(default_factory=list)
@@ -204,6 +206,8 @@ class _Ladder:
         changed: list[Candidate] = []
         for finding in source.find(wanted, self.services):
             judged = judge(finding, wanted, source, self.services)
+            if not isinstance(judged, Rejected):
+                self.seen.append(judged if isinstance(judged, Candidate) else judged.candidate)
             if isinstance(judged, Rejected):
                 self.rejected.append(judged)
             elif isinstance(judged, Blocked):

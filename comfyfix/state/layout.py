@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import functools
+import hashlib
 import re
 from dataclasses import dataclass
 from pathlib import Path
@@ -129,6 +130,16 @@ class Layout:
     def hashes_lock(self) -> Path:
         """Held while the hashes are written anew."""
         return self.caches / ".hashes.jsonl.lock"
+
+    @property
+    def searches(self) -> Path:
+        """The last searches that found nothing that counts, a file for each model."""
+        return self.caches / "searches"
+
+    def search(self, model: Model) -> Path:
+        """The last search of one model."""
+        told = hashlib.sha256(model.key.encode("utf-8", "surrogatepass")).hexdigest()[:12]
+        return self.searches / f"{file_slug(model.name)[:80]}-{told}.json"
 
     @property
     def caches(self) -> Path:

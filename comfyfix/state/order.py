@@ -27,7 +27,9 @@ def set_right(layout: Layout) -> list[Reason]:
 
 def set_caches_right(layout: Layout) -> list[Reason]:
     """Do so for what every command may write."""
-    return _all_aside((layout.caches, layout.brought), layout.cached, (layout.hashes_lock,))
+    return _all_aside(
+        (layout.caches, layout.brought, layout.searches), layout.cached, (layout.hashes_lock,)
+    )
 
 
 def _all_aside(

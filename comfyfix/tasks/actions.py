@@ -6,7 +6,6 @@ that is raised is an error of ours (exit code 2).
 
 from __future__ import annotations
 
-import contextlib
 import functools
 from collections.abc import Callable
 from pathlib import Path
@@ -31,6 +30,7 @@ from comfyfix.stages.report import Ending
 from comfyfix.stages.verify import Known, Manner, joined, verify
 from comfyfix.stages.work import Pending, Planned
 from comfyfix.state import ledger, receipts
+from comfyfix.tasks import tried
 from comfyfix.tasks.running import Run
 from comfyfix.why import Why
 
@@ -55,9 +55,7 @@ def _telling(stage: Callable[[Run, Planned], None]) -> Callable[[Run, Planned], 
 def _failed(run: Run, planned: Planned, problem: Problem, *, searching: bool) -> TaskFailed:
     if run.stopping:
         return TaskFailed("stopped")
-    with contextlib.suppress(OSError):
-        attempt = Attempt(at=json_file.now(), outcome=problem.outcome, reason=problem.reason)
-        ledger.note(run.project.layout, planned.model, attempt)
+    tried.note(run, planned, problem)
     run.events.failed(planned.model, problem)
     _settle(run, Ending(planned.model, problem, searching=searching))
     return TaskFailed(f"{planned.model.key}: {words.problem(problem)}")

@@ -37,7 +37,7 @@ def caches(run: Run) -> list[Left]:
     layout = run.project.layout
     found = []
     files = (layout.scan_cache, layout.pack_cache, layout.server_cache, layout.hashes, layout.kept)
-    for path in (*files, *sorted(layout.brought.glob("*/*"))):
+    for path in (*files, *sorted(layout.brought.glob("*/*")), *sorted(layout.searches.glob("*"))):
         if info := regular_stat(str(path)):
             found.append(Left(str(path), size=info.st_size))
     return found

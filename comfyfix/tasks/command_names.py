@@ -14,6 +14,7 @@ COMMANDS = {
     "why": "comfyfix.tasks.commands.why:WhyOfModel",
     "explain": "comfyfix.tasks.commands.explain:Explain",
     "script": "comfyfix.tasks.commands.script:Script",
+    "choose": "comfyfix.tasks.commands.choose:Choose",
     "pin": "comfyfix.tasks.commands.pin:Pin",
     "unpin": "comfyfix.tasks.commands.pin:Unpin",
     "import": "comfyfix.tasks.commands.import_:Import",

@@ -57,7 +57,7 @@ def everything(site: InProcess) -> dict[str, str]:
 
 def test_it_removes_caches_and_parts_and_says_how_many_bytes(half: InProcess) -> None:
     part, before = left(half, f"{where()}.{dead()}", 5000), everything(half)
-    caches = [p for p in (half.output / ".cache").iterdir() if p.suffix.startswith(".json")]
+    caches = [p for p in (half.output / ".cache").rglob("*") if p.suffix.startswith(".json")]
     caches = [p for p in caches if p.name != "doit.json"]
     assert caches
     count = t("Removed: {size:size} (files: {count}).", size=0, count=len(caches) + 1).partition(

@@ -15,6 +15,7 @@ RIFE = ("upscale_models", "rife49.pth")
 NAMED: dict[str, tuple[str, ...]] = {
     "why": ("rife49.pth",),
     "script": ("rife49.pth",),
+    "choose": ("rife49.pth",),
     "pin": ("rife49.pth", "https://huggingface.co/AlexWortega/RIFE/resolve/main/rife49.pth"),
     "unpin": ("rife49.pth",),
     "info": ("download:rife49",),

@@ -15,12 +15,13 @@ import pytest
 
 from comfyfix.formats.flaws import Flaw
 from comfyfix.screen import words
+from comfyfix.screen.words import COUNTED
 from comfyfix.why import Why
 
 PACKAGE = Path(__file__).resolve().parents[2] / "comfyfix"
 TABLES = sorted((PACKAGE / "screen" / "texts").glob("*.toml"))
 KINDS: dict[str, type[StrEnum]] = {"Why": Why, "Flaw": Flaw}
-SPECS = {"", "size", "shell", "models", "lines"}
+SPECS = {"", "size", "shell", "lines", *COUNTED}
 LINES = ("t", "fixed")  # functions that take a text itself
 PARTS = {"what", "cause", "next"}
 Function = ast.FunctionDef | ast.AsyncFunctionDef

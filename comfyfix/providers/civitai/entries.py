@@ -9,7 +9,7 @@ from typing import Any
 import msgspec
 
 from comfyfix.disk.files import printable
-from comfyfix.loose_json import dicts, items, mapping
+from comfyfix.loose_json import day, dicts, items, mapping
 from comfyfix.net.civitai_address import WISHES
 from comfyfix.records import Reason, because
 from comfyfix.why import Why
@@ -18,6 +18,7 @@ ARCHIVED = "Archived"
 """The mode of a model whose files are given to no one; any other mode leaves them."""
 _SHA256 = re.compile(r"[0-9a-f]{64}")
 _ID = re.compile(r"[0-9]{1,12}")
+_PICTURE = re.compile(r"https://[a-z0-9.-]+/[!-~]{1,400}")
 _SCANS = ("pickleScan", "virusScan")
 
 
@@ -29,8 +30,10 @@ class CivitaiEntry(msgspec.Struct, frozen=True, kw_only=True):
     address asks by; `own` is the query of the address that Civitai itself gives for it (`?` where
     none is told). `scan` is what its scanners say if they did not pass the file. `public`: the
     version is published for everyone; `usage` is what its creator gives it for, empty if that is
-    not told. `file_id` is 0 for a version whose files are not listed any more (archived). `alone`:
-    of the version's other files one at least could not be read, and it may be the one meant.
+    not told. `file_id` is 0 for a version whose files are not listed any more (archived).
+    `downloads` are those of the version, `published` its day, `picture` the address of its first
+    one; each is empty where it is not told. `alone`: of the version's other files one at least
+    could not be read, and it may be the one meant.
     """
 
     model_id: int
@@ -54,6 +57,9 @@ class CivitaiEntry(msgspec.Struct, frozen=True, kw_only=True):
     publisher: str = ""
     base_model: str = ""
     licence: str = ""
+    downloads: int = 0
+    published: str = ""
+    picture: str = ""
     alone: bool = False
 
     @property
@@ -135,7 +141,16 @@ def _entry(
         publisher=printable(str(mapping(model.get("creator")).get("username") or ""), 80),
         base_model=printable(str(value.get("baseModel") or ""), 80),
         licence=_licence(model),
+        downloads=number(mapping(value.get("stats")).get("downloadCount")) or 0,
+        published=day(value.get("publishedAt")) or day(value.get("createdAt")),
+        picture=_picture(value),
     )
+
+
+def _picture(value: dict[str, Any]) -> str:
+    """The address of the first picture of a version, if it is one that a browser may open."""
+    told = (str(image.get("url") or "") for image in dicts(value.get("images")))
+    return next((url for url in told if _PICTURE.fullmatch(url)), "")
 
 
 def _traits(metadata: Mapping[str, Any]) -> tuple[tuple[str, str], ...]:

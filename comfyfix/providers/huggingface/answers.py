@@ -16,7 +16,7 @@ import msgspec
 from comfyfix.disk.files import printable
 from comfyfix.errors import HostRefused
 from comfyfix.file_names import loose
-from comfyfix.loose_json import dicts, is_size, mapping
+from comfyfix.loose_json import day, dicts, is_size, mapping
 from comfyfix.net.hosts import hub_repo
 
 ABSENT = (HTTPStatus.UNAUTHORIZED, HTTPStatus.FORBIDDEN, HTTPStatus.NOT_FOUND)
@@ -42,6 +42,7 @@ class HubItem(msgspec.Struct, frozen=True, kw_only=True):
 class Facts(msgspec.Struct, frozen=True, kw_only=True):
     """What the Hub says of a repository as a whole; `downloads` are those of the last month.
 
+    `changed` is the day of its last change, else that on which it was made; empty where unknown.
     A private one is told to those whose token may see it.
     """
 
@@ -50,6 +51,7 @@ class Facts(msgspec.Struct, frozen=True, kw_only=True):
     downloads: int = 0
     licence: str = ""
     base_model: str = ""
+    changed: str = ""
 
 
 class About(Facts, frozen=True, kw_only=True):
@@ -171,6 +173,7 @@ def _facts(value: dict[str, Any]) -> dict[str, Any]:
         "downloads": downloads if isinstance(downloads, int) else 0,
         "licence": _tagged(value.get("tags"), "license:"),
         "base_model": _tagged(value.get("tags"), "base_model:"),
+        "changed": day(value.get("lastModified")) or day(value.get("createdAt")),
     }
 
 

@@ -2,20 +2,17 @@
 
 from __future__ import annotations
 
-import contextlib
 from collections.abc import Sequence
 from typing import Any
 
-from comfyfix.disk import json_file
-from comfyfix.errors import Problem, Unreachable
-from comfyfix.records import Attempt, Reason
+from comfyfix.errors import Unreachable
+from comfyfix.records import Reason
 from comfyfix.screen import notes, preview
 from comfyfix.screen.objects import say_json_of
 from comfyfix.screen.preview import Answer, Preview
 from comfyfix.screen.text import room, say
 from comfyfix.screen.words import t
-from comfyfix.stages.work import Planned
-from comfyfix.state import ledger
+from comfyfix.tasks import tried
 from comfyfix.tasks.commands.base import Ours, project_heading
 from comfyfix.tasks.guard import JSON_OPTION
 from comfyfix.tasks.names import chosen
@@ -87,15 +84,8 @@ def _answers(run: Run, keys: Sequence[str] | None) -> list[Answer]:
 
 def _answer(sought: Sought) -> Answer:
     answer = answered(sought, costs=True)
-    if answer.problem is not None:
-        _note(sought.run, sought.planned, answer.problem)
+    problem, planned = answer.problem, sought.planned
+    # Only where somebody was asked.
+    if problem and planned.problem is None and not isinstance(problem, Unreachable):
+        tried.note(sought.run, planned, problem)
     return answer
-
-
-def _note(run: Run, planned: Planned, problem: Problem) -> None:
-    """Add a search that found nothing to the model's history, for `list`."""
-    if isinstance(problem, Unreachable) or planned.problem is not None:
-        return  # nobody was asked
-    with contextlib.suppress(OSError):
-        attempt = Attempt(at=json_file.now(), outcome=problem.outcome, reason=problem.reason)
-        ledger.note(run.project.layout, planned.model, attempt)

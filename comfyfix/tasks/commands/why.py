@@ -2,16 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from typing import Any
 
 from comfyfix.errors import ModelProblem, SetupProblem
 from comfyfix.records import Record
-from comfyfix.screen import evidence, notes
+from comfyfix.screen import choosing, evidence, notes
 from comfyfix.screen.text import say
 from comfyfix.screen.words import t
 from comfyfix.stages.work import Planned, Present
-from comfyfix.tasks.commands.base import Ours
+from comfyfix.state import searches
+from comfyfix.state.searches import Search
+from comfyfix.tasks import tried
+from comfyfix.tasks.commands.base import Ours, switch
 from comfyfix.tasks.names import named
 from comfyfix.tasks.running import Run
 from comfyfix.why import Why
@@ -23,9 +25,10 @@ class WhyOfModel(Ours):
     doc_purpose = t("show the evidence: what each source said of a model")
     doc_usage = "MODEL"
     doc_description = t(
-        "MODEL is a task name, a file name, or folder/path. A model without a record is searched "
-        "now; nothing is written and nothing downloaded."
+        "MODEL is a task name, a file name, or folder/path. It shows the last search, and asks "
+        "nobody; a model that was never searched is searched now. Nothing is downloaded."
     )
+    cmd_options = (switch("fresh", t("search again")),)
     name = "why"
 
     def work(self, options: dict[str, Any], names: list[str]) -> int:
@@ -33,38 +36,40 @@ class WhyOfModel(Ours):
         if not names:
             raise SetupProblem(Why.WHY_NEEDS_MODEL)
         runs = self.runs(options)
-        models = [_told(*found) for name in names for found in named(runs, name)]
+        every = [found for name in names for found in named(runs, name)]
+        models = [_told(*found, fresh=options["fresh"]) for found in every]
         self.told = {"models": models}
         return 0 if all(model["found"] for model in models) else 1
 
 
-def _told(run: Run, item: Planned | Present) -> dict[str, Any]:
+def _told(run: Run, item: Planned | Present, *, fresh: bool) -> dict[str, Any]:
     """Print what is known of one model; returns it for programs."""
     say(item.model.key)
-    record, good = None, True
+    told: dict[str, Any] = {"model": item.model.key, "path": item.location}
     if isinstance(item, Present):
-        lines = evidence.of_present(item)
-    else:
-        say(evidence.heading(item))
-        lines, record = _ladder(run, item)
-        good = record is not None
-    say(*lines)
-    return {"model": item.model.key, "path": item.location, "found": good, "record": record}
-
-
-def _ladder(run: Run, planned: Planned) -> tuple[Iterator[str], Record | None]:
+        say(*evidence.of_present(item))
+        return {**told, "found": True, "record": None}
+    say(evidence.heading(item))
     sources = run.project.manifest.search.sources
+    record, search = _known(run, item, fresh=fresh)
+    if record is not None:
+        say(*evidence.of_record(record, sources))
+        return {**told, "found": True, "record": record}
+    say(*evidence.of_search(search, item.model, sources) if search else ())
+    seen = choosing.as_data(item.model, search, search.candidates if search else ())
+    return {**told, "found": False, "record": None, "search": seen}
+
+
+def _known(run: Run, planned: Planned, *, fresh: bool) -> tuple[Record | None, Search | None]:
+    """Where a model is from, or how its last search ended; where neither is known it is sought."""
+    if not fresh and planned.record is not None:
+        return planned.record, None
+    if not fresh and (last := tried.last_search(run, planned)):
+        return None, last
     try:
-        record = planned.record or _search(run, planned)
+        if planned.problem is not None:
+            raise planned.problem
+        notes.searching(planned.model.name)
+        return tried.search(run, planned), None
     except ModelProblem as problem:
-        return evidence.of_problem(problem, sources), None
-    return evidence.of_record(record, sources), record
-
-
-def _search(run: Run, planned: Planned) -> Record:
-    from comfyfix.stages import resolve  # 200 ms that only a search needs
-
-    if planned.problem is not None:
-        raise planned.problem
-    notes.searching(planned.model.name)
-    return resolve.resolve(planned, run.services())
+        return None, searches.ended(planned.model, problem)
