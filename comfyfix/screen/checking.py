@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from typing import Any
 
-from comfyfix.disk.files import human_size
 from comfyfix.errors import Problem
 from comfyfix.records import Reason, Verdict
 from comfyfix.screen import words
@@ -17,14 +16,13 @@ _MARKS = {"ok": "✓", "unverified": "!"}
 
 def begun(count: int, size: int) -> str:
     """Say how much is looked at."""
-    told = "Verifying {files} ({size:size}) in the model folders"
-    return t(told, files=_files(count), size=size)
+    return t("Verifying {count:files} ({size:size}) in the model folders", count=count, size=size)
 
 
 def line(verdict: Verdict) -> str:
     """Say what one file is, and whose word that is, or why not."""
     told = words.sentence(verdict.reason) if verdict.reason else ""
-    by = t("as {by} tells", by=verdict.by) if verdict.by else told
+    by = t("its hash is that of {by}", by=verdict.by) if verdict.by else told
     return _line(verdict.status, verdict.model, by)
 
 
@@ -57,16 +55,24 @@ def _line(status: str, model: str, told: str) -> str:
     return begin + name + (f" ({told})" if told else "")
 
 
-def needed(good: int, bad: int, *, fetchable: bool) -> str:
-    """Count the needed models; some that are not good can be fetched."""
-    counts = t("{good} good, {bad} not", good=good, bad=bad)
-    return counts + (t(". Next: run `doit` to fetch what is not") if fetchable else "")
+def needed(count: Mapping[str, int], *, fetchable: bool) -> str:
+    """Count the needed models by their verdicts; some that are not right can be fetched."""
+    return counts(count) + (t(". Next: run `doit` to fetch what is not") if fetchable else "")
 
 
-def store(good: int, bad: int, size: int, seconds: float) -> str:
+def store(count: Mapping[str, int], size: int, seconds: float) -> str:
     """Count the files of the store."""
     took = t("{size:size} in {seconds} s", size=size, seconds=f"{seconds:.1f}")
-    return f"{t('{good} good, {bad} not', good=good, bad=bad)}, {took}"
+    return f"{counts(count)}, {took}"
+
+
+def counts(count: Mapping[str, int]) -> str:
+    """`20 right, 2 unverified, 1 not right`: what no hash is known of is not called right."""
+    told = t("{count} right", count=count["ok"])
+    if count["unverified"]:
+        told += f", {t('{count} unverified (no hash to compare with)', count=count['unverified'])}"
+    bad = sum(count.values()) - count["ok"] - count["unverified"]
+    return f"{told}, {t('{count} not right', count=bad)}"
 
 
 def advice(stayed: int, unknown: int) -> Iterator[str]:
@@ -78,24 +84,20 @@ def advice(stayed: int, unknown: int) -> Iterator[str]:
         )
     if unknown:
         yield t(
-            "Of {files} nothing here knows the hash. Next: `--ask` looks it up: Civitai is told "
-            "hashes, Hugging Face is told names",
-            files=_files(unknown),
+            "Of {count:files} nothing here knows the hash. Next: `--ask` looks it up: Civitai is "
+            "told hashes, Hugging Face is told names",
+            count=unknown,
         )
 
 
 def stopped(done: int, count: int, bytes_done: int, size: int) -> Iterator[str]:
     """Say how far it was when it was stopped."""
     yield t(
-        "Stopped: {done} of {files} done, {some} of {all}.",
+        "Stopped: {done} of {count:files} done, {some:size} of {all:size}.",
         done=done,
-        files=_files(count),
-        some=human_size(bytes_done),
-        all=human_size(size),
+        count=count,
+        some=bytes_done,
+        all=size,
     )
     told = t("What is hashed is remembered. Next: run the same command again to go on")
     yield f"  {told}"
-
-
-def _files(count: int) -> str:
-    return t("1 file") if count == 1 else t("{count} files", count=count)

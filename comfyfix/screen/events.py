@@ -127,8 +127,8 @@ class Events:
         )
         self._console.line(t(line, size=size, seconds=f"{seconds:.1f}"))
 
-    def verified(self, verdicts: Sequence[Verdict]) -> None:
-        """Some files are verified."""
+    def verified(self, verdicts: Sequence[Verdict], absent: int = 0) -> None:
+        """Some files are verified; `absent` models of theirs did not arrive, as was told."""
         proven = sum(v.status == "ok" for v in verdicts)
         unproven = sum(v.status == "unverified" for v in verdicts)
         if proven:
@@ -139,6 +139,9 @@ class Events:
         for verdict in verdicts:
             if not verdict.good:
                 self._console.line(f"  ✗ {verdict.filename}: {_judged(verdict)}")
+        if absent:
+            line = "  ! Not there, as told above: {count:models}"
+            self._console.line(t(line, count=absent))
 
     def doubted(self, model: Model, reason: str) -> None:
         """Qwen thinks that a file does not fit."""

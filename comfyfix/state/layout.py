@@ -12,6 +12,8 @@ from comfyfix import endings
 from comfyfix.records import Model
 
 STORE_STATE = ".comfyfix"
+RECEIPT = ".receipt"
+"""What the names of receipts in a store end in; inside they are JSON."""
 _UNSAFE = re.compile(r"[^A-Za-z0-9._-]+")
 
 
@@ -214,8 +216,11 @@ def task_slug(model: Model) -> str:
 
 
 def store_receipt(store: Path, folder: str, path: str) -> Path:
-    """One receipt per file, so that many writers of a shared store never meet in one."""
-    return store / STORE_STATE / "receipts" / slug(folder) / f"{path}.json"
+    """One receipt per file, so that many writers of a shared store never meet in one.
+
+    Its ending is none that other programs look for: they list `x.safetensors.json` as a model.
+    """
+    return store / STORE_STATE / "receipts" / slug(folder) / f"{path}{RECEIPT}"
 
 
 def script_name(number: int, model: Model) -> str:

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import contextlib
 import functools
+import os
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from pathlib import Path
 from typing import ParamSpec
 
@@ -48,14 +49,17 @@ def verify_batch(run: Run, number: int, members: Sequence[Planned]) -> object:
     members = [planned for planned in members if planned.model.key not in run.tally.ignored]
     if not members:
         return None
-    run.events.verifying(number, len(members))
+    # What did not arrive has been told; there is nothing of it to look at.
+    unseen = {p.model.key for p in members if _did_not_arrive(run, p)}
+    if len(unseen) < len(members):
+        run.events.verifying(number, len(members))
     known = receipts.load(run.project.layout)
     failed = {e.model.key: e.problem.outcome for e in run.tally.endings if e.problem}
     checked = [(planned, *_checked(run, planned, known, failed)) for planned in members]
     manifest, verdicts = run.project.manifest, [verdict for _, _, verdict in checked]
     opinions = _opinions(run, number, checked) if manifest.asks_opinions else {}
     content = batch.batch_file(verdicts, manifest.verify.pickle, opinions, words.sentence)
-    bad = _told(run, verdicts)
+    bad = _told(run, verdicts, unseen)
     for planned in members:
         opinion = opinions.get(planned.model.key)
         if opinion and not opinion.fits:
@@ -185,9 +189,18 @@ def verified(
     return set_aside(run, model, verdict, receipt) if moves else verdict
 
 
-def _told(run: Run, verdicts: Sequence[Verdict]) -> TaskFailed | None:
+def _did_not_arrive(run: Run, planned: Planned) -> bool:
+    """Tell whether a model has failed in this run, and no file of it is there."""
+    failed = any(e.problem and e.model.key == planned.model.key for e in run.tally.endings)
+    return failed and not os.path.lexists(planned.location)
+
+
+def _told(run: Run, verdicts: Sequence[Verdict], unseen: Collection[str] = ()) -> TaskFailed | None:
+    """Tell the verdicts, but of those that are `unseen`: these are counted alone."""
     run.tally.add_verdicts(verdicts)
-    run.events.verified(verdicts)
+    looked_at = [verdict for verdict in verdicts if verdict.model not in unseen]
+    if looked_at:
+        run.events.verified(looked_at, len(unseen))
     bad = bad_files(verdicts)
     return TaskFailed(bad) if bad else None
 

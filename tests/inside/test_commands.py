@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import re
 import stat
+from collections import Counter
 
 import pytest
 
@@ -12,6 +13,7 @@ from comfyfix.demo.content import file_for
 from comfyfix.demo.hub import Fault, Hub, sha256
 from comfyfix.records import because
 from comfyfix.screen import words
+from comfyfix.screen.checking import counts
 from comfyfix.screen.words import fixed, t
 from comfyfix.why import Why
 from tests.rig import Site
@@ -172,6 +174,18 @@ def test_a_batch_is_verified_also_when_some_of_it_failed(site: Site, hub: Hub) -
     assert failed["filename"] == "style3.safetensors"
     assert failed["status"] == "missing"
     assert failed["exists"] is False
+    # What did not arrive is told once, and not as a file that was looked at.
+    assert t("  ! Not there, as told above: {count:models}", count=1) in done.stdout
+    assert "style3.safetensors: missing" not in done.stdout
+
+
+def test_nothing_is_verified_where_nothing_arrived(site: Site) -> None:
+    site.workflow("w.json", ("vae", "nobody_has_it.pt"), ("vae", "nor_this.pt"))
+    done = site.doit()
+    assert done.returncode == 1
+    assert fixed("Verifying batch 001 (2 models)") not in done.stdout
+    batch = site.state("verified/batch_001.json")
+    assert [each["status"] for each in batch["failed"]] == ["missing", "missing"]
 
 
 def test_doit_verify_moves_damage_aside_and_never_downloads(site: Site, hub: Hub) -> None:
@@ -181,7 +195,7 @@ def test_doit_verify_moves_damage_aside_and_never_downloads(site: Site, hub: Hub
     site.put("loras", "cut.safetensors", file_for("cut.safetensors")[:-1])
     done = site.doit("verify")
     assert done.returncode == 1
-    assert t("{good} good, {bad} not", good=1, bad=2) in done.stdout
+    assert counts(Counter(unverified=1, damaged=2)) in done.stdout
     assert done.stdout.count("✗ damaged ") == 2
     assert hub.seen == []
     assert set(site.files()) == {

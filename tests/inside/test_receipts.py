@@ -27,7 +27,7 @@ def model(site: Site) -> Path:
 
 
 def receipt_file(site: Site, name: str = NAME) -> Path:
-    return site.models / ".comfyfix" / "receipts" / "loras" / f"{name}.json"
+    return site.models / ".comfyfix" / "receipts" / "loras" / f"{name}.receipt"
 
 
 def change(site: Site, **fields: Any) -> None:

@@ -28,7 +28,7 @@ ODD = "4x_odd.pth"
 def forget(site: InProcess) -> None:
     """Lose the receipts: what is there has to be hashed."""
     site.output.joinpath("downloaded_models.json").unlink()
-    for path in (site.models / ".comfyfix" / "receipts").rglob("*.json"):
+    for path in (site.models / ".comfyfix" / "receipts").rglob("*.receipt"):
         path.unlink()
 
 
@@ -95,7 +95,7 @@ def test_a_file_that_changes_after_it_was_hashed_gets_no_receipt(
     assert [verdict.status for verdict in told] == ["ok"], done
     project = inprocess.project()
     assert (KEY in receipts.load(project.layout)) is kept
-    of_store = inprocess.models / ".comfyfix" / "receipts" / "loras" / f"{NAME}.json"
+    of_store = inprocess.models / ".comfyfix" / "receipts" / "loras" / f"{NAME}.receipt"
     assert of_store.exists() is kept
 
 

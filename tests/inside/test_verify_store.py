@@ -7,6 +7,7 @@ import os
 import re
 import signal
 import struct
+from collections import Counter
 from pathlib import Path
 
 import pytest
@@ -15,6 +16,7 @@ from comfyfix.demo.content import file_for
 from comfyfix.demo.hub import Hub, sha256
 from comfyfix.records import because
 from comfyfix.screen import words
+from comfyfix.screen.checking import counts
 from comfyfix.screen.words import t
 from comfyfix.why import Why
 from tests.behaviour.test_screen import ESCAPES, in_terminal
@@ -66,7 +68,7 @@ def test_every_file_is_told_and_none_is_moved_unless_asked(site: Site, hub: Hub)
         "✗ damaged    vae/cut.safetensors (",
         "✗ unsafe     upscale_models/bad.pth (",
         "os.system",
-        t("{good} good, {bad} not", good=3, bad=2),
+        counts(Counter(unverified=3, damaged=1, unsafe=1)),
         t("Nothing was moved. Next: `doit verify --store --move`"),
     ):
         assert line in done.stdout
@@ -109,7 +111,7 @@ def test_a_receipt_that_is_true_spares_hashing(site: Site, hub: Hub) -> None:
     copy = site.put("vae", "copy.safetensors", path.read_bytes())
     done = site.doit("verify", "--store")
     assert done.returncode == 0
-    by = t("as {by} tells", by="maker/harbor_light")
+    by = t("its hash is that of {by}", by="maker/harbor_light")
     assert f"✓ ok         loras/harbor_light.safetensors ({by})" in done.stdout
     # The same content elsewhere is known by it.
     assert f"✓ ok         vae/copy.safetensors ({by})" in done.stdout
@@ -128,7 +130,7 @@ def test_the_manifest_knows_hashes_and_the_users_own_file_stays(site: Site) -> N
     path = site.put("loras", "mine.safetensors")
     site.manifest(models={"loras/mine.safetensors": {"sha256": sha256(path.read_bytes()).upper()}})
     done = site.doit("verify", "--store")
-    by = t("as {by} tells", by="manifest.yaml")
+    by = t("its hash is that of {by}", by="manifest.yaml")
     assert f"✓ ok         loras/mine.safetensors ({by})" in done.stdout
     path.write_bytes(file_for("another.safetensors"))
     done = site.doit("verify", "--store", "--move")
@@ -237,5 +239,5 @@ def test_on_a_terminal_progress_is_drawn_and_gone_at_the_end(site: Site) -> None
 
 
 def last(lines: list[str]) -> str:
-    told = t("{good} good, {bad} not, {size:size} in", good=3, bad=0, size=90_000_000)
+    told = f"{counts(Counter(unverified=3))}, {t('{size:size} in', size=90_000_000)}"
     return next(line for line in lines if line.startswith(told))

@@ -76,7 +76,7 @@ def test_files_of_a_model_bear_its_number_and_name(layout: Layout) -> None:
     assert layout.record(1234, model) == layout.output / "sources/1234_rife49_pth.json"
     assert layout.batch(2) == layout.output / "verified/batch_002.json"
     found = store_receipt(Path("/s"), "../x y", "SDXL/rife49.pth")
-    assert found == Path("/s/.comfyfix/receipts/_x_y/SDXL/rife49.pth.json")
+    assert found == Path("/s/.comfyfix/receipts/_x_y/SDXL/rife49.pth.receipt")
 
 
 @settings(max_examples=50)

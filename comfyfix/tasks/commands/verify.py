@@ -66,6 +66,7 @@ class Verify(Ours):
         good = sum(verdict.good for verdict in verdicts)
         self.told = {
             "good": good,
+            "unverified": sum(verdict.status == "unverified" for verdict in verdicts),
             "bad": len(verdicts) - good,
             "verdicts": list(map(checking.as_data, verdicts)),
         }

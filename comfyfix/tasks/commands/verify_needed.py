@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Sequence
 from itertools import starmap
 
@@ -61,6 +62,7 @@ def _verify(
         for told in starmap(run.policy.told, broken(run.project.manifest.policy, choice.record))
     ]
     say(*(checking.against_policy(model, told) for model, told in rules))
-    bad = check.bad + len(lacking)
-    say(checking.needed(check.good, bad, fetchable=check.bad > 0))
-    return int(bool(bad or rules or run.project.plan.unreadable)), [*lacking, *check.told]
+    count = check.count + Counter(each.status for each in lacking)
+    say(checking.needed(count, fetchable=check.bad > 0))
+    failed = check.bad or lacking or rules or run.project.plan.unreadable
+    return int(bool(failed)), [*lacking, *check.told]

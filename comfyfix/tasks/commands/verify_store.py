@@ -26,6 +26,6 @@ def verify_store(manifest: Path, wish: Wish) -> Check:
     check.verify_all()
     for problem in check.problems:
         notes.remark(problem)
-    say(checking.store(check.good, check.bad, size, time.monotonic() - begun))
+    say(checking.store(check.count, size, time.monotonic() - begun))
     say(*checking.advice(check.stayed, check.unknown))
     return check
