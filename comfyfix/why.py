@@ -359,6 +359,7 @@ class Why(StrEnum):
     FILE_UNREADABLE = auto()
     FILE_UNWRITABLE = auto()
     FILE_VANISHED = auto()
+    NO_ROOM_KEPT = auto()
     FILE_WENT_AWAY = auto()
     FOLDER_LEADS_OUT = auto()
     BLOB_DIFFERS = auto()

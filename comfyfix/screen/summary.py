@@ -18,7 +18,7 @@ def lines(tally: Tally, project: str = "") -> Iterator[str]:
     searches, downloads = tally.failures(searching=True), tally.failures(searching=False)
     gates = [ending for ending in (*searches, *downloads) if _behind_a_gate(ending)]
     cut_off = [e for e in (*searches, *downloads) if isinstance(e.problem, Unreachable)]
-    if not (tally.total or tally.endings or tally.bad_verdicts):
+    if not (tally.total or tally.endings or tally.bad_verdicts or tally.no_room):
         yield f"{project}: {_nothing(tally)}" if project else _nothing(tally)
         yield from _unreadable(tally)
         return
@@ -90,6 +90,10 @@ def _counts(tally: Tally, searches: int, downloads: int) -> Iterator[str]:
     yield fixed("Download scripts created: {count}", count=tally.scripts)
     if tally.ignored:
         yield t("Ignored: {count}", count=len(tally.ignored))
+    if tally.unpicked:
+        yield t("Not picked: {count}", count=len(tally.unpicked))
+    if tally.no_room:
+        yield t("Left out, the disk has no room: {count}", count=len(tally.no_room))
     if tally.already:
         yield t("Already present: {count}", count=tally.already)
     closed = sum(not v.looked_into for v in tally.unverified)

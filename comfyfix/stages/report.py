@@ -30,7 +30,8 @@ class Ending:
 class Tally:
     """What happened in one run; safe to fill from several threads.
 
-    `ignored` are the models that the user has told doit to leave out, with their tasks.
+    `ignored` are the models that the user has told doit to leave out, with their tasks; `unpicked`
+    those that he has not chosen when he was asked, `no_room` those that the disk can't hold.
     """
 
     total: int = 0
@@ -38,6 +39,8 @@ class Tally:
     scripts: int = 0
     unreadable: list[Problem] = field(default_factory=list)
     ignored: dict[str, str] = field(default_factory=dict)
+    unpicked: frozenset[str] = frozenset()
+    no_room: frozenset[str] = frozenset()
     endings: list[Ending] = field(default_factory=list)
     bad_verdicts: list[Verdict] = field(default_factory=list)
     unverified: list[Verdict] = field(default_factory=list)

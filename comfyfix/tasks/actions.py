@@ -26,6 +26,7 @@ from comfyfix.script.channel import Told
 from comfyfix.stages import fetch as fetch_stage
 from comfyfix.stages import resolve as resolve_stage
 from comfyfix.stages import written
+from comfyfix.stages.fitting import Room, need_of
 from comfyfix.stages.report import Ending
 from comfyfix.stages.verify import Known, Manner, joined, verify
 from comfyfix.stages.work import Pending, Planned
@@ -77,7 +78,17 @@ def _resolve(run: Run, planned: Planned) -> None:
     if sought.anew:
         run.events.found(record)
     run.policy.require(record)
+    if run.room is not None:
+        _require_room(run.room, planned, record)
     run.records[planned.model.key] = record
+
+
+def _require_room(room: Room, planned: Planned, record: Record) -> None:
+    """Raise ModelProblem where the rest of the disk is kept for what the user has agreed to."""
+    need = need_of(planned, record)
+    if not room.take(need):
+        told = {"size": need.size, "left": room.left(need), "folder": planned.path.parent}
+        raise ModelProblem(Outcome.DISK_FULL, Why.NO_ROOM_KEPT, **told)
 
 
 def _begin(run: Run, planned: Planned) -> None:

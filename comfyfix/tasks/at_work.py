@@ -64,14 +64,18 @@ def run(command: RunCommand, asked: dict[str, Any]) -> int:
         finally:
             for run in at_work:
                 run.console.end()  # also where an error ends the run: a fold would swallow it
-        refused = any(run.whole and run.refusals for run in at_work)
+        # What ComfyUI would not run is not all well, nor is what the disk can't hold.
+        refused = any(run.tally.no_room or (run.whole and run.refusals) for run in at_work)
         waited_for = command.asked_for_object
         aloud = is_ours(asked["reporter"]) and not waited_for
         told = {run: _published(run, aloud=aloud, due=waited_for) for run in at_work}
     if waited_for:
         reports = {run.prefix: report for run, report in told.items()}
-        command.told = {"good": not (result or refused), "reports": reports}
-    return result or int(refused)  # what ComfyUI would not run is not all well
+        command.told = {
+            "good": not (result or refused),
+            "reports": reports,
+        }
+    return result or int(refused)
 
 
 def _until_reserved(command: RunCommand, asked: dict[str, Any]) -> int:
@@ -107,7 +111,8 @@ def _begin(at_work: list[Run], reached: list[Run], *, aloud: bool) -> None:
         raise _Overtaken
     if aloud and any(run.project.manifest.is_demo for run in reached):
         say(notes.demo())
-    if not all(map(_agreed, reached)):
+    asked = [run for run in reached if _is_asked(run)]
+    if asked and not _agreed(asked):
         raise _Declined
     for run in reached:
         run.note_missing()
@@ -122,6 +127,10 @@ def _mute(runs: list[Run]) -> None:
 
 
 def _stopped(runs: list[Run], exit_code: int) -> int:
+    if runs and not any(run.tally.total for run in runs):  # while the user was asked
+        notes.stopped_searching()
+        runs[0].children.stop()
+        return exit_code
     for run in runs:
         run.console.end()
         count = run.children.stop()
@@ -133,12 +142,13 @@ def _stopped(runs: list[Run], exit_code: int) -> int:
     return exit_code
 
 
-def _agreed(run: Run) -> bool:
-    """Ask once before downloads, on a terminal only."""
-    pending = run.pending
-    asked = run.project.manifest.confirm and not os.environ.get("CI")
-    if not (pending and asked and sys.stdin.isatty() and sys.stdout.isatty()):
-        return True
-    from comfyfix.screen import question  # for a terminal only
+def _is_asked(run: Run) -> bool:
+    """Tell whether there is somebody who wants to be asked before downloads."""
+    wanted = run.project.manifest.confirm and not os.environ.get("CI")
+    return bool(run.pending and wanted and sys.stdin.isatty() and sys.stdout.isatty())
 
-    return question.agreed(pending, run.project.folders.store)
+
+def _agreed(runs: list[Run]) -> bool:
+    from comfyfix.tasks import consent  # for a terminal only
+
+    return all(map(consent.agreed, runs))

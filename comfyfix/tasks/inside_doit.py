@@ -152,8 +152,11 @@ class _Side:
         if (node.task.meta or {}).get("soft_deps"):
             node.bad_deps = []
             node.ignored_deps = []
-        selected = bool(super().select_task(node, tasks_dict))  # type: ignore[misc]
         run = run_of(node.task)
+        if run is not None and node.task.name in run.unpicked_tasks:
+            node.run_status = "ignore"
+            return False
+        selected = bool(super().select_task(node, tasks_dict))  # type: ignore[misc]
         if run is not None and node.run_status == "ignore":
             run.leave_out(node.task.name)
         return selected

@@ -40,7 +40,8 @@ class Reporter(ConsoleReporter):  # type: ignore[misc]
         names = {task.name for task in reached}
         for run in self._runs:
             run.tally.total = run.total
-            run.tally.already = len(run.chosen or ()) - run.tally.total
+            settled = sum(not planned.pending for planned in run.chosen or ())
+            run.tally.already = 0 if run.always else settled
             if run.task("verify", PRESENT) in names:
                 run.tally.already += len(run.project.plan.present)
             run.live = len(self._runs) == 1  # two can't draw on one screen

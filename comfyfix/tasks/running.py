@@ -37,6 +37,7 @@ if TYPE_CHECKING:
     from comfyfix.screen.events import Events
     from comfyfix.screen.lines import Console
     from comfyfix.sources.base import Services
+    from comfyfix.stages.fitting import Room
     from comfyfix.stages.policy import Held
     from comfyfix.stages.work import Planned
     from comfyfix.tasks.searching import Sought
@@ -50,7 +51,8 @@ class Run(Owner):
     """What happens in one doit process to one project.
 
     `again` opens the project once more, without a word. `prefix` stands before the names of its
-    tasks, empty for none; `unasked` are settled tasks that doit need not look at. `live` where our
+    tasks, empty for none; `unasked` are settled tasks that doit need not look at, `unpicked_tasks`
+    those that the user has left out; `room` is kept for what he has agreed to. `live` where our
     reporter has the screen to itself; `always` where tasks are done also if there is nothing to do.
     Lines go to `out`, unless `quiet`: then they go to the log alone. `about` are the workflows
     whose models are selected; `whole` where all of these are, so that they are to be ready.
@@ -72,6 +74,8 @@ class Run(Owner):
     brought: Counter[str] = field(default_factory=Counter)
     unasked: set[str] = field(default_factory=set)
     began: str = field(default_factory=json_file.now)
+    unpicked_tasks: set[str] = field(default_factory=set)
+    room: Room | None = None
     stopping: bool = False
     live: bool = False
     about: frozenset[str] = frozenset()
@@ -154,6 +158,17 @@ class Run(Owner):
         except OSError as error:
             _hear(because(Why.LOCK_NOT_WRITTEN, path=lock.path, cause=error.strerror))
 
+    def leave_unpicked(self, unpicked: frozenset[str], *, no_room: frozenset[str]) -> None:
+        """Leave models out of this run: those that are not picked, and what has no room."""
+        self.tally.unpicked, self.tally.no_room = unpicked, no_room
+        self.unpicked_tasks = {
+            self.task("download", planned.task)
+            for planned in self.project.plan.models
+            if planned.model.key in unpicked | no_room
+        }
+        self.whole = self.whole and not unpicked
+        self.__dict__.pop("policy", None)  # its total counted all that was found
+
     def leave_out(self, task: str) -> None:
         """Note that the user has told doit to ignore a task."""
         for planned in self.project.plan.models:
@@ -168,7 +183,8 @@ class Run(Owner):
     def pending(self) -> list[Planned]:
         """The selected models with work to do."""
         chosen = self.project.plan.models if self.chosen is None else self.chosen
-        return [planned for planned in chosen if planned.pending]
+        left_out = self.tally.unpicked | self.tally.no_room
+        return [p for p in chosen if p.pending and p.model.key not in left_out]
 
     @property
     def total(self) -> int:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import sys
 import threading
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Collection, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from typing import TYPE_CHECKING, TypeVar
 
@@ -167,7 +167,7 @@ class Background:
     def __init__(self, every: Sequence[Sought], *, costs: bool) -> None:
         self._costs = costs
         self._every = every
-        self._queue = iter(every)
+        self._queue = list(every)
         self._answers: dict[str, Answer] = {}
         self._lock = threading.Lock()
         self._under_way: dict[str, str] = {}
@@ -182,6 +182,11 @@ class Background:
         """Begin none any more."""
         with self._lock:
             self._halted = True
+
+    def prefer(self, keys: Collection[str]) -> None:
+        """Let these models come before the others."""
+        with self._lock:
+            self._queue.sort(key=lambda sought: sought.planned.model.key not in keys)
 
     def answers(self) -> list[Answer]:
         """What is known so far, of each model."""
@@ -207,7 +212,8 @@ class Background:
 
     def _next(self) -> Sought | None:
         with self._lock:
-            sought = None if self._halted else next(self._queue, None)
-            if sought is not None:
-                self._under_way[sought.planned.model.key] = sought.planned.model.name
+            if self._halted or not self._queue:
+                return None
+            sought = self._queue.pop(0)
+            self._under_way[sought.planned.model.key] = sought.planned.model.name
             return sought

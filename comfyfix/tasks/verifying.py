@@ -45,8 +45,9 @@ def _telling(action: Callable[Of, object]) -> Callable[Of, object]:
 
 @_telling
 def verify_batch(run: Run, number: int, members: Sequence[Planned]) -> object:
-    """Verify the members of one batch and write its verdicts; of those ignored there are none."""
-    members = [planned for planned in members if planned.model.key not in run.tally.ignored]
+    """Verify the members of one batch and write its verdicts; of those left out there are none."""
+    left_out = {*run.tally.ignored, *run.tally.unpicked, *run.tally.no_room}
+    members = [planned for planned in members if planned.model.key not in left_out]
     if not members:
         return None
     # What did not arrive has been told; there is nothing of it to look at.

@@ -63,4 +63,4 @@ def test_the_question(site: Site) -> None:
     site.workflow("clip.json", RIFE)
     code, written = in_terminal(site, keys="n\n")
     assert code == 1
-    assert "Your choice [y/n/v] " in written
+    assert "Your choice [y/n/v/p] " in written

@@ -74,14 +74,16 @@ def test_it_asks_once_and_takes_no_for_an_answer(site: Site, hub: Hub) -> None:
     hub.add("AlexWortega/RIFE", ["rife49.pth"])
     code, written = in_terminal(site, keys="v\nn\n")
     assert code == 1
-    assert t("One model is missing") in written
-    assert written.count(fixed("Your choice [y/n/v]")) == 2
+    assert t("One model is missing.") in written
+    assert written.count(fixed("Your choice [y/n/v/p]")) == 2
     assert "upscale_models/rife49.pth" in written
     assert t("Nothing was downloaded") in written
-    assert hub.seen == []
+    assert site.files() == {}
+    assert not list(site.output.glob("download_*.sh"))
     code, written = in_terminal(site, keys="y\n")
     assert code == 0
-    assert written.count(fixed("Your choice [y/n/v]")) == 1
+    assert written.count(fixed("Your choice [y/n/v/p]")) == 1
+    assert site.files() != {}
 
 
 def test_it_does_not_ask_in_ci(site: Site, hub: Hub) -> None:
@@ -92,13 +94,15 @@ def test_it_does_not_ask_in_ci(site: Site, hub: Hub) -> None:
     assert fixed("Your choice") not in written
 
 
-def test_sizes_are_part_of_the_question_once_they_are_known(site: Site, hub: Hub) -> None:
+def test_what_is_known_already_is_part_of_the_question_at_once(site: Site, hub: Hub) -> None:
     site.workflow("w.json", ("upscale_models", "rife49.pth"))
     hub.add("AlexWortega/RIFE", ["rife49.pth"])
     assert site.doit("plan").returncode == 0
+    hub.seen.clear()
     _, written = in_terminal(site, keys="n\n")
-    told = t("{total:size} in all; the biggest: {big}", total=2600, big="rife49.pth 2.6 kB")
-    assert told in written
+    assert t("{found} of {count} found", found=1, count=1) + ", 2.6 kB" in written
+    assert t("y: {found:models}, {size:size}", found=1, size=2600) in written
+    assert hub.seen == []
 
 
 def test_github_actions_gets_a_group_and_annotations(site: Site) -> None:

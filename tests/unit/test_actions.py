@@ -14,6 +14,7 @@ from comfyfix.errors import ModelProblem
 from comfyfix.outcomes import Outcome
 from comfyfix.records import Model, because
 from comfyfix.script.channel import Told
+from comfyfix.stages import resolve
 from comfyfix.stages.work import Pending, Planned
 from comfyfix.state import ledger
 from comfyfix.state.layout import Layout
@@ -124,9 +125,9 @@ def test_a_search_that_fails_is_counted_as_one(run: Any, monkeypatch: pytest.Mon
         raise ModelProblem(Outcome.NOT_FOUND, Why.STOPPED)
 
     run.searches = threading.Semaphore(1)
-    run.always = False
-    run.project.plan = SimpleNamespace(pending=[PLANNED, PLANNED], models=[PLANNED])
-    monkeypatch.setattr(actions, "_found_anew", fails)
+    run.total, run.services = 2, SimpleNamespace
+    run.sought = partial(Sought, run)
+    monkeypatch.setattr(resolve, "Search", fails)
     actions.resolve(run, PLANNED)
     assert [one.searching for one in ended] == [True]
     assert run.console.calls[0] == ("processing", MODEL.name, MODEL.key, 2, {})
