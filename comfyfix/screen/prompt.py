@@ -13,9 +13,8 @@ import sys
 import time
 from collections.abc import Callable, Sequence
 
-from rich.cells import cell_len, set_cell_size
-
-from comfyfix.screen.text import clean, on_terminal, paint
+from comfyfix.screen import width
+from comfyfix.screen.text import clean, on_terminal, paint, room
 
 TICK_SECONDS = 0.25
 AWAY_SECONDS = 3.0
@@ -63,13 +62,12 @@ class Prompt:
         _put(f"{_SAVE}\x1b[{len(lines)}A{rows}{_RESTORE}")
 
     def _fitted(self) -> list[str]:
-        width = max(1, shutil.get_terminal_size().columns - 1)
-        return [fit(clean(line), width) for line in self._lines()]
+        return [_fit(clean(line), room() or 1) for line in self._lines()]
 
 
-def fit(line: str, width: int) -> str:
-    """Cut a line to so many columns."""
-    return line if cell_len(line) <= width else f"{set_cell_size(line, width - 1).rstrip()}…"
+def _fit(line: str, room: int) -> str:
+    """Cut a line at its end: it begins with what matters most."""
+    return line if width.columns(line) <= room else f"{width.beginning(line, room - 1).rstrip()}…"
 
 
 def read_line() -> str | None:

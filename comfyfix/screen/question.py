@@ -7,12 +7,10 @@ from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from rich.cells import cell_len, set_cell_size
-
 from comfyfix.disk.files import human_size, printable
 from comfyfix.outcomes import GATES, Outcome
+from comfyfix.screen import width
 from comfyfix.screen.preview import Answer
-from comfyfix.screen.prompt import fit
 from comfyfix.screen.words import fixed, t
 from comfyfix.stages.picking import Offer, Picked
 
@@ -122,19 +120,21 @@ def declined() -> str:
     return t("Nothing was downloaded.")
 
 
-def offer(offered: Offer, sizes: Mapping[str, int], width: int) -> Iterator[str]:
+def offer(offered: Offer, sizes: Mapping[str, int], room: int) -> Iterator[str]:
     """What there is to pick from: workflows, then models as many side by side as have room."""
     yield t("Models:")
-    cells = [f"{p.number:03d} {_short(p.model.name)}" for p in offered.models]
-    columns = max(1, (width - 2) // (_COLUMN + 2))
+    names = [printable(p.model.name.removesuffix(".safetensors")) for p in offered.models]
+    names = width.cut_apart(names, _COLUMN - len("000 "))
+    cells = [f"{p.number:03d} {name}" for p, name in zip(offered.models, names, strict=True)]
+    columns = max(1, (room - 2) // (_COLUMN + 2))
     rows = -(-len(cells) // columns)
     for row in range(rows):
-        beside = (set_cell_size(cell, _COLUMN) for cell in cells[row::rows])
-        yield fit(f"  {'  '.join(beside)}".rstrip(), width)
+        beside = (width.padded(cell, _COLUMN) for cell in cells[row::rows])
+        yield f"  {'  '.join(beside)}".rstrip()
     yield t("Workflows:")
     for number, (workflow, keys) in enumerate(offered.workflows.items(), 1):
         told = _amount(keys, sizes)
-        yield fit(f"  w{number}  {workflow}  ({told})", width)
+        yield width.cut(f"  w{number}  {printable(workflow)}  ({told})", room)
 
 
 def _amount(keys: Collection[str], sizes: Mapping[str, int]) -> str:
@@ -146,22 +146,6 @@ def _amount(keys: Collection[str], sizes: Mapping[str, int]) -> str:
     if len(known) < len(keys):
         line += ", {unknown} of unknown size"
     return t(line, count=len(keys), size=sum(known), unknown=len(keys) - len(known))
-
-
-def _short(name: str) -> str:
-    """A name whose end is seen, since it tells versions apart; the usual ending goes without."""
-    name, room = printable(name.removesuffix(".safetensors")), _COLUMN - 4
-    if cell_len(name) <= room:
-        return name
-    half = room // 2
-    return f"{set_cell_size(name, half - 1).rstrip()}…{_last(name, room - half)}"
-
-
-def _last(name: str, width: int) -> str:
-    """The end of a name, so many columns at most."""
-    while cell_len(name) > width:
-        name = name[1:]
-    return name
 
 
 def how_to_pick() -> str:

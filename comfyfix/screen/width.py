@@ -44,7 +44,7 @@ def cut(text: str, room: int) -> str:
     if room <= 1:
         return ELLIPSIS[:room]
     ending = _end(text, room * 3 // 5)
-    return _begin(text, room - 1 - columns(ending)) + ELLIPSIS + ending
+    return beginning(text, room - 1 - columns(ending)) + ELLIPSIS + ending
 
 
 def cut_apart(texts: Sequence[str], room: int) -> list[str]:
@@ -70,7 +70,7 @@ def _from_difference(text: str, group: Sequence[str]) -> str:
     return ELLIPSIS + text[max(0, same - 2) :]
 
 
-def _begin(text: str, room: int) -> str:
+def beginning(text: str, room: int) -> str:
     """As much of the beginning as has room, whole letters with their marks."""
     size = _count(text, room)
     while 0 < size < len(text) and _of(text[size]) == 0:  # its marks would have no letter

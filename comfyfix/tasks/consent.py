@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import shutil
 from collections.abc import Sequence
 from dataclasses import dataclass
 
@@ -76,15 +75,15 @@ class _Asking:
         """How things stand now."""
         answers = self.answers()
         needs = self._needs_of(answers)
-        room = self._room()
-        fits = fitting(needs, room)
+        bytes_left = self._room()
+        fits = fitting(needs, bytes_left)
         folders = {planned.path.parent for planned in self.picked}
         free = dict(disk for folder in folders if (disk := disk_of(folder)))
         return Standing(
             answers=answers,
             size=sum(need.size for need in needs),
             free=tuple(free.values()),
-            room=sum(room.values()),
+            room=sum(bytes_left.values()),
             fitting=len(fits),
             fitting_size=sum(need.size for need in needs if need.key in fits),
             searching=self.searches.under_way(),
@@ -112,8 +111,7 @@ class _Asking:
     def _pick(self) -> None:
         offered = Offer.of(self.pending)
         sizes = {need.key: need.size for need in self._needs_of(self.searches.answers())}
-        width = shutil.get_terminal_size().columns - 1
-        say(*question.offer(offered, sizes, width))
+        say(*question.offer(offered, sizes, room() or 1))
         answer = Prompt(list).ask(question.how_to_pick())
         if not answer:
             return
@@ -126,14 +124,14 @@ class _Asking:
     def _settle(self) -> None:
         """Tell the run what is left out, and how much room there is for what is found later."""
         answers = self.answers()
-        needs, room = self._needs_of(answers), Room(self._room())
-        fits = fitting(needs, room.bytes)
+        needs, kept_room = self._needs_of(answers), Room(self._room())
+        fits = fitting(needs, kept_room.bytes)
         for need in needs:
             if need.key in fits:
-                room.take(need)
+                kept_room.take(need)
         kept = {planned.model.key for planned in self.picked}
         self.run.leave_unpicked(
             frozenset(p.model.key for p in self.pending) - kept,
             no_room=frozenset(need.key for need in needs) - fits,
         )
-        self.run.room = room
+        self.run.room = kept_room
