@@ -7,7 +7,8 @@ from collections.abc import Iterator, Sequence
 from comfyfix.disk.files import human_size
 from comfyfix.outcomes import Outcome
 from comfyfix.records import Model, Record, Rejected
-from comfyfix.screen import choosing, summary, words
+from comfyfix.screen import choosing, words
+from comfyfix.screen.grouped import next_step
 from comfyfix.screen.words import t
 from comfyfix.stages.work import Planned, Present
 from comfyfix.state.searches import Search
@@ -59,7 +60,7 @@ def of_search(search: Search, model: Model, sources: Sequence[str]) -> Iterator[
         yield from _left(left, t("the search ended before"))
     told = words.told(search.reason)
     yield f"  {search.outcome}: {told.what}"
-    yield from summary.next_step(told.next_step)
+    yield from next_step(told.next_step)
     if search.outcome == Outcome.NOT_FOUND:
         yield from choosing.by_hand(model)
 

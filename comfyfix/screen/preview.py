@@ -14,6 +14,7 @@ from comfyfix.errors import ModelProblem, Problem
 from comfyfix.outcomes import GATES, USER_ACTS_FIRST
 from comfyfix.records import Reason, Record
 from comfyfix.screen import summary, words
+from comfyfix.screen.grouped import next_step
 from comfyfix.screen.table import Column
 from comfyfix.screen.table import table as in_columns
 from comfyfix.screen.words import Told, t
@@ -247,7 +248,7 @@ def _without_source(rows: Sequence[Row]) -> Iterator[str]:
         yield from ("", t("Without a source:"))
     for row in rows:
         yield f"  {row.key}: {row.problem}"
-        yield from summary.next_step(row.next_step)
+        yield from next_step(row.next_step)
 
 
 def _gates(rows: Sequence[Row], size: int) -> Iterator[str]:
@@ -261,4 +262,4 @@ def _gates(rows: Sequence[Row], size: int) -> Iterator[str]:
             if row.next_step == step:
                 told = f" ({human_size(row.size)})" if row.size else ""
                 yield f"  {row.key}{told}: {row.problem}"
-        yield from summary.next_step(step)
+        yield from next_step(step)

@@ -9,6 +9,7 @@ from comfyfix.errors import Unreachable
 from comfyfix.outcomes import GATES, Came
 from comfyfix.records import Reason, Verdict
 from comfyfix.screen import words
+from comfyfix.screen.grouped import next_step, some, together
 from comfyfix.screen.words import fixed, t
 from comfyfix.stages.report import Ending, Tally
 
@@ -37,9 +38,7 @@ def lines(tally: Tally, project: str = "") -> Iterator[str]:
     ):
         others = [ending for ending in failed if ending not in gates and ending not in cut_off]
         yield from ("", title) if others else ()
-        for ending in others:
-            yield _failed(ending)
-            yield from next_step(_step(ending))
+        yield from together([(e.model, e.problem) for e in others if e.problem])
     yield from unreachable([(e.model.key, e.problem.reason) for e in cut_off if e.problem])
     yield from ("", t("Ignored by you:")) if tally.ignored else ()
     for model, task in tally.ignored.items():
@@ -118,7 +117,7 @@ def unreachable(failed: Sequence[tuple[str, Reason]]) -> Iterator[str]:
     for sentence, keys in causes.items():
         yield f"  {sentence}"
         yield from next_step(steps[sentence])
-        yield from (f"    {key}" for key in keys)
+        yield f"    {some(keys)}"
 
 
 def access_needed() -> str:
@@ -138,12 +137,6 @@ def _failed(ending: Ending) -> str:
 
 def _step(ending: Ending) -> str:
     return words.told(ending.problem.reason).next_step if ending.problem else ""
-
-
-def next_step(step: str) -> Iterator[str]:
-    """Make the line below a failure, if there is something to do."""
-    if step:
-        yield f"    {t('Next:')} {step}"
 
 
 def _not_right(verdicts: Sequence[Verdict]) -> Iterator[str]:

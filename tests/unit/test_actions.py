@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import threading
+from functools import partial
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
@@ -20,6 +21,7 @@ from comfyfix.state import ledger
 from comfyfix.state.layout import Layout
 from comfyfix.tasks import actions
 from comfyfix.tasks.running import Run
+from comfyfix.tasks.searching import Sought
 from comfyfix.why import Why
 
 MODEL = Model(folder="loras", path="harbor.pt")

@@ -8,7 +8,8 @@ from typing import Any
 from comfyfix.errors import HostRefused, ModelProblem, SetupProblem
 from comfyfix.outcomes import Outcome
 from comfyfix.records import Candidate
-from comfyfix.screen import choosing, notes, summary, words
+from comfyfix.screen import choosing, notes, words
+from comfyfix.screen.grouped import next_step
 from comfyfix.screen.text import say
 from comfyfix.screen.words import t
 from comfyfix.stages.work import Planned
@@ -128,6 +129,6 @@ def _asked(item: Planned, search: Search, name: str) -> Candidate | None:
 def _tell_none(item: Planned, search: Search) -> None:
     told = words.told(search.reason)
     say(choosing.none_to_choose(item.model, search), f"  {search.outcome}: {told.what}")
-    say(*summary.next_step(told.next_step))
+    say(*next_step(told.next_step))
     if search.outcome == Outcome.NOT_FOUND:
         say(*choosing.by_hand(item.model))

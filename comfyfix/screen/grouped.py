@@ -1,0 +1,61 @@
+"""Many failures of one cause, said once."""
+
+from __future__ import annotations
+
+import shlex
+from collections.abc import Iterator, Sequence
+
+from comfyfix.errors import Problem
+from comfyfix.records import Model
+from comfyfix.screen import words
+from comfyfix.screen.words import t
+
+MANY = 4
+"""So many models of one cause are told together."""
+NAMES_MAX = 3
+
+
+def together(failed: Sequence[tuple[Model, Problem]]) -> Iterator[str]:
+    """Tell what failed, why, and what to do; those of one cause together, where they are many."""
+    groups: dict[tuple[str, str], list[tuple[Model, Problem]]] = {}
+    for model, problem in failed:
+        groups.setdefault(_cause(model, problem), []).append((model, problem))
+    for (sentence, step), group in groups.items():
+        if len(group) < MANY:
+            for model, problem in group:
+                yield f"  {model.key}: {words.sentence(problem.reason)}"
+                yield from next_step(words.told(problem.reason).next_step)
+            continue
+        yield f"  {t('{count:models}', count=len(group))}: {sentence}"
+        yield f"    {some([model.key for model, _ in group])}"
+        yield from next_step(step)
+
+
+def some(keys: Sequence[str]) -> str:
+    """A few names, and how many more there are."""
+    if len(keys) < MANY:
+        return t("{names}", names=tuple(keys))
+    more = len(keys) - NAMES_MAX
+    return t("{names} and {more} more", names=tuple(keys[:NAMES_MAX]), more=more)
+
+
+def next_step(step: str) -> Iterator[str]:
+    """Make the line below a failure, if there is something to do."""
+    if step:
+        yield f"    {t('Next:')} {step}"
+
+
+def _cause(model: Model, problem: Problem) -> tuple[str, str]:
+    """Why, and what to do, with the model's own names taken out."""
+    told = words.told(problem.reason)
+    return (
+        _without(words.sentence(problem.reason), model, t("it")),
+        _without(told.next_step, model, t("MODEL")),
+    )
+
+
+def _without(text: str, model: Model, stand_in: str) -> str:
+    names = [model.key, model.path, model.name]
+    for name in (*map(shlex.quote, names), *names):
+        text = text.replace(name, stand_in)
+    return text
