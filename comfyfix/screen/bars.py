@@ -13,6 +13,7 @@ from rich.table import Column
 from rich.text import Text
 
 from comfyfix.disk.files import human_size
+from comfyfix.screen.clock import clock
 from comfyfix.screen.words import t
 
 DRAWS_PER_SECOND = 4
@@ -92,10 +93,3 @@ def speed(task: Task) -> str:
 def left(task: Task) -> str:
     """The time that it still takes."""
     return "" if task.time_remaining is None else clock(task.time_remaining)
-
-
-def clock(seconds: float) -> str:
-    """`1:02:03` or `4:05`."""
-    whole = int(max(0, min(seconds, 359_999)))
-    hours, minutes = divmod(whole // 60, 60)
-    return f"{hours}:{minutes:02d}:{whole % 60:02d}" if hours else f"{minutes}:{whole % 60:02d}"

@@ -60,6 +60,11 @@ class Events:
         line = "Executing download: {script}" + (" ({size:size})" if size else "")
         self._alone(model, fixed(line, script=script, size=size))
 
+    def going_on(self, model: Model, arrived: int, size: int) -> None:
+        """A download was stopped before; what has arrived is kept."""
+        line = "Going on: {arrived:size} of {size:size} are here already"
+        self._of(model, t(line, arrived=arrived, size=size))
+
     def noted(self, model: Model, text: str) -> None:
         """A script has something to tell."""
         self._of(model, t("! {text}", text=text))

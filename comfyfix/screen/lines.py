@@ -47,6 +47,9 @@ class Console:
     ) -> None:
         """A model is `searching`, `waiting`, `downloading` or `verifying` now."""
 
+    def expect(self, key: str, size: int | None) -> None:
+        """So many bytes are to come of a model; None: nobody knows."""
+
     def settled(self, key: str, *, good: bool) -> None:
         """A model is done, or has failed."""
 

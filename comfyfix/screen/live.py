@@ -13,6 +13,7 @@ from rich.text import Text
 from comfyfix.disk.files import human_size, printable
 from comfyfix.screen import bars
 from comfyfix.screen.bars import Bars, Shown
+from comfyfix.screen.clock import clock
 from comfyfix.screen.lines import Console
 from comfyfix.screen.part import Part
 from comfyfix.screen.text import paint
@@ -28,6 +29,7 @@ class Board(Bars):
 
     def __init__(self, screen: Screen) -> None:
         self.total = self.done = self.failed = 0
+        self.sizes = Sizes()
         self._screen = screen
         super().__init__(  # it draws for the first time at once
             screen,
@@ -53,13 +55,47 @@ class Board(Bars):
         if self.failed:
             yield t("{count} failed", count=self.failed)
         yield t("{count} left", count=self.total - self.done - self.failed)
-        if waiting:
-            yield t("{count} wait for a slot", count=waiting)
+        arrived = self.sizes.done + sum(int(task.completed) for task in tasks)
+        if self.sizes.total:
+            told = {"arrived": human_size(arrived), "size": self.sizes.total}
+            yield t("{arrived} of {size:size}", **told)
         speed = sum(task.speed or 0.0 for task in tasks)
         if speed:
-            ahead = sum(task.remaining or 0.0 for task in tasks)
             yield f"{human_size(round(speed))}/s"
-            yield t("{time} to go", time=bars.clock(ahead / speed))
+            ahead = max(0, self.sizes.total - arrived)
+            yield t("{time} to go", time=clock(ahead / speed))
+        unknown = self.total - self.done - self.failed - self.sizes.open
+        if unknown > 0 and self.sizes.total:
+            yield t("{count} of unknown size", count=unknown)
+        if waiting:
+            yield t("{count} wait for a slot", count=waiting)
+
+
+class Sizes:
+    """The bytes of the models of a run, as far as they are known, without those that failed."""
+
+    def __init__(self) -> None:
+        self._ahead: dict[str, int] = {}
+        self.done = 0
+
+    def expect(self, key: str, size: int) -> None:
+        """So many bytes are to come of a model."""
+        self._ahead[key] = size
+
+    def settled(self, key: str, *, good: bool) -> None:
+        """A model is done, or has failed."""
+        size = self._ahead.pop(key, 0)
+        self.done += size if good else 0
+
+    @property
+    def total(self) -> int:
+        """What has come and what is to come."""
+        return self.done + sum(self._ahead.values())
+
+    @property
+    def open(self) -> int:
+        """Of how many models that are not settled the size is known."""
+        return len(self._ahead)
 
 
 def _row(text: str, style: str) -> Text:
@@ -96,6 +132,12 @@ class LiveConsole(Console):
         """Stop to draw; the lines stay."""
         self._board.stop()
 
+    def expect(self, key: str, size: int | None) -> None:
+        """Count so many bytes among those that are to come."""
+        if size is not None:
+            with self._lock:
+                self._board.sizes.expect(key, size)
+
     def phase(
         self, key: str, name: str, now: str, *, size: int | None = None, path: Path | None = None
     ) -> None:
@@ -113,6 +155,7 @@ class LiveConsole(Console):
         """Take a model from the board."""
         self._take_away(key)
         with self._lock:
+            self._board.sizes.settled(key, good=good)
             self._board.done += good
             self._board.failed += not good
 

@@ -22,6 +22,7 @@ from comfyfix.outcomes import SEARCH_AGAIN, Came, Outcome
 from comfyfix.process import require
 from comfyfix.records import Attempt, Model, Reason, Receipt, Record
 from comfyfix.screen import words
+from comfyfix.screen.part import Part
 from comfyfix.script.channel import Told
 from comfyfix.stages import fetch as fetch_stage
 from comfyfix.stages import resolve as resolve_stage
@@ -81,14 +82,13 @@ def _resolve(run: Run, planned: Planned) -> None:
     if run.room is not None:
         _require_room(run.room, planned, record)
     run.records[planned.model.key] = record
+    run.expect(planned)
 
 
 def _require_room(room: Room, planned: Planned, record: Record) -> None:
     """Raise ModelProblem where the rest of the disk is kept for what the user has agreed to."""
-    need = need_of(planned, record)
-    if not room.take(need):
-        told = {"size": need.size, "left": room.left(need), "folder": planned.path.parent}
-        raise ModelProblem(Outcome.DISK_FULL, Why.NO_ROOM_KEPT, **told)
+    if not room.take(need_of(planned, record)):
+        raise ModelProblem(Outcome.DISK_FULL, Why.NO_ROOM_KEPT)
 
 
 def _begin(run: Run, planned: Planned) -> None:
@@ -244,6 +244,9 @@ def _run_script(run: Run, planned: Planned, slot: fetch_stage.Slot) -> Receipt:
     # Once more: somebody may have changed it since the script was written.
     written.put_engine(run.project.layout, run.events.engine_replaced)
     run.events.executing(planned.model, script.name, record.size)
+    arrived = Part(Path(record.destination)).arrived()
+    if 0 < arrived < (record.size or 0):
+        run.events.going_on(planned.model, arrived, record.size or 0)
     _phase(run, planned, "downloading", record.size)
     try:
         return fetch_stage.fetch(

@@ -5,6 +5,7 @@ What is told of a task of the user's own is doit's own reporter's affair.
 
 from __future__ import annotations
 
+import time
 from collections import defaultdict
 from typing import TYPE_CHECKING, Any, TextIO
 
@@ -28,6 +29,7 @@ class Reporter(ConsoleReporter):  # type: ignore[misc]
         super().__init__(outstream, options)
         self._runs: list[Run] = []
         self._errors: dict[Run, list[str]] = defaultdict(list)
+        self._since = time.monotonic()
         self._begun = ""  # a line that doit has not ended yet
 
     def initialize(self, tasks: dict[str, Any], selected_tasks: list[str]) -> None:
@@ -47,6 +49,9 @@ class Reporter(ConsoleReporter):  # type: ignore[misc]
             run.live = len(self._runs) == 1  # two can't draw on one screen
         if self._runs:  # nor fold it side by side
             self._runs[0].console.begin(sum(run.tally.total for run in self._runs))
+        for run in self._runs:
+            for planned in run.pending:
+                run.expect(planned)
 
     def write(self, text: str) -> None:
         """Write what doit says of the user's own tasks, line by line among ours."""
@@ -96,10 +101,25 @@ class Reporter(ConsoleReporter):  # type: ignore[misc]
         told = refused.lines(run.refusals)
         for line in (*summary.lines(run.tally, run.prefix), *told):
             run.console.line(line)
+        if run.tally.endings:
+            self._won(run)
         for error in self._errors[run]:
             first, *more = error.strip().splitlines() or [""]
             for line in (f"✗ {first}", *more):
                 run.console.line(line)
+
+    def _won(self, run: Run) -> None:
+        """Say what the run was good for, and call who has looked away meanwhile."""
+        from comfyfix.screen import won as words_of_won
+        from comfyfix.stages.won import won
+
+        workflows = {refusal.reference.workflow for refusal in run.refusals}
+        end = won(run.project.plan, run.about, run.tally, workflows)
+        seconds = time.monotonic() - self._since
+        for line in words_of_won.lines(end, seconds, run.project.folders.store):
+            run.console.line(line)
+        if run.live and (sign := words_of_won.sign(end, seconds)):
+            run.console.text(sign)
 
 
 def is_ours(reporter: object) -> bool:

@@ -247,6 +247,13 @@ class Run(Owner):
                 self._sought[planned.model.key] = Sought(self, planned)
             return self._sought[planned.model.key]
 
+    def expect(self, planned: Planned) -> None:
+        """Tell the screen how many bytes are to come of a model, if that is known."""
+        record = self.sought(planned).record
+        if record is not None:
+            linked = record.local and not record.lent
+            self.console.expect(planned.model.key, 0 if linked else record.size)
+
     def services(self) -> Services:
         """What sources need; the first call opens sessions and, for the demo, starts the hub."""
         with self._services_lock:
