@@ -14,7 +14,8 @@ from typing import NamedTuple
 
 import msgspec
 
-from comfyfix.comfyui.store.folders import Folders, folder_key
+from comfyfix.comfyui.store.folders import Folders
+from comfyfix.comfyui.store.keys import folder_key
 from comfyfix.loose_json import dicts, hint_list, hints, mapping
 from comfyfix.once import Once
 from comfyfix.providers import manager_lists

@@ -14,7 +14,7 @@ from typing import Any, Literal, NamedTuple
 
 from comfyfix.comfyui.loaders.table import Loaders
 from comfyfix.comfyui.references import find as references
-from comfyfix.comfyui.store.folders import folder_key
+from comfyfix.comfyui.store.keys import folder_key
 from comfyfix.comfyui.workflows import added, wrapped
 from comfyfix.comfyui.workflows import read as workflow
 from comfyfix.comfyui.workflows.edited import Source

@@ -9,7 +9,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from threading import Semaphore
 
-from comfyfix.comfyui.store.folders import Folders, folder_key
+from comfyfix.comfyui.store.folders import Folders
+from comfyfix.comfyui.store.keys import folder_key
 from comfyfix.disk.files import git_blob_of, led_into, printable, sha256_of
 from comfyfix.errors import ModelProblem, Unreachable
 from comfyfix.formats import look

@@ -12,13 +12,8 @@ from pathlib import PurePosixPath
 from urllib.parse import parse_qs, urlsplit
 
 from comfyfix.comfyui.manifests.told import Listing, Told
-from comfyfix.comfyui.store.folders import (
-    BESIDE,
-    Folders,
-    core_directories,
-    folder_key,
-    is_folder_key,
-)
+from comfyfix.comfyui.store.folders import Folders
+from comfyfix.comfyui.store.keys import BESIDE, core_directories, folder_key, is_folder_key
 from comfyfix.disk.files import relative_name
 from comfyfix.endings import LISTED
 from comfyfix.errors import HostRefused, NameRefused

@@ -8,7 +8,8 @@ from collections.abc import Iterable
 from dataclasses import dataclass, field
 
 from comfyfix.comfyui.references.lookup import Lookup, anchored
-from comfyfix.comfyui.store.folders import Folders, folder_key, is_folder_key
+from comfyfix.comfyui.store.folders import Folders
+from comfyfix.comfyui.store.keys import folder_key, is_folder_key
 from comfyfix.disk.files import printable, relative_name
 from comfyfix.errors import ModelProblem, NameRefused
 from comfyfix.file_names import shards

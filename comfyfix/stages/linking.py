@@ -9,7 +9,8 @@ import os
 from collections.abc import Mapping
 from pathlib import Path
 
-from comfyfix.comfyui.store.folders import Folders, folder_key
+from comfyfix.comfyui.store.folders import Folders
+from comfyfix.comfyui.store.keys import folder_key
 from comfyfix.disk.files import NAME_BYTES_MAX, led_into, relative_name
 from comfyfix.errors import NameRefused
 from comfyfix.records import Reason, because

@@ -10,7 +10,7 @@ from collections.abc import Sequence
 
 import msgspec
 
-from comfyfix.comfyui.store.folders import folder_key, is_folder_key
+from comfyfix.comfyui.store.keys import folder_key, is_folder_key
 from comfyfix.errors import ModelProblem, NameRefused
 from comfyfix.file_names import shards
 from comfyfix.net.civitai_address import CivitaiFile

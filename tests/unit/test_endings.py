@@ -9,9 +9,10 @@ import pytest
 from comfyfix import endings, file_names
 from comfyfix.comfyui.references import guess
 from comfyfix.comfyui.references.places import has_model_extension
-from comfyfix.comfyui.store.folders import Folders, accepts
+from comfyfix.comfyui.store.folders import Folders
 from comfyfix.comfyui.store.index import StoreIndex
 from comfyfix.comfyui.store.inventory import model_files
+from comfyfix.comfyui.store.keys import accepts
 from comfyfix.formats.flaws import Flaw
 from comfyfix.formats.look import inspect
 from comfyfix.records import Model

@@ -19,7 +19,7 @@ from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from comfyfix.comfyui.loaders import server
-from comfyfix.comfyui.store import folders
+from comfyfix.comfyui.store import folders, keys
 from comfyfix.comfyui.store.inventory import model_files
 
 TORCH = {".ckpt", ".pt", ".pt2", ".bin", ".pth", ".safetensors", ".pkl", ".sft"}
@@ -225,7 +225,7 @@ def test_lookup_is_comfyuis(
     ],
 )
 def test_a_key_takes_files_by_their_ending(key: str, name: str, listed: bool) -> None:
-    assert folders.accepts(key, name) is listed
+    assert keys.accepts(key, name) is listed
 
 
 def test_what_packs_list_comes_on_top_of_the_core_and_is_all_of_their_own(tmp_path: Path) -> None:

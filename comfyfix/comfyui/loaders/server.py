@@ -18,7 +18,7 @@ from urllib.parse import quote
 import msgspec
 
 from comfyfix.comfyui.loaders.table import Loader, LoaderInput
-from comfyfix.comfyui.store.folders import BESIDE, folder_key, is_folder_key
+from comfyfix.comfyui.store.keys import BESIDE, folder_key, is_folder_key
 from comfyfix.disk import windows
 from comfyfix.errors import SourceDown
 from comfyfix.loose_json import items, mapping

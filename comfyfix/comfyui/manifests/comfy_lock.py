@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator
 from typing import Any
 
-from comfyfix.comfyui.store.folders import core_directories
+from comfyfix.comfyui.store.keys import core_directories
 from comfyfix.file_names import shards
 from comfyfix.settings.lockfile import Entry
 

@@ -14,7 +14,7 @@ import msgspec
 from comfyfix.comfyui.loaders.table import Loader, LoaderInput
 from comfyfix.comfyui.packs.facts import PackFacts
 from comfyfix.comfyui.packs.values import PLAIN_WALK, SHARED
-from comfyfix.comfyui.store.folders import (
+from comfyfix.comfyui.store.keys import (
     core_directories,
     folder_key,
     is_core,

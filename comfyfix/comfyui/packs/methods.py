@@ -24,7 +24,7 @@ from comfyfix.comfyui.packs.values import (
     joined,
     opened,
 )
-from comfyfix.comfyui.store.folders import is_folder_key
+from comfyfix.comfyui.store.keys import is_folder_key
 
 
 @dataclass(frozen=True, slots=True)

@@ -27,7 +27,7 @@ from comfyfix.comfyui.packs.values import (
     listings,
     with_endings,
 )
-from comfyfix.comfyui.store.folders import is_folder_key
+from comfyfix.comfyui.store.keys import is_folder_key
 
 _PASSED_ON = ("list", "sorted", "set", "tuple", "reversed", "natsorted", "os_sorted", "frozenset",
               "deepcopy", "copy", "unique", "fromkeys", "run", "iter", "staticmethod",

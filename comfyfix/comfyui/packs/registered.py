@@ -12,7 +12,7 @@ from comfyfix.comfyui.packs.values import (
     Endings,
     FolderPaths,
 )
-from comfyfix.comfyui.store.folders import is_core, is_folder_key
+from comfyfix.comfyui.store.keys import is_core, is_folder_key
 
 KEYS_MAX = 1000
 PLACES_MAX = 50

@@ -13,7 +13,7 @@ from comfyfix.comfyui.references import prompts as texts
 from comfyfix.comfyui.references.addresses import Addresses, own_address
 from comfyfix.comfyui.references.hints import key_of
 from comfyfix.comfyui.references.places import NESTED_MAX, Place, has_model_extension, plain_path
-from comfyfix.comfyui.store.folders import is_folder_key
+from comfyfix.comfyui.store.keys import is_folder_key
 from comfyfix.comfyui.workflows.graph import Node, Values, Workflow
 from comfyfix.records import Hint, Reference
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
 
-from comfyfix.comfyui.store.folders import folder_key, is_core_models
+from comfyfix.comfyui.store.keys import folder_key, is_core_models
 from comfyfix.records import Hint
 
 Named = Mapping[str, Sequence[Hint]]

@@ -8,133 +8,32 @@ from __future__ import annotations
 
 import functools
 import os
-import re
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 from comfyfix.comfyui.store import extra_paths
 from comfyfix.comfyui.store.installation import EXTRA_PATHS, Installation, Options, installation
+from comfyfix.comfyui.store.keys import (
+    BESIDE,
+    CORE,
+    DIRECTORIES,
+    ENDINGS,
+    OUTPUT,
+    accepts,
+    ending,
+    folder_key,
+    in_git,
+    is_folder_key,
+    written_name,
+)
 from comfyfix.disk import looked
 from comfyfix.disk.files import led_into, regular_stat
-from comfyfix.endings import LISTED
 from comfyfix.errors import SetupProblem
 from comfyfix.records import Reason
 from comfyfix.why import Why
 
-_OLD = {"unet": "diffusion_models", "clip": "text_encoders"}
-ALIASES = {
-    **_OLD,
-    # ComfyUI-GGUF registers these over the very same directories, for .gguf alone.
-    "unet_gguf": "diffusion_models",
-    "clip_gguf": "text_encoders",
-}
-
-_CORE = (
-    "audio_encoders",
-    "background_removal",
-    "checkpoints",
-    "clip_vision",
-    "configs",
-    "detection",
-    "diffusers",
-    "embeddings",
-    "frame_interpolation",
-    "geometry_estimation",
-    "gligen",
-    "hypernetworks",
-    "latent_upscale_models",
-    "loras",
-    "model_patches",
-    "optical_flow",
-    "photomaker",
-    "style_models",
-    "upscale_models",
-    "vae",
-    "vae_approx",
-    "classifiers",
-)
-_MORE_OF_CORE = ("text_encoders", "diffusion_models", "controlnet")  # with several directories
-# Keys of the core beside models/: extra_model_paths.yaml may name them, but they hold no models.
-BESIDE = ("custom_nodes", "datasets", "fonts")
-# Where the core's own save nodes write, and look again: the last directories of these keys.
-_OUTPUT = ("checkpoints", "clip", "vae", "diffusion_models", "loras")
-# Folder keys with more than one directory, in search order, or with a directory of another name.
-_DIRECTORIES = {
-    "text_encoders": ("text_encoders", "clip"),
-    "diffusion_models": ("unet", "diffusion_models"),
-    "controlnet": ("controlnet", "t2i_adapter"),
-    "ultralytics_bbox": ("ultralytics/bbox",),
-    "ultralytics_segm": ("ultralytics/segm",),
-    "cogvideox_loras": ("CogVideo/loras",),
-    "xlabs_controlnets": ("xlabs/controlnets",),
-    "xlabs_loras": ("xlabs/loras",),
-    "xlabs_ipadapters": ("xlabs/ipadapters",),
-}
-# What a folder is written to when its first directory is the old name.
-_WRITTEN = {"diffusion_models": "diffusion_models"}
-# What the files of a key may end in, in lower case; a key that is not here takes any file. The
-# core lists no file of diffusers at all, only folders; a file there is for a pack's own reading.
-_ENDINGS = {
-    **dict.fromkeys(
-        (*_CORE, *_MORE_OF_CORE),
-        LISTED,
-    ),
-    "configs": frozenset({".yaml"}),
-    "classifiers": frozenset({""}),
-    "fonts": frozenset({".ttf", ".otf"}),
-}
-
 _DEFAULTS = Options()
-_KEY = re.compile(r"[A-Za-z0-9_-]{1,64}(/[A-Za-z0-9_-]{1,64}){0,3}")
-
-
-def folder_key(name: str) -> str:
-    """Map ComfyUI's old folder names to the ones of today."""
-    return ALIASES.get(name, name)
-
-
-def is_folder_key(name: str) -> bool:
-    """Tell whether a folder name from outside can be one: it can't leave models/ or be hidden."""
-    return bool(_KEY.fullmatch(name))
-
-
-def core_directories() -> dict[str, tuple[str, ...]]:
-    """The core's own keys, and the names of their directories in models/; new files go first."""
-    return {
-        key: tuple(dict.fromkeys((_written_name(key), *_DIRECTORIES.get(key, (key,)))))
-        for key in (*_CORE, *_MORE_OF_CORE)
-    }
-
-
-def own_endings(name: str) -> frozenset[str] | None:
-    """The endings of a key of the core that does not take what its other keys take."""
-    told = _ENDINGS.get(name)
-    return None if told is LISTED else told
-
-
-def is_core(name: str) -> bool:
-    """Tell a key of the core, under its old name too."""
-    return _OLD.get(name, name) in (*_CORE, *_MORE_OF_CORE, *BESIDE)
-
-
-def is_core_models(name: str) -> bool:
-    """Tell a key of the core that holds models."""
-    return is_core(name) and name not in BESIDE
-
-
-def accepts(key: str, path: str) -> bool:
-    """Tell whether ComfyUI would list a file of this name for a key: by ending, and not in .git."""
-    endings = _ENDINGS.get(folder_key(key))
-    return (endings is None or _ending(path) in endings) and not _in_git(path)
-
-
-def _ending(path: str) -> str:
-    return os.path.splitext(path)[1].lower()  # hot: Path costs twice this
-
-
-def _in_git(path: str) -> bool:
-    return "/.git/" in f"/{path}"
 
 
 @dataclass(frozen=True, slots=True)
@@ -172,10 +71,10 @@ class Folders:
         What is told of a key of the core comes on top of what the core lists.
         """
         told = self.endings.get(key)
-        if told is None or folder_key(key) in _ENDINGS:
+        if told is None or folder_key(key) in ENDINGS:
             usual = accepts(key, path)
-            return usual or (told is not None and _ending(path) in told and not _in_git(path))
-        return (not told or _ending(path) in told) and not _in_git(path)
+            return usual or (told is not None and ending(path) in told and not in_git(path))
+        return (not told or ending(path) in told) and not in_git(path)
 
     def find(self, key: str, path: str) -> tuple[str, os.stat_result] | None:
         """The file ComfyUI would load for this name, with its stat, or None.
@@ -212,13 +111,13 @@ class Folders:
     def place(self, key: str, path: str) -> str:
         """`destination` as a plain string: every command asks for that of every model."""
         key = folder_key(key)
-        base = self.written.get(key) or _below(self.default_root, _written_name(key))
+        base = self.written.get(key) or _below(self.default_root, written_name(key))
         return f"{base}/{path}"
 
     def below_models(self, key: str) -> frozenset[str]:
         """Where the files of a key lie, as places below a models folder: `controlnet`, …"""
         key = folder_key(key)
-        names = {key, *_DIRECTORIES.get(key, ())}
+        names = {key, *DIRECTORIES.get(key, ())}
         for directory in self.directories(key):
             for root in (self.models, self.default_root):
                 if directory.is_relative_to(root):
@@ -352,7 +251,7 @@ def _configured(
     place: Installation, extra: Iterable[Path], hear: Callable[[Reason], object]
 ) -> tuple[dict[str, list[Path]], dict[str, Path]]:
     """The folders in which ComfyUI looks by key, and those that a file of paths calls default."""
-    table = {key: list(_in(place.models, key)) for key in (*_CORE, *_DIRECTORIES)}
+    table = {key: list(_in(place.models, key)) for key in (*CORE, *DIRECTORIES)}
     table |= {key: [place.base / key] for key in BESIDE}
     written: dict[str, Path] = {}
     own = place.root / EXTRA_PATHS
@@ -365,7 +264,7 @@ def _configured(
             _add(table, key, directory, is_default)
             if is_default:
                 written[key] = directory
-    for name in _OUTPUT:
+    for name in OUTPUT:
         _add(table, folder_key(name), place.output / name, is_default=False)
     return table, written
 
@@ -377,8 +276,8 @@ def _look_into(store: Path, table: dict[str, list[Path]], written: dict[str, Pat
             continue
         # What ComfyUI was told about this store is where it will look for new files.
         told = [path for path in paths if path.is_relative_to(store)]
-        named = [path for path in told if path.name == _written_name(key)]
-        written[key] = (named or told or [store / _written_name(key)])[0]
+        named = [path for path in told if path.name == written_name(key)]
+        written[key] = (named or told or [store / written_name(key)])[0]
         paths.extend(path for path in _in(store, key) if path not in paths)
 
 
@@ -407,17 +306,13 @@ def _anchored(path: str) -> str:
 
 
 def _in(root: Path, key: str) -> Iterator[Path]:
-    for name in _DIRECTORIES.get(key, (key,)):
+    for name in DIRECTORIES.get(key, (key,)):
         yield root / name
 
 
 @functools.cache
 def _below(root: Path, name: str) -> Path:
     return root / name
-
-
-def _written_name(key: str) -> str:
-    return _WRITTEN.get(key) or _DIRECTORIES.get(key, (key,))[0]
 
 
 def _add(table: dict[str, list[Path]], key: str, path: Path, is_default: bool) -> None:

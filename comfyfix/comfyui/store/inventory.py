@@ -7,7 +7,8 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
-from comfyfix.comfyui.store.folders import BESIDE, Folders, is_folder_key
+from comfyfix.comfyui.store.folders import Folders
+from comfyfix.comfyui.store.keys import BESIDE, is_folder_key
 from comfyfix.disk.files import regular_stat
 from comfyfix.endings import LISTED
 from comfyfix.records import Model

@@ -13,7 +13,7 @@ import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from comfyfix.comfyui.store.folders import folder_key
+from comfyfix.comfyui.store.keys import folder_key
 from comfyfix.file_names import SHORT, Words, loose
 from comfyfix.providers.huggingface.answers import HubItem, Listing
 from comfyfix.records import Reason, because

@@ -7,7 +7,7 @@ import random
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from comfyfix.comfyui.store.folders import folder_key
+from comfyfix.comfyui.store.keys import folder_key
 
 if TYPE_CHECKING:
     from tests.bench.resolve.world import World

@@ -15,7 +15,7 @@ from importlib import resources
 from pathlib import Path
 from urllib.parse import unquote
 
-from comfyfix.comfyui.store.folders import folder_key
+from comfyfix.comfyui.store.keys import folder_key
 from comfyfix.comfyui.workflows import read as workflow
 from comfyfix.demo.hub import Hub, Repository
 from comfyfix.file_names import loose
