@@ -101,10 +101,11 @@ def targets(run: Run, planned: Planned) -> list[str]:
 
 
 def _verify(run: Run, number: int, members: list[Planned]) -> Task:
+    names = ", ".join(planned.model.name for planned in members)
     return {
         "basename": "verify",
         "name": f"{number:03d}",
-        "doc": f"verify {len(members)} models: {', '.join(m.model.name for m in members)}"[:100],
+        "doc": clean(f"verify {len(members)} models: {names}"[:100]),
         "task_dep": [run.task("download", planned.task) for planned in members],
         "actions": [(_BATCH, [run, number, members])],
         "uptodate": [partial(is_verified, run, number, members)],
