@@ -43,6 +43,10 @@ def lines(tally: Tally, project: str = "") -> Iterator[str]:
     yield from ("", t("Ignored by you:")) if tally.ignored else ()
     for model, task in tally.ignored.items():
         yield f"  {model}: {ignored(task)}"
+    if tally.no_room:
+        yield from ("", t("Left out, since the disk has no room:"))
+        yield f"  {some(sorted(tally.no_room))}"
+        yield from next_step(t("make room, or set `store:` to another disk, then run doit again"))
     yield from _unreadable(tally)
     told = {outcome.model.key for outcome in (*searches, *downloads)}
     yield from _not_right([v for v in tally.bad_verdicts if v.model not in told])

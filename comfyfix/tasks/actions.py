@@ -79,8 +79,6 @@ def _resolve(run: Run, planned: Planned) -> None:
     if sought.anew:
         run.events.found(record)
     run.policy.require(record)
-    if run.room is not None:
-        _require_room(run.room, planned, record)
     run.records[planned.model.key] = record
     run.expect(planned)
 
@@ -112,6 +110,8 @@ def _render(run: Run, planned: Planned) -> None:
     if planned.pending is None:
         return  # `--always-execute`: all of it is there
     project, key = run.project, planned.model.key
+    if run.room is not None:
+        _require_room(run.room, planned, run.records[key])
     record = written.write(
         project.layout, project.manifest, run.records[key], run.events.engine_replaced
     )
