@@ -21,7 +21,7 @@ from comfyfix.settings.manifest import Manifest
 from comfyfix.settings.secrets import tokens
 from comfyfix.settings.store_key import store_key
 from comfyfix.settings.switches import OFFLINE, on
-from comfyfix.setup import Hear, Setup, read_setup, unusable
+from comfyfix.setup import Hear, Setup, read_setup, require_own_output, unusable
 from comfyfix.stages import loaders, locked, locking, plan, scan
 from comfyfix.stages.loaders import Knowledge
 from comfyfix.stages.scan import ScannedFile
@@ -177,6 +177,9 @@ def reserve(project: Project, hear: Hear) -> bool:
     Returns False where that has changed what the project says: then it has to be opened again.
     Raises SetupProblem.
     """
+    if project.plan.pending and not project.manifest.is_demo:
+        setup = project.setup
+        require_own_output(setup.manifest, setup.folders, setup.manifest_path, os.path.realpath)
     layout, store = project.layout, project.folders.store
     for remark in order.set_right(layout):
         hear(remark)

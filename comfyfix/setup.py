@@ -29,6 +29,7 @@ from comfyfix.state import links, order
 from comfyfix.state.layout import Layout
 from comfyfix.why import Why
 
+_OF_COMFYUI = ("custom_nodes", "input", "temp", "user")
 Hear = Callable[[Reason], object]
 """Takes what the user should hear, the moment that it is known."""
 
@@ -64,6 +65,7 @@ def setup_of(manifest: Manifest, manifest_path: Path, hear: Hear) -> Setup:
     else:
         manifest = manifest if manifest.workflows else _with_default_workflows(manifest)
         folders = _folders(Path(manifest.comfyui), manifest, _options(manifest), hear)
+        require_own_output(manifest, folders, manifest_path, os.path.normpath)
     for folder in manifest.also_look_in:
         if not looked.is_dir(folder):
             hear(because(Why.ALSO_LOOK_ABSENT, folder=folder))
@@ -84,6 +86,21 @@ def _folders(home: Path, manifest: Manifest, options: Options, hear: Hear) -> Fo
         options=options,
         hear=hear,
     )
+
+
+def require_own_output(
+    manifest: Manifest, folders: Folders, manifest_path: Path, follow: Callable[[str], str]
+) -> None:
+    """Raise SetupProblem where our state would lie among the pictures or models of ComfyUI.
+
+    `follow` makes paths comparable: of each command by their text, of one that writes by the disk.
+    """
+    below = (folders.base / name for name in _OF_COMFYUI)
+    pictures = manifest.output_directory or folders.base / "output"
+    theirs = (folders.comfyui, folders.base, folders.models, folders.store, pictures, *below)
+    output = follow(manifest.output)
+    if any(output == follow(str(path)) for path in theirs):
+        raise SetupProblem(Why.OUTPUT_OF_COMFYUI, file=manifest_path.name, path=manifest.output)
 
 
 def _of_demo(manifest: Manifest, hear: Hear) -> tuple[Manifest, Folders]:

@@ -108,6 +108,7 @@ class Why(StrEnum):
     NO_WORKFLOW = auto()
     NO_WORKFLOWS = auto()
     OFFLINE = auto()
+    OUTPUT_OF_COMFYUI = auto()
     OUTPUT_UNUSABLE = auto()
     NUMBERS_TAKEN = auto()
     OPEN_ONE_OF_TWO = auto()

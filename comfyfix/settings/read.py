@@ -15,7 +15,7 @@ from comfyfix import endings
 from comfyfix.disk import looked, windows
 from comfyfix.errors import SetupProblem
 from comfyfix.records import because
-from comfyfix.settings import pins, yamlfile
+from comfyfix.settings import MANIFEST, STATE_IN_COMFYUI, pins, yamlfile
 from comfyfix.settings.fitting import Unfit, fitted
 from comfyfix.settings.manifest import (
     DEMO,
@@ -33,6 +33,7 @@ _PATHS = (
     "comfyui", "base_directory", "models_directory", "output_directory", "extra_model_paths",
     "workflows", "store", "also_look_in", "output",
 )  # fmt: skip
+_IMPLIED = {"comfyui": "..", "output": "."}
 _PROGRAM = re.compile(r"[A-Za-z0-9_][A-Za-z0-9._+-]*|/[^\s\x00-\x1f\x7f]+")
 
 
@@ -40,7 +41,7 @@ def load(
     path: Path, environ: Mapping[str, str] = os.environ, *, with_pins: bool = True
 ) -> Manifest:
     """Read, check and complete a manifest. Raises SetupProblem."""
-    value, lines = yamlfile.read(path)
+    value, lines = (dict(_IMPLIED), {}) if _is_implied(path) else yamlfile.read(path)
     if value is None:
         value = {}
     if not isinstance(value, dict):
@@ -58,6 +59,21 @@ def load(
     if manifest.verify.qwen is True and not (manifest.qwen.base_url or manifest.is_demo):
         raise _problem(path, lines, "$.verify.qwen", Why.QWEN_ADDRESS_NEEDED)
     return _absolute(manifest, path.parent.absolute())
+
+
+def implied_in(folder: Path) -> Path:
+    """Where the manifest of a ComfyUI folder without one would lie: with all of our state there."""
+    return folder / STATE_IN_COMFYUI / MANIFEST
+
+
+def _is_implied(path: Path) -> bool:
+    """Tell a manifest that is not there and need not be: all is told by where it would lie."""
+    folder = path.absolute().parent
+    if path.name != MANIFEST or folder.name != STATE_IN_COMFYUI or looked.at(path) is not None:
+        return False
+    above = folder.parent
+    shows = looked.is_file(above / "main.py") or looked.is_dir(above / "models")
+    return shows and not os.path.islink(path)
 
 
 def of_text(text: str, path: Path, environ: Mapping[str, str] = os.environ) -> Manifest:

@@ -25,10 +25,9 @@ from comfyfix.disk import windows
 from comfyfix.disk.files import led_into
 from comfyfix.errors import Problem, SetupProblem
 from comfyfix.records import Reason, because
+from comfyfix.settings import STATE_IN_COMFYUI
 from comfyfix.why import Why
 
-STATE_IN_COMFYUI = "comfyfix"
-"""The folder of our state inside a ComfyUI, whose own output/ holds its pictures."""
 _ABOVE_MAX = 8
 _PORTABLE = "ComfyUI_windows_portable/ComfyUI"
 _NAMES = ("ComfyUI", "comfyui", _PORTABLE, "comfy/ComfyUI", "ComfyUI/ComfyUI")

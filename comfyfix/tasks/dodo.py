@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import os
 from collections.abc import Callable, Iterator
 from contextvars import ContextVar
 from dataclasses import dataclass
@@ -77,10 +78,21 @@ def named_by(loader: Any, options: dict[str, Any]) -> list[Tasks]:
             loader.setup(options)
             if named := found_in(loader):
                 return named
-    here = Path(MANIFEST).absolute()
+    here = manifest_here()
     if _has_dodo(options) and not here.exists():
         raise SetupProblem(Why.DODO_FOREIGN)
     return [Tasks(here, "", None, iter_nothing)]
+
+
+def manifest_here() -> Path:
+    """The manifest of the working folder; in a ComfyUI without one, where it would lie."""
+    here = Path(MANIFEST).absolute()
+    if os.path.lexists(here):
+        return here
+    from comfyfix.comfyui.store.installation import looks_like_one  # where none is
+    from comfyfix.settings import read
+
+    return read.implied_in(here.parent) if looks_like_one(here.parent) else here
 
 
 def iter_nothing(_run: Run) -> Iterator[Task]:

@@ -54,6 +54,8 @@ def find(manifest: Path, prefix: str) -> Settled | None:
         return None
     try:
         text = regular.text(manifest, regular.NOTE_MAX, encoding="utf-8-sig")
+    except FileNotFoundError:
+        text = "output: ."  # in a ComfyUI without a manifest
     except (OSError, UnicodeDecodeError):
         return None  # whoever reads it in earnest tells that
     key = store_key(os.environ)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from pathlib import Path
 from typing import Any
 
 from doit.cmd_base import ModuleTaskLoader
@@ -10,9 +9,9 @@ from doit.doit_cmd import DoitMain
 
 from comfyfix import __version__
 from comfyfix.screen.text import say
-from comfyfix.settings import MANIFEST
 from comfyfix.tasks import loading
 from comfyfix.tasks.command_names import COMMANDS
+from comfyfix.tasks.dodo import manifest_here
 
 
 class _Loader(ModuleTaskLoader):  # type: ignore[misc]
@@ -22,7 +21,7 @@ class _Loader(ModuleTaskLoader):  # type: ignore[misc]
         super().__init__({})
 
     def setup(self, opt_values: dict[str, Any]) -> None:  # noqa: ARG002 - doit's signature
-        config, tasks = loading.load(Path(MANIFEST))
+        config, tasks = loading.load(manifest_here())
         self.namespace = {"DOIT_CONFIG": config, "task_models": tasks}
 
 
