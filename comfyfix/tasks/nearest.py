@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 from collections.abc import Iterable
 
+from comfyfix.endings import stem
 from comfyfix.errors import SetupProblem
 from comfyfix.net.origin import is_address
 from comfyfix.records import because
@@ -26,11 +27,11 @@ def unknown(name: str, known: Iterable[str]) -> SetupProblem:
 def nearest(name: str, known: Iterable[str]) -> list[str]:
     """Return the names that a mistaken name or pattern may have meant, the likeliest first.
 
-    What stands before the last colon is no part of the likeness: people leave it out.
+    What stands before the last colon is no part of the likeness, nor is the ending of a model file
+    in what was meant: people leave the one out, and tasks bear no ending.
     """
     names = list(dict.fromkeys(known))
-    wanted = name.replace("*", "").lower()
-    bare = wanted.rpartition(":")[2]
+    bare = stem(name.replace("*", "").lower().rpartition(":")[2])
     holding = [
         item for item in names if len(bare) >= _PART and bare in item.rpartition(":")[2].lower()
     ]
@@ -40,6 +41,6 @@ def nearest(name: str, known: Iterable[str]) -> list[str]:
 
     parts: dict[str, str] = {}
     for item in names:
-        parts.setdefault(item.rpartition(":")[2].lower(), item)
+        parts.setdefault(stem(item.rpartition(":")[2].lower()), item)
     found = difflib.get_close_matches(bare, parts, n=SHOWN, cutoff=_LIKE)
     return [parts[part] for part in found]

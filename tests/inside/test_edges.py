@@ -184,6 +184,9 @@ def test_what_is_of_so_many_letters_may_be_a_part_of_a_name() -> None:
     assert nearest("ar", names) == []
     assert nearest("*download:MOON*", names) == ["download:moonlit"]
     assert nearest("plam", names) == ["plan"]
+    assert nearest("moonlit.safetensors", names) == ["download:moonlit"]
+    assert nearest("MONLIT.pth", names) == ["download:moonlit"]
+    assert nearest("abc.pth", ["abd.pth", "xyz.pth"]) == ["abd.pth"]
 
 
 def test_info_tells_what_is_pending_and_hides_it_if_asked(one: InProcess) -> None:
