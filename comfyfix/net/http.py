@@ -102,8 +102,16 @@ class Web:
         self._direct = direct
         self._tokens = {origin.rstrip("/"): token for origin, token in tokens.items() if token}
         self._wait = wait
-        self._local = threading.local()
+        self._local, self._counted = threading.local(), threading.local()
         self._used_up: dict[tuple[str, bool], float] = {}  # until when, by the monotonic clock
+
+    @property
+    def sent(self) -> int:
+        """How many requests this thread has made so far; a redirect is none."""
+        return getattr(self._counted, "requests", 0)
+
+    def _count(self) -> None:
+        self._counted.requests = self.sent + 1
 
     def get(
         self, url: str, params: Mapping[str, Any] | None = None, *, tries: int = TRIES
@@ -172,6 +180,7 @@ class Web:
                 begun.append(response)
                 return _answer(url, response, CHAT_MAX)
 
+        self._count()
         try:
             return within(seconds, ask)
         except Late:
@@ -214,6 +223,7 @@ class Web:
         for attempt in range(1, tries + 1):
             self.reach.require(url)
             self._keep_the_limit(url)
+            self._count()
             try:
                 answer = self._in_time(method, url, **options)
             except Late:

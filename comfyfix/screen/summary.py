@@ -89,6 +89,9 @@ def _counts(tally: Tally, searches: int, downloads: int) -> Iterator[str]:
     if came[Came.LINKED]:
         yield t("Linked inside the store: {count}", count=came[Came.LINKED])
     yield fixed("Failed searches: {count}", count=searches)
+    if asked := [ending.requests for ending in tally.endings if ending.searching]:
+        line = "Requests for what was not found: {count}, at most {most} for one model"
+        yield t(line, count=sum(asked), most=max(asked))
     yield fixed("Failed downloads: {count}", count=downloads)
     yield fixed("Download scripts created: {count}", count=tally.scripts)
     if tally.ignored:

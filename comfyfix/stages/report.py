@@ -15,7 +15,8 @@ from comfyfix.records import Model, Verdict
 class Ending:
     """How one model ended in this run; `problem` is None for a success, which tells how it `came`.
 
-    `licence` of what was downloaded, empty where its provider tells none. `size` in bytes.
+    `licence` of what was downloaded, empty where its provider tells none. `size` in bytes;
+    `requests` are those of its search.
     """
 
     model: Model
@@ -24,6 +25,7 @@ class Ending:
     came: Came | None = None
     licence: str | None = None
     size: int = 0
+    requests: int = 0
 
 
 @dataclass(slots=True)

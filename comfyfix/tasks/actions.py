@@ -59,7 +59,8 @@ def _failed(run: Run, planned: Planned, problem: Problem, *, searching: bool) ->
         return TaskFailed("stopped")
     tried.note(run, planned, problem)
     run.events.failed(planned.model, problem)
-    _settle(run, Ending(planned.model, problem, searching=searching))
+    requests = run.sought(planned).requests if searching else 0
+    _settle(run, Ending(planned.model, problem, searching=searching, requests=requests))
     return TaskFailed(f"{planned.model.key}: {words.problem(problem)}")
 
 

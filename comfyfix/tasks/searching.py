@@ -46,7 +46,7 @@ class Sought:
 
     `record` and `problem` are what came of it, both None until it is settled. `anew` where sources
     were asked: the record of an earlier run is used again. `rests` where only a source is left
-    whose questions cost something.
+    whose questions cost something. `requests` is how many the search has sent so far.
     """
 
     def __init__(self, run: Run, planned: Planned) -> None:
@@ -54,6 +54,7 @@ class Sought:
         self.problem: Exception | None = planned.problem
         self.record: Record | None = None
         self.anew = self.rests = False
+        self.requests = 0
         self._search: resolve_stage.Search | None = None
         self._lock = threading.Lock()
         old = planned.record
@@ -93,7 +94,12 @@ class Sought:
         search = self._search or resolve_stage.Search(self.planned, self.run.services())
         self._search = search
         self.anew = True
-        self.record = search.finish() if costs else search.go_on()
+        web = self.run.services().web
+        before = web.sent
+        try:
+            self.record = search.finish() if costs else search.go_on()
+        finally:
+            self.requests += web.sent - before
         self.rests = self.record is None
 
     def answer(self) -> Answer:

@@ -133,6 +133,3 @@ def test_a_search_that_fails_is_counted_as_one(run: Any, monkeypatch: pytest.Mon
     actions.resolve(run, PLANNED)
     assert [one.searching for one in ended] == [True]
     assert run.console.calls[0] == ("processing", MODEL.name, MODEL.key, 2, {})
-    run.always = True
-    actions.resolve(run, PLANNED)
-    assert ("processing", MODEL.name, MODEL.key, 1, {}) in run.console.calls

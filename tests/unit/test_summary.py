@@ -19,7 +19,7 @@ def model(name: str) -> Model:
 
 def failed(name: str, *, searching: bool) -> Ending:
     problem = ModelProblem(Outcome.NOT_FOUND, Why.NOT_FOUND_LISTED, name=name)
-    return Ending(model(name), problem, searching=searching)
+    return Ending(model(name), problem, searching=searching, requests=7)
 
 
 def came(name: str, how: Came, **more: Any) -> Ending:
@@ -78,6 +78,11 @@ def test_each_model_is_counted_once() -> None:
             t("There already, now verified: {count}", count=1),
             t("Linked inside the store: {count}", count=1),
             fixed("Failed searches: {count}", count=1),
+            t(
+                "Requests for what was not found: {count}, at most {most} for one model",
+                count=7,
+                most=7,
+            ),
             fixed("Failed downloads: {count}", count=2),
             fixed("Download scripts created: {count}", count=4),
             t("Already present: {count}", count=9),
