@@ -7,8 +7,10 @@ import sys
 from tests.bench import (
     idle,
     index,
+    jobs,
     large,
     listing,
+    locked,
     packs,
     parallel,
     scan,
@@ -22,8 +24,10 @@ from tests.bench.resolve import run as resolve
 BENCHMARKS = {
     "idle": idle.main,
     "index": index.main,
+    "jobs": jobs.main,
     "large": large.main,
     "listing": listing.main,
+    "locked": locked.main,
     "packs": packs.main,
     "parallel": parallel.main,
     "resolve": resolve.main,

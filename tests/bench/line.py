@@ -3,13 +3,14 @@
 It speaks what the Hub and its storage speak: `/OWNER/NAME/resolve/REVISION/FILE` leads on to
 `/storage/FILE`, with ranges. A process of its own, so that it takes no time from who measures:
 `python -m tests.bench.line FOLDER [MB/s a connection] [MB/s in all] [seconds a request]`;
-0 is no limit.
+0 is no limit. `/counts` tells how often each file was begun.
 """
 
 from __future__ import annotations
 
 import contextlib
 import http.server
+import json
 import os
 import re
 import socket
@@ -17,8 +18,10 @@ import subprocess
 import sys
 import threading
 import time
+from collections import Counter
 from collections.abc import Iterator
 from pathlib import Path
+from typing import ClassVar
 
 from tests.rig import REPO
 
@@ -26,6 +29,7 @@ BLOCK = 1 << 22
 SLICE_SECONDS = 0.02  # of a limited line: how often it is let go on
 BUFFER_SECONDS = 0.1  # what a busy machine is late by is made up for, as a router's queue does
 MEGABYTE = 1_000_000
+COUNTS = "/counts"
 COMMIT = "0123456789abcdef0123456789abcdef01234567"
 
 
@@ -67,6 +71,7 @@ class Handler(http.server.BaseHTTPRequestHandler):
     folder: Path
     line: Line
     latency: float
+    asked: ClassVar[Counter[str]] = Counter()  # how often the bytes of each file were begun
 
     def log_message(self, format: str, *args: object) -> None:
         """Say nothing."""
@@ -79,6 +84,11 @@ class Handler(http.server.BaseHTTPRequestHandler):
         """A redirect, or bytes."""
         if self.latency:
             time.sleep(self.latency)
+        if self.path == COUNTS:
+            counts = json.dumps(self.asked).encode()
+            self._head(200, {"Content-Length": str(len(counts))})
+            self.wfile.write(counts)
+            return
         path = self.folder / self.path.rpartition("/")[2].partition("?")[0]
         if not path.is_file():
             self._head(404, {"Content-Length": "0"})
@@ -110,6 +120,7 @@ class Handler(http.server.BaseHTTPRequestHandler):
         if self.command == "HEAD":
             return
         self.wfile.flush()
+        self.asked[path.name] += 1
         due = 0.0
         with path.open("rb") as stream, contextlib.suppress(ConnectionError):
             while start < end:
