@@ -46,7 +46,7 @@ def lines(tally: Tally, project: str = "") -> Iterator[str]:
     if tally.no_room:
         yield from ("", t("Left out, since the disk has no room:"))
         yield f"  {some(sorted(tally.no_room))}"
-        yield from next_step(t("make room, or set `store:` to another disk, then run doit again"))
+        yield from next_step(t("make room, or set `store:` to another disk, then run `doit` again"))
     yield from _unreadable(tally)
     told = {outcome.model.key for outcome in (*searches, *downloads)}
     yield from _not_right([v for v in tally.bad_verdicts if v.model not in told])
