@@ -36,6 +36,7 @@ class Terminal:
         self._stream = pyte.ByteStream(self.screen)
         self._changed = threading.Condition()
         self._written = bytearray()
+        self._hung_up = False
         env = site.environment(TERM="xterm-256color")
         # Whoever leads a session gets the terminal that it opens: then a hang-up reaches it.
         opens = 'exec "$@" <"$0" >"$0" 2>&1'
@@ -52,8 +53,11 @@ class Terminal:
                     self._written += block
                     self._stream.feed(block.replace(b"\n", b"\r\n"))
                     self._changed.notify_all()
+                if self._hung_up:
+                    os.close(self._ours)
+                    break
         except OSError:
-            pass  # its last user has ended, or we have closed it
+            pass  # its last user has ended
         with self._changed:
             self._changed.notify_all()
 
@@ -74,12 +78,19 @@ class Terminal:
         fcntl.ioctl(self._ours, termios.TIOCSWINSZ, struct.pack("HHHH", rows, columns, 0, 0))
 
     def ended(self) -> int:
-        code = self.process.wait(LONG)
-        self._reader.join(LONG)
-        return code
+        try:
+            return self.process.wait(LONG)
+        except subprocess.TimeoutExpired:
+            self.process.kill()
+            self.process.wait()
+            raise
+        finally:
+            self._reader.join(LONG)
 
     def hang_up(self) -> None:
-        os.close(self._ours)
+        # It is closed for good only by the thread that reads it, once there is something to read.
+        self._hung_up = True
+        self.resize(24, 70)
 
 
 @pytest.fixture
