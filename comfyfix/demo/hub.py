@@ -29,8 +29,8 @@ class Fault:
     """Something that goes wrong on purpose.
 
     `where` is a glob over `search QUERY` (`search author:NAME` for a list of one publisher),
-    `quick-search QUERY`, `full-text QUERY`, `repository REPO`, `card REPO`, `resolve REPO/PATH`,
-    `file REPO/PATH`, `qwen NAME`, `civitai PATH`, `file civitai/NAME` or
+    `quick-search QUERY`, `whoami`, `full-text QUERY`, `repository REPO`, `card REPO`,
+    `resolve REPO/PATH`, `file REPO/PATH`, `qwen NAME`, `civitai PATH`, `file civitai/NAME` or
     `openmodeldb models.json`. `kind`: reset (connection cut), cut (half of the body), flip (a
     wrong byte), html (a web page with 200), expire (403 of the CDN), stall (the body stops until
     the hub closes), drip (a byte now and then), or a status code.

@@ -27,16 +27,18 @@ class HubApi(Wire):
 
     def answers_hub(self, path: str, query: Query) -> bool:
         """Answer if the path is one of the Hub's."""
+        listed = {
+            "/api/models": self._search,
+            "/api/quicksearch": self._quick_search,
+            "/api/search/full-text": self._full_text,
+            "/api/whoami-v2": self._whoami,
+        }
         if self.token and self.token in self.hub.refused_tokens:
             self._refuse(401, "", "Invalid credentials in Authorization header")
         elif moved := self._moved(path):
             self._redirect(moved)
-        elif path == "/api/models":
-            self._search(query)
-        elif path == "/api/quicksearch":
-            self._quick_search(query)
-        elif path == "/api/search/full-text":
-            self._full_text(query)
+        elif path in listed:
+            listed[path](query)
         elif path.startswith("/api/models/"):
             self._api(path.removeprefix("/api/models/"), query)
         elif path.startswith("/cdn/"):
@@ -75,6 +77,15 @@ class HubApi(Wire):
         limit = min(int(query.get("limit", ["1000"])[0]), 1000)
         full = "full" in query or "siblings" in query.get("expand", [])
         self.json(200, [repo.describe(full=full) for repo in hits[:limit]])
+
+    def _whoami(self, _query: Query) -> None:
+        if self.fails("whoami", "search"):
+            return
+        if not self.token:
+            self._refuse(401, "", "Invalid username or password.")
+            return
+        token = {"displayName": "demo", "role": "read"}
+        self.json(200, {"type": "user", "name": "demo", "auth": {"accessToken": token}})
 
     def _quick_search(self, query: Query) -> None:
         """Repositories whose name holds the text, as the search field offers them."""

@@ -1,6 +1,7 @@
 """Our commands, as doit takes them: name → module and class."""
 
 COMMANDS = {
+    "doctor": "comfyfix.tasks.commands.doctor:Doctor",
     "init": "comfyfix.tasks.commands.init:Init",
     "run": "comfyfix.tasks.commands.run:RunCommand",
     "list": "comfyfix.tasks.commands.list:List",

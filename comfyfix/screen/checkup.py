@@ -1,0 +1,38 @@
+"""What `doctor` shows: a line each, ✓ or what to do."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+
+from comfyfix.screen import words
+from comfyfix.screen.words import t
+from comfyfix.stages.checkup import Line
+
+
+def lines(found: Sequence[Line]) -> Iterator[str]:
+    """Tell each thing, and below one that is not well its next step."""
+    for line in found:
+        yield f"{'✓' if line.good else '✗'} {words.sentence(line.said)}"
+        step = words.told(line.said).next_step
+        if step and not line.good:
+            yield f"    {t('Next: {step}', step=step)}"
+    bad = sum(not line.good for line in found)
+    yield ""
+    yield t("All is well.") if not bad else t("To be done: {count}", count=bad)
+
+
+def as_data(found: Sequence[Line]) -> dict[str, object]:
+    """The same, for programs."""
+    return {
+        "good": all(line.good for line in found),
+        "checks": [
+            {
+                "name": line.name,
+                "good": line.good,
+                "why": line.said.why,
+                "message": words.sentence(line.said),
+                "next": words.told(line.said).next_step,
+            }
+            for line in found
+        ],
+    }
