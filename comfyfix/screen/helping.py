@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import shutil
+import textwrap
 from collections.abc import Iterator, Mapping
 
 from comfyfix.screen import summary, words
@@ -21,7 +23,7 @@ def commands(
     for title, some in ((t("Commands"), ours), (t("doit's own commands"), doits)):
         yield from ("", title)
         for name, told in some.items():
-            yield f"  {program} {name:{width}}  {told}"
+            yield from _row(f"  {name:{width}}  ", words.as_typed(told))
     yield ""
     for line in (
         t("`{program}` alone is `{program} run`: all that is missing", program=program),
@@ -30,6 +32,15 @@ def commands(
         t("`{program} help task`: what a task in a dodo.py may say", program=program),
     ):
         yield f"  {line}"
+
+
+def _row(begin: str, told: str) -> list[str]:
+    """A row of a table, within the width of the screen."""
+    width = max(40, min(100, shutil.get_terminal_size().columns))
+    return textwrap.wrap(
+        told, width, initial_indent=begin, subsequent_indent=" " * len(begin),
+        break_long_words=False, break_on_hyphens=False,
+    )  # fmt: skip
 
 
 def task(name: str, doc: str, kind: str, model: str) -> Iterator[str]:

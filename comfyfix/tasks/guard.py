@@ -102,6 +102,21 @@ class Guarded(Command):  # type: ignore[misc]
         )
         return [*options, *map(CmdOption, common)]
 
+    def help(self) -> str:
+        """How to use the command; doit's own tells of its configuration."""
+        from comfyfix.screen import usage  # for who asks
+
+        options = [
+            usage.Option(
+                name=option.name, short=option.short, long=option.long, inverse=option.inverse,
+                value=option.type is not bool, told=option.help.replace("%(default)s", "").strip(),
+            )
+            for option in self.cmdparser.options
+        ]  # fmt: skip
+        about = self.doc_description or ""
+        told = (self.bin_name, self.name, self.doc_purpose, self.doc_usage, about, options)
+        return "\n".join(usage.lines(*told))
+
     def lines_to(self) -> TextIO:
         """Where the lines for people go while the answer is an object."""
         return io.StringIO()

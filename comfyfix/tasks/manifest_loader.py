@@ -30,6 +30,8 @@ def run(arguments: list[str]) -> int:
     if arguments[:1] == ["--version"]:
         say(f"comfyfix {__version__}")
         return 0
+    if arguments[:1] in (["--help"], ["-h"]):
+        arguments = ["help"]
     program = DoitMain(_Loader(), config_filenames=(), extra_config={"COMMAND": COMMANDS})
     program.BIN_NAME = "comfyfix"
     code: int = program.run(arguments) or 0

@@ -21,6 +21,7 @@ from comfyfix.why import Why
 class DumpDB(Guarded, DoitDumpDB):  # type: ignore[misc]
     """Say where doit's memory is: doit shows a database of another kind only."""
 
+    doc_purpose = t("say where doit's memory lies")
     name: ClassVar[str] = "dumpdb"
 
     def execute(self, opt_values: Any, pos_args: list[str]) -> int:  # noqa: ARG002 - doit's signature
@@ -31,6 +32,7 @@ class DumpDB(Guarded, DoitDumpDB):  # type: ignore[misc]
 class Strace(Guarded, DoitStrace):  # type: ignore[misc]
     """Trace the files of a task that is a program; none of ours is."""
 
+    doc_purpose = t("tell which files the program of a task opens")
     name: ClassVar[str] = "strace"
 
 
@@ -61,4 +63,5 @@ class Ignore(Doing, DoitIgnore):  # type: ignore[misc]
 class ResetDep(Doing, DoitResetDep):  # type: ignore[misc]
     """Take what is there for what a task has made."""
 
+    doc_purpose = t("take what is there for what a task has made")
     name: ClassVar[str] = "reset-dep"
