@@ -402,6 +402,8 @@ class Why(StrEnum):
     OF_ITS_FILES = auto()
     ON_A_DISK_NOT_THERE = auto()
     PICKLE_REFUSED = auto()
+    PAGE_CAME = auto()
+    PAGE_CAME_AGAIN = auto()
     SCRIPT_ENDED = auto()
     SCRIPT_KILLED = auto()
     SCRIPT_TELLS = auto()

@@ -127,7 +127,7 @@ def fetch(
     if status != 0 and told_of and (told_of.fields[0] != PAGE or cut_off()):
         raise _unreachable(*told_of.fields)
     if status != 0:
-        raise _problem(status, talk.last.get("fail"), script)
+        raise _problem(status, talk.last.get("fail"), script, record)
     named = "" if alone else script.name
     made = [_receipt(member, talk, script=named, signs=signs) for member in record.members]
     return receipts.joined(record, made)
@@ -289,8 +289,11 @@ def _unreachable(code: str, host: str) -> Unreachable:
     return problem
 
 
-def _problem(status: int, told: Told | None, script: Path) -> ModelProblem:
+def _problem(status: int, told: Told | None, script: Path, record: Record) -> ModelProblem:
     kind, what, next_step = told.fields if told else ("", "", "")
+    if kind == PAGE:
+        place = {"url": record.page or record.url, "path": record.destination}
+        return ModelProblem(Outcome.WRONG_CONTENT, Why.PAGE_CAME, name=record.model.name, **place)
     outcome = BY_KIND.get(kind) or BY_EXIT_CODE.get(status) or Outcome.DOWNLOAD_FAILED
     if what:
         why = Why.SCRIPT_TELLS if next_step else Why.SCRIPT_TELLS_WHAT

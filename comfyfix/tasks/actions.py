@@ -57,6 +57,7 @@ def _telling(stage: Callable[[Run, Planned], None]) -> Callable[[Run, Planned], 
 def _failed(run: Run, planned: Planned, problem: Problem, *, searching: bool) -> TaskFailed:
     if run.stopping:
         return TaskFailed("stopped")
+    problem = tried.seen_before(planned, problem)
     tried.note(run, planned, problem)
     run.events.failed(planned.model, problem)
     requests = run.sought(planned).requests if searching else 0

@@ -20,8 +20,10 @@ def unknown(name: str, known: Iterable[str]) -> SetupProblem:
     """Return the problem of a name that no command and no task has."""
     if is_address(name) or os.path.isfile(name):
         return SetupProblem(Why.TASK_IS_WORKFLOW, name=name)
-    near = nearest(name, known) or because(Why.NONE_IS_LIKE_IT)
-    return SetupProblem(Why.TASK_UNKNOWN, name=name, near=near)
+    names = list(known)
+    # Tasks are called by the stems of files.
+    near = nearest(name, names) or nearest(name.rpartition(".")[0], names)
+    return SetupProblem(Why.TASK_UNKNOWN, name=name, near=near or because(Why.NONE_IS_LIKE_IT))
 
 
 def nearest(name: str, known: Iterable[str]) -> list[str]:

@@ -11,6 +11,7 @@ from comfyfix.stages.work import Planned
 from comfyfix.state import ledger, searches
 from comfyfix.state.searches import Search
 from comfyfix.tasks.running import Run
+from comfyfix.why import Why
 
 
 def note(run: Run, planned: Planned, problem: Problem) -> None:
@@ -19,6 +20,16 @@ def note(run: Run, planned: Planned, problem: Problem) -> None:
         attempt = Attempt(at=json_file.now(), outcome=problem.outcome, reason=problem.reason)
         ledger.note(run.project.layout, planned.model, attempt)
         _keep(run, planned, problem)
+
+
+def seen_before(planned: Planned, problem: Problem) -> Problem:
+    """The problem, with other advice where the last try has ended like it."""
+    reason, last = problem.reason, planned.last.reason if planned.last else None
+    if reason.why != Why.PAGE_CAME or last is None:
+        return problem
+    if last.why not in (Why.PAGE_CAME, Why.PAGE_CAME_AGAIN):
+        return problem
+    return ModelProblem(problem.outcome, Why.PAGE_CAME_AGAIN, **reason.told)
 
 
 def last_search(run: Run, planned: Planned) -> Search | None:

@@ -15,7 +15,8 @@ read_answer() {
       ;;
     '') A_WHOLE=1 ;;
     etag:*) A_ETAG="$value" ;;
-    content-type:*text/html*) A_PAGE=1 ;;
+    content-type:*text/html*) A_PAGE=html ;;
+    content-type:*text/xml* | content-type:*application/xml*) A_PAGE=xml ;; # what stores tell errors in
     content-range:*) A_RANGE="$value" ;;
     content-encoding:*) [[ "$value" == identity ]] || A_PACKED="$value" ;;
     content-length:*) A_LENGTH="$value" ;;

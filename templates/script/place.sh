@@ -58,7 +58,7 @@ known_unsafe() {
 
 wrong_content() {
   rm -f -- "$PART" "$HAVE"
-  fail 14 "$1" "run doit, it searches again"
+  fail 14 "$1" "run doit, it searches again" "${2:-}"
 }
 
 # Only now, with the right one in hand, a wrong file loses its place.

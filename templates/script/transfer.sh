@@ -141,7 +141,8 @@ misfit() {
   MISFITS=$((MISFITS + 1))
   [ -z "$A_PACKED" ] || [ "$MISFITS" -le "$RETRIES" ] || fail 15 "The server packs $NAME ($A_PACKED) though it was not asked to" "run again later"
   # The Hub answers with no page when a file is asked for; a network in between may.
-  [ -z "$A_PAGE" ] || [ "$ENDPOINT$STRAYED" != huggingface ] || tell_unreached page
+  [ "$A_PAGE" != html ] || [ "$ENDPOINT$STRAYED" != huggingface ] || tell_unreached page
+  if [ -n "$A_PAGE" ] && [ "$1" = 0 ]; then wrong_content "A web page or an error message came in place of $NAME" page; fi
   [ -n "$A_PACKED" ] || [ "$1" != 0 ] || wrong_content "What arrived is not $NAME: the server has another size"
   [ "$MISFITS" -le "$RETRIES" ] || fail 15 "The answers of the server do not fit together for $NAME" "run again later"
   [ "$BUSY" = 0 ] || for slot in "${!FROM[@]}"; do end_connection "$slot"; done

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 
 from comfyfix.demo.content import file_for
-from comfyfix.demo.hub import Hub
+from comfyfix.demo.hub import Fault, Hub
 from comfyfix.records import because
 from comfyfix.screen import words
 from comfyfix.why import Why
@@ -53,3 +53,23 @@ def test_a_page_can_not_be_pinned(site: Site, hub: Hub) -> None:
     assert done.returncode == 3
     assert words.told(because(Why.ADDRESS_IS_PAGE, address=PAGES[0])).what in done.stderr
     assert "allow_hosts" not in done.stderr
+
+
+def test_a_page_in_place_of_a_file_says_so_and_the_second_time_more(site: Site, hub: Hub) -> None:
+    site.workflow("w.json", ("loras", "night_owl.safetensors"))
+    hub.add_civitai("Night Owl", "night_owl.safetensors")
+    hub.faults.append(Fault("file civitai/*", "html"))
+    shown = []
+    for _ in range(3):
+        done = site.doit()
+        assert done.returncode == 1
+        shown.append(done.stdout)
+    [entry] = site.state("ledger.json")["models"].values()
+    whys = [attempt["reason"]["why"] for attempt in entry["attempts"]]
+    assert whys == ["page_came", "page_came_again", "page_came_again"]
+    assert {attempt["outcome"] for attempt in entry["attempts"]} == {"wrong content"}
+    place = entry["attempts"][0]["reason"]["told"]["url"]
+    assert all(place in text for text in shown)
+    assert "`doit pin night_owl.safetensors URL`" not in shown[0]
+    assert "`doit pin night_owl.safetensors URL`" in shown[1]
+    assert site.files() == {}

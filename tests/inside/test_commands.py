@@ -79,6 +79,16 @@ def test_a_workflow_that_the_manifest_does_not_list(site: Site, hub: Hub) -> Non
     assert "nowhere.json" in missing.stderr
 
 
+def test_an_empty_file_is_no_model_to_scan_either(site: Site) -> None:
+    site.workflow("clip.json", VAE)
+    site.put("vae", "soft_vae.safetensors", b"")
+    [row] = json.loads(site.doit("scan", "--json").stdout)["references"]
+    assert row["present"] is False
+    assert site.doit("scan", "--check").returncode == 1
+    site.put("vae", "soft_vae.safetensors", b"weights")
+    assert site.doit("scan", "--check").returncode == 0
+
+
 def test_list_shows_what_is_pending_and_why(site: Site) -> None:
     site.workflow("clip.json", RIFE, VAE)
     site.put("vae", "soft_vae.safetensors", b"")

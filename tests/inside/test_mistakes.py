@@ -24,6 +24,7 @@ def project(inprocess: InProcess) -> InProcess:
         ("verfy", "(verify)"),
         ("download:rif49", "(download:rife49)"),
         ("rife49.pt", "(download:rife49)"),
+        ("rfe49.safetensors", "(download:rife49)"),
         ("why rife", "rife49.pth"),
         ("verify rife48.pth", "rife49.pth"),
         ("plan workflow:clp", "workflow:clip"),

@@ -45,6 +45,16 @@ class Lookup:
             return any(self.folders.is_directory(key, reference.path) for key in keys)
         return all(self.file(reference, path) for path in reference.files or (reference.path,))
 
+    def holds(self, reference: Reference) -> bool:
+        """Tell whether everything that it names is there, and none of it is an empty file.
+
+        ComfyUI lists an empty one, and fails when it loads it.
+        """
+        if not self.present(reference) or reference.kind == "directory":
+            return self.present(reference)
+        hits = [self.file(reference, path) for path in reference.files or (reference.path,)]
+        return all(hit and hit.info.st_size for hit in hits)
+
     def file(self, reference: Reference, path: str, folder: str | None = None) -> Hit | None:
         """The file for one path of a reference; `folder` where the user has set another."""
         own = folder or reference.folder or ""

@@ -86,7 +86,7 @@ class _Scan:
         lookup = Lookup(self.folders)
         refusing = Refusing(self.manifest, lookup)
         return any(
-            refusing.of(each) or (needs.counts(self.manifest, each) and not lookup.present(each))
+            refusing.of(each) or (needs.counts(self.manifest, each) and not lookup.holds(each))
             for file in self.files
             for each in file.references
         )
@@ -139,7 +139,7 @@ def row(reference: Reference, lookup: Lookup) -> dict[str, Any]:
         "kind": reference.kind,
         "active": reference.active,
         "optional": reference.optional,
-        "present": lookup.present(reference),
+        "present": lookup.holds(reference),
     }
 
 
@@ -157,7 +157,7 @@ def _sheet(
         model = Model(folder=reference.folder, path=reference.path)
         needed = needs.counts(manifest, reference)
         if needed or model.key not in models:
-            there = lookup.present(reference)
+            there = lookup.holds(reference)
             absent = needed and not there
             near = near_misses(index, lookup.folders, model) if absent else ()
             models[model.key] = Found(reference, there, needed, near)
