@@ -101,14 +101,14 @@ def _found(record: Record) -> Iterator[str]:
     content = f"sha256 {record.sha256[:12]}" if record.sha256 else t("no published hash")
     if record.files:
         unproven = sum(not (file.sha256 or file.blob) for file in record.files)
-        content = t("{count} files", count=len(record.files))
+        content = t("{count:files}", count=len(record.files))
         content += (
             t(", {count} of them without a published hash", count=unproven) if unproven else ""
         )
     name = f" {record.name}" if record.renamed and record.name else ""
     yield f"✓ {record.where}{name}, {size}, {content}"
     for reason in record.evidence:
-        yield f"  {t('because {reason}', reason=reason)}"
+        yield f"  {t('for it: {reason}', reason=reason)}"
     if record.note:
         yield f"! {words.sentence(record.note)}"
     facts = (

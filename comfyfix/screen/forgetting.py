@@ -19,7 +19,7 @@ def ignored_no_more(task: str) -> str:
 def memory(count: int) -> str:
     """Tell that doit's memory is gone, and nothing else."""
     return t(
-        "Forgot what doit remembers of {count} tasks of comfyfix; records, scripts and models "
+        "Forgot what doit remembers of {count:tasks} of comfyfix; records, scripts and models "
         "stay. To search a model again: `doit forget download:NAME`",
         count=count,
     )

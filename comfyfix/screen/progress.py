@@ -33,7 +33,7 @@ def drawn(total: int, files: int, done: Callable[[], tuple[int, int]]) -> Iterat
 
     def look() -> dict[str, object]:
         arrived, complete = done()
-        told = t("{done} of {files} files", done=complete, files=files)
+        told = t("{done} of {files:files}", done=complete, files=files)
         return {"completed": arrived, "told": told}
 
     with Bars(Console(highlight=False, soft_wrap=True), *columns) as bars:

@@ -83,10 +83,13 @@ def _counts(sheets: Sequence[Sheet]) -> str:
     lack = sum(bool(sheet.lacking) for sheet in sheets)
     others = sum(bool(sheet.refused and not sheet.lacking) for sheet in sheets)
     without = sum(not sheet.models for sheet in sheets)
-    count = t("1 workflow") if len(sheets) == 1 else t("{count} workflows", count=len(sheets))
+    count = t("{count:workflows}", count=len(sheets))
     odd = sum(bool(sheet.strange and not sheet.lacking and not sheet.refused) for sheet in sheets)
     ready = len(sheets) - lack - others - odd
-    rest = t("{ready} ready, {lack} lack models", ready=ready, lack=lack)
+    lacking = (
+        "{ready} ready, {lack} lacks models" if lack == 1 else "{ready} ready, {lack} lack models"
+    )
+    rest = t(lacking, ready=ready, lack=lack)
     if others:
         rest += f", {t('{count} hold values that ComfyUI refuses', count=others)}"
     if odd:

@@ -174,7 +174,7 @@ def stopped(done: int, left: int, stopped_now: int) -> Iterator[str]:
     """Say how far a run was when it was stopped."""
     yield ""
     yield t(
-        "Stopped: {done} done, {left} not finished, {now} downloads under way were stopped.",
+        "Stopped: {done} done, {left} not finished, {now:downloads} under way stopped.",
         done=done,
         left=left,
         now=stopped_now,

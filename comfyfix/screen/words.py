@@ -22,7 +22,7 @@ LONGEST = 400
 """Letters that are shown of one text from outside."""
 PROGRAMS = ("doit", "comfyfix")
 """What people type: our texts have the first, and show whichever was typed."""
-COUNTED = ("models", "files", "downloads", "workflows", "values", "versions", "bytes")
+COUNTED = ("models", "files", "downloads", "workflows", "values", "versions", "bytes", "tasks")
 """What a count may be of: `{count:files}` is `1 file` or `2 files`."""
 _PSEUDO = os.environ.get("COMFYFIX_WORDS") == "pseudo"
 _CHANGED = str.maketrans("aeiouyAEIOUY", "áéíóúýÁÉÍÓÚÝ")
