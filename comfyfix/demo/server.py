@@ -3,16 +3,14 @@
 from __future__ import annotations
 
 import http.server
-from typing import TYPE_CHECKING, Any
+from typing import Any
 from urllib.parse import parse_qs, unquote, urlsplit
 
 from comfyfix.demo.civitai import CivitaiApi
 from comfyfix.demo.huggingface import HubApi
 from comfyfix.demo.openai import OpenAiApi
 from comfyfix.demo.openmodeldb import OpenModelDbApi
-
-if TYPE_CHECKING:
-    from comfyfix.demo.hub import Hub
+from comfyfix.demo.stock import Stock
 
 
 class Server(http.server.ThreadingHTTPServer):
@@ -21,9 +19,14 @@ class Server(http.server.ThreadingHTTPServer):
     daemon_threads = True
     request_queue_size = 128
 
-    def __init__(self, hub: Hub) -> None:
+    def __init__(self, hub: Stock) -> None:
         self.hub = hub
         super().__init__(("127.0.0.1", 0), _Handler)
+
+    @property
+    def url(self) -> str:
+        """Its base address."""
+        return f"http://127.0.0.1:{self.server_address[1]}"
 
     def handle_error(self, request: Any, client_address: Any) -> None:
         """Say nothing: clients that go away in the middle are part of the tests."""

@@ -6,18 +6,23 @@ import http.server
 import json
 import re
 import time
-from typing import TYPE_CHECKING, Any
+from typing import Any, Protocol
 from urllib.parse import unquote
 
 from comfyfix.demo.shelf import sha256
-
-if TYPE_CHECKING:
-    from comfyfix.demo.hub import Fault, Hub
-    from comfyfix.demo.server import Server
+from comfyfix.demo.stock import Fault, Stock
 
 BLOCK = 1 << 16
 DRIP_SECONDS = 0.05  # between two bytes
 Query = dict[str, list[str]]
+
+
+class Serves(Protocol):
+    """A server that has something to serve."""
+
+    @property
+    def hub(self) -> Stock:
+        """What there is."""
 
 
 class Wire(http.server.BaseHTTPRequestHandler):
@@ -25,7 +30,7 @@ class Wire(http.server.BaseHTTPRequestHandler):
 
     protocol_version = "HTTP/1.1"
     disable_nagle_algorithm = True  # head and body are two writes; the second must not wait
-    server: Server
+    server: Serves  # type: ignore[assignment] # only what there is to serve is asked of it
     fault: Fault | None = None
     body = b""
 
@@ -33,7 +38,7 @@ class Wire(http.server.BaseHTTPRequestHandler):
         """Say nothing; `Hub.seen` keeps the requests."""
 
     @property
-    def hub(self) -> Hub:
+    def hub(self) -> Stock:
         """What there is to serve."""
         return self.server.hub
 

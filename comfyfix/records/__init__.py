@@ -7,7 +7,7 @@ from typing import Any
 import msgspec
 
 from comfyfix.records.directories import FileFact, Reads
-from comfyfix.records.outcomes import Attempt, Opinion, Receipt, Status, Verdict
+from comfyfix.records.outcomes import Attempt, Hashed, Opinion, Receipt, Status, Verdict
 from comfyfix.records.reasons import Reason, because
 from comfyfix.records.references import Hint, Kind, Left, Model, Reference
 from comfyfix.records.resolved import Candidate, Record, Rejected
@@ -16,6 +16,7 @@ __all__ = [
     "Attempt",
     "Candidate",
     "FileFact",
+    "Hashed",
     "Hint",
     "Kind",
     "Left",

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Literal
+from typing import Annotated, Literal
 
 import msgspec
 
@@ -49,6 +49,22 @@ class Receipt(msgspec.Struct, frozen=True, kw_only=True):
     def each(self) -> tuple[Receipt, ...]:
         """The receipts of all files: of a single file that is the receipt itself."""
         return self.files or (self,)
+
+
+class Hashed(msgspec.Struct, frozen=True, kw_only=True):
+    """One line: a file as it was when it was hashed, `size` in bytes.
+
+    It is told as receipts tell it, and what shows that the file is as it was is the same.
+    """
+
+    version: Literal[1] = 1
+    path: str
+    size: int
+    mtime_ns: int
+    ctime_ns: int = 0
+    device: int = 0
+    inode: int = 0
+    sha256: Annotated[str, msgspec.Meta(pattern="^[0-9a-f]{64}$")]
 
 
 class Verdict(msgspec.Struct, frozen=True, kw_only=True):

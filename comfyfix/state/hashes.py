@@ -10,34 +10,18 @@ import contextlib
 import os
 import threading
 from pathlib import Path
-from typing import Annotated, Literal
 
 import msgspec
 
 from comfyfix.disk import json_file, regular
 from comfyfix.disk.files import clean_text, write_atomic
+from comfyfix.records import Hashed
 from comfyfix.settings.manifest import IdentityPolicy
 from comfyfix.state.trust import as_it_was
 
 LINE_MAX = 1 << 16  # bytes; the longest path of a file takes a sixteenth of it
 SPARE = 1000  # lines that are out of date before the file is written anew
 LOCK_SECONDS = 5.0
-
-
-class Hashed(msgspec.Struct, frozen=True, kw_only=True):
-    """One line: a file as it was when it was hashed, `size` in bytes.
-
-    It is told as receipts tell it, and what shows that the file is as it was is the same.
-    """
-
-    version: Literal[1] = 1
-    path: str
-    size: int
-    mtime_ns: int
-    ctime_ns: int = 0
-    device: int = 0
-    inode: int = 0
-    sha256: Annotated[str, msgspec.Meta(pattern="^[0-9a-f]{64}$")]
 
 
 class HashLog:

@@ -13,17 +13,13 @@ import hmac
 import os
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 import msgspec
 
 from comfyfix.disk import json_file
-from comfyfix.records import Model, Receipt
+from comfyfix.records import Hashed, Model, Receipt
 from comfyfix.settings.manifest import IdentityPolicy, ReceiptPolicy
 from comfyfix.state.layout import store_receipt
-
-if TYPE_CHECKING:
-    from comfyfix.state.hashes import Hashed
 
 VERSION = 1
 

@@ -6,7 +6,8 @@ import contextlib
 import functools
 import os
 import sys
-from typing import TYPE_CHECKING, Any
+from collections.abc import Mapping
+from typing import Any, Protocol
 
 from comfyfix.screen import notes, summary
 from comfyfix.screen.text import say
@@ -20,8 +21,20 @@ from comfyfix.tasks.reporter import is_ours
 from comfyfix.tasks.running import Run
 from comfyfix.tasks.selection import Control
 
-if TYPE_CHECKING:
-    from comfyfix.tasks.commands.run import RunCommand
+
+class RunCommand(Protocol):
+    """What is asked of the command that runs the tasks, and what it is `told` for its object."""
+
+    loader: Any
+    sel_default_tasks: bool
+    asked_for_object: bool
+    told: Mapping[str, Any]
+
+    def do(self, asked: dict[str, Any]) -> int:
+        """Run as doit does."""
+
+    def load_again(self) -> None:
+        """Make the tasks anew."""
 
 
 class _Declined(Exception):

@@ -38,9 +38,10 @@ from comfyfix.formats.pickle.kinds import (
     ZONE,
     Box,
     Group,
+    in_role,
     kinds,
 )
-from comfyfix.formats.pickle.rows import Check, in_role
+from comfyfix.formats.pickle.rows import Check
 
 LAYERS_MAX = 10_000
 _ENCODINGS = ("latin1", "latin-1", "ascii", "utf-8", "utf8")

@@ -20,8 +20,9 @@ from comfyfix.formats.pickle.kinds import (
     NODE,
     VALUE,
     kinds,
+    named,
 )
-from comfyfix.formats.pickle.rows import Check, Fields, Row, named
+from comfyfix.formats.pickle.rows import Check, Fields, Row
 
 _HOOKS = (
     "_forward_hooks _forward_hooks_with_kwargs _forward_hooks_always_called _forward_pre_hooks"

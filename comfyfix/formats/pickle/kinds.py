@@ -8,10 +8,10 @@ holds values that hold values, and so on, so many times.
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, ClassVar
+from functools import cache
+from typing import Any, ClassVar
 
-if TYPE_CHECKING:
-    from comfyfix.formats.pickle.rows import Row
+from comfyfix.formats.pickle.rows import Check, Row
 
 KEY, DATA, VALUE = 1, 2, 4
 NONE, BOOL, INT, NUMBER, TEXT, BYTES = 8, 16, 32, 64, 128, 256
@@ -178,6 +178,17 @@ class Name:
     row: Row
     kinds: int = 0
     deep: ClassVar[int] = 0
+
+
+def named(value: Any, role: str) -> bool:
+    """Tell whether a value is an imported name that may stand in this place."""
+    return isinstance(value, Name) and role in value.row.roles
+
+
+@cache
+def in_role(role: str) -> Check:
+    """Return the check for an imported name that may stand in this place."""
+    return lambda value: named(value, role)
 
 
 @dataclass(frozen=True, slots=True)

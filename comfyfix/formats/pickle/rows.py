@@ -8,10 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
-from functools import cache
 from typing import Any
-
-from comfyfix.formats.pickle.kinds import Name
 
 Check = Callable[[Any], bool]
 
@@ -97,14 +94,3 @@ def _either(word: str, checks: Mapping[str, Check]) -> Check:
     if not others:
         return one
     return lambda value: one(value) or any(check(value) for check in others)
-
-
-def named(value: Any, role: str) -> bool:
-    """Tell whether a value is an imported name that may stand in this place."""
-    return isinstance(value, Name) and role in value.row.roles
-
-
-@cache
-def in_role(role: str) -> Check:
-    """Return the check for an imported name that may stand in this place."""
-    return lambda value: named(value, role)

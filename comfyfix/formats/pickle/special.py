@@ -28,9 +28,10 @@ from comfyfix.formats.pickle.kinds import (
     Plain,
     Storage,
     kinds,
+    named,
 )
 from comfyfix.formats.pickle.names import METHODS, item_bytes
-from comfyfix.formats.pickle.rows import Row, named
+from comfyfix.formats.pickle.rows import Row
 
 _HASHED = ("b", "i", "u", "f")  # types of numpy whose hash is that of a plain number
 _ANNOTATION = Name(Row("typing", "List", roles=frozenset({"annotation"})))

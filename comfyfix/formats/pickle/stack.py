@@ -19,9 +19,9 @@ from comfyfix.formats.pickle.kinds import (
     Box,
     Group,
     kinds,
+    named,
 )
 from comfyfix.formats.pickle.memo import FEW, Memo, known, lean_number, lean_text
-from comfyfix.formats.pickle.rows import named
 from comfyfix.formats.pickle.source import Source
 
 _LIVE_MAX = 300_000  # values on the stack below a new box or tuple
