@@ -70,6 +70,6 @@ def test_a_page_in_place_of_a_file_says_so_and_the_second_time_more(site: Site, 
     assert {attempt["outcome"] for attempt in entry["attempts"]} == {"wrong content"}
     place = entry["attempts"][0]["reason"]["told"]["url"]
     assert all(place in text for text in shown)
-    assert "`doit pin night_owl.safetensors URL`" not in shown[0]
-    assert "`doit pin night_owl.safetensors URL`" in shown[1]
+    assert "`comfyfix pin night_owl.safetensors URL`" not in shown[0]
+    assert "`comfyfix pin night_owl.safetensors URL`" in shown[1]
     assert site.files() == {}
