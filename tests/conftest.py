@@ -36,6 +36,12 @@ settings.register_profile(
 settings.load_profile("comfyfix")
 
 
+def pytest_xdist_auto_num_workers(config: pytest.Config) -> int:
+    """One worker more than processors: a quarter of the time a test waits for what it started."""
+    processors = getattr(os, "process_cpu_count", os.cpu_count)()
+    return (processors or 1) + 1
+
+
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     """Give the soak and fault tests a longer limit than pyproject.toml gives the others."""
     for item in items:
