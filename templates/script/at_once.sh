@@ -42,6 +42,10 @@ at_once() {
 
 # One request, and what it leads to on the same server. Fails where there is no room.
 try_once() {
+  if [ "$HOPS" = 0 ]; then
+    free_space
+    [ -z "$FREE" ] || [ $((FREE * 1024)) -ge $((SIZE + RESERVE)) ] || { TRIED='' && return 1; }
+  fi
   # More than the file may have, so that what a redirect says besides ends nothing.
   set -- --max-filesize $((SIZE + 4096)) --max-time $((LOCK_STILL / 6 + 1)) --dump-header - --output "$PART"
   same_server
@@ -55,14 +59,9 @@ try_once() {
     exec "${CURL[@]}" "${SAME[@]}" "$@" --url "$URL" # no secret, so no process to hand it over
   )
   read -r WORKER <&4
-  if [ "$HOPS" = 0 ]; then # curl takes some time to begin
-    free_space
-    [ -z "$FREE" ] || [ $((FREE * 1024)) -ge $((SIZE + RESERVE)) ] || TRIED=''
-  fi
   hear
   exec 4<&-
   WORKER=''
-  [ -n "$TRIED" ] || { rm -f -- "$PART" && return 1; }
 }
 
 # Curl follows by itself where that is to the same server: every other one lies, as it is told, at a
@@ -121,7 +120,6 @@ leads_on() {
 # Reads on until curl has ended, since it waits for ever for who does not read; many bytes at a time,
 # where a line at a time would be a byte at a time.
 hear() {
-  [ -n "$TRIED" ] || kill "$WORKER" 2>/dev/null
   IFS= read -r -N 65537 SAID <&4
   [ "${#SAID}" -gt 65536 ] || return 0
   kill "$WORKER" 2>/dev/null
