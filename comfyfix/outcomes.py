@@ -75,3 +75,5 @@ GATES = USER_ACTS_FIRST | {Outcome.ACCESS_PENDING, Outcome.EARLY_ACCESS, Outcome
 """The file is known, with its place and size; its provider does not give it to this user yet."""
 SEARCH_AGAIN = frozenset({Outcome.GONE, Outcome.WRONG_CONTENT})
 """What makes a record worthless: its model is searched for again at once."""
+NEEDS_USER = USER_ACTS_FIRST | {Outcome.UNCERTAIN, Outcome.TOKEN_REFUSED, Outcome.CONFLICT}
+"""Nothing but the user's own doing brings it: a page to open, a file to choose or to move."""

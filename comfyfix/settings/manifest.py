@@ -214,7 +214,8 @@ class Include(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=T
 class Manifest(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """The whole manifest. Once loaded, every path is absolute and `${NAME}` is expanded.
 
-    `also_look_in` are folders of other programs, whose files are read only.
+    `also_look_in` are folders of other programs, whose files are read only. `notify` alone keeps
+    its `${NAME}`: what these hold is secret.
     `models` holds what pins.yaml says, too. `base_directory`, `models_directory` and
     `output_directory` are what ComfyUI is started with, its options of these names.
     """
@@ -241,6 +242,7 @@ class Manifest(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
     ignore: tuple[str, ...] = ()
     include: Include = Include()
     comfyui_url: str | None = None
+    notify: tuple[str, ...] = ()
 
     @property
     def is_demo(self) -> bool:

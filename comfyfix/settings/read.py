@@ -15,7 +15,7 @@ from comfyfix import endings
 from comfyfix.disk import looked, windows
 from comfyfix.errors import SetupProblem
 from comfyfix.records import because
-from comfyfix.settings import MANIFEST, STATE_IN_COMFYUI, pins, yamlfile
+from comfyfix.settings import MANIFEST, STATE_IN_COMFYUI, notify, pins, yamlfile
 from comfyfix.settings.fitting import Unfit, fitted
 from comfyfix.settings.manifest import (
     DEMO,
@@ -28,7 +28,6 @@ from comfyfix.settings.manifest import (
 )
 from comfyfix.why import Why
 
-_VARIABLE = re.compile(r"\$\{([A-Za-z_][A-Za-z0-9_]*)\}")
 _PATHS = (
     "comfyui", "base_directory", "models_directory", "output_directory", "extra_model_paths",
     "workflows", "store", "also_look_in", "output",
@@ -144,7 +143,7 @@ def _expand(
         return {k: _expand(v, f"{where}.{k}", lines, path, environ) for k, v in value.items()}
     if isinstance(value, list):
         return [_expand(v, f"{where}[{i}]", lines, path, environ) for i, v in enumerate(value)]
-    if not isinstance(value, str):
+    if not isinstance(value, str) or where.startswith("$.notify"):
         return value
 
     def variable(match: re.Match[str]) -> str:
@@ -153,7 +152,7 @@ def _expand(
             raise _problem(path, lines, where, Why.VARIABLE_UNSET, name=name)
         return environ[name]
 
-    return _VARIABLE.sub(variable, value)
+    return notify.VARIABLE.sub(variable, value)
 
 
 def _problem(
@@ -190,6 +189,9 @@ def _check_values(manifest: Manifest, lines: yamlfile.Lines, path: Path) -> None
                 raise _problem(path, lines, where, Why.FIELD_NEEDS, needs=needs)
     if manifest.qwen.command and not _PROGRAM.fullmatch(manifest.qwen.command):
         raise _problem(path, lines, "$.qwen.command", Why.COMMAND_UNFIT)
+    for number, entry in enumerate(manifest.notify):
+        if unfit := notify.flaw(entry):
+            raise yamlfile.refused_at(path, lines, f"$.notify[{number}]", unfit)
     sizes = {
         "download.reserve": manifest.download.reserve,
         "policy.max_file": manifest.policy.max_file,

@@ -82,6 +82,8 @@ def run(command: RunCommand, asked: dict[str, Any]) -> int:
         waited_for = command.asked_for_object
         aloud = is_ours(asked["reporter"]) and not waited_for
         told = {run: _published(run, aloud=aloud, due=waited_for) for run in at_work}
+        for run in at_work:
+            _told_to_services(run, aloud=aloud)
     if waited_for:
         reports = {run.prefix: report for run, report in told.items()}
         command.told = {
@@ -110,6 +112,16 @@ def _published(run: Run, *, aloud: bool, due: bool) -> Any:
 
     report = publishing.after(run, aloud=aloud)
     return shape.shaped(report, run.project.setup.manifest_path.parent) if report else None
+
+
+def _told_to_services(run: Run, *, aloud: bool) -> None:
+    """Tell those who want to know how it has ended, where something was done."""
+    if not run.project.manifest.notify:
+        return
+    from comfyfix.tasks import notifying  # for those who have named somebody
+
+    if notifying.is_wanted(run):
+        notifying.tell(run, aloud=aloud)
 
 
 def _on_screen(asked: dict[str, Any]) -> bool:

@@ -100,13 +100,13 @@ class Reporter(ConsoleReporter):  # type: ignore[misc]
 
         told = refused.lines(run.refusals)
         for line in (*summary.lines(run.tally, run.prefix), *told):
-            run.console.line(line)
+            self._last(run, line)
         if run.tally.endings:
             self._won(run)
         for error in self._errors[run]:
             first, *more = error.strip().splitlines() or [""]
             for line in (f"✗ {first}", *more):
-                run.console.line(line)
+                self._last(run, line)
 
     def _won(self, run: Run) -> None:
         """Say what the run was good for, and call who has looked away meanwhile."""
@@ -117,9 +117,13 @@ class Reporter(ConsoleReporter):  # type: ignore[misc]
         end = won(run.project.plan, run.about, run.tally, workflows)
         seconds = time.monotonic() - self._since
         for line in words_of_won.lines(end, seconds, run.project.folders.store):
-            run.console.line(line)
+            self._last(run, line)
         if run.live and (sign := words_of_won.sign(end, seconds)):
             run.console.text(sign)
+
+    def _last(self, run: Run, line: str) -> None:
+        run.last_lines.append(line)
+        run.console.line(line)
 
 
 def is_ours(reporter: object) -> bool:

@@ -58,7 +58,7 @@ class Run(Owner):
     whose models are selected; `whole` where all of these are, so that they are to be ready.
     `chosen` are the selected models themselves, None while nobody has selected.
     `shard` is where it begins, of several jobs for one store; `began` when. `brought` are the files
-    that it has brought, by model.
+    that it has brought, by model. `last_lines` are those that it ended with.
     """
 
     project: Project
@@ -82,6 +82,7 @@ class Run(Owner):
     chosen: tuple[Planned, ...] | None = None
     whole: bool = False
     shard: Shard = shard.WHOLE
+    last_lines: list[str] = field(default_factory=list)
 
     def __post_init__(self) -> None:
         manifest = self.project.manifest

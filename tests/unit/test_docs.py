@@ -11,7 +11,9 @@ from pathlib import Path
 import msgspec
 import pytest
 
+from comfyfix.net import notices
 from comfyfix.settings.manifest import Manifest
+from comfyfix.settings.notify import SCHEMES
 from tests.rig import REPO
 from tests.site import commands_page, manifest_page, messages_page
 
@@ -87,3 +89,12 @@ def anchors(page: Path) -> set[str]:
 def test_every_page_is_in_the_contents() -> None:
     contents = (REPO / "zensical.toml").read_text(encoding="utf-8")
     assert {page.name for page in PAGES} == set(re.findall(r'"([\w-]+\.md)"', contents))
+
+
+def test_every_service_that_can_be_told_is_named() -> None:
+    text = (DOCS / "notify.md").read_text(encoding="utf-8")
+    told = set(re.findall(r"`([a-z]+)`", text))
+    named = {scheme for scheme in SCHEMES if scheme.removesuffix("s") in told or scheme in told}
+    assert named | {"https"} == SCHEMES
+    for key, seconds in (("have", notices.SECONDS), ("apprise", notices.BEGIN_SECONDS)):
+        assert re.search(rf"{key}\s+{seconds:g}\b", text), key

@@ -23,6 +23,7 @@ OURS = "comfyfix"
 # What opens connections, resolves names or listens, and the modules that may: beside net.http those
 # that it is made of, and the hub of the demo, which only answers.
 NETWORK = {
+    "apprise": ("comfyfix.net.teller",),
     "aiohttp": (), "asyncio": (), "ftplib": (), "httpcore2": (), "httpx": (),
     "http.client": ("comfyfix.net.failures",),
     "imaplib": (), "poplib": (), "smtplib": (), "ssl": (), "telnetlib": (), "urllib.request": (),
