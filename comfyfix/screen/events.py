@@ -16,6 +16,9 @@ if TYPE_CHECKING:
     from comfyfix.errors import Problem
     from comfyfix.screen.lines import Console
 
+_GIB = 1 << 30
+_SECONDS_LEAST = 0.001
+"""What hashing took at the least; a clock may not have moved."""
 _FOUND = {
     "store": "✓ Found in the store: {where}",
     "workflow": "✓ Found in the workflow: {where}",
@@ -127,10 +130,12 @@ class Events:
     def hashed_claimed(self, size: int, seconds: float) -> None:
         """They are hashed; next time need not take so long."""
         line = (
-            "  Hashed {size:size} in {seconds} s. Next time at once: set `COMFYFIX_STORE_KEY` for "
-            "all who write to the store, or `verify: {{receipts: trust}}` if only you do"
+            "  Hashed {size:size} in {seconds} s, {rate} GiB/s. Next time at once: set "
+            "`COMFYFIX_STORE_KEY` for all who write to the store, or `verify: {{receipts: trust}}` "
+            "if only you do"
         )
-        self._console.line(t(line, size=size, seconds=f"{seconds:.1f}"))
+        rate = size / _GIB / max(seconds, _SECONDS_LEAST)
+        self._console.line(t(line, size=size, seconds=f"{seconds:.1f}", rate=f"{rate:.2f}"))
 
     def verified(self, verdicts: Sequence[Verdict], absent: int = 0) -> None:
         """Some files are verified; `absent` models of theirs did not arrive, as was told."""

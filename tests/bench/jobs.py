@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import json
 import os
+import resource
 import signal
 import subprocess
 import sys
@@ -12,13 +13,14 @@ import tempfile
 import time
 import urllib.request
 from pathlib import Path
+from typing import Any
 
 from comfyfix.demo.content import file_for
 from comfyfix.outcomes import Came
 from comfyfix.settings import lockfile
 from comfyfix.settings.lockfile import Entry, Lock
 from comfyfix.settings.manifest import LOCK_FILE
-from tests.bench.line import COMMIT, COUNTS, MEGABYTE, served
+from tests.bench.line import COMMIT, COUNTS, MEGABYTE, SPAN, served
 from tests.rig import Site
 
 FILES, SIZE, RATE, JOBS = 200, 4 << 20, 20, 8
@@ -55,7 +57,7 @@ def _run(root: Path, lock: Lock, folder: Path, jobs: int, *, kill: bool = False)
     """One row of the table."""
     sites = _sites(root, lock, jobs)
     with served(folder, all_together=RATE) as line:
-        start = time.perf_counter()
+        start, used = time.perf_counter(), _used()
         running = [
             subprocess.Popen(
                 DOIT, cwd=site.root, stdout=subprocess.DEVNULL,
@@ -69,9 +71,9 @@ def _run(root: Path, lock: Lock, folder: Path, jobs: int, *, kill: bool = False)
                 time.sleep(0.1)
             os.killpg(running[0].pid, signal.SIGKILL)
         codes = [each.wait() for each in running][int(kill) :]
-        seconds = time.perf_counter() - start
-        with urllib.request.urlopen(line + COUNTS) as told:
-            begun: dict[str, int] = json.load(told)
+        seconds, used = time.perf_counter() - start, _used() - used
+        begun: dict[str, int] = _told(line + COUNTS)
+        span: float = _told(line + SPAN)
     assert codes == [0] * len(codes), codes
     there = {path.name: path for path in (root / "store" / "loras").glob("*.safetensors")}
     assert there.keys() == set(NAMES)
@@ -82,9 +84,21 @@ def _run(root: Path, lock: Lock, folder: Path, jobs: int, *, kill: bool = False)
     claims = [_claims(site) for site in sites[int(kill) :]]
     told = f"{jobs} jobs, one killed" if kill else f"{jobs} jobs" if jobs > 1 else "1 job"
     print(
-        f"{told:20} {seconds:8.1f} {1 - least / seconds:7.1%} {max(begun.values()):9} "
-        f"{sum(begun.values()):6} {sum(claims):8}"
+        f"{told:20} {seconds:8.1f} {used:8.1f} {1 - least / seconds:7.1%} {1 - least / span:7.1%} "
+        f"{max(begun.values()):9} {sum(begun.values()):6} {sum(claims):8}",
+        flush=True,
     )
+
+
+def _told(address: str) -> Any:
+    with urllib.request.urlopen(address) as told:
+        return json.load(told)
+
+
+def _used() -> float:
+    """Seconds of all processors that children which have ended took."""
+    used = resource.getrusage(resource.RUSAGE_CHILDREN)
+    return used.ru_utime + used.ru_stime
 
 
 def _claims(site: Site) -> int:
@@ -96,7 +110,9 @@ def _claims(site: Site) -> int:
 def main() -> None:
     """Print the table."""
     print(f"{FILES} files of {SIZE >> 20} MiB by one line of {RATE} MB/s, --frozen")
-    print(f"{'':20} {'seconds':>8} {'idle':>7} {'most/file':>9} {'begun':>6} {'claimed':>8}")
+    print("idle: how long no byte went by, in all, and from the first byte to the last")
+    print(f"{'':20} {'seconds':>8} {'of cpus':>8} {'idle':>7} {'line':>7} {'most/file':>9} "
+          f"{'begun':>6} {'claimed':>8}")  # fmt: skip
     with tempfile.TemporaryDirectory() as top:
         folder = Path(top) / "served"
         folder.mkdir()

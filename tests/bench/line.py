@@ -3,7 +3,8 @@
 It speaks what the Hub and its storage speak: `/OWNER/NAME/resolve/REVISION/FILE` leads on to
 `/storage/FILE`, with ranges. A process of its own, so that it takes no time from who measures:
 `python -m tests.bench.line FOLDER [MB/s a connection] [MB/s in all] [seconds a request]`;
-0 is no limit. `/counts` tells how often each file was begun.
+0 is no limit. `/counts` tells how often each file was begun, `/span` the seconds from the first
+byte to the last.
 """
 
 from __future__ import annotations
@@ -29,7 +30,7 @@ BLOCK = 1 << 22
 SLICE_SECONDS = 0.02  # of a limited line: how often it is let go on
 BUFFER_SECONDS = 0.1  # what a busy machine is late by is made up for, as a router's queue does
 MEGABYTE = 1_000_000
-COUNTS = "/counts"
+COUNTS, SPAN = "/counts", "/span"
 COMMIT = "0123456789abcdef0123456789abcdef01234567"
 
 
@@ -72,6 +73,7 @@ class Handler(http.server.BaseHTTPRequestHandler):
     line: Line
     latency: float
     asked: ClassVar[Counter[str]] = Counter()  # how often the bytes of each file were begun
+    sent_at: ClassVar[list[float]] = []  # when bytes went
 
     def log_message(self, format: str, *args: object) -> None:
         """Say nothing."""
@@ -84,10 +86,11 @@ class Handler(http.server.BaseHTTPRequestHandler):
         """A redirect, or bytes."""
         if self.latency:
             time.sleep(self.latency)
-        if self.path == COUNTS:
-            counts = json.dumps(self.asked).encode()
-            self._head(200, {"Content-Length": str(len(counts))})
-            self.wfile.write(counts)
+        if self.path in (COUNTS, SPAN):
+            span = max(self.sent_at, default=0) - min(self.sent_at, default=0)
+            answer = json.dumps(self.asked if self.path == COUNTS else span).encode()
+            self._head(200, {"Content-Length": str(len(answer))})
+            self.wfile.write(answer)
             return
         path = self.folder / self.path.rpartition("/")[2].partition("?")[0]
         if not path.is_file():
@@ -122,11 +125,13 @@ class Handler(http.server.BaseHTTPRequestHandler):
         self.wfile.flush()
         self.asked[path.name] += 1
         due = 0.0
+        self.sent_at.append(time.monotonic())
         with path.open("rb") as stream, contextlib.suppress(ConnectionError):
             while start < end:
                 count = min(self.line.block, end - start)
                 due = self.line.wait(count, due)
                 start += os.sendfile(self.connection.fileno(), stream.fileno(), start, count)
+        self.sent_at.append(time.monotonic())
 
 
 def main() -> None:
