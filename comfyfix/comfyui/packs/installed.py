@@ -10,8 +10,10 @@ import contextlib
 import gc
 import hashlib
 import os
+import stat
 import time
 from collections.abc import Iterable, Iterator, Mapping
+from operator import itemgetter
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal
 
@@ -28,6 +30,8 @@ if TYPE_CHECKING:
 
 FILES_MAX = 20_000
 FILE_MAX = 1 << 20  # bytes; a file that declares nodes has some ten thousand
+_File = tuple[str, os.stat_result]
+"""A source file, and what the system told of it before it was read."""
 _SKIPPED = ("__pycache__", "node_modules", "site-packages", "venv", "web", "js", "tests")
 
 
@@ -64,7 +68,7 @@ def read(
     left = FILES_MAX
     core = _Core(core_files)
     for place, files in _packs(root, core_files, custom_nodes):
-        paths, stamp = files[:left], _stamp(files[:left])
+        paths, stamp = [path for path, _ in files[:left]], _stamp(files[:left])
         left -= len(paths)
         entry = known.get(place)
         if entry is None or entry.stamp != stamp or not stamp:
@@ -99,8 +103,8 @@ def _uncollected() -> Iterator[None]:
 class _Core:
     """The core's modules, parsed once for all packs that build on them."""
 
-    def __init__(self, files: list[str]) -> None:
-        self._files = files
+    def __init__(self, files: list[_File]) -> None:
+        self._files = [path for path, _ in files]
         self._pack: Pack | None = None
 
     def pack(self) -> Pack | None:
@@ -119,8 +123,8 @@ def _bytes(path: str) -> bytes:
 
 
 def _packs(
-    comfyui: str, core: list[str], custom_nodes: Iterable[Path]
-) -> Iterator[tuple[str, list[str]]]:
+    comfyui: str, core: list[_File], custom_nodes: Iterable[Path]
+) -> Iterator[tuple[str, list[_File]]]:
     """Yield (root, its Python files) of core and of each pack, core first."""
     if core:
         yield comfyui, core
@@ -139,18 +143,19 @@ def _packs(
                 if entry.is_dir():
                     files = _python_files(entry.path, seen)
                 else:
-                    files = [entry.path] if _is_source(entry) else []
+                    files = _source(entry)
                 if files:
                     yield entry.path, files
 
 
-def _core_files(comfyui: str) -> list[str]:
-    nodes = [f"{comfyui}/nodes.py"] if looked.is_file(f"{comfyui}/nodes.py") else []
-    return nodes + _python_files(f"{comfyui}/comfy_extras", set())
+def _core_files(comfyui: str) -> list[_File]:
+    nodes = looked.at(f"{comfyui}/nodes.py")
+    own = [(f"{comfyui}/nodes.py", nodes)] if nodes and stat.S_ISREG(nodes.st_mode) else []
+    return own + _python_files(f"{comfyui}/comfy_extras", set())
 
 
-def _python_files(root: str, seen: set[tuple[int, int]]) -> list[str]:
-    found: list[str] = []
+def _python_files(root: str, seen: set[tuple[int, int]]) -> list[_File]:
+    found: list[_File] = []
     pending = [root]
     while pending and len(found) < FILES_MAX:
         folder = pending.pop()
@@ -171,9 +176,9 @@ def _python_files(root: str, seen: set[tuple[int, int]]) -> list[str]:
             with contextlib.suppress(OSError):
                 if entry.is_dir():
                     pending.append(entry.path)
-                elif _is_source(entry):
-                    found.append(entry.path)
-    return sorted(found)
+                else:
+                    found += _source(entry)
+    return sorted(found, key=itemgetter(0))
 
 
 def _is_off(name: str) -> bool:
@@ -185,27 +190,19 @@ def _note_link(entry: os.DirEntry[str]) -> None:
         looked.at(entry.path)
 
 
-def _is_source(entry: os.DirEntry[str]) -> bool:
+def _source(entry: os.DirEntry[str]) -> list[_File]:
     if not (entry.name.endswith(".py") and entry.is_file()):
-        return False
-    info = entry.stat()
+        return []
+    info = entry.stat()  # thousands of times per command
     looked.note(entry.path, info)
-    return info.st_size <= FILE_MAX
+    return [(entry.path, info)] if info.st_size <= FILE_MAX else []
 
 
-def _stamp(paths: list[str]) -> str:
+def _stamp(files: list[_File]) -> str:
     """A digest of names, times and sizes; empty while a file is too fresh to be trusted."""
-    digest, newest = hashlib.blake2b(digest_size=16), 0
-    for path in paths:
-        try:
-            info = os.stat(path)  # thousands of times per command
-            looked.note(path, info)
-        except OSError:
-            continue
-        newest = max(newest, info.st_mtime_ns, info.st_ctime_ns)
-        digest.update(
-            f"{path}\0{info.st_mtime_ns}\0{info.st_ctime_ns}\0{info.st_size}\0".encode(
-                errors="surrogateescape"
-            )
-        )
+    newest = max((max(info.st_mtime_ns, info.st_ctime_ns) for _, info in files), default=0)
+    told = "".join(
+        f"{path}\0{info.st_mtime_ns}\0{info.st_ctime_ns}\0{info.st_size}\0" for path, info in files
+    )
+    digest = hashlib.blake2b(told.encode(errors="surrogateescape"), digest_size=16)
     return digest.hexdigest() if newest < time.time_ns() - looked.SETTLED_NS else ""

@@ -4,10 +4,9 @@ from __future__ import annotations
 
 import ast
 import os
-import re
 import sys
 import warnings
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -15,9 +14,12 @@ from comfyfix.comfyui.packs.thinned import thinned
 from comfyfix.comfyui.packs.values import UNKNOWN
 
 # A large pack has hundreds of modules, few of which declare nodes, and fewer that choose a file.
-_MARKERS = re.compile(rb"folder_paths|NODE_CLASS_MAPPINGS")
-_DECLARES = re.compile(rb"INPUT_TYPES|define_schema")
-_CHOOSES = re.compile(rb"from \.|import nodes|from nodes|listdir|scandir|glob|walk|iterdir")
+# Words and not a pattern: they are sought in all that lies there, a tenth of the time.
+_MARKERS = (b"folder_paths", b"NODE_CLASS_MAPPINGS")
+_DECLARES = (b"INPUT_TYPES", b"define_schema")
+_CHOOSES = (
+    b"from .", b"import nodes", b"from nodes", b"listdir", b"scandir", b"glob", b"walk", b"iterdir",
+)  # fmt: skip
 # What ComfyUI itself runs of a pack, in this order.
 _FIRST = ("prestartup_script.py", "__init__.py")
 SOURCE_MAX = 512 << 10  # bytes of one file as it is parsed, which takes 500 times the room
@@ -137,7 +139,11 @@ class Pack:
 
 
 def _says_something(data: bytes) -> bool:
-    return bool(_MARKERS.search(data) or (_DECLARES.search(data) and _CHOOSES.search(data)))
+    return _has(data, _MARKERS) or (_has(data, _DECLARES) and _has(data, _CHOOSES))
+
+
+def _has(data: bytes, words: Iterable[bytes]) -> bool:
+    return any(word in data for word in words)
 
 
 def _rank(path: str, root: str) -> int:

@@ -179,11 +179,14 @@ class Reader:
     def _merged(self, states: list[Locals]) -> Locals:
         merged: Locals = {}
         for name in dict.fromkeys(name for state in states for name in state):
+            told = [state[name] for state in states if name in state]
+            if all(one is told[0] for one in told):  # most names, of many branches
+                merged[name] = told[0]
+                continue
             options: list[Any] = []
-            for state in states:
-                told = state.get(name)
-                for option in told.options if isinstance(told, Choice) else (told,):
-                    if name in state and not any(option is known for known in options):
+            for one in told:
+                for option in one.options if isinstance(one, Choice) else (one,):
+                    if not any(option is known for known in options):
                         options.append(option)
             merged[name] = options[0] if len(options) == 1 else Choice(tuple(options[:OPTIONS_MAX]))
         return merged

@@ -13,12 +13,12 @@ LINES_MIN = 12  # shorter ones may make names, and cost little
 LINES_MAX = 3000  # of a body; longer ones stay, since looking for their ends has to have one
 SIGNATURE_MAX = 200  # lines
 _DEF = re.compile(rb"([ \t]{0,40})(?:async[ ]+)?def[ ]+\w")
-_MATTERS = re.compile(
-    rb"folder_|_folder|filename_list|listdir|scandir|glob|iterdir|walk|recursive_search|models_dir"
-    rb"|(?:get|list|find|scan)_\w{0,40}(?:model|file|name|lora|ckpt|checkpoint)"
-    rb"|INPUT_TYPES|define_schema|MAPPINGS|import_module|_paths|Path\("
-)
-_OPENING, _CLOSING = re.compile(rb"[(\[{]"), re.compile(rb"[)\]}]")
+_MATTER = (
+    b"folder_", b"_folder", b"filename_list", b"listdir", b"scandir", b"glob", b"iterdir", b"walk",
+    b"recursive_search", b"models_dir", b"INPUT_TYPES", b"define_schema", b"MAPPINGS",
+    b"import_module", b"_paths", b"Path(",
+)  # fmt: skip
+_ASKS = re.compile(rb"(?:get|list|find|scan)_\w{0,40}(?:model|file|name|lora|ckpt|checkpoint)")
 
 
 def thinned(data: bytes) -> bytes:
@@ -36,12 +36,16 @@ def thinned(data: bytes) -> bytes:
         end = _after_body(lines, start, len(match[1]))
         kept += lines[at:start]
         body = lines[start:end]
-        if len(body) >= LINES_MIN and not _MATTERS.search(b"\n".join(lines[at:end])):
+        if len(body) >= LINES_MIN and not _matters(b"\n".join(lines[at:end])):
             kept.append(match[1] + b"    pass")
             at = end
         else:
             at = start
     return b"\n".join(kept)
+
+
+def _matters(text: bytes) -> bool:
+    return any(word in text for word in _MATTER) or _ASKS.search(text) is not None
 
 
 def _after_signature(lines: list[bytes], at: int) -> int:
@@ -50,7 +54,7 @@ def _after_signature(lines: list[bytes], at: int) -> int:
         if number > at and _DEF.match(lines[number]):
             break
         line = lines[number].partition(b"#")[0].rstrip()
-        depth += len(_OPENING.findall(line)) - len(_CLOSING.findall(line))
+        depth += sum(map(line.count, b"([{")) - sum(map(line.count, b")]}"))
         if depth <= 0 and line.endswith(b":"):
             return number + 1
         if depth <= 0:
