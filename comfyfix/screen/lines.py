@@ -102,6 +102,11 @@ class Console:
             self._show(text)
 
     def _show(self, text: str) -> None:
+        if self._out.closed:  # doit closes the file of `-o` before the results are published
+            with contextlib.suppress(OSError):  # a pipe, whose reader may be gone
+                line = f"{text}\n".encode("utf-8", "backslashreplace")
+                regular.append(Path(self._out.name), line)
+            return
         for row in laid_out(text, self._out):
             self._put(f"{paint(row, terminal=self._is_terminal)}\n")
 

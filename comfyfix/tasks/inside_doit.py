@@ -11,12 +11,12 @@ import getopt
 import re
 import sys
 import threading
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
 import msgspec
-from doit import cmd_clean, cmd_run, doit_cmd
+from doit import cmd_clean, cmd_help, cmd_run, doit_cmd
 from doit.cmdparse import CmdParseError
 from doit.control import TaskControl
 from doit.dependency import JsonDB
@@ -187,6 +187,11 @@ class ThreadRunner(_Side, MThreadRunner):  # type: ignore[misc]
 
 class SerialRunner(_Side, Runner):  # type: ignore[misc]
     """doit's runner of one task at a time (`-n 0`)."""
+
+
+def tell_usage(told: Callable[..., None]) -> None:
+    """Let `doit --help` tell what `doit help` does: doit makes its own class for it, not ours."""
+    cmd_help.Help.print_usage = told
 
 
 def install(control: type[TaskControl], running: type[TaskControl]) -> None:

@@ -14,7 +14,7 @@ from comfyfix.errors import SetupProblem, unwritable
 from comfyfix.project import Project
 from comfyfix.records import Verdict, to_json
 from comfyfix.screen import notes
-from comfyfix.screen.text import say, say_as_is
+from comfyfix.screen.text import say_as_is
 from comfyfix.screen.words import t
 from comfyfix.stages import results
 from comfyfix.stages.refused import Refusing
@@ -81,7 +81,7 @@ def after(run: Run, *, aloud: bool) -> Report | None:
         notes.remark(unwritable(error, run.project.layout.report))
     else:
         if aloud and not is_idle(run):
-            say("", t("  Report: {page}", page=run.project.layout.report / PAGE))
+            run.console.line(f"  {t('Report: {page}', page=run.project.layout.report / PAGE)}")
         if on_actions(run):
             _to_actions(run, project, report, aloud=aloud)
     return report

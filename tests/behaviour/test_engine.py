@@ -337,7 +337,7 @@ def test_doit_script_for_programs(needy: InProcess, hub: Hub) -> None:
 def test_doit_script_without_a_model_or_a_record(needy: InProcess, hub: Hub) -> None:
     done = needy.run("script", MODEL)
     assert (done.code, done.out) == (1, "")
-    assert "doit plan" in done.err
+    assert "comfyfix plan" in done.err
     assert hub.seen == []
     for names in ((), ("what_nobody_needs.pth",), (MODEL, MODEL)):
         assert needy.run("script", *names).code == 3

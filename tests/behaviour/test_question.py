@@ -41,7 +41,10 @@ class Terminal:
         # Whoever leads a session gets the terminal that it opens: then a hang-up reaches it.
         opens = 'exec "$@" <"$0" >"$0" 2>&1'
         command = ["sh", "-c", opens, os.ttyname(theirs), *PROGRAM]
-        self.process = subprocess.Popen(command, cwd=site.root, env=env, start_new_session=True)
+        # It holds the terminal from its first moment: where nobody does its reader ends.
+        self.process = subprocess.Popen(
+            command, cwd=site.root, env=env, stdin=theirs, start_new_session=True
+        )
         os.close(theirs)
         self._reader = threading.Thread(target=self._read, daemon=True)
         self._reader.start()

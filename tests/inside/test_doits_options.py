@@ -74,6 +74,7 @@ def test_all_lines_go_into_the_file_that_is_named(two: InProcess, reporter: str)
     quiet = reporter in ("zero", "error-only")
     assert (fixed("Executing download: ") in told) is not quiet
     assert (fixed("SUMMARY") in told) is (reporter == "comfyfix")
+    assert ("report.html" in told) is (reporter == "comfyfix")
 
 
 def test_what_is_ignored_is_no_failure_and_is_named_where_it_bites(two: InProcess) -> None:

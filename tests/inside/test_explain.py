@@ -34,7 +34,7 @@ def test_programs_get_an_object(inprocess: InProcess) -> None:
 def test_a_word_that_nobody_says_is_bad_usage(inprocess: InProcess, word: str) -> None:
     done = inprocess.run("explain", word)
     assert done.code == 3
-    assert "doit explain" in done.err
+    assert "comfyfix explain" in done.err
     assert "\x1b" not in done.err
 
 

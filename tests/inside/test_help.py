@@ -40,6 +40,13 @@ def test_doit_is_named_to_who_has_typed_it(inprocess: InProcess) -> None:
     assert "comfyfix plan" not in done.stdout
 
 
+def test_doit_tells_ours_however_it_is_asked(inprocess: InProcess) -> None:
+    asked, help_ = inprocess.in_doit("--help"), inprocess.in_doit("help")
+    assert asked.returncode == 0
+    assert "  choose " in asked.stdout
+    assert asked.stdout == help_.stdout
+
+
 def test_an_option_has_its_line_in_our_words() -> None:
     option = usage.Option("dep_file", "d", "db-file", "", value=True, told="theirs %(default)s")
     lines = list(usage.lines("x", "y", "z", "[A]", "", [option]))

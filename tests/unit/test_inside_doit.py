@@ -31,6 +31,7 @@ def test_doit_calls_the_methods_that_we_change() -> None:
     assert "select_task" in MThreadRunner.get_next_job.__code__.co_names
     assert "_handle_task_error" in Runner.select_task.__code__.co_names
     assert inside_doit._IGNORED in Dependency.ignore.__code__.co_consts
+    assert "print_usage" in doit_cmd.DoitMain.run.__code__.co_names
     assert cmd_run.opt_outfile["name"] == "outfile"
 
 

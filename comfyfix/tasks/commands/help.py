@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 from typing import Any, ClassVar
 
 from doit.cmd_base import DoitCmdBase
@@ -9,8 +10,10 @@ from doit.cmd_help import Help as DoitHelp
 
 from comfyfix import __version__
 from comfyfix.screen import helping
+from comfyfix.screen.ends import guarded
 from comfyfix.screen.text import say
 from comfyfix.screen.words import t
+from comfyfix.tasks import inside_doit
 from comfyfix.tasks.commands.base import Ours
 from comfyfix.tasks.guard import Guarded
 from comfyfix.tasks.marks import run_of
@@ -63,3 +66,10 @@ class Help(Guarded, DoitHelp):  # type: ignore[misc]
         kind = next((k for k in helping.KINDS if task.name.startswith(run.group(k))), "")
         model = (task.meta or {}).get("model", "").rpartition("/")[2]
         say(*helping.task(task.name, task.doc, kind, model))
+
+
+def _usage(command: Any, cmds: dict[str, Any]) -> None:
+    guarded(functools.partial(Help.print_usage, command, cmds))
+
+
+inside_doit.tell_usage(_usage)
