@@ -88,6 +88,18 @@ def how(name: str) -> str:
     return f"{t('Next:')} {step}"
 
 
+def wanted(count: int) -> bool:
+    """Ask whether to choose now, for so many uncertain models."""
+    if count == 1:
+        told = t("1 model is uncertain. Choose its file now, and fetch it?")
+    else:
+        told = t("{count} models are uncertain. Choose their files now, and fetch?", count=count)
+    try:
+        return input(fixed("{told} [y/n] ", told=told)).strip().lower() in ("y", "yes")
+    except EOFError:
+        return False
+
+
 def asked(count: int) -> int | None:
     """Ask for the number of one of so many; None for none of them."""
     while True:

@@ -38,6 +38,8 @@ def _ready(end: Won) -> str:
     if end.total == 1:
         return t("The workflow is ready") if end.ready else t("The workflow is not ready yet")
     count = len(end.ready)
+    if count == 1:
+        return t("1 of {total} workflows is ready", total=end.total)
     return t("{count} of {total} workflows are ready", count=count, total=end.total)
 
 

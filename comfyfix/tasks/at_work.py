@@ -46,16 +46,37 @@ class _Overtaken(Exception):
 
 
 def run(command: RunCommand, asked: dict[str, Any]) -> int:
-    """Do what the user has asked for; returns the exit code."""
-    runs = of_dodo(command.loader)
+    """Do what the user has asked for, then what he chooses at its end; returns the exit code."""
     at_work: list[Run] = []  # of the projects, those whose tasks are selected
+    code = _run(command, asked, at_work)
+    aloud = _on_screen(asked) and not command.asked_for_object
+    if code != 1 or not aloud or not any(map(_is_asked, at_work)):
+        return code
+    from comfyfix.tasks import offering  # for a terminal only
+
+    first = list(at_work)
+    tasks = offering.chosen(first)
+    if not tasks:
+        return code
+    command.load_again(tasks)
+    chosen = _run(command, asked, at_work, agreed=True)
+    return chosen if chosen or offering.were_all(first, tasks, command.loader) else code
+
+
+def _run(
+    command: RunCommand, asked: dict[str, Any], at_work: list[Run], *, agreed: bool = False
+) -> int:
+    """Run once; `at_work` is told the projects, `agreed` where the user has been asked."""
+    runs = of_dodo(command.loader)
     by_default = command.sel_default_tasks
     ours = {
         "by_our_command": True,
         "single": asked["single"],
         "names_told": not by_default,
         "narrow": by_default and not asked["always"] and is_ours(asked["reporter"]),
-        "chosen": staticmethod(functools.partial(_begin, at_work, aloud=_on_screen(asked))),
+        "chosen": staticmethod(
+            functools.partial(_begin, at_work, aloud=_on_screen(asked), agreed=agreed)
+        ),
     }
     idle = runs and not any(run.project.plan.pending for run in runs)
     with (
@@ -129,15 +150,15 @@ def _on_screen(asked: dict[str, Any]) -> bool:
     return is_ours(asked["reporter"]) and not isinstance(asked["outfile"], str)
 
 
-def _begin(at_work: list[Run], reached: list[Run], *, aloud: bool) -> None:
+def _begin(at_work: list[Run], reached: list[Run], *, aloud: bool, agreed: bool) -> None:
     """Reserve the numbers of the projects whose tasks are selected, ask, and clear up."""
     at_work[:] = reached
     if not all(run.reserve() for run in reached):
         raise _Overtaken
-    if aloud and any(run.project.manifest.is_demo for run in reached):
+    if aloud and not agreed and any(run.project.manifest.is_demo for run in reached):
         say(notes.demo())
     asked = [run for run in reached if _is_asked(run)]
-    if asked and not _agreed(asked):
+    if asked and not agreed and not _agreed(asked):
         raise _Declined
     for run in reached:
         run.note_missing()

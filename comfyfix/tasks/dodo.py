@@ -47,6 +47,10 @@ class Tasks:
             self._run, self.settled = self.open(), None
         return self._run
 
+    def close(self) -> None:
+        """Let it be opened again: what it says may have changed."""
+        self._run = None
+
     def create_doit_tasks(self) -> Iterator[Task]:
         """Search, script and download the missing models."""
         if self.open is not None and self.settled is None:

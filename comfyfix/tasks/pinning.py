@@ -32,11 +32,13 @@ def is_address(text: str) -> bool:
     return bool(_ADDRESS.search(text))
 
 
-def settle(named: Named, url: str, meant: Candidate | None = None) -> None:
+def settle(
+    named: Named, url: str, meant: Candidate | None = None, *, fetched_next: bool = False
+) -> None:
     """Look at an address, pin it to a model, and tell so.
 
-    `meant` is what was seen there before. Raises SetupProblem where the file is not there, or is
-    another by now, and HostRefused.
+    `meant` is what was seen there before; `fetched_next` where a run follows by itself. Raises
+    SetupProblem where the file is not there, or is another by now, and HostRefused.
     """
     run, item = named
     run.set_right()
@@ -51,6 +53,7 @@ def settle(named: Named, url: str, meant: Candidate | None = None) -> None:
         url,
         other_name="" if there == item.model.name else there,
         task=run.task("download", item.task) if isinstance(item, Planned) else "",
+        fetched_next=fetched_next,
     )
     say(*told)
 

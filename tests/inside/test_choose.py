@@ -13,6 +13,7 @@ from comfyfix.records import Candidate, Model, Reason, Rejected, because
 from comfyfix.screen import choosing, words
 from comfyfix.screen.words import t
 from comfyfix.state import searches
+from comfyfix.tasks import at_work, consent
 from comfyfix.why import Why
 from tests.inprocess import InProcess
 
@@ -206,3 +207,61 @@ def test_addresses_are_links_where_the_terminal_has_them(uncertain: InProcess) -
         _code, linked = uncertain.on_terminal("choose", NAME, columns=100, rows=30, **{name: value})
         assert f"\x1b]8;;{page}\x1b\\{page}\x1b]8;;\x1b\\" in linked
     assert "\x1b]8" not in uncertain.doit("choose", NAME, FORCE_HYPERLINK="1").stdout
+
+
+class Typed:
+    """Answers what is asked, and keeps the questions."""
+
+    def __init__(self, monkeypatch: pytest.MonkeyPatch, *answers: str) -> None:
+        self.answers, self.questions = list(answers), list[str]()
+        monkeypatch.setattr(at_work, "_is_asked", lambda run: bool(run.pending))
+        monkeypatch.setattr(consent, "agreed", lambda _run: True)
+        monkeypatch.setattr("builtins.input", self._input)
+
+    def _input(self, question: str) -> str:
+        self.questions.append(question)
+        if not self.answers:
+            raise EOFError
+        return self.answers.pop(0)
+
+
+def test_a_choice_is_offered_at_the_end_of_a_run_and_fetched(
+    uncertain: InProcess, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    typed = Typed(monkeypatch, "y", "2")
+    done = uncertain.run()
+    assert (done.code, len(typed.questions), typed.answers) == (0, 2, []), done
+    assert uncertain.files() == {f"loras/{NAME}": sha256(OTHER)}
+    assert "other/harbor_light" in (uncertain.root / "pins.yaml").read_text()
+    assert t("The workflow is ready") in done.out
+    assert uncertain.run().code == 0
+    assert len(typed.questions) == 2, "nothing is left to choose"
+
+
+@pytest.mark.parametrize("answers", [("n",), (), ("y", "n"), ("y",)])
+def test_nothing_chosen_is_nothing_changed(
+    uncertain: InProcess, monkeypatch: pytest.MonkeyPatch, answers: tuple[str, ...]
+) -> None:
+    typed = Typed(monkeypatch, *answers)
+    assert uncertain.run().code == 1
+    assert typed.questions
+    assert uncertain.files() == {}
+    assert not (uncertain.root / "pins.yaml").exists()
+
+
+def test_what_else_has_failed_still_counts(
+    uncertain: InProcess, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    uncertain.workflow("w.json", ("loras", NAME), ("loras", "nobody_has_this.safetensors"))
+    Typed(monkeypatch, "y", "1")
+    assert uncertain.run().code == 1
+    assert list(uncertain.files()) == [f"loras/{NAME}"]
+
+
+@pytest.mark.parametrize("run", [("-o", "out.txt"), ("-r", "console"), ("--json",)])
+def test_none_is_offered_where_nobody_reads(
+    uncertain: InProcess, monkeypatch: pytest.MonkeyPatch, run: tuple[str, ...]
+) -> None:
+    typed = Typed(monkeypatch, "y", "1")
+    assert uncertain.run(*run).code == 1
+    assert typed.questions == []
