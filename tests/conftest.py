@@ -12,6 +12,7 @@ import pytest
 from hypothesis import HealthCheck, settings
 
 from comfyfix.demo.hub import Hub
+from comfyfix.screen import words
 from tests.rig import Site
 
 if TYPE_CHECKING:
@@ -57,6 +58,7 @@ def _walls(monkeypatch: pytest.MonkeyPatch, tmp_path_factory: pytest.TempPathFac
         if name.startswith(("HF_", "HUGGING", "CIVITAI", "QWEN", "COMFYUI", "OPENAI")):
             monkeypatch.delenv(name)
     monkeypatch.setenv("HOME", str(tmp_path_factory.mktemp("home")))
+    monkeypatch.setattr(words, "_typed", [words.PROGRAMS[0]])
     real = socket.socket.connect
 
     def connect(self: socket.socket, address: Any) -> None:
