@@ -33,8 +33,8 @@ class RunCommand(Protocol):
     def do(self, asked: dict[str, Any]) -> int:
         """Run as doit does."""
 
-    def load_again(self) -> None:
-        """Make the tasks anew."""
+    def load_again(self, selected: list[str] | None = None) -> None:
+        """Make the tasks anew; `selected` are to be run then."""
 
 
 class _Declined(Exception):
