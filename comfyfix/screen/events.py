@@ -43,7 +43,10 @@ class Events:
     def found(self, record: Record) -> None:
         """A search has found a file."""
         where = self._short(record.local) if record.local else record.where
-        self._of(record.model, fixed(_FOUND[record.source], where=where))
+        if record.source == "workflow" and record.asked:  # it stands in the manifest or a pin
+            self._of(record.model, t("✓ Found where you have said: {where}", where=where))
+        else:
+            self._of(record.model, fixed(_FOUND[record.source], where=where))
         if record.renamed and not record.local and record.name != record.model.name:
             self._of(record.model, t("! Its name there is {name}", name=record.name))
         if record.note:

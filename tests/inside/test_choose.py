@@ -58,7 +58,9 @@ def test_what_was_found_is_listed_and_the_number_is_pinned(uncertain: InProcess,
     assert not (uncertain.root / "pins.yaml").exists()
     code, value = told(uncertain, "choose", NAME, "--number", "2")
     assert (code, value["chosen"]) == (0, rows[1]["url"])
-    assert uncertain.doit().returncode == 0
+    done = uncertain.doit()
+    assert done.returncode == 0
+    assert t("✓ Found where you have said: {where}", where="other/harbor_light") in done.stdout
     assert uncertain.files() == {f"loras/{NAME}": sha256(OTHER)}
     done = uncertain.doit("choose", NAME)
     assert done.returncode == 3
