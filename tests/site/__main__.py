@@ -9,7 +9,7 @@ import tempfile
 from pathlib import Path
 
 from tests.rig import REPO
-from tests.site import commands_page, manifest_page, messages_page
+from tests.site import commands_page, manifest_page, messages_page, tutorial
 
 DOCS = REPO / "docs"
 SHOWN = DOCS / "shown"
@@ -28,6 +28,9 @@ def main(*, anew: bool) -> None:
             "messages.md": messages_page.page(),
             "commands.md": commands_page.page(lambda name: _said(root, "help", name), _shown),
         }
+    if anew:
+        with tempfile.TemporaryDirectory() as folder:
+            pages["first.md"] = tutorial.page(Path(folder))
     for name, text in pages.items():
         (DOCS / name).write_text(text, encoding="utf-8")
         print(DOCS / name)

@@ -15,7 +15,7 @@ from comfyfix.net import notices
 from comfyfix.settings.manifest import Manifest
 from comfyfix.settings.notify import SCHEMES
 from tests.rig import REPO
-from tests.site import commands_page, manifest_page, messages_page
+from tests.site import commands_page, manifest_page, messages_page, tutorial
 
 DOCS = REPO / "docs"
 PAGES = sorted(DOCS.glob("*.md"))
@@ -60,6 +60,15 @@ def test_every_command_has_its_help_and_its_example() -> None:
     assert [found[1] for found in HEADING.finditer(text)][1:] == commands_page.order()
     shown = {path.stem for path in (DOCS / "shown").iterdir()}
     assert shown == set(commands_page.EXAMPLES)
+
+
+def test_the_tutorial_shows_what_is_run() -> None:
+    text = (DOCS / "first.md").read_text(encoding="utf-8")
+    typed = [step.typed for step in tutorial.STEPS]
+    assert re.findall(r"^\$ (.+)$", text, re.MULTILINE) == typed, f"{ANEW} --run"
+    assert len(typed) <= 12
+    words = " ".join(text.split())
+    assert all(step.before in words and step.after in words for step in tutorial.STEPS)
 
 
 @pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)
