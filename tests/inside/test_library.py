@@ -49,10 +49,10 @@ def test_the_import_alone_brings_nothing_heavy() -> None:
     assert done.stdout == "[]\n"
 
 
-def readme() -> str:
-    """The example of README.md."""
+def documented() -> str:
+    """The example of docs/library.md."""
     found = re.search(
-        r"^    import comfyfix\n(    .*\n|\n)+", (REPO / "README.md").read_text(), re.M
+        r"^    import comfyfix\n(    .*\n|\n)+", (REPO / "docs" / "library.md").read_text(), re.M
     )
     assert found, "there is an example"
     return found[0].replace("\n    ", "\n").lstrip()
@@ -60,8 +60,8 @@ def readme() -> str:
 
 @pytest.mark.parametrize(
     "example",
-    [readme(), (comfyfix.__doc__ or "").partition("\n\n")[2]],
-    ids=["README", "docstring"],
+    [documented(), (comfyfix.__doc__ or "").partition("\n\n")[2]],
+    ids=["documentation", "docstring"],
 )
 def test_the_example_does_what_it_says(
     two: Site, capsys: pytest.CaptureFixture[str], example: str

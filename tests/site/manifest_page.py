@@ -12,6 +12,7 @@ import msgspec
 from comfyfix.settings.manifest import Manifest, Override
 
 KEYS = Path(__file__).with_name("keys.toml")
+TAIL = Path(__file__).with_name("manifest_tail.md")
 _HEAD = """# The manifest
 
 `manifest.yaml` says where your ComfyUI is, and whatever you want otherwise than it comes. Only
@@ -36,7 +37,7 @@ def page() -> str:
     for name, section in structs().items():
         if name:
             sections += ["", f"## {name}", "", *_table(section, told[name])]
-    return "\n".join(sections) + "\n"
+    return "\n".join([*sections, "", TAIL.read_text(encoding="utf-8")])
 
 
 def structs() -> dict[str, type[msgspec.Struct]]:
