@@ -157,14 +157,18 @@ def test_without_apprise_it_is_said_how_to_get_it(
 ) -> None:
     without = tmp_path / "without"
     without.mkdir()
-    (without / "apprise.py").write_text("raise ImportError")
+    seen = tmp_path / "seen"
+    (without / "apprise.py").write_text(
+        f"import os; open({str(seen)!r}, 'w').write(repr(os.environ)); raise ImportError"
+    )
     monkeypatch.syspath_prepend(str(without))
     wants(site, "json://127.0.0.1/${HOOK}")
     hub.add("maker/harbor_light", [NAME])
-    done = site.run(**SECRET)
+    done = site.run(**SECRET, HF_TOKEN="hf_4712", COMFYFIX_STORE_KEY="key_4712")
     assert done.code == 0
     told = words.sentence(because(Why.NOTIFY_APPRISE_ABSENT))
     assert [line for line in done.err.splitlines() if told in line] == [f"! {told}"]
+    assert "4712" not in seen.read_text()  # no token of the providers is handed on
 
 
 @pytest.mark.parametrize(

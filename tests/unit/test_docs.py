@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import os
 import re
 import tomllib
@@ -12,8 +13,9 @@ import msgspec
 import pytest
 
 from comfyfix.net import notices
+from comfyfix.settings import read
 from comfyfix.settings.manifest import Manifest
-from comfyfix.settings.notify import SCHEMES
+from comfyfix.settings.notify import SCHEMES, flaw
 from tests.rig import REPO
 from tests.site import commands_page, manifest_page, messages_page, tutorial
 
@@ -103,7 +105,18 @@ def test_every_page_is_in_the_contents() -> None:
 def test_every_service_that_can_be_told_is_named() -> None:
     text = (DOCS / "notify.md").read_text(encoding="utf-8")
     told = set(re.findall(r"`([a-z]+)`", text))
+    example = read.of_text(f"comfyui: x\n{_block(text, 'notify:')}", DOCS / "x.yaml", {})
+    assert example.notify
+    assert [flaw(entry) for entry in example.notify if flaw(entry)] == []
     named = {scheme for scheme in SCHEMES if scheme.removesuffix("s") in told or scheme in told}
     assert named | {"https"} == SCHEMES
     for key, seconds in (("have", notices.SECONDS), ("apprise", notices.BEGIN_SECONDS)):
         assert re.search(rf"{key}\s+{seconds:g}\b", text), key
+
+
+def _block(text: str, begins: str) -> str:
+    """The indented block of a page that begins so."""
+    lines = text.split("\n")
+    first = lines.index(f"    {begins}")
+    rest = (line for line in lines[first:])
+    return "\n".join(line[4:] for line in itertools.takewhile(lambda line: line, rest))
