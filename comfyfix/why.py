@@ -527,6 +527,7 @@ class Why(StrEnum):
     CODE_REFUSED = auto()
     DRIFT_AGREEMENT = auto()
     DRIFT_FILE = auto()
+    DRIFT_FLAGGED = auto()
     DRIFT_GATED = auto()
     DRIFT_GONE = auto()
     DRIFT_HASH = auto()

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Iterator
 
 from comfyfix.errors import HostRefused, SourceDown
 from comfyfix.net.hosts import HubFile, read_folder, read_url
@@ -11,6 +12,7 @@ from comfyfix.records import Hint, Reason, Rejected, because
 from comfyfix.settings.lockfile import Entry
 from comfyfix.sources import workflow
 from comfyfix.sources.base import Blocked, Doubtful, Finding, Services
+from comfyfix.stages.judge import FLAGGED
 from comfyfix.stages.locked import SOURCE
 from comfyfix.why import Why
 
@@ -23,7 +25,8 @@ def of(entry: Entry, services: Services) -> Reason | None:
         return _of_files(entry, services)
     hint = Hint(name=entry.path.rpartition("/")[2], url=entry.url, sha256=entry.sha256)
     try:
-        told = _changed(entry, workflow.confirm_url(hint, SOURCE, services))
+        finding = workflow.confirm_url(hint, SOURCE, services)
+        told = _changed(entry, finding) or _flagged(finding, services)
         return told or _moved_on(entry, services)
     except SourceDown as problem:
         return because(Why.DRIFT_UNASKED, problem=problem.reason)
@@ -42,6 +45,9 @@ def _of_files(entry: Entry, services: Services) -> Reason | None:
             return because(Why.DRIFT_AGREEMENT)
         if other := _differs(entry, told, services):
             return because(Why.DRIFT_FILE, name=other)
+        scans = [told.files[path].scan for path in _paths(entry, services)]
+        if FLAGGED in scans and _minds_scans(services):
+            return because(Why.DRIFT_FLAGGED, cause=because(Why.SCAN_FLAGS, scan=FLAGGED))
         newest = _newest(folder.repo, services)
         if not isinstance(newest, About):
             return newest
@@ -77,9 +83,32 @@ def _differs(entry: Entry, told: About, services: Services) -> str:
     return ""
 
 
+def _paths(entry: Entry, services: Services) -> Iterator[str]:
+    """Where the files of a directory are in its repository. Raises HostRefused."""
+    manifest = services.manifest
+    for file in entry.files:
+        target = read_url(file.url, manifest.endpoints, manifest.download.allow_hosts)
+        if isinstance(target, HubFile):
+            yield target.path
+
+
+def _minds_scans(services: Services) -> bool:
+    return services.manifest.verify.pickle != "allow"
+
+
+def _flagged(finding: Finding, services: Services) -> Reason | None:
+    """Whether a provider now flags a file: it is fetched all the same, and looked into."""
+    found = finding.candidate if isinstance(finding, Blocked | Doubtful) else finding
+    if isinstance(found, Rejected) or found.scan != FLAGGED or not _minds_scans(services):
+        return None
+    return because(Why.DRIFT_FLAGGED, cause=because(Why.SCAN_FLAGS, scan=FLAGGED))
+
+
 def _changed(entry: Entry, finding: Finding) -> Reason | None:
     if isinstance(finding, Rejected):
-        return because(Why.DRIFT_GONE, cause=finding.reason)
+        flagged = finding.reason.why == Why.CIVITAI_SCAN
+        why = Why.DRIFT_FLAGGED if flagged else Why.DRIFT_GONE
+        return because(why, cause=finding.reason)
     if isinstance(finding, Blocked) and not entry.gated:
         return because(Why.DRIFT_GATED, problem=finding.problem.reason)
     found = finding.candidate if isinstance(finding, Blocked | Doubtful) else finding

@@ -106,10 +106,13 @@ def _run(
         for run in at_work:
             _told_to_services(run, aloud=aloud)
     if waited_for:
+        from comfyfix.screen.results.ended import ended
+
         reports = {run.prefix: report for run, report in told.items()}
         command.told = {
             "good": not (result or refused),
             "reports": reports,
+            "runs": {run.prefix: ended(run.tally) for run in at_work},
         }
     return result or int(refused)
 

@@ -67,7 +67,7 @@ def _run(root: Path, lock: Lock, folder: Path, jobs: int, *, kill: bool = False)
             for number, site in enumerate(sites)
         ]  # fmt: skip
         if kill:
-            while len(list((root / "store").rglob("*.safetensors"))) < FILES // 4:
+            while len(list((root / "store").glob("loras/[!.]*.safetensors"))) < FILES // 4:
                 time.sleep(0.1)
             os.killpg(running[0].pid, signal.SIGKILL)
         codes = [each.wait() for each in running][int(kill) :]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -72,6 +73,21 @@ def test_what_another_has_put_there_meanwhile_is_not_claimed(
     at_rest = site.state("report/report.json")
     assert site.run("report").code == 0
     assert site.state("report/report.json") == at_rest
+
+
+def test_each_run_tells_what_it_has_done_itself(
+    site: InProcess, hub: Hub, meanwhile: Callable[[Callable[[], object]], None]
+) -> None:
+    site.workflow("v.json", ("vae", "nobody_has_it_7.safetensors"))
+    site.put("loras", NAMES[2])
+    meanwhile(lambda: [site.put("loras", name) for name in NAMES[:2]])
+    keys = [f"loras/{name}" for name in NAMES]
+    lost = "vae/nobody_has_it_7.safetensors"
+    told = {"fetched": keys[3:], "fetched_by_others": keys[:2], "failed": [lost]}
+    for expected in (told, {"failed": [lost]}):
+        done = json.loads(site.run("--json").out)
+        assert {how: names for how, names in done["runs"][""].items() if names} == expected
+        assert done["reports"][""]["counts"]["fetched"] == 1, "how it stands, whoever it was"
 
 
 def test_what_was_there_before_is_no_others_work(site: InProcess) -> None:

@@ -17,9 +17,11 @@ from hypothesis import strategies as st
 
 from comfyfix.demo.content import file_for
 from comfyfix.demo.hub import Hub, sha256
-from comfyfix.screen.words import t
+from comfyfix.records import because
+from comfyfix.screen.words import sentence, t
 from comfyfix.settings import lockfile
 from comfyfix.settings.manifest import LOCK_FILE
+from comfyfix.why import Why
 from tests.inprocess import InProcess, Ran
 
 REPO = "harbour/harbour_lamps"
@@ -638,3 +640,72 @@ def test_of_several_names_that_a_node_takes_the_locked_one_is_fetched(
     assert searches(hub) == []
     there.rename(there.with_name("harbour_soul.bin"))
     assert LOCK_FILE in refused(site.run("--locked")), "that is not the file that is locked"
+
+
+FLAG = "unsafe"
+
+
+def test_what_its_provider_flags_is_not_locked(site: InProcess, hub: Hub) -> None:
+    hub.repositories[REPO].flagged[NAMES[0]] = FLAG
+    ran = site.run("lock")
+    assert ran.code == 1
+    assert FLAG in ran.out
+    assert [one["path"] for one in entries(site)] == sorted(NAMES[1:])
+
+
+def test_what_is_flagged_once_it_is_locked_is_looked_into_and_told_by_a_check(
+    site: InProcess, hub: Hub
+) -> None:
+    locked(site, hub)
+    hub.repositories[REPO].flagged[NAMES[0]] = FLAG
+    told = json.loads(site.run("plan", "--frozen", "--json").out)
+    assert {row["source"] for row in told["models"]} == {"lock"}
+    assert site.run("--frozen").code == 0
+    assert searches(hub) == [], (
+        "nobody is asked: the bytes are what was locked, and are looked into"
+    )
+    assert sorted(fetched(site)) == sorted(NAMES)
+    ran = site.run("lock", "--check", "--json")
+    assert ran.code == 1
+    drift = {one["model"]: one["drift"] for one in json.loads(ran.out)["models"]}
+    assert FLAG in str(drift[f"loras/{NAMES[0]}"])
+    assert drift[f"loras/{NAMES[1]}"] is None
+    site.manifest(verify={"pickle": "allow"})
+    assert site.run("lock", "--check").code == 0
+
+
+def test_a_directory_whose_file_is_flagged_is_told_by_a_check(
+    site: InProcess, hub: Hub, whole: Path
+) -> None:
+    locked(site, hub)
+    hub.repositories["lantern/Florence-2-lantern"].flagged["model.safetensors"] = FLAG
+    ran = site.run("lock", "--check")
+    assert ran.code == 1
+    assert FLAG in ran.out
+
+
+def test_a_locked_file_that_runs_code_never_gets_its_name(site: InProcess, hub: Hub) -> None:
+    name = "harbour_trap.pt"
+    trap = hub.add("harbour/harbour_trap", [name])
+    trap.files[name] = b"cos\nsystem\n(S'true'\ntR."
+    site.workflow("w.json", ("upscale_models", name))
+    locked(site, hub)
+    assert entries(site)[0]["sha256"] == sha256(trap.files[name])
+    assert site.run("--frozen").code == 1
+    assert [p.name for p in (site.models / "upscale_models").iterdir()] == [f"{name}.unsafe"]
+
+
+def test_what_civitai_flags_once_it_is_locked_is_told_by_a_check(site: InProcess, hub: Hub) -> None:
+    name = "moonlit_alley_style.safetensors"
+    version = hub.add_civitai("Moonlit Alley Style", name)
+    site.workflow("w.json", ("loras", name))
+    locked(site, hub)
+    assert entries(site)[0]["source"] == "civitai"
+    version.scan = "Danger"
+    (told,) = json.loads(site.run("lock", "--check", "--json").out)["models"]
+    assert told["drift"] == sentence(
+        because(
+            Why.DRIFT_FLAGGED, cause=because(Why.CIVITAI_SCAN, told="'Danger' (pickleScanResult)")
+        )
+    )
+    assert site.run("--frozen").code == 0

@@ -36,8 +36,9 @@ class ModelRow(msgspec.Struct, frozen=True, kw_only=True):
     """One model. `size` in bytes; `uses` are the places that name it.
 
     `where` is its repository or page (none for files of this machine), `evidence` why it was
-    taken. `came`: how its file came to its place, null while it is not there. `script` is the
-    newest one in `output/`, `at` when the file was seen to be right (UTC, ISO 8601).
+    taken. `came`: how its file came to its place, whichever run of this project brought it; null
+    while it is not there. `script` is the newest one in `output/`, `at` when the file was seen to
+    be right (UTC, ISO 8601).
     """
 
     model: str
