@@ -19,7 +19,7 @@ def default_tasks(run: Run) -> list[str]:
     first = first_of(run.shard, len(batches))
     for number, members in [*batches[first:], *batches[:first]]:
         names += [run.task("download", planned.task) for planned in members]
-        names.append(run.task("verify", f"{number:03d}"))
+        names.append(run.task("verify", batch_name(number)))
     if run.project.plan.present:
         names.append(run.task("verify", PRESENT))
     broken = run.workflow_tasks
@@ -52,8 +52,13 @@ def settled(run: Run) -> set[str]:
     names = {run.task("download", p.task) for p in run.project.plan.models if not p.pending}
     for number, members in run.project.plan.batches().items():
         if is_verified(run, number, members):
-            names.add(run.task("verify", f"{number:03d}"))
+            names.add(run.task("verify", batch_name(number)))
     return names
+
+
+def batch_name(number: int) -> str:
+    """The name of the task that verifies a batch, without its group."""
+    return f"{number:03d}"
 
 
 def is_verified(run: Run, number: int, members: list[Planned]) -> bool:

@@ -16,8 +16,8 @@ from comfyfix.screen.words import t
 from comfyfix.stages.batch import rules
 from comfyfix.stages.work import Planned, Present, seen
 from comfyfix.tasks import inside_doit
-from comfyfix.tasks.chosen import default_tasks, is_verified
-from comfyfix.tasks.dodo import Task
+from comfyfix.tasks.chosen import batch_name, default_tasks, is_verified, settled
+from comfyfix.tasks.dodo import ONLY_WORK, Task
 from comfyfix.tasks.garbage import left_alone
 from comfyfix.tasks.marks import MARK, PRESENT
 from comfyfix.tasks.running import Run, begin
@@ -46,12 +46,17 @@ def opened(manifest: Path, prefix: str) -> Run:
 
 
 def tasks(run: Run) -> Iterator[Task]:
-    """Every task of a project, marked as ours; garbage is left alone while they are made."""
+    """The tasks of a project, marked as ours; garbage is left alone while they are made.
+
+    Every one of them, unless the command is about what has work to do.
+    """
+    only_work = ONLY_WORK.get()() and not run.project.selected
+    run.unasked = settled(run) if only_work else set()
     with left_alone():
-        for task in _tasks(run):
+        for task in _with_work(run) if only_work else _tasks(run):
             task["basename"] = run.group(task["basename"])
             yield {**task, "meta": {**task.get("meta", {}), MARK: run}}
-        if run.prefix:
+        if run.prefix and not only_work:
             yield {
                 "basename": run.prefix,
                 "doc": clean(t("all models of {project}", project=run.prefix)),
@@ -62,10 +67,7 @@ def tasks(run: Run) -> Iterator[Task]:
 
 
 def _tasks(run: Run) -> Iterator[Task]:
-    yield {"basename": "download", "name": None, "doc": "search, script and download each model"}
-    if run.project.plan.models or run.project.plan.present:
-        yield {"basename": "verify", "name": None, "doc": "verify the models, six at a time"}
-    yield {"basename": "workflow", "name": None, "doc": "the models of one workflow"}
+    yield from _groups(run)
     for planned in run.project.plan.models:
         yield _download(run, planned)
     for number, members in run.project.plan.batches().items():
@@ -73,6 +75,26 @@ def _tasks(run: Run) -> Iterator[Task]:
     if run.project.plan.present:
         yield _verify_present(run, run.project.plan.present)
     yield from _workflows(run)
+    yield from _broken(run)
+
+
+def _with_work(run: Run) -> Iterator[Task]:
+    """What a run without names is about, but for batches of which all is settled."""
+    yield from _groups(run)
+    for number, members in run.project.plan.batches().items():
+        if run.task("verify", batch_name(number)) not in run.unasked:
+            yield from (_download(run, planned) for planned in members)
+            yield _verify(run, number, members)
+    if run.project.plan.present:
+        yield _verify_present(run, run.project.plan.present)
+    yield from _broken(run)
+
+
+def _groups(run: Run) -> Iterator[Task]:
+    yield {"basename": "download", "name": None, "doc": "search, script and download each model"}
+    if run.project.plan.models or run.project.plan.present:
+        yield {"basename": "verify", "name": None, "doc": "verify the models, six at a time"}
+    yield {"basename": "workflow", "name": None, "doc": "the models of one workflow"}
 
 
 def _download(run: Run, planned: Planned) -> Task:
@@ -104,7 +126,7 @@ def _verify(run: Run, number: int, members: list[Planned]) -> Task:
     names = ", ".join(planned.model.name for planned in members)
     return {
         "basename": "verify",
-        "name": f"{number:03d}",
+        "name": batch_name(number),
         "doc": clean(f"verify {len(members)} models: {names}"[:100]),
         "task_dep": [run.task("download", planned.task) for planned in members],
         "actions": [(_BATCH, [run, number, members])],
@@ -146,10 +168,13 @@ def _workflows(run: Run) -> Iterator[Task]:
                 *([run.task("verify", PRESENT)] if there.intersection(keys) else []),
             ],
         }
+
+
+def _broken(run: Run) -> Iterator[Task]:
     for file in run.project.plan.unreadable:
         yield {
             "basename": "workflow",
-            "name": names[file.workflow],
+            "name": run.workflow_tasks[file.workflow],
             "doc": clean(f"{file.workflow} can't be read: {words.sentence(file.problem or '')}"),
             "actions": [(_UNREADABLE, [run, file])],
             "io": {"capture": False},

@@ -23,6 +23,12 @@ Task = dict[str, Any]
 ONLY_NAMED: ContextVar[bool] = ContextVar("ONLY_NAMED", default=False)
 """Set while a command wants to know which manifests a dodo names, and opens them itself."""
 
+ONLY_WORK: ContextVar[Callable[[], bool]] = ContextVar("ONLY_WORK", default=bool)
+"""Set by a command that may be about all that has work to do, and then needs no other tasks.
+
+Whether it is shows once the dodo is read.
+"""
+
 
 @dataclass(eq=False)
 class Tasks:

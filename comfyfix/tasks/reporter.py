@@ -13,7 +13,7 @@ from doit.exceptions import TaskFailed
 from doit.reporter import ConsoleReporter
 
 from comfyfix.screen import summary
-from comfyfix.tasks.marks import PRESENT, run_of, runs_of
+from comfyfix.tasks.marks import PRESENT, run_of
 
 if TYPE_CHECKING:
     from comfyfix.tasks.running import Run
@@ -34,13 +34,11 @@ class Reporter(ConsoleReporter):  # type: ignore[misc]
 
     def initialize(self, tasks: dict[str, Any], selected_tasks: list[str]) -> None:
         """Count what this run is about."""
-        from comfyfix.tasks.selection import reached_by  # where there is something to run
+        from comfyfix.tasks.selection import by_run  # where there is something to run
 
-        unasked = {name for run in runs_of(tasks.values()) for name in run.unasked}
-        reached = reached_by(tasks, [*selected_tasks, *unasked])
-        self._runs = runs_of(reached)
-        names = {task.name for task in reached}
-        for run in self._runs:
+        reached = by_run(tasks, selected_tasks)
+        self._runs = list(reached)
+        for run, names in reached.items():
             run.tally.total = run.total
             settled = sum(not planned.pending for planned in run.chosen or ())
             run.tally.already = 0 if run.always else settled

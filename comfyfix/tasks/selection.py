@@ -70,17 +70,16 @@ class Control(TaskControl):  # type: ignore[misc]
             for name in members:
                 self.tasks[name].task_dep = []
             self.selected_tasks = members
-        reached = reached_by(self.tasks, selection or self.selected_tasks)
-        names = {task.name for task in reached}
-        for run in runs_of(reached):
+        reached = by_run(self.tasks, [*(selection or []), *self.selected_tasks])
+        for run, names in reached.items():
             run.chosen = models_of(run, names)
             run.about, run.whole = about(run, names)
-        self.chosen(runs_of(reached))
+        self.chosen(list(reached))
 
     def _without_settled(self, selection: list[str]) -> list[str]:
         """Let doit not look at what is settled; our reporter counts it all the same."""
-        for run in runs_of(self.tasks[name] for name in selection):
-            run.unasked = settled(run).intersection(selection)
+        for run in runs_of(self.tasks.values()):
+            run.unasked = run.unasked or settled(run).intersection(selection)
             selection = [name for name in selection if name not in run.unasked]
         return selection
 
@@ -136,6 +135,15 @@ def reached_by(tasks: dict[str, Any], selected: Iterable[str]) -> list[Any]:
             seen[name] = tasks[name]
             pending += reversed([*tasks[name].setup_tasks, *tasks[name].task_dep])
     return list(seen.values())
+
+
+def by_run(tasks: dict[str, Any], selected: Iterable[str]) -> dict[Run, set[str]]:
+    """The names of what is selected, of what that depends on, and of what doit need not look at."""
+    names = {run: set(run.unasked) for run in runs_of(tasks.values())}
+    for task in reached_by(tasks, selected):
+        if run := run_of(task):
+            names[run].add(task.name)
+    return {run: some for run, some in names.items() if some}
 
 
 def _require_own_names(tasks: Iterable[Any]) -> None:

@@ -20,7 +20,7 @@ from comfyfix.screen.console import choose
 from comfyfix.screen.words import t
 from comfyfix.stages.report import Tally
 from comfyfix.tasks import idle
-from comfyfix.tasks.dodo import found_in
+from comfyfix.tasks.dodo import ONLY_WORK, found_in
 from comfyfix.tasks.guard import Guarded
 from comfyfix.tasks.inside_doit import Defaults, has_others
 from comfyfix.tasks.reporter import is_ours
@@ -58,8 +58,12 @@ class RunCommand(Guarded, cmd_run.Run):  # type: ignore[misc]
         """Run what the arguments name."""
         self.pos_args = args
         self.params = params
-        with idle.looking(wanted=not args) as self.noted:
-            return super().execute(params, args) or 0
+        token = ONLY_WORK.set(self._is_about_work)
+        try:
+            with idle.looking(wanted=not args) as self.noted:
+                return super().execute(params, args) or 0
+        finally:
+            ONLY_WORK.reset(token)
 
     @functools.wraps(cmd_run.Run._execute)  # doit gives what the signature names
     def _execute(self, **asked: Any) -> int:
@@ -98,14 +102,19 @@ class RunCommand(Guarded, cmd_run.Run):  # type: ignore[misc]
         result: int = super()._execute(**asked)
         return result
 
+    def _is_about_work(self) -> bool:
+        """Tell whether this run is about all that has work to do, and about no settled task."""
+        asked = self.params
+        named = not (self.sel_default_tasks and isinstance(self.sel_tasks, Defaults))
+        if named or asked["always"] or asked["single"] or not is_ours(asked["reporter"]):
+            return False
+        return not has_others(self.loader)
+
     def _whole(self, asked: dict[str, Any]) -> Tasks | None:
         """The one manifest of a dodo, where this run is about all of it and about nothing else."""
         found = found_in(self.loader)
-        by_default = self.sel_default_tasks and isinstance(self.sel_tasks, Defaults)
-        on_screen = is_ours(asked["reporter"]) and not isinstance(asked["outfile"], str)
-        if asked["always"] or asked["single"] or has_others(self.loader):
-            return None
-        return found[0] if by_default and on_screen and len(found) == 1 else None
+        on_screen = not isinstance(asked["outfile"], str)
+        return found[0] if self._is_about_work() and on_screen and len(found) == 1 else None
 
     def _has_report(self, layout: Layout) -> bool:
         """Tell whether the results lie there for who wants them, and nobody waits for them."""
