@@ -69,7 +69,7 @@ QWEN_KNOWS = {
 def seen(manifest: Manifest) -> tuple[Path, Manifest]:
     """Where the example's ComfyUI is seen, our own until it is laid out, and its manifest."""
     laid = laid_out(manifest)
-    home = laid if laid.is_dir() else _PACKED
+    home = laid if _is_whole(laid) else _PACKED
     return home, msgspec.structs.replace(manifest, workflows=(str(home / _WORKFLOWS),), store=None)
 
 
@@ -78,17 +78,25 @@ def laid_out(manifest: Manifest) -> Path:
     return Path(manifest.output) / "ComfyUI"
 
 
+def _is_whole(home: Path) -> bool:
+    """Tell whether no folder of the example has been deleted."""
+    return all((home / folder).is_dir() for folder in ("models", "custom_nodes", _WORKFLOWS))
+
+
 def lay_out(manifest: Manifest) -> bool:
-    """Copy the example into the demo's output; tell whether it was not there. Raises OSError."""
+    """Copy the example into the demo's output; tell whether it lacked some of it. Raises OSError.
+
+    What is there already stays as it is.
+    """
     home = laid_out(manifest)
-    if home.is_dir():
+    if _is_whole(home):
         return False
+    if home.is_dir():
+        _copy_to(home)
+        return True
     home.parent.mkdir(parents=True, exist_ok=True)
     fresh = Path(tempfile.mkdtemp(dir=home.parent))
-    # The bytes alone: of an installed package even the folders may be read only.
-    for path in sorted(_PACKED.rglob("*")):
-        if path.is_file():
-            write_atomic(fresh / path.relative_to(_PACKED), path.read_bytes())
+    _copy_to(fresh)
     fresh.chmod(0o755)
     try:
         fresh.rename(home)  # whole or not at all
@@ -97,6 +105,14 @@ def lay_out(manifest: Manifest) -> bool:
         if not home.is_dir():
             raise  # or else another run was faster
     return True
+
+
+def _copy_to(home: Path) -> None:
+    """Copy what is not there yet: the bytes alone, of a package even folders may be read only."""
+    for path in sorted(_PACKED.rglob("*")):
+        place = home / path.relative_to(_PACKED)
+        if path.is_file() and not place.exists():
+            write_atomic(place, path.read_bytes())
 
 
 def start_hub(manifest: Manifest, environ: Mapping[str, str]) -> Manifest:

@@ -11,16 +11,15 @@ from rich.progress import Task, TaskID
 from rich.text import Text
 
 from comfyfix.disk.files import human_size, printable
-from comfyfix.screen import bars
-from comfyfix.screen.bars import Bars, Shown
+from comfyfix.screen.bars import Bars
 from comfyfix.screen.clock import clock
 from comfyfix.screen.lines import Console
 from comfyfix.screen.part import Part
+from comfyfix.screen.rows import Rows
 from comfyfix.screen.text import paint
 from comfyfix.screen.width import wrapped
 from comfyfix.screen.words import t
 
-NAME = 28  # columns of a model's name, with what it is indented by
 ROWS_SPARE = 6  # rows of the terminal left to the lines above
 
 
@@ -31,20 +30,14 @@ class Board(Bars):
         self.total = self.done = self.failed = 0
         self.sizes = Sizes()
         self._screen = screen
-        super().__init__(  # it draws for the first time at once
-            screen,
-            Shown(lambda task: f"  {task.description}", width=NAME),
-            Shown(_doing, width=bars.BAR),
-            Shown(_amount),
-            Shown(bars.speed),
-            Shown(bars.left, style="dim"),
-        )
+        super().__init__(screen)  # it draws for the first time at once
 
     def rows(self, tasks: Sequence[Task]) -> Iterable[RenderableType]:
         """Return the rows, no more than the terminal has now, and the totals."""
         active = [task for task in tasks if task.fields["now"] != "waiting"]
         room = max(1, self._screen.height - ROWS_SPARE)
-        yield self.make_tasks_table(active[:room])
+        if active:
+            yield Rows(active[:room])
         if len(active) > room:
             more = t("… and {count} more", count=len(active) - room)
             yield _row(more, "dim")
@@ -100,17 +93,6 @@ class Sizes:
 
 def _row(text: str, style: str) -> Text:
     return Text(f"  {text}", style, no_wrap=True, overflow="ellipsis")
-
-
-def _doing(task: Task) -> RenderableType:
-    now: str = task.fields["now"]
-    return bars.bar(task) if now == "downloading" else t(now)
-
-
-def _amount(task: Task) -> RenderableType:
-    if task.fields["now"] == "downloading":
-        return bars.amount(task)
-    return Text(f"{task.elapsed or 0:4.0f} s", "dim")
 
 
 class LiveConsole(Console):

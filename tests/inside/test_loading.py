@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 from pathlib import Path
 
 import pytest
@@ -55,6 +56,23 @@ def test_the_demo_is_laid_out_by_a_run(inprocess: InProcess) -> None:
     assert inprocess.run().code == 0
     assert (inprocess.output / "demo" / "ComfyUI" / "models").is_dir()
     assert inprocess.run("list", "-q").out == ""
+
+
+@pytest.mark.parametrize("lost", ["user", "models", "custom_nodes", "user/default/workflows", ""])
+def test_what_was_deleted_of_the_demo_is_laid_out_anew(inprocess: InProcess, lost: str) -> None:
+    (inprocess.root / MANIFEST).write_text("comfyui: demo\n")
+    home = inprocess.output / "demo" / "ComfyUI"
+    assert inprocess.run("download:rife49").code == 0
+    mine = home / "models" / "loras" / "mine.safetensors"
+    mine.parent.mkdir(exist_ok=True)
+    mine.write_bytes(b"mine")
+    shutil.rmtree(home / lost)
+    if not lost:
+        home.mkdir()
+    assert inprocess.run("list", "-q").code == 0
+    assert inprocess.run("download:4x_demo_sharp").code == 0
+    assert (home / "user" / "default" / "workflows" / "portrait.json").is_file()
+    assert mine.exists() is (lost not in ("", "models")), "what is the user's own stays"
 
 
 def test_all_of_the_demo_lies_apart_and_its_first_line_tells_what_it_is(
