@@ -105,12 +105,13 @@ class Events:
     def failed(self, model: Model, problem: Problem) -> None:
         """A model has failed; the others go on."""
         said = words.problem(problem)
-        if isinstance(problem, Unreachable):
-            if said in self._told:
-                self._of(model, t("✗ Not asked: see above"))
-                return
+        if said not in self._told:
             self._told.add(said)
-        self._of(model, f"✗ {said}")
+            self._of(model, f"✗ {said}")
+        elif isinstance(problem, Unreachable):
+            self._of(model, t("✗ Not asked: see above"))
+        else:
+            self._of(model, t("✗ {what}: see above", what=words.told(problem.reason).what))
 
     def unreadable(self, problem: Problem) -> None:
         """A workflow can't be read."""

@@ -16,12 +16,16 @@ NAMES_MAX = 3
 
 
 def together(failed: Sequence[tuple[Model, Problem]]) -> Iterator[str]:
-    """Tell what failed, why, and what to do; those of one cause together, where they are many."""
+    """Tell what failed, why, and what to do.
+
+    Those of one cause are told together where they are many, and two already where not one word
+    would differ.
+    """
     groups: dict[tuple[str, str], list[tuple[Model, Problem]]] = {}
     for model, problem in failed:
         groups.setdefault(_cause(model, problem), []).append((model, problem))
     for (sentence, step), group in groups.items():
-        if len(group) < MANY:
+        if len(group) < (2 if _is_said_of_all(group) else MANY):
             for model, problem in group:
                 yield f"  {model.key}: {words.sentence(problem.reason)}"
                 yield from next_step(words.told(problem.reason).next_step)
@@ -29,6 +33,11 @@ def together(failed: Sequence[tuple[Model, Problem]]) -> Iterator[str]:
         yield f"  {t('{count:models}', count=len(group))}: {sentence}"
         yield f"    {some([model.key for model, _ in group])}"
         yield from next_step(step)
+
+
+def _is_said_of_all(group: Sequence[tuple[Model, Problem]]) -> bool:
+    """Tell whether nothing in the words is of one model alone."""
+    return len({words.problem(problem) for _, problem in group}) == 1
 
 
 def some(keys: Sequence[str]) -> str:

@@ -18,8 +18,13 @@ if TYPE_CHECKING:
 
 def refusal(problem: Problem) -> None:
     """Tell why a command does nothing, as doit tells its own errors."""
+    error(words.problem(problem))
+
+
+def error(told: str) -> None:
+    """Tell an error, as doit does, within the screen."""
     with contextlib.suppress(OSError):  # there may be no one to tell it to
-        warn(f"ERROR: {words.problem(problem)}")
+        warn(f"ERROR: {told}")
 
 
 def remark(about: Problem | Reason | str) -> None:

@@ -29,9 +29,7 @@ def lines(tally: Tally, project: str = "") -> Iterator[str]:
         yield f"  {t('Project: {name}', name=project)}"
     yield from (f"  {line}" for line in _counts(tally, len(searches), len(downloads)))
     yield from ("", access_needed()) if gates else ()
-    for step in dict.fromkeys(_step(ending) for ending in gates):
-        yield from (_failed(ending) for ending in gates if _step(ending) == step)
-        yield from next_step(step)
+    yield from together([(e.model, e.problem) for e in gates if e.problem])
     for title, failed in (
         (fixed("Models not found:"), searches),
         (fixed("Download failures:"), downloads),
@@ -134,16 +132,6 @@ def access_needed() -> str:
 
 def _behind_a_gate(ending: Ending) -> bool:
     return ending.problem is not None and ending.problem.outcome in GATES
-
-
-def _failed(ending: Ending) -> str:
-    """Tell one model: what, and why."""
-    told = words.sentence(ending.problem.reason) if ending.problem else ""
-    return f"  {ending.model.key}: {told}"
-
-
-def _step(ending: Ending) -> str:
-    return words.told(ending.problem.reason).next_step if ending.problem else ""
 
 
 def _not_right(verdicts: Sequence[Verdict]) -> Iterator[str]:

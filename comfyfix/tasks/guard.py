@@ -147,6 +147,11 @@ class Guarded(Command):  # type: ignore[misc]
         except SetupProblem as problem:
             notes.refusal(problem)
             return REFUSED
+        except _DOITS as error:
+            if getattr(error, "not_found", None) is not None:
+                raise  # doit has yet to say in it what was typed
+            notes.error(str(error))
+            return REFUSED
 
     def _parsed(self, in_args: list[str]) -> int:
         try:

@@ -57,9 +57,9 @@ def test_each_gate_is_told_apart_with_both_pages_and_the_bytes(
     done = gated.doit(**variables)
     assert done.returncode == 1
     _, _, below = done.stdout.partition(f"\n{t('Access needed first:')}\n")
-    first, second, step, *rest = below.splitlines()
-    for line, name in zip((first, second), sorted(NAMES), strict=True):
-        assert line.startswith(f"  loras/{name}: {told.what}")
+    first, names, step, *rest = below.splitlines()
+    assert first.startswith(f"  {t('{count:models}', count=len(NAMES))}: {told.what}")
+    assert names == f"    {', '.join(f'loras/{name}' for name in sorted(NAMES))}"
     assert step == f"    {t('Next:')} {told.next_step}", "what helps both is told once"
     assert fixed("Models not found:") not in "\n".join(rest)
 

@@ -11,10 +11,14 @@ import pytest
 
 from comfyfix.demo.content import file_for
 from comfyfix.demo.hub import Hub
-from comfyfix.screen import width
-from comfyfix.screen.words import t
+from comfyfix.screen import choosing, prompt, width
+from comfyfix.screen import question as question_
+from comfyfix.screen.words import fixed, t
+from comfyfix.tasks import at_work, consent
+from comfyfix.tasks.searching import Background
 from tests.inprocess import InProcess
 from tests.rig import Need, ui_workflow
+from tests.unit.test_manifests import packed_model, snapshot, zipped
 
 HUB = "https://huggingface.co"
 
@@ -35,6 +39,7 @@ ODD = [
     "clear\x1b[2J\x07\u202eme.safetensors",
     "한글\u200b모델.safetensors",
 ]
+PACK = "someone's.cpack.zip"
 NEEDS: list[Need] = [
     *(("loras", name) for name in (*ALIKE, *ODD)),
     ("vae", "nobody_has_this_one.safetensors"),
@@ -64,6 +69,21 @@ COMMANDS = [
     ("pin", "rife49.pth", f"{HUB}/AlexWortega/RIFE/resolve/main/rife49.pth"),
     ("unpin", "rife49.pth"),
     ("clean", "--dry-run"),
+    ("choose",),
+    ("choose", "harbor_light_v3.safetensors"),
+    ("choose", "nobody_has_this_one.safetensors"),
+    ("choose", ALIKE[3]),
+    ("import", PACK),
+    ("import", PACK, "--dry-run"),
+    ("explain", "not found"),
+    ("doctor", "--offline"),
+    ("init",),
+    ("init", f"no/such/{LONG}"),
+    ("help",),
+    ("help", "choose"),
+    ("help", "download:rife49"),
+    ("no_such_command",),
+    ("plan", ODD[5]),
 ]
 """In an order that makes sense: what one leaves the next one meets."""
 CODES = re.compile(r"\x1b\[[0-9;?]*[A-Za-z]")
@@ -78,6 +98,8 @@ def world(site: InProcess, hub: Hub) -> InProcess:
     site.workflow("作業.json", *NEEDS[:3])
     site.manifest(confirm=False)
     site.put("vae", "soft_vae.safetensors")
+    models = [packed_model(filename=f"models/loras/{name}") for name in (*ALIKE, *ODD)]
+    (site.root / PACK).write_bytes(zipped(json.dumps(snapshot(*models)).encode()))
     site.put("loras", f"unneeded_{LONG}.safetensors")
     for name in ALIKE[:2]:
         hub.add(f"maker/{name[:60]}{name[-15:-12]}", [name])
@@ -107,20 +129,65 @@ def torn(line: str, columns: int) -> bool:
     return width.columns(line) > columns and len(line.split()) > 1
 
 
-@pytest.mark.parametrize(
+WIDTHS = pytest.mark.parametrize(
     "columns",
     [80, pytest.param(100, marks=pytest.mark.soak), pytest.param(160, marks=pytest.mark.soak)],
 )
+
+
+@WIDTHS
 def test_every_command_fits_the_screen(world: InProcess, columns: int) -> None:
     for command in COMMANDS:
         _code, written = world.on_terminal(*command, columns=columns)
-        assert "\x1b[2J" not in written
-        lines = re.split(r"[\r\n]+", CODES.sub("", written))
-        assert [line for line in lines if torn(line, columns - 1)] == [], command
-        if "\r" not in written:  # nothing was drawn and erased
-            rows, told = set(rows_of(written, columns)), map(composed, lines)
-            whole = [line for line in told if width.columns(line) < columns]
-            assert [line for line in whole if line not in rows] == [], command
+        require_whole(written, columns, command)
+
+
+def require_whole(written: str, columns: int, command: tuple[str, ...]) -> None:
+    """No line is torn or lost, and no name does something to the screen."""
+    assert "\x1b[2J" not in written
+    lines = re.split(r"[\r\n]+", CODES.sub("", written))
+    assert [line for line in lines if torn(line, columns - 1)] == [], command
+    if "\r" not in written:  # nothing was drawn and erased
+        rows, told = set(rows_of(written, columns)), map(composed, lines)
+        whole = [line for line in told if width.columns(line) < columns]
+        assert [line for line in whole if line not in rows] == [], command
+
+
+@WIDTHS
+def test_the_question_fits_the_screen(
+    world: InProcess, monkeypatch: pytest.MonkeyPatch, columns: int
+) -> None:
+    typed = iter(["v", "p", "1-3 w1 [red]{x}\x1b[2J 99", "v", "p", "", "n"])
+    monkeypatch.setattr(at_work, "_is_asked", lambda run: bool(run.pending))
+    monkeypatch.setattr(Background, "begin", lambda searches, _: searches._work())
+    monkeypatch.setattr("select.select", lambda *_: ([0], [], []))
+    monkeypatch.setattr(prompt, "read_line", lambda: next(typed))
+    code, written = world.on_terminal(columns=columns)
+    assert (code, list(typed)) == (1, [])
+    # What is typed ends the line of a question on a real screen.
+    for question in (fixed("Your choice [y/n/v/p] "), question_.how_to_pick()):
+        written = written.replace(question, f"{question}\n")
+    require_whole(written, columns, ("the question",))
+
+
+@WIDTHS
+def test_the_choice_at_the_end_fits_the_screen(
+    world: InProcess, monkeypatch: pytest.MonkeyPatch, columns: int
+) -> None:
+    asked: list[str] = []
+    monkeypatch.setattr(at_work, "_is_asked", lambda run: bool(run.pending))
+    monkeypatch.setattr(consent, "agreed", lambda _: True)
+
+    def yes(question: str) -> str:
+        asked.append(question)
+        return "y"
+
+    monkeypatch.setattr("builtins.input", yes)
+    monkeypatch.setattr(choosing, "asked", lambda _: 1)
+    code, written = world.on_terminal(columns=columns)
+    assert code == 1
+    assert max(map(width.columns, asked)) < 78
+    require_whole(written, columns, ("the choice",))
 
 
 def test_models_that_differ_look_different_and_each_column_is_there(world: InProcess) -> None:

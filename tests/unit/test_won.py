@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 from pathlib import Path
 from typing import Any
 
@@ -10,8 +11,10 @@ import pytest
 from comfyfix.errors import ModelProblem, SourceDown
 from comfyfix.outcomes import Came, Outcome
 from comfyfix.records import Model, Verdict, because
-from comfyfix.screen import grouped
+from comfyfix.screen import grouped, words
 from comfyfix.screen import won as words_of_won
+from comfyfix.screen.events import Events
+from comfyfix.screen.lines import Console
 from comfyfix.screen.live import Sizes
 from comfyfix.screen.words import t
 from comfyfix.stages.report import Ending, Tally
@@ -115,6 +118,8 @@ def test_many_failures_of_one_cause_are_one_line_and_few_are_told_by_name() -> N
     assert told[1] == f"    {t('{names} and {more} more', names=names, more=43)}"
     assert len(told) == 5
     assert told[3].startswith("  vae/x.pt: ")
+    assert len(list(grouped.together([down("a.pt"), down("b.pt")]))) == len(told) - 2
+    assert len(list(grouped.together([nowhere("a.pt"), nowhere("b.pt")]))) == 4
     four = list(grouped.together([nowhere(f"it's {number}.pt") for number in range(4)]))
     assert len(four) == 3, "only their names tell these apart"
     assert "it's" not in four[0] + four[2]
@@ -129,3 +134,13 @@ def test_bytes_that_failed_are_not_to_come_any_more() -> None:
     sizes.settled("b", good=False)
     sizes.settled("nobody", good=True)
     assert (sizes.total, sizes.done, sizes.open) == (40, 10, 1)
+
+
+def test_what_stops_many_models_is_said_once_while_they_run(tmp_path: Path) -> None:
+    out = io.StringIO()
+    events = Events(Console(tmp_path / "run.log", out), tmp_path)
+    for name in ("a.pt", "b.pt", "c.pt"):
+        events.failed(model(name), ModelProblem(Outcome.DISK_FULL, Why.NO_ROOM_KEPT))
+    told = words.told(because(Why.NO_ROOM_KEPT))
+    assert out.getvalue().count(told.cause) == 1
+    assert out.getvalue().count(t("✗ {what}: see above", what=told.what)) == 2
