@@ -116,4 +116,9 @@ def _put_aside(path: Path) -> None:
 
 def now() -> str:
     """Return the time of an event, for people: UTC, to the second."""
-    return datetime.now(UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
+    return at(datetime.now(UTC).timestamp())
+
+
+def at(seconds: float) -> str:
+    """Return a time of the system as `now` tells it."""
+    return datetime.fromtimestamp(seconds, UTC).strftime("%Y-%m-%dT%H:%M:%SZ")

@@ -211,6 +211,12 @@ class Include(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=T
     optional: bool = False
 
 
+class Gc(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """`gc:` folders of other checkouts that use the store: what they need stays, too."""
+
+    keep: tuple[str, ...] = ()
+
+
 class Manifest(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """The whole manifest. Once loaded, every path is absolute and `${NAME}` is expanded.
 
@@ -243,6 +249,7 @@ class Manifest(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
     include: Include = Include()
     comfyui_url: str | None = None
     notify: tuple[str, ...] = ()
+    gc: Gc = Gc()
 
     @property
     def is_demo(self) -> bool:

@@ -275,4 +275,5 @@ def _absolute(manifest: Manifest, base: Path) -> Manifest:
         told[key] = tuple(map(absolute, given)) if isinstance(given, tuple) else given
         if isinstance(given, str) and given and not (key == "comfyui" and manifest.is_demo):
             told[key] = absolute(given)
+    told["gc"] = msgspec.structs.replace(manifest.gc, keep=tuple(map(absolute, manifest.gc.keep)))
     return msgspec.structs.replace(manifest, **told)

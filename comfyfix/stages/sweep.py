@@ -121,7 +121,7 @@ class _Known:
     def __post_init__(self) -> None:
         self.ours = receipts.load(self.layout)
         self.by_path = {receipt.path: receipt for receipt in self.ours.values()}
-        self.records = _records(self.layout)
+        self.records = records(self.layout)
 
     def choice(self, manifest: Manifest, file: ModelFile) -> Choice:
         model = file.model
@@ -153,7 +153,7 @@ class _Known:
         return receipt
 
 
-def _records(layout: Layout) -> dict[str, Record]:
+def records(layout: Layout) -> dict[str, Record]:
     """The newest record of every place, also of models that no workflow needs any more."""
     found = [
         record

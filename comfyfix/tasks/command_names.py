@@ -26,6 +26,8 @@ COMMANDS = {
     "strace": "comfyfix.tasks.commands.doits_own:Strace",
     "forget": "comfyfix.tasks.commands.forget:Forget",
     "ignore": "comfyfix.tasks.commands.doits_own:Ignore",
+    "store": "comfyfix.tasks.commands.store:Store",
+    "gc": "comfyfix.tasks.commands.gc:Gc",
     "clean": "comfyfix.tasks.commands.clean:Clean",
     "reset-dep": "comfyfix.tasks.commands.doits_own:ResetDep",
 }

@@ -148,6 +148,36 @@ def _packs(
                     yield entry.path, files
 
 
+def unread(custom_nodes: Iterable[Path]) -> str:
+    """The first place of the packs that can't be read, or that leads to nowhere; empty for none.
+
+    `read` passes over such a place, and what its nodes load is not known then.
+    """
+    pending = [str(place) for place in custom_nodes if os.path.lexists(place)]
+    seen: set[tuple[int, int]] = set()
+    while pending:
+        path = pending.pop()
+        try:
+            info = os.stat(path)
+            if not stat.S_ISDIR(info.st_mode):
+                if not os.access(path, os.R_OK):
+                    return path
+            elif (info.st_dev, info.st_ino) not in seen:
+                seen.add((info.st_dev, info.st_ino))
+                with os.scandir(path) as listed:
+                    pending += [entry.path for entry in listed if _may_hold_nodes(entry)]
+        except OSError:
+            return path
+    return ""
+
+
+def _may_hold_nodes(entry: os.DirEntry[str]) -> bool:
+    """Tell a folder, a source, or a link that leads to nowhere from all else."""
+    if _is_off(entry.name) or entry.name in _SKIPPED:
+        return False
+    return entry.name.endswith(".py") or entry.is_dir() or not os.path.exists(entry.path)
+
+
 def _core_files(comfyui: str) -> list[_File]:
     nodes = looked.at(f"{comfyui}/nodes.py")
     own = [(f"{comfyui}/nodes.py", nodes)] if nodes and stat.S_ISREG(nodes.st_mode) else []

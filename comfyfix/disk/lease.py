@@ -1,0 +1,61 @@
+"""The lease of a model's file: what download scripts hold while they are at work on it.
+
+It is a link `.NAME.lock` beside the file that leads to its owner, `WHERE.PID`: made in one step and
+read in one step. See `templates/script/lease.sh`; who holds it is left alone.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import re
+from collections.abc import Iterator
+
+from comfyfix.disk.leftovers import lives, where
+
+_OWNER = re.compile(r"(?P<where>[A-Za-z0-9]+)\.(?P<pid>[0-9]{1,10})")
+
+
+@contextlib.contextmanager
+def held(folder: int, name: str) -> Iterator[bool]:
+    """Hold the lease of a file in an open folder; False where another has it, or none can be had.
+
+    One that a process of this machine has left when it died is taken over.
+    """
+    lock, me = f".{name}.lock", f"{where()}.{os.getpid()}"
+    taken = _take(folder, lock, me)
+    try:
+        yield taken
+    finally:
+        if taken:
+            with contextlib.suppress(OSError):
+                if os.readlink(lock, dir_fd=folder) == me:
+                    os.unlink(lock, dir_fd=folder)
+
+
+def _take(folder: int, lock: str, me: str) -> bool:
+    for _ in range(2):
+        with contextlib.suppress(OSError):
+            os.symlink(me, lock, dir_fd=folder)
+            return True
+        try:
+            owner = os.readlink(lock, dir_fd=folder)
+        except OSError:  # somebody's file, or a filesystem without such links
+            return False
+        found = _OWNER.fullmatch(owner)
+        if not found or found["where"] != where() or lives(int(found["pid"])):
+            return False
+        _break(folder, lock, owner, me)
+    return False
+
+
+def _break(folder: int, lock: str, owner: str, me: str) -> None:
+    """Of several that find the lock dead one renames it; one that is not the dead one goes back."""
+    aside = f"{lock}.{me}"
+    with contextlib.suppress(OSError):
+        os.rename(lock, aside, src_dir_fd=folder, dst_dir_fd=folder)
+        taken = os.readlink(aside, dir_fd=folder)
+        if taken != owner:
+            with contextlib.suppress(OSError):
+                os.symlink(taken, lock, dir_fd=folder)
+        os.unlink(aside, dir_fd=folder)

@@ -1,0 +1,166 @@
+"""The `gc` command: what nobody needs any more goes to the trash of the store."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+from comfyfix.disk import json_file, trash
+from comfyfix.disk.trash import Entry, Trash
+from comfyfix.errors import SetupProblem
+from comfyfix.records import Model, Reason, because
+from comfyfix.screen import storing
+from comfyfix.screen.objects import say_json_of
+from comfyfix.screen.storing import Collected
+from comfyfix.screen.text import room, say
+from comfyfix.screen.words import t
+from comfyfix.stages import gc
+from comfyfix.stages.gc import Known, Unit
+from comfyfix.tasks.commands.base import Ours, project_heading, switch
+from comfyfix.tasks.commands.store import known_units
+from comfyfix.tasks.guard import JSON_OPTION
+from comfyfix.tasks.needing import Needing
+from comfyfix.tasks.running import Run, begin_store
+from comfyfix.why import Why
+
+
+class Gc(Ours):
+    """Move what no workflow needs to the trash of the store."""
+
+    doc_purpose = t("show what no workflow needs any more, and move it to the trash")
+    doc_usage = "[--yes | --purge | --restore [NAME ...]]"
+    doc_description = t(
+        "Only files that this project has fetched, that are as they were then, and that no "
+        "workflow, lock file or pin names: also none of the checkouts in `gc: {{keep: […]}}`. "
+        "Without `--yes` nothing is moved. The trash is `.comfyfix/trash` of the store: "
+        "`--restore` puts back what lies there, `--purge` removes it for good."
+    )
+    cmd_options = (
+        switch("all", t("also files that came without comfyfix, in ComfyUI's own folders")),
+        switch("yes", t("move them to the trash")),
+        switch("restore", t("put back what is in the trash: all of it, or NAME")),
+        switch("purge", t("remove for good what is in the trash and still not needed")),
+        JSON_OPTION,
+    )
+    name = "gc"
+
+    def work(self, options: dict[str, Any], names: list[str]) -> int:
+        """Look, and move what is asked for."""
+        if names and not options["restore"]:
+            raise SetupProblem(Why.GC_TAKES_NONE, name=names[0])
+        if options["restore"]:
+            found = self._restored(options, names)
+        else:
+            found = self._collected(options)
+        if options["as_json"]:
+            say_json_of({prefix: storing.collected_as_data(one) for prefix, one in found.items()})
+        else:
+            for prefix, one in found.items():
+                say(*project_heading(prefix), *storing.collected(one, room()))
+        return int(any(one.refused or one.left for one in found.values()))
+
+    def _collected(self, options: dict[str, Any]) -> dict[str, Collected]:
+        for tasks in self.projects(options):  # what a killed one has left goes back first
+            with _trash(begin_store(tasks.manifest)):
+                pass
+        runs = self.runs(options)
+        needing = Needing(runs)
+        return {run.prefix: _project(run, needing, options) for run in runs}
+
+    def _restored(self, options: dict[str, Any], names: list[str]) -> dict[str, Collected]:
+        found, unknown = {}, set(names)
+        for tasks in self.projects(options):
+            made = Collected(did="restored")
+            with _trash(begin_store(tasks.manifest)) as bin_:
+                if bin_:
+                    unknown -= _restore(bin_, names, made)
+            found[tasks.prefix] = made
+        if unknown:
+            raise SetupProblem(Why.GC_NOT_IN_TRASH, name=min(unknown))
+        return found
+
+
+def _restore(bin_: Trash, names: list[str], made: Collected) -> set[str]:
+    """Put back what is called so, or all; returns the names that it was called by."""
+    known: set[str] = set()
+    for entry in bin_.entries():
+        called = {entry.name, entry.model, entry.model.rpartition("/")[2]}
+        if names and not called & set(names):
+            continue
+        known |= called
+        if taken := bin_.restore(entry):
+            made.left.append((entry.model, because(Why.GC_PLACE_TAKEN, path=taken[0])))
+        else:
+            made.moved.append((entry.model, entry.size))
+    return known
+
+
+def _project(run: Run, needing: Needing, options: dict[str, Any]) -> Collected:
+    known, units = known_units(run, needing)
+    chosen = gc.may_go(units, everything=options["all"])
+    made = Collected(did="shown", chosen=chosen, refused=needing.doubts)
+    made.others = sum(unit.may_go for unit in units) - len(chosen)
+    if needing.doubts:
+        made.chosen = []
+        return made
+    if options["purge"]:
+        made.did, made.chosen = "purged", []
+        _purge(run, needing, made)
+    elif options["yes"] and chosen:
+        made.did = "moved"
+        with _trash(run, make=True) as bin_:
+            if bin_:
+                _move(bin_, known, needing, made)
+    with _trash(run) as bin_:
+        made.trash = bin_.entries() if bin_ else []
+    return made
+
+
+def _move(bin_: Trash, known: Known, needing: Needing, made: Collected) -> None:
+    for unit in made.chosen:
+
+        def still(unit: Unit = unit) -> Reason | None:
+            return needing.changed() or gc.still(unit, known)
+
+        reason = bin_.take(unit.model.key, json_file.now(), unit.size, unit.items, still)
+        if reason is None:
+            made.moved.append((unit.model.key, unit.size))
+        else:
+            made.left.append((unit.model.key, reason))
+
+
+def _purge(run: Run, needing: Needing, made: Collected) -> None:
+    with _trash(run) as bin_:
+        if bin_ is None:
+            return
+        for entry in bin_.entries():
+            if _is_needed(entry, run, needing):
+                made.left.append((entry.model, because(Why.GC_TRASH_NEEDED)))
+            else:
+                bin_.purge(entry)
+                made.moved.append((entry.model, entry.size))
+
+
+def _is_needed(entry: Entry, run: Run, needing: Needing) -> bool:
+    """Tell whether somebody needs again what is in the trash."""
+    folder, _, path = entry.model.partition("/")
+    store = run.project.folders.store
+    files = {f"{store}/{item.place}": (item.device, item.inode) for item in entry.items}
+    whole = any(item.is_directory for item in entry.items)
+    return bool(needing.needs.of(Model(folder=folder, path=path), files, directory=whole))
+
+
+@contextmanager
+def _trash(run: Run, *, make: bool = False) -> Iterator[Trash | None]:
+    """The trash of a project's store. Raises SetupProblem."""
+    store: Path = run.project.folders.store
+    try:
+        with trash.opened(store, make=make) as bin_:
+            yield bin_
+    except trash.Busy:
+        raise SetupProblem(Why.GC_TRASH_BUSY, store=store) from None
+    except OSError as error:
+        cause = because(Why.SYSTEM_SAYS, error=error.strerror or error)
+        raise SetupProblem(Why.GC_TRASH_ODD, store=store, cause=cause) from None

@@ -1,0 +1,91 @@
+"""`store`: what lies in the model folders, and what it is for."""
+
+from __future__ import annotations
+
+import json
+import os
+from typing import Any
+
+from comfyfix.demo.content import file_for
+from comfyfix.demo.hub import Hub
+from comfyfix.screen.words import t
+from tests.inprocess import InProcess
+
+SAME = file_for("same.safetensors")
+
+
+def told(site: InProcess) -> dict[str, Any]:
+    ran = site.run("store", "--json")
+    assert ran.code == 0, ran
+    answer: dict[str, Any] = json.loads(ran.out)
+    return answer
+
+
+def by_model(answer: dict[str, Any]) -> dict[str, Any]:
+    return {row["model"]: row for row in answer["files"]}
+
+
+def test_each_file_is_counted_once_with_what_it_is_for(inprocess: InProcess, hub: Hub) -> None:
+    hub.add("maker/harbor", ["harbor.safetensors"])
+    inprocess.workflow("w.json", ("loras", "harbor.safetensors"), ("vae", "v.safetensors"))
+    inprocess.put("vae", "v.safetensors", SAME)
+    (inprocess.models / "vae" / "again.safetensors").symlink_to("v.safetensors")
+    inprocess.put("loras", "idle.safetensors", b"123")
+    assert inprocess.run("run").code == 0
+    answer = told(inprocess)
+    sums = {row.pop("folder"): row for row in answer["folders"]}
+    size = (inprocess.models / "loras" / "harbor.safetensors").stat().st_size
+    assert sums["loras"] == {
+        "files": 2, "bytes": size + 3, "needed": size, "not_needed": 3, "not_needed_fetched": 0,
+        "duplicates": 0, "unknown_origin": 3,
+    }  # fmt: skip
+    assert (sums["vae"]["files"], sums["vae"]["bytes"], sums["vae"]["needed"]) == (
+        2,
+        len(SAME),
+        len(SAME),
+    )
+    assert answer["all"]["bytes"] == size + 3 + len(SAME)
+    files = by_model(answer)
+    assert files["loras/harbor.safetensors"]["needed_by"] == ["w.json"]
+    assert files["loras/harbor.safetensors"]["fetched"]
+    assert files["loras/harbor.safetensors"]["last_used"]
+    assert files["loras/idle.safetensors"]["needed_by"] == []
+
+
+def test_equal_files_are_told_once_their_hashes_are_known(inprocess: InProcess) -> None:
+    inprocess.workflow("w.json", ("loras", "a.safetensors"))
+    for name in ("a", "b"):
+        inprocess.put("loras", f"{name}.safetensors", SAME)
+    assert told(inprocess)["all"]["duplicates"] == 0
+    inprocess.run("verify", "--store")
+    assert told(inprocess)["all"]["duplicates"] == len(SAME)
+
+
+def test_it_is_told_also_where_a_workflow_cannot_be_read(inprocess: InProcess) -> None:
+    inprocess.put("loras", "a.safetensors")
+    inprocess.workflow("w.json", ("loras", "a.safetensors"))
+    (inprocess.workflows / "x.json").write_text("{")
+    answer = told(inprocess)
+    assert len(answer["doubts"]) == 1
+    assert by_model(answer)["loras/a.safetensors"]["needed_by"] == ["w.json"]
+
+
+def test_when_it_was_read_counts_where_that_is_newer(inprocess: InProcess) -> None:
+    path = inprocess.put("loras", "a.safetensors")
+    inprocess.workflow("w.json", ("loras", "a.safetensors"))
+    os.utime(path, (1_000_000_000, 900_000_000))
+    assert by_model(told(inprocess))["loras/a.safetensors"]["last_used"] == "2001-09-09T01:46:40Z"
+    os.utime(path, (800_000_000, 900_000_000))
+    assert by_model(told(inprocess))["loras/a.safetensors"]["last_used"] == ""
+
+
+def test_the_tables(inprocess: InProcess) -> None:
+    inprocess.workflow("w.json", ("loras", "a.safetensors"))
+    inprocess.put("loras", "a.safetensors")
+    inprocess.put("loras", "odd\nname.safetensors")
+    assert "loras" in inprocess.run("store").out
+    rows = inprocess.run("store", "--all").out.splitlines()
+    assert len(rows) == 3
+    assert any(row.endswith("w.json") for row in rows)
+    assert t("unknown") in rows[1]
+    assert inprocess.run("store", "name").code == 3
