@@ -22,7 +22,10 @@ Done = Literal["shown", "moved", "purged", "restored"]
 
 @dataclass(slots=True)
 class Collected:
-    """What `gc` has found and done in one project; `others` are files that it did not fetch."""
+    """What `gc` has found and done in one project.
+
+    `others` counts what nobody needs either and it did not fetch; `workflows` those that were read.
+    """
 
     did: Done
     chosen: Sequence[Unit] = ()
@@ -31,6 +34,7 @@ class Collected:
     refused: Sequence[Reason] = ()
     trash: Sequence[Entry] = ()
     others: int = 0
+    workflows: int = 0
 
 
 @dataclass(slots=True)
@@ -182,6 +186,8 @@ def _shown(made: Collected, room: int | None) -> Iterator[str]:
                 count=len(rows), size=size)  # fmt: skip
     else:
         yield t("Nothing could go: what comfyfix has fetched here is needed.")
+    yield t("Read for it: {count:workflows}. One that you run from elsewhere is not known here.",
+            count=made.workflows)  # fmt: skip
     if made.others:
         yield t("Not needed either, and not fetched by it: {count:models}; see `--all`.",
                 count=made.others)  # fmt: skip

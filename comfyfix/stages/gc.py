@@ -17,7 +17,7 @@ from comfyfix.disk.trash import Item
 from comfyfix.outcomes import Came, Outcome
 from comfyfix.records import Model, Reason, Receipt, Record, because
 from comfyfix.stages.needed import Needs
-from comfyfix.stages.sweep import Choice
+from comfyfix.stages.sweep import Choice, total
 from comfyfix.state.hashing import Identity, identity_of
 from comfyfix.state.ledger import Entry
 from comfyfix.state.trust import Trust
@@ -146,7 +146,7 @@ def _unit(kind: str, place: str, group: list[Choice], known: Known, needs: Needs
         model=model,
         path=place if kind == "directory" else str(first.path),
         files=files,
-        size=sum({choice.identity: choice.size for choice in group}.values()),
+        size=(record.size if record else None) or total(group),
         at=max((info.st_mtime for info in infos.values() if info), default=0),
         fetched=_came_by_us(known.entries.get(model.key))
         and all(_holds(known, path, infos[path]) for path in files),

@@ -187,9 +187,9 @@ def _strings(value: Any) -> Iterator[str]:
 def doubts(made: Plan, scanned: Sequence[ScannedFile], unread_pack: str) -> list[Reason]:
     """Why nobody can say what is needed; none: it can be said."""
     found = []
-    if made.unreadable:
-        names = [file.workflow for file in made.unreadable][:SHOWN]
-        found.append(because(Why.GC_UNREADABLE, names=names, count=len(made.unreadable)))
+    broken = [file.workflow for file in scanned if file.problem]
+    if broken:
+        found.append(because(Why.GC_UNREADABLE, names=broken[:SHOWN], count=len(broken)))
     lost = [p.model.path for p in made.models if p.model.folder is None]
     if lost:
         found.append(because(Why.GC_FOLDER_UNKNOWN, names=lost[:SHOWN], count=len(lost)))

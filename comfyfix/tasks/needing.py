@@ -15,8 +15,9 @@ from comfyfix.records import Reason, because
 from comfyfix.settings import MANIFEST, pins
 from comfyfix.settings.read import implied_in, load
 from comfyfix.setup import setup_of
-from comfyfix.stages import needed
+from comfyfix.stages import needed, scan
 from comfyfix.stages.needed import Needs
+from comfyfix.stages.scan import ScannedFile
 from comfyfix.tasks.running import Run
 from comfyfix.why import Why
 
@@ -24,11 +25,12 @@ _Stamps = tuple[tuple[str, tuple[int, ...]], ...]
 
 
 class Needing:
-    """The needs of all, why they can't be told, and whether they are still the same."""
+    """The needs of all, why they can't be told, and of how many `workflows` they are."""
 
     def __init__(self, runs: Sequence[Run]) -> None:
         self.needs = Needs()
         self.doubts: list[Reason] = []
+        self.workflows = 0
         self._stamps: list[tuple[Callable[[], _Stamps], _Stamps]] = []
         for run in runs:
             self.doubts += self._add(run.project)
@@ -46,16 +48,18 @@ class Needing:
         before = _stamps(project)
         self._stamps.append((lambda: _stamps(project), before))
         setup = project.setup
+        scanned = [*project.scanned, *_brought(project)]
+        self.workflows += sum(file.is_workflow for file in scanned)
         if setup.mode == "frozen":
             return [because(Why.GC_FROZEN)]
         unread = installed.unread(
             project.folders.paths.get("custom_nodes") or [project.folders.base / "custom_nodes"]
         )
         needed.add(
-            self.needs, project.manifest, project.folders, project.scanned, project.layout,
+            self.needs, project.manifest, project.folders, scanned, project.layout,
             project.trust, setup.lock,
         )  # fmt: skip
-        return needed.doubts(project.plan, project.scanned, unread)
+        return needed.doubts(project.plan, scanned, unread)
 
     def changed(self) -> Reason | None:
         """Tell whether a workflow, a manifest or a lock file is not as it was read."""
@@ -76,6 +80,12 @@ def _checkout(folder: Path) -> Project:
     if manifest.is_demo:
         raise SetupProblem(Why.GC_KEEP_DEMO)
     return projects.look(setup_of(manifest, path, bool), bool)
+
+
+def _brought(project: Project) -> list[ScannedFile]:
+    """The workflows that were named by their addresses and are still kept."""
+    place = project.layout.brought
+    return scan.scan(workflow_files.find([str(place)])) if place.is_dir() else []
 
 
 def _stamps(project: Project) -> _Stamps:

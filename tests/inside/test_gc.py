@@ -7,6 +7,8 @@ import json
 import os
 import random
 import shutil
+import signal
+import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
@@ -130,6 +132,14 @@ def test_whoever_names_it_in_any_way_needs_it(site: InProcess, nodes: list[dict[
 def test_a_longer_name_is_another_model(site: InProcess) -> None:
     write(site, [node("CLIPTextEncode", "<lora:autumn_grain_v2:1>")])
     assert could_go(site) == [f"loras/{OLD}"]
+
+
+def test_a_workflow_that_was_brought_by_its_address_counts(site: InProcess) -> None:
+    place = site.output / ".cache" / "workflows" / "some"
+    place.mkdir(parents=True)
+    value = {"nodes": [node("LoraLoaderModelOnly", OLD, 1)], "links": [], "version": 0.4}
+    (place / "w.json").write_text(json.dumps(value))
+    assert could_go(site, "--all") == []
 
 
 def test_the_folder_that_a_node_searches_by_itself_stays(site: InProcess) -> None:
@@ -413,6 +423,73 @@ def test_a_trash_in_use_is_waited_for_by_nobody(site: InProcess) -> None:
     assert place(site).exists()
 
 
+FLORENCE = {
+    "config.json": b'{"model_type": "florence2"}',
+    "tokenizer.json": b'{"version": "1.0"}',
+    "model.safetensors": file_for("model.safetensors", seed="florence"),
+}
+
+
+@pytest.fixture
+def directory(inprocess: InProcess, hub: Hub) -> Path:
+    """A directory that was fetched, and that no workflow needs any more."""
+    hub.add("microsoft/Florence-2-lantern", ()).files.update(FLORENCE)
+    value = {"class_type": "Florence2ModelLoader", "inputs": {"model": "Florence-2-lantern"}}
+    (inprocess.workflows / "f.json").write_text(json.dumps({"1": value}))
+    inprocess.put("vae", "x.safetensors")
+    inprocess.workflow("x.json", ("vae", "x.safetensors"))
+    assert inprocess.run("run").code == 0
+    return inprocess.models / "LLM" / "Florence-2-lantern"
+
+
+def test_a_directory_goes_and_comes_back_as_a_whole(inprocess: InProcess, directory: Path) -> None:
+    assert could_go(inprocess, "--all") == []
+    before = inprocess.files()
+    (inprocess.workflows / "f.json").unlink()
+    assert could_go(inprocess) == ["LLM/Florence-2-lantern"]
+    moved = told(inprocess, "--yes")["moved"]
+    assert moved == [{"model": "LLM/Florence-2-lantern", "bytes": sum(map(len, FLORENCE.values()))}]
+    assert not directory.exists()
+    told(inprocess, "--restore")
+    assert inprocess.files() == before
+    write(inprocess, [node("Florence2ModelLoader", "Florence-2-lantern", mode=4)])
+    assert could_go(inprocess, "--all") == []
+
+
+@pytest.mark.parametrize("what", ["a file", "a link", "a change", "a link below"])
+def test_a_directory_with_something_of_the_user_stays(
+    inprocess: InProcess, directory: Path, what: str
+) -> None:
+    (inprocess.workflows / "f.json").unlink()
+    if what == "a file":
+        (directory / "mine.txt").write_text("mine")
+    elif what == "a link":
+        (directory / "mine").symlink_to("/nowhere")
+    elif what == "a link below":
+        (directory / "mine").symlink_to(inprocess.root)
+    else:
+        (directory / "config.json").write_text("mine")
+    assert could_go(inprocess) == could_go(inprocess, "--all") == []
+
+
+def test_a_set_is_needed_as_a_whole(inprocess: InProcess, hub: Hub) -> None:
+    names = [f"lantern-0000{number}-of-00002.safetensors" for number in (1, 2)]
+    hub.add("maker/lantern", names)
+    inprocess.workflow("w.json", ("text_encoders", names[0]))
+    inprocess.put("vae", "x.safetensors")
+    inprocess.workflow("x.json", ("vae", "x.safetensors"))
+    assert inprocess.run("run").code == 0
+    assert could_go(inprocess, "--all") == []
+    inprocess.workflow("w.json", ("text_encoders", names[1]))
+    assert could_go(inprocess, "--all") == []
+    (inprocess.workflows / "w.json").unlink()
+    assert could_go(inprocess) == [f"text_encoders/{names[0]}"]
+    told(inprocess, "--yes")
+    assert list(inprocess.files()) == ["vae/x.safetensors"]
+    told(inprocess, "--restore")
+    assert len(inprocess.files()) == 3
+
+
 def dying(at: int) -> Callable[[Callable[..., Any]], Callable[..., Any]]:
     """Each call into the system may be the last: of `at`, the process is gone for good."""
     left = [at]
@@ -535,7 +612,7 @@ def test_of_two_hundred_kills_none_loses_a_needed_file(site: InProcess, hub: Hub
         hub.add(f"maker/{name.removesuffix('.safetensors')}", [name])
     site.workflow("many.json", *(("loras", name) for name in names))
     assert site.run("run").code == 0
-    whole = site.files()
+    whole, died = site.files(), 0
     for _ in range(200):
         needed = chance.sample(names, 20)
         site.workflow("many.json", *(("loras", name) for name in needed))
@@ -543,7 +620,7 @@ def test_of_two_hundred_kills_none_loses_a_needed_file(site: InProcess, hub: Hub
         def work() -> None:
             site.run("gc", "--all", "--yes")
 
-        killed(chance.randrange(1, 400), work)
+        died += killed(chance.randrange(1, 400), work)
         there = {path.name for path in (site.models / "loras").glob("*.safetensors")}
         assert {*needed, KEPT} <= there
         if chance.random() < 0.5:
@@ -552,3 +629,36 @@ def test_of_two_hundred_kills_none_loses_a_needed_file(site: InProcess, hub: Hub
             assert {*needed, KEPT} <= there
         site.run("gc", "--restore")
         assert site.files() == whole
+    assert died > 100
+
+
+@pytest.mark.soak
+def test_of_two_hundred_processes_that_are_killed_none_loses_a_file(tmp_path: Path) -> None:
+    """A process that moves and puts back without end, until it is killed somewhere in it."""
+    chance = random.Random(11)
+    place = Path("/dev/shm" if os.access("/dev/shm", os.W_OK) else tmp_path)  # noqa: S108 - memory
+    root = place / f"comfyfix-{os.getpid()}"
+    made = a_store(root, 40)
+    halves = 0
+    try:
+        for _ in range(200):
+            child = os.fork()
+            if child == 0:
+                with contextlib.suppress(BaseException):
+                    while True:
+                        taken(root, made)
+                        restored(root)
+                os._exit(1)
+            time.sleep(chance.uniform(0, 0.05))
+            os.kill(child, signal.SIGKILL)
+            os.waitpid(child, 0)
+            halves += 0 < len(contents(root / "loras")) < len(made)
+            in_trash = kept(root)
+            there = contents(root)
+            assert sorted([*there.values(), *in_trash]) == sorted(made.values())
+            assert there in ({}, made)
+            restored(root)
+            assert contents(root) == made
+        assert halves > 10
+    finally:
+        shutil.rmtree(root)

@@ -100,7 +100,7 @@ def _restore(bin_: Trash, names: list[str], made: Collected) -> set[str]:
 def _project(run: Run, needing: Needing, options: dict[str, Any]) -> Collected:
     known, units = known_units(run, needing)
     chosen = gc.may_go(units, everything=options["all"])
-    made = Collected(did="shown", chosen=chosen, refused=needing.doubts)
+    made = Collected("shown", chosen, refused=needing.doubts, workflows=needing.workflows)
     made.others = sum(unit.may_go for unit in units) - len(chosen)
     if needing.doubts:
         made.chosen = []
