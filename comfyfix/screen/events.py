@@ -105,6 +105,8 @@ class Events:
     def failed(self, model: Model, problem: Problem) -> None:
         """A model has failed; the others go on."""
         said = words.problem(problem)
+        if self._console.follower is not None:
+            self._console.follower.failed(model.key, problem)
         if said not in self._told:
             self._told.add(said)
             self._of(model, f"✗ {said}")
@@ -120,6 +122,8 @@ class Events:
     def verifying(self, number: int, count: int) -> None:
         """A batch is verified."""
         line = "Verifying batch {number} ({count:models})"
+        if self._console.follower is not None:
+            self._console.follower.verifying(number)
         self._console.line(fixed(line, number=f"{number:03d}", count=count))
 
     def verifying_present(self, count: int) -> None:
@@ -143,6 +147,8 @@ class Events:
 
     def verified(self, verdicts: Sequence[Verdict], absent: int = 0) -> None:
         """Some files are verified; `absent` models of theirs did not arrive, as was told."""
+        if self._console.follower is not None:
+            self._console.follower.judged(verdicts)
         proven = sum(v.status == "ok" for v in verdicts)
         unproven = sum(v.status == "unverified" for v in verdicts)
         if proven:

@@ -11,12 +11,15 @@ import sys
 import threading
 import time
 from pathlib import Path
-from typing import TextIO
+from typing import TYPE_CHECKING, TextIO
 
 from comfyfix.disk import regular
 from comfyfix.screen.ends import mute
 from comfyfix.screen.text import clean, laid_out, on_terminal, paint
 from comfyfix.screen.words import fixed, t
+
+if TYPE_CHECKING:
+    from comfyfix.screen.following import Follower
 
 
 class Console:
@@ -35,6 +38,7 @@ class Console:
         self._last = ""
         self._started = 0
         self._muted = False
+        self.follower: Follower | None = None
 
     def begin(self, total: int) -> None:
         """A run begins, with so many models to bring."""
@@ -43,15 +47,27 @@ class Console:
         """The run is over; the summary follows."""
 
     def phase(
-        self, key: str, name: str, now: str, *, size: int | None = None, path: Path | None = None
+        self,
+        key: str,
+        name: str,  # noqa: ARG002 - a board shows it
+        now: str,
+        *,
+        size: int | None = None,
+        path: Path | None = None,
     ) -> None:
         """A model is `searching`, `waiting`, `downloading` or `verifying` now."""
+        if self.follower is not None:
+            self.follower.phase(key, now, size, path)
 
     def expect(self, key: str, size: int | None) -> None:
         """So many bytes are to come of a model; None: nobody knows."""
+        if self.follower is not None:
+            self.follower.expect(key, size)
 
     def settled(self, key: str, *, good: bool) -> None:
         """A model is done, or has failed."""
+        if self.follower is not None:
+            self.follower.settled(key, good=good)
 
     def processing(self, name: str, key: str, total: int) -> None:
         """Begin a model: `[3/21] Processing: rife49.pth`."""
@@ -67,6 +83,8 @@ class Console:
             known = self._last == key or not name
             self._write(f"  {text}" if known else f"  {text}  [{name}]")
             self._last = key
+        if self.follower is not None:
+            self.follower.said(key, clean(text))
 
     def line(self, text: str) -> None:
         """Write a line of its own."""

@@ -116,6 +116,7 @@ class LiveConsole(Console):
 
     def expect(self, key: str, size: int | None) -> None:
         """Count so many bytes among those that are to come."""
+        super().expect(key, size)
         if size is not None:
             with self._lock:
                 self._board.sizes.expect(key, size)
@@ -124,6 +125,7 @@ class LiveConsole(Console):
         self, key: str, name: str, now: str, *, size: int | None = None, path: Path | None = None
     ) -> None:
         """Say what a model is doing now."""
+        super().phase(key, name, now, size=size, path=path)
         part = Part(path) if path else None
         self._take_away(key)
         self._rows[key] = self._board.add_task(
@@ -135,6 +137,7 @@ class LiveConsole(Console):
 
     def settled(self, key: str, *, good: bool) -> None:
         """Take a model from the board."""
+        super().settled(key, good=good)
         self._take_away(key)
         with self._lock:
             self._board.sizes.settled(key, good=good)

@@ -181,6 +181,15 @@ class Layout:
         """The full log of the run that began at `stamp` (YYYYMMDD_HHMMSS)."""
         return self.output / "log" / f"run_{stamp}.log"
 
+    def run_events(self, stamp: str) -> Path:
+        """What the run that began at `stamp` tells while it works, one JSON line per event."""
+        return self.output / "log" / f"run_{stamp}.events.jsonl"
+
+    @property
+    def control(self) -> Path:
+        """The socket by which a run of this project can be reached while it lives."""
+        return self.output / ".run.sock"
+
     def record(self, number: int, model: Model) -> Path:
         """The resolved-source record of a model."""
         return Path(self.targets(number, model)[0])

@@ -12,6 +12,7 @@ from typing import Any, Protocol
 from comfyfix.screen import notes, summary
 from comfyfix.screen.text import say
 from comfyfix.stopping import Stopped, signals
+from comfyfix.tasks import following
 from comfyfix.tasks.clearing import clear
 from comfyfix.tasks.dodo import of_dodo
 from comfyfix.tasks.due import is_due
@@ -83,6 +84,7 @@ def _run(
         left_alone() if idle else contextlib.nullcontext(),
         in_place(type("OurControl", (Control,), ours)),  # doit hands it nothing of ours
         signals(lambda: _mute(at_work)),
+        following.to_the_end(at_work),
     ):
         try:
             result = _until_reserved(command, asked)
@@ -104,6 +106,7 @@ def _run(
         aloud = is_ours(asked["reporter"]) and not waited_for
         told = {run: _published(run, aloud=aloud, due=waited_for) for run in at_work}
         for run in at_work:
+            run.follower.end(result or int(refused), stopped=False)
             _told_to_services(run, aloud=aloud)
     if waited_for:
         from comfyfix.screen.results.ended import ended
@@ -166,6 +169,10 @@ def _begin(at_work: list[Run], reached: list[Run], *, aloud: bool, agreed: bool)
     for run in reached:
         run.note_missing()
         clear(run)
+        if run.pending:
+            following.begin(run)
+        if run.total:
+            following.begin(run)
 
 
 def _mute(runs: list[Run]) -> None:
@@ -182,6 +189,7 @@ def _stopped(runs: list[Run], exit_code: int) -> int:
         return exit_code
     for run in runs:
         run.console.end()
+        run.follower.end(exit_code, stopped=True)
         count = run.children.stop()
         done = sum(outcome.problem is None for outcome in run.tally.endings)
         left = run.tally.total - len(run.tally.endings)
