@@ -7,6 +7,7 @@ journal has grown they are looked at less often, so that a run of days fits into
 from __future__ import annotations
 
 import threading
+from collections import Counter
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
@@ -37,6 +38,7 @@ class Follower:
         self._numbers: dict[str, int] = {}
         self._parts: dict[int, Part] = {}
         self._told: dict[int, int] = {}
+        self._settled = Counter[bool]()
         self._lock = threading.Lock()
         self._over = threading.Event()
         self._watches = False
@@ -51,11 +53,13 @@ class Follower:
         n = self._numbers.get(key)
         if n is None:
             return
+        part = Part(path) if path is not None else None
         with self._lock:
             self._parts.pop(n, None)
-            if path is not None:
-                self._parts[n] = Part(path)
-        self._journal.tell(journal.Doing(n=n, phase=_PHASES[now], size=size))
+            if part is not None:
+                self._parts[n] = part
+        have = part.arrived() if part is not None else 0
+        self._journal.tell(journal.Doing(n=n, phase=_PHASES[now], size=size, have=have))
         if path is not None:
             self._watch()
 
@@ -84,6 +88,7 @@ class Follower:
         if n is not None:
             with self._lock:
                 self._parts.pop(n, None)
+                self._settled[good] += 1
             self._journal.tell(journal.Settled(n=n, good=good))
 
     def verifying(self, batch: int) -> None:
@@ -109,7 +114,9 @@ class Follower:
         self._over.set()
         if self._journal.is_open:
             self._look()
-            self._journal.end(code, stopped=stopped)
+            count = self._settled
+            ended = journal.Ended(code=code, stopped=stopped, done=count[True], failed=count[False])
+            self._journal.end(ended)
 
     def _watch(self) -> None:
         with self._lock:

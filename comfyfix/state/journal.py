@@ -39,10 +39,15 @@ class Event(msgspec.Struct, frozen=True, kw_only=True, tag=str.lower, tag_field=
 
 
 class Begun(Event, frozen=True, kw_only=True):
-    """A run has begun, with so many models to bring. `control`: the name of its socket."""
+    """A run has begun, with so many models to bring.
+
+    `run` is its name, which orders have to tell, `control` that of its socket in `output/`, empty
+    where it has none.
+    """
 
     version: int = VERSION
     total: int = 0
+    run: str = ""
     control: str = ""
 
 
@@ -51,7 +56,7 @@ class Wanted(Event, frozen=True, kw_only=True):
 
     n: int
     name: str
-    folder: str | None = None
+    folder: str = ""
     batch: int = 0
     task: str = ""
     size: int | None = None
@@ -73,11 +78,12 @@ class Expected(Event, frozen=True, kw_only=True):
 
 
 class Doing(Event, frozen=True, kw_only=True):
-    """A model is searched, downloaded …"""
+    """A model is searched, downloaded … `have`: the bytes that an earlier run has brought."""
 
     n: int
     phase: Phase
     size: int | None = None
+    have: int = 0
 
 
 class Arrived(Event, frozen=True, kw_only=True):
@@ -123,10 +129,12 @@ class Judged(Event, frozen=True, kw_only=True):
 
 
 class Ended(Event, frozen=True, kw_only=True):
-    """The run is over. `stopped`: somebody has stopped it."""
+    """The run is over: how many models are done and have failed. `stopped`: by somebody."""
 
     code: int = 0
     stopped: bool = False
+    done: int = 0
+    failed: int = 0
 
 
 Line = (
@@ -182,9 +190,9 @@ class Journal:
             if self._handle >= 0 and self.written + len(data) <= BYTES_MAX:
                 self.written += os.write(self._handle, data)
 
-    def end(self, code: int, *, stopped: bool) -> None:
+    def end(self, ended: Ended) -> None:
         """Say that the run is over."""
-        self.tell(Ended(code=code, stopped=stopped))
+        self.tell(ended)
         with self._lock, contextlib.suppress(OSError):
             handle, self._handle = self._handle, -1
             if handle >= 0:

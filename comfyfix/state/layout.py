@@ -14,6 +14,7 @@ from comfyfix.records import Model
 STORE_STATE = ".comfyfix"
 RECEIPT = ".receipt"
 """What the names of receipts in a store end in; inside they are JSON."""
+_SOCKET = re.compile(r"\.run_[0-9]{8}_[0-9]{6}_[0-9a-f]{8}\.sock", re.ASCII)
 _UNSAFE = re.compile(r"[^A-Za-z0-9._-]+")
 
 
@@ -185,10 +186,9 @@ class Layout:
         """What the run that began at `stamp` tells while it works, one JSON line per event."""
         return self.output / "log" / f"run_{stamp}.events.jsonl"
 
-    @property
-    def control(self) -> Path:
-        """The socket by which a run of this project can be reached while it lives."""
-        return self.output / ".run.sock"
+    def control(self, name: str) -> Path | None:
+        """The socket by which a run can be reached while it lives; None for no name of one."""
+        return self.output / name if _SOCKET.fullmatch(name) else None
 
     def record(self, number: int, model: Model) -> Path:
         """The resolved-source record of a model."""

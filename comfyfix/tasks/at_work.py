@@ -37,6 +37,9 @@ class RunCommand(Protocol):
     def load_again(self, selected: list[str] | None = None) -> None:
         """Make the tasks anew; `selected` are to be run then."""
 
+    def open_again(self) -> None:
+        """Open the projects anew, and make their tasks."""
+
 
 class _Declined(Exception):
     """The user wants no download."""
@@ -80,19 +83,17 @@ def _run(
         ),
     }
     idle = runs and not any(run.project.plan.pending for run in runs)
+    control = type("OurControl", (Control,), ours)  # doit hands it nothing of ours
     with (
         left_alone() if idle else contextlib.nullcontext(),
-        in_place(type("OurControl", (Control,), ours)),  # doit hands it nothing of ours
         signals(lambda: _mute(at_work)),
         following.to_the_end(at_work),
     ):
         try:
-            result = _until_reserved(command, asked)
-            for run in at_work:
-                if run.project.plan.pending:
-                    run.note_missing()
-                    clear(run)  # an owner that lived before may have ended since
-                run.keep_lock()
+            result = _round(command, asked, control, at_work)
+            while following.once_more(at_work, result):
+                command.open_again()
+                result = _round(command, asked, control, at_work)
         except _Declined:
             return 1
         except Stopped as stopped:
@@ -118,6 +119,20 @@ def _run(
             "runs": {run.prefix: ended(run.tally) for run in at_work},
         }
     return result or int(refused)
+
+
+def _round(
+    command: RunCommand, asked: dict[str, Any], control: type[Control], at_work: list[Run]
+) -> int:
+    """Go over all that is missing once, and write down what is missing still."""
+    with in_place(control):
+        result = _until_reserved(command, asked)
+    for run in at_work:
+        if run.project.plan.pending:
+            run.note_missing()
+            clear(run)  # an owner that lived before may have ended since
+        run.keep_lock()
+    return result
 
 
 def _until_reserved(command: RunCommand, asked: dict[str, Any]) -> int:
@@ -170,8 +185,6 @@ def _begin(at_work: list[Run], reached: list[Run], *, aloud: bool, agreed: bool)
         run.note_missing()
         clear(run)
         if run.pending:
-            following.begin(run)
-        if run.total:
             following.begin(run)
 
 

@@ -9,6 +9,7 @@ COMMANDS = {
     "scan": "comfyfix.tasks.commands.scan:Scan",
     "verify": "comfyfix.tasks.commands.verify:Verify",
     "report": "comfyfix.tasks.commands.report:Report",
+    "dashboard": "comfyfix.tasks.commands.dashboard:Dashboard",
     "relink": "comfyfix.tasks.commands.relink:Relink",
     "embed": "comfyfix.tasks.commands.embed:Embed",
     "lock": "comfyfix.tasks.commands.lock:Lock",

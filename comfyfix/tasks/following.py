@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 import contextlib
+import secrets
 import time
 from collections.abc import Iterator, Mapping, Sequence
 
 from comfyfix.screen.text import clean
-from comfyfix.state import journal
+from comfyfix.screen.words import t
+from comfyfix.state import journal, ledger
+from comfyfix.tasks.control import Control
 from comfyfix.tasks.running import Run
 
 ERROR = 2
@@ -15,9 +18,33 @@ ERROR = 2
 
 
 def begin(run: Run) -> None:
-    """Open the journal of a run that has work to do."""
+    """Open the journal of a run that has work to do, and a socket for orders."""
+    stamp = time.strftime("%Y%m%d_%H%M%S")
     numbers = {planned.model.key: n for n, planned in enumerate(run.pending)}
-    run.follower.begin(time.strftime("%Y%m%d_%H%M%S"), list(_about(run, numbers)), numbers)
+    name = f"{stamp}_{secrets.token_hex(4)}"
+    run.control = Control(run, name)
+    begun = journal.Begun(total=len(numbers), run=name, control=run.control.socket)
+    run.follower.begin(stamp, [begun, *_about(run, numbers)], numbers)
+
+
+def once_more(runs: Sequence[Run], code: int) -> bool:
+    """Tell whether somebody wants models searched again now that the runs are through.
+
+    These are noted, and the runs are over then; another one begins. Raises OSError.
+    """
+    wanted = {run: run.control.close() for run in runs if run.control is not None}
+    if not any(wanted.values()):
+        return False
+    for run, models in wanted.items():
+        for model in models:
+            ledger.search_again(run.project.layout, model)
+        if models:
+            names = [model.name for model in models]
+            run.console.line(t("Searching again, as asked: {names}", names=names))
+    for run in runs:
+        run.console.end()
+        run.follower.end(code, stopped=False)
+    return True
 
 
 @contextlib.contextmanager
@@ -27,12 +54,13 @@ def to_the_end(runs: Sequence[Run]) -> Iterator[None]:
         yield
     finally:
         for run in runs:
+            if run.control is not None:
+                run.control.close()
             run.follower.end(ERROR, stopped=True)
 
 
 def _about(run: Run, numbers: Mapping[str, int]) -> Iterator[journal.Line]:
     plan = run.project.plan
-    yield journal.Begun(total=len(numbers))
     for planned in run.pending:
         yield journal.Wanted(
             n=numbers[planned.model.key],

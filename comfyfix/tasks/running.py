@@ -41,6 +41,7 @@ if TYPE_CHECKING:
     from comfyfix.stages.fitting import Room
     from comfyfix.stages.policy import Held
     from comfyfix.stages.work import Planned
+    from comfyfix.tasks.control import Control
     from comfyfix.tasks.searching import Sought
 
 TRIES = 3
@@ -59,7 +60,8 @@ class Run(Owner):
     whose models are selected; `whole` where all of these are, so that they are to be ready.
     `chosen` are the selected models themselves, None while nobody has selected.
     `shard` is where it begins, of several jobs for one store; `began` when. `brought` are the files
-    that it has brought, by model. `last_lines` are those that it ended with.
+    that it has brought, by model. `last_lines` are those that it ended with. `control` takes orders
+    while it works.
     """
 
     project: Project
@@ -84,6 +86,7 @@ class Run(Owner):
     whole: bool = False
     shard: Shard = shard.WHOLE
     last_lines: list[str] = field(default_factory=list)
+    control: Control | None = None
 
     def __post_init__(self) -> None:
         manifest = self.project.manifest

@@ -45,7 +45,9 @@ def test_a_run_tells_what_becomes_of_each_model(site: InProcess) -> None:
     assert failed.next
     [judged] = [e for e in events if isinstance(e, journal.Judged) and e.status == "ok"]
     assert names[judged.n] == "rife49.pth"
-    assert events[-1] == msgspec.structs.replace(events[-1], code=1, stopped=False)
+    assert events[-1] == msgspec.structs.replace(
+        events[-1], code=1, stopped=False, done=1, failed=1
+    )
     assert isinstance(events[-1], journal.Ended)
 
 
@@ -76,7 +78,7 @@ def test_a_journal_is_bounded_and_old_ones_go(
         written.begin(f"20260102_0304{second:02d}", [journal.Begun(total=1)])
         for n in range(100):
             written.tell(journal.Settled(n=n, good=True))
-        written.end(0, stopped=False)
+        written.end(journal.Ended())
     paths = journal.journals(layout)
     assert len(paths) == journal.KEPT
     assert paths[0].name == layout.run_events(f"20260102_0304{journal.KEPT + 4}").name

@@ -21,16 +21,18 @@ from tests.rig import REPO
 
 OURS = "comfyfix"
 # What opens connections, resolves names or listens, and the modules that may: beside net.http those
-# that it is made of, and the hub of the demo, which only answers.
+# that it is made of, and those that only answer: the hub of the demo, and the dashboard.
 NETWORK = {
     "apprise": ("comfyfix.net.teller",),
-    "aiohttp": (), "asyncio": (), "ftplib": (), "httpcore2": (), "httpx": (),
+    "aiohttp": (), "asyncio": ("comfyfix.dashboard.server",),
+    "ftplib": (), "httpcore2": (), "httpx": (),
     "http.client": ("comfyfix.net.failures",),
     "imaplib": (), "poplib": (), "smtplib": (), "ssl": (), "telnetlib": (), "urllib.request": (),
     "websockets": (), "xmlrpc": (), "selectors": (),
     "requests": ("comfyfix.net.failures", "comfyfix.net.http"),
     "urllib3": ("comfyfix.net.addresses", "comfyfix.net.failures"),
-    "socket": ("comfyfix.net.addresses",),
+    "socket": ("comfyfix.dashboard.server", "comfyfix.net.addresses", "comfyfix.net.local"),
+    "starlette": ("comfyfix.dashboard.server",), "uvicorn": ("comfyfix.dashboard.server",),
     "httpx2": (), "huggingface_hub": (),
     "http.server": ("comfyfix.demo",), "socketserver": ("comfyfix.demo",),
 }  # fmt: skip

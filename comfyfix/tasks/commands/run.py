@@ -95,6 +95,12 @@ class RunCommand(Guarded, cmd_run.Run):  # type: ignore[misc]
                 tasks.close()
         self.task_list = self.loader.load_tasks(cmd=self, pos_args=self.pos_args)
 
+    def open_again(self) -> None:
+        """Open the projects anew, as another run would, and make their tasks."""
+        for tasks in found_in(self.loader):
+            tasks.close()
+        self.load_again()
+
     def do(self, asked: dict[str, Any]) -> int:
         """Run as doit does."""
         if self.params["fail_fast"]:

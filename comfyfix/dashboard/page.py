@@ -1,0 +1,130 @@
+"""The page itself: words and a frame. What it shows comes later, and is set as text."""
+
+from __future__ import annotations
+
+import msgspec
+
+from comfyfix import templates
+from comfyfix.screen.words import t
+
+
+def page(token: str, *, control: bool) -> bytes:
+    """The page as HTML. `control`: it may stop the run and ask for a model again."""
+    import jinja2
+
+    environment = jinja2.Environment(
+        loader=jinja2.FunctionLoader(templates.text),
+        undefined=jinja2.StrictUndefined,
+        autoescape=True,
+        trim_blocks=True,
+        lstrip_blocks=True,
+    )
+    told = environment.get_template("dashboard/page.html.j2").render(
+        token=token,
+        control=control,
+        w=_words(),
+        told=msgspec.json.encode({"w": _told(), "states": states()}).decode(),
+        columns=_columns(),
+        chips=_chips(),
+    )
+    return told.encode()
+
+
+def states() -> dict[str, str]:
+    """Each state of a model, of a workflow and of a run in words."""
+    return {
+        "open": t("not begun"),
+        "searching": t("searching"),
+        "waiting": t("waiting"),
+        "downloading": t("downloading"),
+        "verifying": t("verifying"),
+        "arrived": t("arrived"),
+        "ok": t("ok"),
+        "unverified": t("unverified"),
+        "missing": t("missing"),
+        "failed": t("failed"),
+        "ready": t("ready"),
+        "complete": t("all models there"),
+        "lacks models": t("lacks models"),
+        "not ready": t("not ready"),
+        "unreadable": t("unreadable"),
+        "none": t("No run yet"),
+        "running": t("Running"),
+        "ended": t("The run is over"),
+        "stopped": t("The run was stopped"),
+        "gone": t("The run has ended without a word"),
+    }
+
+
+def _chips() -> tuple[tuple[str, str], ...]:
+    return (
+        ("failed", t("failed")),
+        ("work", t("at work")),
+        ("open", t("open")),
+        ("there", t("there")),
+    )
+
+
+def _columns() -> tuple[str, ...]:
+    return (t("Status"), t("Model"), t("Batch"), t("Size"), t("News"))
+
+
+def _words() -> dict[str, str]:
+    return {
+        "title": t("comfyfix: the run"),
+        "skip": t("To the models"),
+        "waiting": t("Waiting for the first news …"),
+        "stop": t("Stop the run"),
+        "sure": t("Stop it now"),
+        "keep": t("Let it run"),
+        "throughput": t("Bytes a second"),
+        "work": t("At work"),
+        "idle": t("Nothing is being searched or downloaded."),
+        "failures": t("Failures"),
+        "no_failures": t("None so far."),
+        "workflows": t("Workflows"),
+        "no_workflows": t("None is known yet."),
+        "models": t("Models"),
+        "past": t("Earlier runs"),
+        "no_past": t("None."),
+        "search": t("Search"),
+        "status": t("Status"),
+        "hint": t("/ searches, Esc shows all"),
+        "none": t("No model is like that."),
+        "all": t("Show all"),
+        "noscript": t("This page needs JavaScript: it is all from this computer."),
+        "begun": t("Begun"),
+        "took": t("Took"),
+        "came": t("Came to"),
+    }
+
+
+def _told() -> dict[str, str]:
+    return {
+        "of_models": t("{done} of {total} models are there", done="%1", total="%2"),
+        "failed": t("{count} failed", count="%1"),
+        "left": t("{time} to go", time="%1"),
+        "rate": t("{size}/s", size="%1"),
+        "peak": t("at most {size}/s", size="%1"),
+        "since": t("for {time}", time="%1"),
+        "took": t("took {time}", time="%1"),
+        "code": t("exit code {code}", code="%1"),
+        "ready": t("{ready} of {all} are ready", ready="%1", all="%2"),
+        "complete": t("{ready} of {all} have all their models", ready="%1", all="%2"),
+        "there": t("{there} of {all} models", there="%1", all="%2"),
+        "no_models": t("no models"),
+        "shown": t("{count} of {all} shown", count="%1", all="%2"),
+        "of_size": t("{arrived} of {size}", arrived="%1", size="%2"),
+        "lost": t("The dashboard does not answer: is it still running?"),
+        "start": t("Start one in another terminal: `comfyfix`"),
+        "next": t("Next:"),
+        "again": t("Search again"),
+        "asked": t("It is searched again once this run is through."),
+        "stopping": t("The run is stopping."),
+        "no_control": t("This run takes no orders: it has no socket."),
+        "by_hand": t("To try again: `{command}`", command="%1"),
+        "without_end": t("ended without a word"),
+        "stopped": t("stopped"),
+        "done": t("{count} done", count="%1"),
+        "batch": t("Batch {number}", number="%1"),
+    }

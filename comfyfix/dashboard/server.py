@@ -1,0 +1,253 @@
+"""The live page on loopback: who may see it, and how it is told what changes.
+
+Each request needs the token of this server, and a Host that is ours: a page of the web whose name
+leads to 127.0.0.1 has another. The token stands in the address alone: a cookie would be sent to
+every server of this host, whatever its port.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import secrets
+import socket
+from collections import deque
+from collections.abc import AsyncIterator, Callable
+from urllib.parse import parse_qs
+
+import msgspec
+import uvicorn
+from starlette.applications import Starlette
+from starlette.requests import Request
+from starlette.responses import PlainTextResponse, Response, StreamingResponse
+from starlette.routing import Route
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
+
+from comfyfix import templates
+from comfyfix.dashboard.follow import Follow, Shown
+from comfyfix.dashboard.page import page
+
+LOOK_SECONDS = 0.1
+"""How often a journal is looked at."""
+ALIVE_SECONDS = 15.0
+"""How often a viewer hears something, so that a lost connection is noticed."""
+VIEWERS_MAX = 100
+BEHIND_MAX = 200
+"""Changes that are kept for a viewer who is behind; who has missed more gets all anew."""
+BODY_MAX = 4_096
+"""Bytes of an order."""
+CONNECTIONS_MAX = 256
+_HEADERS = {
+    "content-security-policy": (
+        "default-src 'none'; script-src 'self'; style-src 'self'; connect-src 'self'; "
+        "img-src data:; base-uri 'none'; form-action 'none'; frame-ancestors 'none'"
+    ),
+    "x-content-type-options": "nosniff",
+    "cache-control": "no-store",
+    "referrer-policy": "no-referrer",
+    "cross-origin-resource-policy": "same-origin",
+    "cross-origin-opener-policy": "same-origin",
+    "x-frame-options": "DENY",
+}
+
+Order = Callable[[bytes], str]
+"""Does what an order says; returns what went wrong, in words, empty for nothing. May take long."""
+
+
+class Feed:
+    """What has changed, for all who look: made once, however many these are."""
+
+    def __init__(self, follow: Follow) -> None:
+        self._follow = follow
+        self._kept: deque[bytes] = deque(maxlen=BEHIND_MAX)
+        self._count = 0
+        self._whole: tuple[int, bytes] = (-1, b"")
+        self._more = asyncio.Event()
+        self.viewers = 0
+        self.closing = False
+
+    async def run(self) -> None:
+        """Look again and again."""
+        while True:
+            shown = self._follow.look()
+            if shown is not None:
+                self._kept.append(_message(shown))
+                self._count += 1
+                self._wake()
+            await asyncio.sleep(LOOK_SECONDS)
+
+    def close(self) -> None:
+        """Let all viewers go."""
+        self.closing = True
+        self._wake()
+
+    def _wake(self) -> None:
+        self._more.set()
+        self._more = asyncio.Event()
+
+    async def messages(self) -> AsyncIterator[bytes]:
+        """All of it, then what changes."""
+        self.viewers += 1
+        try:
+            seen = self._count
+            yield self._all()
+            while not self.closing:
+                more = self._more
+                if seen == self._count:
+                    try:
+                        await asyncio.wait_for(more.wait(), ALIVE_SECONDS)
+                    except TimeoutError:
+                        yield b":\n\n"
+                    continue
+                missed, seen = self._count - seen, self._count
+                if missed > len(self._kept):
+                    yield self._all()
+                else:
+                    yield b"".join(list(self._kept)[-missed:])
+        finally:
+            self.viewers -= 1
+
+    def _all(self) -> bytes:
+        if self._whole[0] != self._count:
+            self._whole = (self._count, _message(self._follow.whole()))
+        return self._whole[1]
+
+
+class Guard:
+    """Lets nobody through who has no token, or comes from another page."""
+
+    def __init__(self, app: ASGIApp, feed: Feed, token: str, port: int) -> None:
+        self._app, self._token, self.feed = app, token, feed
+        self._hosts = {f"{name}:{port}" for name in ("127.0.0.1", "localhost")}
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Answer a request, or refuse it."""
+        if scope["type"] == "lifespan":
+            await self._app(scope, receive, send)
+            return
+        if scope["type"] != "http":
+            return  # uvicorn refuses what nobody accepts
+
+        async def with_headers(message: Message) -> None:
+            if message["type"] == "http.response.start":
+                told = {name for name, _ in message["headers"]}
+                message["headers"] = [
+                    *message["headers"],
+                    *(
+                        (n.encode(), v.encode())
+                        for n, v in _HEADERS.items()
+                        if n.encode() not in told
+                    ),
+                ]
+            await send(message)
+
+        refused = self._refused(scope)
+        app = self._app if refused is None else refused
+        await app(scope, receive, with_headers)
+
+    def _refused(self, scope: Scope) -> Response | None:
+        headers: dict[bytes, bytes] = {}
+        for name, value in scope["headers"]:
+            if name in headers and name in (b"host", b"origin"):
+                return PlainTextResponse("", 400)
+            headers[name] = value
+        if headers.get(b"host", b"").decode("latin-1").lower() not in self._hosts:
+            return PlainTextResponse("", 421)
+        origin = headers.get(b"origin")
+        ours = b"http://" + headers[b"host"]
+        if (origin is not None or scope["method"] == "POST") and origin != ours:
+            return PlainTextResponse("", 403)
+        if headers.get(b"sec-fetch-site", b"none") not in (b"none", b"same-origin"):
+            return PlainTextResponse("", 403)
+        told = parse_qs(scope["query_string"].decode("latin-1")).get("token", [""])[0]
+        if not secrets.compare_digest(told.encode(), self._token.encode()):
+            return PlainTextResponse("", 403)
+        return None
+
+
+def _message(shown: Shown) -> bytes:
+    return b"data: %b\n\n" % msgspec.json.encode(shown)
+
+
+def _style() -> str:
+    """It looks as the report does."""
+    return templates.text("report/page.css") + templates.text("dashboard/page.css")
+
+
+def app(follow: Follow, token: str, port: int, order: Order | None) -> Guard:
+    """The pages; `order` takes orders, None where none are taken."""
+    feed = Feed(follow)
+    shown = page(token, control=order is not None)
+    files = {
+        "/page.css": (_style(), "text/css"),
+        "/page.js": (templates.text("dashboard/page.js"), "text/javascript"),
+    }
+
+    async def home(_: Request) -> Response:
+        return Response(shown, media_type="text/html; charset=utf-8")
+
+    async def file(request: Request) -> Response:
+        text, kind = files[request.url.path]
+        return Response(text, media_type=f"{kind}; charset=utf-8")
+
+    async def events(_: Request) -> Response:
+        if feed.viewers >= VIEWERS_MAX:
+            return PlainTextResponse("", 503)
+        return StreamingResponse(feed.messages(), media_type="text/event-stream")
+
+    async def ordered(request: Request) -> Response:
+        body = b""
+        async for piece in request.stream():
+            body += piece
+            if len(body) > BODY_MAX:
+                return PlainTextResponse("", 413)
+        if order is None:
+            return PlainTextResponse("", 404)
+        wrong = await asyncio.to_thread(order, body)
+        told = msgspec.json.encode({"wrong": wrong})
+        return Response(told, 409 if wrong else 200, media_type="application/json")
+
+    @contextlib.asynccontextmanager
+    async def lifespan(_: Starlette) -> AsyncIterator[None]:
+        looking = asyncio.create_task(feed.run())
+        try:
+            yield
+        finally:
+            looking.cancel()
+
+    pages = Starlette(
+        routes=[
+            Route("/", home),
+            *(Route(path, file) for path in files),
+            Route("/events", events),
+            Route("/control", ordered, methods=["POST"]),
+        ],
+        lifespan=lifespan,
+    )
+    return Guard(pages, feed, token, port)
+
+
+def bound(port: int) -> socket.socket:
+    """A socket of loopback alone; 0: a free port. Raises OSError."""
+    return socket.create_server(("127.0.0.1", port))
+
+
+class Server(uvicorn.Server):
+    """Serves until it is told to stop; then viewers are let go at once."""
+
+    def __init__(self, guard: Guard) -> None:
+        self._guard = guard
+        super().__init__(
+            uvicorn.Config(
+                guard, log_config=None, access_log=False, server_header=False, date_header=False,
+                lifespan="on", ws="none", http="h11", loop="asyncio",
+                limit_concurrency=CONNECTIONS_MAX, timeout_keep_alive=5,
+                timeout_graceful_shutdown=2, h11_max_incomplete_event_size=16_384,
+                proxy_headers=False,
+            )
+        )  # fmt: skip
+
+    async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
+        """End."""
+        self._guard.feed.close()
+        await super().shutdown(sockets)

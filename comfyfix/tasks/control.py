@@ -1,0 +1,95 @@
+"""Orders for a run while it works, by a socket in `output/` that only its user may write to.
+
+A stop is what Ctrl-C is. A model that has failed is searched again once all others are through:
+until then its task is done for doit, and its batch waits for nobody.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import signal
+import threading
+from collections.abc import Callable
+
+import msgspec
+
+from comfyfix.net import local
+from comfyfix.records import Model
+from comfyfix.state.orders import Answer, read_order
+from comfyfix.tasks.running import Run
+
+
+class Control:
+    """Takes orders; where no socket can be made, nobody can give any."""
+
+    def __init__(self, run: Run, name: str) -> None:
+        self._run, self._name = run, name
+        self._models = [planned.model for planned in run.pending]
+        self._again: dict[str, Model] = {}
+        self._lock = threading.Lock()
+        self._open = True
+        self._listener: local.Listener | None = None
+        self.socket = f".run_{name}.sock"
+        path = run.project.layout.control(self.socket)
+        try:
+            if path is None:
+                raise FileNotFoundError
+            self._clear()
+            self._listener = local.Listener(path, self._answer)
+        except OSError:  # a filesystem without sockets, or a path that is too long
+            self.socket = ""
+
+    def close(self) -> list[Model]:
+        """Take no more orders; returns the models that are to be searched again."""
+        with self._lock:
+            self._open = False
+            again, self._again = list(self._again.values()), {}
+        if self._listener is not None:
+            self._listener.close()
+            self._listener = None
+        return again
+
+    def _answer(self, body: bytes) -> tuple[bytes, Callable[[], object]]:
+        order = read_order(body)
+        done, then = False, _nothing
+        if order is not None and order.run == self._name:
+            if order.do == "stop":
+                done = self._is_first_stop()
+                then = _stop if done else _nothing
+            else:
+                done = self._retry(order.n)
+        return msgspec.json.encode(Answer(done=done)), then
+
+    def _is_first_stop(self) -> bool:
+        """A second one would end the run at once, as a second Ctrl-C does."""
+        with self._lock:
+            was, self._open = self._open, False
+        return was
+
+    def _retry(self, n: int | None) -> bool:
+        """Note a model that has failed. No lock is held for longer than that takes."""
+        if n is None or not 0 <= n < len(self._models):
+            return False
+        model = self._models[n]
+        failed = {end.model.key for end in list(self._run.tally.endings) if end.problem}
+        with self._lock:
+            if self._open and model.key in failed:
+                self._again[model.key] = model
+                return True
+        return False
+
+    def _clear(self) -> None:
+        """Remove the sockets of runs that were killed: nobody answers there any more."""
+        output = self._run.project.layout.output
+        for path in output.glob(".run_*.sock"):
+            if self._run.project.layout.control(path.name) is not None:
+                with contextlib.suppress(OSError):
+                    local.remove_if_dead(path)
+
+
+def _stop() -> None:
+    signal.pthread_kill(threading.main_thread().ident or 0, signal.SIGINT)
+
+
+def _nothing() -> None:
+    pass

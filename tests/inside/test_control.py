@@ -1,0 +1,199 @@
+"""Orders for a run while it works: who may give them, and what comes of them."""
+
+from __future__ import annotations
+
+import os
+import socket
+import threading
+from collections.abc import Callable
+from contextlib import closing, suppress
+from pathlib import Path
+from typing import Any
+
+import msgspec
+import pytest
+
+from comfyfix.dashboard.follow import Follow
+from comfyfix.dashboard.orders import Orders
+from comfyfix.demo.hub import Hub
+from comfyfix.net import local
+from comfyfix.state import journal
+from comfyfix.state.orders import read_answer, read_order
+from tests.inprocess import InProcess
+
+LATE = "harbour_late.safetensors"
+
+
+@pytest.fixture
+def site(inprocess: InProcess, hub: Hub) -> InProcess:
+    hub.add("AlexWortega/RIFE", ["rife49.pth"])
+    inprocess.workflow("w.json", ("upscale_models", "rife49.pth"), ("loras", LATE))
+    return inprocess
+
+
+@pytest.fixture
+def at_fetch(hub: Hub) -> Callable[[Callable[[], object]], None]:
+    """Let something happen once, when a file is asked for; the file is given afterwards."""
+    done = threading.Event()
+
+    def when(what: Callable[[], object]) -> None:
+        def look(request: str) -> None:
+            if request.startswith("file") and not done.is_set():
+                done.set()
+                what()
+
+        hub.on_request = look
+
+    return when
+
+
+def order(site: InProcess, **told: Any) -> str:
+    """What an order from the page comes to."""
+    with closing(Follow(site.project().layout)) as follow:
+        follow.look()
+        body = {"run": follow.head.run, **told}
+        return Orders(site.project().layout, follow)(msgspec.json.encode(body))
+
+
+def late(follow: Follow) -> Any:
+    return next(row for row in follow.whole().models if row.name == LATE)
+
+
+def test_a_stop_ends_the_run_as_ctrl_c_does(
+    site: InProcess, at_fetch: Callable[[Callable[[], object]], None]
+) -> None:
+    said: list[str] = []
+    at_fetch(lambda: said.append(order(site, do="stop")))
+    assert site.run().code == 130
+    assert said == [""]
+    with closing(Follow(site.project().layout)) as follow:
+        follow.look()
+        assert follow.head.state == "stopped"
+    assert not list(site.output.glob(".run_*"))
+
+
+def test_a_model_that_failed_is_searched_again_in_the_same_run(
+    site: InProcess, hub: Hub, at_fetch: Callable[[Callable[[], object]], None]
+) -> None:
+    said: list[str] = []
+
+    def again() -> None:
+        with closing(Follow(site.project().layout)) as follow:
+            while not (follow.look() and late(follow).state == "failed"):
+                pass
+            hub.add("harbour/harbour_late", [LATE])
+            said.append(order(site, do="retry", n=late(follow).n))
+
+    at_fetch(again)
+    ran = site.run()
+    assert said == [""]
+    assert ran.code == 0, ran
+    assert (site.models / "loras" / LATE).exists()
+    assert len(journal.journals(site.project().layout)) == 2
+
+
+def test_what_has_not_failed_is_not_searched_again(
+    site: InProcess, at_fetch: Callable[[Callable[[], object]], None]
+) -> None:
+    said: list[bool] = []
+
+    def again() -> None:
+        with closing(Follow(site.project().layout)) as follow:
+            follow.look()
+            rows = {row.name: row.n for row in follow.whole().models}
+            orders = Orders(site.project().layout, follow)
+            for n in (rows["rife49.pth"], 99, -1, None):
+                said.append(bool(order(site, do="retry", n=n)))
+            said.append(bool(orders(b'{"do": "stop", "run": "x"}')))
+            said.append(bool(orders(b"no order")))
+
+    at_fetch(again)
+    assert site.run().code == 1
+    assert said == [True] * 6
+
+
+def test_a_run_that_is_over_takes_no_orders(site: InProcess) -> None:
+    site.run()
+    assert order(site, do="stop")
+
+
+@pytest.fixture
+def listening(tmp_path: Path) -> Any:
+    heard: list[bytes] = []
+    path = tmp_path / "a.sock"
+
+    def answer(question: bytes) -> tuple[bytes, Callable[[], object]]:
+        heard.append(question)
+        return question[::-1], bool
+
+    listener = local.Listener(path, answer)
+    yield path, heard
+    listener.close()
+    assert not path.exists()
+
+
+def test_a_question_is_answered(listening: Any) -> None:
+    path, _ = listening
+    assert path.stat().st_mode & 0o777 == 0o600
+    assert local.ask(path, b"abc") == b"cba"
+    assert local.ask(path, b"de") == b"ed"
+
+
+@pytest.mark.parametrize("mode", [0o660, 0o606, 0o777])
+def test_a_socket_that_others_may_write_to_is_not_used(listening: Any, mode: int) -> None:
+    path, heard = listening
+    path.chmod(mode)
+    with pytest.raises(local.NotOurs):
+        local.ask(path, b"abc")
+    assert heard == []
+
+
+def test_what_is_anothers_is_not_used(
+    listening: Any, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    path, heard = listening
+    monkeypatch.setattr(os, "geteuid", lambda: os.getuid() + 1)
+    with pytest.raises(local.NotOurs):
+        local.ask(path, b"abc")
+    monkeypatch.undo()
+    (tmp_path / "file").touch(0o600)
+    (tmp_path / "link").symlink_to(path)
+    for name in ("file", "link"):
+        with pytest.raises(local.NotOurs):
+            local.ask(tmp_path / name, b"abc")
+    assert heard == []
+
+
+def test_another_user_is_not_answered(listening: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    path, heard = listening
+    with socket.socket(socket.AF_UNIX) as line:
+        monkeypatch.setattr(os, "geteuid", lambda: os.getuid() + 1)
+        line.connect(str(path))
+        with suppress(ConnectionError):  # nobody reads it
+            line.sendall(b"abc")
+            line.shutdown(socket.SHUT_WR)
+            assert line.recv(10) == b""
+    assert heard == []
+
+
+def test_too_long_a_question_is_not_answered(listening: Any) -> None:
+    path, heard = listening
+    with pytest.raises(OSError):  # reset, or nothing comes
+        assert local.ask(path, b"x" * (local.MESSAGE_MAX * 4)) != b""
+        raise OSError
+    assert heard == []
+
+
+@pytest.mark.skipif(not Path("/proc/self/fd").is_dir(), reason="no /proc here")
+def test_a_path_may_be_long(tmp_path: Path) -> None:
+    folder = tmp_path / ("x" * 200)
+    folder.mkdir()
+    listener = local.Listener(folder / "a.sock", lambda question: (question, bool))
+    assert local.ask(folder / "a.sock", b"abc") == b"abc"
+    listener.close()
+
+
+def test_what_is_no_order_is_none() -> None:
+    for body in (b"", b"{}", b'{"do":"kill","run":"x"}', b'{"do":"stop","run":"x","y":1}', b"\xff"):
+        assert read_order(body) is None
+    assert not read_answer(b"nonsense").done
