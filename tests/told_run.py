@@ -12,12 +12,12 @@ WORDS = ("harbour", "lantern", "meadow", "granite", "velvet", "ember")
 
 
 def begun(
-    models: int, name: str = "{word}_{n:04d}.safetensors", run: str = "", control: str = ""
+    models: int, name: str = "{word}_{n:04d}.safetensors", run: str = "", at: float = 0.0
 ) -> list[journal.Line]:
     """The first events of a run with so many models, a tenth as many workflows."""
     flows = max(1, models // 10)
     return [
-        journal.Begun(total=models, run=run, control=control),
+        journal.Begun(total=models, run=run, at=at),
         *(
             journal.Wanted(
                 n=n, name=name.format(n=n, word=WORDS[n % len(WORDS)]), folder="loras",
@@ -45,11 +45,12 @@ class ToldRun:
         models: int = 12,
         stamp: str = "",
         name: str = "{word}_{n:04d}.safetensors",
+        at: float = 0.0,
     ) -> None:
         self.layout = Layout(output)
         self.journal = journal.Journal(self.layout)
         stamp = stamp or time.strftime("%Y%m%d_%H%M%S")
-        self.journal.begin(stamp, begun(models, name))
+        self.journal.begin(stamp, begun(models, name, at=at))
 
     def tell(self, *events: journal.Line) -> None:
         """Write events."""

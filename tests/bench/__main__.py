@@ -5,6 +5,7 @@ from __future__ import annotations
 import sys
 
 from tests.bench import (
+    dashboard,
     idle,
     index,
     jobs,
@@ -22,6 +23,7 @@ from tests.bench import (
 from tests.bench.resolve import run as resolve
 
 BENCHMARKS = {
+    "dashboard": dashboard.main,
     "idle": idle.main,
     "index": index.main,
     "jobs": jobs.main,
