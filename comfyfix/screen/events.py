@@ -154,7 +154,7 @@ class Events:
         if proven:
             self._console.line(fixed("  ✓ Verified: {count:models}", count=proven))
         if unproven:
-            line = "  ! In order as far as can be seen: {count:models}"
+            line = "  ! Unverified (see `doit explain unverified`): {count:models}"
             self._console.line(t(line, count=unproven))
         for verdict in verdicts:
             if not verdict.good:

@@ -53,6 +53,7 @@ def _said(root: Path, *arguments: str) -> str:
         [*PROGRAM, *arguments], cwd=root, env=env, capture_output=True, text=True, check=False
     )
     text = (done.stdout + done.stderr).replace(str(root), "~/models")
+    text = text.replace(str(REPO), "~/comfyfix")
     return re.sub(r"127\.0\.0\.1:\d+", "127.0.0.1:8000", text)
 
 

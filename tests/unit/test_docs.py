@@ -64,6 +64,12 @@ def test_every_command_has_its_help_and_its_example() -> None:
     assert shown == set(commands_page.EXAMPLES)
 
 
+def test_no_page_tells_where_it_was_made() -> None:
+    for path in (*PAGES, *(DOCS / "shown").iterdir()):
+        text = path.read_text(encoding="utf-8")
+        assert not re.search(r"(?<![~\w])/\S*/comfyfix/demo/|/pytest-", text), path
+
+
 def test_the_tutorial_shows_what_is_run() -> None:
     text = (DOCS / "first.md").read_text(encoding="utf-8")
     typed = [step.typed for step in tutorial.STEPS]
