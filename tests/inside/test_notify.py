@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import base64
+import os
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -12,6 +13,7 @@ import pytest
 from comfyfix.demo.content import file_for
 from comfyfix.demo.hub import Hub
 from comfyfix.net import notices
+from comfyfix.process import Children
 from comfyfix.records import Reason, because
 from comfyfix.screen import notice, words
 from comfyfix.screen.words import fixed, t
@@ -185,3 +187,15 @@ def test_what_is_no_service_is_refused_before_anything_is_done(
     assert "notify[1]" in done.err
     assert "4711" not in done.err
     assert site.files() == {}
+
+
+def test_a_child_that_does_not_begin_is_ended(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "apprise.py").write_text("import time; time.sleep(250)")
+    monkeypatch.syspath_prepend(str(tmp_path))
+    monkeypatch.setattr(notices, "BEGIN_SECONDS", 0.1)
+    monkeypatch.setattr(notices, "SECONDS", 0.1)
+    about = notices.Notice(title="t", text="x", kind="success")
+    ended = notices.send(["json://127.0.0.1"], about, Children(), os.environ)
+    assert ended == [because(Why.ANSWER_LATE)]
