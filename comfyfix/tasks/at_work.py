@@ -78,22 +78,21 @@ def _run(
         "single": asked["single"],
         "names_told": not by_default,
         "narrow": by_default and not asked["always"] and is_ours(asked["reporter"]),
-        "chosen": staticmethod(
-            functools.partial(_begin, at_work, aloud=_on_screen(asked), agreed=agreed)
-        ),
     }
     idle = runs and not any(run.project.plan.pending for run in runs)
-    control = type("OurControl", (Control,), ours)  # doit hands it nothing of ours
+    begin = functools.partial(_begin, at_work, aloud=_on_screen(asked))
     with (
         left_alone() if idle else contextlib.nullcontext(),
         signals(lambda: _mute(at_work)),
         following.to_the_end(at_work),
     ):
         try:
-            result = _round(command, asked, control, at_work)
+            chosen = functools.partial(begin, agreed=agreed)
+            result = _round(command, asked, ours | {"chosen": staticmethod(chosen)}, at_work)
             while following.once_more(at_work, result):
                 command.open_again()
-                result = _round(command, asked, control, at_work)
+                chosen = functools.partial(begin, agreed=True)  # the user was asked before
+                result = _round(command, asked, ours | {"chosen": staticmethod(chosen)}, at_work)
         except _Declined:
             return 1
         except Stopped as stopped:
@@ -107,8 +106,8 @@ def _run(
         aloud = is_ours(asked["reporter"]) and not waited_for
         told = {run: _published(run, aloud=aloud, due=waited_for) for run in at_work}
         for run in at_work:
-            run.follower.end(result or int(refused), stopped=False)
             _told_to_services(run, aloud=aloud)
+        following.end(at_work, result or int(refused), stopped=False)
     if waited_for:
         from comfyfix.screen.results.ended import ended
 
@@ -122,10 +121,13 @@ def _run(
 
 
 def _round(
-    command: RunCommand, asked: dict[str, Any], control: type[Control], at_work: list[Run]
+    command: RunCommand, asked: dict[str, Any], ours: dict[str, Any], at_work: list[Run]
 ) -> int:
-    """Go over all that is missing once, and write down what is missing still."""
-    with in_place(control):
+    """Go over all that is missing once, and write down what is missing still.
+
+    doit hands its control nothing of ours: `ours` are the attributes of the class.
+    """
+    with in_place(type("OurControl", (Control,), ours)):
         result = _until_reserved(command, asked)
     for run in at_work:
         if run.project.plan.pending:
@@ -200,9 +202,9 @@ def _stopped(runs: list[Run], exit_code: int) -> int:
         notes.stopped_searching()
         runs[0].children.stop()
         return exit_code
+    following.end(runs, exit_code, stopped=True)
     for run in runs:
         run.console.end()
-        run.follower.end(exit_code, stopped=True)
         count = run.children.stop()
         done = sum(outcome.problem is None for outcome in run.tally.endings)
         left = run.tally.total - len(run.tally.endings)

@@ -6,12 +6,15 @@ import contextlib
 import secrets
 import time
 from collections.abc import Iterator, Mapping, Sequence
+from typing import TYPE_CHECKING
 
 from comfyfix.screen.text import clean
 from comfyfix.screen.words import t
-from comfyfix.state import journal, ledger
-from comfyfix.tasks.control import Control
+from comfyfix.state import ledger
 from comfyfix.tasks.running import Run
+
+if TYPE_CHECKING:
+    from comfyfix.state.journal import Line
 
 ERROR = 2
 """The exit code of what nobody has foreseen."""
@@ -19,12 +22,27 @@ ERROR = 2
 
 def begin(run: Run) -> None:
     """Open the journal of a run that has work to do, and a socket for orders."""
+    # Only those with work to do pay for these.
+    from comfyfix.screen.following import Follower
+    from comfyfix.state.journal import Begun, Journal
+    from comfyfix.tasks.control import Control
+
     stamp = time.strftime("%Y%m%d_%H%M%S")
     numbers = {planned.model.key: n for n, planned in enumerate(run.pending)}
     name = f"{stamp}_{secrets.token_hex(4)}"
     run.control = Control(run, name)
-    begun = journal.Begun(total=len(numbers), run=name, control=run.control.socket)
-    run.follower.begin(stamp, [begun, *_about(run, numbers)], numbers)
+    begun = Begun(total=len(numbers), run=name, control=run.control.socket)
+    run.console.follower = Follower(Journal(run.project.layout))
+    run.console.follower.begin(stamp, [begun, *_about(run, numbers)], numbers)
+
+
+def end(runs: Sequence[Run], code: int, *, stopped: bool) -> None:
+    """Whoever follows is told that the runs are over, those that are not yet."""
+    for run in runs:
+        if run.control is not None:
+            run.control.close()
+        if run.console.follower is not None:
+            run.console.follower.end(code, stopped=stopped)
 
 
 def once_more(runs: Sequence[Run], code: int) -> bool:
@@ -43,7 +61,7 @@ def once_more(runs: Sequence[Run], code: int) -> bool:
             run.console.line(t("Searching again, as asked: {names}", names=names))
     for run in runs:
         run.console.end()
-        run.follower.end(code, stopped=False)
+    end(runs, code, stopped=False)
     return True
 
 
@@ -53,13 +71,12 @@ def to_the_end(runs: Sequence[Run]) -> Iterator[None]:
     try:
         yield
     finally:
-        for run in runs:
-            if run.control is not None:
-                run.control.close()
-            run.follower.end(ERROR, stopped=True)
+        end(runs, ERROR, stopped=True)
 
 
-def _about(run: Run, numbers: Mapping[str, int]) -> Iterator[journal.Line]:
+def _about(run: Run, numbers: Mapping[str, int]) -> Iterator[Line]:
+    from comfyfix.state import journal
+
     plan = run.project.plan
     for planned in run.pending:
         yield journal.Wanted(

@@ -35,7 +35,6 @@ from comfyfix.why import Why
 
 if TYPE_CHECKING:
     from comfyfix.screen.events import Events
-    from comfyfix.screen.following import Follower
     from comfyfix.screen.lines import Console
     from comfyfix.sources.base import Services
     from comfyfix.stages.fitting import Room
@@ -212,16 +211,7 @@ class Run(Owner):
         console = choose(self.project.layout.run_log(stamp), self.out, live=self.live)
         if self.quiet:
             console.mute()
-        console.follower = self.follower
         return console
-
-    @cached_property
-    def follower(self) -> Follower:
-        """What tells those who follow this run what happens."""
-        from comfyfix.screen.following import Follower  # for those with work to do
-        from comfyfix.state.journal import Journal
-
-        return Follower(Journal(self.project.layout))
 
     @cached_property
     def events(self) -> Events:
