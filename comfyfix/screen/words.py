@@ -94,12 +94,12 @@ _FIELD = re.compile(r"\{(\w+)[^{}]*\}")
 _OURS, _FIXED = _Words(_ours), _Words(str)
 
 
-def t(template: str, **fields: object) -> str:
+def t(template: str, /, **fields: object) -> str:
     """Return a line of ours, with what it tells filled in."""
     return _OURS.vformat(_ours(as_typed(template)), (), fields)
 
 
-def fixed(template: str, **fields: object) -> str:
+def fixed(template: str, /, **fields: object) -> str:
     """Return a line whose words the design fixes: programs may read it."""
     return _FIXED.vformat(template, (), fields)
 
@@ -108,7 +108,9 @@ def told(reason: Reason | str) -> Told:
     """Return a reason in words."""
     if isinstance(reason, str):
         return Told(reason)
-    entry = _catalogue().get(reason.why, Told(reason.why))
+    entry = _catalogue().get(reason.why)
+    if entry is None:  # of another version, or written into a file of ours by hand
+        return Told(printable(reason.why, LONGEST))
     return Told(*(t(template, **reason.told) for template in entry))
 
 

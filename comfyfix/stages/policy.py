@@ -95,10 +95,18 @@ def _of_place(policy: Policy, record: Record) -> Iterator[Broken]:
     publisher = record.publisher or licences.UNKNOWN
     if policy.publishers and publisher.lower() not in _lower(policy.publishers):
         yield "publishers", because(Why.POLICY_PUBLISHER, found=publisher)
-    hosts = {urlsplit(file.url).hostname or "" for file in record.members if file.url}
+    hosts = {_host(file.url) for file in record.members if file.url}
     others = sorted(hosts - _lower(policy.hosts))
     if policy.hosts and others:
         yield "hosts", because(Why.POLICY_HOST, host=others[0], allowed=policy.hosts)
+
+
+def _host(url: str) -> str:
+    """The host of an address, empty where there is none: a record may be edited by hand."""
+    try:
+        return urlsplit(url).hostname or ""
+    except ValueError:
+        return ""
 
 
 def _lower(words: Iterable[str]) -> frozenset[str]:

@@ -9,6 +9,7 @@ import shutil
 import sys
 from pathlib import Path
 from typing import Any
+from urllib.parse import urlsplit
 
 import pytest
 import yaml
@@ -470,23 +471,41 @@ def test_no_edit_by_hand_brings_other_bytes_another_host_or_another_place(
     ]  # fmt: skip
     ended = st.text(max_size=20).map(lambda name: f"{name}.safetensors")
     folders = ["..", "vae", "loras/../..", "~", "/etc", "custom_nodes"]
+    urls, paths = st.sampled_from(bad_urls) | st.text(max_size=40), st.sampled_from(names) | ended
+    digests = st.sampled_from(["0" * 64, digest, digest[:-1] + "0", sha256(b"")])
+    sizes = st.sampled_from([1, 7, len(file_for(NAMES[0])), 1 << 40])
+    part = st.fixed_dictionaries(
+        {"path": paths, "url": urls | st.just(f"{home}/{NAMES[0]}"), "size": sizes},
+        optional={"sha256": digests, "blob": st.sampled_from(["", "0" * 40])},
+    )
     edits = {
-        "sha256": st.sampled_from(["0" * 64, digest[:-1] + "0", sha256(b"")]),
-        "size": st.sampled_from([1, 7, 1 << 40]),
-        "url": st.sampled_from(bad_urls) | st.text(max_size=40),
-        "path": st.sampled_from(names) | ended,
+        "sha256": digests,
+        "size": sizes,
+        "url": urls,
+        "path": paths,
         "folder": st.sampled_from(folders),
+        "by_name": st.booleans(),
+        "gated": st.booleans(),
+        "source": st.text(max_size=9),
+        "verdict": st.sampled_from(["", "ok", "unverified"]),
     }
     changed = data.draw(st.fixed_dictionaries({}, optional=edits))
+    if data.draw(st.booleans()):
+        changed |= {"files": data.draw(st.lists(part, max_size=3)), "sha256": None}
     edit(site, 0, **changed)
     ran = site.run("--frozen")
     assert ran.code in (0, 1, 3)
     assert "Traceback" not in ran.out + ran.err
-    known = {one["sha256"] for one in entries(site)} if ran.code != 3 else {*()}
+    every = entries(site) if ran.code != 3 else []
+    known = {told.get("sha256") for one in every for told in (one, *one.get("files", ()))}
     inside = {p for p in site.models.rglob("*") if p.is_file() and ".comfyfix" not in p.parts}
-    for file in site.root.rglob("*.safetensors"):
-        assert file in inside, file
-        assert sha256(file.read_bytes()) in known, changed
+    for file in {*site.root.rglob("*.safetensors"), *site.root.rglob("*.safetensors/*")}:
+        assert file in inside or file.is_dir(), file
+        assert file.is_dir() or sha256(file.read_bytes()) in known, changed
+    for told in (site.output / "sources").glob("*.json"):
+        record = json.loads(told.read_bytes())
+        places = [record["url"], *(part["url"] for part in record.get("files", ()))]
+        assert {urlsplit(place).hostname for place in places} <= {"huggingface.co"}, changed
 
 
 WHOLE = {

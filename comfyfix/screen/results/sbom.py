@@ -58,7 +58,9 @@ def sbom(report: Report) -> bytes:
             *(
                 {
                     "ref": _ref(workflow.workflow),
-                    "dependsOn": [_model_ref(key) for key in workflow.models if key in known],
+                    "dependsOn": [
+                        _model_ref(key) for key in dict.fromkeys(workflow.models) if key in known
+                    ],
                 }
                 for workflow in report.workflows
             ),
