@@ -90,6 +90,11 @@ class Layout:
         return self.output / ".manifest.lock"
 
     @property
+    def rendered(self) -> Path:
+        """What the files of the report were made of."""
+        return self.caches / "rendered.json"
+
+    @property
     def brought(self) -> Path:
         """Workflows that were named by their addresses, each in a folder of its own."""
         return self.caches / "workflows"
@@ -154,7 +159,7 @@ class Layout:
         """Every file of the caches."""
         return (
             self.scan_cache, self.pack_cache, self.server_cache, self.lock_cache, self.hashes,
-            self.kept,
+            self.kept, self.rendered,
             self.doit_db,
         )  # fmt: skip
 

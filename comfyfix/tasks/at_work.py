@@ -155,7 +155,8 @@ def _published(run: Run, *, aloud: bool, due: bool) -> Any:
     from comfyfix.tasks import publishing
 
     report = publishing.after(run, aloud=aloud)
-    return shape.shaped(report, run.project.setup.manifest_path.parent) if report else None
+    # Only who waits for it reads it.
+    return shape.shaped(report, run.project.setup.manifest_path.parent) if report and due else None
 
 
 def _told_to_services(run: Run, *, aloud: bool) -> None:

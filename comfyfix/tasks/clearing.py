@@ -36,7 +36,10 @@ def caches(run: Run) -> list[Left]:
     """Our caches; doit's memory is no such, since it holds what the user ignores."""
     layout = run.project.layout
     found = []
-    files = (layout.scan_cache, layout.pack_cache, layout.server_cache, layout.hashes, layout.kept)
+    files = (
+        layout.scan_cache, layout.pack_cache, layout.server_cache, layout.hashes, layout.kept,
+        layout.rendered,
+    )  # fmt: skip
     for path in (*files, *sorted(layout.brought.glob("*/*")), *sorted(layout.searches.glob("*"))):
         if info := regular_stat(str(path)):
             found.append(Left(str(path), size=info.st_size))

@@ -4,11 +4,14 @@ from __future__ import annotations
 
 import contextlib
 import os
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
+import comfyfix
+from comfyfix import __version__, templates
 from comfyfix.comfyui.references.lookup import Lookup
 from comfyfix.disk import regular
+from comfyfix.disk.code import stamp_of_code
 from comfyfix.disk.files import write_if_changed
 from comfyfix.errors import SetupProblem, unwritable
 from comfyfix.project import Project
@@ -19,11 +22,14 @@ from comfyfix.screen.words import t
 from comfyfix.stages import results
 from comfyfix.stages.refused import Refusing
 from comfyfix.stages.results import Known, Report
-from comfyfix.state import ledger, receipts
+from comfyfix.state import ledger, receipts, rendered
 from comfyfix.tasks.due import is_idle, on_actions
 from comfyfix.tasks.running import Run
 
 PAGE = "report.html"
+_QUALITY = "gl-code-quality-report.json"
+_FORMATS = ("report.json", PAGE, "junit.xml", "report.md", "sbom.cdx.json")
+_TEMPLATES = ("report/page.html.j2", "report/page.css", "report/page.js")
 SUMMARY_MAX = 1_000_000
 """Bytes of a job's summary: GitHub takes 1 MiB of one step."""
 
@@ -42,26 +48,41 @@ def of_project(project: Project, verdicts: dict[str, Verdict] | None = None) -> 
 
 def write(project: Project, report: Report) -> list[Path]:
     """Write each format, unless its file holds just this already. Raises OSError."""
+    root = project.setup.manifest_path.parent
+    top = os.environ.get("CI_PROJECT_DIR") or root
+    on_gitlab = os.environ.get("GITLAB_CI") == "true"
+    layout, names = project.layout, (*_FORMATS, *((_QUALITY,) if on_gitlab else ()))
+    files = [layout.report / name for name in names]
+    made_of = rendered.digest(_grounds(report, root, top))
+    if not rendered.holds(layout, made_of, files):
+        layout.report.mkdir(parents=True, exist_ok=True)
+        for path, content in zip(files, _contents(report, root, top), strict=False):
+            write_if_changed(path, content())
+    files[0].touch()  # how new it is says whether it has to be looked at again
+    rendered.keep(layout, made_of, files)
+    return files
+
+
+def _contents(report: Report, root: Path, top: Path | str) -> Iterator[Callable[[], bytes]]:
+    """What makes each format, in the order of their names."""
     from comfyfix.screen.results import faults, junit, markdown, page, sbom, shape
 
-    root = project.setup.manifest_path.parent
     shaped = shape.shaped(report, root)
-    made: dict[str, Callable[[], bytes]] = {
-        "report.json": lambda: to_json(shaped),
-        PAGE: lambda: page.page(shaped),
-        "junit.xml": lambda: junit.junit(report),
-        "report.md": lambda: markdown.markdown(report),
-        "sbom.cdx.json": lambda: sbom.sbom(report),
-    }
-    if os.environ.get("GITLAB_CI") == "true":
-        top = os.environ.get("CI_PROJECT_DIR") or root
-        made["gl-code-quality-report.json"] = lambda: faults.quality(report, top)
-    folder = project.layout.report
-    folder.mkdir(parents=True, exist_ok=True)
-    for name, content in made.items():
-        write_if_changed(folder / name, content())
-    (folder / "report.json").touch()  # how new it is says whether it has to be made again
-    return [folder / name for name in made]
+    yield lambda: to_json(shaped)
+    yield lambda: page.page(shaped)
+    yield lambda: junit.junit(report)
+    yield lambda: markdown.markdown(report)
+    yield lambda: sbom.sbom(report)
+    yield lambda: faults.quality(report, top)
+
+
+def _grounds(report: Report, root: Path, top: Path | str) -> Iterator[object]:
+    """All that the formats are made of."""
+    yield __version__, stamp_of_code(comfyfix), os.environ.get("COMFYFIX_WORDS")
+    yield from map(templates.text, _TEMPLATES)
+    yield str(root), str(top)
+    yield from report.models
+    yield from report.workflows
 
 
 def after(run: Run, *, aloud: bool) -> Report | None:

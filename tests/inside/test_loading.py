@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import shutil
+from collections.abc import Sequence
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -11,6 +13,7 @@ from comfyfix.demo.hub import Hub
 from comfyfix.screen import notes
 from comfyfix.settings import MANIFEST
 from comfyfix.tasks import running
+from comfyfix.tasks.selection import Control
 from tests.inprocess import InProcess
 from tests.rig import Site
 
@@ -170,3 +173,34 @@ def test_a_read_only_output_is_no_matter_for_who_looks(
     refused = inprocess.run()
     assert refused.code == 3
     assert "/proc/comfyfix" in refused.err
+
+
+def test_a_run_makes_the_tasks_that_have_work_and_any_that_is_named(
+    inprocess: InProcess, hub: Hub, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    lights = [f"harbour_light_{name}" for name in ("ant", "bee", "cat")]
+    loras = [("loras", f"{name}.safetensors") for name in lights]
+    hub.add("harbour/harbour_light", [name for _, name in loras])
+    inprocess.manifest(batch=2)
+    inprocess.workflow("w.json", *loras)
+    assert inprocess.run().code == 0
+    made: list[str] = []
+    whole = Control.__init__
+
+    def noted(self: Control, tasks: Sequence[Any], *more: Any, **named: Any) -> None:
+        made[:] = [task.name for task in tasks if ":" in task.name]
+        whole(self, tasks, *more, **named)
+
+    monkeypatch.setattr(Control, "__init__", noted)
+    (inprocess.models / "loras" / f"{lights[2]}.safetensors").unlink()
+    done = inprocess.run()
+    assert (done.code, sorted(made)) == (0, [f"download:{lights[2]}", "verify:002"])
+    (inprocess.models / "loras" / f"{lights[1]}.safetensors").unlink()
+    assert inprocess.run().code == 0
+    assert sorted(made) == [*(f"download:{name}" for name in lights[:2]), "verify:001"]
+    inprocess.workflow("w.json", *loras, ("loras", f"./{lights[0]}.safetensors"))
+    inprocess.run()
+    assert made == []
+    for asked in ([f"download:{lights[0]}"], ["-a"], ["workflow:w"]):
+        assert inprocess.run(*asked).code in (0, 1)
+        assert len(made) == 6, asked

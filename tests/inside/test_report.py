@@ -295,3 +295,24 @@ def test_a_browser_that_is_not_there_is_told(mixed: InProcess) -> None:
     page = mixed.output / "report" / "report.html"
     assert done.code == 1
     assert t("no browser could be started: open {page} yourself", page=page) in done.err
+
+
+@pytest.mark.parametrize("change", ["nothing", "gone", "altered", "result", "cache"])
+def test_a_report_is_made_again_where_it_would_be_another(
+    mixed: InProcess, monkeypatch: pytest.MonkeyPatch, change: str
+) -> None:
+    mixed.run()
+    folder = mixed.output / "report"
+    monkeypatch.setattr("comfyfix.screen.results.page.page", lambda _report: b"made again")
+    if change == "gone":
+        (folder / "report.md").unlink()
+    elif change == "altered":
+        (folder / "report.md").write_text("mine")
+    elif change == "result":
+        mixed.workflow("more.json", ("vae", "more.pth"))
+    elif change == "cache":
+        (mixed.output / ".cache" / "rendered.json").write_text("{}")
+    mixed.run()
+    again = (folder / "report.html").read_bytes() == b"made again"
+    assert again is (change != "nothing")
+    assert (folder / "report.md").read_text() != "mine"
