@@ -57,9 +57,7 @@ def main() -> None:
     """Print the table."""
     heading = f"{'models':>7} {'command':10} {'':15} {'s':>6} {'bare':>6} {'ratio':>6}"
     print(f"all fetched, {EACH} models a workflow; medians of {RUNS} runs, each beside bare doit's")
-    print(
-        'every figure grows with the number of models; "after a change" leaves the report as it is'
-    )
+    print('us/model tells how each grows; "after a change" leaves the report as it was')
     print(f"{heading} {'MiB':>5} {'bare':>5} {'us/model':>9}")
     for size in SIZES:
         with _laid_out(size) as (site, other):
