@@ -36,6 +36,36 @@ def deep(path):
                 if inner.endswith(".gguf"):
                     result.append(name + "/" + inner)
     return result
+
+def walked(path):
+    found = []
+    for place in [path, os.path.join(M, "LLM")]:
+        if os.path.exists(place):
+            found += next(os.walk(place))[1]
+    return found
+
+def with_an_index(path):
+    found = []
+    for root, subdir, files in os.walk(path, followlinks=True):
+        if "model_index.json" in files:
+            found.append(os.path.relpath(root, start=path))
+    return found
+
+def files_of(path):
+    found = []
+    for root, dirs, files in os.walk(path):
+        for name in files:
+            found.append(os.path.relpath(os.path.join(root, name), path))
+    return found
+
+def files_of_each(path):
+    return [name for inner in next(os.walk(path))[1] for name in os.listdir(path + "/" + inner)]
+
+def of_each_listed(path):
+    found = []
+    for root, dirs, files in os.walk(path):
+        found += [os.path.basename(name) for name in os.listdir(root)]
+    return found
 """
 WAYS = [
     "[item.name for item in Path(M, 'LLM').iterdir() if item.is_dir()]",
@@ -44,6 +74,10 @@ WAYS = [
     "['none'] + folders(os.path.join(M, 'LLM'))",
     "[*listed([os.path.join(M, 'LLM')], lambda x: x.is_dir())]",
     "[e.name for e in os.scandir(os.path.join(M, 'LLM')) if e.is_dir()]",
+    "next(os.walk(os.path.join(M, 'LLM')))[1]",
+    "walked(os.path.join(M, 'LLM'))",
+    "with_an_index(os.path.join(M, 'LLM'))",
+    "[d for _, dirs, _ in os.walk(os.path.join(M, 'LLM')) for d in dirs]",
 ]
 
 
@@ -69,6 +103,7 @@ def test_what_may_be_files_is_no_directory(tmp_path: Path, test: str) -> None:
     assert only(read(tmp_path, node(way))).kind == "file"
 
 
-def test_files_in_directories_are_files(tmp_path: Path) -> None:
-    facts = read(tmp_path, node("deep(os.path.join(M, 'LLM'))", HELPER))
+@pytest.mark.parametrize("way", ["deep", "files_of", "files_of_each", "of_each_listed"])
+def test_files_in_directories_are_files(tmp_path: Path, way: str) -> None:
+    facts = read(tmp_path, node(f"{way}(os.path.join(M, 'LLM'))", HELPER))
     assert "Node" not in facts.loaders or only(facts).kind == "file"

@@ -20,6 +20,7 @@ from comfyfix.comfyui.packs.values import (
     altered,
     below,
     globbed,
+    inside,
     items,
     joined,
     opened,
@@ -241,7 +242,7 @@ def _of_listing(owner: Listing, name: str, first: Any) -> Any:
     if name == "replace" and owner.full and isinstance(first, str) and first.startswith("/"):
         return below(owner, first)
     if name in _LISTED:
-        return replace(owner, full=True, one=False)
+        return replace(inside(owner), full=True, one=False)
     if name == "split" and first == "/":
         return [altered(owner), replace(owner, full=False)]
     if name in _CUT:

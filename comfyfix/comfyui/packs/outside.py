@@ -10,6 +10,7 @@ from typing import Any
 from comfyfix.comfyui.packs.asking import LOOP_MAX, Asked
 from comfyfix.comfyui.packs.source import Module
 from comfyfix.comfyui.packs.values import (
+    DIRECTORY,
     ITEMS_MAX,
     SHARED,
     UNKNOWN,
@@ -23,6 +24,7 @@ from comfyfix.comfyui.packs.values import (
     altered,
     below,
     globbed,
+    inside,
     items,
     listings,
     with_endings,
@@ -109,9 +111,7 @@ def _of_paths(asked: Asked, last: str, arguments: list[Any], keywords: dict[str,
             return with_endings(found, ends)
         return found
     if last == "walk":
-        found = _listed(first)
-        folder = replace(found, full=True, one=True) if isinstance(found, Listing) else UNKNOWN
-        return UNKNOWN if found is UNKNOWN else [[folder, found, found]]
+        return _walked(first)
     if last in _FULL:
         return _globbed(first)
     if last == "relpath" and isinstance(first, Listing):
@@ -181,12 +181,22 @@ def _passed_on(value: Any) -> Any:
 def _listed(place: Any) -> Any:
     """The names in a folder, or what is left of a list of them."""
     if isinstance(place, Listing):
-        return replace(place, one=False)
+        return replace(inside(place), one=False)
     if isinstance(place, str):
         place = os.path.normpath(place)
         return Listing((place,), closed=True) if place.startswith("/") else UNKNOWN
     found = [Listing((one.folder,), walked=True, closed=True) for one in _folders(place)]
     return found[0] if len(found) == 1 else found or UNKNOWN
+
+
+def _walked(place: Any) -> Any:
+    """What a walk gives: a directory, the directories in it, and the files."""
+    found = _listed(place)
+    if found is UNKNOWN:
+        return UNKNOWN
+    inner = [replace(one, endings=(DIRECTORY,)) for one in listings(found)]
+    each = replace(inner[0], full=True, one=True) if isinstance(found, Listing) else UNKNOWN
+    return [[each, inner[0] if len(inner) == 1 else inner, found]]
 
 
 def _folders(place: Any) -> list[FolderPaths]:

@@ -201,10 +201,14 @@ def all_endings(lists: Sequence[Listing]) -> tuple[str, ...]:
 def with_endings(choices: Listing, endings: Sequence[str]) -> Listing:
     """Those choices that end in one of some texts."""
     told = tuple(dict.fromkeys(ending.lower() for ending in endings))[:NAMES_MAX]
-    # What is looked for inside of a directory is no directory any more.
-    known = tuple(one for one in choices.endings if one != DIRECTORY)
+    known = inside(choices).endings
     both = tuple(one for one in told if one.endswith(known or ("",)))
     return replace(choices, endings=both or known)
+
+
+def inside(choices: Listing) -> Listing:
+    """What lies in the directories of a list: these may be files."""
+    return replace(choices, endings=tuple(one for one in choices.endings if one != DIRECTORY))
 
 
 def below(choices: Listing, base: Any) -> Listing:
