@@ -107,3 +107,69 @@ def test_what_may_be_files_is_no_directory(tmp_path: Path, test: str) -> None:
 def test_files_in_directories_are_files(tmp_path: Path, way: str) -> None:
     facts = read(tmp_path, node(f"{way}(os.path.join(M, 'LLM'))", HELPER))
     assert "Node" not in facts.loaders or only(facts).kind == "file"
+
+
+DICTS = """
+def by_name(key):
+    try:
+        places = folder_paths.get_folder_paths(key)
+    except Exception:
+        places = []
+    places = [place for place in places if os.path.isdir(place)]
+    if not places:
+        return {}
+    found = {}
+    for place in places:
+        for name in os.listdir(place):
+            if name.endswith(".pt"):
+                found[name] = place
+    return found
+
+def with_none(key):
+    return {"none": None, **by_name(key)}
+
+def asked(key):
+    return {**by_name(key), **their_server()}
+
+def downloaded(key):
+    found = by_name(key)
+    found.update(fetch_names())
+    return found
+
+def renamed(key):
+    return {title_of(name): place for name, place in by_name(key).items()}
+
+def put(key):
+    found = by_name(key)
+    found[their_server()] = key
+    return found
+
+def added(key):
+    found = by_name(key)
+    found |= their_server()
+    return found
+"""
+
+
+@pytest.mark.parametrize(
+    ("choices", "names"),
+    [
+        ("[name for name in by_name('vae')]", ()),
+        ("list(by_name('vae').keys())", ()),
+        ("[*by_name('vae')]", ()),
+        ("[name for name, place in by_name('vae').items()]", ()),
+        ("list(with_none('vae'))", ("none",)),
+        ("['auto'] + list(by_name('vae'))", ("auto",)),
+    ],
+)
+def test_the_keys_of_a_dict_are_all_that_is_chosen_from(
+    tmp_path: Path, choices: str, names: tuple[str, ...]
+) -> None:
+    entry = only(read(tmp_path, node(choices, DICTS)))
+    assert (entry.folder, entry.names, entry.closed) == ("vae", names, True)
+
+
+@pytest.mark.parametrize("way", ["asked", "downloaded", "renamed", "put", "added"])
+def test_a_dict_with_keys_that_could_not_be_read_is_not_all(tmp_path: Path, way: str) -> None:
+    facts = read(tmp_path, node(f"list({way}('vae'))", DICTS))
+    assert "Node" not in facts.loaders or not only(facts).closed

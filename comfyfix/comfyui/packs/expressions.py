@@ -24,6 +24,7 @@ from comfyfix.comfyui.packs.values import (
     Function,
     Listing,
     altered,
+    as_key,
     either,
     items,
     joined,
@@ -121,10 +122,10 @@ def _dict(asked: Asked, node: ast.Dict, module: Module, scope: Locals) -> Any:
         value = asked.value(item, module, scope)
         if key is None:
             asked.spend(len(value) if isinstance(value, dict) else 0)
-            found.update(value if isinstance(value, dict) else {})
+            found.update(value if isinstance(value, dict) else {UNKNOWN: value})
         else:
             name = asked.value(key, module, scope)
-            found[name if isinstance(name, str | int | Listing) else UNKNOWN] = value
+            found[as_key(name)] = value
     return found
 
 
@@ -209,8 +210,7 @@ def _comprehension(asked: Asked, node: _Comprehension, module: Module, scope: Lo
         pairs: dict[Any, Any] = {}
         for inner in _rounds(asked, node.generators, module, scope):
             key = asked.value(node.key, module, inner)
-            if isinstance(key, str | int | Listing):
-                pairs[key] = asked.value(node.value, module, inner)
+            pairs[as_key(key)] = asked.value(node.value, module, inner)
         return pairs
     found = [
         asked.value(node.elt, module, inner)

@@ -18,6 +18,7 @@ from comfyfix.comfyui.packs.values import (
     Listing,
     Registry,
     altered,
+    as_key,
     below,
     globbed,
     inside,
@@ -107,8 +108,10 @@ def item(owner: Any, key: Any) -> Any:
 def put(owner: Any, key: Any, value: Any) -> None:
     """Put a value at a key, or at a place that is there."""
     there = isinstance(owner, list) and isinstance(key, int) and -len(owner) <= key < len(owner)
-    if there or (isinstance(owner, dict) and isinstance(key, str | int | Listing)):
+    if there:
         owner[key] = value
+    elif isinstance(owner, dict):
+        owner[as_key(key)] = value
 
 
 def _entry(key: str) -> list[Any]:
@@ -171,7 +174,9 @@ def _of_dict(
     first = arguments[0] if arguments else UNKNOWN
     match name:
         case "update":
-            owner.update(first if isinstance(first, dict) else {})
+            owner.update(
+                first if isinstance(first, dict) else {UNKNOWN: first} if arguments else {}
+            )
             owner.update(keywords)
             return None
         case "copy":
@@ -181,10 +186,12 @@ def _of_dict(
         case "values":
             return list(owner.values())
         case "items":
-            return [[opened(key), value] for key, value in owner.items()]
+            return [[key, value] for key, value in owner.items()]
         case "get" | "pop" | "setdefault":
             default = arguments[1] if len(arguments) > 1 else UNKNOWN
-            if not isinstance(first, str | int | Listing):
+            if as_key(first) is UNKNOWN:
+                if name == "setdefault":
+                    owner[UNKNOWN] = default
                 return UNKNOWN
             if name == "setdefault":
                 return owner.setdefault(first, default)

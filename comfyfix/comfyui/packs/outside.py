@@ -34,6 +34,8 @@ from comfyfix.comfyui.store.keys import is_folder_key
 _PASSED_ON = ("list", "sorted", "set", "tuple", "reversed", "natsorted", "os_sorted", "frozenset",
               "deepcopy", "copy", "unique", "fromkeys", "run", "iter", "staticmethod",
               "classmethod")  # fmt: skip
+_OF_KEYS = ("list", "sorted", "set", "tuple", "reversed", "natsorted", "iter", "frozenset")
+"""Of these, what gives the keys of a dict."""
 _LISTED = ("listdir", "recursive_search", "scandir", "filter_files_extensions",
            "filter_files_content_types")  # fmt: skip
 _FULL = ("glob", "iglob")
@@ -129,6 +131,8 @@ def _of_paths(asked: Asked, last: str, arguments: list[Any], keywords: dict[str,
 
 def _of_builtins(asked: Asked, last: str, arguments: list[Any], keywords: dict[str, Any]) -> Any:
     first = arguments[0] if arguments else UNKNOWN
+    if last in _OF_KEYS and isinstance(first, dict):
+        return list(first)
     if last in _PASSED_ON:
         return _passed_on(first) if arguments else []
     if last == "getattr" and len(arguments) > 1 and isinstance(first, Dotted):
@@ -136,7 +140,8 @@ def _of_builtins(asked: Asked, last: str, arguments: list[Any], keywords: dict[s
         told = Dotted(f"{first.name}.{name}")
         return constant(asked.constants, told) if isinstance(name, str) else UNKNOWN
     if last == "dict":
-        return {**(first if isinstance(first, dict) else {}), **keywords}
+        known = first if isinstance(first, dict) else {UNKNOWN: first} if arguments else {}
+        return {**known, **keywords}
     if last in ("map", "filter") and len(arguments) > 1:
         return _each(asked, last, first, arguments[1])
     if last == "next":

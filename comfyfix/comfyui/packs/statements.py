@@ -210,8 +210,8 @@ class Reader:
         self._assign(target, told)
 
     def _more(self, old: Any, new: Any) -> Any:
-        if isinstance(old, dict) and isinstance(new, dict):
-            old.update(new)
+        if isinstance(old, dict):
+            old.update(new if isinstance(new, dict) else {UNKNOWN: new})
             return old
         told = joined(old, new)
         return old if told is UNKNOWN else told

@@ -125,6 +125,11 @@ class Dotted:
         return f".{self.name}".endswith(tuple(f".{name}" for name in names))
 
 
+def as_key(value: Any) -> Any:
+    """What stands for a value among the keys of a dict: UNKNOWN for what can't be told."""
+    return value if isinstance(value, str | int | Listing) else UNKNOWN
+
+
 @dataclass(frozen=True, slots=True, eq=False)
 class Declared:
     """A call of ComfyUI's newer interface: `io.Combo.Input(…)`, `io.Schema(…)`."""
@@ -246,7 +251,7 @@ def items(value: Any) -> list[Any]:
     if isinstance(value, list | tuple):
         return list(value)
     if isinstance(value, dict):
-        return [opened(key) for key in value]
+        return list(value)
     if isinstance(value, Listing):
         return [replace(value, one=True, names=()), *value.names]
     return [value] if isinstance(value, FolderPaths) else []
@@ -282,7 +287,19 @@ def either(values: Iterable[Any]) -> Any:
     best = _best(options)
     choices = (Listing, list)
     whole = len(options) == 1 or all(isinstance(option, choices) for option in options)
-    return best if whole else opened(best)
+    return best if whole or _are_apart(options) else opened(best)
+
+
+def _are_apart(options: list[Any]) -> bool:
+    """Tell whether these are dicts of which none has another value for a key of one before."""
+    seen: dict[Any, Any] = {}
+    for option in options:
+        if not isinstance(option, dict):
+            return False
+        if any(seen.get(key, value) is not value for key, value in option.items()):
+            return False
+        seen.update(option)
+    return True
 
 
 def _best(options: Iterable[Any]) -> Any:
