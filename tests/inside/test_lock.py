@@ -728,3 +728,26 @@ def test_what_civitai_flags_once_it_is_locked_is_told_by_a_check(site: InProcess
         )
     )
     assert site.run("--frozen").code == 0
+
+
+@pytest.mark.parametrize("key", ["", "a key of the store"])
+def test_a_frozen_run_of_what_is_there_asks_nobody_and_writes_only_output(
+    site: InProcess, hub: Hub, key: str
+) -> None:
+    def stamps() -> dict[Path, tuple[int, int]]:
+        found = (p for p in site.root.rglob("*") if site.output not in (p, *p.parents))
+        return {p: (p.lstat().st_mtime_ns, p.lstat().st_size) for p in found}
+
+    with_key = {"COMFYFIX_STORE_KEY": key} if key else {}
+    locked(site, hub)
+    assert site.run("--frozen", **with_key).code == 0
+    hub.seen.clear()
+    shutil.rmtree(site.output)
+    before = stamps()
+    if not key:  # without one the receipts are kept anew, once
+        assert site.run("--frozen").code == 0
+        before = stamps()
+    for _ in range(2):
+        assert site.run("--frozen", **with_key).code == 0
+        assert hub.seen == []
+        assert stamps() == before
