@@ -198,7 +198,7 @@ def _check_values(manifest: Manifest, lines: yamlfile.Lines, path: Path) -> None
         "policy.max_total": manifest.policy.max_total,
     }
     for key, size in sizes.items():
-        _check_size(size or 0, f"$.{key}", lines, path)
+        _check_size(0 if size is None else size, f"$.{key}", lines, path)
 
 
 def _check_size(size: int | str, where: str, lines: yamlfile.Lines, path: Path) -> None:

@@ -131,8 +131,8 @@ def test_a_lock_obeys_the_policy_too(site: InProcess) -> None:
 @pytest.mark.parametrize(
     "policy",
     [
-        {"licenses": ["mit"]}, {"max_file": "much"}, {"max_total": -1}, {"formats": "gguf"},
-        {"max_file": "9999999TB"}, {"require_hash": "yes"}, {"hosts": [1]},
+        {"licenses": ["mit"]}, {"max_file": "much"}, {"max_file": ""}, {"max_total": -1},
+        {"formats": "gguf"}, {"max_file": "9999999TB"}, {"require_hash": "yes"}, {"hosts": [1]},
     ],
 )  # fmt: skip
 def test_a_policy_that_can_t_be_read_is_told_with_its_line(
