@@ -17,6 +17,8 @@ from comfyfix.screen import width
 from comfyfix.screen.text import clean, on_terminal, paint, room
 
 TICK_SECONDS = 0.25
+RESTS = 60
+"""So many times as long as it took to draw it waits at least, so that it costs no core its 2 %."""
 AWAY_SECONDS = 3.0
 """After so long between two ticks the process was stopped: the screen may hold other things."""
 ANSWER_MAX = 4096
@@ -36,12 +38,12 @@ class Prompt:
     def ask(self, question: str) -> str | None:
         """What the user types; None where nobody is there to type any more."""
         self._draw(question)
-        ticked = time.monotonic()
-        while not select.select([sys.stdin], [], [], TICK_SECONDS)[0]:
-            now = time.monotonic()
+        ticked, tick = time.monotonic(), TICK_SECONDS
+        while not select.select([sys.stdin], [], [], tick)[0]:
+            now, used = time.monotonic(), time.thread_time()
             if self._moves:
-                self._redraw(question, away=now - ticked > AWAY_SECONDS)
-            ticked = now
+                self._redraw(question, away=now - ticked > tick + AWAY_SECONDS)
+            ticked, tick = now, max(TICK_SECONDS, RESTS * (time.thread_time() - used))
         return read_line()
 
     def _draw(self, question: str) -> None:
