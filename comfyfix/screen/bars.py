@@ -16,7 +16,7 @@ from comfyfix.disk.files import human_size
 from comfyfix.screen.clock import clock
 from comfyfix.screen.words import t
 
-DRAWS_PER_SECOND = 4
+DRAWS_PER_SECOND = 2
 BAR = 12
 WINDOW_SECONDS = 5.0  # over which a speed is averaged
 # A row that is wider than a window after resizing is wrapped by the terminal, and what was drawn

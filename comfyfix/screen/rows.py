@@ -1,6 +1,6 @@
 """Rows of models at work, made of plain pieces: a table of rich's would cost several times as much.
 
-Thirty downloads are drawn four times a second, beside what they need themselves.
+Thirty downloads are drawn twice a second, beside what they need themselves.
 """
 
 from __future__ import annotations
