@@ -32,8 +32,9 @@ def begin(run: Run) -> None:
     name = f"{stamp}_{secrets.token_hex(4)}"
     run.control = Control(run, name)
     begun = Begun(total=len(numbers), run=name, control=run.control.socket)
-    run.console.follower = Follower(Journal(run.project.layout))
-    run.console.follower.begin(stamp, [begun, *_about(run, numbers)], numbers)
+    follower = Follower(Journal(run.project.layout))
+    run.follow(follower)
+    follower.begin(stamp, [begun, *_about(run, numbers)], numbers)
 
 
 def end(runs: Sequence[Run], code: int, *, stopped: bool) -> None:
@@ -41,8 +42,8 @@ def end(runs: Sequence[Run], code: int, *, stopped: bool) -> None:
     for run in runs:
         if run.control is not None:
             run.control.close()
-        if run.console.follower is not None:
-            run.console.follower.end(code, stopped=stopped)
+        if run.follower is not None:
+            run.follower.end(code, stopped=stopped)
 
 
 def once_more(runs: Sequence[Run], code: int) -> bool:

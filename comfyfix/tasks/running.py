@@ -35,6 +35,7 @@ from comfyfix.why import Why
 
 if TYPE_CHECKING:
     from comfyfix.screen.events import Events
+    from comfyfix.screen.following import Follower
     from comfyfix.screen.lines import Console
     from comfyfix.sources.base import Services
     from comfyfix.stages.fitting import Room
@@ -60,7 +61,7 @@ class Run(Owner):
     `chosen` are the selected models themselves, None while nobody has selected.
     `shard` is where it begins, of several jobs for one store; `began` when. `brought` are the files
     that it has brought, by model. `last_lines` are those that it ended with. `control` takes orders
-    while it works.
+    while it works, and `follower` tells others what it does.
     """
 
     project: Project
@@ -86,6 +87,7 @@ class Run(Owner):
     shard: Shard = shard.WHOLE
     last_lines: list[str] = field(default_factory=list)
     control: Control | None = None
+    follower: Follower | None = None
 
     def __post_init__(self) -> None:
         manifest = self.project.manifest
@@ -211,7 +213,14 @@ class Run(Owner):
         console = choose(self.project.layout.run_log(stamp), self.out, live=self.live)
         if self.quiet:
             console.mute()
+        console.follower = self.follower
         return console
+
+    def follow(self, follower: Follower) -> None:
+        """Let others hear what this run does. Where its lines go may not be settled by then."""
+        self.follower = follower
+        if "console" in self.__dict__:
+            self.console.follower = follower
 
     @cached_property
     def events(self) -> Events:

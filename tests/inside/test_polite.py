@@ -34,4 +34,5 @@ def test_no_question_is_asked_twice_and_those_of_a_model_are_bounded_and_told(
             for most in range(1, MOST)
         ]
         assert any(line in done.out for line in lines), done.out
-    assert counts[0] == counts[1], "no failure is remembered"
+    # Side by side, one may have the answer to a question that both have, or need not ask it.
+    assert abs(counts[0] - counts[1]) <= 1, "no failure is remembered"
