@@ -27,18 +27,13 @@ class Run:
     seconds: float
     said: str
     left: dict[str, str]
+    failed: dict[str, str]
+    """Why each model has failed, and its next step, by its path: as the report tells it."""
 
     def told(self, name: str) -> list[str]:
-        """What the summary says of a model, each time with its next step.
-
-        What is so of several is told once, and then of which.
-        """
-        key = f"loras/{re.escape(name)}"
-        alone = re.findall(rf"(?m)^  {key}: (.+(?:\n    Next: .+)?)$", self.said)
-        shared = re.findall(
-            rf"(?m)^  (\S.*\n    Next: .+)\n(?:    loras/.+\n)*?    {key}$", self.said
-        )
-        return [*map(str, alone), *map(str, shared)]
+        """What is said of a model with its next step; on the screen one cause is said once."""
+        told = self.failed.get(name)
+        return [] if told is None else [told]
 
     def of(self, name: str) -> dict[str, str]:
         """What lies in the store for a model, under whatever name."""
@@ -50,7 +45,18 @@ def run(site: Site, program: Sequence[str] = PROGRAM, **extra: str) -> Run:
     begun = time.monotonic()
     done = site.doit(program=program, **extra)
     took = time.monotonic() - begun
-    return Run(done.returncode, took, done.stdout + done.stderr, site.files())
+    said = done.stdout + done.stderr
+    return Run(done.returncode, took, said, site.files(), _failed(site))
+
+
+def _failed(site: Site) -> dict[str, str]:
+    report = json.loads((site.output / "report" / "report.json").read_text(encoding="utf-8"))
+    return {
+        model["path"]: f"{model['outcome']}: {model['reason']['message']}"
+        f"\n    Next: {model['reason']['next']}"
+        for model in report["models"]
+        if model["status"] == "failed" and model["reason"]
+    }
 
 
 def shared(factory: pytest.TempPathFactory, key: str, make: Callable[[Path], Run]) -> Run:
