@@ -165,7 +165,9 @@ WAYS = {
     "500": Way(_status("500 Oops"), GAVE_UP),
     "502": Way(_status("502 Oops"), GAVE_UP),
     "503": Way(_status("503 Oops"), GAVE_UP),
-    "a page": Way(_body(lambda _: b"<!DOCTYPE html>Sign in", "Content-Type: text/html"), WRONG),
+    "a page": Way(
+        _body(lambda _: b"<!DOCTYPE html>Sign in", "Content-Type: text/html"), "A web page"
+    ),
     "an error as JSON": Way(_body(lambda _: b'{"error": "no"}'), WRONG),
     "a pointer of LFS": Way(_body(lambda _: POINTER), WRONG),
     "zeros": Way(_body(lambda data: bytes(len(data))), WRONG),
