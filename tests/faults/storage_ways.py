@@ -166,7 +166,7 @@ WAYS = {
     "502": Way(_status("502 Oops"), GAVE_UP),
     "503": Way(_status("503 Oops"), GAVE_UP),
     "a page": Way(
-        _body(lambda _: b"<!DOCTYPE html>Sign in", "Content-Type: text/html"), "A web page"
+        _body(lambda _: b"<!DOCTYPE html>Sign in", "Content-Type: text/html"), f"A web page|{WRONG}"
     ),
     "an error as JSON": Way(_body(lambda _: b'{"error": "no"}'), WRONG),
     "a pointer of LFS": Way(_body(lambda _: POINTER), WRONG),
