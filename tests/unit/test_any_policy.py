@@ -50,7 +50,7 @@ def test_any_policy_is_refused_with_its_place_or_holds(
 
 @pytest.mark.soak
 @given(POLICIES | ANY, RECORD)
-@settings(max_examples=500)
+@settings(max_examples=100)
 def test_any_of_many_policies_is_refused_with_its_place_or_holds(
     tmp_path_factory: pytest.TempPathFactory, told: Any, record: Record
 ) -> None:
