@@ -125,7 +125,7 @@ def test_no_way_is_known_soon_and_told_once(site: Site, how: str) -> None:
     assert time.monotonic() - begun < 10, "a figure for a busy machine; alone it is one second"
     assert plan.returncode == 1
     assert plan.stdout.count(told) == 1
-    assert all(plan.stdout.count(f"    loras/{name}\n") == 1 for name in NAMES)
+    assert all(f"loras/{name}" in plan.stdout for name in NAMES)
     assert t("Without a source:") not in plan.stdout
     done = site.doit(**everywhere)
     assert done.returncode == 1

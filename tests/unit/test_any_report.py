@@ -174,13 +174,6 @@ def test_any_reason_is_told(reason: Reason) -> None:
 
 @pytest.mark.soak
 @given(reports())
-@settings(max_examples=40, deadline=None, suppress_health_check=[*HealthCheck])
-def test_any_of_many_reports_is_valid_in_every_format(report: Report) -> None:
-    all_hold(report)
-
-
-@pytest.mark.soak
-@given(reports())
 @settings(max_examples=5, deadline=None, suppress_health_check=[*HealthCheck])
 def test_any_bill_of_materials_is_valid(report: Report) -> None:
     pytest.importorskip("cyclonedx", reason="a test dependency is not installed")
