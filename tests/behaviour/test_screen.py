@@ -61,7 +61,7 @@ def test_live_progress_is_never_wider_than_the_terminal(site: Site, hub: Hub) ->
     assert code == 0, written
     lines = re.split(r"[\r\n]+", ESCAPES.sub("", written))
     # A path stays whole, so that it can be copied.
-    assert max(columns(line) for line in lines if "/tmp/" not in line) <= 80
+    assert max(columns(line) for line in lines if len(line.split()) > 1) <= 80
     assert any("━" in line and "/s" in line for line in lines)
     assert any(t("searching") in line for line in lines)
     assert any(f" {t('left')} · " in line for line in lines)

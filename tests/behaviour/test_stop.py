@@ -75,4 +75,6 @@ def test_a_fold_is_closed_before_the_last_words(site: Site, hub: Hub, service: s
     opens, closes = FOLDS[service]
     (opened,), (closed,) = opens.finditer(printed), closes.finditer(printed)
     assert opened.start() < closed.start()
-    assert t("What has arrived is kept. Next: run `doit` again to go on.") in printed[closed.end() :]
+    assert (
+        t("What has arrived is kept. Next: run `doit` again to go on.") in printed[closed.end() :]
+    )
