@@ -34,11 +34,11 @@ class RunCommand(Protocol):
     def do(self, asked: dict[str, Any]) -> int:
         """Run as doit does."""
 
-    def load_again(self, selected: list[str] | None = None) -> None:
-        """Make the tasks anew; `selected` are to be run then."""
+    def load_again(self) -> None:
+        """Make the tasks anew."""
 
-    def open_again(self) -> None:
-        """Open the projects anew, and make their tasks."""
+    def open_again(self, selected: list[str] | None = None) -> None:
+        """Open the projects anew, and make their tasks; `selected` are to be run then."""
 
 
 class _Declined(Exception):
@@ -62,7 +62,7 @@ def run(command: RunCommand, asked: dict[str, Any]) -> int:
     tasks = offering.chosen(first)
     if not tasks:
         return code
-    command.load_again(tasks)
+    command.open_again(tasks)
     chosen = _run(command, asked, at_work, agreed=True)
     return chosen if chosen or offering.were_all(first, tasks, command.loader) else code
 

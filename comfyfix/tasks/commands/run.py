@@ -87,16 +87,14 @@ class RunCommand(Guarded, cmd_run.Run):  # type: ignore[misc]
                 idle.keep(whole.manifest, run, self.noted, verified=True)
         return code
 
-    def load_again(self, selected: list[str] | None = None) -> None:
-        """Make the tasks anew; `selected` are to be run then, in projects opened anew."""
-        if selected:
-            self.sel_tasks, self.sel_default_tasks = selected, False
-            for tasks in found_in(self.loader):
-                tasks.close()
+    def load_again(self) -> None:
+        """Make the tasks anew."""
         self.task_list = self.loader.load_tasks(cmd=self, pos_args=self.pos_args)
 
-    def open_again(self) -> None:
-        """Open the projects anew, as another run would, and make their tasks."""
+    def open_again(self, selected: list[str] | None = None) -> None:
+        """Open the projects anew, as another run would; `selected` tasks are to be run then."""
+        if selected:
+            self.sel_tasks, self.sel_default_tasks = selected, False
         for tasks in found_in(self.loader):
             tasks.close()
         self.load_again()
