@@ -20,6 +20,9 @@ MODELS_MAX = 20_000
 FLOWS_MAX = 5_000
 TEXT_MAX = 600
 """Letters of one text."""
+CHOICES_MAX = 24
+ADDRESS_MAX = 2000
+"""Letters of an address; a longer one is left out."""
 
 State = Literal[
     "open", "searching", "waiting", "downloading", "verifying", "arrived",
@@ -32,7 +35,10 @@ _JUDGED: dict[str, State] = {"ok": "ok", "unverified": "unverified"}
 
 
 class Row(msgspec.Struct, frozen=True, kw_only=True):
-    """A model. `why` it failed, and what is the `next` step; sizes in bytes."""
+    """A model. `why` it failed, and what is the `next` step; sizes in bytes.
+
+    `choices` are the files that it may be, where it is uncertain.
+    """
 
     n: int
     name: str
@@ -45,6 +51,7 @@ class Row(msgspec.Struct, frozen=True, kw_only=True):
     said: str = ""
     why: str = ""
     next: str = ""
+    choices: tuple[journal.Choice, ...] = ()
 
 
 class Flow(msgspec.Struct, frozen=True, kw_only=True):
@@ -200,11 +207,14 @@ class Board:
                 self._put(row, said=_text(event.text))
             case journal.Failed():
                 self._put(row, state="failed", why=_text(event.what), next=_text(event.next))
+            case journal.Choices():
+                choices = filter(None, map(_choice, event.found[:CHOICES_MAX]))
+                self._put(row, choices=tuple(choices))
             case journal.Settled(good=True):
                 size = row.size or row.arrived
                 if row.state == "downloading":
                     self.chart.add(event.at, size - row.arrived)
-                self._put(row, state="arrived", arrived=size, why="", next="")
+                self._put(row, state="arrived", arrived=size, why="", next="", choices=())
             case journal.Settled():
                 self._put(row, state="failed")
             case journal.Judged():
@@ -237,6 +247,18 @@ def of(events: Iterable[journal.Line]) -> Board:
 
 def _text(text: str) -> str:
     return printable(text, TEXT_MAX)
+
+
+def _choice(told: journal.Choice) -> journal.Choice | None:
+    """One whose address can be named, with a page that can be opened or none."""
+    if not _is_address(told.url):
+        return None
+    page = told.page if _is_address(told.page) and told.page.startswith("https://") else ""
+    return journal.Choice(where=_text(told.where), about=_text(told.about), url=told.url, page=page)
+
+
+def _is_address(text: str) -> bool:
+    return text.isascii() and text.isprintable() and 0 < len(text) <= ADDRESS_MAX
 
 
 def _count(number: int) -> int:

@@ -10,6 +10,7 @@ from comfyfix import endings
 from comfyfix.disk.files import human_size
 from comfyfix.records import Candidate, Model
 from comfyfix.screen.words import fixed, t
+from comfyfix.state.journal import Choice
 from comfyfix.state.searches import Search
 
 _SEARCHES = (
@@ -47,6 +48,11 @@ def lines(model: Model, search: Search) -> Iterator[str]:
         yield f"  {number:2}  {one.where}" + (f": {one.name}" if one.name != model.name else "")
         yield f"      {', '.join(_facts(one))}"
         yield from (f"      {line}" for line in _places(one))
+
+
+def in_short(one: Candidate) -> Choice:
+    """The same of one candidate for those who follow the run."""
+    return Choice(where=one.where, about=", ".join(_facts(one)), url=one.url, page=one.page)
 
 
 def _facts(one: Candidate) -> Iterator[str]:

@@ -11,11 +11,12 @@ from collections import Counter
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
-from comfyfix.errors import Problem
+from comfyfix.errors import ModelProblem, Problem
+from comfyfix.outcomes import Outcome
 from comfyfix.records import Verdict
-from comfyfix.screen import words
+from comfyfix.screen import choosing, words
 from comfyfix.screen.part import Part
-from comfyfix.state import journal
+from comfyfix.state import journal, searches
 from comfyfix.state.journal import Journal, Phase
 
 LOOK_SECONDS = 0.5
@@ -81,6 +82,10 @@ class Follower:
         if n is not None:
             what, step = words.sentence(problem.reason), words.told(problem.reason).next_step
             self._journal.tell(journal.Failed(n=n, what=what, next=step))
+            if isinstance(problem, ModelProblem) and problem.outcome == Outcome.UNCERTAIN:
+                found = searches.each_once(problem.candidates)
+                told = tuple(choosing.in_short(one) for one in found)
+                self._journal.tell(journal.Choices(n=n, found=told))
 
     def settled(self, key: str, *, good: bool) -> None:
         """A model is done, or has failed."""

@@ -107,6 +107,22 @@ class Failed(Event, frozen=True, kw_only=True):
     next: str = ""
 
 
+class Choice(msgspec.Struct, frozen=True, kw_only=True):
+    """A file that an uncertain model may be; `about` are its facts, `page` may be empty."""
+
+    where: str
+    about: str = ""
+    url: str
+    page: str = ""
+
+
+class Choices(Event, frozen=True, kw_only=True):
+    """The files that a model may be which has failed as uncertain."""
+
+    n: int
+    found: tuple[Choice, ...]
+
+
 class Settled(Event, frozen=True, kw_only=True):
     """A model is done, or has failed."""
 
@@ -138,8 +154,8 @@ class Ended(Event, frozen=True, kw_only=True):
 
 
 Line = (
-    Begun | Wanted | Workflow | Expected | Doing | Arrived | Said | Failed | Settled | Verifying
-    | Judged | Ended
+    Begun | Wanted | Workflow | Expected | Doing | Arrived | Said | Failed | Choices | Settled
+    | Verifying | Judged | Ended
 )  # fmt: skip
 _DECODER = msgspec.json.Decoder(Line)
 _ENCODER = msgspec.json.Encoder()

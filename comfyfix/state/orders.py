@@ -8,11 +8,15 @@ import msgspec
 
 
 class Order(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """What to do: `stop` the run, or `retry` the model of number `n`. `run` is its name."""
+    """What to do: `stop` the run, `retry` the model of number `n`, or `choose` a file for it.
 
-    do: Literal["stop", "retry"]
+    `run` is the run's name, `url` the address of the file, which the run itself has found.
+    """
+
+    do: Literal["stop", "retry", "choose"]
     run: str
     n: int | None = None
+    url: str = ""
 
 
 class Answer(msgspec.Struct, frozen=True, kw_only=True):

@@ -51,11 +51,11 @@ def ended(model: Model, problem: ModelProblem, place: str = "") -> Search:
         place=place,
         asked=problem.asked,
         rejected=problem.rejected[:REJECTED_MAX],
-        candidates=_each_once(problem.candidates),
+        candidates=each_once(problem.candidates),
     )
 
 
-def _each_once(found: tuple[Candidate, ...]) -> tuple[Candidate, ...]:
+def each_once(found: tuple[Candidate, ...]) -> tuple[Candidate, ...]:
     """One candidate of each address, those that most people use first."""
     first: dict[str, Candidate] = {}
     for candidate in sorted(found, key=lambda c: (-c.popularity, c.where, c.url)):

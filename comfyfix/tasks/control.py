@@ -1,7 +1,8 @@
 """Orders for a run while it works, by a socket in `output/` that only its user may write to.
 
-A stop is what Ctrl-C is. A model that has failed is searched again once all others are through:
-until then its task is done for doit, and its batch waits for nobody.
+A stop is what Ctrl-C is. A model that has failed is searched again once all others are through, and
+one for which somebody has chosen a file is pinned to it then: until then its task is done for doit,
+and its batch waits for nobody.
 """
 
 from __future__ import annotations
@@ -10,13 +11,23 @@ import contextlib
 import signal
 import threading
 from collections.abc import Callable
+from typing import NamedTuple
 
 import msgspec
 
+from comfyfix.errors import ModelProblem, Problem
 from comfyfix.net import local
-from comfyfix.records import Model
-from comfyfix.state.orders import Answer, read_order
+from comfyfix.outcomes import Outcome
+from comfyfix.records import Candidate, Model
+from comfyfix.state.orders import Answer, Order, read_order
 from comfyfix.tasks.running import Run
+
+
+class Again(NamedTuple):
+    """A model that is to be searched again, or the file that was chosen for it."""
+
+    model: Model
+    chosen: Candidate | None
 
 
 class Control:
@@ -25,7 +36,7 @@ class Control:
     def __init__(self, run: Run, name: str) -> None:
         self._run, self._name = run, name
         self._models = [planned.model for planned in run.pending]
-        self._again: dict[str, Model] = {}
+        self._again: dict[str, Again] = {}
         self._lock = threading.Lock()
         self._open = True
         self._listener: local.Listener | None = None
@@ -39,8 +50,8 @@ class Control:
         except OSError:  # a filesystem without sockets, or a path that is too long
             self.socket = ""
 
-    def close(self) -> list[Model]:
-        """Take no more orders; returns the models that are to be searched again."""
+    def close(self) -> list[Again]:
+        """Take no more orders; returns what is to be done once more."""
         with self._lock:
             self._open = False
             again, self._again = list(self._again.values()), {}
@@ -57,7 +68,7 @@ class Control:
                 done = self._is_first_stop()
                 then = _stop if done else _nothing
             else:
-                done = self._retry(order.n)
+                done = self._note(order)
         return msgspec.json.encode(Answer(done=done)), then
 
     def _is_first_stop(self) -> bool:
@@ -66,17 +77,20 @@ class Control:
             was, self._open = self._open, False
         return was
 
-    def _retry(self, n: int | None) -> bool:
+    def _note(self, order: Order) -> bool:
         """Note a model that has failed. No lock is held for longer than that takes."""
-        if n is None or not 0 <= n < len(self._models):
+        if order.n is None or not 0 <= order.n < len(self._models):
             return False
-        model = self._models[n]
-        failed = {end.model.key for end in list(self._run.tally.endings) if end.problem}
+        model = self._models[order.n]
+        failed = {end.model.key: end.problem for end in list(self._run.tally.endings)}
+        problem = failed.get(model.key)
+        chosen = _meant(problem, order.url) if order.do == "choose" else None
+        if problem is None or (order.do == "choose" and chosen is None):
+            return False
         with self._lock:
-            if self._open and model.key in failed:
-                self._again[model.key] = model
-                return True
-        return False
+            if self._open:
+                self._again[model.key] = Again(model, chosen)
+            return self._open
 
     def _clear(self) -> None:
         """Remove the sockets of runs that were killed: nobody answers there any more."""
@@ -85,6 +99,13 @@ class Control:
             if self._run.project.layout.control(path.name) is not None:
                 with contextlib.suppress(OSError):
                     local.remove_if_dead(path)
+
+
+def _meant(problem: Problem | None, url: str) -> Candidate | None:
+    """The candidate of this address, of those that a search has found several of."""
+    if not isinstance(problem, ModelProblem) or problem.outcome != Outcome.UNCERTAIN:
+        return None
+    return next((one for one in problem.candidates if url and one.url == url), None)
 
 
 def _stop() -> None:

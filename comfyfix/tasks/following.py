@@ -8,6 +8,8 @@ import time
 from collections.abc import Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING
 
+from comfyfix.errors import Problem
+from comfyfix.screen import notes
 from comfyfix.screen.text import clean
 from comfyfix.screen.words import t
 from comfyfix.state import ledger
@@ -15,6 +17,7 @@ from comfyfix.tasks.running import Run
 
 if TYPE_CHECKING:
     from comfyfix.state.journal import Line
+    from comfyfix.tasks.control import Again
 
 ERROR = 2
 """The exit code of what nobody has foreseen."""
@@ -47,22 +50,42 @@ def end(runs: Sequence[Run], code: int, *, stopped: bool) -> None:
 
 
 def once_more(runs: Sequence[Run], code: int) -> bool:
-    """Tell whether somebody wants models searched again now that the runs are through.
+    """Tell whether somebody wants more of some models now that the runs are through.
 
-    These are noted, and the runs are over then; another one begins. Raises OSError.
+    They are noted to be searched again, or pinned to the file that was chosen, and the runs are
+    over then; another one begins. Raises OSError.
     """
     wanted = {run: run.control.close() for run in runs if run.control is not None}
     if not any(wanted.values()):
         return False
-    for run, models in wanted.items():
+    for run in runs:
+        run.console.end()
+    due = {run: [each.model for each in wanted[run] if _is_due(run, each)] for run in wanted}
+    if not any(due.values()):
+        return False
+    for run, models in due.items():
         for model in models:
             ledger.search_again(run.project.layout, model)
         if models:
             names = [model.name for model in models]
-            run.console.line(t("Searching again, as asked: {names}", names=names))
-    for run in runs:
-        run.console.end()
+            run.console.line(t("Once more, as asked: {names}", names=names))
     end(runs, code, stopped=False)
+    return True
+
+
+def _is_due(run: Run, asked: Again) -> bool:
+    """Pin what was chosen; what can't be pinned is told, and not searched once more."""
+    if asked.chosen is None:
+        return True
+    from comfyfix.tasks import pinning  # for who has chosen something only
+
+    planned = next(p for p in run.pending if p.model == asked.model)
+    try:
+        named = pinning.only_one([run], run.task("download", planned.task))
+        pinning.settle(named, asked.chosen.url, asked.chosen, fetched_next=True)
+    except Problem as problem:
+        notes.refusal(problem)
+        return False
     return True
 
 

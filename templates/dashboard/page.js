@@ -181,6 +181,34 @@
     );
   };
 
+  const drawChoices = (place, model, can) => {
+    place.replaceChildren();
+    const found = model.choices || [];
+    if (!found.length) return;
+    const list = make("ol", "choices");
+    for (const choice of found) {
+      const item = make("li");
+      item.append(make("b", "", choice.where), " ", make("span", "", choice.about));
+      if (choice.page) {
+        const link = make("a", "", w.page);
+        link.href = choice.page;
+        link.rel = "noreferrer noopener";
+        link.target = "_blank";
+        link.setAttribute("aria-label", `${w.page}: ${choice.where}`);
+        item.append(" ", link);
+      }
+      if (can) {
+        const take = make("button", "take", w.choose);
+        take.type = "button";
+        take.setAttribute("aria-label", `${w.choose}: ${choice.where}`);
+        take.addEventListener("click", () => order("choose", model.n, choice.url));
+        item.append(" ", take);
+      }
+      list.append(item);
+    }
+    place.append(make("p", "next", fill(w.choices, found.length)), list);
+  };
+
   const drawFailed = () => {
     const bad = [...models.values()].filter((model) => model.state === "failed").slice(0, FAILED_MAX);
     one("no-failures").hidden = bad.length > 0;
@@ -189,7 +217,7 @@
       bad,
       () => {
         const item = make("li");
-        item.append(make("b"), " ", make("small"), make("p", "why"), make("p", "next"), make("p", "next"));
+        item.append(make("b"), " ", make("small"), make("p", "why"), make("p", "next"), make("p", "next"), make("div"));
         if (control) {
           const again = make("button", "again", w.again);
           again.type = "button";
@@ -199,18 +227,20 @@
         return item;
       },
       (item, model) => {
-        const [name, folder, why, next, hand] = item.children;
+        const [name, folder, why, next, hand, choices] = item.children;
         put(name, model.name);
         put(folder, model.folder);
         put(why, model.why);
-        const told = `${model.next}|${model.task}|${head.state}|${asked.has(model.n)}`;
+        const count = (model.choices || []).length;
+        const told = `${model.next}|${model.task}|${head.state}|${asked.has(model.n)}|${count}`;
         if (item.dataset.told === told) return;
         item.dataset.told = told;
         typed(next, model.next ? `${w.next} ${model.next}` : "");
         const can = control && running() && head.control;
         const words = asked.has(model.n) ? w.asked : can || running() || !model.task ? "" : fill(w.by_hand, `comfyfix ${model.task}`);
         typed(hand, words);
-        if (control) item.querySelector("button").hidden = !can || asked.has(model.n);
+        drawChoices(choices, model, can && !asked.has(model.n));
+        if (control) item.querySelector(".again").hidden = !can || asked.has(model.n);
       },
     );
   };
@@ -374,15 +404,15 @@
     soon();
   };
 
-  const order = async (what, n) => {
+  const order = async (what, n, url) => {
     const answer = await fetch(`control${query}`, {
       method: "POST",
       headers: { "content-type": "application/json" },
-      body: JSON.stringify({ do: what, run: head.run, n }),
+      body: JSON.stringify({ do: what, run: head.run, n, url }),
     }).catch(() => null);
     const { wrong } = answer ? await answer.json().catch(() => ({ wrong: w.lost })) : { wrong: w.lost };
     said = wrong || (what === "stop" ? w.stopping : "");
-    if (!wrong && what === "retry") {
+    if (!wrong && what !== "stop") {
       asked.add(n);
       changed.models.add(n);
     }

@@ -3,18 +3,22 @@
 from __future__ import annotations
 
 import threading
+from pathlib import Path
 
 import pytest
 from playwright.sync_api import Page, expect
 
 from comfyfix.dashboard.page import states
+from comfyfix.demo.content import file_for
 from comfyfix.demo.hub import Hub
+from tests.browser.conftest import AXE, serious
 from tests.rig import Site
 from tests.served import served
 
 pytestmark = pytest.mark.soak
 
 LATE = "harbour_late.safetensors"
+OTHER = file_for("something else.safetensors")
 
 
 @pytest.fixture
@@ -71,3 +75,36 @@ def test_a_model_is_searched_again(tab: Page, slow: Site, hub: Hub) -> None:
         assert process.returncode == 0, (out, err)
         expect(tab.locator("#failed li")).to_have_count(0)
         expect(tab.locator("#course")).to_contain_text(states()["ended"])
+
+
+def test_a_file_is_chosen_for_an_uncertain_model(
+    tab: Page, slow: Site, hub: Hub, tmp_path: Path
+) -> None:
+    go_on, at_it = threading.Event(), threading.Event()
+    hub.add("maker/harbour_late", [LATE]).downloads = 7000
+    hub.add("other/harbour_late", [LATE], gated=False).files[LATE] = OTHER
+
+    def wait(request: str) -> None:
+        if request.startswith("file"):
+            at_it.set()
+            go_on.wait(60)
+
+    hub.on_request = wait
+    with served(slow.output, control=True) as shown:
+        process = slow.start()
+        assert at_it.wait(60)
+        tab.goto(shown.address)
+        choices = tab.locator("#failed .choices li")
+        expect(choices).to_have_count(2)
+        tab.screenshot(path=tmp_path / "choices.png")
+        if AXE:
+            assert serious(tab, Path(AXE).read_text(encoding="utf-8")) == []
+        meant = choices.filter(has_text="other/harbour_late")
+        assert (meant.locator("a").get_attribute("href") or "").startswith("https://")
+        meant.locator("button").click()
+        expect(tab.locator("#failed button").first).to_be_hidden()
+        go_on.set()
+        out, err = process.communicate(timeout=120)
+        assert process.returncode == 0, (out, err)
+        assert (slow.models / "loras" / LATE).read_bytes() == OTHER
+        expect(tab.locator("#failed li")).to_have_count(0)

@@ -16,6 +16,7 @@ import pytest
 
 from comfyfix.dashboard.follow import Follow
 from comfyfix.dashboard.orders import Orders
+from comfyfix.demo.content import file_for
 from comfyfix.demo.hub import Hub
 from comfyfix.net import local
 from comfyfix.state import journal
@@ -23,6 +24,7 @@ from comfyfix.state.orders import read_answer, read_order
 from tests.inprocess import InProcess
 
 LATE = "harbour_late.safetensors"
+OTHER = file_for("something else.safetensors")
 
 
 @pytest.fixture
@@ -92,6 +94,81 @@ def test_a_model_that_failed_is_searched_again_in_the_same_run(
     assert ran.code == 0, ran
     assert (site.models / "loras" / LATE).exists()
     assert len(journal.journals(site.project().layout)) == 2
+
+
+def two_of_a_name(hub: Hub) -> None:
+    hub.add("maker/harbour_late", [LATE]).downloads = 7000
+    hub.add("other/harbour_late", [LATE], gated=False).files[LATE] = OTHER
+
+
+def choices(follow: Follow) -> Any:
+    while not (follow.look() and late(follow).choices):
+        pass
+    return {choice.where: choice for choice in late(follow).choices}
+
+
+def test_a_chosen_file_is_fetched_in_the_same_run(
+    site: InProcess, hub: Hub, at_fetch: Callable[[Callable[[], object]], None]
+) -> None:
+    two_of_a_name(hub)
+    said: list[str] = []
+
+    def choose() -> None:
+        with closing(Follow(site.project().layout)) as follow:
+            meant = choices(follow)["other/harbour_late"]
+            assert meant.page.startswith("https://")
+            said.append(order(site, do="choose", n=late(follow).n, url=meant.url))
+
+    at_fetch(choose)
+    ran = site.run()
+    assert said == [""]
+    assert ran.code == 0, ran
+    assert (site.models / "loras" / LATE).read_bytes() == OTHER
+    assert "other/harbour_late" in (site.root / "pins.yaml").read_text()
+
+
+def test_what_changed_since_is_not_taken_and_the_run_ends(
+    site: InProcess, hub: Hub, at_fetch: Callable[[Callable[[], object]], None]
+) -> None:
+    two_of_a_name(hub)
+
+    def choose() -> None:
+        with closing(Follow(site.project().layout)) as follow:
+            meant = choices(follow)["other/harbour_late"]
+            order(site, do="choose", n=late(follow).n, url=meant.url)
+            del hub.repositories["other/harbour_late"]
+
+    at_fetch(choose)
+    ran = site.run()
+    assert ran.code == 1
+    assert not (site.root / "pins.yaml").exists()
+    assert not (site.models / "loras" / LATE).exists()
+    assert len(journal.journals(site.project().layout)) == 1
+
+
+def test_only_what_the_run_has_found_can_be_chosen(
+    site: InProcess, hub: Hub, at_fetch: Callable[[Callable[[], object]], None]
+) -> None:
+    two_of_a_name(hub)
+    said: list[bool] = []
+
+    def choose() -> None:
+        with closing(Follow(site.project().layout)) as follow:
+            url = choices(follow)["other/harbour_late"].url
+            rows = {row.name: row.n for row in follow.whole().models}
+            for n, address in (
+                (rows["rife49.pth"], url),
+                (rows[LATE], ""),
+                (rows[LATE], url + "x"),
+                (rows[LATE], "https://evil.example/a.safetensors"),
+                (99, url),
+            ):
+                said.append(bool(order(site, do="choose", n=n, url=address)))
+
+    at_fetch(choose)
+    assert site.run().code == 1
+    assert said == [True] * 5
+    assert not (site.root / "pins.yaml").exists()
 
 
 def test_what_has_not_failed_is_not_searched_again(
