@@ -10,11 +10,11 @@ from comfyfix.stages.checkup import Line
 
 
 def lines(found: Sequence[Line]) -> Iterator[str]:
-    """Tell each thing, and below one that is not well its next step."""
-    for line in found:
+    """Tell each thing, and below what is not well its next step, once where neighbours share it."""
+    steps = ["" if line.good else words.told(line.said).next_step for line in found]
+    for line, step, following in zip(found, steps, [*steps[1:], ""], strict=True):
         yield f"{'✓' if line.good else '✗'} {words.sentence(line.said)}"
-        step = words.told(line.said).next_step
-        if step and not line.good:
+        if step and step != following:
             yield f"    {t('Next: {step}', step=step)}"
     bad = sum(not line.good for line in found)
     yield ""

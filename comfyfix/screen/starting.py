@@ -70,9 +70,16 @@ def lines(
         yield from text.rstrip("\n").split("\n")
         return
     yield t("✓ Written: {path}", path=str(path))
-    yield t(
-        "Next: `comfyfix doctor` looks whether all is well; `comfyfix plan` tells what is missing"
-    )
+    if found.workflows:
+        yield t(
+            "Next: `comfyfix doctor` looks whether all is well; "
+            "`comfyfix plan` tells what is missing"
+        )
+    else:
+        yield t(
+            "Next: save a workflow in ComfyUI, or name yours at `workflows:`; "
+            "`comfyfix doctor` looks whether all is well"
+        )
 
 
 def as_data(

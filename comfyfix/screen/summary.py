@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Iterator, Sequence
 
-from comfyfix.errors import Unreachable
-from comfyfix.outcomes import GATES, Came
-from comfyfix.records import Reason, Verdict
+from comfyfix.errors import Problem, Unreachable
+from comfyfix.outcomes import GATES, Came, Outcome
+from comfyfix.records import Model, Reason, Verdict
 from comfyfix.screen import words
 from comfyfix.screen.grouped import next_step, some, together
 from comfyfix.screen.words import fixed, t
@@ -17,7 +17,6 @@ from comfyfix.stages.report import Ending, Tally
 def lines(tally: Tally, project: str = "") -> Iterator[str]:
     """Make the final summary; `project` is named where there are several."""
     searches, downloads = tally.failures(searching=True), tally.failures(searching=False)
-    gates = [ending for ending in (*searches, *downloads) if _behind_a_gate(ending)]
     cut_off = [e for e in (*searches, *downloads) if isinstance(e.problem, Unreachable)]
     if not (tally.total or tally.endings or tally.bad_verdicts or tally.no_room):
         yield f"{project}: {_nothing(tally)}" if project else _nothing(tally)
@@ -28,15 +27,9 @@ def lines(tally: Tally, project: str = "") -> Iterator[str]:
     if project:
         yield f"  {t('Project: {name}', name=project)}"
     yield from (f"  {line}" for line in _counts(tally, len(searches), len(downloads)))
-    yield from ("", access_needed()) if gates else ()
-    yield from together([(e.model, e.problem) for e in gates if e.problem])
-    for title, failed in (
-        (fixed("Models not found:"), searches),
-        (fixed("Download failures:"), downloads),
-    ):
-        others = [ending for ending in failed if ending not in gates and ending not in cut_off]
-        yield from ("", title) if others else ()
-        yield from together([(e.model, e.problem) for e in others if e.problem])
+    for title, failed in _by_heading(searches, downloads).items():
+        yield from ("", title)
+        yield from together(failed)
     yield from unreachable([(e.model.key, e.problem.reason) for e in cut_off if e.problem])
     yield from ("", t("Ignored by you:")) if tally.ignored else ()
     for model, task in tally.ignored.items():
@@ -48,6 +41,39 @@ def lines(tally: Tally, project: str = "") -> Iterator[str]:
     yield from _unreadable(tally)
     told = {outcome.model.key for outcome in (*searches, *downloads)}
     yield from _not_right([v for v in tally.bad_verdicts if v.model not in told])
+
+
+def _by_heading(
+    searches: Sequence[Ending], downloads: Sequence[Ending]
+) -> dict[str, list[tuple[Model, Problem]]]:
+    """What failed, below what it has in common; what the user can act on at once is first."""
+    found: dict[str, list[tuple[Model, Problem]]] = {}
+    headings = {
+        access_needed(): GATES,
+        t("For you to choose:"): {Outcome.UNCERTAIN},
+        t("Not searched everywhere:"): {Outcome.SOURCE_DOWN, Outcome.TOKEN_REFUSED},
+    }
+    for title, outcomes in headings.items():
+        found[title] = [
+            (ending.model, ending.problem)
+            for ending in (*searches, *downloads)
+            if ending.problem is not None
+            and ending.problem.outcome in outcomes
+            and not isinstance(ending.problem, Unreachable)
+        ]
+    apart = {model.key for failed in found.values() for model, _ in failed}
+    for title, rest in (
+        (fixed("Models not found:"), searches),
+        (fixed("Download failures:"), downloads),
+    ):
+        found[title] = [
+            (ending.model, ending.problem)
+            for ending in rest
+            if ending.problem is not None
+            and ending.model.key not in apart
+            and not isinstance(ending.problem, Unreachable)
+        ]
+    return {title: failed for title, failed in found.items() if failed}
 
 
 def _unreadable(tally: Tally) -> Iterator[str]:
@@ -128,10 +154,6 @@ def unreachable(failed: Sequence[tuple[str, Reason]]) -> Iterator[str]:
 def access_needed() -> str:
     """The heading of what its provider does not give to this user yet."""
     return t("Access needed first:")
-
-
-def _behind_a_gate(ending: Ending) -> bool:
-    return ending.problem is not None and ending.problem.outcome in GATES
 
 
 def _not_right(verdicts: Sequence[Verdict]) -> Iterator[str]:

@@ -13,6 +13,8 @@ import pytest
 
 from comfyfix.demo.hub import Fault, Hub
 from comfyfix.records import because
+from comfyfix.screen import checkup as shown
+from comfyfix.screen import words
 from comfyfix.settings import MANIFEST
 from comfyfix.stages import checkup
 from comfyfix.stages.checkup import Line, Patient
@@ -41,7 +43,7 @@ def told(site: InProcess, *arguments: str, **extra: str) -> tuple[int, dict[str,
         if not check["good"]:
             assert check["next"], check
             bad.setdefault(check["name"], []).append(check["why"])
-    assert value["good"] is not bad
+    assert value["good"] is (not bad)
     return done.code, bad
 
 
@@ -77,6 +79,17 @@ def test_what_is_wrong_is_told_and_hides_nothing(well: InProcess, hub: Hub) -> N
     assert bad["proxies"] == [Why.CHECK_PROXY_UNFIT]
     assert {"qwen", "huggingface"} <= bad.keys()
     assert "civitai" not in bad
+
+
+def test_a_step_that_many_share_is_told_once() -> None:
+    step = words.told(because(Why.SERVICE_UNREACHABLE, host="a", cause="")).next_step
+    bad = [
+        Line("x", good=False, said=because(Why.SERVICE_UNREACHABLE, host=host, cause=""))
+        for host in ("a", "b", "c")
+    ]
+    good = Line("y", good=True, said=because(Why.CHECK_SETUP, comfyui="c", manifest="m"))
+    lines = list(shown.lines([*bad, good, bad[0]]))
+    assert [step in line for line in lines[:7]] == [False] * 3 + [True, False, False, True]
 
 
 def test_qwen_answers(well: InProcess, hub: Hub) -> None:

@@ -34,6 +34,14 @@ def test_what_is_written_is_what_the_next_command_reads(bare: InProcess) -> None
     assert bare.run("list", "-q").out == "download:ant\n"
 
 
+def test_plan_is_advised_where_there_is_a_workflow_to_plan_for(bare: InProcess) -> None:
+    assert "`comfyfix plan`" not in bare.run("init", "--dry-run").out
+    assert "comfyfix plan" not in bare.run("init").out
+    (bare.root / MANIFEST).unlink()
+    bare.workflow("w.json", LORA)
+    assert "comfyfix plan" in bare.run("init").out
+
+
 def test_a_manifest_that_is_there_is_left(bare: InProcess) -> None:
     bare.run("init")
     before = (bare.root / MANIFEST).read_bytes()

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from comfyfix.errors import ModelProblem, Problem
+from comfyfix.errors import ModelProblem, Problem, SourceDown, Unreachable
 from comfyfix.outcomes import Came, Outcome
 from comfyfix.records import Model, Verdict, because
 from comfyfix.screen import summary, words
@@ -60,6 +60,33 @@ def test_what_failed_is_told_by_name_each_with_its_next_step() -> None:
     expected = ["", fixed("Models not found:"), *of("a"), *of("m"), *of("z")]
     expected += ["", fixed("Download failures:"), *of("a2"), *of("b")]
     assert found[-len(expected) :] == expected
+
+
+def test_what_may_yet_be_had_is_not_called_not_found() -> None:
+    tally = Tally(total=5)
+    problems = {
+        "several": ModelProblem(Outcome.UNCERTAIN, Why.NOT_FOUND_LISTED, name="several"),
+        "unasked": SourceDown(Why.NOT_FOUND_LISTED, name="unasked"),
+        "cut off": Unreachable(Why.NO_WAY),
+        "none": ModelProblem(Outcome.NOT_FOUND, Why.NOT_FOUND_LISTED, name="none"),
+    }
+    for name, problem in problems.items():
+        tally.add(Ending(model(name), problem, searching=True))
+    found = lines(tally)
+    headings = [
+        t("For you to choose:"),
+        t("Not searched everywhere:"),
+        fixed("Models not found:"),
+        t("Without a connection:"),
+    ]
+    places = [found.index(heading) for heading in headings]
+    assert places == sorted(places)
+    bounds = [*places[1:], len(found)]
+    for name, begin, end in zip(
+        ("several", "unasked", "none", "cut off"), places, bounds, strict=True
+    ):
+        below = "\n".join(found[begin:end])
+        assert [each for each in problems if f"loras/{each}" in below] == [name]
 
 
 def test_each_model_is_counted_once() -> None:
