@@ -5,55 +5,22 @@ from __future__ import annotations
 import msgspec
 
 from comfyfix import templates
+from comfyfix.screen import pages
 from comfyfix.screen.words import t
 
 
 def page(token: str, *, control: bool) -> bytes:
     """The page as HTML. `control`: it may stop the run and ask for a model again."""
-    import jinja2
-
-    environment = jinja2.Environment(
-        loader=jinja2.FunctionLoader(templates.text),
-        undefined=jinja2.StrictUndefined,
-        autoescape=True,
-        trim_blocks=True,
-        lstrip_blocks=True,
-    )
-    told = environment.get_template("dashboard/page.html.j2").render(
+    template = templates.environment().get_template("dashboard/page.html.j2")
+    told = template.render(
         token=token,
         control=control,
         w=_words(),
-        told=msgspec.json.encode({"w": _told(), "states": states()}).decode(),
+        told=msgspec.json.encode({"w": _told(), "states": pages.states()}).decode(),
         columns=_columns(),
         chips=_chips(),
     )
     return told.encode()
-
-
-def states() -> dict[str, str]:
-    """Each state of a model, of a workflow and of a run in words."""
-    return {
-        "open": t("not begun"),
-        "searching": t("searching"),
-        "waiting": t("waiting"),
-        "downloading": t("downloading"),
-        "verifying": t("verifying"),
-        "arrived": t("arrived"),
-        "ok": t("ok"),
-        "unverified": t("unverified"),
-        "missing": t("missing"),
-        "failed": t("failed"),
-        "ready": t("ready"),
-        "complete": t("all models there"),
-        "lacks models": t("lacks models"),
-        "not ready": t("not ready"),
-        "unreadable": t("unreadable"),
-        "none": t("No run yet"),
-        "running": t("Running"),
-        "ended": t("The run is over"),
-        "stopped": t("The run was stopped"),
-        "gone": t("The run has ended without a word"),
-    }
 
 
 def _chips() -> tuple[tuple[str, str], ...]:
@@ -70,9 +37,8 @@ def _columns() -> tuple[str, ...]:
 
 
 def _words() -> dict[str, str]:
-    return {
+    return pages.words() | {
         "title": t("comfyfix: the run"),
-        "skip": t("To the models"),
         "waiting": t("Waiting for the first news …"),
         "stop": t("Stop the run"),
         "sure": t("Stop it now"),
@@ -82,16 +48,9 @@ def _words() -> dict[str, str]:
         "idle": t("Nothing is being searched or downloaded."),
         "failures": t("Failures"),
         "no_failures": t("None so far."),
-        "workflows": t("Workflows"),
         "no_workflows": t("None is known yet."),
-        "models": t("Models"),
         "past": t("Earlier runs"),
         "no_past": t("None."),
-        "search": t("Search"),
-        "status": t("Status"),
-        "hint": t("/ searches, Esc shows all"),
-        "none": t("No model is like that."),
-        "all": t("Show all"),
         "noscript": t("This page needs JavaScript: it is all from this computer."),
         "begun": t("Begun"),
         "took": t("Took"),
@@ -100,7 +59,7 @@ def _words() -> dict[str, str]:
 
 
 def _told() -> dict[str, str]:
-    return {
+    return pages.words() | {
         "of_models": t("{done} of {total} models are there", done="%1", total="%2"),
         "failed": t("{count} failed", count="%1"),
         "left": t("{time} to go", time="%1"),
@@ -113,11 +72,9 @@ def _told() -> dict[str, str]:
         "complete": t("{ready} of {all} have all their models", ready="%1", all="%2"),
         "there": t("{there} of {all} models", there="%1", all="%2"),
         "no_models": t("no models"),
-        "shown": t("{count} of {all} shown", count="%1", all="%2"),
         "of_size": t("{arrived} of {size}", arrived="%1", size="%2"),
         "lost": t("The dashboard does not answer: is it still running?"),
         "start": t("Start one in another terminal: `comfyfix`"),
-        "next": t("Next:"),
         "again": t("Search again"),
         "asked": t("It is its turn once more when this run is through."),
         "choices": t("{count} files may be meant:", count="%1"),

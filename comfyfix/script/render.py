@@ -92,17 +92,7 @@ def write(path: Path, text: str) -> bool:
 
 @functools.cache
 def _template(name: str) -> jinja2.Template:
-    import jinja2  # 90 ms that only a run with downloads needs
-
-    environment = jinja2.Environment(
-        loader=jinja2.FunctionLoader(templates.text),
-        undefined=jinja2.StrictUndefined,
-        autoescape=False,  # noqa: S701 - shell, not HTML; the `sh` filter quotes
-        trim_blocks=True,
-        lstrip_blocks=True,
-        keep_trailing_newline=True,
-        finalize=_only_quoted,
-    )
+    environment = templates.environment(_only_quoted, keep_trailing_newline=True)
     environment.filters["sh"] = _Quoted.of
     return environment.get_template(name)
 

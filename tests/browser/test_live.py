@@ -10,8 +10,8 @@ from typing import Any
 import pytest
 from playwright.sync_api import Page, expect
 
-from comfyfix.dashboard.page import states
 from comfyfix.disk.files import printable
+from comfyfix.screen.pages import states
 from comfyfix.screen.words import t
 from comfyfix.state.journal import Arrived, Doing, Ended, Judged, Said, Settled, Verifying
 from tests.browser.conftest import serious

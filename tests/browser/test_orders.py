@@ -8,9 +8,9 @@ from pathlib import Path
 import pytest
 from playwright.sync_api import Page, expect
 
-from comfyfix.dashboard.page import states
 from comfyfix.demo.content import file_for
 from comfyfix.demo.hub import Hub
+from comfyfix.screen.pages import states
 from tests.browser.conftest import AXE, serious
 from tests.rig import Site
 from tests.served import served

@@ -15,7 +15,7 @@ from comfyfix.dashboard import board as boards
 from comfyfix.dashboard.board import Board, Row
 from comfyfix.dashboard.chart import BYTES_MAX, STEPS_MAX, Chart
 from comfyfix.dashboard.follow import Follow
-from comfyfix.dashboard.page import states
+from comfyfix.screen.pages import states
 from comfyfix.state import journal
 from comfyfix.state.journal import (
     Arrived,

@@ -12,6 +12,7 @@ from urllib.parse import urlsplit
 
 from comfyfix import templates
 from comfyfix.disk.files import human_size, printable
+from comfyfix.screen import pages
 from comfyfix.screen.results.shape import ModelRow, ReportFile, WorkflowRow
 from comfyfix.screen.words import t
 
@@ -49,6 +50,7 @@ def _told(report: ReportFile) -> dict[str, Any]:
     """All words of the page, and its numbers."""
     counts = report.counts
     there = counts.ok + counts.unverified
+    states = pages.states()
     by_status = [(status, getattr(counts, status)) for status in _STATUSES]
     return {
         "headline": t("{there} of {models} models are there", there=there, models=counts.models),
@@ -56,28 +58,13 @@ def _told(report: ReportFile) -> dict[str, Any]:
             "{ready} of {all} workflows are ready.", ready=counts.ready, all=counts.workflows
         ),
         "bar": _bar(by_status, counts.models),
-        "bar_label": ", ".join(f"{count} {_states()[status]}" for status, count in by_status),
+        "bar_label": ", ".join(f"{count} {states[status]}" for status, count in by_status),
         "counts": by_status,
-        "states": _states(),
-        "standings": {
-            "ready": t("ready"),
-            "lacks models": t("lacks models"),
-            "not ready": t("not ready"),
-            "unreadable": t("unreadable"),
-        },
+        "states": states,
         "marks": {"ready": "ok", "unreadable": "failed", "not ready": "failed"}
         | {"lacks models": "missing"},
         "columns": _columns(),
         "w": _words(),
-    }
-
-
-def _states() -> dict[str, str]:
-    return {
-        "failed": t("failed"),
-        "missing": t("missing"),
-        "unverified": t("unverified"),
-        "ok": t("ok"),
     }
 
 
@@ -94,14 +81,7 @@ def _columns() -> tuple[tuple[str, str], ...]:
 
 
 def _words() -> dict[str, str]:
-    return {
-        "skip": t("To the models"),
-        "search": t("Search"),
-        "status": t("Status"),
-        "all": t("Show all"),
-        "shown": t("{count} of {all} shown", count="%1", all="%2"),
-        "models": t("Models"),
-        "workflows": t("Workflows"),
+    return pages.words() | {
         "no_folder": t("folder unknown"),
         "needed": t("Needed by"),
         "address": t("Address"),
@@ -111,9 +91,6 @@ def _words() -> dict[str, str]:
         "commit": t("Commit"),
         "script": t("Script"),
         "task": t("Task"),
-        "next": t("Next:"),
-        "none": t("No model is like that."),
-        "hint": t("/ searches, Esc shows all"),
     }
 
 
@@ -129,15 +106,7 @@ def _bar(counts: Iterable[tuple[str, int]], total: int) -> list[dict[str, Any]]:
 
 @functools.cache
 def _template() -> jinja2.Template:
-    import jinja2  # 90 ms that only a report needs
-
-    environment = jinja2.Environment(
-        loader=jinja2.FunctionLoader(templates.text),
-        undefined=jinja2.StrictUndefined,
-        autoescape=True,
-        trim_blocks=True,
-        lstrip_blocks=True,
-    )
+    environment = templates.environment()
     environment.filters |= {
         "clean": lambda text: printable(text or "", SHOWN_MAX),
         "is_link": _is_link,

@@ -71,16 +71,7 @@ def _some(values: Iterable[str]) -> list[str]:
 
 @functools.cache
 def _environment() -> jinja2.Environment:
-    import jinja2  # 90 ms that only a question to Qwen needs
-
-    environment = jinja2.Environment(
-        loader=jinja2.FunctionLoader(templates.text),
-        undefined=jinja2.StrictUndefined,
-        autoescape=False,  # noqa: S701 - a prompt, not HTML; the `data` filter encodes
-        trim_blocks=True,
-        lstrip_blocks=True,
-        finalize=_only_data,
-    )
+    environment = templates.environment(_only_data)
     environment.filters["data"] = _Data.of
     return environment
 
