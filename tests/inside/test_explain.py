@@ -12,7 +12,7 @@ from tests.inprocess import InProcess
 
 
 def test_one_word_is_explained_however_it_is_typed(inprocess: InProcess) -> None:
-    told = explaining.outcomes()[Outcome.NOT_FOUND]
+    told = explaining.tables()["outcomes"][Outcome.NOT_FOUND]
     for words in (("not", "found"), ("not found",), ("not_found",)):
         done = inprocess.run("explain", *words)
         assert (done.code, done.out.splitlines()) == (0, [*explaining.lines("not found", told)])

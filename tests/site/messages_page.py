@@ -20,6 +20,12 @@ _TITLES = {
     "qwen": "Qwen",
     "commands": "Commands",
 }
+_KINDS = {
+    "outcomes": "Outcomes",
+    "verdicts": "Verdicts",
+    "standings": "Workflows",
+    "exit_codes": "Exit codes",
+}
 _HEAD = """# When something fails
 
 A message says what happened, why, and what comes next. Here is every one of them, at an address of
@@ -35,10 +41,8 @@ def page() -> str:
 
 def _lines() -> Iterator[str]:
     yield _HEAD
-    yield from _explained("Outcomes", explaining.outcomes())
-    yield from _explained("Verdicts", explaining.verdicts())
-    yield from _explained("Workflows", explaining.standings())
-    yield from _explained("Exit codes", explaining.exit_codes())
+    for kind, explained in explaining.tables().items():
+        yield from _explained(_KINDS[kind], explained)
     for table in sorted(TEXTS.glob("*.toml")):
         yield from ("", f"## {_TITLES.get(table.stem, table.stem.capitalize())}")
         for name in sorted(tomllib.loads(table.read_text(encoding="utf-8"))):
