@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator
 
 from comfyfix.file_names import Words, loose
-from comfyfix.net.hosts import HubFile, is_hub_path
+from comfyfix.net.hub_address import HubFile, is_hub_path
 from comfyfix.providers.huggingface.answers import HubItem, Listing
 from comfyfix.records import Candidate, Reason, Rejected, because
 from comfyfix.sources.base import Doubtful, Finding, Services, Wanted

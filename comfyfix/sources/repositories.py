@@ -13,7 +13,7 @@ import msgspec
 
 from comfyfix.errors import HostRefused
 from comfyfix.file_names import QUERIES_MAX, Words, loose, queries, read
-from comfyfix.net.hosts import HubFolder, hub_repo
+from comfyfix.net.hub_address import HubFolder, hub_repo
 from comfyfix.providers.huggingface.answers import HubItem, Listing
 from comfyfix.records import Candidate, Reason, Rejected, because
 from comfyfix.sources import directories

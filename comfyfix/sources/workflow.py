@@ -14,18 +14,9 @@ from comfyfix.comfyui.references.hints import file_name
 from comfyfix.errors import HostRefused
 from comfyfix.loose_json import is_size
 from comfyfix.net.civitai_address import CivitaiFile
-from comfyfix.net.hosts import (
-    CIVITAI,
-    HUGGINGFACE,
-    DirectFile,
-    HubFile,
-    HubFolder,
-    broken_rule,
-    hub_path,
-    hub_repo,
-    read_folder,
-    read_url,
-)
+from comfyfix.net.hosts import CIVITAI, HUGGINGFACE, DirectFile, read_folder, read_url
+from comfyfix.net.hub_address import HubFile, HubFolder, hub_path, hub_repo
+from comfyfix.net.rules import broken_rule
 from comfyfix.records import Candidate, Hint, Reason, Rejected, because
 from comfyfix.settings.manifest import Override
 from comfyfix.sources import civitai, directories, hub_files

@@ -28,12 +28,12 @@ from comfyfix.net.hosts import (
     CIVITAI_HOSTS,
     HUGGINGFACE_HOSTS,
     DirectFile,
-    HubFile,
-    broken_rule,
     is_public_name,
     read_url,
 )
+from comfyfix.net.hub_address import HubFile
 from comfyfix.net.origin import origin_of
+from comfyfix.net.rules import broken_rule
 from comfyfix.records import Reason, because
 from comfyfix.settings.manifest import Manifest
 from comfyfix.state.layout import Layout

@@ -6,7 +6,8 @@ import re
 from collections.abc import Iterator
 
 from comfyfix.errors import HostRefused, SourceDown
-from comfyfix.net.hosts import HubFile, read_folder, read_url
+from comfyfix.net.hosts import read_folder, read_url
+from comfyfix.net.hub_address import HubFile
 from comfyfix.providers.huggingface.answers import About
 from comfyfix.records import Hint, Reason, Rejected, because
 from comfyfix.settings.lockfile import Entry

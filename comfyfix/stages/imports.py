@@ -18,7 +18,9 @@ from comfyfix.disk.files import relative_name
 from comfyfix.endings import LISTED
 from comfyfix.errors import HostRefused, NameRefused
 from comfyfix.net.civitai_address import CivitaiFile
-from comfyfix.net.hosts import CIVITAI, HUGGINGFACE, HubFile, broken_rule, read_url
+from comfyfix.net.hosts import CIVITAI, HUGGINGFACE, read_url
+from comfyfix.net.hub_address import HubFile
+from comfyfix.net.rules import broken_rule
 from comfyfix.records import Model, Reason, because
 from comfyfix.settings.manifest import Manifest, Override, Pin
 from comfyfix.sources.workflow import address

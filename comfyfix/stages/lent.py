@@ -16,7 +16,8 @@ from comfyfix.errors import HostRefused
 from comfyfix.nearby.hub_cache import Cached
 from comfyfix.nearby.leads import Lead, Sought
 from comfyfix.net.civitai_address import CivitaiFile
-from comfyfix.net.hosts import CIVITAI, HUGGINGFACE, HubFile, hub_path, hub_repo, read_url
+from comfyfix.net.hosts import CIVITAI, HUGGINGFACE, read_url
+from comfyfix.net.hub_address import HubFile, hub_path, hub_repo
 from comfyfix.records import Candidate, Hint, Reason, Rejected, because
 from comfyfix.sources import workflow
 from comfyfix.sources.base import Blocked, Services, Wanted

@@ -11,7 +11,8 @@ from urllib.parse import parse_qs, urlsplit
 
 from comfyfix.errors import HostRefused, ModelProblem
 from comfyfix.net.civitai_address import CivitaiFile
-from comfyfix.net.hosts import CIVITAI, HUGGINGFACE, HubFile, read_url
+from comfyfix.net.hosts import CIVITAI, HUGGINGFACE, read_url
+from comfyfix.net.hub_address import HubFile
 from comfyfix.records import Candidate, Hint, Reason, Record, because
 from comfyfix.settings.manifest import Locked
 from comfyfix.sources import openmodeldb, workflow

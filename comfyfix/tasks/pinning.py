@@ -8,7 +8,8 @@ from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING
 
 from comfyfix.errors import ModelProblem, SetupProblem
-from comfyfix.net.hosts import DirectFile, HubFile, read_folder, read_url
+from comfyfix.net.hosts import DirectFile, read_folder, read_url
+from comfyfix.net.hub_address import HubFile
 from comfyfix.records import Candidate, Hint, Rejected, because
 from comfyfix.screen import notes
 from comfyfix.screen import pinning as answers

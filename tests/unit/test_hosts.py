@@ -2,17 +2,20 @@
 
 from __future__ import annotations
 
+import contextlib
 import re
 from urllib.parse import urlsplit
 
 import pytest
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 
 from comfyfix.errors import HostRefused
-from comfyfix.net import hosts
+from comfyfix.net import hub_address
 from comfyfix.net.civitai_address import CivitaiFile
-from comfyfix.net.hosts import DIRECT_HOSTS, DirectFile, HubFile, broken_rule, read_url
+from comfyfix.net.hosts import DIRECT_HOSTS, DirectFile, read_folder, read_url
+from comfyfix.net.hub_address import HubFile
+from comfyfix.net.rules import broken_rule
 from comfyfix.records import because
 from comfyfix.screen import words
 from comfyfix.settings.manifest import Endpoints
@@ -102,7 +105,8 @@ REFUSED = {  # → the rule that is broken
     "https://127.0.0.1.nip.io/x": UNLISTED, "https://huggingface.co.evil.io/x": UNLISTED,
     "http://127.0.0.1:81880/x": UNREADABLE, "http://127.0.0.1:8189/x": HTTPS,
     "https://127.0.0.1:8188/o/n/resolve/main/x": HTTPS,
-    "hf://": NO_FILE, "hf://o/n/": NO_FILE, "hf://o/n@../x": NO_FILE,
+    "hf://": NO_FILE, "hf://datasets": NO_FILE, "hf://models": NO_FILE,
+    "hf://o/n/": NO_FILE, "hf://o/n@../x": NO_FILE,
     "hf://o/n/../x": NO_PATH, "hf://o/n/a%0Ab": NO_PATH, "hf://-o/n/x": NO_REPO,
     "hf://o/n/x?a=1": NO_FILE, "civitai:5@x": HTTPS, "urn:air:a:b:civitai:5@7/../x": HTTPS,
     "https://civitai.com/api/download/models/0": NO_VERSION,
@@ -196,18 +200,18 @@ def test_a_hub_file_is_asked_with_every_part_quoted() -> None:
 )
 def test_what_is_no_repository_id_is_refused(repo: str) -> None:
     with pytest.raises(HostRefused) as caught:
-        hosts.hub_repo(repo)
+        hub_address.hub_repo(repo)
     assert broken_rule(caught.value).why == Why.NO_REPOSITORY_ID
 
 
 @pytest.mark.parametrize("path", ["", "/a", "a/", "a//b", "..", "a/../b", "./a"])
 def test_what_is_no_path_inside_a_repository_is_refused(path: str) -> None:
     with pytest.raises(HostRefused) as caught:
-        hosts.hub_path(path)
+        hub_address.hub_path(path)
     assert broken_rule(caught.value).why == Why.NO_PATH_INSIDE
 
 
-@given(st.text() | URLS)
+@given(st.text() | URLS | st.text("hf:/@.datesmol").map("hf://{}".format))
 def test_any_text_is_a_target_or_refused(url: str) -> None:
     try:
         target = read_url(url, LOCAL)
@@ -220,6 +224,17 @@ def test_any_text_is_a_target_or_refused(url: str) -> None:
         parts = urlsplit(target.url)
         assert parts.scheme == "https"
         assert (parts.hostname or "").rstrip(".") in DIRECT_HOSTS
+
+
+@given(st.text() | URLS | st.text("hf:/@.datesmol").map("hf://{}".format))
+@example("hf://datasets").via("nothing follows the kind")
+@example("hf://models")
+def test_any_text_is_a_folder_or_none_or_refused(url: str) -> None:
+    with contextlib.suppress(HostRefused):
+        folder = read_folder(url, LOCAL)
+        if folder is not None:
+            assert re.fullmatch(r"((datasets|spaces)/)?[\w.-]+(/[\w.-]+)?", folder.repo)
+            assert not {".", ".."} & set(folder.path.split("/"))
 
 
 def test_a_repository_id_can_not_end_in_a_newline() -> None:

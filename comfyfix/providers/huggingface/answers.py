@@ -17,7 +17,7 @@ from comfyfix.disk.files import printable
 from comfyfix.errors import HostRefused
 from comfyfix.file_names import loose
 from comfyfix.loose_json import day, dicts, is_size, mapping
-from comfyfix.net.hosts import hub_repo
+from comfyfix.net.hub_address import hub_repo
 
 ABSENT = (HTTPStatus.UNAUTHORIZED, HTTPStatus.FORBIDDEN, HTTPStatus.NOT_FOUND)
 """How the Hub answers for what is not there, or is private: it tells no one which."""

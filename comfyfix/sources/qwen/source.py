@@ -15,7 +15,9 @@ import msgspec
 from comfyfix.disk.files import printable
 from comfyfix.errors import HostRefused, SourceDown
 from comfyfix.net.civitai_address import CivitaiFile
-from comfyfix.net.hosts import DirectFile, HubFile, broken_rule, hub_path, hub_repo, read_url
+from comfyfix.net.hosts import DirectFile, read_url
+from comfyfix.net.hub_address import HubFile, hub_path, hub_repo
+from comfyfix.net.rules import broken_rule
 from comfyfix.records import Candidate, Rejected, because
 from comfyfix.sources import civitai, hub_files
 from comfyfix.sources.base import Blocked, Finding, Services, Wanted

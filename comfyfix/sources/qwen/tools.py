@@ -1,8 +1,8 @@
 """What Qwen may ask us to look up, and the bounded answers: data from strangers, marked as such.
 
 Qwen's arguments are from outside, too: each is checked by its struct, from which the schema that
-Qwen is shown is made, docstring and all, and a repository id by `hosts.hub_repo`, before anything
-is asked.
+Qwen is shown is made, docstring and all, and a repository id by `hub_address.hub_repo`, before
+anything is asked.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ import msgspec
 from comfyfix.disk.files import printable
 from comfyfix.errors import ModelProblem, SourceDown
 from comfyfix.net.deadline import Late, within
-from comfyfix.net.hosts import hub_repo
+from comfyfix.net.hub_address import hub_repo
 from comfyfix.providers.huggingface.answers import Listing
 from comfyfix.sources.base import Services, Wanted
 from comfyfix.sources.qwen.lookups import card_of, civitai_files
