@@ -13,6 +13,8 @@ from comfyfix.records import Reason, because
 from comfyfix.why import Why
 
 REDIRECTS_MAX = 5
+NO_ANSWER = (requests.RequestException, ValueError)
+"""What a question raises that gets no answer; ValueError: a redirect to what is no address."""
 _NO_WAY = (errno.ENETUNREACH, errno.EHOSTUNREACH, errno.ENETDOWN)
 
 

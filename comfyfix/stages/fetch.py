@@ -16,8 +16,8 @@ from comfyfix.errors import ModelProblem, Unreachable
 from comfyfix.formats import look
 from comfyfix.nearby.lending import Lender
 from comfyfix.net import proxies
+from comfyfix.net.exchange import authority
 from comfyfix.net.hosts import endpoint_of
-from comfyfix.net.http import authority
 from comfyfix.outcomes import BY_EXIT_CODE, BY_KIND, Outcome
 from comfyfix.process import Children
 from comfyfix.records import Model, Reason, Receipt, Record, because

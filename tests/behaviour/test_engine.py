@@ -17,7 +17,7 @@ from comfyfix import __version__
 from comfyfix.demo.hub import Fault, Hub, sha256
 from comfyfix.disk import json_file
 from comfyfix.disk.files import sha256_of
-from comfyfix.net import http
+from comfyfix.net.exchange import USER_AGENT
 from comfyfix.records import Record
 from comfyfix.screen.words import t
 from comfyfix.script import engine, render
@@ -259,7 +259,7 @@ def test_a_server_is_told_who_asks(site: Site, hub: Hub, hashed: bool) -> None:
     with Server(lambda _: Reply(404)) as server:
         assert site.script(script, HF_ENDPOINT=server.url).returncode == 12
         agents = {seen.ask.headers.get("user-agent") for seen in server.seen}
-    assert agents == {f"comfyfix/{__version__}"} == {http.USER_AGENT}
+    assert agents == {f"comfyfix/{__version__}"} == {USER_AGENT}
 
 
 def test_a_file_in_the_place_of_its_folder_is_put_aside(needy: InProcess) -> None:

@@ -25,7 +25,7 @@ and a question is asked three times."""
 PROGRAM = (
     sys.executable,
     "-c",
-    "from comfyfix.net import http; http.TIMEOUT = (2.0, 2.0);"
+    "from comfyfix.net import exchange, http; exchange.TIMEOUT = (2.0, 2.0);"
     "http.Web.__init__.__kwdefaults__['seconds'] = 20.0;"
     "from doit.__main__ import main; raise SystemExit(main())",
 )

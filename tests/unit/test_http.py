@@ -15,8 +15,9 @@ from hypothesis import strategies as st
 
 from comfyfix.demo.hub import Fault, Hub
 from comfyfix.errors import HostRefused, SourceDown
+from comfyfix.net.exchange import goes_direct
 from comfyfix.net.failures import REDIRECTS_MAX
-from comfyfix.net.http import Web, goes_direct
+from comfyfix.net.http import Web
 from comfyfix.net.limits import retry_after
 from comfyfix.records import Reason, because
 from comfyfix.why import Why

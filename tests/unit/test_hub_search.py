@@ -11,7 +11,7 @@ from comfyfix.comfyui.store import folders
 from comfyfix.demo.content import file_for
 from comfyfix.demo.hub import Fault, Hub, sha256
 from comfyfix.errors import SourceDown, TokenRefused
-from comfyfix.net import http
+from comfyfix.net import exchange
 from comfyfix.net.http import Web
 from comfyfix.providers.huggingface.answers import lfs
 from comfyfix.records import Candidate, Model, Rejected, because
@@ -84,7 +84,7 @@ def test_silence_in_the_middle_of_an_answer_is_a_source_that_is_down(
     services: Services, hub: Hub, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     hub.add("maker/harbor-light", [NAME])
-    monkeypatch.setattr(http, "TIMEOUT", (1.0, 0.2))
+    monkeypatch.setattr(exchange, "TIMEOUT", (1.0, 0.2))
     hub.faults.append(Fault("search *", "stall"))
     with pytest.raises(SourceDown):
         found(services)

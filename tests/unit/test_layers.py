@@ -20,8 +20,8 @@ import pytest
 from tests.rig import REPO
 
 OURS = "comfyfix"
-# What opens connections, resolves names or listens, and the modules that may: beside net.http those
-# that it is made of, and those that only answer: the hub of the demo, and the dashboard.
+# What opens connections, resolves names or listens, and the modules that may: beside net.exchange
+# those that it is made of, and those that only answer: the hub of the demo, and the dashboard.
 NETWORK = {
     "apprise": ("comfyfix.net.teller",),
     "aiohttp": (), "asyncio": ("comfyfix.dashboard.server",),
@@ -29,7 +29,7 @@ NETWORK = {
     "http.client": ("comfyfix.net.failures",),
     "imaplib": (), "poplib": (), "smtplib": (), "ssl": (), "telnetlib": (), "urllib.request": (),
     "websockets": (), "xmlrpc": (), "selectors": (),
-    "requests": ("comfyfix.net.failures", "comfyfix.net.http"),
+    "requests": ("comfyfix.net.exchange", "comfyfix.net.failures"),
     "urllib3": ("comfyfix.net.addresses", "comfyfix.net.failures"),
     "socket": ("comfyfix.dashboard.server", "comfyfix.net.addresses", "comfyfix.net.local"),
     "starlette": ("comfyfix.dashboard.server",), "uvicorn": ("comfyfix.dashboard.server",),

@@ -21,7 +21,7 @@ import msgspec
 
 from comfyfix.errors import ModelProblem, SourceDown
 from comfyfix.loose_json import dicts, items, mapping
-from comfyfix.net.http import authority, goes_direct
+from comfyfix.net.exchange import authority, goes_direct
 from comfyfix.outcomes import Outcome
 from comfyfix.records import Reason, because
 from comfyfix.settings.manifest import Qwen
