@@ -13,6 +13,7 @@ import pytest
 from doit.doit_cmd import DoitMain
 
 from comfyfix.demo.hub import Hub
+from comfyfix.screen.words import t
 from comfyfix.tasks.command_names import COMMANDS
 from tests.rig import PROGRAM, Site
 
@@ -136,4 +137,4 @@ def test_a_stop_while_our_program_loads(site: Site, number: signal.Signals, code
     running.send_signal(number)
     printed = running.communicate(timeout=60)[0]
     assert running.returncode == code, printed
-    assert printed == "\nStopped. Next: run the same command again\n"
+    assert printed == t("\nStopped. Next: run the same command again") + "\n"

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import shutil
 import subprocess
@@ -207,8 +208,9 @@ def wait_for_part(folder: Path, size: int, but: tuple[Path, ...] = ()) -> Path:
     pause = threading.Event()
     for _ in range(3000):
         for path in folder.glob("*.part"):
-            if path not in but and path.stat().st_size >= size - 16_384:
-                return path
+            with contextlib.suppress(FileNotFoundError):  # it has got its name meanwhile
+                if path not in but and path.stat().st_size >= size - 16_384:
+                    return path
         pause.wait(0.01)
     raise AssertionError(f"no part file in {folder} ever reached {size} bytes")
 
