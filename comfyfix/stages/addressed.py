@@ -14,8 +14,9 @@ from comfyfix.records import Model, Reason, Receipt, Record, because
 from comfyfix.settings.manifest import Manifest
 from comfyfix.sources import store
 from comfyfix.sources.base import Services
+from comfyfix.stages.demand import is_strict, still_wanted
 from comfyfix.stages.join import Need
-from comfyfix.stages.resolve import is_strict, resolve, still_wanted
+from comfyfix.stages.resolve import resolve
 from comfyfix.stages.told import Told
 from comfyfix.stages.work import Planned, Present
 from comfyfix.why import Why

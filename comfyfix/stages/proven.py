@@ -18,8 +18,8 @@ from comfyfix.settings.manifest import Locked
 from comfyfix.sources import openmodeldb, workflow
 from comfyfix.sources.base import Blocked, Doubtful
 from comfyfix.stages.addressed import Records, bound_to
+from comfyfix.stages.demand import still_wanted
 from comfyfix.stages.embed import Found
-from comfyfix.stages.resolve import still_wanted
 from comfyfix.stages.work import Planned, Present
 from comfyfix.why import Why
 

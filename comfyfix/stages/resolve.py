@@ -14,10 +14,10 @@ from comfyfix.endings import is_pickle
 from comfyfix.errors import ModelProblem, NameRefused, RegionBlocked, SourceDown
 from comfyfix.outcomes import Outcome
 from comfyfix.records import Candidate, Reason, Record, Rejected, because
-from comfyfix.settings.manifest import Locked, Manifest
+from comfyfix.settings.manifest import Locked
 from comfyfix.sources import LAST, chosen, costs, directories, huggingface, sets, store, workflow
 from comfyfix.sources.base import Blocked, Doubtful, Services, Source, Wanted
-from comfyfix.stages import lent, locked
+from comfyfix.stages import demand, lent, locked
 from comfyfix.stages.judge import judge
 from comfyfix.stages.unresolved import (
     doubted,
@@ -43,7 +43,7 @@ class Search:
 
     def __init__(self, planned: Planned, services: Services) -> None:
         self._planned, self._services = planned, services
-        self._ladder = _Ladder(planned, services, _wanted(planned, services.manifest))
+        self._ladder = _Ladder(planned, services, demand.of(planned, services.manifest))
         self._way = self._found()
 
     def finish(self) -> Record:
@@ -98,20 +98,6 @@ def _locked(ladder: _Ladder) -> Candidate | None:
     if not (found.url or found.local):
         raise locked.no_address(planned.model, planned.override)
     return found
-
-
-def _wanted(planned: Planned, manifest: Manifest) -> Wanted:
-    return Wanted(
-        model=planned.model,
-        references=planned.references,
-        hints=planned.hints,
-        override=planned.override,
-        sha256=_expected_hash(planned),
-        strict=is_strict(planned, manifest),
-        neighbours=planned.neighbours,
-        destination=str(planned.path),
-        is_directory=planned.is_directory,
-    )
 
 
 @dataclass(slots=True)
@@ -258,49 +244,6 @@ def _refuse_pickle(planned: Planned, services: Services) -> None:
         raise NameRefused(Why.PICKLE_NAME_REFUSED, name=planned.model.name)
 
 
-def still_wanted(record: Record, planned: Planned, manifest: Manifest) -> bool:
-    """Tell whether a record may be used again: same place, and the user has not decided anew."""
-    override = planned.override
-    if isinstance(override, Locked):
-        same = locked.same_files(record.files, override.files)
-        return (record.destination, record.sha256) == (planned.location, override.digest) and same
-    if record.destination != planned.location or record.asked != _asked(planned):
-        return False
-    if record.files or planned.is_whole:
-        return bool(record.files) == planned.is_whole
-    if is_strict(planned, manifest) and record.sha256 not in _told(planned):
-        return False
-    return not (override and override.digest) or override.digest == record.sha256
-
-
-def is_strict(planned: Planned, manifest: Manifest) -> bool:
-    """Tell whether only a file with the hash that its workflows tell may be fetched."""
-    by_user = planned.override and (planned.override.names_a_place or planned.override.digest)
-    return manifest.verify.workflow_hash == "fail" and bool(_told(planned)) and not by_user
-
-
-def _told(planned: Planned) -> frozenset[str]:
-    """The hashes that workflows tell."""
-    return frozenset(hint.sha256 for hint in planned.hints if hint.sha256)
-
-
-def _asked(planned: Planned) -> str:
-    """The place that the user has named for a model, as one address."""
-    override = planned.override
-    by_user = override and not isinstance(override, Locked)
-    return workflow.address(override) if override and by_user else ""
-
-
-def _expected_hash(planned: Planned) -> str | None:
-    if planned.is_whole:
-        return None
-    if planned.override and planned.override.digest:
-        return planned.override.digest
-    if planned.receipt and planned.receipt.verified and planned.record is None:
-        return planned.receipt.sha256  # only the record was lost; the file is known to be right
-    return None
-
-
 def _prefer_store(wanted: Wanted, found: Candidate, services: Services) -> Candidate:
     """Link what is on disk already instead of fetching it again."""
     if found.local or not (found.size and found.sha256):
@@ -325,21 +268,13 @@ def _record(
 ) -> Record:
     told = msgspec.structs.asdict(found)
     if not found.files:
-        told["sha256"] = found.sha256 or _sha256_told(planned, services.manifest)
+        told["sha256"] = found.sha256 or demand.sha256_told(planned, services.manifest)
     return Record(
         **told,
         number=planned.number,
         model=planned.model,
         destination=str(planned.path),
         store=str(services.folders.store),
-        asked=_asked(planned),
+        asked=demand.place(planned),
         rejected=tuple(rejected),
     )
-
-
-def _sha256_told(planned: Planned, manifest: Manifest) -> str | None:
-    """The sha256 of a file whose provider tells none: the script holds what arrives against it."""
-    if planned.override and planned.override.digest:
-        return planned.override.digest
-    hashes = _told(planned)
-    return next(iter(hashes)) if len(hashes) == 1 and is_strict(planned, manifest) else None

@@ -17,6 +17,7 @@ from comfyfix.errors import Problem, unwritable
 from comfyfix.records import Record, to_json
 from comfyfix.screen import notes
 from comfyfix.screen.preview import Answer
+from comfyfix.stages import demand
 from comfyfix.stages import resolve as resolve_stage
 from comfyfix.state import ledger
 from comfyfix.stopping import Stopped
@@ -59,7 +60,7 @@ class Sought:
         self._lock = threading.Lock()
         old = planned.record
         if self.problem is None and old is not None:
-            kept = resolve_stage.still_wanted(old, planned, run.project.manifest)
+            kept = demand.still_wanted(old, planned, run.project.manifest)
             self.record = old if kept else None
 
     @property

@@ -22,8 +22,8 @@ from comfyfix.settings.manifest import Manifest, Override, PicklePolicy, Search,
 from comfyfix.sources.base import Blocked, Doubtful, Finding, Services, Wanted
 from comfyfix.sources.trust import rules
 from comfyfix.sources.trust.rules import Holder
+from comfyfix.stages import demand, unresolved
 from comfyfix.stages import resolve as resolve_stage
-from comfyfix.stages import unresolved
 from comfyfix.stages.resolve import resolve
 from comfyfix.stages.work import Pending, Planned
 from comfyfix.state.layout import Layout
@@ -214,7 +214,7 @@ def test_where_the_user_names_the_place_no_other_source_may_answer(
     said = (Rejected(source="workflow", where="one/x", reason=because(Why.NO_SIZE)),)
     monkeypatch.setattr(resolve_stage, "workflow", Scripted("workflow", said))
     for override in (Override(url="https://hub.example/x"), Override(repo="a/b", path="c")):
-        monkeypatch.setattr(resolve_stage, "_asked", lambda _: "")
+        monkeypatch.setattr(demand, "place", lambda _: "")
         with pytest.raises(ModelProblem) as caught:
             found(tmp_path, monkeypatch, sure(ONE), override=override)
         assert (caught.value.asked, caught.value.rejected) == (("workflow",), said)
@@ -283,9 +283,9 @@ def test_the_hash_of_a_workflow_binds_where_the_user_says_so_and_names_no_file(
     override: Override | None, strict: bool
 ) -> None:
     made = planned(override=override, **LIKELY)
-    assert resolve_stage.is_strict(made, fails()) is strict
-    assert not resolve_stage.is_strict(made, Manifest(comfyui="/ComfyUI"))
-    assert not resolve_stage.is_strict(planned(override=override), fails())
+    assert demand.is_strict(made, fails()) is strict
+    assert not demand.is_strict(made, Manifest(comfyui="/ComfyUI"))
+    assert not demand.is_strict(planned(override=override), fails())
 
 
 def test_a_record_is_used_again_while_the_user_wants_the_same(
@@ -294,18 +294,18 @@ def test_a_record_is_used_again_while_the_user_wants_the_same(
     record = found(tmp_path, monkeypatch, sure(ONE))
     plain = Manifest(comfyui="/ComfyUI")
     other = msgspec.structs.replace(record, sha256=OTHER)
-    assert resolve_stage.still_wanted(record, planned(), plain)
+    assert demand.still_wanted(record, planned(), plain)
     for changed, made, manifest in (
         (msgspec.structs.replace(record, destination="/elsewhere"), planned(), plain),
         (record, planned(override=Override(url="https://hub.example/x")), plain),
         (record, planned(override=Override(sha256=OTHER)), plain),
         (other, planned(**LIKELY), fails()),
     ):
-        assert not resolve_stage.still_wanted(changed, made, manifest)
-    assert resolve_stage.still_wanted(record, planned(override=Override(sha256=ONE)), plain)
-    assert resolve_stage.still_wanted(record, planned(override=Override(folder="x")), plain)
-    assert resolve_stage.still_wanted(record, planned(**LIKELY), fails())
-    assert resolve_stage.still_wanted(other, planned(**LIKELY), plain)
+        assert not demand.still_wanted(changed, made, manifest)
+    assert demand.still_wanted(record, planned(override=Override(sha256=ONE)), plain)
+    assert demand.still_wanted(record, planned(override=Override(folder="x")), plain)
+    assert demand.still_wanted(record, planned(**LIKELY), fails())
+    assert demand.still_wanted(other, planned(**LIKELY), plain)
 
 
 def test_the_hash_that_is_told_is_held_against_what_arrives(

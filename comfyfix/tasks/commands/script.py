@@ -57,13 +57,13 @@ class Script(Ours):
 
 def _record(item: Planned | Present, manifest: Manifest) -> Record:
     """Return what is known of where a model is from. Raises ModelProblem."""
-    from comfyfix.stages import resolve  # 200 ms that few commands need
+    from comfyfix.stages import demand  # 200 ms that few commands need
 
     if isinstance(item, Planned):
         if item.problem is not None:
             raise item.problem
         record = item.record
-        if record is not None and resolve.still_wanted(record, item, manifest):
+        if record is not None and demand.still_wanted(record, item, manifest):
             if record.local:
                 raise ModelProblem(
                     Outcome.NOT_FOUND,
