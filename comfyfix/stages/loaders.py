@@ -18,6 +18,7 @@ from comfyfix.comfyui.loaders.server import ServerFacts
 from comfyfix.comfyui.loaders.table import Loaders, built_in, merged
 from comfyfix.comfyui.packs import installed
 from comfyfix.comfyui.store.folders import Folders
+from comfyfix.comfyui.store.told import with_endings, with_registered, with_searched
 from comfyfix.disk import json_file, looked
 from comfyfix.errors import SourceDown
 from comfyfix.records import Reason, because
@@ -57,14 +58,14 @@ def gather(folders: Folders, layout: Layout, comfyui_url: str | None) -> Knowled
         _ask(comfyui_url, layout.server_cache) if comfyui_url else (ServerFacts(), None)
     )
     tables = [table for table in (own.loaders, running.loaders) if table]
-    folders = folders.with_registered(own.folders) if own.folders else folders
+    folders = with_registered(folders, own.folders) if own.folders else folders
     if running.folders:
         places = {key: tuple(server.here(told)) for key, told in running.folders.items()}
         # What it registers below its own folders is ours too, also where nothing is there yet.
-        folders = folders.with_registered(running.folders).with_searched(places)
+        folders = with_searched(with_registered(folders, running.folders), places)
     return Knowledge(
         loaders=merged(*tables, built_in()) if tables else built_in(),
-        folders=folders.with_endings(running.endings) if running.endings else folders,
+        folders=with_endings(folders, running.endings) if running.endings else folders,
         nodes=frozenset(own.nodes if _OF_CORE in own.nodes else ()),
         warning=warning,
     )

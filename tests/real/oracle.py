@@ -18,6 +18,7 @@ from comfyfix.comfyui.packs import installed
 from comfyfix.comfyui.packs.facts import PackFacts
 from comfyfix.comfyui.store import folders as comfyui_folders
 from comfyfix.comfyui.store.folders import Folders
+from comfyfix.comfyui.store.told import with_registered
 from comfyfix.endings import LISTED
 
 Row = dict[str, Any]
@@ -50,7 +51,7 @@ def read(comfyui: Path, cache: Path | None = None) -> tuple[PackFacts, Folders]:
     """What the installation says of itself, as a command reads it."""
     folders = comfyui_folders.read(comfyui, [], None)
     facts = installed.read(comfyui, [], cache, folders.paths)
-    return facts, folders.with_registered(facts.folders)
+    return facts, with_registered(folders, facts.folders)
 
 
 def judged(rows: Iterable[Row], loaders: Loaders, folders: Folders) -> Judged:

@@ -21,6 +21,7 @@ from hypothesis import strategies as st
 from comfyfix.comfyui.loaders import server
 from comfyfix.comfyui.store import folders, keys
 from comfyfix.comfyui.store.inventory import model_files
+from comfyfix.comfyui.store.told import with_endings, with_searched
 
 TORCH = {".ckpt", ".pt", ".pt2", ".bin", ".pth", ".safetensors", ".pkl", ".sft"}
 PACKS = {".gguf", ".onnx", ".engine"}  # as if packs had added theirs to the shared set
@@ -233,7 +234,7 @@ def test_what_packs_list_comes_on_top_of_the_core_and_is_all_of_their_own(tmp_pa
     for name in ("a.task", "b.pt", "c.txt"):
         (tmp_path / "models" / "ours" / name).write_bytes(b"x")
     usual = folders.read(tmp_path, [], None)
-    found = usual.with_endings({"ours": [".TASK"], "loras": [".patch"], "any": []})
+    found = with_endings(usual, {"ours": [".TASK"], "loras": [".patch"], "any": []})
     listed = [
         (key, name)
         for key, name in [
@@ -246,7 +247,7 @@ def test_what_packs_list_comes_on_top_of_the_core_and_is_all_of_their_own(tmp_pa
         ("ours", "a.task"), ("loras", "x.patch"), ("loras", "x.pt"), ("any", "x.txt"),
         ("other", "x.txt"),
     ]  # fmt: skip
-    told = found.with_searched({"ours": [tmp_path / "models" / "ours"]})
+    told = with_searched(found, {"ours": [tmp_path / "models" / "ours"]})
     assert [file.model.key for file in model_files(told)] == ["ours/a.task", "ours/b.pt"]
     assert found.find("ours", "a.task")
     assert not found.find("ours", "b.pt")
@@ -257,10 +258,11 @@ def test_directories_that_a_server_names_are_looked_into_in_its_order(tmp_path: 
     (tmp_path / "store").mkdir()
     usual = folders.read(tmp_path, [], tmp_path / "store")
     own, more = usual.directories("vae"), tmp_path / "more"
-    first = usual.with_searched({"vae": [more, *own], "loras": [tmp_path / "store" / "L"]})
+    first = with_searched(usual, {"vae": [more, *own], "loras": [tmp_path / "store" / "L"]})
     assert first.directories("vae") == (more, *own)
     assert first.searched == frozenset({"loras", "vae"})
-    assert usual.with_searched({"vae": [more], "gligen": []}).directories("vae") == (*own, more)
+    then = with_searched(usual, {"vae": [more], "gligen": []})
+    assert then.directories("vae") == (*own, more)
     assert first.destination("vae", "x") == usual.destination("vae", "x")
 
 

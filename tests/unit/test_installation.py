@@ -8,6 +8,7 @@ import pytest
 
 from comfyfix.comfyui.store import folders
 from comfyfix.comfyui.store.installation import Options
+from comfyfix.comfyui.store.told import with_registered
 from comfyfix.errors import SetupProblem
 from comfyfix.records import because
 from comfyfix.why import Why
@@ -69,13 +70,14 @@ def test_what_packs_register_lies_where_the_options_say(root: Path, tmp_path: Pa
     base, models = tmp_path / "base", tmp_path / "m"
     base.mkdir()
     models.mkdir()
-    found = read(root, base_directory=base, models_directory=models).with_registered(
+    found = with_registered(
+        read(root, base_directory=base, models_directory=models),
         {
             "usual": [f"{root}/models/usual"],
             "own": [f"{base}/custom_nodes/p/own"],
             "beside": [f"{root}/beside"],
             "outside": ["/etc"],
-        }
+        },
     )
     assert found.directories("usual") == (models / "usual",)
     assert found.destination("usual", "x") == models / "usual/x"
@@ -89,7 +91,7 @@ def test_what_packs_register_inside_the_store_is_looked_into(root: Path, tmp_pat
     store.mkdir()
     (root / "models").symlink_to(store)
     found = folders.read(root, [], store)
-    told = found.with_registered({"mine": [f"{root}/models/mine"], "p": [f"{root}/p"]})
+    told = with_registered(found, {"mine": [f"{root}/models/mine"], "p": [f"{root}/p"]})
     assert told.searched is not None
     assert found.searched is not None
     assert told.searched - found.searched == {"mine"}

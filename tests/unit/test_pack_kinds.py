@@ -16,6 +16,7 @@ from comfyfix.comfyui.packs import installed
 from comfyfix.comfyui.packs.facts import PackFacts
 from comfyfix.comfyui.references.find import references
 from comfyfix.comfyui.store import folders
+from comfyfix.comfyui.store.told import with_registered
 from comfyfix.comfyui.workflows.read import parse
 from comfyfix.endings import CORE
 
@@ -52,7 +53,7 @@ def only(facts: PackFacts, name: str = "Node", key: str = "x") -> LoaderInput:
 
 def places(comfyui: Path, facts: PackFacts, entry: LoaderInput) -> tuple[str, list[str]]:
     """Where a new file goes, and all places that are looked into, relative to the ComfyUI."""
-    known = folders.read(comfyui, [], None).with_registered(facts.folders)
+    known = with_registered(folders.read(comfyui, [], None), facts.folders)
     assert entry.folder is not None
     looked = [d for key in (entry.folder, *entry.also) for d in known.directories(key)]
     place = known.destination(entry.folder, "f").parent

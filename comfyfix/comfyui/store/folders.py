@@ -9,7 +9,7 @@ from __future__ import annotations
 import functools
 import os
 from collections.abc import Callable, Iterable, Iterator, Mapping
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from pathlib import Path
 
 from comfyfix.comfyui.store import extra_paths
@@ -24,7 +24,6 @@ from comfyfix.comfyui.store.keys import (
     ending,
     folder_key,
     in_git,
-    is_folder_key,
     written_name,
 )
 from comfyfix.disk import looked
@@ -124,36 +123,6 @@ class Folders:
                     names.add(directory.relative_to(root).as_posix())
         return frozenset(names)
 
-    def with_registered(self, told: Mapping[str, Iterable[str]]) -> Folders:
-        """Add the directories that node packs register; those outside the installation are left.
-
-        A place that is no absolute path is a key whose directories are meant. A key that only packs
-        know is written where its pack looks below models/, else to the first place it has.
-        """
-        paths, written, searched = dict(self.paths), dict(self.written), self.searched
-        for name, places in told.items():
-            key = folder_key(name)
-            inside = [path for place in places for path in self._registered(place)]
-            if not is_folder_key(name) or not inside:
-                continue
-            if key not in paths:
-                of_models = (path for path in inside if path.is_relative_to(self.models))
-                below = [path.relative_to(self.models) for path in of_models]
-                written[key] = self.default_root / (below[0] if below else key)
-                if not below and self.default_root == self.models:
-                    written[key] = inside[0]
-            own = paths.get(key, (written[key],) if key in written else ())
-            paths[key] = tuple(dict.fromkeys((*own, *inside)))
-            searched = self._more_searched(searched, key, inside)
-        return replace(self, paths=paths, written=written, searched=searched)
-
-    def _more_searched(
-        self, searched: frozenset[str] | None, key: str, places: Iterable[Path]
-    ) -> frozenset[str] | None:
-        if searched is not None and any(led_into(path, self.store) for path in places):
-            return searched | {key}
-        return searched
-
     def meant(self, key: str, path: str) -> str:
         """The path of the model itself where a path is that of a link of ours."""
         if self.links:
@@ -164,42 +133,6 @@ class Folders:
                     if target.startswith(f"{directory}/"):
                         return target[len(directory) + 1 :]
         return path
-
-    def with_endings(self, told: Mapping[str, Iterable[str]]) -> Folders:
-        """Add what the files of a key end in, as packs or a running ComfyUI say; none: anything."""
-        more = {key: frozenset(map(str.lower, endings)) for key, endings in told.items()}
-        return replace(self, endings={**self.endings, **more})
-
-    def with_searched(self, told: Mapping[str, Iterable[Path]]) -> Folders:
-        """Add directories that ComfyUI says it looks into, in its order where it knows ours.
-
-        They are only looked into; new files go where they did.
-        """
-        paths = dict(self.paths)
-        searched = self.searched
-        for name, places in told.items():
-            key, found = folder_key(name), tuple(places)
-            if not found:
-                continue
-            own = paths.get(key, ())
-            first, then = (found, ()) if set(own) <= set(found) else (own, found)
-            paths[key] = tuple(dict.fromkeys((*first, *then)))
-            searched = self._more_searched(searched, key, found)
-        return replace(self, paths=paths, searched=searched)
-
-    def _moved(self, place: Path) -> Path | None:
-        """A directory that was told for ComfyUI's usual folders, in those that it has; or None."""
-        for usual, real in ((self.comfyui / "models", self.models), (self.comfyui, self.base)):
-            if place.is_relative_to(usual):
-                return real / place.relative_to(usual)
-        inside = place.is_relative_to(self.base) or place.is_relative_to(self.models)
-        return place if inside else None
-
-    def _registered(self, place: str) -> tuple[Path, ...]:
-        if not place.startswith("/"):
-            return self.paths.get(folder_key(place), ())
-        path = self._moved(Path(place))
-        return (path,) if path else ()
 
     def roots(self) -> tuple[Path, ...]:
         """Every directory that may hold models, none inside another."""
