@@ -6,7 +6,7 @@ from collections.abc import Iterator, Sequence
 
 from comfyfix.screen import words
 from comfyfix.screen.words import t
-from comfyfix.stages.checkup import Line
+from comfyfix.stages.checkup.base import Line
 
 
 def lines(found: Sequence[Line]) -> Iterator[str]:

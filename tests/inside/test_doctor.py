@@ -17,7 +17,8 @@ from comfyfix.screen import checkup as shown
 from comfyfix.screen import words
 from comfyfix.settings import MANIFEST
 from comfyfix.stages import checkup
-from comfyfix.stages.checkup import Line, Patient
+from comfyfix.stages.checkup import machine, services
+from comfyfix.stages.checkup.base import Line, Patient
 from comfyfix.why import Why
 from tests.inprocess import InProcess
 
@@ -114,7 +115,7 @@ def test_a_store_that_comfyui_does_not_see(well: InProcess, tmp_path: Path) -> N
     well.manifest(store=str(store))
     assert told(well)[1]["store"] == [Why.CHECK_STORE_UNSEEN]
     (well.comfyui / "extra_model_paths.yaml").write_text(
-        "a:\n" + "".join(f"  {key}: {store}/{key}\n" for key in checkup._KEYS)
+        "a:\n" + "".join(f"  {key}: {store}/{key}\n" for key in machine._KEYS)
     )
     assert told(well) == (0, {})
 
@@ -143,7 +144,7 @@ def test_a_check_that_hangs_or_breaks_hides_no_other(
         yield Line("y", good=True, said=because(Why.CHECK_KEY))
         raise ValueError("no")
 
-    monkeypatch.setattr(checkup, "CHECKS", {"x": hangs, "y": breaks, "z": checkup._versions})
+    monkeypatch.setattr(checkup, "CHECKS", {"x": hangs, "y": breaks, "z": machine._versions})
     patient = Patient(well.project().manifest, dict(os.environ))
     try:
         found = checkup.look(patient, seconds=0.2)
@@ -168,7 +169,7 @@ def test_a_check_that_hangs_or_breaks_hides_no_other(
     ],
 )
 def test_the_clock_is_held_against_a_service(date: str, why: Why | None) -> None:
-    assert [line.said.why for line in checkup._clock(date, "h")] == ([why] if why else [])
+    assert [line.said.why for line in services._clock(date, "h")] == ([why] if why else [])
 
 
 @pytest.mark.parametrize(
@@ -182,6 +183,6 @@ def test_an_old_program_is_told(
     program = tmp_path / "bin" / name
     program.write_text(f"#!/bin/sh\necho '{text}'\n")
     program.chmod(0o755)
-    assert checkup._version(name, {"PATH": f"{tmp_path}/bin:/usr/bin:/bin"}) == version
+    assert machine._version(name, {"PATH": f"{tmp_path}/bin:/usr/bin:/bin"}) == version
     bad = told(well, "--offline", PATH=f"{tmp_path}/bin:{os.environ['PATH']}")[1]
     assert bad == {name: [Why.CHECK_PROGRAM_OLD]}

@@ -18,7 +18,7 @@ from comfyfix.settings.secrets import tokens
 from comfyfix.settings.store_key import store_key
 from comfyfix.settings.switches import OFFLINE, on
 from comfyfix.stages import checkup
-from comfyfix.stages.checkup import Line, Patient
+from comfyfix.stages.checkup.base import Line, Patient
 from comfyfix.tasks.commands.base import Ours
 from comfyfix.tasks.dodo import Tasks
 from comfyfix.tasks.guard import JSON_OPTION
