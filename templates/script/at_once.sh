@@ -36,6 +36,7 @@ at_once() {
   else
     [ ! -e "$FILE" ] && mv -f -- "$PART" "$FILE" 2>/dev/null || return
   fi
+  tell brought
   say "Done: $DEST" # a name that is lost with the machine's power is there again with the next run
   exit 0
 }

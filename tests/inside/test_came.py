@@ -99,6 +99,14 @@ def test_what_was_there_before_is_no_others_work(site: InProcess) -> None:
     assert counts(site) == {"fetched": 3, "there_before": 1}
 
 
+def test_a_small_file_that_comes_at_the_first_try_is_claimed(site: InProcess, hub: Hub) -> None:
+    hub.cdn = hub.url  # where its storage is at the same address
+    done = site.run()
+    assert done.code == 0, done
+    assert counts(site) == {"fetched": 4}
+    assert [came(site, name) for name in NAMES] == [[Came.FETCHED]] * 4
+
+
 def test_what_lacks_only_its_record_was_there_before(site: InProcess) -> None:
     assert site.run().code == 0
     for path in (site.output / "sources").iterdir():
