@@ -103,8 +103,16 @@ class Report(msgspec.Struct, frozen=True, kw_only=True, dict=True):
 
     def is_ready(self, workflow: WorkflowResult) -> bool:
         """Tell whether ComfyUI would take all that a workflow names."""
-        there = all(result.good for result in self.of(workflow))
-        return there and not workflow.refused and workflow.problem is None
+        return workflow.workflow in self._ready
+
+    @cached_property
+    def _ready(self) -> frozenset[str]:  # every format asks for each
+        lacking = {result.model.key for result in self.models if not result.good}
+        return frozenset(
+            each.workflow
+            for each in self.workflows
+            if each.problem is None and not each.refused and lacking.isdisjoint(each.models)
+        )
 
     @property
     def good(self) -> bool:

@@ -95,6 +95,11 @@ class Layout:
         return self.caches / "rendered.json"
 
     @property
+    def pieces(self) -> Path:
+        """What each row of these files was made of, and how long it is."""
+        return self.caches / "pieces.json"
+
+    @property
     def brought(self) -> Path:
         """Workflows that were named by their addresses, each in a folder of its own."""
         return self.caches / "workflows"
@@ -159,8 +164,7 @@ class Layout:
         """Every file of the caches."""
         return (
             self.scan_cache, self.pack_cache, self.server_cache, self.lock_cache, self.hashes,
-            self.kept, self.rendered,
-            self.doit_db,
+            self.kept, self.rendered, self.pieces, self.doit_db,
         )  # fmt: skip
 
     @property

@@ -10,14 +10,15 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Iterable
 from pathlib import Path
-from typing import Literal
+from typing import Any, Literal
 
 import msgspec
 
-from comfyfix.disk import json_file
+from comfyfix.disk import json_file, regular
 from comfyfix.disk.files import regular_stat
 from comfyfix.disk.looked import Stamp, stamp_of
 from comfyfix.state.layout import Layout
+from comfyfix.state.pieces import UNTOLD, Rows
 
 
 class _Rendered(msgspec.Struct, frozen=True, kw_only=True):
@@ -37,6 +38,27 @@ def digest(parts: Iterable[object]) -> str:
     except (TypeError, UnicodeEncodeError):
         return ""
     return told.hexdigest()
+
+
+def digest_of_rows(ground: str, *rows: Rows[Any]) -> str:
+    """Tell apart what files are made of by its rows; empty where one can't be told."""
+    if not ground or any(UNTOLD in some.marks for some in rows):
+        return ""
+    told = hashlib.blake2b(ground.encode(), digest_size=16)
+    for some in rows:
+        told.update(b"%d " % len(some.marks) + b"".join(some.marks))
+    return told.hexdigest()
+
+
+def as_written(layout: Layout, path: Path) -> bytes:
+    """What a file holds, if it is the one that was written last; else nothing."""
+    known = json_file.cached(layout.rendered, _Rendered)
+    if known is None or known.files.get(path.name) != stamp_of(regular_stat(str(path))):
+        return b""
+    try:
+        return regular.read(path)
+    except OSError:
+        return b""
 
 
 def holds(layout: Layout, made_of: str, files: Iterable[Path]) -> bool:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import os
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 
 import comfyfix
@@ -12,17 +12,21 @@ from comfyfix import __version__, templates
 from comfyfix.comfyui.references.lookup import Lookup
 from comfyfix.disk import regular
 from comfyfix.disk.code import stamp_of_code
-from comfyfix.disk.files import write_if_changed
+from comfyfix.disk.files import write_atomic, write_if_changed
 from comfyfix.errors import SetupProblem, unwritable
 from comfyfix.project import Project
-from comfyfix.records import Verdict, to_json
+from comfyfix.records import Verdict
 from comfyfix.screen import notes
+from comfyfix.screen.results import sheet
+from comfyfix.screen.results.sheet import Sheet
 from comfyfix.screen.text import say_as_is
 from comfyfix.screen.words import t
 from comfyfix.stages import results
 from comfyfix.stages.refused import Refusing
 from comfyfix.stages.results import Known, Report
-from comfyfix.state import ledger, receipts, rendered
+from comfyfix.state import ledger, pieces, receipts, rendered
+from comfyfix.state.layout import Layout
+from comfyfix.state.pieces import Form
 from comfyfix.tasks.due import is_idle, on_actions
 from comfyfix.tasks.running import Run
 
@@ -53,36 +57,53 @@ def write(project: Project, report: Report) -> list[Path]:
     on_gitlab = os.environ.get("GITLAB_CI") == "true"
     layout, names = project.layout, (*_FORMATS, *((_QUALITY,) if on_gitlab else ()))
     files = [layout.report / name for name in names]
-    made_of = rendered.digest(_grounds(report, root, top))
+    told = sheet.of(report, root)
+    ground = rendered.digest(_grounds(root, top))
+    made_of = rendered.digest_of_rows(ground, told.models, told.flows)
     if not rendered.holds(layout, made_of, files):
         layout.report.mkdir(parents=True, exist_ok=True)
-        for path, content in zip(files, _contents(report, root, top), strict=False):
-            write_if_changed(path, content())
+        _write_all(layout, ground, files, _forms(told, top))
     files[0].touch()  # how new it is says whether it has to be looked at again
     rendered.keep(layout, made_of, files)
     return files
 
 
-def _contents(report: Report, root: Path, top: Path | str) -> Iterator[Callable[[], bytes]]:
+def _write_all(
+    layout: Layout, ground: str, files: Sequence[Path], forms: Iterator[Callable[[], Form | bytes]]
+) -> None:
+    """Write each format; of those made of rows the rows that are as they were are not made."""
+    past = pieces.load(layout, ground)
+    kept = {}
+    for path, made in zip(files, forms, strict=False):
+        form = made()
+        if isinstance(form, bytes):
+            write_if_changed(path, form)
+            continue
+        old = rendered.as_written(layout, path)
+        content, kept[path.name] = pieces.written(form, old, past.get(path.name, {}))
+        if content != old:
+            write_atomic(path, content)
+    pieces.keep(layout, ground, kept)
+
+
+def _forms(told: Sheet, top: Path | str) -> Iterator[Callable[[], Form | bytes]]:
     """What makes each format, in the order of their names."""
     from comfyfix.screen.results import faults, junit, markdown, page, sbom, shape
 
-    shaped = shape.shaped(report, root)
-    yield lambda: to_json(shaped)
-    yield lambda: page.page(shaped)
-    yield lambda: junit.junit(report)
+    report = told.report
+    yield lambda: shape.form(told)
+    yield lambda: page.form(told)
+    yield lambda: junit.form(told)
     yield lambda: markdown.markdown(report)
-    yield lambda: sbom.sbom(report)
+    yield lambda: sbom.form(told)
     yield lambda: faults.quality(report, top)
 
 
-def _grounds(report: Report, root: Path, top: Path | str) -> Iterator[object]:
-    """All that the formats are made of."""
+def _grounds(root: Path, top: Path | str) -> Iterator[object]:
+    """All that the formats are made of but the report itself."""
     yield __version__, stamp_of_code(comfyfix), os.environ.get("COMFYFIX_WORDS")
     yield from map(templates.text, _TEMPLATES)
     yield str(root), str(top)
-    yield from report.models
-    yield from report.workflows
 
 
 def after(run: Run, *, aloud: bool) -> Report | None:

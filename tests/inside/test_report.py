@@ -6,6 +6,7 @@ import errno
 import json
 import os
 import re
+import shutil
 from pathlib import Path
 from typing import Any
 from xml.etree import ElementTree
@@ -303,7 +304,7 @@ def test_a_report_is_made_again_where_it_would_be_another(
 ) -> None:
     mixed.run()
     folder = mixed.output / "report"
-    monkeypatch.setattr("comfyfix.screen.results.page.page", lambda _report: b"made again")
+    monkeypatch.setattr("comfyfix.screen.results.page.form", lambda _sheet: b"made again")
     if change == "gone":
         (folder / "report.md").unlink()
     elif change == "altered":
@@ -316,3 +317,18 @@ def test_a_report_is_made_again_where_it_would_be_another(
     again = (folder / "report.html").read_bytes() == b"made again"
     assert again is (change != "nothing")
     assert (folder / "report.md").read_text() != "mine"
+
+
+@pytest.mark.parametrize("spoiled", ["report.html", "report.json", "../.cache/pieces.json"])
+def test_nothing_of_an_altered_file_comes_into_the_next_report(
+    mixed: InProcess, spoiled: str
+) -> None:
+    mixed.run()
+    path = mixed.output / "report" / spoiled
+    path.write_bytes(path.read_bytes().replace(b"a", b"\xc3\xa9"))
+    mixed.workflow("more.json", ("vae", "more.pth"))
+    mixed.run()
+    made = {each.name: each.read_bytes() for each in (mixed.output / "report").iterdir()}
+    shutil.rmtree(mixed.output / "report")
+    mixed.run("report")
+    assert made == {each.name: each.read_bytes() for each in (mixed.output / "report").iterdir()}

@@ -3,30 +3,61 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Sequence
+from functools import partial
+from pathlib import Path
 from xml.etree.ElementTree import Element, SubElement, indent, tostring
 
 from comfyfix.disk.files import printable
 from comfyfix.screen import words
 from comfyfix.screen.refused import line as refused_line
 from comfyfix.screen.results.shape import message
+from comfyfix.screen.results.sheet import Sheet, plain
 from comfyfix.stages.results import ModelResult, Report, WorkflowResult
+from comfyfix.state.pieces import UNTOLD, Form, Rows, Section, whole
 
 _NO_XML = re.compile("[^\t\n\r\u0020-\ud7ff\ue000-\ufffd\U00010000-\U0010ffff]")
 _SHOWN_MAX = 4000
+_COUNTED = ("tests", "failures", "errors")
 
 
 def junit(report: Report) -> bytes:
     """The results as JUnit tells those of tests."""
+    return whole(form(plain(report, Path())))
+
+
+def form(sheet: Sheet) -> Form:
+    """The same, suite by suite."""
+    report, flows = sheet.report, sheet.flows
     # With a lock file alone no workflow is read: what it names has a suite of its own.
     named = {key for workflow in report.workflows for key in workflow.models}
-    rest = tuple(m.model.key for m in report.models if m.model.key not in named)
-    alone = (WorkflowResult(workflow="models", file="", models=rest),) if rest else ()
-    suites = [_suite(report, workflow) for workflow in (*report.workflows, *alone)]
-    root = Element("testsuites", {"name": "comfyfix", **_counts(suites)})
-    root.extend(suites)
-    indent(root)
-    text: str = tostring(root, encoding="unicode")
-    return f'<?xml version="1.0" encoding="UTF-8"?>\n{text}\n'.encode()
+    rest = tuple(key for model in report.models if (key := model.model.key) not in named)
+    alone = [WorkflowResult(workflow="models", file="", models=rest)] if rest else []
+    root = Element("testsuites", {"name": "comfyfix", **_total(report, [*flows.items, *alone])})
+    head = tostring(root, encoding="unicode").removesuffix(" />")
+    suites = Rows([*flows.items, *alone], [*flows.marks, *([UNTOLD] * len(alone))])
+    before = f'<?xml version="1.0" encoding="UTF-8"?>\n{head}>\n  '.encode()
+    return Form(
+        (Section("suites", before, suites, b"\n  ", partial(_text, report)),),
+        lambda _: b"\n</testsuites>\n",
+    )
+
+
+def _total(report: Report, workflows: Sequence[WorkflowResult]) -> dict[str, str]:
+    """The sums of what each suite counts."""
+    models = [model for workflow in workflows for model in report.of(workflow)]
+    refused = sum(len(workflow.refused) for workflow in workflows)
+    errors = sum(workflow.problem is not None for workflow in workflows)
+    failures = refused + sum(not model.good for model in models)
+    counted = (len(models) + refused + errors, failures, errors)
+    return dict(zip(_COUNTED, map(str, counted), strict=True))
+
+
+def _text(report: Report, workflow: WorkflowResult) -> bytes:
+    suite = _suite(report, workflow)
+    indent(suite, level=1)
+    text: str = tostring(suite, encoding="unicode")
+    return text.encode()
 
 
 def _suite(report: Report, workflow: WorkflowResult) -> Element:
@@ -40,8 +71,10 @@ def _suite(report: Report, workflow: WorkflowResult) -> Element:
         cases.append(_case(workflow, workflow.workflow, "error", "unreadable", told))
     suite = Element("testsuite", name=_fit(workflow.workflow))
     suite.extend(cases)
-    for counted, count in _counts([suite]).items():
-        suite.set(counted, count)
+    faults = [fault.tag for case in cases for fault in case]
+    counts = (len(cases), faults.count("failure"), faults.count("error"))
+    for counted, count in zip(_COUNTED, counts, strict=True):
+        suite.set(counted, str(count))
     return suite
 
 
@@ -68,13 +101,6 @@ def _case(
         fault = SubElement(case, kind, type=_fit(outcome), message=_fit(told))
         fault.text = _fit("\n".join(filter(None, (told, step, task and f"download:{task}"))))
     return case
-
-
-def _counts(suites: list[Element]) -> dict[str, str]:
-    cases = [case for suite in suites for case in suite]
-    faults = [fault.tag for case in cases for fault in case]
-    counts = (len(cases), faults.count("failure"), faults.count("error"))
-    return dict(zip(("tests", "failures", "errors"), map(str, counts), strict=True))
 
 
 def _fit(text: str) -> str:

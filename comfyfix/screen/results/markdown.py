@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator, Sequence
 
 from comfyfix.disk.files import human_size, printable
 from comfyfix.screen import words
@@ -43,14 +43,12 @@ def _lines(report: Report) -> Iterator[str]:
     bad = [model for model in report.models if not model.good]
     if bad:
         yield from ("", f"## {t('Not there')}", "")
-        yield from _table((t("Model"), t("Why"), t("Next"), t("Needed by")), map(_fault, bad))
+        yield from _table((t("Model"), t("Why"), t("Next"), t("Needed by")), _fault, bad)
     yield from _workflows(report)
     good = [model for model in report.models if model.good]
     if good:
         yield from ("", f"## {t('There')}", "")
-        yield from _table(
-            (t("Model"), t("Size"), "sha256", t("From"), t("Licence")), map(_fine, good)
-        )
+        yield from _table((t("Model"), t("Size"), "sha256", t("From"), t("Licence")), _fine, good)
 
 
 def _workflows(report: Report) -> Iterator[str]:
@@ -90,13 +88,16 @@ def _fine(model: ModelResult) -> tuple[str, ...]:
     )
 
 
-def _table(heading: tuple[str, ...], rows: Iterator[tuple[str, ...]]) -> Iterator[str]:
-    every = list(rows)
+def _table(
+    heading: tuple[str, ...],
+    row: Callable[[ModelResult], tuple[str, ...]],
+    models: Sequence[ModelResult],
+) -> Iterator[str]:
     yield f"| {' | '.join(heading)} |"
     yield f"|{' --- |' * len(heading)}"
-    yield from (f"| {' | '.join(row)} |" for row in every[:ROWS_MAX])
-    if len(every) > ROWS_MAX:
-        yield f"| {t('and {count} more', count=len(every) - ROWS_MAX)} |{' |' * (len(heading) - 1)}"
+    yield from (f"| {' | '.join(row(model))} |" for model in models[:ROWS_MAX])
+    if more := len(models[ROWS_MAX:]):
+        yield f"| {t('and {count} more', count=more)} |{' |' * (len(heading) - 1)}"
 
 
 def _plain(text: str) -> str:

@@ -7,14 +7,28 @@ import functools
 import hashlib
 import re
 from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass
+from functools import partial
 from typing import TYPE_CHECKING, Any
 from urllib.parse import urlsplit
 
 from comfyfix import templates
 from comfyfix.disk.files import human_size, printable
 from comfyfix.screen import pages
-from comfyfix.screen.results.shape import ModelRow, ReportFile, WorkflowRow
+from comfyfix.screen.results.shape import (
+    PROGRAM,
+    Counts,
+    ModelRow,
+    ReportFile,
+    WorkflowRow,
+    counts,
+    flow_row,
+    model_row,
+)
+from comfyfix.screen.results.sheet import Sheet
 from comfyfix.screen.words import t
+from comfyfix.stages.results import ModelResult
+from comfyfix.state.pieces import Form, Rows, Section, whole
 
 if TYPE_CHECKING:
     import jinja2
@@ -25,30 +39,89 @@ SHOWN_MAX = 600
 USERS_MAX = 12
 """Workflows that are named with one model."""
 _STATUSES = ("failed", "missing", "unverified", "ok")
+_THERE = ("unverified", "ok")
+_ROWS = "\0"
+"""Where rows are put: no text of a page has it."""
 _TYPED = re.compile("`([^`]+)`")
 
 
 def page(report: ReportFile) -> bytes:
     """The results as HTML. Texts of strangers are text there, and links lead to the web only."""
-    style, script = templates.text("report/page.css"), templates.text("report/page.js")
-    names = {flow.workflow: place for place, flow in enumerate(report.workflows)}
-    made = _template().render(
-        report=report,
-        models=sorted(report.models, key=lambda model: _STATUSES.index(model.status)),
-        flows=functools.partial(_flows, names),
-        there=_there({model.model: model for model in report.models}),
-        style=style,
-        style_hash=_hash(style),
-        script=script,
-        script_hash=_hash(script),
-        **_told(report),
-    )
-    return made.encode("utf-8", "replace")
+    there = {model.model: model.status in _THERE for model in report.models}
+    made = _Page(report.program, report.counts, there, _same, _same)
+    return whole(made.form(Rows.untold(report.models), Rows.untold(report.workflows)))
 
 
-def _told(report: ReportFile) -> dict[str, Any]:
+def form(sheet: Sheet) -> Form:
+    """The same, row by row."""
+    report = sheet.report
+    there = {result.model.key: result.good for result in report.models}
+    flow = partial(flow_row, report, root=sheet.root)
+    made = _Page(PROGRAM, counts(report), there, model_row, flow)
+    return made.form(sheet.models, sheet.flows)
+
+
+def _same(row: Any) -> Any:
+    return row
+
+
+@dataclass(frozen=True, slots=True)
+class _Page:
+    """A page: its head, which models are there, and what makes rows of `report.json`."""
+
+    program: str
+    counts: Counts
+    there: Mapping[str, bool]
+    model: Callable[[Any], ModelRow]
+    flow: Callable[[Any], WorkflowRow]
+
+    def form(self, models: Rows[Any], flows: Rows[Any]) -> Form:
+        style, script = templates.text("report/page.css"), templates.text("report/page.js")
+        module = _template().make_module(
+            {
+                "program": self.program,
+                "rows": _ROWS,
+                "there": self._there,
+                "style": style,
+                "style_hash": _hash(style),
+                "script": script,
+                "script_hash": _hash(script),
+                **_told(self.counts),
+            }
+        )
+        head, middle, end = str(module).encode("utf-8", "replace").split(_ROWS.encode())
+        rows: Any = module  # its macros
+        return Form(
+            (
+                Section(
+                    "models",
+                    head,
+                    models.by(_place),
+                    b"",
+                    lambda m: _bytes(rows.model_row(self.model(m))),
+                ),
+                Section("flows", middle, flows, b"", lambda f: _bytes(rows.flow_row(self.flow(f)))),
+            ),
+            lambda _: end,
+        )
+
+    def _there(self, flow: WorkflowRow) -> str:
+        needed = [self.there[key] for key in flow.models if key in self.there]
+        if not needed:
+            return t("no models")
+        return t("{there} of {all} models", there=sum(needed), all=len(needed))
+
+
+def _place(model: ModelRow | ModelResult) -> int:
+    return _STATUSES.index(model.status)
+
+
+def _bytes(text: str) -> bytes:
+    return text.encode("utf-8", "replace")
+
+
+def _told(counts: Counts) -> dict[str, Any]:
     """All words of the page, and its numbers."""
-    counts = report.counts
     there = counts.ok + counts.unverified
     states = pages.states()
     by_status = [(status, getattr(counts, status)) for status in _STATUSES]
@@ -108,6 +181,8 @@ def _bar(counts: Iterable[tuple[str, int]], total: int) -> list[dict[str, Any]]:
 def _template() -> jinja2.Template:
     environment = templates.environment()
     environment.filters |= {
+        "flow_id": _flow_id,
+        "flows": _flows,
         "clean": lambda text: printable(text or "", SHOWN_MAX),
         "is_link": _is_link,
         "size": lambda size: human_size(size) if size is not None else "",
@@ -139,21 +214,16 @@ def _users(model: ModelRow) -> str:
     return told + (t(" and {count} more", count=rest) if rest > 0 else "")
 
 
-def _flows(names: Mapping[str, int], model: ModelRow) -> str:
-    """The places of the workflows that need a model, for the page's own filter."""
-    places = {names[use.workflow] for use in model.uses if use.workflow in names}
-    return " ".join(map(str, sorted(places)))
+def _flows(model: ModelRow) -> str:
+    """The workflows that need a model, for the page's own filter."""
+    return " ".join(sorted({_flow_id(use.workflow) for use in model.uses}))
 
 
-def _there(models: Mapping[str, ModelRow]) -> Callable[[WorkflowRow], str]:
-    def told(flow: WorkflowRow) -> str:
-        needed = [models[key] for key in flow.models if key in models]
-        there = sum(model.status in ("ok", "unverified") for model in needed)
-        return (
-            t("{there} of {all} models", there=there, all=len(needed)) if needed else t("no models")
-        )
-
-    return told
+@functools.cache
+def _flow_id(workflow: str) -> str:
+    """A short name of a workflow, the same whatever other workflows there are."""
+    told = hashlib.blake2b(workflow.encode("utf-8", "replace"), digest_size=6).digest()
+    return base64.urlsafe_b64encode(told).decode()
 
 
 def _hash(text: str) -> str:

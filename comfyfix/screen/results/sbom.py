@@ -5,16 +5,20 @@ from __future__ import annotations
 import hashlib
 import re
 import uuid
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence, Set
+from functools import partial
+from pathlib import Path
 from typing import Any
 from urllib.parse import quote
 
-import msgspec
-
 from comfyfix import __version__
 from comfyfix.disk.files import printable
-from comfyfix.records import Record, to_json
-from comfyfix.stages.results import ModelResult, Report
+from comfyfix.records import Record
+from comfyfix.screen.results import objects
+from comfyfix.screen.results.objects import Listed
+from comfyfix.screen.results.sheet import Sheet, plain
+from comfyfix.stages.results import ModelResult, Report, WorkflowResult
+from comfyfix.state.pieces import Form, Rows, whole
 
 _SPDX = {
     name.lower(): name
@@ -35,13 +39,16 @@ _URL = re.compile(r"https?://(?:[\w.~:/?@!$&'()*+,;=-]|%[0-9A-Fa-f]{2})+", re.AS
 
 def sbom(report: Report) -> bytes:
     """The bill of materials: the same for the same models, whenever it is made."""
-    there = [model for model in report.models if model.good]
-    # Of many thousand models the texts take a third of the room that their parts do.
-    components = [_as_text(_component(model)) for model in there]
-    workflows = [{"type": "file", "bom-ref": _ref(w.workflow), "name": _text(w.workflow)}
-                 for w in report.workflows]  # fmt: skip
-    known = {model.model.key for model in there}
-    content: dict[str, Any] = {
+    return whole(form(plain(report, Path())))
+
+
+def form(sheet: Sheet) -> Form:
+    """The same, component by component."""
+    there = sheet.models.where(lambda model: model.good)
+    known = {model.model.key for model in there.items}
+    all_of_it = {"ref": "workflows", "dependsOn": [_ref(w.workflow) for w in sheet.flows.items]}
+    fields = {
+        "bomFormat": "CycloneDX",
         "metadata": {
             "tools": {
                 "components": [{"type": "application", "name": "comfyfix", "version": __version__}]
@@ -52,35 +59,35 @@ def sbom(report: Report) -> bytes:
                 "name": "ComfyUI workflows",
             },
         },
-        "components": [*components, *workflows],
-        "dependencies": [
-            {"ref": "workflows", "dependsOn": [each["bom-ref"] for each in workflows]},
-            *(
-                {
-                    "ref": _ref(workflow.workflow),
-                    "dependsOn": [
-                        _model_ref(key) for key in dict.fromkeys(workflow.models) if key in known
-                    ],
-                }
-                for workflow in report.workflows
-            ),
-            *(_as_text({"ref": _model_ref(model.model.key)}) for model in there),
-        ],
+        "components": Listed(((there, _component), (sheet.flows, _workflow))),
+        "dependencies": Listed(
+            (
+                (Rows.untold([all_of_it]), lambda told: told),
+                (sheet.flows, partial(_needs, known)),
+                (there, lambda model: {"ref": _model_ref(model.model.key)}),
+            )
+        ),
     }
-    serial = _uuid(to_json(content))
-    head = {"bomFormat": "CycloneDX", "specVersion": "1.6", "version": 1}
-    return to_json({**head, "serialNumber": f"urn:uuid:{serial}", **content})
+    return objects.form(fields, _last)
 
 
-def _as_text(value: dict[str, Any]) -> msgspec.Raw:
-    return msgspec.Raw(msgspec.json.encode(value, order="sorted"))
-
-
-def _uuid(data: bytes) -> uuid.UUID:
-    """`uuid.uuid5` of a large text, without its copies."""
+def _last(before: Sequence[bytes]) -> dict[str, Any]:
+    """The last fields: the serial number is made of all that stands before it."""
     digest = hashlib.sha1(_NAMESPACE.bytes, usedforsecurity=False)
-    digest.update(data)
-    return uuid.UUID(bytes=digest.digest()[:16], version=5)
+    for piece in before:
+        digest.update(piece)
+    serial = uuid.UUID(bytes=digest.digest()[:16], version=5)
+    return {"serialNumber": f"urn:uuid:{serial}", "specVersion": "1.6", "version": 1}
+
+
+def _workflow(workflow: WorkflowResult) -> dict[str, str]:
+    name = workflow.workflow
+    return {"type": "file", "bom-ref": _ref(name), "name": _text(name)}
+
+
+def _needs(known: Set[str], workflow: WorkflowResult) -> dict[str, Any]:
+    needed = [_model_ref(key) for key in dict.fromkeys(workflow.models) if key in known]
+    return {"ref": _ref(workflow.workflow), "dependsOn": needed}
 
 
 def _component(model: ModelResult) -> dict[str, Any]:

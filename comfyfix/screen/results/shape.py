@@ -7,8 +7,9 @@ from __future__ import annotations
 
 import os
 from collections import Counter
+from functools import partial
 from pathlib import Path
-from typing import Literal
+from typing import Any, Literal
 
 import msgspec
 
@@ -18,10 +19,17 @@ from comfyfix.outcomes import Came
 from comfyfix.records import Reason, to_json
 from comfyfix.screen import words
 from comfyfix.screen.refused import line as refused_line
+from comfyfix.screen.results import objects
+from comfyfix.screen.results.objects import Listed
+from comfyfix.screen.results.sheet import Sheet
 from comfyfix.stages.results import ModelResult, RefusedValue, Report, Status, Use, WorkflowResult
 from comfyfix.state.layout import script_name
+from comfyfix.state.pieces import Form
 
 Standing = Literal["ready", "lacks models", "not ready", "unreadable"]
+PROGRAM = f"comfyfix {__version__}"
+"""What has made a report."""
+_HEAD: dict[str, Any] = {"version": 1, "program": PROGRAM}
 
 
 class Told(msgspec.Struct, frozen=True, kw_only=True):
@@ -125,30 +133,45 @@ def schema() -> bytes:
     return to_json({**head, **told})
 
 
+def form(sheet: Sheet) -> Form:
+    """`report.json`, row by row."""
+    report = sheet.report
+    flow = partial(flow_row, report, root=sheet.root)
+    lists = {
+        "models": Listed(((sheet.models, model_row),)),
+        "workflows": Listed(((sheet.flows, flow),)),
+    }
+    return objects.form({"counts": counts(report), "good": report.good, **_HEAD, **lists})
+
+
 def shaped(report: Report, root: Path) -> ReportFile:
     """The report as others read it; `root` is the folder that paths are told from."""
-    states = [model.status for model in report.models]
-    came = Counter(model.came for model in report.models)
     return ReportFile(
-        version=1,
-        program=f"comfyfix {__version__}",
+        **_HEAD,
         good=report.good,
-        counts=Counts(
-            models=len(states),
-            ok=states.count("ok"),
-            unverified=states.count("unverified"),
-            missing=states.count("missing"),
-            failed=states.count("failed"),
-            workflows=len(report.workflows),
-            ready=sum(map(report.is_ready, report.workflows)),
-            fetched=came[Came.FETCHED],
-            fetched_by_others=came[Came.OTHERS],
-            copied=came[Came.COPIED],
-            linked=came[Came.LINKED],
-            there_before=came[Came.THERE],
-        ),
-        models=tuple(map(_model, report.models)),
-        workflows=tuple(_workflow(report, each, root) for each in report.workflows),
+        counts=counts(report),
+        models=tuple(map(model_row, report.models)),
+        workflows=tuple(flow_row(report, each, root) for each in report.workflows),
+    )
+
+
+def counts(report: Report) -> Counts:
+    """How many there are of each."""
+    states = Counter(model.status for model in report.models)
+    came = Counter(model.came for model in report.models)
+    return Counts(
+        models=len(report.models),
+        ok=states["ok"],
+        unverified=states["unverified"],
+        missing=states["missing"],
+        failed=states["failed"],
+        workflows=len(report.workflows),
+        ready=sum(map(report.is_ready, report.workflows)),
+        fetched=came[Came.FETCHED],
+        fetched_by_others=came[Came.OTHERS],
+        copied=came[Came.COPIED],
+        linked=came[Came.LINKED],
+        there_before=came[Came.THERE],
     )
 
 
@@ -191,7 +214,8 @@ def _told(reason: Reason | None) -> Told | None:
     return Told(why=reason.why, message=words.sentence(reason), next=words.told(reason).next_step)
 
 
-def _model(result: ModelResult) -> ModelRow:
+def model_row(result: ModelResult) -> ModelRow:
+    """One model as others read it."""
     record = result.record
     return ModelRow(
         model=result.model.key,
@@ -220,7 +244,8 @@ def _model(result: ModelResult) -> ModelRow:
     )
 
 
-def _workflow(report: Report, result: WorkflowResult, root: Path) -> WorkflowRow:
+def flow_row(report: Report, result: WorkflowResult, root: Path) -> WorkflowRow:
+    """One workflow as others read it."""
     return WorkflowRow(
         workflow=result.workflow,
         file=file_of(result, root),
