@@ -67,7 +67,11 @@ class Loopback443(Near):
         for host in ("127.0.0.1", "169.254.169.254", "10.0.0.1", "192.168.1.1", "100.64.0.1",
                      "::1", "fd00::1"):  # fmt: skip
             family = socket.AF_INET6 if ":" in host else socket.AF_INET
-            self._sockets.append(socket.create_server((host, 443), family=family))
+            try:
+                self._sockets.append(socket.create_server((host, 443), family=family))
+            except OSError:
+                self.__exit__()  # left open they would trouble whichever test comes next
+                raise
 
 
 @contextlib.contextmanager

@@ -74,7 +74,9 @@ def _furnish(
     _run("mount", "--make-rprivate", "/")
     _run("ip", "link", "set", "lo", "up")
     for address in addresses:
-        _run("ip", "address", "add", address, "dev", "lo")
+        # Looking for another with the address ends whenever the kernel comes to it: not before use.
+        at_once = ["nodad"] if ":" in address else []
+        _run("ip", "address", "add", address, "dev", "lo", *at_once)
     folder.mkdir(parents=True, exist_ok=True)
     hosts = folder / "hosts"
     lines = {"localhost": "127.0.0.1", **names}
