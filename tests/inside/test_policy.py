@@ -12,6 +12,9 @@ from comfyfix import licences
 from comfyfix.demo.content import file_for
 from comfyfix.demo.hub import Hub
 from comfyfix.outcomes import Outcome
+from comfyfix.records import because
+from comfyfix.screen import words
+from comfyfix.why import Why
 from tests.inprocess import InProcess
 
 REPO = "harbour/harbour_lamps"
@@ -27,9 +30,12 @@ def site(inprocess: InProcess, hub: Hub) -> InProcess:
     return inprocess
 
 
-def line_of(site: InProcess, rule: str) -> int:
+def named(site: InProcess, rule: str) -> str:
+    """How a rule is told, with its place in the manifest; what breaks it follows."""
     lines = (site.root / "manifest.yaml").read_text().splitlines()
-    return next(n for n, line in enumerate(lines, 1) if f'"{rule}"' in line)
+    line = next(n for n, line in enumerate(lines, 1) if f'"{rule}"' in line)
+    told = because(Why.POLICY_RULE, rule=rule, file="manifest.yaml", line=line, reason="")
+    return words.sentence(told)
 
 
 @pytest.mark.parametrize(
@@ -56,7 +62,7 @@ def test_what_is_not_allowed_is_not_fetched(
     for command in ([], ["plan"]):
         ran = site.run(*command)
         assert ran.code == 1
-        assert f"{rule} (manifest.yaml, line {line_of(site, rule)})" in ran.out
+        assert named(site, rule) in ran.out
         assert NAME in ran.out
     assert not list(site.models.rglob("*.safetensors"))
     assert hub.count("GET", f"*/resolve/*/{NAME}") == 0
@@ -66,7 +72,7 @@ def test_what_is_not_allowed_is_not_fetched(
     ran = site.run("verify")
     if rule != "max_total":
         assert ran.code == 1
-        assert f"{rule} (manifest.yaml, line {line_of(site, rule)})" in ran.out
+        assert named(site, rule) in ran.out
     assert list(site.models.rglob(NAME)), "what is there is left"
 
 
