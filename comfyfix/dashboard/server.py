@@ -177,23 +177,41 @@ def _style() -> str:
 def app(follow: Follow, token: str, port: int, order: Order | None) -> Guard:
     """The pages; `order` takes orders, None where none are taken."""
     feed = Feed(follow)
-    shown = page(token, control=order is not None)
-    files = {
-        "/page.css": (_style(), "text/css"),
-        "/page.js": (templates.text("dashboard/page.js"), "text/javascript"),
-    }
-
-    async def home(_: Request) -> Response:
-        return Response(shown, media_type="text/html; charset=utf-8")
-
-    async def file(request: Request) -> Response:
-        text, kind = files[request.url.path]
-        return Response(text, media_type=f"{kind}; charset=utf-8")
 
     async def events(_: Request) -> Response:
         if feed.viewers >= VIEWERS_MAX:
             return PlainTextResponse("", 503)
         return StreamingResponse(feed.messages(), media_type="text/event-stream")
+
+    @contextlib.asynccontextmanager
+    async def lifespan(_: Starlette) -> AsyncIterator[None]:
+        looking = asyncio.create_task(feed.run())
+        try:
+            yield
+        finally:
+            looking.cancel()
+
+    routes = [
+        _fixed("/", page(token, control=order is not None), "text/html"),
+        _fixed("/page.css", _style(), "text/css"),
+        _fixed("/page.js", templates.text("dashboard/page.js"), "text/javascript"),
+        Route("/events", events),
+        _taking(order),
+    ]
+    return Guard(Starlette(routes=routes, lifespan=lifespan), feed, token, port)
+
+
+def _fixed(path: str, text: str | bytes, kind: str) -> Route:
+    """What is the same for all who ask."""
+
+    async def answer(_: Request) -> Response:
+        return Response(text, media_type=f"{kind}; charset=utf-8")
+
+    return Route(path, answer)
+
+
+def _taking(order: Order | None) -> Route:
+    """Where orders are taken, if they are."""
 
     async def ordered(request: Request) -> Response:
         body = b""
@@ -207,24 +225,7 @@ def app(follow: Follow, token: str, port: int, order: Order | None) -> Guard:
         told = msgspec.json.encode({"wrong": wrong})
         return Response(told, 409 if wrong else 200, media_type="application/json")
 
-    @contextlib.asynccontextmanager
-    async def lifespan(_: Starlette) -> AsyncIterator[None]:
-        looking = asyncio.create_task(feed.run())
-        try:
-            yield
-        finally:
-            looking.cancel()
-
-    pages = Starlette(
-        routes=[
-            Route("/", home),
-            *(Route(path, file) for path in files),
-            Route("/events", events),
-            Route("/control", ordered, methods=["POST"]),
-        ],
-        lifespan=lifespan,
-    )
-    return Guard(pages, feed, token, port)
+    return Route("/control", ordered, methods=["POST"])
 
 
 def bound(port: int) -> socket.socket:

@@ -100,24 +100,26 @@ def _run(
         finally:
             for run in at_work:
                 run.console.end()  # also where an error ends the run: a fold would swallow it
-        # What ComfyUI would not run is not all well, nor is what the disk can't hold.
-        refused = any(run.tally.no_room or (run.whole and run.refusals) for run in at_work)
-        waited_for = command.asked_for_object
-        aloud = is_ours(asked["reporter"]) and not waited_for
-        told = {run: _published(run, aloud=aloud, due=waited_for) for run in at_work}
-        for run in at_work:
-            _told_to_services(run, aloud=aloud)
-        following.end(at_work, result or int(refused), stopped=False)
+        return _ended(command, asked, at_work, result)
+
+
+def _ended(command: RunCommand, asked: dict[str, Any], at_work: list[Run], result: int) -> int:
+    """Tell all who want to know how it has ended; returns the exit code."""
+    # What ComfyUI would not run is not all well, nor is what the disk can't hold.
+    refused = any(run.tally.no_room or (run.whole and run.refusals) for run in at_work)
+    code = result or int(refused)
+    waited_for = command.asked_for_object
+    aloud = is_ours(asked["reporter"]) and not waited_for
+    reports = {run.prefix: _published(run, aloud=aloud, due=waited_for) for run in at_work}
+    for run in at_work:
+        _told_to_services(run, aloud=aloud)
+    following.end(at_work, code, stopped=False)
     if waited_for:
         from comfyfix.screen.results.ended import ended
 
-        reports = {run.prefix: report for run, report in told.items()}
-        command.told = {
-            "good": not (result or refused),
-            "reports": reports,
-            "runs": {run.prefix: ended(run.tally) for run in at_work},
-        }
-    return result or int(refused)
+        runs = {run.prefix: ended(run.tally) for run in at_work}
+        command.told = {"good": not code, "reports": reports, "runs": runs}
+    return code
 
 
 def _round(
