@@ -10,7 +10,7 @@ from __future__ import annotations
 import contextlib
 import signal
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import NamedTuple
 
 import msgspec
@@ -19,8 +19,9 @@ from comfyfix.errors import ModelProblem, Problem
 from comfyfix.net import local
 from comfyfix.outcomes import Outcome
 from comfyfix.records import Candidate, Model
+from comfyfix.stages.report import Tally
+from comfyfix.state.layout import Layout
 from comfyfix.state.orders import Answer, Order, read_order
-from comfyfix.tasks.running import Run
 
 
 class Again(NamedTuple):
@@ -33,15 +34,16 @@ class Again(NamedTuple):
 class Control:
     """Takes orders; where no socket can be made, nobody can give any."""
 
-    def __init__(self, run: Run, name: str) -> None:
-        self._run, self._name = run, name
-        self._models = [planned.model for planned in run.pending]
+    def __init__(self, layout: Layout, tally: Tally, models: Sequence[Model], name: str) -> None:
+        """`models` by the numbers that orders have for them, `tally` how they have ended so far."""
+        self._layout, self._tally = layout, tally
+        self._models, self._name = models, name
         self._again: dict[str, Again] = {}
         self._lock = threading.Lock()
         self._open = True
         self._listener: local.Listener | None = None
         self.socket = f".run_{name}.sock"
-        path = run.project.layout.control(self.socket)
+        path = layout.control(self.socket)
         try:
             if path is None:
                 raise FileNotFoundError
@@ -82,7 +84,7 @@ class Control:
         if order.n is None or not 0 <= order.n < len(self._models):
             return False
         model = self._models[order.n]
-        failed = {end.model.key: end.problem for end in list(self._run.tally.endings)}
+        failed = {end.model.key: end.problem for end in list(self._tally.endings)}
         problem = failed.get(model.key)
         chosen = _meant(problem, order.url) if order.do == "choose" else None
         if problem is None or (order.do == "choose" and chosen is None):
@@ -94,9 +96,8 @@ class Control:
 
     def _clear(self) -> None:
         """Remove the sockets of runs that were killed: nobody answers there any more."""
-        output = self._run.project.layout.output
-        for path in output.glob(".run_*.sock"):
-            if self._run.project.layout.control(path.name) is not None:
+        for path in self._layout.output.glob(".run_*.sock"):
+            if self._layout.control(path.name) is not None:
                 with contextlib.suppress(OSError):
                     local.remove_if_dead(path)
 

@@ -33,7 +33,8 @@ def begin(run: Run) -> None:
     stamp = time.strftime("%Y%m%d_%H%M%S")
     numbers = {planned.model.key: n for n, planned in enumerate(run.pending)}
     name = f"{stamp}_{secrets.token_hex(4)}"
-    run.control = Control(run, name)
+    models = [planned.model for planned in run.pending]
+    run.control = Control(run.project.layout, run.tally, models, name)
     begun = Begun(total=len(numbers), run=name, control=run.control.socket)
     follower = Follower(Journal(run.project.layout))
     run.follow(follower)

@@ -30,7 +30,7 @@ from comfyfix.disk import regular
 from comfyfix.disk.files import write_if_changed
 from comfyfix.errors import SetupProblem
 from comfyfix.screen import summary, words
-from comfyfix.tasks.marks import run_of, runs_of
+from comfyfix.tasks.owned import run_of, runs_of
 from comfyfix.why import Why
 
 THREADS_MAX = 64

@@ -8,8 +8,9 @@ from typing import Any, NamedTuple
 from comfyfix.errors import SetupProblem
 from comfyfix.records import because
 from comfyfix.stages.work import Planned, Present
-from comfyfix.tasks.marks import PRESENT, runs_of
+from comfyfix.tasks.marks import PRESENT
 from comfyfix.tasks.nearest import nearest
+from comfyfix.tasks.owned import runs_of
 from comfyfix.tasks.running import Run
 from comfyfix.why import Why
 

@@ -13,7 +13,8 @@ from doit.exceptions import TaskFailed
 from doit.reporter import ConsoleReporter
 
 from comfyfix.screen import summary
-from comfyfix.tasks.marks import PRESENT, run_of
+from comfyfix.tasks.marks import PRESENT
+from comfyfix.tasks.owned import run_of
 
 if TYPE_CHECKING:
     from comfyfix.tasks.running import Run

@@ -7,7 +7,7 @@ import sys
 import threading
 from collections.abc import Callable, Collection, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from typing import TYPE_CHECKING, TypeVar
+from typing import TYPE_CHECKING, Protocol, TypeVar
 
 import msgspec
 
@@ -23,14 +23,37 @@ from comfyfix.state import ledger
 from comfyfix.stopping import Stopped
 
 if TYPE_CHECKING:
+    from comfyfix.process import Children
+    from comfyfix.project import Project
+    from comfyfix.sources.base import Services
+    from comfyfix.stages.policy import Held
     from comfyfix.stages.work import Planned
-    from comfyfix.tasks.running import Run
 
 Asked = TypeVar("Asked")
 Said = TypeVar("Said")
 
 
-def side_by_side(run: Run, asked: Sequence[Asked], ask: Callable[[Asked], Said]) -> list[Said]:
+class Searching(Protocol):
+    """What a search needs of its run."""
+
+    searches: threading.Semaphore
+    children: Children
+
+    @property
+    def project(self) -> Project:
+        """What is searched for, and what with."""
+
+    @property
+    def policy(self) -> Held:
+        """What the manifest allows to be had."""
+
+    def services(self) -> Services:
+        """What sources need."""
+
+
+def side_by_side(
+    run: Searching, asked: Sequence[Asked], ask: Callable[[Asked], Said]
+) -> list[Said]:
     """Ask for each, and return the answers in this order; a stop ends the process at once."""
     with ThreadPoolExecutor(run.project.manifest.search.parallel) as pool:
         try:
@@ -50,7 +73,7 @@ class Sought:
     whose questions cost something. `requests` is how many the search has sent so far.
     """
 
-    def __init__(self, run: Run, planned: Planned) -> None:
+    def __init__(self, run: Searching, planned: Planned) -> None:
         self.run, self.planned = run, planned
         self.problem: Exception | None = planned.problem
         self.record: Record | None = None
@@ -141,7 +164,7 @@ def answered(sought: Sought, *, costs: bool) -> Answer:
     return Answer(planned, record=answer.record, near=_near(run, answer.record))
 
 
-def _near(run: Run, record: Record) -> str:
+def _near(run: Searching, record: Record) -> str:
     """The file of this machine that a run would copy instead of fetching; empty for none."""
     if record.lent:
         return record.local
@@ -150,7 +173,7 @@ def _near(run: Run, record: Record) -> str:
     return lead.path if lead else ""
 
 
-def _keep(run: Run, planned: Planned, record: Record) -> None:
+def _keep(run: Searching, planned: Planned, record: Record) -> None:
     """Keep what was found for the next run, under a number whose script says the same."""
     path = run.project.layout.record(record.number, planned.model)
     old = json_file.read(path, Record)

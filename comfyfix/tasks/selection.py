@@ -19,8 +19,8 @@ from comfyfix.screen import words
 from comfyfix.tasks import inside_doit
 from comfyfix.tasks.chosen import about, default_tasks, models_of, settled
 from comfyfix.tasks.command_names import COMMANDS
-from comfyfix.tasks.marks import run_of, runs_of
 from comfyfix.tasks.nearest import unknown
+from comfyfix.tasks.owned import run_of, runs_of
 from comfyfix.tasks.running import Run
 from comfyfix.why import Why
 

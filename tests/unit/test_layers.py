@@ -54,12 +54,16 @@ class Module:
     calls: frozenset[tuple[str, int]]
 
 
-def read(name: str, source: str, modules: Mapping[str, object], *, package: bool) -> Module:
+def read(
+    name: str, source: str, modules: Mapping[str, object], *, package: bool, types: bool = False
+) -> Module:
+    """What a module imports and calls; `types`: also what only type checkers see."""
     imports: set[tuple[str, int]] = set()
     calls: set[tuple[str, int]] = set()
 
     def walk(node: ast.AST) -> None:
-        if isinstance(node, ast.If) and dotted(node.test).endswith("TYPE_CHECKING"):
+        checking = isinstance(node, ast.If) and dotted(node.test).endswith("TYPE_CHECKING")
+        if isinstance(node, ast.If) and checking and not types:
             for statement in node.orelse:
                 walk(statement)
             return
@@ -92,12 +96,16 @@ def dotted(node: ast.AST) -> str:
     return ""
 
 
-def read_all(sources: Mapping[str, str], packages: frozenset[str]) -> dict[str, Module]:
-    return {n: read(n, text, sources, package=n in packages) for n, text in sources.items()}
+def read_all(
+    sources: Mapping[str, str], packages: frozenset[str], *, types: bool = False
+) -> dict[str, Module]:
+    return {
+        n: read(n, text, sources, package=n in packages, types=types) for n, text in sources.items()
+    }
 
 
 @cache
-def tree() -> dict[str, Module]:
+def tree(*, types: bool = False) -> dict[str, Module]:
     """Every module of ours by its dotted name."""
     sources: dict[str, str] = {}
     packages: set[str] = set()
@@ -107,7 +115,7 @@ def tree() -> dict[str, Module]:
             parts = parts[:-1]
             packages.add(".".join(parts))
         sources[".".join(parts)] = path.read_text(encoding="utf-8")
-    return read_all(sources, frozenset(packages))
+    return read_all(sources, frozenset(packages), types=types)
 
 
 @cache
@@ -231,6 +239,11 @@ def test_imports_run_downward_only() -> None:
 
 def test_no_modules_import_each_other_in_a_circle() -> None:
     assert circles(tree(), contracts()["circles"].get("ignore_imports", [])) == []
+
+
+def test_nor_do_they_for_types_alone() -> None:
+    # What programs import holds all, and all may ask it for the version.
+    assert circles(tree(types=True), [f"** -> {OURS}"]) == []
 
 
 @pytest.mark.parametrize("allowed", [NETWORK, PROGRAMS, OTHERS], ids=["net", "programs", "others"])

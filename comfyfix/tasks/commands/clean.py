@@ -16,8 +16,9 @@ from comfyfix.screen.words import t
 from comfyfix.stages.work import Planned, Present
 from comfyfix.tasks import clearing
 from comfyfix.tasks.commands.doits_own import Doing
-from comfyfix.tasks.marks import PRESENT, run_of, runs_of
+from comfyfix.tasks.marks import PRESENT
 from comfyfix.tasks.names import tasks_meant
+from comfyfix.tasks.owned import run_of, runs_of
 from comfyfix.tasks.running import Run
 from comfyfix.tasks.selection import everywhere
 

@@ -14,8 +14,8 @@ from comfyfix.screen.words import t
 from comfyfix.stages.work import Planned
 from comfyfix.state import ledger
 from comfyfix.tasks.commands.doits_own import Doing
-from comfyfix.tasks.marks import run_of
 from comfyfix.tasks.names import tasks_meant
+from comfyfix.tasks.owned import run_of
 from comfyfix.tasks.selection import everywhere
 from comfyfix.why import Why
 

@@ -16,8 +16,8 @@ from comfyfix.screen.words import t
 from comfyfix.tasks import inside_doit
 from comfyfix.tasks.commands.base import Ours
 from comfyfix.tasks.guard import Guarded
-from comfyfix.tasks.marks import run_of
 from comfyfix.tasks.nearest import unknown
+from comfyfix.tasks.owned import run_of
 
 _OURS_TOO = ("run", "list")  # doit's by name, and quite another thing here
 

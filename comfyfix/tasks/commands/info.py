@@ -11,8 +11,9 @@ from comfyfix.screen import helping
 from comfyfix.screen.words import t
 from comfyfix.stages.work import Planned
 from comfyfix.tasks.guard import Guarded
-from comfyfix.tasks.marks import MARK, run_of
+from comfyfix.tasks.marks import MARK
 from comfyfix.tasks.nearest import unknown
+from comfyfix.tasks.owned import run_of
 from comfyfix.tasks.running import Run
 from comfyfix.tasks.selection import reached_by
 from comfyfix.why import Why

@@ -22,7 +22,8 @@ from comfyfix.screen.words import t
 from comfyfix.tasks import idle, inside_doit
 from comfyfix.tasks.dodo import Tasks, found_in, of_dodo
 from comfyfix.tasks.guard import CHECK_OPTION, JSON_OPTION, Guarded
-from comfyfix.tasks.marks import AS_KEPT, run_of
+from comfyfix.tasks.marks import AS_KEPT
+from comfyfix.tasks.owned import run_of
 from comfyfix.why import Why
 
 if TYPE_CHECKING:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from functools import partial
 from typing import Any
 
 from comfyfix.errors import Unreachable
@@ -79,13 +80,13 @@ def _answers(run: Run, keys: Sequence[str] | None) -> list[Answer]:
     if pending:
         notes.searching(len(pending))
     sought = [run.sought(planned) for planned in pending]
-    return side_by_side(run, sought, _answer)
+    return side_by_side(run, sought, partial(_answer, run))
 
 
-def _answer(sought: Sought) -> Answer:
+def _answer(run: Run, sought: Sought) -> Answer:
     answer = answered(sought, costs=True)
     problem, planned = answer.problem, sought.planned
     # Only where somebody was asked.
     if problem and planned.problem is None and not isinstance(problem, Unreachable):
-        tried.note(sought.run, planned, problem)
+        tried.note(run, planned, problem)
     return answer
