@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import cached_property
 from typing import Literal
 
 import msgspec
@@ -66,13 +67,13 @@ class Reference(msgspec.Struct, frozen=True, kw_only=True):
         return self.kind == "directory" or self.reads is Reads.NAMED
 
 
-class Model(msgspec.Struct, frozen=True, kw_only=True):
+class Model(msgspec.Struct, frozen=True, kw_only=True, dict=True):
     """A folder key and a relative path inside it; what references are joined into."""
 
     folder: str | None
     path: str
 
-    @property
+    @cached_property  # asked for a dozen times of each
     def key(self) -> str:
         """`loras/SDXL/detail.safetensors`: the model's name in every file of ours."""
         return f"{self.folder or '?'}/{self.path}"

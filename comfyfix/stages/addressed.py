@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from pathlib import Path
 
 import msgspec
@@ -81,7 +81,7 @@ class Records:
     def _search(self, item: Planned, digest: str | None) -> Record:
         """Search for a model, for this very content where one is known. Raises ModelProblem."""
         known = bound_to(item.model, item.location, digest) if digest else None
-        return resolve(replace(item, record=None, receipt=known), self.services)
+        return resolve(msgspec.structs.replace(item, record=None, receipt=known), self.services)
 
 
 def _of_content(record: Record, sha256: str) -> Record | Reason:

@@ -13,11 +13,10 @@ from dataclasses import dataclass
 from comfyfix.comfyui.references.lookup import Lookup, keys_of, spellings
 from comfyfix.comfyui.store.folders import Folders
 from comfyfix.comfyui.store.reach import dangling
-from comfyfix.disk import json_file
 from comfyfix.disk.files import FETCHED_NAME_BYTES_MAX, regular_stat
 from comfyfix.errors import ModelProblem, NameRefused
 from comfyfix.outcomes import Outcome
-from comfyfix.records import Model, Receipt, Record
+from comfyfix.records import Model, Receipt
 from comfyfix.settings.manifest import Locked, Manifest, Override
 from comfyfix.stages import by_name, whole
 from comfyfix.stages.join import Need, join
@@ -26,6 +25,7 @@ from comfyfix.stages.scan import ScannedFile
 from comfyfix.stages.work import Pending, Present
 from comfyfix.state import ledger as ledgers
 from comfyfix.state.layout import Layout
+from comfyfix.state.sources import Sources
 from comfyfix.state.trust import Trust, claimed
 from comfyfix.why import Why
 
@@ -41,6 +41,7 @@ class Looking:
     lookup: Lookup
     layout: Layout
     trust: Trust
+    sources: Sources
     receipts: dict[str, Receipt]
     entries: dict[str, ledgers.Entry]
 
@@ -89,7 +90,7 @@ class Looking:
         script, again = "", entry is not None and entry.again
         if entry is not None:
             record, script = self.layout.targets(entry.number, need.model)
-            need.record = json_file.read(record, Record)
+            need.record = self.sources.read(record)
         if hit is None:
             need.problem = _beyond(need, self.lookup.folders)
             need.pending = need.problem.outcome if need.problem else Pending.ABSENT
@@ -104,7 +105,7 @@ class Looking:
         script, again = "", entry is not None and entry.again
         if entry is not None:
             path, script = self.layout.targets(entry.number, need.model)
-            record = json_file.read(path, Record)
+            record = self.sources.read(path)
             same = record and record.files and record.destination == need.location
             need.record = record if same else None
         store = self.lookup.folders.store

@@ -16,6 +16,7 @@ from comfyfix.stages.work import Plan, Planned
 from comfyfix.state import ledger as ledgers
 from comfyfix.state import receipts as receipt_files
 from comfyfix.state.layout import Layout
+from comfyfix.state.sources import Sources
 from comfyfix.state.trust import Trust
 
 NEIGHBOURS_MAX = 8
@@ -28,13 +29,13 @@ def make(
     layout: Layout,
     trust: Trust,
 ) -> Plan:
-    """Make the plan; nothing is written. Raises OSError if output/ can't be read."""
+    """Make the plan; nothing is written but a cache. Raises OSError if output/ can't be read."""
     files = list(scanned)
     ledger = ledgers.load(layout)
-    looking = Looking(
-        manifest, Lookup(folders), layout, trust, receipt_files.load(layout), ledger.models
-    )
+    sources, receipts = Sources(layout), receipt_files.load(layout)
+    looking = Looking(manifest, Lookup(folders), layout, trust, sources, receipts, ledger.models)
     needs = looking.needs(files)
+    sources.keep()
     tasked = [need for need in needs if need.present is None]
     entries = ledgers.numbered(ledger, [need.model for need in tasked]).models
     by_workflow = _by_workflow(files, needs)
@@ -44,7 +45,7 @@ def make(
             need,
             entries[need.model.key],
             told,
-            _neighbours(need, by_workflow),
+            _neighbours(need, by_workflow) if need.pending else (),
             reserved=need.model.key in ledger.models,
         )
         for need in tasked

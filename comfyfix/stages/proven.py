@@ -6,8 +6,10 @@ Nothing counts that only this user can reach or knows: files here, pins, address
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from urllib.parse import parse_qs, urlsplit
+
+import msgspec
 
 from comfyfix.errors import HostRefused, ModelProblem
 from comfyfix.net.civitai_address import CivitaiFile
@@ -41,7 +43,7 @@ class Proofs:
         return record if isinstance(record, Reason) else _found(record)
 
     def _record(self, item: Planned | Present) -> Record | Reason:
-        free, override = replace(item, override=None), item.override
+        free, override = msgspec.structs.replace(item, override=None), item.override
         if isinstance(item, Present) or isinstance(free, Present) or item.problem is not None:
             return self.records.of(free)
         record, receipt = item.record, item.receipt
@@ -52,11 +54,11 @@ class Proofs:
             if pinned is None:
                 return because(Why.EMBED_PINNED)
             receipt = bound_to(item.model, item.location, pinned)
-            found = self.records.of(replace(free, record=None, receipt=receipt))
+            found = self.records.of(msgspec.structs.replace(free, record=None, receipt=receipt))
             return found if isinstance(found, Record) else because(Why.EMBED_PINNED)
         if record and not still_wanted(record, item, self.records.services.manifest):
             record = None
-        return self.records.of(replace(free, record=record))
+        return self.records.of(msgspec.structs.replace(free, record=record))
 
     def leads(self, name: str, url: object) -> str | Reason | None:
         """The sha256 of what an address leads to; empty for one that is to be replaced."""

@@ -5,7 +5,10 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 from enum import StrEnum
+from functools import cached_property
 from pathlib import Path
+
+import msgspec
 
 from comfyfix.errors import ModelProblem
 from comfyfix.outcomes import Outcome
@@ -30,8 +33,7 @@ class Pending(StrEnum):
     SCRIPT_LOST = "script lost"
 
 
-@dataclass(frozen=True, slots=True)
-class Planned:
+class Planned(msgspec.Struct, frozen=True):
     """One model with a task. `pending` says why there is work to do; None: it is settled.
 
     `location` is where the file is or will be; `problem` is set for a model that can have no
@@ -92,8 +94,7 @@ class Planned:
         return tuple(dict.fromkeys(r.workflow for r in self.references))
 
 
-@dataclass(frozen=True, slots=True)
-class Present:
+class Present(msgspec.Struct, frozen=True):
     """A needed model that was there before us: no number, no task of its own.
 
     `claimed`: a receipt in the store speaks of it, and does not count. `files` are the paths of
@@ -138,7 +139,7 @@ class Present:
         ]
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class Plan:
     """What a run would do; `unreadable` are workflow files with a problem."""
 
@@ -148,16 +149,17 @@ class Plan:
     unreadable: tuple[ScannedFile, ...]
     batch_size: int = 6
 
-    @property
-    def pending(self) -> list[Planned]:
+    @cached_property
+    def pending(self) -> tuple[Planned, ...]:
         """The models with work to do."""
-        return [planned for planned in self.models if planned.pending]
+        return tuple(planned for planned in self.models if planned.pending)
 
     @property
     def missing(self) -> tuple[Planned, ...]:
         """The models with work to do, most of them absent."""
-        return tuple(self.pending)
+        return self.pending
 
+    @cached_property
     def batches(self) -> dict[int, list[Planned]]:
         """Members by batch number; the batch of number n is (n-1)//6+1."""
         result: dict[int, list[Planned]] = {}

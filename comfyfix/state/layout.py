@@ -100,6 +100,11 @@ class Layout:
         return self.caches / "pieces.json"
 
     @property
+    def records_cache(self) -> Path:
+        """All records in one file, by the stamps of their own."""
+        return self.caches / "records.json"
+
+    @property
     def brought(self) -> Path:
         """Workflows that were named by their addresses, each in a folder of its own."""
         return self.caches / "workflows"
@@ -164,7 +169,7 @@ class Layout:
         """Every file of the caches."""
         return (
             self.scan_cache, self.pack_cache, self.server_cache, self.lock_cache, self.hashes,
-            self.kept, self.rendered, self.pieces, self.doit_db,
+            self.kept, self.rendered, self.pieces, self.records_cache, self.doit_db,
         )  # fmt: skip
 
     @property

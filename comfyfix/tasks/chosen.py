@@ -15,7 +15,7 @@ def default_tasks(run: Run) -> list[str]:
     if run.project.selected:
         return [run.task("workflow", run.workflow_tasks[run.project.selected])]
     names: list[str] = []
-    batches = list(run.project.plan.batches().items())
+    batches = list(run.project.plan.batches.items())
     first = first_of(run.shard, len(batches))
     for number, members in [*batches[first:], *batches[:first]]:
         names += [run.task("download", planned.task) for planned in members]
@@ -50,7 +50,7 @@ def about(run: Run, reached: set[str]) -> tuple[frozenset[str], bool]:
 def settled(run: Run) -> set[str]:
     """The tasks that doit would find up to date, looked at without it."""
     names = {run.task("download", p.task) for p in run.project.plan.models if not p.pending}
-    for number, members in run.project.plan.batches().items():
+    for number, members in run.project.plan.batches.items():
         if is_verified(run, number, members):
             names.add(run.task("verify", batch_name(number)))
     return names

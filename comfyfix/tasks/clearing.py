@@ -38,7 +38,7 @@ def caches(run: Run) -> list[Left]:
     found = []
     files = (
         layout.scan_cache, layout.pack_cache, layout.server_cache, layout.hashes, layout.kept,
-        layout.rendered,
+        layout.rendered, layout.pieces, layout.records_cache,
     )  # fmt: skip
     for path in (*files, *sorted(layout.brought.glob("*/*")), *sorted(layout.searches.glob("*"))):
         if info := regular_stat(str(path)):

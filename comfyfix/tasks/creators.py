@@ -70,7 +70,7 @@ def _tasks(run: Run) -> Iterator[Task]:
     yield from _groups(run)
     for planned in run.project.plan.models:
         yield _download(run, planned)
-    for number, members in run.project.plan.batches().items():
+    for number, members in run.project.plan.batches.items():
         yield _verify(run, number, members)
     if run.project.plan.present:
         yield _verify_present(run, run.project.plan.present)
@@ -81,7 +81,7 @@ def _tasks(run: Run) -> Iterator[Task]:
 def _with_work(run: Run) -> Iterator[Task]:
     """What a run without names is about, but for batches of which all is settled."""
     yield from _groups(run)
-    for number, members in run.project.plan.batches().items():
+    for number, members in run.project.plan.batches.items():
         if run.task("verify", batch_name(number)) not in run.unasked:
             yield from (_download(run, planned) for planned in members)
             yield _verify(run, number, members)

@@ -202,7 +202,7 @@ class Run(Owner):
     @property
     def busy(self) -> int:
         """How many tasks may have work to do."""
-        return len(self.project.plan.pending) + len(self.project.plan.batches())
+        return len(self.project.plan.pending) + len(self.project.plan.batches)
 
     @cached_property
     def console(self) -> Console:

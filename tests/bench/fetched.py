@@ -54,7 +54,7 @@ def lay_out(root: Path, models: int, *, each: int = 1) -> Site:
             planned.model, planned.path, SHA256, script=script.name, verified=True
         )
     layout.receipts.write_bytes(to_json(ReceiptFile(models=kept)))
-    for number, members in plan.batches().items():
+    for number, members in plan.batches.items():
         verdicts = [
             Verdict(model=m.model.key, filename=m.model.name, path=m.location, status="ok")
             for m in members

@@ -30,6 +30,8 @@ FILES = [
     "verified/batch_001.json",
     ".cache/doit.json",
     ".cache/scan.json",
+    ".cache/records.json",
+    ".cache/pieces.json",
     ".cache/packs.json",
     ".cache/hashes.jsonl",
     "log/search_history.log",

@@ -28,6 +28,7 @@ FILES = [
     "download_001_rife49_pth.sh",
     "verified/batch_001.json",
     ".cache/scan.json",
+    ".cache/pieces.json",
     ".cache/doit.json",
     "log/search_history.log",
 ]
@@ -107,7 +108,7 @@ def test_state_of_a_newer_program_is_refused_and_stays(complete: Site, name: str
 
 
 def test_what_a_newer_program_has_put_by_is_made_anew(complete: Site) -> None:
-    for name in ("scan.json", "packs.json"):
+    for name in ("scan.json", "packs.json", "records.json", "pieces.json"):
         path = complete.output / ".cache" / name
         path.write_bytes(b'{"version": 2}')
     assert complete.doit().returncode == 0

@@ -177,7 +177,9 @@ def _searching(project: Project, upgraded: frozenset[str]) -> Project:
     plan = opened.plan
     if upgraded:
         fresh = [
-            replace(p, record=None, receipt=None) if p.lock_as.key in upgraded else p
+            msgspec.structs.replace(p, record=None, receipt=None)
+            if p.lock_as.key in upgraded
+            else p
             for p in plan.models
         ]
         plan = replace(plan, models=tuple(fresh))
