@@ -22,7 +22,7 @@ from comfyfix.net.between import is_between
 from comfyfix.net.deadline import Late
 from comfyfix.net.exchange import WHOLE_SECONDS, Exchange, goes_direct
 from comfyfix.net.failures import NO_ANSWER, REDIRECTS_MAX, reason, unreached, waited_for
-from comfyfix.net.limits import backoff, limited, retry_after, used_up_for
+from comfyfix.net.limits import Pace, backoff, retry_after
 from comfyfix.net.reach import Reach, down, problem
 from comfyfix.records import because
 from comfyfix.why import Why
@@ -43,6 +43,7 @@ class Web:
         tokens: Mapping[str, str],
         *,
         wait: Callable[[float], object] = time.sleep,
+        now: Callable[[], float] = time.monotonic,
         direct: bool = False,
         offline: str = "",
         seconds: float = WHOLE_SECONDS,
@@ -57,7 +58,7 @@ class Web:
         self._direct = direct
         self._wait = wait
         self._counted = threading.local()
-        self._used_up: dict[tuple[str, bool], float] = {}  # until when, by the monotonic clock
+        self._pace = Pace(now)
 
     @property
     def sent(self) -> int:
@@ -161,7 +162,7 @@ class Web:
                         raise problem(url, _BETWEEN)
                     self._wait(backoff(attempt))
                     continue
-                self._note_the_limit(url, answer)
+                self._pace.note(url, answer.headers)
                 _require_good_token(url, answer)
                 if answer.status not in _RETRIED:
                     return answer
@@ -178,15 +179,9 @@ class Web:
         self.reach.reached(url)
         return False
 
-    def _note_the_limit(self, url: str, answer: Answer) -> None:
-        """Remember a limit that this answer has used up, so that no thread asks into it."""
-        seconds = used_up_for(answer.headers)
-        if seconds is not None:
-            self._used_up[limited(url)] = time.monotonic() + seconds
-
     def _keep_the_limit(self, url: str) -> None:
         """Wait until a used-up limit is open again. Raises SourceDown if that takes too long."""
-        left = self._used_up.get(limited(url), 0.0) - time.monotonic()
+        left = self._pace.left(url)
         if left > WAIT_MAX:
             raise down(url, because(Why.RATE_LIMIT_USED_UP, seconds=round(left)))
         if left > 0:

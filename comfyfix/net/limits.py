@@ -6,7 +6,7 @@ import email.utils
 import random
 import re
 import time
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from urllib.parse import urlsplit
 
 from comfyfix.net.origin import origin_of
@@ -37,6 +37,24 @@ def used_up_for(headers: Mapping[str, str]) -> float | None:
     """Seconds until a limit opens that RateLimit says is used up (`"api";r=0;t=12`), else None."""
     limit = re.search(r"\br=0\b.*?\bt=(\d{1,9})", headers.get("ratelimit", ""))
     return float(limit.group(1)) + 1 if limit else None
+
+
+class Pace:
+    """Limits of services that are used up, so that nobody asks into one; for all threads."""
+
+    def __init__(self, now: Callable[[], float] = time.monotonic) -> None:
+        self._now = now
+        self._until: dict[tuple[str, bool], float] = {}
+
+    def note(self, url: str, headers: Mapping[str, str]) -> None:
+        """Remember a limit that an answer says is used up."""
+        seconds = used_up_for(headers)
+        if seconds is not None:
+            self._until[limited(url)] = self._now() + seconds
+
+    def left(self, url: str) -> float:
+        """Seconds until this may be asked; 0 or less: at once."""
+        return self._until.get(limited(url), 0.0) - self._now()
 
 
 def limited(url: str) -> tuple[str, bool]:

@@ -7,11 +7,13 @@ another at the first model. An array job of SLURM tells the same by its own vari
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
+from typing import TypeVar
 
 from comfyfix.errors import SetupProblem
 from comfyfix.why import Why
 
+T = TypeVar("T")
 VARIABLE = "COMFYFIX_SHARD"
 _SLURM = ("SLURM_ARRAY_TASK_ID", "SLURM_ARRAY_TASK_MIN", "SLURM_ARRAY_TASK_COUNT")
 Shard = tuple[int, int]
@@ -38,6 +40,7 @@ def _of_slurm(environ: Mapping[str, str]) -> Shard:
     return (task - first, count) if 0 <= task - first < count else WHOLE
 
 
-def first_of(shard: Shard, count: int) -> int:
-    """The place at which a job begins among so many."""
-    return shard[0] * count // shard[1]
+def turned(shard: Shard, items: Sequence[T]) -> list[T]:
+    """All of them, from where a job begins to where it would begin again."""
+    first = shard[0] * len(items) // shard[1]
+    return [*items[first:], *items[:first]]

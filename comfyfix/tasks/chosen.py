@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from comfyfix.disk import json_file
-from comfyfix.settings.shard import first_of
+from comfyfix.settings.shard import turned
 from comfyfix.stages.batch import BatchFile, rules
 from comfyfix.stages.work import Planned
 from comfyfix.tasks.marks import PRESENT
@@ -15,9 +15,7 @@ def default_tasks(run: Run) -> list[str]:
     if run.project.selected:
         return [run.task("workflow", run.workflow_tasks[run.project.selected])]
     names: list[str] = []
-    batches = list(run.project.plan.batches.items())
-    first = first_of(run.shard, len(batches))
-    for number, members in [*batches[first:], *batches[:first]]:
+    for number, members in turned(run.shard, list(run.project.plan.batches.items())):
         names += [run.task("download", planned.task) for planned in members]
         names.append(run.task("verify", batch_name(number)))
     if run.project.plan.present:

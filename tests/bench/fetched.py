@@ -19,12 +19,13 @@ CONTENT = b"x" * 100
 SHA256 = hashlib.sha256(CONTENT).hexdigest()
 
 
-def lay_out(root: Path, models: int, *, each: int = 1) -> Site:
-    """So many models, and as many workflows as hold them if each names `each` of them."""
+def lay_out(root: Path, models: int, *, each: int = 1, workflows: int = 0) -> Site:
+    """So many models, and as many workflows as hold them if each names `each` of them, or more."""
     site = Site(root)
     names = [f"model_{number:05d}.safetensors" for number in range(models)]
-    for number in range(0, models, each):
-        some = [("loras", name) for name in names[number : number + each]]
+    for number in range(workflows or models // each):
+        first = number * each % models
+        some = [("loras", name) for name in names[first : first + each]]
         site.workflow(f"{number % 100:02d}/w{number:05d}.json", *some)
     project = open_project(site.root / MANIFEST, bool)
     layout, manifest, plan = project.layout, project.manifest, project.plan

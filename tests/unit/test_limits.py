@@ -2,13 +2,10 @@
 
 from __future__ import annotations
 
-from types import SimpleNamespace
-
 import pytest
 
 from comfyfix.demo.hub import Fault, Hub
 from comfyfix.errors import SourceDown
-from comfyfix.net import http
 from comfyfix.net.http import Web
 from comfyfix.net.limits import limited, used_up_for
 from comfyfix.net.origin import origin_of
@@ -30,10 +27,8 @@ class Clock:
 
 
 @pytest.fixture
-def clock(monkeypatch: pytest.MonkeyPatch) -> Clock:
-    made = Clock()
-    monkeypatch.setattr(http, "time", SimpleNamespace(monotonic=made.monotonic))
-    return made
+def clock() -> Clock:
+    return Clock()
 
 
 def spend(hub: Hub, seconds: int, kind: str = "404") -> None:
@@ -46,7 +41,7 @@ def test_after_an_answer_that_uses_a_limit_up_the_next_question_waits(
     hub: Hub, clock: Clock
 ) -> None:
     spend(hub, 7)
-    web = Web({}, wait=clock.wait, direct=True)
+    web = Web({}, wait=clock.wait, now=clock.monotonic, direct=True)
     assert web.get(f"{hub.url}/api/models").status == 404
     assert clock.waits == []
     assert web.get(f"{hub.url}/api/models").status == 200
@@ -57,7 +52,7 @@ def test_after_an_answer_that_uses_a_limit_up_the_next_question_waits(
 
 def test_a_limit_that_is_used_up_for_long_is_not_asked_into(hub: Hub, clock: Clock) -> None:
     spend(hub, 290)
-    web = Web({}, wait=clock.wait, direct=True)
+    web = Web({}, wait=clock.wait, now=clock.monotonic, direct=True)
     web.get(f"{hub.url}/api/models")
     with pytest.raises(SourceDown):
         web.get(f"{hub.url}/api/models?search=other")
@@ -70,7 +65,7 @@ def test_files_of_the_origin_are_not_held_up_by_the_limit_of_its_api(
     hub: Hub, clock: Clock
 ) -> None:
     spend(hub, 290)
-    web = Web({}, wait=clock.wait, direct=True)
+    web = Web({}, wait=clock.wait, now=clock.monotonic, direct=True)
     web.get(f"{hub.url}/api/models")
     assert web.get(f"{hub.url}/nobody/nothing/raw/main/README.md").status == 401
     assert clock.waits == []
