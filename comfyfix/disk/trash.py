@@ -1,10 +1,10 @@
-"""The trash of a store: what was moved out of its folders, each with a note of where it was.
+"""The trash of a store: what was moved out of its folders, with a note of where it was.
 
-An entry is a folder `STORE/.comfyfix/trash/NAME` with a note and what the note names. The note is
-on the disk before anything moves, and a file moves by a rename: at every moment it is at its place
-or here. What is here by halves, since its process was killed, is put back by whoever opens the
-trash next. Everything is named from inside open folders, so that no link leads out; entries that
-belong to another user are not touched.
+What goes together in one step lies in a folder `STORE/.comfyfix/trash/NAME`, with a note that has
+an entry for each model. The note is on the disk before anything moves, and a file moves by a
+rename: at every moment it is at its place or here. A model that is here by halves, since its
+process was killed, is put back by whoever opens the trash next. Everything is named from inside
+open folders, so that no link leads out; folders that belong to another user are not touched.
 """
 
 from __future__ import annotations
@@ -17,10 +17,11 @@ import re
 import secrets
 import shutil
 import stat
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
+from itertools import groupby
 from pathlib import Path
-from typing import Literal
+from typing import Literal, NamedTuple
 
 import msgspec
 
@@ -32,16 +33,19 @@ from comfyfix.records import Reason, because
 from comfyfix.why import Why
 
 PLACE = (".comfyfix", "trash")
-_NOTE, _FRESH, _PURGING = "entry.json", "entry.new", "purging.json"
+AT_ONCE = 64
+"""Models that one note is for: the disk is waited for three times for all of them."""
+_NOTE, _FRESH = "entry.json", "entry.new"
 _NOTE_MAX = 16 << 20  # bytes; a set of ten thousand files needs a tenth of it
 _KEPT = re.compile(r"[0-9]{1,9}")
+_PURGING = re.compile(r"[0-9]{1,9}\.purging")
 
 
 class Item(msgspec.Struct, frozen=True, kw_only=True):
     """One file or directory: its place below the store, and as it was when it was chosen."""
 
     place: str
-    kept: str
+    kept: str = "0"
     is_directory: bool = False
     size: int
     mtime_ns: int
@@ -50,34 +54,57 @@ class Item(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Entry(msgspec.Struct, frozen=True, kw_only=True):
-    """The note of one entry: which model it was, its bytes, when it was moved (UTC)."""
+    """One model: its name in the trash, which it was, its bytes, when it was moved (UTC)."""
 
-    version: Literal[1] = 1
     name: str
     model: str
     at: str
     size: int
     items: tuple[Item, ...]
 
+    @property
+    def folder(self) -> str:
+        """The folder of the trash that holds it."""
+        return self.name.rpartition("-")[0]
+
+    @property
+    def purging(self) -> str:
+        """The mark in its folder that it is being removed for good."""
+        return f"{self.name.rpartition('-')[2]}.purging"
+
+
+class _Note(msgspec.Struct, frozen=True, kw_only=True):
+    version: Literal[1] = 1
+    name: str
+    entries: tuple[Entry, ...]
+
+
+class Wanted(NamedTuple):
+    """A model that is to go. `still` is asked under its lease, just before, for a reason not to."""
+
+    model: str
+    size: int
+    items: Sequence[Item]
+    still: Callable[[], Reason | None]
+
 
 class Busy(OSError):
     """Another process is at work on the trash, or its filesystem has no locks."""
 
 
-def item_of(store: str, path: str, number: int) -> Item | None:
+def item_of(store: str, path: str, real: Callable[[str], str] = os.path.realpath) -> Item | None:
     """A file or directory as it is now; None where it can't go: a link, odd, or not in the store.
 
-    `store` with every link followed. Raises OSError.
+    `store` with every link followed; `real` follows those of a folder. Raises OSError.
     """
     folder, _, name = path.rpartition("/")
-    place = os.path.relpath(os.path.join(os.path.realpath(folder), name), store)
+    place = f"{real(folder)}/{name}".removeprefix(f"{store}/")
     info = os.lstat(path)
     is_directory = stat.S_ISDIR(info.st_mode)
     if not (is_directory or stat.S_ISREG(info.st_mode)) or not _is_place(place):
         return None
     return Item(
         place=place,
-        kept=str(number),
         is_directory=is_directory,
         size=0 if is_directory else info.st_size,
         mtime_ns=info.st_mtime_ns,
@@ -124,30 +151,37 @@ class Trash:
     own: int
 
     def take(
-        self,
-        model: str,
-        at: str,
-        size: int,
-        items: Sequence[Item],
-        still: Callable[[], Reason | None],
-    ) -> Reason | None:
-        """Move what belongs to a model here, all of it or nothing; else tell why not.
+        self, at: str, wanted: Sequence[Wanted], still: Callable[[], Reason | None]
+    ) -> list[Reason | None]:
+        """Move models here, each as a whole or not at all; tells of each why not.
 
-        `still` is asked under the lease, just before it goes. Raises OSError.
+        `still` is asked before the first goes and once more after the last: where it has a reason
+        by then, all go back. Raises OSError.
         """
         name = f"{re.sub('[^0-9]', '', at)}-{secrets.token_hex(4)}"
-        entry = Entry(name=name, model=model, at=at, size=size, items=tuple(items))
+        entries = _entries(name, at, wanted)
         os.mkdir(name, 0o700, dir_fd=self.own)
         with folders.opened(self.own, [name]) as inside:
-            _write_note(inside, entry)
+            _write_note(inside, _Note(name=name, entries=entries))
             os.fsync(self.own)
-            try:
-                reason = self._take(inside, entry, still)
-            except OSError as error:
-                reason = because(Why.SYSTEM_SAYS, error=error.strerror or error)
-        if reason is not None:
-            self.settle(back=name)
-        return reason
+            reasons = [still()] * len(entries)
+            for number, entry in enumerate(entries if not any(reasons) else ()):
+                reasons[number] = self._taken(inside, entry, wanted[number].still)
+            late = still()
+            for number, entry in enumerate(entries):
+                reasons[number] = reasons[number] or late
+                if reasons[number]:
+                    self._put_back(inside, entry)
+        self._remove(name)
+        return reasons
+
+    def _taken(
+        self, inside: int, entry: Entry, still: Callable[[], Reason | None]
+    ) -> Reason | None:
+        try:
+            return self._take(inside, entry, still)
+        except OSError as error:
+            return because(Why.SYSTEM_SAYS, error=error.strerror or error)
 
     def _take(self, inside: int, entry: Entry, still: Callable[[], Reason | None]) -> Reason | None:
         with contextlib.ExitStack() as stack:
@@ -170,48 +204,53 @@ class Trash:
 
     def entries(self) -> list[Entry]:
         """What is here whole, oldest first; what belongs to others is left out. Raises OSError."""
-        found = []
+        found: list[Entry] = []
         for name in sorted(os.listdir(self.own)):
-            with self._entry(name) as (inside, entry):
-                if entry and all(stat_of(inside, item.kept) for item in entry.items):
-                    found.append(entry)
+            with self._folder(name) as (inside, note):
+                for entry in note.entries if note else ():
+                    if all(stat_of(inside, item.kept) for item in entry.items):
+                        found.append(entry)
         return found
 
-    def settle(self, back: str = "") -> None:
-        """Finish or undo what was begun; `back` is an entry that goes back whole. Raises OSError.
+    def settle(self) -> None:
+        """Finish or undo what was begun. Raises OSError.
 
         What can't go back, since something else has its place by now, stays here.
         """
-        for name in [back] if back else sorted(os.listdir(self.own)):
-            with self._entry(name) as (inside, entry):
+        for name in sorted(os.listdir(self.own)):
+            with self._folder(name) as (inside, note):
                 if inside < 0:
                     continue
-                if entry is None:
+                if note is None:
                     self._clear(inside)
-                elif stat_of(inside, _PURGING):
-                    self._empty(inside, entry)
-                elif back or not all(self._rests(inside, item) for item in entry.items):
-                    self._put_back(inside, entry)
+                for entry in note.entries if note else ():
+                    if stat_of(inside, entry.purging):
+                        self._empty(inside, entry)
+                    elif not all(self._rests(inside, item) for item in entry.items):
+                        self._put_back(inside, entry)
             self._remove(name)
 
-    def restore(self, entry: Entry) -> list[str]:
-        """Put an entry back; returns the places that something else has by now. Raises OSError."""
-        with self._entry(entry.name) as (inside, known):
-            taken = self._put_back(inside, known) if known else []
-        self._remove(entry.name)
-        return taken
+    def restore(self, chosen: Iterable[Entry]) -> Iterator[tuple[Entry, list[str]]]:
+        """Put entries back, each with the places that something else has by now. Raises OSError."""
+        for name, entries in groupby(chosen, lambda entry: entry.folder):
+            with self._folder(name) as (inside, note):
+                for entry in entries:
+                    yield entry, self._put_back(inside, entry) if note else []
+            self._remove(name)
 
-    def purge(self, entry: Entry) -> None:
-        """Remove an entry for good. Raises OSError."""
-        with self._entry(entry.name) as (inside, known):
-            if known:
-                os.rename(_NOTE, _PURGING, src_dir_fd=inside, dst_dir_fd=inside)
-                self._empty(inside, known)
-        self._remove(entry.name)
+    def purge(self, chosen: Iterable[Entry]) -> None:
+        """Remove entries for good. Raises OSError."""
+        for name, entries in groupby(chosen, lambda entry: entry.folder):
+            with self._folder(name) as (inside, note):
+                for entry in entries if note else ():
+                    flags = os.O_WRONLY | os.O_CREAT | os.O_CLOEXEC
+                    os.close(os.open(entry.purging, flags, 0o600, dir_fd=inside))
+                    self._empty(inside, entry)
+            self._remove(name)
 
     @contextlib.contextmanager
-    def _entry(self, name: str) -> Iterator[tuple[int, Entry | None]]:
-        """An entry of ours, open, with its note if it has one; -1 for what is none of ours."""
+    def _folder(self, name: str) -> Iterator[tuple[int, _Note | None]]:
+        """A folder of ours, open, with its note if it has one; -1 for what is none of ours."""
         with contextlib.ExitStack() as stack:
             inside = -1
             with contextlib.suppress(OSError):  # a file, a link, or a folder that is not for us
@@ -263,14 +302,30 @@ class Trash:
             os.unlink(_FRESH, dir_fd=inside)
 
     def _remove(self, name: str) -> None:
-        """Remove an entry in which nothing is left but its note."""
-        with self._entry(name) as (inside, _):
-            if inside < 0 or not set(os.listdir(inside)) <= {_NOTE, _FRESH, _PURGING}:
+        """Remove a folder in which nothing is left but its note."""
+        with self._folder(name) as (inside, _):
+            marks = os.listdir(inside) if inside >= 0 else ["none of ours"]
+            if not all(mark in (_NOTE, _FRESH) or _PURGING.fullmatch(mark) for mark in marks):
                 return
-            for note in os.listdir(inside):
-                os.unlink(note, dir_fd=inside)
+            for mark in sorted(marks, key=lambda mark: mark == _NOTE):  # the note is the last to go
+                os.unlink(mark, dir_fd=inside)
         with contextlib.suppress(OSError):
             os.rmdir(name, dir_fd=self.own)
+
+
+def _entries(folder: str, at: str, wanted: Sequence[Wanted]) -> tuple[Entry, ...]:
+    """The entries of a folder: each file in it has a name of its own."""
+    numbers = map(str, range(sum(len(one.items) for one in wanted)))
+    return tuple(
+        Entry(
+            name=f"{folder}-{number}",
+            model=one.model,
+            at=at,
+            size=one.size,
+            items=tuple(msgspec.structs.replace(i, kept=next(numbers)) for i in one.items),
+        )
+        for number, one in enumerate(wanted)
+    )
 
 
 def _is(info: os.stat_result | None, item: Item) -> bool:
@@ -304,31 +359,33 @@ def _give_back(inside: int, item: Item, info: os.stat_result, folder: int, name:
         os.unlink(item.kept, dir_fd=inside)
 
 
-def _write_note(inside: int, entry: Entry) -> None:
+def _write_note(inside: int, note: _Note) -> None:
     made = os.open(
         _FRESH, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600, dir_fd=inside
     )
     with os.fdopen(made, "wb") as out:
-        out.write(msgspec.json.encode(entry))
+        out.write(msgspec.json.encode(note))
         out.flush()
         os.fsync(out.fileno())
     os.rename(_FRESH, _NOTE, src_dir_fd=inside, dst_dir_fd=inside)
     os.fsync(inside)
 
 
-def _note(inside: int, name: str) -> Entry | None:
-    """The note of an entry, if it is one that we could have written there."""
-    entry = _read(inside, _NOTE) or _read(inside, _PURGING)
-    if entry is None or entry.name != name:
+def _note(inside: int, name: str) -> _Note | None:
+    """The note of a folder, if it is one that we could have written there."""
+    note = _read(inside)
+    if note is None or note.name != name:
         return None
-    sound = all(_KEPT.fullmatch(item.kept) and _is_place(item.place) for item in entry.items)
-    return entry if sound else None
+    items = [item for entry in note.entries for item in entry.items]
+    sound = all(_KEPT.fullmatch(item.kept) and _is_place(item.place) for item in items)
+    named = all(entry.name == f"{name}-{number}" for number, entry in enumerate(note.entries))
+    return note if sound and named and len({item.kept for item in items}) == len(items) else None
 
 
-def _read(inside: int, name: str) -> Entry | None:
+def _read(inside: int) -> _Note | None:
     flags = os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC
     try:
-        handle = os.open(name, flags, dir_fd=inside)
+        handle = os.open(_NOTE, flags, dir_fd=inside)
     except OSError:
         return None
     with os.fdopen(handle, "rb") as stream:
@@ -336,6 +393,6 @@ def _read(inside: int, name: str) -> Entry | None:
         if not stat.S_ISREG(info.st_mode) or info.st_size > _NOTE_MAX:
             return None
         try:
-            return msgspec.json.decode(stream.read(_NOTE_MAX), type=Entry)
+            return msgspec.json.decode(stream.read(_NOTE_MAX), type=_Note)
         except (msgspec.DecodeError, RecursionError, UnicodeDecodeError):
             return None

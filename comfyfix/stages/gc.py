@@ -65,11 +65,18 @@ class Known:
     entries: Mapping[str, Entry]
     directories: dict[str, Record] = field(default_factory=dict)
     marked: dict[str, bool] = field(default_factory=dict)
+    reals: dict[str, str] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
         for record in self.records.values():
             if record.files and record.new:
                 self.directories[record.folder] = record
+
+    def real(self, folder: str) -> str:
+        """A folder with every link followed, asked of the disk once."""
+        if folder not in self.reals:
+            self.reals[folder] = os.path.realpath(folder)
+        return self.reals[folder]
 
     def is_marked(self, folder: str) -> bool:
         """Tell whether a folder holds what repositories have beside their weights."""
@@ -140,7 +147,7 @@ def _unit(kind: str, place: str, group: list[Choice], known: Known, needs: Needs
     elif _in_a_directory(first, known):
         reason = because(Why.GC_OF_A_DIRECTORY)
     if reason is None:
-        items, reason = _items(paths, known.folders)
+        items, reason = _items(paths, known)
     receipts = [known.receipts.get(path) for path in files]
     return Unit(
         model=model,
@@ -165,10 +172,10 @@ def _stat(path: str) -> os.stat_result | None:
         return None
 
 
-def _items(paths: Sequence[str], folders: Folders) -> tuple[tuple[Item, ...], Reason | None]:
-    store = os.path.realpath(folders.store)
+def _items(paths: Sequence[str], known: Known) -> tuple[tuple[Item, ...], Reason | None]:
+    store = known.real(str(known.folders.store))
     try:
-        found = [trash.item_of(store, path, number) for number, path in enumerate(paths)]
+        found = [trash.item_of(store, path, known.real) for path in paths]
     except OSError as error:
         return (), because(Why.SYSTEM_SAYS, error=error.strerror or error)
     items = tuple(item for item in found if item is not None)

@@ -37,6 +37,7 @@ SHOWN = 5
 """Names that one refusal tells."""
 Who = dict[str, None]
 """Workflows and files of settings, in the order of first sight."""
+_WORD = re.compile(r"\w+")
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,7 +48,7 @@ class Needs:
     directories: dict[str, Who] = field(default_factory=dict)
     keys: dict[str, Who] = field(default_factory=dict)
     said: dict[str, Who] = field(default_factory=dict)
-    _whole: list[str] = field(default_factory=list)
+    _by_word: dict[str, list[str]] = field(default_factory=dict)
 
     def of(
         self, model: Model, files: Mapping[str, Identity], *, directory: bool = False
@@ -61,30 +62,35 @@ class Needs:
         names = {model.name, endings.stem(model.name)}
         for path, identity in files.items():
             who |= self.files.get(identity, {})
-            who |= self._around(os.path.realpath(path)) if self.directories else {}
+            who |= self._around(path) if self.directories else {}
             names |= set() if directory else {endings.stem(path.rpartition("/")[2])}
         if who:
             return list(who)
         return list(dict.fromkeys(one for name in sorted(names) for one in self._saying(name)))
 
-    def _around(self, real: str) -> Who:
-        return {
-            one: None
-            for directory, asking in self.directories.items()
-            if real.startswith(f"{directory}/")
-            for one in asking
-        }
+    def _around(self, path: str) -> Who:
+        above, who = os.path.realpath(path), Who()
+        while above := above.rpartition("/")[0]:
+            who |= self.directories.get(above, {})
+        return who
 
     def _saying(self, name: str) -> Iterator[str]:
-        if not self._whole:
-            self._whole.append("\n".join(self.said))
+        """Who says a name, with nothing before or behind it that would make it a longer one.
+
+        Each word of the name is then a whole word of the text, so only texts with its rarest word
+        are looked through: a collection may say many megabytes, and most names nowhere.
+        """
+        if not self._by_word:
+            for text in self.said:
+                for word in {*_WORD.findall(text)}:
+                    self._by_word.setdefault(word, []).append(text)
         plain = folded(name)
-        if plain not in self._whole[0]:  # of nearly all that nobody needs
-            return
+        holding = [self._by_word.get(word, []) for word in _WORD.findall(plain)]
+        texts = min(holding, key=len) if holding else list(self.said)
         pattern = re.compile(rf"(?<!\w){re.escape(plain)}(?!\w)")
-        for text, who in self.said.items():
+        for text in texts:
             if plain in text and pattern.search(text):
-                yield from who
+                yield from self.said[text]
 
 
 def folded(text: str) -> str:

@@ -79,10 +79,18 @@ def needed(manifest: Manifest, plan: Plan, layout: Layout) -> dict[str, list[Cho
 
 
 def whole_store(
-    manifest: Manifest, folders: Folders, layout: Layout, trust: Trust = EVERY_CHECK
+    manifest: Manifest,
+    folders: Folders,
+    layout: Layout,
+    trust: Trust = EVERY_CHECK,
+    *,
+    known_records: Mapping[str, Record] | None = None,
 ) -> list[Choice]:
-    """Choose every model file of all model folders. Raises OSError."""
-    known = _Known(folders, layout, trust)
+    """Choose every model file of all model folders. Raises OSError.
+
+    `known_records`: what `records` says, for those who have asked it already.
+    """
+    known = _Known(folders, layout, trust, known_records)
     return [known.choice(manifest, file) for file in model_files(folders)]
 
 
@@ -114,6 +122,7 @@ class _Known:
     folders: Folders
     layout: Layout
     trust: Trust
+    read: Mapping[str, Record] | None = None
     ours: Mapping[str, Receipt] = field(init=False)
     by_path: Mapping[str, Receipt] = field(init=False)
     records: Mapping[str, Record] = field(init=False)
@@ -121,7 +130,7 @@ class _Known:
     def __post_init__(self) -> None:
         self.ours = receipts.load(self.layout)
         self.by_path = {receipt.path: receipt for receipt in self.ours.values()}
-        self.records = records(self.layout)
+        self.records = records(self.layout) if self.read is None else self.read
 
     def choice(self, manifest: Manifest, file: ModelFile) -> Choice:
         model = file.model

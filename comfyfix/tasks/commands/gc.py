@@ -4,20 +4,21 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from contextlib import contextmanager
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 from comfyfix.disk import json_file, trash
-from comfyfix.disk.trash import Entry, Trash
+from comfyfix.disk.trash import Entry, Trash, Wanted
 from comfyfix.errors import SetupProblem
-from comfyfix.records import Model, Reason, because
+from comfyfix.records import Model, because
 from comfyfix.screen import storing
 from comfyfix.screen.objects import say_json_of
 from comfyfix.screen.storing import Collected
 from comfyfix.screen.text import room, say
 from comfyfix.screen.words import t
 from comfyfix.stages import gc
-from comfyfix.stages.gc import Known, Unit
+from comfyfix.stages.gc import Known
 from comfyfix.tasks.commands.base import Ours, project_heading, switch
 from comfyfix.tasks.commands.store import known_units
 from comfyfix.tasks.guard import JSON_OPTION
@@ -85,12 +86,14 @@ class Gc(Ours):
 def _restore(bin_: Trash, names: list[str], made: Collected) -> set[str]:
     """Put back what is called so, or all; returns the names that it was called by."""
     known: set[str] = set()
+    chosen = []
     for entry in bin_.entries():
         called = {entry.name, entry.model, entry.model.rpartition("/")[2]}
-        if names and not called & set(names):
-            continue
-        known |= called
-        if taken := bin_.restore(entry):
+        if not names or called & set(names):
+            known |= called
+            chosen.append(entry)
+    for entry, taken in bin_.restore(chosen):
+        if taken:
             made.left.append((entry.model, because(Why.GC_PLACE_TAKEN, path=taken[0])))
         else:
             made.moved.append((entry.model, entry.size))
@@ -119,28 +122,32 @@ def _project(run: Run, needing: Needing, options: dict[str, Any]) -> Collected:
 
 
 def _move(bin_: Trash, known: Known, needing: Needing, made: Collected) -> None:
-    for unit in made.chosen:
-
-        def still(unit: Unit = unit) -> Reason | None:
-            return needing.changed() or gc.still(unit, known)
-
-        reason = bin_.take(unit.model.key, json_file.now(), unit.size, unit.items, still)
-        if reason is None:
-            made.moved.append((unit.model.key, unit.size))
-        else:
-            made.left.append((unit.model.key, reason))
+    for begin in range(0, len(made.chosen), trash.AT_ONCE):
+        units = made.chosen[begin : begin + trash.AT_ONCE]
+        wanted = [
+            Wanted(unit.model.key, unit.size, unit.items, partial(gc.still, unit, known))
+            for unit in units
+        ]
+        reasons = bin_.take(json_file.now(), wanted, needing.changed)
+        for unit, reason in zip(units, reasons, strict=True):
+            if reason is None:
+                made.moved.append((unit.model.key, unit.size))
+            else:
+                made.left.append((unit.model.key, reason))
 
 
 def _purge(run: Run, needing: Needing, made: Collected) -> None:
     with _trash(run) as bin_:
         if bin_ is None:
             return
+        chosen = []
         for entry in bin_.entries():
             if _is_needed(entry, run, needing):
                 made.left.append((entry.model, because(Why.GC_TRASH_NEEDED)))
             else:
-                bin_.purge(entry)
-                made.moved.append((entry.model, entry.size))
+                chosen.append(entry)
+        bin_.purge(chosen)
+        made.moved += [(entry.model, entry.size) for entry in chosen]
 
 
 def _is_needed(entry: Entry, run: Run, needing: Needing) -> bool:

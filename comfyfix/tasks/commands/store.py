@@ -74,7 +74,9 @@ def known_units(run: Run, needing: Needing) -> tuple[Known, list[Unit]]:
         records=records,
         entries=ledger.load(project.layout).models,
     )
-    choices = sweep.whole_store(project.manifest, project.folders, project.layout, project.trust)
+    choices = sweep.whole_store(
+        project.manifest, project.folders, project.layout, project.trust, known_records=records
+    )
     return known, gc.units(choices, known, needing.needs)
 
 
