@@ -200,6 +200,7 @@ class Project:
             signs=bool(project.trust.key),
             alone="" if keeps else render.alone(record, manifest),
             lender=self._search().lender(record),
+            relay=self._search().relay,
         )
         if keeps:
             members = record.members

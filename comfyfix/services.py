@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Mapping
+from typing import TYPE_CHECKING
 
 from comfyfix.nearby import hub_cache
 from comfyfix.nearby.leads import Nearby
@@ -15,6 +16,9 @@ from comfyfix.settings.manifest import Manifest
 from comfyfix.settings.switches import OFFLINE, on
 from comfyfix.sources.base import Services
 from comfyfix.state import receipts
+
+if TYPE_CHECKING:
+    from comfyfix.net.relay import Relay
 
 
 def services(project: Project, environ: Mapping[str, str], children: Children) -> Services:
@@ -39,7 +43,18 @@ def services(project: Project, environ: Mapping[str, str], children: Children) -
         nearby=_nearby(manifest, environ),
         receipts=receipts.load(project.layout),
         qwen_gate=threading.Semaphore(manifest.qwen.parallel),
+        relay=_relay(manifest, environ),
     )
+
+
+def _relay(manifest: Manifest, environ: Mapping[str, str]) -> Relay | None:
+    """By which scripts keep to a limit; None where there is none. The demo goes by no proxy."""
+    limits = manifest.download.limits
+    if not limits:
+        return None
+    from comfyfix.net.relay import Relay  # for those with a limit
+
+    return Relay(limits, {} if manifest.is_demo else environ)
 
 
 def _nearby(manifest: Manifest, environ: Mapping[str, str]) -> Nearby:

@@ -27,7 +27,7 @@ def require_public(url: str) -> None:
     parts = urlsplit(url)
     if parts.scheme != "https":
         raise _refused(parts.hostname or url)
-    _public_addresses(parts.hostname or "", parts.port or 443)
+    public_addresses(parts.hostname or "", parts.port or 443)
 
 
 def is_link_local(host: str) -> bool:
@@ -39,7 +39,8 @@ def is_link_local(host: str) -> bool:
     return any(ipaddress.ip_address(str(entry[4][0])).is_link_local for entry in found)
 
 
-def _public_addresses(host: str, port: int) -> list[str]:
+def public_addresses(host: str, port: int) -> list[str]:
+    """Where a name leads to. Raises HostRefused unless all of it is public, and OSError."""
     found = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)
     addresses = [str(entry[4][0]) for entry in found]
     if not addresses or not all(ipaddress.ip_address(each).is_global for each in addresses):
@@ -58,7 +59,7 @@ class _Connection(HTTPSConnection):
         if self.proxy is not None:  # it makes the look-up, and may well be near
             return super()._new_conn()
         try:
-            addresses = _public_addresses(self.host, self.port or 443)
+            addresses = public_addresses(self.host, self.port or 443)
         except socket.gaierror as error:
             raise NameResolutionError(self.host, self, error) from None
         failure = ""

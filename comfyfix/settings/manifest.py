@@ -21,6 +21,10 @@ TOKEN_VARIABLES = {
 """The variables that may hold the token of a source: the first that is set counts."""
 _SIZE = re.compile(r"^\s*(\d+(?:\.\d+)?)\s*([kKMGT]?)(i?)B?\s*$")
 SIZE_MAX = 1 << 60  # bytes
+_RATE = re.compile(r"^\s*(\d{1,9}(?:\.\d{1,9})?)\s*([kKMG]?)(i?)(B|bit)/s\s*$")
+RATE_MIN = 50_000
+"""Bytes a second: below that a script takes a connection for one that brings nothing."""
+TOTAL = "total"  # in the place of a host: all of them together
 ReceiptPolicy = Literal["own", "signed", "trust"]
 """Whose receipts count: ours alone, also those signed with the key of the store, or everybody's."""
 IdentityPolicy = Literal["full", "mtime"]
@@ -53,6 +57,7 @@ class Download(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
     """`download:` how many files at a time, tries per file, free bytes never touched, hosts.
 
     `link`: a file that `also_look_in` has is linked, where it can be, in place of being copied.
+    `limit`: bytes a second of all that comes at the same time, or of each host and in `total`.
     """
 
     parallel: Parallel = 3
@@ -60,6 +65,15 @@ class Download(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
     reserve: int | str = "2GB"
     allow_hosts: tuple[str, ...] = ()
     link: bool = False
+    limit: int | str | dict[str, int | str] | None = None
+
+    @property
+    def limits(self) -> dict[str, int]:
+        """`limit` in bytes a second, by host in small letters; that of all together is `total`."""
+        if self.limit is None:
+            return {}
+        told = self.limit if isinstance(self.limit, dict) else {TOTAL: self.limit}
+        return {host.lower(): rate_in_bytes(rate) for host, rate in told.items()}
 
     @property
     def reserve_bytes(self) -> int:
@@ -283,3 +297,21 @@ def size_in_bytes(text: int | str) -> int:
     if size > SIZE_MAX:
         raise OverflowError(text)
     return int(size)
+
+
+def rate_in_bytes(text: int | str) -> int:
+    """`20MB/s`, `160 Mbit/s`, or a number of bytes a second.
+
+    Raises ValueError, and OverflowError for less than a download can go on with.
+    """
+    match = _RATE.match(str(text))
+    if type(text) is int:
+        rate = text
+    elif match:
+        number, prefix, binary, unit = match.groups()
+        rate = size_in_bytes(f"{number}{prefix}{binary}") // (8 if unit == "bit" else 1)
+    else:
+        raise ValueError(text)
+    if rate < RATE_MIN:
+        raise OverflowError(text)
+    return rate

@@ -24,6 +24,7 @@ from comfyfix.settings.manifest import (
     Manifest,
     Override,
     Pin,
+    rate_in_bytes,
     size_in_bytes,
 )
 from comfyfix.why import Why
@@ -33,6 +34,7 @@ _PATHS = (
     "workflows", "store", "also_look_in", "output",
 )  # fmt: skip
 _IMPLIED = {"comfyui": "..", "output": "."}
+_HOST = re.compile(r"[A-Za-z0-9](?:[A-Za-z0-9.-]*[A-Za-z0-9])?")
 _PROGRAM = re.compile(r"[A-Za-z0-9_][A-Za-z0-9._+-]*|/[^\s\x00-\x1f\x7f]+")
 
 
@@ -199,6 +201,24 @@ def _check_values(manifest: Manifest, lines: yamlfile.Lines, path: Path) -> None
     }
     for key, size in sizes.items():
         _check_size(0 if size is None else size, f"$.{key}", lines, path)
+    _check_limit(manifest.download.limit, lines, path)
+
+
+def _check_limit(
+    limit: int | str | dict[str, int | str] | None, lines: yamlfile.Lines, path: Path
+) -> None:
+    where = "$.download.limit"
+    told = limit.items() if isinstance(limit, dict) else () if limit is None else [("", limit)]
+    for host, rate in told:
+        if host and not _HOST.fullmatch(host):
+            raise _problem(path, lines, f"{where}.{host}", Why.LIMIT_HOST_UNFIT, host=host)
+        place = f"{where}.{host}" if host else where
+        try:
+            rate_in_bytes(rate)
+        except ValueError:
+            raise _problem(path, lines, place, Why.RATE_UNFIT, rate=str(rate)) from None
+        except OverflowError:
+            raise _problem(path, lines, place, Why.RATE_LOW, rate=str(rate)) from None
 
 
 def _check_size(size: int | str, where: str, lines: yamlfile.Lines, path: Path) -> None:

@@ -36,6 +36,7 @@ from comfyfix.state.trust import EVERY_CHECK, Trust
 
 if TYPE_CHECKING:
     from comfyfix.net.http import Web
+    from comfyfix.net.relay import Relay
 
 
 @dataclass(frozen=True, slots=True)
@@ -118,7 +119,8 @@ class Source(Protocol):
 class Services:
     """What sources may use during one run. Safe to share between threads.
 
-    `older_programs` are qwen programs that have refused an option in this run.
+    `older_programs` are qwen programs that have refused an option in this run. By `relay` go
+    downloads that have a limit.
     """
 
     manifest: Manifest
@@ -132,6 +134,7 @@ class Services:
     nearby: Nearby = field(default_factory=Nearby)
     qwen_gate: threading.Semaphore = field(default_factory=lambda: threading.Semaphore(1))
     older_programs: set[str] = field(default_factory=set)
+    relay: Relay | None = None
     chat: Chat = field(init=False)
     hub: Hub = field(init=False)
     civitai: Civitai = field(init=False)

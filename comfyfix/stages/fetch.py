@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import re
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from threading import Semaphore
+from typing import TYPE_CHECKING
 
 from comfyfix.comfyui.store.folders import Folders
 from comfyfix.comfyui.store.keys import folder_key
@@ -29,6 +31,10 @@ from comfyfix.settings.switches import OFFLINE
 from comfyfix.state import receipts
 from comfyfix.why import Why
 
+if TYPE_CHECKING:
+    from comfyfix.net.relay import Relay
+
+ENDPOINT_VARIABLES = {"huggingface": "HF_ENDPOINT", "civitai": "CIVITAI_ENDPOINT"}
 NEAR_VARIABLE = "COMFYFIX_NEAR"
 """By it a script is told to ask for the bytes before it goes to the network."""
 Hear = Callable[[str | Told], None]
@@ -76,7 +82,7 @@ def environment(
     It also tells the script that it must find itself in this `folder`, all links followed.
     """
     env = without(base) | proxies.for_curl(base)
-    env |= {"HF_ENDPOINT": endpoints.huggingface, "CIVITAI_ENDPOINT": endpoints.civitai}
+    env |= {name: getattr(endpoints, source) for source, name in ENDPOINT_VARIABLES.items()}
     env["COMFYFIX_FOLDER"] = str(folder)
     if demo:
         env = {name: value for name, value in env.items() if name not in OFFLINE}
@@ -107,6 +113,7 @@ def fetch(
     alone: str = "",
     lender: Lender | None = None,
     cut_off: Callable[[], bool] = bool,
+    relay: Relay | None = None,
 ) -> Receipt:
     """Run the script of a record to its end. Raises ModelProblem with the outcome that it had.
 
@@ -117,12 +124,13 @@ def fetch(
     While it waits for another process that fetches the same file, its slot is given up.
     `signs`: the receipt will be signed. Then a file that the script has not just hashed and asked
     about, since it lay there already, is hashed here. `lender` knows where the bytes may lie near
-    by: the script asks it first.
+    by: the script asks it first. By `relay` it goes to the network, where there is a limit.
     """
     talk = _Talk(record, hear, slot, pickle, words, lender)
     told = {**env, channel.VARIABLE: talk.word, **({NEAR_VARIABLE: "1"} if lender else {})}
     argv = ["bash", "-c", alone, script.name] if alone else ["bash", str(script)]
-    status = children.run(argv, told, talk.keep, answer=talk.answer)
+    with _limited(record, told, relay) as given:
+        status = children.run(argv, given, talk.keep, answer=talk.answer)
     told_of = talk.last.get("unreached")
     if status != 0 and told_of and (told_of.fields[0] != PAGE or cut_off()):
         raise _unreachable(*told_of.fields)
@@ -131,6 +139,25 @@ def fetch(
     named = "" if alone else script.name
     made = [_receipt(member, talk, script=named, signs=signs) for member in record.members]
     return receipts.joined(record, made)
+
+
+@contextlib.contextmanager
+def _limited(
+    record: Record, env: Mapping[str, str], relay: Relay | None
+) -> Iterator[Mapping[str, str]]:
+    """The environment in which a script keeps to the limit. Raises ModelProblem."""
+    if relay is None:
+        yield env
+        return
+    endpoint = env.get(ENDPOINT_VARIABLES.get(endpoint_of(record.url), ""), "")
+    with contextlib.ExitStack() as stack:
+        try:
+            given = stack.enter_context(relay.lent(env, record.url, endpoint))
+        except OSError as error:
+            raise ModelProblem(
+                Outcome.DOWNLOAD_FAILED, Why.LIMIT_NOT_KEPT, cause=error.strerror
+            ) from None
+        yield given
 
 
 def _receipt(record: Record, talk: _Talk, *, script: str, signs: bool) -> Receipt:

@@ -263,6 +263,7 @@ def _run_script(run: Run, planned: Planned, slot: fetch_stage.Slot) -> Receipt:
             signs=bool(run.project.trust.key),
             lender=lender,
             cut_off=lambda: reach.cut_off(server),
+            relay=run.services().relay,
         )
     except Unreachable as problem:
         host, cause = (problem.reason.told.get(name) for name in ("host", "cause"))

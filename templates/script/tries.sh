@@ -57,6 +57,12 @@ consider() {
     ;;
   esac
   case "$MESSAGE" in *' 407 from proxy'* | *'tunnel failed, response 407'* | *'error: 407') who_asks ;; esac
+  case "$MESSAGE" in # the relay has no way to a server; its last digit is what curl would have said
+  *' 59'[567]' from proxy'* | *' response 59'[567] | *'error: 59'[567])
+    code="${MESSAGE##*59}" STATUS=''
+    code="${code%%[!0-9]*}" MESSAGE='there is no connection'
+    ;;
+  esac
   case "$code" in
   23)
     rm -f -- "$PART" "$HAVE" # half a file would keep the room that others need

@@ -2,9 +2,10 @@
 
 It speaks what the Hub and its storage speak: `/OWNER/NAME/resolve/REVISION/FILE` leads on to
 `/storage/FILE`, with ranges. A process of its own, so that it takes no time from who measures:
-`python -m tests.bench.line FOLDER [MB/s a connection] [MB/s in all] [seconds a request]`;
-0 is no limit. `/counts` tells how often each file was begun, `/span` the seconds from the first
-byte to the last.
+`python -m tests.bench.line FOLDER EACH ALL LATENCY WAITING`: MB/s of a connection and in all (0 is
+no limit), seconds of a request, and how many bytes of a connection may wait to be sent, which count
+as sent. `/counts` tells how often each file was begun, `/span` the seconds from the first byte to
+the last, `/sent` how many bytes went in each second that something went in.
 """
 
 from __future__ import annotations
@@ -30,7 +31,7 @@ BLOCK = 1 << 22
 SLICE_SECONDS = 0.02  # of a limited line: how often it is let go on
 BUFFER_SECONDS = 0.1  # what a busy machine is late by is made up for, as a router's queue does
 MEGABYTE = 1_000_000
-COUNTS, SPAN = "/counts", "/span"
+COUNTS, SPAN, SENT = "/counts", "/span", "/sent"
 COMMIT = "0123456789abcdef0123456789abcdef01234567"
 
 
@@ -74,6 +75,7 @@ class Handler(http.server.BaseHTTPRequestHandler):
     latency: float
     asked: ClassVar[Counter[str]] = Counter()  # how often the bytes of each file were begun
     sent_at: ClassVar[list[float]] = []  # when bytes went
+    sent: ClassVar[Counter[int]] = Counter()  # bytes by second
 
     def log_message(self, format: str, *args: object) -> None:
         """Say nothing."""
@@ -86,9 +88,11 @@ class Handler(http.server.BaseHTTPRequestHandler):
         """A redirect, or bytes."""
         if self.latency:
             time.sleep(self.latency)
-        if self.path in (COUNTS, SPAN):
+        if self.path in (COUNTS, SPAN, SENT):
             span = max(self.sent_at, default=0) - min(self.sent_at, default=0)
-            answer = json.dumps(self.asked if self.path == COUNTS else span).encode()
+            answer = json.dumps(
+                {COUNTS: self.asked, SPAN: span, SENT: self.sent}[self.path]
+            ).encode()
             self._head(200, {"Content-Length": str(len(answer))})
             self.wfile.write(answer)
             return
@@ -130,18 +134,20 @@ class Handler(http.server.BaseHTTPRequestHandler):
             while start < end:
                 count = min(self.line.block, end - start)
                 due = self.line.wait(count, due)
-                start += os.sendfile(self.connection.fileno(), stream.fileno(), start, count)
+                sent = os.sendfile(self.connection.fileno(), stream.fileno(), start, count)
+                start += sent
+                self.sent[int(time.monotonic())] += sent
         self.sent_at.append(time.monotonic())
 
 
 def main() -> None:
     """Serve until the input ends; the first line of output is the port."""
     folder, *rates = sys.argv[1:]
-    each, all_together, latency = [float(r) for r in rates] + [0.0] * (3 - len(rates))
+    each, all_together, latency, waiting = [float(r) for r in rates]
     Handler.folder, Handler.line = Path(folder), Line(each, all_together)
     Handler.latency = latency
     server = http.server.ThreadingHTTPServer(("127.0.0.1", 0), Handler)
-    server.socket.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, 1 << 20)
+    server.socket.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, int(waiting))
     server.daemon_threads = True
     threading.Thread(target=server.serve_forever, daemon=True).start()
     print(server.server_address[1], flush=True)
@@ -150,11 +156,16 @@ def main() -> None:
 
 @contextlib.contextmanager
 def served(
-    folder: Path, *, each: float = 0, all_together: float = 0, latency: float = 0
+    folder: Path,
+    *,
+    each: float = 0,
+    all_together: float = 0,
+    latency: float = 0,
+    waiting: int = 1 << 20,
 ) -> Iterator[str]:
-    """Serve a folder; yields the address. Rates in MB/s, latency in seconds."""
+    """Serve a folder; yields the address. Rates in MB/s, latency in seconds, waiting in bytes."""
     command = [sys.executable, "-m", "tests.bench.line", str(folder)]
-    command += [str(each), str(all_together), str(latency)]
+    command += [str(each), str(all_together), str(latency), str(waiting)]
     with subprocess.Popen(
         command, cwd=REPO, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
     ) as server:

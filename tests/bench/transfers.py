@@ -77,11 +77,11 @@ class Bench:
                 out.write(number.to_bytes(8, "big") + block[8:])
         return path
 
-    def ours(self, path: Path) -> Path:
-        """Our script for a file."""
+    def record(self, path: Path) -> Record:
+        """What is known of a file."""
         with path.open("rb") as stream:
             digest = hashlib.file_digest(stream, "sha256").hexdigest()
-        record = Record(
+        return Record(
             number=1,
             model=Model(folder="loras", path=path.name),
             destination=str(self.store / path.name),
@@ -92,7 +92,10 @@ class Bench:
             size=path.stat().st_size,
             sha256=digest,
         )
-        return put_script(self.scripts / f"ours_{path.name}.sh", record, reserve=0)
+
+    def ours(self, path: Path) -> Path:
+        """Our script for a file."""
+        return put_script(self.scripts / f"ours_{path.name}.sh", self.record(path), reserve=0)
 
     def theirs(self, fetcher: str, path: Path, *, checked: bool = True) -> Path:
         """A script that calls another downloader, then hashes and waits for the disk."""

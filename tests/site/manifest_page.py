@@ -77,7 +77,8 @@ def _table(struct: type[msgspec.Struct], told: Mapping[str, str]) -> Iterator[st
 def _type(key: Mapping[str, Any]) -> str:
     if "anyOf" in key:
         kinds = [_type(option) for option in key["anyOf"] if option.get("type") != "null"]
-        return "size" if {*kinds} == {"number", "text"} else " or ".join(dict.fromkeys(kinds))
+        known = {("number", "text"): "size", ("number", "section", "text"): "speed, or by host"}
+        return known.get(tuple(sorted({*kinds}))) or " or ".join(dict.fromkeys(kinds))
     if "enum" in key:
         return ", ".join(f"`{each}`" for each in key["enum"])
     if key.get("type") == "array":

@@ -20,18 +20,23 @@ import pytest
 from tests.rig import REPO
 
 OURS = "comfyfix"
+RELAY = tuple(f"comfyfix.net.{name}" for name in ("dialling", "faucet", "pace", "relay"))
 # What opens connections, resolves names or listens, and the modules that may: beside net.exchange
-# those that it is made of, and those that only answer: the hub of the demo, and the dashboard.
+# those that it is made of, those that only answer: the hub of the demo, and the dashboard, and the
+# relay.
 NETWORK = {
     "apprise": ("comfyfix.net.teller",),
-    "aiohttp": (), "asyncio": ("comfyfix.dashboard.server",),
+    "aiohttp": (),
+    "asyncio": ("comfyfix.dashboard.server", *RELAY),
     "ftplib": (), "httpcore2": (), "httpx": (),
     "http.client": ("comfyfix.net.failures",),
-    "imaplib": (), "poplib": (), "smtplib": (), "ssl": (), "telnetlib": (), "urllib.request": (),
+    "imaplib": (), "poplib": (), "smtplib": (), "ssl": ("comfyfix.net.dialling",), "telnetlib": (),
+    "urllib.request": (),
     "websockets": (), "xmlrpc": (), "selectors": (),
     "requests": ("comfyfix.net.exchange", "comfyfix.net.failures"),
     "urllib3": ("comfyfix.net.addresses", "comfyfix.net.failures"),
-    "socket": ("comfyfix.dashboard.server", "comfyfix.net.addresses", "comfyfix.net.local"),
+    "socket": ("comfyfix.dashboard.server", "comfyfix.net.addresses", "comfyfix.net.dialling",
+        "comfyfix.net.local"),
     "starlette": ("comfyfix.dashboard.server",), "uvicorn": ("comfyfix.dashboard.server",),
     "httpx2": (), "huggingface_hub": (),
     "http.server": ("comfyfix.demo",), "socketserver": ("comfyfix.demo",),

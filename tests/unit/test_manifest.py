@@ -16,7 +16,7 @@ from hypothesis import strategies as st
 from comfyfix.errors import SetupProblem
 from comfyfix.records import Reason
 from comfyfix.settings import read as manifest_file
-from comfyfix.settings.manifest import Manifest, size_in_bytes
+from comfyfix.settings.manifest import Manifest, rate_in_bytes, size_in_bytes
 from comfyfix.why import Why
 
 LOAD = """
@@ -68,6 +68,17 @@ def refusal(folder: Path, text: str, **environ: str) -> Reason:
         ("comfyui: c\ndownload:\n  reserve: -5", 3, "download.reserve", Why.SIZE_UNFIT),
         ("comfyui: c\ndownload:\n  reserve: 9e9TB", 3, "download.reserve", Why.SIZE_UNFIT),
         ("comfyui: c\ndownload:\n  reserve: 9999999TB", 3, "download.reserve", Why.SIZE_LARGE),
+        ("comfyui: c\ndownload:\n  limit: fast", 3, "download.limit", Why.RATE_UNFIT),
+        ("comfyui: c\ndownload:\n  limit: 20MB", 3, "download.limit", Why.RATE_UNFIT),
+        ("comfyui: c\ndownload:\n  limit: true", 3, "download.limit", Why.VALUE_UNFIT),
+        ("comfyui: c\ndownload:\n  limit: 10KB/s", 3, "download.limit", Why.RATE_LOW),
+        ("comfyui: c\ndownload:\n  limit:\n    a.b: 1", 4, "download.limit.a.b", Why.RATE_LOW),
+        (
+            "comfyui: c\ndownload:\n  limit:\n    https://a: 1MB/s",
+            4,
+            "download.limit.https://a",
+            Why.LIMIT_HOST_UNFIT,
+        ),
         ("comfyui: c\nqwen: {seconds: 0}", 2, "qwen.seconds", Why.VALUE_UNFIT),
         ("comfyui: c\nqwen: {seconds: 99999}", 2, "qwen.seconds", Why.VALUE_UNFIT),
         ("comfyui: c\nqwen: {seconds: 1e999}", 2, "qwen.seconds", Why.VALUE_UNFIT),
@@ -102,7 +113,7 @@ def refusal(folder: Path, text: str, **environ: str) -> Reason:
             Why.SIZE_LARGE,
         ),
     ],
-    ids=range(45),
+    ids=range(51),
 )
 def test_a_mistake_is_told_with_its_line_and_key(
     text: str, line: int, key: str, why: Why, tmp_path: Path
@@ -186,6 +197,37 @@ def test_comfyui_path_alone_is_enough_and_the_demo_ignores_endpoints(tmp_path: P
 )
 def test_sizes_are_read_in_both_kinds_of_unit(text: int | str, size: int) -> None:
     assert size_in_bytes(text) == size
+
+
+@pytest.mark.parametrize(
+    ("text", "rate"),
+    [
+        (1_000_000, 1_000_000),
+        ("20MB/s", 20_000_000),
+        (" 1.5 MiB/s ", 1_572_864),
+        ("160Mbit/s", 20_000_000),
+        ("1Gbps", None),
+        ("20Mb/s", None),  # bits or bytes? nobody knows
+        ("9999999999GB/s", None),
+        (1, 0),
+        ("49KB/s", 0),
+    ],
+)
+def test_speeds_are_read_in_bytes_and_bits(text: int | str, rate: int | None) -> None:
+    if rate:
+        assert rate_in_bytes(text) == rate
+    else:
+        with pytest.raises(ValueError if rate is None else OverflowError):
+            rate_in_bytes(text)
+
+
+def test_a_limit_is_of_all_together_or_of_hosts(tmp_path: Path) -> None:
+    assert load(tmp_path, "comfyui: c").download.limits == {}
+    one = load(tmp_path, "comfyui: c\ndownload: {limit: 20MB/s}")
+    assert one.download.limits == {"total": 20_000_000}
+    text = "comfyui: c\ndownload: {limit: {total: 20MB/s, HuggingFace.co: 5MB/s}}"
+    hosts = load(tmp_path, text).download.limits
+    assert hosts == {"total": 20_000_000, "huggingface.co": 5_000_000}
 
 
 @pytest.mark.parametrize("text", ["", "GB", "-1GB", "1,5GB", "2 GB free", "1e3", "2PB"])
