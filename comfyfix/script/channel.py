@@ -10,6 +10,7 @@ and mean nothing, whoever has written them.
     waiting  what people are told while another process has the file
     waited   it is free: we answer when there is a place in the line
     sha256   of a file whose hash nobody has published
+    mirror   the place of a mirror in the list that it was given, and what came of it
     brought  a file has got its name: this script has brought it
     note     what people are told
 """
@@ -24,7 +25,7 @@ VARIABLE = "COMFYFIX_ASK"
 """By it a script is told its word; it takes it out of the environment of what it calls."""
 _BETWEEN = "\x1f"
 _COUNTS = {"fail": 3, "look": 1, "near": 2, "waiting": 1, "waited": 0, "sha256": 1, "note": 1,
-           "unreached": 2, "brought": 0}  # fmt: skip
+           "unreached": 2, "mirror": 2, "brought": 0}  # fmt: skip
 
 
 @dataclass(frozen=True, slots=True)

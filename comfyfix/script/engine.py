@@ -24,7 +24,7 @@ _PARTS = (
     # All that a small file needs stands above this, mostly: the rest is then not even looked at.
     "at_once",
     "verdict", "room", "place", "children", "lease", "leftovers", "adopt", "answer", "ranges",
-    "connections", "follow", "pieces", "hub", "tries", "transfer", "directory", "main",
+    "connections", "follow", "pieces", "hub", "tries", "transfer", "mirror", "directory", "main",
 )  # fmt: skip
 _CLEARING = ("begin", "identity", "words", "children", "lease", "leftovers", "clear")
 _HEADING = """\

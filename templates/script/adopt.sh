@@ -1,20 +1,27 @@
-# Without a hash only the server's own mark of the object tells that a part belongs to it.
+# Without a hash only the server's own mark of the object tells that a part belongs to it. What has come
+# from a mirror is continued by mirrors alone.
 adopt() {
-  local old="$1" have="${1%.part}.have"
-  [ -f "$old" ] && [ ! -L "$old" ] && [ "$(size_of "$old")" -gt "$(size_of "$PART")" ] || return 0
+  local old="$1" have="${1%.part}.have" kind="$KIND" part="$PART" kept="$HAVE"
+  case "$old" in
+  "./$NAME.${MIRROR_KIND:--}".*)
+    [ -n "$MIRRORS" ] || return 0
+    kind="$MIRROR_KIND" part="$MIRROR_PART" kept="${MIRROR_PART%.part}.have"
+    ;;
+  esac
+  [ -f "$old" ] && [ ! -L "$old" ] && [ "$(size_of "$old")" -gt "$(size_of "$part")" ] || return 0
   if [ -z "$SHA256" ]; then
     case "$(read_note "$have")" in 'etag '?*) ;; *) return 0 ;; esac
   fi
-  rm -f -- "$HAVE"
+  rm -f -- "$kept"
   case "$old" in
-  "./$NAME.$KIND.$WHERE".*)
-    [ ! -f "$have" ] || [ -L "$have" ] || mv -f -- "$have" "$HAVE"
-    mv -f -- "$old" "$PART"
+  "./$NAME.$kind.$WHERE".*)
+    [ ! -f "$have" ] || [ -L "$have" ] || mv -f -- "$have" "$kept"
+    mv -f -- "$old" "$part"
     ;;
   # A writer on another machine may wake up: what it writes then must not be our file.
-  "./$NAME.$KIND".*)
-    [ ! -f "$have" ] || [ -L "$have" ] || cp -- "$have" "$HAVE"
-    work cp -- "$old" "$PART"
+  "./$NAME.$kind".*)
+    [ ! -f "$have" ] || [ -L "$have" ] || cp -- "$have" "$kept"
+    work cp -- "$old" "$part"
     ;;
   esac
 }

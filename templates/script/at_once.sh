@@ -3,7 +3,7 @@
 # at it. A file of a size or hash that is not known, or of a stranger's address, is not for it.
 at_once() {
   local line
-  [ -z "$LOCAL$NEAR$OFFLINE" ] && [ -n "$ENDPOINT" ] && [ -n "$SHA256" ] && is_number "$SIZE" || return
+  [ -z "$LOCAL$NEAR$OFFLINE$MIRRORS" ] && [ -n "$ENDPOINT" ] && [ -n "$SHA256" ] && is_number "$SIZE" || return
   [ "$SIZE" -gt 0 ] && [ "$SIZE" -lt "$MIB" ] || return
   [ ! -e "$DEST" ] && [ ! -L "$DEST" ] && [ ! -e "$DEST.unsafe" ] && command -v curl >/dev/null || return
   is_plain "$URL" || return

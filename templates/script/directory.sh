@@ -104,7 +104,7 @@ one() {
   facts_of "$@"
   unset -f files
   case "$3" in */*) INSIDE="${INSIDE:+$INSIDE/${3%/*}}" ;; esac
-  COMFYFIX_FOLDER="$INSIDE" COMFYFIX_ASK="$ASKING"
+  COMFYFIX_FOLDER="$INSIDE" COMFYFIX_ASK="$ASKING" COMFYFIX_MIRROR="$MIRRORS_GIVEN"
   [ -z "$TOKEN_IN" ] || printf -v "$TOKEN_IN" %s "$TOKEN_GIVEN"
   engine
 }

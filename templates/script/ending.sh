@@ -10,6 +10,7 @@ finish() {
   local code=$?
   if [ -d "$WORK" ]; then end_children; elif [ -n "$WORKER" ]; then kill "$WORKER" 2>/dev/null; fi
   if [ -e "$PART" ] && [ ! -s "$PART" ]; then rm -f -- "$PART" "$HAVE"; fi
+  if [ -e "$MIRROR_PART" ] && [ ! -s "$MIRROR_PART" ]; then rm -f -- "$MIRROR_PART" "${MIRROR_PART%.part}.have"; fi
   # It may have been taken from us, but not in so short a time.
   [ "$SECONDS" -lt $((LOCK_STILL / 2)) ] || [ "$(readlink "$LOCK" 2>/dev/null)" = "$ME" ] || LOCKED=''
   [ -L "$LOCK" ] || LOCKED=''

@@ -70,8 +70,21 @@ complete() {
   is_right "$PART" "$HASH"
 }
 
-main() {
+# The whole file into the part, whatever of it was there before.
+fetch_whole() {
   local begun
+  begin_ranges
+  need_space
+  begun="$LOW"
+  if ! complete; then
+    # A part from an earlier run may have been of another file; a fresh one has no excuse.
+    [ "$begun" != 0 ] || wrong_content "What arrived is not $NAME: size or sha256 differ"
+    start_over
+    complete || wrong_content "What arrived is not $NAME: size or sha256 differ"
+  fi
+}
+
+main() {
   if declare -F files >/dev/null; then directory; fi
   [ ! -e "$DEST" ] || [ -f "$DEST" ] || fail 1 "$DEST is not a file" "move it away"
   [ -e "$DEST" ] || [ ! -L "$DEST" ] ||
@@ -81,7 +94,7 @@ main() {
     exit 0
   fi
   known_unsafe
-  [ -z "$OFFLINE" ] || [ -n "$LOCAL$NEAR" ] || stay_offline
+  [ -z "$OFFLINE" ] || [ -n "$LOCAL$NEAR$MIRRORS" ] || stay_offline
   [ -n "$LOCAL" ] || command -v curl >/dev/null 2>&1 || fail 1 "curl is not installed" "install it" tool
   enter_folder
   catch_signals
@@ -100,21 +113,13 @@ main() {
   if [ -n "$LOCAL" ]; then
     link
     is_right "$PART" || wrong_content "$LOCAL is not the file that is wanted"
-  else
+  elif ! from_mirror; then
     [ -z "$OFFLINE" ] || stay_offline
     if [ -n "$TRIED" ]; then weigh_first_try; else read_token; fi
     if [ "$ENDPOINT" = huggingface ] && [ -n "$SHA256" ] && is_number "$SIZE" && [ "$SIZE" -gt "$BRIDGE" ]; then
       by_hub_program "it is larger than $((BRIDGE / 1000000000)) GB"
     fi
-    begin_ranges
-    need_space
-    begun="$LOW"
-    if ! complete; then
-      # A part from an earlier run may have been of another file; a fresh one has no excuse.
-      [ "$begun" != 0 ] || wrong_content "What arrived is not $NAME: size or sha256 differ"
-      start_over
-      complete || wrong_content "What arrived is not $NAME: size or sha256 differ"
-    fi
+    fetch_whole
   fi
   name_it
 }

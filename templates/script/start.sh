@@ -9,6 +9,7 @@ BRIDGE="${COMFYFIX_BRIDGE:-50000000000}"  # bytes of the largest file that Huggi
 PAUSE="${COMFYFIX_PAUSE:-1}"              # seconds before the second try; doubles each time
 ASKING="${COMFYFIX_ASK:-}"                # set where comfyfix reads along and answers
 NEAR="${COMFYFIX_NEAR:-}"                 # set where it knows of a file that may have the bytes
+MIRRORS_GIVEN="${COMFYFIX_MIRROR:-}"      # folders and addresses that have files by their sha256
 TOKEN_GIVEN='' NAMES="$TOKEN_IN"
 case "$TOKEN_IN" in # other names in use count too, the first that is set
 HF_TOKEN) NAMES='HF_TOKEN HUGGING_FACE_HUB_TOKEN HF_API_TOKEN' ;;
@@ -24,7 +25,7 @@ for NAME in $NAMES; do
   fi
 done
 # The programs called here need none of them.
-unset COMFYFIX_ASK COMFYFIX_NEAR COMFYFIX_STORE_KEY HF_TOKEN HUGGING_FACE_HUB_TOKEN HF_API_TOKEN CIVITAI_TOKEN CIVITAI_API_TOKEN CIVITAI_API_KEY QWEN_API_KEY
+unset COMFYFIX_ASK COMFYFIX_NEAR COMFYFIX_MIRROR COMFYFIX_STORE_KEY HF_TOKEN HUGGING_FACE_HUB_TOKEN HF_API_TOKEN CIVITAI_TOKEN CIVITAI_API_TOKEN CIVITAI_API_KEY QWEN_API_KEY
 OFFLINE=''
 for NAME in COMFYFIX_OFFLINE HF_HUB_OFFLINE; do
   case "${!NAME:-}" in 1 | [Oo][Nn] | [Yy][Ee][Ss] | [Tt][Rr][Uu][Ee]) OFFLINE="$NAME" ;; esac
