@@ -8,8 +8,8 @@ from dataclasses import dataclass
 from typing import Any
 
 from comfyfix.disk.files import printable
-from comfyfix.records import Left, Reason
-from comfyfix.screen.sheets import left_data, left_lines, node, place
+from comfyfix.screen import sheets
+from comfyfix.screen.sheets import node, place
 from comfyfix.screen.words import t
 from comfyfix.stages.embed import Change, Told
 
@@ -21,24 +21,11 @@ _CHANGES: dict[Change, str] = {
 
 
 @dataclass
-class Sheet:
-    """One workflow: what is told in it now, and where that was written.
+class Sheet(sheets.Sheet):
+    """One workflow: what is told in it now; `kept` is where the file lies that was replaced."""
 
-    `copy` is the file that was written, or would be; `kept` where the one that it replaces is.
-    """
-
-    workflow: str
-    copy: str = ""
-    there: bool = False
     kept: str = ""
     told: Sequence[Told] = ()
-    left: Sequence[Left] = ()
-    problem: Reason | None = None
-
-    @property
-    def is_done(self) -> bool:
-        """Tell whether nothing is left."""
-        return not self.left and self.problem is None
 
 
 def table(sheets: Sequence[Sheet], *, dry: bool) -> Iterator[str]:
@@ -57,7 +44,7 @@ def table(sheets: Sequence[Sheet], *, dry: bool) -> Iterator[str]:
                 url=told.found.url,
             )
             yield f"  {line}"
-        yield from left_lines(sheet.left, sheet.problem)
+        yield from sheet.left_lines()
         if sheet.copy:
             yield f"    {_written(sheet, dry=dry)}"
     if dry and any(sheet.copy for sheet in sheets):
@@ -85,7 +72,7 @@ def as_data(sheets: Sequence[Sheet], *, dry: bool) -> dict[str, Any]:
                     }
                     for told in sheet.told
                 ],
-                **left_data(sheet.left, sheet.problem),
+                **sheet.left_data(),
             }
             for sheet in sheets
         ],

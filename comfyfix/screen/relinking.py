@@ -8,9 +8,8 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from comfyfix.disk.files import printable
-from comfyfix.records import Left, Reason
-from comfyfix.screen import words
-from comfyfix.screen.sheets import left_data, left_lines, node, place
+from comfyfix.screen import sheets, words
+from comfyfix.screen.sheets import node, place
 from comfyfix.screen.words import t
 from comfyfix.stages.relink import Fix
 from comfyfix.state.links import Link, State
@@ -24,21 +23,11 @@ _STATES: dict[State, str] = {
 
 
 @dataclass
-class Sheet:
-    """One workflow: its copy or the links for it (by value), and what is left."""
+class Sheet(sheets.Sheet):
+    """One workflow: what is put right in its copy, or by links (by value)."""
 
-    workflow: str
-    copy: str = ""
-    there: bool = False
     fixes: Sequence[Fix] = ()
     links: dict[str, str] = field(default_factory=dict)
-    left: list[Left] = field(default_factory=list)
-    problem: Reason | None = None
-
-    @property
-    def is_done(self) -> bool:
-        """Tell whether nothing is left."""
-        return not self.left and self.problem is None
 
 
 def table(sheets: Sequence[Sheet], *, dry: bool) -> Iterator[str]:
@@ -49,7 +38,7 @@ def table(sheets: Sequence[Sheet], *, dry: bool) -> Iterator[str]:
         yield f"{printable(sheet.workflow)}:"
         for fix in sheet.fixes:
             yield f"  ✓ {_change(sheet, fix)} ({node(fix.reference)})"
-        yield from left_lines(sheet.left, sheet.problem)
+        yield from sheet.left_lines()
         if sheet.fixes and sheet.copy:
             yield f"    {_written(sheet, dry=dry)}"
     if any(sheet.links for sheet in sheets) and not dry:
@@ -99,7 +88,7 @@ def as_data(
                     }
                     for fix in sheet.fixes
                 ],
-                **left_data(sheet.left, sheet.problem),
+                **sheet.left_data(),
             }
             for sheet in sheets
         ],

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
+from dataclasses import dataclass, field
 from typing import Any
 
 from comfyfix.disk.files import printable
@@ -11,23 +12,39 @@ from comfyfix.screen import words
 from comfyfix.screen.words import t
 
 
-def left_lines(left: Sequence[Left], problem: Reason | None) -> Iterator[str]:
-    """Tell which values stay as they are, and why the whole does."""
-    for one in left:
-        value = printable(one.reference.value, words.LONGEST)
-        yield f"  ✗ {value} ({node(one.reference)}): {words.sentence(one.reason)}"
-    if problem is not None:
-        yield f"  ✗ {words.sentence(problem)}"
-        if step := words.told(problem).next_step:
-            yield f"    {t('Next: {step}', step=step)}"
+@dataclass
+class Sheet:
+    """One workflow: the file that was written, or would be, and what is left.
 
+    `there` where a file of this name holds just that already.
+    """
 
-def left_data(left: Sequence[Left], problem: Reason | None) -> dict[str, Any]:
-    """The same for programs."""
-    return {
-        "left": [{**place(one.reference), "reason": words.sentence(one.reason)} for one in left],
-        "problem": words.sentence(problem) if problem else None,
-    }
+    workflow: str
+    copy: str = ""
+    there: bool = False
+    left: list[Left] = field(default_factory=list)
+    problem: Reason | None = None
+
+    @property
+    def is_done(self) -> bool:
+        """Tell whether nothing is left."""
+        return not self.left and self.problem is None
+
+    def left_lines(self) -> Iterator[str]:
+        """Tell which values stay as they are, and why the whole does."""
+        for one in self.left:
+            value = printable(one.reference.value, words.LONGEST)
+            yield f"  ✗ {value} ({node(one.reference)}): {words.sentence(one.reason)}"
+        if self.problem is not None:
+            yield f"  ✗ {words.sentence(self.problem)}"
+            if step := words.told(self.problem).next_step:
+                yield f"    {t('Next: {step}', step=step)}"
+
+    def left_data(self) -> dict[str, Any]:
+        """The same for programs."""
+        left = [{**place(one.reference), "reason": words.sentence(one.reason)} for one in self.left]
+        problem = words.sentence(self.problem) if self.problem else None
+        return {"left": left, "problem": problem}
 
 
 def place(reference: Reference) -> dict[str, str]:

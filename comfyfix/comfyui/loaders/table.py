@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import functools
 import re
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from importlib import resources
 from typing import Literal
 
@@ -141,19 +141,22 @@ def merged(*tables: Loaders) -> Loaders:
     for table in reversed(tables[:-1]):
         for name, loader in table.items():
             known = result.get(name)
-            result[name] = _over(loader, known) if known else loader
+            result[name] = joined(known, loader, _over) if known else loader
     return result
 
 
-def _over(better: Loader, known: Loader) -> Loader:
+def joined(
+    known: Loader, more: Loader, of_both: Callable[[LoaderInput, LoaderInput], LoaderInput]
+) -> Loader:
+    """A loader with all inputs of two: `of_both` says what holds of one that both know."""
     inputs = dict(known.inputs)
-    for name, entry in better.inputs.items():
+    for name, entry in more.inputs.items():
         old = inputs.get(name)
-        inputs[name] = _over_input(entry, old) if old else entry
+        inputs[name] = of_both(old, entry) if old else entry
     return msgspec.structs.replace(known, inputs=inputs)
 
 
-def _over_input(better: LoaderInput, old: LoaderInput) -> LoaderInput:
+def _over(old: LoaderInput, better: LoaderInput) -> LoaderInput:
     if better.folder is None and not better.prefixed:
         return old
     folders = dict.fromkeys(key for key in (better.folder, *better.also) if key)

@@ -11,7 +11,7 @@ from pathlib import Path
 
 import msgspec
 
-from comfyfix.comfyui.loaders.table import Loader, LoaderInput
+from comfyfix.comfyui.loaders.table import Loader, LoaderInput, joined
 from comfyfix.comfyui.packs.facts import PackFacts
 from comfyfix.comfyui.packs.values import PLAIN_WALK, SHARED
 from comfyfix.comfyui.store.keys import (
@@ -170,7 +170,7 @@ def together(facts: Iterable[PackFacts]) -> PackFacts:
         nodes |= dict.fromkeys(pack.nodes)
         for name, loader in pack.loaders.items():
             known = loaders.get(name)
-            loaders[name] = _both(known, loader) if known else loader
+            loaders[name] = joined(known, loader, _also) if known else loader
         _add(folders, pack.folders)
         for key, told in pack.endings.items():
             known_endings = endings.get(key, told)
@@ -184,16 +184,8 @@ def _add(folders: dict[str, tuple[str, ...]], told: Mapping[str, tuple[str, ...]
         folders[key] = tuple(dict.fromkeys((*folders.get(key, ()), *places)))
 
 
-def _both(first: Loader, second: Loader) -> Loader:
-    """Two packs name a class alike: which one runs is not known, so both folders are looked in."""
-    inputs = dict(first.inputs)
-    for name, entry in second.inputs.items():
-        known = inputs.get(name)
-        inputs[name] = _also(known, entry) if known else entry
-    return msgspec.structs.replace(first, inputs=inputs)
-
-
 def _also(known: LoaderInput, entry: LoaderInput) -> LoaderInput:
+    """Two packs name a class alike: which one runs is not known, so both folders are looked in."""
     every = (known.folder, *known.also, entry.folder, *entry.also)
     folders = tuple(dict.fromkeys(key for key in every if key))
     return msgspec.structs.replace(

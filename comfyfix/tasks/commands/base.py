@@ -34,6 +34,18 @@ def with_workflow(names: list[str]) -> list[str]:
     return [*names, variables()["workflow"]] if variables().get("workflow") else names
 
 
+def to_edit(names: list[str]) -> list[str]:
+    """The places of the workflows that a command is to change; none: those of the manifest.
+
+    Raises SetupProblem for one that is not here, or not there at all.
+    """
+    names = with_workflow(names)
+    require_workflows(names)
+    for name in filter(is_address, names):
+        raise SetupProblem(Why.EDIT_OF_ADDRESS, address=name.partition("?")[0])
+    return places_of(names)
+
+
 def require_workflows(names: list[str]) -> None:
     """Raise SetupProblem for a name that is no file, no folder and no address."""
     for name in names:
@@ -44,13 +56,6 @@ def require_workflows(names: list[str]) -> None:
 def places_of(names: list[str]) -> list[str]:
     """The names of workflows as they are, whatever folder is worked in: a dodo changes it."""
     return [name if is_address(name) else str(Path(name).absolute()) for name in names]
-
-
-def require_files(names: list[str]) -> None:
-    """Raise SetupProblem for what can't be edited, since it is not here, or not there at all."""
-    require_workflows(names)
-    for name in filter(is_address, names):
-        raise SetupProblem(Why.EDIT_OF_ADDRESS, address=name.partition("?")[0])
 
 
 class Ours(Guarded):

@@ -28,14 +28,7 @@ from comfyfix.stages.embed import Embedded, Found
 from comfyfix.stages.scan import ScannedFile
 from comfyfix.stages.told import Told
 from comfyfix.stages.work import Planned, Present
-from comfyfix.tasks.commands.base import (
-    Ours,
-    places_of,
-    project_heading,
-    require_files,
-    switch,
-    with_workflow,
-)
+from comfyfix.tasks.commands.base import Ours, project_heading, switch, to_edit
 from comfyfix.tasks.dodo import Tasks
 from comfyfix.tasks.guard import JSON_OPTION
 from comfyfix.tasks.running import Run
@@ -64,9 +57,7 @@ class Embed(Ours):
 
     def work(self, options: dict[str, Any], names: list[str]) -> int:
         """Search and write."""
-        names = with_workflow(names)
-        require_files(names)
-        names = places_of(names)
+        names = to_edit(names)
         done = [(p.prefix, _project(p, options, names)) for p in self.projects(options)]
         dry = options["dry_run"]
         if options["as_json"]:
@@ -170,7 +161,7 @@ class _Work:
             made = embed.embedded(
                 source, file.workflow, self._loaders, self._known, self._proofs.leads
             )
-            told = Sheet(file.workflow, told=made.told, left=made.left)
+            told = Sheet(file.workflow, told=made.told, left=list(made.left))
             return self._written(file, source, made, told) if made.differs else told
         except NotAWorkflow as error:
             return Sheet(file.workflow, problem=error.reason)

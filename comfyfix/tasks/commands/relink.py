@@ -26,14 +26,7 @@ from comfyfix.stages.relink import Fix
 from comfyfix.stages.scan import ScannedFile
 from comfyfix.state import links
 from comfyfix.state.links import Link, State
-from comfyfix.tasks.commands.base import (
-    Ours,
-    places_of,
-    project_heading,
-    require_files,
-    switch,
-    with_workflow,
-)
+from comfyfix.tasks.commands.base import Ours, project_heading, switch, to_edit
 from comfyfix.tasks.dodo import Tasks
 from comfyfix.tasks.guard import JSON_OPTION
 from comfyfix.why import Why
@@ -60,9 +53,7 @@ class Relink(Ours):
 
     def work(self, options: dict[str, Any], names: list[str]) -> int:
         """Put right, link, or take back."""
-        names = with_workflow(names)
-        require_files(names)
-        names = places_of(names)
+        names = to_edit(names)
         if names and (options["list"] or options["undo"]):
             raise SetupProblem(Why.RELINK_TAKES_NONE)
         done = [_project(p, options, names) for p in self.projects(options)]
