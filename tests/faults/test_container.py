@@ -19,6 +19,7 @@ import pytest
 from comfyfix.demo.content import file_for
 from comfyfix.demo.hub import Hub, sha256
 from comfyfix.disk.files import sha256_of
+from comfyfix.screen.words import t
 from tests.behaviour.test_script import NAME, left
 from tests.faults import asks_nobody
 from tests.faults.rig import on_disk, wait_until
@@ -118,7 +119,7 @@ def test_killed_where_nobody_asks(site: Site, hub: Hub, container: Container, si
         container.start(*PROGRAM)
         code, said = container.wait(SECONDS)
         assert code == 0, said or "it waits for the dead"
-        assert ("Nothing to do" in said) or not there, said
+        assert (t("Nothing to do") in said) or not there, said
         assert not (everything and "Waiting: " in said), said
         assert "Traceback" not in said
         assert sha256_of(final) == sha256(data)

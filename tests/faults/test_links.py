@@ -10,6 +10,7 @@ from pathlib import Path
 import pytest
 
 from comfyfix.demo.hub import Fault, Hub
+from comfyfix.screen.words import t
 from tests.behaviour.test_script import script_for
 from tests.rig import Site
 
@@ -54,7 +55,7 @@ def test_a_link_that_was_there_before(site: Site, elsewhere: Path, place: str) -
         assert not [path for path in elsewhere.rglob("*") if path.is_symlink()]
     else:
         assert done.returncode == 1
-        assert "leads out of the model folders" in done.stdout
+        assert t("leads out of the model folders") in done.stdout
         assert list(elsewhere.iterdir()) == []
     assert "upscale_models/rife49.pth" in site.files()
 

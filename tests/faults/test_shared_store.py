@@ -12,6 +12,7 @@ import pytest
 
 from comfyfix.demo.content import file_for
 from comfyfix.demo.hub import Hub, sha256
+from comfyfix.screen.words import t
 from tests.faults.rig import side_by_side
 from tests.faults.test_writers import LOCKS, Watch
 from tests.rig import Site
@@ -70,7 +71,7 @@ def require_all_right(checkouts: list[Site], done: list[subprocess.CompletedProc
     assert sorted(path.name for path in (first.models / "loras").iterdir()) == sorted(DATA)
     for site in checkouts:
         again = site.doit()
-        assert "Nothing to do" in again.stdout, again.stdout
+        assert t("Nothing to do") in again.stdout, again.stdout
 
 
 def test_eight_runs_fetch_each_file_once(checkouts: list[Site], hub: Hub) -> None:

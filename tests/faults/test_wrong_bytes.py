@@ -9,6 +9,7 @@ import pytest
 
 from comfyfix.demo.content import file_for
 from comfyfix.demo.hub import Hub, Repository, sha256
+from comfyfix.screen.words import t
 from tests.faults.rig import Case, Rig, file_of, side_by_side
 from tests.faults.server import Ask, Reply
 from tests.faults.shelf import Thing, cut, proper
@@ -112,4 +113,4 @@ def test_without_a_hash_it_is_called_unverified(site: Site, hub: Hub) -> None:
     assert site.files() == {"upscale_models/rife49.pth": sha256(file_for("rife49.pth"))}
     (verdict,) = site.state("verified/batch_001.json")["verified"]
     assert verdict["status"] == "unverified"
-    assert "unverified" in done.stdout.lower()
+    assert t("Without a published hash (unverified): {count}", count=1) in done.stdout

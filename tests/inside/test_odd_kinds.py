@@ -18,6 +18,7 @@ import pytest
 from comfyfix.demo.content import file_for
 from comfyfix.demo.hub import Hub, sha256
 from comfyfix.disk.files import sha256_of
+from comfyfix.screen.words import t
 from tests.behaviour.test_script import identity
 from tests.inside.test_receipts import NAME, WITH_KEY, change, forge, model, receipt_file, unseen
 from tests.rig import PROGRAM, Site
@@ -151,7 +152,7 @@ def test_all_of_ours_is_odd_at_once(two: Site, hub: Hub, kind: str) -> None:
         require_code(done, command)
         if not command:
             assert sha256_of(other) == good[f"loras/{OTHER}"]
-            assert "Nothing to do" in two.doit(**WITH_KEY).stdout
+            assert t("Nothing to do") in two.doit(**WITH_KEY).stdout
 
 
 @pytest.mark.parametrize("kind", ["pipe", "linked"])
