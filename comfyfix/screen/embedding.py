@@ -11,7 +11,7 @@ from comfyfix.disk.files import printable
 from comfyfix.screen import sheets
 from comfyfix.screen.sheets import node, place
 from comfyfix.screen.words import t
-from comfyfix.stages.embed import Change, Told
+from comfyfix.stages.embed import Change, Mention
 
 _CHANGES: dict[Change, str] = {
     "added": "✓ {value} ({node}): {url}",
@@ -25,7 +25,7 @@ class Sheet(sheets.Sheet):
     """One workflow: what is told in it now; `kept` is where the file lies that was replaced."""
 
     kept: str = ""
-    told: Sequence[Told] = ()
+    told: Sequence[Mention] = ()
 
 
 def table(sheets: Sequence[Sheet], *, dry: bool) -> Iterator[str]:

@@ -17,7 +17,7 @@ from comfyfix.screen import summary, words
 from comfyfix.screen.grouped import next_step
 from comfyfix.screen.table import Column
 from comfyfix.screen.table import table as in_columns
-from comfyfix.screen.words import Told, t
+from comfyfix.screen.words import Wording, t
 from comfyfix.stages.work import Planned
 
 FOUND = "found"
@@ -132,7 +132,7 @@ def _row(answer: Answer, group: str) -> Row:
     planned, record, problem = answer.planned, answer.record, answer.problem
     behind = problem.behind if isinstance(problem, ModelProblem) else None
     found = record or behind
-    told = words.told(problem.reason) if problem else Told("")
+    told = words.told(problem.reason) if problem else Wording("")
     return Row(
         number=planned.number,
         model=planned.model.path,

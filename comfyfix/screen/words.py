@@ -46,7 +46,7 @@ def as_typed(text: str) -> str:
     return "`".join(parts)
 
 
-class Told(NamedTuple):
+class Wording(NamedTuple):
     """One reason in words: what happened, why, and what to do next; the last two may be empty."""
 
     what: str
@@ -104,20 +104,20 @@ def fixed(template: str, /, **fields: object) -> str:
     return _FIXED.vformat(template, (), fields)
 
 
-def told(reason: Reason | str) -> Told:
+def told(reason: Reason | str) -> Wording:
     """Return a reason in words."""
     if isinstance(reason, str):
-        return Told(reason)
+        return Wording(reason)
     entry = _catalogue().get(reason.why)
     if entry is None:  # of another version, or written into a file of ours by hand
-        return Told(printable(reason.why, LONGEST))
-    return Told(*(t(template, **reason.told) for template in entry))
+        return Wording(printable(reason.why, LONGEST))
+    return Wording(*(t(template, **reason.told) for template in entry))
 
 
-def template(why: str) -> Told | None:
+def template(why: str) -> Wording | None:
     """Return the words of a reason of which no more than the name is known: `NAME` for a field."""
     entry = _catalogue().get(why)
-    return entry and Told(*(_FIELD.sub(lambda m: m[1].upper(), _ours(text)) for text in entry))
+    return entry and Wording(*(_FIELD.sub(lambda m: m[1].upper(), _ours(text)) for text in entry))
 
 
 def sentence(reason: Reason | str) -> str:
@@ -133,7 +133,7 @@ def problem(found: Problem) -> str:
 
 
 @functools.cache
-def _catalogue() -> dict[str, Told]:
+def _catalogue() -> dict[str, Wording]:
     # Most commands tell of nothing that is wrong.
     import tomllib
     from importlib import resources
@@ -146,7 +146,7 @@ def _catalogue() -> dict[str, Told]:
     }
 
 
-def _entry(entry: str | dict[str, str]) -> Told:
+def _entry(entry: str | dict[str, str]) -> Wording:
     if isinstance(entry, str):
-        return Told(entry)
-    return Told(entry["what"], entry.get("cause", ""), entry.get("next", ""))
+        return Wording(entry)
+    return Wording(entry["what"], entry.get("cause", ""), entry.get("next", ""))

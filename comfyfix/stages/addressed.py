@@ -15,9 +15,9 @@ from comfyfix.settings.manifest import Manifest
 from comfyfix.sources import store
 from comfyfix.sources.base import Services
 from comfyfix.stages.demand import is_strict, still_wanted
+from comfyfix.stages.hints import Hints
 from comfyfix.stages.join import Need
 from comfyfix.stages.resolve import resolve
-from comfyfix.stages.told import Told
 from comfyfix.stages.work import Planned, Present
 from comfyfix.why import Why
 
@@ -34,10 +34,10 @@ def searching(manifest: Manifest) -> Manifest:
 
 @dataclass(frozen=True, slots=True)
 class Records:
-    """Finds them. `told` are addresses of the workflows; `hashing` hears which file is hashed."""
+    """Finds them. `hints` are addresses of the workflows; `hashing` hears which file is hashed."""
 
     services: Services
-    told: Told
+    hints: Hints
     hashing: Callable[[str], object]
 
     def of(self, item: Planned | Present) -> Record | Reason:
@@ -51,14 +51,14 @@ class Records:
 
     def _of(self, item: Planned | Present) -> Record | Reason:
         if isinstance(item, Present) and item.files is not None:
-            found = self._search(_as_planned(item, self.told), None)
+            found = self._search(_as_planned(item, self.hints), None)
             there = all(self._is_there(member) for member in found.members)
             return found if there else because(Why.ANOTHER_IS_THERE, where=found.where)
         if isinstance(item, Present):
             if item.receipt is None:
                 self.hashing(item.model.name)
             digest = item.receipt.sha256 if item.receipt else self.services.hash_of(item.path)
-            return _of_content(self._search(_as_planned(item, self.told), digest), digest)
+            return _of_content(self._search(_as_planned(item, self.hints), digest), digest)
         if item.problem is not None:
             return item.problem.reason
         record, manifest = item.record, self.services.manifest
@@ -91,7 +91,7 @@ def _of_content(record: Record, sha256: str) -> Record | Reason:
     return record
 
 
-def _as_planned(item: Present, told: Told) -> Planned:
+def _as_planned(item: Present, hints: Hints) -> Planned:
     need = Need(model=item.model, references=list(item.references))
     return Planned(
         model=item.model,
@@ -100,7 +100,7 @@ def _as_planned(item: Present, told: Told) -> Planned:
         location=item.location,
         pending=None,
         references=item.references,
-        hints=told.of(need),
+        hints=hints.of(need),
         override=item.override,
         is_directory=item.is_directory,
     )

@@ -42,7 +42,7 @@ class Found(NamedTuple):
 
 
 @dataclass(frozen=True, slots=True)
-class Told:
+class Mention:
     """One model of one node, and what has become of its entry."""
 
     reference: Reference
@@ -55,7 +55,7 @@ class Embedded:
     """A workflow with addresses, and what differs."""
 
     data: bytes
-    told: tuple[Told, ...]
+    told: tuple[Mention, ...]
     left: tuple[Left, ...]
 
     @property
@@ -155,7 +155,7 @@ class _Writing:
     def __init__(self, text: str, leads: Leads) -> None:
         self._text, self._leads = text, leads
         self.edits: dict[Span, str] = {}
-        self.told: list[Told] = []
+        self.told: list[Mention] = []
         self.left: list[Left] = []
 
     def into(self, node: MarkedDict, wishes: list[_Wish]) -> None:
@@ -174,7 +174,7 @@ class _Writing:
                 self._complete(known[0], wish)
             else:
                 fresh.append(wish)
-                self.told.append(Told(wish.reference, wish.found, "added"))
+                self.told.append(Mention(wish.reference, wish.found, "added"))
         if fresh:
             entries = [_entry(wish) for wish in fresh]
             self._put(node, properties, models, entries)
@@ -218,7 +218,7 @@ class _Writing:
             self._leave(wish, because(Why.EMBED_ANOTHER_FILE))
             return
         if at is None:  # it leads to a file that nobody tells the hash of
-            self.told.append(Told(wish.reference, found, "there"))
+            self.told.append(Mention(wish.reference, found, "there"))
             return
         wanted = _entry(wish)
         if at == found.sha256:
@@ -226,7 +226,7 @@ class _Writing:
         if entry.get("hash") and not digest:  # of another kind
             del wanted["hash"], wanted["hash_type"]
         lacking = {k: v for k, v in wanted.items() if k == "url" or not entry.get(k)}
-        self.told.append(Told(wish.reference, found, "completed" if lacking else "there"))
+        self.told.append(Mention(wish.reference, found, "completed" if lacking else "there"))
         for key in [key for key in lacking if key in entry]:
             place = entry.place_of(self._text, key)
             if place:

@@ -8,10 +8,10 @@ from itertools import islice
 from comfyfix.comfyui.references.lookup import Lookup
 from comfyfix.comfyui.store.folders import Folders
 from comfyfix.settings.manifest import Manifest
+from comfyfix.stages.hints import Hints
 from comfyfix.stages.join import Need
 from comfyfix.stages.looking import Looking
 from comfyfix.stages.scan import ScannedFile
-from comfyfix.stages.told import Told
 from comfyfix.stages.work import Plan, Planned
 from comfyfix.state import ledger as ledgers
 from comfyfix.state import receipts as receipt_files
@@ -39,12 +39,12 @@ def make(
     tasked = [need for need in needs if need.present is None]
     entries = ledgers.numbered(ledger, [need.model for need in tasked]).models
     by_workflow = _by_workflow(files, needs)
-    told = Told(file.hints for file in files)
+    hints = Hints(file.hints for file in files)
     models = [
         _planned(
             need,
             entries[need.model.key],
-            told,
+            hints,
             _neighbours(need, by_workflow) if need.pending else (),
             reserved=need.model.key in ledger.models,
         )
@@ -73,7 +73,7 @@ def _by_workflow(files: Iterable[ScannedFile], needs: Iterable[Need]) -> dict[st
 def _planned(
     need: Need,
     entry: ledgers.Entry,
-    told: Told,
+    hints: Hints,
     neighbours: tuple[str, ...],
     *,
     reserved: bool,
@@ -85,7 +85,7 @@ def _planned(
         location=need.location,
         pending=need.pending,
         references=tuple(need.references),
-        hints=told.of(need),
+        hints=hints.of(need),
         override=need.override,
         named=need.named,
         record=need.record,

@@ -15,7 +15,7 @@ NAME = "4x_HarborSharp.pth"
 PAGES = ["https://mega.nz/file/x#k", "https://drive.google.com/file/d/x/view?usp=sharing"]
 
 
-def told(site: Site) -> words.Told:
+def told(site: Site) -> words.Wording:
     place = site.models / "upscale_models" / NAME
     return words.told(because(Why.ONLY_BY_HAND, name=NAME, places=PAGES, path=place))
 

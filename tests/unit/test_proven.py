@@ -17,8 +17,8 @@ from comfyfix.sources import workflow
 from comfyfix.sources.base import Blocked, Doubtful, Finding, Services
 from comfyfix.stages import addressed
 from comfyfix.stages.addressed import Records
+from comfyfix.stages.hints import Hints
 from comfyfix.stages.proven import Proofs
-from comfyfix.stages.told import Told
 from comfyfix.stages.work import Planned, Present
 from comfyfix.state.layout import Layout
 from comfyfix.state.receipts import of_file
@@ -37,7 +37,7 @@ def proofs(tmp_path: Path) -> Proofs:
         manifest=Manifest(comfyui=str(tmp_path)), folders=folders.read(tmp_path, [], None),
         layout=Layout(tmp_path / "output"), web=Web({}, direct=True), tokens={},
     )  # fmt: skip
-    return Proofs(Records(services, Told([]), bool))
+    return Proofs(Records(services, Hints([]), bool))
 
 
 @pytest.mark.parametrize(
@@ -128,7 +128,7 @@ def test_a_file_whose_hash_is_known_is_not_hashed_and_the_search_is_for_it(
         raise PROBLEM
 
     monkeypatch.setattr(addressed, "resolve", search)
-    asked = Proofs(Records(proofs.records.services, Told([]), hashed.append))
+    asked = Proofs(Records(proofs.records.services, Hints([]), hashed.append))
     assert asked.of(item) == PROBLEM.reason
     assert hashed == ([] if known else ["x.pt"])
     assert sought == [ONE if known else sha256(b"x")]

@@ -25,8 +25,8 @@ from comfyfix.setup import read_setup
 from comfyfix.stages import embed
 from comfyfix.stages import loaders as knowledge
 from comfyfix.stages.embed import Embedded, Found
+from comfyfix.stages.hints import Hints
 from comfyfix.stages.scan import ScannedFile
-from comfyfix.stages.told import Told
 from comfyfix.stages.work import Planned, Present
 from comfyfix.tasks.commands.base import Ours, project_heading, switch, to_edit
 from comfyfix.tasks.dodo import Tasks
@@ -109,8 +109,8 @@ class _Work:
             setup.folders, setup.layout, setup.manifest.comfyui_url
         ).loaders
         self._run = Run(project, lambda: project, prefix)
-        told = Told(file.hints for file in project.scanned)
-        records = addressed.Records(self._run.services(), told, notes.hashing)
+        hints = Hints(file.hints for file in project.scanned)
+        records = addressed.Records(self._run.services(), hints, notes.hashing)
         self._proofs = proven.Proofs(records)
         self._items: dict[_Key, list[Planned | Present]] = defaultdict(list)
         every: list[Planned | Present] = [*project.plan.models, *project.plan.present]

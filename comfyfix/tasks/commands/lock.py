@@ -25,7 +25,7 @@ from comfyfix.settings.lockfile import Entry
 from comfyfix.settings.manifest import Locked
 from comfyfix.settings.switches import FROZEN, LOCKED, on
 from comfyfix.stages import locking
-from comfyfix.stages.told import Told
+from comfyfix.stages.hints import Hints
 from comfyfix.stages.work import Present
 from comfyfix.state import receipts
 from comfyfix.tasks.commands.base import (
@@ -139,8 +139,8 @@ def _locked(run: Run, upgraded: frozenset[str]) -> Changes:
     asked = [item for key, item in items.items() if key not in kept]
     if asked:
         notes.searching(len(asked))
-    told = Told(file.hints for file in project.scanned)
-    records = addressed.Records(run.services(), told, notes.hashing)
+    hints = Hints(file.hints for file in project.scanned)
+    records = addressed.Records(run.services(), hints, notes.hashing)
     known = receipts.load(project.layout)
     left: dict[str, Reason] = {}
     for item, found in zip(asked, side_by_side(run, asked, records.of), strict=True):

@@ -1,4 +1,4 @@
-"""Told: the addresses of a model, from the workflows that need it, else from any other."""
+"""Hints: the addresses of a model, from the workflows that need it, else from any other."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from comfyfix.records import Hint
 from comfyfix.stages.join import Need
 
 
-class Told:
+class Hints:
     """What all workflows together tell of where models are."""
 
     def __init__(self, hints: Iterable[tuple[Hint, ...]]) -> None:
