@@ -19,11 +19,12 @@ import msgspec
 from comfyfix import project as projects
 from comfyfix.errors import Problem, SetupProblem, unwritable
 from comfyfix.process import Children, require
-from comfyfix.records import Reason, Receipt, Record, Reference, Verdict
+from comfyfix.records import Reason, Receipt, Record, Reference, Verdict, because
 from comfyfix.screen import words
 from comfyfix.settings import MANIFEST
 from comfyfix.settings.manifest import Manifest
 from comfyfix.settings.read import load, of_values
+from comfyfix.settings.switches import OFFLINE, on
 from comfyfix.setup import Setup, setup_of
 from comfyfix.stages import sweep
 from comfyfix.stages.sweep import Choice
@@ -34,6 +35,7 @@ from comfyfix.state.hashing import Hasher, cores
 from comfyfix.why import Why
 
 if TYPE_CHECKING:
+    from comfyfix.mirrors.handing import Mirrors
     from comfyfix.sources.base import Services
 
 PathLike = str | os.PathLike[str]
@@ -96,6 +98,7 @@ class Project:
         self._children = Children()
         self._lock = threading.Lock()
         self._services: Services | None = None
+        self._mirrors: Mirrors | None = None
 
     @property
     def remarks(self) -> tuple[str, ...]:
@@ -170,6 +173,18 @@ class Project:
                 self._services = services(self._look(), self._environ, self._children)
             return self._services
 
+    def _mirrors_of(self, project: projects.Project) -> Mirrors:
+        from comfyfix.mirrors.handing import Mirrors  # for downloads alone
+
+        def hear(place: str, reason: Reason) -> None:
+            self._remarks.append(because(Why.MIRROR_NOT_ASKED, place=place, cause=reason))
+
+        with self._lock:
+            if self._mirrors is None:
+                offline = bool(on(OFFLINE, self._environ))
+                self._mirrors = Mirrors(project.mirrors, hear, offline=offline)
+            return self._mirrors
+
     def _fetched(self, project: projects.Project, record: Record, *, keeps: bool) -> Receipt:
         from comfyfix.script import render  # templates, for downloads alone
         from comfyfix.stages import fetch, written
@@ -201,6 +216,7 @@ class Project:
             alone="" if keeps else render.alone(record, manifest),
             lender=self._search().lender(record),
             relay=self._search().relay,
+            mirrors=self._mirrors_of(project).handed(record),
         )
         if keeps:
             members = record.members

@@ -17,7 +17,9 @@ from comfyfix.comfyui.store.installation import EXTRA_PATHS
 from comfyfix.comfyui.workflows import files as workflow_files
 from comfyfix.errors import SetupProblem
 from comfyfix.records import Reason, because
+from comfyfix.settings import mirror
 from comfyfix.settings.manifest import Manifest
+from comfyfix.settings.mirror import Mirror
 from comfyfix.settings.secrets import tokens
 from comfyfix.settings.store_key import store_key
 from comfyfix.settings.switches import OFFLINE, on
@@ -48,6 +50,7 @@ class Project:
     scanned: tuple[ScannedFile, ...] = ()
     plan: Plan = _NOTHING
     selected: str = ""
+    mirrors: tuple[Mirror, ...] = ()
 
     @property
     def manifest(self) -> Manifest:
@@ -135,7 +138,8 @@ def look(setup: Setup, hear: Hear, workflow: str | None = None) -> Project:
     setup = replace(setup, folders=known.folders)
     # An unusable token is told now, not in the middle of a run.
     told = tokens(setup.manifest, os.environ)
-    return Project(setup, trust, told, tuple(scanned), made, selected)
+    mirrors = mirror.named(setup.manifest, os.environ)
+    return Project(setup, trust, told, tuple(scanned), made, selected, mirrors)
 
 
 def _workflows(setup: Setup, workflow: str | None, named: str) -> list[tuple[str, str]]:
@@ -155,7 +159,9 @@ def open_lock(manifest_path: Path, option: str, hear: Hear) -> Project:
     setup = read_setup(manifest_path, hear)
     if not setup.lock.exists:
         raise SetupProblem(Why.LOCK_ABSENT, path=setup.lock.path, option=option)
-    return Project(setup, _trust(setup.manifest), tokens(setup.manifest, os.environ))
+    mirrors = mirror.named(setup.manifest, os.environ)
+    told = tokens(setup.manifest, os.environ)
+    return Project(setup, _trust(setup.manifest), told, mirrors=mirrors)
 
 
 def open_store(manifest_path: Path, hear: Hear) -> Project:

@@ -9,7 +9,8 @@ LEAST = 8  # characters
 # Taken out of an answer it would take the word out of every name; no service hands out such keys.
 _WORD = re.compile(r"[A-Za-z-]{1,19}")
 _SECRET = re.compile(
-    r"(?:.*[_-])?(?:token|auth|authorization|password|passwd|secret|api[_-]?key|access[_-]?key)=.*"
+    r"(?:.*[_-])?(?:token|auth|authorization|password|passwd|secret|api[_-]?key|access[_-]?key"
+    r"|signature|credential|sig|accesskeyid|googleaccessid)=.*"
     r"|[^=]*=hf_\w{20,}",
     re.IGNORECASE,
 )

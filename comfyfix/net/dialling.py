@@ -54,10 +54,12 @@ class Place:
 class Allowed:
     """What one script may ask: `own`, which the user has sent it to, wherever that is.
 
-    Others too: of a service's script (`own` is there) all but link-local ones, else public ones.
+    So are the `mirrors`. Others too: of a service's script (`own` is there) all but link-local
+    ones, else public ones.
     """
 
     own: Place | None = None
+    mirrors: frozenset[Place] = frozenset()
 
 
 class Unconnected(Exception):
@@ -105,11 +107,12 @@ def _answered(status: int) -> Iterator[None]:
 
 def _addresses(place: Place, allowed: Allowed) -> list[str]:
     """What a name leads to, once all of it is allowed. Raises HostRefused, OSError."""
-    if allowed.own is None:
+    if allowed.own is None and place not in allowed.mirrors:
         return public_addresses(place.host, place.port)
     found = socket.getaddrinfo(place.host, place.port, type=socket.SOCK_STREAM)
     addresses = list(dict.fromkeys(str(entry[4][0]) for entry in found))
-    if (place.host, place.port) != (allowed.own.host, allowed.own.port):
+    own = [(each.host, each.port) for each in (allowed.own, *allowed.mirrors) if each]
+    if (place.host, place.port) not in own:
         for address in map(ipaddress.ip_address, addresses):
             inner = getattr(address, "ipv4_mapped", None) or address
             if inner.is_link_local:

@@ -15,7 +15,7 @@ import hmac
 import re
 import secrets
 import threading
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from urllib.parse import urlsplit
 
 from comfyfix.net.dialling import Allowed, Line, Place, Unconnected, dial
@@ -63,15 +63,19 @@ class Relay:
         self._at_work: _AtWork | None = None
 
     @contextlib.contextmanager
-    def lent(self, env: Mapping[str, str], url: str, endpoint: str) -> Iterator[dict[str, str]]:
+    def lent(
+        self, env: Mapping[str, str], url: str, endpoint: str, mirrors: Sequence[str] = ()
+    ) -> Iterator[dict[str, str]]:
         """The environment of a script that fetches an address, changed so that it goes by here.
 
         `endpoint` is the service that the user has set for it, empty where it is fetched as it is.
-        Its limit is that of either host, wherever these send it. Raises OSError.
+        Its limit is that of either host, wherever these send it; what comes from one of the
+        `mirrors` keeps that of the mirror alone. Raises OSError.
         """
         own = _place(endpoint) if endpoint else None
         names = (urlsplit(url).hostname, own and own.host)
-        mine = Pass(Allowed(own), frozenset(name for name in names if name))
+        allowed = Allowed(own, frozenset(map(_place, mirrors)))
+        mine = Pass(allowed, frozenset(name for name in names if name))
         port = self._enter(mine)
         try:
             kept = {name: value for name, value in env.items() if name.lower() not in VARIABLES}
@@ -188,7 +192,8 @@ class _AtWork:
         self, head: _Head, place: Place, mine: Pass,
         reader: asyncio.StreamReader, writer: asyncio.StreamWriter,
     ) -> None:  # fmt: skip
-        buckets = self._pace.of({*mine.hosts, place.host})
+        hosts = frozenset[str]() if place in mine.allowed.mirrors else mine.hosts
+        buckets = self._pace.of({*hosts, place.host})
         size = portion(buckets)
         try:
             line = await dial(place, mine.allowed, self._environ, size)

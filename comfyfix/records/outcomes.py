@@ -18,7 +18,8 @@ class Receipt(msgspec.Struct, frozen=True, kw_only=True):
     `place` below the store, `key_id` and `mac` are those of a signed one (see `trust.py`).
 
     `origin` is the file of this machine that its bytes were copied from (or that it is a link to),
-    empty where they came from the address of its record.
+    empty where they came from the address of its record; `mirror` is the mirror that they came from
+    instead.
     `identified` is set for a file that came without us and is known by its hash: it may be
     replaced by another, and nothing is fetched in its place then.
 
@@ -37,6 +38,7 @@ class Receipt(msgspec.Struct, frozen=True, kw_only=True):
     verified: bool = True
     identified: bool = False
     origin: str = ""
+    mirror: str = ""
     ctime_ns: int = 0
     device: int = 0
     inode: int = 0

@@ -8,9 +8,10 @@ from typing import TYPE_CHECKING
 
 from comfyfix.errors import Unreachable
 from comfyfix.outcomes import Came
-from comfyfix.records import Model, Reason, Receipt, Record, Verdict
+from comfyfix.records import Model, Reason, Receipt, Record, Verdict, because
 from comfyfix.screen import words
 from comfyfix.screen.words import fixed, t
+from comfyfix.why import Why
 
 if TYPE_CHECKING:
     from comfyfix.errors import Problem
@@ -97,6 +98,30 @@ class Events:
             self._of(record.model, t(line, place=receipt.origin, size=receipt.size))
         else:
             self._of(record.model, fixed("✓ Download completed successfully"))
+
+    def mirrored(self, model: Model, place: str) -> None:
+        """A mirror has given a file."""
+        self._of(model, t("✓ From the mirror {place}", place=place))
+
+    def mirror_failed(self, model: Model, place: str, *, wrong: bool) -> None:
+        """A mirror has given nothing that counts; others are asked."""
+        if wrong:
+            line = "! The mirror {place} has other bytes under this hash: not taken"
+            self._of(model, t(line, place=place))
+            return
+        said = t("! The mirror {place} does not give what it is asked for", place=place)
+        if said not in self._told:
+            self._told.add(said)
+            self._console.line(said)
+
+    def mirror_unreached(self, place: str) -> None:
+        """A mirror can't be reached, and is left alone for a while."""
+        self._console.line(t("! The mirror {place} can't be reached", place=place))
+
+    def mirror_unused(self, place: str, reason: Reason) -> None:
+        """A mirror can't be asked in this run."""
+        told = because(Why.MIRROR_NOT_ASKED, place=place, cause=reason)
+        self._console.line(f"! {words.sentence(told)}")
 
     def was_there(self, model: Model) -> None:
         """A file without a receipt has proved to be the right one."""

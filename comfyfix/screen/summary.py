@@ -102,6 +102,7 @@ def _counts(tally: Tally, searches: int, downloads: int) -> Iterator[str]:
     yield fixed("Total models: {count}", count=tally.total)
     came = Counter(ending.came for ending in done)
     yield fixed("Successfully downloaded: {count}", count=came[Came.FETCHED])
+    yield from _mirrored(done)
     if came[Came.OTHERS]:
         yield t("Fetched by others meanwhile: {count}", count=came[Came.OTHERS])
     if came[Came.COPIED]:
@@ -136,6 +137,12 @@ def _counts(tally: Tally, searches: int, downloads: int) -> Iterator[str]:
     if licences:
         told = tuple(f"{licence} ({count})" for licence, count in licences.most_common())
         yield t("Licences of what was downloaded: {licences}", licences=told)
+
+
+def _mirrored(done: Sequence[Ending]) -> Iterator[str]:
+    if sizes := [ending.size for ending in done if ending.mirror]:
+        line = "Of them from a mirror: {count} ({size:size})"
+        yield t(line, count=len(sizes), size=sum(sizes))
 
 
 def unreachable(failed: Sequence[tuple[str, Reason]]) -> Iterator[str]:

@@ -234,7 +234,8 @@ class Gc(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
 class Manifest(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """The whole manifest. Once loaded, every path is absolute and `${NAME}` is expanded.
 
-    `also_look_in` are folders of other programs, whose files are read only. `notify` alone keeps
+    `also_look_in` are folders of other programs, whose files are read only; `mirror` folders,
+    addresses and buckets that have files by their sha256. `notify` alone keeps
     its `${NAME}`: what these hold is secret.
     `models` holds what pins.yaml says, too. `base_directory`, `models_directory` and
     `output_directory` are what ComfyUI is started with, its options of these names.
@@ -248,6 +249,7 @@ class Manifest(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
     workflows: tuple[str, ...] = ()
     store: str | None = None
     also_look_in: tuple[str, ...] = ()
+    mirror: tuple[str, ...] = ()
     create_store: bool = False
     output: str = "output"
     confirm: bool = True

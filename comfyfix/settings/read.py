@@ -15,7 +15,7 @@ from comfyfix import endings
 from comfyfix.disk import looked, windows
 from comfyfix.errors import SetupProblem
 from comfyfix.records import because
-from comfyfix.settings import MANIFEST, STATE_IN_COMFYUI, notify, pins, yamlfile
+from comfyfix.settings import MANIFEST, STATE_IN_COMFYUI, mirror, notify, pins, yamlfile
 from comfyfix.settings.fitting import Unfit, fitted
 from comfyfix.settings.manifest import (
     DEMO,
@@ -31,7 +31,7 @@ from comfyfix.why import Why
 
 _PATHS = (
     "comfyui", "base_directory", "models_directory", "output_directory", "extra_model_paths",
-    "workflows", "store", "also_look_in", "output",
+    "workflows", "store", "also_look_in", "mirror", "output",
 )  # fmt: skip
 _IMPLIED = {"comfyui": "..", "output": "."}
 _HOST = re.compile(r"[A-Za-z0-9](?:[A-Za-z0-9.-]*[A-Za-z0-9])?")
@@ -191,9 +191,11 @@ def _check_values(manifest: Manifest, lines: yamlfile.Lines, path: Path) -> None
                 raise _problem(path, lines, where, Why.FIELD_NEEDS, needs=needs)
     if manifest.qwen.command and not _PROGRAM.fullmatch(manifest.qwen.command):
         raise _problem(path, lines, "$.qwen.command", Why.COMMAND_UNFIT)
-    for number, entry in enumerate(manifest.notify):
-        if unfit := notify.flaw(entry):
-            raise yamlfile.refused_at(path, lines, f"$.notify[{number}]", unfit)
+    places = [(f"mirror[{n}]", mirror.flaw(entry)) for n, entry in enumerate(manifest.mirror)]
+    places += [(f"notify[{n}]", notify.flaw(entry)) for n, entry in enumerate(manifest.notify)]
+    for key, unfit in places:
+        if unfit:
+            raise yamlfile.refused_at(path, lines, f"$.{key}", unfit)
     sizes = {
         "download.reserve": manifest.download.reserve,
         "policy.max_file": manifest.policy.max_file,
@@ -293,6 +295,8 @@ def _absolute(manifest: Manifest, base: Path) -> Manifest:
     for key in _PATHS:
         given = getattr(manifest, key)
         told[key] = tuple(map(absolute, given)) if isinstance(given, tuple) else given
+        if key == "mirror":
+            told[key] = tuple(absolute(e) if mirror.is_folder(e) else e for e in given)
         if isinstance(given, str) and given and not (key == "comfyui" and manifest.is_demo):
             told[key] = absolute(given)
     told["gc"] = msgspec.structs.replace(manifest.gc, keep=tuple(map(absolute, manifest.gc.keep)))

@@ -11,8 +11,18 @@ from comfyfix.disk import regular
 from comfyfix.errors import SetupProblem
 from comfyfix.records import because
 from comfyfix.settings.manifest import TOKEN_VARIABLES, Manifest
+from comfyfix.settings.mirror import VARIABLE as MIRROR
 from comfyfix.settings.store_key import STORE_KEY
 from comfyfix.why import Why
+
+BUCKET_KEYS = (
+    "AWS_ACCESS_KEY_ID",
+    "AWS_SECRET_ACCESS_KEY",
+    "AWS_SESSION_TOKEN",
+    "AWS_CONTAINER_AUTHORIZATION_TOKEN",
+    "GOOGLE_SERVICE_ACCOUNT_KEY",
+)
+"""The variables that open a bucket: what is started gets signed addresses in their place."""
 
 
 def tokens(manifest: Manifest, environ: Mapping[str, str]) -> dict[str, str]:
@@ -34,7 +44,7 @@ def tokens(manifest: Manifest, environ: Mapping[str, str]) -> dict[str, str]:
 
 def without(environ: Mapping[str, str]) -> dict[str, str]:
     """The environment for a program that needs none of our secrets."""
-    kept_back = {*chain.from_iterable(TOKEN_VARIABLES.values()), STORE_KEY}
+    kept_back = {*chain.from_iterable(TOKEN_VARIABLES.values()), STORE_KEY, MIRROR, *BUCKET_KEYS}
     return {name: value for name, value in environ.items() if name not in kept_back}
 
 

@@ -16,6 +16,7 @@ from comfyfix.comfyui.store.keys import folder_key
 from comfyfix.disk.files import git_blob_of, led_into, printable, sha256_of
 from comfyfix.errors import ModelProblem, Unreachable
 from comfyfix.formats import look
+from comfyfix.mirrors.handing import Handed
 from comfyfix.nearby.lending import Lender
 from comfyfix.net import proxies
 from comfyfix.net.exchange import authority
@@ -26,6 +27,7 @@ from comfyfix.records import Model, Reason, Receipt, Record, because
 from comfyfix.script import channel
 from comfyfix.script.channel import Told
 from comfyfix.settings.manifest import TOKEN_VARIABLES, Endpoints, PicklePolicy
+from comfyfix.settings.mirror import VARIABLE as MIRROR_VARIABLE
 from comfyfix.settings.secrets import without
 from comfyfix.settings.switches import OFFLINE
 from comfyfix.state import receipts
@@ -37,6 +39,7 @@ if TYPE_CHECKING:
 ENDPOINT_VARIABLES = {"huggingface": "HF_ENDPOINT", "civitai": "CIVITAI_ENDPOINT"}
 NEAR_VARIABLE = "COMFYFIX_NEAR"
 """By it a script is told to ask for the bytes before it goes to the network."""
+_NO_MIRRORS = Handed()
 Hear = Callable[[str | Told], None]
 """Takes what a script says: a line for people, or something that it tells."""
 
@@ -112,6 +115,7 @@ def fetch(
     signs: bool,
     alone: str = "",
     lender: Lender | None = None,
+    mirrors: Handed = _NO_MIRRORS,
     cut_off: Callable[[], bool] = bool,
     relay: Relay | None = None,
 ) -> Receipt:
@@ -124,12 +128,15 @@ def fetch(
     While it waits for another process that fetches the same file, its slot is given up.
     `signs`: the receipt will be signed. Then a file that the script has not just hashed and asked
     about, since it lay there already, is hashed here. `lender` knows where the bytes may lie near
-    by: the script asks it first. By `relay` it goes to the network, where there is a limit.
+    by: the script asks it first, and then the `mirrors`. By `relay` it goes to the network, where
+    there is a limit.
     """
-    talk = _Talk(record, hear, slot, pickle, words, lender)
+    talk = _Talk(record, hear, slot, pickle, words, lender, mirrors)
     told = {**env, channel.VARIABLE: talk.word, **({NEAR_VARIABLE: "1"} if lender else {})}
+    if mirrors.places:
+        told[MIRROR_VARIABLE] = mirrors.text
     argv = ["bash", "-c", alone, script.name] if alone else ["bash", str(script)]
-    with _limited(record, told, relay) as given:
+    with _limited(record, told, relay, mirrors) as given:
         status = children.run(argv, given, talk.keep, answer=talk.answer)
     told_of = talk.last.get("unreached")
     if status != 0 and told_of and (told_of.fields[0] != PAGE or cut_off()):
@@ -143,7 +150,7 @@ def fetch(
 
 @contextlib.contextmanager
 def _limited(
-    record: Record, env: Mapping[str, str], relay: Relay | None
+    record: Record, env: Mapping[str, str], relay: Relay | None, mirrors: Handed
 ) -> Iterator[Mapping[str, str]]:
     """The environment in which a script keeps to the limit. Raises ModelProblem."""
     if relay is None:
@@ -152,7 +159,7 @@ def _limited(
     endpoint = env.get(ENDPOINT_VARIABLES.get(endpoint_of(record.url), ""), "")
     with contextlib.ExitStack() as stack:
         try:
-            given = stack.enter_context(relay.lent(env, record.url, endpoint))
+            given = stack.enter_context(relay.lent(env, record.url, endpoint, mirrors.addresses))
         except OSError as error:
             raise ModelProblem(
                 Outcome.DOWNLOAD_FAILED, Why.LIMIT_NOT_KEPT, cause=error.strerror
@@ -176,6 +183,7 @@ def _receipt(record: Record, talk: _Talk, *, script: str, signs: bool) -> Receip
             script=script,
             verified=bool(record.sha256 or record.blob),
             origin=record.local if record.lent else _origin(talk.lender, path),
+            mirror="" if talk.record.files else talk.mirror,
         )
     except OSError as error:
         failed = Outcome.DOWNLOAD_FAILED
@@ -192,6 +200,7 @@ class _Talk:
     pickle: PicklePolicy
     words: Callable[[Reason], str]
     lender: Lender | None = None
+    mirrors: Handed = _NO_MIRRORS
     word: str = field(default_factory=channel.new_word)
     last: dict[str, Told] = field(default_factory=dict)
     paths: frozenset[str] = frozenset()
@@ -208,11 +217,18 @@ class _Talk:
     def keep(self, line: str) -> None:
         """Pass on a line, and remember what it tells."""
         told = channel.read(line, self.word)
-        self.hear(line if told is None else told)
+        self.hear(self.mirrors.without_secrets(line) if told is None else told)
         if told is not None:
             self.last[told.kind] = told
             if told.kind == "waiting":
                 self.slot.leave()
+
+    @property
+    def mirror(self) -> str:
+        """The mirror that the bytes are from; empty where they are from none."""
+        told = self.last.get("mirror")
+        found = self.mirrors.of(told.fields[0]) if told and told.fields[1] == "brought" else None
+        return found.label if found else ""
 
     def answer(self, line: str) -> str | None:
         """Answer a question; None for a line that is none."""

@@ -16,7 +16,7 @@ class Ending:
     """How one model ended in this run; `problem` is None for a success, which tells how it `came`.
 
     `licence` of what was downloaded, empty where its provider tells none. `size` in bytes;
-    `requests` are those of its search.
+    `requests` are those of its search; `mirror` is the mirror that it came from, if it did.
     """
 
     model: Model
@@ -26,6 +26,7 @@ class Ending:
     licence: str | None = None
     size: int = 0
     requests: int = 0
+    mirror: str = ""
 
 
 @dataclass(slots=True)

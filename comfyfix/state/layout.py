@@ -65,6 +65,11 @@ class Layout:
         return self.output / ".links.lock"
 
     @property
+    def for_mirrors(self) -> Path:
+        """Files on their way into a bucket."""
+        return self.caches / "mirror"
+
+    @property
     def scan_cache(self) -> Path:
         """What was found in each workflow file, by the file's stamp."""
         return self.caches / "scan.json"

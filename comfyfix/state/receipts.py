@@ -135,6 +135,7 @@ def of_file(
     verified: bool,
     identified: bool = False,
     origin: str = "",
+    mirror: str = "",
 ) -> Receipt:
     """Write down a file as it is now. Raises OSError."""
     info = path.stat()
@@ -149,6 +150,7 @@ def of_file(
         verified=verified,
         identified=identified,
         origin=origin,
+        mirror=mirror,
         ctime_ns=info.st_ctime_ns,
         device=info.st_dev,
         inode=info.st_ino,

@@ -17,6 +17,7 @@ from doit.exceptions import TaskFailed
 from comfyfix.disk import json_file
 from comfyfix.disk.files import sha256_of
 from comfyfix.errors import ModelProblem, Problem, Unreachable, unwritable
+from comfyfix.mirrors.handing import Handed
 from comfyfix.net.hosts import endpoint_of
 from comfyfix.outcomes import SEARCH_AGAIN, Came, Outcome
 from comfyfix.process import require
@@ -32,7 +33,7 @@ from comfyfix.stages.report import Ending
 from comfyfix.stages.verify import Known, Manner, joined, verify
 from comfyfix.stages.work import Pending, Planned
 from comfyfix.state import ledger, receipts
-from comfyfix.tasks import tried
+from comfyfix.tasks import mirroring, tried
 from comfyfix.tasks.running import Run
 from comfyfix.why import Why
 
@@ -148,7 +149,9 @@ def _fetch(run: Run, planned: Planned) -> None:
     run.events.fetched(record, receipt, came)
     by_us = came in (Came.FETCHED, Came.COPIED) and not record.local
     licence = record.licence if by_us else None
-    _settle(run, Ending(planned.model, came=came, licence=licence, size=receipt.size))
+    mirror = run.mirrored.get(planned.model.key, "") if came is Came.FETCHED else ""
+    done_now = Ending(planned.model, came=came, licence=licence, size=receipt.size, mirror=mirror)
+    _settle(run, done_now)
 
 
 def _came(run: Run, planned: Planned, record: Record, receipt: Receipt) -> Came:
@@ -239,8 +242,8 @@ def _run_script(run: Run, planned: Planned, slot: fetch_stage.Slot) -> Receipt:
     script = run.project.layout.script(record.number, planned.model)
     require("bash", *([] if record.local else ["curl"]))
     reach, server = run.services().web.reach, _server_of(run, record)
-    lender = run.services().lender(record)
-    if not record.local and lender is None:
+    lender, handed = run.services().lender(record), run.mirrors().handed(record)
+    if not (record.local or lender or handed.places):
         reach.require(server)
     env = _environment(run, record)
     # Once more: somebody may have changed it since the script was written.
@@ -256,12 +259,13 @@ def _run_script(run: Run, planned: Planned, slot: fetch_stage.Slot) -> Receipt:
             script,
             run.children,
             env,
-            functools.partial(_hear, run, planned, script.name, record.size),
+            functools.partial(_hear, run, planned, script.name, record.size, handed),
             slot=slot,
             pickle=run.project.manifest.verify.pickle,
             words=words.sentence,
             signs=bool(run.project.trust.key),
             lender=lender,
+            mirrors=handed,
             cut_off=lambda: reach.cut_off(server),
             relay=run.services().relay,
         )
@@ -291,12 +295,16 @@ def _environment(run: Run, record: Record) -> dict[str, str]:
     )
 
 
-def _hear(run: Run, planned: Planned, script: str, size: int | None, said: str | Told) -> None:
+def _hear(
+    run: Run, planned: Planned, script: str, size: int | None, handed: Handed, said: str | Told
+) -> None:
     """Take in what a script says: lines for the log, and where it stands."""
     if isinstance(said, str):
         run.console.log(f"{script}: {said}")
     elif said.kind == "brought":
         run.brought[planned.model.key] += 1
+    elif said.kind == "mirror":
+        mirroring.heard(run, planned, handed, said)
     elif said.kind == "note":
         run.events.noted(planned.model, said.fields[0])
     elif said.kind == "waiting":

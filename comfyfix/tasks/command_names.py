@@ -13,6 +13,7 @@ COMMANDS = {
     "relink": "comfyfix.tasks.commands.relink:Relink",
     "embed": "comfyfix.tasks.commands.embed:Embed",
     "lock": "comfyfix.tasks.commands.lock:Lock",
+    "mirror": "comfyfix.tasks.commands.mirror:MirrorCommand",
     "why": "comfyfix.tasks.commands.why:WhyOfModel",
     "explain": "comfyfix.tasks.commands.explain:Explain",
     "script": "comfyfix.tasks.commands.script:Script",

@@ -25,6 +25,7 @@ from comfyfix.records import Reason, Record, because
 from comfyfix.screen import notes
 from comfyfix.settings import lockfile, shard
 from comfyfix.settings.shard import Shard
+from comfyfix.settings.switches import OFFLINE, on
 from comfyfix.setup import read_setup, unusable
 from comfyfix.stages import locking, missing, written
 from comfyfix.stages.refused import Refusal, Refusing
@@ -34,6 +35,7 @@ from comfyfix.tasks.marks import AS_KEPT, Owner
 from comfyfix.why import Why
 
 if TYPE_CHECKING:
+    from comfyfix.mirrors.handing import Mirrors
     from comfyfix.screen.events import Events
     from comfyfix.screen.following import Follower
     from comfyfix.screen.lines import Console
@@ -60,8 +62,9 @@ class Run(Owner):
     whose models are selected; `whole` where all of these are, so that they are to be ready.
     `chosen` are the selected models themselves, None while nobody has selected.
     `shard` is where it begins, of several jobs for one store; `began` when. `brought` are the files
-    that it has brought, by model. `last_lines` are those that it ended with. `control` takes orders
-    while it works, and `follower` tells others what it does.
+    that it has brought, by model, and `mirrored` the mirrors that have given some. `last_lines` are
+    those that it ended with. `control` takes orders while it works, and `follower` tells others
+    what it does.
     """
 
     project: Project
@@ -75,6 +78,7 @@ class Run(Owner):
     tally: Tally = field(default_factory=Tally)
     records: dict[str, Record] = field(default_factory=dict)
     brought: Counter[str] = field(default_factory=Counter)
+    mirrored: dict[str, str] = field(default_factory=dict)
     unasked: set[str] = field(default_factory=set)
     began: str = field(default_factory=json_file.now)
     unpicked_tasks: set[str] = field(default_factory=set)
@@ -271,6 +275,18 @@ class Run(Owner):
         """What sources need; the first call opens sessions and, for the demo, starts the hub."""
         with self._services_lock:
             return self._services
+
+    def mirrors(self) -> Mirrors:
+        """The mirrors that scripts are told of."""
+        with self._services_lock:
+            return self._mirrors
+
+    @cached_property
+    def _mirrors(self) -> Mirrors:
+        from comfyfix.mirrors.handing import Mirrors  # only downloads need them
+
+        offline = bool(on(OFFLINE, self.environ))
+        return Mirrors(self.project.mirrors, self.events.mirror_unused, offline=offline)
 
     @cached_property
     def _services(self) -> Services:

@@ -101,6 +101,7 @@ as_mirror() {
     [ "${BUSY:-0}" = 0 ] || for slot in "${!FROM[@]}"; do end_connection "$slot"; done
     [ -z "$HASHER" ] || printf 'quit\n' >&8
     wait
+    case "$1$REACHED" in 15) exit 17 ;; esac
     [ -z "$UNREACHED" ] || exit 17
     exit "$1"
   }

@@ -12,6 +12,7 @@ import pytest
 from doit.exceptions import TaskFailed
 
 from comfyfix.errors import ModelProblem
+from comfyfix.mirrors.handing import Handed
 from comfyfix.outcomes import Outcome
 from comfyfix.records import Model, because
 from comfyfix.script.channel import Told
@@ -68,7 +69,7 @@ def run(tmp_path: Path) -> Any:
 def test_what_a_script_says_is_told_on(
     run: Any, said: str | Told, told: tuple[Any, ...] | None, phase: str | None
 ) -> None:
-    actions._hear(run, PLANNED, "x.sh", 5, said)
+    actions._hear(run, PLANNED, "x.sh", 5, Handed(), said)
     path = PLANNED.path if phase == "downloading" else None
     at = ("phase", MODEL.key, MODEL.name, phase, {"size": 5, "path": path})
     heard = [*run.events.calls, *run.console.calls]

@@ -199,6 +199,19 @@ def test_a_script_is_held_to_what_it_may_ask(
         assert one.status(f"CONNECT {target.format(port=port)} HTTP/1.1") == status
 
 
+def test_a_mirror_is_asked_wherever_it_is_and_keeps_its_own_limit() -> None:
+    page = "https://hub.example.com/x"
+    limits = {"hub.example.com": 1}  # a byte a second
+    with serving(b"here") as port, serving(b"never") as other:
+        mirrors = [f"https://{LOCAL}:{port}/models", f"http://{LOCAL}:{port}/m?signed=1"]
+        with Relay(limits, {}).lent({}, page, "", mirrors) as env:
+            with Asking(env) as one:
+                assert one.status(f"CONNECT {LOCAL}:{port} HTTP/1.1") == "200"
+                assert one.rest() == b"here"
+            with Asking(env) as one:
+                assert one.status(f"CONNECT {LOCAL}:{other} HTTP/1.1") == "403"
+
+
 @pytest.mark.parametrize(
     "line",
     [

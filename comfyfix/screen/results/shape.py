@@ -45,8 +45,9 @@ class ModelRow(msgspec.Struct, frozen=True, kw_only=True):
 
     `where` is its repository or page (none for files of this machine), `evidence` why it was
     taken. `came`: how its file came to its place, whichever run of this project brought it; null
-    while it is not there. `script` is the newest one in `output/`, `at` when the file was seen to
-    be right (UTC, ISO 8601).
+    while it is not there. `mirror` is the mirror that its bytes came from, if they
+    did. `script` is the newest one in `output/`, `at` when the file was seen to be right (UTC, ISO
+    8601).
     """
 
     model: str
@@ -55,6 +56,7 @@ class ModelRow(msgspec.Struct, frozen=True, kw_only=True):
     status: Status
     outcome: str
     came: Came | None
+    mirror: str | None
     reason: Told | None
     number: int | None
     task: str | None
@@ -224,6 +226,7 @@ def model_row(result: ModelResult) -> ModelRow:
         status=result.status,
         outcome=result.outcome,
         came=result.came,
+        mirror=(result.receipt.mirror or None) if result.receipt else None,
         reason=_told(result.reason),
         number=result.number,
         task=result.task or None,

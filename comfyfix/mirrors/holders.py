@@ -1,0 +1,207 @@
+"""Places that files are put into by their sha256: a folder, or a bucket.
+
+A file gets its name once all of it is there and has been hashed on its way: whatever happens in
+between, and however many write at once, no one finds a part of it, or another, under its name.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import hashlib
+import os
+import re
+import stat
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import BinaryIO, Protocol
+
+from comfyfix.disk import regular, temporary
+from comfyfix.disk.files import HASH_BLOCK
+from comfyfix.net.buckets import PART_BYTES, Bucket
+from comfyfix.settings.mirror import Mirror, name_of
+from comfyfix.state.hashing import Halted
+
+_NAME = re.compile(r"sha256/(?P<begin>[0-9a-f]{2})/(?P<sha256>(?P=begin)[0-9a-f]{62})")
+
+
+class OtherBytes(Exception):
+    """What was to be put under a hash has another, or another size."""
+
+
+class Holder(Protocol):
+    """What can be filled. Each raises OSError or BucketFailed."""
+
+    def listed(self) -> Iterator[tuple[str, int]]:
+        """The hashes that it has files for, each with the bytes of its file."""
+        ...
+
+    def size(self, sha256: str) -> int | None:
+        """The bytes of a file; None where there is none."""
+        ...
+
+    def put(self, sha256: str, stream: BinaryIO, size: int) -> None:
+        """Put a file. Raises OtherBytes where its bytes are not those."""
+        ...
+
+    def hash_of(self, sha256: str) -> str:
+        """The sha256 of what lies under one."""
+        ...
+
+
+def holder(mirror: Mirror, halted: Callable[[], bool] = bool) -> Holder | None:
+    """What is filled; None for an address, which can only be read. Raises BucketFailed.
+
+    `halted` tells that all is to end: what is under way raises Halted then.
+    """
+    if mirror.kind == "address":
+        return None
+    if mirror.kind == "folder":
+        return FolderHolder(Path(mirror.place), halted)
+    return BucketHolder(mirror.place, halted)
+
+
+class FolderHolder:
+    """A folder, of this machine or of a network."""
+
+    def __init__(self, root: Path, halted: Callable[[], bool] = bool) -> None:
+        self.root = root
+        self._halted = halted
+
+    def path(self, sha256: str) -> Path:
+        """Where the file of a hash lies."""
+        return self.root / name_of(sha256)
+
+    def listed(self) -> Iterator[tuple[str, int]]:
+        """The hashes that it has files for, each with the bytes of its file."""
+        top = self.root / "sha256"
+        for begin in sorted(_names(top)):
+            for name in sorted(_names(top / begin)):
+                if _NAME.fullmatch(f"sha256/{begin}/{name}"):
+                    size = self.size(name)
+                    if size is not None:
+                        yield name, size
+
+    def size(self, sha256: str) -> int | None:
+        """The bytes of a file; None where there is none: a link or a pipe is none."""
+        try:
+            info = os.lstat(self.path(sha256))
+        except FileNotFoundError:
+            return None
+        return info.st_size if stat.S_ISREG(info.st_mode) else None
+
+    def put(self, sha256: str, stream: BinaryIO, size: int) -> None:
+        """Put a file: under a name of its own until it is whole, right and on the disk."""
+        path = self.path(sha256)
+        path.parent.mkdir(parents=True, exist_ok=True)
+        temporary.clear(path.parent)
+        handle, fresh = temporary.make(path)
+        try:
+            with os.fdopen(handle, "wb", buffering=0) as out:
+                for block in proven(stream, sha256, size, self._halted):
+                    view = memoryview(block)
+                    while view:
+                        view = view[out.write(view) :]
+                os.fchmod(out.fileno(), 0o444 | _mode_of(path.parent))
+                os.fsync(out.fileno())
+            os.replace(fresh, path)
+        except BaseException:
+            with contextlib.suppress(OSError):
+                os.unlink(fresh)
+            raise
+
+    def hash_of(self, sha256: str) -> str:
+        """The sha256 of what lies under one."""
+        digest = hashlib.sha256()
+        with regular.opened(self.path(sha256)) as stream:
+            while block := stream.read(HASH_BLOCK):
+                if self._halted():
+                    raise Halted
+                digest.update(block)
+        return digest.hexdigest()
+
+
+class BucketHolder:
+    """A bucket, or what lies below a prefix in one."""
+
+    def __init__(self, place: str, halted: Callable[[], bool] = bool) -> None:
+        self._bucket = Bucket(place)
+        self._halted = halted
+
+    def listed(self) -> Iterator[tuple[str, int]]:
+        """The hashes that it has files for, each with the bytes of its file."""
+        for path, size in self._bucket.listed("sha256"):
+            if found := _NAME.fullmatch(path):
+                yield found["sha256"], size
+
+    def size(self, sha256: str) -> int | None:
+        """The bytes of a file; None where there is none."""
+        return self._bucket.size(name_of(sha256))
+
+    def put(self, sha256: str, stream: BinaryIO, size: int) -> None:
+        """Put a file: the bucket has all of it or nothing."""
+        blocks = proven(stream, sha256, size, self._halted, PART_BYTES)
+        if size <= PART_BYTES:
+            self._bucket.put(name_of(sha256), b"".join(blocks))
+        else:
+            self._bucket.put_parts(name_of(sha256), blocks, size)
+
+    def hash_of(self, sha256: str) -> str:
+        """The sha256 of what lies under one."""
+        digest = hashlib.sha256()
+        for block in self._bucket.blocks(name_of(sha256)):
+            if self._halted():
+                raise Halted
+            digest.update(block)
+        return digest.hexdigest()
+
+
+def proven(
+    stream: BinaryIO,
+    sha256: str,
+    size: int,
+    halted: Callable[[], bool] = bool,
+    block: int = HASH_BLOCK,
+) -> Iterator[bytes]:
+    """The blocks of a file; the last is not given before all of them have the size and the hash.
+
+    Raises OtherBytes, whatever becomes of the file meanwhile, and Halted.
+    """
+    digest, left, held = hashlib.sha256(), size, b""
+    while left >= 0:
+        if halted():
+            raise Halted
+        data = _read(stream, min(block, left + 1))
+        if not data:
+            break
+        left -= len(data)
+        digest.update(data)
+        if held:
+            yield held
+        held = data
+    if left != 0 or digest.hexdigest() != sha256:
+        raise OtherBytes
+    if held:
+        yield held
+
+
+def _read(stream: BinaryIO, count: int) -> bytes:
+    """So many bytes, fewer at the end alone: a raw stream may give what it has at hand."""
+    found = stream.read(count)
+    while found and len(found) < count and (more := stream.read(count - len(found))):
+        found += more
+    return found
+
+
+def _names(folder: Path) -> list[str]:
+    """The entries of a folder that is there; links to others are not followed."""
+    try:
+        if not stat.S_ISDIR(os.lstat(folder).st_mode):
+            return []
+        return os.listdir(folder)
+    except FileNotFoundError:
+        return []
+
+
+def _mode_of(folder: Path) -> int:
+    """Who may write to a folder may write to its files."""
+    return os.stat(folder).st_mode & 0o222

@@ -1,0 +1,122 @@
+"""The `mirror` command: what the lock file needs, put where others take it by its hash."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from comfyfix.errors import SetupProblem
+from comfyfix.mirrors.holders import holder
+from comfyfix.net.buckets import BucketFailed
+from comfyfix.records import because
+from comfyfix.screen import mirroring as told_of
+from comfyfix.screen.objects import say_json_of
+from comfyfix.screen.text import say
+from comfyfix.screen.words import t
+from comfyfix.settings import mirror as mirrors
+from comfyfix.settings.mirror import VARIABLE, Mirror
+from comfyfix.stages import mirroring
+from comfyfix.stages.mirroring import Filled, Here
+from comfyfix.state import receipts
+from comfyfix.stopping import Stopped, signals
+from comfyfix.tasks import filling
+from comfyfix.tasks.commands.base import Ours, project_heading, switch
+from comfyfix.tasks.guard import JSON_OPTION
+from comfyfix.tasks.running import Run, begin_lock
+from comfyfix.why import Why
+
+
+@dataclass(frozen=True, slots=True)
+class _Wish:
+    verify: bool
+    aloud: bool
+
+
+class MirrorCommand(Ours):
+    """Fill mirrors from the lock file."""
+
+    doc_purpose = t("put what the lock file needs into mirrors, or hash what is there")
+    doc_usage = "[PLACE ...]"
+    doc_description = t(
+        "PLACE is a folder, `s3://bucket/prefix` or `gs://bucket/prefix`; without one all of "
+        "`mirror:` are filled. Files lie there by their sha256 alone: what is absent is copied "
+        "from the model folders, or fetched. What the lock file does not need is listed, and stays."
+    )
+    cmd_options = (
+        switch("verify", t("hash all that lies there; fetch and write nothing")),
+        JSON_OPTION,
+    )
+    name = "mirror"
+
+    def work(self, options: dict[str, Any], names: list[str]) -> int:
+        """Fill, or verify."""
+        wish = _Wish(verify=options["verify"], aloud=not options["as_json"])
+        found: dict[str, list[Filled]] = {}
+        with signals():
+            try:
+                for tasks in self.projects(options):
+                    run = begin_lock(tasks.manifest, self.name)
+                    if wish.aloud:
+                        say(*project_heading(tasks.prefix))
+                    found[tasks.prefix] = _filled(run, _places(run, names), wish)
+            except Stopped as stopped:
+                if wish.aloud:
+                    say(t("Stopped. What is there by now stays; the same command goes on."))
+                return stopped.exit_code
+        if options["as_json"]:
+            say_json_of({p: {"mirrors": list(map(told_of.as_data, f))} for p, f in found.items()})
+        return int(not all(one.good for each in found.values() for one in each))
+
+
+def _places(run: Run, names: Sequence[str]) -> Sequence[Mirror]:
+    """The mirrors that are meant. Raises SetupProblem."""
+    for name in names:
+        if unfit := mirrors.flaw(name):
+            raise SetupProblem(Why.MIRROR_NAMED_UNFIT, cause=unfit)
+    manifest = run.project.manifest
+    meant = [mirrors.mirror(mirrors.absolute(name)) for name in names] or run.project.mirrors
+    if not meant:
+        why = Why.MIRROR_NONE_IN_DEMO if manifest.is_demo else Why.MIRROR_NONE
+        raise SetupProblem(why, variable=VARIABLE)
+    return meant
+
+
+def _filled(run: Run, places: Sequence[Mirror], wish: _Wish) -> list[Filled]:
+    setup = run.project.setup
+    here = Here(run.project.folders, receipts.load(run.project.layout))
+    contents, without = mirroring.contents(setup.lock, setup.manifest, here)
+    made = []
+    for place in places:
+        filled = Filled(place.label, tuple(contents))
+        made.append(filled)
+        if wish.aloud:
+            say(told_of.begun(filled))
+        _one(run, place, filled, wish)
+        if wish.aloud:
+            say(*told_of.lines(filled, verified=wish.verify), *told_of.left_out(without))
+    return made
+
+
+def _one(run: Run, place: Mirror, filled: Filled, wish: _Wish) -> None:
+    """Fill or verify one mirror; why it can't be done is noted."""
+    try:
+        into = holder(place, lambda: run.stopping)
+        if into is None:
+            filled.reason = because(Why.MIRROR_READ_ONLY, place=place.label)
+            return
+        if wish.verify:
+            filling.verify(run, filled, into)
+        else:
+            filling.fill(
+                run,
+                filled,
+                into,
+                lambda one, done: say(*told_of.one(one, done)) if wish.aloud else None,
+            )
+        mirroring.look(filled, into)
+    except BucketFailed as failed:
+        filled.reason = because(Why.MIRROR_UNUSABLE, place=place.label, cause=failed.reason)
+    except OSError as error:
+        cause = because(Why.SYSTEM_SAYS, error=error.strerror or error)
+        filled.reason = because(Why.MIRROR_UNUSABLE, place=place.label, cause=cause)
