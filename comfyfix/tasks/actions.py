@@ -15,7 +15,7 @@ import msgspec
 from doit.exceptions import TaskFailed
 
 from comfyfix.disk import json_file
-from comfyfix.disk.files import sha256_of
+from comfyfix.disk.files import regular_stat, sha256_of
 from comfyfix.errors import ModelProblem, Problem, Unreachable, unwritable
 from comfyfix.mirrors.handing import Handed
 from comfyfix.net.hosts import endpoint_of
@@ -131,6 +131,8 @@ def _fetch(run: Run, planned: Planned) -> None:
         return
     if planned.pending is None and _still_right(run, planned):
         return
+    if _brought_by_others(run, planned):
+        return
     _phase(run, planned, "waiting", run.records[planned.model.key].size)
     with fetch_stage.Slot(run.downloads) as slot:
         try:
@@ -162,6 +164,30 @@ def _came(run: Run, planned: Planned, record: Record, receipt: Receipt) -> Came:
     if receipt.origin:
         return Came.COPIED
     return Came.LINKED if record.local else Came.FETCHED
+
+
+def _brought_by_others(run: Run, planned: Planned) -> bool:
+    """Take a file that came since the run began, where its signed receipt stands for its bytes.
+
+    Its script would hash it: of many runs for one store each all that the others have brought.
+    """
+    record, project = run.records[planned.model.key], run.project
+    info = regular_stat(record.destination)
+    if info is None or record.files or planned.pending is not Pending.ABSENT:
+        return False
+    receipt = project.trust.of_store(
+        project.folders.store, planned.model, record.destination, info, bound=True
+    )
+    if receipt is None or not receipt.verified or receipt.sha256 != record.sha256:
+        return False
+    if not project.trust.holds(receipt, record.destination, info):
+        return False
+    _keep(run, planned, receipt)
+    done = Attempt(at=json_file.now(), outcome=Outcome.DONE, came=Came.OTHERS)
+    ledger.note(project.layout, planned.model, done, run.began)
+    run.events.fetched(record, receipt, Came.OTHERS)
+    _settle(run, Ending(planned.model, came=Came.OTHERS, size=receipt.size))
+    return True
 
 
 def _still_right(run: Run, planned: Planned) -> bool:
