@@ -103,13 +103,13 @@ def test_killed_where_nobody_asks(site: Site, hub: Hub, container: Container, si
         everything = chance.random() < 0.5
         final.replace(aside)
         hub.rate = size / 0.6
+        before = container.zombies
         container.start(*(("bash", str(script)) if by_hand else PROGRAM), HF_ENDPOINT=hub.url)
         if chance.random() < 0.7:
             enough = int(size * chance.uniform(0.01, 0.8))
             wait_until(lambda enough=enough: on_disk(folder) >= enough)  # type: ignore[misc]
         else:
             container.wait(chance.uniform(0.0, 0.3 if by_hand else 1.2))
-        before = container.zombies
         container.kill(everything=everything)
         assert container.zombies > before
         littered += bool(set(left(folder)) - {NAME})

@@ -703,6 +703,23 @@ def test_a_directory_whose_file_is_flagged_is_told_by_a_check(
     assert FLAG in ran.out
 
 
+@pytest.mark.parametrize("part", ["directory", "file"])
+def test_an_address_that_breaks_a_rule_is_told_by_a_check(
+    site: InProcess, hub: Hub, whole: Path, part: str
+) -> None:
+    """Somebody has edited the lock file: no one is asked at such an address."""
+    locked(site, hub)
+    address = "https://huggingface.co/lantern/..%2Fx/resolve/main/config.json"
+    (entry,) = entries(site)
+    files = [file | {"url": address} for file in entry["files"]]
+    edit(site, **({"files": files} if part == "file" else {"url": address}))
+    ran = site.run("lock", "--check", "--json")
+    (told,) = json.loads(ran.out)["models"]
+    rule = because(Why.NO_REPOSITORY_ID)
+    refused = because(Why.ADDRESS_REFUSED, address="lantern/../x", cause=rule)
+    assert (ran.code, told["drift"]) == (1, sentence(because(Why.DRIFT_GONE, cause=refused)))
+
+
 def test_a_locked_file_that_runs_code_never_gets_its_name(site: InProcess, hub: Hub) -> None:
     name = "harbour_trap.pt"
     trap = hub.add("harbour/harbour_trap", [name])
