@@ -33,6 +33,14 @@ def held(folder: int, name: str) -> Iterator[bool]:
                     os.unlink(lock, dir_fd=folder)
 
 
+def is_held(folder: int, name: str) -> bool:
+    """Tell whether the lease of a file is this process's own still: nobody has broken it."""
+    try:
+        return os.readlink(f".{name}.lock", dir_fd=folder) == f"{where()}.{os.getpid()}"
+    except OSError:
+        return False
+
+
 def _take(folder: int, lock: str, me: str) -> bool:
     for _ in range(2):
         with contextlib.suppress(OSError):

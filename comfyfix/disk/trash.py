@@ -101,7 +101,7 @@ def item_of(store: str, path: str, real: Callable[[str], str] = os.path.realpath
     place = f"{real(folder)}/{name}".removeprefix(f"{store}/")
     info = os.lstat(path)
     is_directory = stat.S_ISDIR(info.st_mode)
-    if not (is_directory or stat.S_ISREG(info.st_mode)) or not _is_place(place):
+    if not (is_directory or stat.S_ISREG(info.st_mode)) or not is_place(place):
         return None
     return Item(
         place=place,
@@ -113,7 +113,7 @@ def item_of(store: str, path: str, real: Callable[[str], str] = os.path.realpath
     )
 
 
-def _is_place(place: str) -> bool:
+def is_place(place: str) -> bool:
     """Tell whether it leads below the store, through no hidden folder, and is fit for a note."""
     try:
         return relative_name(place) == place
@@ -377,7 +377,7 @@ def _note(inside: int, name: str) -> _Note | None:
     if note is None or note.name != name:
         return None
     items = [item for entry in note.entries for item in entry.items]
-    sound = all(_KEPT.fullmatch(item.kept) and _is_place(item.place) for item in items)
+    sound = all(_KEPT.fullmatch(item.kept) and is_place(item.place) for item in items)
     named = all(entry.name == f"{name}-{number}" for number, entry in enumerate(note.entries))
     return note if sound and named and len({item.kept for item in items}) == len(items) else None
 

@@ -19,6 +19,11 @@ def begun(count: int, size: int) -> str:
     return t("Verifying {count:files} ({size:size}) in the model folders", count=count, size=size)
 
 
+def hashing(count: int, size: int) -> str:
+    """Say how much has to be read first."""
+    return t("Hashing {count:files} ({size:size})", count=count, size=size)
+
+
 def line(verdict: Verdict) -> str:
     """Say what one file is, and whose word that is, or why not."""
     told = words.sentence(verdict.reason) if verdict.reason else ""

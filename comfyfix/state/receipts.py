@@ -52,10 +52,11 @@ def save(layout: Layout, store: Path, trust: Trust, made: Sequence[tuple[Model, 
 
     json_file.change(layout.receipts, layout.ledger_lock, ReceiptFile, ReceiptFile, update)
     for model, receipt in made:
-        _save_in_store(store, model, trust.signed(receipt, store))
+        save_in_store(store, model, trust.signed(receipt, store))
 
 
-def _save_in_store(store: Path, model: Model, receipt: Receipt) -> None:
+def save_in_store(store: Path, model: Model, receipt: Receipt) -> None:
+    """Keep a receipt in the store, where that can be written; it is signed already, or will not."""
     # A store that can be read only is used all the same; only the next checkout hashes anew.
     with contextlib.suppress(OSError):
         path = _ours_in_store(store, model)
@@ -103,6 +104,11 @@ def forget(layout: Layout, store: Path, model: Model) -> None:
         return ReceiptFile(models={k: v for k, v in known.models.items() if k != model.key})
 
     json_file.change(layout.receipts, layout.ledger_lock, ReceiptFile, ReceiptFile, update)
+    forget_in_store(store, model)
+
+
+def forget_in_store(store: Path, model: Model) -> None:
+    """Drop the receipt that the store holds, where that can be done."""
     with contextlib.suppress(OSError):
         if path := _ours_in_store(store, model):
             path.unlink()

@@ -53,6 +53,16 @@ class Trust:
         named = msgspec.structs.replace(receipt, place=place, key_id=self._key_id)
         return msgspec.structs.replace(named, mac=self._mac(named))
 
+    def signs_as(self, receipt: Receipt) -> bool:
+        """Tell whether we have the key that a receipt says it is signed with."""
+        return bool(self.key) and receipt.key_id == self._key_id
+
+    def has_signed(self, receipt: Receipt) -> bool:
+        """Tell whether a receipt is signed with our key, whichever file it speaks of."""
+        if not self.key or not receipt.mac.isascii():
+            return False
+        return hmac.compare_digest(receipt.mac, self._mac(receipt))
+
     def of_store(
         self, store: Path, model: Model, location: str, info: os.stat_result, *, bound: bool
     ) -> Receipt | None:
@@ -85,10 +95,8 @@ class Trust:
         return receipt
 
     def _is_signed(self, receipt: Receipt, store: Path, model: Model, location: str) -> bool:
-        if not self.key or not receipt.mac.isascii():
-            return False
         told = receipt.model == model.key and receipt.place == _place(location, store)
-        return told and hmac.compare_digest(receipt.mac, self._mac(receipt))
+        return told and self.has_signed(receipt)
 
     @property
     def _key_id(self) -> str:

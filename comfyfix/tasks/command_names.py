@@ -29,6 +29,7 @@ COMMANDS = {
     "forget": "comfyfix.tasks.commands.forget:Forget",
     "ignore": "comfyfix.tasks.commands.doits_own:Ignore",
     "store": "comfyfix.tasks.commands.store:Store",
+    "dedupe": "comfyfix.tasks.commands.dedupe:Dedupe",
     "gc": "comfyfix.tasks.commands.gc:Gc",
     "clean": "comfyfix.tasks.commands.clean:Clean",
     "reset-dep": "comfyfix.tasks.commands.doits_own:ResetDep",

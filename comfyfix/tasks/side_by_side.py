@@ -236,8 +236,11 @@ def _answered(verdict: Verdict, answer: Answer) -> Verdict:
     return msgspec.structs.replace(verdict, reason=reason)
 
 
-def hashed_together(run: Run, files: Sequence[tuple[Path, int]]) -> dict[Path, str]:
-    """Hash some files side by side, and tell how far it is; one that can't be read is left out."""
+def hashed_together(run: Run, files: Sequence[tuple[Path, int]], jobs: int = 0) -> dict[Path, str]:
+    """Hash some files side by side, and tell how far it is; one that can't be read is left out.
+
+    `jobs`: how many at a time; 0: one for each processor.
+    """
     hasher = Hasher(HashLog(run.project.layout.hashes, run.project.trust.identity))
     found: dict[Path, str] = {}
     done = 0
@@ -246,7 +249,7 @@ def hashed_together(run: Run, files: Sequence[tuple[Path, int]]) -> dict[Path, s
         return done + hasher.under_way(), len(found)
 
     sizes = dict(files)
-    pool = ThreadPoolExecutor(cores(), thread_name_prefix="hash")
+    pool = ThreadPoolExecutor(jobs or cores(), thread_name_prefix="hash")
     try:
         with drawn(sum(sizes.values()), len(sizes), progress):
             # The biggest first: at the end no thread is left alone with a big one.
