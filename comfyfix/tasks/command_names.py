@@ -30,6 +30,7 @@ COMMANDS = {
     "ignore": "comfyfix.tasks.commands.doits_own:Ignore",
     "store": "comfyfix.tasks.commands.store:Store",
     "dedupe": "comfyfix.tasks.commands.dedupe:Dedupe",
+    "paths": "comfyfix.tasks.commands.paths:Paths",
     "gc": "comfyfix.tasks.commands.gc:Gc",
     "clean": "comfyfix.tasks.commands.clean:Clean",
     "reset-dep": "comfyfix.tasks.commands.doits_own:ResetDep",

@@ -1,0 +1,64 @@
+"""Telling: ComfyUI's file of model paths is written, and nobody's own is lost."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from comfyfix.comfyui.store import told_paths
+from comfyfix.comfyui.store.told_paths import Section, Unsayable
+from comfyfix.disk import regular
+from comfyfix.disk.files import write_atomic, write_new
+from comfyfix.errors import SetupProblem
+from comfyfix.why import Why
+
+_MODE = 0o644
+
+
+@dataclass(frozen=True, slots=True)
+class Told:
+    """A file that tells ComfyUI of folders; `written` where it was not as it is now."""
+
+    path: Path
+    sections: Sequence[Section]
+    written: bool
+
+
+def tell(path: Path, sections: Sequence[Section], *, dry: bool = False) -> Told:
+    """Write the file. Raises SetupProblem; where somebody else has written it, nothing happens."""
+    try:
+        data = told_paths.text(sections)
+    except Unsayable as error:
+        raise SetupProblem(Why.PATHS_UNSAYABLE, path=error.path) from None
+    try:
+        old = _there(path)
+        if old == data:
+            return Told(path, sections, written=False)
+        if old is not None and not told_paths.is_ours(old):
+            raise SetupProblem(Why.PATHS_NOT_OURS, path=path)
+        if dry:
+            return Told(path, sections, written=True)
+        if old is None:
+            write_new(path, data, mode=_MODE)
+        else:
+            write_atomic(path, data)
+    except FileExistsError:  # somebody has been faster
+        raise SetupProblem(Why.PATHS_NOT_OURS, path=path) from None
+    except OSError as error:
+        cause = error.strerror or str(error)
+        raise SetupProblem(Why.PATHS_UNWRITTEN, path=path, cause=cause) from None
+    return Told(path, sections, written=True)
+
+
+def _there(path: Path) -> bytes | None:
+    """What lies there; None for nothing. A link or no file at all is somebody's. Raises OSError."""
+    if not os.path.lexists(path):
+        return None
+    if os.path.islink(path) or not os.path.isfile(path):
+        raise SetupProblem(Why.PATHS_NOT_OURS, path=path)
+    try:
+        return regular.read(path, told_paths.SIZE_MAX)
+    except regular.NotRegular:
+        raise SetupProblem(Why.PATHS_NOT_OURS, path=path) from None

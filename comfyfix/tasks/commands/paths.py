@@ -1,0 +1,69 @@
+"""The `paths` command: tells ComfyUI where the store is."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+from comfyfix.comfyui.store import told_paths
+from comfyfix.comfyui.store.installation import EXTRA_PATHS
+from comfyfix.errors import SetupProblem
+from comfyfix.screen import telling as told_of
+from comfyfix.screen.objects import say_json_of
+from comfyfix.screen.text import say
+from comfyfix.screen.words import t
+from comfyfix.stages import telling
+from comfyfix.stages.telling import Told
+from comfyfix.tasks.commands.base import Ours, project_heading, switch
+from comfyfix.tasks.guard import JSON_OPTION
+from comfyfix.tasks.running import Run
+from comfyfix.why import Why
+
+
+class Paths(Ours):
+    """Write extra_model_paths.yaml for ComfyUI."""
+
+    doc_purpose = t("tell ComfyUI where the store is, by an extra_model_paths.yaml")
+    doc_usage = "[-o FILE]"
+    doc_description = t(
+        "Writes the file that ComfyUI reads when it starts, with each model folder of `store:`. A "
+        "file there that it has not written, or that was changed since, is left as it is: then "
+        "take `-o FILE`."
+    )
+    cmd_options = (
+        {
+            "name": "out", "short": "o", "long": "out", "type": str, "default": "",
+            "help": t("write this file, in place of the one beside ComfyUI's main.py"),
+        },
+        switch("dry-run", t("show what would be written, and write nothing")),
+        JSON_OPTION,
+    )  # fmt: skip
+    name = "paths"
+
+    def work(self, options: dict[str, Any], names: list[str]) -> int:
+        """Tell it. Raises SetupProblem."""
+        if names:
+            raise SetupProblem(Why.PATHS_TAKES_NONE, name=names[0])
+        out, dry = options["out"], options["dry_run"]
+        place = Path(out).absolute() if out else None  # a dodo may change the folder
+        runs = self.runs(options)
+        if place and len(runs) > 1:
+            raise SetupProblem(Why.PATHS_OF_SEVERAL)
+        told = {run.prefix: _told(run, place, dry=dry) for run in runs}
+        if options["as_json"]:
+            say_json_of({prefix: told_of.as_data(one, dry=dry) for prefix, one in told.items()})
+            return 0
+        for run in runs:
+            own = run.project.folders.comfyui / EXTRA_PATHS
+            lines = told_of.lines(told[run.prefix], own, dry=dry)
+            say(*project_heading(run.prefix), *lines)
+        return 0
+
+
+def _told(run: Run, place: Path | None, *, dry: bool) -> Told | None:
+    folders = run.project.folders
+    needed = {planned.model.folder for planned in run.project.plan.models}
+    section = told_paths.of_store(folders, filter(None, needed))
+    if section is None:
+        return None
+    return telling.tell(place or folders.comfyui / EXTRA_PATHS, [section], dry=dry)
