@@ -10,7 +10,7 @@ LEAST = 8  # characters
 _WORD = re.compile(r"[A-Za-z-]{1,19}")
 _SECRET = re.compile(
     r"(?:.*[_-])?(?:token|auth|authorization|password|passwd|secret|api[_-]?key|access[_-]?key"
-    r"|signature|credential|sig|accesskeyid|googleaccessid)=.*"
+    r"|signature|credential|sig|awsaccesskeyid|googleaccessid)=.*"
     r"|[^=]*=hf_\w{20,}",
     re.IGNORECASE,
 )

@@ -16,10 +16,13 @@ from pathlib import Path
 from typing import BinaryIO, Protocol
 
 from comfyfix.disk import regular, temporary
-from comfyfix.disk.files import HASH_BLOCK
+from comfyfix.disk.files import HASH_BLOCK, led_into
+from comfyfix.errors import ModelProblem
 from comfyfix.net.buckets import PART_BYTES, Bucket
+from comfyfix.outcomes import Outcome
 from comfyfix.settings.mirror import Mirror, name_of
 from comfyfix.state.hashing import Halted
+from comfyfix.why import Why
 
 _NAME = re.compile(r"sha256/(?P<begin>[0-9a-f]{2})/(?P<sha256>(?P=begin)[0-9a-f]{62})")
 
@@ -71,6 +74,20 @@ class FolderHolder:
         """Where the file of a hash lies."""
         return self.root / name_of(sha256)
 
+    def ready(self, sha256: str) -> Path:
+        """Where a file is to be put: its folder made, and nothing there but a plain file.
+
+        Raises OSError, and ModelProblem for a folder that somebody's link leads elsewhere.
+        """
+        path = self.path(sha256)
+        path.parent.mkdir(parents=True, exist_ok=True)
+        if led_into(path.parent, self.root) is None:
+            raise ModelProblem(Outcome.UNWRITABLE, Why.FOLDER_LEADS_OUT, folder=path.parent)
+        with contextlib.suppress(FileNotFoundError):
+            if not (stat.S_ISREG(mode := os.lstat(path).st_mode) or stat.S_ISDIR(mode)):
+                path.unlink()
+        return path
+
     def listed(self) -> Iterator[tuple[str, int]]:
         """The hashes that it has files for, each with the bytes of its file."""
         top = self.root / "sha256"
@@ -91,8 +108,7 @@ class FolderHolder:
 
     def put(self, sha256: str, stream: BinaryIO, size: int) -> None:
         """Put a file: under a name of its own until it is whole, right and on the disk."""
-        path = self.path(sha256)
-        path.parent.mkdir(parents=True, exist_ok=True)
+        path = self.ready(sha256)
         temporary.clear(path.parent)
         handle, fresh = temporary.make(path)
         try:

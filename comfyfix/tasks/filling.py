@@ -99,7 +99,7 @@ def _fetch(run: Run, content: Content, record: Record, holder: Holder) -> None:
     """Fetch a file from its address: into a folder at once, for a bucket into one of ours."""
     run.policy.require(record)
     if isinstance(holder, FolderHolder):
-        _by_script(run, record, holder.path(content.sha256))
+        _by_script(run, record, holder.ready(content.sha256))
         return
     path = run.project.layout.for_mirrors.absolute() / name_of(content.sha256)
     _by_script(run, record, path)

@@ -70,20 +70,6 @@ complete() {
   is_right "$PART" "$HASH"
 }
 
-# The whole file into the part, whatever of it was there before.
-fetch_whole() {
-  local begun
-  begin_ranges
-  need_space
-  begun="$LOW"
-  if ! complete; then
-    # A part from an earlier run may have been of another file; a fresh one has no excuse.
-    [ "$begun" != 0 ] || wrong_content "What arrived is not $NAME: size or sha256 differ"
-    start_over
-    complete || wrong_content "What arrived is not $NAME: size or sha256 differ"
-  fi
-}
-
 main() {
   if declare -F files >/dev/null; then directory; fi
   [ ! -e "$DEST" ] || [ -f "$DEST" ] || fail 1 "$DEST is not a file" "move it away"
@@ -122,6 +108,20 @@ main() {
     fetch_whole
   fi
   name_it
+}
+
+# The whole file into the part, whatever of it was there before.
+fetch_whole() {
+  local begun
+  begin_ranges
+  need_space
+  begun="$LOW"
+  if ! complete; then
+    # A part from an earlier run may have been of another file; a fresh one has no excuse.
+    [ "$begun" != 0 ] || wrong_content "What arrived is not $NAME: size or sha256 differ"
+    start_over
+    complete || wrong_content "What arrived is not $NAME: size or sha256 differ"
+  fi
 }
 
 main

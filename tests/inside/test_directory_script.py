@@ -16,6 +16,7 @@ from comfyfix.disk import leftovers
 from comfyfix.disk.files import sha256_of
 from comfyfix.net.hosts import HUGGINGFACE
 from comfyfix.records import FileFact, Model, Record
+from comfyfix.settings.mirror import name_of
 from tests.rig import Site, put_script
 
 REPO = "maker/Lantern-large"
@@ -176,3 +177,21 @@ def test_several_at_once_end_well(site: Site, hub: Hub) -> None:
     assert lies(folder) == whole()
     assert os.listdir(folder.parent) == [folder.name]
     assert not leftovers.abandoned(str(folder.parent), folder.name)
+
+
+def test_each_file_with_a_sha256_is_asked_of_mirrors(site: Site, hub: Hub, tmp_path: Path) -> None:
+    """What git keeps comes from the origin; a wrong file of a mirror is that one's affair."""
+    record = record_of(site, hub)
+    weights = [data for path, data in FILES.items() if not path.endswith(".json")]
+    for data, held in zip(weights, (weights[0], bytes(len(weights[1]))), strict=True):
+        path = tmp_path / "mirror" / name_of(sha256(data))
+        path.parent.mkdir(parents=True)
+        path.write_bytes(held)
+    done = site.script(
+        put_script(site.root / "download.sh", record), COMFYFIX_MIRROR=str(tmp_path / "mirror")
+    )
+    assert done.returncode == 0, done.stdout + done.stderr
+    folder = Path(record.destination)
+    assert {str(p.relative_to(folder)): p.read_bytes() for p in folder.rglob("*.*")} == FILES
+    asked = {seen.path.rpartition("/")[2] for seen in hub.seen if "/resolve/" in seen.path}
+    assert asked == {"config.json", "vocab.json", "model-00002-of-00002.safetensors"}

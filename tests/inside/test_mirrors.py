@@ -223,9 +223,24 @@ def test_without_a_lock_file_too(inprocess: InProcess, mirror: Path) -> None:
     assert not mirror.exists()
 
 
+def test_a_folder_that_leads_elsewhere_is_not_written_to(
+    site: InProcess, mirror: Path, tmp_path: Path
+) -> None:
+    digest, name = next(iter(DIGESTS.items()))
+    others = tmp_path / "others"
+    others.mkdir()
+    (mirror / "sha256").mkdir(parents=True)
+    (mirror / "sha256" / digest[:2]).symlink_to(others)
+    done = site.run("mirror", str(mirror))
+    assert done.code == 1
+    assert f"✗ loras/{name}" in done.out
+    assert list(others.iterdir()) == []
+
+
+@pytest.mark.parametrize("here", [True, False], ids=["copied", "fetched"])
 @pytest.mark.parametrize("made", ["file", "link", "pipe"])
-def test_what_stands_in_the_way_is_replaced_or_told(
-    site: InProcess, hub: Hub, mirror: Path, tmp_path: Path, made: str
+def test_what_stands_in_the_way_is_replaced(
+    site: InProcess, mirror: Path, tmp_path: Path, made: str, here: bool
 ) -> None:
     digest = next(iter(DIGESTS))
     path = mirror / name_of(digest)
@@ -238,11 +253,10 @@ def test_what_stands_in_the_way_is_replaced_or_told(
         path.symlink_to(others)
     else:
         os.mkfifo(path)
-    for name in NAMES:
-        site.put("loras", name)
+    site.put("loras", DIGESTS[digest] if here else "another.safetensors")
     done = site.run("mirror", str(mirror))
     assert done.code == 0, done
-    assert right(held(mirror))
+    assert right({n: d for n, d in held(mirror).items() if not n.endswith(".damaged")})
     assert not path.is_symlink()
     assert others.read_bytes() == b"of somebody"
 

@@ -1,0 +1,133 @@
+"""Mirrors at full size: each transfer cut once, a thousand wrong bodies, and nobody else asked."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import pytest
+
+from comfyfix.demo.hub import Fault, Hub, sha256
+from comfyfix.settings import lockfile
+from comfyfix.settings.lockfile import Entry, Lock
+from comfyfix.settings.manifest import LOCK_FILE
+from comfyfix.settings.mirror import name_of
+from tests.buckets import Buckets
+from tests.faults.server import Ask, Reply, Server
+from tests.faults.shelf import proper
+from tests.inprocess import InProcess
+
+pytestmark = pytest.mark.faults
+REPO = "harbour/many_lamps"
+BYTES = 70_000
+
+
+def data_of(name: str, size: int = BYTES) -> bytes:
+    """A file that is safe to load, and like no other."""
+    head = f'{{"w":{{"dtype":"U8","shape":[{size}],"data_offsets":[0,{size}]}}}}'.encode()
+    head += b" " * (-len(head) % 8)
+    seed = hashlib.sha256(name.encode()).digest()
+    return len(head).to_bytes(8, "little") + head + (seed * (size // 32 + 1))[:size]
+
+
+def locked(site: InProcess, hub: Hub, count: int, *, large: int = 0) -> dict[str, bytes]:
+    """A project that needs many models, with the lock file that names them; returns their bytes."""
+    files = {f"lamp_{n:04d}.safetensors": data_of(f"lamp {n}") for n in range(count - large)}
+    for n in range(large):  # beyond what a bucket takes in one part
+        name = f"lamp_large_{n}.safetensors"
+        files[name] = data_of(name, 40 << 20)
+    repository = hub.add(REPO, [])
+    repository.files.update(files)
+    base = f"https://huggingface.co/{REPO}/resolve/{repository.commit}"
+    entries = [
+        Entry(
+            folder="loras",
+            path=name,
+            source="huggingface",
+            url=f"{base}/{name}",
+            size=len(data),
+            sha256=sha256(data),
+        )
+        for name, data in files.items()
+    ]
+    lock = Lock(site.root / LOCK_FILE, exists=True).with_entries(entries)
+    lock.path.write_text(lockfile.text(lock))
+    site.workflow("w.json", *(("loras", name) for name in files))
+    site.manifest(download={"parallel": 6, "retries": 4})
+    return files
+
+
+def brought(site: InProcess) -> dict[str, str]:
+    return {path.name: sha256(path.read_bytes()) for path in (site.models / "loras").iterdir()}
+
+
+@pytest.fixture
+def buckets() -> Iterator[Buckets]:
+    pytest.importorskip("obstore")
+    with Buckets() as server:
+        yield server
+
+
+def test_two_hundred_models_are_filled_and_read_back_though_each_transfer_is_cut(
+    inprocess: InProcess, hub: Hub, buckets: Buckets
+) -> None:
+    files = locked(inprocess, hub, 200, large=2)
+    right = {name: sha256(data) for name, data in files.items()}
+    for number, (name, data) in enumerate(files.items()):
+        if number % 2:  # half of them are here, the others come from the origin
+            inprocess.put("loras", name, data)
+        else:
+            hub.faults.append(Fault(f"file *{name}", "cut", times=1))
+    buckets.cut_once = {"every PUT", "every GET"}
+    done = inprocess.run("mirror", "s3://models", **buckets.environment)
+    assert done.code == 0, done.out[-2000:] + done.err
+    assert {path: sha256(data) for path, data in buckets.objects.items()} == {
+        f"/models/{name_of(digest)}": digest for digest in right.values()
+    }
+    for path in (inprocess.models / "loras").iterdir():
+        path.unlink()
+    hub.seen.clear()
+    done = inprocess.run("--locked", COMFYFIX_MIRROR="s3://models", **buckets.environment)
+    assert done.code == 0, done.out[-2000:] + done.err
+    assert brought(inprocess) == right
+    assert hub.seen == []
+    cut = {f"{method} /models/{name_of(d)}" for d in right.values() for method in ("PUT", "GET")}
+    assert cut <= buckets.cut_once  # each has been
+
+
+def _page(data: bytes) -> bytes:
+    return b"<!DOCTYPE html><title>Sign in</title>".ljust(len(data))
+
+
+WRONG: tuple[Callable[[bytes], bytes], ...] = (
+    lambda data: bytes(len(data)),
+    lambda data: data[:-1] + bytes((data[-1] ^ 1,)),
+    lambda data: data[: len(data) // 2],
+    lambda data: data + b"\0",
+    lambda _: b"",
+    _page,
+)
+
+
+@pytest.mark.timeout(3600)
+@pytest.mark.parametrize("count", [100, pytest.param(1000, marks=pytest.mark.proof)])
+def test_of_a_thousand_wrong_bodies_none_becomes_a_file(
+    inprocess: InProcess, hub: Hub, tmp_path: Path, count: int
+) -> None:
+    files = locked(inprocess, hub, count)
+    bodies = {
+        f"/{name_of(sha256(data))}": WRONG[number % len(WRONG)](data)
+        for number, data in enumerate(files.values())
+    }
+
+    def answer(ask: Ask) -> Reply:
+        return proper(bodies[ask.path], ask, mark="")
+
+    with Server(answer) as mirror:
+        done = inprocess.run("--locked", COMFYFIX_MIRROR=mirror.url)
+        assert done.code == 0, done.out[-2000:] + done.err
+        assert {seen.ask.path for seen in mirror.seen} == set(bodies)
+    assert brought(inprocess) == {name: sha256(data) for name, data in files.items()}
+    origin = {seen.path for seen in hub.seen if "/resolve/" in seen.path}
+    assert len(origin) == count
