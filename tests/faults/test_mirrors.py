@@ -82,6 +82,7 @@ def test_two_hundred_models_are_filled_and_read_back_though_each_transfer_is_cut
     buckets.cut_once = {"every PUT", "every GET"}
     done = inprocess.run("mirror", "s3://models", **buckets.environment)
     assert done.code == 0, done.out[-2000:] + done.err
+    assert [fault.times for fault in hub.faults] == [0] * 100  # each has been cut
     assert {path: sha256(data) for path, data in buckets.objects.items()} == {
         f"/models/{name_of(digest)}": digest for digest in right.values()
     }
