@@ -130,6 +130,95 @@ def test_what_was_not_read_of_a_list_may_stand_for_nothing(
     assert list(references(graph, "w", {"Node": Loader(inputs={"x": entry})})) == []
 
 
+def test_a_loop_over_what_is_not_known_may_have_added_names(tmp_path: Path) -> None:
+    before = """
+        import elsewhere
+
+        def names():
+            found = ["None"]
+            for one in elsewhere.all():
+                found.append(one)
+            return found
+        """
+    entry = only(read(tmp_path, node(f"names() + {CHOICES}", before)))
+    assert entry.names == ("None",)
+    assert not entry.closed
+
+
+def test_of_two_lists_the_one_that_is_known_counts(tmp_path: Path) -> None:
+    before = """
+        import elsewhere
+
+        def places():
+            found = []
+            for one in elsewhere.all():
+                found.extend(one)
+            return found if found else [os.path.join(M, "mine")]
+        """
+    facts = read(tmp_path, node("[f for p in places() for f in os.listdir(p)]", before))
+    assert places(tmp_path, facts, only(facts))[0] == "models/mine"
+
+
+def test_a_name_that_a_loop_may_have_set_is_not_sure_to_be_none(tmp_path: Path) -> None:
+    """It looks for another pack, and has nodes where it finds that."""
+    init = f"""
+        import os, folder_paths
+        NODE_CLASS_MAPPINGS = {{}}
+        try:
+            found = None
+            for place in folder_paths.get_folder_paths("custom_nodes"):
+                if "another" in os.listdir(place):
+                    found = os.path.join(place, "another")
+                    break
+            if found is None:
+                raise Exception("it is not there")
+
+            class Inner:
+                @classmethod
+                def INPUT_TYPES(s):
+                    return {{"required": {{"x": ({CHOICES},)}}}}
+
+            NODE_CLASS_MAPPINGS.update({{"Node": Inner}})
+        except Exception as e:
+            print(e)
+        """
+    assert only(read(tmp_path, init)).folder == "style_models"
+
+
+def test_a_long_function_that_imports_modules_of_the_pack_is_read(tmp_path: Path) -> None:
+    names = ", ".join(f"Node{number}" for number in range(12))
+    lines = "".join(f"    {name},\n" for name in names.split(", "))
+    init = (
+        f"def load():\n    from .more import (\n{lines}    )\n    return {{\n"
+        + "".join(f"        'My {name}': {name},\n" for name in names.split(", "))
+        + "    }\n\ndef put(make):\n    made = make() if callable(make) else make\n"
+        "    for key, value in made.items():\n        NODE_CLASS_MAPPINGS[key] = value\n"
+        "NODE_CLASS_MAPPINGS = {}\nput(load)\n"
+    )
+    more = "import folder_paths\n" + "".join(
+        f"class {name}:\n    @classmethod\n    def INPUT_TYPES(s):\n"
+        f"        return {{'required': {{'x': ({CHOICES},)}}}}\n"
+        for name in names.split(", ")
+    )
+    facts = read(tmp_path, init, more=more)
+    assert only(facts, "My Node11").folder == "style_models"
+
+
+@pytest.mark.parametrize("asked", ["s.choices(s)", "s().choices()", "Inner().choices()"])
+def test_a_method_that_gives_the_choices_is_read_however_long(asked: str, tmp_path: Path) -> None:
+    """Beside methods that only a run of the node calls, which are not."""
+    rest = "        a = 1\n" * 20
+    init = (
+        "import folder_paths\nclass Inner:\n    FUNCTION = 'load'\n"
+        f"    def load(self, x):\n{rest}        return folder_paths.get_full_path('loras', x)\n"
+        f"    def choices(self):\n{rest}        return {CHOICES}\n"
+        "    @classmethod\n    def INPUT_TYPES(s):\n"
+        f"        return {{'required': {{'x': ({asked},)}}}}\n"
+        "NODE_CLASS_MAPPINGS = {'Node': Inner}\n"
+    )
+    assert only(read(tmp_path, init)).folder == "style_models"
+
+
 def test_a_picture_is_chosen_only_where_a_pack_lists_pictures(tmp_path: Path) -> None:
     inputs = {"x": {"content": "a.pth", "image": None}}
     graph = parse(json.dumps({"1": {"class_type": "Node", "inputs": inputs}}).encode())

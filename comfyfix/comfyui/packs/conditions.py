@@ -25,17 +25,26 @@ def truth(asked: Asked, test: ast.expr, module: Module, scope: Locals) -> bool |
                 return decides
             return None if None in told_all else not decides
         case ast.Compare(left=left, ops=[op], comparators=[right]):
+            if _is_open(left, module, scope) or _is_open(right, module, scope):
+                return None
             sides = (asked.value(side, module, scope) for side in (left, right))
             return _compared(asked, op, *sides)
         case ast.Name(id="TYPE_CHECKING") | ast.Attribute(attr="TYPE_CHECKING"):
             return False
-        case ast.Name(id=name) if isinstance(scope.get(name, module.names.get(name)), Choice):
+        case ast.Name() if _is_open(test, module, scope):
             return None
         case ast.Constant() | ast.Name() | ast.Attribute():
             value = asked.value(test, module, scope)
             return bool(value) if isinstance(value, PLAIN) else None
         case _:
             return None
+
+
+def _is_open(node: ast.expr, module: Module, scope: Locals) -> bool:
+    """Tell a name that holds one of several values, by branches before."""
+    return isinstance(node, ast.Name) and isinstance(
+        scope.get(node.id, module.names.get(node.id)), Choice
+    )
 
 
 def _compared(asked: Asked, op: ast.cmpop, left: Any, right: Any) -> bool | None:

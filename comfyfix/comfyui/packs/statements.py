@@ -120,7 +120,11 @@ class Reader:
                 return self.run(statement.body)
 
     def _loop(self, statement: ast.For | ast.AsyncFor) -> None:
-        for item in items(self._value(statement.iter))[:LOOP_MAX]:
+        over = self._value(statement.iter)
+        if over is UNKNOWN:  # of it there may be none, or any number
+            bind(self._scope, statement.target, UNKNOWN)
+            self._branches([statement.body, []])
+        for item in items(over)[:LOOP_MAX]:
             bind(self._scope, statement.target, item)
             if self.run(statement.body) == "body":
                 return

@@ -320,4 +320,4 @@ def _best(options: Iterable[Any]) -> Any:
 
 def _of_lists(value: Any, best: Any) -> bool:
     both = isinstance(value, list) and isinstance(best, list)
-    return both and bool(listings(value) or listings(best))
+    return both and bool(listings(value) or listings(best) or UNKNOWN in best)
