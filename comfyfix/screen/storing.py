@@ -37,6 +37,24 @@ class Collected:
     workflows: int = 0
 
 
+@dataclass(frozen=True, slots=True)
+class Holding:
+    """What a store holds: its units, the sha256 of files by path, and whose content is known."""
+
+    units: Sequence[Unit]
+    hashes: Mapping[str, str]
+    contents: Mapping[str, Reason]
+
+    def digest(self, unit: Unit) -> str:
+        """What tells the content of a unit from others; empty where that is not known of all."""
+        found = [self.hashes.get(path, "") for path in unit.files]
+        return " ".join(sorted(found)) if all(found) else ""
+
+    def origin(self, unit: Unit) -> Reason | None:
+        """Who has published a file of this content, where it was not fetched."""
+        return self.contents.get(self.digest(unit))
+
+
 @dataclass(slots=True)
 class _Sum:
     files: int = 0
@@ -48,15 +66,16 @@ class _Sum:
     twice: int = 0
 
 
-def _sums(units: Sequence[Unit], hashes: Mapping[str, str]) -> dict[str, _Sum]:
+def _sums(held: Holding) -> dict[str, _Sum]:
     """By folder key, and below the empty one of all: each file counted once."""
     made: dict[str, _Sum] = defaultdict(_Sum)
     seen: set[object] = set()
     digests: Counter[str] = Counter()
-    for unit in units:
+    for unit in held.units:
         fresh = [path for path, identity in unit.files.items() if identity not in seen]
         seen.update(unit.files.values())
-        digest = hashes.get(unit.path, "")
+        digest = held.digest(unit)
+        known = unit.fetched or held.origin(unit) is not None
         digests[digest] += bool(digest and fresh)
         for one in (made[unit.model.folder or "?"], made[""]):
             one.files += len(unit.files)
@@ -65,7 +84,7 @@ def _sums(units: Sequence[Unit], hashes: Mapping[str, str]) -> dict[str, _Sum]:
             one.needed += size if unit.needed else 0
             one.idle += 0 if unit.needed else size
             one.fetched += 0 if unit.needed or not unit.fetched else size
-            one.unknown += 0 if unit.fetched else size
+            one.unknown += 0 if known else size
             one.twice += size if digest and digests[digest] > 1 else 0
     return made
 
@@ -76,12 +95,12 @@ _COLUMNS = (
 )  # fmt: skip
 
 
-def folders(units: Sequence[Unit], hashes: Mapping[str, str], room: int | None) -> Iterator[str]:
+def folders(held: Holding, room: int | None) -> Iterator[str]:
     """A line for each folder, and one for all."""
-    if not units:
+    if not held.units:
         yield t("No model file lies in the model folders.")
         return
-    sums = _sums(units, hashes)
+    sums = _sums(held)
     total = sums.pop("", _Sum())
     rows = [*sorted(sums.items()), (t("all"), total)]
     yield from table(_COLUMNS, [_row(name, one) for name, one in rows], room)
@@ -94,7 +113,7 @@ def _row(name: str, one: _Sum) -> tuple[str, ...]:
     return (name, str(one.files), *(human_size(size) for size in sizes))
 
 
-def files(units: Sequence[Unit], room: int | None) -> Iterator[str]:
+def files(held: Holding, room: int | None) -> Iterator[str]:
     """A line for each file, set or directory."""
     columns = (
         Column("MODEL", 3), Column("SIZE"), Column("LAST USED", spare=2), Column("ORIGIN", spare=1),
@@ -103,25 +122,29 @@ def files(units: Sequence[Unit], room: int | None) -> Iterator[str]:
     rows = [
         (
             unit.model.key, human_size(unit.size), unit.last_used[:10] or "-",
-            t("fetched") if unit.fetched else t("unknown"), ", ".join(unit.needed) or "-",
+            _origin(held, unit), ", ".join(unit.needed) or "-",
         )
-        for unit in units
+        for unit in held.units
     ]  # fmt: skip
     yield from table(columns, rows, room)
 
 
-def as_data(
-    units: Sequence[Unit], hashes: Mapping[str, str], doubts: Sequence[Reason]
-) -> dict[str, Any]:
+def as_data(held: Holding, doubts: Sequence[Reason]) -> dict[str, Any]:
     """The same for programs."""
-    sums = _sums(units, hashes)
+    sums = _sums(held)
     total = sums.pop("", _Sum())
     return {
         "folders": [{"folder": name, **_sum_data(one)} for name, one in sorted(sums.items())],
         "all": _sum_data(total),
         "doubts": [_reason(doubt) for doubt in doubts],
-        "files": [_unit_data(unit, hashes) for unit in units],
+        "files": [_held_data(held, unit) for unit in held.units],
     }
+
+
+def _origin(held: Holding, unit: Unit) -> str:
+    if unit.fetched:
+        return t("fetched")
+    return t("known by its hash") if held.origin(unit) else t("unknown")
 
 
 def _sum_data(one: _Sum) -> dict[str, int]:
@@ -131,11 +154,20 @@ def _sum_data(one: _Sum) -> dict[str, int]:
     }  # fmt: skip
 
 
-def _unit_data(unit: Unit, hashes: Mapping[str, str]) -> dict[str, Any]:
+def _held_data(held: Holding, unit: Unit) -> dict[str, Any]:
+    origin = held.origin(unit)
+    digest = held.digest(unit) if len(unit.files) == 1 else ""
+    return {
+        **_unit_data(unit), "sha256": digest or None,
+        "origin": words.sentence(origin) if origin else None,
+    }  # fmt: skip
+
+
+def _unit_data(unit: Unit) -> dict[str, Any]:
     return {
         "model": unit.model.key, "path": unit.path, "files": len(unit.files), "bytes": unit.size,
         "fetched": unit.fetched, "needed_by": list(unit.needed), "last_used": unit.last_used,
-        "sha256": hashes.get(unit.path), "stays": _reason(unit.reason) if unit.reason else None,
+        "stays": _reason(unit.reason) if unit.reason else None,
     }  # fmt: skip
 
 
@@ -198,7 +230,7 @@ def collected_as_data(made: Collected) -> dict[str, Any]:
     return {
         "did": made.did,
         "refused": [_reason(reason) for reason in made.refused],
-        "could_go": [_unit_data(unit, {}) for unit in made.chosen],
+        "could_go": [_unit_data(unit) for unit in made.chosen],
         "moved": [{"model": model, "bytes": size} for model, size in made.moved],
         "left": [{"model": model, **_reason(reason)} for model, reason in made.left],
         "trash": [

@@ -56,13 +56,17 @@ class Unit:
 
 @dataclass(frozen=True, slots=True)
 class Known:
-    """What this project knows of the store's files: receipts by path, records, the ledger."""
+    """What this project knows of the store's files: receipts by path, records, the ledger.
+
+    `contents` is what is known to be published, by sha256: whose word that is.
+    """
 
     folders: Folders
     trust: Trust
     receipts: Mapping[str, Receipt]
     records: Mapping[str, Record]
     entries: Mapping[str, Entry]
+    contents: Mapping[str, Reason] = field(default_factory=dict)
     directories: dict[str, Record] = field(default_factory=dict)
     marked: dict[str, bool] = field(default_factory=dict)
     reals: dict[str, str] = field(default_factory=dict)

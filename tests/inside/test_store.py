@@ -4,18 +4,25 @@ from __future__ import annotations
 
 import json
 import os
+import signal
+from collections.abc import Callable
+from pathlib import Path
 from typing import Any
+
+import pytest
 
 from comfyfix.demo.content import file_for
 from comfyfix.demo.hub import Hub
+from comfyfix.disk.files import sha256_of
 from comfyfix.screen.words import t
+from comfyfix.state import hashing
 from tests.inprocess import InProcess
 
 SAME = file_for("same.safetensors")
 
 
-def told(site: InProcess) -> dict[str, Any]:
-    ran = site.run("store", "--json")
+def told(site: InProcess, *options: str) -> dict[str, Any]:
+    ran = site.run("store", "--json", *options)
     assert ran.code == 0, ran
     answer: dict[str, Any] = json.loads(ran.out)
     return answer
@@ -59,6 +66,59 @@ def test_equal_files_are_told_once_their_hashes_are_known(inprocess: InProcess) 
     assert told(inprocess)["all"]["duplicates"] == 0
     inprocess.run("verify", "--store")
     assert told(inprocess)["all"]["duplicates"] == len(SAME)
+
+
+def test_equal_files_and_known_contents_are_told_by_hash(inprocess: InProcess, hub: Hub) -> None:
+    hub.add("maker/harbor", ["harbor.safetensors"])
+    inprocess.workflow("w.json", ("loras", "harbor.safetensors"))
+    assert inprocess.run("run").code == 0
+    content = (inprocess.models / "loras" / "harbor.safetensors").read_bytes()
+    inprocess.put("vae", "copy.safetensors", content)
+    inprocess.put("vae", "mine.safetensors", SAME)
+    parts = [f"part-0000{number}-of-00002.safetensors" for number in (1, 2)]
+    for key in ("text_encoders", "diffusion_models"):
+        for part in parts:
+            inprocess.put(key, part, SAME + part.encode())
+    before = told(inprocess)["all"]
+    assert before["duplicates"] == 0
+    answer = told(inprocess, "--hash")
+    shards = sum(len(SAME + part.encode()) for part in parts)
+    assert answer["all"]["duplicates"] == len(content) + shards
+    assert before["unknown_origin"] - answer["all"]["unknown_origin"] == len(content)
+    files = by_model(answer)
+    assert files["vae/copy.safetensors"]["origin"]
+    assert files["vae/mine.safetensors"]["origin"] is None
+    assert told(inprocess) == answer  # it is remembered
+    assert t("known by its hash") in inprocess.run("store", "--all").out
+    assert inprocess.run("store", "--hash", "--jobs", "99").code == 3
+
+
+def test_stopped_it_goes_on_where_it_was(
+    inprocess: InProcess, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for number in range(4):
+        inprocess.put("loras", f"{number}.safetensors", SAME + b"%d" % number)
+    inprocess.workflow("w.json", ("loras", "0.safetensors"))
+    real = sha256_of
+    read: list[Path] = []
+    most = [2]
+
+    def reading(path: Path, passed: Callable[[int], object]) -> str:
+        if len(read) == most[0]:
+            most[0] = 0
+            os.kill(os.getpid(), signal.SIGINT)
+        if not most[0]:
+            raise hashing.Halted
+        read.append(path)
+        return real(path, passed)
+
+    monkeypatch.setattr(hashing, "sha256_of", reading)
+    ran = inprocess.run("store", "--hash", "--jobs", "1")
+    assert ran.code == 130
+    assert len(read) == 2
+    most[0] = 99
+    assert inprocess.run("store", "--hash").code == 0
+    assert len(read) == len(set(read)) == 4
 
 
 def test_it_is_told_also_where_a_workflow_cannot_be_read(inprocess: InProcess) -> None:

@@ -13,6 +13,7 @@ from comfyfix.errors import SetupProblem
 from comfyfix.net.origin import is_address
 from comfyfix.screen import notes
 from comfyfix.screen.words import t
+from comfyfix.state import hashing
 from comfyfix.tasks import inside_doit
 from comfyfix.tasks.dodo import Tasks, named_by
 from comfyfix.tasks.guard import Guarded
@@ -27,6 +28,21 @@ def switch(name: str, told: str) -> dict[str, Any]:
         "name": name.replace("-", "_"), "short": "", "long": name, "type": bool,
         "default": False, "help": told,
     }  # fmt: skip
+
+
+JOBS_MAX = 64
+JOBS_OPTION: dict[str, Any] = {
+    "name": "jobs", "short": "", "long": "jobs", "type": int, "default": 0,
+    "help": t("files hashed at a time (default: one per processor; 1 suits a hard disk)"),
+}  # fmt: skip
+
+
+def jobs_of(options: dict[str, Any]) -> int:
+    """How many files are to be hashed at a time. Raises SetupProblem."""
+    jobs: int = options["jobs"] or hashing.cores()
+    if not 1 <= jobs <= JOBS_MAX:
+        raise SetupProblem(Why.JOBS_OUT_OF_RANGE, most=JOBS_MAX)
+    return jobs
 
 
 def with_workflow(names: list[str]) -> list[str]:

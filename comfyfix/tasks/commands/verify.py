@@ -8,15 +8,12 @@ from comfyfix.errors import SetupProblem
 from comfyfix.records import Verdict
 from comfyfix.screen import checking
 from comfyfix.screen.words import t
-from comfyfix.state import hashing
 from comfyfix.stopping import Stopped, signals
-from comfyfix.tasks.commands.base import Ours
+from comfyfix.tasks.commands.base import JOBS_OPTION, Ours, jobs_of
 from comfyfix.tasks.commands.verify_needed import verify_needed
 from comfyfix.tasks.commands.verify_store import verify_store
 from comfyfix.tasks.side_by_side import Wish
 from comfyfix.why import Why
-
-JOBS_MAX = 64
 
 
 def _switch(name: str, told: str) -> dict[str, Any]:
@@ -48,11 +45,8 @@ class Verify(Ours):
             ),
         ),
         _switch("anew", t("hash every file, also where size and time are as they were")),
-        {
-            "name": "jobs", "short": "", "long": "jobs", "type": int, "default": 0,
-            "help": t("files hashed at a time (default: one per processor; 1 suits a hard disk)"),
-        },
-    )  # fmt: skip
+        JOBS_OPTION,
+    )
     name = "verify"
     _code = 0
 
@@ -85,13 +79,10 @@ class Verify(Ours):
 
 
 def _wish(options: dict[str, Any]) -> Wish:
-    jobs = options["jobs"] or hashing.cores()
-    if not 1 <= jobs <= JOBS_MAX:
-        raise SetupProblem(Why.JOBS_OUT_OF_RANGE, most=JOBS_MAX)
     return Wish(
         anew=options["anew"],
         always=options["store"],
         ask=options["ask"],
         move=options["move"] or not options["store"],
-        jobs=jobs,
+        jobs=jobs_of(options),
     )
