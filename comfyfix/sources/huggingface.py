@@ -8,12 +8,12 @@ counts when the rules of `trust` say so; several are for the user to choose from
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from functools import partial
 
-from comfyfix.file_names import SHORT, Words, read
+from comfyfix.file_names import SHORT, Words, loose, read
 from comfyfix.providers.huggingface import hub
-from comfyfix.providers.huggingface.answers import Answered
+from comfyfix.providers.huggingface.answers import Answered, Listing
 from comfyfix.records import Rejected, because
 from comfyfix.sources import repositories
 from comfyfix.sources.base import Finding, Services, Wanted
@@ -34,12 +34,13 @@ def find(wanted: Wanted, services: Services) -> Iterator[Finding]:
     if wanted.is_directory:
         yield from repositories.find(wanted, services)
         return
-    words = read(wanted.model.name)
+    named = _named_by_folder(wanted)
+    words = read(f"{named}.safetensors" if named else wanted.model.name)
     if words.generic and not wanted.likely:
         reason = because(Why.NAME_TOO_COMMON)
         yield Rejected(source=NAME, where=wanted.model.name, reason=reason)
         return
-    hunt = _Hunt(wanted, services, words)
+    hunt = _Hunt(wanted, services, words, named)
     for ask in hunt.rounds():
         ask()
         if hunt.places.settled():
@@ -49,13 +50,26 @@ def find(wanted: Wanted, services: Services) -> Iterator[Finding]:
     yield from hunt.places.findings()
 
 
-class _Hunt:
-    """One search: what is asked, in which order."""
+def _named_by_folder(wanted: Wanted) -> str:
+    """The folder of a part of a set, where the part's own name says nothing: as repositories are
+    called that have such parts. Empty for all others."""
+    *_, folder, name = ("", *wanted.model.path.split("/"))
+    says_nothing = bool(wanted.model.shards) and not (_telling(read(name)) or wanted.likely)
+    return folder if says_nothing and _telling(read(f"{folder}.safetensors")) else ""
 
-    def __init__(self, wanted: Wanted, services: Services, words: Words) -> None:
+
+def _telling(words: Words) -> bool:
+    return any(len(word) >= SHORT for word in words.telling)
+
+
+class _Hunt:
+    """One search: what is asked, in which order; `named` is what repositories must be called."""
+
+    def __init__(self, wanted: Wanted, services: Services, words: Words, named: str) -> None:
         self.wanted = wanted
         self.services = services
         self.words = words
+        self.named = named
         self.places = Places(wanted, services, words)
         self.asked_for: list[str] = []  # words whose lists came whole
 
@@ -89,6 +103,8 @@ class _Hunt:
             yield partial(self._in_collections, collection)
 
     def _searches(self) -> list[str]:
+        if self.named:
+            return [self.named, *self.words.telling[:1]]
         telling = [word for word in self.words.telling if len(word) >= SHORT]
         # `ltxv` is published in LTX-Video: the family's beginning finds more than the word.
         telling = [publishers.family(word) for word in telling]
@@ -113,9 +129,17 @@ class _Hunt:
         self._took(f"author:{author}", self.services.hub.of_publisher(author))
 
     def _took(self, query: str, answered: Answered) -> bool:
-        self.places.add(answered.listings)
+        self._add(answered.listings)
         self._log(query, [listing.repo for listing in answered.listings])
         return answered.whole
+
+    def _add(self, listings: Iterable[Listing]) -> None:
+        called = loose(self.named)
+        self.places.add(
+            listing
+            for listing in listings
+            if not called or loose(listing.repo.rpartition("/")[2]) == called
+        )
 
     def _by_text(self) -> None:
         name = self.wanted.model.name
@@ -134,7 +158,7 @@ class _Hunt:
         unlisted = [repo for repo in repos if repo not in self.places.listings]
         for repo in unlisted[:UNLISTED]:
             listing = self.services.hub.repository(repo)
-            self.places.add([listing] if listing else [])
+            self._add([listing] if listing else [])
         self._log(query, repos)
 
     def _log(self, query: str, repos: list[str]) -> None:
