@@ -18,12 +18,16 @@ STRANGE_SHOWN = 6
 
 @dataclass(frozen=True, slots=True)
 class Found:
-    """One model that a workflow names: `there` in the store, `needed` by what counts."""
+    """One model that a workflow names: `there` in the store, `needed` by what counts.
+
+    `part` where of a directory or a set some is there, and some is not.
+    """
 
     reference: Reference
     there: bool
     needed: bool
     near: Sequence[NearMiss] = ()
+    part: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -99,14 +103,14 @@ def _counts(sheets: Sequence[Sheet]) -> str:
 
 def _lines(models: Sequence[Found]) -> Iterator[str]:
     """A line for each model: the remarks have a row of their own where the name takes its own."""
-    there, absent = t("present"), t("absent")
-    state = max(len(there), len(absent))
+    there, absent, part = t("present"), t("absent"), t("incomplete")
+    words = [there if one.there else part if one.part else absent for one in models]
+    state = max(map(len, (there, absent, *words)))
     names = [f"{found.reference.folder or '?'}/{found.reference.path}" for found in models]
-    for found, name in zip(models, fitted(names, taken=state + 6), strict=True):
+    for found, word, name in zip(models, words, fitted(names, taken=state + 6), strict=True):
         mark = "✓" if found.there else "✗" if found.needed else "·"
         remarks = ", ".join(_remarks(found.reference))
-        told = (there if found.there else absent).ljust(state)
-        yield f"  {mark} {told}  {name}" + (f"  ({remarks})" if remarks else "")
+        yield f"  {mark} {word.ljust(state)}  {name}" + (f"  ({remarks})" if remarks else "")
 
 
 def _remarks(reference: Reference) -> Iterator[str]:

@@ -20,7 +20,7 @@ from comfyfix.disk import regular
 from comfyfix.disk.files import regular_stat
 from comfyfix.file_names import SHARD, shards
 from comfyfix.loose_json import mapping
-from comfyfix.records import Receipt, Record
+from comfyfix.records import Model, Receipt, Record, Reference
 from comfyfix.stages.join import Need
 from comfyfix.stages.work import Pending, Present
 from comfyfix.state.trust import Trust
@@ -88,6 +88,17 @@ def present(need: Need) -> Present:
         references=tuple(need.references),
         files=tuple(files),
     )
+
+
+def is_part(reference: Reference, lookup: Lookup) -> bool:
+    """Tell what is there of a directory or a set where it says that more belongs to it."""
+    first = next(iter(shards(reference.path)), "")
+    if reference.folder is None or not (first or reference.is_directory):
+        return False
+    model = Model(folder=reference.folder, path=first or reference.path)
+    need = Need(model=model, is_directory=reference.is_directory, references=[reference])
+    need.location = location(need, lookup)
+    return lacks_some(need)
 
 
 def lacks_some(need: Need) -> bool:

@@ -322,6 +322,47 @@ def test_a_directory_that_says_what_it_lacks_is_completed(site: Site, hub: Hub) 
     assert sum("00001-of" in seen.path and "/cdn/" in seen.path for seen in hub.seen) == 0
 
 
+def test_scan_tells_a_set_of_which_some_is_there(site: Site, hub: Hub) -> None:
+    first, second, _ = SET
+    site.workflow("w.json", ("text_encoders", first))
+    site.put("text_encoders", first, SET[first])
+    site.put("text_encoders", second, SET[second])
+    shown = site.doit("scan").stdout
+    assert t("incomplete") in shown
+    assert t("lacks {lacking} of {wanted}", lacking=1, wanted=1) in shown
+    (row,) = json.loads(site.doit("scan", "--json").stdout)["references"]
+    assert not row["present"]
+    assert site.doit("scan", "--check").returncode == 1
+
+
+NAMELESS = {
+    f"model-{n:05d}-of-00002.safetensors": file_for("x.safetensors", seed=f"{n}") for n in (1, 2)
+}
+
+
+@pytest.mark.parametrize("owner", ["google", "someone"])
+def test_parts_whose_name_says_nothing_are_found_by_their_folder(
+    site: Site, hub: Hub, owner: str
+) -> None:
+    """As repositories are called; others with parts of the same names are not looked at."""
+    hub.add("maker/other-gemma-lantern", ()).files.update(dict.fromkeys(NAMELESS, b"other"))
+    hub.add("maker/model-of-two", ()).files.update(dict.fromkeys(NAMELESS, b"another"))
+    on_hub(hub, f"{owner}/gemma-lantern-12b-it", NAMELESS)
+    name = next(iter(NAMELESS))
+    site.workflow("w.json", ("text_encoders", f"gemma-lantern-12b-it/{name}"))
+    done = site.doit()
+    assert done.returncode == 0, done.stdout
+    below = "text_encoders/gemma-lantern-12b-it"
+    assert site.files() == {f"{below}/{name}": sha256(data) for name, data in NAMELESS.items()}
+
+
+def test_parts_in_a_folder_of_another_name_are_not_taken(site: Site, hub: Hub) -> None:
+    on_hub(hub, "google/gemma-lantern-12b-it", NAMELESS)
+    site.workflow("w.json", ("text_encoders", f"gemma-lantern/{next(iter(NAMELESS))}"))
+    assert site.doit().returncode == 1
+    assert not site.files()
+
+
 @pytest.mark.parametrize("there", [False, True])
 def test_the_addresses_of_all_shards_are_embedded(site: Site, hub: Hub, there: bool) -> None:
     first, second, third = SET

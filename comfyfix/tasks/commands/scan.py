@@ -25,6 +25,7 @@ from comfyfix.setup import read_setup
 from comfyfix.stages import join as needs
 from comfyfix.stages import loaders as knowledge
 from comfyfix.stages import scan as scan_stage
+from comfyfix.stages import whole
 from comfyfix.stages.near import near_misses
 from comfyfix.stages.refused import Refusing
 from comfyfix.stages.scan import ScannedFile
@@ -86,7 +87,7 @@ class _Scan:
         lookup = Lookup(self.folders)
         refusing = Refusing(self.manifest, lookup)
         return any(
-            refusing.of(each) or (needs.counts(self.manifest, each) and not lookup.holds(each))
+            refusing.of(each) or (needs.counts(self.manifest, each) and not _is_whole(each, lookup))
             for file in self.files
             for each in file.references
         )
@@ -96,10 +97,10 @@ class _Scan:
         lookup = Lookup(self.folders)
         # Walked at the first absent model.
         index = StoreIndex(self.folders.roots(), self.folders.links)
-        whole = [file for file in self.files if file.is_workflow and not file.problem]
+        read = [file for file in self.files if file.is_workflow and not file.problem]
         refusing = Refusing(self.manifest, lookup)
-        unnamed = self._unmentioned({one for file in whole for one in file.strange})
-        return [_sheet(file, index, lookup, self.manifest, refusing, unnamed) for file in whole]
+        unnamed = self._unmentioned({one for file in read for one in file.strange})
+        return [_sheet(file, index, lookup, self.manifest, refusing, unnamed) for file in read]
 
     def _unmentioned(self, types: Collection[str]) -> frozenset[str]:
         core, packs = self.folders.comfyui, self.folders.paths.get("custom_nodes", ())
@@ -139,8 +140,13 @@ def row(reference: Reference, lookup: Lookup) -> dict[str, Any]:
         "kind": reference.kind,
         "active": reference.active,
         "optional": reference.optional,
-        "present": lookup.holds(reference),
+        "present": _is_whole(reference, lookup),
     }
+
+
+def _is_whole(reference: Reference, lookup: Lookup) -> bool:
+    """Tell whether all of a model is there, as far as what is there tells."""
+    return lookup.holds(reference) and not whole.is_part(reference, lookup)
 
 
 def _sheet(
@@ -157,10 +163,10 @@ def _sheet(
         model = Model(folder=reference.folder, path=reference.path)
         needed = needs.counts(manifest, reference)
         if needed or model.key not in models:
-            there = lookup.holds(reference)
-            absent = needed and not there
-            near = near_misses(index, lookup.folders, model) if absent else ()
-            models[model.key] = Found(reference, there, needed, near)
+            some = lookup.holds(reference)
+            there = _is_whole(reference, lookup)
+            near = near_misses(index, lookup.folders, model) if needed and not some else ()
+            models[model.key] = Found(reference, there, needed, near, part=some and not there)
     return Sheet(
         workflow=file.workflow,
         models=tuple(models.values()),
