@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from comfyfix.comfyui.references.lookup import Lookup, keys_of, spellings
 from comfyfix.comfyui.store.folders import Folders
 from comfyfix.comfyui.store.reach import dangling
-from comfyfix.disk.files import FETCHED_NAME_BYTES_MAX, regular_stat
+from comfyfix.disk.files import FETCHED_NAME_BYTES_MAX
 from comfyfix.errors import ModelProblem, NameRefused
 from comfyfix.outcomes import Outcome
 from comfyfix.records import Model, Receipt
@@ -25,7 +25,7 @@ from comfyfix.stages.scan import ScannedFile
 from comfyfix.stages.work import Pending, Present
 from comfyfix.state import ledger as ledgers
 from comfyfix.state.layout import Layout
-from comfyfix.state.sources import Sources
+from comfyfix.state.sources import Scripts, Sources
 from comfyfix.state.trust import Trust, claimed
 from comfyfix.why import Why
 
@@ -42,6 +42,7 @@ class Looking:
     layout: Layout
     trust: Trust
     sources: Sources
+    scripts: Scripts
     receipts: dict[str, Receipt]
     entries: dict[str, ledgers.Entry]
 
@@ -121,7 +122,7 @@ class Looking:
         if need.pending is None and need.record is None:
             need.present = whole.present(need)
         elif need.pending is None and not again:
-            need.pending = _what_is_lost(need, script)
+            need.pending = self._what_is_lost(need, script)
         elif need.pending in (None, Pending.UNVERIFIED, Pending.CHANGED) and again:
             need.pending = Pending.SEARCH_AGAIN
         note = need.record.note if need.record else None
@@ -152,11 +153,16 @@ class Looking:
             need.pending = Pending.UNVERIFIED
         elif need.receipt and not need.receipt.identified and need.model.key in self.receipts:
             if script:
-                need.pending = _what_is_lost(need, script)
+                need.pending = self._what_is_lost(need, script)
                 return
             need.present = _present(need, info, claimed=False)
         else:
             need.present = _present(need, info, claimed=need.receipt is None and told)
+
+    def _what_is_lost(self, need: Need, script: str) -> Pending | None:
+        if need.record is None:
+            return Pending.RECORD_LOST
+        return None if self.scripts.there(script) else Pending.SCRIPT_LOST
 
     def _receipt(self, need: Need, info: os.stat_result) -> bool:
         """Find the receipt that counts; tell whether the store holds one of whoever's."""
@@ -222,9 +228,3 @@ def _beyond(need: Need, folders: Folders) -> ModelProblem | None:
         limit = FETCHED_NAME_BYTES_MAX
         return NameRefused(Why.NAME_TOO_LONG_TO_FETCH, model=need.model.key, limit=limit)
     return None
-
-
-def _what_is_lost(need: Need, script: str) -> Pending | None:
-    if need.record is None:
-        return Pending.RECORD_LOST
-    return Pending.SCRIPT_LOST if regular_stat(script) is None else None

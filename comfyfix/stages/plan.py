@@ -16,7 +16,7 @@ from comfyfix.stages.work import Plan, Planned
 from comfyfix.state import ledger as ledgers
 from comfyfix.state import receipts as receipt_files
 from comfyfix.state.layout import Layout
-from comfyfix.state.sources import Sources
+from comfyfix.state.sources import Scripts, Sources
 from comfyfix.state.trust import Trust
 
 NEIGHBOURS_MAX = 8
@@ -33,7 +33,9 @@ def make(
     files = list(scanned)
     ledger = ledgers.load(layout)
     sources, receipts = Sources(layout), receipt_files.load(layout)
-    looking = Looking(manifest, Lookup(folders), layout, trust, sources, receipts, ledger.models)
+    looking = Looking(
+        manifest, Lookup(folders), layout, trust, sources, Scripts(layout), receipts, ledger.models
+    )
     needs = looking.needs(files)
     sources.keep()
     tasked = [need for need in needs if need.present is None]

@@ -10,8 +10,9 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from functools import cached_property
 from itertools import accumulate
-from typing import Any, Generic, Literal, TypeVar
+from typing import Any, Generic, Literal, TypeAlias, TypeVar
 
 import msgspec
 
@@ -19,9 +20,12 @@ from comfyfix.disk import json_file
 from comfyfix.state.layout import Layout
 
 T = TypeVar("T")
+Text: TypeAlias = bytes | memoryview
 MARK_BYTES = 16
 UNTOLD = bytes(MARK_BYTES)
 """The mark of what can't be told apart: it is made each time."""
+AT_ONCE = 256
+"""Rows that are held against the old ones in one go."""
 _encoder = msgspec.json.Encoder()
 
 
@@ -141,28 +145,75 @@ def _fits(section: Section[T], past: Past, old: bytes) -> bool:
     return whole_numbers and inside and len(past.marks) == count * MARK_BYTES
 
 
-def _rows(section: Section[T], old: bytes, past: Past) -> tuple[list[bytes], list[int]]:
+def _rows(section: Section[T], old: bytes, past: Past) -> tuple[list[Text], list[int]]:
     """The rows of a section, neighbours from the old text in one piece; and the length of each."""
-    gap, text = len(section.between), memoryview(old)
-    starts = list(accumulate((n + gap for n in past.lengths), initial=past.start))
-    known = {past.marks[at : at + MARK_BYTES]: number
-             for number, at in enumerate(range(0, len(past.marks), MARK_BYTES))}  # fmt: skip
-    known.pop(UNTOLD, None)
-    pieces: list[bytes] = []
+    rows, taken = section.rows, _Taken(old, past, len(section.between))
+    marks, told = b"".join(rows.marks), UNTOLD not in rows.marks
+    pieces: list[Text] = []
     lengths: list[int] = []
-    first = last = -1
-    for item, mark in zip(section.rows.items, section.rows.marks, strict=True):
-        place = known.get(mark, -1)
-        if place < 0 or place != last + 1 or first < 0:
-            if first >= 0:
-                pieces.append(text[starts[first] : starts[last] + past.lengths[last]])  # type: ignore[arg-type]
-            first = last = place
-        last = place
+    at = 0
+    while at < len(rows.items):
+        end = at + AT_ONCE
+        if told and taken.goes_on(marks[at * MARK_BYTES : end * MARK_BYTES]):
+            count = min(AT_ONCE, len(rows.items) - at)
+            lengths += past.lengths[taken.last - count + 1 : taken.last + 1]
+            at += count
+            continue
+        place = taken.places.get(rows.marks[at], -1)
+        if place != taken.last + 1 or place < 0:
+            pieces += taken.ended()
         if place < 0:
-            pieces.append(section.make(item))
+            pieces.append(section.make(rows.items[at]))
             lengths.append(len(pieces[-1]))
         else:
+            taken.take(place)
             lengths.append(past.lengths[place])
-    if first >= 0:
-        pieces.append(text[starts[first] : starts[last] + past.lengths[last]])  # type: ignore[arg-type]
-    return pieces, lengths
+        at += 1
+    return [*pieces, *taken.ended()], lengths
+
+
+class _Taken:
+    """Rows of an old text, of which some that lie side by side are being taken."""
+
+    def __init__(self, old: bytes, past: Past, gap: int) -> None:
+        self._past, self._gap = past, gap
+        self._text = memoryview(old)
+        self._first = self.last = -1
+
+    @cached_property
+    def places(self) -> dict[bytes, int]:
+        """Where each row is, by its mark."""
+        marks = self._past.marks
+        starts = range(0, len(marks), MARK_BYTES)
+        known = {marks[at : at + MARK_BYTES]: number for number, at in enumerate(starts)}
+        known.pop(UNTOLD, None)
+        return known
+
+    @cached_property
+    def _starts(self) -> list[int]:
+        each = (length + self._gap for length in self._past.lengths)
+        return list(accumulate(each, initial=self._past.start))
+
+    def goes_on(self, marks: bytes) -> bool:
+        """Take the next rows, if they have these marks."""
+        begin = (self.last + 1) * MARK_BYTES
+        if self._past.marks[begin : begin + len(marks)] != marks:
+            return False
+        self._first = max(self._first, 0)
+        self.last += len(marks) // MARK_BYTES
+        return True
+
+    def take(self, place: int) -> None:
+        """Take one row: the next, or the first of others."""
+        if self._first < 0:
+            self._first = place
+        self.last = place
+
+    def ended(self) -> list[Text]:
+        """What was taken, in one piece; nothing is taken any more."""
+        first, last = self._first, self.last
+        self._first = self.last = -1
+        if first < 0:
+            return []
+        end = self._starts[last] + self._past.lengths[last]
+        return [self._text[self._starts[first] : end]]

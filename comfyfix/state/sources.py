@@ -1,4 +1,6 @@
-"""The records in `output/sources`, all from one cache while their own files are as they were.
+"""Records and scripts of all models, asked for together.
+
+The records in `output/sources` come from one cache while their own files are as they were.
 
 Every command needs the record of every model. Opening a file for each takes longer than asking
 after its stamp, several times so where they are not in memory yet.
@@ -6,12 +8,15 @@ after its stamp, several times so where they are not in memory yet.
 
 from __future__ import annotations
 
+import os
 import time
+from functools import cached_property
 from typing import Literal
 
 import msgspec
 
 from comfyfix.disk import json_file, looked
+from comfyfix.disk.files import regular_stat
 from comfyfix.disk.looked import SETTLED_NS, Stamp, stamp_of
 from comfyfix.records import Record
 from comfyfix.state.layout import Layout
@@ -56,3 +61,23 @@ class Sources:
         """Keep what was read for the next command."""
         if self._fresh or len(self._kept) != len(self._known):
             json_file.keep(self._path, _Cache(records=self._kept))
+
+
+class Scripts:
+    """Which download scripts are there: their folder is looked at once."""
+
+    def __init__(self, layout: Layout) -> None:
+        self._folder = layout.output
+
+    def there(self, path: str) -> bool:
+        """Tell whether a script, or what its name leads to, is a regular file."""
+        return path.rpartition("/")[2] in self._names or regular_stat(path) is not None
+
+    @cached_property
+    def _names(self) -> frozenset[str]:
+        looked.at(self._folder)
+        try:
+            with os.scandir(self._folder) as found:
+                return frozenset(e.name for e in found if e.is_file(follow_symlinks=False))
+        except OSError:
+            return frozenset()

@@ -2,16 +2,18 @@
 
 from __future__ import annotations
 
+import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from comfyfix.records import to_json
 from comfyfix.screen.results import junit, page, sbom, shape, sheet
 from comfyfix.stages.results import ModelResult, Report
+from comfyfix.state import pieces
 from comfyfix.state.pieces import UNTOLD, Form, Past, Rows, Section, mark_of, whole, written
 from tests.unit.test_any_report import RESULT, ROOT, reports
 
-ROW = st.text(st.characters(exclude_categories=["Cs"]), max_size=6)
+ROW = st.sampled_from("abcdefgh") | st.text(st.characters(exclude_categories=["Cs"]), max_size=6)
 ROWS = st.lists(ROW, max_size=9)
 PAST = st.builds(
     Past,
@@ -19,6 +21,12 @@ PAST = st.builds(
     marks=st.binary(max_size=40) | st.lists(st.just(mark_of("a")), max_size=4).map(b"".join),
     lengths=st.lists(st.integers(-2, 20), max_size=4),
 )
+
+
+@pytest.fixture(autouse=True)
+def few_at_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    """So that short lists pass all ways."""
+    monkeypatch.setattr(pieces, "AT_ONCE", 3)
 
 
 def form(*lists: list[str], made: list[str] | None = None) -> Form:
@@ -44,7 +52,11 @@ def form(*lists: list[str], made: list[str] | None = None) -> Form:
     )
 
 
+ANY = settings(max_examples=300, suppress_health_check=[*HealthCheck])
+
+
 @given(ROWS, ROWS, ROWS, ROWS)
+@ANY
 def test_what_was_written_before_makes_no_difference(
     first: list[str], second: list[str], then: list[str], last: list[str]
 ) -> None:
@@ -56,6 +68,7 @@ def test_what_was_written_before_makes_no_difference(
 
 
 @given(ROWS, ROWS)
+@ANY
 def test_only_rows_that_are_new_are_made(first: list[str], then: list[str]) -> None:
     old, past = written(form(first), b"", {})
     made: list[str] = []
@@ -64,6 +77,7 @@ def test_only_rows_that_are_new_are_made(first: list[str], then: list[str]) -> N
 
 
 @given(ROWS, st.dictionaries(st.sampled_from(["0", "1"]), PAST), st.binary(max_size=80))
+@ANY
 def test_what_is_kept_may_say_anything(rows: list[str], past: dict[str, Past], old: bytes) -> None:
     new, again = written(form(rows, rows), old, past)
     known = b"".join(each.marks for each in past.values())
