@@ -6,7 +6,6 @@ would run. Only what is in the record and the settings gets in: never a token.
 
 from __future__ import annotations
 
-import functools
 import shlex
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -15,12 +14,17 @@ from comfyfix import templates
 from comfyfix.disk import regular
 from comfyfix.disk.files import human_size, write_atomic
 from comfyfix.net.hosts import HUGGINGFACE, PUBLIC, endpoint_of
+from comfyfix.once import Once
 from comfyfix.records import Record
 from comfyfix.script import engine
 from comfyfix.settings.manifest import TOKEN_VARIABLES, Manifest
 
 if TYPE_CHECKING:
     import jinja2
+
+_TEMPLATE = "download.sh.j2"
+_compiled: Once[str, jinja2.Template] = Once()
+"""All models of a run are rendered at about the same time, and to compile takes a while."""
 
 
 def render(record: Record, manifest: Manifest) -> str:
@@ -38,7 +42,7 @@ def _facts(record: Record, manifest: Manifest, *, alone: bool) -> str:
     endpoint = endpoint_of(record.url)
     server = PUBLIC.get(endpoint, "")
     size = "" if record.size is None else str(record.size)
-    text: str = _template("download.sh.j2").render(
+    text: str = template().render(
         alone=alone,
         engine=engine.name(),
         model=record.model.key,
@@ -90,11 +94,15 @@ def write(path: Path, text: str) -> bool:
     return True
 
 
-@functools.cache
-def _template(name: str) -> jinja2.Template:
+def template() -> jinja2.Template:
+    """The template of all scripts, compiled once."""
+    return _compiled.get(_TEMPLATE, _template)
+
+
+def _template() -> jinja2.Template:
     environment = templates.environment(_only_quoted, keep_trailing_newline=True)
     environment.filters["sh"] = _Quoted.of
-    return environment.get_template(name)
+    return environment.get_template(_TEMPLATE)
 
 
 class _Quoted(str):

@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import os
+import threading
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import msgspec
 import pytest
 
 from comfyfix.disk import json_file
+from comfyfix.once import Once
 from comfyfix.records import Model, Record
 from comfyfix.script import engine, render
 from comfyfix.settings.manifest import Manifest
@@ -134,3 +137,18 @@ def test_a_link_in_an_engines_place_is_left_to_the_next_script(layout: Layout) -
     (layout.output / engine.name()).symlink_to("nowhere")
     written.put_engine_back(layout)
     assert (layout.output / engine.name()).is_symlink()
+
+
+def test_the_template_is_compiled_once_however_many_are_rendered_at_a_time(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(render, "_compiled", Once())
+    together = threading.Barrier(8)
+
+    def one(_: int) -> object:
+        together.wait(timeout=60)
+        return render.template()
+
+    with ThreadPoolExecutor(8) as pool:
+        first, *others = pool.map(one, range(8))
+    assert all(other is first for other in others)
