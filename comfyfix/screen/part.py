@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import glob
 import os
+import re
 from pathlib import Path
 
 from comfyfix.disk import regular
@@ -18,8 +19,7 @@ class Part:
 
     def __init__(self, path: Path) -> None:
         self._path = str(path)
-        self._wanted = f"{glob.escape(self._path)}.*.part"
-        self._new = f"{glob.escape(str(path.parent))}/.{glob.escape(path.name)}.{'?' * 8}.new"
+        self._folder, self._name = str(path.parent), path.name
         self._shards = shards(self._path)
         self._found = ""
 
@@ -27,17 +27,33 @@ class Part:
         """Bytes that are there."""
         if self._shards:
             return sum(map(_of_file, self._shards))
-        if folders := [path for path in (self._path, *glob.glob(self._new)) if os.path.isdir(path)]:
-            return sum(map(_below, folders))
+        if not self._found:
+            folders, self._found = self._look()
+            if folders:
+                self._found = ""
+                return sum(map(_below, folders))
         try:
-            return _written(self._found) if self._found or self._find() else 0
+            return _written(self._found) if self._found else 0
         except OSError:
             self._found = ""
             return 0
 
-    def _find(self) -> bool:
-        self._found = next(iter(glob.glob(self._wanted)), "")  # absolute
-        return bool(self._found)
+    def _look(self) -> tuple[list[str], str]:
+        """The folders of a directory that are there, and the part of a file."""
+        new = re.compile(rf"\.{re.escape(self._name)}\.[^.]{{8}}\.new")
+        names = [name for name in _listed(self._folder) if self._name in name]
+        folders = [self._path, *(f"{self._folder}/{n}" for n in names if new.fullmatch(n))]
+        parts = [n for n in names if n.startswith(f"{self._name}.") and n.endswith(".part")]
+        part = f"{self._folder}/{parts[0]}" if parts else ""
+        return [path for path in folders if os.path.isdir(path)], part
+
+
+def _listed(folder: str) -> list[str]:
+    """The names in a folder: of a store with thousands of files this is looked through often."""
+    try:
+        return os.listdir(folder)
+    except OSError:
+        return []
 
 
 def _of_file(path: str) -> int:
