@@ -1,7 +1,8 @@
 """The lease of a model's file: what download scripts hold while they are at work on it.
 
 It is a link `.NAME.lock` beside the file that leads to its owner, `WHERE.PID`: made in one step and
-read in one step. See `templates/script/lease.sh`; who holds it is left alone.
+read in one step. See `templates/script/lease.sh`; who holds it is left alone. A large file's owner
+has notes beside it, `.NAME.OWNER.work`: who it is, and its signs of life.
 """
 
 from __future__ import annotations
@@ -9,11 +10,56 @@ from __future__ import annotations
 import contextlib
 import os
 import re
+import stat
 from collections.abc import Iterator
+from dataclasses import dataclass
 
+from comfyfix.disk import regular
 from comfyfix.disk.leftovers import lives, where
 
 _OWNER = re.compile(r"(?P<where>[A-Za-z0-9]+)\.(?P<pid>[0-9]{1,10})")
+
+
+_WORDS = re.compile(r"[A-Za-z0-9._@ -]{1,64}")
+_NOTE_BYTES = 200
+
+
+@dataclass(frozen=True, slots=True)
+class Holder:
+    """Who holds a lease: its `owner`, the newest `sign` of its life, and who it says that it is."""
+
+    owner: str
+    sign: str
+    who: str
+
+
+def holder(folder: str, name: str) -> Holder | None:
+    """Who holds the lease of a file; None where nobody does, who has died, or what is no lease.
+
+    Whether one of another machine lives only its signs can tell, as they come.
+    """
+    try:
+        owner = os.readlink(f"{folder}/.{name}.lock")
+    except OSError:
+        return None
+    found = _OWNER.fullmatch(owner)
+    if not found or (found["where"] == where() and not lives(int(found["pid"]))):
+        return None
+    notes = f"{folder}/.{name}.{owner}.work"
+    who = _note(f"{notes}/who")
+    return Holder(owner, _note(f"{notes}/beat"), who if _WORDS.fullmatch(who) else owner)
+
+
+def _note(path: str) -> str:
+    """A line that another process has left. It may be anything by now."""
+    try:
+        if not stat.S_ISREG(os.lstat(path).st_mode):
+            return ""
+        with regular.opened(path) as stream:
+            said = stream.read(_NOTE_BYTES)
+    except OSError:
+        return ""
+    return said.partition(b"\n")[0].decode("ascii", "replace")
 
 
 @contextlib.contextmanager

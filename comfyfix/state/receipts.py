@@ -41,6 +41,13 @@ def save(layout: Layout, store: Path, trust: Trust, made: Sequence[tuple[Model, 
     Those in the store are signed: call it only for files that this process has hashed, or whose
     script has just done so.
     """
+    keep(layout, made)
+    for model, receipt in made:
+        save_in_store(store, model, trust.signed(receipt, store))
+
+
+def keep(layout: Layout, made: Sequence[tuple[Model, Receipt]]) -> None:
+    """Keep receipts in output/ alone."""
     if not made:
         return
 
@@ -51,8 +58,6 @@ def save(layout: Layout, store: Path, trust: Trust, made: Sequence[tuple[Model, 
         return ReceiptFile(models={**known.models, **fresh})
 
     json_file.change(layout.receipts, layout.ledger_lock, ReceiptFile, ReceiptFile, update)
-    for model, receipt in made:
-        save_in_store(store, model, trust.signed(receipt, store))
 
 
 def save_in_store(store: Path, model: Model, receipt: Receipt) -> None:

@@ -15,7 +15,7 @@ import msgspec
 from doit.exceptions import TaskFailed
 
 from comfyfix.disk import json_file
-from comfyfix.disk.files import regular_stat, sha256_of
+from comfyfix.disk.files import sha256_of
 from comfyfix.errors import ModelProblem, Problem, Unreachable, unwritable
 from comfyfix.mirrors.handing import Handed
 from comfyfix.net.hosts import endpoint_of
@@ -34,6 +34,7 @@ from comfyfix.stages.verify import Known, Manner, joined, verify
 from comfyfix.stages.work import Pending, Planned
 from comfyfix.state import ledger, receipts
 from comfyfix.tasks import mirroring, tried
+from comfyfix.tasks.meanwhile import NOBODY, Others, of_others
 from comfyfix.tasks.running import Run
 from comfyfix.why import Why
 
@@ -93,7 +94,7 @@ def _require_room(room: Room, planned: Planned, record: Record) -> None:
 
 
 def _begin(run: Run, planned: Planned) -> None:
-    _go_on(run)
+    run.go_on()
     run.console.processing(planned.model.name, planned.model.key, run.total)
     _phase(run, planned, "searching")
 
@@ -102,11 +103,6 @@ def _found_anew(run: Run, planned: Planned) -> Record:
     record = resolve_stage.resolve(planned, run.services())
     run.events.found(record)
     return record
-
-
-def _go_on(run: Run) -> None:
-    if run.stopping:
-        raise ModelProblem(Outcome.DOWNLOAD_FAILED, Why.STOPPED)
 
 
 def _render(run: Run, planned: Planned) -> None:
@@ -131,18 +127,11 @@ def _fetch(run: Run, planned: Planned) -> None:
         return
     if planned.pending is None and _still_right(run, planned):
         return
-    if _brought_by_others(run, planned):
-        return
     _phase(run, planned, "waiting", run.records[planned.model.key].size)
     with fetch_stage.Slot(run.downloads) as slot:
-        try:
-            receipt = _run_script(run, planned, slot)
-        except ModelProblem as problem:
-            if problem.outcome not in SEARCH_AGAIN:
-                raise
-            receipt = _once_more(run, planned, problem, slot)
+        others = of_others(run, planned, slot)
+        receipt = others.receipt or _fetched(run, planned, slot, others)
     record = run.records[planned.model.key]
-    _keep(run, planned, receipt)
     if record.local and not record.lent:
         _renew(run, record.local, receipt)
     came = _came(run, planned, record, receipt)
@@ -156,6 +145,18 @@ def _fetch(run: Run, planned: Planned) -> None:
     _settle(run, done_now)
 
 
+def _fetched(run: Run, planned: Planned, slot: fetch_stage.Slot, others: Others) -> Receipt:
+    """Let the script bring the file, and keep its receipt."""
+    try:
+        receipt = _run_script(run, planned, slot, others)
+    except ModelProblem as problem:
+        if problem.outcome not in SEARCH_AGAIN:
+            raise
+        receipt = _once_more(run, planned, problem, slot)
+    _keep(run, planned, receipt)
+    return receipt
+
+
 def _came(run: Run, planned: Planned, record: Record, receipt: Receipt) -> Came:
     """How a file came whose script has ended well: only what a script has put there is its own."""
     if not run.brought[planned.model.key]:
@@ -164,30 +165,6 @@ def _came(run: Run, planned: Planned, record: Record, receipt: Receipt) -> Came:
     if receipt.origin:
         return Came.COPIED
     return Came.LINKED if record.local else Came.FETCHED
-
-
-def _brought_by_others(run: Run, planned: Planned) -> bool:
-    """Take a file that came since the run began, where its signed receipt stands for its bytes.
-
-    Its script would hash it: of many runs for one store each all that the others have brought.
-    """
-    record, project = run.records[planned.model.key], run.project
-    info = regular_stat(record.destination)
-    if info is None or record.files or planned.pending is not Pending.ABSENT:
-        return False
-    receipt = project.trust.of_store(
-        project.folders.store, planned.model, record.destination, info, bound=True
-    )
-    if receipt is None or not receipt.verified or receipt.sha256 != record.sha256:
-        return False
-    if not project.trust.holds(receipt, record.destination, info):
-        return False
-    _keep(run, planned, receipt)
-    done = Attempt(at=json_file.now(), outcome=Outcome.DONE, came=Came.OTHERS)
-    ledger.note(project.layout, planned.model, done, run.began)
-    run.events.fetched(record, receipt, Came.OTHERS)
-    _settle(run, Ending(planned.model, came=Came.OTHERS, size=receipt.size))
-    return True
 
 
 def _still_right(run: Run, planned: Planned) -> bool:
@@ -262,8 +239,10 @@ def _renew(run: Run, path: str, made: Receipt) -> None:
             )
 
 
-def _run_script(run: Run, planned: Planned, slot: fetch_stage.Slot) -> Receipt:
-    _go_on(run)
+def _run_script(
+    run: Run, planned: Planned, slot: fetch_stage.Slot, others: Others = NOBODY
+) -> Receipt:
+    run.go_on()
     record = run.records[planned.model.key]
     script = run.project.layout.script(record.number, planned.model)
     require("bash", *([] if record.local else ["curl"]))
@@ -271,7 +250,7 @@ def _run_script(run: Run, planned: Planned, slot: fetch_stage.Slot) -> Receipt:
     lender, handed = run.services().lender(record), run.mirrors().handed(record)
     if not (record.local or lender or handed.places):
         reach.require(server)
-    env = _environment(run, record)
+    env = _environment(run, record) | dict(others.told)
     # Once more: somebody may have changed it since the script was written.
     written.put_engine(run.project.layout, run.events.engine_replaced)
     run.events.executing(planned.model, script.name, record.size)

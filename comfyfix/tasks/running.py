@@ -17,8 +17,9 @@ from typing import TYPE_CHECKING, TextIO
 from comfyfix import project as projects
 from comfyfix.comfyui.references.lookup import Lookup
 from comfyfix.disk import json_file, looked
-from comfyfix.errors import SetupProblem
+from comfyfix.errors import ModelProblem, SetupProblem
 from comfyfix.net.origin import is_address
+from comfyfix.outcomes import Outcome
 from comfyfix.process import Children
 from comfyfix.project import Project
 from comfyfix.records import Reason, Record, because
@@ -131,6 +132,11 @@ class Run(Owner):
             if projects.reserve(self.project, bool):
                 return False
         raise SetupProblem(Why.NUMBERS_TAKEN)
+
+    def go_on(self) -> None:
+        """Raise ModelProblem where all is to end."""
+        if self.stopping:
+            raise ModelProblem(Outcome.DOWNLOAD_FAILED, Why.STOPPED)
 
     def set_right(self) -> None:
         """Put aside what stands in the place of state files, for a command that writes some."""

@@ -53,7 +53,8 @@ def test_one_that_waits_gives_way_and_says_for_whom(site: Site, hub: Hub) -> Non
     text = "".join(lines)
     assert running.returncode == 0, text
     assert released.is_set(), text  # the second came while the first was waited for
-    assert "is being fetched by anna on bigbox process 7" in text
+    held = t("{name} is being fetched by {who}", name=names[0], who="anna on bigbox process 7")
+    assert held in text
     for name in names:
         assert sha256_of(folder / name) == sha256(file_for(name))
 

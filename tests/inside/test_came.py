@@ -11,16 +11,13 @@ import pytest
 
 from comfyfix.demo.content import file_for
 from comfyfix.demo.hub import Hub
-from comfyfix.disk.files import sha256_of
 from comfyfix.once import Once
 from comfyfix.outcomes import Came
 from comfyfix.records import Attempt, Model
 from comfyfix.screen.words import fixed, t
 from comfyfix.script import engine
-from comfyfix.settings.store_key import STORE_KEY
-from comfyfix.state import ledger, receipts
+from comfyfix.state import ledger
 from comfyfix.state.layout import Layout
-from comfyfix.state.trust import Trust
 from tests.inprocess import InProcess
 
 NAMES = tuple(f"harbour_tide_{number}.safetensors" for number in range(4))
@@ -129,34 +126,6 @@ def test_what_is_copied_is_told_apart(site: InProcess) -> None:
     assert site.run().code == 0
     assert counts(site) == {"fetched": 3, "copied": 1}
     assert came(site, NAMES[0]) == [Came.COPIED]
-
-
-@pytest.mark.parametrize("told", ["signed", "other key", "other content", "changed since", "none"])
-def test_a_signed_receipt_stands_for_what_came_meanwhile(
-    site: InProcess, meanwhile: Callable[[Callable[[], object]], None], told: str
-) -> None:
-    name = NAMES[0]
-    model = Model(folder="loras", path=name)
-    trust = Trust(key=("another" if told == "other key" else KEY).encode())
-
-    def bring() -> None:
-        path = site.put("loras", name)
-        sha256 = "0" * 64 if told == "other content" else sha256_of(path)
-        receipt = receipts.of_file(model, path, sha256, script="x.sh", verified=True)
-        if told == "changed since":
-            path.write_bytes(file_for(name))
-        if told != "none":
-            receipts.save(Layout(site.root / "others"), site.models, trust, [(model, receipt)])
-
-    meanwhile(bring)
-    done = site.run(**{STORE_KEY: KEY})
-    assert done.code == 0, done
-    executed = (
-        fixed("Executing download: {script} ({size:size})", script="", size=1).split("(")[0].strip()
-    )
-    assert done.out.count(executed) == len(NAMES) - (told == "signed")
-    assert counts(site) == {"fetched": 3, "fetched_by_others": 1}
-    assert site.run(**{STORE_KEY: KEY}).out.count(executed) == 0
 
 
 def test_a_directory_that_another_has_filled_is_anothers(

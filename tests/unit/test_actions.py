@@ -50,10 +50,12 @@ def run(tmp_path: Path) -> Any:
     ended.clear()
     layout = Layout(tmp_path)
     ledger.reserve(layout, [MODEL])
-    return SimpleNamespace(
+    made: Any = SimpleNamespace(
         project=SimpleNamespace(layout=layout), stopping=False, console=Heard(), events=Heard(),
         tally=SimpleNamespace(add=ended.append),
     )  # fmt: skip
+    made.go_on = partial(Run.go_on, made)
+    return made
 
 
 @pytest.mark.parametrize(
@@ -77,10 +79,10 @@ def test_what_a_script_says_is_told_on(
 
 
 def test_nothing_begins_once_all_is_to_end(run: Any) -> None:
-    actions._go_on(run)
+    run.go_on()
     run.stopping = True
     with pytest.raises(ModelProblem) as caught:
-        actions._go_on(run)
+        run.go_on()
     assert caught.value.reason == because(Why.STOPPED)
 
 
