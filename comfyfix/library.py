@@ -188,6 +188,7 @@ class Project:
     def _fetched(self, project: projects.Project, record: Record, *, keeps: bool) -> Receipt:
         from comfyfix.script import render  # templates, for downloads alone
         from comfyfix.stages import fetch, written
+        from comfyfix.stages.talk import Slot
 
         manifest, layout = project.manifest, project.layout
         if keeps:
@@ -209,7 +210,7 @@ class Project:
                 demo=manifest.is_demo,
             ),
             lambda _said: None,
-            slot=fetch.Slot(threading.Semaphore()),
+            slot=Slot(threading.Semaphore()),
             pickle=manifest.verify.pickle,
             words=words.sentence,
             signs=bool(project.trust.key),

@@ -6,16 +6,13 @@ import contextlib
 import os
 import re
 from collections.abc import Callable, Iterator, Mapping
-from dataclasses import dataclass, field
 from pathlib import Path
-from threading import Semaphore
 from typing import TYPE_CHECKING
 
 from comfyfix.comfyui.store.folders import Folders
 from comfyfix.comfyui.store.keys import folder_key
-from comfyfix.disk.files import git_blob_of, led_into, printable, sha256_of
+from comfyfix.disk.files import git_blob_of, led_into, sha256_of
 from comfyfix.errors import ModelProblem, Unreachable
-from comfyfix.formats import look
 from comfyfix.mirrors.handing import Handed
 from comfyfix.nearby.lending import Lender
 from comfyfix.net import proxies
@@ -30,6 +27,7 @@ from comfyfix.settings.manifest import TOKEN_VARIABLES, Endpoints, PicklePolicy
 from comfyfix.settings.mirror import VARIABLE as MIRROR_VARIABLE
 from comfyfix.settings.secrets import without
 from comfyfix.settings.switches import OFFLINE
+from comfyfix.stages.talk import Hear, Slot, Talk, identity, paths_of
 from comfyfix.state import receipts
 from comfyfix.why import Why
 
@@ -40,35 +38,6 @@ ENDPOINT_VARIABLES = {"huggingface": "HF_ENDPOINT", "civitai": "CIVITAI_ENDPOINT
 NEAR_VARIABLE = "COMFYFIX_NEAR"
 """By it a script is told to ask for the bytes before it goes to the network."""
 _NO_MIRRORS = Handed()
-Hear = Callable[[str | Told], None]
-"""Takes what a script says: a line for people, or something that it tells."""
-
-
-class Slot:
-    """A place among the downloads that go on at the same time; one who only waits gives it up."""
-
-    def __init__(self, places: Semaphore) -> None:
-        self._places = places
-        self._held = False
-
-    def take(self) -> None:
-        """Wait for a free place."""
-        if not self._held:
-            self._places.acquire()
-            self._held = True
-
-    def leave(self) -> None:
-        """Let another have the place."""
-        if self._held:
-            self._places.release()
-            self._held = False
-
-    def __enter__(self) -> Slot:
-        self.take()
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        self.leave()
 
 
 def environment(
@@ -98,6 +67,8 @@ def environment(
     return env
 
 
+Away = Callable[[Hear], int]
+"""Runs a script on another machine: hands on what it says, and returns its exit code."""
 PAGE = "page"
 """What a script tells in place of curl's code where a web page has come."""
 
@@ -118,6 +89,7 @@ def fetch(
     mirrors: Handed = _NO_MIRRORS,
     cut_off: Callable[[], bool] = bool,
     relay: Relay | None = None,
+    away: Away | None = None,
 ) -> Receipt:
     """Run the script of a record to its end. Raises ModelProblem with the outcome that it had.
 
@@ -129,22 +101,27 @@ def fetch(
     `signs`: the receipt will be signed. Then a file that the script has not just hashed and asked
     about, since it lay there already, is hashed here. `lender` knows where the bytes may lie near
     by: the script asks it first, and then the `mirrors`. By `relay` it goes to the network, where
-    there is a limit.
+    there is a limit. `away` runs it on another machine.
     """
-    talk = _Talk(record, hear, slot, pickle, words, lender, mirrors)
-    told = {**env, channel.VARIABLE: talk.word, **({NEAR_VARIABLE: "1"} if lender else {})}
-    if mirrors.places:
-        told[MIRROR_VARIABLE] = mirrors.text
-    argv = ["bash", "-c", alone, script.name] if alone else ["bash", str(script)]
-    with _limited(record, told, relay, mirrors) as given:
-        status = children.run(argv, given, talk.keep, answer=talk.answer)
+    told_paths = paths_of(record)
+    talk = Talk(told_paths, hear, slot, pickle, words, record.destination, lender, mirrors)
+    if away is None:
+        told = {**env, channel.VARIABLE: talk.word, **({NEAR_VARIABLE: "1"} if lender else {})}
+        if mirrors.places:
+            told[MIRROR_VARIABLE] = mirrors.text
+        argv = ["bash", "-c", alone, script.name] if alone else ["bash", str(script)]
+        with _limited(record, told, relay, mirrors) as given:
+            status = children.run(argv, given, talk.keep, answer=talk.answer)
+    else:
+        status = away(talk.take)
     told_of = talk.last.get("unreached")
     if status != 0 and told_of and (told_of.fields[0] != PAGE or cut_off()):
         raise _unreachable(*told_of.fields)
     if status != 0:
         raise _problem(status, talk.last.get("fail"), script, record)
     named = "" if alone else script.name
-    made = [_receipt(member, talk, script=named, signs=signs) for member in record.members]
+    one = not record.files
+    made = [_receipt(member, talk, one=one, script=named, signs=signs) for member in record.members]
     return receipts.joined(record, made)
 
 
@@ -167,120 +144,32 @@ def _limited(
         yield given
 
 
-def _receipt(record: Record, talk: _Talk, *, script: str, signs: bool) -> Receipt:
-    """Write down one file that a script has brought."""
+def _receipt(record: Record, talk: Talk, *, one: bool, script: str, signs: bool) -> Receipt:
+    """Write down a file that a script has brought; `one`: it was to bring no other."""
     path = Path(record.destination)
     try:
-        if signs and record.sha256 and _identity(path) not in talk.asked:
+        if signs and record.sha256 and not talk.has_asked(path):
             _require(path, record.sha256)
         if record.blob and git_blob_of(path) != record.blob:
             raise ModelProblem(Outcome.WRONG_CONTENT, Why.FILE_REPLACED, path=path)
-        told = None if talk.record.files else talk.last.get("sha256")
         return receipts.of_file(
             record.model,
             path,
-            record.sha256 or _hash_told(told) or sha256_of(path),
+            record.sha256 or (one and _hash_told(talk.last.get("sha256"))) or sha256_of(path),
             script=script,
             verified=bool(record.sha256 or record.blob),
             origin=record.local if record.lent else _origin(talk.lender, path),
-            mirror="" if talk.record.files else talk.mirror,
+            mirror=talk.mirror if one else "",
         )
     except OSError as error:
         failed = Outcome.DOWNLOAD_FAILED
         raise ModelProblem(failed, Why.FILE_VANISHED, path=path, cause=error.strerror) from None
 
 
-@dataclass(slots=True)
-class _Talk:
-    """What a script tells while it runs, and what it is answered."""
-
-    record: Record
-    hear: Hear
-    slot: Slot
-    pickle: PicklePolicy
-    words: Callable[[Reason], str]
-    lender: Lender | None = None
-    mirrors: Handed = _NO_MIRRORS
-    word: str = field(default_factory=channel.new_word)
-    last: dict[str, Told] = field(default_factory=dict)
-    paths: frozenset[str] = frozenset()
-    asked: list[tuple[int, ...]] = field(default_factory=list)
-
-    def __post_init__(self) -> None:
-        folder = len(self.record.folder)
-        self.paths = frozenset(
-            f"{place}{member.destination[folder:]}"
-            for place in self.record.places
-            for member in self.record.members
-        )
-
-    def keep(self, line: str) -> None:
-        """Pass on a line, and remember what it tells."""
-        told = channel.read(line, self.word)
-        self.hear(self.mirrors.without_secrets(line) if told is None else told)
-        if told is not None:
-            self.last[told.kind] = told
-            if told.kind == "waiting":
-                self.slot.leave()
-
-    @property
-    def mirror(self) -> str:
-        """The mirror that the bytes are from; empty where they are from none."""
-        told = self.last.get("mirror")
-        found = self.mirrors.of(told.fields[0]) if told and told.fields[1] == "brought" else None
-        return found.label if found else ""
-
-    def answer(self, line: str) -> str | None:
-        """Answer a question; None for a line that is none."""
-        told = channel.read(line, self.word)
-        if told is not None and told.kind == "waited":
-            self.slot.take()
-            return "0"
-        if told is not None and told.kind == "near":
-            return self._lend(*told.fields)
-        if told is None or told.kind != "look":
-            return None
-        self.asked.append(_identity(Path(told.fields[0])))
-        return self._look(told.fields[0])
-
-    def _look(self, asked: str) -> str:
-        """Answer 0, or 4 (unsafe) or 5 (damaged, or of another kind) with the reason."""
-        # A part of a file, or one that was put aside, lies beside it.
-        name = asked
-        while name not in self.paths:
-            name, dot, _ = name.rpartition(".")
-            if not dot:
-                return "1"
-        if name == asked:
-            return "1"
-        try:
-            shown = name.rpartition("/")[2]
-            found = look.inspect(Path(asked), name=shown, look_inside=self.pickle != "allow")
-        except OSError:
-            return "1"
-        if found is None:
-            return "0"
-        return f"{4 if found.kind == 'unsafe' else 5} {printable(self.words(found.reason), 300)}"
-
-    def _lend(self, part: str, how: str) -> str:
-        if self.lender is None or not part.startswith(f"{self.record.destination}."):
-            return "1"
-        return self.lender.answer(Path(part), how)
-
-
 def _origin(lender: Lender | None, path: Path) -> str:
     """Where the bytes of a file were taken from near by; empty if they came from its address."""
     lent = lender.lent if lender else None
-    return lent.lead.path if lent and lent.identity == _identity(path)[:2] else ""
-
-
-def _identity(path: Path) -> tuple[int, ...]:
-    """What stays as it is when a file gets its name."""
-    try:
-        info = path.stat()
-    except OSError:
-        return ()
-    return info.st_dev, info.st_ino, info.st_size, info.st_mtime_ns
+    return lent.lead.path if lent and lent.identity == identity(path)[:2] else ""
 
 
 def _require(path: Path, sha256: str) -> None:

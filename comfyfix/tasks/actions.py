@@ -30,6 +30,7 @@ from comfyfix.stages import resolve as resolve_stage
 from comfyfix.stages import written
 from comfyfix.stages.fitting import Room, need_of
 from comfyfix.stages.report import Ending
+from comfyfix.stages.talk import Slot
 from comfyfix.stages.verify import Known, Manner, joined, verify
 from comfyfix.stages.work import Pending, Planned
 from comfyfix.state import ledger, receipts
@@ -128,7 +129,7 @@ def _fetch(run: Run, planned: Planned) -> None:
     if planned.pending is None and _still_right(run, planned):
         return
     _phase(run, planned, "waiting", run.records[planned.model.key].size)
-    with fetch_stage.Slot(run.downloads) as slot:
+    with Slot(run.downloads) as slot:
         others = of_others(run, planned, slot)
         receipt = others.receipt or _fetched(run, planned, slot, others)
     record = run.records[planned.model.key]
@@ -145,7 +146,7 @@ def _fetch(run: Run, planned: Planned) -> None:
     _settle(run, done_now)
 
 
-def _fetched(run: Run, planned: Planned, slot: fetch_stage.Slot, others: Others) -> Receipt:
+def _fetched(run: Run, planned: Planned, slot: Slot, others: Others) -> Receipt:
     """Let the script bring the file, and keep its receipt."""
     try:
         receipt = _run_script(run, planned, slot, others)
@@ -239,9 +240,7 @@ def _renew(run: Run, path: str, made: Receipt) -> None:
             )
 
 
-def _run_script(
-    run: Run, planned: Planned, slot: fetch_stage.Slot, others: Others = NOBODY
-) -> Receipt:
+def _run_script(run: Run, planned: Planned, slot: Slot, others: Others = NOBODY) -> Receipt:
     run.go_on()
     record = run.records[planned.model.key]
     script = run.project.layout.script(record.number, planned.model)
@@ -319,9 +318,7 @@ def _hear(
         _phase(run, planned, "downloading", size)
 
 
-def _once_more(
-    run: Run, planned: Planned, problem: ModelProblem, slot: fetch_stage.Slot
-) -> Receipt:
+def _once_more(run: Run, planned: Planned, problem: ModelProblem, slot: Slot) -> Receipt:
     """Search again after 404, 410 or wrong content; the record that led there is worth nothing."""
     old = run.records[planned.model.key]
     run.project.layout.record(old.number, planned.model).unlink(missing_ok=True)

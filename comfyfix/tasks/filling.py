@@ -23,6 +23,7 @@ from comfyfix.settings.mirror import name_of
 from comfyfix.stages import fetch as fetch_stage
 from comfyfix.stages import mirroring
 from comfyfix.stages.mirroring import Content, Done, Filled
+from comfyfix.stages.talk import Slot
 from comfyfix.state.hashing import Halted
 from comfyfix.tasks.running import Run
 from comfyfix.why import Why
@@ -130,7 +131,7 @@ def _by_script(run: Run, record: Record, path: Path) -> None:
             demo=manifest.is_demo,
         ),
         lambda _said: None,
-        slot=fetch_stage.Slot(Semaphore()),
+        slot=Slot(Semaphore()),
         pickle="allow",  # whoever takes it from there looks into it
         words=words.sentence,
         signs=False,

@@ -9,6 +9,7 @@ from comfyfix.records import Receipt
 from comfyfix.screen.words import t
 from comfyfix.stages import fetch as fetch_stage
 from comfyfix.stages.meanwhile import WAIT_VARIABLE, Arrival, Brought, Patience
+from comfyfix.stages.talk import Slot
 from comfyfix.stages.work import Pending, Planned
 from comfyfix.state import receipts
 from comfyfix.tasks.running import Run
@@ -28,7 +29,7 @@ class Others:
 NOBODY = Others()
 
 
-def of_others(run: Run, planned: Planned, slot: fetch_stage.Slot) -> Others:
+def of_others(run: Run, planned: Planned, slot: Slot) -> Others:
     """Take what another process has brought, and wait for one that is bringing it.
 
     While we wait another of our downloads has the place in the line. Raises ModelProblem, OSError.

@@ -27,7 +27,8 @@ from comfyfix.net.pace import Bucket
 from comfyfix.net.relay import Relay
 from comfyfix.process import Children
 from comfyfix.screen.words import sentence
-from comfyfix.stages.fetch import Slot, fetch
+from comfyfix.stages.fetch import fetch
+from comfyfix.stages.talk import Slot
 from tests.bench.line import COUNTS, SENT, served
 from tests.bench.transfers import Bench
 

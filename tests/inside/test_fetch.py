@@ -17,6 +17,7 @@ from comfyfix.process import Children
 from comfyfix.records import Reason, Receipt, Record, because
 from comfyfix.screen.words import sentence
 from comfyfix.stages import fetch as fetch_stage
+from comfyfix.stages.talk import Slot
 from comfyfix.why import Why
 from tests.inprocess import InProcess
 
@@ -50,7 +51,7 @@ def fetch(site: InProcess, record: Record, text: str, *, signs: bool, **extra: s
         Children(),
         site.environment(**extra),
         lambda _: None,
-        slot=fetch_stage.Slot(Semaphore(1)),
+        slot=Slot(Semaphore(1)),
         pickle="scan",
         words=sentence,
         signs=signs,

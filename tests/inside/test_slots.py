@@ -16,7 +16,7 @@ from comfyfix.records import Record
 from comfyfix.screen.words import sentence
 from comfyfix.script.channel import Told
 from comfyfix.stages import fetch as fetch_stage
-from comfyfix.stages.fetch import Slot
+from comfyfix.stages.talk import Slot
 from comfyfix.tasks import running
 from tests.inprocess import InProcess
 

@@ -24,7 +24,8 @@ from comfyfix.script.channel import Told
 from comfyfix.settings.manifest import Endpoints
 from comfyfix.settings.store_key import STORE_KEY
 from comfyfix.settings.switches import OFFLINE
-from comfyfix.stages.fetch import NEAR_VARIABLE, Slot, environment, fetch
+from comfyfix.stages.fetch import NEAR_VARIABLE, environment, fetch
+from comfyfix.stages.talk import Slot
 from comfyfix.state.hashes import HashLog
 from comfyfix.state.layout import Layout
 from comfyfix.state.trust import EVERY_CHECK

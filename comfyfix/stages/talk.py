@@ -1,0 +1,161 @@
+"""The talk with a script that runs: what it tells is kept and passed on, what it asks is answered.
+
+The script runs here, or on a worker of a cluster: then its questions are answered there, and what
+it tells comes here.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from pathlib import Path
+from threading import Semaphore
+
+from comfyfix.disk.files import printable
+from comfyfix.formats import look
+from comfyfix.mirrors.handing import Handed
+from comfyfix.nearby.lending import Lender
+from comfyfix.records import Reason, Record
+from comfyfix.script import channel
+from comfyfix.script.channel import Told
+from comfyfix.settings.manifest import PicklePolicy
+
+Hear = Callable[[str | Told], None]
+"""Takes what a script says: a line for people, or something that it tells."""
+LOOKED = "looked"
+"""What a worker tells of a file that it has looked at for a script: its identity there."""
+_NO_MIRRORS = Handed()
+
+
+class Slot:
+    """A place among the downloads that go on at the same time; one who only waits gives it up."""
+
+    def __init__(self, places: Semaphore) -> None:
+        self._places = places
+        self._held = False
+
+    def take(self) -> None:
+        """Wait for a free place."""
+        if not self._held:
+            self._places.acquire()
+            self._held = True
+
+    def leave(self) -> None:
+        """Let another have the place."""
+        if self._held:
+            self._places.release()
+            self._held = False
+
+    def __enter__(self) -> Slot:
+        self.take()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.leave()
+
+
+@dataclass(slots=True)
+class Talk:
+    """What a script tells while it runs, and what it is answered.
+
+    `paths` are the files that it may ask about; `lender` is asked for the bytes of `destination`.
+    """
+
+    paths: frozenset[str]
+    hear: Hear
+    slot: Slot
+    pickle: PicklePolicy
+    words: Callable[[Reason], str]
+    destination: str = ""
+    lender: Lender | None = None
+    mirrors: Handed = _NO_MIRRORS
+    word: str = field(default_factory=channel.new_word)
+    last: dict[str, Told] = field(default_factory=dict)
+    asked: list[tuple[int, ...]] = field(default_factory=list)
+
+    def keep(self, line: str) -> None:
+        """Take in a line as the script has printed it."""
+        told = channel.read(line, self.word)
+        self.take(self.mirrors.without_secrets(line) if told is None else told)
+
+    def take(self, said: str | Told) -> None:
+        """Pass on what was said, and remember what it tells."""
+        if isinstance(said, Told) and said.kind == LOOKED:
+            self.asked.append(tuple(map(int, said.fields)))
+            return
+        self.hear(said)
+        if isinstance(said, Told):
+            self.last[said.kind] = said
+            if said.kind == "waiting":
+                self.slot.leave()
+
+    @property
+    def mirror(self) -> str:
+        """The mirror that the bytes are from; empty where they are from none."""
+        told = self.last.get("mirror")
+        found = self.mirrors.of(told.fields[0]) if told and told.fields[1] == "brought" else None
+        return found.label if found else ""
+
+    def answer(self, line: str) -> str | None:
+        """Answer a question; None for a line that is none."""
+        told = channel.read(line, self.word)
+        if told is not None and told.kind == "waited":
+            self.slot.take()
+            return "0"
+        if told is not None and told.kind == "near":
+            return self._lend(*told.fields)
+        if told is None or told.kind != "look":
+            return None
+        self.asked.append(identity(Path(told.fields[0])))
+        return self._look(told.fields[0])
+
+    def has_asked(self, path: Path) -> bool:
+        """Tell whether a file is one that was looked at.
+
+        Two machines number their disks differently, so what a worker tells is without the disk.
+        """
+        found = identity(path)
+        return bool(found) and (found in self.asked or found[1:] in self.asked)
+
+    def _look(self, asked: str) -> str:
+        """Answer 0, or 4 (unsafe) or 5 (damaged, or of another kind) with the reason."""
+        # A part of a file, or one that was put aside, lies beside it.
+        name = asked
+        while name not in self.paths:
+            name, dot, _ = name.rpartition(".")
+            if not dot:
+                return "1"
+        if name == asked:
+            return "1"
+        try:
+            shown = name.rpartition("/")[2]
+            found = look.inspect(Path(asked), name=shown, look_inside=self.pickle != "allow")
+        except OSError:
+            return "1"
+        if found is None:
+            return "0"
+        return f"{4 if found.kind == 'unsafe' else 5} {printable(self.words(found.reason), 300)}"
+
+    def _lend(self, part: str, how: str) -> str:
+        if self.lender is None or not part.startswith(f"{self.destination}."):
+            return "1"
+        return self.lender.answer(Path(part), how)
+
+
+def paths_of(record: Record) -> frozenset[str]:
+    """Every name by which the script of a record may call its files."""
+    folder = len(record.folder)
+    return frozenset(
+        f"{place}{member.destination[folder:]}"
+        for place in record.places
+        for member in record.members
+    )
+
+
+def identity(path: Path) -> tuple[int, ...]:
+    """What stays as it is when a file gets its name; the disk first."""
+    try:
+        info = path.stat()
+    except OSError:
+        return ()
+    return info.st_dev, info.st_ino, info.st_size, info.st_mtime_ns
