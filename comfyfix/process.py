@@ -14,7 +14,7 @@ import subprocess
 import sys
 import threading
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from pathlib import Path
 
 from comfyfix.errors import ModelProblem
@@ -22,6 +22,28 @@ from comfyfix.outcomes import Outcome
 from comfyfix.why import Why
 
 GRACE_SECONDS = 5.0
+_BOUND = """\
+script="$(head -c "$2" <&"$1")"
+(
+  (
+    trap '' HUP INT TERM
+    exec <&"$1" >/dev/null 2>&1
+    read -r _
+    kill -TERM -- -$$
+    sleep 0.5 2>/dev/null || sleep 1
+    kill -KILL -- -$$
+  ) &
+)
+eval "exec $1<&-"
+set --
+eval "$script"
+"""
+"""Runs a script that ends when who has started it ends, in whatever way.
+
+That one holds the other end of a pipe, by which the script has come: nothing more does, so the end
+of the pipe is its own end. A guard waits for that. It is no child of the script, which waits for
+all its children, but one of the group, so that the group can be no other's when it is signalled.
+"""
 BROWSER_SECONDS = 20.0
 """How long a browser may take to begin."""
 
@@ -51,6 +73,42 @@ class Children:
         is being stopped, and when there is no such program.
         """
         child = self._start(argv, env, cwd, talks=answer is not None)
+        return self._talk(child, on_line, answer, seconds)
+
+    def run_bound(
+        self,
+        script: str,
+        name: str,
+        env: Mapping[str, str],
+        on_line: Callable[[str], None],
+        answer: Callable[[str], str | None],
+    ) -> int:
+        """Run the text of a bash script as `run` does; it ends also when we are killed.
+
+        `kill -9` lets nobody say goodbye: within a second it has stopped as at Ctrl-C, within two
+        all that it had started is gone. Of what we start otherwise a part may outlive us.
+        """
+        theirs, ours = os.pipe()
+        data = script.encode()
+        try:
+            argv = ["bash", "-c", _BOUND, name, str(theirs), str(len(data))]
+            try:
+                child = self._start(argv, env, None, talks=True, hands_on=(theirs,))
+            finally:
+                os.close(theirs)
+            with contextlib.suppress(BrokenPipeError), open(ours, "wb", closefd=False) as pipe:
+                pipe.write(data)
+            return self._talk(child, on_line, answer, None)
+        finally:
+            os.close(ours)
+
+    def _talk(
+        self,
+        child: subprocess.Popen[str],
+        on_line: Callable[[str], None],
+        answer: Callable[[str], str | None] | None,
+        seconds: float | None,
+    ) -> int:
         clock = threading.Timer(seconds or 0, _signal_group, (child, signal.SIGKILL))
         clock.daemon = True
         if seconds is not None:
@@ -68,7 +126,13 @@ class Children:
                 self._live.discard(child)
 
     def _start(
-        self, argv: Sequence[str], env: Mapping[str, str], cwd: Path | None, *, talks: bool
+        self,
+        argv: Sequence[str],
+        env: Mapping[str, str],
+        cwd: Path | None,
+        *,
+        talks: bool,
+        hands_on: Collection[int] = (),
     ) -> subprocess.Popen[str]:
         with self._lock:
             if self._stopping:
@@ -85,6 +149,7 @@ class Children:
                     encoding="utf-8",
                     errors="replace",
                     start_new_session=True,
+                    pass_fds=hands_on,
                 )
             except FileNotFoundError:
                 raise ModelProblem(Outcome.TOOL_MISSING, Why.TOOL_ABSENT, name=argv[0]) from None
