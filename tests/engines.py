@@ -31,6 +31,8 @@ PLACES = (
     "/srv/comfyfix",
     "/opt/comfyfix",
     "/tmp/comfyfix",  # noqa: S108 - a name in a recipe
+    "/tmp/dask",  # noqa: S108 - the same
+    "/etc/dask",
     "/mnt",
     "/work",
     "/src",
@@ -56,6 +58,7 @@ class Machine:
         if self.really:
             return
         _program(self.programs / "comfyfix", f'exec "{sys.executable}" -c "{MAIN}" "$@"')
+        _program(self.programs / "dask", f'exec "{sys.executable}" -m dask "$@"')
         pip = f"printf '%s\\n' \"$*\" >>'{self.installed}'"
         _program(self.programs / "pip", pip)
         _program(
@@ -324,6 +327,49 @@ def start_pod(
     argv = [*container["command"], *map(machine.here, container["args"])]
     assert container["workingDir"] == "/work"
     return machine.run(argv, work, machine.environment(CI="true", **env, **given))
+
+
+def start_script(machine: Machine, name: str, folder: Path, port: int, *arguments: str) -> Done:
+    """Start a recipe by hand; what listens at Dask's usual port listens at this one."""
+    text = (RECIPES / name).read_text().replace("8786", str(port))
+    argv = ["bash", "-c", machine.here(text), name, *arguments]
+    return machine.run(argv, folder, machine.environment())
+
+
+def hosts(machine: Machine, *names: str) -> None:
+    """Programs by which other hosts are reached, each with a home of its own on this machine."""
+    for name in names:
+        machine.place(f"/hosts/{name}/.config/comfyfix")
+    root = machine.root / "hosts"
+    _program(machine.programs / "hostname", "echo 127.0.0.1")
+    reach = 'host="$1"; shift; [ -d "$root/$host" ] || exit 255; export HOME="$root/$host"'
+    # As sshd does: a shell of the user's, in his home, and nothing of who has called.
+    _program(
+        machine.programs / "ssh",
+        f"""root='{root}'; [ "$1" = -n ] && shift; {reach}; cd "$HOME"
+        exec env -i HOME="$HOME" PATH="$PATH" NO_PROXY=127.0.0.1 bash -c "$*" </dev/null""",
+    )
+    _program(
+        machine.programs / "scp",
+        f"""shift; to="${{!#}}"; exec cp "${{@:1:$#-1}}" '{root}'/"${{to%%:*}}/${{to#*:}}" """,
+    )
+
+
+def pod_process(
+    machine: Machine, pod: dict[str, Any], port: int, work: Path, **given: str
+) -> subprocess.Popen[str]:
+    """Start the container of a pod that is to stay; `given` are variables of its secrets."""
+    (container,) = pod["containers"]
+    argv = [machine.here(part) for part in [*container["command"], *container["args"]]]
+    argv = [part.replace("dask:8786", f"127.0.0.1:{port}") for part in argv]
+    argv = [part.replace("8786", str(port)) for part in argv]
+    names = [each["name"] for each in container.get("env", ())]
+    env = machine.environment(**{name: given[name] for name in names if name in given})
+    env["HOSTNAME"] = work.name
+    return subprocess.Popen(
+        argv, cwd=work, env=env, stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL,
+        stderr=subprocess.DEVNULL, text=True, start_new_session=True,
+    )  # fmt: skip
 
 
 def start_task(machine: Machine, submitted: Path, index: int, count: int, first: int = 0) -> Done:

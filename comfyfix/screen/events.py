@@ -62,10 +62,19 @@ class Events:
         line = "! {path} was not what our scripts call; it lies in {aside} now"
         self._console.line(t(line, path=path, aside=aside.name))
 
-    def executing(self, model: Model, script: str, size: int | None) -> None:
-        """The script of a model begins."""
+    def executing(self, model: Model, script: str, size: int | None, worker: str = "") -> None:
+        """The script of a model begins, here or on a worker."""
         line = "Executing download: {script}" + (" ({size:size})" if size else "")
-        self._alone(model, fixed(line, script=script, size=size))
+        line += " on {worker}" if worker else ""
+        self._alone(model, fixed(line, script=script, size=size, worker=worker))
+
+    def lost(self, model: Model, worker: str) -> None:
+        """The worker at which a script ran is gone; it begins again on another one."""
+        self._of(model, t("! Worker {worker} was lost; it goes on elsewhere", worker=worker))
+
+    def no_worker(self) -> None:
+        """A cluster that is to fetch has nobody who could; some come when there is work."""
+        self._console.line(t("! Waiting: the cluster has no worker yet"))
 
     def going_on(self, model: Model, arrived: int, size: int) -> None:
         """A download was stopped before; what has arrived is kept."""

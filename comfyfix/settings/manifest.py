@@ -231,6 +231,18 @@ class Gc(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     keep: tuple[str, ...] = ()
 
 
+class Cluster(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """`cluster:` the scheduler of a Dask cluster whose workers fetch, and how it is trusted.
+
+    `ca`, `cert` and `key` are files of TLS; without them Dask's own configuration names them.
+    """
+
+    address: str
+    ca: str = ""
+    cert: str = ""
+    key: str = ""
+
+
 class Manifest(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """The whole manifest. Once loaded, every path is absolute and `${NAME}` is expanded.
 
@@ -265,12 +277,20 @@ class Manifest(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
     include: Include = Include()
     comfyui_url: str | None = None
     notify: tuple[str, ...] = ()
+    cluster: str | Cluster | None = None
     gc: Gc = Gc()
 
     @property
     def is_demo(self) -> bool:
         """True when the embedded example is asked for instead of a ComfyUI folder."""
         return self.comfyui == DEMO
+
+    @property
+    def away(self) -> Cluster | None:
+        """The cluster that fetches, if one is named; the demo runs here."""
+        if isinstance(self.cluster, str):
+            return Cluster(address=self.cluster) if not self.is_demo else None
+        return None if self.is_demo else self.cluster
 
     @property
     def asks_opinions(self) -> bool:

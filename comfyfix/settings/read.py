@@ -15,11 +15,12 @@ from comfyfix import endings
 from comfyfix.disk import looked, windows
 from comfyfix.errors import SetupProblem
 from comfyfix.records import because
-from comfyfix.settings import MANIFEST, STATE_IN_COMFYUI, mirror, notify, pins, yamlfile
+from comfyfix.settings import MANIFEST, STATE_IN_COMFYUI, cluster, mirror, notify, pins, yamlfile
 from comfyfix.settings.fitting import Unfit, fitted
 from comfyfix.settings.manifest import (
     DEMO,
     SOURCES,
+    Cluster,
     Endpoints,
     Manifest,
     Override,
@@ -196,6 +197,7 @@ def _check_values(manifest: Manifest, lines: yamlfile.Lines, path: Path) -> None
     for key, unfit in places:
         if unfit:
             raise yamlfile.refused_at(path, lines, f"$.{key}", unfit)
+    _check_cluster(manifest, lines, path)
     sizes = {
         "download.reserve": manifest.download.reserve,
         "policy.max_file": manifest.policy.max_file,
@@ -221,6 +223,14 @@ def _check_limit(
             raise _problem(path, lines, place, Why.RATE_UNFIT, rate=str(rate)) from None
         except OverflowError:
             raise _problem(path, lines, place, Why.RATE_LOW, rate=str(rate)) from None
+
+
+def _check_cluster(manifest: Manifest, lines: yamlfile.Lines, path: Path) -> None:
+    told = manifest.cluster
+    address = told.address if isinstance(told, Cluster) else told
+    where = "$.cluster.address" if isinstance(told, Cluster) else "$.cluster"
+    if address is not None and (unfit := cluster.flaw(address)):
+        raise yamlfile.refused_at(path, lines, where, unfit)
 
 
 def _check_size(size: int | str, where: str, lines: yamlfile.Lines, path: Path) -> None:
@@ -299,5 +309,9 @@ def _absolute(manifest: Manifest, base: Path) -> Manifest:
             told[key] = tuple(absolute(e) if mirror.is_folder(e) else e for e in given)
         if isinstance(given, str) and given and not (key == "comfyui" and manifest.is_demo):
             told[key] = absolute(given)
+    if isinstance(manifest.cluster, Cluster):
+        files = {name: getattr(manifest.cluster, name) for name in ("ca", "cert", "key")}
+        given = {name: absolute(file) for name, file in files.items() if file}
+        told["cluster"] = msgspec.structs.replace(manifest.cluster, **given)
     told["gc"] = msgspec.structs.replace(manifest.gc, keep=tuple(map(absolute, manifest.gc.keep)))
     return msgspec.structs.replace(manifest, **told)

@@ -27,7 +27,7 @@ from comfyfix.settings.manifest import TOKEN_VARIABLES, Endpoints, PicklePolicy
 from comfyfix.settings.mirror import VARIABLE as MIRROR_VARIABLE
 from comfyfix.settings.secrets import without
 from comfyfix.settings.switches import OFFLINE
-from comfyfix.stages.talk import Hear, Slot, Talk, identity, paths_of
+from comfyfix.stages.talk import BEGUN, Hear, Slot, Talk, identity, paths_of
 from comfyfix.state import receipts
 from comfyfix.why import Why
 
@@ -116,9 +116,9 @@ def fetch(
         status = away(talk.take)
     told_of = talk.last.get("unreached")
     if status != 0 and told_of and (told_of.fields[0] != PAGE or cut_off()):
-        raise _unreachable(*told_of.fields)
+        raise _unreachable(talk, *told_of.fields)
     if status != 0:
-        raise _problem(status, talk.last.get("fail"), script, record)
+        raise _problem(status, talk, script, record)
     named = "" if alone else script.name
     one = not record.files
     made = [_receipt(member, talk, one=one, script=named, signs=signs) for member in record.members]
@@ -204,7 +204,13 @@ def real_folder(model: Model, file: str, folders: Folders) -> Path:
     raise ModelProblem(Outcome.UNWRITABLE, Why.FOLDER_LEADS_OUT, folder=path.parent)
 
 
-def _unreachable(code: str, host: str) -> Unreachable:
+def _where(talk: Talk, what: str | Reason) -> str | Reason:
+    """What has happened, and on which worker, where it was on one."""
+    begun = talk.last.get(BEGUN)
+    return because(Why.ON_WORKER, what=what, worker=begun.fields[0]) if begun else what
+
+
+def _unreachable(talk: Talk, code: str, host: str) -> Unreachable:
     """The problem of a script that had no way to a server, by the code of curl or a status."""
     whys = {
         "5": Why.PROXY_UNREACHED,
@@ -215,13 +221,14 @@ def _unreachable(code: str, host: str) -> Unreachable:
         "511": Why.NETWORK_SIGN_IN,
         PAGE: Why.NETWORK_SIGN_IN,
     }
-    cause = because(whys.get(code, Why.NO_CONNECTION))
+    cause = _where(talk, because(whys.get(code, Why.NO_CONNECTION)))
     problem = Unreachable(Why.SERVICE_UNREACHABLE, host=host, cause=cause)
     problem.outcome = Outcome.NETWORK
     return problem
 
 
-def _problem(status: int, told: Told | None, script: Path, record: Record) -> ModelProblem:
+def _problem(status: int, talk: Talk, script: Path, record: Record) -> ModelProblem:
+    told = talk.last.get("fail")
     kind, what, next_step = told.fields if told else ("", "", "")
     if kind == PAGE:
         place = {"url": record.page or record.url, "path": record.destination}
@@ -229,7 +236,7 @@ def _problem(status: int, told: Told | None, script: Path, record: Record) -> Mo
     outcome = BY_KIND.get(kind) or BY_EXIT_CODE.get(status) or Outcome.DOWNLOAD_FAILED
     if what:
         why = Why.SCRIPT_TELLS if next_step else Why.SCRIPT_TELLS_WHAT
-        return ModelProblem(outcome, why, what=what, next=next_step)
+        return ModelProblem(outcome, why, what=_where(talk, what), next=next_step)
     # It did not come to tell why.
     why = Why.SCRIPT_ENDED if status > 0 else Why.SCRIPT_KILLED
-    return ModelProblem(outcome, why, script=script.name, code=abs(status))
+    return ModelProblem(outcome, why, script=_where(talk, script.name), code=abs(status))

@@ -22,6 +22,8 @@ from comfyfix.settings.manifest import PicklePolicy
 
 Hear = Callable[[str | Told], None]
 """Takes what a script says: a line for people, or something that it tells."""
+BEGUN = "begun"
+"""What a worker tells before it runs a script: its own name."""
 LOOKED = "looked"
 """What a worker tells of a file that it has looked at for a script: its identity there."""
 _NO_MIRRORS = Handed()

@@ -30,11 +30,11 @@ from comfyfix.stages import resolve as resolve_stage
 from comfyfix.stages import written
 from comfyfix.stages.fitting import Room, need_of
 from comfyfix.stages.report import Ending
-from comfyfix.stages.talk import Slot
+from comfyfix.stages.talk import BEGUN, Slot
 from comfyfix.stages.verify import Known, Manner, joined, verify
 from comfyfix.stages.work import Pending, Planned
 from comfyfix.state import ledger, receipts
-from comfyfix.tasks import mirroring, tried
+from comfyfix.tasks import elsewhere, mirroring, tried
 from comfyfix.tasks.meanwhile import NOBODY, Others, of_others
 from comfyfix.tasks.running import Run
 from comfyfix.why import Why
@@ -129,7 +129,7 @@ def _fetch(run: Run, planned: Planned) -> None:
     if planned.pending is None and _still_right(run, planned):
         return
     _phase(run, planned, "waiting", run.records[planned.model.key].size)
-    with Slot(run.downloads) as slot:
+    with elsewhere.slot(run, run.records[planned.model.key]) as slot:
         others = of_others(run, planned, slot)
         receipt = others.receipt or _fetched(run, planned, slot, others)
     record = run.records[planned.model.key]
@@ -244,6 +244,9 @@ def _run_script(run: Run, planned: Planned, slot: Slot, others: Others = NOBODY)
     run.go_on()
     record = run.records[planned.model.key]
     script = run.project.layout.script(record.number, planned.model)
+    hear = functools.partial(_hear, run, planned, script.name, record.size)
+    if elsewhere.is_for(run, record):
+        return elsewhere.fetch(run, planned, record, script, functools.partial(hear, Handed()))
     require("bash", *([] if record.local else ["curl"]))
     reach, server = run.services().web.reach, _server_of(run, record)
     lender, handed = run.services().lender(record), run.mirrors().handed(record)
@@ -263,7 +266,7 @@ def _run_script(run: Run, planned: Planned, slot: Slot, others: Others = NOBODY)
             script,
             run.children,
             env,
-            functools.partial(_hear, run, planned, script.name, record.size, handed),
+            functools.partial(hear, handed),
             slot=slot,
             pickle=run.project.manifest.verify.pickle,
             words=words.sentence,
@@ -305,6 +308,9 @@ def _hear(
     """Take in what a script says: lines for the log, and where it stands."""
     if isinstance(said, str):
         run.console.log(f"{script}: {said}")
+    elif said.kind == BEGUN:  # on a worker
+        run.events.executing(planned.model, script, size, said.fields[0])
+        _phase(run, planned, "downloading", size)
     elif said.kind == "brought":
         run.brought[planned.model.key] += 1
     elif said.kind == "mirror":

@@ -99,6 +99,7 @@ def _run(
             return _stopped(at_work, stopped.exit_code)
         finally:
             for run in at_work:
+                run.leave()
                 run.console.end()  # also where an error ends the run: a fold would swallow it
         return _ended(command, asked, at_work, result)
 
@@ -208,7 +209,7 @@ def _stopped(runs: list[Run], exit_code: int) -> int:
     following.end(runs, exit_code, stopped=True)
     for run in runs:
         run.console.end()
-        count = run.children.stop()
+        count = run.stop()
         done = sum(outcome.problem is None for outcome in run.tally.endings)
         left = run.tally.total - len(run.tally.endings)
         say(*summary.stopped(done, left, count))  # the console is mute by now

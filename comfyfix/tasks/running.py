@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING, TextIO
 from comfyfix import project as projects
 from comfyfix.comfyui.references.lookup import Lookup
 from comfyfix.disk import json_file, looked
-from comfyfix.errors import ModelProblem, SetupProblem
+from comfyfix.errors import ModelProblem, Problem, SetupProblem, unwritable
 from comfyfix.net.origin import is_address
 from comfyfix.outcomes import Outcome
 from comfyfix.process import Children
@@ -32,10 +32,12 @@ from comfyfix.stages import locking, missing, written
 from comfyfix.stages.refused import Refusal, Refusing
 from comfyfix.stages.report import Tally
 from comfyfix.state import order, receipts
+from comfyfix.state.layout import STORE_STATE
 from comfyfix.tasks.marks import AS_KEPT, Owner
 from comfyfix.why import Why
 
 if TYPE_CHECKING:
+    from comfyfix.cluster.away import Away
     from comfyfix.mirrors.handing import Mirrors
     from comfyfix.screen.events import Events
     from comfyfix.screen.following import Follower
@@ -100,6 +102,8 @@ class Run(Owner):
         self.downloads = threading.Semaphore(manifest.download.parallel)
         self._services_lock = threading.Lock()
         self._sought: dict[str, Sought] = {}
+        self._away_lock = threading.Lock()
+        self._away: Away | Problem | None = None
 
     def __repr__(self) -> str:
         return f"<comfyfix {self.prefix}>" if self.prefix else "<comfyfix>"  # `doit info` shows it
@@ -276,6 +280,35 @@ class Run(Owner):
         if record is not None:
             linked = record.local and not record.lent
             self.console.expect(planned.model.key, 0 if linked else record.size)
+
+    def away(self) -> Away:
+        """The cluster that fetches for this run; the first call connects. Raises ModelProblem."""
+        with self._away_lock:
+            if self._away is None:
+                from comfyfix.cluster.away import Away  # half a second that only these runs need
+
+                folder = self.project.folders.store / STORE_STATE
+                try:
+                    self._away = Away(self.project.manifest, folder)
+                    if self._away.is_empty:
+                        self.events.no_worker()
+                except Problem as problem:
+                    self._away = problem
+                except OSError as error:
+                    self._away = unwritable(error, folder)
+            if isinstance(self._away, Problem):
+                raise self._away
+            return self._away
+
+    def stop(self) -> int:
+        """Stop all that runs, here and elsewhere; returns how many scripts there were."""
+        there = 0 if self._away is None or isinstance(self._away, Problem) else self._away.stop()
+        return there + self.children.stop()
+
+    def leave(self) -> None:
+        """Leave the cluster, if it was asked."""
+        if self._away is not None and not isinstance(self._away, Problem):
+            self._away.close()
 
     def services(self) -> Services:
         """What sources need; the first call opens sessions and, for the demo, starts the hub."""

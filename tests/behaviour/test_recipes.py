@@ -11,15 +11,17 @@ import json
 import os
 import re
 import shutil
+import socket
 import subprocess
 import sys
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
 import pytest
+import yaml
 
 from comfyfix.demo.content import file_for
 from comfyfix.demo.hub import Hub, sha256
@@ -27,7 +29,8 @@ from comfyfix.disk.files import sha256_of
 from comfyfix.screen.words import t
 from tests import engines
 from tests.engines import RECIPES, Actions, GitLab, Machine, read
-from tests.rig import REPO, ui_workflow
+from tests.faults.authority import certificate
+from tests.rig import REPO, kill_hard, ui_workflow
 
 KEY = "sesame-of-the-store-4711"
 TOKEN = "hf_canary_of_the_recipes"
@@ -167,7 +170,7 @@ def test_slurm_reads_its_options_before_the_first_command() -> None:
 
 def scripts() -> dict[str, str]:
     """All that a shell reads of the recipes."""
-    found = {"slurm.sh": (RECIPES / "slurm.sh").read_text()}
+    found = {path.name: path.read_text() for path in RECIPES.glob("*.sh")}
     for step in read("action.yml")["runs"]["steps"]:
         if "run" in step:
             found[step["name"]] = f"#!/bin/bash\n{step['run']}"
@@ -482,6 +485,120 @@ def test_an_array_of_slurm(project: Project, first: int) -> None:
     shutil.rmtree(project.folder / "tasks")
     assert task(count - 1).returncode == 0
     project.requires(store)
+
+
+def free_port() -> int:
+    with socket.create_server(("127.0.0.1", 0)) as listening:
+        return int(listening.getsockname()[1])
+
+
+def with_cluster(project: Project, told: object) -> Path:
+    """The project of a cluster's recipe: its manifest names the scheduler."""
+    store = project.machine.place("/mnt/models")
+    project.manifest(project.machine.place("/ComfyUI"), str(store))
+    project.lock()
+    path = project.folder / "manifest.yaml"
+    path.write_text(json.dumps({**json.loads(path.read_text()), "cluster": told}))
+    return store
+
+
+def in_certificates(machine: Machine, *, home: str = "~/.config/comfyfix/tls") -> dict[str, str]:
+    return {"ca": f"{home}/ca.pem", "cert": f"{home}/us.pem", "key": f"{home}/us.key"}
+
+
+def requires_a_rest(project: Project, store: Path, start: Callable[[], engines.Done]) -> None:
+    """It brings all by the workers; a second run has nothing to do."""
+    done = start()
+    assert done.returncode == 0, done.stdout
+    assert len(re.findall(r"^  Executing download: .* on \S+$", done.stdout, re.MULTILINE)) == 8
+    project.requires(store)
+    asked = len(project.hub.seen)
+    assert project.fetched == len(NAMES)
+    again = start()
+    assert again.returncode == 0, again.stdout
+    assert t("Nothing to do") in again.stdout
+    assert len(project.hub.seen) == asked
+
+
+@RUNS
+def test_a_cluster_on_one_host(project: Project) -> None:
+    port = free_port()
+    store = with_cluster(project, f"tcp://127.0.0.1:{port}")
+    secrets(project.machine.root / "home/.config/comfyfix/secrets")
+    name = "cluster-host.sh"
+    requires_a_rest(
+        project, store, lambda: engines.start_script(project.machine, name, project.folder, port)
+    )
+
+
+@RUNS
+def test_a_cluster_of_hosts_behind_ssh(project: Project) -> None:
+    if not shutil.which("openssl"):
+        pytest.skip("the openssl program is not installed")
+    port = free_port()
+    machine = project.machine
+    told = {"address": "tls://${SCHEDULER}", **in_certificates(machine)}
+    store = with_cluster(project, told)
+    engines.hosts(machine, "anna", "ben")
+    for place in ("home", "hosts/anna", "hosts/ben"):
+        secrets(machine.root / place / ".config/comfyfix/secrets")
+    name = "cluster-ssh.sh"
+    requires_a_rest(
+        project,
+        store,
+        lambda: engines.start_script(machine, name, project.folder, port, "anna", "ben"),
+    )
+    private = machine.root / "hosts/anna/.config/comfyfix/tls"
+    assert not private.joinpath("ca.key").exists(), "who has it can let anybody in"
+    assert private.stat().st_mode & 0o077 == 0
+
+
+def documents(name: str) -> list[Any]:
+    return list(yaml.safe_load_all((RECIPES / name).read_text()))
+
+
+def test_pods_of_a_cluster_need_no_rights_and_write_to_volumes_alone() -> None:
+    service, *deployments = documents("kubernetes-cluster.yaml")
+    assert (service["kind"], service["metadata"]["name"]) == ("Service", "dask")
+    for told in deployments:
+        assert (told["apiVersion"], told["kind"]) == ("apps/v1", "Deployment")
+        template, pod = told["spec"]["template"], told["spec"]["template"]["spec"]
+        assert told["spec"]["selector"]["matchLabels"] == template["metadata"]["labels"]
+        (container,) = pod["containers"]
+        assert pod["securityContext"]["runAsNonRoot"] is True
+        assert container["securityContext"]["readOnlyRootFilesystem"] is True
+        volumes = {volume["name"] for volume in pod["volumes"]}
+        assert volumes == {mount["name"] for mount in container["volumeMounts"]}
+    assert service["spec"]["selector"] == deployments[0]["spec"]["template"]["metadata"]["labels"]
+
+
+@RUNS
+def test_a_cluster_of_kubernetes(project: Project) -> None:
+    port = free_port()
+    cluster = Cluster(project)
+    machine = project.machine
+    made = certificate(machine.place("/keys"), "IP:127.0.0.1")
+    mounted = machine.place("/etc/dask")
+    for name, path in (("ca.pem", made.authority), ("us.pem", made.chain), ("us.key", made.key)):
+        shutil.copy(path, mounted / name)
+    settings = machine.root / "etc/comfyfix/manifest.yaml"
+    told = {"address": f"tls://127.0.0.1:{port}", **in_certificates(machine, home=str(mounted))}
+    settings.resolve().write_text(json.dumps({**json.loads(settings.read_text()), "cluster": told}))
+    _, scheduler, workers = documents("kubernetes-cluster.yaml")
+    pods = [scheduler, workers, workers]
+    spec = read("kubernetes-cronjob.yaml")["spec"]["jobTemplate"]["spec"]["template"]["spec"]
+    running = [
+        engines.pod_process(
+            machine, each["spec"]["template"]["spec"], port, machine.place(f"/pods/p{number}"),
+            HF_TOKEN=TOKEN,
+        )
+        for number, each in enumerate(pods)
+    ]  # fmt: skip
+    try:
+        requires_a_rest(project, cluster.store, lambda: cluster.pod(spec)[0])
+    finally:
+        for each in running:
+            kill_hard(each)
 
 
 @pytest.fixture

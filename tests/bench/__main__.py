@@ -5,6 +5,7 @@ from __future__ import annotations
 import sys
 
 from tests.bench import (
+    cluster,
     dashboard,
     idle,
     index,
@@ -24,6 +25,7 @@ from tests.bench import (
 from tests.bench.resolve import run as resolve
 
 BENCHMARKS = {
+    "cluster": cluster.main,
     "dashboard": dashboard.main,
     "idle": idle.main,
     "index": index.main,

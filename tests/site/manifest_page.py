@@ -5,7 +5,7 @@ from __future__ import annotations
 import tomllib
 from collections.abc import Iterator, Mapping
 from pathlib import Path
-from typing import Any
+from typing import Any, get_args
 
 import msgspec
 
@@ -45,8 +45,9 @@ def structs() -> dict[str, type[msgspec.Struct]]:
     fields = {field.name: field.type for field in msgspec.structs.fields(Manifest)}
     found: dict[str, type[msgspec.Struct]] = {"": Manifest}
     for name, kind in fields.items():
-        if isinstance(kind, type) and issubclass(kind, msgspec.Struct):
-            found[name] = kind
+        for one in (kind, *get_args(kind)):  # one that may also be written as a text alone
+            if isinstance(one, type) and issubclass(one, msgspec.Struct) and one is not Override:
+                found[name] = one
     return found | {"models.NAME": Override}
 
 

@@ -26,6 +26,7 @@ RELAY = tuple(f"comfyfix.net.{name}" for name in ("dialling", "faucet", "pace", 
 # relay.
 NETWORK = {
     "apprise": ("comfyfix.net.teller",),
+    "distributed": ("comfyfix.cluster",), "dask": ("comfyfix.cluster",),
     "aiohttp": (),
     "asyncio": ("comfyfix.dashboard.server", *RELAY),
     "ftplib": (), "httpcore2": (), "httpx": (),

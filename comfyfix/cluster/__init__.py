@@ -1,0 +1,1 @@
+"""Downloads on the workers of a Dask cluster: `away` sends them, `worker` runs them there."""

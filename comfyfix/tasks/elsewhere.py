@@ -1,0 +1,76 @@
+"""Downloads by the workers of a cluster, where the manifest names one."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import shlex
+from pathlib import Path
+from threading import Semaphore
+from typing import TYPE_CHECKING
+
+from comfyfix.records import Receipt, Record
+from comfyfix.screen import words
+from comfyfix.script.channel import Told
+from comfyfix.settings.switches import OFFLINE, on
+from comfyfix.stages import fetch as fetch_stage
+from comfyfix.stages.talk import BEGUN, Hear, Slot, paths_of
+
+if TYPE_CHECKING:
+    from comfyfix.stages.work import Planned
+    from comfyfix.tasks.running import Run
+
+
+def is_for(run: Run, record: Record) -> bool:
+    """Tell whether the bytes of a record come by a worker: those that are here already do not."""
+    if run.project.manifest.away is None or record.local or on(OFFLINE, run.environ):
+        return False
+    lender = run.services().lender(record)
+    return lender is None or lender.promised() is None
+
+
+def slot(run: Run, record: Record) -> Slot:
+    """A place among the downloads of this machine; the cluster has places of its own."""
+    return Slot(Semaphore() if is_for(run, record) else run.downloads)
+
+
+def fetch(run: Run, planned: Planned, record: Record, script: Path, hear: Hear) -> Receipt:
+    """Let a worker run the script of a record, and make its receipt. Raises ModelProblem."""
+    from comfyfix.script import render  # templates, for downloads alone
+
+    manifest = run.project.manifest
+    servers = {
+        "HF_ENDPOINT": manifest.endpoints.huggingface,
+        "CIVITAI_ENDPOINT": manifest.endpoints.civitai,
+    }
+    told = "".join(f"export {name}={shlex.quote(url)}\n" for name, url in servers.items())
+    folder = fetch_stage.real_place(record, run.project.folders)
+    errand = (told + render.alone(record, manifest), str(folder), sorted(paths_of(record)))
+    cluster = run.away()
+    places: list[str] = []
+
+    def heard(said: str | Told) -> None:
+        if isinstance(said, Told) and said.kind == BEGUN:
+            if places:
+                run.events.lost(planned.model, places[-1])
+            places.append(said.fields[0])
+        hear(said)
+
+    def bring(hear: Hear) -> int:
+        status = cluster.run(errand, hear)
+        with contextlib.suppress(OSError):  # a network filesystem then looks at what is there now
+            os.close(os.open(record.folder, os.O_RDONLY))
+        return status
+
+    return fetch_stage.fetch(
+        record,
+        script,
+        run.children,
+        {},
+        heard,
+        slot=Slot(Semaphore()),
+        pickle=manifest.verify.pickle,
+        words=words.sentence,
+        signs=bool(run.project.trust.key),
+        away=bring,
+    )
