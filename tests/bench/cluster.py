@@ -173,9 +173,9 @@ def main() -> None:
     least = killing.at + killing.left / ((WORKERS - 1) * RATE * MEGABYTE)
     late = killed - least
     alone = SIZE / RATE / MEGABYTE
-    _row(f"{WORKERS} workers, 1 killed", killed,
-         f"its processes gone after {killing.gone:.2f} s; {late:+.1f} s against what its line alone"
-         f"\n{'':38}would cost; a file takes {alone:.1f} s, {alone * AT_ONCE:.1f} s beside two others")  # fmt: skip
+    _row(f"{WORKERS} workers, 1 killed", killed, f"all gone after {killing.gone:.2f} s")
+    print(f"  {late:+.1f} s against what the loss of its line alone costs; a file takes")
+    print(f"  {alone:.1f} s, {alone * AT_ONCE:.1f} s beside two others")
 
 
 def _row(what: str, seconds: float, more: str = "") -> None:
