@@ -30,7 +30,7 @@ script="$(head -c "$2" <&"$1")"
     exec <&"$1" >/dev/null 2>&1
     read -r _
     kill -TERM -- -$$
-    sleep 0.5 2>/dev/null || sleep 1
+    sleep "$3" 2>/dev/null || sleep 1
     kill -KILL -- -$$
   ) &
 )
@@ -82,16 +82,18 @@ class Children:
         env: Mapping[str, str],
         on_line: Callable[[str], None],
         answer: Callable[[str], str | None],
+        *,
+        grace: float = 0.5,
     ) -> int:
         """Run the text of a bash script as `run` does; it ends also when we are killed.
 
-        `kill -9` lets nobody say goodbye: within a second it has stopped as at Ctrl-C, within two
-        all that it had started is gone. Of what we start otherwise a part may outlive us.
+        `kill -9` lets nobody say goodbye: then it is stopped as at Ctrl-C, and after `grace`
+        seconds all that it had started is gone. Of what we start otherwise a part may outlive us.
         """
         theirs, ours = os.pipe()
         data = script.encode()
         try:
-            argv = ["bash", "-c", _BOUND, name, str(theirs), str(len(data))]
+            argv = ["bash", "-c", _BOUND, name, str(theirs), str(len(data)), str(grace)]
             try:
                 child = self._start(argv, env, None, talks=True, hands_on=(theirs,))
             finally:

@@ -8,7 +8,7 @@ import re
 import subprocess
 import sys
 import threading
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 
 from tests.rig import REPO, kill_hard
@@ -20,12 +20,19 @@ _ADDRESS = re.compile(r"((?:tcp|tls)://127\.0\.0\.1:\d+)")
 class Process:
     """One process of the cluster, and what it has logged."""
 
-    def __init__(self, name: str, argv: list[str], env: dict[str, str], ready: str) -> None:
+    def __init__(
+        self,
+        name: str,
+        argv: list[str],
+        env: dict[str, str],
+        ready: str,
+        before: Sequence[str] = (),
+    ) -> None:
         self.name = name
         self.lines: list[str] = []
         self._ready = threading.Event()
         self.running = subprocess.Popen(
-            [sys.executable, "-m", "distributed.cli.dask_" + argv[0], *argv[1:]],
+            [*before, sys.executable, "-m", "distributed.cli.dask_" + argv[0], *argv[1:]],
             cwd=env["HOME"], env=env, stdout=subprocess.PIPE, stderr=subprocess.STDOUT,
             stdin=subprocess.DEVNULL, text=True, start_new_session=True,
         )  # fmt: skip
@@ -106,8 +113,9 @@ class DaskCluster:
         downloads: int = 1,
         threads: int = 0,
         env: Mapping[str, str] | None = None,
+        before: Sequence[str] = (),
     ) -> None:
-        """Start workers side by side; `downloads` at a time."""
+        """Start workers side by side, `downloads` at a time; `before` is what starts them."""
         resources = ["--resources", f"downloads={downloads}"] if downloads else []
         for name in names:
             folder = self.root / f"worker-{name}"
@@ -117,7 +125,13 @@ class DaskCluster:
                 "--nthreads", str(threads or downloads or 1), "--local-directory", str(folder),
                 *resources, *self._tls,
             ]  # fmt: skip
-            self.workers[name] = Process(name, argv, {**self._env, **(env or {})}, "Registered to:")
+            self.workers[name] = Process(
+                name,
+                argv,
+                {**self._env, **(env or {})},
+                "Registered to:",
+                before,
+            )
         for name in names:
             self.workers[name].wait()
 

@@ -12,9 +12,9 @@ import logging
 import os
 import secrets
 import warnings
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
-from queue import SimpleQueue
+from queue import Empty, SimpleQueue
 from typing import Any
 
 from comfyfix import __version__
@@ -25,11 +25,13 @@ from comfyfix.outcomes import Outcome
 from comfyfix.script.channel import Told
 from comfyfix.settings.manifest import Cluster, Manifest
 from comfyfix.stages.talk import BEGUN, Hear
+from comfyfix.state.layout import STORE_STATE
 from comfyfix.why import Why
 
 RESOURCE = "downloads"
 """What a worker has as many of as it may fetch files at a time."""
-CONNECT_SECONDS = 15.0
+CONNECT_SECONDS = 30.0
+LOOK_SECONDS = 5.0
 Errand = tuple[str, str, list[str]]
 """What is sent for a script: its text, the folder of its files, and their paths."""
 
@@ -37,26 +39,30 @@ Errand = tuple[str, str, list[str]]
 class Away:
     """One cluster, as long as a run lasts. Safe to use from several threads.
 
-    `is_empty` where it had no worker in the beginning: one may come when there is work.
+    `workers` are those for downloads that were there in the beginning, names by address.
     """
 
-    def __init__(self, manifest: Manifest, folder: Path) -> None:
+    def __init__(self, manifest: Manifest, store: Path) -> None:
         """Connect, and see that each worker can do what it is for.
 
-        `folder` is one of the store that is ours to write in. Raises ModelProblem and OSError.
+        `store` is the one here, which all workers see unless each has its own. Raises ModelProblem
+        and OSError.
         """
-        told = manifest.away or Cluster(address="")
+        told = manifest.dask or Cluster(address="")
         self._address = told.address
         self._said: dict[str, SimpleQueue[list[str] | None]] = {}
         self._futures: dict[str, Any] = {}
         self._stopped = False
-        self.is_empty = False
         self._fetch = worker.fetch_any if manifest.verify.pickle == "allow" else worker.fetch
+        self._store = store
+        self._shown: Path | None = None
         self._client = _client(told)
-        self._shown = _shown(folder)
         try:
             self._client.subscribe_topic(worker.TOPIC, self._take_in)
-            self._require_fit_workers()
+            self.workers = self._of_downloads()
+            if manifest.away:
+                self._shown = _shown(store / STORE_STATE)
+                self._require_that_all_see(self._shown)
         except BaseException:
             self.close()
             raise
@@ -66,30 +72,57 @@ class Away:
 
         Where a worker is lost it begins again on another one. Raises ModelProblem.
         """
+        if self._shown is not None:
+            os.utime(self._shown)  # nothing of a day ago is left over
+        return self._sent(self._fetch, (*errand, str(self._shown)), hear)[0]
+
+    def every(self, place: str, settings: str, lock: str, hear: Hear) -> tuple[int, str]:
+        """Let one worker bring what a lock file says to its own store; see `worker.every`.
+
+        Raises ModelProblem, also where the worker is lost: what it was for is on no other disk.
+        """
+        return self._sent(worker.every, (settings, lock), hear, at=place)
+
+    def _sent(
+        self, function: Callable[..., Any], given: Sequence[Any], hear: Hear, *, at: str = ""
+    ) -> tuple[int, str]:
+        """Send one task, to a certain worker or to any, and return its result."""
         key = f"{worker.TOPIC}-{secrets.token_hex(16)}"
         said = self._said[key] = SimpleQueue()
+        where = {"workers": [at], "allow_other_workers": False} if at else {}
         place = ""
         try:
-            os.utime(self._shown)  # nothing of a day ago is left over
             with _lost(self._address):
                 future = self._client.submit(
-                    self._fetch, *errand, str(self._shown), key=key, resources={RESOURCE: 1}
+                    function, *given, key=key, resources={RESOURCE: 1}, **where
                 )
                 self._futures[key] = future
                 if self._stopped:
                     future.cancel()
                 future.add_done_callback(lambda _: said.put(None))
-            for kind, *fields in iter(said.get, None):
+            while (told := self._next(said, at)) is not None:
+                kind, *fields = told
                 place = fields[0] if kind == BEGUN else place
                 hear(fields[0] if kind == worker.LINE else Told(kind, tuple(fields)))
             with _lost(self._address):
-                status, why = future.result()
+                status, text = future.result()
         finally:
             self._futures.pop(key, None)
             del self._said[key]
-        if why:
-            raise self._unfit(place, why)
-        return int(status)
+        if status == worker.UNFIT:
+            raise self._unfit(place, text)
+        return int(status), str(text)
+
+    def _next(self, said: SimpleQueue[list[str] | None], at: str) -> list[str] | None:
+        """What is said next, None at the end. Raises ModelProblem for a lost worker."""
+        while at:
+            with contextlib.suppress(Empty):
+                return said.get(timeout=LOOK_SECONDS)
+            with _lost(self._address):
+                if at not in self._client.scheduler_info()["workers"]:
+                    told = {"worker": self.workers[at]}
+                    raise ModelProblem(Outcome.DOWNLOAD_FAILED, Why.CLUSTER_WORKER_LOST, **told)
+        return said.get()
 
     def stop(self) -> int:
         """Let go of all that runs there: its scripts end. Returns how many there were."""
@@ -104,7 +137,8 @@ class Away:
         """Leave the cluster; what still runs there ends."""
         with contextlib.suppress(Exception):  # the same
             self._client.close(timeout=2)
-        self._shown.unlink(missing_ok=True)
+        if self._shown is not None:
+            self._shown.unlink(missing_ok=True)
 
     def _take_in(self, event: tuple[float, Any]) -> None:
         """Take in an event; Dask calls this in a thread of its own."""
@@ -112,26 +146,30 @@ class Away:
         if key in self._said:
             self._said[key].put([str(field) for field in fields])
 
-    def _require_fit_workers(self) -> None:
+    def _of_downloads(self) -> dict[str, str]:
+        """The workers that are there for downloads: names by address. Raises ModelProblem."""
         with _lost(self._address):
             known = self._client.scheduler_info()["workers"]
-            self.is_empty = not known
-            fit = {place for place, its in known.items() if its["resources"].get(RESOURCE)}
-            if known and not fit:
-                told = {"address": self._address}
-                raise ModelProblem(Outcome.DOWNLOAD_FAILED, Why.CLUSTER_NO_DOWNLOADS, **told)
+        fit = (at for at, its in known.items() if its["resources"].get(RESOURCE))
+        found = {at: str(known[at]["name"]) for at in fit}
+        if known and not found:
+            told = {"address": self._address}
+            raise ModelProblem(Outcome.DOWNLOAD_FAILED, Why.CLUSTER_NO_DOWNLOADS, **told)
+        return found
+
+    def _require_that_all_see(self, shown: Path) -> None:
+        with _lost(self._address):
             asked = self._client.run(
-                worker.unfit, str(self._shown), workers=[*fit], on_error="return"
+                worker.unfit, str(shown), workers=[*self.workers], on_error="return"
             )
         for place, why in asked.items():
             if isinstance(why, Exception):
-                raise _failed(known[place]["name"], why)
+                raise _failed(self.workers[place], why)
             if why:
-                raise self._unfit(known[place]["name"], why)
+                raise self._unfit(self.workers[place], why)
 
     def _unfit(self, place: object, why: str) -> ModelProblem:
-        store = self._shown.parent.parent
-        told = {"worker": str(place), "store": store, "version": __version__}
+        told = {"worker": str(place), "store": self._store, "version": __version__}
         return ModelProblem(Outcome.DOWNLOAD_FAILED, Why(why), **told)
 
 

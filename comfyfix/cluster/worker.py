@@ -7,24 +7,31 @@ which keeps it and shows it, so secrets are taken out of it here.
 
 from __future__ import annotations
 
+import hashlib
+import json
 import os
 import re
+import shlex
+import sys
 from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
 from pathlib import Path
 from threading import Event, Semaphore, Thread
 from typing import Any
 
 from comfyfix import __version__
 from comfyfix.disk import regular
+from comfyfix.disk.files import write_atomic
 from comfyfix.errors import ModelProblem
 from comfyfix.net import proxies
 from comfyfix.net.exchange import authority
-from comfyfix.process import Children
+from comfyfix.process import GRACE_SECONDS, Children
 from comfyfix.screen import words
 from comfyfix.script import channel
 from comfyfix.script.channel import Told
 from comfyfix.secrets import without as scrubbed
-from comfyfix.settings.manifest import TOKEN_VARIABLES, PicklePolicy
+from comfyfix.settings import MANIFEST
+from comfyfix.settings.manifest import LOCK_FILE, TOKEN_VARIABLES, PicklePolicy
 from comfyfix.settings.secrets import without
 from comfyfix.settings.store_key import STORE_KEY
 from comfyfix.stages.talk import BEGUN, LOOKED, Slot, Talk
@@ -34,8 +41,12 @@ TOPIC = "comfyfix"
 """Of the scheduler's events. All who use a cluster share it, so that it keeps no more of them."""
 LINE = "line"
 STOPPED = 143  # as by SIGTERM
+UNFIT = -1000
+"""In the place of an exit code, where nothing was run."""
 _LINE_MAX = 2000  # characters
 _LOOKS_EACH = 0.3  # seconds
+_REPORT_MAX = 256_000_000  # bytes
+_PROGRAM = "from comfyfix.tasks.program import main; main()"
 _TOKEN_IN = re.compile(r"^ *TOKEN_IN=(\w+)$", re.MULTILINE)
 _SECRETS = (*(name for names in TOKEN_VARIABLES.values() for name in names), STORE_KEY)
 
@@ -43,8 +54,8 @@ _SECRETS = (*(name for names in TOKEN_VARIABLES.values() for name in names), STO
 def fetch(script: str, folder: str, paths: Sequence[str], seen: str) -> tuple[int, str]:
     """Run a script that looks after files of these `paths`, in this folder.
 
-    Returns its exit code and no reason, or the reason for which nothing was run. `seen` is a file
-    of the store that names the version which asks.
+    Returns its exit code, or UNFIT and why nothing was run. `seen` is a file of the store that
+    names the version which asks.
     """
     return _fetch(script, folder, paths, seen, "scan")
 
@@ -63,35 +74,113 @@ def unfit(seen: str) -> str:
     return "" if version == __version__ else Why.CLUSTER_VERSION_DIFFERS.value
 
 
+def every(settings: str, lock: str) -> tuple[int, str]:
+    """Bring all that a lock file says to the store of this worker, and verify it, by a run here.
+
+    `settings` is its manifest, headed by the version that asks. Returns the exit code, and what
+    `results` makes of the report; or UNFIT and why nothing was run.
+    """
+    head, _, body = settings.partition("\n")
+    if head != f"# {__version__}":
+        return UNFIT, Why.CLUSTER_VERSION_DIFFERS.value
+    store = json.loads(body)["store"]
+    if not os.path.isdir(store):  # its disk may not be mounted: nothing is made in its place
+        return UNFIT, Why.CLUSTER_STORE_UNSEEN.value
+    folder = _own_folder(store)
+    for name, text in ((MANIFEST, body), (LOCK_FILE, lock)):
+        write_atomic(folder / name, text.encode())
+    report = folder / "output" / "report" / "report.json"
+    report.unlink(missing_ok=True)  # it would be that of another run
+    program = f"{shlex.quote(sys.executable)} -c {shlex.quote(_PROGRAM)} --frozen"
+    script = f"cd {shlex.quote(str(folder))} && exec {program}"
+
+    def run(task: _Task) -> tuple[int, str]:
+        started = task.children.run_bound
+        code = started(script, "comfyfix", os.environ, task.hear, _nothing, grace=GRACE_SECONDS)
+        return code, results(report)
+
+    return _as_task(run)
+
+
+def results(report: Path) -> str:
+    """What a report says of each model, as JSON: `[model, status, size, sha256, message]`."""
+    try:
+        told = json.loads(regular.read(report, _REPORT_MAX))
+    except (OSError, ValueError):
+        return "[]"
+    rows = [
+        [m["model"], m["status"], m["size"], m["sha256"], (m["reason"] or {}).get("message", "")]
+        for m in told["models"]
+    ]
+    return json.dumps(rows)
+
+
 def _fetch(
     script: str, folder: str, paths: Sequence[str], seen: str, pickle: PicklePolicy
 ) -> tuple[int, str]:
+    def run(task: _Task) -> tuple[int, str]:
+        if why := unfit(seen):
+            return UNFIT, why
+        talk = Talk(frozenset(paths), task.hear, Slot(Semaphore()), pickle, words.sentence)
+        env = _environment(script, folder) | {channel.VARIABLE: talk.word}
+        return task.children.run_bound(script, "download.sh", env, talk.keep, _looking(talk)), ""
+
+    return _as_task(run)
+
+
+@dataclass(frozen=True, slots=True)
+class _Task:
+    """The task that runs in this thread: what it has started, and where what is said goes."""
+
+    worker: Any
+    key: str
+    children: Children = field(default_factory=Children)
+
+    def hear(self, said: str | Told) -> None:
+        """Send something to who has asked for the task."""
+        told = Told(LINE, (said,)) if isinstance(said, str) else said
+        shown = [scrubbed(each, *_secrets())[:_LINE_MAX] for each in told.fields]
+        self.worker.log_event(TOPIC, [self.key, told.kind, *shown])
+
+    def until_let_go(self, over: Event) -> None:
+        """Stop it once nobody wants it any more: Dask only forgets a task that has begun."""
+        while not over.wait(_LOOKS_EACH):
+            task = self.worker.state.tasks.get(self.key)
+            if task is None or task.state == "cancelled":
+                self.children.stop()
+
+
+def _as_task(run: Callable[[_Task], tuple[int, str]]) -> tuple[int, str]:
+    """Run something that ends when its task is let go."""
     from distributed import get_worker
 
     worker = get_worker()
-    key, children, over = worker.get_current_task(), Children(), Event()
-
-    def hear(said: str | Told) -> None:
-        told = Told(LINE, (said,)) if isinstance(said, str) else said
-        shown = [scrubbed(each, *_secrets())[:_LINE_MAX] for each in told.fields]
-        worker.log_event(TOPIC, [key, told.kind, *shown])
-
-    hear(Told(BEGUN, (str(worker.name),)))
-    if why := unfit(seen):
-        return 1, why
-    talk = Talk(frozenset(paths), hear, Slot(Semaphore()), pickle, words.sentence)
-    env = _environment(script, folder) | {channel.VARIABLE: talk.word}
-    Thread(target=_until_let_go, args=(worker, key, over, children), daemon=True).start()
+    task, over = _Task(worker, str(worker.get_current_task())), Event()
+    task.hear(Told(BEGUN, (str(worker.name),)))
+    Thread(target=task.until_let_go, args=(over,), daemon=True).start()
     try:
-        return children.run_bound(script, "download.sh", env, talk.keep, _looking(talk)), ""
+        return run(task)
     except ModelProblem as problem:
-        if children.stopping:  # it was let go before it began
+        if task.children.stopping:  # it was let go before it began
             return STOPPED, ""
         told = words.told(problem.reason)
-        hear(Told("fail", ("tool", told.what, told.next_step)))
+        task.hear(Told("fail", ("tool", told.what, told.next_step)))
         return 1, ""
     finally:
         over.set()
+
+
+def _own_folder(store: str) -> Path:
+    """Where this user keeps what is known of a store: who else may write to that is not asked."""
+    state = os.environ.get("XDG_STATE_HOME") or Path.home() / ".local" / "state"
+    folder = Path(state) / "comfyfix" / hashlib.sha256(store.encode()).hexdigest()[:16]
+    folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+    return folder
+
+
+def _nothing(_line: str) -> str | None:
+    """Answer nothing."""
+    return None
 
 
 def _looking(talk: Talk) -> Callable[[str], str | None]:
@@ -105,14 +194,6 @@ def _looking(talk: Talk) -> Callable[[str], str | None]:
         return said
 
     return answer
-
-
-def _until_let_go(worker: Any, key: str, over: Event, children: Children) -> None:
-    """Stop the script once nobody wants it any more: Dask only forgets a task that has begun."""
-    while not over.wait(_LOOKS_EACH):
-        task = worker.state.tasks.get(key)
-        if task is None or task.state == "cancelled":
-            children.stop()
 
 
 def _environment(script: str, folder: str) -> dict[str, str]:

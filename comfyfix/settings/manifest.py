@@ -235,12 +235,16 @@ class Cluster(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=T
     """`cluster:` the scheduler of a Dask cluster whose workers fetch, and how it is trusted.
 
     `ca`, `cert` and `key` are files of TLS; without them Dask's own configuration names them.
+    `store`: all workers see the same one, or each has its own and gets all models that are needed,
+    or those of the workflows that `workers` names for it, as patterns.
     """
 
     address: str
     ca: str = ""
     cert: str = ""
     key: str = ""
+    store: Literal["shared", "each"] = "shared"
+    workers: dict[str, tuple[str, ...]] = {}
 
 
 class Manifest(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
@@ -286,11 +290,20 @@ class Manifest(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
         return self.comfyui == DEMO
 
     @property
-    def away(self) -> Cluster | None:
-        """The cluster that fetches, if one is named; the demo runs here."""
-        if isinstance(self.cluster, str):
-            return Cluster(address=self.cluster) if not self.is_demo else None
-        return None if self.is_demo else self.cluster
+    def dask(self) -> Cluster | None:
+        """The cluster, if one is named; the demo runs here."""
+        told = Cluster(address=self.cluster) if isinstance(self.cluster, str) else self.cluster
+        return None if self.is_demo else told
+
+    @property
+    def away(self) -> bool:
+        """True where the workers of a cluster fetch for the store that is here."""
+        return self.dask is not None and self.dask.store == "shared"
+
+    @property
+    def each(self) -> bool:
+        """True where each worker of a cluster has a store of its own."""
+        return self.dask is not None and self.dask.store == "each"
 
     @property
     def asks_opinions(self) -> bool:

@@ -231,6 +231,8 @@ def _check_cluster(manifest: Manifest, lines: yamlfile.Lines, path: Path) -> Non
     where = "$.cluster.address" if isinstance(told, Cluster) else "$.cluster"
     if address is not None and (unfit := cluster.flaw(address)):
         raise yamlfile.refused_at(path, lines, where, unfit)
+    if isinstance(told, Cluster) and told.workers and told.store != "each":
+        raise _problem(path, lines, "$.cluster.workers", Why.CLUSTER_EACH_ONLY)
 
 
 def _check_size(size: int | str, where: str, lines: yamlfile.Lines, path: Path) -> None:

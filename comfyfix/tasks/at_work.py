@@ -93,6 +93,8 @@ def _run(
                 command.open_again()
                 chosen = functools.partial(begin, agreed=True)  # the user was asked before
                 result = _round(command, asked, ours | {"chosen": staticmethod(chosen)}, at_work)
+            elsewhere = [_elsewhere(run) for run in at_work]
+            result = result or int(not all(elsewhere))
         except _Declined:
             return 1
         except Stopped as stopped:
@@ -149,6 +151,15 @@ def _until_reserved(command: RunCommand, asked: dict[str, Any]) -> int:
             command.load_again()
 
 
+def _elsewhere(run: Run) -> bool:
+    """Let workers with stores of their own bring what they need, where all of it was asked for."""
+    if not (run.project.manifest.each and run.whole):
+        return True
+    from comfyfix.tasks import each  # for those who have such workers
+
+    return each.bring(run)
+
+
 def _published(run: Run, *, aloud: bool, due: bool) -> Any:
     """Publish the results, where they may have changed; returns the report, as others read it."""
     if not (due or is_due(run)):
@@ -180,6 +191,11 @@ def _on_screen(asked: dict[str, Any]) -> bool:
 def _begin(at_work: list[Run], reached: list[Run], *, aloud: bool, agreed: bool) -> None:
     """Reserve the numbers of the projects whose tasks are selected, ask, and clear up."""
     at_work[:] = reached
+    for run in reached:
+        if run.project.manifest.each:
+            from comfyfix.tasks import each  # for those who have such workers
+
+            each.require_lock(run)
     if not all(run.reserve() for run in reached):
         raise _Overtaken
     if aloud and not agreed and any(run.project.manifest.is_demo for run in reached):

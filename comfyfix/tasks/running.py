@@ -32,7 +32,6 @@ from comfyfix.stages import locking, missing, written
 from comfyfix.stages.refused import Refusal, Refusing
 from comfyfix.stages.report import Tally
 from comfyfix.state import order, receipts
-from comfyfix.state.layout import STORE_STATE
 from comfyfix.tasks.marks import AS_KEPT, Owner
 from comfyfix.why import Why
 
@@ -287,15 +286,15 @@ class Run(Owner):
             if self._away is None:
                 from comfyfix.cluster.away import Away  # half a second that only these runs need
 
-                folder = self.project.folders.store / STORE_STATE
+                store = self.project.folders.store
                 try:
-                    self._away = Away(self.project.manifest, folder)
-                    if self._away.is_empty:
+                    self._away = Away(self.project.manifest, store)
+                    if not self._away.workers:
                         self.events.no_worker()
                 except Problem as problem:
                     self._away = problem
                 except OSError as error:
-                    self._away = unwritable(error, folder)
+                    self._away = unwritable(error, store)
             if isinstance(self._away, Problem):
                 raise self._away
             return self._away
@@ -341,7 +340,10 @@ def begin(manifest: Path, workflow: str | None = None, prefix: str = "") -> Run:
         workflow = projects.bring(setup, workflow, notes.remark, as_kept=AS_KEPT.get())
     opening = partial(projects.open_project, manifest, workflow=workflow)
     found = shard.of(os.environ)
-    return Run(opening(_hear), partial(opening, bool), prefix, shard=found)
+    run = Run(opening(_hear), partial(opening, bool), prefix, shard=found)
+    if run.project.manifest.each:
+        looked.unsure()  # what workers have on their own disks no stamp here tells
+    return run
 
 
 def _hear(remark: Reason) -> None:

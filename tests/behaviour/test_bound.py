@@ -60,7 +60,7 @@ def test_what_it_leaves_behind_ends_with_it() -> None:
 def test_it_is_not_started_with_half_of_its_text() -> None:
     """The text comes by a pipe; who is killed while it writes has sent a part of it."""
     reading, writing = os.pipe()
-    argv = ["bash", "-c", _BOUND, "x.sh", str(reading), "1000"]
+    argv = ["bash", "-c", _BOUND, "x.sh", str(reading), "1000", "0.5"]
     with subprocess.Popen(argv, pass_fds=[reading], stdout=subprocess.PIPE, text=True,
                           start_new_session=True) as child:  # fmt: skip
         os.close(reading)

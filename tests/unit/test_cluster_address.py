@@ -34,9 +34,9 @@ UNFIT = [
 @pytest.mark.parametrize("address", FINE)
 def test_a_scheduler_behind_tls_or_on_this_machine(address: str, tmp_path: Path) -> None:
     assert flaw(address) is None
-    assert load(tmp_path, f"comfyui: c\ncluster: {address}").away == Cluster(address=address)
+    assert load(tmp_path, f"comfyui: c\ncluster: {address}").dask == Cluster(address=address)
     text = f"comfyui: c\ncluster: {{address: '{address}', ca: keys/ca.pem, key: ~/k}}"
-    told = load(tmp_path, text).away
+    told = load(tmp_path, text).dask
     assert told is not None
     assert (told.address, told.ca) == (address, str(tmp_path / "keys/ca.pem"))
     assert told.key == str(Path("~/k").expanduser())
@@ -80,8 +80,8 @@ def test_what_is_no_cluster(text: str, why: Why, tmp_path: Path) -> None:
 
 
 def test_the_demo_runs_here(tmp_path: Path) -> None:
-    assert load(tmp_path, "comfyui: demo\ncluster: tls://a:1").away is None
-    assert load(tmp_path, "comfyui: c").away is None
+    assert load(tmp_path, "comfyui: demo\ncluster: tls://a:1").dask is None
+    assert load(tmp_path, "comfyui: c").dask is None
 
 
 @given(st.text(max_size=40) | st.from_regex(r"(tcp|tls)://[a-z0-9.\[\]:@/%-]{1,20}:[0-9]{1,6}"))
