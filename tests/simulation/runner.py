@@ -1,0 +1,159 @@
+"""A runner: `doit` with its threads, its slots and its scripts, as they behave to the outside.
+
+Which model comes when, how long a limit is kept to, and whether a lease is had is told by the code
+of the program itself; what this says again in its own words is the order of steps of a task
+(`tasks/actions.py`), of a request (`net/http.py`) and of a script (`templates/script/main.sh`).
+"""
+
+from __future__ import annotations
+
+from collections import deque
+from collections.abc import Mapping, Sequence
+from http import HTTPStatus
+
+from comfyfix.net.http import TRIES, WAIT_MAX
+from comfyfix.net.limits import Pace, backoff, retry_after
+from comfyfix.settings import shard
+from comfyfix.stages.work import Plan, Planned
+from comfyfix.tasks.inside_doit import THREADS_MAX
+from tests.simulation.clock import Places, Step
+from tests.simulation.world import MEGABYTE, World
+
+API, FILES = "https://huggingface.co/api/models", "https://huggingface.co/a/b/resolve/main/c"
+BLOCKS = 4
+"""In how many parts a file goes through a pipe: others get their turn between."""
+
+
+def order(plan: Plan, number: int, scene_runners: int) -> list[Planned]:
+    """The models in the order in which a job takes them: that of its default tasks."""
+    told = shard.of({shard.VARIABLE: f"{number}/{scene_runners}"})
+    batches = shard.turned(told, list(plan.batches.items()))
+    return [planned for _, members in batches for planned in members]
+
+
+class Runner:
+    """One job."""
+
+    def __init__(
+        self, world: World, number: int, models: Sequence[Planned], sizes: Mapping[str, int]
+    ) -> None:
+        scene = world.scene
+        self.world, self.scene, self.number, self.sizes = world, scene, number, sizes
+        self.address = number % scene.addresses
+        self.cores = world.cores[number % len(world.cores)]
+        self.left: deque[Planned] = deque(models)
+        self.pace = Pace(lambda: world.clock.now)
+        self.slots = Places(world.clock, scene.parallel)
+        self.searches = Places(world.clock, scene.searches)
+        self.at_work = 0
+        self.began = 0.0
+
+    def run(self) -> Step[None]:
+        """Run again and again until no model is left; what was there before is not looked at."""
+        clock = self.world.clock
+        yield self.scene.starting
+        yield self.cores.through(self.scene.beginning) - clock.now
+        while True:
+            self.began, self.failed, self.refused = clock.now, deque[Planned](), False
+            self.world.runs += 1
+            threads = min(THREADS_MAX, len(self.left))
+            self.at_work = threads
+            self.over = Places(clock, 0)
+            for _ in range(threads):
+                clock.start(self._thread())
+            for _ in range(threads):
+                yield from self.over.take()
+            self.left.extendleft(reversed(self.failed))
+            if not self.left:
+                break
+            yield self.scene.again
+        self.world.ended.append(clock.now)
+
+    def _thread(self) -> Step[None]:
+        while self.left and not self.refused:
+            planned = self.left.popleft()
+            there = self.world.store.there.get(planned.location)
+            if there is not None and there < self.began:
+                continue
+            if not self.scene.locked:
+                yield from self.searches.take()
+                found = yield from self._search()
+                self.searches.leave()
+                if not found:  # and so it is with all that would be asked now
+                    self.failed.append(planned)
+                    self.refused = True
+                    break
+            yield from self._script(planned)
+        self.over.leave()
+
+    def _search(self) -> Step[bool]:
+        for _ in range(self.scene.calls):
+            if not (yield from self._ask()):
+                return False
+        return True
+
+    def _ask(self) -> Step[bool]:
+        """One request to the API, as `Web` makes it."""
+        for attempt in range(1, TRIES + 1):
+            left = self.pace.left(API)
+            if left > WAIT_MAX:
+                return False
+            if left > 0:
+                yield left
+            status, headers = self.world.api.ask(self.address)
+            yield self.scene.latency
+            self.pace.note(API, headers)
+            if status != HTTPStatus.TOO_MANY_REQUESTS:
+                return True
+            pause = retry_after(headers, backoff(attempt))
+            if attempt == TRIES or pause > WAIT_MAX:
+                return False
+            yield pause
+        return False
+
+    def _script(self, planned: Planned) -> Step[None]:
+        """The script of a model, in one of the slots; who waits for another gives his up."""
+        store, place = self.world.store, planned.location
+        name = f"{planned.number}"
+        yield from self.slots.take()
+        if place not in store.there:
+            held = store.lease(name)
+            if held is None:
+                self.slots.leave()
+                held = yield from store.wait(name)
+                yield from self.slots.take()
+            if place in store.there:
+                yield from self._look(planned)
+            else:
+                yield from self._fetch(planned)
+                store.there[place] = self.world.clock.now
+                self.world.brought[self.number] += 1
+            store.release(name, held)
+        else:
+            yield from self._look(planned)
+        self.slots.leave()
+
+    def _look(self, planned: Planned) -> Step[None]:
+        """See that a file which another has brought is right: by its receipt, or its bytes."""
+        scene, now = self.scene, self.world.clock.now
+        if scene.signed:
+            yield scene.accepting
+            return
+        size = self.sizes[planned.location]
+        hashed = self.cores.through(scene.finding + size / scene.hashing / MEGABYTE)
+        yield max(hashed, self.world.read.through(size)) - now
+
+    def _fetch(self, planned: Planned) -> Step[None]:
+        scene, world, clock = self.scene, self.world, self.world.clock
+        size = self.sizes[planned.location]
+        yield self.cores.through(scene.fetching) - clock.now
+        if world.mirror is None:
+            while world.resolves.ask(self.address)[0] != HTTPStatus.OK:
+                yield world.resolves.opens_in
+        pipes = [world.write, world.mirror or world.lines[self.address]]
+        for _ in range(BLOCKS):
+            block, due = size / BLOCKS, clock.now
+            through = max(pipe.through(block) for pipe in pipes)
+            yield max(through, due + block / scene.each / MEGABYTE) - due
+        # The hash goes along with what comes; here it only takes its share of the cores.
+        self.cores.through(size / scene.hashing / MEGABYTE)
