@@ -7,6 +7,7 @@ which keeps it and shows it, so secrets are taken out of it here.
 
 from __future__ import annotations
 
+import contextlib
 import hashlib
 import json
 import os
@@ -123,7 +124,9 @@ def _fetch(
             return UNFIT, why
         talk = Talk(frozenset(paths), task.hear, Slot(Semaphore()), pickle, words.sentence)
         env = _environment(script, folder) | {channel.VARIABLE: talk.word}
-        return task.children.run_bound(script, "download.sh", env, talk.keep, _looking(talk)), ""
+        with contextlib.closing(talk.inside):
+            code = task.children.run_bound(script, "download.sh", env, talk.keep, _looking(talk))
+        return code, ""
 
     return _as_task(run)
 
@@ -189,7 +192,7 @@ def _looking(talk: Talk) -> Callable[[str], str | None]:
     def answer(line: str) -> str | None:
         count = len(talk.asked)
         said = talk.answer(line)
-        if said == "0" and len(talk.asked) > count:
+        if len(talk.asked) > count:
             talk.hear(Told(LOOKED, tuple(map(str, talk.asked[-1][1:]))))
         return said
 

@@ -6,6 +6,9 @@ and mean nothing, whoever has written them.
 
     fail     kind (empty where the exit code tells it), what happened, what to do next
     look     the path of a file that waits for its name: we answer
+    where    its process: we answer the folder that it is in, all links followed
+    room     we answer the kilobytes that are free there
+    settle   the path of a part: we answer its sha256 once it is on the disk, and as for `look`
     near     the path of a file that is wanted, and how it may be brought: we answer
     waiting  what people are told while another process has the file
     waited   it is free: we answer when there is a place in the line
@@ -24,8 +27,9 @@ from dataclasses import dataclass
 VARIABLE = "COMFYFIX_ASK"
 """By it a script is told its word; it takes it out of the environment of what it calls."""
 _BETWEEN = "\x1f"
-_COUNTS = {"fail": 3, "look": 1, "near": 2, "waiting": 1, "waited": 0, "sha256": 1, "note": 1,
-           "unreached": 2, "mirror": 2, "brought": 0}  # fmt: skip
+_COUNTS = {"fail": 3, "look": 1, "where": 1, "room": 0, "settle": 1, "near": 2, "waiting": 1,
+           "waited": 0, "sha256": 1, "note": 1, "unreached": 2, "mirror": 2,
+           "brought": 0}  # fmt: skip
 
 
 @dataclass(frozen=True, slots=True)

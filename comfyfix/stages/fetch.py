@@ -110,7 +110,7 @@ def fetch(
         if mirrors.places:
             told[MIRROR_VARIABLE] = mirrors.text
         argv = ["bash", "-c", alone, script.name] if alone else ["bash", str(script)]
-        with _limited(record, told, relay, mirrors) as given:
+        with _limited(record, told, relay, mirrors) as given, contextlib.closing(talk.inside):
             status = children.run(argv, given, talk.keep, answer=talk.answer)
     else:
         status = away(talk.take)

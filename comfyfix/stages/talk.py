@@ -6,6 +6,7 @@ it tells comes here.
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -18,6 +19,7 @@ from comfyfix.nearby.lending import Lender
 from comfyfix.records import Reason, Record
 from comfyfix.script import channel
 from comfyfix.script.channel import Told
+from comfyfix.script.inside import NOT_TOLD, Inside
 from comfyfix.settings.manifest import PicklePolicy
 
 Hear = Callable[[str | Told], None]
@@ -74,6 +76,7 @@ class Talk:
     word: str = field(default_factory=channel.new_word)
     last: dict[str, Told] = field(default_factory=dict)
     asked: list[tuple[int, ...]] = field(default_factory=list)
+    inside: Inside = field(default_factory=Inside)
 
     def keep(self, line: str) -> None:
         """Take in a line as the script has printed it."""
@@ -104,12 +107,21 @@ class Talk:
         if told is not None and told.kind == "waited":
             self.slot.take()
             return "0"
-        if told is not None and told.kind == "near":
-            return self._lend(*told.fields)
-        if told is None or told.kind != "look":
+        if told is None:
             return None
-        self.asked.append(identity(Path(told.fields[0])))
-        return self._look(told.fields[0])
+        match told.kind, told.fields:
+            case "near", (part, how):
+                return self._lend(part, how)
+            case "where", (pid,):
+                return self.inside.where(pid)
+            case "room", ():
+                return self.inside.room()
+            case "settle", (part,):
+                return self._settle(part)
+            case "look", (path,):
+                self.asked.append(identity(Path(path)))
+                return self._look(path, Path(path))
+        return None
 
     def has_asked(self, path: Path) -> bool:
         """Tell whether a file is one that was looked at.
@@ -119,8 +131,20 @@ class Talk:
         found = identity(path)
         return bool(found) and (found in self.asked or found[1:] in self.asked)
 
-    def _look(self, asked: str) -> str:
-        """Answer 0, or 4 (unsafe) or 5 (damaged, or of another kind) with the reason."""
+    def _settle(self, part: str) -> str:
+        """Answer the sha256 of a part that is on the disk, and what is said of its form."""
+        try:
+            with self.inside.settled(part.rpartition("/")[2]) as (digest, path, info):
+                self.asked.append(_identity_of(info))
+                return f"{digest} {self._look(part, path)}"
+        except OSError:
+            return NOT_TOLD
+
+    def _look(self, asked: str, path: Path) -> str:
+        """Answer 0, or 4 (unsafe) or 5 (damaged, or of another kind) with the reason.
+
+        `path` is where the file is found that the script has asked about.
+        """
         # A part of a file, or one that was put aside, lies beside it.
         name = asked
         while name not in self.paths:
@@ -131,7 +155,7 @@ class Talk:
             return "1"
         try:
             shown = name.rpartition("/")[2]
-            found = look.inspect(Path(asked), name=shown, look_inside=self.pickle != "allow")
+            found = look.inspect(path, name=shown, look_inside=self.pickle != "allow")
         except OSError:
             return "1"
         if found is None:
@@ -160,4 +184,8 @@ def identity(path: Path) -> tuple[int, ...]:
         info = path.stat()
     except OSError:
         return ()
+    return _identity_of(info)
+
+
+def _identity_of(info: os.stat_result) -> tuple[int, ...]:
     return info.st_dev, info.st_ino, info.st_size, info.st_mtime_ns

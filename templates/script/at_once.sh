@@ -24,12 +24,7 @@ at_once() {
     leads_on || break
   done
   [ -s "$PART" ] || return
-  sync -- "$PART" 2>/dev/null & # while it is hashed
-  WORKER=$!
-  hash_of "$PART"
-  wait "$WORKER" || sync
-  WORKER=''
-  [ "$HASH" = "$SHA256" ] && look "$PART" && [ ! -e "$FILE" ] && [ ! -L "$FILE" ] || return
+  is_settled "$PART" && [ ! -e "$FILE" ] && [ ! -L "$FILE" ] || return
   # The second name takes nothing's place; the first one goes with the lock, in one process.
   if ln -- "$PART" "$FILE" 2>/dev/null && [ "$FILE" -ef "$PART" ]; then
     NAMED="$PART"
