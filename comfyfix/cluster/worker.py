@@ -33,6 +33,7 @@ from comfyfix.script.channel import Told
 from comfyfix.secrets import without as scrubbed
 from comfyfix.settings import MANIFEST
 from comfyfix.settings.manifest import LOCK_FILE, TOKEN_VARIABLES, PicklePolicy
+from comfyfix.settings.mirror import VARIABLE as MIRROR
 from comfyfix.settings.secrets import without
 from comfyfix.settings.store_key import STORE_KEY
 from comfyfix.stages.talk import BEGUN, LOOKED, Slot, Talk
@@ -205,6 +206,10 @@ def _environment(script: str, folder: str) -> dict[str, str]:
     env = without(base) | proxies.for_curl(base) | {"COMFYFIX_FOLDER": folder}
     if authority(base):
         env.setdefault("CURL_CA_BUNDLE", authority(base))
+    # A signed address is a secret, and what a script says goes by way of the scheduler.
+    mirrors = [place for place in base.get(MIRROR, "").split() if "?" not in place]
+    if mirrors:
+        env[MIRROR] = "\n".join(mirrors)
     named = _TOKEN_IN.search(script)
     for names in TOKEN_VARIABLES.values():
         if named and named[1] == names[0]:

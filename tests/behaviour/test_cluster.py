@@ -427,3 +427,15 @@ def test_by_tls_as_dask_itself_is_configured(site: Site, hub: Hub, tmp_path: Pat
         site.manifest(cluster=dask.address)
         done = site.doit()
         assert done.returncode == 0, done.stdout
+
+
+def test_a_worker_has_mirrors_of_its_own_and_signed_ones_stay_out(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setenv(
+        "COMFYFIX_MIRROR", "/mnt/m https://h.example/m?sig=S3cret https://h.example/n"
+    )
+    env = worker._environment("", "/mnt/store")
+    assert env["COMFYFIX_MIRROR"].split() == ["/mnt/m", "https://h.example/n"]
+    monkeypatch.setenv("COMFYFIX_MIRROR", "https://h.example/m?sig=S3cret")
+    assert "COMFYFIX_MIRROR" not in worker._environment("", "/mnt/store")
