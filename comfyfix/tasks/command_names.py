@@ -31,6 +31,7 @@ COMMANDS = {
     "store": "comfyfix.tasks.commands.store:Store",
     "dedupe": "comfyfix.tasks.commands.dedupe:Dedupe",
     "paths": "comfyfix.tasks.commands.paths:Paths",
+    "move": "comfyfix.tasks.commands.move:Move",
     "gc": "comfyfix.tasks.commands.gc:Gc",
     "clean": "comfyfix.tasks.commands.clean:Clean",
     "reset-dep": "comfyfix.tasks.commands.doits_own:ResetDep",

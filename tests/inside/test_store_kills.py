@@ -25,6 +25,8 @@ from comfyfix.records import Reason, because
 from comfyfix.screen.storing import Collected
 from comfyfix.settings import MANIFEST
 from comfyfix.stages import gc
+from comfyfix.stages.dedupe import Found, Pair
+from comfyfix.stages.gc import Unit
 from comfyfix.tasks import hashing
 from comfyfix.tasks.commands import gc as gc_command
 from comfyfix.tasks.commands.store import known_units
@@ -35,6 +37,10 @@ from comfyfix.why import Why
 from tests.rig import Site
 
 KILLS = 200
+EACH = 20
+AT_ONCE = 600
+"""Pairs or models that one process is at before it is killed, at most so many seconds later."""
+SECONDS = 0.4
 _CALLS = ("fsync", "mkdir", "unlink", "link", "symlink", "rename", "open", "fstat")
 
 
@@ -158,28 +164,36 @@ def dies(work: Callable[[Callable[[], object]], object], seconds: float) -> bool
 
 
 def dedupe_under_kills(site: Site, count: int, kills: int) -> dict[str, int]:
-    """Kill processes that dedupe a store; returns what was seen."""
+    """Kill processes that dedupe a store, each at some of its pairs; returns what was seen.
+
+    What they were at is looked at after each kill and once more when it was settled, all files
+    after every twentieth and at the end.
+    """
     chance = random.Random(5)
     made = a_store(site.models, count)
     manifest = site.root / MANIFEST
-    pairs = [path for number, path in enumerate(made) if number % 2]
     seen = {"killed": 0, "unfinished": 0, "lost or changed": 0, "not settled": 0}
-    for _ in range(kills):
+    for number in range(kills):
+        if number % EACH == 0:
+            apart([path for path in made if path.stat().st_nlink > 1], made)
+            found = Deduping(begin_store(manifest)).found()
+            pairs = found.planned
+        some = chance.sample(pairs, min(len(pairs), AT_ONCE))
+        paths = {Path(path) for pair in some for path in (pair.kept.path, pair.other.path)}
+        touched = {path: made[path] for path in paths}
 
-        def work(begun: Callable[[], object]) -> None:
+        def work(begun: Callable[[], object], some: Sequence[Pair] = some) -> None:
             one = Deduping(begin_store(manifest))
-            found = one.found()
             begun()
-            one.share(found)
+            one.share(Found(pairs=list(some)))
 
-        seen["killed"] += dies(work, chance.uniform(0, 0.002 * len(pairs) ** 0.8))
-        seen["lost or changed"] += len(wrong(made))
+        seen["killed"] += dies(work, chance.uniform(0, SECONDS))
+        seen["lost or changed"] += len(wrong(touched))
         seen["unfinished"] += bool(left(site.models))
         again = Deduping(begin_store(manifest))
         seen["not settled"] += len(again.settle())
         seen["not settled"] += sum(path.name.endswith(".same") for path in left(site.models))
-        seen["lost or changed"] += len(wrong(made))
-        apart([path for path in pairs if chance.random() < 0.3], made)
+        seen["lost or changed"] += len(wrong(made if number % EACH == EACH - 1 else touched))
     whole = Deduping(begin_store(manifest))
     done = whole.share(whole.found())
     seen["not settled"] += len(done.failed)
@@ -188,7 +202,7 @@ def dedupe_under_kills(site: Site, count: int, kills: int) -> dict[str, int]:
 
 
 def gc_under_kills(site: Site, count: int, kills: int) -> dict[str, int]:
-    """Kill processes that move to the trash; returns what was seen."""
+    """Kill processes that move to the trash; returns what was seen, looked at as above."""
     chance = random.Random(6)
     made = a_store(site.models, count)
     needed = [path for path in made if chance.random() < 0.2]
@@ -203,25 +217,28 @@ def gc_under_kills(site: Site, count: int, kills: int) -> dict[str, int]:
     must = {path: made[path] for path in needed}
     seen = {"killed": 0, "unfinished": 0, "lost or changed": 0, "not settled": 0}
     bin_ = site.models / ".comfyfix" / "trash"
-    for _ in range(kills):
+    for number in range(kills):
+        some = chance.sample(chosen, min(len(chosen), AT_ONCE))
+        touched = {Path(unit.path): made[Path(unit.path)] for unit in some}
 
-        def work(begun: Callable[[], object]) -> None:
+        def work(begun: Callable[[], object], some: Sequence[Unit] = some) -> None:
             with trash.opened(site.models, make=True) as opened:
                 assert opened
                 begun()
-                gc_command._move(opened, known, needing, Collected("moved", chosen))
+                gc_command._move(opened, known, needing, Collected("moved", some))
 
-        seen["killed"] += dies(work, chance.uniform(0, 0.001 * len(chosen) ** 0.9))
-        seen["lost or changed"] += len(wrong(must))
+        seen["killed"] += dies(work, chance.uniform(0, SECONDS))
+        seen["lost or changed"] += len(wrong(must if number % EACH == 0 else {}))
         seen["unfinished"] += any(not _whole(folder) for folder in bin_.iterdir())
         with trash.opened(site.models) as opened:
             assert opened
             entries = opened.entries()
-            there = {str(path) for path in made if path.exists()}
+            there = {str(path) for path in touched if path.exists()}
             gone = {f"{site.models}/{item.place}" for one in entries for item in one.items}
-            seen["not settled"] += len(there & gone) + len(made) - len(there | gone)
+            seen["not settled"] += len(there & gone) + len(touched) - len(there | gone)
             seen["not settled"] += sum(bool(places) for _, places in opened.restore(entries))
-        seen["lost or changed"] += len(wrong(made))
+        seen["lost or changed"] += len(wrong(made if number % EACH == EACH - 1 else touched))
+    seen["lost or changed"] += len(wrong(made))
     return seen
 
 

@@ -1,0 +1,48 @@
+"""The `move` command: a model that lies in the wrong folder of the store."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from comfyfix.errors import SetupProblem
+from comfyfix.screen import moving
+from comfyfix.screen.objects import say_json_of
+from comfyfix.screen.text import say
+from comfyfix.screen.words import t
+from comfyfix.tasks.commands.base import Ours, project_heading, switch
+from comfyfix.tasks.guard import JSON_OPTION
+from comfyfix.tasks.moving import Moving
+from comfyfix.why import Why
+
+
+class Move(Ours):
+    """Move a model to the folder in which ComfyUI looks for it."""
+
+    doc_purpose = t("move a model of the store to the folder that it belongs to")
+    doc_usage = "MODEL FOLDER"
+    doc_description = t(
+        "MODEL is a file name, or folder/path, of a file, a set or a directory in the model "
+        "folders; FOLDER a folder of ComfyUI, such as `loras`. It goes to where new files of that "
+        "folder are written, over nothing, and its receipts go with it."
+    )
+    cmd_options = (switch("dry-run", t("show what would be done, and move nothing")), JSON_OPTION)
+    name = "move"
+
+    def work(self, options: dict[str, Any], names: list[str]) -> int:
+        """Find it, and move it."""
+        if len(names) != 2:  # noqa: PLR2004 - a model and a folder
+            raise SetupProblem(Why.MOVE_NEEDS_BOTH)
+        runs = self.runs(options)
+        works = [Moving(run, runs) for run in runs]
+        fitting = [work for work in works if work.knows(names[0], names[1])] or works[:1]
+        if len(fitting) > 1:
+            prefixes = [work.run.prefix for work in fitting]
+            raise SetupProblem(
+                Why.MODELS_OF_ONE_NAME, name=names[0], models=prefixes, first=prefixes[0]
+            )
+        told = fitting[0].move(names[0], names[1], dry=options["dry_run"])
+        if options["as_json"]:
+            say_json_of({fitting[0].run.prefix: moving.as_data(told)})
+        else:
+            say(*project_heading(fitting[0].run.prefix), *moving.lines(told))
+        return int(told.reason is not None)
