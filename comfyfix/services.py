@@ -44,6 +44,7 @@ def services(project: Project, environ: Mapping[str, str], children: Children) -
         receipts=receipts.load(project.layout),
         qwen_gate=threading.Semaphore(manifest.qwen.parallel),
         relay=_relay(manifest, environ),
+        mirrored=bool(project.mirrors),
     )
 
 

@@ -120,7 +120,7 @@ class Services:
     """What sources may use during one run. Safe to share between threads.
 
     `older_programs` are qwen programs that have refused an option in this run. By `relay` go
-    downloads that have a limit.
+    downloads that have a limit. `mirrored`: there are mirrors, which need a hash and no address.
     """
 
     manifest: Manifest
@@ -135,6 +135,7 @@ class Services:
     qwen_gate: threading.Semaphore = field(default_factory=lambda: threading.Semaphore(1))
     older_programs: set[str] = field(default_factory=set)
     relay: Relay | None = None
+    mirrored: bool = False
     chat: Chat = field(init=False)
     hub: Hub = field(init=False)
     civitai: Civitai = field(init=False)

@@ -95,9 +95,11 @@ def _locked(ladder: _Ladder) -> Candidate | None:
     if bad := directories.refused(found.files, services):
         raise NameRefused(Why.LOCK_FILES_REFUSED, model=planned.model.key, cause=bad)
     found = _prefer_store(ladder.wanted, found, services)
-    if not (found.url or found.local):
+    if found.url or found.local:
+        return found
+    if not (services.mirrored and found.sha256):
         raise locked.no_address(planned.model, planned.override)
-    return found
+    return msgspec.structs.replace(found, where=f"sha256 {found.sha256[:12]}")
 
 
 @dataclass(slots=True)

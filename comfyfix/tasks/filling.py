@@ -136,4 +136,5 @@ def _by_script(run: Run, record: Record, path: Path) -> None:
         words=words.sentence,
         signs=False,
         alone=render.alone(told, manifest),
+        relay=run.services().relay,
     )

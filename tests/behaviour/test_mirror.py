@@ -13,8 +13,10 @@ from pathlib import Path
 
 import pytest
 
+from comfyfix.demo.content import file_for
 from comfyfix.demo.hub import Fault, Hub, sha256
 from comfyfix.disk.files import sha256_of
+from comfyfix.screen.words import t
 from tests.behaviour.test_script import DATA, NAME, REPO, folder, left, script_for
 from tests.faults.rig import wait_until
 from tests.faults.server import Ask, Reply, Server
@@ -350,3 +352,29 @@ def test_where_neither_has_it_the_code_is_that_of_the_origin(
     done = site.script(script_for(site, hub), COMFYFIX_MIRROR=f"{tmp_path}/mirror {hub.url}/none")
     assert done.returncode == 12, done.stdout
     assert left(folder) == []
+
+
+@pytest.mark.soak
+def test_a_filling_that_is_stopped_goes_on_where_it_was(
+    site: Site, hub: Hub, tmp_path: Path
+) -> None:
+    data = file_for(NAME, size=5_000_000)
+    hub.add(REPO, []).files[NAME] = data
+    site.workflow("w.json", ("loras", NAME))
+    assert site.doit("lock").returncode == 0
+    hub.faults.append(Fault("file *", "stall", times=1))
+    mirror = tmp_path / "mirror"
+    folder = (mirror / place_of(sha256(data))[1:]).parent
+    process = site.start("mirror", str(mirror))
+    wait_until(lambda: any(p.stat().st_size for p in folder.glob("*.part")))
+    process.send_signal(signal.SIGTERM)
+    told, _ = process.communicate(timeout=60)
+    assert process.returncode == 143, told
+    assert t("Stopped. What is there by now stays; the same command goes on.") in told
+    assert not list(folder.glob(sha256(data)))
+    hub.seen.clear()
+    done = site.doit("mirror", str(mirror))
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert answers(hub) == [206]
+    assert left(folder) == [sha256(data)]
+    assert sha256_of(folder / sha256(data)) == sha256(data)

@@ -15,6 +15,7 @@ from comfyfix.demo.content import file_for
 from comfyfix.demo.hub import Fault, Hub, sha256
 from comfyfix.records import because
 from comfyfix.screen.words import fixed, sentence, t
+from comfyfix.settings.manifest import LOCK_FILE
 from comfyfix.settings.mirror import name_of
 from comfyfix.why import Why
 from tests.buckets import SECRET, Buckets
@@ -115,6 +116,36 @@ def test_one_that_is_not_there_is_told_once(site: InProcess, hub: Hub) -> None:
     done = site.run("--locked")
     is_right(site, done)
     assert done.out.count(t("! The mirror {place} can't be reached", place=place)) == 1
+
+
+def test_a_file_that_nobody_else_has_comes_from_the_mirror(
+    site: InProcess, hub: Hub, mirror: Path
+) -> None:
+    """It is locked by its hash alone, where it lies it is put into the mirror."""
+    name = "ours_alone.safetensors"
+    site.workflow("w.json", ("loras", name))
+    ours = site.put("loras", name, file_for(name, seed="ours"))
+    digest = sha256(ours.read_bytes())
+    assert site.run("lock").code == 0
+    lock = (site.root / LOCK_FILE).read_bytes()
+    assert site.run("mirror", str(mirror)).code == 0
+    assert held(mirror) == {digest: digest}
+    shutil.rmtree(site.output)
+    ours.unlink()
+    hub.seen.clear()
+    assert site.run("--locked").code == 1
+    done = site.run("--locked", COMFYFIX_MIRROR=str(mirror))
+    assert done.code == 0, done.out + done.err
+    assert brought(site) == {name: digest}
+    assert hub.seen == []
+    assert site.run("verify").code == 0
+    assert (site.root / LOCK_FILE).read_bytes() == lock
+    ours.unlink()
+    shutil.rmtree(mirror)
+    done = site.run("--locked", COMFYFIX_MIRROR=str(mirror))
+    assert done.code == 1
+    assert "doit mirror" in done.out or "comfyfix mirror" in done.out
+    assert hub.seen == []
 
 
 def test_what_the_origin_would_refuse_is_decided_by_the_record(
