@@ -32,6 +32,7 @@ RESOURCE = "downloads"
 """What a worker has as many of as it may fetch files at a time."""
 CONNECT_SECONDS = 30.0
 LOOK_SECONDS = 5.0
+_UNFIT = (Why.CLUSTER_STORE_UNSEEN, Why.CLUSTER_VERSION_DIFFERS)
 Errand = tuple[str, str, list[str]]
 """What is sent for a script: its text, the folder of its files, and their paths."""
 
@@ -141,10 +142,11 @@ class Away:
             self._shown.unlink(missing_ok=True)
 
     def _take_in(self, event: tuple[float, Any]) -> None:
-        """Take in an event; Dask calls this in a thread of its own."""
-        key, *fields = event[1]
-        if key in self._said:
-            self._said[key].put([str(field) for field in fields])
+        """Take in an event, in a thread of Dask's; others may log there what they like."""
+        told = event[1]
+        fits = isinstance(told, list | tuple) and len(told) > 1 and isinstance(told[0], str)
+        if fits and (said := self._said.get(told[0])):
+            said.put([str(field) for field in told[1:]])
 
     def _of_downloads(self) -> dict[str, str]:
         """The workers that are there for downloads: names by address. Raises ModelProblem."""
@@ -170,7 +172,8 @@ class Away:
 
     def _unfit(self, place: object, why: str) -> ModelProblem:
         told = {"worker": str(place), "store": self._store, "version": __version__}
-        return ModelProblem(Outcome.DOWNLOAD_FAILED, Why(why), **told)
+        known = next((each for each in _UNFIT if each == why), Why.CLUSTER_WORKER_FAILED)
+        return ModelProblem(Outcome.DOWNLOAD_FAILED, known, place=str(place), cause=why, **told)
 
 
 def _client(told: Cluster) -> Any:
@@ -180,7 +183,7 @@ def _client(told: Cluster) -> Any:
     except ImportError:
         raise ModelProblem(Outcome.TOOL_MISSING, Why.CLUSTER_ABSENT) from None
     for name in (*logging.root.manager.loggerDict,):  # the screen is ours
-        if name.partition(".")[0] == "distributed":
+        if name.partition(".")[0] in ("distributed", "tornado", "asyncio"):
             logging.getLogger(name).setLevel(logging.CRITICAL + 1)
     warnings.filterwarnings("ignore", module="distributed")
     files = {"tls_ca_file": told.ca, "tls_client_cert": told.cert, "tls_client_key": told.key}
