@@ -10,10 +10,12 @@ from __future__ import annotations
 import contextlib
 import errno
 import threading
+import time
 from collections.abc import Callable, Iterator
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import TypeVar
+from queue import Empty, SimpleQueue
+from typing import Any, TypeVar
 
 import msgspec
 
@@ -26,7 +28,12 @@ from comfyfix.why import Why
 T = TypeVar("T", bound=msgspec.Struct)
 LOCK_SECONDS = 60.0
 _UNREADABLE = (msgspec.DecodeError, RecursionError, UnicodeDecodeError)
+LARGE = 256_000
+"""Bytes of a file that is written at once, whoever has written it a moment ago."""
+REST_SECONDS = 2e-7
+"""For each byte of a larger one, until it is written again: two seconds for ten megabytes."""
 _threads = threading.Lock()
+_turns: dict[Path, _Turns] = {}
 
 
 class _Versioned(msgspec.Struct):
@@ -94,19 +101,92 @@ def change(path: Path, lock: Path, kind: type[T], default: Callable[[], T],
            update: Callable[[T], T]) -> T:  # fmt: skip
     """Read, update and write one state file while no other thread or process does.
 
-    `default` makes the content of an absent or unreadable file. Raises OSError, SetupProblem.
+    `default` makes the content of an absent or unreadable file. What other threads want of the same
+    file meanwhile is written in one go: see `_Turns`. Raises OSError, SetupProblem.
     """
-    # The file lock is for other processes; one inside this process keeps threads in order
-    # where the filesystem ignores file locks.
-    with _threads, locked(lock):
-        known = read(path, kind)
-        if known is None:
-            _put_aside(path)
-            known = default()
-        updated = update(known)
-        if updated is not known or not path.exists():
-            write_atomic(path, to_json(updated))
-        return updated
+    turns = _turns.setdefault(path, _Turns())
+    wish = _Wish(update)
+    turns.wishes.put(wish)
+    with turns.lock:  # one writes, for all that wait here
+        if not wish.settled:
+            turns.wait()
+            turns.settle(path, lock, kind, default)
+    if wish.problem is not None:
+        raise wish.problem
+    result: T = wish.result
+    return result
+
+
+class _Wish:
+    """What one thread wants of a file, and what came of it."""
+
+    def __init__(self, update: Callable[[Any], Any]) -> None:
+        self.update = update
+        self.settled = False
+        self.result: Any = None
+        self.problem: BaseException | None = None
+
+
+class _Turns:
+    """The changes of one file in this process.
+
+    Each writes the whole file. Of a large one that would be most of what a run of many thousand
+    models does, so it is written now and then, with all that is wanted by then. A thread that has
+    no others beside it waits for nobody.
+    """
+
+    def __init__(self) -> None:
+        self.lock = threading.Lock()
+        self.wishes: SimpleQueue[_Wish] = SimpleQueue()
+        self._not_before = 0.0
+
+    def wait(self) -> None:
+        """Let others come along, if the file was written a moment ago and is large."""
+        pause = self._not_before - time.monotonic()
+        if pause > 0 and threading.current_thread() is not threading.main_thread():
+            time.sleep(pause)
+
+    def settle(self, path: Path, lock: Path, kind: type[T], default: Callable[[], T]) -> None:
+        """Do all that is wanted by now."""
+        some: list[_Wish] = []
+        with contextlib.suppress(Empty):
+            while True:
+                some.append(self.wishes.get_nowait())
+        try:
+            # The file lock is for other processes; the one inside this process keeps threads in
+            # order where the filesystem ignores file locks.
+            with _threads, locked(lock):
+                size = _changed(path, kind, default, some)
+        except Exception as problem:  # noqa: BLE001 - each hears it in its own thread
+            size = 0
+            for wish in some:
+                wish.problem = wish.problem or problem
+        except BaseException:  # we are stopped; the others do it themselves
+            for wish in some:
+                self.wishes.put(wish)
+            raise
+        self._not_before = time.monotonic() + size * REST_SECONDS if size > LARGE else 0.0
+        for wish in some:
+            wish.settled = True
+
+
+def _changed(path: Path, kind: type[T], default: Callable[[], T], some: list[_Wish]) -> int:
+    """Change a file as it is wanted; returns its size."""
+    known = read(path, kind)
+    if known is None:
+        _put_aside(path)
+        known = default()
+    updated = known
+    for wish in some:
+        try:
+            wish.result = updated = wish.update(updated)
+        except Exception as problem:  # noqa: BLE001 - raised where it was wanted
+            wish.problem = problem
+    data = b""
+    if updated is not known or not path.exists():
+        data = to_json(updated)
+        write_atomic(path, data)
+    return len(data)
 
 
 def _put_aside(path: Path) -> None:

@@ -89,31 +89,26 @@ def compare() -> list[Compared]:
 def _measured(top: Path, lock: Lock, folder: Path) -> Scene:
     """What the simulation has to be told of this machine, in the state in which it is now.
 
-    What the line gives and what fetching takes is told by one runner, what a file costs that is
-    there by the scripts that it has made; how much of the cores others leave us by all runners
-    that begin together, and find all there.
+    What the line gives and what fetching takes is told by one runner, what a file costs that another
+    has brought by two; how much of the cores others leave us by all runners that begin together,
+    and find all there.
     """
     one = _real(top / "one", lock, folder, runners=1, rate=RATE)
     there = _real(top / "one", lock, folder, runners=RUNNERS, rate=0, first=1)
     beginning = there.used / RUNNERS
     cores = max(0.1, there.used / there.seconds)
-    finding = _finding(top / "one" / "job0")
-    fetching = max(finding, (one.used - beginning) / FILES)
-    print(one, there, f"{cores=:.2f} {beginning=:.2f} {finding=:.3f} {fetching=:.3f}", flush=True)
+    two = _real(top / "two", lock, folder, runners=2, rate=RATE, sharded=True)
+    fetching = max(0.0, (one.used - beginning) / FILES)
+    finding = max(0.0, (two.used - 2 * beginning) / FILES - fetching)
+    print(
+        one, there, two, f"{cores=:.2f} {beginning=:.2f} {finding=:.3f} {fetching=:.3f}", flush=True
+    )
     return Scene(
         name="", models=FILES, runners=RUNNERS, locked=True, size=SIZE / MEGABYTE,
         line=FILES * SIZE / MEGABYTE / one.span, each=1e6, write=1e6, read=1e6, resolves=10**9,
         starting=0, beginning=beginning, fetching=fetching, finding=finding, cores=cores,
         one_machine=True,
     )  # fmt: skip
-
-
-def _finding(root: Path) -> float:
-    """Seconds of a core that a script takes which finds its file there."""
-    used = _used()
-    for script in sorted((root / "output").glob("download_*.sh")):
-        subprocess.run(["bash", script], stdout=subprocess.DEVNULL, check=True)
-    return (_used() - used) / FILES
 
 
 def _lock(folder: Path) -> Lock:
