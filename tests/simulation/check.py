@@ -89,9 +89,9 @@ def compare() -> list[Compared]:
 def _measured(top: Path, lock: Lock, folder: Path) -> Scene:
     """What the simulation has to be told of this machine, in the state in which it is now.
 
-    What the line gives and what fetching takes is told by one runner, what a file costs that another
-    has brought by two; how much of the cores others leave us by all runners that begin together,
-    and find all there.
+    What the line gives and what fetching takes is told by one runner, what a file costs that
+    another has brought by two; how much of the cores others leave us by all runners that begin
+    together, and find all there.
     """
     one = _real(top / "one", lock, folder, runners=1, rate=RATE)
     there = _real(top / "one", lock, folder, runners=RUNNERS, rate=0, first=1)
