@@ -92,6 +92,7 @@ in_mirror() {
 # Below here is a process of its own: what goes wrong ends it, and is no failure of the script.
 as_mirror() {
   trap - INT TERM HUP
+  ASKING='' # who reads along answers the script alone
   PART="$MIRROR_PART" HAVE="$MIRROR_HAVE" UNREACHED='' TOKEN='' TOKEN_IN='' KEEPING='' TRIED='' FAILED='' NEXT='' LED=''
   # shellcheck disable=SC2317
   tell() { [ "$1" != unreached ] || UNREACHED=1; }
