@@ -116,7 +116,7 @@ class Board:
                 if row_of is not None:
                     self._of_model(row_of, event)
 
-    def ended(self, state: Course, at: float, code: int = 0) -> None:
+    def ended(self, state: Course, at: float, code: int) -> None:
         """The run is over: what was at work is not any more."""
         self.head = msgspec.structs.replace(self.head, state=state, ended=at, code=code)
         for row in list(self.rows.values()):

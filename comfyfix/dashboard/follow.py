@@ -185,7 +185,7 @@ class Follow:
             if not self._tail.is_held():
                 self._read()  # it may have ended since
                 if self._board.head.state == "running":
-                    self._board.ended("gone", 0.0)
+                    self._board.ended("gone", 0.0, 0)
 
     def _take_report(self) -> bool:
         """Show the report, if there is one of the run or a newer one, and it has changed."""

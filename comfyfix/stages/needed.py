@@ -50,9 +50,7 @@ class Needs:
     said: dict[str, Who] = field(default_factory=dict)
     _by_word: dict[str, list[str]] = field(default_factory=dict)
 
-    def of(
-        self, model: Model, files: Mapping[str, Identity], *, directory: bool = False
-    ) -> list[str]:
+    def of(self, model: Model, files: Mapping[str, Identity], *, directory: bool) -> list[str]:
         """Who needs a model of these files; nobody: an empty list.
 
         Of a directory its own name counts and not those of its files: every repository has a

@@ -693,6 +693,18 @@ def test_what_is_flagged_once_it_is_locked_is_looked_into_and_told_by_a_check(
     assert site.run("lock", "--check").code == 0
 
 
+def test_a_directory_that_asks_for_agreement_now_is_told_by_a_check(
+    site: InProcess, hub: Hub, whole: Path
+) -> None:
+    locked(site, hub)
+    hub.repositories["lantern/Florence-2-lantern"].gated = True
+    ran = site.run("lock", "--check", "--json")
+    (told,) = json.loads(ran.out)["models"]
+    assert (ran.code, told["drift"]) == (1, sentence(because(Why.DRIFT_AGREEMENT)))
+    edit(site, gated=True)
+    assert site.run("lock", "--check").code == 0, "it did when it was locked"
+
+
 def test_a_directory_whose_file_is_flagged_is_told_by_a_check(
     site: InProcess, hub: Hub, whole: Path
 ) -> None:
