@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import re
 from bisect import bisect_left
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Sequence, Set
 from functools import cache
 from typing import NamedTuple
 
@@ -22,8 +22,10 @@ _DEF = re.compile(rb"def[ ]+(\w+)(\([ ]*self\b)?")
 _CLASS = re.compile(rb"class[ ]+\w.*")
 _BEFORE = re.compile(rb"([ \t]{0,40})(?:async[ ]+)?")
 _DECLARING = (b"INPUT_TYPES", b"define_schema")
-_RUNS = b"execute"
-"""What nodes of the newer interface do, a method of their class."""
+_RUNS = re.compile(rb"\bFUNCTION[ ]*=[ ]*[\"'](\w+)")
+"""What a node does, by the name that its class tells."""
+_EXECUTE = b"execute"
+"""The same of nodes of the newer interface, a method of their class."""
 _MATTER = (
     b"folder_", b"_folder", b"filename_list", b"listdir", b"scandir", b"glob", b"iterdir", b"walk",
     b"recursive_search", b"models_dir", *_DECLARING, b"MAPPINGS", b"import_module", b"_paths",
@@ -49,6 +51,7 @@ def thinned(data: bytes) -> bytes:
     data = b"\n" + data
     functions = list(_functions(data))
     nodes = _node_classes(data, functions)
+    runs = {_EXECUTE, *_RUNS.findall(data)} if nodes else set()
     marks = _marks(data)
     kept: list[bytes] = []
     at = 1
@@ -61,7 +64,7 @@ def thinned(data: bytes) -> bytes:
         if lines < (OWN_LINES_MIN if told.own else LINES_MIN):
             continue
         matters = _has(marks, told.begin, end) or _ASKS.search(data, told.begin, end)
-        if not matters or _is_run(data, told, nodes):
+        if not matters or _is_run(data, told, nodes, runs):
             kept += [data[at:start], told.indent, b"    pass\n"]
             at = end
     return b"".join((*kept, data[at:]))
@@ -106,13 +109,14 @@ def _classes(data: bytes) -> Iterator[_Span]:
             yield start, _after_body(data, start, len(before[1]))
 
 
-def _is_run(data: bytes, told: _Function, nodes: Sequence[_Span]) -> bool:
+def _is_run(data: bytes, told: _Function, nodes: Sequence[_Span], runs: Set[bytes]) -> bool:
     """Tell a method that only a run of its node calls."""
     name = told.name
-    if not (told.own or name == _RUNS) or name in _DECLARING or _GIVES.match(name):
+    if not (told.own or name == _EXECUTE) or name in _DECLARING:
         return False
-    inside = any(begin <= told.begin < end for begin, end in nodes)
-    return inside and b"." + name not in data
+    if not any(begin <= told.begin < end for begin, end in nodes):
+        return False
+    return name in runs or not (_GIVES.match(name) or b"." + name in data)
 
 
 def _after_signature(data: bytes, at: int) -> int:
