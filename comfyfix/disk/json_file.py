@@ -32,6 +32,7 @@ LARGE = 256_000
 """Bytes of a file that is written at once, whoever has written it a moment ago."""
 REST_SECONDS = 2e-7
 """For each byte of a larger one, until it is written again: two seconds for ten megabytes."""
+REST_MAX = 4.0
 _threads = threading.Lock()
 _turns: dict[Path, _Turns] = {}
 
@@ -165,7 +166,8 @@ class _Turns:
             for wish in some:
                 self.wishes.put(wish)
             raise
-        self._not_before = time.monotonic() + size * REST_SECONDS if size > LARGE else 0.0
+        rest = min(size * REST_SECONDS, REST_MAX) if size > LARGE else 0.0
+        self._not_before = time.monotonic() + rest
         for wish in some:
             wish.settled = True
 
