@@ -91,7 +91,7 @@ class Away:
         key = f"{worker.TOPIC}-{secrets.token_hex(16)}"
         said = self._said[key] = SimpleQueue()
         where = {"workers": [at], "allow_other_workers": False} if at else {}
-        place = ""
+        place = self.workers.get(at, "")
         try:
             with _lost(self._address):
                 future = self._client.submit(

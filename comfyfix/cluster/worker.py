@@ -34,8 +34,7 @@ from comfyfix.secrets import without as scrubbed
 from comfyfix.settings import MANIFEST
 from comfyfix.settings.manifest import LOCK_FILE, TOKEN_VARIABLES, PicklePolicy
 from comfyfix.settings.mirror import VARIABLE as MIRROR
-from comfyfix.settings.secrets import without
-from comfyfix.settings.store_key import STORE_KEY
+from comfyfix.settings.secrets import known_to, without
 from comfyfix.stages.talk import BEGUN, LOOKED, Slot, Talk
 from comfyfix.why import Why
 
@@ -50,7 +49,6 @@ _LOOKS_EACH = 0.3  # seconds
 _REPORT_MAX = 256_000_000  # bytes
 _PROGRAM = "from comfyfix.tasks.program import main; main()"
 _TOKEN_IN = re.compile(r"^ *TOKEN_IN=(\w+)$", re.MULTILINE)
-_SECRETS = (*(name for names in TOKEN_VARIABLES.values() for name in names), STORE_KEY)
 
 
 def fetch(script: str, folder: str, paths: Sequence[str], seen: str) -> tuple[int, str]:
@@ -143,7 +141,8 @@ class _Task:
     def hear(self, said: str | Told) -> None:
         """Send something to who has asked for the task."""
         told = Told(LINE, (said,)) if isinstance(said, str) else said
-        shown = [scrubbed(each, *_secrets())[:_LINE_MAX] for each in told.fields]
+        secrets = known_to(os.environ)
+        shown = [scrubbed(each, *secrets)[:_LINE_MAX] for each in told.fields]
         self.worker.log_event(TOPIC, [self.key, told.kind, *shown])
 
     def until_let_go(self, over: Event) -> None:
@@ -215,7 +214,3 @@ def _environment(script: str, folder: str) -> dict[str, str]:
         if named and named[1] == names[0]:
             env |= {name: base[name] for name in names if name in base}
     return env
-
-
-def _secrets() -> list[str]:
-    return [os.environ[name].strip() for name in _SECRETS if os.environ.get(name, "").strip()]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import re
 from collections.abc import Mapping
 from itertools import chain
@@ -46,6 +47,15 @@ def without(environ: Mapping[str, str]) -> dict[str, str]:
     """The environment for a program that needs none of our secrets."""
     kept_back = {*chain.from_iterable(TOKEN_VARIABLES.values()), STORE_KEY, MIRROR, *BUCKET_KEYS}
     return {name: value for name, value in environ.items() if name not in kept_back}
+
+
+def known_to(environ: Mapping[str, str]) -> list[str]:
+    """Every secret of ours that is at hand: what must not be shown, whoever has written it."""
+    names = (*chain.from_iterable(TOKEN_VARIABLES.values()), STORE_KEY)
+    found = [environ.get(name, "").strip() for name in names]
+    with contextlib.suppress(SetupProblem):  # what can't be read is in no text
+        found.append(_of_login(environ))
+    return [secret for secret in found if secret]
 
 
 def _of_login(environ: Mapping[str, str]) -> str:
