@@ -78,14 +78,26 @@ def setup_of(manifest: Manifest, manifest_path: Path, hear: Hear) -> Setup:
 
 
 def _folders(home: Path, manifest: Manifest, options: Options, hear: Hear) -> Folders:
-    return comfyui_folders.read(
+    tier = Path(manifest.tiers.fast) if manifest.tiers.fast else None
+    found = comfyui_folders.read(
         home,
         map(Path, manifest.extra_model_paths),
         Path(manifest.store) if manifest.store else None,
         create_store=manifest.create_store,
         options=options,
         hear=hear,
+        tier=tier,
     )
+    if tier:
+        _require_apart(tier, found)
+    return found
+
+
+def _require_apart(tier: Path, folders: Folders) -> None:
+    """Raise SetupProblem where copies would lie among the models that they are copies of."""
+    for root in (*folders.roots(), folders.store, folders.models):
+        if tier.is_relative_to(root) or root.is_relative_to(tier):
+            raise SetupProblem(Why.TIER_INSIDE, path=tier, root=root)
 
 
 def require_own_output(

@@ -247,6 +247,18 @@ class Cluster(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=T
     workers: dict[str, tuple[str, ...]] = {}
 
 
+class Tiers(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """`tiers:` a folder on a fast disk for copies of what is needed, and how large they may be."""
+
+    fast: str | None = None
+    size: int | str | None = None
+
+    @property
+    def size_bytes(self) -> int | None:
+        """`size` in bytes; None for no limit."""
+        return None if self.size is None else size_in_bytes(self.size)
+
+
 class Manifest(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """The whole manifest. Once loaded, every path is absolute and `${NAME}` is expanded.
 
@@ -283,6 +295,7 @@ class Manifest(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
     notify: tuple[str, ...] = ()
     cluster: str | Cluster | None = None
     gc: Gc = Gc()
+    tiers: Tiers = Tiers()
 
     @property
     def is_demo(self) -> bool:

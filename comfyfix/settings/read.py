@@ -202,6 +202,7 @@ def _check_values(manifest: Manifest, lines: yamlfile.Lines, path: Path) -> None
         "download.reserve": manifest.download.reserve,
         "policy.max_file": manifest.policy.max_file,
         "policy.max_total": manifest.policy.max_total,
+        "tiers.size": manifest.tiers.size,
     }
     for key, size in sizes.items():
         _check_size(0 if size is None else size, f"$.{key}", lines, path)
@@ -316,4 +317,7 @@ def _absolute(manifest: Manifest, base: Path) -> Manifest:
         given = {name: absolute(file) for name, file in files.items() if file}
         told["cluster"] = msgspec.structs.replace(manifest.cluster, **given)
     told["gc"] = msgspec.structs.replace(manifest.gc, keep=tuple(map(absolute, manifest.gc.keep)))
+    if manifest.tiers.fast:
+        fast = absolute(manifest.tiers.fast)
+        told["tiers"] = msgspec.structs.replace(manifest.tiers, fast=fast)
     return msgspec.structs.replace(manifest, **told)

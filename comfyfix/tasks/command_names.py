@@ -30,6 +30,7 @@ COMMANDS = {
     "ignore": "comfyfix.tasks.commands.doits_own:Ignore",
     "store": "comfyfix.tasks.commands.store:Store",
     "dedupe": "comfyfix.tasks.commands.dedupe:Dedupe",
+    "tiers": "comfyfix.tasks.commands.tiers:Tiers",
     "paths": "comfyfix.tasks.commands.paths:Paths",
     "move": "comfyfix.tasks.commands.move:Move",
     "gc": "comfyfix.tasks.commands.gc:Gc",

@@ -154,8 +154,11 @@ def read(
     create_store: bool = False,
     options: Options = _DEFAULTS,
     hear: Callable[[Reason], object] = bool,
+    tier: Path | None = None,
 ) -> Folders:
     """Read the folders of a ComfyUI installation. Raises SetupProblem.
+
+    `tier` is where copies of models lie: ComfyUI is told to look there, and we look at the models.
 
     A store that is not there may be one whose disk is not mounted: it is no problem only if it is
     to be made. `hear` is told what is left out.
@@ -163,7 +166,7 @@ def read(
     if store is not None and not create_store and not looked.is_dir(store):
         raise SetupProblem(Why.STORE_ABSENT, path=store)
     place = installation(comfyui, options)
-    table, written = _configured(place, extra, hear)
+    table, written = _configured(place, extra, hear, tier)
     searched = None
     if store is not None:
         searched = _searched(store, table)
@@ -181,7 +184,10 @@ def read(
 
 
 def _configured(
-    place: Installation, extra: Iterable[Path], hear: Callable[[Reason], object]
+    place: Installation,
+    extra: Iterable[Path],
+    hear: Callable[[Reason], object],
+    tier: Path | None,
 ) -> tuple[dict[str, list[Path]], dict[str, Path]]:
     """The folders in which ComfyUI looks by key, and those that a file of paths calls default."""
     table = {key: list(_in(place.models, key)) for key in (*CORE, *DIRECTORIES)}
@@ -193,6 +199,8 @@ def _configured(
     there = not looked.is_dir(own) and os.path.lexists(own)
     for path in [*([own] if there else []), *extra]:
         for name, directory, is_default in extra_paths.read(path, hear):
+            if tier and directory.is_relative_to(tier):
+                continue
             key = folder_key(name)
             _add(table, key, directory, is_default)
             if is_default:

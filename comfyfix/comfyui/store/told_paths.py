@@ -18,7 +18,7 @@ from typing import Any
 import yaml
 
 from comfyfix.comfyui.store.folders import Folders
-from comfyfix.comfyui.store.keys import BESIDE
+from comfyfix.comfyui.store.keys import BESIDE, written_name
 
 SIZE_MAX = 1 << 20
 _MARK = re.compile(rb"# comfyfix paths, sha256 of all below: ([0-9a-f]{64})\n")
@@ -58,6 +58,12 @@ def of_store(folders: Folders, keys: Iterable[str] = ()) -> Section | None:
     every = sorted({*folders.paths, *keys} - {*BESIDE})
     places = {key: _in_store(folders, key) for key in every}
     return Section("comfyfix", {key: found for key, found in places.items() if found})
+
+
+def of_tier(tier: Path, folders: Folders, keys: Iterable[str] = ()) -> Section:
+    """What to tell ComfyUI of a fast tier: that it looks there first."""
+    every = sorted({*folders.paths, *keys} - {*BESIDE})
+    return Section("comfyfix_fast", {key: [tier / written_name(key)] for key in every}, first=True)
 
 
 def _in_store(folders: Folders, key: str) -> list[Path]:

@@ -61,9 +61,11 @@ class Paths(Ours):
 
 
 def _told(run: Run, place: Path | None, *, dry: bool) -> Told | None:
-    folders = run.project.folders
-    needed = {planned.model.folder for planned in run.project.plan.models}
-    section = told_paths.of_store(folders, filter(None, needed))
-    if section is None:
+    folders, tier = run.project.folders, run.project.manifest.tiers.fast
+    needed = [p.model.folder for p in run.project.plan.models if p.model.folder]
+    sections = [told_paths.of_tier(Path(tier), folders, needed)] if tier else []
+    store = told_paths.of_store(folders, needed)
+    sections += [store] if store else []
+    if not sections:
         return None
-    return telling.tell(place or folders.comfyui / EXTRA_PATHS, [section], dry=dry)
+    return telling.tell(place or folders.comfyui / EXTRA_PATHS, sections, dry=dry)

@@ -1,0 +1,97 @@
+"""The `tiers` command: brings up to the fast disk what workflows need."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+from comfyfix.errors import SetupProblem
+from comfyfix.screen import tiers as told_of
+from comfyfix.screen.objects import say_json_of
+from comfyfix.screen.text import say
+from comfyfix.screen.words import t
+from comfyfix.stages import sweep, tiers
+from comfyfix.stages.tiers import Did, Done, Raising, Wanted
+from comfyfix.state.hashes import HashLog
+from comfyfix.state.tier import Tier
+from comfyfix.tasks.commands.base import Ours, project_heading
+from comfyfix.tasks.guard import JSON_OPTION
+from comfyfix.tasks.running import Run
+from comfyfix.why import Why
+
+
+class Tiers(Ours):
+    """Bring up what workflows need."""
+
+    doc_purpose = t("bring up to the fast tier what workflows need; what was not for long leaves")
+    doc_usage = "[workflow=FILE]"
+    doc_description = t(
+        "Copies to `tiers: {{fast: FOLDER, size: 500GB}}` the models of the manifest's workflows, "
+        "or of one; each copy is hashed. What no workflow has needed for longest leaves where "
+        "room is lacking, once the store is seen to have it. Nothing is downloaded."
+    )
+    cmd_options = (JSON_OPTION,)
+    name = "tiers"
+
+    def work(self, options: dict[str, Any], names: list[str]) -> int:
+        """Bring up. Raises SetupProblem."""
+        if names:
+            raise SetupProblem(Why.TIER_TAKES_NONE, name=names[0])
+        found: dict[str, dict[str, Any]] = {}
+        good = True
+        for run in self.runs(options):
+            place, limit = run.project.manifest.tiers.fast, run.project.manifest.tiers.size_bytes
+            if not place:
+                raise SetupProblem(Why.TIER_NONE)
+            tier, done = Tier(Path(place)), []
+            quiet = options["as_json"]
+            if not quiet:
+                say(*project_heading(run.prefix))
+            for each in _brought_up(run, tier, limit):
+                done.append(each)
+                if not quiet:
+                    say(told_of.line(each))
+            sizes = [copy.size for copy in tier.copies.values()]
+            found[run.prefix] = told_of.as_data(done, sizes, limit)
+            if not quiet:
+                say(told_of.total(sizes, limit))
+            good = good and not any(each.did is Did.STAYS for each in done)
+        if options["as_json"]:
+            say_json_of(found)
+        return 0 if good else 1
+
+
+def _brought_up(run: Run, tier: Tier, limit: int | None) -> Iterator[Done]:
+    """What is done, as it is done. Raises SetupProblem."""
+    project = run.project
+    needed = _wanted(run)
+    try:
+        if not tier.root.is_dir():
+            raise NotADirectoryError(20, "Not a directory")
+        log = HashLog(project.layout.hashes, project.manifest.verify.identity)
+        raising = Raising(
+            tier=tier,
+            limit=limit,
+            reserve=project.manifest.download.reserve_bytes,
+            hash_of=run.services().hash_of,
+            log=log,
+            now=time.time(),
+            stopped=lambda: run.children.stopping,
+        )
+        with tier.held():
+            yield from raising.bring_up(needed)
+    except OSError as error:
+        cause = error.strerror or str(error)
+        raise SetupProblem(Why.TIER_UNUSABLE, path=tier.root, cause=cause) from None
+
+
+def _wanted(run: Run) -> list[Wanted]:
+    """The models of one file that workflows need and the store has, in order."""
+    project, plan = run.project, run.project.plan
+    single = {p.model.key for p in plan.models if not p.is_whole and p.pending is None}
+    single |= {p.model.key for p in plan.present if p.files is None and not p.model.shards}
+    needed = sweep.needed(project.manifest, plan, project.layout)
+    choices = [choice for key, found in needed.items() if key in single for choice in found]
+    return tiers.wanted(choices, project.folders)

@@ -1,0 +1,245 @@
+"""`tiers`: what is needed is brought up to a fast disk, and no model is ever lost by it."""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+import time
+from collections import namedtuple
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from comfyfix.comfyui.store import extra_paths
+from comfyfix.demo.content import file_for
+from comfyfix.disk.files import sha256_of
+from comfyfix.disk.leftovers import where
+from comfyfix.stages import tiers
+from comfyfix.state.tier import Tier
+from comfyfix.why import Why
+from tests.inprocess import InProcess
+
+NAMES = ("amber.safetensors", "harbor.safetensors", "night.safetensors")
+SIZE = 100_000
+TIERS = {"fast": "fast", "size": 2 * SIZE + 10_000}
+Usage = namedtuple("Usage", "total used free")
+
+
+@pytest.fixture
+def fast(inprocess: InProcess, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """A fast tier with room for two of three models, as if on another disk."""
+    place = inprocess.root / "fast"
+    place.mkdir()
+    monkeypatch.setattr(tiers, "_is_on", lambda *_: False)
+    for name in NAMES:
+        inprocess.put("loras", name, file_for(name, size=SIZE))
+        inprocess.workflow(f"{name}.json", ("loras", name))
+    inprocess.manifest(tiers=TIERS)
+    return place
+
+
+def told(site: InProcess, *names: str) -> dict[str, str]:
+    """What became of each file when these are needed: what was done, or why not."""
+    needing = [str(site.workflows / f"{name}.json") for name in names]
+    site.manifest(tiers=TIERS, workflows=needing)
+    ran = site.run("tiers", "--json")
+    assert ran.err == "", ran
+    answer: dict[str, Any] = json.loads(ran.out)
+    stays = any(each["why"] for each in answer["files"])
+    assert ran.code == int(stays)
+    return {each["name"]: each["why"] or each["did"] for each in answer["files"]}
+
+
+def held(fast: Path) -> list[str]:
+    """What lies in the tier, and has to be what it is called."""
+    found = sorted(fast.rglob("*.safetensors"))
+    for path in found:
+        assert sha256_of(path) == sha256_of(fast.parent / "ComfyUI/models/loras" / path.name)
+    assert list((fast / ".comfyfix" / "new").glob("*")) == []
+    return [path.relative_to(fast).as_posix() for path in found]
+
+
+def test_what_is_needed_comes_up_and_what_was_not_for_longest_leaves(
+    inprocess: InProcess, fast: Path
+) -> None:
+    first, second, third = NAMES
+    assert told(inprocess, first) == {f"loras/{first}": "brought"}
+    assert told(inprocess, second) == {f"loras/{second}": "brought"}
+    assert told(inprocess, first) == {f"loras/{first}": "there"}  # so the second is the older now
+    done = told(inprocess, third)
+    assert done == {f"loras/{second}": "left", f"loras/{third}": "brought"}
+    assert held(fast) == [f"loras/{first}", f"loras/{third}"]
+    assert len(inprocess.files()) == len(NAMES)  # the store has them all
+    copy = (fast / "loras" / first).stat()
+    assert copy.st_mtime_ns == (inprocess.models / "loras" / first).stat().st_mtime_ns
+
+
+def test_what_is_needed_never_makes_room_for_what_is_needed(
+    inprocess: InProcess, fast: Path
+) -> None:
+    done = told(inprocess, *NAMES)
+    assert sorted(done.values()) == ["brought", "brought", Why.TIER_FULL]
+    assert sorted(told(inprocess, *NAMES).values()) == ["there", "there", Why.TIER_FULL]
+
+
+@pytest.mark.parametrize("harm", ["gone", "another", "damaged", "leads to the copy"])
+def test_the_only_copy_never_leaves(inprocess: InProcess, fast: Path, harm: str) -> None:
+    first, second, third = NAMES
+    told(inprocess, first, second)
+    source, copy = inprocess.models / "loras" / first, fast / "loras" / first
+    data = copy.read_bytes()
+    if harm == "another":
+        source.write_bytes(file_for("another.safetensors", size=SIZE))
+    elif harm == "damaged":
+        time.sleep(0.01)  # else the time of the file may be the same
+        source.write_bytes(data[:-1] + bytes([data[-1] ^ 1]))
+    else:
+        source.unlink()
+    if harm.startswith("leads"):
+        source.symlink_to(copy)
+    told(inprocess, second)
+    assert told(inprocess, second, third)[f"loras/{first}"] == Why.TIER_ONLY_COPY
+    assert copy.read_bytes() == data
+
+
+def test_a_file_that_a_download_is_at_work_on_stays(inprocess: InProcess, fast: Path) -> None:
+    first, second, third = NAMES
+    told(inprocess, first, second)
+    lock = inprocess.models / "loras" / f".{first}.lock"
+    lock.symlink_to(f"{where()}.{os.getpid()}")
+    assert told(inprocess, second, third)[f"loras/{first}"] == Why.GC_AT_WORK
+    lock.unlink()
+    lock.symlink_to(f"{where()}.99999999")  # who has died holds nothing
+    assert told(inprocess, second, third)[f"loras/{first}"] == "left"
+
+
+def test_what_others_put_there_is_neither_taken_nor_removed(
+    inprocess: InProcess, fast: Path
+) -> None:
+    first, second, third = NAMES
+    mine = fast / "loras" / first
+    mine.parent.mkdir()
+    mine.write_bytes(b"mine")
+    assert told(inprocess, first) == {f"loras/{first}": Why.TIER_TAKEN}
+    told(inprocess, second)
+    changed = fast / "loras" / second
+    changed.write_bytes(b"mine too")
+    assert told(inprocess, third)[f"loras/{second}"] == Why.TIER_CHANGED
+    assert (mine.read_bytes(), changed.read_bytes()) == (b"mine", b"mine too")
+
+
+def test_a_folder_that_leads_elsewhere_is_not_written_to(inprocess: InProcess, fast: Path) -> None:
+    elsewhere = inprocess.root / "elsewhere"
+    elsewhere.mkdir()
+    (fast / "loras").symlink_to(elsewhere)
+    assert told(inprocess, NAMES[0]) == {f"loras/{NAMES[0]}": Why.TIER_TAKEN}
+    assert list(elsewhere.iterdir()) == []
+
+
+@pytest.mark.parametrize(
+    "path", ["../out.safetensors", "/etc/out", "loras/../../out", ".comfyfix/tier.json", "a\0b"]
+)
+def test_a_forged_note_removes_nothing(inprocess: InProcess, fast: Path, path: str) -> None:
+    out = inprocess.root / "out.safetensors"
+    out.write_bytes(b"mine")
+    told(inprocess, *NAMES[:2])
+    notes = fast / ".comfyfix" / "tier.json"
+    value = json.loads(notes.read_bytes())
+    info = out.stat()
+    stamp = [info.st_dev, info.st_ino, info.st_size, info.st_mtime_ns]
+    value["copies"].append({**value["copies"][0], "path": path, "made": stamp, "needed_at": 0})
+    notes.write_text(json.dumps(value))
+    told(inprocess, NAMES[2])
+    assert out.read_bytes() == b"mine"
+    assert notes.exists()
+
+
+def test_a_changed_store_changes_its_copy(inprocess: InProcess, fast: Path) -> None:
+    name = NAMES[0]
+    told(inprocess, name)
+    inprocess.put("loras", name, file_for("another.safetensors", size=SIZE))
+    assert told(inprocess, name) == {f"loras/{name}": "brought"}
+    assert held(fast) == [f"loras/{name}"]
+    os.utime(inprocess.models / "loras" / name)  # the same bytes
+    assert told(inprocess, name) == {f"loras/{name}": "there"}
+
+
+class Killed(BaseException):
+    """As `kill -9`: nothing is tidied up by it, as far as a test can have that."""
+
+
+@pytest.mark.parametrize("at", ["link", "rename", "utime", "fsync"])
+def test_killed_half_way_nothing_wrong_has_a_name(
+    inprocess: InProcess, fast: Path, at: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Whenever it is killed, the next run brings it, and no bytes are left that nobody knows of."""
+    name = NAMES[0]
+    with monkeypatch.context() as patch:
+        patch.setattr(Path, "unlink", lambda *_, **__: None)
+
+        def killed(*_: object, **__: object) -> None:
+            raise Killed
+
+        if at == "rename":
+            patch.setattr(Tier, "_write", killed)
+        else:
+            patch.setattr(os, at, killed)
+        with pytest.raises(Killed):
+            told(inprocess, name)
+    assert list(fast.rglob("*.safetensors")) == []
+    assert told(inprocess, name) == {f"loras/{name}": "brought"}
+    assert held(fast) == [f"loras/{name}"]
+
+
+def test_a_full_disk_is_told_and_leaves_nothing(
+    inprocess: InProcess, fast: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(shutil, "disk_usage", lambda _: Usage(1, 1, SIZE // 2))
+    assert told(inprocess, NAMES[0]) == {f"loras/{NAMES[0]}": Why.TIER_FULL}
+    assert held(fast) == []
+
+
+def test_on_the_same_disk_nothing_is_copied(
+    inprocess: InProcess, fast: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(tiers, "_is_on", lambda *_: True)
+    done = told(inprocess, NAMES[0])[f"loras/{NAMES[0]}"]
+    assert done in (Why.TIER_SAME_DISK, "brought")  # as a clone, which takes no room
+
+
+def test_all_else_sees_the_store_alone_and_comfyui_sees_the_copy_first(
+    inprocess: InProcess, fast: Path
+) -> None:
+    told(inprocess, NAMES[0])
+    assert inprocess.run("paths").code == 0
+    own = inprocess.comfyui / "extra_model_paths.yaml"
+    found = {key: (place, first) for key, place, first in extra_paths.read(own)}
+    assert found["loras"] == (fast / "loras", True)
+    answer = json.loads(inprocess.run("store", "--json").out)
+    assert [row["model"] for row in answer["files"]] == [f"loras/{name}" for name in NAMES]
+    assert answer["all"]["duplicates"] == 0
+    scanned = json.loads(inprocess.run("scan", "--json").out)
+    assert all(each["present"] for each in scanned["references"])
+    assert told(inprocess, NAMES[0]) == {f"loras/{NAMES[0]}": "there"}
+
+
+@pytest.mark.parametrize("place", ["ComfyUI/models/loras/fast", ".", "ComfyUI"])
+def test_a_tier_among_the_models_is_refused(inprocess: InProcess, fast: Path, place: str) -> None:
+    inprocess.manifest(tiers={"fast": place})
+    ran = inprocess.run("tiers", "--json")
+    assert ran.code == 3
+    assert json.loads(ran.out)["error"]["why"] == Why.TIER_INSIDE
+
+
+def test_what_can_not_be_done_is_told(inprocess: InProcess, fast: Path) -> None:
+    for settings, why in (
+        ({"tiers": {"fast": "no/such"}}, Why.TIER_UNUSABLE),
+        ({"tiers": {"fast": None, "size": None}}, Why.TIER_NONE),
+    ):
+        inprocess.manifest(**settings)
+        assert json.loads(inprocess.run("tiers", "--json").out)["error"]["why"] == why
+    assert json.loads(inprocess.run("tiers", "x", "--json").out)["error"]["why"] == (
+        Why.TIER_TAKES_NONE
+    )
