@@ -18,11 +18,11 @@ from comfyfix.state import receipts
 from comfyfix.state.hashes import HashLog
 from comfyfix.state.renewed import Renewing, Seen
 from comfyfix.tasks import hashing
-from comfyfix.tasks.commands.store import known_units
 from comfyfix.tasks.deduping import store_alone
 from comfyfix.tasks.nearest import nearest
 from comfyfix.tasks.needing import Needing
 from comfyfix.tasks.running import Run
+from comfyfix.tasks.units import known_units
 from comfyfix.why import Why
 
 

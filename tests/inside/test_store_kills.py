@@ -29,10 +29,10 @@ from comfyfix.stages.dedupe import Found, Pair
 from comfyfix.stages.gc import Unit
 from comfyfix.tasks import hashing
 from comfyfix.tasks.commands import gc as gc_command
-from comfyfix.tasks.commands.store import known_units
 from comfyfix.tasks.deduping import Deduping
 from comfyfix.tasks.needing import Needing
 from comfyfix.tasks.running import begin, begin_store
+from comfyfix.tasks.units import known_units
 from comfyfix.why import Why
 from tests.rig import Site
 

@@ -33,5 +33,5 @@ def test_a_name_is_found_wherever_it_stands(texts: list[str], name: str) -> None
 def test_what_lies_below_a_needed_directory_is_needed() -> None:
     needs = Needs(directories={"/models/LLM/a": {"w.json": None}})
     model = Model(folder="LLM", path="x")
-    assert needs.of(model, {"/models/LLM/a/b/x": "1"}) == ["w.json"]
-    assert needs.of(model, {"/models/LLM/ab/x": "2"}) == []
+    assert needs.of(model, {"/models/LLM/a/b/x": "1"}, directory=False) == ["w.json"]
+    assert needs.of(model, {"/models/LLM/ab/x": "2"}, directory=False) == []

@@ -20,10 +20,10 @@ from comfyfix.screen.words import t
 from comfyfix.stages import gc
 from comfyfix.stages.gc import Known
 from comfyfix.tasks.commands.base import Ours, project_heading, switch
-from comfyfix.tasks.commands.store import known_units
 from comfyfix.tasks.guard import JSON_OPTION
 from comfyfix.tasks.needing import Needing
 from comfyfix.tasks.running import Run, begin_store
+from comfyfix.tasks.units import known_units
 from comfyfix.why import Why
 
 

@@ -6,15 +6,12 @@ from collections.abc import Sequence
 from typing import Any
 
 from comfyfix.errors import SetupProblem
-from comfyfix.records import Record
 from comfyfix.screen import notes, storing
 from comfyfix.screen.objects import say_json_of
 from comfyfix.screen.storing import Holding
 from comfyfix.screen.text import room, say
 from comfyfix.screen.words import t
-from comfyfix.stages import gc, sweep
-from comfyfix.stages.gc import Known, Unit
-from comfyfix.state import ledger, receipts
+from comfyfix.stages.gc import Unit
 from comfyfix.stopping import Stopped, signals
 from comfyfix.tasks import hashing
 from comfyfix.tasks.commands.base import (
@@ -27,6 +24,7 @@ from comfyfix.tasks.commands.base import (
 from comfyfix.tasks.guard import JSON_OPTION
 from comfyfix.tasks.needing import Needing
 from comfyfix.tasks.running import Run
+from comfyfix.tasks.units import known_units
 from comfyfix.why import Why
 
 
@@ -74,24 +72,6 @@ class Store(Ours):
             lines = storing.files(one, room()) if options["all"] else storing.folders(one, room())
             say(*project_heading(prefix), *lines)
         return 0
-
-
-def known_units(run: Run, needing: Needing) -> tuple[Known, list[Unit]]:
-    """The files of a project's folders as what goes as a whole. Raises OSError."""
-    project = run.project
-    records: dict[str, Record] = sweep.records(project.layout)
-    choices = sweep.whole_store(
-        project.manifest, project.folders, project.layout, project.trust, known_records=records
-    )
-    known = Known(
-        folders=project.folders,
-        trust=project.trust,
-        receipts={receipt.path: receipt for receipt in receipts.load(project.layout).values()},
-        records=records,
-        entries=ledger.load(project.layout).models,
-        contents=sweep.contents(choices),
-    )
-    return known, gc.units(choices, known, needing.needs)
 
 
 def _hashes(run: Run, units: Sequence[Unit], options: dict[str, Any], jobs: int) -> dict[str, str]:
