@@ -22,7 +22,7 @@ from comfyfix.net.between import is_between
 from comfyfix.net.deadline import Late
 from comfyfix.net.exchange import WHOLE_SECONDS, Exchange, goes_direct
 from comfyfix.net.failures import NO_ANSWER, REDIRECTS_MAX, reason, unreached, waited_for
-from comfyfix.net.limits import Pace, backoff, retry_after
+from comfyfix.net.limits import UsedUp, backoff, retry_after
 from comfyfix.net.reach import Reach, down, problem
 from comfyfix.records import because
 from comfyfix.why import Why
@@ -58,7 +58,7 @@ class Web:
         self._direct = direct
         self._wait = wait
         self._counted = threading.local()
-        self._pace = Pace(now)
+        self._used_up = UsedUp(now)
 
     @property
     def sent(self) -> int:
@@ -162,7 +162,7 @@ class Web:
                         raise problem(url, _BETWEEN)
                     self._wait(backoff(attempt))
                     continue
-                self._pace.note(url, answer.headers)
+                self._used_up.note(url, answer.headers)
                 _require_good_token(url, answer)
                 if answer.status not in _RETRIED:
                     return answer
@@ -181,7 +181,7 @@ class Web:
 
     def _keep_the_limit(self, url: str) -> None:
         """Wait until a used-up limit is open again. Raises SourceDown if that takes too long."""
-        left = self._pace.left(url)
+        left = self._used_up.left(url)
         if left > WAIT_MAX:
             raise down(url, because(Why.RATE_LIMIT_USED_UP, seconds=round(left)))
         if left > 0:

@@ -39,7 +39,7 @@ def used_up_for(headers: Mapping[str, str]) -> float | None:
     return float(limit.group(1)) + 1 if limit else None
 
 
-class Pace:
+class UsedUp:
     """Limits of services that are used up, so that nobody asks into one; for all threads."""
 
     def __init__(self, now: Callable[[], float] = time.monotonic) -> None:

@@ -12,7 +12,7 @@ from collections.abc import Mapping, Sequence
 from http import HTTPStatus
 
 from comfyfix.net.http import TRIES, WAIT_MAX
-from comfyfix.net.limits import Pace, backoff, retry_after
+from comfyfix.net.limits import UsedUp, backoff, retry_after
 from comfyfix.settings import shard
 from comfyfix.stages.work import Plan, Planned
 from comfyfix.tasks.inside_doit import THREADS_MAX
@@ -42,7 +42,7 @@ class Runner:
         self.address = number % scene.addresses
         self.cores = world.cores[number % len(world.cores)]
         self.left: deque[Planned] = deque(models)
-        self.pace = Pace(lambda: world.clock.now)
+        self.used_up = UsedUp(lambda: world.clock.now)
         self.slots = Places(world.clock, scene.parallel)
         self.searches = Places(world.clock, scene.searches)
         self.at_work = 0
@@ -95,14 +95,14 @@ class Runner:
     def _ask(self) -> Step[bool]:
         """One request to the API, as `Web` makes it."""
         for attempt in range(1, TRIES + 1):
-            left = self.pace.left(API)
+            left = self.used_up.left(API)
             if left > WAIT_MAX:
                 return False
             if left > 0:
                 yield left
             status, headers = self.world.api.ask(self.address)
             yield self.scene.latency
-            self.pace.note(API, headers)
+            self.used_up.note(API, headers)
             if status != HTTPStatus.TOO_MANY_REQUESTS:
                 return True
             pause = retry_after(headers, backoff(attempt))
