@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import errno
 import os
+import re
 import stat
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
@@ -17,6 +18,7 @@ from comfyfix.why import Why
 
 _CANT = (errno.ENOSYS, errno.EINVAL, errno.EOPNOTSUPP)
 _FILES_MAX = 10_000
+_WORK = re.compile(r"\..+\.(lock|work)", re.DOTALL)
 
 
 @dataclass(frozen=True, slots=True)
@@ -87,7 +89,7 @@ def _hold_all(stack: contextlib.ExitStack, store: int, step: Step) -> None:
                         raise Refused(because(Why.DEDUPE_WRITTEN, path=f"{step.place}/{place}"))
             finally:
                 os.close(handle)
-            if any(entry.endswith(".lock") for entry in os.listdir(below)):
+            if any(_WORK.fullmatch(entry) for entry in os.listdir(below)):
                 raise Refused(because(Why.GC_AT_WORK, path=f"{step.place}/{place}"))
 
 

@@ -102,9 +102,8 @@ def join(
         for group in groups:
             _look_once_more(group)
         renew([Changed(g.sha256, os.fstat(g.one.handle), g.places) for g in groups if g.one])
-        for work in (work for group in groups for work in group.works if not work.reason):
-            for step in work.swaps:
-                os.unlink(step.beside, dir_fd=step.folder)
+        for group in groups:
+            _finish(group)
     return [[work.reason for work in group.works] for group in groups]
 
 
@@ -139,7 +138,7 @@ def _look_once_more(group: _Group) -> None:
         if work.file:
             work.reason = work.reason or work.file.change()
         if work.reason:
-            _undo(work.swaps)
+            _undo(group, work)
 
 
 def _require_equal(one: File, other: File, known: str, digest: Digest) -> None:
@@ -175,11 +174,29 @@ def _is(found: os.stat_result | None, info: os.stat_result) -> bool:
     return found is not None and held.stamp(found) == held.stamp(info)
 
 
-def _undo(swaps: Sequence[_Swap]) -> None:
-    for step in swaps:
+def _finish(group: _Group) -> None:
+    """Let what twins were go, unless somebody has come to write to it by now."""
+    for work in group.works:
+        if work.file is None or work.reason:
+            continue
+        work.reason = work.file.change()
+        if work.reason:
+            _undo(group, work)
+            continue
+        for step in work.swaps:
+            if _is(stat_of(step.folder, step.beside), work.file.info):
+                os.unlink(step.beside, dir_fd=step.folder)
+
+
+def _undo(group: _Group, work: _Work) -> None:
+    """Give a twin its places again; what another has put there meanwhile stays there."""
+    for step in work.swaps:
         if step.done:
             swap.exchange(step.folder, step.beside, step.folder, step.name)
-        os.unlink(step.beside, dir_fd=step.folder)
+        if group.one and _is(stat_of(step.folder, step.beside), group.one.info):
+            os.unlink(step.beside, dir_fd=step.folder)
+        elif step.done:
+            swap.exchange(step.folder, step.beside, step.folder, step.name)
 
 
 def clone(store: int, kept: Kept) -> list[Reason | None]:

@@ -75,10 +75,10 @@ def _settled(
         renew([Changed(known, os.fstat(one.handle))])
         os.unlink(beside, dir_fd=folder)
         return None
+    if os.fstat(one.handle).st_nlink == 1:  # it is no link of ours: another has put it there
+        return because(Why.DEDUPE_LEFT_OVER, path=beside)
     swap.exchange(folder, beside, folder, name)
     if was is not None:
         renew([Changed(was, os.fstat(handle))])
-    if os.fstat(one.handle).st_nlink > 1:
-        os.unlink(beside, dir_fd=folder)
-        return None
-    return because(Why.DEDUPE_LEFT_OVER, path=beside)
+    os.unlink(beside, dir_fd=folder)
+    return None

@@ -102,6 +102,8 @@ class Deduping:
         done = Done()
         self._learn()
         pairs = found.planned
+        if not pairs:
+            return done
         total = 2 * sum(pair.other.info.st_size for pair in pairs)
         read = 0
 

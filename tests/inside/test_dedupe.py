@@ -247,6 +247,37 @@ def test_what_was_left_is_finished_or_undone(inprocess: InProcess, two: tuple[Pa
     assert not beside.exists()
 
 
+def test_what_another_has_put_there_is_not_taken_away(
+    inprocess: InProcess, two: tuple[Path, Path]
+) -> None:
+    beside = two[1].with_name(f".{two[1].name}.0123abcd.same")
+    two[1].rename(beside)
+    two[1].write_bytes(b"a new one")
+    assert [r["why"] for r in told(inprocess, code=1)["unfinished"]] == [Why.DEDUPE_LEFT_OVER]
+    assert two[1].read_bytes() == b"a new one"
+    assert beside.read_bytes() == SAME
+
+
+def test_who_waits_to_write_gets_the_file_that_it_has_opened(
+    inprocess: InProcess, two: tuple[Path, Path], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A writer that comes once the names have changed places, just before the old file goes."""
+    real = writers.wanted
+    waits: list[bool] = []
+
+    def wanted(handle: int, held: writers.Held) -> bool:
+        names = {path.name for path in left_over(inprocess)}
+        exchanged = bool(names) and one(*two)
+        waits.append(exchanged and os.fstat(handle).st_nlink == 1)
+        return waits[-1] or real(handle, held)
+
+    monkeypatch.setattr(writers, "wanted", wanted)
+    assert why(told(inprocess, "--yes", code=1)) == [Why.DEDUPE_WRITTEN]
+    assert any(waits)
+    assert not one(*two)
+    assert left_over(inprocess) == []
+
+
 def test_a_name_that_was_taken_away_comes_back(
     inprocess: InProcess, two: tuple[Path, Path]
 ) -> None:
