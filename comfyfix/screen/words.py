@@ -75,6 +75,8 @@ class _Words(string.Formatter):
             return human_size(value if isinstance(value, int) else None)
         if format_spec == "shell":
             return shlex.quote(str(value))
+        if format_spec == "typed":  # a sentence of a script, which knows no more than `doit`
+            return as_typed(printable(str(value), LONGEST))
         if format_spec in COUNTED:
             return f"{value} {self.ours(format_spec[:-1] if value == 1 else format_spec)}"
         return printable(str(value), LONGEST) if isinstance(value, str) else format(value, "")

@@ -1,5 +1,5 @@
 link() {
-  [ -f "$LOCAL" ] || fail 12 "$LOCAL is not there any more" "run doit, it searches again"
+  [ -f "$LOCAL" ] || fail 12 "$LOCAL is not there any more" "run \`doit\`, it searches again"
   rm -f -- "$PART"
   [ -n "${COPIED:-}" ] || ! ln -L -- "$LOCAL" "$PART" 2>/dev/null || return 0
   need_space
@@ -100,7 +100,7 @@ main() {
     link
     is_right "$PART" || wrong_content "$LOCAL is not the file that is wanted"
   elif ! from_mirror; then
-    [ -n "$URL" ] || fail 12 "No mirror has $NAME, and nobody else is known to have it" "put it into one with doit mirror, where the file is"
+    [ -n "$URL" ] || fail 12 "No mirror has $NAME, and nobody else is known to have it" "put it into one with \`doit mirror\`, where the file is"
     [ -z "$OFFLINE" ] || stay_offline
     if [ -n "$TRIED" ]; then weigh_first_try; else read_token; fi
     if [ "$ENDPOINT" = huggingface ] && [ -n "$SHA256" ] && is_number "$SIZE" && [ "$SIZE" -gt "$BRIDGE" ]; then

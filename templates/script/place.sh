@@ -35,7 +35,7 @@ look_inside() {
   0) return 0 ;;
   4) ;;
   5) wrong_content "What arrived is not $NAME: $REASON" ;;
-  *) fail 1 "Can't look into $DIR/${PART#./}" "run doit again; if it stays so, report it" ;;
+  *) fail 1 "Can't look into $DIR/${PART#./}" "run \`doit\` again; if it stays so, report it" ;;
   esac
   name_aside unsafe
   mv -- "$PART" "$ASIDE" || fail 1 "Can't move the unsafe file $DIR/${PART#./} aside" "check its permissions" store
@@ -58,7 +58,7 @@ known_unsafe() {
 
 wrong_content() {
   rm -f -- "$PART" "$HAVE"
-  fail 14 "$1" "run doit, it searches again" "${2:-}"
+  fail 14 "$1" "run \`doit\`, it searches again" "${2:-}"
 }
 
 # Only now, with the right one in hand, a wrong file loses its place.

@@ -44,7 +44,7 @@ consider() {
     fi
     gate
     ;;
-  404 | 410 | 451) fail 12 "$NAME is not there any more (status $STATUS)" "run doit, it searches again" ;;
+  404 | 410 | 451) fail 12 "$NAME is not there any more (status $STATUS)" "run \`doit\`, it searches again" ;;
   400) bridge_refuses "$2" ;;
   407) who_asks ;;
   511) sign_in_first ;;
@@ -130,7 +130,7 @@ gate() {
     fail 11 "Your request for $NAME waits for its authors" "wait for their mail, see $PAGE and run again" pending
     ;;
   *'has been rejected'*)
-    fail 11 "The authors of $NAME have rejected your request" "see $PAGE, or get it elsewhere: doit pin $NAME URL" refused
+    fail 11 "The authors of $NAME have rejected your request" "see $PAGE, or get it elsewhere: \`doit pin $NAME URL\`" refused
     ;;
   *'fine-grained token settings'*)
     fail 10 "Your token may not read gated repositories, and $NAME is in one" "allow it on $tokens, accept the licence on $PAGE and run again"

@@ -14,6 +14,7 @@ from pathlib import Path
 import pytest
 
 from comfyfix.formats.flaws import Flaw
+from comfyfix.records import because
 from comfyfix.screen import words
 from comfyfix.screen.words import COUNTED
 from comfyfix.why import Why
@@ -21,7 +22,7 @@ from comfyfix.why import Why
 PACKAGE = Path(__file__).resolve().parents[2] / "comfyfix"
 TABLES = sorted((PACKAGE / "screen" / "texts").glob("*.toml"))
 KINDS: dict[str, type[StrEnum]] = {"Why": Why, "Flaw": Flaw}
-SPECS = {"", "size", "shell", "lines", *COUNTED}
+SPECS = {"", "size", "shell", "typed", "lines", *COUNTED}
 LINES = ("t", "fixed")  # functions that take a text itself
 PARTS = {"what", "cause", "next"}
 Function = ast.FunctionDef | ast.AsyncFunctionDef
@@ -213,6 +214,20 @@ def test_commands_are_those_of_the_program_that_was_typed(
     assert words.as_typed(text) == (shown or text)
     # What comes from outside is no command of ours.
     assert "`doit x`" in words.t("`doit pin {name}`", name="`doit x`")
+
+
+def test_a_script_says_what_to_run_as_it_was_typed(monkeypatch: pytest.MonkeyPatch) -> None:
+    """It knows no more than `doit`; by hand that is right."""
+    monkeypatch.setattr(words, "_typed", ["comfyfix"])
+    told = because(Why.SCRIPT_TELLS, what="`doit` is gone", next="run `doit`, it searches again")
+    assert words.told(told) == ("`doit` is gone", "", "run `comfyfix`, it searches again")
+
+
+def test_scripts_have_what_is_typed_in_backticks() -> None:
+    said = re.compile(r"^[^#\n]*\bfail \d+ .*", re.MULTILINE)
+    for path in sorted((PACKAGE.parent / "templates" / "script").glob("*.sh")):
+        for line in said.findall(path.read_text()):
+            assert not re.search(r"(?<![`\w/.-])doit\b", line), line
 
 
 def test_what_is_typed_stands_in_backticks() -> None:
