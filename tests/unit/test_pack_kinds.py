@@ -569,6 +569,8 @@ def test_a_folder_that_is_looked_through_is_the_inputs(choices: str, tmp_path: P
         "[f.split('.')[0] for f in folder_paths.get_filename_list('loras')]",
         "[Path(f).stem for f in folder_paths.get_filename_list('loras')]",
         "[n + '!' for n in folder_paths.get_filename_list('loras')]",
+        "[f.replace('.json', '') for f in os.listdir(M + '/Else') if '.json' in f]",
+        "[f.replace('.pt', '') for f in folder_paths.get_filename_list('loras')]",
     ],
 )
 def test_what_is_no_name_inside_a_model_folder_is_not_claimed(choices: str, tmp_path: Path) -> None:
@@ -701,6 +703,18 @@ def loop(condition: str, then: str = "found.append(f)") -> str:
         ),
         ("[os.path.basename(f) for f in glob.glob(M + '/style_models/*.pt')]", "", PT),
         ("[f.name for f in (Path(M) / 'style_models').rglob('*.pt')]", "", PT),
+        (f"[f for f in {LISTED} if '.ckpt' in f]", "", (".ckpt",)),
+        (f"[f for f in {LISTED} if '.pt' in f.lower()]", "", (".pt", ".pt2", ".pth")),
+        (
+            "[f.replace(chr(92), '/') for f in os.listdir(M + '/style_models') if '.pt2' in f]",
+            "",
+            (".pt2",),
+        ),
+        (
+            "[f.replace('\\\\', '/') for f in os.listdir(M + '/style_models') if '.pt2' in f]",
+            "",
+            (".pt2",),
+        ),
         ("choose()", loop("if f.endswith('.pt'):"), PT),
         ("choose()", loop("if any(f.endswith(e) for e in ends):"), PT),
     ],

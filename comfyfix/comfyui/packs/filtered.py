@@ -3,12 +3,16 @@
 from __future__ import annotations
 
 import ast
+import re
 from collections.abc import Sequence
 from typing import Any
 
 from comfyfix.comfyui.packs.asking import LOOP_MAX, Asked, Locals
 from comfyfix.comfyui.packs.source import Module
 from comfyfix.comfyui.packs.values import DIRECTORY, UNKNOWN, Function, Listing, items, with_endings
+from comfyfix.endings import LISTED
+
+_ENDING = re.compile(r"\.[A-Za-z0-9]{2,16}")
 
 
 def narrowed(
@@ -49,6 +53,10 @@ def _endings(asked: Asked, test: ast.expr, module: Module, scope: Locals) -> tup
             return _of_any(asked, each, module, scope)
         case ast.Call(func=called, args=[name], keywords=[]) if _is_name(name):
             return _of_function(asked, asked.value(called, module, scope))
+        case ast.Compare(
+            left=ast.Constant(value=str(part)), ops=[ast.In()], comparators=[name]
+        ) if _is_name(name) and _ENDING.fullmatch(part):
+            return (part, *sorted(one for one in LISTED if one.startswith(part) and one != part))
         case ast.Compare(left=left, ops=[ast.In() | ast.Eq()], comparators=[right]):
             return _texts(asked, right, module, scope) if _is_ending(left) else ()
         case _:

@@ -41,6 +41,7 @@ _ADDING = ("append", "add", "extend", "update", "insert", "setdefault", "appendl
 _SAME = ("sort", "reverse", "copy", "strip", "resolve", "absolute", "expanduser", "as_posix",
          "replace", "lower", "upper", "casefold", "union", "difference", "intersection", "encode",
          "rstrip", "lstrip")  # fmt: skip
+_SEPARATORS = ("/", "\\", "\\\\")
 _LISTED = ("glob", "rglob", "iterdir")
 _CUT = ("split", "rsplit", "partition", "rpartition", "with_suffix", "removesuffix", "with_name",
         "format", "title", "capitalize")  # fmt: skip
@@ -243,11 +244,18 @@ def _joined(by: str, arguments: list[Any]) -> Any:
     return by.join(texts)[:ITEMS_MAX] if texts and len(texts) == len(parts) else UNKNOWN
 
 
+def _replaced(owner: Listing, text: str) -> Listing:
+    """A choice in which a text was replaced: a separator, the folder in front, or a part of it."""
+    if owner.full and text.startswith("/"):
+        return below(owner, text)
+    return owner if text in _SEPARATORS else altered(owner)
+
+
 def _of_listing(owner: Listing, name: str, first: Any) -> Any:
     if name in ("relative_to", "removeprefix"):
         return below(owner, first)
-    if name == "replace" and owner.full and isinstance(first, str) and first.startswith("/"):
-        return below(owner, first)
+    if name == "replace" and isinstance(first, str):
+        return _replaced(owner, first)
     if name in _LISTED:
         return replace(inside(owner), full=True, one=False)
     if name == "split" and first == "/":
