@@ -33,11 +33,15 @@ from comfyfix.why import Why
 
 @dataclass(frozen=True, slots=True)
 class Wanted:
-    """A file of the store that is needed, and where its copy lies below the tier."""
+    """A file of the store that is needed, and where its copy lies below the tier.
+
+    `sha256` is what it is known to have to be; empty where nobody has told.
+    """
 
     model: str
     source: Path
     path: str
+    sha256: str = ""
 
 
 class Did(StrEnum):
@@ -68,9 +72,19 @@ def wanted(choices: Iterable[Choice], folders: Folders) -> list[Wanted]:
             if choice.size and choice.path.is_relative_to(directory):
                 name = choice.path.relative_to(directory).as_posix()
                 path = f"{written_name(key or '')}/{name}"
-                found.setdefault(path, Wanted(choice.model.key, choice.path, path))
+                each = Wanted(choice.model.key, choice.path, path, _known(choice))
+                found.setdefault(path, each)
                 break
     return list(found.values())
+
+
+def _known(choice: Choice) -> str:
+    """The sha256 that a file has to have: by the manifest, its source, or a receipt."""
+    if choice.told and choice.told.digest:
+        return choice.told.digest
+    if choice.record and choice.record.sha256:
+        return choice.record.sha256
+    return choice.receipt.sha256 if choice.receipt else ""
 
 
 @dataclass(slots=True)
@@ -122,7 +136,10 @@ class Raising:
                 self.tier.keep(replace(copy, source=str(each.source), of=stamp(info)))
                 yield Done(Did.THERE, each.model, copy.size)
                 return
-            if copy:  # the store has another file now
+            if doubt := _doubt(each, copy, digest):
+                yield Done(Did.STAYS, each.model, reason=doubt)
+                return
+            if copy:  # the store has another file now, and that is right
                 self._remove(copy)
             yield from self._bring(each, digest, info)
         except (OSError, FileChanged, Halted) as error:
@@ -186,6 +203,8 @@ class Raising:
             self.tier.forget(copy.path)
             return because(Why.TIER_TAKEN, path=place)
         except OSError:  # a filesystem without hard links
+            if os.path.lexists(place):
+                raise
             part.rename(place)
         return None
 
@@ -246,6 +265,15 @@ class Raising:
             return stamp(place.lstat()) == copy.made and led_into(place, self.tier.root) is not None
         except OSError:
             return False
+
+
+def _doubt(each: Wanted, copy: Copy | None, digest: str) -> Reason | None:
+    """Why a file of the store is not brought: it is not what it has to be, or may not be."""
+    if each.sha256 and digest != each.sha256:
+        return because(Why.TIER_NOT_COPIED, path=each.source)
+    if copy and not each.sha256:  # was it replaced, or is it damaged?
+        return because(Why.TIER_ONLY_COPY, path=each.source)
+    return None
 
 
 def _is_on(folder: Path, info: os.stat_result) -> bool:

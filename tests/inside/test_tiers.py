@@ -40,10 +40,10 @@ def fast(inprocess: InProcess, monkeypatch: pytest.MonkeyPatch) -> Path:
     return place
 
 
-def told(site: InProcess, *names: str) -> dict[str, str]:
+def told(site: InProcess, *names: str, **settings: Any) -> dict[str, str]:
     """What became of each file when these are needed: what was done, or why not."""
     needing = [str(site.workflows / f"{name}.json") for name in names]
-    site.manifest(tiers=TIERS, workflows=needing)
+    site.manifest(tiers=TIERS, workflows=needing, **settings)
     ran = site.run("tiers", "--json")
     assert ran.err == "", ran
     answer: dict[str, Any] = json.loads(ran.out)
@@ -156,13 +156,21 @@ def test_a_forged_note_removes_nothing(inprocess: InProcess, fast: Path, path: s
     assert notes.exists()
 
 
-def test_a_changed_store_changes_its_copy(inprocess: InProcess, fast: Path) -> None:
+def test_a_changed_store_changes_its_copy_once_that_is_known_to_be_right(
+    inprocess: InProcess, fast: Path
+) -> None:
     name = NAMES[0]
     told(inprocess, name)
-    inprocess.put("loras", name, file_for("another.safetensors", size=SIZE))
-    assert told(inprocess, name) == {f"loras/{name}": "brought"}
+    before = (fast / "loras" / name).read_bytes()
+    source = inprocess.put("loras", name, file_for("another.safetensors", size=SIZE))
+    assert told(inprocess, name) == {f"loras/{name}": Why.TIER_ONLY_COPY}  # it may be damaged
+    models = {name: {"sha256": "0" * 64}}
+    assert told(inprocess, name, models=models) == {f"loras/{name}": Why.TIER_NOT_COPIED}
+    assert (fast / "loras" / name).read_bytes() == before
+    models = {name: {"sha256": sha256_of(source)}}
+    assert told(inprocess, name, models=models) == {f"loras/{name}": "brought"}
     assert held(fast) == [f"loras/{name}"]
-    os.utime(inprocess.models / "loras" / name)  # the same bytes
+    os.utime(source)  # the same bytes
     assert told(inprocess, name) == {f"loras/{name}": "there"}
 
 
