@@ -14,10 +14,10 @@ from_mirror() {
     number=$((number + 1))
     in_mirror "$each" || continue
     case "$PLACE" in
-    /*) (copied) & ;;
+    /*) (copied) </dev/null & ;; # the answers on our own input are not for it
     *)
       [ -z "$OFFLINE" ] || continue
-      (mirrored) &
+      (mirrored) </dev/null &
       ;;
     esac
     WORKER=$!
