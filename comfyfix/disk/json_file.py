@@ -33,6 +33,7 @@ LARGE = 256_000
 REST_SECONDS = 2e-7
 """For each byte of a larger one, until it is written again: two seconds for ten megabytes."""
 REST_MAX = 4.0
+"""Seconds, at the most."""
 _threads = threading.Lock()
 _turns: dict[Path, _Turns] = {}
 
