@@ -14,8 +14,9 @@ from comfyfix.stages.work import Pending, Planned
 from comfyfix.state import receipts
 from comfyfix.tasks.running import Run
 
-POLL_SECONDS = 0.25
-"""How often is looked whether a holder has ended: a look takes some microseconds."""
+POLL_SECONDS, POLL_LONGEST = 0.25, 1.0
+"""How often is looked whether a holder has ended, at first and after some looks: of many jobs each
+may wait for twenty files, and all these looks add up."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,7 +44,7 @@ def of_others(run: Run, planned: Planned, slot: Slot) -> Others:
         record, run.project.folders
     )  # else what lies there is no concern of ours
     patience = Patience(run.environ)
-    waiting = False
+    waiting, pause = False, POLL_SECONDS
     while True:
         # While it is held, its file may be without a name, or be about to lose a second one.
         holder = arrival.holder()
@@ -63,7 +64,8 @@ def of_others(run: Run, planned: Planned, slot: Slot) -> Others:
             run.events.waiting(planned.model, told)
             run.console.phase(planned.model.key, planned.model.name, "waiting", size=record.size)
             slot.leave()
-        rest()
+        rest(pause)
+        pause = min(2 * pause, POLL_LONGEST)
         run.go_on()
     if not waiting:
         return NOBODY
@@ -71,9 +73,9 @@ def of_others(run: Run, planned: Planned, slot: Slot) -> Others:
     return Others(told=((WAIT_VARIABLE, str(patience.left())),))
 
 
-def rest() -> None:
+def rest(seconds: float) -> None:
     """Let some time pass."""
-    time.sleep(POLL_SECONDS)
+    time.sleep(seconds)
 
 
 def _keep(run: Run, planned: Planned, brought: Brought) -> None:

@@ -140,7 +140,7 @@ def test_who_brings_it_is_waited_for_and_told(
     (notes / "who").write_text("anna on bigbox process 7\n")
     looks = []
 
-    def time_passes() -> None:
+    def time_passes(_: float) -> None:
         looks.append(0)
         if len(looks) == 2:  # it has its name, and is held still
             site.put("loras", NAME)
@@ -162,7 +162,7 @@ def test_what_its_holder_has_given_up_is_fetched(
     site: InProcess, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     held = lock(site, f"{where()}.{os.getpid()}")
-    monkeypatch.setattr(meanwhile, "rest", held.unlink)
+    monkeypatch.setattr(meanwhile, "rest", lambda _: held.unlink())
     done = site.run()
     assert (done.code, scripts(done)) == (0, 1), done
     assert came(site) == [Came.FETCHED]
@@ -174,7 +174,7 @@ def test_the_lease_of_the_dead_is_taken_over_at_once(
     with subprocess.Popen([sys.executable, "-c", ""]) as ended:
         ended.wait()
     lock(site, f"{where()}.{ended.pid}")
-    monkeypatch.setattr(meanwhile, "rest", lambda: pytest.fail("nobody is waited for"))
+    monkeypatch.setattr(meanwhile, "rest", lambda _: pytest.fail("nobody is waited for"))
     done = site.run()
     assert (done.code, scripts(done)) == (0, 1), done
     assert came(site) == [Came.FETCHED]
