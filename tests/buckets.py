@@ -36,6 +36,7 @@ class Buckets(Serving, http.server.ThreadingHTTPServer):
     def __init__(self) -> None:
         self.objects: dict[str, bytes] = {}
         self.parts: dict[str, dict[int, bytes]] = {}
+        self.uploads = 0
         self.seen: list[tuple[str, str, int]] = []
         self.cuts: dict[str, int] = {}
         self.cut_once: set[str] = set()
@@ -171,7 +172,8 @@ class _Handler(http.server.BaseHTTPRequestHandler):
     def _post(self, path: str, query: dict[str, str]) -> None:
         if "uploads" in query:
             with self.server.lock:
-                name = f"upload-{len(self.server.parts)}"
+                self.server.uploads += 1  # a name of its own: others have ended meanwhile
+                name = f"upload-{self.server.uploads}"
                 self.server.parts[name] = {}
             told = f"<UploadId>{name}</UploadId></InitiateMultipartUploadResult>"
             self._send(200, f"<InitiateMultipartUploadResult>{told}".encode())

@@ -172,7 +172,8 @@ class Away:
 
     def _unfit(self, place: object, why: str) -> ModelProblem:
         told = {"worker": str(place), "store": self._store, "version": __version__}
-        known = next((each for each in _UNFIT if each == why), Why.CLUSTER_WORKER_FAILED)
+        told_by = [each for each in _UNFIT if each == why]
+        known = told_by[0] if told_by else Why.CLUSTER_WORKER_FAILED
         return ModelProblem(Outcome.DOWNLOAD_FAILED, known, place=str(place), cause=why, **told)
 
 

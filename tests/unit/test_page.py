@@ -76,7 +76,7 @@ def model(**changes: Any) -> ModelRow:
         "size": 1_500_000, "sha256": "ab" * 32, "source": "huggingface", "where": "studio/a",
         "evidence": ("the name is the same",), "url": "https://huggingface.co/studio/a/resolve/1/a",
         "repo": "studio/a", "commit": "1" * 40, "licence": "mit", "publisher": "studio",
-        "base_model": None, "script": "download_001_a_safetensors.sh",
+        "base_model": None, "mirror": None, "script": "download_001_a_safetensors.sh",
         "at": "2026-01-02T03:04:05Z", "uses": (use("clip.json"),),
     }  # fmt: skip
     return ModelRow(**(plain | changes))
