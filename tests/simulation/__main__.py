@@ -103,7 +103,7 @@ def _table(played: Sequence[Outcome]) -> list[str]:
 
 
 def _growth(grown: dict[str, list[Outcome]]) -> list[str]:
-    rows = [f"| all ended, h | {' | '.join(f'{count} runners' for count in COUNTS)} |"]
+    rows = [f"| all ended, h; runners: | {' | '.join(map(str, COUNTS))} |"]
     rows.append(f"|---|{'--:|' * len(COUNTS)}")
     for name, some in grown.items():
         rows.append(f"| {name} | {' | '.join(_hours(one.ended) for one in some)} |")

@@ -73,7 +73,8 @@ class Counted:
 
     def busy(self, addresses: int, seconds: float) -> float:
         """Which part of all that could be asked in this time was asked."""
-        return self.taken / (self._most * addresses * max(1.0, seconds / WINDOW_SECONDS))
+        windows = max(1.0, seconds / WINDOW_SECONDS)
+        return min(1.0, self.taken / (self._most * addresses * windows))
 
     @property
     def opens_in(self) -> float:
