@@ -32,8 +32,9 @@ from comfyfix.script import channel
 from comfyfix.script.channel import Told
 from comfyfix.secrets import without as scrubbed
 from comfyfix.settings import MANIFEST
-from comfyfix.settings.manifest import LOCK_FILE, TOKEN_VARIABLES, PicklePolicy
+from comfyfix.settings.manifest import TOKEN_VARIABLES, PicklePolicy
 from comfyfix.settings.mirror import VARIABLE as MIRROR
+from comfyfix.settings.overrides import LOCK_FILE
 from comfyfix.settings.secrets import known_to, without
 from comfyfix.stages.talk import BEGUN, LOOKED, Slot, Talk
 from comfyfix.why import Why

@@ -20,8 +20,10 @@ from comfyfix.disk import json_file, regular
 from comfyfix.disk.files import write_atomic
 from comfyfix.errors import SetupProblem
 from comfyfix.records import FileFact, because
+from comfyfix.settings.amounts import SIZE_MAX
 from comfyfix.settings.fitting import Unfit, fitted
-from comfyfix.settings.manifest import SIZE_MAX, Locked, Manifest
+from comfyfix.settings.manifest import Manifest
+from comfyfix.settings.overrides import Locked
 from comfyfix.why import Why
 
 VERSION = 1

@@ -2,28 +2,22 @@
 
 from __future__ import annotations
 
-import re
 from typing import Annotated, Literal
 from urllib.parse import urlsplit, urlunsplit
 
 import msgspec
 
-from comfyfix.records import FileFact
+from comfyfix.settings.amounts import rate_in_bytes, size_in_bytes
+from comfyfix.settings.overrides import Override
 
 SOURCES = ("store", "workflow", "catalog", "huggingface", "civitai", "openmodeldb", "qwen")
 DEMO = "demo"
-LOCK_FILE = "manifest.lock.yaml"
 TOKEN_VARIABLES = {
     "huggingface": ("HF_TOKEN", "HUGGING_FACE_HUB_TOKEN", "HF_API_TOKEN"),
     "civitai": ("CIVITAI_TOKEN", "CIVITAI_API_TOKEN", "CIVITAI_API_KEY"),
     "qwen": ("QWEN_API_KEY",),
 }
 """The variables that may hold the token of a source: the first that is set counts."""
-_SIZE = re.compile(r"^\s*(\d+(?:\.\d+)?)\s*([kKMGT]?)(i?)B?\s*$")
-SIZE_MAX = 1 << 60  # bytes
-_RATE = re.compile(r"^\s*(\d{1,9}(?:\.\d{1,9})?)\s*([kKMG]?)(i?)(B|bit)/s\s*$")
-RATE_MIN = 50_000
-"""Bytes a second: below that a script takes a connection for one that brings nothing."""
 TOTAL = "total"  # in the place of a host: all of them together
 ReceiptPolicy = Literal["own", "signed", "trust"]
 """Whose receipts count: ours alone, also those signed with the key of the store, or everybody's."""
@@ -154,70 +148,6 @@ class Endpoints(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields
     openmodeldb: str = "https://openmodeldb.info"
 
 
-class Override(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """One entry of `models:`: what the user knows better."""
-
-    folder: str | None = None
-    url: str | None = None
-    repo: str | None = None
-    path: str | None = None
-    model_version_id: int | None = None
-    file_id: int | None = None
-    sha256: str | None = None
-
-    @property
-    def digest(self) -> str | None:
-        """`sha256` as hashes are written everywhere else, in lower case."""
-        return self.sha256.lower() if self.sha256 else None
-
-    @property
-    def told_by(self) -> str:
-        """The file that says it."""
-        return "manifest.yaml"
-
-    @property
-    def names_a_place(self) -> bool:
-        """True when the user says where the file is; no other source is asked then."""
-        return bool(self.url or self.repo or self.model_version_id)
-
-    @property
-    def place(self) -> str:
-        """The place in one line, which changes when it does; empty where none is named."""
-        version = f"{self.model_version_id}/{self.file_id or ''}" if self.model_version_id else ""
-        return self.url or version or (f"{self.repo}/{self.path or ''}" if self.repo else "")
-
-
-class Pin(Override, frozen=True, kw_only=True):
-    """One entry of pins.yaml, with the place where it stands there."""
-
-    told_in: str = ""
-    line: int = 0
-
-    @property
-    def told_by(self) -> str:
-        """The file that says it."""
-        return "pins.yaml"
-
-
-class Locked(Override, frozen=True, kw_only=True):
-    """One entry of the lock file: an address, and what the bytes there are. Nothing is searched.
-
-    `size` in bytes; `licence` and `publisher` are the provider's words, `gated` where it asks for
-    an agreement. `files` are those of a directory or a set, which has no hash of its own.
-    """
-
-    size: int
-    files: tuple[FileFact, ...] = ()
-    licence: str = ""
-    publisher: str = ""
-    gated: bool = False
-
-    @property
-    def told_by(self) -> str:
-        """The file that says it."""
-        return LOCK_FILE
-
-
 class Include(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """`include:` which references count besides the active, needed ones."""
 
@@ -329,37 +259,3 @@ class Manifest(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
         """The user's entry for a model: `folder/path` first, then the file name alone."""
         name = path.rpartition("/")[2]
         return self.models.get(f"{folder}/{path}") or self.models.get(path) or self.models.get(name)
-
-
-def size_in_bytes(text: int | str) -> int:
-    """`2GB`, `500 MiB` or a number of bytes. Raises ValueError, and OverflowError."""
-    if type(text) is int and text >= 0:
-        size: float = text
-    else:
-        match = _SIZE.match(str(text))
-        if not match:
-            raise ValueError(text)
-        number, prefix, binary = match.groups()
-        base = 1024 if binary else 1000
-        size = float(number) * base ** " KMGT".index(prefix.upper() or " ")
-    if size > SIZE_MAX:
-        raise OverflowError(text)
-    return int(size)
-
-
-def rate_in_bytes(text: int | str) -> int:
-    """`20MB/s`, `160 Mbit/s`, or a number of bytes a second.
-
-    Raises ValueError, and OverflowError for less than a download can go on with.
-    """
-    match = _RATE.match(str(text))
-    if type(text) is int:
-        rate = text
-    elif match:
-        number, prefix, binary, unit = match.groups()
-        rate = size_in_bytes(f"{number}{prefix}{binary}") // (8 if unit == "bit" else 1)
-    else:
-        raise ValueError(text)
-    if rate < RATE_MIN:
-        raise OverflowError(text)
-    return rate

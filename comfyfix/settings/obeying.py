@@ -9,7 +9,8 @@ from typing import Literal
 from comfyfix.errors import SetupProblem
 from comfyfix.settings import lockfile
 from comfyfix.settings.lockfile import Lock
-from comfyfix.settings.manifest import LOCK_FILE, Manifest
+from comfyfix.settings.manifest import Manifest
+from comfyfix.settings.overrides import LOCK_FILE
 from comfyfix.settings.switches import FROZEN, LOCKED, on
 from comfyfix.why import Why
 

@@ -16,18 +16,10 @@ from comfyfix.disk import looked, windows
 from comfyfix.errors import SetupProblem
 from comfyfix.records import because
 from comfyfix.settings import MANIFEST, STATE_IN_COMFYUI, cluster, mirror, notify, pins, yamlfile
+from comfyfix.settings.amounts import rate_in_bytes, size_in_bytes
 from comfyfix.settings.fitting import Unfit, fitted
-from comfyfix.settings.manifest import (
-    DEMO,
-    SOURCES,
-    Cluster,
-    Endpoints,
-    Manifest,
-    Override,
-    Pin,
-    rate_in_bytes,
-    size_in_bytes,
-)
+from comfyfix.settings.manifest import DEMO, SOURCES, Cluster, Endpoints, Manifest
+from comfyfix.settings.overrides import Override, Pin
 from comfyfix.why import Why
 
 _PATHS = (

@@ -28,7 +28,8 @@ from comfyfix.providers.civitai.api import Civitai
 from comfyfix.providers.huggingface.hub import Hub
 from comfyfix.providers.openmodeldb import OpenModelDB
 from comfyfix.records import Candidate, Hint, Model, Reason, Receipt, Record, Reference, Rejected
-from comfyfix.settings.manifest import Manifest, Override
+from comfyfix.settings.manifest import Manifest
+from comfyfix.settings.overrides import Override
 from comfyfix.state.hashes import HashLog
 from comfyfix.state.hashing import Hasher
 from comfyfix.state.layout import Layout

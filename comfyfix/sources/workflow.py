@@ -18,7 +18,7 @@ from comfyfix.net.hosts import CIVITAI, HUGGINGFACE, DirectFile, read_folder, re
 from comfyfix.net.hub_address import HubFile, HubFolder, hub_path, hub_repo
 from comfyfix.net.rules import broken_rule
 from comfyfix.records import Candidate, Hint, Reason, Rejected, because
-from comfyfix.settings.manifest import Override
+from comfyfix.settings.overrides import Override
 from comfyfix.sources import civitai, directories, hub_files
 from comfyfix.sources.base import Doubtful, Finding, Services, Wanted
 from comfyfix.why import Why

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from comfyfix.records import Record
-from comfyfix.settings.manifest import Locked, Manifest
+from comfyfix.settings.manifest import Manifest
+from comfyfix.settings.overrides import Locked
 from comfyfix.sources import workflow
 from comfyfix.sources.base import Wanted
 from comfyfix.stages import locked

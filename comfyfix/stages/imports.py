@@ -22,7 +22,8 @@ from comfyfix.net.hosts import CIVITAI, HUGGINGFACE, read_url
 from comfyfix.net.hub_address import HubFile
 from comfyfix.net.rules import broken_rule
 from comfyfix.records import Model, Reason, because
-from comfyfix.settings.manifest import Manifest, Override, Pin
+from comfyfix.settings.manifest import Manifest
+from comfyfix.settings.overrides import Override, Pin
 from comfyfix.sources.workflow import address
 from comfyfix.stages.work import Plan
 from comfyfix.why import Why

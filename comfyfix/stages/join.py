@@ -15,7 +15,8 @@ from comfyfix.errors import ModelProblem, NameRefused
 from comfyfix.file_names import shards
 from comfyfix.outcomes import Outcome
 from comfyfix.records import Model, Receipt, Record, Reference
-from comfyfix.settings.manifest import Manifest, Override
+from comfyfix.settings.manifest import Manifest
+from comfyfix.settings.overrides import Override
 from comfyfix.stages.scan import ScannedFile
 from comfyfix.stages.work import Pending, Present
 from comfyfix.why import Why

@@ -19,7 +19,8 @@ from comfyfix.net.hub_address import HubFile
 from comfyfix.outcomes import Outcome
 from comfyfix.records import Candidate, FileFact, Model, Reason, Record, Reference, because
 from comfyfix.settings.lockfile import Entry, Lock
-from comfyfix.settings.manifest import Locked, Manifest
+from comfyfix.settings.manifest import Manifest
+from comfyfix.settings.overrides import Locked
 from comfyfix.stages.scan import ScannedFile
 from comfyfix.why import Why
 

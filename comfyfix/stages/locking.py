@@ -11,7 +11,7 @@ from comfyfix.errors import SetupProblem
 from comfyfix.net.hosts import endpoint_of
 from comfyfix.records import Reason, Receipt, Record, because
 from comfyfix.settings.lockfile import Entry, Lock, LockedFile
-from comfyfix.settings.manifest import Locked
+from comfyfix.settings.overrides import Locked
 from comfyfix.stages import locked
 from comfyfix.stages.work import Plan, Planned, Present
 from comfyfix.why import Why

@@ -17,7 +17,8 @@ from comfyfix.disk.files import FETCHED_NAME_BYTES_MAX
 from comfyfix.errors import ModelProblem, NameRefused
 from comfyfix.outcomes import Outcome
 from comfyfix.records import Model, Receipt
-from comfyfix.settings.manifest import Locked, Manifest, Override
+from comfyfix.settings.manifest import Manifest
+from comfyfix.settings.overrides import Locked, Override
 from comfyfix.stages import by_name, whole
 from comfyfix.stages.join import Need, join
 from comfyfix.stages.locked import as_record, same_files

@@ -17,7 +17,8 @@ from comfyfix.mirrors.holders import Holder, OtherBytes
 from comfyfix.records import Model, Reason, Receipt, Record
 from comfyfix.settings import lockfile
 from comfyfix.settings.lockfile import Lock
-from comfyfix.settings.manifest import Locked, Manifest
+from comfyfix.settings.manifest import Manifest
+from comfyfix.settings.overrides import Locked
 from comfyfix.stages import locked
 
 Done = Literal["there", "copied", "fetched"]

@@ -16,7 +16,7 @@ from comfyfix.net.civitai_address import CivitaiFile
 from comfyfix.net.hosts import CIVITAI, HUGGINGFACE, read_url
 from comfyfix.net.hub_address import HubFile
 from comfyfix.records import Candidate, Hint, Reason, Record, because
-from comfyfix.settings.manifest import Locked
+from comfyfix.settings.overrides import Locked
 from comfyfix.sources import openmodeldb, workflow
 from comfyfix.sources.base import Blocked, Doubtful
 from comfyfix.stages.addressed import Records, bound_to

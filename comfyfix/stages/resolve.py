@@ -14,7 +14,7 @@ from comfyfix.endings import is_pickle
 from comfyfix.errors import ModelProblem, NameRefused, RegionBlocked, SourceDown
 from comfyfix.outcomes import Outcome
 from comfyfix.records import Candidate, Reason, Record, Rejected, because
-from comfyfix.settings.manifest import Locked
+from comfyfix.settings.overrides import Locked
 from comfyfix.sources import LAST, chosen, costs, directories, huggingface, sets, store, workflow
 from comfyfix.sources.base import Blocked, Doubtful, Services, Source, Wanted
 from comfyfix.stages import demand, lent, locked

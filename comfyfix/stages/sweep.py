@@ -11,7 +11,8 @@ from comfyfix.comfyui.store.inventory import ModelFile, model_files
 from comfyfix.disk import json_file
 from comfyfix.disk.files import clean_text, regular_stat
 from comfyfix.records import Model, Reason, Receipt, Record, because
-from comfyfix.settings.manifest import Manifest, Override
+from comfyfix.settings.manifest import Manifest
+from comfyfix.settings.overrides import Override
 from comfyfix.stages.work import Plan
 from comfyfix.state import receipts
 from comfyfix.state.hashing import Identity, identity_of

@@ -7,7 +7,7 @@ from collections.abc import Iterable, Sequence
 from comfyfix.errors import HostRefused, ModelProblem
 from comfyfix.outcomes import Outcome
 from comfyfix.records import Candidate, Reason, Rejected, because
-from comfyfix.settings.manifest import Pin
+from comfyfix.settings.overrides import Pin
 from comfyfix.sources import store
 from comfyfix.sources.base import Doubtful, Wanted
 from comfyfix.stages.work import Planned

@@ -14,7 +14,8 @@ from comfyfix.comfyui.store.reach import dangling
 from comfyfix.disk.files import git_blob_of, quarantine, regular_stat, sha256_of
 from comfyfix.endings import is_pickle
 from comfyfix.records import Model, Reason, Receipt, Record, Status, Verdict, because
-from comfyfix.settings.manifest import Override, PicklePolicy
+from comfyfix.settings.manifest import PicklePolicy
+from comfyfix.settings.overrides import Override
 from comfyfix.state.hashing import FileChanged
 from comfyfix.state.trust import EVERY_CHECK, Trust
 from comfyfix.why import Why

@@ -13,7 +13,7 @@ import msgspec
 from comfyfix.errors import ModelProblem
 from comfyfix.outcomes import Outcome
 from comfyfix.records import Attempt, Hint, Model, Receipt, Record, Reference
-from comfyfix.settings.manifest import Override
+from comfyfix.settings.overrides import Override
 from comfyfix.stages.scan import ScannedFile
 from comfyfix.why import Why
 

@@ -15,7 +15,7 @@ from pathlib import Path
 from comfyfix.demo.content import file_for
 from comfyfix.settings import lockfile
 from comfyfix.settings.lockfile import Entry, Lock
-from comfyfix.settings.manifest import LOCK_FILE
+from comfyfix.settings.overrides import LOCK_FILE
 from tests.bench.line import COMMIT, MEGABYTE, served
 from tests.cluster import DaskCluster, cluster
 from tests.faults.rig import running_of, wait_until

@@ -17,7 +17,7 @@ from comfyfix.disk.files import sha256_of
 from comfyfix.records import Model
 from comfyfix.settings import lockfile
 from comfyfix.settings.lockfile import Entry, Lock
-from comfyfix.settings.manifest import LOCK_FILE
+from comfyfix.settings.overrides import LOCK_FILE
 from comfyfix.settings.store_key import STORE_KEY
 from comfyfix.state import receipts
 from comfyfix.state.layout import Layout

@@ -11,8 +11,8 @@ import pytest
 from comfyfix.demo.hub import Fault, Hub, sha256
 from comfyfix.settings import lockfile
 from comfyfix.settings.lockfile import Entry, Lock
-from comfyfix.settings.manifest import LOCK_FILE
 from comfyfix.settings.mirror import name_of
+from comfyfix.settings.overrides import LOCK_FILE
 from tests.buckets import Buckets
 from tests.faults.server import Ask, Reply, Server
 from tests.faults.shelf import proper

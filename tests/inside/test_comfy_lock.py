@@ -16,7 +16,7 @@ from comfyfix.demo.content import file_for
 from comfyfix.demo.hub import Hub, sha256
 from comfyfix.settings import pins
 from comfyfix.settings.lockfile import Entry, LockedFile
-from comfyfix.settings.manifest import LOCK_FILE
+from comfyfix.settings.overrides import LOCK_FILE
 from comfyfix.why import Why
 from tests.inprocess import InProcess
 

@@ -21,7 +21,7 @@ from comfyfix.demo.hub import Hub, sha256
 from comfyfix.records import because
 from comfyfix.screen.words import sentence, t
 from comfyfix.settings import lockfile
-from comfyfix.settings.manifest import LOCK_FILE
+from comfyfix.settings.overrides import LOCK_FILE
 from comfyfix.why import Why
 from tests.inprocess import InProcess, Ran
 

@@ -15,8 +15,8 @@ from comfyfix.demo.content import file_for
 from comfyfix.demo.hub import Fault, Hub, sha256
 from comfyfix.records import because
 from comfyfix.screen.words import fixed, sentence, t
-from comfyfix.settings.manifest import LOCK_FILE
 from comfyfix.settings.mirror import name_of
+from comfyfix.settings.overrides import LOCK_FILE
 from comfyfix.why import Why
 from tests.buckets import SECRET, Buckets
 from tests.inprocess import InProcess, Ran

@@ -23,7 +23,7 @@ from comfyfix.demo.content import file_for
 from comfyfix.outcomes import Came
 from comfyfix.settings import lockfile
 from comfyfix.settings.lockfile import Entry, Lock
-from comfyfix.settings.manifest import LOCK_FILE
+from comfyfix.settings.overrides import LOCK_FILE
 from tests.bench.line import COMMIT, SPAN, served
 from tests.rig import Site
 from tests.simulation import scenes

@@ -9,7 +9,8 @@ from typing import Any, get_args
 
 import msgspec
 
-from comfyfix.settings.manifest import Manifest, Override
+from comfyfix.settings.manifest import Manifest
+from comfyfix.settings.overrides import Override
 
 KEYS = Path(__file__).with_name("keys.toml")
 TAIL = Path(__file__).with_name("manifest_tail.md")

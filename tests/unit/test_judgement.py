@@ -18,7 +18,8 @@ from comfyfix.net.http import Web
 from comfyfix.outcomes import Outcome
 from comfyfix.providers.huggingface.answers import HubItem, Listing
 from comfyfix.records import Candidate, Hint, Model, Rejected, because
-from comfyfix.settings.manifest import Manifest, Override, PicklePolicy, Search, Verify
+from comfyfix.settings.manifest import Manifest, PicklePolicy, Search, Verify
+from comfyfix.settings.overrides import Override
 from comfyfix.sources.base import Blocked, Doubtful, Finding, Services, Wanted
 from comfyfix.sources.trust import rules
 from comfyfix.sources.trust.rules import Holder

@@ -14,7 +14,8 @@ from hypothesis import strategies as st
 from comfyfix.errors import SetupProblem
 from comfyfix.settings import lockfile
 from comfyfix.settings.lockfile import Entry, Lock
-from comfyfix.settings.manifest import LOCK_FILE, Locked, Manifest, Override
+from comfyfix.settings.manifest import Manifest
+from comfyfix.settings.overrides import LOCK_FILE, Locked, Override
 
 names = st.text(st.characters(blacklist_categories=["Cs", "Cc"]), min_size=1, max_size=30)
 digests = st.text("0123456789abcdef", min_size=64, max_size=64)

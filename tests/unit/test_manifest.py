@@ -16,7 +16,8 @@ from hypothesis import strategies as st
 from comfyfix.errors import SetupProblem
 from comfyfix.records import Reason
 from comfyfix.settings import read as manifest_file
-from comfyfix.settings.manifest import Manifest, rate_in_bytes, size_in_bytes
+from comfyfix.settings.amounts import rate_in_bytes, size_in_bytes
+from comfyfix.settings.manifest import Manifest
 from comfyfix.why import Why
 
 LOAD = """

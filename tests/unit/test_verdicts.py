@@ -12,7 +12,7 @@ import pytest
 from comfyfix.demo.content import file_for
 from comfyfix.demo.hub import sha256
 from comfyfix.records import Model, Receipt, Record, Verdict, because
-from comfyfix.settings.manifest import Override
+from comfyfix.settings.overrides import Override
 from comfyfix.stages.verify import Known, Manner, move_aside, verify
 from comfyfix.state import receipts
 from comfyfix.state.hashing import FileChanged

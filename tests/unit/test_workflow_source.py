@@ -14,7 +14,8 @@ from comfyfix.net.answer import Answer
 from comfyfix.net.http import Web
 from comfyfix.outcomes import Outcome
 from comfyfix.records import Candidate, Hint, Model, Reason, Rejected, because
-from comfyfix.settings.manifest import Manifest, Override
+from comfyfix.settings.manifest import Manifest
+from comfyfix.settings.overrides import Override
 from comfyfix.sources import workflow
 from comfyfix.sources.base import Blocked, Doubtful, Services, Wanted
 from comfyfix.sources.trust import publishers

@@ -22,7 +22,7 @@ from comfyfix.screen.text import data, say
 from comfyfix.screen.words import t
 from comfyfix.settings import lockfile
 from comfyfix.settings.lockfile import Entry
-from comfyfix.settings.manifest import Locked
+from comfyfix.settings.overrides import Locked
 from comfyfix.settings.switches import FROZEN, LOCKED, on
 from comfyfix.stages import locking
 from comfyfix.stages.hints import Hints
