@@ -9,34 +9,28 @@ from __future__ import annotations
 import functools
 from collections.abc import Callable
 from pathlib import Path
-from urllib.parse import urlsplit
 
 import msgspec
 from doit.exceptions import TaskFailed
 
 from comfyfix.disk import json_file
 from comfyfix.disk.files import sha256_of
-from comfyfix.errors import ModelProblem, Problem, Unreachable, unwritable
-from comfyfix.mirrors.handing import Handed
-from comfyfix.net.hosts import endpoint_of
+from comfyfix.errors import ModelProblem, Problem, unwritable
 from comfyfix.outcomes import SEARCH_AGAIN, Came, Outcome
-from comfyfix.process import require
-from comfyfix.records import Attempt, Model, Reason, Receipt, Record
+from comfyfix.records import Attempt, Model, Receipt, Record
 from comfyfix.screen import words
-from comfyfix.screen.part import Part
-from comfyfix.script.channel import Told
-from comfyfix.stages import fetch as fetch_stage
 from comfyfix.stages import resolve as resolve_stage
 from comfyfix.stages import written
 from comfyfix.stages.fitting import Room, need_of
 from comfyfix.stages.report import Ending
-from comfyfix.stages.talk import BEGUN, Slot
+from comfyfix.stages.talk import Slot
 from comfyfix.stages.verify import Known, Manner, joined, verify
 from comfyfix.stages.work import Pending, Planned
 from comfyfix.state import ledger, receipts
-from comfyfix.tasks import elsewhere, mirroring, tried
-from comfyfix.tasks.meanwhile import NOBODY, Others, of_others
+from comfyfix.tasks import elsewhere, tried
+from comfyfix.tasks.meanwhile import Others, of_others
 from comfyfix.tasks.running import Run
+from comfyfix.tasks.scripts import phase, run_script
 from comfyfix.why import Why
 
 
@@ -73,11 +67,6 @@ def _settle(run: Run, ending: Ending) -> None:
     run.console.settled(ending.model.key, good=ending.problem is None)
 
 
-def _phase(run: Run, planned: Planned, phase: str, size: int | None = None) -> None:
-    path = planned.path if phase == "downloading" else None
-    run.console.phase(planned.model.key, planned.model.name, phase, size=size, path=path)
-
-
 def _resolve(run: Run, planned: Planned) -> None:
     sought = run.sought(planned)
     record = sought.found(functools.partial(_begin, run, planned))
@@ -97,7 +86,7 @@ def _require_room(room: Room, planned: Planned, record: Record) -> None:
 def _begin(run: Run, planned: Planned) -> None:
     run.go_on()
     run.console.processing(planned.model.name, planned.model.key, run.total)
-    _phase(run, planned, "searching")
+    phase(run, planned, "searching")
 
 
 def _found_anew(run: Run, planned: Planned) -> Record:
@@ -128,7 +117,7 @@ def _fetch(run: Run, planned: Planned) -> None:
         return
     if planned.pending is None and _still_right(run, planned):
         return
-    _phase(run, planned, "waiting", run.records[planned.model.key].size)
+    phase(run, planned, "waiting", run.records[planned.model.key].size)
     with elsewhere.slot(run, run.records[planned.model.key]) as slot:
         others = of_others(run, planned, slot)
         receipt = others.receipt or _fetched(run, planned, slot, others)
@@ -149,7 +138,7 @@ def _fetch(run: Run, planned: Planned) -> None:
 def _fetched(run: Run, planned: Planned, slot: Slot, others: Others) -> Receipt:
     """Let the script bring the file, and keep its receipt."""
     try:
-        receipt = _run_script(run, planned, slot, others)
+        receipt = run_script(run, planned, slot, others)
     except ModelProblem as problem:
         if problem.outcome not in SEARCH_AGAIN:
             raise
@@ -170,7 +159,7 @@ def _came(run: Run, planned: Planned, record: Record, receipt: Receipt) -> Came:
 
 def _still_right(run: Run, planned: Planned) -> bool:
     """Check a file that was in order when the run began: `-a` fetches nothing twice."""
-    _phase(run, planned, "verifying")
+    phase(run, planned, "verifying")
     manner = Manner(run.project.manifest.verify.pickle, run.project.trust, anew=True)
     record = run.records[planned.model.key]
     known = receipts.load(run.project.layout) if record.files else {}
@@ -188,7 +177,7 @@ def _still_right(run: Run, planned: Planned) -> bool:
 
 def _accept_or_leave(run: Run, planned: Planned) -> None:
     """Check a file that came without us; one that is not ours to replace is left alone."""
-    _phase(run, planned, "verifying")
+    phase(run, planned, "verifying")
     record = run.records[planned.model.key]
     manner = Manner(pickle=run.project.manifest.verify.pickle, trust=run.project.trust)
     members = record.members
@@ -240,90 +229,6 @@ def _renew(run: Run, path: str, made: Receipt) -> None:
             )
 
 
-def _run_script(run: Run, planned: Planned, slot: Slot, others: Others = NOBODY) -> Receipt:
-    run.go_on()
-    record = run.records[planned.model.key]
-    script = run.project.layout.script(record.number, planned.model)
-    hear = functools.partial(_hear, run, planned, script.name, record.size)
-    if elsewhere.is_for(run, record):
-        return elsewhere.fetch(run, planned, record, script, functools.partial(hear, Handed()))
-    require("bash", *([] if record.local else ["curl"]))
-    reach, server = run.services().web.reach, _server_of(run, record)
-    lender, handed = run.services().lender(record), run.mirrors().handed(record)
-    if not (record.local or lender or handed.places):
-        reach.require(server)
-    env = _environment(run, record) | dict(others.told)
-    # Once more: somebody may have changed it since the script was written.
-    written.put_engine(run.project.layout, run.events.engine_replaced)
-    run.events.executing(planned.model, script.name, record.size)
-    arrived = Part(Path(record.destination)).arrived()
-    if 0 < arrived < (record.size or 0):
-        run.events.going_on(planned.model, arrived, record.size or 0)
-    _phase(run, planned, "downloading", record.size)
-    try:
-        return fetch_stage.fetch(
-            record,
-            script,
-            run.children,
-            env,
-            functools.partial(hear, handed),
-            slot=slot,
-            pickle=run.project.manifest.verify.pickle,
-            words=words.sentence,
-            signs=bool(run.project.trust.key),
-            lender=lender,
-            mirrors=handed,
-            cut_off=lambda: reach.cut_off(server),
-            relay=run.services().relay,
-        )
-    except Unreachable as problem:
-        host, cause = (problem.reason.told.get(name) for name in ("host", "cause"))
-        if host == urlsplit(server).netloc and isinstance(cause, Reason):
-            reach.hold(server, cause)  # the next need not find that out too
-        raise
-
-
-def _server_of(run: Run, record: Record) -> str:
-    """The address that a record is fetched from, as far as its server goes."""
-    endpoints = run.services().manifest.endpoints
-    server: str = getattr(endpoints, endpoint_of(record.url) or "", record.url)
-    return server
-
-
-def _environment(run: Run, record: Record) -> dict[str, str]:
-    """What the script of a record finds in its environment. Raises ModelProblem."""
-    return fetch_stage.environment(
-        run.environ,
-        record,
-        run.services().manifest.endpoints,
-        run.project.tokens,
-        folder=fetch_stage.real_place(record, run.project.folders),
-        demo=run.project.manifest.is_demo,
-    )
-
-
-def _hear(
-    run: Run, planned: Planned, script: str, size: int | None, handed: Handed, said: str | Told
-) -> None:
-    """Take in what a script says: lines for the log, and where it stands."""
-    if isinstance(said, str):
-        run.console.log(f"{script}: {said}")
-    elif said.kind == BEGUN:  # on a worker
-        run.events.executing(planned.model, script, size, said.fields[0])
-        _phase(run, planned, "downloading", size)
-    elif said.kind == "brought":
-        run.brought[planned.model.key] += 1
-    elif said.kind == "mirror":
-        mirroring.heard(run, planned, handed, said)
-    elif said.kind == "note":
-        run.events.noted(planned.model, said.fields[0])
-    elif said.kind == "waiting":
-        run.events.waiting(planned.model, said.fields[0])
-        _phase(run, planned, "waiting", size)
-    elif said.kind == "waited":
-        _phase(run, planned, "downloading", size)
-
-
 def _once_more(run: Run, planned: Planned, problem: ModelProblem, slot: Slot) -> Receipt:
     """Search again after 404, 410 or wrong content; the record that led there is worth nothing."""
     old = run.records[planned.model.key]
@@ -338,7 +243,7 @@ def _once_more(run: Run, planned: Planned, problem: ModelProblem, slot: Slot) ->
     run.records[planned.model.key] = written.renumbered(run.project.layout, record)
     _render(run, planned)
     try:
-        return _run_script(run, planned, slot)
+        return run_script(run, planned, slot)
     except ModelProblem as again:
         if again.outcome in SEARCH_AGAIN:
             new = run.records[planned.model.key]

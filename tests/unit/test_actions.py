@@ -20,7 +20,7 @@ from comfyfix.stages import resolve
 from comfyfix.stages.work import Pending, Planned
 from comfyfix.state import ledger
 from comfyfix.state.layout import Layout
-from comfyfix.tasks import actions
+from comfyfix.tasks import actions, scripts
 from comfyfix.tasks.running import Run
 from comfyfix.tasks.searching import Sought
 from comfyfix.why import Why
@@ -71,7 +71,7 @@ def run(tmp_path: Path) -> Any:
 def test_what_a_script_says_is_told_on(
     run: Any, said: str | Told, told: tuple[Any, ...] | None, phase: str | None
 ) -> None:
-    actions._hear(run, PLANNED, "x.sh", 5, Handed(), said)
+    scripts._hear(run, PLANNED, "x.sh", 5, Handed(), said)
     path = PLANNED.path if phase == "downloading" else None
     at = ("phase", MODEL.key, MODEL.name, phase, {"size": 5, "path": path})
     heard = [*run.events.calls, *run.console.calls]
