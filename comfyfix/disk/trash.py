@@ -21,62 +21,20 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from itertools import groupby
 from pathlib import Path
-from typing import Literal, NamedTuple
+from typing import NamedTuple
 
 import msgspec
 
-from comfyfix.disk import folders, lease
-from comfyfix.disk.files import relative_name
+from comfyfix.disk import folders, lease, trash_note
 from comfyfix.disk.folders import stat_of
-from comfyfix.errors import NameRefused
+from comfyfix.disk.trash_note import FRESH, NOTE, Entry, Item, Note, is_place
 from comfyfix.records import Reason, because
 from comfyfix.why import Why
 
 PLACE = (".comfyfix", "trash")
 AT_ONCE = 64
 """Models that one note is for: the disk is waited for three times for all of them."""
-_NOTE, _FRESH = "entry.json", "entry.new"
-_NOTE_MAX = 16 << 20  # bytes; a set of ten thousand files needs a tenth of it
-_KEPT = re.compile(r"[0-9]{1,9}")
 _PURGING = re.compile(r"[0-9]{1,9}\.purging")
-
-
-class Item(msgspec.Struct, frozen=True, kw_only=True):
-    """One file or directory: its place below the store, and as it was when it was chosen."""
-
-    place: str
-    kept: str = "0"
-    is_directory: bool = False
-    size: int
-    mtime_ns: int
-    device: int
-    inode: int
-
-
-class Entry(msgspec.Struct, frozen=True, kw_only=True):
-    """One model: its name in the trash, which it was, its bytes, when it was moved (UTC)."""
-
-    name: str
-    model: str
-    at: str
-    size: int
-    items: tuple[Item, ...]
-
-    @property
-    def folder(self) -> str:
-        """The folder of the trash that holds it."""
-        return self.name.rpartition("-")[0]
-
-    @property
-    def purging(self) -> str:
-        """The mark in its folder that it is being removed for good."""
-        return f"{self.name.rpartition('-')[2]}.purging"
-
-
-class _Note(msgspec.Struct, frozen=True, kw_only=True):
-    version: Literal[1] = 1
-    name: str
-    entries: tuple[Entry, ...]
 
 
 class Wanted(NamedTuple):
@@ -111,14 +69,6 @@ def item_of(store: str, path: str, real: Callable[[str], str] = os.path.realpath
         device=info.st_dev,
         inode=info.st_ino,
     )
-
-
-def is_place(place: str) -> bool:
-    """Tell whether it leads below the store, through no hidden folder, and is fit for a note."""
-    try:
-        return relative_name(place) == place
-    except NameRefused:
-        return False
 
 
 @contextlib.contextmanager
@@ -162,7 +112,7 @@ class Trash:
         entries = _entries(name, at, wanted)
         os.mkdir(name, 0o700, dir_fd=self.own)
         with folders.opened(self.own, [name]) as inside:
-            _write_note(inside, _Note(name=name, entries=entries))
+            trash_note.write(inside, Note(name=name, entries=entries))
             os.fsync(self.own)
             reasons = [still()] * len(entries)
             for number, entry in enumerate(entries if not any(reasons) else ()):
@@ -249,14 +199,14 @@ class Trash:
             self._remove(name)
 
     @contextlib.contextmanager
-    def _folder(self, name: str) -> Iterator[tuple[int, _Note | None]]:
+    def _folder(self, name: str) -> Iterator[tuple[int, Note | None]]:
         """A folder of ours, open, with its note if it has one; -1 for what is none of ours."""
         with contextlib.ExitStack() as stack:
             inside = -1
             with contextlib.suppress(OSError):  # a file, a link, or a folder that is not for us
                 inside = stack.enter_context(folders.opened(self.own, [name]))
             is_ours = inside >= 0 and os.fstat(inside).st_uid == os.geteuid()
-            yield (inside, _note(inside, name)) if is_ours else (-1, None)
+            yield (inside, trash_note.read(inside, name)) if is_ours else (-1, None)
 
     def _rests(self, inside: int, item: Item) -> bool:
         """Tell whether an item is here, and not on its way back: then it has both names."""
@@ -298,16 +248,16 @@ class Trash:
     @staticmethod
     def _clear(inside: int) -> None:
         """An entry whose note was never whole: nothing has moved yet."""
-        if os.listdir(inside) == [_FRESH]:
-            os.unlink(_FRESH, dir_fd=inside)
+        if os.listdir(inside) == [FRESH]:
+            os.unlink(FRESH, dir_fd=inside)
 
     def _remove(self, name: str) -> None:
         """Remove a folder in which nothing is left but its note."""
         with self._folder(name) as (inside, _):
             marks = os.listdir(inside) if inside >= 0 else ["none of ours"]
-            if not all(mark in (_NOTE, _FRESH) or _PURGING.fullmatch(mark) for mark in marks):
+            if not all(mark in (NOTE, FRESH) or _PURGING.fullmatch(mark) for mark in marks):
                 return
-            for mark in sorted(marks, key=lambda mark: mark == _NOTE):  # the note is the last to go
+            for mark in sorted(marks, key=lambda mark: mark == NOTE):  # the note is the last to go
                 os.unlink(mark, dir_fd=inside)
         with contextlib.suppress(OSError):
             os.rmdir(name, dir_fd=self.own)
@@ -357,42 +307,3 @@ def _give_back(inside: int, item: Item, info: os.stat_result, folder: int, name:
             os.rename(item.kept, name, src_dir_fd=inside, dst_dir_fd=folder)  # no hard links here
             return
         os.unlink(item.kept, dir_fd=inside)
-
-
-def _write_note(inside: int, note: _Note) -> None:
-    made = os.open(
-        _FRESH, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600, dir_fd=inside
-    )
-    with os.fdopen(made, "wb") as out:
-        out.write(msgspec.json.encode(note))
-        out.flush()
-        os.fsync(out.fileno())
-    os.rename(_FRESH, _NOTE, src_dir_fd=inside, dst_dir_fd=inside)
-    os.fsync(inside)
-
-
-def _note(inside: int, name: str) -> _Note | None:
-    """The note of a folder, if it is one that we could have written there."""
-    note = _read(inside)
-    if note is None or note.name != name:
-        return None
-    items = [item for entry in note.entries for item in entry.items]
-    sound = all(_KEPT.fullmatch(item.kept) and is_place(item.place) for item in items)
-    named = all(entry.name == f"{name}-{number}" for number, entry in enumerate(note.entries))
-    return note if sound and named and len({item.kept for item in items}) == len(items) else None
-
-
-def _read(inside: int) -> _Note | None:
-    flags = os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC
-    try:
-        handle = os.open(_NOTE, flags, dir_fd=inside)
-    except OSError:
-        return None
-    with os.fdopen(handle, "rb") as stream:
-        info = os.fstat(handle)
-        if not stat.S_ISREG(info.st_mode) or info.st_size > _NOTE_MAX:
-            return None
-        try:
-            return msgspec.json.decode(stream.read(_NOTE_MAX), type=_Note)
-        except (msgspec.DecodeError, RecursionError, UnicodeDecodeError):
-            return None

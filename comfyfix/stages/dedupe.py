@@ -13,7 +13,7 @@ from dataclasses import dataclass, field
 from typing import Literal
 
 from comfyfix.comfyui.store.folders import Folders
-from comfyfix.disk import blocks, held, trash
+from comfyfix.disk import blocks, held, trash_note
 from comfyfix.disk.twins import Kept, Twin
 from comfyfix.records import Model, Reason, because
 from comfyfix.stages.sweep import Choice
@@ -121,7 +121,7 @@ def _copy(
             continue  # it leads to the name that is left in any case
         if any(real.startswith(f"{other}/") for other in others):
             reason = because(Why.DEDUPE_OTHERS)
-        elif not trash.is_place(place := real.removeprefix(f"{store}/")):
+        elif not trash_note.is_place(place := real.removeprefix(f"{store}/")):
             reason = because(Why.GC_OUTSIDE)
         elif not os.access(reals[folder], os.W_OK | os.X_OK):
             reason = because(Why.DEDUPE_READ_ONLY, path=folder)

@@ -13,7 +13,7 @@ from dataclasses import dataclass, field, replace
 from comfyfix.comfyui.store.folders import Folders
 from comfyfix.comfyui.store.keys import CORE, MORE_OF_CORE, folder_key
 from comfyfix.disk import json_file, trash
-from comfyfix.disk.trash import Item
+from comfyfix.disk.trash_note import Item
 from comfyfix.outcomes import Came, Outcome
 from comfyfix.records import Model, Reason, Receipt, Record, because
 from comfyfix.stages.needed import Needs

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 
 from comfyfix.comfyui.store.folders import Folders
 from comfyfix.comfyui.store.keys import BESIDE, folder_key, is_folder_key
-from comfyfix.disk import relocating, trash
+from comfyfix.disk import relocating, trash_note
 from comfyfix.disk.files import relative_name
 from comfyfix.disk.relocating import Step
 from comfyfix.errors import NameRefused, SetupProblem
@@ -116,7 +116,7 @@ def step_of(store: str, path: str, target: str) -> Step | Reason:
     for one in (path, target):
         folder, _, name = one.rpartition("/")
         place = f"{os.path.realpath(folder)}/{name}".removeprefix(f"{store}/")
-        if not trash.is_place(place):
+        if not trash_note.is_place(place):
             return because(Why.GC_OUTSIDE)
         places.append(place)
     if places[0] == places[1]:

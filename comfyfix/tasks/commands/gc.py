@@ -9,7 +9,8 @@ from pathlib import Path
 from typing import Any
 
 from comfyfix.disk import json_file, trash
-from comfyfix.disk.trash import Entry, Trash, Wanted
+from comfyfix.disk.trash import Trash, Wanted
+from comfyfix.disk.trash_note import Entry
 from comfyfix.errors import SetupProblem
 from comfyfix.records import Model, because
 from comfyfix.screen import storing
