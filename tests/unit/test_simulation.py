@@ -37,7 +37,7 @@ SCENES = st.builds(
 
 
 @given(SCENES)
-@settings(max_examples=25, deadline=None)
+@settings(max_examples=10, deadline=None)
 def test_every_file_comes_once_and_every_runner_ends(scene: Scene) -> None:
     played = scenes.play(scene, PLAN)
     assert sum(played.brought) == len(played.there) == MODELS
