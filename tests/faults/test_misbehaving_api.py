@@ -19,9 +19,6 @@ from tests.faults.raw import Ask, Raw, Step, whole
 from tests.rig import Site
 
 pytestmark = pytest.mark.faults
-SECONDS = 100
-"""What the whole run may take: nobody waits for an answer for longer than the program below says,
-and a question is asked three times."""
 PROGRAM = (
     sys.executable,
     "-c",
@@ -90,7 +87,6 @@ def ended(tmp_path_factory: pytest.TempPathFactory) -> Run:
 @pytest.mark.parametrize("service", SERVICES)
 def test_a_misbehaving_api_is_told_in_words(ended: Run, service: str, way: str) -> None:
     require_told(ended, name_of(service, way), WAYS[way].says)
-    assert ended.seconds < SECONDS
 
 
 def test_what_answers_well_comes_all_the_same(ended: Run) -> None:
