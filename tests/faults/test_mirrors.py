@@ -18,7 +18,6 @@ from tests.faults.server import Ask, Reply, Server
 from tests.faults.shelf import proper
 from tests.inprocess import InProcess
 
-pytestmark = pytest.mark.faults
 REPO = "harbour/many_lamps"
 BYTES = 70_000
 
@@ -69,10 +68,18 @@ def buckets() -> Iterator[Buckets]:
         yield server
 
 
-def test_two_hundred_models_are_filled_and_read_back_though_each_transfer_is_cut(
-    inprocess: InProcess, hub: Hub, buckets: Buckets
+def sizes(sample: int, full: int) -> pytest.MarkDecorator:
+    """A test of a sample, and of its full size as a proof."""
+    told = [pytest.param(sample, marks=pytest.mark.faults)]
+    told.append(pytest.param(full, marks=[pytest.mark.proof, pytest.mark.timeout(3600)]))
+    return pytest.mark.parametrize("count", told)
+
+
+@sizes(20, 200)
+def test_all_models_are_filled_and_read_back_though_each_transfer_is_cut(
+    inprocess: InProcess, hub: Hub, buckets: Buckets, count: int
 ) -> None:
-    files = locked(inprocess, hub, 200, large=2)
+    files = locked(inprocess, hub, count, large=2)
     right = {name: sha256(data) for name, data in files.items()}
     for number, (name, data) in enumerate(files.items()):
         if number % 2:  # half of them are here, the others come from the origin
@@ -82,7 +89,7 @@ def test_two_hundred_models_are_filled_and_read_back_though_each_transfer_is_cut
     buckets.cut_once = {"every PUT", "every GET"}
     done = inprocess.run("mirror", "s3://models", **buckets.environment)
     assert done.code == 0, done.out[-2000:] + done.err
-    assert [fault.times for fault in hub.faults] == [0] * 100  # each has been cut
+    assert [fault.times for fault in hub.faults] == [0] * (count // 2)  # each has been cut
     assert {path: sha256(data) for path, data in buckets.objects.items()} == {
         f"/models/{name_of(digest)}": digest for digest in right.values()
     }
@@ -111,9 +118,8 @@ WRONG: tuple[Callable[[bytes], bytes], ...] = (
 )
 
 
-@pytest.mark.timeout(3600)
-@pytest.mark.parametrize("count", [100, pytest.param(1000, marks=pytest.mark.proof)])
-def test_of_a_thousand_wrong_bodies_none_becomes_a_file(
+@sizes(24, 1000)
+def test_of_many_wrong_bodies_none_becomes_a_file(
     inprocess: InProcess, hub: Hub, tmp_path: Path, count: int
 ) -> None:
     files = locked(inprocess, hub, count)
