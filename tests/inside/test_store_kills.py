@@ -163,6 +163,19 @@ def dies(work: Callable[[Callable[[], object]], object], seconds: float) -> bool
     return os.WIFSIGNALED(status)
 
 
+class Moments:
+    """When to kill: at any moment of the work, however long that takes on this machine."""
+
+    def __init__(self, chance: random.Random) -> None:
+        self._chance, self._span = chance, SECONDS
+
+    def dies(self, work: Callable[[Callable[[], object]], None]) -> bool:
+        """Kill a process at its work; tells whether it was still at it."""
+        killed = dies(work, self._chance.uniform(0, self._span))
+        self._span *= 1.2 if killed else 0.7
+        return killed
+
+
 def dedupe_under_kills(site: Site, count: int, kills: int) -> dict[str, int]:
     """Kill processes that dedupe a store, each at some of its pairs; returns what was seen.
 
@@ -170,6 +183,7 @@ def dedupe_under_kills(site: Site, count: int, kills: int) -> dict[str, int]:
     after every twentieth and at the end.
     """
     chance = random.Random(5)
+    moments = Moments(chance)
     made = a_store(site.models, count)
     manifest = site.root / MANIFEST
     seen = {"killed": 0, "unfinished": 0, "lost or changed": 0, "not settled": 0}
@@ -187,7 +201,7 @@ def dedupe_under_kills(site: Site, count: int, kills: int) -> dict[str, int]:
             begun()
             one.share(Found(pairs=list(some)))
 
-        seen["killed"] += dies(work, chance.uniform(0, SECONDS))
+        seen["killed"] += moments.dies(work)
         seen["lost or changed"] += len(wrong(touched))
         seen["unfinished"] += bool(left(site.models))
         again = Deduping(begin_store(manifest))
@@ -204,6 +218,7 @@ def dedupe_under_kills(site: Site, count: int, kills: int) -> dict[str, int]:
 def gc_under_kills(site: Site, count: int, kills: int) -> dict[str, int]:
     """Kill processes that move to the trash; returns what was seen, looked at as above."""
     chance = random.Random(6)
+    moments = Moments(chance)
     made = a_store(site.models, count)
     needed = [path for path in made if chance.random() < 0.2]
     names = [(path.parent.name, path.name) for path in needed]
@@ -227,7 +242,7 @@ def gc_under_kills(site: Site, count: int, kills: int) -> dict[str, int]:
                 begun()
                 gc_command._move(opened, known, needing, Collected("moved", some))
 
-        seen["killed"] += dies(work, chance.uniform(0, SECONDS))
+        seen["killed"] += moments.dies(work)
         seen["lost or changed"] += len(wrong(must if number % EACH == 0 else {}))
         seen["unfinished"] += any(not _whole(folder) for folder in bin_.iterdir())
         with trash.opened(site.models) as opened:
