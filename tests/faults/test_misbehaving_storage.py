@@ -32,7 +32,7 @@ TOOLS = {
     # Only a limit that is set is shortened: without one, a slow server would still be waited for.
     "curl": """for word in "$@"; do
   shift
-  case "$before" in --speed-time | --connect-timeout) word=7 ;; esac
+  case "$before" in --speed-time | --connect-timeout) word=25 ;; esac
   before="$word"
   set -- "$@" "$word"
 done
