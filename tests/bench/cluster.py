@@ -12,11 +12,11 @@ import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
-from comfyfix.demo.content import file_for
 from comfyfix.settings import lockfile
-from comfyfix.settings.lockfile import Entry, Lock
+from comfyfix.settings.lockfile import Lock
 from comfyfix.settings.overrides import LOCK_FILE
-from tests.bench.line import COMMIT, MEGABYTE, served
+from tests.bench.files import locked_files
+from tests.bench.line import MEGABYTE, served
 from tests.cluster import DaskCluster, cluster
 from tests.faults.rig import running_of, wait_until
 from tests.rig import Site
@@ -24,18 +24,6 @@ from tests.rig import Site
 FILES, SIZE, RATE, WORKERS, AT_ONCE = 160, 16 << 20, 10, 4, 3
 NAMES = [f"harbour_crane_{number:03d}.safetensors" for number in range(FILES)]
 DOIT = (sys.executable, "-m", "doit", "--frozen")
-
-
-def _lock(folder: Path) -> Lock:
-    """Make the files; return the lock that names them all."""
-    entries = []
-    for name in NAMES:
-        data = file_for(name, size=SIZE)
-        (folder / name).write_bytes(data)
-        url = f"https://huggingface.co/harbour/cranes/resolve/{COMMIT}/{name}"
-        digest = hashlib.sha256(data).hexdigest()
-        entries.append(Entry(folder="loras", path=name, url=url, size=len(data), sha256=digest))
-    return Lock(folder / LOCK_FILE).with_entries(entries)
 
 
 def _by(line: str) -> dict[str, str]:
@@ -161,7 +149,7 @@ def main() -> None:
     with tempfile.TemporaryDirectory() as top:
         folder = Path(top) / "served"
         folder.mkdir()
-        lock = _lock(folder)
+        lock = locked_files(folder, NAMES, SIZE)
         killing = _Killing()
         one = _cluster(Path(top) / "one", lock, folder, 1)
         _row("1 worker", one)

@@ -15,29 +15,17 @@ import urllib.request
 from pathlib import Path
 from typing import Any
 
-from comfyfix.demo.content import file_for
 from comfyfix.outcomes import Came
 from comfyfix.settings import lockfile
-from comfyfix.settings.lockfile import Entry, Lock
+from comfyfix.settings.lockfile import Lock
 from comfyfix.settings.overrides import LOCK_FILE
-from tests.bench.line import COMMIT, COUNTS, MEGABYTE, SPAN, served
+from tests.bench.files import locked_files
+from tests.bench.line import COUNTS, MEGABYTE, SPAN, served
 from tests.rig import Site
 
 FILES, SIZE, RATE, JOBS = 200, 4 << 20, 20, 8
 NAMES = [f"harbour_crane_{number:03d}.safetensors" for number in range(FILES)]
 DOIT = (sys.executable, "-m", "doit", "--frozen")
-
-
-def _lock(folder: Path) -> Lock:
-    """Make the files; return the lock that names them all."""
-    entries = []
-    for name in NAMES:
-        data = file_for(name, size=SIZE)
-        (folder / name).write_bytes(data)
-        url = f"https://huggingface.co/harbour/cranes/resolve/{COMMIT}/{name}"
-        digest = hashlib.sha256(data).hexdigest()
-        entries.append(Entry(folder="loras", path=name, url=url, size=len(data), sha256=digest))
-    return Lock(folder / LOCK_FILE).with_entries(entries)
 
 
 def _sites(root: Path, lock: Lock, jobs: int) -> list[Site]:
@@ -116,6 +104,6 @@ def main() -> None:
     with tempfile.TemporaryDirectory() as top:
         folder = Path(top) / "served"
         folder.mkdir()
-        lock = _lock(folder)
+        lock = locked_files(folder, NAMES, SIZE)
         for number, (jobs, kill) in enumerate(((1, False), (JOBS, False), (JOBS, True))):
             _run(Path(top) / str(number), lock, folder, jobs, kill=kill)

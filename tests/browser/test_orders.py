@@ -29,8 +29,9 @@ def slow(program: Site, hub: Hub) -> Site:
     return program
 
 
-def test_a_run_is_stopped(tab: Page, slow: Site, hub: Hub) -> None:
-    go_on, at_it = threading.Event(), threading.Event()
+def held(hub: Hub) -> tuple[threading.Event, threading.Event]:
+    """Hold the downloads up: one event tells that a file was asked for, the other lets it come."""
+    at_it, go_on = threading.Event(), threading.Event()
 
     def wait(request: str) -> None:
         if request.startswith("file"):
@@ -38,6 +39,11 @@ def test_a_run_is_stopped(tab: Page, slow: Site, hub: Hub) -> None:
             go_on.wait(60)
 
     hub.on_request = wait
+    return at_it, go_on
+
+
+def test_a_run_is_stopped(tab: Page, slow: Site, hub: Hub) -> None:
+    at_it, go_on = held(hub)
     with served(slow.output, control=True) as shown:
         process = slow.start()
         assert at_it.wait(60)
@@ -54,14 +60,7 @@ def test_a_run_is_stopped(tab: Page, slow: Site, hub: Hub) -> None:
 
 
 def test_a_model_is_searched_again(tab: Page, slow: Site, hub: Hub) -> None:
-    go_on, at_it = threading.Event(), threading.Event()
-
-    def wait(request: str) -> None:
-        if request.startswith("file"):
-            at_it.set()
-            go_on.wait(60)
-
-    hub.on_request = wait
+    at_it, go_on = held(hub)
     with served(slow.output, control=True) as shown:
         process = slow.start()
         assert at_it.wait(60)
@@ -80,16 +79,10 @@ def test_a_model_is_searched_again(tab: Page, slow: Site, hub: Hub) -> None:
 def test_a_file_is_chosen_for_an_uncertain_model(
     tab: Page, slow: Site, hub: Hub, tmp_path: Path
 ) -> None:
-    go_on, at_it = threading.Event(), threading.Event()
+    at_it, go_on = held(hub)
     hub.add("maker/harbour_late", [LATE]).downloads = 7000
     hub.add("other/harbour_late", [LATE], gated=False).files[LATE] = OTHER
 
-    def wait(request: str) -> None:
-        if request.startswith("file"):
-            at_it.set()
-            go_on.wait(60)
-
-    hub.on_request = wait
     with served(slow.output, control=True) as shown:
         process = slow.start()
         assert at_it.wait(60)
