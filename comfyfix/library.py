@@ -188,7 +188,7 @@ class Project:
     def _fetched(self, project: projects.Project, record: Record, *, keeps: bool) -> Receipt:
         from comfyfix.script import render  # templates, for downloads alone
         from comfyfix.stages import fetch, written
-        from comfyfix.stages.talk import Slot
+        from comfyfix.stages.slots import Slot, Slots
 
         manifest, layout = project.manifest, project.layout
         if keeps:
@@ -210,7 +210,7 @@ class Project:
                 demo=manifest.is_demo,
             ),
             lambda _said: None,
-            slot=Slot(threading.Semaphore()),
+            slot=Slot(Slots()),
             pickle=manifest.verify.pickle,
             words=words.sentence,
             signs=bool(project.trust.key),

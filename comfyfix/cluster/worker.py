@@ -17,7 +17,7 @@ import sys
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from threading import Event, Semaphore, Thread
+from threading import Event, Thread
 from typing import Any
 
 from comfyfix import __version__
@@ -36,7 +36,8 @@ from comfyfix.settings.manifest import TOKEN_VARIABLES, PicklePolicy
 from comfyfix.settings.mirror import VARIABLE as MIRROR
 from comfyfix.settings.overrides import LOCK_FILE
 from comfyfix.settings.secrets import known_to, without
-from comfyfix.stages.talk import BEGUN, LOOKED, Slot, Talk
+from comfyfix.stages.slots import Slot, Slots
+from comfyfix.stages.talk import BEGUN, LOOKED, Talk
 from comfyfix.why import Why
 
 TOPIC = "comfyfix"
@@ -122,7 +123,7 @@ def _fetch(
     def run(task: _Task) -> tuple[int, str]:
         if why := unfit(seen):
             return UNFIT, why
-        talk = Talk(frozenset(paths), task.hear, Slot(Semaphore()), pickle, words.sentence)
+        talk = Talk(frozenset(paths), task.hear, Slot(Slots()), pickle, words.sentence)
         env = _environment(script, folder) | {channel.VARIABLE: talk.word}
         with contextlib.closing(talk.inside):
             code = task.children.run_bound(script, "download.sh", env, talk.keep, _looking(talk))

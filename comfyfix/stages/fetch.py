@@ -27,7 +27,8 @@ from comfyfix.settings.manifest import TOKEN_VARIABLES, Endpoints, PicklePolicy
 from comfyfix.settings.mirror import VARIABLE as MIRROR_VARIABLE
 from comfyfix.settings.secrets import without
 from comfyfix.settings.switches import OFFLINE
-from comfyfix.stages.talk import BEGUN, Hear, Slot, Talk, identity, paths_of
+from comfyfix.stages.slots import Slot
+from comfyfix.stages.talk import BEGUN, Hear, Talk, identity, paths_of
 from comfyfix.state import receipts
 from comfyfix.why import Why
 

@@ -10,6 +10,7 @@ from __future__ import annotations
 import os
 import time
 from collections.abc import Callable, Mapping
+from contextlib import AbstractContextManager
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -52,12 +53,14 @@ class Arrival:
         path = Path(self.record.destination)
         return lease.holder(str(path.parent), path.name)
 
-    def look(self, begin: Callable[[], object], passed: Callable[[int], object]) -> Brought | None:
+    def look(
+        self, reading: Callable[[], AbstractContextManager[object]], passed: Callable[[int], object]
+    ) -> Brought | None:
         """Return the file if it is there and right. Raises OSError.
 
-        It is hashed, unless a receipt that is signed with the key of the store stands for it as it
-        is now; `begin` is called before, `passed` told of the bytes. One that was seen to be wrong
-        is not read again while it stays as it is.
+        It is hashed, in what `reading` opens, unless a receipt that is signed with the key of the
+        store stands for it as it is now; `passed` is told of the bytes. One that was seen to be
+        wrong is not read again while it stays as it is.
         """
         record, path = self.record, Path(self.record.destination)
         info = regular_stat(path)
@@ -71,8 +74,8 @@ class Arrival:
         if signed is not None and self.trust.holds(signed, path, info):
             digest, hashed = signed.sha256, False
         else:
-            begin()
-            digest, hashed = sha256_of(path, passed), True
+            with reading():
+                digest, hashed = sha256_of(path, passed), True
         made = receipts.of_file(record.model, path, digest, script=self.script, verified=True)
         if _stamp(path.stat()) != _stamp(info):
             return None  # it is being changed

@@ -10,7 +10,6 @@ import os
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
-from threading import Semaphore
 
 from comfyfix.disk.files import printable
 from comfyfix.formats import look
@@ -21,6 +20,7 @@ from comfyfix.script import channel
 from comfyfix.script.channel import Told
 from comfyfix.script.inside import NOT_TOLD, Inside
 from comfyfix.settings.manifest import PicklePolicy
+from comfyfix.stages.slots import Slot
 
 Hear = Callable[[str | Told], None]
 """Takes what a script says: a line for people, or something that it tells."""
@@ -29,33 +29,6 @@ BEGUN = "begun"
 LOOKED = "looked"
 """What a worker tells of a file that it has looked at for a script: its identity there."""
 _NO_MIRRORS = Handed()
-
-
-class Slot:
-    """A place among the downloads that go on at the same time; one who only waits gives it up."""
-
-    def __init__(self, places: Semaphore) -> None:
-        self._places = places
-        self._held = False
-
-    def take(self) -> None:
-        """Wait for a free place."""
-        if not self._held:
-            self._places.acquire()
-            self._held = True
-
-    def leave(self) -> None:
-        """Let another have the place."""
-        if self._held:
-            self._places.release()
-            self._held = False
-
-    def __enter__(self) -> Slot:
-        self.take()
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        self.leave()
 
 
 @dataclass(slots=True)

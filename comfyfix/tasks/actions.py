@@ -23,7 +23,7 @@ from comfyfix.stages import resolve as resolve_stage
 from comfyfix.stages import written
 from comfyfix.stages.fitting import Room, need_of
 from comfyfix.stages.report import Ending
-from comfyfix.stages.talk import Slot
+from comfyfix.stages.slots import Slot
 from comfyfix.stages.verify import Known, Manner, joined, verify
 from comfyfix.stages.work import Pending, Planned
 from comfyfix.state import ledger, receipts

@@ -6,7 +6,6 @@ import contextlib
 import os
 import shlex
 from pathlib import Path
-from threading import Semaphore
 from typing import TYPE_CHECKING
 
 from comfyfix.records import Receipt, Record
@@ -14,7 +13,8 @@ from comfyfix.screen import words
 from comfyfix.script.channel import Told
 from comfyfix.settings.switches import OFFLINE, on
 from comfyfix.stages import fetch as fetch_stage
-from comfyfix.stages.talk import BEGUN, Hear, Slot, paths_of
+from comfyfix.stages.slots import Slot, Slots
+from comfyfix.stages.talk import BEGUN, Hear, paths_of
 
 if TYPE_CHECKING:
     from comfyfix.stages.work import Planned
@@ -31,7 +31,7 @@ def is_for(run: Run, record: Record) -> bool:
 
 def slot(run: Run, record: Record) -> Slot:
     """A place among the downloads of this machine; the cluster has places of its own."""
-    return Slot(Semaphore() if is_for(run, record) else run.downloads)
+    return Slot(Slots() if is_for(run, record) else run.downloads)
 
 
 def fetch(run: Run, planned: Planned, record: Record, script: Path, hear: Hear) -> Receipt:
@@ -68,7 +68,7 @@ def fetch(run: Run, planned: Planned, record: Record, script: Path, hear: Hear) 
         run.children,
         {},
         heard,
-        slot=Slot(Semaphore()),
+        slot=Slot(Slots()),
         pickle=manifest.verify.pickle,
         words=words.sentence,
         signs=bool(run.project.trust.key),

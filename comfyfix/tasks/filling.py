@@ -6,7 +6,6 @@ import os
 from collections.abc import Callable, Mapping
 from concurrent.futures import ThreadPoolExecutor, as_completed
 from pathlib import Path
-from threading import Semaphore
 from typing import TypeVar
 
 import msgspec
@@ -23,7 +22,7 @@ from comfyfix.settings.mirror import name_of
 from comfyfix.stages import fetch as fetch_stage
 from comfyfix.stages import mirroring
 from comfyfix.stages.mirroring import Content, Done, Filled
-from comfyfix.stages.talk import Slot
+from comfyfix.stages.slots import Slot, Slots
 from comfyfix.state.hashing import Halted
 from comfyfix.tasks.running import Run
 from comfyfix.why import Why
@@ -131,7 +130,7 @@ def _by_script(run: Run, record: Record, path: Path) -> None:
             demo=manifest.is_demo,
         ),
         lambda _said: None,
-        slot=Slot(Semaphore()),
+        slot=Slot(Slots()),
         pickle="allow",  # whoever takes it from there looks into it
         words=words.sentence,
         signs=False,

@@ -31,6 +31,7 @@ from comfyfix.setup import read_setup, unusable
 from comfyfix.stages import locking, missing, written
 from comfyfix.stages.refused import Refusal, Refusing
 from comfyfix.stages.report import Tally
+from comfyfix.stages.slots import Slots
 from comfyfix.state import order, receipts
 from comfyfix.tasks.marks import AS_KEPT, Owner
 from comfyfix.why import Why
@@ -48,6 +49,8 @@ if TYPE_CHECKING:
     from comfyfix.tasks.control import Control
     from comfyfix.tasks.searching import Sought
 
+READINGS = 2
+"""How many files that others have brought are read at the same time."""
 TRIES = 3
 """How often a project is opened again because others have changed what it says."""
 
@@ -64,9 +67,9 @@ class Run(Owner):
     whose models are selected; `whole` where all of these are, so that they are to be ready.
     `chosen` are the selected models themselves, None while nobody has selected.
     `shard` is where it begins, of several jobs for one store; `began` when. `brought` are the files
-    that it has brought, by model, and `mirrored` the mirrors that have given some. `last_lines` are
-    those that it ended with. `control` takes orders while it works, and `follower` tells others
-    what it does.
+    that it has brought, by model, `awaited` the models that others bring just now, and `mirrored`
+    the mirrors that have given some. `last_lines` are those that it ended with. `control` takes
+    orders while it works, and `follower` tells others what it does.
     """
 
     project: Project
@@ -80,6 +83,7 @@ class Run(Owner):
     tally: Tally = field(default_factory=Tally)
     records: dict[str, Record] = field(default_factory=dict)
     brought: Counter[str] = field(default_factory=Counter)
+    awaited: set[str] = field(default_factory=set)
     mirrored: dict[str, str] = field(default_factory=dict)
     unasked: set[str] = field(default_factory=set)
     began: str = field(default_factory=json_file.now)
@@ -98,7 +102,8 @@ class Run(Owner):
     def __post_init__(self) -> None:
         manifest = self.project.manifest
         self.searches = threading.Semaphore(manifest.search.parallel)
-        self.downloads = threading.Semaphore(manifest.download.parallel)
+        self.downloads = Slots(manifest.download.parallel)
+        self.readings = threading.Semaphore(READINGS)
         self._services_lock = threading.Lock()
         self._sought: dict[str, Sought] = {}
         self._away_lock = threading.Lock()

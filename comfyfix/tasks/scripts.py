@@ -16,7 +16,8 @@ from comfyfix.screen.part import Part
 from comfyfix.script.channel import Told
 from comfyfix.stages import fetch as fetch_stage
 from comfyfix.stages import written
-from comfyfix.stages.talk import BEGUN, Slot
+from comfyfix.stages.slots import Slot
+from comfyfix.stages.talk import BEGUN
 from comfyfix.stages.work import Planned
 from comfyfix.tasks import elsewhere, mirroring
 from comfyfix.tasks.meanwhile import NOBODY, Others

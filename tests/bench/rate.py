@@ -13,7 +13,6 @@ import json
 import math
 import os
 import tempfile
-import threading
 import time
 import urllib.request
 from collections import Counter
@@ -28,7 +27,7 @@ from comfyfix.net.relay import Relay
 from comfyfix.process import Children
 from comfyfix.screen.words import sentence
 from comfyfix.stages.fetch import fetch
-from comfyfix.stages.talk import Slot
+from comfyfix.stages.slots import Slot, Slots
 from tests.bench.line import COUNTS, SENT, served
 from tests.bench.transfers import Bench
 
@@ -59,7 +58,7 @@ def main() -> None:
                     Children(),
                     env,
                     lambda _: None,
-                    slot=Slot(threading.Semaphore()),
+                    slot=Slot(Slots()),
                     pickle="allow",
                     words=sentence,
                     signs=False,

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from pathlib import Path
-from threading import Semaphore
 
 import msgspec
 import pytest
@@ -17,7 +16,7 @@ from comfyfix.process import Children
 from comfyfix.records import Reason, Receipt, Record, because
 from comfyfix.screen.words import sentence
 from comfyfix.stages import fetch as fetch_stage
-from comfyfix.stages.talk import Slot
+from comfyfix.stages.slots import Slot, Slots
 from comfyfix.why import Why
 from tests.inprocess import InProcess
 
@@ -51,7 +50,7 @@ def fetch(site: InProcess, record: Record, text: str, *, signs: bool, **extra: s
         Children(),
         site.environment(**extra),
         lambda _: None,
-        slot=Slot(Semaphore(1)),
+        slot=Slot(Slots()),
         pickle="scan",
         words=sentence,
         signs=signs,

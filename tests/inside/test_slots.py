@@ -2,22 +2,27 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
-from threading import Event, Semaphore
+from threading import Event
 from typing import Any
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from comfyfix.demo.hub import Hub
 from comfyfix.disk import json_file
 from comfyfix.process import Children
 from comfyfix.records import Record
-from comfyfix.screen.words import sentence
+from comfyfix.screen.words import sentence, t
 from comfyfix.script.channel import Told
 from comfyfix.stages import fetch as fetch_stage
-from comfyfix.stages.talk import Slot
+from comfyfix.stages.slots import Slot, Slots
+from comfyfix.state import receipts
 from comfyfix.tasks import running
+from tests.faults.rig import wait_until
 from tests.inprocess import InProcess
 
 NAME = "harbor_light.safetensors"
@@ -54,8 +59,9 @@ def test_who_waits_for_another_process_gives_its_place_up_and_takes_it_again(
         if isinstance(said, Told) and said.kind == "waited":
             asked.set()
 
-    places = Semaphore(1)
-    slot = Slot(places)
+    slots = Slots(1)
+    slot, other = Slot(slots), Slot(slots)
+    slot.take()
     env = one.environment(GO=str(go))
     with ThreadPoolExecutor(1) as pool, slot:
         try:
@@ -71,30 +77,48 @@ def test_who_waits_for_another_process_gives_its_place_up_and_takes_it_again(
                 words=sentence,
                 signs=False,
             )
-            assert places.acquire(timeout=LONG), "it waits, and keeps others from downloading"
+            assert other.take(LONG), "it waits, and keeps others from downloading"
             go.touch()
             assert asked.wait(LONG)
             with pytest.raises(TimeoutError):  # it does not go on while another has the place
                 running.result(timeout=0.2)
-            places.release()
+            other.leave()
             assert running.result(timeout=LONG).model == f"loras/{NAME}"
-            assert not places.acquire(blocking=False), "it has its place again"
+            assert not other.take(0), "it has its slot again"
         finally:
             go.touch()
-            places.release()
-    assert places.acquire(blocking=False)
+            other.leave()
+    assert other.take(0)
 
 
-def test_a_place_is_taken_once_and_given_back_once() -> None:
-    places = Semaphore(2)
-    with Slot(places) as slot:
-        slot.take()
-        assert places.acquire(blocking=False)
-        slot.leave()
-        slot.leave()
-        assert places.acquire(blocking=False)
-        assert not places.acquire(blocking=False)
-    assert not places.acquire(blocking=False), "what was left before is not given back again"
+def test_a_slot_is_taken_once_and_given_back_once() -> None:
+    slots = Slots(2)
+    one, two, three = (Slot(slots) for _ in range(3))
+    with one:
+        assert one.take()
+        assert one.take(), "it is had already"
+        assert two.take(0)
+        assert not three.take(0)
+        one.leave()
+        one.leave()
+        assert three.take(0)
+    assert not one.take(0), "what was left before is not given back again"
+
+
+@given(st.lists(st.tuples(st.sampled_from(["take", "leave"]), st.integers(0, 5)), max_size=40))
+def test_slots_go_to_who_came_first_and_never_to_more_than_there_are(
+    steps: list[tuple[str, int]],
+) -> None:
+    slots, came = Slots(2), list[int]()
+    each = [Slot(slots) for _ in range(6)]
+    for step, number in steps:
+        if step == "leave":
+            each[number].leave()
+            came = [other for other in came if other != number]
+        else:
+            each[number].take(0)
+            came += [number] * (number not in came)
+        assert [other for other in came if each[other].take(0)] == came[:2]
 
 
 def test_a_download_holds_one_of_the_places_of_its_run(
@@ -113,10 +137,10 @@ def test_a_download_holds_one_of_the_places_of_its_run(
 
     def fetch(*arguments: Any, slot: Slot, **named: Any) -> object:
         (run,) = runs
-        free = run.downloads.acquire(blocking=False)
-        slot.leave()
-        left = run.downloads.acquire(blocking=False)
-        run.downloads.release()
+        with Slot(run.downloads) as other:
+            free = other.take(0)
+            slot.leave()
+            left = other.take(0)
         slot.take()
         seen.append((free, left))
         return real(*arguments, slot=slot, **named)
@@ -125,3 +149,30 @@ def test_a_download_holds_one_of_the_places_of_its_run(
     done = one.run()
     assert done.code == 0, done
     assert seen == [(False, True)]
+
+
+def test_what_others_bring_is_taken_while_every_slot_is_had(
+    one: InProcess, hub: Hub, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    names = {NAME, "harbor_bell.safetensors"}
+    one.workflow("w.json", *(("loras", name) for name in names))
+    hub.add("maker/harbor_light", [*names])
+    real = fetch_stage.fetch
+    begun: list[str] = []
+
+    def kept() -> Mapping[str, object]:
+        return receipts.load(one.project().layout)
+
+    def fetch(record: Record, *arguments: Any, **named: Any) -> object:
+        begun.append(record.model.path)
+        if len(begun) == 1:
+            (other,) = names - {*begun}
+            one.put("loras", other)
+            wait_until(lambda: f"loras/{other}" in kept(), seconds=LONG)
+        return real(record, *arguments, **named)
+
+    monkeypatch.setattr(fetch_stage, "fetch", fetch)
+    done = one.run()
+    assert done.code == 0, done
+    assert len(begun) == 1, "the other needs no script"
+    assert done.out.count(t("✓ Fetched by another process meanwhile")) == 1

@@ -5,7 +5,6 @@ from __future__ import annotations
 import os
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
-from threading import Semaphore
 from typing import Any
 
 import msgspec
@@ -25,7 +24,7 @@ from comfyfix.settings.manifest import Endpoints
 from comfyfix.settings.store_key import STORE_KEY
 from comfyfix.settings.switches import OFFLINE
 from comfyfix.stages.fetch import NEAR_VARIABLE, environment, fetch
-from comfyfix.stages.talk import Slot
+from comfyfix.stages.slots import Slot, Slots
 from comfyfix.state.hashes import HashLog
 from comfyfix.state.layout import Layout
 from comfyfix.state.trust import EVERY_CHECK
@@ -71,13 +70,14 @@ class Scene:
             size=len(DATA), sha256=sha256(DATA),
         )  # fmt: skip
         self.heard: list[str | Told] = []
-        self.places = Semaphore(1)
+        self.slots = Slots()
         self.played = Played((), 0)
 
     def fetch(self, *lines: Line | Callable[[], Line], status: int = 0, **named: Any) -> Receipt:
         self.played = Played(lines, status)
         given = {"pickle": "scan", "signs": False, **named}
-        with Slot(self.places) as slot:
+        with Slot(self.slots) as slot:
+            slot.take()
             return fetch(
                 self.record, Path("download_001_x.sh"), self.played, {"A": "b"}, self.heard.append,
                 slot=slot, words=lambda reason: f"because {reason.why}", **given,
@@ -111,13 +111,12 @@ def test_what_is_for_people_is_heard_and_means_nothing(scene: Scene) -> None:
     assert scene.played.answers == [None, None, None]
 
 
-def test_who_waits_has_no_place_until_it_goes_on(scene: Scene) -> None:
+def test_who_waits_has_no_slot_until_it_goes_on(scene: Scene) -> None:
     free: list[bool] = []
 
     def is_free() -> Line:
-        free.append(scene.places.acquire(blocking=False))
-        if free[-1]:
-            scene.places.release()
+        with Slot(scene.slots) as other:
+            free.append(other.take(0))
         return "a line"
 
     scene.fetch(is_free, ("waiting", "for another"), is_free, ("waited",), is_free)
