@@ -14,10 +14,11 @@ from typing import Any
 from comfyfix.comfyui.loaders.table import Loaders
 from comfyfix.comfyui.packs import expressions, outside
 from comfyfix.comfyui.packs.asking import Locals
+from comfyfix.comfyui.packs.choices import either
 from comfyfix.comfyui.packs.registered import Registered
 from comfyfix.comfyui.packs.source import Choice, Import, Later, Module, Pack, relative
 from comfyfix.comfyui.packs.statements import Reader
-from comfyfix.comfyui.packs.values import UNKNOWN, Class, Dotted, Function, either
+from comfyfix.comfyui.packs.values import UNKNOWN, Class, Dotted, Function
 
 STEPS_MAX = 400_000  # per pack; the largest real one needs a fifth of it
 COPIED_IN_A_STEP = 16  # items of a list or dict take as long as a step does

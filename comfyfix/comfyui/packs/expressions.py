@@ -7,8 +7,9 @@ from collections.abc import Callable, Iterator
 from dataclasses import replace
 from typing import Any
 
-from comfyfix.comfyui.packs import methods, outside
+from comfyfix.comfyui.packs import calls, methods, outside
 from comfyfix.comfyui.packs.asking import LOOP_MAX, Asked, Locals
+from comfyfix.comfyui.packs.choices import altered, either, items, joined
 from comfyfix.comfyui.packs.conditions import PLAIN, truth
 from comfyfix.comfyui.packs.filtered import narrowed
 from comfyfix.comfyui.packs.source import CORE_MODULES, Module
@@ -23,11 +24,7 @@ from comfyfix.comfyui.packs.values import (
     FolderPaths,
     Function,
     Listing,
-    altered,
     as_key,
-    either,
-    items,
-    joined,
 )
 
 _Comprehension = ast.ListComp | ast.SetComp | ast.GeneratorExp | ast.DictComp
@@ -68,7 +65,7 @@ def _attribute(asked: Asked, node: ast.Attribute, module: Module, scope: Locals)
         return asked.name(owner, node.attr)
     if isinstance(owner, Class):
         found = owner.name if node.attr == "__name__" else asked.attribute(owner, node.attr)
-        if isinstance(found, Function) and _is_super(node.value):
+        if isinstance(found, Function) and calls.is_super(node.value):
             return replace(found, bound=scope.get("__bound__") or found.bound)
         if isinstance(found, Function) and _is_property(found):
             return asked.call(found, [], {})
@@ -84,12 +81,6 @@ def _is_property(told: Function) -> bool:
     marks = [] if isinstance(told.node, ast.Lambda) else told.node.decorator_list
     names = (getattr(mark, "attr", getattr(mark, "id", "")) for mark in marks)
     return any(name.endswith("property") for name in names)
-
-
-def _is_super(node: ast.expr) -> bool:
-    return (
-        isinstance(node, ast.Call) and isinstance(node.func, ast.Name) and node.func.id == "super"
-    )
 
 
 # -- texts, lists and dicts ------------------------------------------------------------------
@@ -248,64 +239,6 @@ def _inner(
     return value
 
 
-def _call(asked: Asked, node: ast.Call, module: Module, scope: Locals) -> Any:
-    arguments, keywords = _arguments(asked, node, module, scope)
-    if isinstance(node.func, ast.Attribute):
-        owner = asked.value(node.func.value, module, scope)
-        if methods.has(owner):
-            told = methods.call(asked.registered, owner, node.func.attr, arguments, keywords)
-            _keep(asked, node.func.value, owner, told, scope, module)
-            return told.result
-    called = asked.value(node.func, module, scope)
-    if isinstance(called, Function):
-        return asked.call(called, arguments, keywords)
-    if isinstance(called, Class):
-        return called  # an instance has what its class has
-    if isinstance(called, Dotted):
-        if called.name == "super":
-            return _super(asked, scope)
-        return outside.call(asked, module, called, arguments, keywords)
-    return UNKNOWN
-
-
-def _arguments(
-    asked: Asked, node: ast.Call, module: Module, scope: Locals
-) -> tuple[list[Any], dict[str, Any]]:
-    arguments: list[Any] = []
-    for argument in node.args[:ITEMS_MAX]:
-        if isinstance(argument, ast.Starred):
-            arguments += items(asked.value(argument.value, module, scope))
-        else:
-            arguments.append(asked.value(argument, module, scope))
-    return arguments, {k.arg: asked.value(k.value, module, scope) for k in node.keywords if k.arg}
-
-
-def _keep(
-    asked: Asked, target: ast.expr, owner: Any, told: methods.Told, scope: Locals, module: Module
-) -> None:
-    """A list of choices that a method added to is another value: give it to the name."""
-    if told.changed is None or told.changed is owner:
-        return
-    match target:
-        case ast.Name(id=name):
-            names = scope if name in scope else module.names
-            names[name] = told.changed
-        case ast.Attribute(value=value, attr=name):
-            holder = asked.value(value, module, scope)
-            if isinstance(holder, Class):
-                holder.given[name] = told.changed
-        case ast.Subscript(value=value, slice=slice_):
-            holder = asked.value(value, module, scope)
-            key = asked.value(slice_, module, scope)
-            methods.put(holder, key, told.changed)
-
-
-def _super(asked: Asked, scope: Locals) -> Any:
-    owner = scope.get("__class__")
-    bases = asked.bases(owner) if isinstance(owner, Class) else []
-    return bases[0] if bases else UNKNOWN
-
-
 _READERS: dict[type[ast.expr], Callable[..., Any]] = {
     ast.Constant: _constant,
     ast.Name: _name,
@@ -326,5 +259,5 @@ _READERS: dict[type[ast.expr], Callable[..., Any]] = {
     ast.Lambda: _lambda,
     ast.Await: _inner,
     ast.NamedExpr: _inner,
-    ast.Call: _call,
+    ast.Call: calls.read,
 }

@@ -8,8 +8,9 @@ from collections.abc import Sequence
 from typing import Any
 
 from comfyfix.comfyui.packs.asking import LOOP_MAX, Asked, Locals
+from comfyfix.comfyui.packs.choices import items, with_endings
 from comfyfix.comfyui.packs.source import Module
-from comfyfix.comfyui.packs.values import DIRECTORY, UNKNOWN, Function, Listing, items, with_endings
+from comfyfix.comfyui.packs.values import DIRECTORY, UNKNOWN, Function, Listing
 from comfyfix.endings import LISTED
 
 _ENDING = re.compile(r"\.[A-Za-z0-9]{2,16}")

@@ -8,6 +8,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, replace
 from typing import Any
 
+from comfyfix.comfyui.packs.choices import altered, below, globbed, inside, items, joined, opened
 from comfyfix.comfyui.packs.registered import Registered
 from comfyfix.comfyui.packs.values import (
     ITEMS_MAX,
@@ -17,14 +18,7 @@ from comfyfix.comfyui.packs.values import (
     FolderPaths,
     Listing,
     Registry,
-    altered,
     as_key,
-    below,
-    globbed,
-    inside,
-    items,
-    joined,
-    opened,
 )
 from comfyfix.comfyui.store.keys import is_folder_key
 

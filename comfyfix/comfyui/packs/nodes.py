@@ -13,6 +13,7 @@ from typing import Any, Literal
 import msgspec
 
 from comfyfix.comfyui.loaders.table import Loader, LoaderInput
+from comfyfix.comfyui.packs.choices import all_endings, listings
 from comfyfix.comfyui.packs.evaluate import Evaluator
 from comfyfix.comfyui.packs.outside import core_class
 from comfyfix.comfyui.packs.values import (
@@ -26,8 +27,6 @@ from comfyfix.comfyui.packs.values import (
     FolderPaths,
     Function,
     Listing,
-    all_endings,
-    listings,
 )
 
 _WIDGETS = frozenset({"INT", "FLOAT", "STRING", "BOOLEAN", "COMBO"})

@@ -8,6 +8,15 @@ from dataclasses import replace
 from typing import Any
 
 from comfyfix.comfyui.packs.asking import LOOP_MAX, Asked
+from comfyfix.comfyui.packs.choices import (
+    altered,
+    below,
+    globbed,
+    inside,
+    items,
+    listings,
+    with_endings,
+)
 from comfyfix.comfyui.packs.source import Module
 from comfyfix.comfyui.packs.values import (
     DIRECTORY,
@@ -21,13 +30,6 @@ from comfyfix.comfyui.packs.values import (
     Function,
     Listing,
     Registry,
-    altered,
-    below,
-    globbed,
-    inside,
-    items,
-    listings,
-    with_endings,
 )
 from comfyfix.comfyui.store.keys import is_folder_key
 

@@ -9,6 +9,7 @@ from typing import Any, Literal
 
 from comfyfix.comfyui.packs import methods
 from comfyfix.comfyui.packs.asking import LOOP_MAX, Asked, Locals
+from comfyfix.comfyui.packs.choices import items, joined
 from comfyfix.comfyui.packs.conditions import truth
 from comfyfix.comfyui.packs.filtered import narrowed
 from comfyfix.comfyui.packs.source import Choice, Later, Module, imports
@@ -21,8 +22,6 @@ from comfyfix.comfyui.packs.values import (
     Function,
     Listing,
     Registry,
-    items,
-    joined,
 )
 
 OPTIONS_MAX = 32  # of one name, after branches in a loop
