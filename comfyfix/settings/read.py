@@ -7,18 +7,15 @@ import re
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
-from urllib.parse import urlsplit
 
 import msgspec
 
-from comfyfix import endings
 from comfyfix.disk import looked, windows
 from comfyfix.errors import SetupProblem
 from comfyfix.records import because
-from comfyfix.settings import MANIFEST, STATE_IN_COMFYUI, cluster, mirror, notify, pins, yamlfile
-from comfyfix.settings.amounts import rate_in_bytes, size_in_bytes
+from comfyfix.settings import MANIFEST, STATE_IN_COMFYUI, checks, mirror, notify, pins, yamlfile
 from comfyfix.settings.fitting import Unfit, fitted
-from comfyfix.settings.manifest import DEMO, SOURCES, Cluster, Endpoints, Manifest
+from comfyfix.settings.manifest import DEMO, Cluster, Endpoints, Manifest
 from comfyfix.settings.overrides import Override, Pin
 from comfyfix.why import Why
 
@@ -27,8 +24,6 @@ _PATHS = (
     "workflows", "store", "also_look_in", "mirror", "output",
 )  # fmt: skip
 _IMPLIED = {"comfyui": "..", "output": "."}
-_HOST = re.compile(r"[A-Za-z0-9](?:[A-Za-z0-9.-]*[A-Za-z0-9])?")
-_PROGRAM = re.compile(r"[A-Za-z0-9_][A-Za-z0-9._+-]*|/[^\s\x00-\x1f\x7f]+")
 
 
 def load(
@@ -43,15 +38,15 @@ def load(
     replaced = {"comfyui": environ["COMFYUI_PATH"]} if environ.get("COMFYUI_PATH") else {}
     value = {**_expand({**value, **dict.fromkeys(replaced)}, "$", lines, path, environ), **replaced}
     manifest = _convert(value, lines, path)
-    _check_values(manifest, lines, path)
+    checks.values(manifest, lines, path)
     manifest = _with_demo_apart(manifest)
     if with_pins:
         manifest = _with_pins(manifest, pins.place(manifest, path))
     manifest = _with_environment(manifest, environ)
-    _check_endpoints(manifest, lines, path)
+    checks.endpoints(manifest, lines, path)
     manifest = _of_windows(manifest, lines, path, environ)
     if manifest.verify.qwen is True and not (manifest.qwen.base_url or manifest.is_demo):
-        raise _problem(path, lines, "$.verify.qwen", Why.QWEN_ADDRESS_NEEDED)
+        raise yamlfile.problem(path, lines, "$.verify.qwen", Why.QWEN_ADDRESS_NEEDED)
     return _absolute(manifest, path.parent.absolute())
 
 
@@ -93,9 +88,9 @@ def of_values(value: Mapping[str, Any], environ: Mapping[str, str] = os.environ)
     """
     path = Path("manifest.yaml").absolute()
     manifest = _convert(dict(value), {}, path)
-    _check_values(manifest, {}, path)
+    checks.values(manifest, {}, path)
     manifest = _with_environment(_with_demo_apart(manifest), environ)
-    _check_endpoints(manifest, {}, path)
+    checks.endpoints(manifest, {}, path)
     return _absolute(manifest, path.parent)
 
 
@@ -115,7 +110,7 @@ def _with_pins(manifest: Manifest, path: Path) -> Manifest:
     if not isinstance(value, dict) or set(value) != {"models"}:
         raise yamlfile.refused(path, 1, because(Why.PINS_NO_MODELS))
     told = _convert({"comfyui": DEMO, **value}, lines, path)
-    _check_values(told, lines, path)
+    checks.values(told, lines, path)
     models = dict(manifest.models)
     for key, pin in told.models.items():
         own = manifest.override_for(*_folder_and_path(key))
@@ -144,16 +139,10 @@ def _expand(
     def variable(match: re.Match[str]) -> str:
         name = match.group(1)
         if name not in environ:
-            raise _problem(path, lines, where, Why.VARIABLE_UNSET, name=name)
+            raise yamlfile.problem(path, lines, where, Why.VARIABLE_UNSET, name=name)
         return environ[name]
 
     return notify.VARIABLE.sub(variable, value)
-
-
-def _problem(
-    path: Path, lines: yamlfile.Lines, where: str, why: Why, **told: object
-) -> SetupProblem:
-    return yamlfile.refused_at(path, lines, where, because(why, **told))
 
 
 def _convert(value: Any, lines: yamlfile.Lines, path: Path) -> Manifest:
@@ -161,95 +150,10 @@ def _convert(value: Any, lines: yamlfile.Lines, path: Path) -> Manifest:
         return fitted(value, Manifest, Override)
     except Unfit as error:
         if error.unknown:
-            raise _problem(path, lines, error.place, Why.KEY_UNKNOWN) from None
+            raise yamlfile.problem(path, lines, error.place, Why.KEY_UNKNOWN) from None
         if "missing required field comfyui" in error.said:
             raise SetupProblem(Why.MANIFEST_NO_COMFYUI, path=path) from None
-        raise _problem(path, lines, error.place, Why.VALUE_UNFIT, told=error.said) from None
-
-
-def _check_values(manifest: Manifest, lines: yamlfile.Lines, path: Path) -> None:
-    for name in manifest.search.sources:
-        if name not in SOURCES:
-            where = "$.search.sources"
-            raise _problem(path, lines, where, Why.SOURCE_NAME_UNKNOWN, name=name, known=SOURCES)
-    for name, override in manifest.models.items():
-        if override.sha256 and not re.fullmatch(r"[0-9a-fA-F]{64}", override.sha256):
-            raise _problem(path, lines, f"$.models.{name}.sha256", Why.SHA256_UNFIT)
-        needed = [("path", "repo"), ("file_id", "model_version_id")]
-        if name.lower().endswith(tuple(endings.LISTED)):  # of a directory it may be all of it
-            needed.append(("repo", "path"))
-        for given, needs in needed:
-            if getattr(override, given) and not getattr(override, needs):
-                where = f"$.models.{name}.{given}"
-                raise _problem(path, lines, where, Why.FIELD_NEEDS, needs=needs)
-    if manifest.qwen.command and not _PROGRAM.fullmatch(manifest.qwen.command):
-        raise _problem(path, lines, "$.qwen.command", Why.COMMAND_UNFIT)
-    places = [(f"mirror[{n}]", mirror.flaw(entry)) for n, entry in enumerate(manifest.mirror)]
-    places += [(f"notify[{n}]", notify.flaw(entry)) for n, entry in enumerate(manifest.notify)]
-    for key, unfit in places:
-        if unfit:
-            raise yamlfile.refused_at(path, lines, f"$.{key}", unfit)
-    _check_cluster(manifest, lines, path)
-    sizes = {
-        "download.reserve": manifest.download.reserve,
-        "policy.max_file": manifest.policy.max_file,
-        "policy.max_total": manifest.policy.max_total,
-        "tiers.size": manifest.tiers.size,
-    }
-    for key, size in sizes.items():
-        _check_size(0 if size is None else size, f"$.{key}", lines, path)
-    _check_limit(manifest.download.limit, lines, path)
-
-
-def _check_limit(
-    limit: int | str | dict[str, int | str] | None, lines: yamlfile.Lines, path: Path
-) -> None:
-    where = "$.download.limit"
-    told = limit.items() if isinstance(limit, dict) else () if limit is None else [("", limit)]
-    for host, rate in told:
-        if host and not _HOST.fullmatch(host):
-            raise _problem(path, lines, f"{where}.{host}", Why.LIMIT_HOST_UNFIT, host=host)
-        place = f"{where}.{host}" if host else where
-        try:
-            rate_in_bytes(rate)
-        except ValueError:
-            raise _problem(path, lines, place, Why.RATE_UNFIT, rate=str(rate)) from None
-        except OverflowError:
-            raise _problem(path, lines, place, Why.RATE_LOW, rate=str(rate)) from None
-
-
-def _check_cluster(manifest: Manifest, lines: yamlfile.Lines, path: Path) -> None:
-    told = manifest.cluster
-    address = told.address if isinstance(told, Cluster) else told
-    where = "$.cluster.address" if isinstance(told, Cluster) else "$.cluster"
-    if address is not None and (unfit := cluster.flaw(address)):
-        raise yamlfile.refused_at(path, lines, where, unfit)
-    if isinstance(told, Cluster) and told.workers and told.store != "each":
-        raise _problem(path, lines, "$.cluster.workers", Why.CLUSTER_EACH_ONLY)
-
-
-def _check_size(size: int | str, where: str, lines: yamlfile.Lines, path: Path) -> None:
-    try:
-        size_in_bytes(size)
-    except ValueError:
-        raise _problem(path, lines, where, Why.SIZE_UNFIT, size=str(size)) from None
-    except OverflowError:
-        raise _problem(path, lines, where, Why.SIZE_LARGE, size=str(size)) from None
-
-
-def _check_endpoints(manifest: Manifest, lines: yamlfile.Lines, path: Path) -> None:
-    places = (("qwen.base_url", manifest.qwen.base_url), ("comfyui_url", manifest.comfyui_url))
-    given = [(where, url) for where, url in places if url]
-    given += [(f"endpoints.{k}", v) for k, v in msgspec.structs.asdict(manifest.endpoints).items()]
-    for where, url in given:
-        try:
-            parts = urlsplit(url)
-            usable = parts.scheme in ("http", "https") and bool(parts.hostname)
-            usable = usable and "@" not in parts.netloc and (parts.port or 1) > 0
-        except ValueError:
-            usable = False
-        if not usable or not re.fullmatch(r"[\x21-\x7e]+", url):
-            raise _problem(path, lines, f"$.{where}", Why.ADDRESS_UNFIT, address=url)
+        raise yamlfile.problem(path, lines, error.place, Why.VALUE_UNFIT, told=error.said) from None
 
 
 def _with_environment(manifest: Manifest, environ: Mapping[str, str]) -> Manifest:
@@ -278,7 +182,7 @@ def _of_windows(
             return text
         place = windows.here(text, environ)
         if place is None or windows.drive_away(place):
-            raise _problem(path, lines, f"$.{where}", Why.WINDOWS_PATH_HERE, given=text)
+            raise yamlfile.problem(path, lines, f"$.{where}", Why.WINDOWS_PATH_HERE, given=text)
         return place
 
     told: dict[str, Any] = {}

@@ -166,6 +166,11 @@ def refused_at(path: Path, lines: Lines, place: str, cause: Reason) -> SetupProb
     return refused(path, lines.get(line, 1), cause, key)
 
 
+def problem(path: Path, lines: Lines, place: str, why: Why, **told: object) -> SetupProblem:
+    """Return the problem of a key path, by its reason and what the words of it tell."""
+    return refused_at(path, lines, place, because(why, **told))
+
+
 def _line(marked: Any) -> int:
     return int(marked.start_mark.line) + 1
 
