@@ -6,7 +6,7 @@ import json
 import re
 from typing import Any
 
-from comfyfix.demo.shelf import PLACE, CivitaiVersion
+from comfyfix.demo.civitai_versions import PLACE, CivitaiVersion
 from comfyfix.demo.wire import Query, Wire
 
 HASHES_MAX = 100

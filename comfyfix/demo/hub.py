@@ -8,8 +8,9 @@ from __future__ import annotations
 
 import threading
 
+from comfyfix.demo.civitai_versions import CivitaiVersion
 from comfyfix.demo.server import Server
-from comfyfix.demo.shelf import CivitaiVersion, Repository, sha256
+from comfyfix.demo.shelf import Repository, sha256
 from comfyfix.demo.stock import Fault, Seen, Stock
 
 _CLOSING_SECONDS = 0.01  # until a server sees that it is to end

@@ -11,8 +11,9 @@ from typing import Any
 from urllib.parse import unquote
 
 from comfyfix.demo.chats import Chats
+from comfyfix.demo.civitai_versions import CivitaiVersion
 from comfyfix.demo.content import file_for
-from comfyfix.demo.shelf import CivitaiVersion, Repository, sha256
+from comfyfix.demo.shelf import Repository, sha256
 
 
 @dataclass(slots=True)

@@ -14,9 +14,10 @@ from pathlib import Path
 
 import pytest
 
+from comfyfix.demo.civitai_versions import CivitaiVersion
 from comfyfix.demo.content import file_for
 from comfyfix.demo.hub import Hub, sha256
-from comfyfix.demo.shelf import CivitaiVersion, Repository
+from comfyfix.demo.shelf import Repository
 from tests.faults.authority import certificate
 from tests.faults.many import RAW, Run, require_told, run, shared
 from tests.faults.raw import Ask, Raw, Step, whole

@@ -10,7 +10,7 @@ from urllib.parse import urlsplit
 import pytest
 
 from comfyfix.demo.civitai import as_model
-from comfyfix.demo.shelf import CivitaiVersion
+from comfyfix.demo.civitai_versions import CivitaiVersion
 from comfyfix.net import civitai_address
 from comfyfix.net.civitai_address import CivitaiFile
 from comfyfix.providers.civitai.choice import bearing, choose
