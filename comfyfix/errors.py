@@ -22,6 +22,11 @@ class Problem(Exception):
         self.reason = because(why, **told)
         super().__init__(f"{self.reason.why}: {self.reason.told}")
 
+    @property
+    def choices(self) -> tuple[Candidate, ...]:
+        """The files of which the user may choose one: those of a model that is uncertain."""
+        return ()
+
 
 class SetupProblem(Problem):
     """Nothing can start: manifest, ComfyUI, workflows or the command line."""
@@ -42,6 +47,11 @@ class ModelProblem(Problem):
     asked: tuple[str, ...] = ()
     rejected: tuple[Rejected, ...] = ()
     candidates: tuple[Candidate, ...] = ()
+
+    @property
+    def choices(self) -> tuple[Candidate, ...]:
+        """The files of which the user may choose one: those of a model that is uncertain."""
+        return self.candidates if self.outcome == Outcome.UNCERTAIN else ()
 
 
 class NameRefused(ModelProblem):

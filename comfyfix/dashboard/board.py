@@ -206,7 +206,8 @@ class Board:
             case journal.Said():
                 self._put(row, said=_text(event.text))
             case journal.Failed():
-                self._put(row, state="failed", why=_text(event.what), next=_text(event.next))
+                why, step = _text(event.what), _text(event.next)
+                self._put(row, state="failed", why=why, next=step, choices=())
             case journal.Choices():
                 choices = filter(None, map(_choice, event.found[:CHOICES_MAX]))
                 self._put(row, choices=tuple(choices))

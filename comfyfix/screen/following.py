@@ -11,8 +11,7 @@ from collections import Counter
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
-from comfyfix.errors import ModelProblem, Problem
-from comfyfix.outcomes import Outcome
+from comfyfix.errors import Problem
 from comfyfix.records import Verdict
 from comfyfix.screen import choosing, words
 from comfyfix.screen.part import Part
@@ -82,8 +81,8 @@ class Follower:
         if n is not None:
             what, step = words.sentence(problem.reason), words.told(problem.reason).next_step
             self._journal.tell(journal.Failed(n=n, what=what, next=step))
-            if isinstance(problem, ModelProblem) and problem.outcome == Outcome.UNCERTAIN:
-                found = searches.each_once(problem.candidates)
+            if problem.choices:
+                found = searches.each_once(problem.choices)
                 told = tuple(choosing.in_short(one) for one in found)
                 self._journal.tell(journal.Choices(n=n, found=told))
 

@@ -15,9 +15,8 @@ from typing import NamedTuple
 
 import msgspec
 
-from comfyfix.errors import ModelProblem, Problem
+from comfyfix.errors import Problem
 from comfyfix.net import local
-from comfyfix.outcomes import Outcome
 from comfyfix.records import Candidate, Model
 from comfyfix.stages.report import Tally
 from comfyfix.state.layout import Layout
@@ -86,8 +85,10 @@ class Control:
         model = self._models[order.n]
         failed = {end.model.key: end.problem for end in list(self._tally.endings)}
         problem = failed.get(model.key)
+        if problem is None:
+            return False
         chosen = _meant(problem, order.url) if order.do == "choose" else None
-        if problem is None or (order.do == "choose" and chosen is None):
+        if order.do == "choose" and chosen is None:
             return False
         with self._lock:
             if self._open:
@@ -102,11 +103,9 @@ class Control:
                     local.remove_if_dead(path)
 
 
-def _meant(problem: Problem | None, url: str) -> Candidate | None:
+def _meant(problem: Problem, url: str) -> Candidate | None:
     """The candidate of this address, of those that a search has found several of."""
-    if not isinstance(problem, ModelProblem) or problem.outcome != Outcome.UNCERTAIN:
-        return None
-    return next((one for one in problem.candidates if url and one.url == url), None)
+    return next((one for one in problem.choices if url and one.url == url), None)
 
 
 def _stop() -> None:

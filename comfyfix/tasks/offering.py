@@ -6,7 +6,6 @@ from collections.abc import Iterator, Sequence
 from typing import Any
 
 from comfyfix.errors import Problem, SetupProblem
-from comfyfix.outcomes import Outcome
 from comfyfix.screen import choosing, notes
 from comfyfix.screen.text import say
 from comfyfix.stages.work import Planned
@@ -49,7 +48,7 @@ def were_all(runs: Sequence[Run], tasks: Sequence[str], loader: Any) -> bool:
 def _uncertain(run: Run) -> Iterator[tuple[Named, Search]]:
     """The models that a run has found several files for, and those files."""
     endings = run.tally.failures(searching=True)
-    keys = {e.model.key for e in endings if e.problem and e.problem.outcome == Outcome.UNCERTAIN}
+    keys = {ending.model.key for ending in endings if ending.problem and ending.problem.choices}
     for planned in run.pending:
         search = tried.last_search(run, planned) if planned.model.key in keys else None
         if search is None or not search.candidates:

@@ -19,6 +19,8 @@ from comfyfix.screen.pages import states
 from comfyfix.state import journal
 from comfyfix.state.journal import (
     Arrived,
+    Choice,
+    Choices,
     Doing,
     Ended,
     Expected,
@@ -66,6 +68,14 @@ def test_a_failure_tells_why_and_what_helps() -> None:
     assert row(board, 1).next == "pin it"
     board.take(Judged(n=2, status="damaged", what="cut off"))
     assert (row(board, 2).state, row(board, 2).why) == ("failed", "cut off")
+
+
+def test_a_failure_has_no_choices_of_the_one_before() -> None:
+    found = (Choice(where="maker/x", url="https://x.example/a.safetensors"),)
+    board = of(Failed(n=1, what="Several"), Choices(n=1, found=found))
+    assert row(board, 1).choices == found
+    board.take(Failed(n=1, what="Nobody has it"))
+    assert row(board, 1).choices == ()
 
 
 def test_a_workflow_is_complete_with_its_last_model() -> None:
