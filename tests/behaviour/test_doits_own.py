@@ -71,11 +71,12 @@ def test_every_command_of_doit_is_under_our_guard() -> None:
 def test_an_answer_that_is_lost_is_told(complete: Site, lost: str, unbuffered: str) -> None:
     for command in TELLING:
         done = shell(complete, f'"$@" {lost}', (*PROGRAM, *command), unbuffered)
-        told = done.stderr.splitlines()
-        assert told == [
-            f"ERROR: The answer can't be written: {LOST[lost]}. "
-            "Next: give the command an output that takes it"
-        ], command
+        told = t(
+            "ERROR: The answer can't be written: {cause}. "
+            "Next: give the command an output that takes it",
+            cause=LOST[lost],
+        )
+        assert done.stderr.splitlines() == [told], command
         assert done.returncode == 2, command
     # Nothing is to be said: nothing is lost.
     done = shell(complete, f'"$@" {lost}', (*PROGRAM, "list", "-q"), unbuffered)
