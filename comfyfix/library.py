@@ -189,6 +189,7 @@ class Project:
         from comfyfix.script import render  # templates, for downloads alone
         from comfyfix.stages import fetch, written
         from comfyfix.stages.slots import Slot, Slots
+        from comfyfix.stages.talk import Talk
 
         manifest, layout = project.manifest, project.layout
         if keeps:
@@ -197,28 +198,27 @@ class Project:
             record = msgspec.structs.replace(record, number=number)
             record = written.write(layout, manifest, record, lambda *_: None)
         require("bash", *([] if record.local else ["curl"]))
-        receipt = fetch.fetch(
+        env = fetch.environment(
+            self._environ,
             record,
-            layout.script(record.number, record.model),
-            self._children,
-            fetch.environment(
-                self._environ,
-                record,
-                self._search().manifest.endpoints,
-                project.tokens,
-                folder=fetch.real_place(record, project.folders),
-                demo=manifest.is_demo,
-            ),
+            self._search().manifest.endpoints,
+            project.tokens,
+            folder=fetch.real_place(record, project.folders),
+            demo=manifest.is_demo,
+        )
+        talk = Talk.about(
+            record,
             lambda _said: None,
-            slot=Slot(Slots()),
+            Slot(Slots()),
             pickle=manifest.verify.pickle,
             words=words.sentence,
-            signs=bool(project.trust.key),
-            alone="" if keeps else render.alone(record, manifest),
             lender=self._search().lender(record),
-            relay=self._search().relay,
             mirrors=self._mirrors_of(project).handed(record),
         )
+        alone = "" if keeps else render.alone(record, manifest)
+        here = fetch.Here(self._children, env, self._search().relay, alone)
+        script = layout.script(record.number, record.model)
+        receipt = fetch.fetch(record, script, talk, here, signs=bool(project.trust.key))
         if keeps:
             members = record.members
             made = [(one.model, each) for one, each in zip(members, receipt.each, strict=True)]

@@ -6,6 +6,7 @@ import contextlib
 import os
 import re
 from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -23,12 +24,11 @@ from comfyfix.process import Children
 from comfyfix.records import Model, Reason, Receipt, Record, because
 from comfyfix.script import channel
 from comfyfix.script.channel import Told
-from comfyfix.settings.manifest import TOKEN_VARIABLES, Endpoints, PicklePolicy
+from comfyfix.settings.manifest import TOKEN_VARIABLES, Endpoints
 from comfyfix.settings.mirror import VARIABLE as MIRROR_VARIABLE
 from comfyfix.settings.secrets import without
 from comfyfix.settings.switches import OFFLINE
-from comfyfix.stages.slots import Slot
-from comfyfix.stages.talk import BEGUN, Hear, Talk, identity, paths_of
+from comfyfix.stages.talk import BEGUN, Talk, identity
 from comfyfix.state import receipts
 from comfyfix.why import Why
 
@@ -38,7 +38,6 @@ if TYPE_CHECKING:
 ENDPOINT_VARIABLES = {"huggingface": "HF_ENDPOINT", "civitai": "CIVITAI_ENDPOINT"}
 NEAR_VARIABLE = "COMFYFIX_NEAR"
 """By it a script is told to ask for the bytes before it goes to the network."""
-_NO_MIRRORS = Handed()
 
 
 def environment(
@@ -68,59 +67,78 @@ def environment(
     return env
 
 
-Away = Callable[[Hear], int]
-"""Runs a script on another machine: hands on what it says, and returns its exit code."""
 PAGE = "page"
 """What a script tells in place of curl's code where a web page has come."""
+
+
+@dataclass(frozen=True, slots=True)
+class Here:
+    """How a script runs on this machine: as one of these children, in this environment.
+
+    By `relay` it goes to the network, where there is a limit. `alone` is the text of a script that
+    lies nowhere; it is run in the place of the file.
+    """
+
+    children: Children
+    env: Mapping[str, str]
+    relay: Relay | None = None
+    alone: str = ""
+
+    def run(self, record: Record, script: Path, talk: Talk) -> int:
+        """Run the script of a record to its end; returns its exit code. Raises ModelProblem."""
+        told = {**self.env, channel.VARIABLE: talk.word}
+        if talk.lender:
+            told[NEAR_VARIABLE] = "1"
+        if talk.mirrors.places:
+            told[MIRROR_VARIABLE] = talk.mirrors.text
+        argv = ["bash", "-c", self.alone, script.name] if self.alone else ["bash", str(script)]
+        limited = _limited(record, told, self.relay, talk.mirrors)
+        with limited as given, contextlib.closing(talk.inside):
+            return self.children.run(argv, given, talk.keep, answer=talk.answer)
 
 
 def fetch(
     record: Record,
     script: Path,
-    children: Children,
-    env: Mapping[str, str],
-    hear: Hear,
+    talk: Talk,
+    here: Here,
     *,
-    slot: Slot,
-    pickle: PicklePolicy,
-    words: Callable[[Reason], str],
     signs: bool,
-    alone: str = "",
-    lender: Lender | None = None,
-    mirrors: Handed = _NO_MIRRORS,
     cut_off: Callable[[], bool] = bool,
-    relay: Relay | None = None,
-    away: Away | None = None,
 ) -> Receipt:
-    """Run the script of a record to its end. Raises ModelProblem with the outcome that it had.
+    """Run the script of a record here, to its end. Raises ModelProblem with the outcome of it.
 
-    `alone` is the text of one that lies nowhere; it is run in the place of the file.
-
-    Before the script gives the file its name it asks whether the file is what it should be;
-    `words` says to people why it is not.
-    While it waits for another process that fetches the same file, its slot is given up.
-    `signs`: the receipt will be signed. Then a file that the script has not just hashed and asked
-    about, since it lay there already, is hashed here. `lender` knows where the bytes may lie near
-    by: the script asks it first, and then the `mirrors`. By `relay` it goes to the network, where
-    there is a limit. `away` runs it on another machine.
+    Before the script gives the file its name it asks in its talk whether that is what it should
+    be. While it waits for another process that fetches the same file, its slot is given up. See
+    `receipt` for the rest.
     """
-    told_paths = paths_of(record)
-    talk = Talk(told_paths, hear, slot, pickle, words, record.destination, lender, mirrors)
-    if away is None:
-        told = {**env, channel.VARIABLE: talk.word, **({NEAR_VARIABLE: "1"} if lender else {})}
-        if mirrors.places:
-            told[MIRROR_VARIABLE] = mirrors.text
-        argv = ["bash", "-c", alone, script.name] if alone else ["bash", str(script)]
-        with _limited(record, told, relay, mirrors) as given, contextlib.closing(talk.inside):
-            status = children.run(argv, given, talk.keep, answer=talk.answer)
-    else:
-        status = away(talk.take)
+    status = here.run(record, script, talk)
+    kept = not here.alone
+    return receipt(record, script, talk, status, signs=signs, kept=kept, cut_off=cut_off)
+
+
+def receipt(
+    record: Record,
+    script: Path,
+    talk: Talk,
+    status: int,
+    *,
+    signs: bool,
+    kept: bool = True,
+    cut_off: Callable[[], bool] = bool,
+) -> Receipt:
+    """Write down what a script has brought that ended so. Raises ModelProblem if it has failed.
+
+    `signs`: the receipt will be signed. Then a file that the script has not just hashed and asked
+    about, since it lay there already, is hashed here. A script that is not `kept` has no name in
+    it. `cut_off` tells whether a web page that came is that of a network which wants a sign-in.
+    """
     told_of = talk.last.get("unreached")
     if status != 0 and told_of and (told_of.fields[0] != PAGE or cut_off()):
         raise _unreachable(talk, *told_of.fields)
     if status != 0:
         raise _problem(status, talk, script, record)
-    named = "" if alone else script.name
+    named = script.name if kept else ""
     one = not record.files
     made = [_receipt(member, talk, one=one, script=named, signs=signs) for member in record.members]
     return receipts.joined(record, made)

@@ -35,7 +35,9 @@ _NO_MIRRORS = Handed()
 class Talk:
     """What a script tells while it runs, and what it is answered.
 
-    `paths` are the files that it may ask about; `lender` is asked for the bytes of `destination`.
+    `paths` are the files that it may ask about, and `words` say to people why one of them is not
+    what it should be. `lender` knows where the bytes of `destination` may lie near by: the script
+    asks it first, and then the `mirrors`.
     """
 
     paths: frozenset[str]
@@ -50,6 +52,22 @@ class Talk:
     last: dict[str, Told] = field(default_factory=dict)
     asked: list[tuple[int, ...]] = field(default_factory=list)
     inside: Inside = field(default_factory=Inside)
+
+    @classmethod
+    def about(
+        cls,
+        record: Record,
+        hear: Hear,
+        slot: Slot,
+        *,
+        pickle: PicklePolicy,
+        words: Callable[[Reason], str],
+        lender: Lender | None = None,
+        mirrors: Handed = _NO_MIRRORS,
+    ) -> Talk:
+        """The talk with the script of a record."""
+        told = paths_of(record), hear, slot, pickle, words, record.destination, lender, mirrors
+        return cls(*told)
 
     def keep(self, line: str) -> None:
         """Take in a line as the script has printed it."""

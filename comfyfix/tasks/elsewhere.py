@@ -14,7 +14,7 @@ from comfyfix.script.channel import Told
 from comfyfix.settings.switches import OFFLINE, on
 from comfyfix.stages import fetch as fetch_stage
 from comfyfix.stages.slots import Slot, Slots
-from comfyfix.stages.talk import BEGUN, Hear, paths_of
+from comfyfix.stages.talk import BEGUN, Hear, Talk, paths_of
 
 if TYPE_CHECKING:
     from comfyfix.stages.work import Planned
@@ -56,21 +56,9 @@ def fetch(run: Run, planned: Planned, record: Record, script: Path, hear: Hear) 
             places.append(said.fields[0])
         hear(said)
 
-    def bring(hear: Hear) -> int:
-        status = cluster.run(errand, hear)
-        with contextlib.suppress(OSError):  # a network filesystem then looks at what is there now
-            os.close(os.open(record.folder, os.O_RDONLY))
-        return status
-
-    return fetch_stage.fetch(
-        record,
-        script,
-        run.children,
-        {},
-        heard,
-        slot=Slot(Slots()),
-        pickle=manifest.verify.pickle,
-        words=words.sentence,
-        signs=bool(run.project.trust.key),
-        away=bring,
-    )
+    pickle, signs = manifest.verify.pickle, bool(run.project.trust.key)
+    talk = Talk.about(record, heard, Slot(Slots()), pickle=pickle, words=words.sentence)
+    status = cluster.run(errand, talk.take)
+    with contextlib.suppress(OSError):  # a network filesystem then looks at what is there now
+        os.close(os.open(record.folder, os.O_RDONLY))
+    return fetch_stage.receipt(record, script, talk, status, signs=signs)

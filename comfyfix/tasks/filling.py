@@ -23,6 +23,7 @@ from comfyfix.stages import fetch as fetch_stage
 from comfyfix.stages import mirroring
 from comfyfix.stages.mirroring import Content, Done, Filled
 from comfyfix.stages.slots import Slot, Slots
+from comfyfix.stages.talk import Talk
 from comfyfix.state.hashing import Halted
 from comfyfix.tasks.running import Run
 from comfyfix.why import Why
@@ -117,23 +118,21 @@ def _by_script(run: Run, record: Record, path: Path) -> None:
     manifest = run.services().manifest
     told = msgspec.structs.replace(record, destination=str(path), store=str(path.parent))
     path.parent.mkdir(parents=True, exist_ok=True)
-    fetch_stage.fetch(
+    env = fetch_stage.environment(
+        run.environ,
         told,
-        path,
-        run.children,
-        fetch_stage.environment(
-            run.environ,
-            told,
-            manifest.endpoints,
-            run.project.tokens,
-            folder=Path(os.path.realpath(path.parent)),
-            demo=manifest.is_demo,
-        ),
+        manifest.endpoints,
+        run.project.tokens,
+        folder=Path(os.path.realpath(path.parent)),
+        demo=manifest.is_demo,
+    )
+    alone = render.alone(told, manifest)
+    here = fetch_stage.Here(run.children, env, run.services().relay, alone)
+    talk = Talk.about(
+        told,
         lambda _said: None,
-        slot=Slot(Slots()),
+        Slot(Slots()),
         pickle="allow",  # whoever takes it from there looks into it
         words=words.sentence,
-        signs=False,
-        alone=render.alone(told, manifest),
-        relay=run.services().relay,
     )
+    fetch_stage.fetch(told, path, talk, here, signs=False)

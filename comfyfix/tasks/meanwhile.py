@@ -46,7 +46,7 @@ def of_others(run: Run, planned: Planned, slot: Slot) -> Others:
     if planned.pending not in (Pending.ABSENT, Pending.EMPTY) or not arrival.can_be:
         slot.take()
         return NOBODY
-    # Else what lies there is no concern of ours.
+    # Outside of the store what lies there is no concern of ours.
     fetch_stage.real_place(record, run.project.folders)
     look = functools.partial(_look, run, planned, arrival)
     mine = False

@@ -17,7 +17,7 @@ from comfyfix.script.channel import Told
 from comfyfix.stages import fetch as fetch_stage
 from comfyfix.stages import written
 from comfyfix.stages.slots import Slot
-from comfyfix.stages.talk import BEGUN
+from comfyfix.stages.talk import BEGUN, Talk
 from comfyfix.stages.work import Planned
 from comfyfix.tasks import elsewhere, mirroring
 from comfyfix.tasks.meanwhile import NOBODY, Others
@@ -46,32 +46,34 @@ def run_script(run: Run, planned: Planned, slot: Slot, others: Others = NOBODY) 
     env = _environment(run, record) | dict(others.told)
     # Once more: somebody may have changed it since the script was written.
     written.put_engine(run.project.layout, run.events.engine_replaced)
-    run.events.executing(planned.model, script.name, record.size)
-    arrived = Part(Path(record.destination)).arrived()
-    if 0 < arrived < (record.size or 0):
-        run.events.going_on(planned.model, arrived, record.size or 0)
-    phase(run, planned, "downloading", record.size)
+    _begun(run, planned, script.name, record)
+    talk = Talk.about(
+        record,
+        functools.partial(hear, handed),
+        slot,
+        pickle=run.project.manifest.verify.pickle,
+        words=words.sentence,
+        lender=lender,
+        mirrors=handed,
+    )
+    here = fetch_stage.Here(run.children, env, run.services().relay)
+    signs, cut_off = bool(run.project.trust.key), lambda: reach.cut_off(server)
     try:
-        return fetch_stage.fetch(
-            record,
-            script,
-            run.children,
-            env,
-            functools.partial(hear, handed),
-            slot=slot,
-            pickle=run.project.manifest.verify.pickle,
-            words=words.sentence,
-            signs=bool(run.project.trust.key),
-            lender=lender,
-            mirrors=handed,
-            cut_off=lambda: reach.cut_off(server),
-            relay=run.services().relay,
-        )
+        return fetch_stage.fetch(record, script, talk, here, signs=signs, cut_off=cut_off)
     except Unreachable as problem:
         host, cause = (problem.reason.told.get(name) for name in ("host", "cause"))
         if host == urlsplit(server).netloc and isinstance(cause, Reason):
             reach.hold(server, cause)  # the next need not find that out too
         raise
+
+
+def _begun(run: Run, planned: Planned, script: str, record: Record) -> None:
+    """Tell that a script runs, and how much has arrived already."""
+    run.events.executing(planned.model, script, record.size)
+    arrived = Part(Path(record.destination)).arrived()
+    if 0 < arrived < (record.size or 0):
+        run.events.going_on(planned.model, arrived, record.size or 0)
+    phase(run, planned, "downloading", record.size)
 
 
 def _server_of(run: Run, record: Record) -> str:

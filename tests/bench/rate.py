@@ -26,8 +26,9 @@ from comfyfix.net.pace import Bucket
 from comfyfix.net.relay import Relay
 from comfyfix.process import Children
 from comfyfix.screen.words import sentence
-from comfyfix.stages.fetch import fetch
+from comfyfix.stages.fetch import Here, fetch
 from comfyfix.stages.slots import Slot, Slots
+from comfyfix.stages.talk import Talk
 from tests.bench.line import COUNTS, SENT, served
 from tests.bench.transfers import Bench
 
@@ -52,18 +53,10 @@ def main() -> None:
             env = {**os.environ, "HF_ENDPOINT": url}
 
             def one(number: int) -> None:
-                fetch(
-                    records[number],
-                    bench.ours(paths[number]),
-                    Children(),
-                    env,
-                    lambda _: None,
-                    slot=Slot(Slots()),
-                    pickle="allow",
-                    words=sentence,
-                    signs=False,
-                    relay=relay,
-                )
+                record, slot = records[number], Slot(Slots())
+                talk = Talk.about(record, lambda _: None, slot, pickle="allow", words=sentence)
+                here = Here(Children(), env, relay)
+                fetch(record, bench.ours(paths[number]), talk, here, signs=False)
 
             begun, cpu = time.monotonic(), time.process_time()
             with ThreadPoolExecutor(MODELS) as pool:

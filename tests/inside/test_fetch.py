@@ -17,6 +17,7 @@ from comfyfix.records import Reason, Receipt, Record, because
 from comfyfix.screen.words import sentence
 from comfyfix.stages import fetch as fetch_stage
 from comfyfix.stages.slots import Slot, Slots
+from comfyfix.stages.talk import Talk
 from comfyfix.why import Why
 from tests.inprocess import InProcess
 
@@ -44,17 +45,9 @@ def fetch(site: InProcess, record: Record, text: str, *, signs: bool, **extra: s
     """Run another script in the place of the record's own."""
     script = site.root / "script.sh"
     script.write_text(text)
-    return fetch_stage.fetch(
-        record,
-        script,
-        Children(),
-        site.environment(**extra),
-        lambda _: None,
-        slot=Slot(Slots()),
-        pickle="scan",
-        words=sentence,
-        signs=signs,
-    )
+    slot, here = Slot(Slots()), fetch_stage.Here(Children(), site.environment(**extra))
+    talk = Talk.about(record, lambda _: None, slot, pickle="scan", words=sentence)
+    return fetch_stage.fetch(record, script, talk, here, signs=signs)
 
 
 def reason(site: InProcess, record: Record, text: str, **extra: str) -> Reason | str:

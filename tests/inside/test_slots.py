@@ -20,6 +20,7 @@ from comfyfix.screen.words import sentence, t
 from comfyfix.script.channel import Told
 from comfyfix.stages import fetch as fetch_stage
 from comfyfix.stages.slots import Slot, Slots
+from comfyfix.stages.talk import Talk
 from comfyfix.state import receipts
 from comfyfix.tasks import running
 from tests.faults.rig import wait_until
@@ -62,21 +63,11 @@ def test_who_waits_for_another_process_gives_its_place_up_and_takes_it_again(
     slots = Slots(1)
     slot, other = Slot(slots), Slot(slots)
     slot.take()
-    env = one.environment(GO=str(go))
     with ThreadPoolExecutor(1) as pool, slot:
         try:
-            running = pool.submit(
-                fetch_stage.fetch,
-                record,
-                script,
-                Children(),
-                env,
-                hear,
-                slot=slot,
-                pickle="scan",
-                words=sentence,
-                signs=False,
-            )
+            talk = Talk.about(record, hear, slot, pickle="scan", words=sentence)
+            here = fetch_stage.Here(Children(), one.environment(GO=str(go)))
+            running = pool.submit(fetch_stage.fetch, record, script, talk, here, signs=False)
             assert other.take(LONG), "it waits, and keeps others from downloading"
             go.touch()
             assert asked.wait(LONG)
@@ -135,15 +126,15 @@ def test_a_download_holds_one_of_the_places_of_its_run(
 
     monkeypatch.setattr(running, "Run", Kept)
 
-    def fetch(*arguments: Any, slot: Slot, **named: Any) -> object:
+    def fetch(record: Record, script: Path, talk: Talk, *rest: Any, **named: Any) -> object:
         (run,) = runs
         with Slot(run.downloads) as other:
             free = other.take(0)
-            slot.leave()
+            talk.slot.leave()
             left = other.take(0)
-        slot.take()
+        talk.slot.take()
         seen.append((free, left))
-        return real(*arguments, slot=slot, **named)
+        return real(record, script, talk, *rest, **named)
 
     monkeypatch.setattr(fetch_stage, "fetch", fetch)
     done = one.run()

@@ -20,11 +20,12 @@ from comfyfix.process import Children
 from comfyfix.records import Model, Reason, Receipt, Record, because
 from comfyfix.script import channel
 from comfyfix.script.channel import Told
-from comfyfix.settings.manifest import Endpoints
+from comfyfix.settings.manifest import Endpoints, PicklePolicy
 from comfyfix.settings.store_key import STORE_KEY
 from comfyfix.settings.switches import OFFLINE
-from comfyfix.stages.fetch import NEAR_VARIABLE, environment, fetch
+from comfyfix.stages.fetch import NEAR_VARIABLE, Here, environment, fetch
 from comfyfix.stages.slots import Slot, Slots
+from comfyfix.stages.talk import Talk
 from comfyfix.state.hashes import HashLog
 from comfyfix.state.layout import Layout
 from comfyfix.state.trust import EVERY_CHECK
@@ -73,15 +74,24 @@ class Scene:
         self.slots = Slots()
         self.played = Played((), 0)
 
-    def fetch(self, *lines: Line | Callable[[], Line], status: int = 0, **named: Any) -> Receipt:
+    def fetch(
+        self,
+        *lines: Line | Callable[[], Line],
+        status: int = 0,
+        signs: bool = False,
+        alone: str = "",
+        pickle: PicklePolicy = "scan",
+        lender: Lender | None = None,
+    ) -> Receipt:
         self.played = Played(lines, status)
-        given = {"pickle": "scan", "signs": False, **named}
+        here = Here(self.played, {"A": "b"}, alone=alone)
         with Slot(self.slots) as slot:
             slot.take()
-            return fetch(
-                self.record, Path("download_001_x.sh"), self.played, {"A": "b"}, self.heard.append,
-                slot=slot, words=lambda reason: f"because {reason.why}", **given,
+            talk = Talk.about(
+                self.record, self.heard.append, slot, pickle=pickle,
+                words=lambda reason: f"because {reason.why}", lender=lender,
             )  # fmt: skip
+            return fetch(self.record, Path("download_001_x.sh"), talk, here, signs=signs)
 
     def problem(self, *lines: Line, status: int, **named: Any) -> tuple[str, Reason]:
         with pytest.raises((ModelProblem, Unreachable)) as caught:
@@ -201,7 +211,7 @@ def test_what_it_has_asked_about_is_not_hashed_again_to_be_signed(scene: Scene) 
     ],
 )
 def test_it_is_answered_about_its_own_file(
-    scene: Scene, name: str, data: bytes | None, pickle: str, answer: str
+    scene: Scene, name: str, data: bytes | None, pickle: PicklePolicy, answer: str
 ) -> None:
     path = scene.path.with_name(name)
     if data is not None:
