@@ -5,17 +5,18 @@ from __future__ import annotations
 import hashlib
 import json
 import tempfile
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Container, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
+from typing import Any
 
 from tests.breaks.make import Break
 from tests.breaks.trial import Tree
 from tests.unit.test_layers import edges, read_all
 
-INSIDE_SECONDS = 1800
-OTHERS_SECONDS = 5400
+INSIDE_SECONDS = 3600  # by the clock: on a busy machine it takes longer
+OTHERS_SECONDS = 7200
 QUICK_SECONDS = 15  # for the quickest tests, which find the most
 START_SECONDS = 0.02  # what pytest adds to each test
 
@@ -28,13 +29,28 @@ class Map:
     lines: dict[str, dict[int, set[str]]] = field(default_factory=dict)
     about: Mapping[str, set[str]] = field(default_factory=dict)
 
-    def add(self, told: dict[str, dict[str, dict[str, list[str]]]]) -> None:
+    def add(self, told: dict[str, Any]) -> None:
         """Take in what one process has noted."""
-        self.seconds.update(told["seconds"])  # type: ignore[arg-type]
+        self.seconds.update(told["seconds"])
         for file, passed in told["lines"].items():
             mine = self.lines.setdefault(file, {})
             for line, tests in passed.items():
                 mine.setdefault(int(line), set()).update(tests)
+
+    def as_told(self) -> dict[str, Any]:
+        """What it holds, as `add` takes it in."""
+        lines = {
+            file: {str(number): sorted(tests) for number, tests in passed.items()}
+            for file, passed in self.lines.items()
+        }
+        return {"seconds": self.seconds, "lines": lines}
+
+    def drop(self, files: Container[str]) -> None:
+        """Forget the tests of some files."""
+        self.seconds = {t: s for t, s in self.seconds.items() if _file_of(t) not in files}
+        for at in self.lines.values():
+            for number, tests in at.items():
+                at[number] = {t for t in tests if _file_of(t) not in files}
 
     def tests(self, each: Break, budget: float) -> list[str]:
         """The tests to run for a break, as many as fit into some seconds.
@@ -51,7 +67,7 @@ class Map:
         found: set[str] = passed.get(each.line, set()) or function or module
         known = {test for test in found if test in self.seconds}
         near = self.about.get(each.path, set())
-        quick = sorted(known, key=lambda t: (t.partition("::")[0] not in near, self.seconds[t], t))
+        quick = sorted(known, key=lambda t: (_file_of(t) not in near, self.seconds[t], t))
         chosen = list(self._within(quick, min(budget / 2, QUICK_SECONDS))) or quick[:1]
         left = budget - sum(self.seconds[test] for test in chosen)
         return chosen + list(self._within(self._in_order(known - {*chosen}), left))
@@ -90,47 +106,71 @@ class Map:
         return marks
 
 
-def state_of(root: Path) -> str:
+State = Mapping[str, str]
+"""What a map depends on: the sha256 of each file of code and tests, by its path."""
+
+
+def state_of(root: Path) -> State:
     """The state of code and tests, as far as a map depends on it."""
-    found = hashlib.sha256()
+    found: dict[str, str] = {}
     for folder in ("comfyfix", "tests", "templates"):
         for path in sorted((root / folder).rglob("*")):
             own = path.is_relative_to(root / "tests" / "breaks")
             if path.is_file() and not own and "__pycache__" not in path.parts:
-                found.update(f"{path.relative_to(root)}\0{path.stat().st_size}\0".encode())
-                found.update(path.read_bytes())
-    return found.hexdigest()
+                name = path.relative_to(root).as_posix()
+                found[name] = hashlib.sha256(path.read_bytes()).hexdigest()
+    return found
+
+
+def stale(root: Path, before: State, now: State) -> set[str] | None:
+    """The files of tests whose tests may pass other lines than before; None: those of all.
+
+    Where nothing but tests has changed, it is these files, and those that import from them.
+    """
+    changed = {name for name in before.keys() | now.keys() if before.get(name) != now.get(name)}
+    if not all(Path(name).match("tests/*/test_*.py") for name in changed):
+        return None
+    users = _users(root)
+    front = [_dotted(name) for name in changed]
+    seen = set(front)
+    while front:
+        new = users.get(front.pop(), set()) - seen
+        seen |= new
+        front += new
+    return {_file(name) for name in seen}
 
 
 def made(
-    tree: Tree, kept: Path, state: str, *, kind: str, suites: Iterable[str], jobs: int, old: bool
+    tree: Tree, kept: Path, state: State, *, kind: str, suites: Iterable[str], jobs: int, old: bool
 ) -> Map:
     """Return the map of the tests of one kind (`inside` or `others`), made if none is kept.
 
+    Of tests that alone have changed, a kept one is made anew; of all, if the code has.
     `old`: one of an earlier state of the tree is good enough.
     """
     suites = list(suites)
     key = json.dumps([kind, tree.places, suites if kind == "others" else []])
     path = kept / f"{kind}-{hashlib.sha256(key.encode()).hexdigest()[:8]}.json"
+    found = Map()
     if path.is_file():
         told = json.loads(path.read_text(encoding="utf-8"))
-        if old or told["state"] == state:
-            found = Map()
-            found.add(told)
+        found.add(told)
+        gone = stale(tree.root, told["state"], state)
+        if old or gone == set():
             return found
-    found = _noted(tree, kind, suites, jobs)
-    told = {
-        "state": state,
-        "seconds": found.seconds,
-        "lines": {f: {n: sorted(t) for n, t in at.items()} for f, at in found.lines.items()},
-    }
+        if gone is None:
+            found = Map()
+        else:
+            found.drop(gone)
+            suites = sorted(f for f in gone & state.keys() if any(map(f.startswith, suites)))
+    if suites:
+        _note(found, tree, kind, suites, jobs)
     kept.mkdir(parents=True, exist_ok=True)
-    path.write_text(json.dumps(told), encoding="utf-8")
+    path.write_text(json.dumps({"state": dict(state), **found.as_told()}), encoding="utf-8")
     return found
 
 
-def _noted(tree: Tree, kind: str, suites: list[str], jobs: int) -> Map:
-    found = Map()
+def _note(found: Map, tree: Tree, kind: str, suites: list[str], jobs: int) -> None:
     with tempfile.TemporaryDirectory(prefix="breaks-") as notes:
         seconds = INSIDE_SECONDS if kind == "inside" else OTHERS_SECONDS
         ended = tree.pytest(
@@ -144,7 +184,6 @@ def _noted(tree: Tree, kind: str, suites: list[str], jobs: int) -> Map:
         raise SystemExit(
             f"no test was green, or passed a line, in {' '.join(suites)}:\n{ended.said[-2000:]}"
         )
-    return found
 
 
 def test_files(root: Path, suites: Iterable[str], places: Iterable[str]) -> list[str]:
@@ -155,7 +194,7 @@ def test_files(root: Path, suites: Iterable[str], places: Iterable[str]) -> list
     users = _users(root)
     for name in set().union(*users.values()):
         users.setdefault(f"{name.rpartition('.')[0]}.conftest", set()).add(name)
-    dotted = [place.removesuffix(".py").replace("/", ".") for place in places]
+    dotted = [_dotted(place) for place in places]
     front = [n for n in users if any(n == d or n.startswith(f"{d}.") for d in dotted)]
     seen = set(front)
     while front:
@@ -173,6 +212,14 @@ def importers(root: Path) -> dict[str, set[str]]:
         _file(name): {_file(user) for user in found if ".test_" in user}
         for name, found in users.items()
     }
+
+
+def _file_of(test: str) -> str:
+    return test.partition("::")[0]
+
+
+def _dotted(file: str) -> str:
+    return file.removesuffix(".py").replace("/", ".")
 
 
 def _file(name: str) -> str:

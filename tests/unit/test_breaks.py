@@ -129,6 +129,39 @@ def test_quick_tests_and_then_unlike_ones_are_chosen_as_many_as_fit() -> None:
     assert covered.Map().tests(default, 60) == []
 
 
+def test_of_a_map_only_that_is_made_anew_which_other_tests_may_change(tmp_path: Path) -> None:
+    files = {
+        "comfyfix/small.py": "",
+        "tests/conftest.py": "",
+        "tests/unit/test_a.py": "from comfyfix import small\n",
+        "tests/unit/test_b.py": "from tests.unit.test_a import small\n",
+        "tests/unit/test_c.py": "from comfyfix import small\n",
+    }
+    for name, text in files.items():
+        (tmp_path / name).parent.mkdir(parents=True, exist_ok=True)
+        (tmp_path / name).write_text(text, encoding="utf-8")
+    before = covered.state_of(tmp_path)
+    assert covered.stale(tmp_path, before, before) == set()
+
+    (tmp_path / "tests/unit/test_a.py").write_text("from comfyfix import small as s\nsmall = s\n")
+    (tmp_path / "tests/unit/test_d.py").write_text("")
+    gone = covered.stale(tmp_path, before, covered.state_of(tmp_path))
+    assert gone == {f"tests/unit/test_{name}.py" for name in "abd"}, "b imports from a"
+
+    known = covered.Map({"tests/unit/test_a.py::x": 1.0, "tests/unit/test_c.py::y": 2.0})
+    known.lines = {PATH: {12: set(known.seconds)}}
+    known.drop(gone)
+    again = covered.Map()
+    again.add(known.as_told())
+    assert again.seconds == {"tests/unit/test_c.py::y": 2.0}
+    assert again.lines == {PATH: {12: {"tests/unit/test_c.py::y"}}}
+
+    for name in ("tests/conftest.py", "comfyfix/small.py"):
+        (tmp_path / name).write_text("x = 1\n")
+        now = {**before, name: covered.state_of(tmp_path)[name]}
+        assert covered.stale(tmp_path, before, now) is None, "any test may pass other lines"
+
+
 TESTS = """
 from comfyfix.stages.small import Holder, kept
 
@@ -161,7 +194,7 @@ def test_a_tree_is_broken_in_a_copy_and_its_tests_notice(tmp_path: Path) -> None
     assert suites == ["tests/unit/test_small.py"]
     with copied(root, ["comfyfix/stages"]) as tree:
         found = covered.made(
-            tree, tmp_path / "kept", "s", kind="inside", suites=suites, jobs=0, old=False
+            tree, tmp_path / "kept", {}, kind="inside", suites=suites, jobs=0, old=False
         )
         assert len(found.seconds) == 2
         ended = {}
