@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import os
 import re
+import stat
 import unicodedata
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -111,14 +112,14 @@ def add(
     )
     made = plans.make(every, folders, scanned, layout, trust)
     for item in made.models:
-        _at(needs, item.location, item.workflows, directory=item.is_directory)
+        _at(needs, item.location, item.workflows)
         for member in item.record.members if item.record else ():
             _at(needs, member.destination, item.workflows)
         if item.record and item.record.local:
             _at(needs, item.record.local, item.workflows)
     for there in made.present:
         who = dict.fromkeys(reference.workflow for reference in there.references)
-        _at(needs, there.location, who, directory=there.is_directory)
+        _at(needs, there.location, who)
         for _, path in there.members:
             _at(needs, str(path), who)
     lookup = Lookup(folders)
@@ -136,14 +137,14 @@ def _settings(needs: Needs, manifest: Manifest, lock: Lock) -> None:
             _say(needs, text, told.told_by)
 
 
-def _at(needs: Needs, path: str, who: Iterable[str], *, directory: bool = False) -> None:
+def _at(needs: Needs, path: str, who: Iterable[str]) -> None:
     try:
         info = os.stat(path)
     except (OSError, ValueError):
         return
     asking = dict.fromkeys(who)
     needs.files.setdefault(identity_of(path, info), {}).update(asking)
-    if directory:
+    if stat.S_ISDIR(info.st_mode):
         needs.directories.setdefault(os.path.realpath(path), {}).update(asking)
 
 

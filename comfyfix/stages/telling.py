@@ -26,7 +26,7 @@ class Told:
     written: bool
 
 
-def tell(path: Path, sections: Sequence[Section], *, dry: bool = False) -> Told:
+def tell(path: Path, sections: Sequence[Section], *, dry: bool) -> Told:
     """Write the file. Raises SetupProblem; where somebody else has written it, nothing happens."""
     try:
         data = told_paths.text(sections)

@@ -83,6 +83,12 @@ def test_it_shows_first_then_moves_and_puts_back_and_removes(site: InProcess) ->
     assert list(site.files()) == [f"loras/{KEPT}"]
 
 
+@pytest.mark.parametrize("options", [(), ("--purge",), ("--restore", OLD)])
+def test_a_look_makes_no_trash(site: InProcess, options: tuple[str, ...]) -> None:
+    site.run("gc", *options)
+    assert not (site.models / ".comfyfix" / "trash").exists()
+
+
 def test_what_came_without_us_is_none_of_ours(site: InProcess) -> None:
     site.put("loras", "mine.safetensors")
     site.put("ipadapter", "of_a_pack.safetensors")

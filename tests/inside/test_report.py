@@ -319,6 +319,23 @@ def test_a_report_is_made_again_where_it_would_be_another(
     assert (folder / "report.md").read_text() != "mine"
 
 
+def test_a_report_of_the_very_moment_of_a_change_is_made_again(
+    inprocess: InProcess, hub: Hub
+) -> None:
+    """On a disk with coarse times the change may have come after the report."""
+    hub.add("AlexWortega/RIFE", ["rife49.pth"])
+    inprocess.workflow("w.json", RIFE)
+    assert inprocess.run().code == 0
+    path = inprocess.output / "report" / "report.json"
+    told = path.read_bytes()
+    path.write_text("{}")
+    moment = path.stat().st_mtime_ns + 60 * 10**9  # after all else that this run writes
+    for each in (path, inprocess.output / "ledger.json"):
+        os.utime(each, ns=(moment, moment))
+    assert inprocess.run().code == 0
+    assert path.read_bytes() == told
+
+
 @pytest.mark.parametrize("spoiled", ["report.html", "report.json", "../.cache/pieces.json"])
 def test_nothing_of_an_altered_file_comes_into_the_next_report(
     mixed: InProcess, spoiled: str

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import json
 import os
+import shutil
 import signal
+import threading
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -16,6 +18,7 @@ from comfyfix.demo.hub import Hub
 from comfyfix.disk.files import sha256_of
 from comfyfix.screen.words import t
 from comfyfix.state import hashing
+from comfyfix.tasks import side_by_side
 from tests.inprocess import InProcess
 
 SAME = file_for("same.safetensors")
@@ -119,6 +122,61 @@ def test_stopped_it_goes_on_where_it_was(
     most[0] = 99
     assert inprocess.run("store", "--hash").code == 0
     assert len(read) == len(set(read)) == 4
+
+
+def two_at_a_time(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Let each file be hashed only while another one is, too."""
+    both = threading.Barrier(2, timeout=30)
+    real = sha256_of
+
+    def reading(path: Path, passed: Callable[[int], object]) -> str:
+        both.wait()
+        return real(path, passed)
+
+    monkeypatch.setattr(hashing, "sha256_of", reading)
+    monkeypatch.setattr(side_by_side, "cores", lambda: 2)
+
+
+@pytest.mark.parametrize("command", [("dedupe",), ("store", "--hash")])
+def test_each_processor_hashes_a_file(
+    inprocess: InProcess, monkeypatch: pytest.MonkeyPatch, command: tuple[str, ...]
+) -> None:
+    inprocess.workflow("w.json", ("loras", "a.safetensors"))
+    for name in ("a", "b"):
+        inprocess.put("loras", f"{name}.safetensors", SAME)
+    two_at_a_time(monkeypatch)
+    assert inprocess.run(*command).code == 0
+
+
+def test_each_processor_hashes_a_file_of_what_another_checkout_has_fetched(
+    inprocess: InProcess, hub: Hub, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    names = [f"{name}.safetensors" for name in ("autumn_grain", "winter_light")]
+    for name in names:
+        hub.add(f"maker/{name}", [name])
+    inprocess.workflow("w.json", *(("loras", name) for name in names))
+    assert inprocess.run("run").code == 0
+    shutil.rmtree(inprocess.root / "output")
+    two_at_a_time(monkeypatch)
+    assert inprocess.run("run").code == 0
+
+
+def test_the_biggest_file_is_hashed_first(
+    inprocess: InProcess, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    inprocess.workflow("w.json", ("loras", "a.safetensors"))
+    for name, size in (("a", 3), ("b", 1), ("c", 4), ("d", 2)):
+        inprocess.put("loras", f"{name}.safetensors", SAME + bytes(size))
+    real = sha256_of
+    read: list[str] = []
+
+    def reading(path: Path, passed: Callable[[int], object]) -> str:
+        read.append(path.stem)
+        return real(path, passed)
+
+    monkeypatch.setattr(hashing, "sha256_of", reading)
+    assert inprocess.run("store", "--hash", "--jobs", "1").code == 0
+    assert read == ["c", "a", "d", "b"], "at the end no processor is left alone with a big one"
 
 
 def test_it_is_told_also_where_a_workflow_cannot_be_read(inprocess: InProcess) -> None:

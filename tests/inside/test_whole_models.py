@@ -239,6 +239,23 @@ def test_what_has_no_rule_is_for_the_user_to_choose(site: Site, hub: Hub) -> Non
     assert site.files() == {name: sha256(files["ember-Q8.gguf"])}
 
 
+def test_the_only_choice_of_a_loader_without_a_rule_is_for_the_user_too(
+    site: Site, hub: Hub
+) -> None:
+    data = file_for("x.gguf", seed="8")
+    on_hub(hub, "maker/ember-vlm", {"config.json": b"{}", "ember-Q8.gguf": data})
+    node = {"class_type": "NunchakuTextEncoderLoader", "inputs": {"int4_model": "ember-vlm"}}
+    site.workflows.joinpath("w.json").write_text(json.dumps({"1": node}))
+    done = site.doit()
+    assert done.returncode == 1, "nobody has said that the loader reads this file"
+    assert _outcome(site) == Outcome.UNCERTAIN
+    assert not site.files()
+    address = "https://huggingface.co/maker/ember-vlm"
+    assert site.doit("pin", "ember-vlm", address).returncode == 0
+    assert site.doit().returncode == 0
+    assert site.files() == {"text_encoders/ember-vlm/ember-Q8.gguf": sha256(data)}
+
+
 SET = {
     f"ember-t5-0000{n}-of-00003.safetensors": file_for("x.safetensors", seed=f"part {n}")
     for n in (1, 2, 3)

@@ -88,7 +88,7 @@ def twins(chosen: Iterable[str], listing: Iterable[str]) -> Reason | None:
 
     A folder of that name is one too.
     """
-    wanted = {_one_name(path): path for path in sorted(chosen, reverse=True)}
+    wanted = {_one_name(path): path for path in chosen}
     for other in sorted(listing):
         start = ""
         for part in other.split("/"):

@@ -22,7 +22,6 @@ class BudgetUsedUp(Exception):
 
     def __init__(self, reason: Reason) -> None:
         self.reason = reason
-        super().__init__(reason)
 
 
 class Budget:

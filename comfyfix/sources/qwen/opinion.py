@@ -34,7 +34,6 @@ class NoOpinion(Exception):
 
     def __init__(self, reason: Reason) -> None:
         self.reason = reason
-        super().__init__(reason)
 
 
 class _Said(msgspec.Struct, frozen=True, kw_only=True):
