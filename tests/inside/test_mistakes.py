@@ -7,6 +7,9 @@ import tomllib
 import pytest
 
 import comfyfix
+from comfyfix.errors import SetupProblem
+from comfyfix.screen import words
+from comfyfix.why import Why
 from tests.inprocess import InProcess
 from tests.rig import REPO
 
@@ -49,6 +52,40 @@ def test_the_nearest_is_told(project: InProcess, typed: str, near: str) -> None:
     assert done.out == ""
     assert near in done.err
     assert len(done.err.splitlines()) == 1
+    assert project.files() == {}
+
+
+@pytest.mark.parametrize(
+    ("typed", "why", "told"),
+    [
+        ("dedupe x", Why.DEDUPE_TAKES_NONE, {"name": "x"}),
+        ("doctor x", Why.DOCTOR_TAKES_NONE, {"name": "x"}),
+        ("gc x", Why.GC_TAKES_NONE, {"name": "x"}),
+        ("gc --restore x", Why.GC_NOT_IN_TRASH, {"name": "x"}),
+        ("report x", Why.REPORT_TAKES_NONE, {"name": "x"}),
+        ("store x", Why.STORE_TAKES_NONE, {"name": "x"}),
+        ("relink --list CLIP", Why.RELINK_TAKES_NONE, {}),
+        ("relink --undo CLIP", Why.RELINK_TAKES_NONE, {}),
+        ("verify --store x", Why.STORE_TAKES_NO_MODEL, {"name": "x"}),
+        ("lock rife49.pth", Why.LOCK_TAKES_NO_MODEL, {}),
+        ("choose", Why.CHOOSE_NEEDS_MODEL, {}),
+        ("choose x y", Why.CHOOSE_NEEDS_MODEL, {}),
+        ("import", Why.IMPORT_NEEDS_FILE, {}),
+        ("import x y", Why.IMPORT_NEEDS_FILE, {}),
+        ("info rife49.pth y", Why.INFO_NEEDS_NAME, {}),
+        ("unpin", Why.UNPIN_NEEDS_MODEL, {}),
+        ("why", Why.WHY_NEEDS_MODEL, {}),
+        ("init x y", Why.INIT_TAKES_ONE, {"name": "y"}),
+        ("explain moonshine", Why.NOTHING_TO_EXPLAIN, {"word": "moonshine"}),
+    ],
+)
+def test_names_too_many_or_too_few_are_told(
+    project: InProcess, typed: str, why: Why, told: dict[str, str]
+) -> None:
+    clip = str(project.workflows / "clip.json")
+    done = project.run(*typed.replace("CLIP", clip).split())
+    assert (done.code, done.out) == (3, "")
+    assert words.problem(SetupProblem(why, **told)) in done.err
     assert project.files() == {}
 
 
