@@ -13,7 +13,10 @@ from comfyfix.demo.hub import Fault, Hub
 from comfyfix.demo.shelf import Repository, sha256
 from comfyfix.disk import leftovers
 from comfyfix.outcomes import Outcome
+from comfyfix.records import because
+from comfyfix.screen import words
 from comfyfix.screen.words import t
+from comfyfix.why import Why
 from tests.rig import Site
 
 REPO = "microsoft/Florence-2-lantern"
@@ -287,6 +290,19 @@ def test_a_set_that_lacks_a_part_at_its_source_is_not_begun(site: Site, hub: Hub
     done = site.doit()
     assert done.returncode == 1
     assert "00003" in done.stdout
+    assert not site.files()
+
+
+def test_a_set_whose_index_tells_of_other_parts_is_not_begun(site: Site, hub: Hub) -> None:
+    site.workflow("w.json", ("text_encoders", next(iter(SET))))
+    index = json.dumps({"weight_map": {"a": next(iter(SET))}}).encode()
+    on_hub(hub, "maker/ember-t5", {**SET, "ember-t5.safetensors.index.json": index})
+    done = site.doit()
+    assert done.returncode == 1
+    told = because(
+        Why.CONTENTS_INDEX, index="ember-t5.safetensors.index.json", name=next(iter(SET))
+    )
+    assert words.sentence(told) in done.stdout
     assert not site.files()
 
 
