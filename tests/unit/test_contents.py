@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 
 from comfyfix.providers.huggingface.answers import HubItem
 from comfyfix.records import Reason
-from comfyfix.sources.contents import Asked, Choices, Chosen, Reads, Unfit, choose, telling
+from comfyfix.sources.contents import Asked, Choices, Chosen, Reads, Unfit, choose, telling, weights
 from comfyfix.why import Why
 
 CLUTTER = (
@@ -289,6 +289,20 @@ def test_an_index_that_names_other_shards_than_the_widgets_is_refused() -> None:
     paths = (*SHARDS, INDEX, "more.safetensors")
     found = ask(Reads.SET, *paths, name=f"gemma/{SHARDS[0]}", told={INDEX: index})
     assert why(found) == Why.CONTENTS_INDEX
+
+
+@pytest.mark.parametrize("over", [0, 1])
+@pytest.mark.parametrize("indexed", [False, True])
+def test_a_set_may_have_a_thousand_shards_and_no_more(indexed: bool, over: int) -> None:
+    last = weights.COUNT_MAX + over
+    shards = [f"x-{number:05}-of-{last:05}.safetensors" for number in range(1, last + 1)]
+    index = json.dumps({"weight_map": {name: name for name in shards}}).encode()
+    more = ["x.safetensors.index.json"] if indexed else []
+    found = ask(Reads.SET, *shards, *more, name=shards[0], told=dict.fromkeys(more, index))
+    if over:
+        assert why(found) == (Why.CONTENTS_UNREADABLE if indexed else Why.CONTENTS_MANY)
+    else:
+        assert files(found) == {*shards}
 
 
 # Where in the repository.
