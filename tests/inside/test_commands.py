@@ -15,6 +15,7 @@ from comfyfix.records import because
 from comfyfix.screen import words
 from comfyfix.screen.checking import counts
 from comfyfix.screen.words import fixed, t
+from comfyfix.state import hashing
 from comfyfix.why import Why
 from tests.rig import Site
 
@@ -310,6 +311,16 @@ def test_verify_of_one_model_says_nothing_of_others(site: Site) -> None:
     done = site.doit("verify", "outside.safetensors")
     assert done.returncode == 1
     assert "rife49.pth" not in done.stdout
+
+
+@pytest.mark.parametrize("command", [("verify",), ("store",), ("verify", "--store")])
+def test_more_processors_than_jobs_are_no_mistake(
+    site: Site, monkeypatch: pytest.MonkeyPatch, command: tuple[str, ...]
+) -> None:
+    monkeypatch.setattr(hashing, "cores", lambda: 192)
+    site.workflow("w.json", ("loras", "harbor.safetensors"))
+    site.put("loras", "harbor.safetensors")
+    assert site.doit(*command).returncode == 0
 
 
 @pytest.mark.parametrize(("jobs", "code"), [("-1", 3), ("65", 3), ("64", 0), ("1", 0)])

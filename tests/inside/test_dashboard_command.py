@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import signal
 import socket
 import sys
@@ -9,6 +10,7 @@ import urllib.request
 
 import pytest
 
+from comfyfix.dashboard import server
 from comfyfix.why import Why
 from tests.inprocess import InProcess
 from tests.rig import Site
@@ -32,6 +34,21 @@ def test_a_port_that_is_taken_is_told(inprocess: InProcess) -> None:
             ran = inprocess.run("dashboard", "--port", told, "--json")
             assert ran.code == 3
             assert Why.DASHBOARD_PORT in ran.out
+
+
+def test_any_port_that_there_is_may_be_asked_for(
+    inprocess: InProcess, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    asked: list[int] = []
+
+    def bound(port: int) -> None:
+        asked.append(port)
+        raise OSError(errno.EADDRINUSE, "taken")
+
+    monkeypatch.setattr(server, "bound", bound)
+    for port in (0, 65535):
+        assert inprocess.run("dashboard", "--port", str(port)).code == 3
+    assert asked == [0, 65535]
 
 
 def test_it_takes_no_name(inprocess: InProcess) -> None:

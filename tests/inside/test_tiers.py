@@ -84,6 +84,19 @@ def test_what_is_needed_never_makes_room_for_what_is_needed(
     assert sorted(told(inprocess, *NAMES).values()) == ["there", "there", Why.TIER_FULL]
 
 
+def test_a_tier_is_filled_to_its_last_byte(
+    inprocess: InProcess, fast: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    first, second, _ = NAMES
+    size = (inprocess.models / "loras" / first).stat().st_size
+    monkeypatch.setitem(TIERS, "size", size)
+    assert told(inprocess, first) == {f"loras/{first}": "brought"}
+    assert told(inprocess, second) == {f"loras/{first}": "left", f"loras/{second}": "brought"}
+    monkeypatch.setitem(TIERS, "size", 2 * size)
+    done = told(inprocess, first, second)
+    assert done == {f"loras/{first}": "brought", f"loras/{second}": "there"}
+
+
 @pytest.mark.parametrize("harm", ["gone", "another", "damaged", "leads to the copy"])
 def test_the_only_copy_never_leaves(inprocess: InProcess, fast: Path, harm: str) -> None:
     first, second, third = NAMES

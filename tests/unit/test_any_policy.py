@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 
 from comfyfix.errors import ModelProblem, SetupProblem
 from comfyfix.outcomes import Outcome
-from comfyfix.records import Record
+from comfyfix.records import Model, Record
 from comfyfix.screen import words
 from comfyfix.settings import read as manifest_file
 from comfyfix.settings.manifest import Policy
@@ -55,6 +55,16 @@ def test_any_of_many_policies_is_refused_with_its_place_or_holds(
     tmp_path_factory: pytest.TempPathFactory, told: Any, record: Record
 ) -> None:
     holds(tmp_path_factory, told, record)
+
+
+@pytest.mark.parametrize("over", [0, 1])
+def test_a_limit_allows_what_just_reaches_it(over: int) -> None:
+    model = Model(folder="loras", path="harbor.pth")
+    record = Record(
+        number=1, model=model, destination="/m/loras/harbor.pth", store="/m", source="url",
+        where="x", url="https://x.example/a", size=5 + over, sha256="a" * 64,
+    )  # fmt: skip
+    assert [rule for rule, _ in broken(Policy(max_file=5), record)] == ["max_file"] * over
 
 
 def holds(tmp_path_factory: pytest.TempPathFactory, told: Any, record: Record) -> None:

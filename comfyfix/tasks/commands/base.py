@@ -39,7 +39,7 @@ JOBS_OPTION: dict[str, Any] = {
 
 def jobs_of(options: dict[str, Any]) -> int:
     """How many files are to be hashed at a time. Raises SetupProblem."""
-    jobs: int = options["jobs"] or hashing.cores()
+    jobs: int = options["jobs"] or min(hashing.cores(), JOBS_MAX)
     if not 1 <= jobs <= JOBS_MAX:
         raise SetupProblem(Why.JOBS_OUT_OF_RANGE, most=JOBS_MAX)
     return jobs
