@@ -8,9 +8,20 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from comfyfix.disk.files import FETCHED_NAME_BYTES_MAX
 from comfyfix.providers.huggingface.answers import HubItem
 from comfyfix.records import Reason
-from comfyfix.sources.contents import Asked, Choices, Chosen, Reads, Unfit, choose, telling, weights
+from comfyfix.sources.contents import (
+    Asked,
+    Choices,
+    Chosen,
+    Reads,
+    Unfit,
+    choose,
+    telling,
+    tree,
+    weights,
+)
 from comfyfix.why import Why
 
 CLUTTER = (
@@ -391,6 +402,19 @@ def test_what_is_not_read_may_have_any_name(path: str) -> None:
 def test_names_that_are_one_on_many_disks_are_refused(path: str) -> None:
     found = ask(Reads.TRANSFORMERS, "config.json", "model.safetensors", "vocab.json", path)
     assert why(found) == Why.CONTENTS_TWINS
+
+
+@pytest.mark.parametrize("over", [0, 1])
+def test_limits_of_a_listing_allow_what_just_reaches_them(over: int) -> None:
+    many = [f"{number}.png" for number in range(tree.LISTED_MAX - 2 + over)]
+    long = "/".join(["x" * 63] * (tree.PATH_MAX // 64 - 1) + ["y" * (63 + 1 + over)])
+    name = "n" * (FETCHED_NAME_BYTES_MAX - len(".json") + over) + ".json"
+    for more, refusal in (
+        (many, Why.CONTENTS_MANY), ([long], Why.CONTENTS_REFUSED), ([name], Why.CONTENTS_REFUSED),
+    ):  # fmt: skip
+        found = ask(Reads.TRANSFORMERS, "config.json", "model.safetensors", *more)
+        assert isinstance(found, Unfit if over else Chosen), more[-1][-9:]
+        assert not over or why(found) == refusal
 
 
 def test_a_file_without_a_size_is_refused() -> None:
