@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import shutil
 import threading
 from collections.abc import Iterator
 from pathlib import Path
@@ -173,6 +174,29 @@ def test_the_clock_is_held_against_a_service(date: str, why: Why | None) -> None
 
 
 @pytest.mark.parametrize(
+    ("off", "why"),
+    [(120, Why.CHECK_CLOCK), (121, Why.CHECK_CLOCK_OFF), (-121, Why.CHECK_CLOCK_OFF)],
+)
+def test_a_clock_may_be_two_minutes_off(
+    off: int, why: Why, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(services.time, "time", lambda: 1_600_000_000.0 + off)
+    date = "Sun, 13 Sep 2020 12:26:40 GMT"
+    assert [line.said.why for line in services._clock(date, "h")] == [why]
+
+
+@pytest.mark.parametrize(("free", "good"), [(2_000_000_000, False), (2_000_000_001, True)])
+def test_room_is_what_is_beyond_the_reserve(
+    well: InProcess, monkeypatch: pytest.MonkeyPatch, free: int, good: bool
+) -> None:
+    well.manifest(download={"reserve": "2GB"})
+    usage = shutil.disk_usage("/")._replace(free=free)
+    monkeypatch.setattr(machine.shutil, "disk_usage", lambda _: usage)
+    bad = told(well, "--offline")[1]
+    assert bad.get("room", []) == ([] if good else [Why.CHECK_ROOM_LOW])
+
+
+@pytest.mark.parametrize(
     ("text", "version"), [("bash 3.1.9(1)", (3, 1, 9)), ("curl 7.62.0", (7, 62, 0))]
 )
 def test_an_old_program_is_told(
@@ -186,3 +210,15 @@ def test_an_old_program_is_told(
     assert machine._version(name, {"PATH": f"{tmp_path}/bin:/usr/bin:/bin"}) == version
     bad = told(well, "--offline", PATH=f"{tmp_path}/bin:{os.environ['PATH']}")[1]
     assert bad == {name: [Why.CHECK_PROGRAM_OLD]}
+
+
+@pytest.mark.parametrize("text", ["bash 3.2", "curl 7.63 (Darwin)"])
+def test_a_program_that_is_just_new_enough_is_well(
+    well: InProcess, tmp_path: Path, text: str
+) -> None:
+    name = text.split(maxsplit=1)[0]
+    (tmp_path / "bin").mkdir()
+    program = tmp_path / "bin" / name
+    program.write_text(f"#!/bin/sh\necho '{text}'\n")
+    program.chmod(0o755)
+    assert told(well, "--offline", PATH=f"{tmp_path}/bin:{os.environ['PATH']}")[1] == {}
