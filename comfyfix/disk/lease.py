@@ -1,8 +1,8 @@
 """The lease of a model's file: what download scripts hold while they are at work on it.
 
-It is a link `.NAME.lock` beside the file that leads to its owner, `WHERE.PID`: made in one step and
-read in one step. See `templates/script/lease.sh`; who holds it is left alone. A large file's owner
-has notes beside it, `.NAME.OWNER.work`: who it is, and its signs of life.
+It is a link `.NAME.lock` beside the file that leads to its owner (`disk/owner.py`): made in one
+step and read in one step. See `templates/script/lease.sh`; who holds it is left alone. A large
+file's owner has notes beside it, `.NAME.OWNER.work`: who it is, and its signs of life.
 """
 
 from __future__ import annotations
@@ -15,11 +15,9 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 
 from comfyfix.disk import regular
-from comfyfix.disk.leftovers import lives, where
+from comfyfix.disk.owner import PATTERN, is_dead, me
 
-_OWNER = re.compile(r"(?P<where>[A-Za-z0-9]+)\.(?P<pid>[0-9]{1,10})")
-
-
+_OWNER = re.compile(PATTERN)
 _WORDS = re.compile(r"[A-Za-z0-9._@ -]{1,64}")
 _NOTE_BYTES = 200
 
@@ -42,8 +40,7 @@ def holder(folder: str, name: str) -> Holder | None:
         owner = os.readlink(f"{folder}/.{name}.lock")
     except OSError:
         return None
-    found = _OWNER.fullmatch(owner)
-    if not found or (found["where"] == where() and not lives(int(found["pid"]))):
+    if not _OWNER.fullmatch(owner) or is_dead(owner):
         return None
     notes = f"{folder}/.{name}.{owner}.work"
     who = _note(f"{notes}/who")
@@ -68,44 +65,43 @@ def held(folder: int, name: str) -> Iterator[bool]:
 
     One that a process of this machine has left when it died is taken over.
     """
-    lock, me = f".{name}.lock", f"{where()}.{os.getpid()}"
-    taken = _take(folder, lock, me)
+    lock = f".{name}.lock"
+    taken = _take(folder, lock)
     try:
         yield taken
     finally:
         if taken:
             with contextlib.suppress(OSError):
-                if os.readlink(lock, dir_fd=folder) == me:
+                if os.readlink(lock, dir_fd=folder) == me():
                     os.unlink(lock, dir_fd=folder)
 
 
 def is_held(folder: int, name: str) -> bool:
     """Tell whether the lease of a file is this process's own still: nobody has broken it."""
     try:
-        return os.readlink(f".{name}.lock", dir_fd=folder) == f"{where()}.{os.getpid()}"
+        return os.readlink(f".{name}.lock", dir_fd=folder) == me()
     except OSError:
         return False
 
 
-def _take(folder: int, lock: str, me: str) -> bool:
+def _take(folder: int, lock: str) -> bool:
     for _ in range(2):
         with contextlib.suppress(OSError):
-            os.symlink(me, lock, dir_fd=folder)
+            os.symlink(me(), lock, dir_fd=folder)
             return True
         try:
             owner = os.readlink(lock, dir_fd=folder)
         except OSError:  # somebody's file, or a filesystem without such links
             return False
-        found = _OWNER.fullmatch(owner)
-        if not found or found["where"] != where() or lives(int(found["pid"])):
+        if not is_dead(owner):
             return False
-        _break(folder, lock, owner, me)
+        _break(folder, lock, owner)
     return False
 
 
-def _break(folder: int, lock: str, owner: str, me: str) -> None:
+def _break(folder: int, lock: str, owner: str) -> None:
     """Of several that find the lock dead one renames it; one that is not the dead one goes back."""
-    aside = f"{lock}.{me}"
+    aside = f"{lock}.{me()}"
     with contextlib.suppress(OSError):
         os.rename(lock, aside, src_dir_fd=folder, dst_dir_fd=folder)
         taken = os.readlink(aside, dir_fd=folder)

@@ -1,44 +1,30 @@
 """What a download script that was killed leaves beside its model, and whose it is.
 
 A script names what it makes `NAME.KIND.OWNER.part` and `.have`, `.NAME.OWNER.work` and
-`.NAME.lock`; its owner is `WHERE.PID`. A directory that is not whole yet is `.NAME.KIND.new`, and
-whoever is at work on it has notes beside it. Only such names count, to the letter: all else in a
-model folder is the user's own. Whether an owner lives is for `templates/script/clear.sh` to tell.
+`.NAME.lock` (`disk/owner.py` has the owners). A directory that is not whole yet is
+`.NAME.KIND.new`, and whoever is at work on it has notes beside it. Only such names count, to the
+letter: all else in a model folder is the user's own. What goes is for `templates/script/clear.sh`.
 """
 
 from __future__ import annotations
 
 import contextlib
-import functools
 import os
 import re
 import time
 from collections.abc import Container, Sequence
 from dataclasses import dataclass
-from pathlib import Path
 
 from comfyfix.disk import looked
+from comfyfix.disk.owner import PATTERN as _OWNER
+from comfyfix.disk.owner import is_dead, is_here
 
-_OWNER = r"(?P<where>[A-Za-z0-9]+)\.(?P<pid>[0-9]{1,10})"
 DAY = 86400.0
 _FILE = re.compile(rf"(?P<name>.+)\.(?:[0-9a-f]{{8}}|nohash)\.{_OWNER}\.(?:part|have)")
 _NEW = re.compile(r"\.(?P<name>.+)\.[0-9a-f]{8}\.new")
 _NOTES = re.compile(rf"\.(?P<name>.+)\.{_OWNER}\.work")
 _BROKEN = re.compile(rf"\.(?P<name>.+)\.lock\.{_OWNER}")
 _LOCK = re.compile(r"\.(?P<name>.+)\.lock")
-_BOOT = Path("/proc/sys/kernel/random/boot_id")
-_PROCESSES = Path("/proc/self/ns/pid")
-
-
-@functools.cache
-def where() -> str:
-    """How scripts name this boot of this machine, or this container, in what they make."""
-    boot, space = os.environ.get("HOSTNAME") or os.uname().nodename, ""
-    with contextlib.suppress(OSError):
-        boot = _BOOT.read_text(encoding="ascii")
-    with contextlib.suppress(OSError):
-        space = str(_PROCESSES.readlink())
-    return re.sub(r"[^A-Za-z0-9]", "", boot[:8] + re.sub(r"[^0-9]", "", space)) or "here"
 
 
 def beside(folder: str, names: Container[str]) -> list[str]:
@@ -94,9 +80,9 @@ def abandoned(folder: str, name: str) -> list[Left]:
         match = (_NOTES if is_folder else _FILE).fullmatch(entry.name)
         if match is None or match["name"] != name or not (is_folder or _is_file(entry)):
             continue
-        ours = match["where"] == where()
+        ours = is_here(match["owner"])
         with contextlib.suppress(OSError):
-            if not lives(int(match["pid"])) if ours else not is_folder and _is_old(entry):
+            if is_dead(match["owner"]) if ours else not is_folder and _is_old(entry):
                 found.append(Left(entry.path, name, _size(entry), ours))
     return found
 
@@ -110,11 +96,7 @@ def _at_work(listed: Sequence[os.DirEntry[str]], name: str) -> bool:
     """Tell whether somebody may be at work on a directory: of other machines nobody can tell."""
     for entry in listed:
         match = _NOTES.fullmatch(entry.name)
-        if (
-            match
-            and match["name"] == name
-            and (match["where"] != where() or lives(int(match["pid"])))
-        ):
+        if match and match["name"] == name and not is_dead(match["owner"]):
             return True
     return False
 
@@ -152,25 +134,10 @@ def _left_beside(folder: str, entry: str) -> str:
     else:
         match = _FILE.fullmatch(entry) or _BROKEN.fullmatch(entry)
     if match:
-        return match["name"] if match["where"] == where() else ""
+        return match["name"] if is_here(match["owner"]) else ""
     lock = _LOCK.fullmatch(entry)
     try:
         held = lock and re.fullmatch(_OWNER, os.readlink(path))
     except OSError:  # no link, so no lock
         return ""
-    return lock["name"] if lock and held and held["where"] == where() else ""
-
-
-def lives(pid: int) -> bool:
-    """Tell whether a process of this machine lives."""
-    try:
-        os.kill(pid, 0)
-    except ProcessLookupError:
-        return False
-    except (OSError, OverflowError):
-        return True  # another user's, or a number that can't be asked for
-    # Who has ended and was not asked how is dead too: in containers nobody may ever ask.
-    with contextlib.suppress(OSError, IndexError):
-        told = Path(f"/proc/{pid}/stat").read_text(encoding="ascii", errors="replace")
-        return told.rpartition(")")[2].split()[0] not in ("Z", "X")
-    return True
+    return lock["name"] if lock and held and is_here(held["owner"]) else ""

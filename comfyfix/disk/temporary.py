@@ -1,6 +1,6 @@
 """Temporary files of `write_atomic`: their names, and what of them a killed process has left.
 
-One is called `.NAME.OWNER.RANDOM.tmp`, and its owner is `WHERE.PID`, as scripts name theirs. Only
+One is called `.NAME.OWNER.RANDOM.tmp`, and its owner as that of a script (`disk/owner.py`). Only
 such names count, to the letter: all else is the user's own.
 """
 
@@ -14,24 +14,24 @@ import time
 from pathlib import Path
 
 from comfyfix.disk import looked
-from comfyfix.disk.leftovers import DAY, lives, where
+from comfyfix.disk.leftovers import DAY
+from comfyfix.disk.owner import PATTERN, is_dead, me
 
 NAME_BYTES = 60  # enough for people to see whose it is; the whole has to fit into 255
-_OURS = re.compile(r"\..+\.(?P<where>[A-Za-z0-9]+)\.(?P<pid>[0-9]{1,10})\.[a-z0-9_]{8}\.tmp")
+_OURS = re.compile(rf"\..+\.{PATTERN}\.[a-z0-9_]{{8}}\.tmp")
 
 
 def make(path: Path) -> tuple[int, str]:
     """Make a new file beside `path`; return its open handle and its name. Raises OSError."""
     name = os.fsencode(path.name)[:NAME_BYTES].decode("utf-8", "ignore")
-    prefix = f".{name}.{where()}.{os.getpid()}."
-    return tempfile.mkstemp(prefix=prefix, suffix=".tmp", dir=path.parent)
+    return tempfile.mkstemp(prefix=f".{name}.{me()}.", suffix=".tmp", dir=path.parent)
 
 
 def clear(folder: Path | str) -> None:
     """Remove from a folder of ours what dead processes of this machine have left there.
 
-    Of another machine or container nobody can tell whether it lives; nor is a number always the
-    process that it was. No write takes a day, so what is older is left over, whoever it was.
+    Of another machine or container nobody can tell whether it lives. No write takes a day, so what
+    is older is left over, whoever it was.
     """
     with contextlib.suppress(OSError):
         looked.at(folder)
@@ -39,7 +39,6 @@ def clear(folder: Path | str) -> None:
             if entry.endswith(".tmp") and (match := _OURS.fullmatch(entry)):
                 path = f"{folder}/{entry}"
                 looked.unsure()  # whose it is may end at any time
-                dead = match["where"] == where() and not lives(int(match["pid"]))
                 with contextlib.suppress(OSError):
-                    if dead or os.lstat(path).st_mtime < time.time() - DAY:
+                    if is_dead(match["owner"]) or os.lstat(path).st_mtime < time.time() - DAY:
                         os.unlink(path)

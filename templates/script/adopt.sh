@@ -13,15 +13,13 @@ adopt() {
     case "$(read_note "$have")" in 'etag '?*) ;; *) return 0 ;; esac
   fi
   rm -f -- "$kept"
-  case "$old" in
-  "./$NAME.$kind.$WHERE".*)
+  case "$old" in "./$NAME.$kind".*) ;; *) return 0 ;; esac
+  if is_here "$OWNER"; then
     [ ! -f "$have" ] || [ -L "$have" ] || mv -f -- "$have" "$kept"
     mv -f -- "$old" "$part"
-    ;;
-  # A writer on another machine may wake up: what it writes then must not be our file.
-  "./$NAME.$kind".*)
+  else
+    # A writer on another machine may wake up: what it writes then must not be our file.
     [ ! -f "$have" ] || [ -L "$have" ] || cp -- "$have" "$kept"
     work cp -- "$old" "$part"
-    ;;
-  esac
+  fi
 }

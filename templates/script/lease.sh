@@ -58,7 +58,24 @@ break_lock() {
   rm -f -- "$LOCK.$ME"
 }
 
-dead() { [ "${1%.*}" = "$WHERE" ] && ! lives "${1##*.}"; }
+# Of this boot of this machine, or of this container.
+is_here() {
+  case "${1%.*}" in
+  "$WHERE"t | "$WHERE"t*[!0-9]*) return 1 ;;
+  "$WHERE" | "$WHERE"t* | "$WHERE"d[A-Z]*) ;;
+  *) return 1 ;;
+  esac
+}
+
+# Where both tell in one way when they began, one that has got its number is not taken for it.
+dead() {
+  local told="${1%.*}"
+  is_here "$1" || return
+  lives "${1##*.}" || return 0
+  told="${told#"$WHERE"}"
+  began "${1##*.}"
+  [ "${told:0:1}" = "${BEGAN:0:1}" ] && [ "$told" != "$BEGAN" ]
+}
 
 # A sign of life several times in a lease, also while a large file is being hashed; and the clock of
 # a large download, which looks at its connections four times a second. What comes after such a look

@@ -51,7 +51,7 @@ clear_up() {
   local mode="$1" old
   for old in "./$NAME".*.part "./$NAME".*.have "./.$NAME".*.work; do
     is_ours "$old" || continue
-    if [ "${OWNER%.*}" != "$WHERE" ]; then
+    if ! is_here "$OWNER"; then
       [ "$mode" = adopt ] || continue
       case "$old" in *.work) [ -n "$LOCKED" ] || continue ;; esac
     else
@@ -61,7 +61,7 @@ clear_up() {
     fi
     clear_of "$OWNER" "$mode"
   done
-  for old in "$LOCK.$WHERE".*; do # of one that died while it broke a lock
+  for old in "$LOCK.$WHERE"*; do # of one that died while it broke a lock
     OWNER="${old#"$LOCK."}"
     if [ -L "$old" ] && is_owner "$OWNER" && dead "$OWNER"; then rm -f -- "$old"; fi
   done

@@ -14,7 +14,7 @@ import pytest
 from comfyfix.demo.content import file_for
 from comfyfix.demo.hub import Hub
 from comfyfix.disk import alone, swap, writers
-from comfyfix.disk.leftovers import where
+from comfyfix.disk.owner import where
 from comfyfix.why import Why
 from tests.inprocess import InProcess
 

@@ -18,7 +18,7 @@ import pytest
 from comfyfix.demo.content import file_for
 from comfyfix.demo.hub import Hub, sha256
 from comfyfix.disk import lease, trash
-from comfyfix.disk.leftovers import where
+from comfyfix.disk.owner import where
 from comfyfix.disk.trash import Wanted
 from comfyfix.why import Why
 from tests.inprocess import InProcess
@@ -394,7 +394,12 @@ def test_while_a_download_holds_its_lease_it_stays(site: InProcess) -> None:
         assert place(site).exists()
         assert os.readlink(lock) == owner
         lock.unlink()
-    lock.symlink_to(f"{where()}.4194303")  # of one that has died
+
+
+@pytest.mark.parametrize("owner", [".4194303", f"t1.{os.getpid()}"], ids=["gone", "another now"])
+def test_a_lease_that_a_dead_one_has_left_is_taken_over(site: InProcess, owner: str) -> None:
+    lock = place(site, f".{OLD}.lock")
+    lock.symlink_to(f"{where()}{owner}")
     told(site, "--yes")
     assert not os.path.lexists(lock)
     assert not place(site).exists()

@@ -21,7 +21,7 @@ from comfyfix import templates
 from comfyfix.demo.content import file_for
 from comfyfix.demo.hub import Fault, Hub, sha256
 from comfyfix.disk.files import sha256_of
-from comfyfix.disk.leftovers import where
+from comfyfix.disk.owner import where
 from comfyfix.screen.words import t
 from tests.behaviour.test_script import DATA, NAME, identity, left, script_for, wait_for_part
 from tests.rig import PROGRAM, Site, children_of, is_alive, is_zombie
@@ -230,6 +230,26 @@ def test_a_run_with_nothing_to_do_clears_up(site: Site, hub: Hub, ours: bool) ->
         stays = leave(folder, name, living)
         assert site.doit().returncode == 0
         assert set(left(folder)) == stay | stays
+
+
+@pytest.mark.parametrize("there", [True, False], ids=["there", "still to come"])
+def test_what_was_left_goes_though_another_has_the_number(
+    site: Site, hub: Hub, there: bool
+) -> None:
+    site.workflow("w.json", ("loras", NAME))
+    hub.add("someone/train", []).files[NAME] = DATA
+    folder = site.models / "loras"
+    folder.mkdir()
+    owner = f"{where()}t1.{os.getpid()}"  # this process began later
+    leave(folder, NAME, owner)
+    (folder / f"{NAME}.{sha256(DATA)[:8]}.{owner}.part").write_bytes(DATA[:-9])
+    if there:
+        site.put("loras", NAME, DATA)
+    done = site.doit()
+    assert done.returncode == 0, done.stdout
+    assert left(folder) == [NAME]
+    assert sha256_of(folder / NAME) == sha256(DATA)
+    assert [s.status for s in hub.seen if s.path.startswith("/cdn/")] == ([] if there else [206])
 
 
 def test_what_dies_while_a_run_goes_on_is_cleared_up_at_its_end(site: Site, hub: Hub) -> None:

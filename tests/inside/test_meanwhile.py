@@ -14,7 +14,7 @@ import pytest
 from comfyfix.demo.content import file_for
 from comfyfix.demo.hub import Hub, sha256
 from comfyfix.disk import lease
-from comfyfix.disk.leftovers import where
+from comfyfix.disk.owner import where
 from comfyfix.once import Once
 from comfyfix.outcomes import Came
 from comfyfix.records import Model

@@ -15,7 +15,7 @@ import pytest
 from comfyfix.comfyui.store import extra_paths
 from comfyfix.demo.content import file_for
 from comfyfix.disk.files import sha256_of
-from comfyfix.disk.leftovers import where
+from comfyfix.disk.owner import where
 from comfyfix.stages import tiers
 from comfyfix.state.tier import Tier
 from comfyfix.why import Why

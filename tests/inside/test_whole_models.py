@@ -11,7 +11,7 @@ import pytest
 from comfyfix.demo.content import file_for
 from comfyfix.demo.hub import Fault, Hub
 from comfyfix.demo.shelf import Repository, sha256
-from comfyfix.disk import leftovers
+from comfyfix.disk import owner
 from comfyfix.outcomes import Outcome
 from comfyfix.records import because
 from comfyfix.screen import words
@@ -313,7 +313,7 @@ def test_what_a_killed_download_of_a_directory_has_left_is_cleaned(site: Site, h
     assert site.doit().returncode == 1
     (left,) = site.models.joinpath("LLM").iterdir()
     assert left.name.startswith(f".{NAME}.")
-    note = left.parent / f".{NAME}.{leftovers.where()}.{os.getpid()}.work"
+    note = left.parent / f".{NAME}.{owner.where()}.{os.getpid()}.work"
     note.mkdir()
     site.doit("clean")
     assert left.exists(), "somebody is at work on it"
