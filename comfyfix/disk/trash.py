@@ -10,7 +10,6 @@ open folders, so that no link leads out; folders that belong to another user are
 from __future__ import annotations
 
 import contextlib
-import errno
 import fcntl
 import os
 import re
@@ -25,9 +24,9 @@ from typing import NamedTuple
 
 import msgspec
 
-from comfyfix.disk import folders, lease, trash_note
+from comfyfix.disk import folders, lease, trash_item, trash_note
 from comfyfix.disk.folders import stat_of
-from comfyfix.disk.trash_note import FRESH, NOTE, Entry, Item, Note, is_place
+from comfyfix.disk.trash_note import FRESH, NOTE, Entry, Item, Note
 from comfyfix.records import Reason, because
 from comfyfix.why import Why
 
@@ -48,27 +47,6 @@ class Wanted(NamedTuple):
 
 class Busy(OSError):
     """Another process is at work on the trash, or its filesystem has no locks."""
-
-
-def item_of(store: str, path: str, real: Callable[[str], str] = os.path.realpath) -> Item | None:
-    """A file or directory as it is now; None where it can't go: a link, odd, or not in the store.
-
-    `store` with every link followed; `real` follows those of a folder. Raises OSError.
-    """
-    folder, _, name = path.rpartition("/")
-    place = f"{real(folder)}/{name}".removeprefix(f"{store}/")
-    info = os.lstat(path)
-    is_directory = stat.S_ISDIR(info.st_mode)
-    if not (is_directory or stat.S_ISREG(info.st_mode)) or not is_place(place):
-        return None
-    return Item(
-        place=place,
-        is_directory=is_directory,
-        size=0 if is_directory else info.st_size,
-        mtime_ns=info.st_mtime_ns,
-        device=info.st_dev,
-        inode=info.st_ino,
-    )
 
 
 @contextlib.contextmanager
@@ -145,10 +123,10 @@ class Trash:
             if reason := still():
                 return reason
             for folder, name, item in places:
-                if not _is(stat_of(folder, name), item):
+                if not trash_item.is_as_chosen(stat_of(folder, name), item):
                     return because(Why.GC_CHANGED, path=item.place)
                 os.rename(name, item.kept, src_dir_fd=folder, dst_dir_fd=inside)
-                if not _is(stat_of(inside, item.kept), item):
+                if not trash_item.is_as_chosen(stat_of(inside, item.kept), item):
                     return because(Why.GC_CHANGED, path=item.place)
         return None
 
@@ -231,7 +209,7 @@ class Trash:
             *above, name = item.place.split("/")
             try:
                 with folders.opened(self.store, above, make=True) as folder:
-                    _give_back(inside, item, info, folder, name)
+                    trash_item.give_back(inside, item, info, folder, name)
             except OSError:
                 taken.append(item.place)
         return taken
@@ -276,34 +254,3 @@ def _entries(folder: str, at: str, wanted: Sequence[Wanted]) -> tuple[Entry, ...
         )
         for number, one in enumerate(wanted)
     )
-
-
-def _is(info: os.stat_result | None, item: Item) -> bool:
-    """Tell whether it is what was chosen, and has this one name alone."""
-    if info is None or (info.st_dev, info.st_ino) != (item.device, item.inode):
-        return False
-    if item.is_directory:
-        return stat.S_ISDIR(info.st_mode)
-    same = (info.st_size, info.st_mtime_ns) == (item.size, item.mtime_ns)
-    return stat.S_ISREG(info.st_mode) and same and info.st_nlink == 1
-
-
-def _give_back(inside: int, item: Item, info: os.stat_result, folder: int, name: str) -> None:
-    """Give a file its place again, unless something is there. Raises OSError."""
-    there = stat_of(folder, name)
-    if there is not None:
-        if (there.st_dev, there.st_ino) != (info.st_dev, info.st_ino):
-            raise FileExistsError(errno.EEXIST, os.strerror(errno.EEXIST), item.place)
-        os.unlink(item.kept, dir_fd=inside)  # both names are there: it was killed between the two
-    elif stat.S_ISDIR(info.st_mode):
-        os.rename(item.kept, name, src_dir_fd=inside, dst_dir_fd=folder)
-    else:
-        try:
-            # A link first: unlike a rename it never replaces what has come a moment ago.
-            os.link(item.kept, name, src_dir_fd=inside, dst_dir_fd=folder, follow_symlinks=False)
-        except OSError as error:
-            if isinstance(error, FileExistsError) or stat_of(folder, name) is not None:
-                raise
-            os.rename(item.kept, name, src_dir_fd=inside, dst_dir_fd=folder)  # no hard links here
-            return
-        os.unlink(item.kept, dir_fd=inside)

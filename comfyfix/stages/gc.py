@@ -12,7 +12,7 @@ from dataclasses import dataclass, field, replace
 
 from comfyfix.comfyui.store.folders import Folders
 from comfyfix.comfyui.store.keys import CORE, MORE_OF_CORE, folder_key
-from comfyfix.disk import json_file, trash
+from comfyfix.disk import json_file, trash_item
 from comfyfix.disk.trash_note import Item
 from comfyfix.outcomes import Came, Outcome
 from comfyfix.records import Model, Reason, Receipt, Record, because
@@ -179,7 +179,7 @@ def _stat(path: str) -> os.stat_result | None:
 def _items(paths: Sequence[str], known: Known) -> tuple[tuple[Item, ...], Reason | None]:
     store = known.real(str(known.folders.store))
     try:
-        found = [trash.item_of(store, path, known.real) for path in paths]
+        found = [trash_item.item_of(store, path, known.real) for path in paths]
     except OSError as error:
         return (), because(Why.SYSTEM_SAYS, error=error.strerror or error)
     items = tuple(item for item in found if item is not None)

@@ -17,7 +17,7 @@ import pytest
 
 from comfyfix.demo.content import file_for
 from comfyfix.demo.hub import Hub, sha256
-from comfyfix.disk import lease, trash
+from comfyfix.disk import lease, trash, trash_item
 from comfyfix.disk.owner import where
 from comfyfix.disk.trash import Wanted
 from comfyfix.why import Why
@@ -552,7 +552,7 @@ def contents(root: Path) -> dict[str, str]:
 
 def taken(root: Path, made: dict[str, str]) -> object:
     """Move a set, and a file beside it, in one step."""
-    items = [item for name in made if (item := trash.item_of(str(root), str(root / name)))]
+    items = [item for name in made if (item := trash_item.item_of(str(root), str(root / name)))]
     assert len(items) == len(made)
     wanted = [
         Wanted("loras/m", 1, items[:-1], lambda: None),
