@@ -133,7 +133,9 @@ async def _connected(
     host: str, port: int, size: int, context: ssl.SSLContext | None = None
 ) -> Faucet:
     loop = asyncio.get_running_loop()
+    begun = loop.time()
     _, faucet = await loop.create_connection(lambda: Faucet(size), host, port, ssl=context)
+    faucet.away = loop.time() - begun
     return faucet
 
 

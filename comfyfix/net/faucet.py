@@ -3,20 +3,31 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
+import socket
 
 WRITTEN_MAX = 1 << 20
 """Bytes that wait to be sent before the next are asked for."""
+AHEAD_SECONDS = 0.05
+"""How much may wait in the system to be read: what comes in this time, and what is on the way."""
+ROOM_MIN, ROOM_MAX = 32 << 10, 208 << 10
+"""Bytes: with less a line of large packets stands still; more may not be asked for everywhere."""
 
 
 class Faucet(asyncio.BufferedProtocol):
     """A server's end of a tunnel. asyncio's own streams read ahead, half a megabyte of each."""
 
     def __init__(self, size: int) -> None:
-        """`size` is how many bytes come at a time, at the most."""
+        """`size` is how many bytes come at a time, at the most.
+
+        `away` is for who connects: how many seconds a packet takes there and back.
+        """
         self._buffer = memoryview(bytearray(size))
         self._kept = b""
         self._came: asyncio.Future[int] | None = None
         self._over: Exception | bool = False
+        self._bound = False
+        self.away = 0.0
         self.transport: asyncio.Transport
 
     async def read(self) -> bytes:
@@ -39,6 +50,21 @@ class Faucet(asyncio.BufferedProtocol):
             head += piece
         head, line, self._kept = head.partition(b"\r\n\r\n")
         return head + line
+
+    def bound(self, rate: float) -> None:
+        """Let little wait in the system, where so many bytes a second are to come at the most.
+
+        A line that is so long that the bound would slow it is left to the system, which begins
+        with little and gives a line the more the longer it is.
+        """
+        on_the_way = rate * 2 * self.away
+        if on_the_way > ROOM_MAX and not self._bound:
+            return
+        self._bound = True
+        room = min(max(int(rate * AHEAD_SECONDS + on_the_way), ROOM_MIN), ROOM_MAX)
+        line = self.transport.get_extra_info("socket")
+        with contextlib.suppress(OSError):  # it may have ended
+            line.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, room)
 
     async def write(self, data: bytes) -> None:
         """Send; waits where too much waits to be sent."""

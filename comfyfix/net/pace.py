@@ -7,9 +7,11 @@ equal share, and the share of one who has ended goes to the others at once.
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import time
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 
+from comfyfix.net.faucet import Faucet
 from comfyfix.settings.manifest import TOTAL
 
 BURST_SECONDS = 0.15
@@ -25,6 +27,7 @@ class Bucket:
     def __init__(self, rate: int) -> None:
         """`rate` is in bytes a second."""
         self.rate = rate
+        self.faucets: dict[Faucet, tuple[Bucket, ...]] = {}
         self._free_at = 0.0
 
     async def take(self, count: int) -> None:
@@ -61,3 +64,24 @@ def portion(buckets: Iterable[Bucket]) -> int:
     """How many bytes to take from these limits at a time."""
     slowest = min((bucket.rate for bucket in buckets), default=SLICE_MAX / SLICE_SECONDS)
     return int(min(max(slowest * SLICE_SECONDS, SLICE_MIN), SLICE_MAX))
+
+
+@contextlib.contextmanager
+def sharing(buckets: tuple[Bucket, ...], faucet: Faucet) -> Iterator[None]:
+    """Count a connection among those that share these limits: each is held to its share."""
+    for bucket in buckets:
+        bucket.faucets[faucet] = buckets
+    _bound(buckets)
+    try:
+        yield
+    finally:
+        for bucket in buckets:
+            del bucket.faucets[faucet]
+        _bound(buckets)
+
+
+def _bound(buckets: tuple[Bucket, ...]) -> None:
+    """A sender takes what waits here for fetched: so no more waits than a share needs."""
+    changed = {faucet: own for bucket in buckets for faucet, own in bucket.faucets.items()}
+    for faucet, own in changed.items():
+        faucet.bound(min(bucket.rate / len(bucket.faucets) for bucket in own))

@@ -12,15 +12,15 @@ import asyncio
 import base64
 import contextlib
 import hmac
-import re
 import secrets
 import threading
 from collections.abc import Iterator, Mapping, Sequence
 from urllib.parse import urlsplit
 
-from comfyfix.net.dialling import Allowed, Line, Place, Unconnected, dial
+from comfyfix.net.asked import Asked, place_of
+from comfyfix.net.dialling import Allowed, Place, Unconnected, dial
 from comfyfix.net.faucet import Faucet
-from comfyfix.net.pace import Bucket, Pace, portion
+from comfyfix.net.pace import Bucket, Pace, portion, sharing
 
 LOOPBACK = "127.0.0.1"
 USER = "comfyfix"
@@ -32,8 +32,6 @@ STRANGERS_MAX = 64
 LINGER_SECONDS = 5.0
 """How long one may take to notice that all has been said."""
 VARIABLES = frozenset({"http_proxy", "https_proxy", "all_proxy", "no_proxy"})
-_REQUEST = re.compile(r"([A-Z]{1,16}) ([!-~]+) HTTP/1\.[01]")
-_OWN = re.compile(r"(?i)(?:proxy-|connection:|keep-alive:)")
 
 
 class Pass:
@@ -72,9 +70,9 @@ class Relay:
         Its limit is that of either host, wherever these send it; what comes from one of the
         `mirrors` keeps that of the mirror alone. Raises OSError.
         """
-        own = _place(endpoint) if endpoint else None
+        own = place_of(endpoint) if endpoint else None
         names = (urlsplit(url).hostname, own and own.host)
-        allowed = Allowed(own, frozenset(map(_place, mirrors)))
+        allowed = Allowed(own, frozenset(map(place_of, mirrors)))
         mine = Pass(allowed, frozenset(name for name in names if name))
         port = self._enter(mine)
         try:
@@ -166,7 +164,7 @@ class _AtWork:
         self._strangers[task] = None
         try:
             async with asyncio.timeout(HEAD_SECONDS):
-                head = _Head(await reader.readuntil(b"\r\n\r\n"))
+                head = Asked(await reader.readuntil(b"\r\n\r\n"))
         finally:
             self._strangers.pop(task, None)
         mine = self._known(head)
@@ -182,83 +180,36 @@ class _AtWork:
         finally:
             mine.tasks.discard(task)
 
-    def _known(self, head: _Head) -> Pass | None:
+    def _known(self, head: Asked) -> Pass | None:
         """Whose secret it tells."""
         told = head.told("proxy-authorization").encode()
         found = [each for each in tuple(self._passes) if hmac.compare_digest(told, each.shown)]
         return found[0] if found else None
 
     async def _carry(
-        self, head: _Head, place: Place, mine: Pass,
+        self, head: Asked, place: Place, mine: Pass,
         reader: asyncio.StreamReader, writer: asyncio.StreamWriter,
     ) -> None:  # fmt: skip
         hosts = frozenset[str]() if place in mine.allowed.mirrors else mine.hosts
         buckets = self._pace.of({*hosts, place.host})
-        size = portion(buckets)
         try:
-            line = await dial(place, mine.allowed, self._environ, size)
+            line = await dial(place, mine.allowed, self._environ, portion(buckets))
         except Unconnected as error:
             await _answer(writer, error.status)
             return
         faucet = line.faucet
         try:
-            if place.plain:
-                await faucet.write(head.to_hand_on(line))
-                up = asyncio.create_task(_read_all(reader))  # one question a connection
-            else:
-                writer.write(b"HTTP/1.1 200 Connection established\r\n\r\n")
-                up = asyncio.create_task(_ask(reader, faucet))
-            down = asyncio.create_task(_bring(faucet, writer, buckets))
-            await _both(up, down, writer)
+            with sharing(buckets, faucet):
+                if place.plain:
+                    await faucet.write(head.to_hand_on(line))
+                    up = asyncio.create_task(_read_all(reader))  # one question a connection
+                else:
+                    writer.write(b"HTTP/1.1 200 Connection established\r\n\r\n")
+                    up = asyncio.create_task(_ask(reader, faucet))
+                down = asyncio.create_task(_bring(faucet, writer, buckets))
+                await _both(up, down, writer)
         finally:
             faucet.transport.abort()
-
-
-class _Head:
-    """What a script asks of the relay."""
-
-    def __init__(self, data: bytes) -> None:
-        """Read it. Raises ValueError."""
-        first, *self.lines = data.decode("latin-1").removesuffix("\r\n\r\n").split("\r\n")
-        found = _REQUEST.fullmatch(first)
-        if not found:
-            raise ValueError(first)
-        self.method, self.target = found.groups()
-
-    @property
-    def place(self) -> Place | None:
-        """Where it wants to go; None for what is not done. Raises ValueError."""
-        if self.method == "CONNECT":
-            return _place(f"https://{self.target}")
-        if self.method in ("GET", "HEAD") and self.target.startswith("http://"):
-            return _place(self.target)
-        return None
-
-    def told(self, name: str) -> str:
-        """The value of a header; empty where it is not there."""
-        for line in self.lines:
-            key, _, value = line.partition(":")
-            if key.strip().lower() == name:
-                return value.strip()
-        return ""
-
-    def to_hand_on(self, line: Line) -> bytes:
-        """The same question as the server, or another proxy, is asked it: once, without secrets."""
-        rest = self.target.partition("://")[2]
-        path = rest[len(rest.split("/")[0].split("?")[0]) :]
-        target = self.target if line.by_proxy else f"{'' if path[:1] == '/' else '/'}{path}"
-        kept = [each for each in self.lines if not _OWN.match(each)]
-        head = "\r\n".join([f"{self.method} {target} HTTP/1.1", *kept, "Connection: close", ""])
-        return head.encode("latin-1") + line.header + b"\r\n"
-
-
-def _place(url: str) -> Place:
-    """Where an address leads. Raises ValueError."""
-    parts = urlsplit(url)
-    if not parts.hostname or parts.username is not None:
-        raise ValueError(url)
-    plain = parts.scheme == "http"
-    return Place(parts.hostname, parts.port or (80 if plain else 443), plain)
 
 
 async def _answer(writer: asyncio.StreamWriter, status: int, headers: str = "") -> None:

@@ -37,7 +37,7 @@ NETWORK = {
     "requests": ("comfyfix.net.exchange", "comfyfix.net.failures"),
     "urllib3": ("comfyfix.net.addresses", "comfyfix.net.failures"),
     "socket": ("comfyfix.dashboard.server", "comfyfix.net.addresses", "comfyfix.net.dialling",
-        "comfyfix.net.local"),
+        "comfyfix.net.faucet", "comfyfix.net.local"),
     "starlette": ("comfyfix.dashboard.server",), "uvicorn": ("comfyfix.dashboard.server",),
     "httpx2": (), "huggingface_hub": (),
     "http.server": ("comfyfix.demo",), "socketserver": ("comfyfix.demo",),
