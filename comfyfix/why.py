@@ -646,6 +646,7 @@ class Why(StrEnum):
 
     # Mirrors.
     MIRROR_CHANGED = auto()
+    MIRROR_KEY_UNFIT = auto()
     MIRROR_LIBRARY_ABSENT = auto()
     MIRROR_NAMED_UNFIT = auto()
     MIRROR_NONE = auto()

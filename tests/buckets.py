@@ -7,8 +7,10 @@ import hmac
 import http.server
 import re
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
+from email.message import Message
 from typing import Any
 from urllib.parse import unquote, urlsplit
 from xml.sax.saxutils import escape
@@ -24,12 +26,25 @@ _AUTHORIZATION = re.compile(
 )
 
 
+@dataclass(frozen=True)
+class Asked:
+    """A request: its path and its query as they came, and the query read."""
+
+    method: str
+    path: str
+    raw: str
+    query: Mapping[str, str]
+    headers: Message
+
+
 class Buckets(Serving, http.server.ThreadingHTTPServer):
     """Serves one table of objects, by `/bucket/key`; use as a context manager.
 
     `cuts` has how many transfers of each method break off; `now` is its clock.
     """
 
+    scheme = "s3"
+    endpoint_named = "AWS_ENDPOINT_URL"
     daemon_threads = True
     request_queue_size = 256
 
@@ -45,26 +60,67 @@ class Buckets(Serving, http.server.ThreadingHTTPServer):
         super().__init__(("127.0.0.1", 0), _Handler)
 
     @property
+    def endpoint(self) -> dict[str, str]:
+        """Where it is."""
+        return {self.endpoint_named: f"http://127.0.0.1:{self.server_address[1]}"}
+
+    @property
     def environment(self) -> dict[str, str]:
         """What opens it."""
-        return {
-            "AWS_ACCESS_KEY_ID": KEY,
-            "AWS_SECRET_ACCESS_KEY": SECRET,
-            "AWS_REGION": REGION,
-            "AWS_ENDPOINT_URL": f"http://127.0.0.1:{self.server_address[1]}",
-        }
+        keys = {"AWS_ACCESS_KEY_ID": KEY, "AWS_SECRET_ACCESS_KEY": SECRET, "AWS_REGION": REGION}
+        return keys | self.endpoint
+
+    @property
+    def secrets(self) -> list[str]:
+        """What must stand nowhere."""
+        return [SECRET]
 
     def cut(self, method: str, path: str) -> bool:
         """Tell whether this transfer is to break off: each object's first, or the first ones."""
+        path = unquote(path.partition("?")[0])
         with self.lock:
             if method in self.cuts and self.cuts[method] > 0:
                 self.cuts[method] -= 1
                 return True
-            first = f"{method} {path.partition('?')[0]}" not in self.cut_once
+            first = f"{method} {path}" not in self.cut_once
             if f"every {method}" in self.cut_once and first:
-                self.cut_once.add(f"{method} {path.partition('?')[0]}")
+                self.cut_once.add(f"{method} {path}")
                 return True
             return False
+
+    def flaw(self, asked: Asked) -> str:
+        """Why a request is not signed as it has to be; empty where it is."""
+        told = _AUTHORIZATION.fullmatch(asked.headers.get("Authorization", ""))
+        if told:
+            at = asked.headers.get("X-Amz-Date", "")
+            named, signature = told["headers"], told["signature"]
+            credential, content = told["credential"], asked.headers.get("X-Amz-Content-Sha256", "")
+            good_for = timedelta(minutes=15)
+        elif "X-Amz-Signature" in asked.query:
+            query = asked.query
+            at, named = query["X-Amz-Date"], query["X-Amz-SignedHeaders"]
+            signature, credential = query["X-Amz-Signature"], query["X-Amz-Credential"]
+            content, good_for = "UNSIGNED-PAYLOAD", timedelta(seconds=int(query["X-Amz-Expires"]))
+        else:
+            return "AccessDenied"
+        moment = datetime.strptime(at, "%Y%m%dT%H%M%SZ").replace(tzinfo=UTC)
+        if self.now() > moment + good_for:
+            return "RequestExpired"
+        if credential != f"{KEY}/{at[:8]}/{REGION}/s3/aws4_request":
+            return "InvalidAccessKeyId"
+        pairs = sorted(f"{k}={v}" for k, v in _raw_pairs(asked.raw) if k != "X-Amz-Signature")
+        headers = "".join(
+            f"{name}:{' '.join((asked.headers.get(name) or '').split())}\n"
+            for name in named.split(";")
+        )
+        request = "\n".join((asked.method, asked.path, "&".join(pairs), headers, named, content))
+        scope = credential.partition("/")[2]
+        to_sign = f"AWS4-HMAC-SHA256\n{at}\n{scope}\n{hashlib.sha256(request.encode()).hexdigest()}"
+        key = f"AWS4{SECRET}".encode()
+        for part in scope.split("/"):
+            key = hmac.new(key, part.encode(), hashlib.sha256).digest()
+        right = hmac.new(key, to_sign.encode(), hashlib.sha256).hexdigest()
+        return "" if hmac.compare_digest(right, signature) else "SignatureDoesNotMatch"
 
 
 class _Handler(http.server.BaseHTTPRequestHandler):
@@ -85,7 +141,7 @@ class _Handler(http.server.BaseHTTPRequestHandler):
             self.connection.close()
             return
         body = self.rfile.read(length) if length else b""
-        flaw = self._flaw(url.path, url.query, query)
+        flaw = self.server.flaw(Asked(self.command, url.path, url.query, query, self.headers))
         if flaw:
             self._send(403, f"<Error><Code>{flaw}</Code></Error>".encode())
             return
@@ -204,39 +260,6 @@ class _Handler(http.server.BaseHTTPRequestHandler):
             self.close_connection = True
             return
         self.wfile.write(body)
-
-    def _flaw(self, path: str, raw: str, query: dict[str, str]) -> str:
-        """Why a request is not signed as it has to be; empty where it is."""
-        told = _AUTHORIZATION.fullmatch(self.headers.get("Authorization", ""))
-        if told:
-            at = self.headers.get("X-Amz-Date", "")
-            named, signature = told["headers"], told["signature"]
-            credential, content = told["credential"], self.headers.get("X-Amz-Content-Sha256", "")
-            good_for = timedelta(minutes=15)
-        elif "X-Amz-Signature" in query:
-            at, named = query["X-Amz-Date"], query["X-Amz-SignedHeaders"]
-            signature, credential = query["X-Amz-Signature"], query["X-Amz-Credential"]
-            content, good_for = "UNSIGNED-PAYLOAD", timedelta(seconds=int(query["X-Amz-Expires"]))
-        else:
-            return "AccessDenied"
-        moment = datetime.strptime(at, "%Y%m%dT%H%M%SZ").replace(tzinfo=UTC)
-        if self.server.now() > moment + good_for:
-            return "RequestExpired"
-        if credential != f"{KEY}/{at[:8]}/{REGION}/s3/aws4_request":
-            return "InvalidAccessKeyId"
-        pairs = sorted(f"{k}={v}" for k, v in _raw_pairs(raw) if k != "X-Amz-Signature")
-        headers = "".join(
-            f"{name}:{' '.join((self.headers.get(name) or '').split())}\n"
-            for name in named.split(";")
-        )
-        asked = "\n".join((self.command, path, "&".join(pairs), headers, named, content))
-        scope = credential.partition("/")[2]
-        to_sign = f"AWS4-HMAC-SHA256\n{at}\n{scope}\n{hashlib.sha256(asked.encode()).hexdigest()}"
-        key = f"AWS4{SECRET}".encode()
-        for part in scope.split("/"):
-            key = hmac.new(key, part.encode(), hashlib.sha256).digest()
-        right = hmac.new(key, to_sign.encode(), hashlib.sha256).hexdigest()
-        return "" if hmac.compare_digest(right, signature) else "SignatureDoesNotMatch"
 
 
 def _raw_pairs(raw: str) -> list[tuple[str, str]]:

@@ -8,6 +8,7 @@ in parts; readers that are no Python get a signed address for one object and for
 from __future__ import annotations
 
 import os
+import re
 from collections.abc import Iterator, Sequence
 from datetime import timedelta
 from typing import Any
@@ -35,6 +36,17 @@ _KEYS = {
     ),
 }
 """What has to be set in the environment, one of these each."""
+_ENDPOINTS = {"s3": ("AWS_ENDPOINT_URL_S3", "AWS_ENDPOINT_URL"), "gs": ("GOOGLE_BASE_URL",)}
+"""Where it is, if that is not its own service; it may be without https, as the user's own may."""
+_WHYS = {
+    "PermissionDeniedError": Why.MIRROR_REFUSES,
+    "UnauthenticatedError": Why.MIRROR_REFUSES,
+    "401": Why.MIRROR_REFUSES,
+    "403": Why.MIRROR_REFUSES,
+    "404": Why.MIRROR_NO_BUCKET,
+}
+_STATUS = re.compile(r"returned non-2xx status code: (\d{3})\b")
+"""What a listing was answered is told in a text alone."""
 
 
 class BucketFailed(Exception):
@@ -52,7 +64,8 @@ class Bucket:
         """Raises BucketFailed."""
         scheme, _, rest = place.partition("://")
         bucket, _, prefix = rest.partition("/")
-        if not any(all(map(os.environ.get, names)) for names in _KEYS[scheme]):
+        keys = ["+".join(names) for names in _KEYS[scheme] if all(map(os.environ.get, names))]
+        if not keys:
             names = ["+".join(names) for names in _KEYS[scheme]]
             raise BucketFailed(Why.MIRROR_NO_KEY, names=names)
         try:
@@ -63,16 +76,18 @@ class Bucket:
         self._library: Any = obstore
         client: Any = {"connect_timeout": "20s", "read_timeout": "60s", "timeout": "1h"}
         retry: Any = {"max_retries": 4, "retry_timeout": timedelta(minutes=5)}
-        endpoint = os.environ.get("AWS_ENDPOINT_URL_S3") or os.environ.get("AWS_ENDPOINT_URL", "")
-        client["allow_http"] = scheme == "s3" and endpoint.startswith("http://")
+        endpoint = next(filter(None, map(os.environ.get, _ENDPOINTS[scheme])), "")
+        client["allow_http"] = endpoint.startswith("http://")
         named: dict[str, Any] = {
             "prefix": prefix.strip("/") or None,
             "client_options": client,
             "retry_config": retry,
         }
         kind: Any = S3Store if scheme == "s3" else GCSStore
-        with self._asked():
+        try:
             self._store = kind(bucket, **named)
+        except obstore.exceptions.BaseError:  # its text may tell what is in a key
+            raise BucketFailed(Why.MIRROR_KEY_UNFIT, names=keys) from None
 
     def signed(self, paths: Sequence[str]) -> list[str]:
         """Addresses at which these objects can be read for a time. Raises BucketFailed."""
@@ -150,6 +165,7 @@ class _Asked:
             if isinstance(error, FileNotFoundError) and error.errno is None:
                 raise BucketFailed(Why.MIRROR_NO_BUCKET) from None
             return
-        name = type(error).__name__
-        refused = name in ("PermissionDeniedError", "UnauthenticatedError")
-        raise BucketFailed(Why.MIRROR_REFUSES if refused else Why.MIRROR_NOT_REACHED) from None
+        why = _WHYS.get(type(error).__name__)
+        if why is None and (status := _STATUS.search(str(error))):
+            why = _WHYS.get(status[1])
+        raise BucketFailed(why or Why.MIRROR_NOT_REACHED) from None

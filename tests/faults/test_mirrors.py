@@ -16,6 +16,7 @@ from comfyfix.settings.overrides import LOCK_FILE
 from tests.buckets import Buckets
 from tests.faults.server import Ask, Reply, Server
 from tests.faults.shelf import proper
+from tests.google_buckets import GoogleBuckets
 from tests.inprocess import InProcess
 
 REPO = "harbour/many_lamps"
@@ -61,10 +62,13 @@ def brought(site: InProcess) -> dict[str, str]:
     return {path.name: sha256(path.read_bytes()) for path in (site.models / "loras").iterdir()}
 
 
-@pytest.fixture
-def buckets() -> Iterator[Buckets]:
+@pytest.fixture(params=["s3", "gs"])
+def buckets(
+    request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory
+) -> Iterator[Buckets]:
     pytest.importorskip("obstore")
-    with Buckets() as server:
+    account = tmp_path_factory.mktemp("account") / "account.json"
+    with Buckets() if request.param == "s3" else GoogleBuckets(account) as server:
         yield server
 
 
@@ -87,7 +91,8 @@ def test_all_models_are_filled_and_read_back_though_each_transfer_is_cut(
         else:
             hub.faults.append(Fault(f"file *{name}", "cut", times=1))
     buckets.cut_once = {"every PUT", "every GET"}
-    done = inprocess.run("mirror", "s3://models", **buckets.environment)
+    place = f"{buckets.scheme}://models"
+    done = inprocess.run("mirror", place, **buckets.environment)
     assert done.code == 0, done.out[-2000:] + done.err
     assert [fault.times for fault in hub.faults] == [0] * (count // 2)  # each has been cut
     assert {path: sha256(data) for path, data in buckets.objects.items()} == {
@@ -96,7 +101,7 @@ def test_all_models_are_filled_and_read_back_though_each_transfer_is_cut(
     for path in (inprocess.models / "loras").iterdir():
         path.unlink()
     hub.seen.clear()
-    done = inprocess.run("--locked", COMFYFIX_MIRROR="s3://models", **buckets.environment)
+    done = inprocess.run("--locked", COMFYFIX_MIRROR=place, **buckets.environment)
     assert done.code == 0, done.out[-2000:] + done.err
     assert brought(inprocess) == right
     assert hub.seen == []

@@ -8,17 +8,20 @@ import shutil
 from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
+from urllib.parse import unquote
 
 import pytest
 
 from comfyfix.demo.content import file_for
 from comfyfix.demo.hub import Fault, Hub, sha256
+from comfyfix.net.buckets import _KEYS
 from comfyfix.records import because
 from comfyfix.screen.words import fixed, sentence, t
 from comfyfix.settings.mirror import name_of
 from comfyfix.settings.overrides import LOCK_FILE
 from comfyfix.why import Why
-from tests.buckets import SECRET, Buckets
+from tests.buckets import Buckets
+from tests.google_buckets import GoogleBuckets
 from tests.inprocess import InProcess, Ran
 
 REPO = "harbour/harbour_lamps"
@@ -43,10 +46,13 @@ def mirror(tmp_path: Path) -> Path:
     return tmp_path / "mirror"
 
 
-@pytest.fixture
-def buckets() -> Iterator[Buckets]:
+@pytest.fixture(params=["s3", "gs"])
+def buckets(
+    request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory
+) -> Iterator[Buckets]:
     pytest.importorskip("obstore")
-    with Buckets() as server:
+    account = tmp_path_factory.mktemp("account") / "account.json"
+    with Buckets() if request.param == "s3" else GoogleBuckets(account) as server:
         yield server
 
 
@@ -296,7 +302,7 @@ def test_a_bucket_is_filled_and_read_by_signed_addresses(
     site: InProcess, hub: Hub, buckets: Buckets
 ) -> None:
     site.put("loras", NAMES[0])
-    site.manifest(mirror=["s3://models/of/us"])
+    site.manifest(mirror=[f"{buckets.scheme}://models/of/us"])
     done = site.run("mirror", **buckets.environment)
     assert done.code == 0, done
     assert {key: sha256(data) for key, data in buckets.objects.items()} == {
@@ -319,7 +325,7 @@ def _secrets(site: InProcess, ran: Ran, buckets: Buckets) -> list[str]:
         part for _, path, _ in buckets.seen for part in path.split("&") if "Signature=" in part
     }
     assert signed
-    words = [SECRET, *(part.partition("=")[2] for part in signed)]
+    words = [*buckets.secrets, *(part.partition("=")[2] for part in signed)]
     texts = {"screen": ran.out + ran.err}
     for path in site.root.rglob("*"):
         if path.is_file():
@@ -330,7 +336,7 @@ def _secrets(site: InProcess, ran: Ran, buckets: Buckets) -> list[str]:
 def test_an_expired_signature_costs_nothing_but_a_request(
     site: InProcess, hub: Hub, buckets: Buckets
 ) -> None:
-    site.manifest(mirror=["s3://models"])
+    site.manifest(mirror=[f"{buckets.scheme}://models"])
     for digest, name in DIGESTS.items():
         buckets.objects[f"/models/{name_of(digest)}"] = file_for(name)
     buckets.now = lambda: datetime.now(UTC) + timedelta(hours=13)
@@ -341,11 +347,11 @@ def test_an_expired_signature_costs_nothing_but_a_request(
 
 
 def test_a_bucket_without_keys_is_not_asked(site: InProcess, hub: Hub, buckets: Buckets) -> None:
-    site.manifest(mirror=["s3://models"])
-    done = site.run("--locked", AWS_ENDPOINT_URL=buckets.environment["AWS_ENDPOINT_URL"])
+    site.manifest(mirror=[f"{buckets.scheme}://models"])
+    done = site.run("--locked", **buckets.endpoint)
     is_right(site, done)
     assert buckets.seen == []
-    assert done.out.count("s3://models") == 1
+    assert done.out.count(f"{buckets.scheme}://models") == 1
 
 
 def test_what_changes_while_it_is_sent_gets_no_name(
@@ -357,7 +363,73 @@ def test_what_changes_while_it_is_sent_gets_no_name(
     for name in NAMES:
         site.put("loras", name, bytes(len(file_for(name))))
     monkeypatch.setattr(holders, "PART_BYTES", 100)  # sent in parts
-    done = site.run("mirror", "s3://models", **buckets.environment)
+    done = site.run("mirror", f"{buckets.scheme}://models", **buckets.environment)
     assert done.code == 0, done
     assert {sha256(data) for data in buckets.objects.values()} == set(DIGESTS)
     assert buckets.parts == {}
+
+
+def test_a_bucket_gets_what_it_lacks_and_is_verified(
+    site: InProcess, hub: Hub, buckets: Buckets
+) -> None:
+    place = f"{buckets.scheme}://models"
+    keys = {digest: f"/models/{name_of(digest)}" for digest in DIGESTS}
+    wrong, short, absent = DIGESTS
+    buckets.objects[keys[wrong]] = bytes(len(file_for(DIGESTS[wrong])))
+    buckets.objects[keys[short]] = b"half"
+    buckets.objects[f"/models/{name_of('ab' * 32)}"] = b"left over"
+    buckets.cuts = {"PUT": 2}
+    done = site.run("mirror", place, **buckets.environment)
+    assert done.code == 0, done
+    assert buckets.cuts == {"PUT": 0}
+    put = [unquote(path) for method, path, _ in buckets.seen if method == "PUT"]
+    assert sorted(put) == sorted(keys[digest] for digest in (short, absent))
+    verified = site.run("mirror", "--verify", place, "--json", **buckets.environment)
+    assert verified.code == 1
+    (told,) = json.loads(verified.out)["mirrors"]
+    assert {row["sha256"] for row in told["wrong"]} == {wrong, "ab" * 32}
+    assert told["not_needed"] == [{"sha256": "ab" * 32, "bytes": 9}]
+    done = site.run("--locked", COMFYFIX_MIRROR=place, **buckets.environment)
+    is_right(site, done)  # the wrong one from its origin
+
+
+def test_what_opens_no_bucket_is_told(
+    site: InProcess, hub: Hub, buckets: Buckets, tmp_path: Path
+) -> None:
+    place = f"{buckets.scheme}://models"
+    environment = {**buckets.environment, "AWS_SECRET_ACCESS_KEY": "another"}
+    if buckets.scheme == "gs":
+        account = json.loads(Path(environment["GOOGLE_APPLICATION_CREDENTIALS"]).read_text())
+        other = tmp_path / "other.json"
+        other.write_text(json.dumps(account | {"client_email": "other@harbour.example"}))
+        environment["GOOGLE_APPLICATION_CREDENTIALS"] = str(other)
+    done = site.run("mirror", place, **environment)
+    assert done.code == 1
+    cause = because(Why.MIRROR_REFUSES)
+    assert sentence(because(Why.MIRROR_UNUSABLE, place=place, cause=cause)) in done.out
+    assert buckets.objects == {}
+    done = site.run("mirror", place, **buckets.endpoint)
+    assert done.code == 1
+    names = ["+".join(each) for each in _KEYS[buckets.scheme]]
+    cause = because(Why.MIRROR_NO_KEY, names=names)
+    assert sentence(because(Why.MIRROR_UNUSABLE, place=place, cause=cause)) in done.out
+
+
+@pytest.mark.parametrize("named", ["GOOGLE_APPLICATION_CREDENTIALS", "GOOGLE_SERVICE_ACCOUNT"])
+@pytest.mark.parametrize("text", [None, "", "[]", "{no json", '{"type": "service_account"}', "key"])
+def test_what_is_no_key_of_google_is_told(
+    site: InProcess, tmp_path: Path, named: str, text: str | None
+) -> None:
+    pytest.importorskip("obstore")
+    path = tmp_path / "account.json"
+    if text == "key":
+        begin, end = (f"-----{edge} PRIVATE KEY-----" for edge in ("BEGIN", "END"))
+        told = {"private_key": f"{begin}\nc2VjcmV0IGJ5dGVz\n{end}\n", "private_key_id": "first"}
+        text = json.dumps(told | {"type": "service_account", "client_email": "a@b.example"})
+    if text is not None:
+        path.write_text(text)
+    done = site.run("mirror", "gs://models", **{named: str(path)})
+    assert done.code == 1
+    cause = because(Why.MIRROR_KEY_UNFIT, names=[named])
+    assert sentence(because(Why.MIRROR_UNUSABLE, place="gs://models", cause=cause)) in done.out
+    assert "c2VjcmV0" not in done.out + done.err
