@@ -208,6 +208,8 @@ def dedupe_under_kills(site: Site, count: int, kills: int) -> dict[str, int]:
         seen["not settled"] += len(again.settle())
         seen["not settled"] += sum(path.name.endswith(".same") for path in left(site.models))
         seen["lost or changed"] += len(wrong(made if number % EACH == EACH - 1 else touched))
+        if number % EACH == EACH - 1:
+            print(number + 1, seen, flush=True)
     whole = Deduping(begin_store(manifest))
     done = whole.share(whole.found())
     seen["not settled"] += len(done.failed)
@@ -253,6 +255,8 @@ def gc_under_kills(site: Site, count: int, kills: int) -> dict[str, int]:
             seen["not settled"] += len(there & gone) + len(touched) - len(there | gone)
             seen["not settled"] += sum(bool(places) for _, places in opened.restore(entries))
         seen["lost or changed"] += len(wrong(made if number % EACH == EACH - 1 else touched))
+        if number % EACH == EACH - 1:
+            print(number + 1, seen, flush=True)
     seen["lost or changed"] += len(wrong(made))
     return seen
 
