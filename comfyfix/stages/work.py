@@ -118,6 +118,11 @@ class Present(msgspec.Struct, frozen=True):
         return self.named or self.model
 
     @property
+    def is_directory(self) -> bool:
+        """True for a directory, and not for a set."""
+        return self.files is not None and not self.model.shards
+
+    @property
     def path(self) -> Path:
         """`location` as a path."""
         return Path(self.location)

@@ -6,6 +6,7 @@ import json
 import os
 import shutil
 import threading
+import time
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -180,7 +181,7 @@ def test_the_clock_is_held_against_a_service(date: str, why: Why | None) -> None
 def test_a_clock_may_be_two_minutes_off(
     off: int, why: Why, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(services.time, "time", lambda: 1_600_000_000.0 + off)
+    monkeypatch.setattr(time, "time", lambda: 1_600_000_000.0 + off)
     date = "Sun, 13 Sep 2020 12:26:40 GMT"
     assert [line.said.why for line in services._clock(date, "h")] == [why]
 
@@ -191,7 +192,7 @@ def test_room_is_what_is_beyond_the_reserve(
 ) -> None:
     well.manifest(download={"reserve": "2GB"})
     usage = shutil.disk_usage("/")._replace(free=free)
-    monkeypatch.setattr(machine.shutil, "disk_usage", lambda _: usage)
+    monkeypatch.setattr(shutil, "disk_usage", lambda _: usage)
     bad = told(well, "--offline")[1]
     assert bad.get("room", []) == ([] if good else [Why.CHECK_ROOM_LOW])
 
