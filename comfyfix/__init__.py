@@ -13,13 +13,14 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
+from comfyfix.version import __version__ as __version__
+
 if TYPE_CHECKING:
     from comfyfix.errors import Problem
     from comfyfix.library import Project, open
     from comfyfix.records import Candidate, Model, Receipt, Record, Reference, Rejected, Verdict
     from comfyfix.stages.work import Plan, Planned, Present
 
-__version__ = "0.1.0"
 __all__ = [
     "Candidate",
     "Model",

@@ -4,12 +4,18 @@ from __future__ import annotations
 
 import os
 from collections.abc import Iterator
+from pathlib import Path
 from types import ModuleType
 
+_ALL = str(Path(__file__).resolve().parents[1])
 
-def stamp_of_code(package: ModuleType) -> str:
-    """Tell apart two states of a package's files, its tables and inner packages included."""
-    times = sorted(_times(package.__path__[0]))
+
+def stamp_of_code(package: ModuleType | None = None) -> str:
+    """Tell apart two states of a package's files, its tables and inner packages included.
+
+    Without one it is all of comfyfix.
+    """
+    times = sorted(_times(package.__path__[0] if package else _ALL))
     return f"{len(times)}-{times[-1]}"
 
 

@@ -16,12 +16,12 @@ from urllib.parse import urljoin, urlsplit
 import requests
 from requests.adapters import HTTPAdapter
 
-from comfyfix import __version__
 from comfyfix.net.addresses import PublicPool
 from comfyfix.net.answer import Answer
 from comfyfix.net.deadline import Late, within
 from comfyfix.net.failures import REDIRECTS_MAX, TooLarge
 from comfyfix.net.origin import origin_of
+from comfyfix.version import __version__
 
 USER_AGENT = f"comfyfix/{__version__}"
 TIMEOUT = (10.0, 30.0)  # seconds to connect, seconds between bytes

@@ -14,9 +14,10 @@ import stat
 import threading
 from pathlib import Path
 
-from comfyfix import __version__, templates
+from comfyfix import templates
 from comfyfix.disk import regular
 from comfyfix.disk.files import quarantine, write_atomic
+from comfyfix.version import __version__
 
 FOLDER = "engine"
 _PARTS = (

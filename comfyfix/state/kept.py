@@ -17,12 +17,12 @@ from typing import Literal
 
 import msgspec
 
-import comfyfix
 from comfyfix.disk import json_file
 from comfyfix.disk.code import stamp_of_code
 from comfyfix.disk.files import write_atomic
 from comfyfix.disk.looked import NOTHING, Looked, Stamp, stamp_of
 from comfyfix.state.layout import Layout
+from comfyfix.version import __version__
 
 # What a terminal sets anew in every window or folder. All other variables count: which of them some
 # part of the program may read is nobody's to remember.
@@ -114,8 +114,8 @@ def _can_be_kept(path: str) -> bool:
 def _made_by() -> str:
     """What an answer depends on besides: our own code, Python, and as whom we look."""
     python = ".".join(map(str, sys.version_info[:3]))
-    code = stamp_of_code(comfyfix)
-    return f"{comfyfix.__version__} {code} {python} {os.geteuid()}"
+    code = stamp_of_code()
+    return f"{__version__} {code} {python} {os.geteuid()}"
 
 
 def _environment(salt: bytes, key: bytes, *, named: bool) -> str:

@@ -7,11 +7,11 @@ from typing import Any
 from doit.cmd_base import ModuleTaskLoader
 from doit.doit_cmd import DoitMain
 
-from comfyfix import __version__
 from comfyfix.screen.text import say
 from comfyfix.tasks import loading
 from comfyfix.tasks.command_names import COMMANDS
 from comfyfix.tasks.dodo import manifest_here
+from comfyfix.version import __version__
 
 
 class _Loader(ModuleTaskLoader):  # type: ignore[misc]

@@ -7,8 +7,7 @@ import os
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 
-import comfyfix
-from comfyfix import __version__, templates
+from comfyfix import templates
 from comfyfix.comfyui.references.lookup import Lookup
 from comfyfix.disk import regular
 from comfyfix.disk.code import stamp_of_code
@@ -29,6 +28,7 @@ from comfyfix.state.layout import Layout
 from comfyfix.state.pieces import Form
 from comfyfix.tasks.due import is_idle, on_actions
 from comfyfix.tasks.running import Run
+from comfyfix.version import __version__
 
 PAGE = "report.html"
 _QUALITY = "gl-code-quality-report.json"
@@ -101,7 +101,7 @@ def _forms(told: Sheet, top: Path | str) -> Iterator[Callable[[], Form | bytes]]
 
 def _grounds(root: Path, top: Path | str) -> Iterator[object]:
     """All that the formats are made of but the report itself."""
-    yield __version__, stamp_of_code(comfyfix), os.environ.get("COMFYFIX_WORDS")
+    yield __version__, stamp_of_code(), os.environ.get("COMFYFIX_WORDS")
     yield from map(templates.text, _TEMPLATES)
     yield str(root), str(top)
 

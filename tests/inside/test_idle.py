@@ -14,7 +14,6 @@ from pathlib import Path
 import msgspec
 import pytest
 
-import comfyfix
 from comfyfix import project as projects
 from comfyfix.demo.hub import Hub
 from comfyfix.disk import looked
@@ -259,11 +258,11 @@ def test_the_key_is_taken_and_what_stands_in_the_cache_tells_nothing(idle: Idle)
 
 def test_another_program_looks_for_itself(idle: Idle, monkeypatch: pytest.MonkeyPatch) -> None:
     with monkeypatch.context() as patch:
-        patch.setattr(comfyfix, "__version__", "0.0.0")
+        patch.setattr(kept, "__version__", "0.0.0")
         idle.holds_no_more("version")
     idle.settle()
     with monkeypatch.context() as patch:
-        patch.setattr(kept, "stamp_of_code", lambda _: "another")
+        patch.setattr(kept, "stamp_of_code", lambda: "another")
         idle.holds_no_more("code")
 
 

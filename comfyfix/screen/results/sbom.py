@@ -11,7 +11,6 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import quote
 
-from comfyfix import __version__
 from comfyfix.disk.files import printable
 from comfyfix.records import Record
 from comfyfix.screen.results import objects
@@ -19,6 +18,7 @@ from comfyfix.screen.results.objects import Listed
 from comfyfix.screen.results.sheet import Sheet, plain
 from comfyfix.stages.results import ModelResult, Report, WorkflowResult
 from comfyfix.state.pieces import Form, Rows, whole
+from comfyfix.version import __version__
 
 _SPDX = {
     name.lower(): name

@@ -13,7 +13,6 @@ from typing import Any, Literal
 
 import msgspec
 
-from comfyfix import __version__
 from comfyfix.disk.files import clean_text
 from comfyfix.outcomes import Came
 from comfyfix.records import Reason, to_json
@@ -25,6 +24,7 @@ from comfyfix.screen.results.sheet import Sheet
 from comfyfix.stages.results import ModelResult, RefusedValue, Report, Status, Use, WorkflowResult
 from comfyfix.state.layout import script_name
 from comfyfix.state.pieces import Form
+from comfyfix.version import __version__
 
 Standing = Literal["ready", "lacks models", "not ready", "unreadable"]
 PROGRAM = f"comfyfix {__version__}"

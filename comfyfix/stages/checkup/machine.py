@@ -51,7 +51,7 @@ def _dotted(version: tuple[int, ...]) -> str:
 def _versions(_patient: Patient) -> Iterator[Line]:
     from importlib.metadata import version
 
-    from comfyfix import __version__
+    from comfyfix.version import __version__
 
     told = {"python": _dotted(sys.version_info[:3]), "doit": version("doit")}
     yield well("versions", Why.CHECK_VERSIONS, own=__version__, **told)

@@ -8,7 +8,6 @@ from typing import Any, ClassVar
 from doit.cmd_base import DoitCmdBase
 from doit.cmd_help import Help as DoitHelp
 
-from comfyfix import __version__
 from comfyfix.screen import helping
 from comfyfix.screen.ends import guarded
 from comfyfix.screen.text import say
@@ -18,6 +17,7 @@ from comfyfix.tasks.commands.base import Ours
 from comfyfix.tasks.guard import Guarded
 from comfyfix.tasks.nearest import unknown
 from comfyfix.tasks.owned import run_of
+from comfyfix.version import __version__
 
 _OURS_TOO = ("run", "list")  # doit's by name, and quite another thing here
 
