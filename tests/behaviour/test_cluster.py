@@ -96,7 +96,7 @@ def test_its_own_python_is_asked_what_a_file_is(site: Site, hub: Hub, dask: Dask
     done = site.doit()
     assert done.returncode == 1
     assert site.files() == {}
-    assert "on worker anna" in done.stdout
+    assert t("(on worker {worker})", worker="anna") in done.stdout
 
 
 def pages(dask: DaskCluster, client: Any) -> str:
@@ -135,7 +135,7 @@ def test_each_worker_has_a_token_of_its_own_and_none_is_shown(
     assert done.returncode == 1
     report = site.state("report/report.json")
     assert {each["outcome"] for each in report["models"]} == {Outcome.TOKEN_NEEDED}
-    assert "on worker poor" in done.stdout
+    assert t("(on worker {worker})", worker="poor") in done.stdout
     dask.workers["poor"].kill()
     dask.start("rich", env={"HF_TOKEN": THEIRS, "COMFYFIX_STORE_KEY": STORE_KEY})
     hub.seen.clear()
