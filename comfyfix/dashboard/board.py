@@ -84,7 +84,8 @@ class Board:
         self.rows: dict[int, Row] = {}
         self.flows: dict[int, Flow] = {}
         self.chart = Chart()
-        self._lacks: dict[int, frozenset[int]] = {}
+        self._batches: dict[int, list[int]] = {}
+        self._away: dict[int, int] = {}
         self._users: dict[int, list[int]] = {}
         self._changed_rows: set[int] = set()
         self._changed_flows: set[int] = set()
@@ -105,9 +106,9 @@ class Board:
             case journal.Arrived():
                 self._arrived(event)
             case journal.Verifying():
-                for row in [r for r in self.rows.values() if r.batch == event.batch]:
-                    if row.state == "arrived":
-                        self._put(row, state="verifying")
+                for n in self._batches.get(_count(event.batch), ()):
+                    if self.rows[n].state == "arrived":
+                        self._put(self.rows[n], state="verifying")
             case journal.Ended():
                 state: Course = "stopped" if event.stopped else "ended"
                 self.ended(state, event.at, event.code)
@@ -130,7 +131,8 @@ class Board:
         batches = {(row.folder, row.name): row.batch for row in self.rows.values()}
         self.rows.clear()
         self.flows.clear()
-        self._lacks.clear()
+        self._batches.clear()
+        self._away.clear()
         self._users.clear()
         for n, model in enumerate(report.models[:MODELS_MAX]):
             folder, name = _text(model.folder or ""), _text(model.path)
@@ -160,7 +162,8 @@ class Board:
         return rows, flows
 
     def _want(self, event: journal.Wanted) -> None:
-        if 0 <= event.n < MODELS_MAX:
+        if 0 <= event.n < MODELS_MAX and event.n not in self.rows:
+            self._batches.setdefault(_count(event.batch), []).append(event.n)
             self.rows[event.n] = Row(
                 n=event.n, name=_text(event.name), folder=_text(event.folder),
                 batch=_count(event.batch), task=_text(event.task),
@@ -171,18 +174,17 @@ class Board:
     def _flow(self, event: journal.Workflow) -> None:
         n = len(self.flows)
         if n < FLOWS_MAX:
-            self._lacks[n] = frozenset(event.lacks)
-            for model in self._lacks[n]:
+            lacks = frozenset(event.lacks)
+            for model in lacks:
                 self._users.setdefault(model, []).append(n)
+            there = sum(m in self.rows and self.rows[m].state in _THERE for m in lacks)
             self.flows[n] = Flow(n=n, name=_text(event.name), needs=_count(event.needs))
-            self._count_flow(n)
+            self._count_flow(n, len(lacks) - there)
 
-    def _count_flow(self, n: int) -> None:
+    def _count_flow(self, n: int, away: int) -> None:
+        """So many of the models that a workflow lacks are not there by now."""
+        self._away[n] = away
         flow = self.flows[n]
-        away = sum(
-            model not in self.rows or self.rows[model].state not in _THERE
-            for model in self._lacks[n]
-        )
         state: Standing = "lacks models" if away else "complete"
         there = max(0, flow.needs - away)
         self.flows[n] = msgspec.structs.replace(flow, there=there, state=state)
@@ -233,9 +235,10 @@ class Board:
         new = msgspec.structs.replace(row, **changes)
         self.rows[row.n] = new
         self._changed_rows.add(row.n)
-        if new.state != row.state:
+        came = (new.state in _THERE) - (row.state in _THERE)
+        if came:
             for n in self._users.get(row.n, ()):
-                self._count_flow(n)
+                self._count_flow(n, self._away[n] - came)
 
 
 def of(events: Iterable[journal.Line]) -> Board:

@@ -124,6 +124,20 @@ def test_no_events_break_it(events: list[journal.Line]) -> None:
     assert again == list(board.rows.values())
 
 
+@given(st.lists(EVENTS, max_size=30))
+def test_a_workflow_lacks_what_is_not_there_whatever_has_happened(
+    events: list[journal.Line],
+) -> None:
+    told = [*begun(4), *events]
+    board = boards.of(told)
+    flows = [event for event in told if isinstance(event, journal.Workflow)]
+    for number, event in enumerate(flows):
+        states = [board.rows[n].state if n in board.rows else "open" for n in {*event.lacks}]
+        away = sum(state not in ("arrived", "ok", "unverified") for state in states)
+        assert (board.flows[number].state == "complete") == (away == 0)
+        assert board.flows[number].there == max(0, board.flows[number].needs - away)
+
+
 def test_no_more_is_kept_than_there_is_room_for(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(boards, "MODELS_MAX", 5)
     monkeypatch.setattr(boards, "FLOWS_MAX", 2)
