@@ -7,7 +7,6 @@ after a run and at any later time, as long as nothing has changed.
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
 from functools import cached_property
 from typing import Literal
 
@@ -19,7 +18,9 @@ from comfyfix.records import Model, Reason, Receipt, Record, Reference, Verdict
 from comfyfix.stages.refused import Refusal
 from comfyfix.stages.scan import ScannedFile
 from comfyfix.stages.work import Pending, Plan, Planned, Present
-from comfyfix.state.ledger import Entry, Ledger
+from comfyfix.state import ledger, receipts
+from comfyfix.state.layout import Layout
+from comfyfix.state.ledger import Entry
 
 Status = Literal["ok", "unverified", "missing", "failed"]
 """There and right; there, as far as can be seen; not there yet; tried, or not to be had."""
@@ -120,19 +121,31 @@ class Report(msgspec.Struct, frozen=True, kw_only=True, dict=True):
         return all(map(self.is_ready, self.workflows)) and all(m.good for m in self.models)
 
 
-@dataclass(frozen=True, slots=True)
 class Known:
-    """What is known besides the plan: tries, receipts, and what this run has found wrong."""
+    """What is known besides the plan: tries, receipts, and what this run has found wrong.
 
-    ledger: Ledger
-    receipts: Mapping[str, Receipt]
-    verdicts: Mapping[str, Verdict]
+    Files are read where the plan does not say it all: of twenty thousand models they are large.
+    """
+
+    def __init__(self, layout: Layout, verdicts: Mapping[str, Verdict]) -> None:
+        self._layout = layout
+        self.verdicts = verdicts
+
+    @cached_property
+    def entries(self) -> Mapping[str, Entry]:
+        """What the ledger has of each model. Raises OSError, SetupProblem."""
+        return ledger.load(self._layout).models
+
+    @cached_property
+    def receipts(self) -> Mapping[str, Receipt]:
+        """Our own receipts, by model. Raises OSError, SetupProblem."""
+        return receipts.load(self._layout)
 
 
 def make(
     plan: Plan, scanned: Iterable[ScannedFile], refusals: Iterable[Refusal], known: Known
 ) -> Report:
-    """Make the report. Nothing is written."""
+    """Make the report. Nothing is written. Raises OSError, SetupProblem."""
     files = [file for file in scanned if file.is_workflow or file.problem]
     lines = _Lines(files)
     models = [_planned(planned, known, lines) for planned in plan.models]
@@ -182,7 +195,7 @@ class _Lines:
 
 
 def _planned(planned: Planned, known: Known, lines: _Lines) -> ModelResult:
-    record, receipt = planned.record, planned.receipt
+    record, receipt, last = planned.record, planned.receipt, planned.last
     every = [receipt]
     if record and record.files:
         every = [known.receipts.get(member.model.key) for member in record.members]
@@ -202,20 +215,15 @@ def _planned(planned: Planned, known: Known, lines: _Lines) -> ModelResult:
         sha256=kept.sha256 if kept else record.sha256 if record else None,
         record=record,
         receipt=kept,
-        came=None if planned.pending else _came(known.ledger.models.get(planned.model.key)),
+        came=None if planned.pending else (last.came if last else None) or Came.THERE,
         uses=tuple(lines.use(each, wanted=bool(planned.pending)) for each in planned.references),
     )
-
-
-def _came(entry: Entry | None) -> Came:
-    newest = entry.attempts[-1] if entry and entry.attempts else None
-    return (newest.came if newest else None) or Came.THERE
 
 
 def _pending(planned: Planned, known: Known) -> tuple[Status, str, Reason | None]:
     """What is known of why a model is not there: of this run, of its tries, of its name."""
     key = planned.model.key
-    verdict, entry = known.verdicts.get(key), known.ledger.models.get(key)
+    verdict, entry = known.verdicts.get(key), known.entries.get(key)
     newest = entry.attempts[-1] if entry and entry.attempts else None
     if verdict is not None and verdict.status != "missing":
         return "failed", verdict.status, verdict.reason

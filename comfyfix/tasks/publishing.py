@@ -23,7 +23,7 @@ from comfyfix.screen.words import t
 from comfyfix.stages import results
 from comfyfix.stages.refused import Refusing
 from comfyfix.stages.results import Known, Report
-from comfyfix.state import ledger, pieces, receipts, rendered
+from comfyfix.state import pieces, rendered
 from comfyfix.state.layout import Layout
 from comfyfix.state.pieces import Form
 from comfyfix.tasks.due import is_idle, on_actions
@@ -43,8 +43,7 @@ def of_project(project: Project, verdicts: dict[str, Verdict] | None = None) -> 
 
     Raises OSError, SetupProblem.
     """
-    layout = project.layout
-    known = Known(ledger.load(layout), receipts.load(layout), verdicts or {})
+    known = Known(project.layout, verdicts or {})
     refusing = Refusing(project.manifest, Lookup(project.folders))
     refusals = refusing.of_files(project.scanned)
     return results.make(project.plan, project.scanned, refusals, known)
