@@ -61,7 +61,8 @@ def _run(root: Path, lock: Lock, folder: Path, jobs: int, *, kill: bool = False)
         codes = [each.wait() for each in running][int(kill) :]
         seconds, used = time.perf_counter() - start, _used() - used
         begun: dict[str, int] = _told(line + COUNTS)
-        span: float = _told(line + SPAN)
+        first, last = _told(line + SPAN)
+        span = last - first
     assert codes == [0] * len(codes), codes
     there = {path.name: path for path in (root / "store" / "loras").glob("*.safetensors")}
     assert there.keys() == set(NAMES)

@@ -4,8 +4,9 @@ It speaks what the Hub and its storage speak: `/OWNER/NAME/resolve/REVISION/FILE
 `/storage/FILE`, with ranges. A process of its own, so that it takes no time from who measures:
 `python -m tests.bench.line FOLDER EACH ALL LATENCY WAITING`: MB/s of a connection and in all (0 is
 no limit), seconds of a request, and how many bytes of a connection may wait to be sent, which count
-as sent. `/counts` tells how often each file was begun, `/span` the seconds from the first byte to
-the last, `/sent` how many bytes went in each second that something went in.
+as sent. `/counts` tells how often each file was begun, `/span` when the first byte went and when
+the last one did, by the clock of `time.monotonic`, `/sent` how many bytes went in each second that
+something went in.
 """
 
 from __future__ import annotations
@@ -89,7 +90,7 @@ class Handler(http.server.BaseHTTPRequestHandler):
         if self.latency:
             time.sleep(self.latency)
         if self.path in (COUNTS, SPAN, SENT):
-            span = max(self.sent_at, default=0) - min(self.sent_at, default=0)
+            span = (min(self.sent_at, default=0), max(self.sent_at, default=0))
             answer = json.dumps(
                 {COUNTS: self.asked, SPAN: span, SENT: self.sent}[self.path]
             ).encode()

@@ -1,8 +1,8 @@
 """A real run of several runners, and what the simulation says of it.
 
 The real ones are `doit --frozen`, each with an output of its own, one store, one line: the bench of
-jobs. What a script costs on this machine, and how long a runner takes to begin, is measured in a
-run of one; what is compared is how long all of them take together.
+jobs. What a file costs on this machine, and what a runner takes to begin and to end, is measured by
+one runner and by two; what is compared is how long eight of them take together.
 """
 
 from __future__ import annotations
@@ -11,6 +11,7 @@ import hashlib
 import json
 import os
 import resource
+import statistics
 import subprocess
 import sys
 import tempfile
@@ -20,6 +21,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 from comfyfix.demo.content import file_for
+from comfyfix.disk.files import sha256_of
 from comfyfix.outcomes import Came
 from comfyfix.settings import lockfile
 from comfyfix.settings.lockfile import Entry, Lock
@@ -40,13 +42,19 @@ WITHIN = 0.10
 class Real:
     """What runners took: seconds in all, and of processors; and how many files each has brought.
 
-    `span` are the seconds from the first byte on the line to the last.
+    `before` are the seconds until the first byte was on the line, `after` those since the last.
     """
 
     seconds: float
     used: float
-    span: float
+    before: float
+    after: float
     brought: list[int]
+
+    @property
+    def span(self) -> float:
+        """Seconds from the first byte on the line to the last."""
+        return self.seconds - self.before - self.after
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -89,26 +97,39 @@ def compare() -> list[Compared]:
 def _measured(top: Path, lock: Lock, folder: Path) -> Scene:
     """What the simulation has to be told of this machine, in the state in which it is now.
 
-    What the line gives and what fetching takes is told by one runner, what a file costs that
-    another has brought by two; how much of the cores others leave us by all runners that begin
-    together, and find all there.
+    One runner has a core of its own: it tells what the line gives, what beginning and ending take,
+    and what is left for each file that it fetches. Two tell what a file costs that another has
+    brought, hash and all; how fast a core hashes is measured by itself. How much of the cores
+    others leave us is told by all runners that begin together, and find all there.
     """
     one = _real(top / "one", lock, folder, runners=1, rate=RATE)
     there = _real(top / "one", lock, folder, runners=RUNNERS, rate=0, first=1)
-    beginning = there.used / RUNNERS
-    cores = max(0.1, there.used / there.seconds)
     two = _real(top / "two", lock, folder, runners=2, rate=RATE, sharded=True)
-    fetching = max(0.0, (one.used - beginning) / FILES)
-    finding = max(0.0, (two.used - 2 * beginning) / FILES - fetching)
-    print(
-        one, there, two, f"{cores=:.2f} {beginning=:.2f} {finding=:.3f} {fetching=:.3f}", flush=True
-    )
-    return Scene(
+    hashing = _hashing(folder)
+    # The first file is fetched before its first byte comes.
+    fetching = max(0.0, (one.used - one.before - one.after) / (FILES - 1))
+    starting, ending = max(0.0, one.before - fetching), one.after
+    found = (two.used - 2 * (starting + ending)) / FILES - fetching
+    hashed = SIZE / MEGABYTE / hashing
+    measured = Scene(
         name="", models=FILES, runners=RUNNERS, locked=True, size=SIZE / MEGABYTE,
         line=FILES * SIZE / MEGABYTE / one.span, each=1e6, write=1e6, read=1e6, resolves=10**9,
-        starting=0, beginning=beginning, fetching=fetching, finding=finding, cores=cores,
+        hashing=hashing, starting=starting, ending=ending, fetching=max(0.0, fetching - hashed),
+        finding=max(0.0, found - hashed), cores=max(0.1, there.used / there.seconds),
         one_machine=True,
     )  # fmt: skip
+    print(one, there, two, measured, sep="\n", flush=True)
+    return measured
+
+
+def _hashing(folder: Path) -> float:
+    """How many MB a core hashes in a second, files of this size that are in memory."""
+    rates = []
+    for path in sorted(folder.iterdir())[:16]:
+        start = time.thread_time()
+        sha256_of(path)
+        rates.append(SIZE / MEGABYTE / (time.thread_time() - start))
+    return statistics.median(rates)
 
 
 def _lock(folder: Path) -> Lock:
@@ -140,7 +161,7 @@ def _real(
     sites = [_site(root / f"job{first + n}", store, lock) for n in range(runners)]
     more = {"COMFYFIX_STORE_KEY": "the key of this store"} if signed else {}
     with served(folder, all_together=rate) as line:
-        start, used = time.perf_counter(), _used()
+        start, used = time.monotonic(), _used()
         running = []
         for number, site in enumerate(sites):
             told = {"COMFYFIX_SHARD": f"{number}/{runners}"} if sharded else {}
@@ -150,13 +171,15 @@ def _real(
                 subprocess.Popen(DOIT, cwd=site.root, stdout=quiet, stderr=quiet, env=env)
             )
         codes = [each.wait() for each in running]
-        seconds, used = time.perf_counter() - start, _used() - used
+        end, used = time.monotonic(), _used() - used
         with urllib.request.urlopen(line + SPAN) as told_span:
-            span: float = json.load(told_span)
+            begun, ended = json.load(told_span) if rate else (end, end)
     assert codes == [0] * runners, codes
     brought = list(map(_brought, sites))
     assert sum(brought) == (0 if first else FILES), brought
-    return Real(seconds=seconds, used=used, span=span, brought=brought)
+    return Real(
+        seconds=end - start, used=used, before=begun - start, after=end - ended, brought=brought
+    )
 
 
 def _site(root: Path, store: Path, lock: Lock) -> Site:

@@ -89,18 +89,55 @@ class Places:
             self._free += 1
 
 
-class Pipe:
-    """What so much can go through in a second, bytes or seconds of processors; first come first."""
+class Shared:
+    """What all who use it at the same time share evenly: a line, a disk, the cores of a machine.
 
-    def __init__(self, clock: Clock, rate: float) -> None:
-        self.rate = rate
+    `rate` is how much of it goes by in a second, bytes or seconds of processors; nobody is given
+    more than `most` of that. `busy` are the seconds that it would take at its full rate for all.
+    """
+
+    def __init__(self, clock: Clock, rate: float, most: float = float("inf")) -> None:
         self.busy = 0.0
-        self._clock = clock
-        self._free_at = 0.0
+        self._clock, self._rate, self._most = clock, rate, most
+        # What each user was given who has been there from the beginning; a user is through once
+        # it has grown by his own amount, so nobody's share is worked out before that.
+        self._given, self._since = 0.0, 0.0
+        self._users: list[tuple[float, int, Gate]] = []
+        self._count = 0
 
-    def through(self, amount: float) -> float:
-        """Put an amount behind what is on its way; returns when it will be through."""
-        seconds = amount / self.rate
-        self.busy += seconds
-        self._free_at = max(self._free_at, self._clock.now) + seconds
-        return self._free_at
+    def put(self, amount: float) -> Gate:
+        """Let an amount go by; the gate opens when it is through."""
+        self.busy += amount / self._rate
+        self._go_on()
+        self._count += 1
+        gate = Gate(self._clock)
+        heapq.heappush(self._users, (self._given + amount, self._count, gate))
+        self._clock.start(self._look(self._count), self._left())
+        return gate
+
+    @property
+    def _share(self) -> float:
+        return min(self._most, self._rate / len(self._users))
+
+    def _left(self) -> float:
+        """Seconds until the first user is through, if no other comes."""
+        return max(0.0, self._users[0][0] - self._given) / self._share
+
+    def _go_on(self) -> None:
+        now = self._clock.now
+        if self._users:
+            self._given += (now - self._since) * self._share
+        self._since = now
+
+    def _look(self, count: int) -> Work:
+        """Let go who is through, unless another has come since, who looks himself."""
+        yield from ()
+        if count != self._count:
+            return
+        self._go_on()
+        first, _, gate = heapq.heappop(self._users)
+        self._given = max(self._given, first)
+        gate.open()
+        if self._users:
+            self._count += 1
+            self._clock.start(self._look(self._count), self._left())

@@ -7,6 +7,7 @@ of the program itself; what this says again in its own words is the order of ste
 
 from __future__ import annotations
 
+import random
 from collections import deque
 from collections.abc import Mapping, Sequence
 from http import HTTPStatus
@@ -16,12 +17,12 @@ from comfyfix.net.limits import UsedUp, backoff, retry_after
 from comfyfix.settings import shard
 from comfyfix.stages.work import Plan, Planned
 from comfyfix.tasks.inside_doit import THREADS_MAX
-from tests.simulation.clock import Places, Step
+from tests.simulation.clock import Gate, Places, Step
 from tests.simulation.world import MEGABYTE, World
 
+UNEVEN = (0.5, 1.5)
+"""Between which parts of its usual time a step takes."""
 API, FILES = "https://huggingface.co/api/models", "https://huggingface.co/a/b/resolve/main/c"
-BLOCKS = 4
-"""In how many parts a file goes through a pipe: others get their turn between."""
 
 
 def order(plan: Plan, number: int, scene_runners: int) -> list[Planned]:
@@ -51,8 +52,7 @@ class Runner:
     def run(self) -> Step[None]:
         """Run again and again until no model is left; what was there before is not looked at."""
         clock = self.world.clock
-        yield self.scene.starting
-        yield self.cores.through(self.scene.beginning) - clock.now
+        yield self._cpu(self.scene.starting)
         while True:
             self.began, self.failed, self.refused = clock.now, deque[Planned](), False
             self.world.runs += 1
@@ -67,6 +67,7 @@ class Runner:
             if not self.left:
                 break
             yield self.scene.again
+        yield self._cpu(self.scene.ending)
         self.world.ended.append(clock.now)
 
     def _thread(self) -> Step[None]:
@@ -83,8 +84,12 @@ class Runner:
                     self.failed.append(planned)
                     self.refused = True
                     break
-            yield from self._script(planned)
+            yield from self._bring(planned)
         self.over.leave()
+
+    def _cpu(self, seconds: float) -> Gate:
+        """Take so many seconds of a core, more or less: no two scripts take the same."""
+        return self.cores.put(seconds * random.uniform(*UNEVEN))
 
     def _search(self) -> Step[bool]:
         for _ in range(self.scene.calls):
@@ -111,49 +116,48 @@ class Runner:
             yield pause
         return False
 
-    def _script(self, planned: Planned) -> Step[None]:
-        """The script of a model, in one of the slots; who waits for another gives his up."""
+    def _bring(self, planned: Planned) -> Step[None]:
+        """Bring a model in one of the slots, or take what another has brought.
+
+        Who waits for another gives his slot up, and needs none for what that one has brought. Two
+        may begin at the same time: then a script finds that another has the lease.
+        """
         store, place = self.world.store, planned.location
         name = f"{planned.number}"
         yield from self.slots.take()
-        if place not in store.there:
-            held = store.lease(name)
-            if held is None:
-                self.slots.leave()
-                held = yield from store.wait(name)
-                yield from self.slots.take()
-            if place in store.there:
-                yield from self._look(planned)
-            else:
-                yield from self._fetch(planned)
-                store.there[place] = self.world.clock.now
-                self.world.brought[self.number] += 1
+        held = None
+        if place not in store.there and store.is_free(name):
+            yield self._cpu(self.scene.fetching)
+            held = store.lease(name) if place not in store.there else None
+        if held is not None:
+            yield from self._fetch(planned)
+            store.there[place] = self.world.clock.now
+            self.world.brought[self.number] += 1
             store.release(name, held)
-        else:
-            yield from self._look(planned)
+            self.slots.leave()
+            return
         self.slots.leave()
+        if place not in store.there:
+            yield from store.wait(name)
+        yield from self._look(planned)
 
     def _look(self, planned: Planned) -> Step[None]:
         """See that a file which another has brought is right: by its receipt, or its bytes."""
-        scene, now = self.scene, self.world.clock.now
+        scene = self.scene
         if scene.signed:
-            yield scene.accepting
+            yield self._cpu(scene.finding)
             return
         size = self.sizes[planned.location]
-        hashed = self.cores.through(scene.finding + size / scene.hashing / MEGABYTE)
-        yield max(hashed, self.world.read.through(size)) - now
+        read = self.world.read.put(size)
+        yield self._cpu(scene.finding + size / scene.hashing / MEGABYTE)
+        yield read
 
     def _fetch(self, planned: Planned) -> Step[None]:
-        scene, world, clock = self.scene, self.world, self.world.clock
+        scene, world = self.scene, self.world
         size = self.sizes[planned.location]
-        yield self.cores.through(scene.fetching) - clock.now
         if world.mirror is None:
             while world.resolves.ask(self.address)[0] != HTTPStatus.OK:
                 yield world.resolves.opens_in
-        pipes = [world.write, world.mirror or world.lines[self.address]]
-        for _ in range(BLOCKS):
-            block, due = size / BLOCKS, clock.now
-            through = max(pipe.through(block) for pipe in pipes)
-            yield max(through, due + block / scene.each / MEGABYTE) - due
-        # The hash goes along with what comes; here it only takes its share of the cores.
-        self.cores.through(size / scene.hashing / MEGABYTE)
+        line = world.mirror or world.lines[self.address]
+        hashed = size / scene.hashing / MEGABYTE  # along with what comes
+        yield from (line.put(size), world.write.put(size), self.cores.put(hashed))

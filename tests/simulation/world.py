@@ -9,13 +9,12 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from comfyfix.disk import lease
-from tests.simulation.clock import Clock, Gate, Pipe, Step
+from comfyfix.tasks.meanwhile import POLL_LONGEST, POLL_SECONDS
+from tests.simulation.clock import Clock, Gate, Shared, Step
 
 MEGABYTE = 1_000_000
 WINDOW_SECONDS = 300
 """In which the Hub counts requests."""
-POLL_SECONDS = 1.0
-"""How often a script looks whether a lease is free: `take_lock` of templates/script/lease.sh."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -27,9 +26,9 @@ class Scene:
     `calls` to an API are needed for a search; `api` and `resolves` are how many requests a provider
     takes in five minutes from one address. `addresses`: how many all runners share; of each goes
     `line`, and `each` for one file. `write` and `read` are the store's; a core hashes `hashing`.
-    A script that fetches a file takes `fetching` of a core besides, one that finds it there
-    `finding`; before its first one a runner takes `starting`, and `beginning` of a core. Each
-    runner has `cores`, or all of them together where they are on `one_machine`.
+    A file that is fetched takes `fetching` of a core besides, one that another has brought
+    `finding`; before its first one a runner takes `starting`, and after its last `ending`. Each has
+    `cores`, or all of them together where they are on `one_machine`.
     """
 
     name: str
@@ -52,13 +51,12 @@ class Scene:
     read: float = 2_000
     hashing: float = 1_000
     fetching: float = 0.15
-    finding: float = 0.08
-    accepting: float = 0.001
+    finding: float = 0.01
     cores: float = 4
     one_machine: bool = False
     again: float = 300
     starting: float = 3
-    beginning: float = 0
+    ending: float = 1
     size: float = 0  # of each file, in MB; 0: as files of such collections are
     days: float = 14
 
@@ -101,6 +99,7 @@ class Store:
         self._clock = clock
         self._folder = os.open(folder, os.O_RDONLY | os.O_DIRECTORY)
         self._waiting: dict[str, list[Gate]] = {}
+        self._held: set[str] = set()
         self.there: dict[str, float] = {}
         self.waited = 0
 
@@ -112,6 +111,7 @@ class Store:
         """The lease of a file, None where another has it."""
         held = ExitStack()
         if held.enter_context(lease.held(self._folder, name)):
+            self._held.add(name)
             return held
         held.close()
         return None
@@ -119,21 +119,33 @@ class Store:
     def release(self, name: str, held: ExitStack) -> None:
         """Give a lease back."""
         held.close()
+        self._held.discard(name)
         for gate in self._waiting.pop(name, ()):
             gate.open()
 
-    def wait(self, name: str) -> Step[ExitStack]:
-        """Look once a second until the lease is free, and take it then."""
+    def is_free(self, name: str) -> bool:
+        """Tell whether nobody has the lease of a file."""
+        return name not in self._held
+
+    def wait(self, name: str) -> Step[None]:
+        """Look again and again until the lease is free."""
         self.waited += 1
         begun = self._clock.now
-        while True:  # it may be another's by the time it is looked at
-            held = self.lease(name)
-            if held is not None:
-                return held
+        if name in self._held:
             gate = Gate(self._clock)
             self._waiting.setdefault(name, []).append(gate)
             yield gate
-            yield POLL_SECONDS - (self._clock.now - begun) % POLL_SECONDS
+        yield until_looked(self._clock.now - begun)
+
+
+def until_looked(waited: float) -> float:
+    """Seconds until somebody looks again who has waited so long: see `tasks/meanwhile.py`."""
+    looked, pause = 0.0, POLL_SECONDS
+    while looked <= waited and pause < POLL_LONGEST:
+        looked, pause = looked + pause, min(2 * pause, POLL_LONGEST)
+    if looked > waited:
+        return looked - waited
+    return POLL_LONGEST - (waited - looked) % POLL_LONGEST
 
 
 class World:
@@ -145,12 +157,13 @@ class World:
         self.store = Store(clock, folder)
         self.api = Counted(clock, "api", scene.api)
         self.resolves = Counted(clock, "resolvers", scene.resolves)
-        self.lines = [Pipe(clock, scene.line * MEGABYTE) for _ in range(scene.addresses)]
-        self.write = Pipe(clock, scene.write * MEGABYTE)
-        self.read = Pipe(clock, scene.read * MEGABYTE)
-        self.mirror = Pipe(clock, scene.mirror * MEGABYTE) if scene.mirror else None
+        each = scene.each * MEGABYTE
+        self.lines = [Shared(clock, scene.line * MEGABYTE, each) for _ in range(scene.addresses)]
+        self.mirror = Shared(clock, scene.mirror * MEGABYTE, each) if scene.mirror else None
+        self.write = Shared(clock, scene.write * MEGABYTE)
+        self.read = Shared(clock, scene.read * MEGABYTE)
         machines = 1 if scene.one_machine else scene.runners
-        self.cores = [Pipe(clock, scene.cores) for _ in range(machines)]
+        self.cores = [Shared(clock, scene.cores, 1) for _ in range(machines)]
         self.ended: list[float] = []
         self.runs = 0
         self.brought: Counter[int] = Counter()

@@ -11,7 +11,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from tests.simulation import scenes
-from tests.simulation.clock import Clock, Gate, Pipe, Places, Work
+from tests.simulation.clock import Clock, Gate, Places, Shared, Work
 from tests.simulation.plots import Axis, bars, lines
 from tests.simulation.world import MEGABYTE, WINDOW_SECONDS, Counted, Scene
 
@@ -92,9 +92,9 @@ def test_a_window_takes_no_more_than_its_limit(moments: list[int], most: int) ->
     assert sum(taken.values()) + limit.refused == len(moments)
 
 
-def test_places_are_given_in_turn_and_a_pipe_is_never_overfull() -> None:
+def test_places_are_given_in_turn_and_a_line_is_never_overfull() -> None:
     clock = Clock()
-    places, pipe = Places(clock, 2), Pipe(clock, 10)
+    places, line = Places(clock, 2), Shared(clock, 10)
     at_work, order, most = 0, [], 0
 
     def work(number: int) -> Work:
@@ -103,7 +103,7 @@ def test_places_are_given_in_turn_and_a_pipe_is_never_overfull() -> None:
         at_work += 1
         most = max(most, at_work)
         order.append(number)
-        yield pipe.through(10) - clock.now
+        yield line.put(10)
         at_work -= 1
         places.leave()
 
@@ -113,7 +113,44 @@ def test_places_are_given_in_turn_and_a_pipe_is_never_overfull() -> None:
     assert order == list(range(7))
     assert most == 2
     assert clock.now == pytest.approx(7)
-    assert pipe.busy == pytest.approx(7)
+    assert line.busy == pytest.approx(7)
+
+
+USERS = st.lists(st.tuples(st.integers(0, 20), st.integers(1, 50)), min_size=1, max_size=12)
+
+
+@given(USERS, st.integers(1, 5), st.sampled_from([1.0, 2.5, float("inf")]))
+def test_all_who_use_it_together_are_given_the_same(
+    users: list[tuple[int, int]], rate: int, most: float
+) -> None:
+    """Held against a clock that goes on in small steps, each user being told what he is given."""
+    clock = Clock()
+    shared, ended = Shared(clock, rate, most), dict[int, float]()
+
+    def use(number: int, begin: int, amount: int) -> Work:
+        yield float(begin)
+        yield shared.put(amount)
+        ended[number] = clock.now
+
+    for number, (begin, amount) in enumerate(users):
+        clock.start(use(number, begin, amount))
+    clock.run()
+    left = {number: float(amount) for number, (_, amount) in enumerate(users)}
+    expected, now = dict[int, float](), 0.0
+    while left:
+        here = [number for number in left if users[number][0] <= now]
+        comes = min((users[n][0] for n in left if users[n][0] > now), default=float("inf"))
+        share = min(most, rate / len(here)) if here else 0.0
+        goes = min((now + left[n] / share for n in here), default=float("inf"))
+        then = min(comes, goes)
+        for number in here:
+            left[number] -= share * (then - now)
+            if left[number] < 1e-9:
+                expected[number] = then
+                del left[number]
+        now = then
+    assert ended == pytest.approx(expected)
+    assert shared.busy == pytest.approx(sum(amount for _, amount in users) / rate)
 
 
 def test_a_gate_lets_all_go_on_also_who_comes_late() -> None:
