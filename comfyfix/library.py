@@ -29,9 +29,9 @@ from comfyfix.setup import Setup, setup_of
 from comfyfix.stages import sweep
 from comfyfix.stages.sweep import Choice
 from comfyfix.stages.work import Plan, Planned
-from comfyfix.state import receipts
 from comfyfix.state.hashes import HashLog
 from comfyfix.state.hashing import Hasher, cores
+from comfyfix.state.receipts import Receipts
 from comfyfix.why import Why
 
 if TYPE_CHECKING:
@@ -222,7 +222,7 @@ class Project:
         if keeps:
             members = record.members
             made = [(one.model, each) for one, each in zip(members, receipt.each, strict=True)]
-            receipts.save(layout, project.folders.store, project.trust, made)
+            Receipts(layout).save(project.folders.store, project.trust, made)
         return receipt
 
 

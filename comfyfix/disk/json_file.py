@@ -12,15 +12,17 @@ import errno
 import threading
 import time
 from collections.abc import Callable, Iterator
+from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
 from queue import Empty, SimpleQueue
-from typing import Any, TypeVar
+from typing import Any, Generic, TypeVar
 
 import msgspec
 
-from comfyfix.disk import regular
+from comfyfix.disk import looked, regular
 from comfyfix.disk.files import write_atomic
+from comfyfix.disk.looked import Stamp, stamp_of
 from comfyfix.errors import SetupProblem
 from comfyfix.records import to_json
 from comfyfix.why import Why
@@ -99,12 +101,22 @@ def locked(lock: Path, seconds: float = LOCK_SECONDS) -> Iterator[None]:
         held.release()
 
 
+@dataclass(frozen=True, slots=True)
+class Written(Generic[T]):
+    """What a state file held when its stamp was this one; the content is shared, and stays so."""
+
+    content: T
+    stamp: Stamp
+
+
 def change(path: Path, lock: Path, kind: type[T], default: Callable[[], T],
-           update: Callable[[T], T]) -> T:  # fmt: skip
+           update: Callable[[T], T | None]) -> Written[T]:  # fmt: skip
     """Read, update and write one state file while no other thread or process does.
 
-    `default` makes the content of an absent or unreadable file. What other threads want of the same
-    file meanwhile is written in one go: see `_Turns`. Raises OSError, SetupProblem.
+    `default` makes the content of an absent or unreadable file. `update` may change what it is
+    given, which nobody else has; it returns what is to be written, None where nothing is. What
+    other threads want of the same file meanwhile is written in one go: see `_Turns`. Raises
+    OSError, SetupProblem.
     """
     turns = _turns.setdefault(path, _Turns())
     wish = _Wish(update)
@@ -115,7 +127,7 @@ def change(path: Path, lock: Path, kind: type[T], default: Callable[[], T],
             turns.settle(path, lock, kind, default)
     if wish.problem is not None:
         raise wish.problem
-    result: T = wish.result
+    result: Written[T] = wish.result
     return result
 
 
@@ -175,20 +187,25 @@ class _Turns:
 
 def _changed(path: Path, kind: type[T], default: Callable[[], T], some: list[_Wish]) -> int:
     """Change a file as it is wanted; returns its size."""
-    known = read(path, kind)
-    if known is None:
+    content = read(path, kind)
+    fresh = content is None
+    if content is None:
         _put_aside(path)
-        known = default()
-    updated = known
+        content = default()
     for wish in some:
         try:
-            wish.result = updated = wish.update(updated)
+            told = wish.update(content)
         except Exception as problem:  # noqa: BLE001 - raised where it was wanted
             wish.problem = problem
+        else:
+            content, fresh = (content, fresh) if told is None else (told, True)
     data = b""
-    if updated is not known or not path.exists():
-        data = to_json(updated)
+    if fresh:
+        data = to_json(content)
         write_atomic(path, data)
+    written = Written(content, stamp_of(looked.at(path)))
+    for wish in some:
+        wish.result = written
     return len(data)
 
 

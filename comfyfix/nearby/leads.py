@@ -76,7 +76,7 @@ class Nearby:
 
     cache: str = ""
     folders: tuple[str, ...] = ()
-    _cached: Once[str, tuple[Cached, ...]] = field(init=False, default_factory=Once)
+    _cached: Once[str, dict[int, list[Cached]]] = field(init=False, default_factory=Once)
     _indexes: Once[str, StoreIndex] = field(init=False, default_factory=Once)
     _claims: Once[str, dict[str, list[str]]] = field(init=False, default_factory=Once)
 
@@ -93,7 +93,9 @@ class Nearby:
     def _of_cache(self, sought: Sought) -> Iterator[Lead]:
         if not self.cache:
             return
-        for entry in self._cached.get(self.cache, lambda: tuple(hub_cache.entries(self.cache))):
+        by_size = self._cached.get(self.cache, partial(_by_size, self.cache))
+        sizes = by_size if sought.size is None else _sizes(sought, sought.size)
+        for entry in (entry for size in sizes for entry in by_size.get(size, ())):
             # A file whose etag is another sha256 is another file.
             if sought.fits(entry.size) and entry.sha256 in ("", sought.sha256):
                 likely = _likely(entry.path, sought, claimed=entry.sha256 == sought.sha256)
@@ -114,9 +116,20 @@ class Nearby:
         if sought.size is None:
             claimed = self._claims.get(folder, partial(_claims, index)).get(sought.sha256, ())
             return (*claimed, *(path for name in sought.names for path in index.named(name)))
-        slack = 0 if sought.exact else ROUNDED
-        sizes = range(sought.size - slack, sought.size + slack + 1)
-        return [path for size in sizes for path in index.of_size(size)]
+        return [path for size in _sizes(sought, sought.size) for path in index.of_size(size)]
+
+
+def _sizes(sought: Sought, size: int) -> range:
+    """The sizes that a file may have of which one is told."""
+    slack = 0 if sought.exact else ROUNDED
+    return range(size - slack, size + slack + 1)
+
+
+def _by_size(cache: str) -> dict[int, list[Cached]]:
+    found: dict[int, list[Cached]] = {}
+    for entry in hub_cache.entries(cache):
+        found.setdefault(entry.size, []).append(entry)
+    return found
 
 
 def _likely(path: str, sought: Sought, *, claimed: bool) -> Likely:

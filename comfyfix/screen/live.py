@@ -65,25 +65,25 @@ class Board(Bars):
 
 
 class Sizes:
-    """The bytes of the models of a run, as far as they are known, without those that failed."""
+    """The bytes of the models of a run, as far as they are known, without those that failed.
+
+    `total`: of what has come and what is to come.
+    """
 
     def __init__(self) -> None:
         self._ahead: dict[str, int] = {}
-        self.done = 0
+        self.total = self.done = 0
 
     def expect(self, key: str, size: int) -> None:
         """So many bytes are to come of a model."""
+        self.total += size - self._ahead.get(key, 0)
         self._ahead[key] = size
 
     def settled(self, key: str, *, good: bool) -> None:
         """A model is done, or has failed."""
         size = self._ahead.pop(key, 0)
         self.done += size if good else 0
-
-    @property
-    def total(self) -> int:
-        """What has come and what is to come."""
-        return self.done + sum(self._ahead.values())
+        self.total -= 0 if good else size
 
     @property
     def open(self) -> int:

@@ -143,6 +143,7 @@ class Services:
     openmodeldb: OpenModelDB = field(init=False)
     catalogue: Catalogue = field(init=False)
     index: StoreIndex = field(init=False)
+    _by_path: Once[str, dict[str, list[Receipt]]] = field(init=False, default_factory=Once)
     _logs: Once[Path, HashLog] = field(init=False, default_factory=Once)
     _hashers: Once[Path, Hasher] = field(init=False, default_factory=Once)
     _lock: threading.Lock = field(init=False, default_factory=threading.Lock)
@@ -164,10 +165,16 @@ class Services:
         Raises OSError.
         """
         info = path.stat()
-        for receipt in self.receipts.values():
-            if receipt.path == str(path) and self.trust.holds(receipt, path, info):
+        for receipt in self._by_path.get("", self._receipts_by_path).get(str(path), ()):
+            if self.trust.holds(receipt, path, info):
                 return receipt.sha256
         return self._hashers.get(self.layout.hashes, lambda: Hasher(self._hash_log()))(path)
+
+    def _receipts_by_path(self) -> dict[str, list[Receipt]]:
+        found: dict[str, list[Receipt]] = {}
+        for receipt in self.receipts.values():
+            found.setdefault(receipt.path, []).append(receipt)
+        return found
 
     def _hash_log(self) -> HashLog:
         """The hashes that are known, read once a run."""

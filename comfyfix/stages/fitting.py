@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import threading
+from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -33,7 +34,8 @@ class Room:
     """
 
     bytes: dict[int, int]
-    _kept: dict[str, Need] = field(default_factory=dict)
+    _kept: set[str] = field(default_factory=set)
+    _taken: Counter[int] = field(default_factory=Counter)
     _lock: threading.Lock = field(default_factory=threading.Lock)
 
     def take(self, need: Need) -> bool:
@@ -44,15 +46,16 @@ class Room:
             left = self.left(need)
             if left is not None and need.size > left:
                 return False
-            self._kept[need.key] = need
+            self._kept.add(need.key)
+            if need.device is not None:
+                self._taken[need.device] += need.size
             return True
 
     def left(self, need: Need) -> int | None:
         """The bytes that nothing is kept for on the disk of a model; None: no end is known."""
         if need.device is None or need.device not in self.bytes:
             return None
-        kept = sum(n.size for n in self._kept.values() if n.device == need.device)
-        return self.bytes[need.device] - kept
+        return self.bytes[need.device] - self._taken[need.device]
 
 
 def need_of(planned: Planned, record: Record) -> Need:

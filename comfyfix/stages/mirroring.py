@@ -58,18 +58,20 @@ class Filled:
         return not (self.failed or self.wrong or self.reason)
 
 
-@dataclass(frozen=True, slots=True)
 class Here:
     """What may lie on this machine."""
 
-    folders: Folders
-    receipts: Mapping[str, Receipt]
+    def __init__(self, folders: Folders, receipts: Mapping[str, Receipt]) -> None:
+        self._folders = folders
+        self._own: dict[str, list[str]] = {}
+        for receipt in receipts.values():
+            self._own.setdefault(receipt.sha256, []).append(receipt.path)
 
     def of(self, member: Record) -> tuple[str, ...]:
         """Paths at which a file may lie; none of them has been looked at."""
         key = member.model.folder or ""
-        roots = self.folders.paths.get(folder_key(key), ()) if is_folder_key(key) else ()
-        own = [r.path for r in self.receipts.values() if r.sha256 == member.sha256]
+        roots = self._folders.paths.get(folder_key(key), ()) if is_folder_key(key) else ()
+        own = self._own.get(member.sha256 or "", ())
         return (*own, *(f"{root}/{member.model.path}" for root in roots))
 
 

@@ -34,6 +34,7 @@ class Held:
     line: Callable[[str], int]
     plan: Plan
     _sizes: dict[str, int] = field(default_factory=dict)
+    _total: int = 0
     _lock: threading.Lock = field(default_factory=threading.Lock)
 
     def __post_init__(self) -> None:
@@ -43,6 +44,7 @@ class Held:
             for planned in self.plan.models:
                 if planned.pending is None and planned.record:
                     self._sizes[planned.model.key] = planned.record.size or 0
+            self._total = sum(self._sizes.values())
 
     def require(self, record: Record) -> None:
         """Raise ModelProblem for a record that may not be fetched: model, rules, and lines."""
@@ -61,13 +63,12 @@ class Held:
         limit = self.policy.max_total_bytes
         if limit is None:
             return
-        key = record.model.key
+        key, size = record.model.key, record.size or 0
         with self._lock:
-            others = sum(size for known, size in self._sizes.items() if known != key)
-            if others + (record.size or 0) <= limit:
-                self._sizes[key] = record.size or 0
+            total = self._total - self._sizes.get(key, 0) + size
+            if total <= limit:
+                self._sizes[key], self._total = size, total
                 return
-        total = others + (record.size or 0)
         yield "max_total", because(Why.POLICY_TOTAL, total=total, limit=limit)
 
 

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 
 from comfyfix.errors import Problem
-from comfyfix.outcomes import Came
+from comfyfix.outcomes import Came, Outcome
 from comfyfix.records import Model, Verdict
 
 
@@ -35,6 +35,7 @@ class Tally:
 
     `ignored` are the models that the user has told doit to leave out, with their tasks; `unpicked`
     those that he has not chosen when he was asked, `no_room` those that the disk can't hold.
+    `failed` are the models that have failed, and how.
     """
 
     total: int = 0
@@ -45,6 +46,7 @@ class Tally:
     unpicked: frozenset[str] = frozenset()
     no_room: frozenset[str] = frozenset()
     endings: list[Ending] = field(default_factory=list)
+    failed: dict[str, Outcome] = field(default_factory=dict)
     bad_verdicts: list[Verdict] = field(default_factory=list)
     unverified: list[Verdict] = field(default_factory=list)
     _lock: threading.Lock = field(default_factory=threading.Lock)
@@ -53,6 +55,8 @@ class Tally:
         """Note how one model ended."""
         with self._lock:
             self.endings.append(outcome)
+            if outcome.problem is not None:
+                self.failed[outcome.model.key] = outcome.problem.outcome
 
     def add_script(self) -> None:
         """Note that a script was written or found right."""

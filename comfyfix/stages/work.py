@@ -160,6 +160,11 @@ class Plan:
         return self.pending
 
     @cached_property
+    def by_task(self) -> dict[str, Planned]:
+        """The models by the names of their tasks."""
+        return {planned.task: planned for planned in self.models}
+
+    @cached_property
     def batches(self) -> dict[int, list[Planned]]:
         """Members by batch number; the batch of number n is (n-1)//6+1."""
         result: dict[int, list[Planned]] = {}

@@ -60,8 +60,10 @@ def reserve(layout: Layout, models: Iterable[Model]) -> Ledger:
     """Give a number and a task name to each model that has none. Raises OSError."""
     wanted = list(models)
 
-    def update(ledger: Ledger) -> Ledger:
-        return numbered(_trusted(ledger) or _rebuilt(layout), wanted)
+    def update(ledger: Ledger) -> Ledger | None:
+        known = _trusted(ledger) or _rebuilt(layout)
+        made = numbered(known, wanted)
+        return None if made is ledger else made
 
     return _change(layout, update)
 
@@ -91,7 +93,8 @@ def renumber(layout: Layout, model: Model) -> int:
         else:
             earlier = (*old.earlier, old.number)
             new = msgspec.structs.replace(old, number=ledger.highest + 1, earlier=earlier)
-        return Ledger(highest=new.number, models={**ledger.models, model.key: new})
+        ledger.models[model.key] = new
+        return msgspec.structs.replace(ledger, highest=new.number)
 
     return _change(layout, update).models[model.key].number
 
@@ -103,14 +106,15 @@ def note(layout: Layout, model: Model, attempt: Attempt, began: str = "") -> Non
     account of that run stands.
     """
 
-    def update(ledger: Ledger) -> Ledger:
+    def update(ledger: Ledger) -> Ledger | None:
         old = ledger.models.get(model.key)
         if old is None or (attempt.came is Came.OTHERS and began and _brought_since(old, began)):
-            return ledger
+            return None
         attempts = (*old.attempts, attempt)[-ATTEMPTS_KEPT:]
         again = old.again and attempt.outcome != Outcome.DONE
         new = msgspec.structs.replace(old, attempts=attempts, again=again)
-        return msgspec.structs.replace(ledger, models={**ledger.models, model.key: new})
+        ledger.models[model.key] = new
+        return ledger
 
     _change(layout, update)
 
@@ -120,23 +124,23 @@ def _brought_since(entry: Entry, began: str) -> bool:
     return newest is not None and newest.outcome == Outcome.DONE and newest.at >= began
 
 
-def search_again(layout: Layout, model: Model) -> None:
-    """Note that the user wants a model searched again. Raises OSError."""
+def search_again(layout: Layout, models: Iterable[Model]) -> None:
+    """Note that the user wants models searched again. Raises OSError."""
+    keys = [model.key for model in models]
 
-    def update(ledger: Ledger) -> Ledger:
-        old = ledger.models.get(model.key)
-        if old is None:
-            return ledger
-        new = msgspec.structs.replace(old, again=True)
-        return msgspec.structs.replace(ledger, models={**ledger.models, model.key: new})
+    def update(ledger: Ledger) -> Ledger | None:
+        known = [key for key in keys if key in ledger.models]
+        for key in known:
+            ledger.models[key] = msgspec.structs.replace(ledger.models[key], again=True)
+        return ledger if known else None
 
     _change(layout, update)
 
 
-def _change(layout: Layout, update: Callable[[Ledger], Ledger]) -> Ledger:
+def _change(layout: Layout, update: Callable[[Ledger], Ledger | None]) -> Ledger:
     ledger = json_file.change(
         layout.ledger, layout.ledger_lock, Ledger, lambda: _rebuilt(layout), update
-    )
+    ).content
     write_if_changed(layout.counter, f"{ledger.highest}\n".encode())
     return ledger
 

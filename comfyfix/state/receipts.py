@@ -8,14 +8,17 @@ from __future__ import annotations
 
 import contextlib
 import hashlib
-from collections.abc import Sequence
+import threading
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Literal
 
 import msgspec
 
-from comfyfix.disk import json_file
+from comfyfix.disk import json_file, looked
 from comfyfix.disk.files import led_into, write_atomic
+from comfyfix.disk.json_file import Written
+from comfyfix.disk.looked import stamp_of
 from comfyfix.errors import SetupProblem
 from comfyfix.records import Model, Receipt, Record, to_json
 from comfyfix.state.layout import Layout, store_receipt
@@ -35,29 +38,74 @@ def load(layout: Layout) -> dict[str, Receipt]:
     return known.models if known else {}
 
 
-def save(layout: Layout, store: Path, trust: Trust, made: Sequence[tuple[Model, Receipt]]) -> None:
-    """Keep receipts in output/ and, where the store can be written, beside the models.
+class Receipts:
+    """The receipts of an output folder as one run knows them; safe to use from several threads.
 
-    Those in the store are signed: call it only for files that this process has hashed, or whose
-    script has just done so.
+    They are read again only where another process has written them since, so that whoever needs
+    those of six models does not read those of twenty thousand each time.
     """
-    keep(layout, made)
-    for model, receipt in made:
-        save_in_store(store, model, trust.signed(receipt, store))
 
+    def __init__(self, layout: Layout) -> None:
+        self._layout = layout
+        self._lock = threading.Lock()
+        self._known: Written[ReceiptFile] | None = None
+        self._by_path: tuple[object, dict[str, list[str]]] = (None, {})
 
-def keep(layout: Layout, made: Sequence[tuple[Model, Receipt]]) -> None:
-    """Keep receipts in output/ alone."""
-    if not made:
-        return
+    def all(self) -> Mapping[str, Receipt]:
+        """All of them, by model key, as they are now. Raises OSError, SetupProblem."""
+        with self._lock:
+            stamp = stamp_of(looked.at(self._layout.receipts))
+            if self._known is None or not stamp or self._known.stamp != stamp:
+                self._known = Written(ReceiptFile(models=load(self._layout)), stamp)
+            return self._known.content.models
 
-    def update(known: ReceiptFile) -> ReceiptFile:
-        fresh = {model.key: receipt for model, receipt in made}
-        if all(known.models.get(key) == receipt for key, receipt in fresh.items()):
+    def at(self, path: str) -> dict[str, Receipt]:
+        """Those that speak of the file at a path, by model key. Raises OSError, SetupProblem."""
+        known = self.all()
+        with self._lock:
+            if self._by_path[0] is not known:
+                keys: dict[str, list[str]] = {}
+                for key, receipt in known.items():
+                    keys.setdefault(receipt.path, []).append(key)
+                self._by_path = (known, keys)
+            return {key: known[key] for key in self._by_path[1].get(path, ())}
+
+    def keep(self, made: Sequence[tuple[Model, Receipt]]) -> None:
+        """Keep receipts in output/ alone. Raises OSError, SetupProblem."""
+        if not made:
+            return
+
+        def update(known: ReceiptFile) -> ReceiptFile | None:
+            fresh = {model.key: receipt for model, receipt in made}
+            if all(known.models.get(key) == receipt for key, receipt in fresh.items()):
+                return None
+            known.models.update(fresh)
             return known
-        return ReceiptFile(models={**known.models, **fresh})
 
-    json_file.change(layout.receipts, layout.ledger_lock, ReceiptFile, ReceiptFile, update)
+        self._change(update)
+
+    def save(self, store: Path, trust: Trust, made: Sequence[tuple[Model, Receipt]]) -> None:
+        """Keep receipts in output/ and, where the store can be written, beside the models.
+
+        Those in the store are signed: call it only for files that this process has hashed, or whose
+        script has just done so.
+        """
+        self.keep(made)
+        for model, receipt in made:
+            save_in_store(store, model, trust.signed(receipt, store))
+
+    def forget(self, store: Path, model: Model) -> None:
+        """Drop the receipts of a file that is no longer what they say."""
+        self._change(lambda known: known if known.models.pop(model.key, None) else None)
+        forget_in_store(store, model)
+
+    def _change(self, update: Callable[[ReceiptFile], ReceiptFile | None]) -> None:
+        layout = self._layout
+        written = json_file.change(
+            layout.receipts, layout.ledger_lock, ReceiptFile, ReceiptFile, update
+        )
+        with self._lock:  # another thread may have come first with what is newer: one look more
+            self._known = written
 
 
 def save_in_store(store: Path, model: Model, receipt: Receipt) -> None:
@@ -98,18 +146,6 @@ def _says_more(known: Receipt | None, receipt: Receipt) -> bool:
         receipt.mtime_ns,
         receipt.ctime_ns,
     )
-
-
-def forget(layout: Layout, store: Path, model: Model) -> None:
-    """Drop the receipts of a file that is no longer what they say."""
-
-    def update(known: ReceiptFile) -> ReceiptFile:
-        if model.key not in known.models:
-            return known
-        return ReceiptFile(models={k: v for k, v in known.models.items() if k != model.key})
-
-    json_file.change(layout.receipts, layout.ledger_lock, ReceiptFile, ReceiptFile, update)
-    forget_in_store(store, model)
 
 
 def forget_in_store(store: Path, model: Model) -> None:

@@ -53,7 +53,7 @@ class Renewing:
             self.log.keep(file.path, file.info, file.sha256)
         made: dict[str, Receipt] = {}
 
-        def update(known: ReceiptFile) -> ReceiptFile:
+        def update(known: ReceiptFile) -> ReceiptFile | None:
             models = dict(known.models)
             for file in files:
                 old = known.models.get((file.was or file.model).key)
@@ -61,7 +61,7 @@ class Renewing:
                     if file.was is not None:
                         models.pop(file.was.key, None)
                     made[file.model.key] = models[file.model.key] = _now(old, file)
-            return known if models == known.models else ReceiptFile(models=models)
+            return None if models == known.models else ReceiptFile(models=models)
 
         layout = self.layout
         json_file.change(layout.receipts, layout.ledger_lock, ReceiptFile, ReceiptFile, update)

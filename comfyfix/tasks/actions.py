@@ -162,7 +162,7 @@ def _still_right(run: Run, planned: Planned) -> bool:
     phase(run, planned, "verifying")
     manner = Manner(run.project.manifest.verify.pickle, run.project.trust, anew=True)
     record = run.records[planned.model.key]
-    known = receipts.load(run.project.layout) if record.files else {}
+    known = run.receipts.all() if record.files else {}
     right = all(
         verify(
             m.model, _place(planned, m), Known(m, known.get(m.model.key, planned.receipt)), manner
@@ -214,19 +214,17 @@ def _place(planned: Planned, member: Record) -> Path:
 def _keep(run: Run, planned: Planned, receipt: Receipt) -> None:
     members = run.records[planned.model.key].members
     made = [(member.model, each) for member, each in zip(members, receipt.each, strict=True)]
-    receipts.save(run.project.layout, run.project.folders.store, run.project.trust, made)
+    run.receipts.save(run.project.folders.store, run.project.trust, made)
 
 
 def _renew(run: Run, path: str, made: Receipt) -> None:
     """A link to a file changes its ctime; its script has just seen that the bytes are the same."""
-    for key, old in receipts.load(run.project.layout).items():
-        if old.path == path and old.sha256 == made.sha256 and old.inode == made.inode:
+    for key, old in run.receipts.at(path).items():
+        if old.sha256 == made.sha256 and old.inode == made.inode:
             folder, _, name = key.partition("/")
             model = Model(folder=folder, path=name)
             info = msgspec.structs.replace(old, ctime_ns=made.ctime_ns)
-            receipts.save(
-                run.project.layout, run.project.folders.store, run.project.trust, [(model, info)]
-            )
+            run.receipts.save(run.project.folders.store, run.project.trust, [(model, info)])
 
 
 def _once_more(run: Run, planned: Planned, problem: ModelProblem, slot: Slot) -> Receipt:

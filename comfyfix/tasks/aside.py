@@ -6,7 +6,6 @@ import contextlib
 
 from comfyfix.records import Model, Receipt, Verdict
 from comfyfix.stages.verify import move_aside
-from comfyfix.state import receipts
 from comfyfix.tasks.running import Run
 
 
@@ -17,5 +16,5 @@ def set_aside(run: Run, model: Model, verdict: Verdict, receipt: Receipt | None)
     moved = move_aside(verdict, receipt)
     if moved.moved_to:
         with contextlib.suppress(OSError):  # without the file they say nothing
-            receipts.forget(run.project.layout, run.project.folders.store, model)
+            run.receipts.forget(run.project.folders.store, model)
     return moved

@@ -59,11 +59,14 @@ def abandoned(models: Iterable[tuple[Model, str]]) -> list[Left]:
 def remove(run: Run, models: Iterable[tuple[Model, str]], some: Iterable[Left]) -> list[Left]:
     """Remove caches and what was left beside some models; return what is gone."""
     some = list(some)
+    of_model: dict[str, list[Left]] = {}
     for item in some:
-        if not item.beside:
+        if item.beside:
+            of_model.setdefault(item.beside, []).append(item)
+        else:
             _unlink(item.path)
     for model, location in models:
-        beside = [item for item in some if item.beside == model.key]
+        beside = of_model.get(model.key, [])
         folder, _, name = location.rpartition("/")
         if beside:
             with contextlib.suppress(Problem, OSError):

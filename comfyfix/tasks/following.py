@@ -65,9 +65,8 @@ def once_more(runs: Sequence[Run], code: int) -> bool:
     if not any(due.values()):
         return False
     for run, models in due.items():
-        for model in models:
-            ledger.search_again(run.project.layout, model)
         if models:
+            ledger.search_again(run.project.layout, models)
             names = [model.name for model in models]
             run.console.line(t("Once more, as asked: {names}", names=names))
     end(runs, code, stopped=False)

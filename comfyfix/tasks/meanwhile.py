@@ -15,7 +15,6 @@ from comfyfix.stages import fetch as fetch_stage
 from comfyfix.stages.meanwhile import WAIT_VARIABLE, Arrival, Brought, Patience
 from comfyfix.stages.slots import Slot
 from comfyfix.stages.work import Pending, Planned
-from comfyfix.state import receipts
 from comfyfix.tasks.running import Run
 
 POLL_SECONDS, POLL_LONGEST = 0.1, 1.0
@@ -110,8 +109,7 @@ def rest(seconds: float) -> None:
 
 def _keep(run: Run, planned: Planned, brought: Brought) -> None:
     made = [(planned.model, brought.receipt)]
-    layout = run.project.layout
     if brought.hashed:
-        receipts.save(layout, run.project.folders.store, run.project.trust, made)
+        run.receipts.save(run.project.folders.store, run.project.trust, made)
     else:  # whoever has read it has signed for it
-        receipts.keep(layout, made)
+        run.receipts.keep(made)

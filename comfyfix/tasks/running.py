@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import operator
 import os
 import sys
 import threading
@@ -32,7 +33,8 @@ from comfyfix.stages import locking, missing, written
 from comfyfix.stages.refused import Refusal, Refusing
 from comfyfix.stages.report import Tally
 from comfyfix.stages.slots import Slots
-from comfyfix.state import order, receipts
+from comfyfix.state import order
+from comfyfix.state.receipts import Receipts
 from comfyfix.tasks.marks import AS_KEPT, Owner
 from comfyfix.why import Why
 
@@ -106,6 +108,7 @@ class Run(Owner):
         self.readings = threading.Semaphore(READINGS)
         self._services_lock = threading.Lock()
         self._sought: dict[str, Sought] = {}
+        self._pending: tuple[tuple[object, ...], list[Planned]] = ((), [])
         self._away_lock = threading.Lock()
         self._away: Away | Problem | None = None
 
@@ -172,7 +175,7 @@ class Run(Owner):
         found = {planned.model.key: planned.record for planned in project.plan.models}
         known = {**found, **self.records}
         try:
-            fetched = receipts.load(layout)
+            fetched = self.receipts.all()
 
             def update(now: lockfile.Lock) -> lockfile.Lock:
                 return locking.kept_true(project.plan, now, known, fetched)
@@ -185,30 +188,40 @@ class Run(Owner):
     def leave_unpicked(self, unpicked: frozenset[str], *, no_room: frozenset[str]) -> None:
         """Leave models out of this run: those that are not picked, and what has no room."""
         self.tally.unpicked, self.tally.no_room = unpicked, no_room
+        left_out = unpicked | no_room
         self.unpicked_tasks = {
             self.task("download", planned.task)
             for planned in self.project.plan.models
-            if planned.model.key in unpicked | no_room
+            if planned.model.key in left_out
         }
         self.whole = self.whole and not unpicked
         self.__dict__.pop("policy", None)  # its total counted all that was found
 
+    def downloaded_by(self, task: str) -> Planned | None:
+        """The model that a task is to bring; None for one that brings none."""
+        group, _, name = task.rpartition(":")
+        return self.project.plan.by_task.get(name) if group == self.group("download") else None
+
     def leave_out(self, task: str) -> None:
         """Note that the user has told doit to ignore a task."""
-        for planned in self.project.plan.models:
-            if task == self.task("download", planned.task):
-                if planned.pending:
-                    self.tally.ignored[planned.model.key] = task
-                elif self.always:  # it was counted as to be done
-                    self.tally.total -= 1
-                    self.tally.already += 1
+        planned = self.downloaded_by(task)
+        if planned is not None and planned.pending:
+            self.tally.ignored[planned.model.key] = task
+        elif planned is not None and self.always:  # it was counted as to be done
+            self.tally.total -= 1
+            self.tally.already += 1
 
     @property
     def pending(self) -> list[Planned]:
-        """The selected models with work to do."""
+        """The selected models with work to do; each of them asks how many they are."""
         chosen = self.project.plan.models if self.chosen is None else self.chosen
-        left_out = self.tally.unpicked | self.tally.no_room
-        return [p for p in chosen if p.pending and p.model.key not in left_out]
+        made_of = (chosen, self.tally.unpicked, self.tally.no_room)
+        known, pending = self._pending
+        if len(known) != len(made_of) or any(map(operator.is_not, known, made_of)):
+            left_out = self.tally.unpicked | self.tally.no_room
+            pending = [p for p in chosen if p.pending and p.model.key not in left_out]
+            self._pending = (made_of, pending)
+        return pending
 
     @property
     def total(self) -> int:
@@ -221,6 +234,11 @@ class Run(Owner):
     def busy(self) -> int:
         """How many tasks may have work to do."""
         return len(self.project.plan.pending) + len(self.project.plan.batches)
+
+    @cached_property
+    def receipts(self) -> Receipts:
+        """What is known of the files that were fetched."""
+        return Receipts(self.project.layout)
 
     @cached_property
     def console(self) -> Console:

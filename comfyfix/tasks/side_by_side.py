@@ -215,9 +215,7 @@ class Check:
     def _save(self) -> None:
         run = self.run
         try:
-            receipts.save(
-                run.project.layout, run.project.folders.store, run.project.trust, self._made
-            )
+            run.receipts.save(run.project.folders.store, run.project.trust, self._made)
         except OSError as error:  # the verdicts hold all the same; the next run hashes anew
             self._unwritten = [unwritable(error, run.project.layout.receipts)]
         self._made.clear()

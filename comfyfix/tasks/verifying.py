@@ -54,9 +54,8 @@ def verify_batch(run: Run, number: int, members: Sequence[Planned]) -> object:
     unseen = {p.model.key for p in members if _did_not_arrive(run, p)}
     if len(unseen) < len(members):
         run.events.verifying(number, len(members))
-    known = receipts.load(run.project.layout)
-    failed = {e.model.key: e.problem.outcome for e in run.tally.endings if e.problem}
-    checked = [(planned, *_checked(run, planned, known, failed)) for planned in members]
+    known = run.receipts.all()
+    checked = [(planned, *_checked(run, planned, known)) for planned in members]
     manifest, verdicts = run.project.manifest, [verdict for _, _, verdict in checked]
     opinions = _opinions(run, number, checked) if manifest.asks_opinions else {}
     content = batch.batch_file(verdicts, manifest.verify.pickle, opinions, words.sentence)
@@ -70,19 +69,20 @@ def verify_batch(run: Run, number: int, members: Sequence[Planned]) -> object:
 
 
 def _checked(
-    run: Run, planned: Planned, known: Mapping[str, Receipt], failed: Mapping[str, Outcome]
+    run: Run, planned: Planned, known: Mapping[str, Receipt]
 ) -> tuple[Record | None, Verdict]:
-    """Verify one member, by its record where it has one; `failed` is how downloads have failed."""
+    """Verify one member, by its record where it has one."""
     if planned.problem is not None:
         return None, _not_there(planned, planned.problem)
     key = planned.model.key
+    failed = run.tally.failed.get(key)
     record = run.records.get(key) or planned.record
     if record is not None and record.files:
         # What the user was just told to move away is not moved for him.
-        moves = failed.get(key) is not Outcome.CONFLICT
+        moves = failed is not Outcome.CONFLICT
         return record, whole_verified(run, record, known, moves=moves)
     receipt = known.get(key) or planned.receipt
-    if planned.pending is Pending.SEARCH_AGAIN and key in failed:
+    if planned.pending is Pending.SEARCH_AGAIN and failed:
         receipt = None  # what it is by its receipt is forgotten; it is not ours to replace
     return record, verified(run, planned.model, planned.path, record, receipt)
 
@@ -158,7 +158,7 @@ def hash_claimed(run: Run, present: Sequence[Present]) -> dict[str, Receipt]:
                 )
     models = {p.model.key: p.model for p in present}
     kept = [(models[key], receipt) for key, receipt in made.items()]
-    receipts.save(run.project.layout, run.project.folders.store, run.project.trust, kept)
+    run.receipts.save(run.project.folders.store, run.project.trust, kept)
     run.events.hashed_claimed(total, time.monotonic() - begun)
     return made
 
@@ -192,7 +192,7 @@ def verified(
 
 def _did_not_arrive(run: Run, planned: Planned) -> bool:
     """Tell whether a model has failed in this run, and no file of it is there."""
-    failed = any(e.problem and e.model.key == planned.model.key for e in run.tally.endings)
+    failed = planned.model.key in run.tally.failed
     return failed and not os.path.lexists(planned.location)
 
 

@@ -21,6 +21,7 @@ from comfyfix.settings.overrides import LOCK_FILE
 from comfyfix.settings.store_key import STORE_KEY
 from comfyfix.state import receipts
 from comfyfix.state.layout import Layout
+from comfyfix.state.receipts import Receipts
 from comfyfix.state.trust import Trust
 from tests.bench.idle import bare
 from tests.bench.verify import grow
@@ -69,7 +70,7 @@ def _sign(site: Site) -> None:
         digest = str(entry.sha256)
         made.append((model, receipts.of_file(model, path, digest, script="x", verified=True)))
     other = Layout(site.root.parent / f"{site.root.name} of another")
-    receipts.save(other, site.models, Trust(key=SIGNED[STORE_KEY].encode()), made)
+    Receipts(other).save(site.models, Trust(key=SIGNED[STORE_KEY].encode()), made)
 
 
 def _ran(command: Sequence[str], root: Path, env: dict[str, str]) -> tuple[float, float, str]:

@@ -23,6 +23,7 @@ from comfyfix.script import engine
 from comfyfix.stages.meanwhile import Patience
 from comfyfix.state import receipts
 from comfyfix.state.layout import store_receipt
+from comfyfix.state.receipts import Receipts
 from comfyfix.tasks import meanwhile
 from tests.inprocess import InProcess, Ran
 
@@ -119,7 +120,7 @@ def test_only_what_is_signed_with_our_key_is_not_hashed(
     def put() -> None:
         path.write_bytes(data)
         told = receipts.of_file(MODEL, path, sha256(file_for(NAME)), script="", verified=True)
-        receipts.save(site.project().layout, site.models, trust, [(MODEL, told)])
+        Receipts(site.project().layout).save(site.models, trust, [(MODEL, told)])
         (site.output / "downloaded_models.json").unlink()
 
     after_loading(put)

@@ -17,6 +17,7 @@ from comfyfix.demo.hub import Hub
 from comfyfix.records import Model, Verdict
 from comfyfix.stages import verify as stage
 from comfyfix.state import receipts
+from comfyfix.state.receipts import Receipts
 from comfyfix.tasks import side_by_side
 from tests.inprocess import InProcess
 
@@ -133,7 +134,7 @@ def test_a_publishers_own_bytes_are_never_moved_aside(
         model = Model(folder="upscale_models", path=ODD)
         made = receipts.of_file(model, path, "0" * 64, script="", verified=False)
         made = msgspec.structs.replace(made, **receipt)
-        receipts.save(project.layout, project.folders.store, project.trust, [(model, made)])
+        Receipts(project.layout).save(project.folders.store, project.trust, [(model, made)])
     done = inprocess.run(*command)
     assert done.code == 1, done
     assert "wrong" in done.out

@@ -15,7 +15,7 @@ from comfyfix.records import Attempt, Model, Receipt, because, to_json
 from comfyfix.state import receipts, trust
 from comfyfix.state.layout import Layout, store_receipt
 from comfyfix.state.ledger import Ledger
-from comfyfix.state.receipts import ReceiptFile
+from comfyfix.state.receipts import ReceiptFile, Receipts
 from comfyfix.state.trust import EVERY_CHECK
 from comfyfix.why import Why
 
@@ -46,13 +46,63 @@ def test_receipts_survive_a_round_trip_and_can_be_forgotten(layout: Layout, tmp_
     write_atomic(store / "a.pth", b"123")
     receipt = receipts.of_file(model, store / "a.pth", "0" * 64, script="x.sh", verified=False)
     assert (receipt.size, receipt.verified, receipt.model) == (3, False, "loras/s/a.pth")
-    receipts.save(layout, store, EVERY_CHECK, [(model, receipt)])
+    Receipts(layout).save(store, EVERY_CHECK, [(model, receipt)])
     assert receipts.load(layout) == {model.key: receipt}
     assert trust.claimed(store, model) == receipt
     assert trust.claimed(store, Model(folder="vae", path="s/a.pth")) is None
-    receipts.forget(layout, store, model)
+    Receipts(layout).forget(store, model)
     assert receipts.load(layout) == {}
     assert trust.claimed(store, model) is None
+
+
+def one(name: str, path: str = "/a") -> tuple[Model, Receipt]:
+    """A model, and a receipt of it."""
+    model = lora(name)
+    return model, Receipt(model=model.key, path=path, size=1, sha256="", mtime_ns=1, at="")
+
+
+def test_a_run_reads_receipts_again_only_where_another_has_written_them(
+    layout: Layout, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    reads: list[Path] = []
+    load = receipts.load
+
+    def loading(layout: Layout) -> dict[str, Receipt]:
+        reads.append(layout.receipts)
+        return load(layout)
+
+    monkeypatch.setattr(receipts, "load", loading)
+    ours, others = Receipts(layout), Receipts(layout)
+    assert ours.all() == {}
+    for number in range(5):
+        ours.keep([one(f"{number}.pth")])
+        assert len(ours.all()) == number + 1
+    ours.forget(layout.output, lora("0.pth"))
+    assert "loras/0.pth" not in ours.all()
+    assert len(reads) == 1
+    others.keep([one("theirs.pth", "/b")])
+    assert ours.all() == load(layout) == others.all()
+    assert [*ours.at("/b")] == ["loras/theirs.pth"]
+    assert len(reads) == 2
+    layout.receipts.unlink()
+    assert ours.all() == ours.at("/b") == {}
+
+
+def test_of_many_runs_each_sees_its_own_receipts_at_once_and_none_is_lost(layout: Layout) -> None:
+    runs = [Receipts(layout) for _ in range(3)]
+
+    def work(thread: int) -> None:
+        run = runs[thread % len(runs)]
+        for number in range(8):
+            model, receipt = one(f"{thread}-{number}.pth", f"/{thread}")
+            run.keep([(model, receipt)])
+            assert run.all()[model.key] == receipt
+            assert model.key in run.at(f"/{thread}")
+
+    with ThreadPoolExecutor(9) as pool:
+        list(pool.map(work, range(9)))
+    assert all(len(run.all()) == 9 * 8 for run in runs)
+    assert runs[0].all() == receipts.load(layout)
 
 
 def test_a_store_that_takes_no_receipt_does_not_fail_the_model(
@@ -61,7 +111,7 @@ def test_a_store_that_takes_no_receipt_does_not_fail_the_model(
     (tmp_path / "file").touch()
     receipt = Receipt(model="?/a", path="/a", size=1, sha256="", mtime_ns=1, at="")
     for model in (lora("a.pth"), Model(folder=None, path="a")):
-        receipts.save(layout, tmp_path / "file", EVERY_CHECK, [(model, receipt)])
+        Receipts(layout).save(tmp_path / "file", EVERY_CHECK, [(model, receipt)])
     assert set(receipts.load(layout)) == {"loras/a.pth", "?/a"}
 
 
@@ -86,8 +136,8 @@ def test_a_receipt_of_a_newer_version_does_not_count_and_stays(
     newer = to_json(receipt).replace(b'"version": 1', b'"version": 2')
     write_atomic(path, newer)
     assert trust.claimed(tmp_path, lora("a.pth")) is None
-    receipts.save(layout, tmp_path, EVERY_CHECK, [(lora("a.pth"), receipt)])
-    receipts.forget(layout, tmp_path, lora("a.pth"))
+    Receipts(layout).save(tmp_path, EVERY_CHECK, [(lora("a.pth"), receipt)])
+    Receipts(layout).forget(tmp_path, lora("a.pth"))
     assert path.read_bytes() == newer
     write_atomic(path, to_json(receipt))
     assert trust.claimed(tmp_path, lora("a.pth")) == receipt
@@ -100,7 +150,7 @@ def test_a_link_in_the_place_of_our_folder_is_not_written_through(
     (tmp_path / "store").mkdir()
     (tmp_path / "store/.comfyfix").symlink_to(tmp_path / "elsewhere")
     receipt = Receipt(model="loras/a.pth", path="/a", size=1, sha256="", mtime_ns=1, at="")
-    receipts.save(layout, tmp_path / "store", EVERY_CHECK, [(lora("a.pth"), receipt)])
+    Receipts(layout).save(tmp_path / "store", EVERY_CHECK, [(lora("a.pth"), receipt)])
     assert list((tmp_path / "elsewhere").rglob("*.json")) == []
     assert receipts.load(layout) == {"loras/a.pth": receipt}
 
@@ -145,7 +195,8 @@ def test_a_change_that_changes_nothing_does_not_write(tmp_path: Path) -> None:
     path, lock = tmp_path / "s.json", tmp_path / ".lock"
     json_file.change(path, lock, Ledger, lambda: Ledger(highest=3), lambda old: old)
     before = path.stat()
-    json_file.change(path, lock, Ledger, Ledger, lambda old: old)
+    told = json_file.change(path, lock, Ledger, Ledger, lambda _: None)
+    assert told.content == Ledger(highest=3)
     assert path.stat() == before
     assert json_file.read(path, Ledger) == Ledger(highest=3)
 
@@ -159,13 +210,14 @@ def test_a_change_that_fails_leaves_the_file_and_the_lock(tmp_path: Path) -> Non
 
     with pytest.raises(KeyError):
         json_file.change(path, lock, Ledger, Ledger, fail)
-    assert json_file.change(path, lock, Ledger, Ledger, lambda old: old) == Ledger(highest=3)
+    assert json_file.read(path, Ledger) == Ledger(highest=3)
+    assert json_file.change(path, lock, Ledger, Ledger, lambda old: old).content.highest == 3
 
 
 def test_what_can_not_be_read_is_put_aside_and_made_anew(layout: Layout, tmp_path: Path) -> None:
     write_atomic(layout.receipts, b'{"version": 1, "mod')
     receipt = Receipt(model="loras/a.pth", path="/a", size=1, sha256="", mtime_ns=1, at="")
-    receipts.save(layout, tmp_path, EVERY_CHECK, [(lora("a.pth"), receipt)])
+    Receipts(layout).save(tmp_path, EVERY_CHECK, [(lora("a.pth"), receipt)])
     aside = layout.receipts.with_name("downloaded_models.json.damaged")
     assert aside.read_bytes() == b'{"version": 1, "mod'
     assert json_file.read(layout.receipts, ReceiptFile) == ReceiptFile(

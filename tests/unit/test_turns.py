@@ -40,7 +40,7 @@ def add(path: Path, name: str) -> Names:
             raise ValueError(name)
         return Names(names=(*old.names, name))
 
-    return json_file.change(path, path.with_name("lock"), Names, Names, update)
+    return json_file.change(path, path.with_name("lock"), Names, Names, update).content
 
 
 def add_all(path: Path) -> None:

@@ -2,20 +2,22 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from typing import Any, ClassVar
 
 from doit.cmd_base import check_tasks_exist, subtasks_iter, tasks_and_deps_iter
 from doit.cmd_forget import Forget as DoitForget
 
 from comfyfix.errors import SetupProblem
+from comfyfix.records import Model
 from comfyfix.screen import forgetting
 from comfyfix.screen.text import laid_out
 from comfyfix.screen.words import t
-from comfyfix.stages.work import Planned
 from comfyfix.state import ledger
 from comfyfix.tasks.commands.doits_own import Doing
 from comfyfix.tasks.names import tasks_meant
 from comfyfix.tasks.owned import run_of
+from comfyfix.tasks.running import Run
 from comfyfix.tasks.selection import everywhere
 from comfyfix.why import Why
 
@@ -49,8 +51,9 @@ class Forget(Doing, DoitForget):  # type: ignore[misc]
         else:
             found = [t for name in names for t in (tasks[name], *subtasks_iter(tasks, tasks[name]))]
         count = 0
+        again = self._again(found) if named else {}
         for task in found:
-            told = self._forget(task) if named else ""
+            told = again.get(task.name, "")
             if not named and run_of(task) is not None:
                 count += 1
             else:
@@ -64,22 +67,24 @@ class Forget(Doing, DoitForget):  # type: ignore[misc]
     def _tell(self, line: str) -> None:
         self.outstream.write("".join(f"{row}\n" for row in laid_out(line)))
 
-    def _forget(self, task: Any) -> str:
-        """Mark the model of a task as one to be searched again; tell so, if it is one."""
-        run = run_of(task)
-        if run is None:
-            return ""
-        if self.dep_manager.status_is_ignore(task):
-            return forgetting.ignored_no_more(task.name)
-        models: dict[str, Planned] = {
-            run.task("download", planned.task): planned for planned in run.project.plan.models
-        }
-        planned = models.get(task.name)
-        if planned is None:
-            return ""
-        try:
-            ledger.search_again(run.project.layout, planned.model)
-        except OSError as error:
-            path = error.filename or run.project.layout.ledger
-            raise SetupProblem(Why.OUTPUT_UNUSABLE, path=path, cause=error.strerror) from None
-        return forgetting.searched_again(task.name)
+    def _again(self, tasks: Iterable[Any]) -> dict[str, str]:
+        """Mark the models of tasks as to be searched again; what to say of these tasks."""
+        told: dict[str, str] = {}
+        models: dict[Run, list[Model]] = {}
+        for task in tasks:
+            run = run_of(task)
+            if run is None:
+                continue
+            planned = run.downloaded_by(task.name)
+            if self.dep_manager.status_is_ignore(task):
+                told[task.name] = forgetting.ignored_no_more(task.name)
+            elif planned is not None:
+                models.setdefault(run, []).append(planned.model)
+                told[task.name] = forgetting.searched_again(task.name)
+        for run, some in models.items():
+            try:
+                ledger.search_again(run.project.layout, some)
+            except OSError as error:
+                path = error.filename or run.project.layout.ledger
+                raise SetupProblem(Why.OUTPUT_UNUSABLE, path=path, cause=error.strerror) from None
+        return told
