@@ -6,7 +6,8 @@ begin_hash() {
   HASHER=''
   mkfifo -- "$WORK/marks" || return
   exec 8<>"$WORK/marks"
-  (feed | hash_input >"$WORK/hash" 2>/dev/null) 3>&- 7>&- &
+  choose_hash
+  (feed | "${HASHES[@]}" >"$WORK/hash" 2>/dev/null) 3>&- 7>&- &
   HASHER=$!
   MARK=0
 }

@@ -1,14 +1,14 @@
-# The fastest at hand: openssl by far, but for a small file sha256sum has begun sooner. It takes the
-# place of the shell that calls it.
-hash_input() {
+# Sets HASHES to the fastest program at hand: openssl by far, but for a small file sha256sum has begun
+# sooner.
+choose_hash() {
   if [ -n "$SIZE" ] && [ "$SIZE" -lt "$MIB" ] && command -v sha256sum >/dev/null 2>&1; then
-    exec sha256sum
+    HASHES=(sha256sum)
   elif command -v openssl >/dev/null 2>&1; then
-    exec openssl dgst -sha256 -r
+    HASHES=(openssl dgst -sha256 -r)
   elif command -v sha256sum >/dev/null 2>&1; then
-    exec sha256sum
+    HASHES=(sha256sum)
   else
-    exec shasum -a 256
+    HASHES=(shasum -a 256)
   fi
 }
 
@@ -37,7 +37,8 @@ hash_of() {
     return
     ;;
   esac
-  read -r HASH _ < <(hash_input <"$1" 2>/dev/null)
+  choose_hash # here: the less a process does before it becomes another program, the less it costs
+  read -r HASH _ < <(exec "${HASHES[@]}" <"$1" 2>/dev/null)
   is_hash
 }
 
