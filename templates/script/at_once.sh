@@ -13,14 +13,25 @@ at_once() {
     [ ! -e "$line" ] && [ ! -L "$line" ] || return
   done
   catch_signals
+  TARGET="$URL"
+  begin_curl || return
+  bring_at_once
+  exec 4<&- 5>&- # one that has been asked for nothing ends
+  WORKER=''
+}
+
+bring_at_once() {
   # The loop above has seen that nothing of this name is there, so no link to a folder either.
   ln -s -- "$ME" "$LOCK" 2>/dev/null && LOCKED=1 || return
   # Another may have brought it and given the lock back, since we looked.
   [ ! -e "$FILE" ] || return
+  free_space
+  [ -z "$FREE" ] || [ $((FREE * 1024)) -ge $((SIZE + RESERVE)) ] || return
   read_token
-  TARGET="$URL" TRIED=1
+  TRIED=1
   for HOPS in 0 1 2; do # with a repository that has got another name, and the storage
-    try_once || return
+    [ "$HOPS" = 0 ] || begin_curl || return
+    ask_curl
     leads_on || break
   done
   [ -s "$PART" ] || return
@@ -36,27 +47,37 @@ at_once() {
   exit 0
 }
 
-# One request, and what it leads to on the same server. Fails where there is no room.
-try_once() {
-  if [ "$HOPS" = 0 ]; then
-    free_space
-    [ -z "$FREE" ] || [ $((FREE * 1024)) -ge $((SIZE + RESERVE)) ] || { TRIED='' && return 1; }
-  fi
-  # More than the file may have, so that what a redirect says besides ends nothing.
-  set -- --max-filesize $((SIZE + 4096)) --max-time $((LOCK_STILL / 6 + 1)) --dump-header - --output "$PART"
+# Curl takes longer to begin than all that is looked at before it may ask for anything. So it begins
+# first, and waits at fd 5 for what to ask for; where we end before, or are killed, it reads nothing
+# and ends too. Fd 4 has what is answered to it, or what it says.
+begin_curl() {
   same_server
-  # Curl ends in time for our first sign of life, also if we are killed now.
-  exec 4< <(
-    printf '%s\n' "$BASHPID" || exit # fails if we live no more: then nobody reads
-    exec 2>&1 3>&-
-    ulimit -c 0
-    ulimit -f $((SIZE / 1024 + 5)) 2>/dev/null
-    [ -z "$TOKEN$LED" ] || exec "${CURL[@]}" "${SAME[@]}" "$@" --config <(request 0)
-    exec "${CURL[@]}" "${SAME[@]}" "$@" --url "$URL" # no secret, so no process to hand it over
-  )
-  read -r WORKER <&4
+  eval 'coproc CURLING { be_curl; }' # bash 3.2 could not even read that
+  WORKER="${CURLING_PID:-}"
+  [ -n "$WORKER" ] && exec 4<&"${CURLING[0]:-}"- 5>&"${CURLING[1]:-}"-
+} 2>/dev/null # it may have ended
+
+# shellcheck disable=SC2317
+be_curl() {
+  exec 2>&1 3>&-
+  ulimit -c 0
+  ulimit -f $((SIZE / 1024 + 5)) 2>/dev/null
+  # More than the file may have, so that what a redirect says besides ends nothing. It ends in time for
+  # our first sign of life, also if we are killed then.
+  exec "${CURL[@]}" "${SAME[@]}" --max-filesize $((SIZE + 4096)) --max-time $((LOCK_STILL / 6 + 1)) \
+    --dump-header - --output "$PART" --config -
+}
+
+# One request, and what it leads to on the same server.
+ask_curl() {
+  trap '' PIPE # it may have ended
+  # What nobody has read may stay with a shell, and be printed later: so no token in this one.
+  if [ -z "$TOKEN" ]; then request 0 >&5; else (request 0 >&5); fi 2>/dev/null
+  trap - PIPE
+  exec 5>&-
   hear
   exec 4<&-
+  wait "$WORKER"
   WORKER=''
 }
 

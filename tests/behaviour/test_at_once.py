@@ -17,7 +17,8 @@ from comfyfix.demo.hub import Fault, Hub, sha256
 from comfyfix.net.hosts import CIVITAI
 from comfyfix.script import engine
 from tests.behaviour.test_script import DATA, NAME, REPO, script_for
-from tests.rig import Site
+from tests.faults.rig import wait_until
+from tests.rig import Site, is_alive
 
 ORIGIN = "https://hub.example"
 ASKED = f"{ORIGIN}/o/n/resolve/main/x"
@@ -240,3 +241,47 @@ def test_without_room_nothing_is_kept(site: Site, hub: Hub) -> None:
     script = script_for(site, hub, reserve=1 << 60)
     assert site.script(script).returncode == 13
     assert list((site.models / "loras").iterdir()) == []
+
+
+def test_who_finds_the_file_locked_at_that_moment_asks_for_nothing(site: Site, hub: Hub) -> None:
+    """The second curl waits for the end of the first one, which has been begun for nothing."""
+    hub.cdn = hub.url
+    script = script_for(site, hub)
+    before(site, "ln", f'[ "$1" != -s ] || mkdir {site.root}/raced 2>/dev/null && exit 1')
+    path = before(
+        site, "curl",
+        f"if mkdir {site.root}/first 2>/dev/null; then",
+        f'"$real" "$@"; touch {site.root}/ended; exit 2; fi',
+        f"until [ -e {site.root}/ended ]; do sleep 0.01; done",
+    )  # fmt: skip
+    done = site.script(script, PATH=path)
+    assert done.returncode == 0, done.stdout
+    assert (site.root / "raced").is_dir()
+    assert site.files() == {f"loras/{NAME}": sha256(DATA)}
+    assert (asked(hub, "/*/resolve/*"), asked(hub, "/cdn/*")) == (1, 1)
+
+
+def test_a_script_that_is_killed_leaves_no_curl_that_waits(site: Site, hub: Hub) -> None:
+    script = script_for(site, hub)
+    before(site, "curl", f"echo $$ >{site.root}/pid")
+    path = before(
+        site, "ln", f"until [ -s {site.root}/pid ]; do sleep 0.01; done", "kill -9 $PPID; exit"
+    )
+    assert site.script(script, PATH=path).returncode == -signal.SIGKILL
+    wait_until(lambda: not is_alive(int((site.root / "pid").read_text())))
+    assert hub.seen == []
+    assert list((site.models / "loras").iterdir()) == []
+
+
+@pytest.mark.parametrize("token", ["", "hf_good"])
+def test_a_curl_that_ends_before_it_is_asked(site: Site, hub: Hub, token: str) -> None:
+    """What could not be handed to it stays secret, and the next one is asked."""
+    script = script_for(site, hub)
+    before(site, "ln", f"until [ -e {site.root}/ended ]; do sleep 0.01; done")
+    path = before(site, "curl", f"! mkdir {site.root}/ended 2>/dev/null || exit 1")
+    done = site.script(script, PATH=path, HF_TOKEN=token)
+    assert done.returncode == 0, done.stdout
+    assert done.stderr == ""
+    assert "hf_good" not in done.stdout
+    assert site.files() == {f"loras/{NAME}": sha256(DATA)}
+    assert {seen.token for seen in hub.seen if "/resolve/" in seen.path} == {token}
