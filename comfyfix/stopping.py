@@ -8,6 +8,9 @@ from collections.abc import Callable, Iterator
 from types import FrameType
 from typing import NoReturn
 
+STOPPED = 128
+"""Exit codes above it are those of a command that was stopped: the signal's number is added."""
+
 
 class Stopped(BaseException):
     """The user or the system asked to stop; carries the exit code (130 or 143).
@@ -28,7 +31,7 @@ def signals(at_once: Callable[[], object] = bool) -> Iterator[None]:
         for known in handled:
             signal.signal(known, signal.SIG_DFL)
         at_once()
-        raise Stopped(128 + number)
+        raise Stopped(STOPPED + number)
 
     handled = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
     old = {number: signal.signal(number, on_signal) for number in handled}

@@ -447,6 +447,7 @@ class Why(StrEnum):
     STOPPED = auto()
     WORKFLOW_UNREADABLE = auto()
     # Commands.
+    COMMAND_STOPPED = auto()
     COMMANDS_NOT_LOADED = auto()
     DODO_FOREIGN = auto()
     DOCTOR_TAKES_NONE = auto()

@@ -8,8 +8,9 @@ from __future__ import annotations
 import contextlib
 import os
 import sys
-from collections.abc import Callable
-from typing import TextIO
+from collections.abc import Callable, Iterator
+from contextvars import ContextVar
+from typing import NoReturn, TextIO
 
 from comfyfix.stopping import Stopped, signals
 
@@ -46,6 +47,28 @@ def guarded(work: Callable[[], int | None]) -> int:
     if _flushed(sys.stderr) is not None:
         mute(2)
     return code
+
+
+_LAST: ContextVar[Callable[[int], object]] = ContextVar("_LAST", default=bool)
+
+
+@contextlib.contextmanager
+def last_word(say: Callable[[int], object]) -> Iterator[None]:
+    """Have something said by whoever leaves meanwhile; it is given the exit code."""
+    token = _LAST.set(say)
+    try:
+        yield
+    finally:
+        _LAST.reset(token)
+
+
+def leave(exit_code: int) -> NoReturn:
+    """End the process at once, where others that are at work would hold its end up for minutes."""
+    try:
+        _LAST.get()(exit_code)
+        sys.stdout.flush()
+    finally:
+        os._exit(exit_code)
 
 
 def _tell(line: str, **fields: object) -> None:

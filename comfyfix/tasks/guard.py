@@ -5,8 +5,9 @@ from __future__ import annotations
 import contextlib
 import functools
 import io
-from collections.abc import Mapping
-from typing import Any, TextIO
+import sys
+from collections.abc import Callable, Mapping
+from typing import Any, ClassVar, TextIO
 
 from doit.cmd_base import Command
 from doit.cmdparse import CmdOption, CmdParseError
@@ -15,11 +16,12 @@ from doit.exceptions import InvalidCommand, InvalidDodoFile
 from comfyfix.errors import SetupProblem
 from comfyfix.records import because
 from comfyfix.screen import notes
-from comfyfix.screen.ends import guarded, settle_descriptors
+from comfyfix.screen.ends import guarded, last_word, settle_descriptors
 from comfyfix.screen.objects import failed, say_json
 from comfyfix.screen.text import say
 from comfyfix.screen.words import t
 from comfyfix.settings.switches import FROZEN, LOCKED, OFFLINE, kept_on
+from comfyfix.stopping import STOPPED, Stopped
 from comfyfix.tasks import inside_doit
 from comfyfix.tasks.nearest import nearest, unknown
 from comfyfix.why import Why
@@ -75,6 +77,8 @@ class Guarded(Command):  # type: ignore[misc]
     """
 
     told: Mapping[str, Any] = {}
+    serves: ClassVar[bool] = False
+    """Does its object come first, and the command end when it is stopped?"""
 
     def __init__(self, *arguments: Any, **named: Any) -> None:
         settle_descriptors()  # before doit keeps `sys.stdout`
@@ -123,9 +127,27 @@ class Guarded(Command):  # type: ignore[misc]
 
     def _as_object(self, in_args: list[str]) -> int:
         """Run the command, and see to it that there is one object on stdout and nothing else."""
+        screen = sys.stdout
+
+        def stopped(code: int) -> None:
+            with contextlib.redirect_stdout(screen):
+                say_json(failed(SetupProblem(Why.COMMAND_STOPPED)), code)
+
+        try:
+            with last_word(stopped):
+                return self._answered(in_args, stopped)
+        except Stopped as stop:
+            if not self.serves:
+                stopped(stop.exit_code)
+            raise
+
+    def _answered(self, in_args: list[str], stopped: Callable[[int], object]) -> int:
         try:
             if any(option.get("name") == "as_json" for option in self.cmd_options):
-                return self._parsed(in_args)
+                code = self._parsed(in_args)
+                if code > STOPPED:  # it has told people how far it came
+                    stopped(code)
+                return code
             said = self.lines_to()
             with contextlib.redirect_stdout(said):
                 self.outstream = said  # where doit's own commands write

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import os
-import sys
 import threading
 from collections.abc import Callable, Collection, Sequence
 from concurrent.futures import ThreadPoolExecutor
@@ -16,6 +14,7 @@ from comfyfix.disk.files import write_atomic
 from comfyfix.errors import Problem, unwritable
 from comfyfix.records import Record, to_json
 from comfyfix.screen import notes
+from comfyfix.screen.ends import leave
 from comfyfix.screen.preview import Answer
 from comfyfix.stages import demand
 from comfyfix.stages import resolve as resolve_stage
@@ -61,8 +60,7 @@ def side_by_side(
         except Stopped as stopped:
             run.children.stop()
             notes.stopped_searching()
-            sys.stdout.flush()
-            os._exit(stopped.exit_code)  # searches under way would hold the end up for minutes
+            leave(stopped.exit_code)
 
 
 class Sought:

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import json
 import os
 import signal
+import subprocess
 import threading
 from pathlib import Path
 
@@ -13,7 +15,7 @@ from comfyfix.demo.content import file_for
 from comfyfix.demo.hub import Fault, Hub, sha256
 from comfyfix.screen.words import t
 from tests.behaviour.test_script import wait_for_part
-from tests.rig import FOLDS, Site, children_of, is_alive
+from tests.rig import FOLDS, PROGRAM, Site, children_of, is_alive
 
 SOAK = pytest.mark.soak  # the same way, a second time
 NAMES = [f"style{i}.safetensors" for i in range(8)]
@@ -78,3 +80,24 @@ def test_a_fold_is_closed_before_the_last_words(site: Site, hub: Hub, service: s
     assert (
         t("What has arrived is kept. Next: run `doit` again to go on.") in printed[closed.end() :]
     )
+
+
+@pytest.mark.parametrize(
+    "command", ["lock", *(pytest.param(name, marks=SOAK) for name in ("plan", "run"))]
+)
+def test_who_waits_for_an_object_gets_one_of_a_stop_too(site: Site, hub: Hub, command: str) -> None:
+    site.workflow("w.json", ("loras", NAMES[0]))
+    hub.faults.append(Fault("search *", "stall"))
+    asked = threading.Event()
+    hub.on_request = lambda _: asked.set()
+    running = subprocess.Popen(
+        [*PROGRAM, command, "--json"], cwd=site.root, env=site.environment(), text=True,
+        stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.PIPE,
+    )  # fmt: skip
+    assert asked.wait(timeout=60)
+    running.send_signal(signal.SIGINT)
+    out, err = running.communicate(timeout=60)
+    assert running.returncode == 130, err
+    told = json.loads(out)
+    assert (told["version"], told["exit_code"]) == (1, 130)
+    assert "Traceback" not in err

@@ -94,6 +94,8 @@ def test_the_schema_is_shipped_and_holds(mixed: InProcess) -> None:
     shipped = templates.text("report.schema.json")
     assert shape.schema().decode() == shipped, "write templates/report.schema.json anew"
     assert mixed.run("report", "--schema").out == shipped
+    told = json.loads(mixed.run("report", "--schema", "--json").out)
+    assert told == {"version": 1, "schema": json.loads(shipped)}
     jsonschema = pytest.importorskip("jsonschema", reason="a test dependency is not installed")
     checker = jsonschema.Draft202012Validator(json.loads(shipped))
     mixed.run()

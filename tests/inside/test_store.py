@@ -19,6 +19,7 @@ from comfyfix.disk.files import sha256_of
 from comfyfix.screen.words import t
 from comfyfix.state import hashing
 from comfyfix.tasks import side_by_side
+from comfyfix.why import Why
 from tests.inprocess import InProcess
 
 SAME = file_for("same.safetensors")
@@ -119,6 +120,9 @@ def test_stopped_it_goes_on_where_it_was(
     ran = inprocess.run("store", "--hash", "--jobs", "1")
     assert ran.code == 130
     assert len(read) == 2
+    most[0] = 2
+    stopped = json.loads(inprocess.run("store", "--hash", "--jobs", "1", "--json").out)
+    assert (stopped["exit_code"], stopped["error"]["why"]) == (130, Why.COMMAND_STOPPED)
     most[0] = 99
     assert inprocess.run("store", "--hash").code == 0
     assert len(read) == len(set(read)) == 4

@@ -37,6 +37,7 @@ class Dashboard(Ours):
         switch("control", t("let the page stop a run, and have a model searched again")),
     )  # fmt: skip
     name = "dashboard"
+    serves = True
 
     def work(self, options: dict[str, Any], names: list[str]) -> int:
         """Serve until it is stopped."""

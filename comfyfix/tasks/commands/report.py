@@ -5,10 +5,12 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
+import msgspec
+
 from comfyfix.errors import SetupProblem, unwritable
 from comfyfix.process import browse
 from comfyfix.screen import notes
-from comfyfix.screen.objects import say_json_of
+from comfyfix.screen.objects import say_json, say_json_of
 from comfyfix.screen.text import data, say
 from comfyfix.screen.words import t
 from comfyfix.settings.secrets import without
@@ -47,7 +49,11 @@ class Report(Ours):
         if names:
             raise SetupProblem(Why.REPORT_TAKES_NONE, name=names[0])
         if options["schema"]:
-            data(shape.schema().decode())
+            schema = shape.schema()
+            if options["as_json"]:
+                say_json({"schema": msgspec.Raw(schema)})
+            else:
+                data(schema.decode())
             return 0
         done = [(run, *_written(run)) for run in self.runs(options)]
         if options["as_json"]:
