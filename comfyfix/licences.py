@@ -18,11 +18,12 @@ _SPDX = {
         "CC-BY-2.5", "CC-BY-3.0", "CC-BY-4.0", "CC-BY-NC-2.0", "CC-BY-NC-3.0", "CC-BY-NC-4.0",
         "CC-BY-NC-ND-3.0", "CC-BY-NC-ND-4.0", "CC-BY-NC-SA-2.0", "CC-BY-NC-SA-3.0",
         "CC-BY-NC-SA-4.0", "CC-BY-ND-4.0", "CC-BY-SA-3.0", "CC-BY-SA-4.0", "CDLA-Permissive-1.0",
-        "CDLA-Permissive-2.0", "CDLA-Sharing-1.0", "ECL-2.0", "EPL-1.0", "EPL-2.0", "EUPL-1.1",
-        "EUPL-1.2", "GFDL-1.3-or-later", "GPL-2.0-only", "GPL-2.0-or-later", "GPL-3.0-only",
-        "GPL-3.0-or-later", "ISC", "LGPL-2.1-only", "LGPL-3.0-only", "LPPL-1.3c", "MIT", "MPL-2.0",
-        "MS-PL", "MulanPSL-2.0", "NCSA", "ODbL-1.0", "ODC-By-1.0", "OFL-1.1", "OSL-3.0", "PDDL-1.0",
-        "PostgreSQL", "Unlicense", "WTFPL", "Zlib",
+        "CDLA-Permissive-2.0", "CDLA-Sharing-1.0", "C-UDA-1.0", "ECL-2.0", "EPL-1.0", "EPL-2.0",
+        "etalab-2.0", "EUPL-1.1", "EUPL-1.2", "GFDL-1.3-or-later", "GPL-2.0-only",
+        "GPL-2.0-or-later", "GPL-3.0-only", "GPL-3.0-or-later", "ISC", "LGPL-2.1-only",
+        "LGPL-2.1-or-later", "LGPL-3.0-only", "LGPL-3.0-or-later", "LGPLLR", "LPPL-1.3c", "MIT",
+        "MPL-2.0", "MS-PL", "MulanPSL-2.0", "NCSA", "ODbL-1.0", "ODC-By-1.0", "OFL-1.1", "OSL-3.0",
+        "PDDL-1.0", "PostgreSQL", "Unlicense", "WTFPL", "Zlib",
     )
 }  # fmt: skip
 _SAME = {
@@ -30,7 +31,7 @@ _SAME = {
     "lgpl-2.1": "LGPL-2.1-only", "lgpl-3.0": "LGPL-3.0-only", "gfdl": "GFDL-1.3-or-later",
     "apache 2.0": "Apache-2.0", "apache2": "Apache-2.0", "apache license 2.0": "Apache-2.0",
     "pddl": "PDDL-1.0", "odbl": "ODbL-1.0", "odc-by": "ODC-By-1.0",
-    "mit license": "MIT", "cc0": "CC0-1.0",
+    "mit license": "MIT", "cc0": "CC0-1.0", "c-uda": "C-UDA-1.0", "lgpl-lr": "LGPLLR",
 }  # fmt: skip
 
 
@@ -41,6 +42,11 @@ def named(word: str) -> str:
     if low in _NONE:
         return UNKNOWN
     return _SPDX.get(low) or _SAME.get(low) or plain
+
+
+def spdx(word: str) -> str | None:
+    """The SPDX identifier of a licence; None where SPDX has none."""
+    return _SPDX.get(named(word).lower())
 
 
 def same(one: str, other: str) -> bool:

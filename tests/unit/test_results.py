@@ -77,6 +77,17 @@ def test_every_format_can_be_read_whatever_is_in_it(name: str, told: str, good: 
     assert len(json.loads(faults.quality(report, root))) == 3 - good
 
 
+@pytest.mark.parametrize(("one", "other"), [("a\nb", "a\\nb"), ("x" * 1001, "x" * 1002)])
+def test_what_looks_the_same_is_two_in_the_bill_of_materials(one: str, other: str) -> None:
+    both = [of(name, "t", good=True) for name in (one, other)]
+    report = Report(
+        models=tuple(model for each in both for model in each.models),
+        workflows=tuple(flow for each in both for flow in each.workflows),
+    )
+    refs = [component["bom-ref"] for component in json.loads(sbom.sbom(report))["components"]]
+    assert len(set(refs)) == len(refs) == 6
+
+
 def test_the_same_state_gives_the_same_bytes() -> None:
     first, second = of("a", "b", good=True), of("a", "b", good=True)
     assert sbom.sbom(first) == sbom.sbom(second)

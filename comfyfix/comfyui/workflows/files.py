@@ -45,12 +45,11 @@ def find(places: Iterable[str]) -> list[tuple[str, str]]:
         for path, root in _expand(place):
             if path in found:
                 continue
-            name = path.removeprefix(f"{root}/")
+            name = clean_text(path.removeprefix(f"{root}/"))
             if name in names:  # two roots hold a file of one name
-                name = path.removeprefix(f"{os.path.dirname(root)}/")
+                name = clean_text(path.removeprefix(f"{os.path.dirname(root)}/"))
             while name in names:
                 name = f"{name}~"
-            name = clean_text(name)
             names.add(name)
             found[path] = name
     return sorted(found.items(), key=lambda item: item[1])

@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import quote
 
+from comfyfix import licences
 from comfyfix.disk.files import printable
 from comfyfix.records import Record
 from comfyfix.screen.results import objects
@@ -20,18 +21,6 @@ from comfyfix.stages.results import ModelResult, Report, WorkflowResult
 from comfyfix.state.pieces import Form, Rows, whole
 from comfyfix.version import __version__
 
-_SPDX = {
-    name.lower(): name
-    for name in (
-        "AFL-3.0", "AGPL-3.0", "Apache-2.0", "Artistic-2.0", "BSD-2-Clause", "BSD-3-Clause",
-        "BSL-1.0", "CC-BY-2.0", "CC-BY-3.0", "CC-BY-4.0", "CC-BY-NC-3.0", "CC-BY-NC-4.0",
-        "CC-BY-NC-ND-4.0", "CC-BY-NC-SA-2.0", "CC-BY-NC-SA-3.0", "CC-BY-NC-SA-4.0", "CC-BY-ND-4.0",
-        "CC-BY-SA-3.0", "CC-BY-SA-4.0", "CC0-1.0", "ECL-2.0", "EPL-2.0", "GPL-2.0", "GPL-3.0",
-        "ISC", "LGPL-3.0", "MIT", "MPL-2.0", "MS-PL", "ODbL-1.0", "OFL-1.1", "PDDL-1.0",
-        "Unlicense", "WTFPL", "Zlib",
-    )
-}  # fmt: skip
-"""Licences by the Hub's words whose SPDX id differs in nothing but case."""
 _NAMESPACE = uuid.UUID("5d3f6f0e-6b0a-5a86-9d2e-2f8a1b7c4e11")
 _REPO = re.compile(r"[A-Za-z0-9][\w.-]*/[\w.-]+")
 _URL = re.compile(r"https?://(?:[\w.~:/?@!$&'()*+,;=-]|%[0-9A-Fa-f]{2})+", re.ASCII)
@@ -112,7 +101,7 @@ def _of_record(record: Record) -> Iterator[tuple[str, Any]]:
     if record.publisher:
         yield "publisher", _text(record.publisher)
     if record.licence:
-        known = _SPDX.get(record.licence.lower())
+        known = licences.spdx(record.licence)
         yield "licenses", [{"license": {"id": known} if known else {"name": _text(record.licence)}}]
     if record.commit:
         yield "version", record.commit
@@ -136,11 +125,20 @@ def _properties(model: ModelResult) -> Iterator[tuple[str, str]]:
 
 
 def _ref(workflow: str) -> str:
-    return f"workflow:{_text(workflow)}"
+    return f"workflow:{_distinct(workflow)}"
 
 
 def _model_ref(key: str) -> str:
-    return f"model:{_text(key)}"
+    return f"model:{_distinct(key)}"
+
+
+def _distinct(text: str) -> str:
+    """A text as it is shown, with what tells it from another that would look the same."""
+    shown = _text(text)
+    if shown == text:
+        return text
+    told = hashlib.sha256(text.encode("utf-8", "backslashreplace")).hexdigest()
+    return f"{shown} ({told[:12]})"
 
 
 def _text(text: str) -> str:
