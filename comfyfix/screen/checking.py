@@ -50,8 +50,15 @@ def lacking(model: str, problem: Problem) -> str:
 
 
 def against_policy(model: str, rule: Reason) -> str:
-    """Say of a file that is there that the manifest does not allow it."""
-    return f"  ✗ {model} ({words.sentence(rule)})"
+    """Say of a file that is there, or of all of them, that the manifest does not allow it."""
+    told = words.sentence(rule)
+    return f"  ✗ {model} ({told})" if model else f"  ✗ {told}"
+
+
+def rule_as_data(model: str, rule: Reason) -> dict[str, Any]:
+    """The same for programs."""
+    name, line = rule.told.get("rule"), rule.told.get("line")
+    return {"model": model or None, "rule": name, "line": line, "message": words.sentence(rule)}
 
 
 def _line(status: str, model: str, told: str) -> str:

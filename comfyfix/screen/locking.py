@@ -11,6 +11,7 @@ import msgspec
 from comfyfix.records import Reason
 from comfyfix.screen.words import sentence, t
 from comfyfix.settings.lockfile import Entry
+from comfyfix.why import Why
 
 _HASH_SHOWN = 12
 
@@ -69,13 +70,19 @@ def drifted(path: str, count: int, drift: Mapping[str, Reason]) -> Iterator[str]
     """Tell what of the lock file is not as it was."""
     for key, reason in drift.items():
         yield t("✗ {key}: {reason}", key=key, reason=reason)
-    if drift:
+    unasked = sum(reason.why == Why.DRIFT_UNASKED for reason in drift.values())
+    if not drift:
+        yield t("{path}: {count:models}, all as locked", path=path, count=count)
+    if unasked < len(drift):
         yield t(
             "{path}: {bad} of {count:models} not as locked. Next: `doit lock --upgrade NAME`",
-            path=path, bad=len(drift), count=count,
+            path=path, bad=len(drift) - unasked, count=count,
         )  # fmt: skip
-    else:
-        yield t("{path}: {count:models}, all as locked", path=path, count=count)
+    if unasked:
+        yield t(
+            "{path}: {bad} of {count:models} could not be asked about. Next: run it again later",
+            path=path, bad=unasked, count=count,
+        )  # fmt: skip
 
 
 def as_data(changes: Changes, *, written: bool) -> dict[str, Any]:
@@ -92,12 +99,19 @@ def as_data(changes: Changes, *, written: bool) -> dict[str, Any]:
             if key in before and before[key] != told
         ],
         "removed": [told for key, told in before.items() if key not in entries],
-        "left": [{"model": key, "reason": sentence(r)} for key, r in changes.left.items()],
+        "left": [
+            {"model": key, "why": reason.why, "reason": sentence(reason)}
+            for key, reason in changes.left.items()
+        ],
     }
 
 
 def drift_data(path: str, entries: Sequence[Entry], drift: Mapping[str, Reason]) -> dict[str, Any]:
     """The same for programs."""
-    told = {key: sentence(reason) for key, reason in drift.items()}
-    models = [{"model": e.key, "url": e.url, "drift": told.get(e.key)} for e in entries]
-    return {"path": path, "models": models}
+
+    def row(entry: Entry) -> dict[str, Any]:
+        reason = drift.get(entry.key)
+        told = {"drift": sentence(reason), "why": reason.why} if reason else {"drift": None}
+        return {"model": entry.key, "url": entry.url, **told}
+
+    return {"path": path, "models": list(map(row, entries))}

@@ -9,12 +9,11 @@ from urllib.parse import urlsplit
 import msgspec
 
 from comfyfix import endings
-from comfyfix.settings import cluster, mirror, notify, yamlfile
+from comfyfix.settings import cluster, listed, mirror, notify, yamlfile
 from comfyfix.settings.amounts import rate_in_bytes, size_in_bytes
 from comfyfix.settings.manifest import SOURCES, Cluster, Manifest
 from comfyfix.why import Why
 
-_HOST = re.compile(r"[A-Za-z0-9](?:[A-Za-z0-9.-]*[A-Za-z0-9])?")
 _PROGRAM = re.compile(r"[A-Za-z0-9_][A-Za-z0-9._+-]*|/[^\s\x00-\x1f\x7f]+")
 
 
@@ -40,6 +39,7 @@ def values(manifest: Manifest, lines: yamlfile.Lines, path: Path) -> None:
         raise yamlfile.problem(path, lines, "$.qwen.command", Why.COMMAND_UNFIT)
     places = [(f"mirror[{n}]", mirror.flaw(entry)) for n, entry in enumerate(manifest.mirror)]
     places += [(f"notify[{n}]", notify.flaw(entry)) for n, entry in enumerate(manifest.notify)]
+    places += listed.flaws(manifest)
     for key, unfit in places:
         if unfit:
             raise yamlfile.refused_at(path, lines, f"$.{key}", unfit)
@@ -61,7 +61,7 @@ def _limit(
     where = "$.download.limit"
     told = limit.items() if isinstance(limit, dict) else () if limit is None else [("", limit)]
     for host, rate in told:
-        if host and not _HOST.fullmatch(host):
+        if host and not listed.HOST.fullmatch(host):
             raise yamlfile.problem(path, lines, f"{where}.{host}", Why.LIMIT_HOST_UNFIT, host=host)
         place = f"{where}.{host}" if host else where
         try:

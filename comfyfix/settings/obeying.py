@@ -11,7 +11,7 @@ from comfyfix.settings import lockfile
 from comfyfix.settings.lockfile import Lock
 from comfyfix.settings.manifest import Manifest
 from comfyfix.settings.overrides import LOCK_FILE
-from comfyfix.settings.switches import FROZEN, LOCKED, on
+from comfyfix.settings.switches import FROZEN, LOCKED, on, require_plain
 from comfyfix.why import Why
 
 Mode = Literal["open", "locked", "frozen"]
@@ -22,6 +22,7 @@ def read(
     manifest: Manifest, manifest_path: Path, cache: Path, environ: Mapping[str, str]
 ) -> tuple[Lock, Mode]:
     """Read it. Raises SetupProblem, also where it is to be obeyed and is not there."""
+    require_plain(environ)
     lock, mode = lockfile.read(_path(manifest, manifest_path), cache), _mode(environ)
     if mode != "open" and not lock.exists:
         raise SetupProblem(Why.LOCK_ABSENT, path=lock.path, option=mode)

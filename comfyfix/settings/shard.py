@@ -16,6 +16,7 @@ from comfyfix.why import Why
 T = TypeVar("T")
 VARIABLE = "COMFYFIX_SHARD"
 _SLURM = ("SLURM_ARRAY_TASK_ID", "SLURM_ARRAY_TASK_MIN", "SLURM_ARRAY_TASK_COUNT")
+_STEP = "SLURM_ARRAY_TASK_STEP"
 Shard = tuple[int, int]
 """Which one, from nought, and of how many."""
 WHOLE: Shard = (0, 1)
@@ -33,11 +34,12 @@ def of(environ: Mapping[str, str]) -> Shard:
 
 
 def _of_slurm(environ: Mapping[str, str]) -> Shard:
-    numbers = [environ.get(name, "") for name in _SLURM]
-    if not all(number.isascii() and number.isdigit() for number in numbers):
+    told = [*(environ.get(name, "") for name in _SLURM), environ.get(_STEP, "1")]
+    if not all(re.fullmatch("[0-9]{1,9}", number) for number in told):
         return WHOLE
-    task, first, count = map(int, numbers)
-    return (task - first, count) if 0 <= task - first < count else WHOLE
+    task, first, count, step = map(int, told)
+    place = (task - first) // max(step, 1)
+    return (place, count) if 0 <= place < count else WHOLE
 
 
 def turned(shard: Shard, items: Sequence[T]) -> list[T]:

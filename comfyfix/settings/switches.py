@@ -9,6 +9,9 @@ import os
 from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
 
+from comfyfix.errors import SetupProblem
+from comfyfix.why import Why
+
 OFFLINE = ("COMFYFIX_OFFLINE", "HF_HUB_OFFLINE")
 """No request is sent."""
 LOCKED = ("COMFYFIX_LOCKED",)
@@ -16,11 +19,21 @@ LOCKED = ("COMFYFIX_LOCKED",)
 FROZEN = ("COMFYFIX_FROZEN",)
 """What is needed is what the lock file says; workflows are not looked at."""
 _ON = ("1", "on", "yes", "true")  # as huggingface_hub reads its own
+_OFF = ("", "0", "off", "no", "false")
+_OWN = "COMFYFIX_"
 
 
 def on(names: Iterable[str], environ: Mapping[str, str]) -> str:
     """The variable that switches something on; empty if none does."""
     return next((name for name in names if environ.get(name, "").lower() in _ON), "")
+
+
+def require_plain(environ: Mapping[str, str]) -> None:
+    """Raise SetupProblem for a switch of ours that says neither yes nor no: it is relied on."""
+    for name in (*OFFLINE, *LOCKED, *FROZEN):
+        told = environ.get(name, "")
+        if name.startswith(_OWN) and told.lower() not in (*_ON, *_OFF):
+            raise SetupProblem(Why.SWITCH_UNFIT, variable=name, told=told)
 
 
 @contextmanager

@@ -1,12 +1,13 @@
 """Policy: what the manifest allows to be had, held against a record before anything is fetched.
 
-A file that is linked inside the store is there already: of it only kind, size and hash count.
+A file that is linked inside the store is there already: of it only kind, size and hash count, and
+of one that came without us kind and size.
 """
 
 from __future__ import annotations
 
 import threading
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from urllib.parse import urlsplit
 
@@ -54,6 +55,12 @@ class Held:
             key = record.model.key
             raise ModelProblem(Outcome.POLICY, Why.POLICY_BROKEN, model=key, rules=told)
 
+    def of_all(self) -> Iterator[Broken]:
+        """Whether what is there already is more than all models may have."""
+        limit, total = self.policy.max_total_bytes, self._total
+        if limit is not None and total > limit:
+            yield "max_total", because(Why.POLICY_TOTAL_THERE, total=total, limit=limit)
+
     def told(self, rule: str, reason: Reason) -> Reason:
         """A broken rule, with the place where it stands."""
         place = {"file": self.manifest, "line": self.line(f"policy.{rule}")}
@@ -63,11 +70,14 @@ class Held:
         limit = self.policy.max_total_bytes
         if limit is None:
             return
-        key, size = record.model.key, record.size or 0
+        if record.size is None:
+            yield "max_total", because(Why.POLICY_NO_SIZE)
+            return
+        key = record.model.key
         with self._lock:
-            total = self._total - self._sizes.get(key, 0) + size
+            total = self._total - self._sizes.get(key, 0) + record.size
             if total <= limit:
-                self._sizes[key], self._total = size, total
+                self._sizes[key], self._total = record.size, total
                 return
         yield "max_total", because(Why.POLICY_TOTAL, total=total, limit=limit)
 
@@ -77,16 +87,25 @@ def broken(policy: Policy, record: Record) -> Iterator[Broken]:
     if not record.local:
         yield from _of_place(policy, record)
     files = record.members
+    yield from of_files(policy, [(file.name, file.size) for file in files])
+    if policy.require_hash and not all(f.sha256 or f.blob for f in files):
+        yield "require_hash", because(Why.POLICY_HASH)
+
+
+def of_files(policy: Policy, files: Sequence[tuple[str, int | None]]) -> Iterator[Broken]:
+    """The rules that files break by their names and sizes, whoever has brought them."""
     if policy.formats:
-        odd = [f.name for f in files if _is_model(f.name) and not _is_of(policy.formats, f.name)]
+        odd = [n for n, _ in files if _is_model(n) and not _is_of(policy.formats, n)]
         if odd:
             yield "formats", because(Why.POLICY_FORMAT, name=odd[0], allowed=policy.formats)
     limit = policy.max_file_bytes
-    large = [f.size for f in files if limit is not None and (f.size or 0) > limit]
+    if limit is None:
+        return
+    large = [size for _, size in files if size is not None and size > limit]
     if large:
         yield "max_file", because(Why.POLICY_SIZE, size=large[0], limit=limit)
-    if policy.require_hash and not all(f.sha256 or f.blob for f in files):
-        yield "require_hash", because(Why.POLICY_HASH)
+    elif any(size is None for _, size in files):
+        yield "max_file", because(Why.POLICY_NO_SIZE)
 
 
 def _of_place(policy: Policy, record: Record) -> Iterator[Broken]:
@@ -95,7 +114,10 @@ def _of_place(policy: Policy, record: Record) -> Iterator[Broken]:
         yield "licences", because(Why.POLICY_LICENCE, found=found, allowed=policy.licences)
     publisher = record.publisher or licences.UNKNOWN
     if policy.publishers and publisher.lower() not in _lower(policy.publishers):
-        yield "publishers", because(Why.POLICY_PUBLISHER, found=publisher)
+        yield (
+            "publishers",
+            because(Why.POLICY_PUBLISHER, found=publisher, allowed=policy.publishers),
+        )
     hosts = {_host(file.url) for file in record.members if file.url}
     others = sorted(hosts - _lower(policy.hosts))
     if policy.hosts and others:

@@ -17,7 +17,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from comfyfix.demo.content import file_for
-from comfyfix.demo.hub import Hub, sha256
+from comfyfix.demo.hub import Fault, Hub, sha256
 from comfyfix.records import because
 from comfyfix.screen.words import sentence, t
 from comfyfix.settings import lockfile
@@ -155,6 +155,24 @@ def test_a_check_tells_what_is_not_there_any_more(site: InProcess, hub: Hub, gon
     assert drift[f"loras/{NAMES[0]}"]
     if gone == "file":
         assert drift[f"loras/{NAMES[1]}"] is None
+
+
+@pytest.mark.parametrize("variable", ["COMFYFIX_LOCKED", "COMFYFIX_FROZEN", "COMFYFIX_OFFLINE"])
+def test_a_switch_is_on_or_off_and_nothing_else(site: InProcess, hub: Hub, variable: str) -> None:
+    for told in ("y", "enabled", "2", "1 "):
+        assert variable in refused(site.run(**{variable: told}))
+    assert hub.seen == []
+    assert site.run("list", **{variable: "False"}).code == 0
+
+
+def test_a_provider_that_can_not_be_asked_is_no_drift(site: InProcess, hub: Hub) -> None:
+    locked(site, hub)
+    hub.faults.append(Fault("*", "503"))
+    rows = json.loads(site.run("lock", "--check", "--json").out)["models"]
+    assert {row["why"] for row in rows} == {Why.DRIFT_UNASKED}
+    ran = site.run("lock", "--check")
+    assert ran.code == 1
+    assert "--upgrade" not in ran.out, "there is nothing to upgrade to"
 
 
 def test_a_run_keeps_the_lock_true(site: InProcess, hub: Hub) -> None:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import json
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -70,9 +72,8 @@ def test_what_is_not_allowed_is_not_fetched(
     assert site.run().code == 0, "the record that was found serves"
     site.manifest(policy={rule: value})
     ran = site.run("verify")
-    if rule != "max_total":
-        assert ran.code == 1
-        assert named(site, rule) in ran.out
+    assert ran.code == 1
+    assert named(site, rule) in ran.out
     assert list(site.models.rglob(NAME)), "what is there is left"
 
 
@@ -90,6 +91,32 @@ def test_what_is_allowed_is_fetched(site: InProcess, rule: str, value: Any) -> N
     site.manifest(policy={rule: value})
     assert site.run().code == 0
     assert site.run("verify").code == 0
+
+
+def test_what_came_without_us_is_told_too(site: InProcess) -> None:
+    """Who has published it is not known, what it is and how large can be seen."""
+    site.put("loras", NAME)
+    for rule, value in (("formats", ["gguf"]), ("max_file", SIZE - 1), ("max_total", SIZE - 1)):
+        site.manifest(policy={rule: value})
+        ran = site.run("verify", "--json")
+        [told] = json.loads(ran.out)["policy"]
+        assert (ran.code, told["rule"]) == (1, rule)
+        assert told["model"] == (None if rule == "max_total" else f"loras/{NAME}")
+    site.manifest(policy={"formats": ["safetensors"], "max_total": SIZE, "licences": ["mit"]})
+    assert site.run("verify").code == 0
+
+
+def test_of_what_is_not_there_nothing_is_told(site: InProcess) -> None:
+    site.manifest(policy={"formats": ["gguf"], "licences": ["mit"]})
+    assert site.run("plan").code == 1
+    assert named(site, "formats") not in site.run("verify").out
+
+
+def test_an_empty_variable_is_no_licence(site: InProcess, hub: Hub) -> None:
+    hub.repositories[REPO].licence = "other"
+    site.manifest(policy={"licences": ["${LICENCE}"]})
+    assert site.run(LICENCE="").code == 3
+    assert site.run(LICENCE="mit").code == 1
 
 
 def test_an_untold_licence_has_a_word_of_its_own(site: InProcess, hub: Hub) -> None:
@@ -139,6 +166,8 @@ def test_a_lock_obeys_the_policy_too(site: InProcess) -> None:
     [
         {"licenses": ["mit"]}, {"max_file": "much"}, {"max_file": ""}, {"max_total": -1},
         {"formats": "gguf"}, {"max_file": "9999999TB"}, {"require_hash": "yes"}, {"hosts": [1]},
+        {"licences": ["mit", ""]}, {"publishers": [" "]}, {"formats": [""]}, {"hosts": [""]},
+        {"hosts": ["https://huggingface.co"]}, {"hosts": ["*.huggingface.co"]},
     ],
 )  # fmt: skip
 def test_a_policy_that_can_t_be_read_is_told_with_its_line(
@@ -163,6 +192,15 @@ def test_a_policy_that_can_t_be_read_is_told_with_its_line(
 )  # fmt: skip
 def test_a_licence_has_one_name(word: str, name: str) -> None:
     assert licences.named(word) == name
+
+
+def test_what_is_taken_for_spdx_is_in_its_list() -> None:
+    schemas = pytest.importorskip("cyclonedx.schema._res", reason="a test dependency is missing")
+    known = set(json.loads(Path(schemas.SPDX_JSON).read_text())["enum"])
+    words_of_providers = ("apache-2.0", "gpl-3.0", "lgpl-lr", "c-uda", "etalab-2.0", "odc-by")
+    assert {licences.spdx(word) for word in words_of_providers} < known
+    assert {name for name in map(licences.spdx, known) if name} < known
+    assert [licences.spdx(word) for word in ("openrail++", "other", "", "cc")] == [None] * 4
 
 
 @given(st.text(max_size=40))

@@ -29,6 +29,12 @@ def needing(site: InProcess, hub: Hub) -> None:
         ({"COMFYFIX_SHARD": "2/3"}, 6), ({"COMFYFIX_SHARD": " 7/8 "}, 6),
         ({"SLURM_ARRAY_TASK_ID": "11", "SLURM_ARRAY_TASK_MIN": "10",
           "SLURM_ARRAY_TASK_COUNT": "3"}, 3),
+        ({"SLURM_ARRAY_TASK_ID": "14", "SLURM_ARRAY_TASK_MIN": "10",
+          "SLURM_ARRAY_TASK_COUNT": "3", "SLURM_ARRAY_TASK_STEP": "2"}, 6),
+        ({"SLURM_ARRAY_TASK_ID": "1", "SLURM_ARRAY_TASK_MIN": "0",
+          "SLURM_ARRAY_TASK_COUNT": "9" * 5000}, 0),
+        ({"SLURM_ARRAY_TASK_ID": "1", "SLURM_ARRAY_TASK_MIN": "0",
+          "SLURM_ARRAY_TASK_COUNT": "3", "SLURM_ARRAY_TASK_STEP": "0"}, 3),
         ({"SLURM_ARRAY_TASK_ID": "x", "SLURM_ARRAY_TASK_MIN": "10",
           "SLURM_ARRAY_TASK_COUNT": "3"}, 0),
     ],
@@ -73,7 +79,12 @@ def test_parts_begin_apart_and_in_order(jobs: int, batches: int) -> None:
     assert len(set(firsts)) == min(jobs, batches)
 
 
-@given(st.dictionaries(st.sampled_from([shard.VARIABLE, *shard._SLURM]), st.text(max_size=8)))
+@given(
+    st.dictionaries(
+        st.sampled_from([shard.VARIABLE, *shard._SLURM, shard._STEP]),
+        st.text(max_size=8) | st.integers(0, 10**12).map(str),
+    )
+)
 def test_any_environment_is_read_or_refused(environ: dict[str, str]) -> None:
     try:
         job, jobs = shard.of(environ)

@@ -5,12 +5,11 @@ from __future__ import annotations
 from typing import Any
 
 from comfyfix.errors import SetupProblem
-from comfyfix.records import Verdict
 from comfyfix.screen import checking
 from comfyfix.screen.words import t
 from comfyfix.stopping import Stopped, signals
 from comfyfix.tasks.commands.base import JOBS_OPTION, Ours, jobs_of
-from comfyfix.tasks.commands.verify_needed import verify_needed
+from comfyfix.tasks.commands.verify_needed import Checked, verify_needed
 from comfyfix.tasks.commands.verify_store import verify_store
 from comfyfix.tasks.side_by_side import Wish
 from comfyfix.why import Why
@@ -54,7 +53,7 @@ class Verify(Ours):
         """Verify and print a line per file."""
         with signals():
             try:
-                verdicts = self._verdicts(options, names)
+                verdicts, rules = self._checked(options, names)
             except Stopped as stopped:
                 return stopped.exit_code
         good = sum(verdict.good for verdict in verdicts)
@@ -63,19 +62,20 @@ class Verify(Ours):
             "unverified": sum(verdict.status == "unverified" for verdict in verdicts),
             "bad": len(verdicts) - good,
             "verdicts": list(map(checking.as_data, verdicts)),
+            "policy": [checking.rule_as_data(*rule) for rule in rules],
         }
         return self._code
 
-    def _verdicts(self, options: dict[str, Any], names: list[str]) -> list[Verdict]:
+    def _checked(self, options: dict[str, Any], names: list[str]) -> Checked:
         if not options["store"]:
-            self._code, verdicts = verify_needed(self.runs(options), _wish(options), names)
-            return verdicts
+            self._code, found = verify_needed(self.runs(options), _wish(options), names)
+            return found
         if names:
             raise SetupProblem(Why.STORE_TAKES_NO_MODEL, name=names[0])
         wish, places = _wish(options), self.projects(options)
         checked = [verify_store(place.manifest, wish) for place in places]
         self._code = int(any(check.bad for check in checked))
-        return [verdict for check in checked for verdict in check.told]
+        return Checked([verdict for check in checked for verdict in check.told])
 
 
 def _wish(options: dict[str, Any]) -> Wish:

@@ -3,35 +3,46 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Sequence
-from itertools import starmap
+from collections.abc import Iterator, Sequence
+from typing import NamedTuple
 
-from comfyfix.records import Verdict
+from comfyfix.records import Reason, Verdict
 from comfyfix.screen import checking, notes
 from comfyfix.screen.text import say
 from comfyfix.stages import sweep
-from comfyfix.stages.policy import broken
+from comfyfix.stages.policy import broken, of_files
+from comfyfix.stages.sweep import Choice
 from comfyfix.tasks.commands.base import project_heading
 from comfyfix.tasks.names import chosen
 from comfyfix.tasks.running import Run
 from comfyfix.tasks.side_by_side import Check, Wish
 
+Rule = tuple[str, Reason]
+"""A model that breaks a rule (none: all of them together), and which rule, where it stands."""
 
-def verify_needed(
-    runs: Sequence[Run], wish: Wish, names: Sequence[str]
-) -> tuple[int, list[Verdict]]:
+
+class Checked(NamedTuple):
+    """What was told: of each file, and of each rule of the policy that one breaks."""
+
+    verdicts: Sequence[Verdict]
+    rules: Sequence[Rule] = ()
+
+
+def verify_needed(runs: Sequence[Run], wish: Wish, names: Sequence[str]) -> tuple[int, Checked]:
     """Verify and print a line per model; returns the exit code, and what was told.
 
     Raises SetupProblem and Stopped.
     """
     asked = chosen(runs, names) if names else {run: [] for run in runs}
     done = [_verify(run, wish, names, keys) for run, keys in asked.items()]
-    return max(code for code, _ in done), [each for _, told in done for each in told]
+    verdicts = [each for _, told in done for each in told.verdicts]
+    rules = [each for _, told in done for each in told.rules]
+    return max(code for code, _ in done), Checked(verdicts, rules)
 
 
 def _verify(
     run: Run, wish: Wish, names: Sequence[str], asked: Sequence[str]
-) -> tuple[int, list[Verdict]]:
+) -> tuple[int, Checked]:
     run.set_right()
     say(*project_heading(run.prefix))
     lacking: list[Verdict] = []  # models that can have no file of ours: nothing to look at
@@ -54,15 +65,22 @@ def _verify(
     notes.unreadable(run.project.plan.unreadable)
     for problem in check.problems:
         notes.remark(problem)
-    rules = [
-        (choice.model.key, told)
-        for key in keys
-        for choice in every.get(key, ())
-        if choice.record is not None
-        for told in starmap(run.policy.told, broken(run.project.manifest.policy, choice.record))
-    ]
+    rules = list(_rules(run, [one for key in keys for one in every.get(key, ())], names))
     say(*(checking.against_policy(model, told) for model, told in rules))
     count = check.count + Counter(each.status for each in lacking)
     say(checking.needed(count, fetchable=check.bad > 0))
     failed = check.bad or lacking or rules or run.project.plan.unreadable
-    return int(bool(failed)), [*lacking, *check.told]
+    return int(bool(failed)), Checked([*lacking, *check.told], rules)
+
+
+def _rules(run: Run, choices: Sequence[Choice], names: Sequence[str]) -> Iterator[Rule]:
+    """The rules of the policy that what is there breaks, with their places."""
+    policy = run.project.manifest.policy
+    for choice in (one for one in choices if one.size):  # what is there
+        if choice.record is not None:
+            found = broken(policy, choice.record)
+        else:
+            found = of_files(policy, [(choice.model.name, choice.size)])
+        yield from ((choice.model.key, run.policy.told(*rule)) for rule in found)
+    if not names:
+        yield from (("", run.policy.told(*rule)) for rule in run.policy.of_all())
