@@ -558,6 +558,7 @@ class Why(StrEnum):
     GC_NO_WORKFLOW = auto()
     GC_NOT_IN_TRASH = auto()
     GC_OF_A_DIRECTORY = auto()
+    GC_ONE_AT_A_TIME = auto()
     GC_OTHER_NAMES = auto()
     GC_OUTSIDE = auto()
     GC_PACK_UNREAD = auto()

@@ -9,6 +9,7 @@ from typing import Any
 from comfyfix.disk.files import human_size
 from comfyfix.records import Reason
 from comfyfix.screen import words
+from comfyfix.screen.grouped import next_step, stays
 from comfyfix.screen.table import Column, table
 from comfyfix.screen.words import t
 from comfyfix.stages.dedupe import Found, Pair
@@ -35,8 +36,9 @@ def lines(one: Shared, room: int | None) -> Iterator[str]:
     """What could be won or was won, and what stays as it is."""
     for reason in one.odd:
         yield f"✗ {words.sentence(reason)}"
+        yield from next_step(words.told(reason).next_step)
     for pair, reason in one.failed:
-        yield f"✗ {t('{model} stays: {reason}', model=pair.other.model.key, reason=reason)}"
+        yield from stays(pair.other.model.key, reason)
     pairs = one.found.left if one.done else one.found.pairs
     if pairs:
         yield from table(_COLUMNS, [_row(pair) for pair in pairs], room)

@@ -6,7 +6,7 @@ import shlex
 from collections.abc import Iterator, Sequence
 
 from comfyfix.errors import Problem
-from comfyfix.records import Model
+from comfyfix.records import Model, Reason
 from comfyfix.screen import words
 from comfyfix.screen.words import t
 
@@ -52,6 +52,12 @@ def next_step(step: str) -> Iterator[str]:
     """Make the line below a failure, if there is something to do."""
     if step:
         yield f"    {t('Next:')} {step}"
+
+
+def stays(model: str, reason: Reason) -> Iterator[str]:
+    """Say of a model that it is left as it is: why, and what helps."""
+    yield f"✗ {t('{model} stays: {reason}', model=model, reason=reason)}"
+    yield from next_step(words.told(reason).next_step)
 
 
 def _cause(model: Model, problem: Problem) -> tuple[str, str]:

@@ -52,6 +52,7 @@ def lines(filled: Filled, *, verified: bool) -> Iterator[str]:
     counts = Counter(filled.done.values())
     if verified:
         yield t("  Hashed: {count:files}", count=filled.verified)
+        yield from _absent(filled)
     else:
         for done, line in _COUNTED.items():
             yield t(line, count=counts[done], size=sizes[done])
@@ -65,6 +66,13 @@ def lines(filled: Filled, *, verified: bool) -> Iterator[str]:
     if filled.wrong:
         yield from next_step(t("remove them there, then run `doit mirror` to put them anew"))
     yield from _unneeded(filled)
+
+
+def _absent(filled: Filled) -> Iterator[str]:
+    if filled.absent:
+        size = sum(content.size for content in filled.absent)
+        yield t("  Not there yet: {count:files}, {size:size}", count=len(filled.absent), size=size)
+        yield from next_step(t("`doit mirror` puts them there"))
 
 
 def _unneeded(filled: Filled) -> Iterator[str]:
@@ -106,6 +114,10 @@ def as_data(filled: Filled) -> dict[str, Any]:
         "failed": [
             {"sha256": sha256, "model": names.get(sha256, ""), **_reason(reason)}
             for sha256, reason in sorted(filled.failed.items())
+        ],
+        "absent": [
+            {"sha256": content.sha256, "model": content.name, "bytes": content.size}
+            for content in filled.absent
         ],
         "hashed": filled.verified,
         "wrong": rows(filled.wrong),

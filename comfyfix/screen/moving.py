@@ -8,6 +8,7 @@ from typing import Any, Literal
 
 from comfyfix.records import Reason
 from comfyfix.screen import words
+from comfyfix.screen.grouped import stays
 from comfyfix.screen.words import t
 from comfyfix.stages.move import Move
 
@@ -25,7 +26,7 @@ def lines(one: Moved) -> Iterator[str]:
     """What was done, and what comes of it."""
     told = {"model": one.move.was.key, "to": one.move.model.key}
     if one.reason is not None:
-        yield f"✗ {t('{model} stays: {reason}', model=one.move.was.key, reason=one.reason)}"
+        yield from stays(one.move.was.key, one.reason)
         return
     if one.did == "shown":
         yield t("{model} would become {to}.", **told)

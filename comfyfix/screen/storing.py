@@ -12,6 +12,7 @@ from comfyfix.disk.files import human_size
 from comfyfix.disk.trash_note import Entry
 from comfyfix.records import Reason
 from comfyfix.screen import words
+from comfyfix.screen.grouped import stays
 from comfyfix.screen.table import Column, table
 from comfyfix.screen.words import t
 from comfyfix.stages.gc import Unit
@@ -187,7 +188,7 @@ def collected(made: Collected, room: int | None) -> Iterator[str]:
     if made.did == "shown":
         yield from _shown(made, room)
     for model, reason in made.left:
-        yield f"✗ {t('{model} stays: {reason}', model=model, reason=reason)}"
+        yield from stays(model, reason)
     if made.did != "shown":
         size = sum(size for _, size in made.moved)
         yield t(_DONE[made.did], count=len(made.moved), size=size)

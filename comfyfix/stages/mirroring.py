@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import contextlib
 import os
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Literal
 
 from comfyfix.comfyui.store.folders import Folders
-from comfyfix.comfyui.store.keys import folder_key, is_folder_key
+from comfyfix.comfyui.store.keys import is_folder_key
 from comfyfix.disk import regular
 from comfyfix.errors import Problem
 from comfyfix.mirrors.holders import Holder, OtherBytes
@@ -41,7 +41,7 @@ class Content:
 
 @dataclass(slots=True)
 class Filled:
-    """What has become of one mirror, by hash; sizes in bytes."""
+    """What has become of one mirror, by hash; sizes in bytes. `absent` is what it lacks."""
 
     place: str
     contents: tuple[Content, ...] = ()
@@ -49,6 +49,7 @@ class Filled:
     failed: dict[str, Reason] = field(default_factory=dict)
     wrong: dict[str, int] = field(default_factory=dict)
     unneeded: dict[str, int] = field(default_factory=dict)
+    absent: Sequence[Content] = ()
     verified: int = 0
     reason: Reason | None = None
 
@@ -70,7 +71,7 @@ class Here:
     def of(self, member: Record) -> tuple[str, ...]:
         """Paths at which a file may lie; none of them has been looked at."""
         key = member.model.folder or ""
-        roots = self._folders.paths.get(folder_key(key), ()) if is_folder_key(key) else ()
+        roots = self._folders.directories(key) if is_folder_key(key) else ()
         own = self._own.get(member.sha256 or "", ())
         return (*own, *(f"{root}/{member.model.path}" for root in roots))
 
@@ -81,7 +82,7 @@ def contents(lock: Lock, manifest: Manifest, here: Here) -> tuple[list[Content],
     without = 0
     for key, entry in lockfile.applied(manifest, lock, alone=True).models.items():
         if isinstance(entry, Locked):
-            model = Model(folder=key.partition("/")[0], path=key.partition("/")[2])
+            model = Model(folder=lock.entries[key].folder, path=lock.entries[key].path)
             for content in _of_entry(model, entry, manifest, here):
                 without += not content.sha256
                 if content.sha256:

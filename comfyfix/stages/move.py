@@ -73,15 +73,24 @@ def _names(unit: Unit) -> set[str]:
 
 def directory_of(folders: Folders, name: str) -> tuple[Model, str] | None:
     """A directory that a name leads to (`LLM/Florence-2`), and where it lies."""
+    for model in models_called(name):
+        key = model.folder or ""
+        if key not in BESIDE and (place := folders.directory(key, model.path)):
+            return model, place
+    return None
+
+
+def models_called(name: str) -> list[Model]:
+    """The models that a key (`LLM/Florence-2`) may be that of: a folder may have a `/` in its name.
+
+    The shortest folder comes first.
+    """
     try:
         parts = relative_name(name).split("/")
     except NameRefused:
-        return None
-    for number in range(1, len(parts)):
-        key, path = "/".join(parts[:number]), "/".join(parts[number:])
-        if is_folder_key(key) and key not in BESIDE and (place := folders.directory(key, path)):
-            return Model(folder=key, path=path), place
-    return None
+        return []
+    cut = [("/".join(parts[:n]), "/".join(parts[n:])) for n in range(1, len(parts))]
+    return [Model(folder=key, path=path) for key, path in cut if is_folder_key(key)]
 
 
 def refused(unit: Unit, links: Iterable[str], units: Sequence[Unit]) -> Reason | None:

@@ -52,8 +52,9 @@ def fill(run: Run, filled: Filled, holder: Holder, told: Told) -> None:
 
 
 def verify(run: Run, filled: Filled, holder: Holder) -> None:
-    """Hash all that a mirror has. Raises Stopped, OSError, BucketFailed."""
+    """Hash all that a mirror has, and note what it lacks. Raises Stopped, OSError, BucketFailed."""
     sizes = dict(holder.listed())
+    filled.absent = [content for content in filled.contents if content.sha256 not in sizes]
 
     def settle(sha256: str, found: str) -> None:
         filled.verified += 1

@@ -81,17 +81,19 @@ class Moving:
 
     def _begun(self, name: str, key: str) -> tuple[Move, Reason | None] | None:
         """A file that a killed process has moved, and whose receipts still tell where it was."""
-        folder, _, path = name.partition("/")
         receipt = receipts.load(self.run.project.layout).get(name)
-        target = self._folders.place(key, path)
-        if receipt is None or os.path.lexists(receipt.path) or not os.path.isfile(target):
+        if receipt is None or os.path.lexists(receipt.path):
             return None
-        was, model = Model(folder=folder, path=path), Model(folder=key, path=path)
-        info = os.stat(target)
-        told = (receipt.device, receipt.inode, receipt.size, receipt.mtime_ns)
-        if told != (info.st_dev, info.st_ino, info.st_size, info.st_mtime_ns):
-            return None
-        return Move(was, model, (File(was, receipt.path, model, target),), ()), None
+        for was in move.models_called(name):
+            target = self._folders.place(key, was.path)
+            if not os.path.isfile(target):
+                continue
+            info = os.stat(target)
+            told = (receipt.device, receipt.inode, receipt.size, receipt.mtime_ns)
+            if told == (info.st_dev, info.st_ino, info.st_size, info.st_mtime_ns):
+                model = Model(folder=key, path=was.path)
+                return Move(was, model, (File(was, receipt.path, model, target),), ()), None
+        return None
 
     def _planned(
         self,

@@ -89,6 +89,18 @@ def test_a_look_makes_no_trash(site: InProcess, options: tuple[str, ...]) -> Non
     assert not (site.models / ".comfyfix" / "trash").exists()
 
 
+def test_one_thing_at_a_time_and_of_several_names_all_or_none(site: InProcess) -> None:
+    told(site, "--yes")
+    for pair in (("--yes", "--purge"), ("--restore", "--purge"), ("--yes", "--restore")):
+        answer = told(site, *pair, code=3)
+        assert answer["error"]["why"] == Why.GC_ONE_AT_A_TIME
+    answer = told(site, "--restore", OLD, "never_seen.safetensors", code=3)
+    assert "never_seen" in answer["error"]["message"]
+    assert not place(site).exists(), "nothing is put back where a name is wrong"
+    assert [row["model"] for row in told(site)["trash"]] == [f"loras/{OLD}"]
+    assert told(site, "--restore", OLD, f"loras/{OLD}")["moved"]
+
+
 def test_what_came_without_us_is_none_of_ours(site: InProcess) -> None:
     site.put("loras", "mine.safetensors")
     site.put("ipadapter", "of_a_pack.safetensors")

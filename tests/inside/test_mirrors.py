@@ -154,6 +154,17 @@ def test_a_file_that_nobody_else_has_comes_from_the_mirror(
     assert hub.seen == []
 
 
+def test_what_lies_in_a_folder_of_a_folder_is_copied_too(site: InProcess, mirror: Path) -> None:
+    name = "ours_alone.safetensors"
+    node = {"class_type": "LoadChatGLM3", "inputs": {"chatglm3_checkpoint": name}}
+    (site.workflows / "w.json").write_text(json.dumps({"1": node}))
+    ours = site.put("LLM/checkpoints", name, file_for(name, seed="ours"))
+    assert site.run("lock").code == 0
+    done = site.run("mirror", str(mirror))
+    assert done.code == 0, done.out
+    assert set(held(mirror)) == {sha256(ours.read_bytes())}
+
+
 def test_what_the_origin_would_refuse_is_decided_by_the_record(
     site: InProcess, hub: Hub, mirror: Path
 ) -> None:
@@ -232,6 +243,25 @@ def test_it_is_verified_and_what_nothing_needs_is_listed(
     shown = site.run("mirror", "--verify", str(mirror))
     assert "ab" * 32 in shown.out
     assert extra.exists()
+
+
+def test_what_it_lacks_is_told_and_one_that_is_away_is_no_empty_one(
+    site: InProcess, hub: Hub, mirror: Path
+) -> None:
+    away = site.run("mirror", "--verify", str(mirror), "--json")
+    assert away.code == 1
+    assert json.loads(away.out)["mirrors"][0]["problem"]["why"] == Why.MIRROR_UNUSABLE
+    assert not mirror.exists()
+    put(mirror)
+    gone, name = next(iter(DIGESTS.items()))
+    (mirror / name_of(gone)).unlink()
+    done = site.run("mirror", "--verify", str(mirror), "--json")
+    assert done.code == 0
+    (told,) = json.loads(done.out)["mirrors"]
+    assert [row["model"] for row in told["absent"]] == [f"loras/{name}"]
+    line = t("  Not there yet: {count:files}, {size:size}", count=1, size=len(file_for(name)))
+    assert line in site.run("mirror", "--verify", str(mirror)).out
+    assert hub.seen == []
 
 
 def test_what_fails_is_told_and_the_others_are_put(site: InProcess, hub: Hub, mirror: Path) -> None:

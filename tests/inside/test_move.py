@@ -84,6 +84,22 @@ def test_what_a_killed_one_has_moved_is_finished(
     assert list(known) == [f"vae/{NAME}"]
 
 
+def test_a_folder_may_lie_in_another(site: InProcess, hub: Hub) -> None:
+    """What a killed one has moved from there is finished, too."""
+    hub.add("maker/autumn_grain", [NAME])
+    (site.models / "loras" / NAME).unlink()
+    node = {"class_type": "LoadChatGLM3", "inputs": {"chatglm3_checkpoint": NAME}}
+    (site.workflows / "w.json").write_text(json.dumps({"1": node}))
+    assert site.run("run").code == 0
+    there = site.models / "LLM" / "checkpoints" / NAME
+    assert told(site, NAME, "vae", "--dry-run")["model"] == f"LLM/checkpoints/{NAME}"
+    (site.models / "vae").mkdir()
+    there.rename(site.models / "vae" / NAME)
+    assert told(site, f"LLM/checkpoints/{NAME}", "vae")["to"] == f"vae/{NAME}"
+    known = json.loads((site.output / "downloaded_models.json").read_text())["models"]
+    assert list(known) == [f"vae/{NAME}"]
+
+
 @pytest.mark.parametrize(
     ("names", "reason"),
     [

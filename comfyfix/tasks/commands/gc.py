@@ -12,13 +12,13 @@ from comfyfix.disk import json_file, trash
 from comfyfix.disk.trash import Trash, Wanted
 from comfyfix.disk.trash_note import Entry
 from comfyfix.errors import SetupProblem
-from comfyfix.records import Model, because
+from comfyfix.records import because
 from comfyfix.screen import storing
 from comfyfix.screen.objects import say_json_of
 from comfyfix.screen.storing import Collected
 from comfyfix.screen.text import room, say
 from comfyfix.screen.words import t
-from comfyfix.stages import gc
+from comfyfix.stages import gc, move
 from comfyfix.stages.gc import Known
 from comfyfix.tasks.commands.base import Ours, project_heading, switch
 from comfyfix.tasks.guard import JSON_OPTION
@@ -50,6 +50,8 @@ class Gc(Ours):
 
     def work(self, options: dict[str, Any], names: list[str]) -> int:
         """Look, and move what is asked for."""
+        if len(asked := [name for name in ("yes", "purge", "restore") if options[name]]) > 1:
+            raise SetupProblem(Why.GC_ONE_AT_A_TIME, one=asked[0], other=asked[1])
         if names and not options["restore"]:
             raise SetupProblem(Why.GC_TAKES_NONE, name=names[0])
         if options["restore"]:
@@ -72,33 +74,34 @@ class Gc(Ours):
         return {run.prefix: _project(run, needing, options) for run in runs}
 
     def _restored(self, options: dict[str, Any], names: list[str]) -> dict[str, Collected]:
-        found, unknown = {}, set(names)
-        for tasks in self.projects(options):
-            made = Collected(did="restored")
-            with _trash(begin_store(tasks.manifest)) as bin_:
-                if bin_:
-                    unknown -= _restore(bin_, names, made)
-            found[tasks.prefix] = made
-        if unknown:
+        runs = {tasks.prefix: begin_store(tasks.manifest) for tasks in self.projects(options)}
+        known: set[str] = set()
+        for run in runs.values():
+            with _trash(run) as bin_:
+                known.update(*map(_called, bin_.entries() if bin_ else ()))
+        if unknown := set(names) - known:  # before anything is put back
             raise SetupProblem(Why.GC_NOT_IN_TRASH, name=min(unknown))
+        found = {prefix: Collected(did="restored") for prefix in runs}
+        for prefix, run in runs.items():
+            with _trash(run) as bin_:
+                if bin_:
+                    _restore(bin_, names, found[prefix])
         return found
 
 
-def _restore(bin_: Trash, names: list[str], made: Collected) -> set[str]:
-    """Put back what is called so, or all; returns the names that it was called by."""
-    known: set[str] = set()
-    chosen = []
-    for entry in bin_.entries():
-        called = {entry.name, entry.model, entry.model.rpartition("/")[2]}
-        if not names or called & set(names):
-            known |= called
-            chosen.append(entry)
+def _called(entry: Entry) -> set[str]:
+    """What one in the trash is called by."""
+    return {entry.name, entry.model, entry.model.rpartition("/")[2]}
+
+
+def _restore(bin_: Trash, names: list[str], made: Collected) -> None:
+    """Put back what is called so, or all."""
+    chosen = [entry for entry in bin_.entries() if not names or _called(entry) & set(names)]
     for entry, taken in bin_.restore(chosen):
         if taken:
             made.left.append((entry.model, because(Why.GC_PLACE_TAKEN, path=taken[0])))
         else:
             made.moved.append((entry.model, entry.size))
-    return known
 
 
 def _project(run: Run, needing: Needing, options: dict[str, Any]) -> Collected:
@@ -153,11 +156,11 @@ def _purge(run: Run, needing: Needing, made: Collected) -> None:
 
 def _is_needed(entry: Entry, run: Run, needing: Needing) -> bool:
     """Tell whether somebody needs again what is in the trash."""
-    folder, _, path = entry.model.partition("/")
     store = run.project.folders.store
     files = {f"{store}/{item.place}": (item.device, item.inode) for item in entry.items}
     whole = any(item.is_directory for item in entry.items)
-    return bool(needing.needs.of(Model(folder=folder, path=path), files, directory=whole))
+    models = move.models_called(entry.model)
+    return any(needing.needs.of(model, files, directory=whole) for model in models)
 
 
 @contextmanager

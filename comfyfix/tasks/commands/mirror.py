@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -53,13 +54,14 @@ class MirrorCommand(Ours):
         """Fill, or verify."""
         wish = _Wish(verify=options["verify"], aloud=not options["as_json"])
         found: dict[str, list[Filled]] = {}
+        named = _named(names)  # before a dodo changes the folder
         with signals():
             try:
                 for tasks in self.projects(options):
                     run = begin_lock(tasks.manifest, self.name)
                     if wish.aloud:
                         say(*project_heading(tasks.prefix))
-                    found[tasks.prefix] = _filled(run, _places(run, names), wish)
+                    found[tasks.prefix] = _filled(run, named or _given(run), wish)
             except Stopped as stopped:
                 if wish.aloud:
                     say(t("Stopped. What is there by now stays; the same command goes on."))
@@ -69,17 +71,21 @@ class MirrorCommand(Ours):
         return int(not all(one.good for each in found.values() for one in each))
 
 
-def _places(run: Run, names: Sequence[str]) -> Sequence[Mirror]:
-    """The mirrors that are meant. Raises SetupProblem."""
+def _named(names: Sequence[str]) -> Sequence[Mirror]:
+    """The mirrors of the command line. Raises SetupProblem."""
     for name in names:
         if unfit := mirrors.flaw(name):
             raise SetupProblem(Why.MIRROR_NAMED_UNFIT, cause=unfit)
-    manifest = run.project.manifest
-    meant = [mirrors.mirror(mirrors.absolute(name)) for name in names] or run.project.mirrors
-    if not meant:
-        why = Why.MIRROR_NONE_IN_DEMO if manifest.is_demo else Why.MIRROR_NONE
+    return [mirrors.mirror(mirrors.absolute(name)) for name in names]
+
+
+def _given(run: Run) -> Sequence[Mirror]:
+    """The mirrors of the manifest, or of the environment. Raises SetupProblem."""
+    if not run.project.mirrors:
+        demo = run.project.manifest.is_demo
+        why = Why.MIRROR_NONE_IN_DEMO if demo else Why.MIRROR_NONE
         raise SetupProblem(why, variable=VARIABLE)
-    return meant
+    return run.project.mirrors
 
 
 def _filled(run: Run, places: Sequence[Mirror], wish: _Wish) -> list[Filled]:
@@ -106,6 +112,8 @@ def _one(run: Run, place: Mirror, filled: Filled, wish: _Wish) -> None:
             filled.reason = because(Why.MIRROR_READ_ONLY, place=place.label)
             return
         if wish.verify:
+            if place.kind == "folder":
+                os.stat(place.place)  # one that is away is not one that is empty
             filling.verify(run, filled, into)
         else:
             filling.fill(
