@@ -62,4 +62,4 @@ def _nearby(manifest: Manifest, environ: Mapping[str, str]) -> Nearby:
     """The user's own places; the demo has none."""
     if manifest.is_demo:
         return Nearby()
-    return Nearby(hub_cache.folder(environ), manifest.also_look_in)
+    return Nearby(hub_cache.folder(environ), manifest.also_look_in, manifest.tiers.fast or "")

@@ -17,7 +17,9 @@ import msgspec
 from comfyfix.comfyui.store import folders as comfyui_folders
 from comfyfix.comfyui.store.folders import Folders
 from comfyfix.comfyui.store.installation import Options
+from comfyfix.comfyui.store.keys import BESIDE
 from comfyfix.disk import looked
+from comfyfix.disk.files import led_into
 from comfyfix.errors import SetupProblem
 from comfyfix.records import Reason, because
 from comfyfix.settings import lockfile, obeying
@@ -95,8 +97,9 @@ def _folders(home: Path, manifest: Manifest, options: Options, hear: Hear) -> Fo
 
 def _require_apart(tier: Path, folders: Folders) -> None:
     """Raise SetupProblem where copies would lie among the models that they are copies of."""
-    for root in (*folders.roots(), folders.store, folders.models):
-        if tier.is_relative_to(root) or root.is_relative_to(tier):
+    beside = (path for key in BESIDE for path in folders.paths.get(key, ()))
+    for root in (*folders.roots(), folders.store, folders.models, *beside):
+        if led_into(tier, root) or led_into(root, tier):
             raise SetupProblem(Why.TIER_INSIDE, path=tier, root=root)
 
 

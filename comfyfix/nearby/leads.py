@@ -71,11 +71,13 @@ class Lead:
 class Nearby:
     """The places near by: a cache of the Hub, empty for none, and folders of other programs.
 
+    `tier` is a folder of copies: it gives its bytes back, and nothing in it becomes a link.
     Each is looked at once, when it is first needed. Safe to share between threads.
     """
 
     cache: str = ""
     folders: tuple[str, ...] = ()
+    tier: str = ""
     _cached: Once[str, dict[int, list[Cached]]] = field(init=False, default_factory=Once)
     _indexes: Once[str, StoreIndex] = field(init=False, default_factory=Once)
     _claims: Once[str, dict[str, list[str]]] = field(init=False, default_factory=Once)
@@ -104,13 +106,13 @@ class Nearby:
                     yield Lead(real, self.cache, likely, linkable=False, cached=entry)
 
     def _of_folders(self, sought: Sought) -> Iterator[Lead]:
-        cache = f"{os.path.realpath(self.cache)}/" if self.cache else "/dev/null/"
-        for folder in self.folders:
+        owned = tuple(f"{os.path.realpath(one)}/" for one in (self.cache, self.tier) if one)
+        for folder in (*self.folders, *filter(None, (self.tier,))):
             index = self._indexes.get(folder, partial(StoreIndex, (Path(folder),)))
             for path in self._candidates(index, folder, sought):
                 likely = _likely(path, sought, claimed=sought.sha256 in side_files.told(path))
                 real = os.path.realpath(path)
-                yield Lead(real, folder, likely, linkable=not real.startswith(cache))
+                yield Lead(real, folder, likely, linkable=not real.startswith(owned))
 
     def _candidates(self, index: StoreIndex, folder: str, sought: Sought) -> Iterable[str]:
         if sought.size is None:

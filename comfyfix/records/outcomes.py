@@ -74,7 +74,7 @@ class Verdict(msgspec.Struct, frozen=True, kw_only=True):
 
     `by` is whose hash it has, for one that is ok; `looked_into` is false for a file of a kind that
     is not known, of which only the hash can be told. `files` are the verdicts of each file of a
-    directory or a set.
+    directory or a set. `is_copy`: it is the copy in a fast tier that ComfyUI opens.
     """
 
     model: str
@@ -87,6 +87,7 @@ class Verdict(msgspec.Struct, frozen=True, kw_only=True):
     moved_to: str = ""
     by: Reason | None = None
     looked_into: bool = True
+    is_copy: bool = False
     files: tuple[Verdict, ...] = ()
 
     @property

@@ -28,7 +28,26 @@ def line(verdict: Verdict) -> str:
     """Say what one file is, and whose word that is, or why not."""
     told = words.sentence(verdict.reason) if verdict.reason else ""
     by = t("its hash is that of {by}", by=verdict.by) if verdict.by else told
+    if verdict.is_copy:
+        copy = t("the copy that ComfyUI opens")
+        by = f"{copy}; {by}" if by else copy
     return _line(verdict.status, verdict.model, by)
+
+
+def copy_moved(place: str, target: str) -> str:
+    """Say that a copy which is not right is out of ComfyUI's way."""
+    moved = t("moved to {target}: ComfyUI opens the file of the store now", target=target)
+    return f"  ! {place} ({moved})"
+
+
+def tier_busy() -> str:
+    """Say why nothing was moved in a fast tier."""
+    return t("another run is at work on the fast tier")
+
+
+def copy_stays(place: str, cause: str) -> str:
+    """Say that it is not."""
+    return f"  ! {place} ({t('it can not be moved aside ({cause})', cause=cause)})"
 
 
 def as_data(verdict: Verdict) -> dict[str, Any]:
@@ -36,6 +55,7 @@ def as_data(verdict: Verdict) -> dict[str, Any]:
     return {
         "model": verdict.model,
         "path": verdict.path,
+        "copy": verdict.is_copy,
         "status": verdict.status,
         "size": verdict.size,
         "sha256": verdict.sha256,
@@ -67,9 +87,13 @@ def _line(status: str, model: str, told: str) -> str:
     return begin + name + (f" ({told})" if told else "")
 
 
-def needed(count: Mapping[str, int], *, fetchable: bool) -> str:
-    """Count the needed models by their verdicts; some that are not right can be fetched."""
-    return counts(count) + (t(". Next: run `doit` to fetch what is not") if fetchable else "")
+def needed(count: Mapping[str, int], *, fetchable: bool, copies: bool) -> str:
+    """Count the needed models by their verdicts.
+
+    Some that are not right can be fetched, or they are copies and can be brought up again.
+    """
+    told = counts(count) + (t(". Next: run `doit` to fetch what is not") if fetchable else "")
+    return told + (t(". Next: run `doit tiers` to bring up copies again") if copies else "")
 
 
 def store(count: Mapping[str, int], size: int, seconds: float) -> str:

@@ -130,8 +130,13 @@ def sentence(reason: Reason | str) -> str:
 
 def problem(found: Problem) -> str:
     """Return the whole message on one line: what, cause, next step."""
-    step = told(found.reason).next_step
-    return sentence(found.reason) + (f". {t('Next: {step}', step=step)}" if step else "")
+    return with_next_step(found.reason)
+
+
+def with_next_step(reason: Reason) -> str:
+    """Return a reason on one line: what, its cause, and the next step."""
+    step = told(reason).next_step
+    return sentence(reason) + (f". {t('Next: {step}', step=step)}" if step else "")
 
 
 @functools.cache

@@ -52,7 +52,15 @@ def values(manifest: Manifest, lines: yamlfile.Lines, path: Path) -> None:
     }
     for key, size in sizes.items():
         _size(0 if size is None else size, f"$.{key}", lines, path)
+    _tiers(manifest, lines, path)
     _limit(manifest.download.limit, lines, path)
+
+
+def _tiers(manifest: Manifest, lines: yamlfile.Lines, path: Path) -> None:
+    if manifest.tiers.size is not None and manifest.tiers.size_bytes == 0:
+        raise yamlfile.problem(path, lines, "$.tiers.size", Why.TIER_SIZE_NONE)
+    if "\0" in (manifest.tiers.fast or ""):
+        raise yamlfile.problem(path, lines, "$.tiers.fast", Why.NAME_CHARACTER)
 
 
 def _limit(

@@ -12,6 +12,7 @@ from dataclasses import dataclass, field, replace
 
 from comfyfix.comfyui.store.folders import Folders
 from comfyfix.comfyui.store.keys import CORE, MORE_OF_CORE, folder_key
+from comfyfix.comfyui.store.together import Together
 from comfyfix.disk import json_file, trash_item
 from comfyfix.disk.trash_note import Item
 from comfyfix.outcomes import Came, Outcome
@@ -24,7 +25,6 @@ from comfyfix.state.trust import Trust
 from comfyfix.why import Why
 
 _OF_THE_CORE = frozenset((*CORE, *MORE_OF_CORE))
-_OF_A_DIRECTORY = ("config.json", "model_index.json")
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,7 +68,7 @@ class Known:
     entries: Mapping[str, Entry]
     contents: Mapping[str, Reason] = field(default_factory=dict)
     directories: dict[str, Record] = field(default_factory=dict)
-    marked: dict[str, bool] = field(default_factory=dict)
+    together: Together = field(default_factory=Together)
     reals: dict[str, str] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
@@ -81,18 +81,6 @@ class Known:
         if folder not in self.reals:
             self.reals[folder] = os.path.realpath(folder)
         return self.reals[folder]
-
-    def is_marked(self, folder: str) -> bool:
-        """Tell whether a folder holds what repositories have beside their weights."""
-        if folder not in self.marked:
-            try:
-                names = os.listdir(folder)
-            except OSError:
-                return True
-            self.marked[folder] = any(
-                name in _OF_A_DIRECTORY or name.endswith(".index.json") for name in names
-            )
-        return self.marked[folder]
 
 
 def units(choices: Iterable[Choice], known: Known, needs: Needs) -> list[Unit]:
@@ -215,7 +203,9 @@ def _last_used(entry: Entry | None, infos: Iterable[os.stat_result | None]) -> s
 def _in_a_directory(choice: Choice, known: Known) -> bool:
     """Tell whether a file seems to belong to a directory model that nobody has told us of."""
     path, base = str(choice.path), str(choice.path).removesuffix(choice.model.path)
-    return any(known.is_marked(folder) for folder in _above(path) if folder.startswith(base))
+    return any(
+        known.together.is_marked(folder) for folder in _above(path) if folder.startswith(base)
+    )
 
 
 def _odd_directory(place: str, record: Record, known: Known) -> Reason | None:

@@ -85,6 +85,8 @@ class Looking:
             return
         reference = need.lead
         hit = self.lookup.file(reference, need.model.path, need.model.folder)
+        if hit and entry and self.lookup.folders.is_copy(hit.location):
+            hit = None  # a copy outlives what the store had of it, which is brought again
         if hit and hit.name != need.model.path:  # there under another name that is taken as well
             need.model, entry = Model(folder=need.model.folder, path=hit.name), None
             if isinstance(need.override, Locked):  # which is of another name
@@ -103,7 +105,9 @@ class Looking:
 
     def _whole(self, need: Need, entry: ledgers.Entry | None) -> None:
         """Look at a directory or a set, file by file."""
-        need.location = whole.location(need, self.lookup)
+        place = whole.location(need, self.lookup)
+        if not (entry and self.lookup.folders.is_copy(place)):
+            need.location = place
         script, again = "", entry is not None and entry.again
         if entry is not None:
             path, script = self.layout.targets(entry.number, need.model)

@@ -28,6 +28,10 @@ class Choice:
     `identity` is what further names of the same file share. A file that ComfyUI does not load
     under its model's name (`loaded` is false) is hidden by another, and gets no receipt: that
     would be one for the other.
+
+    `unit` is set for what lies in a fast tier and ComfyUI opens in its place: the copy that it
+    belongs to, a file or a directory. `copied` is the sha256 that it had by our notes then; empty
+    where it is none of ours.
     """
 
     model: Model
@@ -38,6 +42,8 @@ class Choice:
     size: int = 0
     identity: Identity = ""
     loaded: bool = True
+    unit: str = ""
+    copied: str = ""
 
 
 def one(

@@ -29,11 +29,15 @@ _DATA = (".model", ".spm", ".bpe", ".tiktoken", ".jinja", ".md", ".vocab")
 
 @dataclass(frozen=True, slots=True)
 class Known:
-    """What is known of a file before it is looked at; `sha256` is the user's word, and binding."""
+    """What is known of a file before it is looked at; `told` is the user's word, and binding.
+
+    `copied` is the sha256 of the file that it is a copy of, as it was then.
+    """
 
     record: Record | None = None
     receipt: Receipt | None = None
     told: Override | None = None
+    copied: str = ""
 
     def expected(self) -> tuple[str | None, Reason | None]:
         """The sha256 that it must have, and whose word that is."""
@@ -43,6 +47,8 @@ class Known:
             return self.record.sha256, because(Why.BY_PLACE, where=self.record.where)
         if self.receipt is not None and self.receipt.verified:
             return self.receipt.sha256, because(Why.BY_RECEIPT)
+        if self.copied:
+            return self.copied, because(Why.BY_COPIED)
         return None, None
 
     @property

@@ -19,6 +19,7 @@ from comfyfix.state.hashes import HashLog
 from comfyfix.state.renewed import Renewing, Seen
 from comfyfix.tasks import hashing
 from comfyfix.tasks.deduping import store_alone
+from comfyfix.tasks.in_tier import letting_go
 from comfyfix.tasks.nearest import nearest
 from comfyfix.tasks.needing import Needing
 from comfyfix.tasks.running import Run
@@ -125,6 +126,10 @@ class Moving:
     def _done(self, made: Move) -> Reason | None:
         known = hashing.known(self.run, [file.path for file in made.files])
         stamps = {file.path: _stamp(file.path) for file in made.files}
+        with letting_go(self.run) as tier:  # else ComfyUI would find it where it was, too
+            store = Path(self._store)
+            if reason := tier.let_go(str(store / step.place) for step in made.steps):
+                return reason
         with store_alone(self.run) as root:
             if not made.steps:
                 self._renew(hashing.all_of(self.run, [f.target for f in made.files]), made.files)

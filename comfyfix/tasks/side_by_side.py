@@ -24,7 +24,7 @@ from comfyfix.state import receipts
 from comfyfix.state.hashes import HashLog
 from comfyfix.state.hashing import Hasher, Identity, cores
 from comfyfix.stopping import Stopped
-from comfyfix.tasks.aside import set_aside
+from comfyfix.tasks.aside import set_aside, set_copy_aside
 from comfyfix.tasks.running import Run
 from comfyfix.why import Why
 
@@ -60,6 +60,7 @@ class Check:
     bytes_done: int = 0
     stayed: int = 0  # bad files that `move` would move aside
     unknown: int = 0  # files whose hash nothing here knows, and nobody was asked
+    bad_copies: int = 0  # of the bad files those that are copies in a fast tier
 
     def __post_init__(self) -> None:
         self.total = sweep.total(self.choices)
@@ -69,6 +70,7 @@ class Check:
         )
         self._contents = sweep.contents(self.choices) if self.wish.always else {}
         self.told: list[Verdict] = []
+        self._bad_units: dict[str, Choice] = {}
         self._open: list[tuple[Choice, Verdict]] = []
         self._made: list[tuple[Model, Receipt]] = []
         self._seen: set[Identity] = set()
@@ -103,6 +105,7 @@ class Check:
             with drawn(self.total, len(self.choices), self._progress):
                 self._settle_all(pool)
                 self._ask()
+            self._set_copies_aside()
         except Stopped:
             done, size = self.bytes_done, self.total
             say(*checking.stopped(self.files_done, len(self.choices), done, size))
@@ -132,8 +135,9 @@ class Check:
             always=self.wish.always or self.wish.ask,
             hashed=self.hasher,
         )
-        known = Known(choice.record, choice.receipt, choice.told)
-        return verify(choice.model, choice.path, known, manner)
+        known = Known(choice.record, choice.receipt, choice.told, choice.copied)
+        verdict = verify(choice.model, choice.path, known, manner)
+        return msgspec.structs.replace(verdict, is_copy=bool(choice.unit))
 
     def _settle(self, choice: Choice, verdict: Verdict) -> None:
         if choice.identity not in self._seen:
@@ -184,12 +188,21 @@ class Check:
     def _told(self, choice: Choice, verdict: Verdict) -> None:
         if verdict.status in ("damaged", "unsafe") and not self.wish.move:
             self.stayed += 1
-        if self.wish.move:
+        if choice.unit:
+            self.bad_copies += not verdict.good
+            self._bad_units |= {} if verdict.good else {choice.unit: choice}
+        elif self.wish.move:
             verdict = set_aside(self.run, choice.model, verdict, choice.receipt)
         self.unknown += verdict.reason == NOT_KNOWN
         self.count[verdict.status] += 1
         self.told.append(verdict)
         say(checking.line(verdict))
+
+    def _set_copies_aside(self) -> None:
+        """Move copies that are not right away, each as a whole, once nothing of them is read."""
+        for choice in self._bad_units.values() if self.wish.move else ():
+            if said := set_copy_aside(self.run, choice, self.told):
+                say(said)
 
     def _keep(self, choice: Choice, verdict: Verdict, *, identified: bool) -> None:
         """Make a receipt, unless a true one is there or the file has changed since."""

@@ -49,7 +49,7 @@ def told(site: InProcess, *options: str) -> dict[str, Any]:
 
 def read(path: Path) -> dict[str, list[Path]]:
     found: dict[str, list[Path]] = {}
-    for key, place, _ in extra_paths.read(path):
+    for key, place, *_ in extra_paths.read(path):
         found.setdefault(key, []).append(place)
     return found
 

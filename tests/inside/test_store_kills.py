@@ -31,6 +31,7 @@ from comfyfix.stages.gc import Unit
 from comfyfix.tasks import hashing
 from comfyfix.tasks.commands import gc as gc_command
 from comfyfix.tasks.deduping import Deduping
+from comfyfix.tasks.in_tier import LettingGo
 from comfyfix.tasks.needing import Needing
 from comfyfix.tasks.running import begin, begin_store
 from comfyfix.tasks.units import known_units
@@ -243,7 +244,7 @@ def gc_under_kills(site: Site, count: int, kills: int) -> dict[str, int]:
             with trash.opened(site.models, make=True) as opened:
                 assert opened
                 begun()
-                gc_command._move(opened, known, needing, Collected("moved", some))
+                gc_command._move(opened, known, needing, Collected("moved", some), LettingGo())
 
         seen["killed"] += moments.dies(work)
         seen["lost or changed"] += len(wrong(must if number % EACH == 0 else {}))

@@ -14,9 +14,11 @@ import pytest
 
 from comfyfix.comfyui.store import extra_paths
 from comfyfix.demo.content import file_for
+from comfyfix.disk import swap
 from comfyfix.disk.files import sha256_of
 from comfyfix.disk.owner import where
-from comfyfix.stages import tiers
+from comfyfix.stages.tiers import copying
+from comfyfix.state import tier
 from comfyfix.state.tier import Tier
 from comfyfix.why import Why
 from tests.inprocess import InProcess
@@ -32,7 +34,7 @@ def fast(inprocess: InProcess, monkeypatch: pytest.MonkeyPatch) -> Path:
     """A fast tier with room for two of three models, as if on another disk."""
     place = inprocess.root / "fast"
     place.mkdir()
-    monkeypatch.setattr(tiers, "_is_on", lambda *_: False)
+    monkeypatch.setattr(copying, "is_on", lambda *_: False)
     for name in NAMES:
         inprocess.put("loras", name, file_for(name, size=SIZE))
         inprocess.workflow(f"{name}.json", ("loras", name))
@@ -151,10 +153,13 @@ def test_a_folder_that_leads_elsewhere_is_not_written_to(inprocess: InProcess, f
     assert list(elsewhere.iterdir()) == []
 
 
+@pytest.mark.parametrize("inside", ["", "x/y.safetensors", "../out.safetensors"])
 @pytest.mark.parametrize(
-    "path", ["../out.safetensors", "/etc/out", "loras/../../out", ".comfyfix/tier.json", "a\0b"]
+    "path", ["../out.safetensors", "..", "/etc/out", "loras/../../out", ".comfyfix", "a\0b", ""]
 )
-def test_a_forged_note_removes_nothing(inprocess: InProcess, fast: Path, path: str) -> None:
+def test_a_forged_note_removes_nothing(
+    inprocess: InProcess, fast: Path, path: str, inside: str
+) -> None:
     out = inprocess.root / "out.safetensors"
     out.write_bytes(b"mine")
     told(inprocess, *NAMES[:2])
@@ -162,7 +167,9 @@ def test_a_forged_note_removes_nothing(inprocess: InProcess, fast: Path, path: s
     value = json.loads(notes.read_bytes())
     info = out.stat()
     stamp = [info.st_dev, info.st_ino, info.st_size, info.st_mtime_ns]
-    value["copies"].append({**value["copies"][0], "path": path, "made": stamp, "needed_at": 0})
+    first = value["copies"][0]
+    file = {**first["files"][0], "path": inside, "made": stamp}
+    value["copies"].append({**first, "path": path, "files": [file], "needed_at": 0})
     notes.write_text(json.dumps(value))
     told(inprocess, NAMES[2])
     assert out.read_bytes() == b"mine"
@@ -191,20 +198,22 @@ class Killed(BaseException):
     """As `kill -9`: nothing is tidied up by it, as far as a test can have that."""
 
 
-@pytest.mark.parametrize("at", ["link", "rename", "utime", "fsync"])
+@pytest.mark.parametrize("at", ["move", "note", "utime", "fsync"])
 def test_killed_half_way_nothing_wrong_has_a_name(
     inprocess: InProcess, fast: Path, at: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Whenever it is killed, the next run brings it, and no bytes are left that nobody knows of."""
     name = NAMES[0]
     with monkeypatch.context() as patch:
-        patch.setattr(Path, "unlink", lambda *_, **__: None)
 
         def killed(*_: object, **__: object) -> None:
             raise Killed
 
-        if at == "rename":
+        patch.setattr(tier, "remove", lambda _: None)
+        if at == "note":
             patch.setattr(Tier, "_write", killed)
+        elif at == "move":
+            patch.setattr(swap, "move", killed)
         else:
             patch.setattr(os, at, killed)
         with pytest.raises(Killed):
@@ -225,7 +234,7 @@ def test_a_full_disk_is_told_and_leaves_nothing(
 def test_on_the_same_disk_nothing_is_copied(
     inprocess: InProcess, fast: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(tiers, "_is_on", lambda *_: True)
+    monkeypatch.setattr(copying, "is_on", lambda *_: True)
     done = told(inprocess, NAMES[0])[f"loras/{NAMES[0]}"]
     assert done in (Why.TIER_SAME_DISK, "brought")  # as a clone, which takes no room
 
@@ -236,7 +245,7 @@ def test_all_else_sees_the_store_alone_and_comfyui_sees_the_copy_first(
     told(inprocess, NAMES[0])
     assert inprocess.run("paths").code == 0
     own = inprocess.comfyui / "extra_model_paths.yaml"
-    found = {key: (place, first) for key, place, first in extra_paths.read(own)}
+    found = {key: (place, first) for key, place, first, _ in extra_paths.read(own)}
     assert found["loras"] == (fast / "loras", True)
     answer = json.loads(inprocess.run("store", "--json").out)
     assert [row["model"] for row in answer["files"]] == [f"loras/{name}" for name in NAMES]

@@ -19,7 +19,7 @@ from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from comfyfix.comfyui.loaders import server
-from comfyfix.comfyui.store import folders, keys
+from comfyfix.comfyui.store import extra_paths, folders, keys
 from comfyfix.comfyui.store.inventory import model_files
 from comfyfix.comfyui.store.told import with_endings, with_searched
 
@@ -206,6 +206,56 @@ def test_lookup_is_comfyuis(
             assert list(map(str, ours.directories(key))) == paths
             hit = ours.find(key, name)
             assert (hit[0] if hit else None) == theirs.loads(key, name), (key, name)
+
+
+@settings(max_examples=150)
+@given(
+    st.lists(ENTRIES, max_size=12),
+    st.lists(SECTIONS, max_size=2),
+    SECTIONS,
+    st.integers(0, 2),
+    st.lists(st.tuples(st.sampled_from(KEYS), ASKED), min_size=1, max_size=12),
+)
+@example(
+    [("file", LORAS, "c.ckpt"), ("file", "shared/loras", "c.ckpt")],
+    [],
+    {**TOLD, "is_default": True},
+    0,
+    [("loras", "c.ckpt")],
+)
+@example([("file", "shared/loras", "c.ckpt")], [], TOLD, 0, [("loras", "c.ckpt")])
+def test_of_models_and_copies_comfyui_opens_the_one_that_we_tell(
+    entries: list[tuple[str, str, str]],
+    sections: list[Section],
+    fast: Section,
+    place: int,
+    asked: list[tuple[str, str]],
+) -> None:
+    """One of the sections is that of a fast tier: what is there is the same, but not where."""
+    with tempfile.TemporaryDirectory() as folder, pytest.MonkeyPatch.context() as patch:
+        root = Path(os.path.realpath(folder))
+        comfyui = root / "ComfyUI"
+        (comfyui / "models").mkdir(parents=True)
+        grow(root, entries)
+        patch.setenv("HOME", str(root / "home"))
+        patch.setenv("SHARED", str(root / "shared"))
+        told = [
+            s and {key: v.format(root=root) if isinstance(v, str) else v for key, v in s.items()}
+            for s in (*sections[:place], fast, *sections[place:])
+        ]
+        at = min(place, len(sections))
+        named = {
+            extra_paths.FAST if number == at else f"section {number}": section
+            for number, section in enumerate(told)
+        }
+        (comfyui / "extra_model_paths.yaml").write_text(json.dumps(named))
+        ours, theirs = folders.read(comfyui, [], None), Model(comfyui, told)
+        if "a_packs_key" not in theirs.table:
+            theirs.add("a_packs_key", f"{comfyui}/models/a_packs_key", first=False)
+        for key, name in asked:
+            opened = theirs.loads(key, name)
+            assert bool(ours.find(key, name)) == bool(opened), (key, name)
+            assert opened in (None, ours.opened(key, name))
 
 
 @pytest.mark.parametrize(

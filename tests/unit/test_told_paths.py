@@ -76,7 +76,7 @@ def test_so_do_we(places: dict[str, list[Path]]) -> None:
         file = Path(folder) / "extra_model_paths.yaml"
         file.write_bytes(told_paths.text([Section("slow", places)]))
         found: dict[str, list[Path]] = {}
-        for key, path, is_default in extra_paths.read(file):
+        for key, path, is_default, _ in extra_paths.read(file):
             assert not is_default
             found.setdefault(key, []).append(path)
     assert found == places

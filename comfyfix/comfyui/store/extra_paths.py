@@ -18,12 +18,14 @@ from comfyfix.records import Reason, because
 from comfyfix.settings import yamlfile
 from comfyfix.why import Why
 
+FAST = "comfyfix_fast"
+"""The section in which `doit paths` tells of a fast tier: copies lie there, and no models."""
 _SETTINGS = ("base_path", "is_default")
 Hear = Callable[[Reason], object]
 
 
-def read(path: Path, hear: Hear = bool) -> Iterator[tuple[str, Path, bool]]:
-    """Yield (folder name as written, directory, is it a default) in the order of the file.
+def read(path: Path, hear: Hear = bool) -> Iterator[tuple[str, Path, bool, str]]:
+    """Yield (folder name as written, directory, is it a default, section) in the file's order.
 
     A path that leads nowhere on this system is left out, and told to `hear`. Raises SetupProblem.
     """
@@ -41,7 +43,8 @@ def read(path: Path, hear: Hear = bool) -> Iterator[tuple[str, Path, bool]]:
             cause = because(Why.SECTION_NO_MAPPING)
             raise yamlfile.refused(path, yamlfile.line_of(key), cause, str(name))
         entries = {str(k.value): (k, v) for k, v in node.value}
-        yield from _Section(path, str(name), entries, hear).places(section)
+        for found in _Section(path, str(name), entries, hear).places(section):
+            yield *found, str(name)
 
 
 @dataclass(frozen=True, slots=True)

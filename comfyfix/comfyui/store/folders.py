@@ -8,18 +8,16 @@ from __future__ import annotations
 
 import functools
 import os
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from comfyfix.comfyui.store import extra_paths
-from comfyfix.comfyui.store.installation import EXTRA_PATHS, Installation, Options, installation
+from comfyfix.comfyui.store import tables
+from comfyfix.comfyui.store.installation import Options, installation
 from comfyfix.comfyui.store.keys import (
     BESIDE,
-    CORE,
     DIRECTORIES,
     ENDINGS,
-    OUTPUT,
     accepts,
     ending,
     folder_key,
@@ -46,6 +44,10 @@ class Folders:
     there, None where it is ComfyUI's own. `comfyui` is where main.py lies, `base` where
     custom_nodes/ and user/ do, `models` ComfyUI's own models/. `links` are those that we have
     made for names of workflows, with what they lead to: further names, and no further models.
+
+    `tier` is where copies of models lie, by the manifest; `fast` holds the directories of copies by
+    key that ComfyUI was told of, and `order` all of those keys as it searches them. They are looked
+    into last here, so that a model is at its place in the store; ComfyUI may open the copy.
     """
 
     paths: dict[str, tuple[Path, ...]]
@@ -58,11 +60,27 @@ class Folders:
     searched: frozenset[str] | None = None
     endings: Mapping[str, frozenset[str]] = field(default_factory=dict)
     links: Mapping[str, str] = field(default_factory=dict)
+    tier: Path | None = None
+    fast: Mapping[str, tuple[Path, ...]] = field(default_factory=dict)
+    order: Mapping[str, tuple[Path, ...]] = field(default_factory=dict)
 
     def directories(self, key: str) -> tuple[Path, ...]:
         """The directories of a key in search order; a key of a node pack has one of its name."""
         known = self.paths.get(folder_key(key))
-        return known if known is not None else tuple(_in(self.default_root, key))
+        if known is None:
+            known = tuple(tables.directories_in(self.default_root, key))
+        return (*known, *self.fast[folder_key(key)]) if folder_key(key) in self.fast else known
+
+    def searched_by_comfyui(self, key: str) -> tuple[Path, ...]:
+        """The same in the order in which ComfyUI looks, copies among them."""
+        own = self.directories(key)
+        return tuple(dict.fromkeys((*self.order.get(folder_key(key), ()), *own)))
+
+    def is_copy(self, place: str) -> bool:
+        """Tell whether a place is one of copies, and not of the models that they are of."""
+        fast = (directory for places in self.fast.values() for directory in places)
+        every = (*fast, *((self.tier,) if self.tier else ()))
+        return any(f"{place}/".startswith(f"{directory}/") for directory in every)
 
     def accepts(self, key: str, path: str) -> bool:
         """Tell whether ComfyUI would list a file of this name for a key, with the user's packs.
@@ -90,18 +108,23 @@ class Folders:
                 return found, info
         return None
 
+    def opened(self, key: str, path: str, *, directory: bool = False) -> str:
+        """The file, or directory, that ComfyUI opens for a name, maybe a copy; empty for none."""
+        every = self.searched_by_comfyui(key)
+        if directory:
+            return _directory(every, path)
+        places = (f"{above}/{_anchored(path)}" for above in every)
+        return next((place for place in places if regular_stat(place)), "")
+
     def is_directory(self, key: str, path: str) -> bool:
         """Tell whether a directory model is there; one of diffusers must hold model_index.json."""
         return bool(self.directory(key, path))
 
     def directory(self, key: str, path: str) -> str:
-        """Where a directory model lies; empty if it is not there."""
-        anchored = _anchored(path)
-        places = (f"{directory}/{anchored}" for directory in self.directories(key))
-        first = next((place for place in places if looked.is_dir(place)), None)
-        if first is None or folder_key(key) != "diffusers":
-            return first or ""
-        return first if regular_stat(f"{first}/model_index.json") else ""
+        """Where a directory model lies; empty if it is not there, or ComfyUI opens another."""
+        first = self.opened(key, path, directory=True)
+        is_one = folder_key(key) != "diffusers" or regular_stat(f"{first}/model_index.json")
+        return _directory(self.directories(key), path) if first and is_one else ""
 
     def destination(self, key: str, path: str) -> Path:
         """Where a new file of this model is written."""
@@ -158,7 +181,7 @@ def read(
 ) -> Folders:
     """Read the folders of a ComfyUI installation. Raises SetupProblem.
 
-    `tier` is where copies of models lie: ComfyUI is told to look there, and we look at the models.
+    `tier` is where copies of models lie, as the manifest tells.
 
     A store that is not there may be one whose disk is not mounted: it is no problem only if it is
     to be made. `hear` is told what is left out.
@@ -166,11 +189,12 @@ def read(
     if store is not None and not create_store and not looked.is_dir(store):
         raise SetupProblem(Why.STORE_ABSENT, path=store)
     place = installation(comfyui, options)
-    table, written = _configured(place, extra, hear, tier)
+    table, order, written = tables.configured(place, extra, hear, tier)
+    fast = tables.fast(table, order, store or place.models)
     searched = None
     if store is not None:
         searched = _searched(store, table)
-        _look_into(store, table, written)
+        tables.look_into(store, table, written)
     return Folders(
         paths={key: tuple(paths) for key, paths in table.items()},
         written=written,
@@ -180,46 +204,10 @@ def read(
         base=place.base,
         models=place.models,
         searched=searched,
+        tier=tier,
+        fast=fast,
+        order={key: tuple(order[key]) for key in fast},
     )
-
-
-def _configured(
-    place: Installation,
-    extra: Iterable[Path],
-    hear: Callable[[Reason], object],
-    tier: Path | None,
-) -> tuple[dict[str, list[Path]], dict[str, Path]]:
-    """The folders in which ComfyUI looks by key, and those that a file of paths calls default."""
-    table = {key: list(_in(place.models, key)) for key in (*CORE, *DIRECTORIES)}
-    table |= {key: [place.base / key] for key in BESIDE}
-    written: dict[str, Path] = {}
-    own = place.root / EXTRA_PATHS
-    # Docker makes a folder of a file that it can't mount, and ComfyUI passes over it; a pipe or a
-    # link to nothing is told: without it models would go where ComfyUI does not look.
-    there = not looked.is_dir(own) and os.path.lexists(own)
-    for path in [*([own] if there else []), *extra]:
-        for name, directory, is_default in extra_paths.read(path, hear):
-            if tier and directory.is_relative_to(tier):
-                continue
-            key = folder_key(name)
-            _add(table, key, directory, is_default)
-            if is_default:
-                written[key] = directory
-    for name in OUTPUT:
-        _add(table, folder_key(name), place.output / name, is_default=False)
-    return table, written
-
-
-def _look_into(store: Path, table: dict[str, list[Path]], written: dict[str, Path]) -> None:
-    """Let new files be written to a store, and looked for there too."""
-    for key, paths in table.items():
-        if key in BESIDE:
-            continue
-        # What ComfyUI was told about this store is where it will look for new files.
-        told = [path for path in paths if path.is_relative_to(store)]
-        named = [path for path in told if path.name == written_name(key)]
-        written[key] = (named or told or [store / written_name(key)])[0]
-        paths.extend(path for path in _in(store, key) if path not in paths)
 
 
 def make_store(store: Path) -> None:
@@ -238,6 +226,12 @@ def _searched(store: Path, table: Mapping[str, Iterable[Path]]) -> frozenset[str
     )
 
 
+def _directory(directories: Iterable[Path], path: str) -> str:
+    anchored = _anchored(path)
+    places = (f"{directory}/{anchored}" for directory in directories)
+    return next((place for place in places if looked.is_dir(place)), "")
+
+
 def _anchored(path: str) -> str:
     """Make a path that can't climb out of its folder with `..`, as ComfyUI does."""
     plain = not (path.startswith("/") or path.endswith(("/", ".")) or "//" in path or "./" in path)
@@ -246,23 +240,6 @@ def _anchored(path: str) -> str:
     return os.path.relpath(os.path.join("/", path), "/")  # ComfyUI's words
 
 
-def _in(root: Path, key: str) -> Iterator[Path]:
-    for name in DIRECTORIES.get(key, (key,)):
-        yield root / name
-
-
 @functools.cache
 def _below(root: Path, name: str) -> Path:
     return root / name
-
-
-def _add(table: dict[str, list[Path]], key: str, path: Path, is_default: bool) -> None:
-    paths = table.setdefault(key, [])
-    if path in paths:
-        if is_default and paths[0] != path:
-            paths.remove(path)
-            paths.insert(0, path)
-    elif is_default:
-        paths.insert(0, path)
-    else:
-        paths.append(path)

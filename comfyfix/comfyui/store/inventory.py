@@ -41,13 +41,15 @@ def model_files(folders: Folders) -> list[ModelFile]:
 
     Links are followed, and every folder is entered once, whichever ways lead there. Hidden files
     and folders are left out, and with them our own; so is what does not end as models do: parts
-    of downloads, and files that were moved aside. So are the links that we have made.
+    of downloads, and files that were moved aside. So are the links that we have made, and copies
+    in a fast tier, whatever leads there.
     """
     starts: dict[str, _Place] = {}
     for key, path in [*_named(folders), *((None, root) for root in folders.roots())]:
         starts.setdefault(str(path), _Place(str(path), key, str(path)))
     # The folders with a key come first: a link that leads into one must not give it another.
     owned = {identity: place.path for place in starts.values() if (identity := _id(place.path))}
+    tier = os.path.realpath(folders.tier) if folders.tier else ""
     entered: set[Identity] = set()
     found: list[ModelFile] = []
     pending = sorted(starts.values(), key=lambda place: (place.key is None, place.path))[::-1]
@@ -59,6 +61,8 @@ def model_files(folders: Folders) -> list[ModelFile]:
         if owned.get(identity, place.path) != place.path and place.path not in starts:
             continue  # it has its own turn
         entered.add(identity)
+        if tier and f"{os.path.realpath(place.path)}/".startswith(f"{tier}/"):
+            continue
         files, below = _listed(place, folders)
         found += files
         pending += [_child(place, path) for path in below if path not in starts]

@@ -49,17 +49,22 @@ def with_searched(folders: Folders, told: Mapping[str, Iterable[Path]]) -> Folde
 
     They are only looked into; new files go where they did.
     """
-    paths = dict(folders.paths)
+    paths, order, fast = dict(folders.paths), dict(folders.order), dict(folders.fast)
     searched = folders.searched
     for name, places in told.items():
-        key, found = folder_key(name), tuple(places)
+        key, every = folder_key(name), tuple(places)
+        found = tuple(place for place in every if not folders.is_copy(str(place)))
+        if copies := [place for place in every if place not in found]:
+            fast[key] = tuple(dict.fromkeys((*fast.get(key, ()), *copies)))
+        if key in fast:
+            order[key] = tuple(dict.fromkeys((*every, *order.get(key, ()))))
         if not found:
             continue
         own = paths.get(key, ())
         first, then = (found, ()) if set(own) <= set(found) else (own, found)
         paths[key] = tuple(dict.fromkeys((*first, *then)))
         searched = _more_searched(folders, searched, key, found)
-    return replace(folders, paths=paths, searched=searched)
+    return replace(folders, paths=paths, searched=searched, fast=fast, order=order)
 
 
 def _more_searched(

@@ -17,6 +17,7 @@ from typing import Any
 
 import yaml
 
+from comfyfix.comfyui.store.extra_paths import FAST
 from comfyfix.comfyui.store.folders import Folders
 from comfyfix.comfyui.store.keys import BESIDE, written_name
 
@@ -63,7 +64,7 @@ def of_store(folders: Folders, keys: Iterable[str] = ()) -> Section | None:
 def of_tier(tier: Path, folders: Folders, keys: Iterable[str] = ()) -> Section:
     """What to tell ComfyUI of a fast tier: that it looks there first."""
     every = sorted({*folders.paths, *keys} - {*BESIDE})
-    return Section("comfyfix_fast", {key: [tier / written_name(key)] for key in every}, first=True)
+    return Section(FAST, {key: [tier / written_name(key)] for key in every}, first=True)
 
 
 def _in_store(folders: Folders, key: str) -> list[Path]:

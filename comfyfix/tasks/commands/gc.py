@@ -22,6 +22,7 @@ from comfyfix.stages import gc, move
 from comfyfix.stages.gc import Known
 from comfyfix.tasks.commands.base import Ours, project_heading, switch
 from comfyfix.tasks.guard import JSON_OPTION
+from comfyfix.tasks.in_tier import LettingGo, letting_go
 from comfyfix.tasks.needing import Needing
 from comfyfix.tasks.running import Run, begin_store
 from comfyfix.tasks.units import known_units
@@ -119,15 +120,22 @@ def _project(run: Run, needing: Needing, options: dict[str, Any]) -> Collected:
         made.did = "moved"
         with _trash(run, make=True) as bin_:
             if bin_:
-                _move(bin_, known, needing, made)
+                with letting_go(run) as tier:
+                    _move(bin_, known, needing, made, tier)
     with _trash(run) as bin_:
         made.trash = bin_.entries() if bin_ else []
     return made
 
 
-def _move(bin_: Trash, known: Known, needing: Needing, made: Collected) -> None:
+def _move(bin_: Trash, known: Known, needing: Needing, made: Collected, tier: LettingGo) -> None:
     for begin in range(0, len(made.chosen), trash.AT_ONCE):
-        units = made.chosen[begin : begin + trash.AT_ONCE]
+        units = []
+        for unit in made.chosen[begin : begin + trash.AT_ONCE]:
+            # The copy first: with the store's file away it would be the only one, and stay.
+            if reason := tier.let_go([unit.path, *unit.files]):
+                made.left.append((unit.model.key, reason))
+            else:
+                units.append(unit)
         wanted = [
             Wanted(unit.model.key, unit.size, unit.items, partial(gc.still, unit, known))
             for unit in units

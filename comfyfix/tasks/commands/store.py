@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from typing import Any
 
 from comfyfix.errors import SetupProblem
 from comfyfix.screen import notes, storing
+from comfyfix.screen import tiers as told_of_tier
 from comfyfix.screen.objects import say_json_of
 from comfyfix.screen.storing import Holding
 from comfyfix.screen.text import room, say
@@ -22,6 +23,7 @@ from comfyfix.tasks.commands.base import (
     switch,
 )
 from comfyfix.tasks.guard import JSON_OPTION
+from comfyfix.tasks.in_tier import tier_of
 from comfyfix.tasks.needing import Needing
 from comfyfix.tasks.running import Run
 from comfyfix.tasks.units import known_units
@@ -57,6 +59,7 @@ class Store(Ours):
         for doubt in needing.doubts:
             notes.remark(doubt)
         found = {run: known_units(run, needing) for run in runs}
+        tiers = {run.prefix: _Fast(run) for run in runs}
         with signals():
             try:
                 held = {
@@ -66,12 +69,32 @@ class Store(Ours):
             except Stopped as stopped:
                 return stopped.exit_code
         if options["as_json"]:
-            say_json_of({p: storing.as_data(one, needing.doubts) for p, one in held.items()})
+            found_as_data = {p: storing.as_data(one, needing.doubts) for p, one in held.items()}
+            say_json_of({p: {**d, "tier": tiers[p].as_data()} for p, d in found_as_data.items()})
             return 0
         for prefix, one in held.items():
             lines = storing.files(one, room()) if options["all"] else storing.folders(one, room())
-            say(*project_heading(prefix), *lines)
+            say(*project_heading(prefix), *lines, *tiers[prefix].lines(all_of_it=options["all"]))
         return 0
+
+
+class _Fast:
+    """The fast tier of a project, if it has one."""
+
+    def __init__(self, run: Run) -> None:
+        self._tier = tier_of(run)
+        self._others = self._tier.others() if self._tier else 0
+        self._limit = run.project.manifest.tiers.size_bytes
+
+    def lines(self, *, all_of_it: bool) -> Iterator[str]:
+        if self._tier:
+            yield from told_of_tier.copies(self._tier, room()) if all_of_it else ()
+            yield from told_of_tier.held(self._tier, self._others, self._limit)
+
+    def as_data(self) -> dict[str, Any] | None:
+        if self._tier is None:
+            return None
+        return told_of_tier.held_as_data(self._tier, self._others, self._limit)
 
 
 def _hashes(run: Run, units: Sequence[Unit], options: dict[str, Any], jobs: int) -> dict[str, str]:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import time
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -12,12 +11,13 @@ from comfyfix.screen import tiers as told_of
 from comfyfix.screen.objects import say_json_of
 from comfyfix.screen.text import say
 from comfyfix.screen.words import t
-from comfyfix.stages import sweep, tiers
-from comfyfix.stages.tiers import Did, Done, Raising, Wanted
-from comfyfix.state.hashes import HashLog
-from comfyfix.state.tier import Tier
+from comfyfix.stages import sweep
+from comfyfix.stages.tiers.raising import Did, Done
+from comfyfix.stages.tiers.wanted import Wanted, wanted
+from comfyfix.state.tier import Busy, Tier
 from comfyfix.tasks.commands.base import Ours, project_heading
 from comfyfix.tasks.guard import JSON_OPTION
+from comfyfix.tasks.in_tier import raising
 from comfyfix.tasks.running import Run
 from comfyfix.why import Why
 
@@ -49,7 +49,7 @@ class Tiers(Ours):
             quiet = options["as_json"]
             if not quiet:
                 say(*project_heading(run.prefix))
-            for each in _brought_up(run, tier, limit):
+            for each in _brought_up(run, tier):
                 done.append(each)
                 if not quiet:
                     say(told_of.line(each))
@@ -63,35 +63,25 @@ class Tiers(Ours):
         return 0 if good else 1
 
 
-def _brought_up(run: Run, tier: Tier, limit: int | None) -> Iterator[Done]:
+def _brought_up(run: Run, tier: Tier) -> Iterator[Done]:
     """What is done, as it is done. Raises SetupProblem."""
-    project = run.project
     needed = _wanted(run)
     try:
         if not tier.root.is_dir():
             raise NotADirectoryError(20, "Not a directory")
-        log = HashLog(project.layout.hashes, project.manifest.verify.identity)
-        raising = Raising(
-            tier=tier,
-            limit=limit,
-            reserve=project.manifest.download.reserve_bytes,
-            hash_of=run.services().hash_of,
-            log=log,
-            now=time.time(),
-            stopped=lambda: run.children.stopping,
-        )
+        work = raising(run, tier)
         with tier.held():
-            yield from raising.bring_up(needed)
+            yield from work.bring_up(needed)
+    except Busy:
+        raise SetupProblem(Why.TIER_BUSY, path=tier.root) from None
     except OSError as error:
         cause = error.strerror or str(error)
         raise SetupProblem(Why.TIER_UNUSABLE, path=tier.root, cause=cause) from None
 
 
 def _wanted(run: Run) -> list[Wanted]:
-    """The models of one file that workflows need and the store has, in order."""
-    project, plan = run.project, run.project.plan
-    single = {p.model.key for p in plan.models if not p.is_whole and p.pending is None}
-    single |= {p.model.key for p in plan.present if p.files is None and not p.model.shards}
-    needed = sweep.needed(project.manifest, plan, project.layout)
-    choices = [choice for key, found in needed.items() if key in single for choice in found]
-    return tiers.wanted(choices, project.folders)
+    """What workflows need and the store has, in order."""
+    project = run.project
+    choices = sweep.needed(project.manifest, project.plan, project.layout)
+    references = [reference for file in project.scanned for reference in file.references]
+    return wanted(project.plan, choices, project.folders, references)

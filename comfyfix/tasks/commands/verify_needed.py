@@ -13,6 +13,7 @@ from comfyfix.stages import sweep
 from comfyfix.stages.policy import broken, of_files
 from comfyfix.stages.sweep import Choice
 from comfyfix.tasks.commands.base import project_heading
+from comfyfix.tasks.in_tier import opened_in
 from comfyfix.tasks.names import chosen
 from comfyfix.tasks.running import Run
 from comfyfix.tasks.side_by_side import Check, Wish
@@ -59,8 +60,10 @@ def _verify(
                 )
             )
     every = sweep.needed(run.project.manifest, run.project.plan, run.project.layout)
+    opened = opened_in(run)
     keys = asked if names else every
-    check = Check(run, [choice for key in keys for choice in every.get(key, ())], wish)
+    choices = [choice for key in keys for choice in every.get(key, ())]
+    check = Check(run, list(opened.with_copies(choices)), wish)
     check.verify_all()
     notes.unreadable(run.project.plan.unreadable)
     for problem in check.problems:
@@ -68,7 +71,8 @@ def _verify(
     rules = list(_rules(run, [one for key in keys for one in every.get(key, ())], names))
     say(*(checking.against_policy(model, told) for model, told in rules))
     count = check.count + Counter(each.status for each in lacking)
-    say(checking.needed(count, fetchable=check.bad > 0))
+    copies = check.bad_copies
+    say(checking.needed(count, fetchable=check.bad > copies, copies=copies > 0))
     failed = check.bad or lacking or rules or run.project.plan.unreadable
     return int(bool(failed)), Checked([*lacking, *check.told], rules)
 

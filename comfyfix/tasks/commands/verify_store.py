@@ -8,6 +8,7 @@ from pathlib import Path
 from comfyfix.screen import checking, notes
 from comfyfix.screen.text import say
 from comfyfix.stages import sweep
+from comfyfix.tasks.in_tier import opened_in
 from comfyfix.tasks.running import begin_store
 from comfyfix.tasks.side_by_side import Check, Wish
 
@@ -17,9 +18,10 @@ def verify_store(manifest: Path, wish: Wish) -> Check:
     begun = time.monotonic()
     run = begin_store(manifest)
     run.set_right()
-    choices = sweep.whole_store(
+    every = sweep.whole_store(
         run.project.manifest, run.project.folders, run.project.layout, run.project.trust
     )
+    choices = list(opened_in(run).with_copies(every))
     size = sweep.total(choices)
     say(checking.begun(len(choices), size))
     check = Check(run, choices, wish)
