@@ -7,7 +7,7 @@ at_once() {
   [ "$SIZE" -gt 0 ] && [ "$SIZE" -lt "$MIB" ] || return
   [ ! -e "$DEST" ] && [ ! -L "$DEST" ] && [ ! -e "$DEST.unsafe" ] && command -v curl >/dev/null || return
   is_plain "$URL" || return
-  [ -n "${BASHPID:-}" ] || return # bash 3.2 can't tell who it started
+  case "$BASH_VERSION" in 3.* | 4.0*) return ;; esac # these can't do what follows
   enter_folder
   for line in "./$NAME".*.part "./.$NAME."*; do
     [ ! -e "$line" ] && [ ! -L "$line" ] || return
@@ -52,7 +52,7 @@ bring_at_once() {
 # and ends too. Fd 4 has what is answered to it, or what it says.
 begin_curl() {
   same_server
-  eval 'coproc CURLING { be_curl; }' # bash 3.2 could not even read that
+  eval 'coproc CURLING { be_curl; }' # written like this, since bash 3.2 could not even read it
   WORKER="${CURLING_PID:-}"
   [ -n "$WORKER" ] && exec 4<&"${CURLING[0]:-}"- 5>&"${CURLING[1]:-}"-
 } 2>/dev/null # it may have ended
