@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import re
+import shutil
 import stat
 from collections import Counter
 
@@ -11,10 +12,14 @@ import pytest
 
 from comfyfix.demo.content import file_for
 from comfyfix.demo.hub import Fault, Hub, sha256
+from comfyfix.disk.files import FETCHED_NAME_BYTES_MAX
+from comfyfix.outcomes import Outcome
 from comfyfix.records import because
 from comfyfix.screen import words
 from comfyfix.screen.checking import counts
 from comfyfix.screen.words import fixed, t
+from comfyfix.settings.overrides import LOCK_FILE
+from comfyfix.stages.work import Pending
 from comfyfix.state import hashing
 from comfyfix.why import Why
 from tests.rig import Site
@@ -377,3 +382,37 @@ def test_comfyfix_is_doit_without_a_dodo(site: Site, hub: Hub) -> None:
         json.loads(site.doit("scan", "--json", program=program).stdout)["references"][0]["present"]
         is True
     )
+
+
+@pytest.mark.parametrize(
+    "command", ["plan", "lock", "embed", "why rife49.pth", "choose rife49.pth --fresh"]
+)
+def test_who_has_to_wait_for_a_search_is_told_before(site: Site, hub: Hub, command: str) -> None:
+    site.workflow("clip.json", RIFE)
+    hub.add("AlexWortega/RIFE", ["rife49.pth"])
+    one = t("Searching for {name} …", name="rife49.pth")
+    told = one if "rife49" in command else t("Searching for {count:models} …", count=1)
+    for options in ((), ("--json",)):
+        done = site.doit(*command.split(), *options)
+        assert told in done.stderr, done
+        assert told not in done.stdout
+        (site.root / LOCK_FILE).unlink(missing_ok=True)
+        shutil.rmtree(site.output)
+
+
+def test_who_has_to_wait_for_a_check_of_the_lock_is_told_before(site: Site, hub: Hub) -> None:
+    site.workflow("clip.json", RIFE)
+    hub.add("AlexWortega/RIFE", ["rife49.pth"])
+    assert site.doit("lock").returncode == 0
+    told = t("Searching for {count:models} …", count=1)
+    assert told in site.doit("lock", "--check").stderr
+    (site.root / LOCK_FILE).write_text("version: 1\nmodels: []\n")
+    assert told not in site.doit("lock", "--check").stderr, "it would wait for nothing"
+
+
+@pytest.mark.parametrize("over", [0, 1])
+def test_a_name_may_be_as_long_as_what_lies_beside_a_download_allows(site: Site, over: int) -> None:
+    name = "n" * (FETCHED_NAME_BYTES_MAX - len(".pt") + over) + ".pt"
+    site.workflow("w.json", ("loras", f"{'d' * FETCHED_NAME_BYTES_MAX}/{name}"))
+    (row,) = json.loads(site.doit("list", "--json").stdout)["pending"]
+    assert row["why"] == (Outcome.NAME_REFUSED if over else Pending.ABSENT)

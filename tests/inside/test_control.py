@@ -19,6 +19,7 @@ from comfyfix.dashboard.orders import Orders
 from comfyfix.demo.content import file_for
 from comfyfix.demo.hub import Hub
 from comfyfix.net import local
+from comfyfix.screen.words import t
 from comfyfix.state import journal
 from comfyfix.state.orders import read_answer, read_order
 from tests.inprocess import InProcess
@@ -92,6 +93,7 @@ def test_a_model_that_failed_is_searched_again_in_the_same_run(
     ran = site.run()
     assert said == [""]
     assert ran.code == 0, ran
+    assert t("Once more, as asked: {names}", names=[LATE]) in ran.out
     assert (site.models / "loras" / LATE).exists()
     assert len(journal.journals(site.project().layout)) == 2
 
