@@ -59,8 +59,7 @@ class Break:
 def breaks(path: str, source: str) -> list[Break]:
     """Every break of a module, in the order of its lines."""
     found = set(_Maker(path, source).of_module())
-    plain = ast.dump(ast.parse(source))
-    return sorted(each for each in found if _is_one(each.applied(source), plain))
+    return sorted(each for each in found if _is_python(each.applied(source)))
 
 
 def sample(offered: Iterable[Break], seed: int, count: int) -> list[Break]:
@@ -93,12 +92,12 @@ def of_files(root: Path, places: Iterable[str]) -> list[Break]:
     ]
 
 
-def _is_one(broken: str, plain: str) -> bool:
-    """Tell whether a source can be compiled and is another one to Python."""
+def _is_python(source: str) -> bool:
     try:
-        return ast.dump(ast.parse(broken)) != plain
+        ast.parse(source)
     except SyntaxError:
         return False
+    return True
 
 
 class _Maker:
@@ -239,17 +238,26 @@ def _returns(node: ast.Return, value: ast.expr, function: ast.FunctionDef) -> It
     told = ast.unparse(function.returns) if function.returns else ""
     if told.strip("'\"") in ("None", ""):
         return
+    as_it_is = ast.dump(node)
+    for kind, text in _other_returns(value, told, function):
+        if ast.dump(ast.parse(text).body[0]) != as_it_is:
+            yield kind, node, text
+
+
+def _other_returns(
+    value: ast.expr, told: str, function: ast.FunctionDef
+) -> Iterator[tuple[str, str]]:
     if told == "bool":
-        yield "return negated", node, f"return not ({ast.unparse(value)})"
+        yield "return negated", f"return not ({ast.unparse(value)})"
     else:
-        yield "returns None", node, "return None"
+        yield "returns None", "return None"
     empty = _empty(value, told)
     if empty:
-        yield "returns nothing in it", node, f"return {empty}"
+        yield "returns nothing in it", f"return {empty}"
     names = [a.arg for a in (*function.args.posonlyargs, *function.args.args)]
     names = [name for name in names if name not in ("self", "cls")]
     if names:
-        yield "returns its argument", node, f"return {names[0]}"
+        yield "returns its argument", f"return {names[0]}"
 
 
 def _empty(value: ast.expr, told: str) -> str:
