@@ -28,7 +28,7 @@ PLACES = st.dictionaries(
 def as_comfyui_has_it(data: bytes, place: Path) -> dict[str, list[str]]:
     """Its `utils/extra_config.py`, and `add_model_folder_path` of its `folder_paths.py`."""
     table: dict[str, list[str]] = {}
-    config: dict[str, Any] = yaml.safe_load(data.decode("utf-8"))
+    config: dict[str, Any] = yaml.safe_load(data.decode("ascii"))  # its system may have no more
     for section in config.values():
         base = section.pop("base_path", None)
         default = section.pop("is_default", False)

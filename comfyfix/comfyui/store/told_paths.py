@@ -81,7 +81,8 @@ def text(sections: Iterable[Section]) -> bytes:
         for key, places in section.places.items():
             told = [_told(place) for place in places]
             lines[key] = "\n".join(reversed(told) if section.first else told)
-    body = yaml.dump(value, Dumper=_Dumper, sort_keys=False, allow_unicode=True, width=1 << 30)
+    # In ASCII: ComfyUI reads it in whatever encoding its system has.
+    body = yaml.dump(value, Dumper=_Dumper, sort_keys=False, width=1 << 30)
     rest = f"{_HEADING}{body}".encode()
     digest = hashlib.sha256(rest).hexdigest()
     return f"# comfyfix paths, sha256 of all below: {digest}\n".encode() + rest
