@@ -13,6 +13,7 @@ import re
 import shutil
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Literal
 
 import msgspec
 
@@ -95,7 +96,7 @@ def _is_inside(path: str) -> bool:
 
 
 class _Held(msgspec.Struct, frozen=True, kw_only=True):
-    version: int = 1
+    version: Literal[1] = 1
     copies: tuple[Copy, ...] = ()
 
 

@@ -30,9 +30,12 @@ def opened_in(run: Run) -> Opened:
 
 
 def tier_of(run: Run) -> Tier | None:
-    """The fast tier with what lies in it by our doing; None without one. Raises SetupProblem."""
+    """The fast tier with what lies in it by our doing; None without one, or without its disk.
+
+    Raises SetupProblem.
+    """
     root = run.project.folders.tier
-    if root is None:
+    if root is None or not root.is_dir():
         return None
     tier = Tier(root)
     try:

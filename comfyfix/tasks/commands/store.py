@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import errno
+import os
 from collections.abc import Iterator, Sequence
 from typing import Any
 
 from comfyfix.errors import SetupProblem
+from comfyfix.records import because
 from comfyfix.screen import notes, storing
 from comfyfix.screen import tiers as told_of_tier
 from comfyfix.screen.objects import say_json_of
@@ -82,7 +85,10 @@ class _Fast:
     """The fast tier of a project, if it has one."""
 
     def __init__(self, run: Run) -> None:
-        self._tier = tier_of(run)
+        self._tier, place = tier_of(run), run.project.folders.tier
+        if place and not self._tier:
+            cause = os.strerror(errno.ENOTDIR if place.exists() else errno.ENOENT)
+            notes.remark(because(Why.TIER_UNUSABLE, path=place, cause=cause))
         self._others = self._tier.others() if self._tier else 0
         self._limit = run.project.manifest.tiers.size_bytes
 
