@@ -31,11 +31,20 @@ PIECES = [
     "\ufffe", "\U0010ffff", "{}", "{0}", "{name}", "%s", "../../x", "C:\\x",
     "javascript:x", "data:text/html,x", "a\u0301", "\u212a", "", " ", "'\"", "ï»¿",
 ]  # fmt: skip
-TEXT = (
+_TEXT = (
     st.sampled_from(PIECES)
     | st.text(st.characters(exclude_categories=["Cs"]), max_size=8)
     | st.lists(st.sampled_from(PIECES), max_size=3).map("".join)
 )
+
+
+@st.composite
+def texts(draw: st.DrawFn) -> str:
+    """Any text; and a short name, as that of a report is made of those of all it draws from."""
+    return draw(_TEXT)
+
+
+TEXT = texts()
 MAYBE = st.none() | TEXT
 SIZE = st.none() | st.integers(0, 1 << 60)
 DIGEST = st.none() | st.sampled_from(["0" * 64, "ab" * 32])
@@ -44,11 +53,20 @@ URL = TEXT | st.builds("https://{}/{}".format, TEXT, TEXT)
 LINE = st.none() | st.integers(1, 1 << 31)
 MODEL = st.builds(Model, folder=st.none() | TEXT, path=TEXT)
 TOLD = TEXT | st.integers(-9, 1 << 60) | st.lists(TEXT, max_size=2).map(tuple)
-REASON = st.builds(
+_REASON = st.builds(
     Reason,
     st.sampled_from([*Why]).map(str) | TEXT | st.just("} {0} {x"),
     st.dictionaries(st.sampled_from(["path", "name", "size", "template", "self"]) | TEXT, TOLD),
 )
+
+
+@st.composite
+def reasons(draw: st.DrawFn) -> Reason:
+    """Any reason, and a short name."""
+    return draw(_REASON)
+
+
+REASON = reasons()
 USE = st.builds(Use, workflow=TEXT, node_id=TEXT, node_type=TEXT, input=TEXT, value=TEXT, line=LINE)
 REFERENCE = st.builds(
     Reference,
