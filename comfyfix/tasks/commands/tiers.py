@@ -29,8 +29,9 @@ class Tiers(Ours):
     doc_usage = "[workflow=FILE]"
     doc_description = t(
         "Copies to `tiers: {{fast: FOLDER, size: 500GB}}` the models of the manifest's workflows, "
-        "or of one; each copy is hashed. What no workflow has needed for longest leaves where "
-        "room is lacking, once the store is seen to have it. Nothing is downloaded."
+        "or of one; each copy is hashed, and a directory or a set comes whole or not at all. What "
+        "no workflow has needed for longest leaves where room is lacking, once the store is seen "
+        "to have it. Nothing is downloaded."
     )
     cmd_options = (JSON_OPTION,)
     name = "tiers"
