@@ -19,16 +19,18 @@ HASH_BLOCK = 1 << 20
 _WINDOWS_DEVICE = re.compile(
     r"(?i)^(con|prn|aux|nul|conin\$|conout\$|com[0-9¹²³]|lpt[0-9¹²³])\s*(\.|$)"
 )
-# Control characters, what file names of some system can't have, and whatever is invisible or
-# turns the direction of text: it would hide the name's true end in a terminal.
-_FORBIDDEN = re.compile(
-    r'[\x00-\x1f\x7f-\x9f<>:"|?*\xad\u061c\u180e\u200b-\u200f\u2028-\u202e\u2060-\u206f'
-    r"\ufeff\ufff9-\ufffb\ufffd\ud800-\udfff]"
+# Control characters, and whatever is invisible or turns the direction of text: it would hide a
+# name's true end in a terminal. File names of some system can't have the signs.
+_SIGNS = ':"<>|?*'
+_HIDES = (
+    r"\x00-\x1f\x7f-\x9f\xad\u061c\u180e\u200b-\u200f\u2028-\u202e\u2060-\u206f"
+    r"\ufeff\ufff9-\ufffb\ufffd\ud800-\udfff"
 )
+_FORBIDDEN = re.compile(f"[{_SIGNS}{_HIDES}]")
 # What is invisible as well, and yet part of names in some scripts: it is shown as what it is, since
 # two names that differ in nothing else would look the same.
 _UNSEEN = re.compile(
-    "[\u034f\u115f\u1160\u17b4\u17b5\u180b-\u180d\u180f\u2800\u3164\ufe00-\ufe0f\uffa0"
+    f"[{_HIDES}\u034f\u115f\u1160\u17b4\u17b5\u180b-\u180d\u180f\u2800\u3164\ufe00-\ufe0f\uffa0"
     "\U000e0100-\U000e01ef]"
 )
 _ORDINARY = re.compile(r"\w+([.-]\w+)*", re.ASCII)
@@ -236,7 +238,7 @@ def clean_text(text: str) -> str:
 
 def printable(text: str, limit: int = 120) -> str:
     """Text from outside made safe for a terminal: escapes for control and bidi characters."""
-    if len(text) <= limit and text.isascii() and text.isprintable():
+    if len(text) <= limit and text.isprintable() and (text.isascii() or not _UNSEEN.search(text)):
         return text  # nearly every text, in a hundredth of the time
     shown = "".join(
         c if _seen(c) else c.encode("unicode_escape", "backslashreplace").decode("ascii")
@@ -247,9 +249,7 @@ def printable(text: str, limit: int = 120) -> str:
 
 def _seen(letter: str) -> bool:
     """Tell whether a letter stands where it is and looks like itself."""
-    if letter in ':"<>|?*':
-        return True
-    return letter.isprintable() and not (_FORBIDDEN.match(letter) or _UNSEEN.match(letter))
+    return letter.isprintable() and not _UNSEEN.match(letter)
 
 
 def human_size(size: int | None) -> str:
