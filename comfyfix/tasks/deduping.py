@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import os
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
@@ -78,11 +79,12 @@ class Deduping:
         return odd
 
     def _learn(self) -> None:
+        real = functools.cache(os.path.realpath)  # many files share a folder
         for file in model_files(self._run.project.folders):
             name = (file.model, file.path)
             self._names.setdefault(file.identity, []).append(name)
             folder, _, last = file.path.rpartition("/")
-            place = f"{os.path.realpath(folder)}/{last}".removeprefix(f"{self._store}/")
+            place = f"{real(folder)}/{last}".removeprefix(f"{self._store}/")
             self._by_place[place] = name
 
     def found(self) -> Found:

@@ -40,8 +40,10 @@ from tests.rig import Site
 
 KILLS = 200
 EACH = 20
+ROUNDS, LEAST = 50, 20
+"""How many processes share the pairs of a store, and how many pairs each has at least."""
 AT_ONCE = 150
-"""Pairs or models that one process is at before it is killed, at most so many seconds later."""
+"""Models that one process moves before it is killed."""
 SECONDS = 0.4
 _CALLS = ("fsync", "mkdir", "unlink", "link", "symlink", "rename", "open", "fstat")
 
@@ -182,19 +184,24 @@ def dedupe_under_kills(site: Site, count: int, kills: int) -> dict[str, int]:
     """Kill processes that dedupe a store, each at some of its pairs; returns what was seen.
 
     Who was done before does not count. What they were at is looked at after each kill and once more
-    when it was settled, all files after every twentieth time and at the end.
+    when it was settled, all files when all pairs have had their turn and at the end.
     """
     chance = random.Random(5)
     moments = Moments(chance)
     made = a_store(site.models, count)
     manifest = site.root / MANIFEST
     seen = {"killed": 0, "unfinished": 0, "lost or changed": 0, "not settled": 0}
+    turns: list[list[Pair]] = []
+    lying: set[Path] = set()
     for number in itertools.takewhile(lambda _: seen["killed"] < kills, itertools.count()):
-        if number % EACH == 0:
+        if not turns:
+            print(number, seen, flush=True)
             apart([path for path in made if path.stat().st_nlink > 1], made)
-            found = Deduping(begin_store(manifest)).found()
-            pairs = found.planned
-        some = chance.sample(pairs, min(len(pairs), AT_ONCE))
+            pairs = Deduping(begin_store(manifest)).found().planned
+            chance.shuffle(pairs)
+            each = max(LEAST, len(pairs) // ROUNDS)
+            turns = [pairs[at : at + each] for at in range(0, len(pairs), each)]
+        some = turns.pop()
         paths = {Path(path) for pair in some for path in (pair.kept.path, pair.other.path)}
         touched = {path: made[path] for path in paths}
 
@@ -205,13 +212,12 @@ def dedupe_under_kills(site: Site, count: int, kills: int) -> dict[str, int]:
 
         seen["killed"] += moments.dies(work)
         seen["lost or changed"] += len(wrong(touched))
-        seen["unfinished"] += bool(left(site.models))
+        seen["unfinished"] += not lying.issuperset(left(site.models))
         again = Deduping(begin_store(manifest))
         seen["not settled"] += len(again.settle())
-        seen["not settled"] += sum(path.name.endswith(".same") for path in left(site.models))
-        seen["lost or changed"] += len(wrong(made if number % EACH == EACH - 1 else touched))
-        if number % EACH == EACH - 1:
-            print(number + 1, seen, flush=True)
+        lying = set(left(site.models))  # leases of the dead, until somebody wants theirs
+        seen["not settled"] += sum(path.name.endswith(".same") for path in lying)
+        seen["lost or changed"] += len(wrong(touched if turns else made))
     whole = Deduping(begin_store(manifest))
     done = whole.share(whole.found())
     seen["not settled"] += len(done.failed)
@@ -220,7 +226,10 @@ def dedupe_under_kills(site: Site, count: int, kills: int) -> dict[str, int]:
 
 
 def gc_under_kills(site: Site, count: int, kills: int) -> dict[str, int]:
-    """Kill processes that move to the trash; returns what was seen, looked at as above."""
+    """Kill processes that move to the trash; returns what was seen.
+
+    It is looked at as above, all files after every twentieth time.
+    """
     chance = random.Random(6)
     moments = Moments(chance)
     made = a_store(site.models, count)
