@@ -114,4 +114,4 @@ def test_the_version_has_one_source(project: InProcess) -> None:
     assert project.run("--version").out == f"comfyfix {comfyfix.__version__}\n"
     declared = tomllib.loads((REPO / "pyproject.toml").read_text())
     assert "version" in declared["project"]["dynamic"]
-    assert declared["tool"]["hatch"]["version"]["path"] == "comfyfix/__init__.py"
+    assert declared["tool"]["hatch"]["version"]["path"] == "comfyfix/version.py"
