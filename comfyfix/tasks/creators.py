@@ -20,7 +20,8 @@ from comfyfix.tasks.chosen import batch_name, default_tasks, is_verified, settle
 from comfyfix.tasks.dodo import ONLY_WORK, Task
 from comfyfix.tasks.garbage import left_alone
 from comfyfix.tasks.marks import MARK, PRESENT
-from comfyfix.tasks.running import Run, begin
+from comfyfix.tasks.opening import begin
+from comfyfix.tasks.running import Run
 from comfyfix.tasks.selection import Control, RunControl
 
 

@@ -12,14 +12,12 @@ from collections import Counter
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from functools import cached_property, partial
-from pathlib import Path
 from typing import TYPE_CHECKING, TextIO
 
 from comfyfix import project as projects
 from comfyfix.comfyui.references.lookup import Lookup
 from comfyfix.disk import json_file, looked
 from comfyfix.errors import ModelProblem, Problem, SetupProblem, unwritable
-from comfyfix.net.origin import is_address
 from comfyfix.outcomes import Outcome
 from comfyfix.process import Children
 from comfyfix.project import Project
@@ -28,14 +26,14 @@ from comfyfix.screen import notes
 from comfyfix.settings import lockfile, shard
 from comfyfix.settings.shard import Shard
 from comfyfix.settings.switches import OFFLINE, on
-from comfyfix.setup import read_setup, unusable
+from comfyfix.setup import unusable
 from comfyfix.stages import locking, missing, written
 from comfyfix.stages.refused import Refusal, Refusing
 from comfyfix.stages.report import Tally
 from comfyfix.stages.slots import Slots
 from comfyfix.state import order
 from comfyfix.state.receipts import Receipts
-from comfyfix.tasks.marks import AS_KEPT, Owner
+from comfyfix.tasks.marks import Owner
 from comfyfix.why import Why
 
 if TYPE_CHECKING:
@@ -135,7 +133,7 @@ class Run(Owner):
         return same
 
     def _reserve(self) -> bool:
-        if projects.reserve(self.project, _hear):
+        if projects.reserve(self.project, remarked):
             return True
         for _ in range(TRIES):
             self.project = self.again()
@@ -183,7 +181,7 @@ class Run(Owner):
             if update(lock).entries != lock.entries:
                 lockfile.change(lock.path, layout.lock_cache, layout.lock_lock, update)
         except OSError as error:
-            _hear(because(Why.LOCK_NOT_WRITTEN, path=lock.path, cause=error.strerror))
+            remarked(because(Why.LOCK_NOT_WRITTEN, path=lock.path, cause=error.strerror))
 
     def leave_unpicked(self, unpicked: frozenset[str], *, no_room: frozenset[str]) -> None:
         """Leave models out of this run: those that are not picked, and what has no room."""
@@ -356,34 +354,7 @@ class Run(Owner):
         return services(self.project, self.environ, self.children)
 
 
-def begin(manifest: Path, workflow: str | None = None, prefix: str = "") -> Run:
-    """Open a project, and tell what there is to tell of it. Raises SetupProblem."""
-    if workflow and is_address(workflow):
-        setup = read_setup(manifest, bool)
-        workflow = projects.bring(setup, workflow, notes.remark, as_kept=AS_KEPT.get())
-    opening = partial(projects.open_project, manifest, workflow=workflow)
-    found = shard.of(os.environ)
-    run = Run(opening(_hear), partial(opening, bool), prefix, shard=found)
-    if run.project.manifest.each:
-        looked.unsure()  # what workers have on their own disks no stamp here tells
-    return run
-
-
-def _hear(remark: Reason) -> None:
-    looked.unsure()  # what is told besides is told each time
+def remarked(remark: Reason) -> None:
+    """Tell a remark on the project; what is told besides is told each time."""
+    looked.unsure()
     notes.remark(remark)
-
-
-def begin_lock(manifest: Path, option: str) -> Run:
-    """Open the lock file, and no workflow. Raises SetupProblem, also where there is none.
-
-    `option` is the one that needs it.
-    """
-    opening = partial(projects.open_lock, manifest, option)
-    return Run(opening(notes.remark), partial(opening, bool))
-
-
-def begin_store(manifest: Path) -> Run:
-    """Open the model folders alone. Raises SetupProblem."""
-    opening = partial(projects.open_store, manifest)
-    return Run(opening(notes.remark), partial(opening, bool))

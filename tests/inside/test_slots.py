@@ -22,7 +22,7 @@ from comfyfix.stages import fetch as fetch_stage
 from comfyfix.stages.slots import Slot, Slots
 from comfyfix.stages.talk import Talk
 from comfyfix.state import receipts
-from comfyfix.tasks import running
+from comfyfix.tasks import opening, running
 from tests.faults.rig import wait_until
 from tests.inprocess import InProcess
 
@@ -124,7 +124,7 @@ def test_a_download_holds_one_of_the_places_of_its_run(
             super().__post_init__()
             runs.append(self)
 
-    monkeypatch.setattr(running, "Run", Kept)
+    monkeypatch.setattr(opening, "Run", Kept)
 
     def fetch(record: Record, script: Path, talk: Talk, *rest: Any, **named: Any) -> object:
         (run,) = runs

@@ -33,7 +33,7 @@ from comfyfix.tasks.commands import gc as gc_command
 from comfyfix.tasks.deduping import Deduping
 from comfyfix.tasks.in_tier import LettingGo
 from comfyfix.tasks.needing import Needing
-from comfyfix.tasks.running import begin, begin_store
+from comfyfix.tasks.opening import begin, begin_store
 from comfyfix.tasks.units import known_units
 from comfyfix.why import Why
 from tests.rig import Site

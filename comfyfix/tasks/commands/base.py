@@ -18,7 +18,8 @@ from comfyfix.tasks import inside_doit
 from comfyfix.tasks.dodo import Tasks, named_by
 from comfyfix.tasks.guard import Guarded
 from comfyfix.tasks.inside_doit import variables
-from comfyfix.tasks.running import Run, begin
+from comfyfix.tasks.opening import begin
+from comfyfix.tasks.running import Run
 from comfyfix.why import Why
 
 

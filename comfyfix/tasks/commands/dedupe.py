@@ -14,7 +14,7 @@ from comfyfix.stopping import Stopped, signals
 from comfyfix.tasks.commands.base import Ours, project_heading, switch
 from comfyfix.tasks.deduping import Deduping
 from comfyfix.tasks.guard import JSON_OPTION
-from comfyfix.tasks.running import begin_store
+from comfyfix.tasks.opening import begin_store
 from comfyfix.why import Why
 
 

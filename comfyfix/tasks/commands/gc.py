@@ -24,7 +24,8 @@ from comfyfix.tasks.commands.base import Ours, project_heading, switch
 from comfyfix.tasks.guard import JSON_OPTION
 from comfyfix.tasks.in_tier import LettingGo, letting_go
 from comfyfix.tasks.needing import Needing
-from comfyfix.tasks.running import Run, begin_store
+from comfyfix.tasks.opening import begin_store
+from comfyfix.tasks.running import Run
 from comfyfix.tasks.units import known_units
 from comfyfix.why import Why
 

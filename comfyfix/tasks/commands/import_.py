@@ -27,7 +27,8 @@ from comfyfix.tasks.commands.base import (
 )
 from comfyfix.tasks.guard import JSON_OPTION
 from comfyfix.tasks.inside_doit import variables
-from comfyfix.tasks.running import Run, begin, begin_store
+from comfyfix.tasks.opening import begin, begin_store
+from comfyfix.tasks.running import Run
 from comfyfix.why import Why
 
 

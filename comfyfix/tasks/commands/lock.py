@@ -36,7 +36,8 @@ from comfyfix.tasks.commands.base import (
 from comfyfix.tasks.dodo import Tasks
 from comfyfix.tasks.guard import JSON_OPTION
 from comfyfix.tasks.names import chosen
-from comfyfix.tasks.running import Run, begin, begin_lock
+from comfyfix.tasks.opening import begin, begin_lock
+from comfyfix.tasks.running import Run
 from comfyfix.tasks.searching import side_by_side
 from comfyfix.why import Why
 

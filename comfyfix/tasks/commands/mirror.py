@@ -24,7 +24,8 @@ from comfyfix.stopping import Stopped, signals
 from comfyfix.tasks import filling
 from comfyfix.tasks.commands.base import Ours, project_heading, switch
 from comfyfix.tasks.guard import JSON_OPTION
-from comfyfix.tasks.running import Run, begin_lock
+from comfyfix.tasks.opening import begin_lock
+from comfyfix.tasks.running import Run
 from comfyfix.why import Why
 
 

@@ -9,7 +9,7 @@ from comfyfix.screen import checking, notes
 from comfyfix.screen.text import say
 from comfyfix.stages import sweep
 from comfyfix.tasks.in_tier import opened_in
-from comfyfix.tasks.running import begin_store
+from comfyfix.tasks.opening import begin_store
 from comfyfix.tasks.side_by_side import Check, Wish
 
 
