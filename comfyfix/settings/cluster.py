@@ -22,8 +22,8 @@ def flaw(address: str) -> Reason | None:
     except ValueError:
         host, port = "", None
     rest = address.partition("://")[2]
-    plain = re.fullmatch(r"[\x21-\x7e]+", address) and not re.search(r"[@/?#]", rest)
-    if not plain or not host or port is None or parts.scheme not in ("tls", "tcp"):
+    plain = re.fullmatch(r"(tls|tcp)://[\x21-\x7e]+", address) and not re.search(r"[@/?#\\]", rest)
+    if not plain or not host or not port:
         return because(Why.CLUSTER_UNFIT, address=open_address(address))
     if parts.scheme == "tcp" and not _is_loopback(host):
         return because(Why.CLUSTER_PLAIN, address=address)

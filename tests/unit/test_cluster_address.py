@@ -27,7 +27,8 @@ UNFIT = [
     "", "scheduler:8786", "tls://scheduler", "tls://:8786", "http://127.0.0.1:8786",
     "inproc://1/2", "ucx://127.0.0.1:8786", "tls://me:secret@scheduler:8786", "tls://a:99999",
     "tls://a:8786/path", "tls://a:8786?x", "tls://a:8786#x", "tls://a b:8786", "tls://a:8786\n",
-    "tls://[::1:8786",
+    "tls://[::1:8786", "TLS://scheduler:8786", "Tcp://127.0.0.1:8786", "tls://a:0", "tls://a\\b:1",
+    "tls://me@a:1", "tcp://me:secret@127.0.0.1:1", "tls:///a:1", "tls://a:1,tls://b:1", "tls://a:-1",
 ]  # fmt: skip
 
 
