@@ -84,14 +84,19 @@ class DaskCluster:
             "NO_PROXY": "127.0.0.1",
             "DASK_LOGGING__DISTRIBUTED": "info",
         }
-        kind = "tls" if tls else "tcp"
-        self.scheduler = Process(
+        self.scheduler = self.schedule()
+
+    def schedule(self, port: int = 0) -> Process:
+        """Start a scheduler."""
+        kind = "tls" if self._tls else "tcp"
+        made = Process(
             "scheduler",
-            ["scheduler", "--host", f"{kind}://127.0.0.1", "--port", "0",
-             "--dashboard-address", "127.0.0.1:0", *tls],
+            ["scheduler", "--host", f"{kind}://127.0.0.1", "--port", str(port),
+             "--dashboard-address", "127.0.0.1:0", *self._tls],
             self._env, "Scheduler at:",
         )  # fmt: skip
-        self.scheduler.wait()
+        made.wait()
+        return made
 
     @property
     def address(self) -> str:

@@ -20,12 +20,12 @@ from pathlib import Path
 from threading import Event, Thread
 from typing import Any
 
+import msgspec
+
 from comfyfix import __version__
 from comfyfix.disk import regular
 from comfyfix.disk.files import write_atomic
 from comfyfix.errors import ModelProblem
-from comfyfix.net import proxies
-from comfyfix.net.exchange import authority
 from comfyfix.process import GRACE_SECONDS, Children
 from comfyfix.screen import words
 from comfyfix.script import channel
@@ -35,17 +35,16 @@ from comfyfix.settings import MANIFEST
 from comfyfix.settings.manifest import TOKEN_VARIABLES, PicklePolicy
 from comfyfix.settings.mirror import VARIABLE as MIRROR
 from comfyfix.settings.overrides import LOCK_FILE
-from comfyfix.settings.secrets import known_to, without
+from comfyfix.settings.secrets import known_to
+from comfyfix.stages.fetch import bare
 from comfyfix.stages.slots import Slot, Slots
-from comfyfix.stages.talk import BEGUN, LOOKED, Talk
+from comfyfix.stages.talk import BEGUN, Talk
 from comfyfix.why import Why
 
 TOPIC = "comfyfix"
 """Of the scheduler's events. All who use a cluster share it, so that it keeps no more of them."""
 LINE = "line"
 STOPPED = 143  # as by SIGTERM
-UNFIT = -1000
-"""In the place of an exit code, where nothing was run."""
 _LINE_MAX = 2000  # characters
 _LOOKS_EACH = 0.3  # seconds
 _REPORT_MAX = 256_000_000  # bytes
@@ -53,83 +52,89 @@ _PROGRAM = "from comfyfix.tasks.program import main; main()"
 _TOKEN_IN = re.compile(r"^ *TOKEN_IN=(\w+)$", re.MULTILINE)
 
 
-def fetch(script: str, folder: str, paths: Sequence[str], seen: str) -> tuple[int, str]:
-    """Run a script that looks after files of these `paths`, in this folder.
+class Unfit(Exception):
+    """This worker can do nothing for who asks: the first argument is the name of a `Why`."""
 
-    Returns its exit code, or UNFIT and why nothing was run. `seen` is a file of the store that
-    names the version which asks.
+
+def require_fit(version: str, seen: str) -> None:
+    """Raise Unfit for another version, and where what the one who asks sees can't be seen here.
+
+    `seen` is a file of the shared store, or the folder of a store of its own.
     """
-    return _fetch(script, folder, paths, seen, "scan")
-
-
-def fetch_any(script: str, folder: str, paths: Sequence[str], seen: str) -> tuple[int, str]:
-    """The same where the user allows whatever pickle files hold."""
-    return _fetch(script, folder, paths, seen, "allow")
-
-
-def unfit(seen: str) -> str:
-    """Why this worker can do nothing for who asks: a name of `Why`, empty where it can."""
+    if version != __version__:
+        raise Unfit(Why.CLUSTER_VERSION_DIFFERS.value)
     try:
-        version = regular.text(Path(seen)).strip()
+        read_only = os.statvfs(seen).f_flag & os.ST_RDONLY
     except OSError:
-        return Why.CLUSTER_STORE_UNSEEN.value
-    return "" if version == __version__ else Why.CLUSTER_VERSION_DIFFERS.value
+        raise Unfit(Why.CLUSTER_STORE_UNSEEN.value) from None
+    if read_only:
+        raise Unfit(Why.CLUSTER_STORE_READ_ONLY.value)
 
 
-def every(settings: str, lock: str) -> tuple[int, str]:
+def fetch(text: str, folder: str, paths: Sequence[str], seen: str) -> int:
+    """Run a script that looks after files of these `paths`, in this folder; returns its exit code.
+
+    Its first line is `headed`: the version that asks, and what its user allows pickles. Raises
+    Unfit; `seen` is a file of the store.
+    """
+    version, pickle = _head(text)
+    require_fit(version, seen)
+
+    def run(task: _Task) -> int:
+        policy = msgspec.convert(pickle, PicklePolicy)
+        talk = Talk(frozenset(paths), task.hear, Slot(Slots()), policy, words.sentence)
+        env = _environment(text, folder) | {channel.VARIABLE: talk.word}
+        with contextlib.closing(talk.inside):
+            return task.children.run_bound(text, "download.sh", env, talk.keep, talk.answer)
+
+    return _as_task(run)
+
+
+def every(text: str, lock: str) -> tuple[int, str]:
     """Bring all that a lock file says to the store of this worker, and verify it, by a run here.
 
-    `settings` is its manifest, headed by the version that asks. Returns the exit code, and what
-    `results` makes of the report; or UNFIT and why nothing was run.
+    `text` is its manifest, headed by the version that asks. Returns the exit code, and what
+    `results` makes of the report. Raises Unfit, also for a disk that is not mounted: nothing is
+    made in its place.
     """
-    head, _, body = settings.partition("\n")
-    if head != f"# {__version__}":
-        return UNFIT, Why.CLUSTER_VERSION_DIFFERS.value
-    store = json.loads(body)["store"]
-    if not os.path.isdir(store):  # its disk may not be mounted: nothing is made in its place
-        return UNFIT, Why.CLUSTER_STORE_UNSEEN.value
+    store = json.loads(text.partition("\n")[2])["store"]
+    require_fit(_head(text)[0], store)
     folder = _own_folder(store)
-    for name, text in ((MANIFEST, body), (LOCK_FILE, lock)):
-        write_atomic(folder / name, text.encode())
+    for name, told in ((MANIFEST, text), (LOCK_FILE, lock)):
+        write_atomic(folder / name, told.encode())
     report = folder / "output" / "report" / "report.json"
     report.unlink(missing_ok=True)  # it would be that of another run
     program = f"{shlex.quote(sys.executable)} -c {shlex.quote(_PROGRAM)} --frozen"
     script = f"cd {shlex.quote(str(folder))} && exec {program}"
 
-    def run(task: _Task) -> tuple[int, str]:
-        started = task.children.run_bound
-        code = started(script, "comfyfix", os.environ, task.hear, _nothing, grace=GRACE_SECONDS)
-        return code, results(report)
+    def run(task: _Task) -> int:
+        begin, nothing = task.children.run_bound, lambda _: None
+        return begin(script, "comfyfix", os.environ, task.hear, nothing, grace=GRACE_SECONDS)
 
-    return _as_task(run)
+    return _as_task(run), results(report)
+
+
+def headed(text: str, *more: str) -> str:
+    """Put what a worker must know first above a script or manifest, as a comment."""
+    return f"# {' '.join((__version__, *more))}\n{text}"
+
+
+def _head(text: str) -> list[str]:
+    return text.partition("\n")[0].split()[1:]
 
 
 def results(report: Path) -> str:
-    """What a report says of each model, as JSON: `[model, status, size, sha256, message]`."""
+    """What a report says of each model, as JSON: an object of five fields for each."""
     try:
         told = json.loads(regular.read(report, _REPORT_MAX))
     except (OSError, ValueError):
         return "[]"
+    names = ("model", "status", "size", "sha256")
     rows = [
-        [m["model"], m["status"], m["size"], m["sha256"], (m["reason"] or {}).get("message", "")]
-        for m in told["models"]
+        {name: row[name] for name in names} | {"message": (row["reason"] or {}).get("message", "")}
+        for row in told["models"]
     ]
     return json.dumps(rows)
-
-
-def _fetch(
-    script: str, folder: str, paths: Sequence[str], seen: str, pickle: PicklePolicy
-) -> tuple[int, str]:
-    def run(task: _Task) -> tuple[int, str]:
-        if why := unfit(seen):
-            return UNFIT, why
-        talk = Talk(frozenset(paths), task.hear, Slot(Slots()), pickle, words.sentence)
-        env = _environment(script, folder) | {channel.VARIABLE: talk.word}
-        with contextlib.closing(talk.inside):
-            code = task.children.run_bound(script, "download.sh", env, talk.keep, _looking(talk))
-        return code, ""
-
-    return _as_task(run)
 
 
 @dataclass(frozen=True, slots=True)
@@ -155,8 +160,8 @@ class _Task:
                 self.children.stop()
 
 
-def _as_task(run: Callable[[_Task], tuple[int, str]]) -> tuple[int, str]:
-    """Run something that ends when its task is let go."""
+def _as_task(run: Callable[[_Task], int]) -> int:
+    """Run something that ends when its task is let go; returns its exit code."""
     from distributed import get_worker
 
     worker = get_worker()
@@ -167,10 +172,10 @@ def _as_task(run: Callable[[_Task], tuple[int, str]]) -> tuple[int, str]:
         return run(task)
     except ModelProblem as problem:
         if task.children.stopping:  # it was let go before it began
-            return STOPPED, ""
+            return STOPPED
         told = words.told(problem.reason)
         task.hear(Told("fail", ("tool", told.what, told.next_step)))
-        return 1, ""
+        return 1
     finally:
         over.set()
 
@@ -183,36 +188,14 @@ def _own_folder(store: str) -> Path:
     return folder
 
 
-def _nothing(_line: str) -> str | None:
-    """Answer nothing."""
-    return None
-
-
-def _looking(talk: Talk) -> Callable[[str], str | None]:
-    """Answer as here; who has asked is told the identity of what was looked at, for its receipt."""
-
-    def answer(line: str) -> str | None:
-        count = len(talk.asked)
-        said = talk.answer(line)
-        if len(talk.asked) > count:
-            talk.hear(Told(LOOKED, tuple(map(str, talk.asked[-1][1:]))))
-        return said
-
-    return answer
-
-
 def _environment(script: str, folder: str) -> dict[str, str]:
     """What a script finds here: of this worker's tokens the one that it names, if there is one."""
     base = os.environ
-    env = without(base) | proxies.for_curl(base) | {"COMFYFIX_FOLDER": folder}
-    if authority(base):
-        env.setdefault("CURL_CA_BUNDLE", authority(base))
+    env = bare(base, folder)
     # A signed address is a secret, and what a script says goes by way of the scheduler.
     mirrors = [place for place in base.get(MIRROR, "").split() if "?" not in place]
     if mirrors:
         env[MIRROR] = "\n".join(mirrors)
     named = _TOKEN_IN.search(script)
-    for names in TOKEN_VARIABLES.values():
-        if named and named[1] == names[0]:
-            env |= {name: base[name] for name in names if name in base}
-    return env
+    names = next((n for n in TOKEN_VARIABLES.values() if named and n[0] == named[1]), ())
+    return env | {name: base[name] for name in names if name in base}

@@ -72,6 +72,14 @@ class Events:
         """The worker at which a script ran is gone; it begins again on another one."""
         self._of(model, t("! Worker {worker} was lost; it goes on elsewhere", worker=worker))
 
+    def cut_off(self, model: Model, worker: str) -> None:
+        """At a worker the network has given up; another one tries."""
+        self._of(model, t("! Worker {worker} did not get it; it goes on elsewhere", worker=worker))
+
+    def left_out(self, problem: Problem) -> None:
+        """A worker of the cluster can do nothing for this run; the others go on."""
+        self._console.line(t("! Left out: {why}", why=words.problem(problem)))
+
     def no_worker(self) -> None:
         """A cluster that is to fetch has nobody who could; some come when there is work."""
         self._console.line(t("! Waiting: the cluster has no worker yet"))

@@ -53,17 +53,22 @@ def environment(
 
     It also tells the script that it must find itself in this `folder`, all links followed.
     """
-    env = without(base) | proxies.for_curl(base)
+    env = bare(base, folder)
     env |= {name: getattr(endpoints, source) for source, name in ENDPOINT_VARIABLES.items()}
-    env["COMFYFIX_FOLDER"] = str(folder)
     if demo:
         env = {name: value for name, value in env.items() if name not in OFFLINE}
         env |= {"HF_TOKEN_PATH": os.devnull, "NO_PROXY": "127.0.0.1", "no_proxy": "127.0.0.1"}
-    if authority(base):
-        env.setdefault("CURL_CA_BUNDLE", authority(base))  # the one that curl reads
     source = endpoint_of(record.url)
     if tokens.get(source):
         env[TOKEN_VARIABLES[source][0]] = tokens[source]
+    return env
+
+
+def bare(base: Mapping[str, str], folder: Path | str) -> dict[str, str]:
+    """The environment of any script, on any machine: without a secret, and bound to a folder."""
+    env = without(base) | proxies.for_curl(base) | {"COMFYFIX_FOLDER": str(folder)}
+    if authority(base):
+        env.setdefault("CURL_CA_BUNDLE", authority(base))  # the one that curl reads
     return env
 
 

@@ -110,7 +110,7 @@ class Talk:
             case "settle", (part,):
                 return self._settle(part)
             case "look", (path,):
-                self.asked.append(identity(Path(path)))
+                self._looked_at(identity(Path(path)))
                 return self._look(path, Path(path))
         return None
 
@@ -122,11 +122,16 @@ class Talk:
         found = identity(path)
         return bool(found) and (found in self.asked or found[1:] in self.asked)
 
+    def _looked_at(self, found: tuple[int, ...]) -> None:
+        """Remember a file, for its receipt; where this is a worker, who makes that is elsewhere."""
+        self.asked.append(found)
+        self.hear(Told(LOOKED, tuple(map(str, found[1:]))))
+
     def _settle(self, part: str) -> str:
         """Answer the sha256 of a part that is on the disk, and what is said of its form."""
         try:
             with self.inside.settled(part.rpartition("/")[2]) as (digest, path, info):
-                self.asked.append(_identity_of(info))
+                self._looked_at(_identity_of(info))
                 return f"{digest} {self._look(part, path)}"
         except OSError:
             return NOT_TOLD

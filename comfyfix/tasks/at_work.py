@@ -101,7 +101,7 @@ def _run(
             return _stopped(at_work, stopped.exit_code)
         finally:
             for run in at_work:
-                run.leave()
+                run.cluster.leave()
                 run.console.end()  # also where an error ends the run: a fold would swallow it
         return _ended(command, asked, at_work, result)
 

@@ -6,28 +6,30 @@ what is needed. Then each worker runs comfyfix for itself, with what the lock fi
 
 from __future__ import annotations
 
-import json
 from collections.abc import Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from fnmatch import fnmatchcase
-from typing import Any
+from functools import partial
+from typing import TYPE_CHECKING, Any
+from urllib.parse import quote
 
 import msgspec
 
-from comfyfix import __version__
 from comfyfix.disk.files import write_if_changed
 from comfyfix.errors import Problem, SetupProblem, unwritable
-from comfyfix.records import to_json
+from comfyfix.records import because, to_json
 from comfyfix.screen import words, workers
 from comfyfix.script.channel import Told
 from comfyfix.settings import lockfile
-from comfyfix.settings.lockfile import Entry
+from comfyfix.settings.lockfile import Entry, Lock
 from comfyfix.stages import locking
-from comfyfix.state.layout import slug
 from comfyfix.tasks.running import Run
 from comfyfix.why import Why
 
-_SECTIONS = ("download", "policy", "endpoints")
+if TYPE_CHECKING:
+    from comfyfix.cluster.away import Away
+
+_SECTIONS = ("download", "policy", "endpoints", "also_look_in")
 GOOD = ("ok", "unverified")
 
 
@@ -62,32 +64,12 @@ def bring(run: Run) -> bool:
     setup = run.project.setup
     lock = lockfile.read(setup.lock.path, setup.layout.lock_cache)
     try:
-        cluster = run.away()
-        ours = needed_by(run, [*cluster.workers.values()], lock.entries)
+        cluster = run.cluster.away()
+        needed = needed_by(run, [*cluster.workers.values()], lock.entries)
     except Problem as problem:
         run.console.line(f"✗ {words.problem(problem)}")
         return False
-    settings = _settings(run)
-
-    def one(at: str) -> WorkerFile:
-        name = cluster.workers[at]
-        entries = ours[name]
-        run.console.line(workers.begun(name, len(entries)))
-
-        def hear(said: str | Told) -> None:
-            if isinstance(said, str):
-                run.console.log(f"{name}: {said}")
-
-        try:
-            text = lockfile.text(lock.with_entries(entries))
-            code, told = cluster.every(at, settings, text, hear)
-        except Problem as problem:
-            return WorkerFile(worker=name, good=False, problem=words.problem(problem))
-        rows = _rows(told)
-        good = code == 0 and all(row.status in GOOD for row in rows)
-        untold = "" if good or rows else words.sentence(_untold(name, code).reason)
-        return WorkerFile(worker=name, good=good, problem=untold, models=rows)
-
+    one = partial(_one, run, cluster, {name: lock.with_entries(needed[name]) for name in needed})
     with ThreadPoolExecutor(max(1, len(cluster.workers))) as pool:
         try:
             files = list(pool.map(one, cluster.workers))
@@ -95,15 +77,43 @@ def bring(run: Run) -> bool:
             run.stop()
             raise
     for file in files:
-        for line in _lines(file):
-            run.console.line(line)
-        try:
-            place = setup.layout.report / "workers" / f"{slug(file.worker)}.json"
-            place.parent.mkdir(parents=True, exist_ok=True)
-            write_if_changed(place, to_json(file))
-        except OSError as error:
-            raise unwritable(error, setup.layout.output) from None
+        _tell(run, file)
     return bool(files) and all(file.good for file in files)
+
+
+def _one(run: Run, cluster: Away, locks: Mapping[str, Lock], at: str) -> WorkerFile:
+    """Let one worker bring what is its, and return what it says of it."""
+    name = cluster.workers[at]
+    run.console.line(workers.begun(name, len(locks[name].entries)))
+
+    def hear(said: str | Told) -> None:
+        if isinstance(said, str):
+            run.console.log(f"{name}: {said}")
+
+    try:
+        code, told = cluster.every(at, _settings(run), lockfile.text(locks[name]), hear)
+    except Problem as problem:
+        return WorkerFile(worker=name, good=False, problem=words.problem(problem))
+    rows = _rows(told)
+    good = code == 0 and all(row.status in GOOD for row in rows)
+    unsaid = because(Why.CLUSTER_WORKER_TELLS, worker=name, said=str(code))
+    untold = "" if good or rows else words.sentence(unsaid)
+    return WorkerFile(worker=name, good=good, problem=untold, models=rows)
+
+
+def _tell(run: Run, file: WorkerFile) -> None:
+    """Show what has come of a worker, and keep its verdicts. Raises ModelProblem."""
+    bad = [(row.model, row.message or row.status) for row in file.models if row.status not in GOOD]
+    told = workers.ended(file.worker, len(file.models), bad)
+    for line in [workers.failed(file.worker, file.problem)] if file.problem else told:
+        run.console.line(line)
+    layout = run.project.setup.layout
+    place = layout.report / "workers" / f"{quote(file.worker, safe='')}.json"
+    try:
+        place.parent.mkdir(parents=True, exist_ok=True)
+        write_if_changed(place, to_json(file))
+    except OSError as error:
+        raise unwritable(error, layout.output) from None
 
 
 def needed_by(
@@ -150,26 +160,12 @@ def _settings(run: Run) -> str:
     told: dict[str, Any] = {name: getattr(manifest, name) for name in _SECTIONS}
     told |= {"comfyui": store, "models_directory": store, "store": store, "confirm": False}
     told["verify"] = msgspec.structs.replace(manifest.verify, qwen=False)
-    told["also_look_in"] = manifest.also_look_in
-    return f"# {__version__}\n{msgspec.json.encode(told).decode()}"
+    return msgspec.json.encode(told).decode()
 
 
 def _rows(text: str) -> tuple[Row, ...]:
-    """What a worker tells of its models; a line that is none is left out."""
-    names = Row.__struct_fields__
+    """What a worker tells of its models, one by one; nothing where that is not to be read."""
     try:
-        told = [dict(zip(names, row, strict=True)) for row in json.loads(text)]
-        return msgspec.convert(tuple(told), tuple[Row, ...])
-    except (ValueError, TypeError, msgspec.ValidationError):
+        return msgspec.json.decode(text, type=tuple[Row, ...])
+    except msgspec.DecodeError:
         return ()
-
-
-def _untold(name: str, code: int) -> SetupProblem:
-    return SetupProblem(Why.CLUSTER_WORKER_TELLS, worker=name, said=str(code))
-
-
-def _lines(file: WorkerFile) -> list[str]:
-    if file.problem:
-        return [workers.failed(file.worker, file.problem)]
-    bad = [(row.model, row.message or row.status) for row in file.models if row.status not in GOOD]
-    return workers.ended(file.worker, len(file.models), bad)

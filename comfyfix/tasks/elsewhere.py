@@ -5,9 +5,11 @@ from __future__ import annotations
 import contextlib
 import os
 import shlex
+from collections.abc import Callable
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, TypeVar
 
+from comfyfix.outcomes import BY_EXIT_CODE, Outcome
 from comfyfix.records import Receipt, Record
 from comfyfix.screen import words
 from comfyfix.script.channel import Told
@@ -17,8 +19,11 @@ from comfyfix.stages.slots import Slot, Slots
 from comfyfix.stages.talk import BEGUN, Hear, Talk, paths_of
 
 if TYPE_CHECKING:
+    from comfyfix.cluster.away import Away
     from comfyfix.stages.work import Planned
     from comfyfix.tasks.running import Run
+
+T = TypeVar("T")
 
 
 def is_for(run: Run, record: Record) -> bool:
@@ -46,7 +51,6 @@ def fetch(run: Run, planned: Planned, record: Record, script: Path, hear: Hear) 
     told = "".join(f"export {name}={shlex.quote(url)}\n" for name, url in servers.items())
     folder = fetch_stage.real_place(record, run.project.folders)
     errand = (told + render.alone(record, manifest), str(folder), sorted(paths_of(record)))
-    cluster = run.away()
     places: list[str] = []
 
     def heard(said: str | Told) -> None:
@@ -58,7 +62,25 @@ def fetch(run: Run, planned: Planned, record: Record, script: Path, hear: Hear) 
 
     pickle, signs = manifest.verify.pickle, bool(run.project.trust.key)
     talk = Talk.about(record, heard, Slot(Slots()), pickle=pickle, words=words.sentence)
-    status = cluster.run(errand, talk.take)
+    status = _sent(run, lambda cluster: cluster.run(errand, talk.take))
+    if BY_EXIT_CODE.get(status) is Outcome.NETWORK and places:
+        at = _sent(run, lambda cluster: cluster.others(places[-1]))
+        if at:  # the way of another may be open
+            run.events.cut_off(planned.model, places.pop())
+            talk.last.clear()
+            status = _sent(run, lambda cluster: cluster.run(errand, talk.take, at=at))
     with contextlib.suppress(OSError):  # a network filesystem then looks at what is there now
         os.close(os.open(record.folder, os.O_RDONLY))
     return fetch_stage.receipt(record, script, talk, status, signs=signs)
+
+
+def _sent(run: Run, ask: Callable[[Away], T]) -> T:
+    """Ask the cluster, once more where its scheduler was lost. Raises ModelProblem."""
+    from comfyfix.cluster.scheduler import Lost  # for those who have one
+
+    cluster = run.cluster.away()
+    try:
+        return ask(cluster)
+    except Lost:
+        run.go_on()
+    return ask(run.cluster.away(cluster))

@@ -17,7 +17,8 @@ from typing import TYPE_CHECKING, TextIO
 from comfyfix import project as projects
 from comfyfix.comfyui.references.lookup import Lookup
 from comfyfix.disk import json_file, looked
-from comfyfix.errors import ModelProblem, Problem, SetupProblem, unwritable
+from comfyfix.errors import ModelProblem, SetupProblem
+from comfyfix.once import Once
 from comfyfix.outcomes import Outcome
 from comfyfix.process import Children
 from comfyfix.project import Project
@@ -33,11 +34,11 @@ from comfyfix.stages.report import Tally
 from comfyfix.stages.slots import Slots
 from comfyfix.state import order
 from comfyfix.state.receipts import Receipts
+from comfyfix.tasks.joined import Joined
 from comfyfix.tasks.marks import Owner
 from comfyfix.why import Why
 
 if TYPE_CHECKING:
-    from comfyfix.cluster.away import Away
     from comfyfix.mirrors.handing import Mirrors
     from comfyfix.screen.events import Events
     from comfyfix.screen.following import Follower
@@ -104,11 +105,11 @@ class Run(Owner):
         self.searches = threading.Semaphore(manifest.search.parallel)
         self.downloads = Slots(manifest.download.parallel)
         self.readings = threading.Semaphore(READINGS)
-        self._services_lock = threading.Lock()
-        self._sought: dict[str, Sought] = {}
+        self.cluster = Joined(lambda: self.project, lambda: self.events)
         self._pending: tuple[tuple[object, ...], list[Planned]] = ((), [])
-        self._away_lock = threading.Lock()
-        self._away: Away | Problem | None = None
+        self._sought: Once[str, Sought] = Once()
+        self._services: Once[str, Services] = Once()
+        self._mirrors: Once[str, Mirrors] = Once()
 
     def __repr__(self) -> str:
         return f"<comfyfix {self.prefix}>" if self.prefix else "<comfyfix>"  # `doit info` shows it
@@ -287,12 +288,9 @@ class Run(Owner):
 
     def sought(self, planned: Planned) -> Sought:
         """The search of a model, the same for all who ask."""
-        with self._services_lock:
-            if planned.model.key not in self._sought:
-                from comfyfix.tasks.searching import Sought  # for those with work to do
+        from comfyfix.tasks.searching import Sought  # for those with work to do
 
-                self._sought[planned.model.key] = Sought(self, planned)
-            return self._sought[planned.model.key]
+        return self._sought.get(planned.model.key, partial(Sought, self, planned))
 
     def expect(self, planned: Planned) -> None:
         """Tell the screen how many bytes are to come of a model, if that is known."""
@@ -301,57 +299,24 @@ class Run(Owner):
             linked = record.local and not record.lent
             self.console.expect(planned.model.key, 0 if linked else record.size)
 
-    def away(self) -> Away:
-        """The cluster that fetches for this run; the first call connects. Raises ModelProblem."""
-        with self._away_lock:
-            if self._away is None:
-                from comfyfix.cluster.away import Away  # half a second that only these runs need
-
-                store = self.project.folders.store
-                try:
-                    self._away = Away(self.project.manifest, store)
-                    if not self._away.workers:
-                        self.events.no_worker()
-                except Problem as problem:
-                    self._away = problem
-                except OSError as error:
-                    self._away = unwritable(error, store)
-            if isinstance(self._away, Problem):
-                raise self._away
-            return self._away
-
     def stop(self) -> int:
         """Stop all that runs, here and elsewhere; returns how many scripts there were."""
-        there = 0 if self._away is None or isinstance(self._away, Problem) else self._away.stop()
-        return there + self.children.stop()
-
-    def leave(self) -> None:
-        """Leave the cluster, if it was asked."""
-        if self._away is not None and not isinstance(self._away, Problem):
-            self._away.close()
+        return self.cluster.leave() + self.children.stop()
 
     def services(self) -> Services:
         """What sources need; the first call opens sessions and, for the demo, starts the hub."""
-        with self._services_lock:
-            return self._services
+        from comfyfix.services import services  # 170 ms that only a search needs
+
+        opened = partial(services, self.project, self.environ, self.children)
+        return self._services.get("", opened)
 
     def mirrors(self) -> Mirrors:
         """The mirrors that scripts are told of."""
-        with self._services_lock:
-            return self._mirrors
-
-    @cached_property
-    def _mirrors(self) -> Mirrors:
         from comfyfix.mirrors.handing import Mirrors  # only downloads need them
 
         offline = bool(on(OFFLINE, self.environ))
-        return Mirrors(self.project.mirrors, self.events.mirror_unused, offline=offline)
-
-    @cached_property
-    def _services(self) -> Services:
-        from comfyfix.services import services  # 170 ms that only a search needs
-
-        return services(self.project, self.environ, self.children)
+        made = partial(Mirrors, self.project.mirrors, self.events.mirror_unused, offline=offline)
+        return self._mirrors.get("", made)
 
 
 def remarked(remark: Reason) -> None:

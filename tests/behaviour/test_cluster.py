@@ -5,8 +5,10 @@ from __future__ import annotations
 import json
 import os
 import re
+import shutil
 import signal
 import socket
+import subprocess
 import threading
 import urllib.parse
 import urllib.request
@@ -16,7 +18,6 @@ from typing import Any
 
 import pytest
 
-from comfyfix import __version__
 from comfyfix.cluster import worker
 from comfyfix.demo.content import file_for
 from comfyfix.demo.hub import Hub, sha256
@@ -166,12 +167,14 @@ def test_a_failing_task_shows_text_and_paths_alone(site: Site, hub: Hub, dask: D
     secrets = {"HF_TOKEN": THEIRS, "COMFYFIX_STORE_KEY": STORE_KEY}
     dask.start("anna", env=secrets)
     with distributed.Client(dask.address, set_as_default=False) as client:
-        future = client.submit(worker.fetch, 7, "folder", ["path"], "seen", pure=False)
-        assert future.result()[1] == Why.CLUSTER_STORE_UNSEEN
-        seen = site.root / "seen"
-        seen.write_text(f"{__version__}\n")
-        broken = client.submit(worker.fetch, 7, "folder", ["path"], str(seen), pure=False)
-        assert isinstance(broken.exception(), TypeError | AttributeError)
+        text, seen = worker.headed("exit 0", "scan"), site.root / "seen"
+        future = client.submit(worker.fetch, text, "folder", ["path"], str(seen), pure=False)
+        unfit = future.exception()
+        assert isinstance(unfit, worker.Unfit)
+        assert unfit.args == (Why.CLUSTER_STORE_UNSEEN.value,)
+        seen.touch()
+        broken = client.submit(worker.fetch, text, "folder", 7, str(seen), pure=False)
+        assert isinstance(broken.exception(), TypeError)
         wait_until(lambda: "Compute Failed" in dask.logs)
         dump = site.root / "dump"
         client.dump_cluster_state(str(dump), format="yaml")
@@ -310,34 +313,95 @@ def test_a_worker_without_comfyfix_is_told(site: Site, hub: Hub, dask: DaskClust
     assert "Traceback" not in done.stdout + done.stderr
 
 
-def test_a_worker_that_does_not_see_the_store_is_told_before_the_first_task(
+def mounted(how: str, *paths: Path) -> list[str]:
+    """What starts a worker that has mounts of its own."""
+    apart = ["unshare", "--mount", "--propagation", "private"]
+    if not shutil.which("unshare") or subprocess.run([*apart, "true"], check=False).returncode:
+        pytest.skip("mount namespaces can't be made here")
+    return [*apart, "sh", "-c", f'{how} && shift {len(paths)} && exec "$@"', "sh", *map(str, paths)]
+
+
+def test_a_worker_that_does_not_see_the_store_is_left_out(
     site: Site, hub: Hub, dask: DaskCluster
 ) -> None:
     needs(site, hub, *NAMES[:2])
     site.manifest(cluster=dask.address)
+    hidden = site.root / "empty"
+    hidden.mkdir()
     dask.start("anna")
-    dask.start("blind")
-    with distributed.Client(dask.address, set_as_default=False) as client:
-        known = client.scheduler_info()["workers"]
-        client.run(_blind, workers=[at for at, its in known.items() if its["name"] == "blind"])
+    dask.start("blind", before=mounted('mount --bind "$1" "$2"', hidden, site.models))
+    done = site.doit()
+    assert done.returncode == 0, done.stdout
+    assert re.search(rf"! .*\bblind {t('does not see the store')}", done.stdout), done.stdout
+    assert site.files() == right(*NAMES[:2])
+    dask.workers["anna"].kill()
+    (site.models / "loras" / NAMES[0]).unlink()
+    count = hub.count("GET", "/cdn/*")
     done = site.doit()
     assert done.returncode == 1
-    assert re.search(rf"\bblind {t('does not see the store')}", done.stdout), done.stdout
-    assert hub.count("GET", "/cdn/*") == 0
+    assert re.search(rf"✗ .*\bblind {t('does not see the store')}", done.stdout), done.stdout
+    assert hub.count("GET", "/cdn/*") == count
+    assert list(hidden.iterdir()) == []
     dask.workers["blind"].kill()
-    assert site.doit().returncode == 0
+    dask.start("anna2")
     dask.start("idle", downloads=0)
-    (site.models / "loras" / NAMES[0]).unlink()
     assert site.doit().returncode == 0, "one without downloads need not see it"
 
 
-def _blind() -> None:
-    from comfyfix.disk import regular
+READ_ONLY = 'mount --bind "$1" "$1" && mount -o remount,bind,ro "$1"'
 
-    def text(path: Path, **_: object) -> str:
-        raise FileNotFoundError(path)
 
-    regular.text = text  # type: ignore[assignment]
+@pytest.mark.parametrize("how", ["blind", "read-only", "without comfyfix"])
+def test_an_unfit_one_that_comes_later_is_no_hole_for_the_work(
+    site: Site, hub: Hub, dask: DaskCluster, how: str
+) -> None:
+    needs(site, hub, *NAMES, size=SIZE)
+    site.manifest(cluster=dask.address)
+    hidden = site.root / "empty"
+    hidden.mkdir()
+    dask.start("anna")
+    hub.rate = 200_000
+    running = site.start()
+    wait_until(lambda: is_under_way(site))
+    if how == "without comfyfix":
+        dask.start("bad", env=hides("comfyfix", site.root, "raise ImportError('not here')"))
+    else:
+        mount = 'mount --bind "$1" "$2"' if how == "blind" else READ_ONLY
+        paths = (hidden, site.models) if how == "blind" else (site.models,)
+        dask.start("bad", before=mounted(mount, *paths))
+    dask.start("carl")
+    dask.workers["anna"].kill()  # what it had goes to both
+    hub.rate = 0
+    said, _ = running.communicate(timeout=240)
+    assert running.returncode == 0, said + dask.logs
+    told = {
+        "blind": t("Worker {worker} does not see the store", worker="bad"),
+        "read-only": t("Worker {worker} can't write to the store", worker="bad"),
+    }
+    if how in told:  # one without comfyfix ends by the first that it is sent
+        assert said.count(told[how]) == 1, said
+    assert site.files() == right(*NAMES, size=SIZE)
+    assert list(hidden.iterdir()) == []
+
+
+def test_where_a_worker_has_no_network_another_tries(
+    site: Site, hub: Hub, dask: DaskCluster
+) -> None:
+    needs(site, hub, *NAMES)
+    site.manifest(cluster=dask.address)
+    closed = {"http_proxy": "http://127.0.0.1:9", "NO_PROXY": "", "no_proxy": ""}
+    dask.start("closed", env=closed)
+    done = site.doit()
+    assert done.returncode == 1
+    outcomes = {each["outcome"] for each in site.state("report/report.json")["models"]}
+    assert outcomes == {Outcome.NETWORK}
+    assert "on worker closed" in done.stdout
+    dask.start("open")
+    done = site.doit()
+    assert done.returncode == 0, done.stdout
+    line = t("! Worker {worker} did not get it; it goes on elsewhere", worker="closed")
+    assert line in done.stdout
+    assert site.files() == right(*NAMES)
 
 
 def test_no_worker_for_downloads(site: Site, hub: Hub, dask: DaskCluster) -> None:
@@ -385,6 +449,130 @@ def test_a_scheduler_that_goes_away(site: Site, hub: Hub, dask: DaskCluster) -> 
     assert running.returncode == 1, said
     assert "Traceback" not in said
     wait_until(lambda: downloads(dask) == [], seconds=120)
+
+
+@pytest.fixture
+def hung(dask: DaskCluster) -> Iterator[Callable[[], None]]:
+    """Makes the scheduler stand still, until the end of the test."""
+    yield lambda: os.kill(dask.scheduler.pid, signal.SIGSTOP)
+    os.kill(dask.scheduler.pid, signal.SIGCONT)
+
+
+def test_a_scheduler_that_stands_still(
+    site: Site, hub: Hub, dask: DaskCluster, hung: Callable[[], None]
+) -> None:
+    needs(site, hub, *NAMES[:3], size=SIZE)
+    hub.rate = 10_000
+    site.manifest(cluster=dask.address)
+    dask.start("anna")
+    running = site.start()
+    wait_until(lambda: " on anna" in begun(site))
+    hung()
+    said, _ = running.communicate(timeout=240)
+    assert running.returncode == 1, said
+    assert "Traceback" not in said
+    assert t("can't be reached") in said
+    outcomes = {each["outcome"] for each in site.state("report/report.json")["models"]}
+    assert outcomes == {Outcome.NETWORK}
+
+
+@pytest.mark.parametrize("times", [1, 2])
+def test_a_stop_ends_where_the_scheduler_stands_still(
+    site: Site, hub: Hub, dask: DaskCluster, hung: Callable[[], None], times: int
+) -> None:
+    needs(site, hub, *NAMES[:3], size=SIZE)
+    hub.rate = 10_000
+    site.manifest(cluster=dask.address)
+    dask.start("anna")
+    running = site.start()
+    wait_until(lambda: " on anna" in begun(site))
+    hung()
+    for _ in range(times):
+        os.kill(running.pid, signal.SIGINT)
+    said, _ = running.communicate(timeout=60)
+    assert running.returncode == 130, said
+    assert "Traceback" not in said
+
+
+def test_a_second_stop_changes_nothing(site: Site, hub: Hub, dask: DaskCluster) -> None:
+    needs(site, hub, *NAMES[:3], size=SIZE)
+    hub.rate = 100_000
+    site.manifest(cluster=dask.address)
+    dask.start("anna", downloads=2)
+    running = site.start()
+    wait_until(lambda: is_under_way(site))
+    for _ in range(2):
+        os.kill(running.pid, signal.SIGINT)
+    said, _ = running.communicate(timeout=60)
+    assert running.returncode == 130, said
+    assert "Traceback" not in said
+    wait_until(lambda: downloads(dask) == [], seconds=60)
+    assert not list(site.models.glob("loras/.*")), "the scripts were asked to end"
+
+
+def test_with_a_scheduler_that_comes_back_the_work_goes_on(
+    site: Site, hub: Hub, dask: DaskCluster
+) -> None:
+    needs(site, hub, *NAMES, size=SIZE)
+    hub.rate = 200_000
+    site.manifest(cluster=dask.address)
+    dask.start("anna")
+    running = site.start(COMFYFIX_LOCK_STILL="2")
+    wait_until(lambda: is_under_way(site))
+    port = int(dask.address.rpartition(":")[2])
+    dask.scheduler.kill()
+    dask.workers["anna"].kill()
+    hub.rate = 0
+    dask.scheduler = dask.schedule(port)
+    dask.start("ben", env={"COMFYFIX_LOCK_STILL": "2"})
+    said, _ = running.communicate(timeout=240)
+    assert running.returncode == 0, said + dask.logs
+    assert site.files() == right(*NAMES, size=SIZE)
+    assert "Traceback" not in said
+
+
+def test_who_loses_two_workers_goes_on_at_the_third(
+    site: Site, hub: Hub, dask: DaskCluster
+) -> None:
+    needs(site, hub, NAMES[0], size=SIZE)
+    hub.rate = 100_000
+    site.manifest(cluster=dask.address)
+    dask.start("anna", "ben", "carl")
+    running = site.start()
+    killed: list[str] = []
+    for _ in range(2):
+        wait_until(lambda: len(re.findall(r" on \w+$", begun(site), re.MULTILINE)) > len(killed))
+        killed.append(worker_of(begun(site)))
+        dask.workers[killed[-1]].kill()
+    hub.rate = 0
+    said, _ = running.communicate(timeout=240)
+    assert running.returncode == 0, said + dask.logs
+    for name in killed:
+        assert t("! Worker {worker} was lost; it goes on elsewhere", worker=name) in said
+    assert {worker_of(said), *killed} == {"anna", "ben", "carl"}
+    assert site.files() == right(NAMES[0], size=SIZE)
+    wait_until(lambda: downloads(dask) == [])
+
+
+def test_two_runs_share_a_cluster_and_a_store(
+    site: Site, hub: Hub, dask: DaskCluster, tmp_path: Path
+) -> None:
+    needs(site, hub, *NAMES)
+    site.manifest(cluster=dask.address)
+    other = Site(tmp_path / "other", hub)
+    other.manifest(cluster=dask.address, comfyui=str(site.comfyui), output="output")
+    dask.start("anna", "ben", downloads=2)
+    both = [each.start() for each in (site, other)]
+    for running in both:
+        said, _ = running.communicate(timeout=240)
+        assert running.returncode == 0, said + dask.logs
+        assert "Traceback" not in said
+    assert site.files() == right(*NAMES)
+    for each in (site, other):
+        assert set(each.state("downloaded_models.json")["models"]) == {*right(*NAMES)}
+    assert hub.count("GET", "/cdn/*") == len(NAMES), "each came once"
+    state = site.models / ".comfyfix"
+    assert [path.name for path in state.iterdir()] == ["receipts"]
 
 
 def tls(folder: Path, make: Callable[..., Any] = certificate) -> dict[str, str]:

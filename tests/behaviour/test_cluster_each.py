@@ -152,6 +152,38 @@ def test_one_whose_disk_is_not_there_makes_nothing_in_its_place(
     assert list(hidden.iterdir()) == []
 
 
+@pytest.mark.parametrize(
+    ("mount", "full"),
+    [
+        ('mount -t tmpfs -o size=64k none "$1"', True),
+        ('mount --bind "$1" "$1" && mount -o remount,bind,ro "$1"', False),
+    ],
+    ids=["full", "read-only"],
+)
+def test_one_whose_disk_takes_no_more_is_told_and_the_other_goes_on(
+    site: Site, hub: Hub, dask: DaskCluster, mount: str, *, full: bool
+) -> None:
+    disks = Disks(site, hub, dask)
+    disks.manifest()
+    assert site.doit("lock").returncode == 0
+    disks.start("anna")
+    before = [*APART, "sh", "-c", f'{mount} && shift && exec "$@"', "sh", str(site.models)]
+    dask.start("be n", env={"HOME": str(site.root)}, before=before, threads=2)
+    done = site.doit()
+    assert done.returncode == 1
+    assert "Traceback" not in done.stdout + done.stderr
+    assert disks.told("anna")["good"] is True
+    assert disks.files("anna") == right(*NAMES)
+    told = disks.told("be%20n")
+    assert told["worker"] == "be n"
+    assert told["good"] is False
+    if full:
+        assert 0 < [row["status"] for row in told["models"]].count("ok") < len(NAMES)
+        assert "".join(row["message"] for row in told["models"])
+    else:
+        assert t("Worker {worker} can't write to the store", worker="be n") in told["problem"]
+
+
 def test_a_token_is_each_workers_own(site: Site, hub: Hub, dask: DaskCluster) -> None:
     disks = Disks(site, hub, dask)
     hub.repositories["maker/style3"].gated = True
