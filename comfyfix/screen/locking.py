@@ -9,6 +9,8 @@ from typing import Any
 import msgspec
 
 from comfyfix.records import Reason
+from comfyfix.screen import words
+from comfyfix.screen.grouped import next_step
 from comfyfix.screen.words import sentence, t
 from comfyfix.settings.lockfile import Entry
 from comfyfix.why import Why
@@ -45,6 +47,7 @@ def lines(changes: Changes, *, dry: bool) -> Iterator[str]:
             yield f"~ {key}  {', '.join(_differences(old, new))}"
     for key, reason in changes.left.items():
         yield t("✗ {key}: not locked: {reason}", key=key, reason=reason)
+        yield from next_step(words.told(reason).next_step)
     told = {"count": len(after), "path": changes.path}
     if not changes.differ:
         yield t("{path}: {count:models}, nothing to change", **told)

@@ -125,7 +125,10 @@ def template(why: str) -> Wording | None:
 def sentence(reason: Reason | str) -> str:
     """Return a reason on one line: what, and its cause."""
     words = told(reason)
-    return f"{words.what}: {words.cause}" if words.cause else words.what
+    if not words.cause:
+        return words.what
+    gap = "" if words.cause.startswith("\n") else " "  # a list has lines of its own
+    return f"{words.what}:{gap}{words.cause}"
 
 
 def problem(found: Problem) -> str:
@@ -135,8 +138,11 @@ def problem(found: Problem) -> str:
 
 def with_next_step(reason: Reason) -> str:
     """Return a reason on one line: what, its cause, and the next step."""
-    step = told(reason).next_step
-    return sentence(reason) + (f". {t('Next: {step}', step=step)}" if step else "")
+    step, what = told(reason).next_step, sentence(reason)
+    if not step:
+        return what
+    end = "\n" if "\n" in what else ". "
+    return f"{what}{end}{t('Next: {step}', step=step)}"
 
 
 @functools.cache

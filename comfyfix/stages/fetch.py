@@ -28,6 +28,7 @@ from comfyfix.settings.manifest import TOKEN_VARIABLES, Endpoints
 from comfyfix.settings.mirror import VARIABLE as MIRROR_VARIABLE
 from comfyfix.settings.secrets import without
 from comfyfix.settings.switches import OFFLINE
+from comfyfix.stages import locked
 from comfyfix.stages.talk import BEGUN, Talk, identity
 from comfyfix.state import receipts
 from comfyfix.why import Why
@@ -38,6 +39,8 @@ if TYPE_CHECKING:
 ENDPOINT_VARIABLES = {"huggingface": "HF_ENDPOINT", "civitai": "CIVITAI_ENDPOINT"}
 NEAR_VARIABLE = "COMFYFIX_NEAR"
 """By it a script is told to ask for the bytes before it goes to the network."""
+_ANEW = (Outcome.WRONG_CONTENT, Outcome.GONE)
+"""What another search might help against: of what is locked there is none."""
 
 
 def environment(
@@ -258,9 +261,18 @@ def _problem(status: int, talk: Talk, script: Path, record: Record) -> ModelProb
         place = {"url": record.page or record.url, "path": record.destination}
         return ModelProblem(Outcome.WRONG_CONTENT, Why.PAGE_CAME, name=record.model.name, **place)
     outcome = BY_KIND.get(kind) or BY_EXIT_CODE.get(status) or Outcome.DOWNLOAD_FAILED
+    if what and record.source == locked.SOURCE and not kind and outcome in _ANEW:
+        return ModelProblem(
+            outcome, Why.LOCK_NOT_SO, what=_where(talk, what), model=record.model.key
+        )
     if what:
         why = Why.SCRIPT_TELLS if next_step else Why.SCRIPT_TELLS_WHAT
         return ModelProblem(outcome, why, what=_where(talk, what), next=next_step)
     # It did not come to tell why.
     why = Why.SCRIPT_ENDED if status > 0 else Why.SCRIPT_KILLED
     return ModelProblem(outcome, why, script=_where(talk, script.name), code=abs(status))
+
+
+def _is_locked(record: Record) -> bool:
+    """Tell a record whose address and hash are those of the lock file."""
+    return record.source == locked.SOURCE and bool(record.url)

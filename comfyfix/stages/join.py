@@ -111,7 +111,7 @@ def _need_of(manifest: Manifest, lookup: Lookup, reference: Reference, value: st
         folder = folder_key(override.folder)
     if folder is not None and not is_folder_key(folder):
         folder = None
-    place = {
+    place = {  # what the lock file tells has no node
         "workflow": reference.workflow,
         "node": reference.node_id,
         "type": reference.node_type,
@@ -122,7 +122,8 @@ def _need_of(manifest: Manifest, lookup: Lookup, reference: Reference, value: st
             _require_ending(lookup.folders, (folder, *reference.also), path)
     except NameRefused as refused:
         shown = Model(folder=folder, path=printable(reference.path, NAME_SHOWN))
-        refused_at = NameRefused(Why.NAME_REFUSED_AT, name=value, cause=refused.reason, **place)
+        why = Why.NAME_REFUSED_AT if reference.node_type else Why.LOCK_NAME_REFUSED
+        refused_at = NameRefused(why, name=value, cause=refused.reason, **place)
         return Need(model=shown, problem=refused_at)
     if folder is not None:
         path = lookup.folders.meant(folder, path)
@@ -130,9 +131,8 @@ def _need_of(manifest: Manifest, lookup: Lookup, reference: Reference, value: st
         path = next(iter(shards(path)), path)
     model = Model(folder=folder, path=path)
     if folder is None:
-        untold = ModelProblem(
-            Outcome.FOLDER_UNKNOWN, Why.FOLDER_UNTOLD, path=path, name=model.name, **place
-        )
+        why = Why.FOLDER_UNTOLD if reference.node_type else Why.LOCK_FOLDER_REFUSED
+        untold = ModelProblem(Outcome.FOLDER_UNKNOWN, why, path=path, name=model.name, **place)
         return Need(model=model, problem=untold)
     return Need(
         model=model,

@@ -50,7 +50,7 @@ by_hub_program() {
   mv -f -- "$file" "$PART" || cant_write ''
   rm -rf -- "$WORK/hub"
   hash_of "$PART"
-  is_right "$PART" "$HASH" || wrong_content "What hf brought is not $NAME: size or sha256 differ"
+  is_right "$PART" "$HASH" || wrong_bytes "What hf brought"
   name_it
 }
 

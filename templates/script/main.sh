@@ -119,9 +119,9 @@ fetch_whole() {
   begun="$LOW"
   if ! complete; then
     # A part from an earlier run may have been of another file; a fresh one has no excuse.
-    [ "$begun" != 0 ] || wrong_content "What arrived is not $NAME: size or sha256 differ"
+    [ "$begun" != 0 ] || wrong_bytes "What arrived"
     start_over
-    complete || wrong_content "What arrived is not $NAME: size or sha256 differ"
+    complete || wrong_bytes "What arrived"
   fi
 }
 

@@ -56,6 +56,18 @@ known_unsafe() {
   [ "$code" != 4 ] || unsafe "$DEST.unsafe"
 }
 
+# Bytes have come, and they are others: in what they differ.
+wrong_bytes() {
+  local now
+  now="$(size_of "$PART")"
+  if [ -n "$SHA256" ] && [ -n "$HASH" ] && [ "$HASH" != "$SHA256" ]; then
+    wrong_content "$1 is not $NAME: its hash is $HASH, wanted is $SHA256"
+  elif [ -n "$SIZE" ] && [ "$now" != "$SIZE" ]; then
+    wrong_content "$1 is not $NAME: it has ${now:-no} bytes, wanted are $SIZE"
+  fi
+  wrong_content "$1 is not $NAME: size or form differ"
+}
+
 wrong_content() {
   rm -f -- "$PART" "$HAVE"
   fail 14 "$1" "run \`doit\`, it searches again" "${2:-}"

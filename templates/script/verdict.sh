@@ -2,7 +2,10 @@
 # is told where it has been computed already.
 is_right() {
   local file="$1"
-  if [ -z "${2:-}" ] && [ -n "$SIZE" ] && [ "$(size_of "$file")" != "$SIZE" ]; then return 1; fi
+  if [ -z "${2:-}" ] && [ -n "$SIZE" ] && [ "$(size_of "$file")" != "$SIZE" ]; then
+    HASH='' # that of another file, if any
+    return 1
+  fi
   if [ -n "$SHA256" ]; then
     HASH="${2:-}"
     [ -n "$HASH" ] || hash_of "$file"

@@ -114,7 +114,7 @@ def test_without_hf_it_is_told_what_to_install(site: Site, script: Path) -> None
 @pytest.mark.parametrize(
     ("hf", "code", "told"),
     [
-        (HF + 'printf wrong >"$place/$3"\n', 14, "size or sha256 differ"),
+        (HF + 'printf wrong >"$place/$3"\n', 14, "What hf brought is not"),
         (HF + 'ln -s "$HOME/hub file" "$place/$3"\n', 15, "could not fetch"),
         (
             HF + "echo 'Error: no such thing' >&2; echo Hint: none; exit 1\n",

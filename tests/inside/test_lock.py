@@ -275,8 +275,25 @@ def test_a_file_that_came_without_us_is_held_against_the_lock(
 def test_bytes_that_do_not_match_are_not_taken(site: InProcess, hub: Hub) -> None:
     locked(site, hub)
     edit(site, 0, sha256=sha256(b"no such bytes"))
-    assert site.run("--frozen").code == 1
+    ran = site.run("--frozen")
+    assert ran.code == 1
     assert sorted(fetched(site)) == sorted(NAMES[1:])
+    for told in (
+        sha256(b"no such bytes"),
+        sha256(file_for(NAMES[0])),
+        f"--upgrade loras/{NAMES[0]}",
+    ):
+        assert told in ran.out, "both hashes, and what helps"
+
+
+def test_what_is_gone_is_not_searched_elsewhere(site: InProcess, hub: Hub) -> None:
+    locked(site, hub)
+    hub.faults.append(Fault(f"file *{NAMES[0]}", "404"))
+    hub.faults.append(Fault(f"resolve *{NAMES[0]}", "404"))
+    ran = site.run("--locked")
+    assert ran.code == 1
+    assert f"--upgrade loras/{NAMES[0]}" in ran.out
+    assert searches(hub) == []
 
 
 @pytest.mark.soak
@@ -314,6 +331,7 @@ def test_no_place_is_outside_the_store(site: InProcess, hub: Hub, folder: str, w
     assert ran.code == 1
     assert "Traceback" not in ran.out + ran.err
     assert "\x1b[2J" not in ran.out + ran.err
+    assert t("run `doit lock`").replace("doit", "comfyfix") in ran.out, "no node has it"
     files = set(site.root.rglob("*x.safetensors")) - set(site.root.rglob("*_x.safetensors"))
     assert files == set()
     assert sorted(fetched(site)) == sorted(NAMES[1:])
