@@ -18,6 +18,7 @@ from comfyfix.screen.words import t
 from comfyfix.stages.gc import Unit
 
 _DAY = 86400
+_TRASH_SHOWN = 50
 Done = Literal["shown", "moved", "purged", "restored"]
 
 
@@ -193,9 +194,20 @@ def collected(made: Collected, room: int | None) -> Iterator[str]:
         size = sum(size for _, size in made.moved)
         yield t(_DONE[made.did], count=len(made.moved), size=size)
     if made.trash:
+        yield from _trash(made.trash, room) if made.did == "shown" else ()
         size = sum(entry.size for entry in made.trash)
         yield t("In the trash: {count:models}, {size:size}.", count=len(made.trash), size=size)
         yield t("`doit gc --restore` puts it back, `doit gc --purge` removes it for good.")
+
+
+def _trash(entries: Sequence[Entry], room: int | None) -> Iterator[str]:
+    """What lies in the trash, newest first: `--restore` takes these names."""
+    columns = (Column("IN THE TRASH", 1), Column("SIZE"), Column("SINCE", spare=1))
+    newest = sorted(entries, key=lambda entry: entry.at, reverse=True)
+    rows = [(e.model, human_size(e.size), e.at[:10]) for e in newest[:_TRASH_SHOWN]]
+    yield from table(columns, rows, room)
+    if more := len(newest[_TRASH_SHOWN:]):
+        yield t("and {count} more; `--json` tells all", count=more)
 
 
 _DONE: dict[Done, str] = {

@@ -9,6 +9,10 @@ from typing import Any, TypeVar
 import msgspec
 
 _Record = TypeVar("_Record")
+_PLAIN = {
+    "array": "a list", "object": "keys with values", "str": "text", "int": "a whole number",
+    "float": "a number", "bool": "true or false", "null": "nothing",
+}  # fmt: skip
 _UNKNOWN = re.compile(r"Object contains unknown field `(.*)`")
 
 
@@ -34,7 +38,16 @@ def fitted(value: Any, kind: type[_Record], entry: type) -> _Record:
             place = place.replace("[...]", _first_unfit(value["models"], entry), 1)
         unknown = _UNKNOWN.match(said)
         place += f".{unknown[1]}" if unknown else ""
-        raise Unfit(place, said.replace("`", ""), unknown=bool(unknown)) from None
+        place = place.replace("[...]", "")  # which value of a mapping it is, msgspec does not say
+        raise Unfit(place, _plain(said.replace("`", "")), unknown=bool(unknown)) from None
+
+
+def _plain(said: str) -> str:
+    """What was expected and what is there, in words that are no programmer's."""
+    if not said.startswith("Expected "):
+        return said
+    told = re.sub(r"[a-z]+", lambda word: _PLAIN.get(word[0], word[0]), said)
+    return told.replace(" | nothing", "").replace(" | ", " or ")
 
 
 def _first_unfit(entries: Any, kind: type) -> str:

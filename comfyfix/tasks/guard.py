@@ -68,6 +68,11 @@ def _switched(word: str) -> str:
     return _SWITCHES[long[0]][0][0] if len(word) >= _SHORTEST and len(long) == 1 else ""
 
 
+def is_common(word: str) -> bool:
+    """Tell whether a word is one of the options that all commands have."""
+    return word == _JSON or bool(_switched(word))
+
+
 class Guarded(Command):  # type: ignore[misc]
     """A command that can be stopped from its first moment, and that tells if no one hears it.
 

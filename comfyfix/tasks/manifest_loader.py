@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from itertools import takewhile
 from typing import Any
 
 from doit.cmd_base import ModuleTaskLoader
@@ -11,6 +12,7 @@ from comfyfix.screen.text import say
 from comfyfix.tasks import loading
 from comfyfix.tasks.command_names import COMMANDS
 from comfyfix.tasks.dodo import manifest_here
+from comfyfix.tasks.guard import is_common
 from comfyfix.version import __version__
 
 
@@ -32,7 +34,16 @@ def run(arguments: list[str]) -> int:
         return 0
     if arguments[:1] in (["--help"], ["-h"]):
         arguments = ["help"]
+    arguments = _command_first(arguments)
     program = DoitMain(_Loader(), config_filenames=(), extra_config={"COMMAND": COMMANDS})
     program.BIN_NAME = "comfyfix"
     code: int = program.run(arguments) or 0
     return code
+
+
+def _command_first(arguments: list[str]) -> list[str]:
+    """Put a command before the options of all commands that were typed before it."""
+    leading = list(takewhile(is_common, arguments))
+    command, rest = arguments[len(leading) :][:1], arguments[len(leading) + 1 :]
+    named = command and command[0] in COMMANDS
+    return [*command, *leading, *rest] if named else arguments

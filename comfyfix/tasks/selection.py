@@ -92,6 +92,8 @@ class Control(TaskControl):  # type: ignore[misc]
                 self._refuse(name)
 
     def _refuse(self, name: str) -> NoReturn:
+        if name in COMMANDS and self.by_our_command:
+            raise SetupProblem(Why.COMMAND_COMES_FIRST, command=name)
         if name in COMMANDS:
             raise _not_loaded(name)
         raise unknown(name, [*self.tasks, *COMMANDS])

@@ -57,7 +57,7 @@ def test_no_manifest(site: Site) -> None:
             "comfyui: ComfyUI\nbatch: six\n",
             2,
             "batch",
-            because(Why.VALUE_UNFIT, told="Expected int, got str"),
+            because(Why.VALUE_UNFIT, told="Expected a whole number, got text"),
         ),
         ("comfyui: &a ComfyUI\n", 1, "", because(Why.ALIAS_REFUSED)),
         ("comfyui: ${NOT_SET}\n", 1, "comfyui", because(Why.VARIABLE_UNSET, name="NOT_SET")),

@@ -72,6 +72,7 @@ def test_it_shows_first_then_moves_and_puts_back_and_removes(site: InProcess) ->
     assert not place(site).exists()
     assert place(site, KEPT).exists()
     assert [row["model"] for row in told(site)["trash"]] == [f"loras/{OLD}"]
+    assert f"loras/{OLD}" in site.run("gc").out, "the names that `--restore` takes"
     assert told(site, "--restore", OLD)["moved"]
     assert site.files() == before
     # Its time of change is another now: it is not told as fetched before it has been hashed.

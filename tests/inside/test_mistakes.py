@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import tomllib
 
 import pytest
@@ -102,6 +103,14 @@ def test_a_manifest_above_is_told(project: InProcess) -> None:
 def test_options_may_stand_behind_names(project: InProcess) -> None:
     done = project.run("plan", "rife49.pth", "--json")
     assert done.out.startswith("{"), done
+
+
+def test_what_all_commands_take_may_stand_before_them(project: InProcess) -> None:
+    done = project.run("--offline", "--json", "scan")
+    assert json.loads(done.out)["references"], done
+    for words_typed in (("-v", "2", "scan"), ("run", "scan")):
+        done = project.run(*words_typed, "--json")
+        assert (done.code, json.loads(done.out)["error"]["why"]) == (3, Why.COMMAND_COMES_FIRST)
 
 
 def test_help_may_be_asked_of_a_command(project: InProcess) -> None:
