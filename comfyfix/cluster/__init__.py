@@ -1,1 +1,1 @@
-"""Downloads on the workers of a Dask cluster: `away` sends them, `worker` runs them there."""
+"""Downloads on the workers of a Dask cluster: `scheduler`, the way there, `away` and `worker`."""

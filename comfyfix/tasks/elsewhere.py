@@ -19,7 +19,7 @@ from comfyfix.stages.slots import Slot, Slots
 from comfyfix.stages.talk import BEGUN, Hear, Talk, paths_of
 
 if TYPE_CHECKING:
-    from comfyfix.cluster.away import Away
+    from comfyfix.cluster.away import Away, Errand
     from comfyfix.stages.work import Planned
     from comfyfix.tasks.running import Run
 
@@ -41,16 +41,7 @@ def slot(run: Run, record: Record) -> Slot:
 
 def fetch(run: Run, planned: Planned, record: Record, script: Path, hear: Hear) -> Receipt:
     """Let a worker run the script of a record, and make its receipt. Raises ModelProblem."""
-    from comfyfix.script import render  # templates, for downloads alone
-
-    manifest = run.project.manifest
-    servers = {
-        "HF_ENDPOINT": manifest.endpoints.huggingface,
-        "CIVITAI_ENDPOINT": manifest.endpoints.civitai,
-    }
-    told = "".join(f"export {name}={shlex.quote(url)}\n" for name, url in servers.items())
-    folder = fetch_stage.real_place(record, run.project.folders)
-    errand = (told + render.alone(record, manifest), str(folder), sorted(paths_of(record)))
+    errand = _errand(run, record)
     places: list[str] = []
 
     def heard(said: str | Told) -> None:
@@ -60,7 +51,7 @@ def fetch(run: Run, planned: Planned, record: Record, script: Path, hear: Hear) 
             places.append(said.fields[0])
         hear(said)
 
-    pickle, signs = manifest.verify.pickle, bool(run.project.trust.key)
+    pickle, signs = run.project.manifest.verify.pickle, bool(run.project.trust.key)
     talk = Talk.about(record, heard, Slot(Slots()), pickle=pickle, words=words.sentence)
     status = _sent(run, lambda cluster: cluster.run(errand, talk.take))
     if BY_EXIT_CODE.get(status) is Outcome.NETWORK and places:
@@ -72,6 +63,20 @@ def fetch(run: Run, planned: Planned, record: Record, script: Path, hear: Hear) 
     with contextlib.suppress(OSError):  # a network filesystem then looks at what is there now
         os.close(os.open(record.folder, os.O_RDONLY))
     return fetch_stage.receipt(record, script, talk, status, signs=signs)
+
+
+def _errand(run: Run, record: Record) -> Errand:
+    """What a worker is sent: the script, with the servers that it asks, and where its files go."""
+    from comfyfix.script import render  # templates, for downloads alone
+
+    manifest = run.project.manifest
+    servers = {
+        "HF_ENDPOINT": manifest.endpoints.huggingface,
+        "CIVITAI_ENDPOINT": manifest.endpoints.civitai,
+    }
+    told = "".join(f"export {name}={shlex.quote(url)}\n" for name, url in servers.items())
+    folder = fetch_stage.real_place(record, run.project.folders)
+    return told + render.alone(record, manifest), str(folder), sorted(paths_of(record))
 
 
 def _sent(run: Run, ask: Callable[[Away], T]) -> T:
