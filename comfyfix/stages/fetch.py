@@ -261,7 +261,7 @@ def _problem(status: int, talk: Talk, script: Path, record: Record) -> ModelProb
         place = {"url": record.page or record.url, "path": record.destination}
         return ModelProblem(Outcome.WRONG_CONTENT, Why.PAGE_CAME, name=record.model.name, **place)
     outcome = BY_KIND.get(kind) or BY_EXIT_CODE.get(status) or Outcome.DOWNLOAD_FAILED
-    if what and record.source == locked.SOURCE and not kind and outcome in _ANEW:
+    if what and _is_locked(record) and not kind and outcome in _ANEW:
         return ModelProblem(
             outcome, Why.LOCK_NOT_SO, what=_where(talk, what), model=record.model.key
         )

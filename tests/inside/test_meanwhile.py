@@ -15,16 +15,19 @@ from comfyfix.demo.content import file_for
 from comfyfix.demo.hub import Hub, sha256
 from comfyfix.disk import lease
 from comfyfix.disk.owner import where
+from comfyfix.errors import Problem
 from comfyfix.once import Once
 from comfyfix.outcomes import Came
 from comfyfix.records import Model
 from comfyfix.screen.words import fixed, t
 from comfyfix.script import engine
 from comfyfix.stages.meanwhile import Patience
+from comfyfix.stages.work import Planned
 from comfyfix.state import receipts
 from comfyfix.state.layout import store_receipt
 from comfyfix.state.receipts import Receipts
-from comfyfix.tasks import meanwhile
+from comfyfix.tasks import meanwhile, tried
+from comfyfix.tasks.running import Run
 from tests.inprocess import InProcess, Ran
 
 NAME = "harbour_tide_0.safetensors"
@@ -90,6 +93,28 @@ def test_what_another_has_brought_needs_no_script(
     again = site.run()
     assert (again.code, scripts(again)) == (0, 0)
     assert came(site) == [Came.OTHERS], "nothing was left to be done"
+
+
+def test_a_batch_knows_what_another_run_of_the_project_has_brought_since(
+    site: InProcess, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    lost = Model(folder="loras", path="nobody_has_this.safetensors")
+    site.workflow("w.json", ("loras", lost.path))
+    digest, note = sha256(file_for(lost.path)), tried.note
+
+    def noting(run: Run, planned: Planned, problem: Problem) -> None:
+        note(run, planned, problem)
+        assert lost.key not in run.receipts.all()
+        path = site.put("loras", lost.path)
+        made = receipts.of_file(lost, path, digest, script="", verified=False)
+        Receipts(run.project.layout).keep([(lost, made)])
+
+    monkeypatch.setattr(tried, "note", noting)
+    done = site.run()
+    assert done.code == 1, done
+    [told] = site.state("verified/batch_001.json")["verified"]
+    assert told["status"] == "unverified"
+    assert told["sha256"] == digest, "it is not hashed: nobody tells what it must be"
 
 
 def test_a_wrong_file_that_another_has_put_there_is_for_the_script(
