@@ -158,9 +158,11 @@ class Guarded(Command):  # type: ignore[misc]
                 self.outstream = said  # where doit's own commands write
                 code = self._parsed(in_args)
         except (SetupProblem, *_DOITS) as error:
-            known = isinstance(error, SetupProblem)
-            say_json(failed(error) if known else {"error": {"message": str(error)}}, REFUSED)
-            if not known:
+            # What doit is to tell may be of ours: it has no other way to be raised there.
+            known = error if isinstance(error, SetupProblem) else error.__cause__
+            doits = {"error": {"message": str(error)}}
+            say_json(failed(known) if isinstance(known, SetupProblem) else doits, REFUSED)
+            if not isinstance(error, SetupProblem):
                 raise
             notes.refusal(error)
             return REFUSED

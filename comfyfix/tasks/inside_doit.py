@@ -182,7 +182,7 @@ class ThreadRunner(_Side, MThreadRunner):  # type: ignore[misc]
         super().__init__(*arguments, **named)
         if self.num_process < 1:  # doit would start none, do nothing, and call that success
             problem = SetupProblem(Why.PROCESSES_NEGATIVE, count=self.num_process)
-            raise InvalidCommand(words.problem(problem))
+            raise InvalidCommand(words.problem(problem)) from problem
 
 
 class SerialRunner(_Side, Runner):  # type: ignore[misc]

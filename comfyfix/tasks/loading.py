@@ -37,7 +37,7 @@ def load(manifest: Path, prefix: str = "") -> tuple[dict[str, Any], Tasks]:
     manifest = manifest.absolute()
     if prefix and not _PREFIX.fullmatch(prefix):
         problem = SetupProblem(Why.PREFIX_UNFIT, prefix=prefix)
-        raise InvalidDodoFile(words.problem(problem))
+        raise InvalidDodoFile(words.problem(problem)) from problem
     inside_doit.mend_memory()
     if ONLY_NAMED.get():
         return _configuration("", [], 0), Tasks(manifest, prefix, None, _tasks)
@@ -74,7 +74,7 @@ def _opened(manifest: Path, prefix: str) -> Run:
         with left_alone():
             return creators.opened(manifest, prefix)
     except SetupProblem as problem:
-        raise InvalidDodoFile(words.problem(problem)) from None
+        raise InvalidDodoFile(words.problem(problem)) from problem
 
 
 def _tasks(run: Run) -> Iterator[Task]:

@@ -49,7 +49,7 @@ class Control(TaskControl):  # type: ignore[misc]
         try:
             self._select(everywhere(task_selection, self.tasks.values()))
         except SetupProblem as problem:  # doit's own command may be the one that asks
-            raise InvalidCommand(words.problem(problem)) from None
+            raise InvalidCommand(words.problem(problem)) from problem
 
     def _select(self, selection: list[str] | None) -> None:
         if self.single and not self.names_told:
@@ -155,7 +155,7 @@ def _require_own_names(tasks: Iterable[Any]) -> None:
     for task in tasks:
         if task.name in twice and run_of(task) is not None:
             problem = SetupProblem(Why.TASK_NAME_TAKEN, name=task.name)
-            raise InvalidCommand(words.problem(problem))
+            raise InvalidCommand(words.problem(problem)) from problem
 
 
 def _share_targets(tasks: Iterable[Any]) -> None:

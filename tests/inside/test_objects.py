@@ -9,6 +9,7 @@ import pytest
 
 from comfyfix.demo.hub import Hub
 from comfyfix.tasks.command_names import COMMANDS
+from comfyfix.why import Why
 from tests.inprocess import InProcess
 
 RIFE = ("upscale_models", "rife49.pth")
@@ -55,6 +56,8 @@ def test_a_mistake_in_the_manifest_is_an_object_too(lacking: InProcess, command:
     (lacking.root / "manifest.yaml").write_text("comfyui: nowhere\n")
     code, error = told(lacking, command, "--json", *NAMED.get(command, ()))
     assert (code, "nowhere" in error["error"]["message"]) == (3, True)
+    assert error["error"]["why"] == Why.COMFYUI_ABSENT
+    assert error["error"]["next"]
 
 
 def test_what_is_missing_is_told_and_checked(lacking: InProcess) -> None:
