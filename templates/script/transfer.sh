@@ -116,6 +116,7 @@ settle() {
     arrived "$from" "$at" "$end"
     # A page that came in place of the file is no beginning of it.
     [ "$fit" = 0 ] || [ "$BUSY" != 0 ] || [ ! -e "$PART" ] || cut_at "$(highest)"
+    [ "$code" != 22 ] || ask_for_head "$from" "$aim"
     consider "$code" "$aim"
   fi
 }

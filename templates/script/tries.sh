@@ -1,7 +1,10 @@
 # The try that was made at once has failed. What it has brought may be the beginning.
 weigh_first_try() {
+  MESSAGE="${SAID%$'\n'}"
+  MESSAGE="${MESSAGE##*$'\n'}"
   printf '%s' "$SAID" >"$WORK/0.headers"
   read_answer "$WORK/0.headers"
+  ask_for_head 0 "$TARGET"
   case "$STATUS" in
   2??)
     if [ -z "$A_PACKED" ] && [ "$A_LENGTH" = "$SIZE" ]; then
@@ -21,10 +24,31 @@ weigh_first_try() {
 consider_first_try() {
   local aim="$URL"
   [ -z "$LED" ] || aim=elsewhere TARGET=elsewhere
-  FAILED='' MESSAGE="${SAID%$'\n'}"
-  MESSAGE="${MESSAGE##*$'\n'}"
+  FAILED=''
   consider 22 "$aim"
   from_the_start
+}
+
+# Curl before 7.75 tells only the status of an answer that is an error, and what helps stands in its
+# head: so that is asked for alone. What is answered then is what counts.
+ask_for_head() {
+  local from="$1" status="${MESSAGE##*returned error: }"
+  [ "$status" != "$MESSAGE" ] && [ "${status:0:3}" != "$STATUS" ] || return 0
+  STATUS="${status:0:3}"
+  case "$STATUS" in 404 | 410 | 451) return ;; esac # all is said
+  [ "$2" = "$TARGET" ] || return 0
+  : >"$WORK/head.headers"
+  (
+    trap - INT TERM HUP
+    no_more_than 65536
+    noted "$WORK/head.pid" "${CURL[@]}" --no-fail --max-redirs 0 --max-time 20 --range "$from-$from" \
+      --dump-header "$WORK/head.headers" --output /dev/null --config <(request "$from")
+  ) </dev/null >/dev/null 2>&1 3>&- 7>&- 8>&- &
+  WORKER=$!
+  wait "$WORKER"
+  WORKER=''
+  read_answer "$WORK/head.headers"
+  [ -n "$STATUS" ] || STATUS="${status:0:3}"
 }
 
 # Decides what a failed try means: ends the script, or returns to try again.

@@ -14,7 +14,7 @@ OPTIONS = {
     "output": "4.0", "proto": "7.20.2", "range": "4.0", "show-error": "5.9", "silent": "4.0",
     "speed-limit": "4.7", "speed-time": "4.7", "suppress-connect-headers": "7.54.0",
     "user-agent": "4.5.1", "write-out": "6.5",
-    "no-location": "7.19.0",  # "no-" before any that is on or off
+    "no-fail": "7.19.0", "no-location": "7.19.0",  # "no-" before any that is on or off
 }  # fmt: skip
 LINES = {"url": "7.5", "header": "5.0", "resolve": "7.59.0"}  # of several addresses
 VARIABLES = {
