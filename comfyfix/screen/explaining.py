@@ -45,16 +45,21 @@ def known() -> dict[str, Explained]:
     return {word: told for table in tables().values() for word, told in table.items()}
 
 
-@functools.cache
 def tables() -> dict[str, dict[str, Explained]]:
     """The explanations by kind: `outcomes`, `verdicts`, `standings` and `exit_codes`."""
-    import tomllib  # only who asks needs it
-
-    text = resources.files(__package__).joinpath("explained.toml").read_text(encoding="utf-8")
     return {
         kind: {
             word: Explained(t(told["means"]), t(told.get("helps", "")))
             for word, told in table.items()
         }
-        for kind, table in tomllib.loads(text).items()
+        for kind, table in _raw().items()
     }
+
+
+@functools.cache
+def _raw() -> dict[str, dict[str, dict[str, str]]]:
+    # As they stand in the file: which program was typed may not be known yet.
+    import tomllib  # only who asks needs it
+
+    text = resources.files(__package__).joinpath("explained.toml").read_text(encoding="utf-8")
+    return tomllib.loads(text)
