@@ -46,7 +46,10 @@ def lines(changes: Changes, *, dry: bool) -> Iterator[str]:
         elif old is not None and new != old:
             yield f"~ {key}  {', '.join(_differences(old, new))}"
     for key, reason in changes.left.items():
-        yield t("✗ {key}: not locked: {reason}", key=key, reason=reason)
+        line = (
+            "✗ {key}: left as it was: {reason}" if key in after else "✗ {key}: not locked: {reason}"
+        )
+        yield t(line, key=key, reason=reason)
         yield from next_step(words.told(reason).next_step)
     told = {"count": len(after), "path": changes.path}
     if not changes.differ:

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 
 import msgspec
 
 from comfyfix.disk.files import git_blob_of, regular_stat
 from comfyfix.errors import ModelProblem
+from comfyfix.outcomes import Outcome
 from comfyfix.records import Model, Reason, Receipt, Record, because
 from comfyfix.settings.manifest import Manifest
 from comfyfix.sources import store
@@ -34,17 +35,23 @@ def searching(manifest: Manifest) -> Manifest:
 
 @dataclass(frozen=True, slots=True)
 class Records:
-    """Finds them. `hints` are addresses of the workflows; `hashing` hears which file is hashed."""
+    """Finds them. `hints` are addresses of the workflows; `hashing` hears which file is hashed.
+
+    `unasked` are the keys of models of which some source could not be asked.
+    """
 
     services: Services
     hints: Hints
     hashing: Callable[[str], object]
+    unasked: set[str] = field(default_factory=set)
 
     def of(self, item: Planned | Present) -> Record | Reason:
         """The record of a model, or why there is none. Never raises a problem."""
         try:
             return self._of(item)
         except ModelProblem as problem:
+            if problem.outcome == Outcome.SOURCE_DOWN:
+                self.unasked.add(item.model.key)
             return problem.reason
         except OSError as error:
             return because(Why.SYSTEM_SAYS, error=error.strerror or error)

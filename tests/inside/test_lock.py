@@ -157,6 +157,38 @@ def test_a_check_tells_what_is_not_there_any_more(site: InProcess, hub: Hub, gon
         assert drift[f"loras/{NAMES[1]}"] is None
 
 
+def test_an_upgrade_that_finds_nothing_leaves_what_is_locked(site: InProcess, hub: Hub) -> None:
+    locked(site, hub)
+    before = path(site).read_bytes()
+    hub.faults.append(Fault("*", "503"))
+    ran = site.run("lock", "--upgrade")
+    assert ran.code == 1
+    assert path(site).read_bytes() == before
+    hub.faults.clear()
+    hub.repositories[REPO].push({NAMES[0]: None, NAMES[1]: file_for(NAMES[1], seed="newer")})
+    told = json.loads(site.run("lock", "--upgrade", "--json").out)
+    assert [row["model"] for row in told["left"]] == [f"loras/{NAMES[0]}"]
+    assert told["removed"] == []
+    hashes = {one["path"]: one["sha256"] for one in entries(site)}
+    assert hashes[NAMES[0]] == sha256(file_for(NAMES[0]))
+    assert hashes[NAMES[1]] == sha256(file_for(NAMES[1], seed="newer"))
+
+
+def test_where_nobody_can_be_asked_nothing_is_said_of_sources(site: InProcess, hub: Hub) -> None:
+    """A file that is here would be locked by its hash alone for good."""
+    site.put("loras", NAMES[0])
+    hub.faults.append(Fault("*", "503"))
+    told = json.loads(site.run("lock", "--json").out)
+    assert told["added"] == []
+    assert {row["model"] for row in told["left"]} == {f"loras/{name}" for name in NAMES}
+    hub.faults.clear()
+    assert site.run("lock").code == 0
+    assert all(one["url"] for one in entries(site))
+    hub.faults.append(Fault("*", "503"))
+    assert site.run("lock", "--upgrade").code == 1
+    assert all(one["url"] for one in entries(site))
+
+
 @pytest.mark.parametrize("variable", ["COMFYFIX_LOCKED", "COMFYFIX_FROZEN", "COMFYFIX_OFFLINE"])
 def test_a_switch_is_on_or_off_and_nothing_else(site: InProcess, hub: Hub, variable: str) -> None:
     for told in ("y", "enabled", "2", "1 "):
@@ -349,6 +381,8 @@ def test_a_private_model_is_locked_by_its_hash_alone(site: InProcess, hub: Hub) 
             "sha256": sha256(OURS),
         }
     ]
+    assert site.run("lock", "--upgrade").code == 0
+    assert len(entries(site)) == 1
     assert site.run("list", "--locked").code == 0
     (site.models / "loras" / "ours_alone.safetensors").unlink()
     ran = site.run("--frozen")

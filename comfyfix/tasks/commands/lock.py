@@ -26,7 +26,7 @@ from comfyfix.settings.overrides import Locked
 from comfyfix.settings.switches import FROZEN, LOCKED, on
 from comfyfix.stages import locking
 from comfyfix.stages.hints import Hints
-from comfyfix.stages.work import Present
+from comfyfix.stages.work import Planned, Present
 from comfyfix.state import receipts
 from comfyfix.tasks.commands.base import (
     Ours,
@@ -147,19 +147,29 @@ def _locked(run: Run, upgraded: frozenset[str]) -> Changes:
     for item, found in zip(asked, side_by_side(run, asked, records.of), strict=True):
         key = item.lock_as.key
         entry = found if isinstance(found, Reason) else locking.entry(item, found, known)
-        here = item if isinstance(item, Present) and item.files is None else None
-        if isinstance(entry, Reason) and here:
-            digest = here.receipt.sha256 if here.receipt else run.services().hash_of(here.path)
-            entry = locking.by_hash(here, here.size, digest)
+        old = lock.entries.get(key) if key in upgraded else None
+        ours = not (old and old.url) and item.model.key not in records.unasked
+        if isinstance(entry, Reason) and ours:
+            entry = _of_what_is_here(run, item) or entry
         if isinstance(entry, Entry):
             kept[key] = entry
         else:
             left[key] = entry
+            if old:  # nothing better was found
+                kept[key] = old
     left |= {p.lock_as.key: p.problem.reason for p in project.plan.models if p.problem}
     after = lock.with_entries(kept.values()).entries
     if project.plan.unreadable:  # what they need is not known, so nothing is taken out
         after = lock.with_entries([*{**lock.entries, **after}.values()]).entries
     return Changes(str(lock.path), lock.entries, after, left, lock.exists)
+
+
+def _of_what_is_here(run: Run, item: Planned | Present) -> Entry | None:
+    """The entry of a file that is here and that every source was asked for in vain."""
+    if not isinstance(item, Present) or item.files is not None:
+        return None
+    digest = item.receipt.sha256 if item.receipt else run.services().hash_of(item.path)
+    return locking.by_hash(item, item.size, digest)
 
 
 def _searching(project: Project, upgraded: frozenset[str]) -> Project:
