@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import os
-from pathlib import Path
 from typing import Any
 
 import pytest
@@ -197,15 +196,15 @@ def test_a_disk_that_is_another_meanwhile_is_not_written_to(
     """Without its disk, the folder that it was mounted on is there: it is on another."""
     fast = needy.root / "fast"
     fast.mkdir()
-    copied = copying.Copying._copy
+    named = copying.Copying._name
 
-    def gone(self: copying.Copying, source: Path, *rest: Any) -> None:
-        copied(self, source, *rest)
+    def gone(*given: Any) -> None:
         fast.rename(needy.root / "away")
         fast.mkdir()
+        named(*given)
 
     with monkeypatch.context() as patch:
-        patch.setattr(copying.Copying, "_copy", gone)
+        patch.setattr(copying.Copying, "_name", gone)
         told = tiers(needy, fast="fast")
     assert told["files"][0]["why"] == Why.SYSTEM_SAYS
     assert list(fast.iterdir()) == []

@@ -13,7 +13,9 @@ import pytest
 from comfyfix.demo.content import file_for
 from comfyfix.demo.hub import Hub
 from comfyfix.disk.files import sha256_of
+from comfyfix.nearby.leads import Nearby, Sought
 from comfyfix.stages.tiers import copying
+from comfyfix.state.hashes import HashLog
 from comfyfix.state.tier import Tier
 from comfyfix.why import Why
 from tests.inprocess import InProcess
@@ -161,6 +163,9 @@ def test_dedupe_and_gc_know_of_no_copy(inprocess: InProcess, fast: Path, link: s
     elif link == "file":
         (inprocess.models / "loras/b.safetensors").symlink_to(fast / "loras" / LORA)
     before, copies = inprocess.files(), {p: p.stat() for p in fast.rglob("*.safetensors")}
+    if link != "file":
+        told = data_of(inprocess.run("store", "--json", "--hash"))
+        assert (len(told["files"]), told["all"]["duplicates"]) == (len(PIPELINE), 0)
     assert inprocess.run("dedupe", "--yes").code == 0
     assert inprocess.files() == before
     inprocess.run("gc", "--yes", "--all")
@@ -187,12 +192,8 @@ def test_the_file_of_the_store_is_needed_whatever_the_tier_has(
     assert {row["model"] for row in answer["files"] if row["needed_by"]} == {
         f"loras/{LORA}", *(f"diffusers/sdxl/{name}" for name in PIPELINE[1:]),
     }  # fmt: skip
-    before = inprocess.files()
-    inprocess.workflow("more.json", ("loras", "new.safetensors"))
-    listed = data_of(inprocess.run("list", "--json"))
-    (new,) = [row for row in listed["pending"] if row["model"] == "loras/new.safetensors"]
-    assert "fast" not in json.dumps(new)
-    assert inprocess.files() == before
+    assert len(answer["files"]) == len(PIPELINE)
+    assert inprocess.project().folders.place("loras", "new") == f"{inprocess.models}/loras/new"
 
 
 def test_what_gc_moves_away_leaves_the_tier_first(inprocess: InProcess, fast: Path) -> None:
@@ -285,3 +286,24 @@ def test_what_we_have_fetched_and_the_store_has_lost_comes_back_from_the_tier(
     assert sha256_of(place) == digest
     assert place.stat().st_nlink == 1
     assert not [seen for seen in hub.seen if "/resolve/" in str(seen)]
+
+
+def test_nothing_in_the_tier_becomes_a_link(inprocess: InProcess, fast: Path) -> None:
+    copy = fast / "loras" / LORA
+    sought = Sought(sha256_of(copy), copy.stat().st_size)
+    leads = {lead.path: lead.linkable for lead in Nearby(tier=str(fast)).leads(sought)}
+    assert leads[str(copy)] is False
+    assert not any(leads.values())
+
+
+@pytest.mark.parametrize("name", ["diffusers/sdxl", f"loras/{LORA}"])
+def test_what_is_not_as_we_have_made_it_is_never_removed(
+    inprocess: InProcess, fast: Path, name: str
+) -> None:
+    changed = fast / name / "mine.txt" if name.endswith("sdxl") else fast / name
+    changed.write_bytes(b"mine")
+    with Tier(fast).held() as tier:
+        work = copying.Copying(tier, HashLog(inprocess.root / "log"), bool)
+        work.remove(tier.copies[name])
+        assert name not in tier.copies
+    assert changed.read_bytes() == b"mine"
