@@ -181,7 +181,9 @@ def test_a_pin_looks_whether_the_file_is_there(site: Site, hub: Hub) -> None:
     assert done.returncode == 1
     place = {"file": str(site.root / "pins.yaml"), "line": 3, "name": NAME}
     assert what(because(Why.PIN_FAILS, **place)) in done.stdout
-    assert site.doit("unpin", NAME).returncode == 0
+    done = site.doit("unpin", NAME)
+    assert (done.returncode, done.stderr) == (0, "")
+    assert t("No longer pinned: {model}", model=f"loras/{NAME}") in done.stdout
     assert NAME not in (site.root / "pins.yaml").read_text()
     done = site.doit("unpin", NAME)
     assert done.returncode == 3
