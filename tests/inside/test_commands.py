@@ -416,3 +416,11 @@ def test_a_name_may_be_as_long_as_what_lies_beside_a_download_allows(site: Site,
     site.workflow("w.json", ("loras", f"{'d' * FETCHED_NAME_BYTES_MAX}/{name}"))
     (row,) = json.loads(site.doit("list", "--json").stdout)["pending"]
     assert row["why"] == (Outcome.NAME_REFUSED if over else Pending.ABSENT)
+
+
+def test_list_tells_which_workflow_it_could_not_read(site: Site) -> None:
+    site.workflow("clip.json", RIFE)
+    assert site.doit("list").stderr == ""
+    (site.workflows / "broken.json").write_text('{"nodes": [')
+    for options in ((), ("--json",), ("-q",)):
+        assert str(site.workflows / "broken.json") in site.doit("list", *options).stderr, options
