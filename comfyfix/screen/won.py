@@ -10,6 +10,7 @@ from comfyfix.disk.files import printable
 from comfyfix.screen.clock import clock
 from comfyfix.screen.text import on_terminal
 from comfyfix.screen.words import t
+from comfyfix.settings.switches import in_ci
 from comfyfix.stages.won import Won
 
 NAMES_MAX = 5
@@ -49,7 +50,7 @@ def _name(workflow: str) -> str:
 
 def sign(end: Won, seconds: float) -> str:
     """What rings and shows a notice at the end of a long run; empty where nobody wants that."""
-    unwanted = os.environ.get("NO_COLOR") or os.environ.get("CI")
+    unwanted = os.environ.get("NO_COLOR") or in_ci(os.environ)
     if seconds <= LONG_SECONDS or unwanted or not on_terminal():
         return ""
     told = _ready(end) if end.total else t("done")

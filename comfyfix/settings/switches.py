@@ -28,6 +28,11 @@ def on(names: Iterable[str], environ: Mapping[str, str]) -> str:
     return next((name for name in names if environ.get(name, "").lower() in _ON), "")
 
 
+def in_ci(environ: Mapping[str, str]) -> bool:
+    """Whether nobody is there to answer, and what a repository holds is to stay as it is."""
+    return environ.get("CI", "").lower() not in _OFF
+
+
 def require_plain(environ: Mapping[str, str]) -> None:
     """Raise SetupProblem for a switch of ours that says neither yes nor no: it is relied on."""
     for name in (*OFFLINE, *LOCKED, *FROZEN):

@@ -11,6 +11,7 @@ from typing import Any, Protocol
 
 from comfyfix.screen import notes, summary
 from comfyfix.screen.text import say
+from comfyfix.settings.switches import in_ci
 from comfyfix.stopping import Stopped, signals
 from comfyfix.tasks import following
 from comfyfix.tasks.clearing import clear
@@ -236,7 +237,7 @@ def _stopped(runs: list[Run], exit_code: int) -> int:
 
 def _is_asked(run: Run) -> bool:
     """Tell whether there is somebody who wants to be asked before downloads."""
-    wanted = run.project.manifest.confirm and not os.environ.get("CI")
+    wanted = run.project.manifest.confirm and not in_ci(os.environ)
     return bool(run.pending and wanted and sys.stdin.isatty() and sys.stdout.isatty())
 
 

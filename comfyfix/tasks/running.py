@@ -26,7 +26,7 @@ from comfyfix.records import Reason, Record, because
 from comfyfix.screen import notes
 from comfyfix.settings import lockfile, shard
 from comfyfix.settings.shard import Shard
-from comfyfix.settings.switches import OFFLINE, on
+from comfyfix.settings.switches import OFFLINE, in_ci, on
 from comfyfix.setup import unusable
 from comfyfix.stages import locking, missing, written
 from comfyfix.stages.refused import Refusal, Refusing
@@ -166,7 +166,7 @@ class Run(Owner):
         """Note in the lock file what was fetched, where there is one that a run may change."""
         project = self.project
         setup = project.setup
-        if not setup.lock.exists or setup.mode != "open" or self.environ.get("CI"):
+        if not setup.lock.exists or setup.mode != "open" or in_ci(self.environ):
             return
         if project.selected:  # a workflow that is not the project's
             return

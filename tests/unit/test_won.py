@@ -88,16 +88,24 @@ def test_its_lines_name_a_few_of_many() -> None:
 
 
 @pytest.mark.parametrize(
-    ("seconds", "unwanted", "rings"),
-    [(31, "", True), (30, "", False), (31, "NO_COLOR", False), (31, "CI", False)],
+    ("seconds", "told", "rings"),
+    [
+        (31, "", True),
+        (30, "", False),
+        (31, "NO_COLOR=1", False),
+        (31, "CI=1", False),
+        (31, "CI=woodpecker", False),
+        (31, "CI=false", True),
+        (31, "CI=0", True),
+    ],  # fmt: skip
 )
 def test_only_the_end_of_a_long_run_rings(
-    seconds: float, unwanted: str, rings: bool, monkeypatch: pytest.MonkeyPatch
+    seconds: float, told: str, rings: bool, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     for name in ("CI", "NO_COLOR"):
         monkeypatch.delenv(name, raising=False)
-    if unwanted:
-        monkeypatch.setenv(unwanted, "1")
+    if told:
+        monkeypatch.setenv(*told.split("="))
     monkeypatch.setattr(words_of_won, "on_terminal", lambda: True)
     assert words_of_won.sign(Won((), (), 1, 0), seconds).endswith("\a") is rings
     monkeypatch.setattr(words_of_won, "on_terminal", lambda: False)
