@@ -52,6 +52,19 @@ class WorkerFile(msgspec.Struct, frozen=True, kw_only=True):
     problem: str = ""
     models: tuple[Row, ...] = ()
 
+    @property
+    def lines(self) -> list[str]:
+        """What has come of the worker, as people read it."""
+        if self.problem:
+            return [workers.failed(self.worker, self.problem)]
+        bad = [(row.model, row.message or row.status) for row in bad_ones(self.models)]
+        return workers.ended(self.worker, len(self.models), bad)
+
+
+def bad_ones(rows: Sequence[Row]) -> list[Row]:
+    """Those of models that are missing or not right."""
+    return [row for row in rows if row.status not in GOOD]
+
 
 def require_lock(run: Run) -> None:
     """Raise SetupProblem where there is no lock file, by which workers go."""
@@ -95,7 +108,7 @@ def _one(run: Run, cluster: Away, locks: Mapping[str, Lock], at: str) -> WorkerF
     except Problem as problem:
         return WorkerFile(worker=name, good=False, problem=words.problem(problem))
     rows = _rows(told)
-    good = code == 0 and all(row.status in GOOD for row in rows)
+    good = code == 0 and not bad_ones(rows)
     unsaid = because(Why.CLUSTER_WORKER_TELLS, worker=name, said=str(code))
     untold = "" if good or rows else words.sentence(unsaid)
     return WorkerFile(worker=name, good=good, problem=untold, models=rows)
@@ -103,9 +116,7 @@ def _one(run: Run, cluster: Away, locks: Mapping[str, Lock], at: str) -> WorkerF
 
 def _tell(run: Run, file: WorkerFile) -> None:
     """Show what has come of a worker, and keep its verdicts. Raises ModelProblem."""
-    bad = [(row.model, row.message or row.status) for row in file.models if row.status not in GOOD]
-    told = workers.ended(file.worker, len(file.models), bad)
-    for line in [workers.failed(file.worker, file.problem)] if file.problem else told:
+    for line in file.lines:
         run.console.line(line)
     layout = run.project.setup.layout
     place = layout.report / "workers" / f"{quote(file.worker, safe='')}.json"

@@ -165,19 +165,19 @@ def test_a_report_becomes_rows(one: InProcess) -> None:
 
 
 def test_of_a_workers_models_those_that_are_not_right_are_told() -> None:
-    rows = each._rows(
-        json.dumps(
-            [
-                ["loras/good.pt", "ok", 5, "a", ""],
-                ["loras/unhashed.pt", "unverified", 5, "a", "no hash is published"],
-                ["loras/harmed.pt", "damaged", 5, "a", "it ends early"],
-                ["loras/gone.pt", "missing", None, None, ""],
-            ]
+    rows = [
+        {"model": model, "status": status, "size": 5, "sha256": "a", "message": message}
+        for model, status, message in (
+            ("loras/good.pt", "ok", ""),
+            ("loras/unhashed.pt", "unverified", "no hash is published"),
+            ("loras/harmed.pt", "damaged", "it ends early"),
+            ("loras/gone.pt", "missing", ""),
         )
-    )
-    lines = each._lines(each.WorkerFile(worker="anna", good=False, models=rows))
+    ]
+    models = each._rows(json.dumps(rows))
+    lines = each.WorkerFile(worker="anna", good=False, models=models).lines
     assert len(lines) == 3
     assert t("{model}: {why}", model="loras/harmed.pt", why="it ends early") in lines[1]
     assert t("{model}: {why}", model="loras/gone.pt", why="missing") in lines[2]
-    (line,) = each._lines(each.WorkerFile(worker="anna", good=True, models=rows[:2]))
+    (line,) = each.WorkerFile(worker="anna", good=True, models=models[:2]).lines
     assert line == t("✓ Worker {name}: {count:models} there and right", name="anna", count=2)

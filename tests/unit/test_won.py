@@ -97,7 +97,7 @@ def test_its_lines_name_a_few_of_many() -> None:
         (31, "CI=woodpecker", False),
         (31, "CI=false", True),
         (31, "CI=0", True),
-    ],  # fmt: skip
+    ],
 )
 def test_only_the_end_of_a_long_run_rings(
     seconds: float, told: str, rings: bool, monkeypatch: pytest.MonkeyPatch
