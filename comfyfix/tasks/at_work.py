@@ -19,6 +19,7 @@ from comfyfix.tasks.dodo import of_dodo
 from comfyfix.tasks.due import is_due
 from comfyfix.tasks.garbage import left_alone
 from comfyfix.tasks.inside_doit import in_place
+from comfyfix.tasks.keeping import keep_lock, note_missing
 from comfyfix.tasks.reporter import is_ours
 from comfyfix.tasks.running import Run
 from comfyfix.tasks.selection import Control
@@ -137,9 +138,9 @@ def _round(
         result = _until_reserved(command, asked)
     for run in at_work:
         if run.project.plan.pending:
-            run.note_missing()
+            note_missing(run)
             clear(run)  # an owner that lived before may have ended since
-        run.keep_lock()
+        keep_lock(run)
     return result
 
 
@@ -205,7 +206,7 @@ def _begin(at_work: list[Run], reached: list[Run], *, aloud: bool, agreed: bool)
     if asked and not agreed and not _agreed(asked):
         raise _Declined
     for run in reached:
-        run.note_missing()
+        note_missing(run)
         clear(run)
         if run.pending:
             following.begin(run)

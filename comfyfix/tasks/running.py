@@ -22,13 +22,12 @@ from comfyfix.once import Once
 from comfyfix.outcomes import Outcome
 from comfyfix.process import Children
 from comfyfix.project import Project
-from comfyfix.records import Reason, Record, because
+from comfyfix.records import Reason, Record
 from comfyfix.screen import notes
-from comfyfix.settings import lockfile, shard
+from comfyfix.settings import shard
 from comfyfix.settings.shard import Shard
-from comfyfix.settings.switches import OFFLINE, in_ci, on
-from comfyfix.setup import unusable
-from comfyfix.stages import locking, missing, written
+from comfyfix.settings.switches import OFFLINE, on
+from comfyfix.stages import written
 from comfyfix.stages.refused import Refusal, Refusing
 from comfyfix.stages.report import Tally
 from comfyfix.stages.slots import Slots
@@ -152,37 +151,6 @@ class Run(Owner):
         """Put aside what stands in the place of state files, for a command that writes some."""
         for remark in order.set_right(self.project.layout):
             notes.remark(remark)
-
-    def note_missing(self) -> None:
-        """Write down what is missing now. Raises SetupProblem."""
-        done = {ending.model.key for ending in self.tally.endings if ending.problem is None}
-        pending = self.project.plan.pending
-        try:
-            missing.write(self.project.layout, (p for p in pending if p.model.key not in done))
-        except OSError as error:
-            raise unusable(error, self.project.layout) from None
-
-    def keep_lock(self) -> None:
-        """Note in the lock file what was fetched, where there is one that a run may change."""
-        project = self.project
-        setup = project.setup
-        if not setup.lock.exists or setup.mode != "open" or in_ci(self.environ):
-            return
-        if project.selected:  # a workflow that is not the project's
-            return
-        layout, lock = setup.layout, setup.lock
-        found = {planned.model.key: planned.record for planned in project.plan.models}
-        known = {**found, **self.records}
-        try:
-            fetched = self.receipts.all()
-
-            def update(now: lockfile.Lock) -> lockfile.Lock:
-                return locking.kept_true(project.plan, now, known, fetched)
-
-            if update(lock).entries != lock.entries:
-                lockfile.change(lock.path, layout.lock_cache, layout.lock_lock, update)
-        except OSError as error:
-            remarked(because(Why.LOCK_NOT_WRITTEN, path=lock.path, cause=error.strerror))
 
     def leave_unpicked(self, unpicked: frozenset[str], *, no_room: frozenset[str]) -> None:
         """Leave models out of this run: those that are not picked, and what has no room."""

@@ -19,6 +19,7 @@ from comfyfix.screen import words
 from comfyfix.tasks import inside_doit
 from comfyfix.tasks.chosen import about, default_tasks, models_of, settled
 from comfyfix.tasks.command_names import COMMANDS
+from comfyfix.tasks.keeping import note_missing
 from comfyfix.tasks.nearest import unknown
 from comfyfix.tasks.owned import run_of, runs_of
 from comfyfix.tasks.running import Run
@@ -117,7 +118,7 @@ class RunControl(Control):
             loaded = default_tasks(run)
             if not run.reserve() and default_tasks(run) != loaded:
                 raise SetupProblem(Why.NUMBERS_TAKEN)
-            run.note_missing()
+            note_missing(run)
 
 
 def everywhere(selection: list[str] | None, tasks: Iterable[Any]) -> list[str] | None:
