@@ -64,7 +64,9 @@ class Map:
         first, last = each.within
         function = set().union(*(passed.get(n, ()) for n in range(first, last + 1)))
         module = set().union(*passed.values())
-        found: set[str] = passed.get(each.line, set()) or function or module
+        # A default is passed by whoever has imported the module first: that tells nothing.
+        line: set[str] = set() if each.kind == "default changed" else passed.get(each.line, set())
+        found: set[str] = line or function or module
         known = {test for test in found if test in self.seconds}
         near = self.about.get(each.path, set())
         quick = sorted(known, key=lambda t: (_file_of(t) not in near, self.seconds[t], t))
