@@ -154,11 +154,11 @@ def _workflows(setup: Setup, workflow: str | None, named: str) -> list[tuple[str
     return files
 
 
-def open_lock(manifest_path: Path, option: str, hear: Hear) -> Project:
-    """Read the lock file alone, for what is asked about it by an option. Raises SetupProblem."""
+def open_lock(manifest_path: Path, asked: str, hear: Hear) -> Project:
+    """Read the lock file alone, for a command that asks about it. Raises SetupProblem."""
     setup = read_setup(manifest_path, hear)
     if not setup.lock.exists:
-        raise SetupProblem(Why.LOCK_ABSENT, path=setup.lock.path, option=option)
+        raise SetupProblem(Why.LOCK_ABSENT, path=setup.lock.path, asked=asked)
     mirrors = mirror.named(setup.manifest, os.environ)
     told = tokens(setup.manifest, os.environ)
     return Project(setup, _trust(setup.manifest), told, mirrors=mirrors)

@@ -25,7 +25,7 @@ def lines(end: Won, seconds: float, store: Path) -> Iterator[str]:
     yield ""
     mark = "✓" if len(end.ready) == end.total else "!"
     yield f"{mark} {_ready(end)}"
-    if end.new:
+    if end.new and not end.by_lock:
         names = tuple(printable(_name(workflow)) for workflow in end.new[:NAMES_MAX])
         more = len(end.new) - len(names)
         line = "New: {names}" if not more else "New: {names} and {more} more"
@@ -36,6 +36,9 @@ def lines(end: Won, seconds: float, store: Path) -> Iterator[str]:
 
 
 def _ready(end: Won) -> str:
+    if end.by_lock:
+        all_there = t("All that the lock file names is there")
+        return all_there if end.ready else t("Not all that the lock file names is there")
     if end.total == 1:
         return t("The workflow is ready") if end.ready else t("The workflow is not ready yet")
     count = len(end.ready)

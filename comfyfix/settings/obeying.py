@@ -25,7 +25,7 @@ def read(
     require_plain(environ)
     lock, mode = lockfile.read(_path(manifest, manifest_path), cache), _mode(environ)
     if mode != "open" and not lock.exists:
-        raise SetupProblem(Why.LOCK_ABSENT, path=lock.path, option=mode)
+        raise SetupProblem(Why.LOCK_ABSENT, path=lock.path, asked=f"--{mode}")
     return lock, mode
 
 

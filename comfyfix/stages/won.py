@@ -6,6 +6,7 @@ from collections.abc import Collection
 from dataclasses import dataclass
 
 from comfyfix.outcomes import Came
+from comfyfix.settings.overrides import LOCK_FILE
 from comfyfix.stages.report import Tally
 from comfyfix.stages.work import Plan
 
@@ -15,13 +16,14 @@ class Won:
     """What a run has come to. `size` is in bytes, of what was downloaded or copied.
 
     `ready` are the workflows that are ready now, `new` those of them that were not before; `total`
-    all that the run was about.
+    all that the run was about. `by_lock`: it was about the lock file, and looked at no workflow.
     """
 
     ready: tuple[str, ...]
     new: tuple[str, ...]
     total: int
     size: int
+    by_lock: bool = False
 
 
 def won(plan: Plan, about: Collection[str], tally: Tally, refused: Collection[str]) -> Won:
@@ -38,4 +40,5 @@ def won(plan: Plan, about: Collection[str], tally: Tally, refused: Collection[st
         new=tuple(workflow for workflow in ready if lacked.intersection(asked[workflow])),
         total=len(asked) + len(tally.unreadable),
         size=sum(e.size for e in tally.endings if e.problem is None and e.came in came),
+        by_lock=asked.keys() == {LOCK_FILE},
     )

@@ -29,12 +29,12 @@ def begin(manifest: Path, workflow: str | None = None, prefix: str = "") -> Run:
     return run
 
 
-def begin_lock(manifest: Path, option: str) -> Run:
+def begin_lock(manifest: Path, asked: str) -> Run:
     """Open the lock file, and no workflow. Raises SetupProblem, also where there is none.
 
-    `option` is the one that needs it.
+    `asked` is the command that needs it, as it is typed.
     """
-    opening = partial(projects.open_lock, manifest, option)
+    opening = partial(projects.open_lock, manifest, asked)
     return Run(opening(notes.remark), partial(opening, bool))
 
 

@@ -101,10 +101,21 @@ def test_what_is_printed_can_be_imported(site: InProcess, tmp_path: Path) -> Non
     }
 
 
-def test_without_a_lock_file_there_is_nothing_to_print(site: InProcess) -> None:
-    ran = site.run(*PRINT, "--json")
+@pytest.mark.parametrize(
+    ("typed", "asked"),
+    [
+        (PRINT, "lock --format"),
+        (("lock", "--check"), "lock --check"),
+        (("mirror", "m"), "mirror"),
+        (("--frozen",), "--frozen"),
+    ],
+)
+def test_who_needs_a_lock_file_is_told(site: InProcess, typed: tuple[str, ...], asked: str) -> None:
+    ran = site.run(*typed, "--json")
     assert ran.code == 3
-    assert json.loads(ran.out)["error"]["why"] == Why.LOCK_ABSENT
+    told = json.loads(ran.out)["error"]
+    assert told["why"] == Why.LOCK_ABSENT
+    assert f" {asked}`" in told["message"]
 
 
 @pytest.mark.parametrize("other", ["--check", "--upgrade", "--dry-run"])

@@ -17,6 +17,7 @@ from comfyfix.screen.events import Events
 from comfyfix.screen.lines import Console
 from comfyfix.screen.live import Sizes
 from comfyfix.screen.words import t
+from comfyfix.settings.overrides import LOCK_FILE
 from comfyfix.stages.report import Ending, Tally
 from comfyfix.stages.won import Won, won
 from comfyfix.stages.work import Pending, Plan, Planned
@@ -85,6 +86,19 @@ def test_its_lines_name_a_few_of_many() -> None:
         "  " + t("{size:size} in {time}, in {store}", size=2_000, time="1:05", store="/m"),
     ]
     assert list(words_of_won.lines(Won((), (), 0, 5), 1, Path("/m"))) == []
+
+
+def test_a_lock_file_is_no_workflow() -> None:
+    """Where it is all that a run goes by."""
+    locked = plan("a", "c", **{LOCK_FILE: "ac"})
+    for tally, told in (
+        (ended("c"), f"✓ {t('All that the lock file names is there')}"),
+        (ended("", "c"), f"! {t('Not all that the lock file names is there')}"),
+    ):
+        end = won(locked, [LOCK_FILE], tally, ())
+        lines = list(words_of_won.lines(end, 1, Path("/m")))
+        assert lines[1] == told
+        assert not any(LOCK_FILE in line for line in lines)
 
 
 @pytest.mark.parametrize(

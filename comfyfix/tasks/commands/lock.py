@@ -217,7 +217,9 @@ def _print(tasks: Sequence[Tasks], *, as_json: bool) -> int:
     """Print what is locked as comfy-lock.yaml, which knows of no projects."""
     from comfyfix.comfyui.manifests import comfy_lock
 
-    locks = {one.prefix: begin_lock(one.manifest, "format").project.setup.lock for one in tasks}
+    locks = {
+        one.prefix: begin_lock(one.manifest, "lock --format").project.setup.lock for one in tasks
+    }
     if as_json:
         say_json_of({p: comfy_lock.shaped(lock.entries.values()) for p, lock in locks.items()})
     else:
@@ -233,7 +235,7 @@ def _check(tasks: Sequence[Tasks], *, as_json: bool) -> int:
     told: dict[str, Any] = {}
     good = True
     for one in tasks:
-        run = begin_lock(one.manifest, "check")
+        run = begin_lock(one.manifest, "lock --check")
         lock = run.project.setup.lock
         entries = [entry for entry in lock.entries.values() if entry.url]
         if entries:
