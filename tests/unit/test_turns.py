@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import threading
+import time
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
@@ -12,6 +13,7 @@ import pytest
 from comfyfix.disk import json_file
 from comfyfix.disk.files import write_atomic
 from comfyfix.stopping import Stopped
+from tests.faults.rig import wait_until
 
 THREADS, EACH = 16, 3
 
@@ -70,10 +72,23 @@ def test_no_change_is_lost(tmp_path: Path) -> None:
 def test_a_large_file_is_written_for_many_at_once(
     tmp_path: Path, written: list[int], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(json_file, "LARGE", 10)
-    monkeypatch.setattr(json_file, "REST_SECONDS", 3e-4)
-    add_all(tmp_path / "names.json")
-    assert len(written) <= THREADS * EACH * 2 / 3
+    """Who writes next rests a while: here until all others want something."""
+    path = tmp_path / "names.json"
+    for name, value in (("LARGE", 10), ("REST_SECONDS", 9), ("REST_MAX", 900)):
+        monkeypatch.setattr(json_file, name, value)
+    add(path, "first")
+    wishes = json_file._turns[path].wishes
+
+    def rest(_seconds: float) -> None:
+        wait_until(lambda: wishes.qsize() == THREADS, seconds=60)
+
+    monkeypatch.setattr(time, "sleep", rest)
+    with ThreadPoolExecutor(THREADS) as pool:
+        list(pool.map(lambda number: add(path, str(number)), range(THREADS)))
+    assert len(written) == 2
+    told = json_file.read(path, Names)
+    assert told is not None
+    assert sorted(told.names) == sorted(["first", *map(str, range(THREADS))])
 
 
 def test_one_that_fails_fails_alone(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
