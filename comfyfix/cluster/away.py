@@ -11,6 +11,7 @@ import contextlib
 import os
 import secrets
 from collections.abc import Callable, Sequence
+from functools import partial
 from pathlib import Path
 from queue import SimpleQueue
 from threading import Event, Lock, Thread
@@ -107,9 +108,10 @@ class Away:
         """Leave the cluster; what still runs there ends. Returns how many scripts that were."""
         self._over.set()
         count = len(self._said)
+        # First: of a client that is closed, who asks for a result waits for ever.
+        self._tell_all(self._let_go())
         with contextlib.suppress(Exception):  # the scheduler may be gone
             self._client.close(timeout=2)
-        self._tell_all(Lost(Outcome.DOWNLOAD_FAILED, Why.CLUSTER_LET_GO, address=self._address))
         if self._seen != self._store:
             self._seen.unlink(missing_ok=True)
         return count
@@ -137,10 +139,12 @@ class Away:
                 kind, *fields = told
                 place = fields[0] if kind == BEGUN else place
                 hear(fields[0] if kind == worker.LINE else Told(kind, tuple(fields)))
+            if self._over.is_set():
+                raise self._let_go()
             with problems(self._address):
-                error = future.exception()
+                error = future.exception(timeout=scheduler.PATIENCE_SECONDS)
                 if error is None:
-                    return future.result()
+                    return future.result(timeout=scheduler.PATIENCE_SECONDS)
             raise self._failed(place, error)
         finally:
             del self._said[key]
@@ -164,6 +168,9 @@ class Away:
                 if at and not any(place in known for place in at):
                     told = {"worker": self.workers.get(at[0], at[0])}
                     said.put(Gone(Outcome.DOWNLOAD_FAILED, Why.CLUSTER_WORKER_LOST, **told))
+
+    def _let_go(self) -> Lost:
+        return Lost(Outcome.DOWNLOAD_FAILED, Why.CLUSTER_LET_GO, address=self._address)
 
     def _tell_all(self, problem: ModelProblem) -> None:
         for said, _ in [*self._said.values()]:
@@ -200,9 +207,10 @@ class Away:
             fit = self._fit()
             given = (__version__, str(self._seen))
             with problems(self._address):
-                asked = self._client.run(
-                    worker.require_fit, *given, workers=[*fit], on_error="return"
+                asking = partial(
+                    self._client.run, worker.require_fit, *given, workers=[*fit], on_error="return"
                 )
+                asked = scheduler.in_time(asking, scheduler.PATIENCE_SECONDS)
             for at, error in asked.items():
                 if error is not None and not isinstance(error, OSError):  # that one is about to go
                     self._unfit[at] = self._failed(fit[at], error)

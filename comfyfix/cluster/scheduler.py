@@ -57,10 +57,10 @@ def reached(told: Cluster) -> Any:
             dask.Client, told.address, security=security, timeout=PATIENCE_SECONDS,
             set_as_default=False, name=worker.TOPIC,
         )  # fmt: skip
-        return _in_time(connecting, PATIENCE_SECONDS + 5)
+        return in_time(connecting, PATIENCE_SECONDS + 5)
 
 
-def _in_time(ask: Callable[[], Any], seconds: float) -> Any:
+def in_time(ask: Callable[[], Any], seconds: float) -> Any:
     """Return an answer. Raises TimeoutError: where a scheduler stands still Dask waits for ever."""
     answer: Future[Any] = Future()
 
