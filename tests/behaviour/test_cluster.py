@@ -35,6 +35,8 @@ distributed: Any = pytest.importorskip(
 pytestmark = pytest.mark.soak  # several processes for each
 
 NAMES = [f"style{number}.safetensors" for number in range(6)]
+STOPPED = (130, -signal.SIGINT)
+"""How a run ends that is stopped once, and twice: two signals may be one to it."""
 OURS, THEIRS = "hf_canary_of_who_asks", "hf_canary_of_a_worker"
 STORE_KEY = "canary-of-the-store-4711"
 
@@ -103,14 +105,15 @@ def test_its_own_python_is_asked_what_a_file_is(site: Site, hub: Hub, dask: Dask
 def pages(dask: DaskCluster, client: Any) -> str:
     """All that the scheduler shows on its pages of workers, tasks, logs and faults."""
     places = [f"main/{each}" for each in ("workers", "exceptions", "logs")]
-    for place in map(quoted, client.scheduler_info()["workers"]):
+    for place in map(quoted, client.run_on_scheduler(_workers)):
         places += [f"{kind}/{place}" for kind in ("worker", "call-stacks", "logs")]
     keys = {event[1][0] for event in client.get_events(worker.TOPIC)}
     assert keys
     places += [f"task/{quoted(key)}" for key in client.run_on_scheduler(_tasks)]
     paths = [f"/info/{place}.html" for place in places]
-    found = ""
-    for path in (*paths, "/json/counts.json", "/json/identity.json"):
+    # Its page has no answer while a worker counts seconds by tuples, which JSON has no keys of.
+    found = str(client.run_on_scheduler(_identity))
+    for path in (*paths, "/json/counts.json"):
         with urllib.request.urlopen(dask.dashboard + path) as answer:
             found += answer.read().decode()
     return found
@@ -118,6 +121,14 @@ def pages(dask: DaskCluster, client: Any) -> str:
 
 def quoted(text: str) -> str:
     return urllib.parse.quote(text, safe="")
+
+
+def _identity(dask_scheduler: Any) -> str:
+    return str(dask_scheduler.identity())
+
+
+def _workers(dask_scheduler: Any) -> list[str]:
+    return [*dask_scheduler.workers]
 
 
 def _tasks(dask_scheduler: Any) -> list[str]:
@@ -143,6 +154,8 @@ def test_each_worker_has_a_token_of_its_own_and_none_is_shown(
     with distributed.Client(dask.address, set_as_default=False) as client:
         again = site.doit(**secrets)
         assert again.returncode == 0, again.stdout
+        # Of a worker that is about to go the scheduler has no page.
+        wait_until(lambda: len(client.run_on_scheduler(_workers)) == 1)
         dump = site.root / "dump"
         client.dump_cluster_state(str(dump), format="yaml")
         events = str(client.get_events())
@@ -490,11 +503,13 @@ def test_a_stop_ends_where_the_scheduler_stands_still(
     for _ in range(times):
         os.kill(running.pid, signal.SIGINT)
     said, _ = running.communicate(timeout=60)
-    assert running.returncode == 130, said
+    assert running.returncode in STOPPED[:times], said
     assert "Traceback" not in said
 
 
-def test_a_second_stop_changes_nothing(site: Site, hub: Hub, dask: DaskCluster) -> None:
+def test_a_second_stop_ends_it_at_once_and_what_runs_there_too(
+    site: Site, hub: Hub, dask: DaskCluster
+) -> None:
     needs(site, hub, *NAMES[:3], size=SIZE)
     hub.rate = 100_000
     site.manifest(cluster=dask.address)
@@ -504,7 +519,7 @@ def test_a_second_stop_changes_nothing(site: Site, hub: Hub, dask: DaskCluster) 
     for _ in range(2):
         os.kill(running.pid, signal.SIGINT)
     said, _ = running.communicate(timeout=60)
-    assert running.returncode == 130, said
+    assert running.returncode in STOPPED, said
     assert "Traceback" not in said
     wait_until(lambda: downloads(dask) == [], seconds=60)
     assert not list(site.models.glob("loras/.*")), "the scripts were asked to end"
