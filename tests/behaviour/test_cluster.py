@@ -471,9 +471,11 @@ def hung(dask: DaskCluster) -> Iterator[Callable[[], None]]:
     os.kill(dask.scheduler.pid, signal.SIGCONT)
 
 
-def test_a_scheduler_that_stands_still(
+@pytest.fixture
+def held_up(
     site: Site, hub: Hub, dask: DaskCluster, hung: Callable[[], None]
-) -> None:
+) -> subprocess.Popen[str]:
+    """A run whose scheduler stands still in the middle of a download."""
     needs(site, hub, *NAMES[:3], size=SIZE)
     hub.rate = 10_000
     site.manifest(cluster=dask.address)
@@ -481,8 +483,12 @@ def test_a_scheduler_that_stands_still(
     running = site.start()
     wait_until(lambda: " on anna" in begun(site))
     hung()
-    said, _ = running.communicate(timeout=240)
-    assert running.returncode == 1, said
+    return running
+
+
+def test_a_scheduler_that_stands_still(site: Site, held_up: subprocess.Popen[str]) -> None:
+    said, _ = held_up.communicate(timeout=240)
+    assert held_up.returncode == 1, said
     assert "Traceback" not in said
     assert t("can't be reached") in said
     outcomes = {each["outcome"] for each in site.state("report/report.json")["models"]}
@@ -491,19 +497,12 @@ def test_a_scheduler_that_stands_still(
 
 @pytest.mark.parametrize("times", [1, 2])
 def test_a_stop_ends_where_the_scheduler_stands_still(
-    site: Site, hub: Hub, dask: DaskCluster, hung: Callable[[], None], times: int
+    held_up: subprocess.Popen[str], times: int
 ) -> None:
-    needs(site, hub, *NAMES[:3], size=SIZE)
-    hub.rate = 10_000
-    site.manifest(cluster=dask.address)
-    dask.start("anna")
-    running = site.start()
-    wait_until(lambda: " on anna" in begun(site))
-    hung()
     for _ in range(times):
-        os.kill(running.pid, signal.SIGINT)
-    said, _ = running.communicate(timeout=60)
-    assert running.returncode in STOPPED[:times], said
+        os.kill(held_up.pid, signal.SIGINT)
+    said, _ = held_up.communicate(timeout=60)
+    assert held_up.returncode in STOPPED[:times], said
     assert "Traceback" not in said
 
 

@@ -197,17 +197,23 @@ def test_room_is_what_is_beyond_the_reserve(
     assert bad.get("room", []) == ([] if good else [Why.CHECK_ROOM_LOW])
 
 
+def program_saying(text: str, folder: Path) -> str:
+    """A program that tells this version of itself; returns its name."""
+    name = text.split(maxsplit=1)[0]
+    folder.mkdir()
+    program = folder / name
+    program.write_text(f"#!/bin/sh\necho '{text}'\n")
+    program.chmod(0o755)
+    return name
+
+
 @pytest.mark.parametrize(
     ("text", "version"), [("bash 3.1.9(1)", (3, 1, 9)), ("curl 7.62.0", (7, 62, 0))]
 )
 def test_an_old_program_is_told(
     well: InProcess, tmp_path: Path, text: str, version: tuple[int, ...]
 ) -> None:
-    name = text.split(maxsplit=1)[0]
-    (tmp_path / "bin").mkdir()
-    program = tmp_path / "bin" / name
-    program.write_text(f"#!/bin/sh\necho '{text}'\n")
-    program.chmod(0o755)
+    name = program_saying(text, tmp_path / "bin")
     assert machine._version(name, {"PATH": f"{tmp_path}/bin:/usr/bin:/bin"}) == version
     bad = told(well, "--offline", PATH=f"{tmp_path}/bin:{os.environ['PATH']}")[1]
     assert bad == {name: [Why.CHECK_PROGRAM_OLD]}
@@ -217,9 +223,5 @@ def test_an_old_program_is_told(
 def test_a_program_that_is_just_new_enough_is_well(
     well: InProcess, tmp_path: Path, text: str
 ) -> None:
-    name = text.split(maxsplit=1)[0]
-    (tmp_path / "bin").mkdir()
-    program = tmp_path / "bin" / name
-    program.write_text(f"#!/bin/sh\necho '{text}'\n")
-    program.chmod(0o755)
+    program_saying(text, tmp_path / "bin")
     assert told(well, "--offline", PATH=f"{tmp_path}/bin:{os.environ['PATH']}")[1] == {}
