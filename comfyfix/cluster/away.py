@@ -22,6 +22,7 @@ from comfyfix.cluster import scheduler, worker
 from comfyfix.cluster.scheduler import Failed, Gone, Lost, problems
 from comfyfix.disk import temporary
 from comfyfix.errors import ModelProblem
+from comfyfix.net.deadline import within
 from comfyfix.outcomes import Outcome
 from comfyfix.script.channel import Told
 from comfyfix.settings.manifest import Cluster, Manifest
@@ -210,7 +211,7 @@ class Away:
                 asking = partial(
                     self._client.run, worker.require_fit, *given, workers=[*fit], on_error="return"
                 )
-                asked = scheduler.in_time(asking, scheduler.PATIENCE_SECONDS)
+                asked = within(scheduler.PATIENCE_SECONDS, asking)
             for at, error in asked.items():
                 if error is not None and not isinstance(error, OSError):  # that one is about to go
                     self._unfit[at] = self._failed(fit[at], error)

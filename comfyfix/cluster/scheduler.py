@@ -5,15 +5,15 @@ from __future__ import annotations
 import contextlib
 import logging
 import warnings
-from collections.abc import Callable, Iterator, Sequence
-from concurrent.futures import CancelledError, Future
+from collections.abc import Iterator, Sequence
+from concurrent.futures import CancelledError
 from functools import partial
-from threading import Thread
 from typing import Any
 
 from comfyfix.cluster import worker
 from comfyfix.disk import regular
 from comfyfix.errors import ModelProblem
+from comfyfix.net.deadline import within
 from comfyfix.outcomes import Outcome
 from comfyfix.records import Reason, because
 from comfyfix.settings.manifest import Cluster
@@ -57,21 +57,8 @@ def reached(told: Cluster) -> Any:
             dask.Client, told.address, security=security, timeout=PATIENCE_SECONDS,
             set_as_default=False, name=worker.TOPIC,
         )  # fmt: skip
-        return in_time(connecting, PATIENCE_SECONDS + 5)
-
-
-def in_time(ask: Callable[[], Any], seconds: float) -> Any:
-    """Return an answer. Raises TimeoutError: where a scheduler stands still Dask waits for ever."""
-    answer: Future[Any] = Future()
-
-    def asked() -> None:
-        try:
-            answer.set_result(ask())
-        except Exception as error:  # noqa: BLE001 - for who waits
-            answer.set_exception(error)
-
-    Thread(target=asked, daemon=True).start()
-    return answer.result(timeout=seconds)
+        # Its own limit does not hold where a scheduler stands still.
+        return within(PATIENCE_SECONDS + 5, connecting)
 
 
 def _require_certificates(address: str, security: Any, files: Sequence[str | None]) -> None:
