@@ -7,6 +7,7 @@ import signal
 import sys
 import time
 from collections import Counter
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -42,7 +43,8 @@ class Told:
 def main(arguments: list[str] | None = None) -> int:
     """Break, run, tell; returns 1 if a break has survived."""
     options = _options().parse_args(arguments)
-    offered = make.of_files(ROOT, options.only or PLACES)
+    wanted = options.only or PLACES
+    offered = make.of_files(ROOT, wanted)
     chosen = make.sample(offered, options.seed, options.count)
     print(f"{len(chosen)} of {len(offered)} breaks, seed {options.seed}", flush=True)
     if options.list:
@@ -50,13 +52,19 @@ def main(arguments: list[str] | None = None) -> int:
             print(_line(each), *_diff(each, ROOT), sep="\n")
         return 0
     equal = equivalents(EQUIVALENT.read_text(encoding="utf-8"))
-    with copied(ROOT, options.only or PLACES) as tree:
+    with copied(ROOT, _noted(wanted)) as tree:
         trials = _Trials(tree, options)
         told = [
             Told(each, EQUAL) if _key(each, tree.root) in equal else trials.tell(each)
             for each in chosen
         ]
         return _summary(told, tree.root)  # in the meantime ROOT may be another
+
+
+def _noted(wanted: Sequence[str]) -> Sequence[str]:
+    """The places whose lines the map has: all usual ones, so that one map does for any of them."""
+    usual = all(any(Path(each).is_relative_to(place) for place in PLACES) for each in wanted)
+    return PLACES if usual else wanted
 
 
 def _options() -> argparse.ArgumentParser:
