@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from comfyfix.errors import Problem
     from comfyfix.library import Project, open
     from comfyfix.records import Candidate, Model, Receipt, Record, Reference, Rejected, Verdict
-    from comfyfix.stages.work import Plan, Planned, Present
+    from comfyfix.stages.needs.work import Plan, Planned, Present
 
 __all__ = [
     "Candidate",
@@ -40,7 +40,7 @@ _PLACES = {
     "Problem": "errors",
     "Project": "library",
     "open": "library",
-    **dict.fromkeys(("Plan", "Planned", "Present"), "stages.work"),
+    **dict.fromkeys(("Plan", "Planned", "Present"), "stages.needs.work"),
 }
 
 

@@ -1,6 +1,6 @@
 """`python -m comfyfix` is `comfyfix`."""
 
-from comfyfix.tasks.program import main
+from comfyfix.tasks.declare.program import main
 
 if __name__ == "__main__":
     main()

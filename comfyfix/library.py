@@ -26,9 +26,9 @@ from comfyfix.settings.manifest import Manifest
 from comfyfix.settings.read import load, of_values
 from comfyfix.settings.switches import OFFLINE, on
 from comfyfix.setup import Setup, setup_of
-from comfyfix.stages import sweep
-from comfyfix.stages.sweep import Choice
-from comfyfix.stages.work import Plan, Planned
+from comfyfix.stages.needs.work import Plan, Planned
+from comfyfix.stages.store import sweep
+from comfyfix.stages.store.sweep import Choice
 from comfyfix.state.hashes import HashLog
 from comfyfix.state.hashing import Hasher, cores
 from comfyfix.state.receipts import Receipts
@@ -123,7 +123,7 @@ class Project:
 
         Nothing is asked twice in one project. The record is kept by `fetch`.
         """
-        from comfyfix.stages import resolve  # 200 ms that only a search needs
+        from comfyfix.stages.search import resolve  # 200 ms that only a search needs
 
         with _told():
             if missing.problem is not None:
@@ -187,9 +187,9 @@ class Project:
 
     def _fetched(self, project: projects.Project, record: Record, *, keeps: bool) -> Receipt:
         from comfyfix.script import render  # templates, for downloads alone
-        from comfyfix.stages import fetch, written
-        from comfyfix.stages.slots import Slot, Slots
-        from comfyfix.stages.talk import Talk
+        from comfyfix.stages.download import fetch, written
+        from comfyfix.stages.download.slots import Slot, Slots
+        from comfyfix.stages.download.talk import Talk
 
         manifest, layout = project.manifest, project.layout
         if keeps:
@@ -227,7 +227,7 @@ class Project:
 
 
 def _verdict(project: projects.Project, hasher: Hasher, choice: Choice) -> Verdict:
-    from comfyfix.stages.verify import Known, Manner, verify  # formats, for this alone
+    from comfyfix.stages.verdicts.verify import Known, Manner, verify  # formats, for this alone
 
     manner = Manner(pickle=project.manifest.verify.pickle, trust=project.trust, hashed=hasher)
     known = Known(choice.record, choice.receipt, choice.told)

@@ -24,10 +24,12 @@ from comfyfix.settings.secrets import tokens
 from comfyfix.settings.store_key import store_key
 from comfyfix.settings.switches import OFFLINE, on
 from comfyfix.setup import Hear, Setup, read_setup, require_own_output, unusable
-from comfyfix.stages import loaders, locked, locking, plan, scan
-from comfyfix.stages.loaders import Knowledge
-from comfyfix.stages.scan import ScannedFile
-from comfyfix.stages.work import Plan
+from comfyfix.stages.lock import locked, locking
+from comfyfix.stages.needs import loaders, scan
+from comfyfix.stages.needs.loaders import Knowledge
+from comfyfix.stages.needs.scan import ScannedFile
+from comfyfix.stages.needs.work import Plan
+from comfyfix.stages.plan import plan
 from comfyfix.state import ledger, order
 from comfyfix.state.layout import Layout, slug
 from comfyfix.state.trust import Trust
@@ -89,14 +91,14 @@ def open_project(manifest_path: Path, hear: Hear, workflow: str | None = None) -
 
 
 def bring(setup: Setup, address: str, hear: Hear, *, as_kept: bool = False) -> str:
-    """Get the workflow at an address, and return its file; see `stages.address`.
+    """Get the workflow at an address, and return its file; see `stages.needs.address`.
 
     Raises SetupProblem.
     """
     # Only where an address is named: sessions take a tenth of a second.
     from comfyfix.net.hosts import tokens_by_origin
     from comfyfix.net.http import Web
-    from comfyfix.stages import address as addresses
+    from comfyfix.stages.needs import address as addresses
 
     manifest = setup.manifest
     if manifest.is_demo:

@@ -94,7 +94,7 @@ class Machine:
         )  # fmt: skip
 
 
-MAIN = "from comfyfix.tasks.program import main; main()"
+MAIN = "from comfyfix.tasks.declare.program import main; main()"
 
 
 def _program(path: Path, text: str) -> None:

@@ -28,7 +28,8 @@ from comfyfix.net import http
 from comfyfix.project import Project, open_project
 from comfyfix.screen import words
 from comfyfix.settings import MANIFEST, store_key
-from comfyfix.tasks import inside_doit, program
+from comfyfix.tasks.declare import program
+from comfyfix.tasks.face import inside_doit
 from tests.rig import PROGRAM, Site
 
 _entry_points = cache(metadata.entry_points)  # which packages are installed

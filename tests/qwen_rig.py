@@ -12,7 +12,7 @@ from comfyfix.net.http import Web
 from comfyfix.records import Model, Reference
 from comfyfix.settings.manifest import Endpoints, Manifest, Qwen, Search
 from comfyfix.sources.base import Services
-from comfyfix.stages.work import Pending, Planned
+from comfyfix.stages.needs.work import Pending, Planned
 from comfyfix.state.layout import Layout
 
 NAME = "moonlit_alley_style.safetensors"

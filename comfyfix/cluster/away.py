@@ -26,7 +26,7 @@ from comfyfix.net.deadline import within
 from comfyfix.outcomes import Outcome
 from comfyfix.script.channel import Told
 from comfyfix.settings.manifest import Cluster, Manifest
-from comfyfix.stages.talk import BEGUN, Hear
+from comfyfix.stages.download.talk import BEGUN, Hear
 from comfyfix.state.layout import STORE_STATE
 from comfyfix.why import Why
 

@@ -36,9 +36,9 @@ from comfyfix.settings.manifest import TOKEN_VARIABLES, PicklePolicy
 from comfyfix.settings.mirror import VARIABLE as MIRROR
 from comfyfix.settings.overrides import LOCK_FILE
 from comfyfix.settings.secrets import known_to
-from comfyfix.stages.fetch import bare
-from comfyfix.stages.slots import Slot, Slots
-from comfyfix.stages.talk import BEGUN, Talk
+from comfyfix.stages.download.fetch import bare
+from comfyfix.stages.download.slots import Slot, Slots
+from comfyfix.stages.download.talk import BEGUN, Talk
 from comfyfix.why import Why
 
 TOPIC = "comfyfix"
@@ -48,7 +48,7 @@ STOPPED = 143  # as by SIGTERM
 _LINE_MAX = 2000  # characters
 _LOOKS_EACH = 0.3  # seconds
 _REPORT_MAX = 256_000_000  # bytes
-_PROGRAM = "from comfyfix.tasks.program import main; main()"
+_PROGRAM = "from comfyfix.tasks.declare.program import main; main()"
 _TOKEN_IN = re.compile(r"^ *TOKEN_IN=(\w+)$", re.MULTILINE)
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from comfyfix.records import because
 from comfyfix.screen import words
-from comfyfix.stages.near import NearMiss
+from comfyfix.stages.values.near import NearMiss
 
 
 def line(near: NearMiss) -> str:

@@ -13,7 +13,7 @@ from comfyfix.screen.text import clean, warn
 from comfyfix.screen.words import t
 
 if TYPE_CHECKING:
-    from comfyfix.stages.scan import ScannedFile
+    from comfyfix.stages.needs.scan import ScannedFile
 
 
 def refusal(problem: Problem) -> None:

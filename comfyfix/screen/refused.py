@@ -7,7 +7,7 @@ from itertools import groupby
 
 from comfyfix.disk.files import printable
 from comfyfix.screen.words import t
-from comfyfix.stages.refused import Refusal
+from comfyfix.stages.values.refused import Refusal
 
 SHOWN_MAX = 6
 """Values of one workflow that are told; the others are counted."""

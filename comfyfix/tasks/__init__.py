@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from comfyfix.tasks.dodo import Tasks
+    from comfyfix.tasks.face.dodo import Tasks
 
 __all__ = ["load"]
 
@@ -26,6 +26,6 @@ def load(
     `prefix` the tasks are called `PREFIX:download:NAME` and so on, `PREFIX` is all of them, and
     several manifests have room in one dodo.py; any one of their configurations is enough.
     """
-    from comfyfix.tasks import loading  # doit, for a dodo alone
+    from comfyfix.tasks.declare import loading  # doit, for a dodo alone
 
     return loading.load(Path(manifest), prefix)

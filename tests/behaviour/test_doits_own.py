@@ -14,11 +14,11 @@ from doit.doit_cmd import DoitMain
 
 from comfyfix.demo.hub import Hub
 from comfyfix.screen.words import t
-from comfyfix.tasks.command_names import COMMANDS
+from comfyfix.tasks.face.command_names import COMMANDS
 from tests.rig import PROGRAM, Site
 
 pytestmark = pytest.mark.soak  # a minute of short runs
-OURS = (sys.executable, "-c", "from comfyfix.tasks.program import main; main()")
+OURS = (sys.executable, "-c", "from comfyfix.tasks.declare.program import main; main()")
 TASK = "download:rife49"
 TELLING = (
     ("help",), ("help", "task"), ("help", "list"), ("help", TASK), ("tabcompletion",),

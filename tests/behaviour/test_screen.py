@@ -153,7 +153,7 @@ def test_the_demo_in_trouble_tells_what_to_do(site: Site) -> None:
 
 def test_plain_doit_and_comfyfix_say_the_same(site: Site) -> None:
     (site.root / "manifest.yaml").write_text("comfyui: demo\n")
-    ours = (sys.executable, "-c", "from comfyfix.tasks.program import main; main()")
+    ours = (sys.executable, "-c", "from comfyfix.tasks.declare.program import main; main()")
     for command in (("list",), ("scan", "--json"), ("list", "--all"), ("info", "download:rife49")):
         told = re.sub(r"`doit(?=[ `])", "`comfyfix", site.doit(*command).stdout)
         assert told == site.doit(*command, program=ours).stdout

@@ -16,7 +16,7 @@ import time
 from multiprocessing.connection import Connection
 from pathlib import Path
 
-from comfyfix.screen.following import Follower
+from comfyfix.screen.run.following import Follower
 from comfyfix.state.journal import Arrived, Doing, Journal, Said
 from comfyfix.state.layout import Layout
 from tests.served import TOKEN, served

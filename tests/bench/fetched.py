@@ -9,7 +9,7 @@ from comfyfix.project import open_project
 from comfyfix.records import Record, Verdict, to_json
 from comfyfix.script import engine, render
 from comfyfix.settings import MANIFEST
-from comfyfix.stages.batch import batch_file
+from comfyfix.stages.verdicts.batch import batch_file
 from comfyfix.state import ledger, receipts
 from comfyfix.state.receipts import ReceiptFile
 from tests.bench.line import COMMIT

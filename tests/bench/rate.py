@@ -26,9 +26,9 @@ from comfyfix.net.pace import Bucket
 from comfyfix.net.relay import Relay
 from comfyfix.process import Children
 from comfyfix.screen.words import sentence
-from comfyfix.stages.fetch import Here, fetch
-from comfyfix.stages.slots import Slot, Slots
-from comfyfix.stages.talk import Talk
+from comfyfix.stages.download.fetch import Here, fetch
+from comfyfix.stages.download.slots import Slot, Slots
+from comfyfix.stages.download.talk import Talk
 from tests.bench.line import COUNTS, SENT, served
 from tests.bench.transfers import Bench
 

@@ -11,7 +11,7 @@ from importlib import resources
 from pathlib import Path
 
 from comfyfix.comfyui.workflows import files as workflow_files
-from comfyfix.stages.scan import scan
+from comfyfix.stages.needs.scan import scan
 
 REPETITIONS = 5
 

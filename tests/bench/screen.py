@@ -9,8 +9,8 @@ from pathlib import Path
 
 from rich.console import Console as Screen
 
-from comfyfix.screen.bars import DRAWS_PER_SECOND
-from comfyfix.screen.live import LiveConsole
+from comfyfix.screen.run.bars import DRAWS_PER_SECOND
+from comfyfix.screen.run.live import LiveConsole
 
 MODELS = 32
 SECONDS = 10.0

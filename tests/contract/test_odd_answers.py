@@ -31,8 +31,8 @@ from comfyfix.records import Hint, Model
 from comfyfix.screen import words
 from comfyfix.settings.manifest import Endpoints, Manifest, Search
 from comfyfix.sources.base import Services
-from comfyfix.stages.resolve import resolve
-from comfyfix.stages.work import Pending, Planned
+from comfyfix.stages.needs.work import Pending, Planned
+from comfyfix.stages.search.resolve import resolve
 from comfyfix.state.layout import Layout
 
 LORA, CHECKPOINT = "moonlit_alley_style.safetensors", "harborLight_v1.safetensors"

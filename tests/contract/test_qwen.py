@@ -16,7 +16,7 @@ from comfyfix.records import Candidate, Reason, Rejected, because
 from comfyfix.sources.base import Doubtful, Finding, Services, Wanted
 from comfyfix.sources.qwen import question
 from comfyfix.sources.qwen import source as qwen
-from comfyfix.stages.resolve import resolve
+from comfyfix.stages.search.resolve import resolve
 from comfyfix.why import Why
 from tests import qwen_rig
 from tests.qwen_rig import HOME, HONEST, NAME, PATH, answer, says, told, wanted

@@ -24,7 +24,7 @@ pytestmark = pytest.mark.faults
 SECONDS, MEGABYTES = 1.0, 256
 SCAN = """
 import json, sys, time
-from comfyfix.stages.scan import scan_file
+from comfyfix.stages.needs.scan import scan_file
 import PIL.Image, PIL.PngImagePlugin, msgspec  # what they cost is not the file's doing
 def peak():
     return int(open("/proc/self/status").read().split("VmHWM:")[1].split()[0])

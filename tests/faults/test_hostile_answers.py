@@ -13,7 +13,7 @@ from comfyfix.demo.content import file_for
 from comfyfix.demo.hub import Hub
 from comfyfix.errors import ModelProblem
 from comfyfix.screen.words import fixed
-from comfyfix.stages.resolve import resolve
+from comfyfix.stages.search.resolve import resolve
 from tests import qwen_rig
 from tests.qwen_rig import HOME, HONEST, NAME, PATH, answer, wanted
 from tests.rig import Site

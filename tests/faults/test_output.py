@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 
 from comfyfix.demo.hub import Hub
-from comfyfix.screen.checking import counts
+from comfyfix.screen.commands.checking import counts
 from comfyfix.screen.words import t
 from tests.faults.world import apart, small_disk
 from tests.rig import Site

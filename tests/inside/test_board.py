@@ -10,8 +10,8 @@ import pytest
 from rich.console import Console as Screen
 
 from comfyfix.demo.hub import Hub
-from comfyfix.screen import console
-from comfyfix.screen.live import LiveConsole
+from comfyfix.screen.run import console
+from comfyfix.screen.run.live import LiveConsole
 from comfyfix.screen.words import t
 from tests.inprocess import InProcess
 

@@ -10,10 +10,11 @@ import pytest
 from comfyfix.demo.content import file_for
 from comfyfix.demo.hub import Hub, sha256
 from comfyfix.records import Candidate, Model, Reason, Rejected, because
-from comfyfix.screen import choosing, words
+from comfyfix.screen import words
+from comfyfix.screen.run import choosing
 from comfyfix.screen.words import t
 from comfyfix.state import searches
-from comfyfix.tasks import at_work, consent
+from comfyfix.tasks.run import at_work, consent
 from comfyfix.why import Why
 from tests.inprocess import InProcess
 

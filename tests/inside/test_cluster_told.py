@@ -15,7 +15,7 @@ from comfyfix.cluster import worker
 from comfyfix.demo.hub import Hub
 from comfyfix.outcomes import Outcome
 from comfyfix.screen.words import t
-from comfyfix.tasks import each
+from comfyfix.tasks.run import each
 from comfyfix.why import Why
 from tests.faults.authority import certificate
 from tests.inprocess import InProcess

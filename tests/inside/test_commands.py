@@ -16,10 +16,10 @@ from comfyfix.disk.files import FETCHED_NAME_BYTES_MAX
 from comfyfix.outcomes import Outcome
 from comfyfix.records import because
 from comfyfix.screen import words
-from comfyfix.screen.checking import counts
+from comfyfix.screen.commands.checking import counts
 from comfyfix.screen.words import fixed, t
 from comfyfix.settings.overrides import LOCK_FILE
-from comfyfix.stages.work import Pending
+from comfyfix.stages.needs.work import Pending
 from comfyfix.state import hashing
 from comfyfix.why import Why
 from tests.rig import Site
@@ -371,7 +371,7 @@ def test_comfyfix_is_doit_without_a_dodo(site: Site, hub: Hub) -> None:
     (site.root / "pyproject.toml").write_text("[tool.doit]\nnum_process = 'nonsense'\n")
     site.workflow("clip.json", RIFE)
     hub.add("AlexWortega/RIFE", ["rife49.pth"])
-    program = (*("python3",), "-c", "from comfyfix.tasks.program import main; main()")
+    program = (*("python3",), "-c", "from comfyfix.tasks.declare.program import main; main()")
     import sys  # the interpreter of this run
 
     program = (sys.executable, *program[1:])

@@ -10,9 +10,9 @@ import pytest
 
 from comfyfix.demo.hub import Hub
 from comfyfix.screen.words import fixed, t
-from comfyfix.stages.fitting import room_for
-from comfyfix.tasks import at_work, consent
-from comfyfix.tasks.searching import Background
+from comfyfix.stages.plan.fitting import room_for
+from comfyfix.tasks.run import at_work, consent
+from comfyfix.tasks.run.searching import Background
 from tests.inprocess import InProcess, Ran
 
 NAMES = [f"{word}_lora.safetensors" for word in ("harbor", "copper", "violet", "saffron")]

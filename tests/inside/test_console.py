@@ -11,9 +11,9 @@ from pathlib import Path
 import pytest
 
 from comfyfix.demo.hub import Hub
-from comfyfix.screen.console import ActionsConsole, GitLabConsole
-from comfyfix.screen.lines import Console
 from comfyfix.screen.results.faults import Fault, annotation
+from comfyfix.screen.run.console import ActionsConsole, GitLabConsole
+from comfyfix.screen.run.lines import Console
 from tests.inprocess import InProcess
 from tests.rig import ui_workflow
 

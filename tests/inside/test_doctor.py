@@ -15,8 +15,8 @@ import pytest
 
 from comfyfix.demo.hub import Fault, Hub
 from comfyfix.records import because
-from comfyfix.screen import checkup as shown
 from comfyfix.screen import words
+from comfyfix.screen.commands import checkup as shown
 from comfyfix.settings import MANIFEST
 from comfyfix.stages import checkup
 from comfyfix.stages.checkup import machine, services

@@ -9,7 +9,7 @@ import pytest
 
 from comfyfix.demo.content import file_for
 from comfyfix.demo.hub import Hub
-from comfyfix.screen import summary
+from comfyfix.screen.run import summary
 from comfyfix.screen.words import fixed, t
 from tests.inprocess import InProcess
 

@@ -13,21 +13,22 @@ from comfyfix.demo.hub import Hub
 from comfyfix.disk.files import FETCHED_NAME_BYTES_MAX
 from comfyfix.disk.owner import where
 from comfyfix.records import Model, because, to_json
-from comfyfix.screen import summary, words
-from comfyfix.screen.lines import Console
+from comfyfix.screen import words
+from comfyfix.screen.run import summary
+from comfyfix.screen.run.lines import Console
 from comfyfix.screen.words import fixed, t
-from comfyfix.stages import sweep
-from comfyfix.stages.work import Pending
+from comfyfix.stages.needs.work import Pending
+from comfyfix.stages.store import sweep
 from comfyfix.state.hashing import Halted, Hasher
 from comfyfix.state.layout import Layout
 from comfyfix.state.receipts import ReceiptFile, of_file
 from comfyfix.stopping import Stopped
-from comfyfix.tasks import side_by_side
-from comfyfix.tasks.chosen import about, default_tasks, settled
 from comfyfix.tasks.commands.plan import Plan
 from comfyfix.tasks.commands.scan import Scan
-from comfyfix.tasks.nearest import nearest
-from comfyfix.tasks.running import Run
+from comfyfix.tasks.face.nearest import nearest
+from comfyfix.tasks.run.chosen import about, default_tasks, settled
+from comfyfix.tasks.run.running import Run
+from comfyfix.tasks.verify import side_by_side
 from comfyfix.why import Why
 from tests.inprocess import InProcess
 from tests.inside.test_clean import dead

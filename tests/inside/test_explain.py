@@ -7,7 +7,7 @@ import json
 import pytest
 
 from comfyfix.outcomes import Outcome
-from comfyfix.screen import explaining
+from comfyfix.screen.commands import explaining
 from tests.inprocess import InProcess
 
 

@@ -15,9 +15,9 @@ from comfyfix.outcomes import Outcome
 from comfyfix.process import Children
 from comfyfix.records import Reason, Receipt, Record, because
 from comfyfix.screen.words import sentence
-from comfyfix.stages import fetch as fetch_stage
-from comfyfix.stages.slots import Slot, Slots
-from comfyfix.stages.talk import Talk
+from comfyfix.stages.download import fetch as fetch_stage
+from comfyfix.stages.download.slots import Slot, Slots
+from comfyfix.stages.download.talk import Talk
 from comfyfix.why import Why
 from tests.inprocess import InProcess
 

@@ -7,7 +7,7 @@ import pytest
 from comfyfix.demo.content import file_for
 from comfyfix.demo.hub import Hub
 from comfyfix.disk.files import sha256_of
-from comfyfix.screen import forgetting
+from comfyfix.screen.commands import forgetting
 from comfyfix.screen.words import fixed, t
 from tests.inprocess import InProcess
 

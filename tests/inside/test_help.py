@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import pytest
 
-from comfyfix.screen import usage, words
-from comfyfix.tasks.command_names import COMMANDS
+from comfyfix.screen import words
+from comfyfix.screen.commands import usage
+from comfyfix.tasks.face.command_names import COMMANDS
 from tests.inprocess import InProcess
 
 JARGON = ("CmdOption", "config:", "%(", "{'", "loader", "uptodate [", "None")

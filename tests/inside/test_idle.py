@@ -402,7 +402,7 @@ def test_who_has_no_work_loads_nothing_that_asks_or_draws() -> None:
     names = ("commands.list", "commands.run", "loading", "manifest_loader")
     doors = tuple(f"comfyfix.tasks.{name}" for name in names)
     for modules, none_of in (
-        (("comfyfix.tasks.creators",), slow),
+        (("comfyfix.tasks.declare.creators",), slow),
         (doors, slow | {"yaml", "comfyfix.project", "comfyfix.setup", "comfyfix.comfyui"}),
     ):
         code = f"import sys, {', '.join(modules)}; print(*sys.modules)"

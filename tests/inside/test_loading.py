@@ -12,8 +12,8 @@ import pytest
 from comfyfix.demo.hub import Hub
 from comfyfix.screen import notes
 from comfyfix.settings import MANIFEST
-from comfyfix.tasks import running
-from comfyfix.tasks.selection import Control
+from comfyfix.tasks.run import running
+from comfyfix.tasks.run.selection import Control
 from tests.inprocess import InProcess
 from tests.rig import Site
 

@@ -21,13 +21,14 @@ from comfyfix.outcomes import Came
 from comfyfix.records import Model
 from comfyfix.screen.words import fixed, t
 from comfyfix.script import engine
-from comfyfix.stages.meanwhile import Patience
-from comfyfix.stages.work import Planned
+from comfyfix.stages.download.meanwhile import Patience
+from comfyfix.stages.needs.work import Planned
 from comfyfix.state import receipts
 from comfyfix.state.layout import store_receipt
 from comfyfix.state.receipts import Receipts
-from comfyfix.tasks import meanwhile, tried
-from comfyfix.tasks.running import Run
+from comfyfix.tasks.downloads import meanwhile
+from comfyfix.tasks.run import tried
+from comfyfix.tasks.run.running import Run
 from tests.inprocess import InProcess, Ran
 
 NAME = "harbour_tide_0.safetensors"

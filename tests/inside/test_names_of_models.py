@@ -6,10 +6,10 @@ import pytest
 
 from comfyfix.errors import SetupProblem
 from comfyfix.records import because
-from comfyfix.tasks import names
-from comfyfix.tasks.creators import tasks as tasks_of
-from comfyfix.tasks.marks import MARK
-from comfyfix.tasks.running import Run
+from comfyfix.tasks.declare.creators import tasks as tasks_of
+from comfyfix.tasks.face.marks import MARK
+from comfyfix.tasks.run import names
+from comfyfix.tasks.run.running import Run
 from comfyfix.why import Why
 from tests.inprocess import InProcess
 

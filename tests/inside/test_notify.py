@@ -15,7 +15,8 @@ from comfyfix.demo.hub import Hub
 from comfyfix.net import notices
 from comfyfix.process import Children
 from comfyfix.records import Reason, because
-from comfyfix.screen import notice, words
+from comfyfix.screen import words
+from comfyfix.screen.run import notice
 from comfyfix.screen.words import fixed, t
 from comfyfix.why import Why
 from tests.inprocess import InProcess, Ran

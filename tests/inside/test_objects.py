@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from comfyfix.demo.hub import Hub
-from comfyfix.tasks.command_names import COMMANDS
+from comfyfix.tasks.face.command_names import COMMANDS
 from comfyfix.why import Why
 from tests.inprocess import InProcess
 

@@ -16,8 +16,8 @@ from comfyfix.comfyui.store.index import StoreIndex
 from comfyfix.comfyui.workflows.graph import NotAWorkflow
 from comfyfix.disk.files import write_new
 from comfyfix.screen.words import t
-from comfyfix.stages import relink
-from comfyfix.stages.relink import Finder
+from comfyfix.stages.values import relink
+from comfyfix.stages.values.relink import Finder
 from tests.inprocess import InProcess
 
 ODD = r"""{ "last_node_id":1.50e+2, "zeta" : {"keep":"SDXL\\x.safetensors"},

@@ -17,8 +17,8 @@ from comfyfix import templates
 from comfyfix.demo.hub import Hub
 from comfyfix.screen.results import shape
 from comfyfix.screen.words import t
-from comfyfix.tasks import publishing
-from comfyfix.tasks.reporter import Reporter
+from comfyfix.tasks.run import publishing
+from comfyfix.tasks.run.reporter import Reporter
 from tests.inprocess import InProcess
 from tests.rig import FOLDS, ui_workflow
 

@@ -11,11 +11,12 @@ import pytest
 
 from comfyfix.demo.content import file_for
 from comfyfix.demo.hub import Hub
-from comfyfix.screen import choosing, prompt, width
-from comfyfix.screen import question as question_
+from comfyfix.screen import width
+from comfyfix.screen.run import choosing, prompt
+from comfyfix.screen.run import question as question_
 from comfyfix.screen.words import fixed, t
-from comfyfix.tasks import at_work, consent
-from comfyfix.tasks.searching import Background
+from comfyfix.tasks.run import at_work, consent
+from comfyfix.tasks.run.searching import Background
 from tests.inprocess import InProcess
 from tests.rig import Need, ui_workflow
 from tests.unit.test_manifests import packed_model, snapshot, zipped

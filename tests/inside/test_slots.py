@@ -18,11 +18,11 @@ from comfyfix.process import Children
 from comfyfix.records import Record
 from comfyfix.screen.words import sentence, t
 from comfyfix.script.channel import Told
-from comfyfix.stages import fetch as fetch_stage
-from comfyfix.stages.slots import Slot, Slots
-from comfyfix.stages.talk import Talk
+from comfyfix.stages.download import fetch as fetch_stage
+from comfyfix.stages.download.slots import Slot, Slots
+from comfyfix.stages.download.talk import Talk
 from comfyfix.state import receipts
-from comfyfix.tasks import opening, running
+from comfyfix.tasks.run import opening, running
 from tests.faults.rig import wait_until
 from tests.inprocess import InProcess
 

@@ -11,7 +11,7 @@ import pytest
 from comfyfix.demo.hub import Hub
 from comfyfix.records import because
 from comfyfix.screen import words
-from comfyfix.screen.checking import counts
+from comfyfix.screen.commands.checking import counts
 from comfyfix.screen.words import t
 from comfyfix.why import Why
 from tests.rig import Site

@@ -18,7 +18,7 @@ from comfyfix.demo.hub import Hub
 from comfyfix.disk.files import sha256_of
 from comfyfix.screen.words import t
 from comfyfix.state import hashing
-from comfyfix.tasks import side_by_side
+from comfyfix.tasks.verify import side_by_side
 from comfyfix.why import Why
 from tests.inprocess import InProcess
 

@@ -23,18 +23,18 @@ import pytest
 from comfyfix.disk import alone, held, swap, trash, twins, unfinished
 from comfyfix.disk.twins import Changed, Kept, Twin
 from comfyfix.records import Reason, because
-from comfyfix.screen.storing import Collected
+from comfyfix.screen.commands.storing import Collected
 from comfyfix.settings import MANIFEST
-from comfyfix.stages import gc
-from comfyfix.stages.dedupe import Found, Pair
-from comfyfix.stages.gc import Unit
-from comfyfix.tasks import hashing
+from comfyfix.stages.store import gc
+from comfyfix.stages.store.dedupe import Found, Pair
+from comfyfix.stages.store.gc import Unit
 from comfyfix.tasks.commands import gc as gc_command
-from comfyfix.tasks.deduping import Deduping
-from comfyfix.tasks.in_tier import LettingGo
-from comfyfix.tasks.needing import Needing
-from comfyfix.tasks.opening import begin, begin_store
-from comfyfix.tasks.units import known_units
+from comfyfix.tasks.run.opening import begin, begin_store
+from comfyfix.tasks.store.deduping import Deduping
+from comfyfix.tasks.store.in_tier import LettingGo
+from comfyfix.tasks.store.needing import Needing
+from comfyfix.tasks.store.units import known_units
+from comfyfix.tasks.verify import hashing
 from comfyfix.why import Why
 from tests.rig import Site
 

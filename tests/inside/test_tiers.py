@@ -17,7 +17,7 @@ from comfyfix.demo.content import file_for
 from comfyfix.disk import swap
 from comfyfix.disk.files import sha256_of
 from comfyfix.disk.owner import where
-from comfyfix.stages.tiers import copying
+from comfyfix.stages.store.tiers import copying
 from comfyfix.state import tier
 from comfyfix.state.tier import Tier
 from comfyfix.why import Why

@@ -11,7 +11,7 @@ import yaml
 
 from comfyfix.demo.content import file_for
 from comfyfix.disk.files import sha256_of
-from comfyfix.stages.tiers import copying
+from comfyfix.stages.store.tiers import copying
 from comfyfix.state.tier import Tier
 from comfyfix.why import Why
 from tests.inprocess import InProcess

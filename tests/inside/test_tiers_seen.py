@@ -14,7 +14,7 @@ from comfyfix.demo.content import file_for
 from comfyfix.demo.hub import Hub
 from comfyfix.disk.files import sha256_of
 from comfyfix.nearby.leads import Nearby, Sought
-from comfyfix.stages.tiers import copying
+from comfyfix.stages.store.tiers import copying
 from comfyfix.state.hashes import HashLog
 from comfyfix.state.tier import Tier
 from comfyfix.why import Why

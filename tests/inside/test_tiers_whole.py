@@ -16,7 +16,7 @@ import pytest
 from comfyfix.demo.content import file_for
 from comfyfix.disk import swap
 from comfyfix.disk.files import sha256_of
-from comfyfix.stages.tiers import copying
+from comfyfix.stages.store.tiers import copying
 from comfyfix.state import tier
 from comfyfix.state.tier import Tier
 from comfyfix.why import Why

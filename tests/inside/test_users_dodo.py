@@ -11,7 +11,7 @@ from comfyfix.demo.hub import Hub
 from comfyfix.records import because
 from comfyfix.screen import words
 from comfyfix.screen.words import fixed, t
-from comfyfix.tasks.reporter import Reporter
+from comfyfix.tasks.run.reporter import Reporter
 from comfyfix.why import Why
 from tests.inprocess import InProcess
 from tests.rig import Site

@@ -15,10 +15,10 @@ import pytest
 
 from comfyfix.demo.hub import Hub
 from comfyfix.records import Model, Verdict
-from comfyfix.stages import verify as stage
+from comfyfix.stages.verdicts import verify as stage
 from comfyfix.state import receipts
 from comfyfix.state.receipts import Receipts
-from comfyfix.tasks import side_by_side
+from comfyfix.tasks.verify import side_by_side
 from tests.inprocess import InProcess
 
 NAME = "harbor_light.safetensors"

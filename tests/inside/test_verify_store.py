@@ -16,7 +16,7 @@ from comfyfix.demo.content import file_for
 from comfyfix.demo.hub import Hub, sha256
 from comfyfix.records import because
 from comfyfix.screen import words
-from comfyfix.screen.checking import counts
+from comfyfix.screen.commands.checking import counts
 from comfyfix.screen.words import t
 from comfyfix.why import Why
 from tests.behaviour.test_screen import ESCAPES, in_terminal

@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from comfyfix.stages.scan import scan_file
+from comfyfix.stages.needs.scan import scan_file
 
 Key = tuple[str, str, str | None]
 LEAST = 0.99

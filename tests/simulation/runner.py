@@ -2,7 +2,8 @@
 
 Which model comes when, how long a limit is kept to, and whether a lease is had is told by the code
 of the program itself; what this says again in its own words is the order of steps of a task
-(`tasks/actions.py`), of a request (`net/http.py`) and of a script (`templates/script/main.sh`).
+(`tasks/downloads/actions.py`), of a request (`net/http.py`) and of a script
+(`templates/script/main.sh`).
 """
 
 from __future__ import annotations
@@ -15,8 +16,8 @@ from http import HTTPStatus
 from comfyfix.net.http import TRIES, WAIT_MAX
 from comfyfix.net.limits import UsedUp, backoff, retry_after
 from comfyfix.settings import shard
-from comfyfix.stages.work import Plan, Planned
-from comfyfix.tasks.inside_doit import THREADS_MAX
+from comfyfix.stages.needs.work import Plan, Planned
+from comfyfix.tasks.face.inside_doit import THREADS_MAX
 from tests.simulation.clock import Gate, Places, Step
 from tests.simulation.world import MEGABYTE, World
 

@@ -11,9 +11,9 @@ from pathlib import Path
 from comfyfix.records import Reference
 from comfyfix.settings import MANIFEST
 from comfyfix.setup import read_setup
-from comfyfix.stages import plan as plan_stage
-from comfyfix.stages.scan import ScannedFile
-from comfyfix.stages.work import Plan
+from comfyfix.stages.needs.scan import ScannedFile
+from comfyfix.stages.needs.work import Plan
+from comfyfix.stages.plan import plan as plan_stage
 from comfyfix.state.trust import Trust
 from tests.rig import Site
 from tests.simulation.runner import Runner, order

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from comfyfix.disk import lease
-from comfyfix.tasks.meanwhile import POLL_LONGEST, POLL_SECONDS
+from comfyfix.tasks.downloads.meanwhile import POLL_LONGEST, POLL_SECONDS
 from tests.simulation.clock import Clock, Gate, Shared, Step
 
 MEGABYTE = 1_000_000
@@ -139,7 +139,7 @@ class Store:
 
 
 def until_looked(waited: float) -> float:
-    """Seconds until somebody looks again who has waited so long: see `tasks/meanwhile.py`."""
+    """Seconds until who has waited so long looks again: see `tasks/downloads/meanwhile.py`."""
     looked, pause = 0.0, POLL_SECONDS
     while looked <= waited and pause < POLL_LONGEST:
         looked, pause = looked + pause, min(2 * pause, POLL_LONGEST)

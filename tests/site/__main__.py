@@ -13,7 +13,7 @@ from tests.site import commands_page, manifest_page, messages_page, tutorial
 
 DOCS = REPO / "docs"
 SHOWN = DOCS / "shown"
-PROGRAM = [sys.executable, "-c", "from comfyfix.tasks.program import main; main()"]
+PROGRAM = [sys.executable, "-c", "from comfyfix.tasks.declare.program import main; main()"]
 
 
 def main(*, anew: bool) -> None:

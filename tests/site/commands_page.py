@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 
-from comfyfix.tasks.command_names import COMMANDS
+from comfyfix.tasks.face.command_names import COMMANDS
 
 DOITS = ("dumpdb", "help", "strace", "ignore", "reset-dep", "tabcompletion", "forget", "clean")
 """Those that doit has by these names, too: they come last."""

@@ -6,8 +6,9 @@ import tomllib
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 
-from comfyfix.screen import explaining, words
-from comfyfix.screen.explaining import Explained
+from comfyfix.screen import words
+from comfyfix.screen.commands import explaining
+from comfyfix.screen.commands.explaining import Explained
 
 TEXTS = Path(words.__file__).with_name("texts")
 _TITLES = {

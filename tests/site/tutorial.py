@@ -19,7 +19,7 @@ from comfyfix.demo.content import file_for
 from comfyfix.demo.hub import Hub
 from tests.rig import REPO, Need, ui_workflow
 
-PROGRAM = (sys.executable, "-c", "from comfyfix.tasks.program import main; main()")
+PROGRAM = (sys.executable, "-c", "from comfyfix.tasks.declare.program import main; main()")
 CHECKPOINT = ("checkpoints", "harbor_light_xl.safetensors")
 UNCERTAIN = ("loras", "soft_window_light.safetensors")
 GATED = ("text_encoders", "river_text_encoder_fp8.safetensors")

@@ -16,13 +16,13 @@ from comfyfix.mirrors.handing import Handed
 from comfyfix.outcomes import Outcome
 from comfyfix.records import Model, because
 from comfyfix.script.channel import Told
-from comfyfix.stages import resolve
-from comfyfix.stages.work import Pending, Planned
+from comfyfix.stages.needs.work import Pending, Planned
+from comfyfix.stages.search import resolve
 from comfyfix.state import ledger
 from comfyfix.state.layout import Layout
-from comfyfix.tasks import actions, scripts
-from comfyfix.tasks.running import Run
-from comfyfix.tasks.searching import Sought
+from comfyfix.tasks.downloads import actions, scripts
+from comfyfix.tasks.run.running import Run
+from comfyfix.tasks.run.searching import Sought
 from comfyfix.why import Why
 
 MODEL = Model(folder="loras", path="harbor.pt")

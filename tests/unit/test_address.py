@@ -12,7 +12,7 @@ from comfyfix.errors import SetupProblem, SourceDown
 from comfyfix.net.answer import Answer
 from comfyfix.records import Reason, because
 from comfyfix.settings.manifest import Download, Endpoints, Manifest
-from comfyfix.stages.address import bring, shown
+from comfyfix.stages.needs.address import bring, shown
 from comfyfix.state.layout import Layout
 from comfyfix.why import Why
 from tests.rig import ui_workflow

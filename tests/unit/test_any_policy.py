@@ -15,8 +15,8 @@ from comfyfix.records import Model, Record
 from comfyfix.screen import words
 from comfyfix.settings import read as manifest_file
 from comfyfix.settings.manifest import Policy
-from comfyfix.stages.policy import Held, broken
-from comfyfix.stages.work import Plan
+from comfyfix.stages.needs.work import Plan
+from comfyfix.stages.plan.policy import Held, broken
 from tests.unit.test_any_report import RECORD
 
 WORDS = st.text(st.characters(exclude_categories=["Cs"]), max_size=8) | st.sampled_from(

@@ -19,8 +19,8 @@ from comfyfix.outcomes import Came, Outcome
 from comfyfix.records import FileFact, Model, Reason, Receipt, Record, Reference, to_json
 from comfyfix.screen import words
 from comfyfix.screen.results import faults, junit, markdown, page, sbom, shape
-from comfyfix.stages.refused import Refusal
-from comfyfix.stages.results import ModelResult, RefusedValue, Report, Use, WorkflowResult
+from comfyfix.stages.reports.results import ModelResult, RefusedValue, Report, Use, WorkflowResult
+from comfyfix.stages.values.refused import Refusal
 from comfyfix.why import Why
 
 ROOT = Path("/w")

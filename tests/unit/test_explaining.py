@@ -9,7 +9,7 @@ import pytest
 
 from comfyfix.outcomes import BY_EXIT_CODE, Outcome
 from comfyfix.records import Status
-from comfyfix.screen import explaining
+from comfyfix.screen.commands import explaining
 from comfyfix.screen.results.shape import Standing
 from comfyfix.screen.words import t
 from comfyfix.why import Why

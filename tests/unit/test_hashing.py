@@ -15,7 +15,7 @@ from hypothesis import strategies as st
 
 from comfyfix.disk.files import sha256_of
 from comfyfix.records import Model, because
-from comfyfix.stages.verify import Known, Manner, verify
+from comfyfix.stages.verdicts.verify import Known, Manner, verify
 from comfyfix.state.hashes import SPARE, HashLog, read
 from comfyfix.state.hashing import FileChanged, Halted, Hasher
 from comfyfix.why import Why

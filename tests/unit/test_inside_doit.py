@@ -14,7 +14,8 @@ from doit.reporter import ConsoleReporter
 from doit.runner import MThreadRunner, Runner
 from doit.task import Task
 
-from comfyfix.tasks import inside_doit, reporter
+from comfyfix.tasks.face import inside_doit
+from comfyfix.tasks.run import reporter
 from comfyfix.why import Why
 
 

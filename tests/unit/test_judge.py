@@ -16,7 +16,7 @@ from comfyfix.records import Candidate, Hint, Model, Reason, Rejected, because
 from comfyfix.settings.manifest import Manifest, Verify
 from comfyfix.sources import huggingface, workflow
 from comfyfix.sources.base import Blocked, Services, Source, Wanted
-from comfyfix.stages.judge import UNSCANNED, judge
+from comfyfix.sources.trust.judge import UNSCANNED, judge
 from comfyfix.state.layout import Layout
 from comfyfix.why import Why
 

@@ -23,10 +23,10 @@ from comfyfix.settings.overrides import Override
 from comfyfix.sources.base import Blocked, Doubtful, Finding, Services, Wanted
 from comfyfix.sources.trust import rules
 from comfyfix.sources.trust.rules import Holder
-from comfyfix.stages import demand, unresolved
-from comfyfix.stages import resolve as resolve_stage
-from comfyfix.stages.resolve import resolve
-from comfyfix.stages.work import Pending, Planned
+from comfyfix.stages.needs.work import Pending, Planned
+from comfyfix.stages.search import demand, unresolved
+from comfyfix.stages.search import resolve as resolve_stage
+from comfyfix.stages.search.resolve import resolve
 from comfyfix.state.layout import Layout
 from comfyfix.why import Why
 

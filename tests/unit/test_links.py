@@ -15,8 +15,8 @@ from comfyfix.comfyui.store.index import StoreIndex
 from comfyfix.comfyui.store.installation import Options
 from comfyfix.comfyui.store.inventory import model_files
 from comfyfix.records import Reason, Reference
-from comfyfix.stages import linking
-from comfyfix.stages.relink import Fix
+from comfyfix.stages.values import linking
+from comfyfix.stages.values.relink import Fix
 from comfyfix.state import links
 from comfyfix.state.layout import Layout
 from comfyfix.why import Why

@@ -10,7 +10,7 @@ import pyte
 import pytest
 from rich.console import Console as Screen
 
-from comfyfix.screen.live import LiveConsole
+from comfyfix.screen.run.live import LiveConsole
 from comfyfix.screen.words import t
 from tests.behaviour.test_screen import columns
 

@@ -13,7 +13,7 @@ from comfyfix.comfyui.loaders.table import built_in
 from comfyfix.comfyui.store import folders
 from comfyfix.comfyui.store.folders import Folders
 from comfyfix.records import Reason
-from comfyfix.stages import loaders
+from comfyfix.stages.needs import loaders
 from comfyfix.state.layout import Layout
 from comfyfix.why import Why
 

@@ -26,7 +26,7 @@ from PIL import Image, PngImagePlugin
 from comfyfix.comfyui.workflows import files as workflow_files
 from comfyfix.comfyui.workflows.read import NotAWorkflow, parse
 from comfyfix.records import because
-from comfyfix.stages.scan import scan, scan_file
+from comfyfix.stages.needs.scan import scan, scan_file
 from comfyfix.why import Why
 from tests.unit.graphs import ui, vae
 
@@ -37,7 +37,7 @@ from PIL import Image
 def limits():
     return gc.isenabled(), gc.get_threshold(), Image.MAX_IMAGE_PIXELS, list(warnings.filters)
 before = limits()
-from comfyfix.stages.scan import scan_file
+from comfyfix.stages.needs.scan import scan_file
 from comfyfix.tasks import creators, program
 for path in sys.argv[1:]:
     assert scan_file(path, "w").references, path

@@ -13,7 +13,7 @@ from comfyfix.comfyui.store import folders, spelling
 from comfyfix.comfyui.store.folders import Folders
 from comfyfix.comfyui.store.index import StoreIndex
 from comfyfix.records import Model
-from comfyfix.stages.near import NearMiss, near_misses
+from comfyfix.stages.values.near import NearMiss, near_misses
 from comfyfix.why import Why
 
 

@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from comfyfix.records import Model
-from comfyfix.stages.needed import Needs, folded
+from comfyfix.stages.store.needed import Needs, folded
 
 _TEXT = st.text(alphabet="ab1_-. /<:\u00e9e\u0301ßİ", max_size=12)
 

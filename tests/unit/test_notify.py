@@ -11,10 +11,10 @@ from hypothesis import strategies as st
 from comfyfix.errors import ModelProblem
 from comfyfix.outcomes import Outcome
 from comfyfix.records import Model, Verdict, because
-from comfyfix.screen import notice
+from comfyfix.screen.run import notice
 from comfyfix.screen.words import t
 from comfyfix.settings import notify
-from comfyfix.stages.report import Ending, Tally
+from comfyfix.stages.reports.report import Ending, Tally
 from comfyfix.why import Why
 
 SECRET = "canary-4711"

@@ -25,7 +25,7 @@ from comfyfix.screen import words
 from comfyfix.settings.manifest import Endpoints, Manifest
 from comfyfix.sources import openmodeldb
 from comfyfix.sources.base import Blocked, Finding, Services, Wanted
-from comfyfix.stages import unresolved
+from comfyfix.stages.search import unresolved
 from comfyfix.state.layout import Layout
 from comfyfix.why import Why
 

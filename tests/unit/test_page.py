@@ -22,7 +22,7 @@ from comfyfix.screen.results.shape import (
     ValueRow,
     WorkflowRow,
 )
-from comfyfix.stages.results import Use
+from comfyfix.stages.reports.results import Use
 
 NAMES = (
     "</script><script>alert(1)</script>",

@@ -9,9 +9,9 @@ import pytest
 
 from comfyfix.disk.room import taken_by_parts
 from comfyfix.records import Model, Record, Reference
-from comfyfix.stages.fitting import Need, Room, fitting, need_of, room_for
-from comfyfix.stages.picking import Offer, picked
-from comfyfix.stages.work import Pending, Planned
+from comfyfix.stages.needs.work import Pending, Planned
+from comfyfix.stages.plan.fitting import Need, Room, fitting, need_of, room_for
+from comfyfix.stages.plan.picking import Offer, picked
 
 NAMES = ("flux_dev.safetensors", "ae.safetensors", "clip l.safetensors", "Wan_Q4.gguf", "7.pt")
 

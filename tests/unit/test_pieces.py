@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 
 from comfyfix.records import to_json
 from comfyfix.screen.results import junit, page, sbom, shape, sheet
-from comfyfix.stages.results import ModelResult, Report
+from comfyfix.stages.reports.results import ModelResult, Report
 from comfyfix.state import pieces
 from comfyfix.state.pieces import UNTOLD, Form, Past, Rows, Section, mark_of, whole, written
 from tests.unit.test_any_report import RESULT, ROOT, reports

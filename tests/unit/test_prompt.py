@@ -7,7 +7,7 @@ from collections.abc import Sequence
 
 import pytest
 
-from comfyfix.screen import prompt
+from comfyfix.screen.run import prompt
 
 
 def test_lines_that_take_long_to_make_are_made_less_often(

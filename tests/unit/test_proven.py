@@ -15,11 +15,11 @@ from comfyfix.records import Candidate, Model, Reason, Record, Reference, Reject
 from comfyfix.settings.manifest import Manifest
 from comfyfix.sources import workflow
 from comfyfix.sources.base import Blocked, Doubtful, Finding, Services
-from comfyfix.stages import addressed
-from comfyfix.stages.addressed import Records
-from comfyfix.stages.hints import Hints
-from comfyfix.stages.proven import Proofs
-from comfyfix.stages.work import Planned, Present
+from comfyfix.stages.addresses import addressed
+from comfyfix.stages.addresses.addressed import Records
+from comfyfix.stages.addresses.proven import Proofs
+from comfyfix.stages.needs.hints import Hints
+from comfyfix.stages.needs.work import Planned, Present
 from comfyfix.state.layout import Layout
 from comfyfix.state.receipts import of_file
 from comfyfix.why import Why

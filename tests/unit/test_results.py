@@ -12,8 +12,8 @@ from hypothesis import strategies as st
 
 from comfyfix.records import Model, Record, Reference, because, to_json
 from comfyfix.screen.results import faults, junit, markdown, sbom, shape
-from comfyfix.stages.refused import Refusal
-from comfyfix.stages.results import ModelResult, RefusedValue, Report, Use, WorkflowResult
+from comfyfix.stages.reports.results import ModelResult, RefusedValue, Report, Use, WorkflowResult
+from comfyfix.stages.values.refused import Refusal
 from comfyfix.why import Why
 
 TEXT = st.text(st.characters(exclude_categories=["Cs"]), min_size=1, max_size=12) | st.sampled_from(

@@ -10,7 +10,7 @@ import pytest
 
 from comfyfix.comfyui.loaders.table import Loader, LoaderInput, built_in, merged
 from comfyfix.comfyui.workflows import files as workflow_files
-from comfyfix.stages.scan import scan
+from comfyfix.stages.needs.scan import scan
 from tests.unit.graphs import node, ui
 
 YEAR_2000 = 946_684_800

@@ -7,8 +7,8 @@ from typing import Any, cast
 
 import pytest
 
-from comfyfix.tasks import searching
-from comfyfix.tasks.searching import Background, Sought
+from comfyfix.tasks.run import searching
+from comfyfix.tasks.run.searching import Background, Sought
 
 
 def sought(key: str) -> Sought:

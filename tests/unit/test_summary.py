@@ -7,9 +7,10 @@ from typing import Any
 from comfyfix.errors import ModelProblem, Problem, SourceDown, Unreachable
 from comfyfix.outcomes import Came, Outcome
 from comfyfix.records import Model, Verdict, because
-from comfyfix.screen import summary, words
+from comfyfix.screen import words
+from comfyfix.screen.run import summary
 from comfyfix.screen.words import fixed, t
-from comfyfix.stages.report import Ending, Tally
+from comfyfix.stages.reports.report import Ending, Tally
 from comfyfix.why import Why
 
 

@@ -8,8 +8,8 @@ from comfyfix.comfyui.store import folders
 from comfyfix.demo.content import file_for
 from comfyfix.records import Model, Receipt, Record, because, to_json
 from comfyfix.settings.manifest import Manifest
-from comfyfix.stages import sweep
-from comfyfix.stages.sweep import Choice
+from comfyfix.stages.store import sweep
+from comfyfix.stages.store.sweep import Choice
 from comfyfix.state.layout import Layout
 from comfyfix.why import Why
 

@@ -23,9 +23,9 @@ from comfyfix.script.channel import Told
 from comfyfix.settings.manifest import Endpoints, PicklePolicy
 from comfyfix.settings.store_key import STORE_KEY
 from comfyfix.settings.switches import OFFLINE
-from comfyfix.stages.fetch import NEAR_VARIABLE, Here, environment, fetch
-from comfyfix.stages.slots import Slot, Slots
-from comfyfix.stages.talk import Talk
+from comfyfix.stages.download.fetch import NEAR_VARIABLE, Here, environment, fetch
+from comfyfix.stages.download.slots import Slot, Slots
+from comfyfix.stages.download.talk import Talk
 from comfyfix.state.hashes import HashLog
 from comfyfix.state.layout import Layout
 from comfyfix.state.trust import EVERY_CHECK

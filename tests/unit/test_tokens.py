@@ -13,7 +13,7 @@ from comfyfix.screen.text import GREEN, paint
 from comfyfix.settings.manifest import TOKEN_VARIABLES, Endpoints, Manifest
 from comfyfix.settings.secrets import known_to, tokens
 from comfyfix.settings.store_key import STORE_KEY
-from comfyfix.stages.fetch import environment
+from comfyfix.stages.download.fetch import environment
 
 REAL = Manifest(comfyui="/ComfyUI")
 

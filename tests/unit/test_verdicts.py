@@ -13,7 +13,7 @@ from comfyfix.demo.content import file_for
 from comfyfix.demo.hub import sha256
 from comfyfix.records import Model, Receipt, Record, Verdict, because
 from comfyfix.settings.overrides import Override
-from comfyfix.stages.verify import Known, Manner, move_aside, verify
+from comfyfix.stages.verdicts.verify import Known, Manner, move_aside, verify
 from comfyfix.state import receipts
 from comfyfix.state.hashing import FileChanged
 from comfyfix.why import Why
@@ -194,7 +194,7 @@ def test_what_can_not_be_moved_stays_and_says_so(
     def refuse(*_: object, **__: object) -> None:
         raise PermissionError(13, "no")
 
-    monkeypatch.setattr("comfyfix.stages.verify.quarantine", refuse)
+    monkeypatch.setattr("comfyfix.stages.verdicts.verify.quarantine", refuse)
     verdict = bad(path, "damaged")
     moved = move_aside(verdict, None)
     told = because(Why.AND_STAYS, reason=verdict.reason, cause="no")

@@ -12,15 +12,15 @@ from comfyfix.errors import ModelProblem, SourceDown
 from comfyfix.outcomes import Came, Outcome
 from comfyfix.records import Model, Verdict, because
 from comfyfix.screen import grouped, words
-from comfyfix.screen import won as words_of_won
-from comfyfix.screen.events import Events
-from comfyfix.screen.lines import Console
-from comfyfix.screen.live import Sizes
+from comfyfix.screen.run import won as words_of_won
+from comfyfix.screen.run.events import Events
+from comfyfix.screen.run.lines import Console
+from comfyfix.screen.run.live import Sizes
 from comfyfix.screen.words import t
 from comfyfix.settings.overrides import LOCK_FILE
-from comfyfix.stages.report import Ending, Tally
-from comfyfix.stages.won import Won, won
-from comfyfix.stages.work import Pending, Plan, Planned
+from comfyfix.stages.needs.work import Pending, Plan, Planned
+from comfyfix.stages.reports.report import Ending, Tally
+from comfyfix.stages.reports.won import Won, won
 from comfyfix.why import Why
 
 

@@ -15,7 +15,7 @@ from comfyfix.once import Once
 from comfyfix.records import Model, Record
 from comfyfix.script import engine, render
 from comfyfix.settings.manifest import Manifest
-from comfyfix.stages import written
+from comfyfix.stages.download import written
 from comfyfix.state.layout import Layout
 
 MODEL = Model(folder="loras", path="harbor.safetensors")

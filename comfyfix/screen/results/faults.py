@@ -15,7 +15,7 @@ from comfyfix.screen.refused import line as refused_line
 from comfyfix.screen.refused import next_step
 from comfyfix.screen.results.shape import file_of
 from comfyfix.screen.words import t
-from comfyfix.stages.results import ModelResult, Report
+from comfyfix.stages.reports.results import ModelResult, Report
 
 SHOWN_MAX = 4000
 """Letters of one annotation: more than a screen of it nobody reads."""

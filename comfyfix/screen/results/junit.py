@@ -13,7 +13,7 @@ from comfyfix.screen import words
 from comfyfix.screen.refused import line as refused_line
 from comfyfix.screen.results.shape import message
 from comfyfix.screen.results.sheet import Sheet, plain
-from comfyfix.stages.results import ModelResult, Report, WorkflowResult
+from comfyfix.stages.reports.results import ModelResult, Report, WorkflowResult
 from comfyfix.state.pieces import UNTOLD, Form, Rows, Section, whole
 
 _NO_XML = re.compile("[^\t\n\r\u0020-\ud7ff\ue000-\ufffd\U00010000-\U0010ffff]")

@@ -12,7 +12,7 @@ from comfyfix.screen.refused import line as refused_line
 from comfyfix.screen.refused import next_step
 from comfyfix.screen.results.shape import message, standing
 from comfyfix.screen.words import t
-from comfyfix.stages.results import ModelResult, Report
+from comfyfix.stages.reports.results import ModelResult, Report
 
 ROWS_MAX = 500
 """Rows of one table; GitHub takes a summary of a megabyte."""

@@ -27,7 +27,7 @@ from comfyfix.screen.results.shape import (
 )
 from comfyfix.screen.results.sheet import Sheet
 from comfyfix.screen.words import t
-from comfyfix.stages.results import ModelResult
+from comfyfix.stages.reports.results import ModelResult
 from comfyfix.state.pieces import Form, Rows, Section, whole
 
 if TYPE_CHECKING:

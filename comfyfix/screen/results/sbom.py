@@ -17,7 +17,7 @@ from comfyfix.records import Record
 from comfyfix.screen.results import objects
 from comfyfix.screen.results.objects import Listed
 from comfyfix.screen.results.sheet import Sheet, plain
-from comfyfix.stages.results import ModelResult, Report, WorkflowResult
+from comfyfix.stages.reports.results import ModelResult, Report, WorkflowResult
 from comfyfix.state.pieces import Form, Rows, whole
 from comfyfix.version import __version__
 

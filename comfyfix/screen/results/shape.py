@@ -21,7 +21,14 @@ from comfyfix.screen.refused import line as refused_line
 from comfyfix.screen.results import objects
 from comfyfix.screen.results.objects import Listed
 from comfyfix.screen.results.sheet import Sheet
-from comfyfix.stages.results import ModelResult, RefusedValue, Report, Status, Use, WorkflowResult
+from comfyfix.stages.reports.results import (
+    ModelResult,
+    RefusedValue,
+    Report,
+    Status,
+    Use,
+    WorkflowResult,
+)
 from comfyfix.state.layout import script_name
 from comfyfix.state.pieces import Form
 from comfyfix.version import __version__

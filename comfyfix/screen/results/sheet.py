@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from pathlib import Path
 
-from comfyfix.stages.results import ModelResult, Report, WorkflowResult
+from comfyfix.stages.reports.results import ModelResult, Report, WorkflowResult
 from comfyfix.state.pieces import Rows, mark_of
 
 

@@ -14,12 +14,12 @@ from comfyfix.net.origin import is_address
 from comfyfix.screen import notes
 from comfyfix.screen.words import t
 from comfyfix.state import hashing
-from comfyfix.tasks import inside_doit
-from comfyfix.tasks.dodo import Tasks, named_by
-from comfyfix.tasks.guard import Guarded
-from comfyfix.tasks.inside_doit import variables
-from comfyfix.tasks.opening import begin
-from comfyfix.tasks.running import Run
+from comfyfix.tasks.face import inside_doit
+from comfyfix.tasks.face.dodo import Tasks, named_by
+from comfyfix.tasks.face.guard import Guarded
+from comfyfix.tasks.face.inside_doit import variables
+from comfyfix.tasks.run.opening import begin
+from comfyfix.tasks.run.running import Run
 from comfyfix.why import Why
 
 

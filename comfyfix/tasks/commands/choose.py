@@ -8,18 +8,19 @@ from typing import Any
 from comfyfix.errors import HostRefused, ModelProblem, SetupProblem
 from comfyfix.outcomes import Outcome
 from comfyfix.records import Candidate
-from comfyfix.screen import choosing, notes, words
+from comfyfix.screen import notes, words
 from comfyfix.screen.grouped import next_step
+from comfyfix.screen.run import choosing
 from comfyfix.screen.text import say
 from comfyfix.screen.words import t
-from comfyfix.stages.work import Planned
+from comfyfix.stages.needs.work import Planned
 from comfyfix.state import searches
 from comfyfix.state.searches import Search
-from comfyfix.tasks import pinning, tried
 from comfyfix.tasks.commands.base import Ours, switch
-from comfyfix.tasks.guard import REFUSED
-from comfyfix.tasks.inside_doit import variables
-from comfyfix.tasks.names import Named
+from comfyfix.tasks.face.guard import REFUSED
+from comfyfix.tasks.face.inside_doit import variables
+from comfyfix.tasks.run import pinning, tried
+from comfyfix.tasks.run.names import Named
 from comfyfix.why import Why
 
 _URL = "--url"

@@ -11,16 +11,16 @@ from typing import Any, ClassVar
 from doit.cmd_clean import Clean as DoitClean
 
 from comfyfix.records import Model
-from comfyfix.screen import cleaning
+from comfyfix.screen.commands import cleaning
 from comfyfix.screen.words import t
-from comfyfix.stages.work import Planned, Present
-from comfyfix.tasks import clearing
+from comfyfix.stages.needs.work import Planned, Present
 from comfyfix.tasks.commands.doits_own import Doing
-from comfyfix.tasks.marks import PRESENT
-from comfyfix.tasks.names import tasks_meant
-from comfyfix.tasks.owned import run_of, runs_of
-from comfyfix.tasks.running import Run
-from comfyfix.tasks.selection import everywhere
+from comfyfix.tasks.face.marks import PRESENT
+from comfyfix.tasks.face.owned import run_of, runs_of
+from comfyfix.tasks.run import clearing
+from comfyfix.tasks.run.names import tasks_meant
+from comfyfix.tasks.run.running import Run
+from comfyfix.tasks.run.selection import everywhere
 
 
 class Clean(Doing, DoitClean):  # type: ignore[misc]

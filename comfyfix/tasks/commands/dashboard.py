@@ -12,7 +12,7 @@ from comfyfix.screen.words import t
 from comfyfix.setup import read_setup
 from comfyfix.state.layout import Layout
 from comfyfix.tasks.commands.base import Ours, switch
-from comfyfix.tasks.guard import JSON_OPTION
+from comfyfix.tasks.face.guard import JSON_OPTION
 from comfyfix.why import Why
 
 PORT_MAX = 65_535

@@ -6,15 +6,15 @@ from pathlib import Path
 from typing import Any
 
 from comfyfix.errors import SetupProblem
-from comfyfix.screen import deduping as shown
+from comfyfix.screen.commands import deduping as shown
 from comfyfix.screen.objects import say_json_of
 from comfyfix.screen.text import room, say
 from comfyfix.screen.words import t
 from comfyfix.stopping import Stopped, signals
 from comfyfix.tasks.commands.base import Ours, project_heading, switch
-from comfyfix.tasks.deduping import Deduping
-from comfyfix.tasks.guard import JSON_OPTION
-from comfyfix.tasks.opening import begin_store
+from comfyfix.tasks.face.guard import JSON_OPTION
+from comfyfix.tasks.run.opening import begin_store
+from comfyfix.tasks.store.deduping import Deduping
 from comfyfix.why import Why
 
 

@@ -8,7 +8,7 @@ from typing import Any
 from comfyfix import setup as setups
 from comfyfix.errors import SetupProblem
 from comfyfix.records import Reason, because
-from comfyfix.screen import checkup as told_of
+from comfyfix.screen.commands import checkup as told_of
 from comfyfix.screen.objects import say_json
 from comfyfix.screen.text import say
 from comfyfix.screen.words import t
@@ -20,8 +20,8 @@ from comfyfix.settings.switches import OFFLINE, on
 from comfyfix.stages import checkup
 from comfyfix.stages.checkup.base import Line, Patient
 from comfyfix.tasks.commands.base import Ours
-from comfyfix.tasks.dodo import Tasks
-from comfyfix.tasks.guard import JSON_OPTION
+from comfyfix.tasks.face.dodo import Tasks
+from comfyfix.tasks.face.guard import JSON_OPTION
 from comfyfix.why import Why
 
 

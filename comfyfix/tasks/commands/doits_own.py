@@ -13,8 +13,8 @@ from doit.cmd_strace import Strace as DoitStrace
 from comfyfix.errors import SetupProblem
 from comfyfix.screen.text import data
 from comfyfix.screen.words import t
-from comfyfix.tasks.guard import Guarded
-from comfyfix.tasks.names import tasks_meant
+from comfyfix.tasks.face.guard import Guarded
+from comfyfix.tasks.run.names import tasks_meant
 from comfyfix.why import Why
 
 

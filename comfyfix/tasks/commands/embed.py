@@ -16,23 +16,24 @@ from comfyfix.comfyui.workflows.graph import NotAWorkflow
 from comfyfix.disk import in_place
 from comfyfix.project import Project
 from comfyfix.records import Reason, Reference, because
-from comfyfix.screen import embedding, notes
-from comfyfix.screen.embedding import Sheet
+from comfyfix.screen import notes
+from comfyfix.screen.commands import embedding
+from comfyfix.screen.commands.embedding import Sheet
 from comfyfix.screen.objects import say_json_of
 from comfyfix.screen.text import say
 from comfyfix.screen.words import t
 from comfyfix.setup import read_setup
-from comfyfix.stages import embed
-from comfyfix.stages import loaders as knowledge
-from comfyfix.stages.embed import Embedded, Found
-from comfyfix.stages.hints import Hints
-from comfyfix.stages.scan import ScannedFile
-from comfyfix.stages.work import Planned, Present
+from comfyfix.stages.addresses import embed
+from comfyfix.stages.addresses.embed import Embedded, Found
+from comfyfix.stages.needs import loaders as knowledge
+from comfyfix.stages.needs.hints import Hints
+from comfyfix.stages.needs.scan import ScannedFile
+from comfyfix.stages.needs.work import Planned, Present
 from comfyfix.tasks.commands.base import Ours, project_heading, switch, to_edit
-from comfyfix.tasks.dodo import Tasks
-from comfyfix.tasks.guard import JSON_OPTION
-from comfyfix.tasks.running import Run
-from comfyfix.tasks.searching import side_by_side
+from comfyfix.tasks.face.dodo import Tasks
+from comfyfix.tasks.face.guard import JSON_OPTION
+from comfyfix.tasks.run.running import Run
+from comfyfix.tasks.run.searching import side_by_side
 from comfyfix.why import Why
 
 _Key = tuple[str, str, str, str]
@@ -83,7 +84,7 @@ def _project(tasks: Tasks, options: dict[str, Any], names: list[str]) -> list[Sh
 
 def _opened(manifest: Path, names: list[str], *, dry: bool) -> Project:
     """Open a project with what is searched, and these workflows if there are any."""
-    from comfyfix.stages import addressed  # 200 ms that only a search needs
+    from comfyfix.stages.addresses import addressed  # 200 ms that only a search needs
 
     setup = read_setup(manifest, notes.remark)
     if setup.manifest.is_demo and not dry:
@@ -101,7 +102,7 @@ class _Work:
     """One call of the command for one project."""
 
     def __init__(self, project: Project, options: dict[str, Any], prefix: str) -> None:
-        from comfyfix.stages import addressed, proven  # 200 ms that only a search needs
+        from comfyfix.stages.addresses import addressed, proven  # 200 ms that only a search needs
 
         self._in_place, self._dry = options["in_place"], options["dry_run"]
         setup = project.setup

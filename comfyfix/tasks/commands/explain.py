@@ -5,12 +5,12 @@ from __future__ import annotations
 from typing import Any
 
 from comfyfix.errors import SetupProblem
-from comfyfix.screen import explaining
+from comfyfix.screen.commands import explaining
 from comfyfix.screen.objects import say_json
 from comfyfix.screen.text import say
 from comfyfix.screen.words import t
 from comfyfix.tasks.commands.base import Ours
-from comfyfix.tasks.guard import JSON_OPTION
+from comfyfix.tasks.face.guard import JSON_OPTION
 from comfyfix.why import Why
 
 

@@ -10,15 +10,15 @@ from doit.cmd_forget import Forget as DoitForget
 
 from comfyfix.errors import SetupProblem
 from comfyfix.records import Model
-from comfyfix.screen import forgetting
+from comfyfix.screen.commands import forgetting
 from comfyfix.screen.text import laid_out
 from comfyfix.screen.words import t
 from comfyfix.state import ledger
 from comfyfix.tasks.commands.doits_own import Doing
-from comfyfix.tasks.names import tasks_meant
-from comfyfix.tasks.owned import run_of
-from comfyfix.tasks.running import Run
-from comfyfix.tasks.selection import everywhere
+from comfyfix.tasks.face.owned import run_of
+from comfyfix.tasks.run.names import tasks_meant
+from comfyfix.tasks.run.running import Run
+from comfyfix.tasks.run.selection import everywhere
 from comfyfix.why import Why
 
 

@@ -13,20 +13,20 @@ from comfyfix.disk.trash import Trash, Wanted
 from comfyfix.disk.trash_note import Entry
 from comfyfix.errors import SetupProblem
 from comfyfix.records import because
-from comfyfix.screen import storing
+from comfyfix.screen.commands import storing
+from comfyfix.screen.commands.storing import Collected
 from comfyfix.screen.objects import say_json_of
-from comfyfix.screen.storing import Collected
 from comfyfix.screen.text import room, say
 from comfyfix.screen.words import t
-from comfyfix.stages import gc, move
-from comfyfix.stages.gc import Known
+from comfyfix.stages.store import gc, move
+from comfyfix.stages.store.gc import Known
 from comfyfix.tasks.commands.base import Ours, project_heading, switch
-from comfyfix.tasks.guard import JSON_OPTION
-from comfyfix.tasks.in_tier import LettingGo, letting_go
-from comfyfix.tasks.needing import Needing
-from comfyfix.tasks.opening import begin_store
-from comfyfix.tasks.running import Run
-from comfyfix.tasks.units import known_units
+from comfyfix.tasks.face.guard import JSON_OPTION
+from comfyfix.tasks.run.opening import begin_store
+from comfyfix.tasks.run.running import Run
+from comfyfix.tasks.store.in_tier import LettingGo, letting_go
+from comfyfix.tasks.store.needing import Needing
+from comfyfix.tasks.store.units import known_units
 from comfyfix.why import Why
 
 

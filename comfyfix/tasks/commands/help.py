@@ -8,15 +8,15 @@ from typing import Any, ClassVar
 from doit.cmd_base import DoitCmdBase
 from doit.cmd_help import Help as DoitHelp
 
-from comfyfix.screen import helping
+from comfyfix.screen.commands import helping
 from comfyfix.screen.ends import guarded
 from comfyfix.screen.text import say
 from comfyfix.screen.words import t
-from comfyfix.tasks import inside_doit
 from comfyfix.tasks.commands.base import Ours
-from comfyfix.tasks.guard import Guarded
-from comfyfix.tasks.nearest import unknown
-from comfyfix.tasks.owned import run_of
+from comfyfix.tasks.face import inside_doit
+from comfyfix.tasks.face.guard import Guarded
+from comfyfix.tasks.face.nearest import unknown
+from comfyfix.tasks.face.owned import run_of
 from comfyfix.version import __version__
 
 _OURS_TOO = ("run", "list")  # doit's by name, and quite another thing here

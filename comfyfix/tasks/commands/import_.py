@@ -11,24 +11,24 @@ from comfyfix.comfyui.manifests import read as manifests
 from comfyfix.comfyui.manifests.told import Listing, NotAList
 from comfyfix.errors import ModelProblem, SetupProblem
 from comfyfix.records import Reason, Rejected, because
-from comfyfix.screen import importing
+from comfyfix.screen.commands import importing
 from comfyfix.screen.objects import say_json_of
 from comfyfix.screen.text import say
 from comfyfix.screen.words import t
 from comfyfix.settings.read import load
 from comfyfix.settings.switches import OFFLINE, on
-from comfyfix.stages import imports
-from comfyfix.stages.imports import NotTaken, Taken
-from comfyfix.tasks import pinning
+from comfyfix.stages.needs import imports
+from comfyfix.stages.needs.imports import NotTaken, Taken
 from comfyfix.tasks.commands.base import (
     Ours,
     project_heading,
     switch,
 )
-from comfyfix.tasks.guard import JSON_OPTION
-from comfyfix.tasks.inside_doit import variables
-from comfyfix.tasks.opening import begin, begin_store
-from comfyfix.tasks.running import Run
+from comfyfix.tasks.face.guard import JSON_OPTION
+from comfyfix.tasks.face.inside_doit import variables
+from comfyfix.tasks.run import pinning
+from comfyfix.tasks.run.opening import begin, begin_store
+from comfyfix.tasks.run.running import Run
 from comfyfix.why import Why
 
 

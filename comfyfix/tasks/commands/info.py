@@ -7,15 +7,15 @@ from typing import Any, ClassVar
 from doit.cmd_info import Info as DoitInfo
 
 from comfyfix.errors import SetupProblem
-from comfyfix.screen import helping
+from comfyfix.screen.commands import helping
 from comfyfix.screen.words import t
-from comfyfix.stages.work import Planned
-from comfyfix.tasks.guard import Guarded
-from comfyfix.tasks.marks import MARK
-from comfyfix.tasks.nearest import unknown
-from comfyfix.tasks.owned import run_of
-from comfyfix.tasks.running import Run
-from comfyfix.tasks.selection import reached_by
+from comfyfix.stages.needs.work import Planned
+from comfyfix.tasks.face.guard import Guarded
+from comfyfix.tasks.face.marks import MARK
+from comfyfix.tasks.face.nearest import unknown
+from comfyfix.tasks.face.owned import run_of
+from comfyfix.tasks.run.running import Run
+from comfyfix.tasks.run.selection import reached_by
 from comfyfix.why import Why
 
 

@@ -9,7 +9,8 @@ from typing import Any
 
 from comfyfix.disk.files import clean_text, write_new
 from comfyfix.errors import Problem, SetupProblem
-from comfyfix.screen import notes, starting
+from comfyfix.screen import notes
+from comfyfix.screen.commands import starting
 from comfyfix.screen.objects import say_json
 from comfyfix.screen.text import say
 from comfyfix.screen.words import t
@@ -17,7 +18,7 @@ from comfyfix.settings import MANIFEST, read
 from comfyfix.stages import installs
 from comfyfix.stages.installs import Proposal, Surroundings
 from comfyfix.tasks.commands.base import Ours, switch
-from comfyfix.tasks.guard import JSON_OPTION
+from comfyfix.tasks.face.guard import JSON_OPTION
 from comfyfix.why import Why
 
 _MODE = 0o644

@@ -15,15 +15,16 @@ from typing import TYPE_CHECKING, Any, ClassVar
 from doit.cmd_list import List as DoitList
 
 from comfyfix.errors import SetupProblem
-from comfyfix.screen import listing
+from comfyfix.screen.commands import listing
 from comfyfix.screen.objects import say_json, say_json_of
 from comfyfix.screen.text import laid_out, room
 from comfyfix.screen.words import t
-from comfyfix.tasks import idle, inside_doit
-from comfyfix.tasks.dodo import Tasks, found_in, of_dodo
-from comfyfix.tasks.guard import CHECK_OPTION, JSON_OPTION, Guarded
-from comfyfix.tasks.marks import AS_KEPT
-from comfyfix.tasks.owned import run_of
+from comfyfix.tasks.face import inside_doit
+from comfyfix.tasks.face.dodo import Tasks, found_in, of_dodo
+from comfyfix.tasks.face.guard import CHECK_OPTION, JSON_OPTION, Guarded
+from comfyfix.tasks.face.marks import AS_KEPT
+from comfyfix.tasks.face.owned import run_of
+from comfyfix.tasks.run import idle
 from comfyfix.why import Why
 
 if TYPE_CHECKING:

@@ -6,12 +6,13 @@ from collections.abc import Iterator, Sequence
 from typing import Any
 
 from comfyfix.comfyui.references.lookup import Lookup
-from comfyfix.screen import listing, notes, refused
+from comfyfix.screen import notes, refused
+from comfyfix.screen.commands import listing
 from comfyfix.screen.text import room
-from comfyfix.stages.refused import Refusal, Refusing
-from comfyfix.stages.work import Pending
+from comfyfix.stages.needs.work import Pending
+from comfyfix.stages.values.refused import Refusal, Refusing
 from comfyfix.tasks.commands.base import project_heading
-from comfyfix.tasks.running import Run
+from comfyfix.tasks.run.running import Run
 
 
 def names(runs: Sequence[Run]) -> Iterator[str]:
@@ -65,7 +66,7 @@ def _refusals(run: Run) -> list[Refusal]:
 
 def _rows(run: Run, ignored: set[str]) -> list[listing.Row]:
     from comfyfix.comfyui.store.index import StoreIndex  # where something is absent
-    from comfyfix.stages.near import near_misses
+    from comfyfix.stages.values.near import near_misses
 
     plan, folders = run.project.plan, run.project.folders
     index = StoreIndex(folders.roots(), folders.links)  # walked at the first absent model

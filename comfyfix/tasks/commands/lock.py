@@ -14,9 +14,9 @@ from comfyfix import project as projects
 from comfyfix.errors import SetupProblem
 from comfyfix.project import Project
 from comfyfix.records import Reason
-from comfyfix.screen import locking as told_of
 from comfyfix.screen import notes
-from comfyfix.screen.locking import Changes
+from comfyfix.screen.commands import locking as told_of
+from comfyfix.screen.commands.locking import Changes
 from comfyfix.screen.objects import say_json_of
 from comfyfix.screen.text import data, say
 from comfyfix.screen.words import t
@@ -24,21 +24,21 @@ from comfyfix.settings import lockfile
 from comfyfix.settings.lockfile import Entry
 from comfyfix.settings.overrides import Locked
 from comfyfix.settings.switches import FROZEN, LOCKED, on
-from comfyfix.stages import locking
-from comfyfix.stages.hints import Hints
-from comfyfix.stages.work import Planned, Present
+from comfyfix.stages.lock import locking
+from comfyfix.stages.needs.hints import Hints
+from comfyfix.stages.needs.work import Planned, Present
 from comfyfix.state import receipts
 from comfyfix.tasks.commands.base import (
     Ours,
     project_heading,
     switch,
 )
-from comfyfix.tasks.dodo import Tasks
-from comfyfix.tasks.guard import JSON_OPTION
-from comfyfix.tasks.names import chosen
-from comfyfix.tasks.opening import begin, begin_lock
-from comfyfix.tasks.running import Run
-from comfyfix.tasks.searching import side_by_side
+from comfyfix.tasks.face.dodo import Tasks
+from comfyfix.tasks.face.guard import JSON_OPTION
+from comfyfix.tasks.run.names import chosen
+from comfyfix.tasks.run.opening import begin, begin_lock
+from comfyfix.tasks.run.running import Run
+from comfyfix.tasks.run.searching import side_by_side
 from comfyfix.why import Why
 
 _FORMAT = {
@@ -126,7 +126,7 @@ def _upgraded(runs: Sequence[Run], names: Sequence[str]) -> dict[Run, frozenset[
 
 def _locked(run: Run, upgraded: frozenset[str]) -> Changes:
     """Work out what the lock file is to say."""
-    from comfyfix.stages import addressed  # 200 ms that only a search needs
+    from comfyfix.stages.addresses import addressed  # 200 ms that only a search needs
 
     project = _searching(run.project, upgraded)
     run.project = project
@@ -174,7 +174,7 @@ def _of_what_is_here(run: Run, item: Planned | Present) -> Entry | None:
 
 def _searching(project: Project, upgraded: frozenset[str]) -> Project:
     """The project, with these models not locked, and without what lies on this disk as a source."""
-    from comfyfix.stages import addressed  # 200 ms that only a search needs
+    from comfyfix.stages.addresses import addressed  # 200 ms that only a search needs
 
     setup = project.setup
     wanted = addressed.searching(setup.manifest)
@@ -230,7 +230,7 @@ def _print(tasks: Sequence[Tasks], *, as_json: bool) -> int:
 
 def _check(tasks: Sequence[Tasks], *, as_json: bool) -> int:
     """Ask the providers about every entry."""
-    from comfyfix.stages import drift  # 200 ms that only a search needs
+    from comfyfix.stages.lock import drift  # 200 ms that only a search needs
 
     told: dict[str, Any] = {}
     good = True

@@ -11,21 +11,21 @@ from comfyfix.errors import SetupProblem
 from comfyfix.mirrors.holders import holder
 from comfyfix.net.buckets import BucketFailed
 from comfyfix.records import because
-from comfyfix.screen import mirroring as told_of
+from comfyfix.screen.commands import mirroring as told_of
 from comfyfix.screen.objects import say_json_of
 from comfyfix.screen.text import say
 from comfyfix.screen.words import t
 from comfyfix.settings import mirror as mirrors
 from comfyfix.settings.mirror import VARIABLE, Mirror
-from comfyfix.stages import mirroring
-from comfyfix.stages.mirroring import Filled, Here
+from comfyfix.stages.lock import mirroring
+from comfyfix.stages.lock.mirroring import Filled, Here
 from comfyfix.state import receipts
 from comfyfix.stopping import Stopped, signals
-from comfyfix.tasks import filling
 from comfyfix.tasks.commands.base import Ours, project_heading, switch
-from comfyfix.tasks.guard import JSON_OPTION
-from comfyfix.tasks.opening import begin_lock
-from comfyfix.tasks.running import Run
+from comfyfix.tasks.face.guard import JSON_OPTION
+from comfyfix.tasks.run.opening import begin_lock
+from comfyfix.tasks.run.running import Run
+from comfyfix.tasks.store import filling
 from comfyfix.why import Why
 
 

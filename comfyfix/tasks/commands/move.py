@@ -5,13 +5,13 @@ from __future__ import annotations
 from typing import Any
 
 from comfyfix.errors import SetupProblem
-from comfyfix.screen import moving
+from comfyfix.screen.commands import moving
 from comfyfix.screen.objects import say_json_of
 from comfyfix.screen.text import say
 from comfyfix.screen.words import t
 from comfyfix.tasks.commands.base import Ours, project_heading, switch
-from comfyfix.tasks.guard import JSON_OPTION
-from comfyfix.tasks.moving import Moving
+from comfyfix.tasks.face.guard import JSON_OPTION
+from comfyfix.tasks.store.moving import Moving
 from comfyfix.why import Why
 
 

@@ -8,15 +8,15 @@ from typing import Any
 from comfyfix.comfyui.store import told_paths
 from comfyfix.comfyui.store.installation import EXTRA_PATHS
 from comfyfix.errors import SetupProblem
-from comfyfix.screen import telling as told_of
+from comfyfix.screen.commands import telling as told_of
 from comfyfix.screen.objects import say_json_of
 from comfyfix.screen.text import say
 from comfyfix.screen.words import t
 from comfyfix.stages import telling
 from comfyfix.stages.telling import Told
 from comfyfix.tasks.commands.base import Ours, project_heading, switch
-from comfyfix.tasks.guard import JSON_OPTION
-from comfyfix.tasks.running import Run
+from comfyfix.tasks.face.guard import JSON_OPTION
+from comfyfix.tasks.run.running import Run
 from comfyfix.why import Why
 
 

@@ -6,14 +6,14 @@ from typing import Any
 
 from comfyfix.errors import HostRefused, SetupProblem
 from comfyfix.screen import notes
-from comfyfix.screen import pinning as answers
+from comfyfix.screen.commands import pinning as answers
 from comfyfix.screen.text import say
 from comfyfix.screen.words import t
 from comfyfix.settings import pins
-from comfyfix.tasks import pinning
 from comfyfix.tasks.commands.base import Ours
-from comfyfix.tasks.guard import REFUSED
-from comfyfix.tasks.running import Run
+from comfyfix.tasks.face.guard import REFUSED
+from comfyfix.tasks.run import pinning
+from comfyfix.tasks.run.running import Run
 from comfyfix.why import Why
 
 

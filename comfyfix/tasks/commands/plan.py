@@ -8,17 +8,18 @@ from typing import Any
 
 from comfyfix.errors import Unreachable
 from comfyfix.records import Reason
-from comfyfix.screen import notes, preview
+from comfyfix.screen import notes
 from comfyfix.screen.objects import say_json_of
-from comfyfix.screen.preview import Answer, Preview
+from comfyfix.screen.run import preview
+from comfyfix.screen.run.preview import Answer, Preview
 from comfyfix.screen.text import room, say
 from comfyfix.screen.words import t
-from comfyfix.tasks import tried
 from comfyfix.tasks.commands.base import Ours, project_heading
-from comfyfix.tasks.guard import JSON_OPTION
-from comfyfix.tasks.names import chosen
-from comfyfix.tasks.running import Run
-from comfyfix.tasks.searching import Sought, answered, side_by_side
+from comfyfix.tasks.face.guard import JSON_OPTION
+from comfyfix.tasks.run import tried
+from comfyfix.tasks.run.names import chosen
+from comfyfix.tasks.run.running import Run
+from comfyfix.tasks.run.searching import Sought, answered, side_by_side
 
 
 class Plan(Ours):

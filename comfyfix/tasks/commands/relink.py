@@ -13,22 +13,23 @@ from comfyfix.comfyui.workflows import files as workflow_files
 from comfyfix.comfyui.workflows.graph import NotAWorkflow
 from comfyfix.errors import SetupProblem
 from comfyfix.records import Left, Reason, because
-from comfyfix.screen import notes, relinking
+from comfyfix.screen import notes
+from comfyfix.screen.commands import relinking
+from comfyfix.screen.commands.relinking import Sheet
 from comfyfix.screen.objects import say_json_of
-from comfyfix.screen.relinking import Sheet
 from comfyfix.screen.text import say
 from comfyfix.screen.words import t
 from comfyfix.setup import Setup, read_setup
-from comfyfix.stages import linking, relink
-from comfyfix.stages import loaders as knowledge
-from comfyfix.stages import scan as scan_stage
-from comfyfix.stages.relink import Fix
-from comfyfix.stages.scan import ScannedFile
+from comfyfix.stages.needs import loaders as knowledge
+from comfyfix.stages.needs import scan as scan_stage
+from comfyfix.stages.needs.scan import ScannedFile
+from comfyfix.stages.values import linking, relink
+from comfyfix.stages.values.relink import Fix
 from comfyfix.state import links
 from comfyfix.state.links import Link, State
 from comfyfix.tasks.commands.base import Ours, project_heading, switch, to_edit
-from comfyfix.tasks.dodo import Tasks
-from comfyfix.tasks.guard import JSON_OPTION
+from comfyfix.tasks.face.dodo import Tasks
+from comfyfix.tasks.face.guard import JSON_OPTION
 from comfyfix.why import Why
 
 

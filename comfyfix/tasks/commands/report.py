@@ -15,12 +15,12 @@ from comfyfix.screen.text import data, say
 from comfyfix.screen.words import t
 from comfyfix.settings.secrets import without
 from comfyfix.setup import unusable
-from comfyfix.stages import results
-from comfyfix.tasks import publishing
+from comfyfix.stages.reports import results
 from comfyfix.tasks.commands.base import Ours, project_heading, switch
-from comfyfix.tasks.guard import CHECK_OPTION, JSON_OPTION
-from comfyfix.tasks.publishing import PAGE
-from comfyfix.tasks.running import Run
+from comfyfix.tasks.face.guard import CHECK_OPTION, JSON_OPTION
+from comfyfix.tasks.run import publishing
+from comfyfix.tasks.run.publishing import PAGE
+from comfyfix.tasks.run.running import Run
 from comfyfix.why import Why
 
 

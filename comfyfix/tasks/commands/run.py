@@ -15,19 +15,19 @@ from typing import TYPE_CHECKING, Any, ClassVar, TextIO
 
 from doit import cmd_run
 
-from comfyfix.screen import summary
-from comfyfix.screen.console import choose
+from comfyfix.screen.run import summary
+from comfyfix.screen.run.console import choose
 from comfyfix.screen.words import t
-from comfyfix.stages.report import Tally
-from comfyfix.tasks import idle
-from comfyfix.tasks.dodo import ONLY_WORK, found_in
-from comfyfix.tasks.guard import Guarded
-from comfyfix.tasks.inside_doit import Defaults, has_others
-from comfyfix.tasks.reporter import is_ours
+from comfyfix.stages.reports.report import Tally
+from comfyfix.tasks.face.dodo import ONLY_WORK, found_in
+from comfyfix.tasks.face.guard import Guarded
+from comfyfix.tasks.face.inside_doit import Defaults, has_others
+from comfyfix.tasks.run import idle
+from comfyfix.tasks.run.reporter import is_ours
 
 if TYPE_CHECKING:
     from comfyfix.state.layout import Layout
-    from comfyfix.tasks.dodo import Tasks
+    from comfyfix.tasks.face.dodo import Tasks
 
 
 _FAIL_FAST = {
@@ -74,7 +74,7 @@ class RunCommand(Guarded, cmd_run.Run):  # type: ignore[misc]
             layout, answer = whole.settled
             if answer.verified and self._remembers_in(layout) and self._has_report(layout):
                 return _tell(layout, Tally(already=answer.models), whole.prefix)
-        from comfyfix.tasks import at_work  # the rest of the program
+        from comfyfix.tasks.run import at_work  # the rest of the program
 
         if settled := [tasks for tasks in found_in(self.loader) if tasks.settled]:
             for tasks in settled:

@@ -15,20 +15,21 @@ from comfyfix.comfyui.workflows import files as workflow_files
 from comfyfix.net.origin import is_address
 from comfyfix.project import bring
 from comfyfix.records import Model, Reference
-from comfyfix.screen import notes, scanning
+from comfyfix.screen import notes
+from comfyfix.screen.commands import scanning
+from comfyfix.screen.commands.scanning import Found, Sheet
 from comfyfix.screen.objects import say_json
-from comfyfix.screen.scanning import Found, Sheet
 from comfyfix.screen.text import say
 from comfyfix.screen.words import t
 from comfyfix.settings.manifest import Manifest
 from comfyfix.setup import read_setup
-from comfyfix.stages import join as needs
-from comfyfix.stages import loaders as knowledge
-from comfyfix.stages import scan as scan_stage
-from comfyfix.stages import whole
-from comfyfix.stages.near import near_misses
-from comfyfix.stages.refused import Refusing
-from comfyfix.stages.scan import ScannedFile
+from comfyfix.stages.needs import join as needs
+from comfyfix.stages.needs import loaders as knowledge
+from comfyfix.stages.needs import scan as scan_stage
+from comfyfix.stages.needs.scan import ScannedFile
+from comfyfix.stages.plan import whole
+from comfyfix.stages.values.near import near_misses
+from comfyfix.stages.values.refused import Refusing
 from comfyfix.tasks.commands.base import (
     Ours,
     places_of,
@@ -36,7 +37,7 @@ from comfyfix.tasks.commands.base import (
     require_workflows,
     with_workflow,
 )
-from comfyfix.tasks.guard import CHECK_OPTION, JSON_OPTION
+from comfyfix.tasks.face.guard import CHECK_OPTION, JSON_OPTION
 
 _CORE_SOURCES = ("nodes.py", "comfy_extras", "comfy_api_nodes")
 

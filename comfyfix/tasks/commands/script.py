@@ -12,10 +12,10 @@ from comfyfix.screen.objects import failed, say_json
 from comfyfix.screen.text import exactly
 from comfyfix.screen.words import t
 from comfyfix.settings.manifest import Manifest
-from comfyfix.stages.work import Planned, Present
+from comfyfix.stages.needs.work import Planned, Present
 from comfyfix.tasks.commands.base import Ours
-from comfyfix.tasks.guard import JSON_OPTION
-from comfyfix.tasks.names import only
+from comfyfix.tasks.face.guard import JSON_OPTION
+from comfyfix.tasks.run.names import only
 from comfyfix.why import Why
 
 
@@ -57,7 +57,7 @@ class Script(Ours):
 
 def _record(item: Planned | Present, manifest: Manifest) -> Record:
     """Return what is known of where a model is from. Raises ModelProblem."""
-    from comfyfix.stages import demand  # 200 ms that few commands need
+    from comfyfix.stages.search import demand  # 200 ms that few commands need
 
     if isinstance(item, Planned):
         if item.problem is not None:

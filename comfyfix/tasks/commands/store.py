@@ -9,15 +9,15 @@ from typing import Any
 
 from comfyfix.errors import SetupProblem
 from comfyfix.records import because
-from comfyfix.screen import notes, storing
-from comfyfix.screen import tiers as told_of_tier
+from comfyfix.screen import notes
+from comfyfix.screen.commands import storing
+from comfyfix.screen.commands import tiers as told_of_tier
+from comfyfix.screen.commands.storing import Holding
 from comfyfix.screen.objects import say_json_of
-from comfyfix.screen.storing import Holding
 from comfyfix.screen.text import room, say
 from comfyfix.screen.words import t
-from comfyfix.stages.gc import Unit
+from comfyfix.stages.store.gc import Unit
 from comfyfix.stopping import Stopped, signals
-from comfyfix.tasks import hashing
 from comfyfix.tasks.commands.base import (
     JOBS_OPTION,
     Ours,
@@ -25,11 +25,12 @@ from comfyfix.tasks.commands.base import (
     project_heading,
     switch,
 )
-from comfyfix.tasks.guard import JSON_OPTION
-from comfyfix.tasks.in_tier import tier_of
-from comfyfix.tasks.needing import Needing
-from comfyfix.tasks.running import Run
-from comfyfix.tasks.units import known_units
+from comfyfix.tasks.face.guard import JSON_OPTION
+from comfyfix.tasks.run.running import Run
+from comfyfix.tasks.store.in_tier import tier_of
+from comfyfix.tasks.store.needing import Needing
+from comfyfix.tasks.store.units import known_units
+from comfyfix.tasks.verify import hashing
 from comfyfix.why import Why
 
 

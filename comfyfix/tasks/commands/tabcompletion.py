@@ -15,9 +15,9 @@ from doit.cmd_completion import opt_hardcode_tasks, opt_shell
 from comfyfix import templates
 from comfyfix.screen.text import data
 from comfyfix.screen.words import t
-from comfyfix.tasks.guard import Guarded
-from comfyfix.tasks.names import known
-from comfyfix.tasks.owned import runs_of
+from comfyfix.tasks.face.guard import Guarded
+from comfyfix.tasks.face.owned import runs_of
+from comfyfix.tasks.run.names import known
 
 # Names of models come from workflows of strangers, and a shell may read a completion as code.
 _HARMLESS = re.compile(r"[A-Za-z0-9_][A-Za-z0-9._/:+@-]*")

@@ -7,18 +7,18 @@ from pathlib import Path
 from typing import Any
 
 from comfyfix.errors import SetupProblem
-from comfyfix.screen import tiers as told_of
+from comfyfix.screen.commands import tiers as told_of
 from comfyfix.screen.objects import say_json_of
 from comfyfix.screen.text import say
 from comfyfix.screen.words import t
-from comfyfix.stages import sweep
-from comfyfix.stages.tiers.raising import Did, Done
-from comfyfix.stages.tiers.wanted import Wanted, wanted
+from comfyfix.stages.store import sweep
+from comfyfix.stages.store.tiers.raising import Did, Done
+from comfyfix.stages.store.tiers.wanted import Wanted, wanted
 from comfyfix.state.tier import Busy, Tier
 from comfyfix.tasks.commands.base import Ours, project_heading
-from comfyfix.tasks.guard import JSON_OPTION
-from comfyfix.tasks.in_tier import raising
-from comfyfix.tasks.running import Run
+from comfyfix.tasks.face.guard import JSON_OPTION
+from comfyfix.tasks.run.running import Run
+from comfyfix.tasks.store.in_tier import raising
 from comfyfix.why import Why
 
 

@@ -5,13 +5,13 @@ from __future__ import annotations
 from typing import Any
 
 from comfyfix.errors import SetupProblem
-from comfyfix.screen import checking
+from comfyfix.screen.commands import checking
 from comfyfix.screen.words import t
 from comfyfix.stopping import Stopped, signals
 from comfyfix.tasks.commands.base import JOBS_OPTION, Ours, jobs_of
 from comfyfix.tasks.commands.verify_needed import Checked, verify_needed
 from comfyfix.tasks.commands.verify_store import verify_store
-from comfyfix.tasks.side_by_side import Wish
+from comfyfix.tasks.verify.side_by_side import Wish
 from comfyfix.why import Why
 
 

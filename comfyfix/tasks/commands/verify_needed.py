@@ -7,16 +7,17 @@ from collections.abc import Iterator, Sequence
 from typing import NamedTuple
 
 from comfyfix.records import Reason, Verdict
-from comfyfix.screen import checking, notes
+from comfyfix.screen import notes
+from comfyfix.screen.commands import checking
 from comfyfix.screen.text import say
-from comfyfix.stages import sweep
-from comfyfix.stages.policy import broken, of_files
-from comfyfix.stages.sweep import Choice
+from comfyfix.stages.plan.policy import broken, of_files
+from comfyfix.stages.store import sweep
+from comfyfix.stages.store.sweep import Choice
 from comfyfix.tasks.commands.base import project_heading
-from comfyfix.tasks.in_tier import opened_in
-from comfyfix.tasks.names import chosen
-from comfyfix.tasks.running import Run
-from comfyfix.tasks.side_by_side import Check, Wish
+from comfyfix.tasks.run.names import chosen
+from comfyfix.tasks.run.running import Run
+from comfyfix.tasks.store.in_tier import opened_in
+from comfyfix.tasks.verify.side_by_side import Check, Wish
 
 Rule = tuple[str, Reason]
 """A model that breaks a rule (none: all of them together), and which rule, where it stands."""

@@ -5,12 +5,13 @@ from __future__ import annotations
 import time
 from pathlib import Path
 
-from comfyfix.screen import checking, notes
+from comfyfix.screen import notes
+from comfyfix.screen.commands import checking
 from comfyfix.screen.text import say
-from comfyfix.stages import sweep
-from comfyfix.tasks.in_tier import opened_in
-from comfyfix.tasks.opening import begin_store
-from comfyfix.tasks.side_by_side import Check, Wish
+from comfyfix.stages.store import sweep
+from comfyfix.tasks.run.opening import begin_store
+from comfyfix.tasks.store.in_tier import opened_in
+from comfyfix.tasks.verify.side_by_side import Check, Wish
 
 
 def verify_store(manifest: Path, wish: Wish) -> Check:

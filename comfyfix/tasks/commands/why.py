@@ -6,16 +6,18 @@ from typing import Any
 
 from comfyfix.errors import ModelProblem, SetupProblem
 from comfyfix.records import Record
-from comfyfix.screen import choosing, evidence, notes
+from comfyfix.screen import notes
+from comfyfix.screen.commands import evidence
+from comfyfix.screen.run import choosing
 from comfyfix.screen.text import say
 from comfyfix.screen.words import t
-from comfyfix.stages.work import Planned, Present
+from comfyfix.stages.needs.work import Planned, Present
 from comfyfix.state import searches
 from comfyfix.state.searches import Search
-from comfyfix.tasks import tried
 from comfyfix.tasks.commands.base import Ours, switch
-from comfyfix.tasks.names import named
-from comfyfix.tasks.running import Run
+from comfyfix.tasks.run import tried
+from comfyfix.tasks.run.names import named
+from comfyfix.tasks.run.running import Run
 from comfyfix.why import Why
 
 

@@ -17,8 +17,8 @@ from comfyfix.demo.hub import Hub, sha256
 from comfyfix.errors import ModelProblem
 from comfyfix.records import Hint, Model
 from comfyfix.sources.base import Services
-from comfyfix.stages.resolve import resolve
-from comfyfix.stages.work import Pending, Planned
+from comfyfix.stages.needs.work import Pending, Planned
+from comfyfix.stages.search.resolve import resolve
 from tests.bench.resolve.measure import services_for
 from tests.bench.resolve.style import ADJECTIVES, NOUNS
 from tests.bench.resolve.world import World

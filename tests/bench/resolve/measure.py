@@ -17,8 +17,8 @@ from comfyfix.records import Model
 from comfyfix.screen import words
 from comfyfix.settings.manifest import Endpoints, Manifest, Qwen, Search
 from comfyfix.sources.base import Services
-from comfyfix.stages.resolve import resolve
-from comfyfix.stages.work import Pending, Planned
+from comfyfix.stages.needs.work import Pending, Planned
+from comfyfix.stages.search.resolve import resolve
 from comfyfix.state.layout import Layout
 from tests.bench.resolve.world import Wish, World
 

@@ -1,0 +1,72 @@
+"""What `help` and `info` tell."""
+
+from __future__ import annotations
+
+import shutil
+import textwrap
+from collections.abc import Iterator, Mapping
+
+from comfyfix.screen import words
+from comfyfix.screen.run import summary
+from comfyfix.screen.words import t
+from comfyfix.stages.needs.work import Planned
+
+KINDS = ("download", "verify", "workflow")
+"""The kinds of our tasks, as their names begin."""
+
+
+def commands(
+    program: str, version: str, ours: Mapping[str, str], doits: Mapping[str, str]
+) -> Iterator[str]:
+    """Tell all commands."""
+    yield t("comfyfix {version}: the model files that ComfyUI workflows need", version=version)
+    width = max(len(name) for name in (*ours, *doits))
+    for title, some in ((t("Commands"), ours), (t("doit's own commands"), doits)):
+        yield from ("", title)
+        for name, told in some.items():
+            yield from _row(f"  {name:{width}}  ", words.as_typed(told))
+    yield ""
+    for line in (
+        t("`{program}` alone is `{program} run`: all that is missing", program=program),
+        t("`{program} download:NAME`, `{program} workflow:NAME`: a part of it", program=program),
+        t("`{program} help COMMAND`, `{program} help TASK`: more of one", program=program),
+        t("`{program} help task`: what a task in a dodo.py may say", program=program),
+    ):
+        yield f"  {line}"
+
+
+def _row(begin: str, told: str) -> list[str]:
+    """A row of a table, within the width of the screen."""
+    width = max(40, min(100, shutil.get_terminal_size().columns))
+    return textwrap.wrap(
+        told, width, initial_indent=begin, subsequent_indent=" " * len(begin),
+        break_long_words=False, break_on_hyphens=False,
+    )  # fmt: skip
+
+
+def task(name: str, doc: str, kind: str, model: str) -> Iterator[str]:
+    """Tell what one of our tasks does."""
+    yield f"{name}  {doc}"
+    if model:
+        yield f"  {t('Searches for it, writes its script, downloads and checks it.')}"
+        yield f"  {t('`doit why {model:shell}` shows where it is to be had.', model=model)}"
+    elif kind == "download":
+        yield f"  {t('Brings every missing model; `doit list` shows them.')}"
+    elif kind == "verify":
+        yield f"  {t('Brings its models, then checks them; `doit verify` only checks.')}"
+    elif kind == "workflow":
+        yield f"  {t('Brings the models that are missing and checks the others.')}"
+    yield f"  {t('`doit info {name}` shows whether it has work to do.', name=name)}"
+
+
+def status(planned: Planned | None, members: int, pending: int, *, ignored: str) -> Iterator[str]:
+    """Tell why a task of ours would run; `ignored` is its name if it is ignored."""
+    if ignored:
+        yield f" * {summary.ignored(ignored)}"
+    if planned is not None and planned.pending:
+        yield f" * {words.sentence(planned.pending)}"
+    elif pending:
+        told = {"count": pending, "all": members}
+        yield f" * {t('{count} of its {all:models} are pending; see `doit list`', **told)}"
+    elif planned is None:
+        yield f" * {t('none of its models is pending; what is there is looked at again')}"

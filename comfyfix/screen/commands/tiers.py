@@ -1,0 +1,89 @@
+"""What `tiers` has done with the fast tier."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Sequence
+from typing import Any
+
+from comfyfix.disk import json_file
+from comfyfix.disk.files import human_size
+from comfyfix.screen import words
+from comfyfix.screen.table import Column, table
+from comfyfix.screen.words import t
+from comfyfix.stages.store.tiers.raising import Did, Done
+from comfyfix.state.tier import Tier
+
+_LINES: dict[Did, str] = {
+    Did.BROUGHT: "↑ {name} ({size:size})",
+    Did.THERE: "✓ {name} ({size:size})",
+    Did.LEFT: "↓ {name} ({size:size})",
+}
+
+
+def line(done: Done) -> str:
+    """One file."""
+    if done.reason:
+        told = {"name": done.name, "reason": words.with_next_step(done.reason)}
+        return t("! {name} stays: {reason}", **told)
+    return t(_LINES[done.did], name=done.name, size=done.size)
+
+
+def total(sizes: Sequence[int], limit: int | None) -> str:
+    """What the tier holds now."""
+    told = {"count": len(sizes), "size": sum(sizes)}
+    if limit is None:
+        return t("In the fast tier: {count:models}, {size:size}.", **told)
+    return t("In the fast tier: {count:models}, {size:size} of {limit:size}.", **told, limit=limit)
+
+
+def held(tier: Tier, others: int, limit: int | None) -> Iterator[str]:
+    """What lies in the tier, for `store`."""
+    yield total([copy.size for copy in tier.copies.values()], limit)
+    if others:
+        yield t("Besides, of others, and neither counted nor touched: {size:size}.", size=others)
+
+
+def copies(tier: Tier, room: int | None) -> Iterator[str]:
+    """A line for each copy, those that would leave last first."""
+    columns = (Column("IN THE FAST TIER", 3), Column("SIZE"), Column("LAST NEEDED", spare=1))
+    every = sorted(tier.copies.values(), key=lambda copy: (-copy.needed_at, copy.path))
+    rows = [(c.path, human_size(c.size), json_file.at(c.needed_at)[:10]) for c in every]
+    yield from table(columns, rows, room) if rows else ()
+
+
+def held_as_data(tier: Tier, others: int, limit: int | None) -> dict[str, Any]:
+    """The same for programs."""
+    every = sorted(tier.copies.values(), key=lambda copy: copy.path)
+    return {
+        "path": str(tier.root),
+        "copies": [
+            {
+                "path": copy.path,
+                "source": copy.source,
+                "bytes": copy.size,
+                "last_needed": json_file.at(copy.needed_at),
+            }
+            for copy in every
+        ],
+        "bytes": sum(copy.size for copy in every),
+        "others": others,
+        "limit": limit,
+    }
+
+
+def as_data(done: Iterable[Done], sizes: Sequence[int], limit: int | None) -> dict[str, Any]:
+    """For programs."""
+    return {
+        "files": [
+            {
+                "did": each.did,
+                "name": each.name,
+                "bytes": each.size,
+                "why": each.reason.why if each.reason else None,
+            }
+            for each in done
+        ],
+        "copies": len(sizes),
+        "bytes": sum(sizes),
+        "limit": limit,
+    }

@@ -1,0 +1,1 @@
+"""What the workflows need: their references, joined into one model per file, with its work."""

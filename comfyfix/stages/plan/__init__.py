@@ -1,0 +1,1 @@
+"""What a run would do: each model looked at, numbered, allowed, and the room there is for it."""

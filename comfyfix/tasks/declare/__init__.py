@@ -1,0 +1,1 @@
+"""The tasks as doit gets them: declared from a plan, for a dodo.py or without one."""

@@ -1,0 +1,135 @@
+"""What the commands that write pins.yaml share."""
+
+from __future__ import annotations
+
+import os
+import re
+from collections.abc import Mapping, Sequence
+from typing import TYPE_CHECKING
+
+from comfyfix.errors import ModelProblem, SetupProblem
+from comfyfix.net.hosts import DirectFile, read_folder, read_url
+from comfyfix.net.hub_address import HubFile
+from comfyfix.records import Candidate, Hint, Rejected, because
+from comfyfix.screen import notes
+from comfyfix.screen.commands import pinning as answers
+from comfyfix.screen.text import say
+from comfyfix.settings import pins
+from comfyfix.settings.read import load
+from comfyfix.settings.switches import OFFLINE, on
+from comfyfix.stages.needs.work import Planned, Present
+from comfyfix.tasks.run.names import Named, only
+from comfyfix.tasks.run.running import Run
+from comfyfix.why import Why
+
+if TYPE_CHECKING:
+    from comfyfix.sources.base import Finding
+
+_ADDRESS = re.compile(r"://|^(?:urn:)?air:|^civitai:", re.IGNORECASE)
+
+
+def is_address(text: str) -> bool:
+    """Tell whether a word of the command line is a place, and no model."""
+    return bool(_ADDRESS.search(text))
+
+
+def settle(
+    named: Named, url: str, meant: Candidate | None = None, *, fetched_next: bool = False
+) -> None:
+    """Look at an address, pin it to a model, and tell so.
+
+    `meant` is what was seen there before; `fetched_next` where a run follows by itself. Raises
+    SetupProblem where the file is not there, or is another by now, and HostRefused.
+    """
+    run, item = named
+    run.set_right()
+    there = _name_at(run, item, url)
+    if not on(OFFLINE, os.environ):
+        found = _look(run, item, url)
+        if meant and found and meant.content and found.content not in (None, meant.content):
+            raise SetupProblem(Why.CHOICE_CHANGED, address=url)
+    write(run, {item.model.key: {"url": url}})
+    told = answers.lines(
+        item.model.key,
+        url,
+        other_name="" if there == item.model.name else there,
+        task=run.task("download", item.task) if isinstance(item, Planned) else "",
+        fetched_next=fetched_next,
+    )
+    say(*told)
+
+
+def write(run: Run, entries: Mapping[str, Mapping[str, str]]) -> None:
+    """Add entries to the project's pins.yaml. Raises SetupProblem."""
+    setup = run.project.setup
+    path = pins.place(setup.manifest, setup.manifest_path)
+    try:
+        pins.add(path, run.project.layout.pins_lock, entries)
+    except OSError as error:
+        raise unwritten(error) from None
+
+
+def unwritten(error: OSError) -> SetupProblem:
+    """The problem that pins.yaml can't be written."""
+    cause = error.strerror or str(error)
+    return SetupProblem(Why.PINS_NOT_WRITTEN, file=pins.NAME, cause=cause)
+
+
+def at(run: Run, name: str, url: str, sha256: str = "") -> Finding:
+    """Ask what is at an address, for a file of this name. Raises ModelProblem."""
+    from comfyfix.sources import workflow  # 200 ms that only a look needs
+
+    hint = Hint(name=name, url=url, sha256=sha256 or None)
+    return workflow.confirm_url(hint, pins.NAME, run.services())
+
+
+def _look(run: Run, item: Planned | Present, url: str) -> Candidate | None:
+    """Ask whether the file is there; what could not be asked is told.
+
+    Raises SetupProblem where it is not.
+    """
+    from comfyfix.sources import base, workflow  # 200 ms that only a look needs
+
+    try:
+        if item.is_directory:
+            hint = Hint(name=item.model.name, url=url)
+            wanted = base.Wanted(item.model, item.references, is_directory=True)
+            found = workflow.confirm_folder(hint, pins.NAME, wanted, run.services(), by_user=True)
+        else:
+            found = at(run, item.model.name, url)
+    except ModelProblem as problem:
+        notes.remark(because(Why.PIN_NOT_ASKED, problem=problem.reason))
+        return None
+    if isinstance(found, Rejected):
+        raise SetupProblem(Why.PIN_NOT_THERE, address=url, cause=found.reason)
+    if isinstance(found, base.Blocked):
+        notes.remark(found.problem)
+    if isinstance(found, base.Doubtful):
+        raise SetupProblem(Why.PIN_NOT_THERE, address=url, cause=found.reason)
+    return found if isinstance(found, Candidate) else found.candidate
+
+
+def only_one(runs: Sequence[Run], name: str) -> Named:
+    """The one model that a pin is about. Raises SetupProblem where there can be none."""
+    found = only(runs, name)
+    run, item = found
+    if item.model.folder is None:
+        entry = f"{{{item.model.name}: {{folder: FOLDER}}}}"
+        raise SetupProblem(Why.FOLDER_OF_PIN_UNKNOWN, path=item.model.path, entry=entry)
+    manifest = run.project.setup.manifest_path
+    own = load(manifest, run.environ, with_pins=False)
+    override = own.override_for(item.model.folder, item.model.path)
+    if override and override.names_a_place:
+        raise SetupProblem(Why.PINNED_IN_MANIFEST, manifest=manifest.name, model=item.model.key)
+    return found
+
+
+def _name_at(run: Run, item: Planned | Present, url: str) -> str:
+    """The name there, if the address tells it. Raises HostRefused."""
+    if item.is_directory:
+        folder = read_folder(url, run.project.manifest.endpoints)
+        return folder.name if folder else ""
+    target = read_url(
+        url, run.project.manifest.endpoints, run.project.manifest.download.allow_hosts
+    )
+    return target.name if isinstance(target, HubFile | DirectFile) else ""

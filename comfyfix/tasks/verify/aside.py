@@ -1,0 +1,53 @@
+"""What is done with a file that can't be used."""
+
+from __future__ import annotations
+
+import contextlib
+from pathlib import Path
+
+import msgspec
+
+from comfyfix.records import Model, Receipt, Verdict
+from comfyfix.screen.commands import checking
+from comfyfix.stages.store.sweep import Choice
+from comfyfix.stages.verdicts.verify import move_aside
+from comfyfix.state.tier import Busy, Tier
+from comfyfix.tasks.run.running import Run
+from comfyfix.why import Why
+
+
+def set_aside(run: Run, model: Model, verdict: Verdict, receipt: Receipt | None) -> Verdict:
+    """Move a damaged or unsafe file aside, and drop its receipts."""
+    if verdict.good or verdict.status in ("missing", "unreachable"):
+        return verdict
+    moved = move_aside(verdict, receipt)
+    if moved.moved_to:
+        with contextlib.suppress(OSError):  # without the file they say nothing
+            run.receipts.forget(run.project.folders.store, model)
+    return moved
+
+
+def set_copy_aside(run: Run, choice: Choice, told: list[Verdict]) -> str:
+    """Move a copy in the fast tier that is not right to where ComfyUI does not look.
+
+    Returns what is to be said of it, and writes its new place into what was `told` of its files.
+    What is none of ours stays unless it is damaged or unsafe: it may be meant.
+    """
+    root, unit = run.project.folders.tier, Path(choice.unit)
+    mine = [v for v in told if v.is_copy and Path(v.path).is_relative_to(unit) and not v.good]
+    bad = [v for v in mine if choice.copied or v.status in ("damaged", "unsafe")]
+    bad = [v for v in bad if not (v.reason and v.reason.why == Why.PICKLE_REFUSED)]
+    if not bad or root is None or not unit.is_relative_to(root):
+        return ""
+    tier = Tier(root)
+    try:
+        with tier.held():
+            target = tier.put_aside(unit.relative_to(root).as_posix())
+    except Busy:
+        return checking.copy_stays(choice.unit, checking.tier_busy())
+    except OSError as error:
+        return checking.copy_stays(choice.unit, error.strerror or str(error))
+    for number, verdict in enumerate(told):
+        if verdict in mine:
+            told[number] = msgspec.structs.replace(verdict, moved_to=str(target))
+    return checking.copy_moved(choice.unit, str(target))
