@@ -22,7 +22,8 @@ from comfyfix.cluster import worker
 from comfyfix.demo.content import file_for
 from comfyfix.demo.hub import Hub, sha256
 from comfyfix.outcomes import Came, Outcome
-from comfyfix.screen.words import t
+from comfyfix.records import because
+from comfyfix.screen.words import sentence, t
 from comfyfix.why import Why
 from tests.cluster import DaskCluster, cluster
 from tests.faults.authority import certificate, self_signed
@@ -408,7 +409,7 @@ def test_where_a_worker_has_no_network_another_tries(
     assert done.returncode == 1
     outcomes = {each["outcome"] for each in site.state("report/report.json")["models"]}
     assert outcomes == {Outcome.NETWORK}
-    assert "on worker closed" in done.stdout
+    assert sentence(because(Why.ON_WORKER, what="", worker="closed")).strip() in done.stdout
     dask.start("open")
     done = site.doit()
     assert done.returncode == 0, done.stdout

@@ -13,9 +13,10 @@ import pytest
 
 from comfyfix.demo.hub import Hub
 from comfyfix.disk import temporary
-from comfyfix.records import Reason
+from comfyfix.records import Reason, because
 from comfyfix.screen import words
 from comfyfix.screen.words import t
+from comfyfix.why import Why
 from tests.rig import REPO, Site
 
 pytestmark = pytest.mark.soak  # a minute of whole runs
@@ -221,8 +222,8 @@ def test_a_stop_while_the_dodo_loads(
     ("command", "said"),
     [
         (("dumpdb",), ".cache/doit.json"),
-        (("info",), "info"),
-        (("info", "a", "b"), "info"),
+        (("info",), because(Why.INFO_NEEDS_NAME)),
+        (("info", "a", "b"), because(Why.INFO_NEEDS_NAME)),
         (("info", "download:rife"), "download:rife49"),
     ],
 )

@@ -126,7 +126,8 @@ def test_a_third_fails_and_a_rerun_completes_exactly_what_is_absent(official: Si
     # One cause is said once, however many models have it; the report has each.
     told = json.loads((official.output / "report" / "report.json").read_text())["models"]
     assert failed <= {m["model"] for m in told if m["status"] == "failed" and m["reason"]["next"]}
-    assert "    Next: " in summary
+    next_step = t("Next: {step}", step="")
+    assert f"\n    {next_step}" in summary
     assert all(arrived[k] == want[k] for k in arrived if not k.endswith(".part"))
 
     hub.faults.clear()
