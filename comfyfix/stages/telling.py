@@ -7,8 +7,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from comfyfix.comfyui.store import told_paths
-from comfyfix.comfyui.store.told_paths import Section, Unsayable
+from comfyfix.comfyui.store import paths_file
+from comfyfix.comfyui.store.paths_file import Section, Unsayable
 from comfyfix.disk import regular
 from comfyfix.disk.files import write_atomic, write_new
 from comfyfix.errors import SetupProblem
@@ -29,14 +29,14 @@ class Told:
 def tell(path: Path, sections: Sequence[Section], *, dry: bool) -> Told:
     """Write the file. Raises SetupProblem; where somebody else has written it, nothing happens."""
     try:
-        data = told_paths.text(sections)
+        data = paths_file.text(sections)
     except Unsayable as error:
         raise SetupProblem(Why.PATHS_UNSAYABLE, path=error.path) from None
     try:
         old = _there(path)
         if old == data:
             return Told(path, sections, written=False)
-        if old is not None and not told_paths.is_ours(old):
+        if old is not None and not paths_file.is_ours(old):
             raise SetupProblem(Why.PATHS_NOT_OURS, path=path)
         if dry:
             return Told(path, sections, written=True)
@@ -59,6 +59,6 @@ def _there(path: Path) -> bytes | None:
     if os.path.islink(path) or not os.path.isfile(path):
         raise SetupProblem(Why.PATHS_NOT_OURS, path=path)
     try:
-        return regular.read(path, told_paths.SIZE_MAX)
+        return regular.read(path, paths_file.SIZE_MAX)
     except regular.NotRegular:
         raise SetupProblem(Why.PATHS_NOT_OURS, path=path) from None

@@ -18,7 +18,7 @@ from comfyfix.comfyui.packs import installed
 from comfyfix.comfyui.packs.facts import PackFacts
 from comfyfix.comfyui.store import folders as comfyui_folders
 from comfyfix.comfyui.store.folders import Folders
-from comfyfix.comfyui.store.told import with_registered
+from comfyfix.comfyui.store.reported import with_registered
 from comfyfix.endings import LISTED
 
 Row = dict[str, Any]

@@ -21,7 +21,7 @@ from hypothesis import strategies as st
 from comfyfix.comfyui.loaders import server
 from comfyfix.comfyui.store import extra_paths, folders, keys
 from comfyfix.comfyui.store.inventory import model_files
-from comfyfix.comfyui.store.told import with_endings, with_searched
+from comfyfix.comfyui.store.reported import with_endings, with_searched
 
 TORCH = {".ckpt", ".pt", ".pt2", ".bin", ".pth", ".safetensors", ".pkl", ".sft"}
 PACKS = {".gguf", ".onnx", ".engine"}  # as if packs had added theirs to the shared set

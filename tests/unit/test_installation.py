@@ -8,7 +8,7 @@ import pytest
 
 from comfyfix.comfyui.store import folders
 from comfyfix.comfyui.store.installation import Options
-from comfyfix.comfyui.store.told import with_registered
+from comfyfix.comfyui.store.reported import with_registered
 from comfyfix.errors import SetupProblem
 from comfyfix.records import because
 from comfyfix.why import Why

@@ -15,7 +15,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from comfyfix.comfyui.manifests import forms, packed, read
-from comfyfix.comfyui.manifests.told import Listing, NotAList
+from comfyfix.comfyui.manifests.listing import Listing, NotAList
 from comfyfix.why import Why
 
 SHA = "7adffa28d4003a773c2d4e5f10ae1ba63c33573967864a7f9a4a3be9c9f04a93"

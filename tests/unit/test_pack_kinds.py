@@ -16,7 +16,7 @@ from comfyfix.comfyui.packs import installed
 from comfyfix.comfyui.packs.facts import PackFacts
 from comfyfix.comfyui.references.find import references
 from comfyfix.comfyui.store import folders
-from comfyfix.comfyui.store.told import with_registered
+from comfyfix.comfyui.store.reported import with_registered
 from comfyfix.comfyui.workflows.read import parse
 from comfyfix.endings import CORE
 

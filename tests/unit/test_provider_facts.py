@@ -9,7 +9,7 @@ ROOT = Path(__file__).resolve().parents[2]
 TABLE = ROOT / "docs" / "provider-facts.md"
 CLIENTS = ("providers", "comfyui/manifests", "nearby")
 OF_OURS = {  # modules there that take nothing for granted of a service
-    "comfyfix.comfyui.manifests.read", "comfyfix.comfyui.manifests.told",
+    "comfyfix.comfyui.manifests.read", "comfyfix.comfyui.manifests.listing",
     "comfyfix.nearby.leads", "comfyfix.nearby.lending",
 }  # fmt: skip
 KINDS = {"recorded", "source code", "documentation", "assumed"}

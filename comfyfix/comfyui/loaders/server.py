@@ -47,15 +47,15 @@ class ServerFacts(msgspec.Struct, frozen=True, kw_only=True):
 def ask(url: str, web: Web) -> ServerFacts:
     """What a running ComfyUI says. Raises SourceDown."""
     base = url.rstrip("/")
-    told = _folders(web, base)
-    keys = [name for name in told if is_folder_key(name) and name not in BESIDE]
+    by_name = _folders(web, base)
+    keys = [name for name in by_name if is_folder_key(name) and name not in BESIDE]
     answers = {key: _get(web, f"{base}/models/{quote(key, safe='')}") for key in keys[:FOLDERS_MAX]}
     lists = {key: _names(each.json()) for key, each in answers.items() if each.status == _OK}
     classes = mapping(_json(web, f"{base}/object_info"))
-    endings = {name: entry.get("extensions") for name, entry in told.items() if name in lists}
+    endings = {name: entry.get("extensions") for name, entry in by_name.items() if name in lists}
     return ServerFacts(
         loaders=dict(_loaders(classes, lists)),
-        folders={name: _some(told[name].get("folders")) for name in lists},
+        folders={name: _some(by_name[name].get("folders")) for name in lists},
         endings={name: _some(e) for name, e in endings.items() if isinstance(e, list)},
     )
 
@@ -76,17 +76,18 @@ def _folders(web: Web, base: str) -> dict[str, Mapping[str, Any]]:
     if answer.status == _OK:
         with contextlib.suppress(SourceDown):  # an experiment may answer anything
             entries = items(answer.json())
-    told = {entry["name"]: entry for entry in map(mapping, entries) if _is_text(entry.get("name"))}
-    return told or {name: {} for name in _texts(_json(web, f"{base}/models"))}
+    named = (entry for entry in map(mapping, entries) if _is_text(entry.get("name")))
+    by_name = {entry["name"]: entry for entry in named}
+    return by_name or {name: {} for name in _texts(_json(web, f"{base}/models"))}
 
 
 def _loaders(
     classes: Mapping[str, Any], lists: Mapping[str, frozenset[str]]
 ) -> Iterator[tuple[str, Loader]]:
-    for node_type, told in classes.items():
+    for node_type, declared in classes.items():
         inputs = {
             name: entry
-            for name, choices in _combos(mapping(told))
+            for name, choices in _combos(mapping(declared))
             if (entry := _input_of(choices, lists))
         }
         if inputs:
@@ -124,10 +125,10 @@ def _slashes(name: str) -> str:
     return name.replace("\\", "/")
 
 
-def _combos(told: Mapping[str, Any]) -> Iterator[tuple[str, frozenset[str]]]:
+def _combos(declared: Mapping[str, Any]) -> Iterator[tuple[str, frozenset[str]]]:
     """Every input that offers a choice: as a list, or as the options of a COMBO."""
     for part in ("required", "optional"):
-        for name, entry in mapping(mapping(told.get("input")).get(part)).items():
+        for name, entry in mapping(mapping(declared.get("input")).get(part)).items():
             parts = items(entry)
             choices = parts[0] if parts else None
             if choices == "COMBO" and len(parts) > 1:

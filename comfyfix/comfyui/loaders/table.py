@@ -123,12 +123,14 @@ def built_in() -> Loaders:
 
 def _with_endings(loader: Loader) -> Loader:
     """Let inputs of the core, which are those that tell what they offer, list what it lists."""
-    told = {
+    narrowed = {
         name: msgspec.structs.replace(entry, endings=_OF_CORE)
         for name, entry in loader.inputs.items()
         if entry.offers is not None and entry.kind == "file"
     }
-    return msgspec.structs.replace(loader, inputs={**loader.inputs, **told}) if told else loader
+    if not narrowed:
+        return loader
+    return msgspec.structs.replace(loader, inputs={**loader.inputs, **narrowed})
 
 
 def merged(*tables: Loaders) -> Loaders:

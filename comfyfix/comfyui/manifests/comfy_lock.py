@@ -30,11 +30,11 @@ def shaped(entries: Iterable[Entry]) -> dict[str, Any]:
     return {"basic": {}, "models": [model for entry in entries for model in _models(entry)]}
 
 
-def text(told: dict[str, Any]) -> str:
+def text(document: dict[str, Any]) -> str:
     """The file."""
     import yaml  # only who writes one needs it
 
-    written: str = yaml.safe_dump(told, sort_keys=False, allow_unicode=True, width=10_000)
+    written: str = yaml.safe_dump(document, sort_keys=False, allow_unicode=True, width=10_000)
     return written
 
 
@@ -49,13 +49,13 @@ def _models(entry: Entry) -> Iterator[dict[str, Any]]:
 
 
 def _model(folder: str, path: str, url: str, sha256: str | None) -> dict[str, Any]:
-    told: dict[str, Any] = {"model": path.rpartition("/")[2]}
+    entry: dict[str, Any] = {"model": path.rpartition("/")[2]}
     if url:
-        told["url"] = url
-    told["paths"] = [{"path": f"models/{_directory(folder)}/{path}"}]
+        entry["url"] = url
+    entry["paths"] = [{"path": f"models/{_directory(folder)}/{path}"}]
     if sha256:  # of a small file of a repository only git's id may be known
-        told["hashes"] = [{"hash": sha256, "type": "SHA256"}]
-    return {**told, "type": _TYPES.get(folder, folder)}
+        entry["hashes"] = [{"hash": sha256, "type": "SHA256"}]
+    return {**entry, "type": _TYPES.get(folder, folder)}
 
 
 def _directory(folder: str) -> str:

@@ -12,7 +12,7 @@ import stat
 import zipfile
 from typing import BinaryIO
 
-from comfyfix.comfyui.manifests.told import NotAList
+from comfyfix.comfyui.manifests.listing import NotAList
 from comfyfix.records import because
 from comfyfix.why import Why
 
@@ -69,7 +69,7 @@ def _require_small_directory(stream: BinaryIO) -> None:
     stream.seek(max(0, size - _END_SIZE - _COMMENT_MAX))
     tail = stream.read()
     ends = [match.start() for match in re.finditer(re.escape(_END), tail)]
-    told = [int.from_bytes(tail[end + 12 : end + 16], "little") for end in ends]
-    if _ELSEWHERE in tail or any(one > _DIRECTORY_MAX for one in told):
+    disks = [int.from_bytes(tail[end + 12 : end + 16], "little") for end in ends]
+    if _ELSEWHERE in tail or any(one > _DIRECTORY_MAX for one in disks):
         raise NotAList(because(Why.IMPORT_LARGE_DIRECTORY, limit=_DIRECTORY_MAX))
     stream.seek(0)

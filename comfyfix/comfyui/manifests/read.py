@@ -8,7 +8,7 @@ from typing import Any
 import msgspec
 
 from comfyfix.comfyui.manifests import forms, packed
-from comfyfix.comfyui.manifests.told import Listing, NotAList
+from comfyfix.comfyui.manifests.listing import Listing, NotAList
 from comfyfix.comfyui.workflows import read as workflows
 from comfyfix.comfyui.workflows import wrapped
 from comfyfix.disk import regular

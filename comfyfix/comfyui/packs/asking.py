@@ -32,7 +32,7 @@ class Asked(Protocol):
     def name(self, module: Module, name: str) -> Any:
         """The value of a top-level name of a module, or UNKNOWN."""
 
-    def settled(self, told: Any, module: Module) -> Any:
+    def settled(self, held: Any, module: Module) -> Any:
         """What a name holds, where that was not asked before."""
 
     def attribute(self, owner: Class, name: str) -> Any:

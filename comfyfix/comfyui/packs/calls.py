@@ -18,9 +18,9 @@ def read(asked: Asked, node: ast.Call, module: Module, scope: Locals) -> Any:
     if isinstance(node.func, ast.Attribute):
         owner = asked.value(node.func.value, module, scope)
         if methods.has(owner):
-            told = methods.call(asked.registered, owner, node.func.attr, arguments, keywords)
-            _keep(asked, node.func.value, owner, told, scope, module)
-            return told.result
+            outcome = methods.call(asked.registered, owner, node.func.attr, arguments, keywords)
+            _keep(asked, node.func.value, owner, outcome, scope, module)
+            return outcome.result
     called = asked.value(node.func, module, scope)
     if isinstance(called, Function):
         return asked.call(called, arguments, keywords)
@@ -46,23 +46,28 @@ def _arguments(
 
 
 def _keep(
-    asked: Asked, target: ast.expr, owner: Any, told: methods.Told, scope: Locals, module: Module
+    asked: Asked,
+    target: ast.expr,
+    owner: Any,
+    outcome: methods.Outcome,
+    scope: Locals,
+    module: Module,
 ) -> None:
     """A list of choices that a method added to is another value: give it to the name."""
-    if told.changed is None or told.changed is owner:
+    if outcome.changed is None or outcome.changed is owner:
         return
     match target:
         case ast.Name(id=name):
             names = scope if name in scope else module.names
-            names[name] = told.changed
+            names[name] = outcome.changed
         case ast.Attribute(value=value, attr=name):
             holder = asked.value(value, module, scope)
             if isinstance(holder, Class):
-                holder.given[name] = told.changed
+                holder.given[name] = outcome.changed
         case ast.Subscript(value=value, slice=slice_):
             holder = asked.value(value, module, scope)
             key = asked.value(slice_, module, scope)
-            methods.put(holder, key, told.changed)
+            methods.put(holder, key, outcome.changed)
 
 
 def _super(asked: Asked, scope: Locals) -> Any:

@@ -90,9 +90,9 @@ def all_endings(lists: Sequence[Listing]) -> tuple[str, ...]:
 
 def with_endings(choices: Listing, endings: Sequence[str]) -> Listing:
     """Those choices that end in one of some texts."""
-    told = tuple(dict.fromkeys(ending.lower() for ending in endings))[:NAMES_MAX]
+    lowered = tuple(dict.fromkeys(ending.lower() for ending in endings))[:NAMES_MAX]
     known = inside(choices).endings
-    both = tuple(one for one in told if one.endswith(known or ("",)))
+    both = tuple(one for one in lowered if one.endswith(known or ("",)))
     return replace(choices, endings=both or known)
 
 
@@ -198,8 +198,8 @@ def _best(options: Iterable[Any]) -> Any:
         elif isinstance(value, Dotted) and value.name.startswith("folder_paths."):
             best = value if isinstance(best, Dotted) else best  # a fork's may not be there
         elif isinstance(value, choices) or isinstance(best, choices) or _of_lists(value, best):
-            told = joined(best, value)
-            best = best if told is UNKNOWN or best is value else told
+            both = joined(best, value)
+            best = best if both is UNKNOWN or best is value else both
     return best
 
 

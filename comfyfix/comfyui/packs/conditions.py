@@ -16,8 +16,8 @@ def truth(asked: Asked, test: ast.expr, module: Module, scope: Locals) -> bool |
     """True or False where that is sure, else None. Raises Spent."""
     match test:
         case ast.UnaryOp(op=ast.Not(), operand=inner):
-            told = truth(asked, inner, module, scope)
-            return None if told is None else not told
+            inner_truth = truth(asked, inner, module, scope)
+            return None if inner_truth is None else not inner_truth
         case ast.BoolOp(op=op, values=values):
             told_all = [truth(asked, value, module, scope) for value in values]
             decides = isinstance(op, ast.Or)
@@ -49,8 +49,8 @@ def _is_open(node: ast.expr, module: Module, scope: Locals) -> bool:
 
 def _compared(asked: Asked, op: ast.cmpop, left: Any, right: Any) -> bool | None:
     if isinstance(op, ast.In | ast.NotIn):
-        told = _within(asked, left, right)
-        return None if told is None else told == isinstance(op, ast.In)
+        inside = _within(asked, left, right)
+        return None if inside is None else inside == isinstance(op, ast.In)
     if isinstance(op, ast.Is | ast.IsNot) and right is None and isinstance(left, Function | Class):
         return isinstance(op, ast.IsNot)
     if not isinstance(left, PLAIN) or not isinstance(right, PLAIN):

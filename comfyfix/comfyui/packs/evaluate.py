@@ -63,45 +63,45 @@ class Evaluator:
             found = self.settled(module.names[name], module, depth)
             module.names[name] = found
             return found
-        for told in module.stars if depth < IMPORTS_MAX else ():
-            other = (self._pack.find if told.inside else self._pack.outside)(told.module)
+        for star in module.stars if depth < IMPORTS_MAX else ():
+            other = (self._pack.find if star.inside else self._pack.outside)(star.module)
             if other is not None and other is not module:
                 found = self.name(other, name, depth + 1)
                 if found is not UNKNOWN:
                     return found
         return module.path if name == "__file__" else UNKNOWN
 
-    def settled(self, told: Any, module: Module, depth: int = 0) -> Any:
+    def settled(self, held: Any, module: Module, depth: int = 0) -> Any:
         """What a name holds, where that was not asked before. Raises Spent."""
-        if not isinstance(told, Later | Choice | Import):
-            return told
-        if isinstance(told, Later) and told.known:
-            return told.value
-        if told in self._busy or depth > IMPORTS_MAX:
+        if not isinstance(held, Later | Choice | Import):
+            return held
+        if isinstance(held, Later) and held.known:
+            return held.value
+        if held in self._busy or depth > IMPORTS_MAX:
             return UNKNOWN
-        self._busy.add(told)
+        self._busy.add(held)
         try:
-            if isinstance(told, Later):
-                told.value, told.known = self.value(told.node, told.module, {}), True
-                return told.value
-            if isinstance(told, Choice):
-                return either(self.settled(one, module, depth + 1) for one in told.options)
-            return self._imported(module, told, depth)
+            if isinstance(held, Later):
+                held.value, held.known = self.value(held.node, held.module, {}), True
+                return held.value
+            if isinstance(held, Choice):
+                return either(self.settled(one, module, depth + 1) for one in held.options)
+            return self._imported(module, held, depth)
         finally:
-            self._busy.discard(told)
+            self._busy.discard(held)
 
-    def _imported(self, module: Module, told: Import, depth: int) -> Any:
-        find = self._pack.find if told.inside else self._pack.outside
-        other = find(told.module)
-        if not told.name:
-            return other or Dotted(told.module)
+    def _imported(self, module: Module, imported: Import, depth: int) -> Any:
+        find = self._pack.find if imported.inside else self._pack.outside
+        other = find(imported.module)
+        if not imported.name:
+            return other or Dotted(imported.module)
         if other is not None and other is not module:
-            found = self.name(other, told.name, depth + 1)
+            found = self.name(other, imported.name, depth + 1)
             if found is not UNKNOWN:
                 return found
-        if told.inside:
-            return find(f"{told.module}/{told.name}") or UNKNOWN
-        whole = f"{told.module}.{told.name}"
+        if imported.inside:
+            return find(f"{imported.module}/{imported.name}") or UNKNOWN
+        whole = f"{imported.module}.{imported.name}"
         return find(whole) or outside.constant(self.constants, Dotted(whole))
 
     def found(self, module: Module, dotted: str) -> Any:
@@ -124,18 +124,20 @@ class Evaluator:
                     ast.Assign(targets=[ast.Name(id=found)], value=value)
                     | ast.AnnAssign(target=ast.Name(id=found), value=ast.expr() as value)
                 ) if found == name:
-                    told = self.value(value, owner.module, {**owner.around, "__class__": owner})
-                    owner.given[name] = told
-                    return told
+                    scope = {**owner.around, "__class__": owner}
+                    owner.given[name] = self.value(value, owner.module, scope)
+                    return owner.given[name]
                 case _:
                     pass
         for base in self.bases(owner) if depth < DEPTH_MAX else ():
             if isinstance(base, Class):
-                told = self.attribute(base, name, depth + 1)
+                inherited = self.attribute(base, name, depth + 1)
             else:
-                told = Dotted(f"{base.name}.{name}")
-            if told is not UNKNOWN:
-                return replace(told, bound=owner) if isinstance(told, Function) else told
+                inherited = Dotted(f"{base.name}.{name}")
+            if isinstance(inherited, Function):
+                return replace(inherited, bound=owner)
+            if inherited is not UNKNOWN:
+                return inherited
         return UNKNOWN
 
     def bases(self, owner: Class) -> list[Any]:
@@ -181,26 +183,27 @@ class Evaluator:
             self._busy.discard(function.node)
 
     def _bound(self, function: Function, arguments: list[Any], keywords: dict[str, Any]) -> Locals:
-        told = function.node.args
-        names = [argument.arg for argument in (*told.posonlyargs, *told.args)]
+        signature = function.node.args
+        names = [argument.arg for argument in (*signature.posonlyargs, *signature.args)]
         self.spend(len(function.around))
         scope: Locals = dict(function.around)
         if function.owner is not None:
             scope["__class__"], scope["__bound__"] = function.owner, function.bound
             if names and _takes_owner(function.node, names[0]):
                 scope[names.pop(0)] = function.bound or function.owner
-        every = [*names, *(argument.arg for argument in told.kwonlyargs)]
+        only = [argument.arg for argument in signature.kwonlyargs]
+        every = [*names, *only]
         scope.update(dict.fromkeys(every, UNKNOWN))
-        firsts = names[max(0, len(names) - len(told.defaults)) :]
-        last = told.defaults[len(told.defaults) - len(firsts) :]
-        only = zip((argument.arg for argument in told.kwonlyargs), told.kw_defaults, strict=True)
-        for name, default in (*zip(firsts, last, strict=True), *only):
+        firsts = names[max(0, len(names) - len(signature.defaults)) :]
+        last = signature.defaults[len(signature.defaults) - len(firsts) :]
+        defaults = [*zip(firsts, last, strict=True), *zip(only, signature.kw_defaults, strict=True)]
+        for name, default in defaults:
             if default is not None:
                 scope[name] = self.value(default, function.module, function.around)
         scope.update(zip(names, arguments, strict=False))
         scope.update({name: value for name, value in keywords.items() if name in every})
-        if told.vararg:
-            scope[told.vararg.arg] = list(arguments[len(names) :])
+        if signature.vararg:
+            scope[signature.vararg.arg] = list(arguments[len(names) :])
         return scope
 
 

@@ -36,9 +36,9 @@ def read(asked: Asked, node: ast.expr, module: Module, scope: Locals) -> Any:
     return reader(asked, node, module, scope) if reader else UNKNOWN
 
 
-def of_core(told: Dotted) -> bool:
+def of_core(dotted: Dotted) -> bool:
     """Tell a class of the core's own modules by its dotted name."""
-    return told.name.partition(".")[0] in CORE_MODULES
+    return dotted.name.partition(".")[0] in CORE_MODULES
 
 
 # -- names and their attributes --------------------------------------------------------------
@@ -77,8 +77,8 @@ def _attribute(asked: Asked, node: ast.Attribute, module: Module, scope: Locals)
     return methods.attribute(owner, node.attr)
 
 
-def _is_property(told: Function) -> bool:
-    marks = [] if isinstance(told.node, ast.Lambda) else told.node.decorator_list
+def _is_property(function: Function) -> bool:
+    marks = [] if isinstance(function.node, ast.Lambda) else function.node.decorator_list
     names = (getattr(mark, "attr", getattr(mark, "id", "")) for mark in marks)
     return any(name.endswith("property") for name in names)
 
@@ -92,8 +92,8 @@ def _sequence(
     found: list[Any] = []
     for element in node.elts[:ITEMS_MAX]:
         if isinstance(element, ast.Starred):
-            told = asked.value(element.value, module, scope)
-            found += items(told) if isinstance(told, dict) else _spread(told)
+            spread = asked.value(element.value, module, scope)
+            found += items(spread) if isinstance(spread, dict) else _spread(spread)
             asked.spend(len(found))
             del found[ITEMS_MAX:]
         else:
@@ -101,10 +101,10 @@ def _sequence(
     return found
 
 
-def _spread(told: Any) -> list[Any]:
-    if isinstance(told, Listing):
-        return [replace(told, one=False)]
-    return told if isinstance(told, list) else items(told) or [UNKNOWN]
+def _spread(value: Any) -> list[Any]:
+    if isinstance(value, Listing):
+        return [replace(value, one=False)]
+    return value if isinstance(value, list) else items(value) or [UNKNOWN]
 
 
 def _dict(asked: Asked, node: ast.Dict, module: Module, scope: Locals) -> Any:
@@ -182,11 +182,11 @@ def _subscript(asked: Asked, node: ast.Subscript, module: Module, scope: Locals)
     return methods.item(owner, key)
 
 
-def _sliced(asked: Asked, owner: Any, told: ast.Slice, module: Module, scope: Locals) -> Any:
+def _sliced(asked: Asked, owner: Any, part: ast.Slice, module: Module, scope: Locals) -> Any:
     if isinstance(owner, Listing) and owner.one:  # of a name: without its start, or its ending
-        whole = owner.full and told.upper is None
+        whole = owner.full and part.upper is None
         return replace(owner, full=False) if whole else replace(owner, altered=True)
-    ends = [asked.value(end, module, scope) if end else None for end in (told.lower, told.upper)]
+    ends = [asked.value(end, module, scope) if end else None for end in (part.lower, part.upper)]
     plain = all(end is None or isinstance(end, int) for end in ends)
     if isinstance(owner, str):
         return owner[ends[0] : ends[1]] if plain else UNKNOWN

@@ -22,12 +22,12 @@ def narrowed(
     """The names that hold one choice of a list, as conditions that hold leave it. Raises Spent."""
     found: dict[str, Listing] = {}
     for test in tests:
-        told = _endings(asked, test, module, scope)
-        if told:
+        endings = _endings(asked, test, module, scope)
+        if endings:
             for name in _names(test):
                 one = found.get(name, scope.get(name))
                 if isinstance(one, Listing) and one.one:
-                    found[name] = with_endings(one, told)
+                    found[name] = with_endings(one, endings)
     return found
 
 
@@ -39,11 +39,11 @@ def _endings(asked: Asked, test: ast.expr, module: Module, scope: Locals) -> tup
     """The endings of which a choice must have one; none where that is not told."""
     match test:
         case ast.BoolOp(op=ast.Or(), values=values):
-            told = [_endings(asked, value, module, scope) for value in values]
-            return tuple(one for each in told for one in each) if all(told) else ()
+            of_each = [_endings(asked, value, module, scope) for value in values]
+            return tuple(one for each in of_each for one in each) if all(of_each) else ()
         case ast.BoolOp(values=values):
-            told = [_endings(asked, value, module, scope) for value in values]
-            return next(filter(None, told), ())
+            of_each = [_endings(asked, value, module, scope) for value in values]
+            return next(filter(None, of_each), ())
         case ast.Call(func=ast.Attribute(attr="endswith", value=name), args=[ends]):
             return _texts(asked, ends, module, scope) if _is_name(name) else ()
         case ast.Call(func=ast.Attribute(attr="is_dir", value=name), args=[]):
@@ -64,23 +64,26 @@ def _endings(asked: Asked, test: ast.expr, module: Module, scope: Locals) -> tup
             return ()
 
 
-def _of_function(asked: Asked, told: Any) -> tuple[str, ...]:
+def _of_function(asked: Asked, function: Any) -> tuple[str, ...]:
     """A function of the pack that looks at the one name that it is given, and does nothing else."""
-    if not isinstance(told, Function) or told.owner is not None:
+    if not isinstance(function, Function) or function.owner is not None:
         return ()
-    body = told.node.body if isinstance(told.node.body, list) else [ast.Return(told.node.body)]
-    body = [one for one in body if not isinstance(one, ast.Expr)]  # what it says of itself
-    match told.node.args.args, body:
+    body = function.node.body
+    statements = body if isinstance(body, list) else [ast.Return(body)]
+    statements = [one for one in statements if not isinstance(one, ast.Expr)]  # its docstring
+    match function.node.args.args, statements:
         case [ast.arg(arg=name)], [ast.Return(value=ast.expr() as test)] if name in _names(test):
-            asked.spend(len(told.around))
-            return _endings(asked, test, told.module, {**told.around, name: UNKNOWN})
+            asked.spend(len(function.around))
+            return _endings(asked, test, function.module, {**function.around, name: UNKNOWN})
         case _:
             return ()
 
 
-def _of_any(asked: Asked, told: ast.GeneratorExp, module: Module, scope: Locals) -> tuple[str, ...]:
+def _of_any(
+    asked: Asked, generator: ast.GeneratorExp, module: Module, scope: Locals
+) -> tuple[str, ...]:
     """`any(name.endswith(ending) for ending in ENDINGS)`."""
-    match told:
+    match generator:
         case ast.GeneratorExp(
             elt=ast.Call(func=ast.Attribute(attr="endswith", value=name), args=[ends]),
             generators=[ast.comprehension(target=ast.Name(id=each), iter=over, ifs=[])],
@@ -99,9 +102,9 @@ def _of_any(asked: Asked, told: ast.GeneratorExp, module: Module, scope: Locals)
 
 def _texts(asked: Asked, node: ast.expr, module: Module, scope: Locals) -> tuple[str, ...]:
     value: Any = asked.value(node, module, scope)
-    told = [value] if isinstance(value, str) else list(value) if isinstance(value, list) else []
-    whole = all(isinstance(one, str) and one and "/" not in one for one in told)
-    return tuple(told) if told and whole else ()
+    texts = [value] if isinstance(value, str) else list(value) if isinstance(value, list) else []
+    whole = all(isinstance(one, str) and one and "/" not in one for one in texts)
+    return tuple(texts) if texts and whole else ()
 
 
 def _is_name(node: ast.expr) -> bool:

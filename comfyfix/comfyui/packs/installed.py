@@ -234,6 +234,6 @@ def _stamp(files: list[_File]) -> str:
     """A digest of names, times and sizes; empty while a file is too fresh to be trusted."""
     facts = [(path, i.st_mtime_ns, i.st_ctime_ns, i.st_size) for path, i in files]
     newest = max((max(modified, changed) for _, modified, changed, _ in facts), default=0)
-    told = "".join([f"{path}\0{m}\0{c}\0{size}\0" for path, m, c, size in facts])
-    digest = hashlib.blake2b(told.encode(errors="surrogateescape"), digest_size=16)
+    joined = "".join([f"{path}\0{m}\0{c}\0{size}\0" for path, m, c, size in facts])
+    digest = hashlib.blake2b(joined.encode(errors="surrogateescape"), digest_size=16)
     return digest.hexdigest() if newest < time.time_ns() - looked.SETTLED_NS else ""

@@ -63,8 +63,8 @@ class _Links:
         """Tell inputs of models from those that choose pictures, or what else lies elsewhere."""
         raw = [entry.folder, *entry.also, *entry.prefixed.values()]
         own = frozenset(entry.endings) - {PLAIN_WALK}
-        for told in (own, *(self._facts.endings.get(key or "", ()) for key in raw)):
-            if told and _NO_MODELS.issuperset(told):
+        for endings in (own, *(self._facts.endings.get(key or "", ()) for key in raw)):
+            if endings and _NO_MODELS.issuperset(endings):
                 return False
         places = (f"{self._root}/models/", f"{self._root}/custom_nodes/", f"{self._root}/output/")
         return any(key and (not key.startswith("/") or key.startswith(places)) for key in raw)
@@ -72,9 +72,9 @@ class _Links:
     def input(self, entry: LoaderInput) -> LoaderInput:
         """An input with the keys that its folders are."""
         raw = [key for key in (entry.folder, *entry.also) if key]
-        prefixed = {text: key for text, told in entry.prefixed.items() if (key := self._key(told))}
-        found = [key for told in raw if (key := self._key(told))]
-        found += [key for text, told in prefixed.items() if (key := self._above(text, told))]
+        prefixed = {text: key for text, name in entry.prefixed.items() if (key := self._key(name))}
+        found = [key for name in raw if (key := self._key(name))]
+        found += [key for text, name in prefixed.items() if (key := self._above(text, name))]
         folders = list(dict.fromkeys(found))
         whole = len(found) == len(raw) + len(prefixed)
         endings = self._endings([*raw, *entry.prefixed.values()]) if whole else ()
@@ -86,17 +86,17 @@ class _Links:
             prefixed=prefixed,
         )
 
-    def _key(self, told: str) -> str | None:
-        if told.startswith("/"):
-            return self._of_directory(told)
+    def _key(self, name: str) -> str | None:
+        if name.startswith("/"):
+            return self._of_directory(name)
         for _ in range(STEPS_MAX):
-            key = folder_key(told)
+            key = folder_key(name)
             if key in self._core or not is_folder_key(key):
                 return key if key in self._core else None
             places = self._facts.folders.get(key, ())
             if len(places) != 1 or places[0].startswith("/"):
                 break
-            told = places[0]
+            name = places[0]
         return key if places or key in self._keys else None
 
     def _of_directory(self, path: str) -> str | None:
@@ -140,24 +140,24 @@ class _Links:
         """All endings that keys take; empty where one takes any, or is not known."""
         found: set[str] = set()
         for key in keys:
-            told = self._of_key(key)
-            if not told:
+            taken = self._of_key(key)
+            if not taken:
                 return ()
-            found |= told
+            found |= taken
         return tuple(sorted(found))
 
     def _of_key(self, key: str) -> set[str]:
-        own = self._facts.endings.get(key)
-        told = own if own is not None else own_endings(key) or ((SHARED,) if is_core(key) else ())
+        usual = (SHARED,) if is_core(key) else ()
+        endings = self._facts.endings.get(key, own_endings(key) or usual)
         more = CORE.union(self._facts.endings.get(SHARED, ()))
-        return {ending for one in told for ending in (more if one == SHARED else (one,))}
+        return {ending for one in endings for ending in (more if one == SHARED else (one,))}
 
 
-def _left(listed: tuple[str, ...], told: tuple[str, ...]) -> tuple[str, ...]:
+def _left(listed: tuple[str, ...], kept: tuple[str, ...]) -> tuple[str, ...]:
     """What the pack's own condition leaves of what the keys take."""
-    if PLAIN_WALK in told:
-        return tuple(one for one in told if one != PLAIN_WALK)
-    return tuple(one for one in told if one.endswith(listed or ("",))) or listed
+    if PLAIN_WALK in kept:
+        return tuple(one for one in kept if one != PLAIN_WALK)
+    return tuple(one for one in kept if one.endswith(listed or ("",))) or listed
 
 
 def together(facts: Iterable[PackFacts]) -> PackFacts:
@@ -172,15 +172,15 @@ def together(facts: Iterable[PackFacts]) -> PackFacts:
             known = loaders.get(name)
             loaders[name] = joined(known, loader, _also) if known else loader
         _add(folders, pack.folders)
-        for key, told in pack.endings.items():
-            known_endings = endings.get(key, told)
-            whole = known_endings and told  # of two, one takes any
-            endings[key] = tuple(dict.fromkeys((*known_endings, *told))) if whole else ()
+        for key, taken in pack.endings.items():
+            known_endings = endings.get(key, taken)
+            whole = known_endings and taken  # of two, one takes any
+            endings[key] = tuple(dict.fromkeys((*known_endings, *taken))) if whole else ()
     return PackFacts(loaders=loaders, folders=folders, endings=endings, nodes=tuple(nodes))
 
 
-def _add(folders: dict[str, tuple[str, ...]], told: Mapping[str, tuple[str, ...]]) -> None:
-    for key, places in told.items():
+def _add(folders: dict[str, tuple[str, ...]], more: Mapping[str, tuple[str, ...]]) -> None:
+    for key, places in more.items():
         folders[key] = tuple(dict.fromkeys((*folders.get(key, ()), *places)))
 
 

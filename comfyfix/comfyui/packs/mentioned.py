@@ -28,7 +28,7 @@ def unmentioned(places: Iterable[str], types: Iterable[str]) -> frozenset[str]:
             data = regular.read(path, FILE_MAX)
         except OSError:
             continue
-        for one in [one for one, told in left.items() if _names(data, *told)]:
+        for one in [one for one, parts in left.items() if _names(data, *parts)]:
             del left[one]
     return frozenset(left)
 
@@ -39,8 +39,8 @@ def _names(data: bytes, bare: bytes, tag: bytes, texts: Iterable[bytes]) -> bool
 
 
 def _tag(node_type: str) -> bytes:
-    told = _TAG.search(node_type)
-    return told[1].encode(errors="replace") if told else b""
+    tag = _TAG.search(node_type)
+    return tag[1].encode(errors="replace") if tag else b""
 
 
 def _texts(node_type: str) -> list[bytes]:

@@ -24,7 +24,7 @@ from comfyfix.comfyui.store.keys import is_folder_key
 
 
 @dataclass(frozen=True, slots=True)
-class Told:
+class Outcome:
     """What a method returns, and the value in place of its owner where that is another one."""
 
     result: Any = UNKNOWN
@@ -48,26 +48,26 @@ def has(owner: Any) -> bool:
 
 def call(
     registered: Registered, owner: Any, name: str, arguments: list[Any], keywords: dict[str, Any]
-) -> Told:
+) -> Outcome:
     """Call a method by its name."""
     first = arguments[0] if arguments else next(iter(keywords.values()), UNKNOWN)
     if name in _ADDING and arguments:
         if isinstance(owner, FolderPaths | Endings):
             _tell(registered, owner, name, arguments)
-            return Told(None)
+            return Outcome(None)
         if isinstance(owner, list | Listing):
             return _add(owner, name, arguments)
     if isinstance(owner, Registry):
-        return Told(_of_registry(registered, name, arguments))
+        return Outcome(_of_registry(registered, name, arguments))
     if isinstance(owner, dict):
-        return Told(_of_dict(owner, name, arguments, keywords))
+        return Outcome(_of_dict(owner, name, arguments, keywords))
     if isinstance(owner, str):
-        return Told(_of_text(owner, name, arguments))
+        return Outcome(_of_text(owner, name, arguments))
     if isinstance(owner, Listing):
-        return Told(_of_listing(owner, name, first))
+        return Outcome(_of_listing(owner, name, first))
     if name in _LISTED and isinstance(owner, FolderPaths):
-        return Told(globbed(owner.folder, first))
-    return Told(owner if name in _SAME else UNKNOWN)
+        return Outcome(globbed(owner.folder, first))
+    return Outcome(owner if name in _SAME else UNKNOWN)
 
 
 def attribute(owner: Any, name: str) -> Any:
@@ -131,14 +131,14 @@ def _tell(
         registered.add(owner.folder, arguments[-1], first=name == "insert" and arguments[0] == 0)
 
 
-def _add(owner: list[Any] | Listing, name: str, arguments: list[Any]) -> Told:
+def _add(owner: list[Any] | Listing, name: str, arguments: list[Any]) -> Outcome:
     value = arguments[-1]
     more = value if name in ("extend", "update") else [value]
     if isinstance(owner, list):
         if len(owner) < ITEMS_MAX:
             owner.extend([more] if isinstance(more, Listing) else _more(more))
-        return Told(None)
-    return Told(None, joined(owner, [more] if isinstance(more, str) else more))
+        return Outcome(None)
+    return Outcome(None, joined(owner, [more] if isinstance(more, str) else more))
 
 
 def _more(value: Any) -> list[Any]:
@@ -227,8 +227,8 @@ def _of_text(owner: str, name: str, arguments: list[Any]) -> Any:
     if method is None or not all(isinstance(argument, str) for argument in arguments):
         return UNKNOWN
     with contextlib.suppress(TypeError):  # as many arguments as the method does not take
-        told = method(owner, *arguments)
-        return told[:ITEMS_MAX] if isinstance(told, str | list) else told
+        result = method(owner, *arguments)
+        return result[:ITEMS_MAX] if isinstance(result, str | list) else result
     return UNKNOWN
 
 

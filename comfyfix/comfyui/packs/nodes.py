@@ -52,13 +52,13 @@ class _Input:
 
 def schema_of(evaluator: Evaluator, owner: Class) -> tuple[str, Loader]:
     """The name that a class gives itself (empty if none), and its inputs that name models."""
-    told = _called(evaluator, owner, "INPUT_TYPES")
-    if isinstance(told, dict):
-        return "", _unchecked(evaluator, owner, "VALIDATE_INPUTS", _loader(_of_types(told)))
-    told = _called(evaluator, owner, "define_schema")
-    if isinstance(told, Declared):
-        node_id = told.keywords.get("node_id", "")
-        inputs = told.keywords.get("inputs", [])
+    declared = _called(evaluator, owner, "INPUT_TYPES")
+    if isinstance(declared, dict):
+        return "", _unchecked(evaluator, owner, "VALIDATE_INPUTS", _loader(_of_types(declared)))
+    declared = _called(evaluator, owner, "define_schema")
+    if isinstance(declared, Declared):
+        node_id = declared.keywords.get("node_id", "")
+        inputs = declared.keywords.get("inputs", [])
         name = node_id if isinstance(node_id, str) else ""
         loader = _loader(_of_schema(inputs if isinstance(inputs, list) else []))
         return name, _unchecked(evaluator, owner, "validate_inputs", loader)
@@ -67,10 +67,10 @@ def schema_of(evaluator: Evaluator, owner: Class) -> tuple[str, Loader]:
 
 def _unchecked(evaluator: Evaluator, owner: Class, name: str, loader: Loader) -> Loader:
     """What a class looks at itself before a run, ComfyUI holds against no list."""
-    told = evaluator.attribute(owner, name) if loader.inputs else UNKNOWN
-    if not isinstance(told, Function):
+    check = evaluator.attribute(owner, name) if loader.inputs else UNKNOWN
+    if not isinstance(check, Function):
         return loader
-    taken = told.node.args
+    taken = check.node.args
     own = {each.arg for each in (*taken.posonlyargs, *taken.args)}
     inputs = {
         each: msgspec.structs.replace(entry, listed=not (taken.kwarg or each in own))
@@ -80,10 +80,10 @@ def _unchecked(evaluator: Evaluator, owner: Class, name: str, loader: Loader) ->
 
 
 def _called(evaluator: Evaluator, owner: Class, name: str) -> Any:
-    told = evaluator.attribute(owner, name)
-    if isinstance(told, Dotted):  # of a class of the core whose source is not there
-        return core_class(evaluator, told)
-    return evaluator.call(told, [], {}) if isinstance(told, Function) else told
+    method = evaluator.attribute(owner, name)
+    if isinstance(method, Dotted):  # of a class of the core whose source is not there
+        return core_class(evaluator, method)
+    return evaluator.call(method, [], {}) if isinstance(method, Function) else method
 
 
 def _loader(inputs: Iterator[_Input]) -> Loader:
@@ -133,9 +133,9 @@ def _walked(choices: list[Listing]) -> tuple[str, ...]:
     return (PLAIN_WALK,) if any(one.walked for one in choices) else ()
 
 
-def _of_types(told: dict[Any, Any]) -> Iterator[_Input]:
+def _of_types(types: dict[Any, Any]) -> Iterator[_Input]:
     for part in ("required", "optional"):
-        entries = told.get(part)
+        entries = types.get(part)
         for name, entry in (entries if isinstance(entries, dict) else {}).items():
             if not isinstance(name, str):
                 yield _Input("", (), None)
@@ -150,24 +150,24 @@ def _of_types(told: dict[Any, Any]) -> Iterator[_Input]:
             yield _Input(name, _choices(given), widgets, _names(given), _is_closed(given))
 
 
-def _choices(told: Any) -> tuple[Listing, ...]:
-    return tuple(listings(told)) if isinstance(told, Listing | list | dict | FolderPaths) else ()
+def _choices(value: Any) -> tuple[Listing, ...]:
+    return tuple(listings(value)) if isinstance(value, Listing | list | dict | FolderPaths) else ()
 
 
-def _names(told: Any) -> tuple[str, ...]:
+def _names(value: Any) -> tuple[str, ...]:
     """What stands in a list of choices literally."""
-    found = [name for one in listings(told) for name in one.names]
-    found += [item for item in (told if isinstance(told, list) else ()) if isinstance(item, str)]
+    found = [name for one in listings(value) for name in one.names]
+    found += [item for item in (value if isinstance(value, list) else ()) if isinstance(item, str)]
     return tuple(dict.fromkeys(found))[:NAMES_MAX]
 
 
-def _is_closed(told: Any) -> bool:
+def _is_closed(value: Any) -> bool:
     """Tell whether all of a list of choices was read: files as they are, and what stands there."""
-    parts = told if isinstance(told, list) else [told]
+    parts = value if isinstance(value, list) else [value]
     lists = [part for part in parts if isinstance(part, Listing)]
     plain = all(one.closed and not (one.altered or one.full or one.prefix) for one in lists)
     other = len(parts) - len(lists) - sum(isinstance(part, str) for part in parts)
-    return bool(lists) and plain and not other and len(_names(told)) < NAMES_MAX
+    return bool(lists) and plain and not other and len(_names(value)) < NAMES_MAX
 
 
 def _widgets(name: str, kind: Any, options: dict[Any, Any]) -> int | None:

@@ -47,17 +47,17 @@ _DIRECTORIES = {"get_output_directory": "output", "get_input_directory": "input"
                 "get_temp_directory": "temp", "get_user_directory": "user"}  # fmt: skip
 
 
-def constant(constants: Mapping[str, str], told: Dotted) -> Any:
+def constant(constants: Mapping[str, str], dotted: Dotted) -> Any:
     """The value of a name of ComfyUI's modules, else the name itself."""
-    if told.last == "sep" and told.ends("os.sep", "os.path.sep"):
+    if dotted.last == "sep" and dotted.ends("os.sep", "os.path.sep"):
         return "/"
-    if not told.ends("folder_paths." + told.last):
-        return told
-    if told.last == "folder_names_and_paths":
+    if not dotted.ends("folder_paths." + dotted.last):
+        return dotted
+    if dotted.last == "folder_names_and_paths":
         return Registry()
-    if told.last == "supported_pt_extensions":
+    if dotted.last == "supported_pt_extensions":
         return Endings(SHARED)
-    return constants.get(f"folder_paths.{told.last}", told)
+    return constants.get(f"folder_paths.{dotted.last}", dotted)
 
 
 def call(
@@ -84,15 +84,15 @@ def call(
 
 def _of_folders(asked: Asked, last: str, arguments: list[Any], keywords: dict[str, Any]) -> Any:
     """ComfyUI's folder_paths."""
-    told = [*arguments, *keywords.values()]
-    key = told[0] if told else UNKNOWN
+    given = [*arguments, *keywords.values()]
+    key = given[0] if given else UNKNOWN
     if last in ("get_filename_list", "get_folder_paths"):
         if not isinstance(key, str) or not is_folder_key(key):
             return UNKNOWN
         return Listing((key,), closed=True) if last == "get_filename_list" else FolderPaths(key)
-    if last == "add_model_folder_path" and len(told) > 1:
+    if last == "add_model_folder_path" and len(given) > 1:
         default = keywords.get("is_default", arguments[2] if len(arguments) > 2 else False)  # noqa: PLR2004
-        asked.registered.add(key, told[1], first=default is True)
+        asked.registered.add(key, given[1], first=default is True)
         return UNKNOWN
     if last in _DIRECTORIES and not arguments:
         return f"{asked.constants['folder_paths.base_path']}/{_DIRECTORIES[last]}"
@@ -139,8 +139,8 @@ def _of_builtins(asked: Asked, last: str, arguments: list[Any], keywords: dict[s
         return _passed_on(first) if arguments else []
     if last == "getattr" and len(arguments) > 1 and isinstance(first, Dotted):
         name = arguments[1]
-        told = Dotted(f"{first.name}.{name}")
-        return constant(asked.constants, told) if isinstance(name, str) else UNKNOWN
+        attribute = Dotted(f"{first.name}.{name}")
+        return constant(asked.constants, attribute) if isinstance(name, str) else UNKNOWN
     if last == "dict":
         known = first if isinstance(first, dict) else {UNKNOWN: first} if arguments else {}
         return {**known, **keywords}

@@ -33,9 +33,9 @@ def read(
             evaluator.start(module)
         named = _named(evaluator, modules, nodes)
         for module in modules:
-            for name, told in list(module.names.items()):
-                if isinstance(told, Class) and told.module is module and told.name == name:
-                    own = _add(evaluator, told, named.get(told, ()), loaders, only=bool(named))
+            for name, held in list(module.names.items()):
+                if isinstance(held, Class) and held.module is module and held.name == name:
+                    own = _add(evaluator, held, named.get(held, ()), loaders, only=bool(named))
                     nodes.update([own] if own else [])
         for owner, names in named.items():
             if owner.around:  # made by a function
@@ -44,11 +44,11 @@ def read(
         pass  # what was read before stands
     finally:
         pack.forget()
-    told = evaluator.registered
+    registered = evaluator.registered
     return PackFacts(
         loaders=loaders,
-        folders=told.folders,
-        endings=told.endings,
+        folders=registered.folders,
+        endings=registered.endings,
         nodes=tuple(sorted(nodes))[:NODES_MAX],
     )
 

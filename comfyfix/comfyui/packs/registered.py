@@ -31,13 +31,13 @@ class Registered:
 
     def add(self, key: Any, value: Any, *, first: bool = False) -> None:
         """One more directory of a key; a new key takes files of any ending."""
-        told = [p for p in _places(value) if p != key] if self._counts(key) else []
-        if not told:
+        places = [p for p in _places(value) if p != key] if self._counts(key) else []
+        if not places:
             return
         if not self.knows(key):
             self.endings[key] = ()
         before = self.folders.get(key, ())
-        both = (*told, *before) if first else (*before, *told)
+        both = (*places, *before) if first else (*before, *places)
         self.folders[key] = tuple(dict.fromkeys(both))[:PLACES_MAX]
 
     def put(self, key: Any, value: Any) -> None:
@@ -76,10 +76,10 @@ class Registered:
             return None
         found: list[str] = []
         for item in value:
-            told = self.texts(item, depth + 1)
-            if told is None:
+            texts = self.texts(item, depth + 1)
+            if texts is None:
                 return None
-            found += told
+            found += texts
         return tuple(dict.fromkeys(found))[:PLACES_MAX]
 
     def _counts(self, key: Any) -> bool:

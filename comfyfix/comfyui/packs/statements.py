@@ -83,11 +83,11 @@ class Reader:
             self._scope[statement.name] = Function(statement, self._module, around=around)
 
     def _import(self, statement: ast.Import | ast.ImportFrom) -> None:
-        for name, told in imports(self._module, statement):
+        for name, imported in imports(self._module, statement):
             if name != "*":
-                self._scope[name] = told
+                self._scope[name] = imported
             else:
-                self._module.stars.append(told)
+                self._module.stars.append(imported)
 
     def _change(self, statement: ast.stmt) -> None:
         match statement:
@@ -132,8 +132,8 @@ class Reader:
         known = truth(self._asked, statement.test, self._module, self._scope)
         if known is not None:
             return self.run(statement.body if known else statement.orelse)
-        told = self._narrowed(statement.test)
-        return self._branches([statement.body, statement.orelse], told=told)
+        narrowings = self._narrowed(statement.test)
+        return self._branches([statement.body, statement.orelse], narrowings=narrowings)
 
     def _try(self, statement: ast.Try) -> _End:
         handlers = [handler.body for handler in statement.handlers]
@@ -145,15 +145,15 @@ class Reader:
         """The names that hold something else in a body because a condition holds, or does not."""
         refuses = isinstance(test, ast.UnaryOp) and isinstance(test.op, ast.Not)
         inner = test.operand if isinstance(test, ast.UnaryOp) and refuses else test
-        told: Locals = dict(narrowed(self._asked, [inner], self._module, self._scope))
-        return [{}, told] if refuses else [told, {}]
+        narrower: Locals = dict(narrowed(self._asked, [inner], self._module, self._scope))
+        return [{}, narrower] if refuses else [narrower, {}]
 
     def _branches(
         self,
         bodies: Iterable[Sequence[ast.stmt]],
         *,
         first: bool = False,
-        told: Sequence[Locals] = (),
+        narrowings: Sequence[Locals] = (),
     ) -> _End:
         """Read each body from the same state, and put together what each leaves.
 
@@ -163,7 +163,7 @@ class Reader:
         before = dict(self._scope)
         states, ends = [], []
         nothing: Locals = {}
-        for body, known in zip(bodies, chain(told, repeat(nothing)), strict=False):
+        for body, known in zip(bodies, chain(narrowings, repeat(nothing)), strict=False):
             self._scope.clear()
             self._scope.update({**before, **known})
             ends.append(self.run(body))
@@ -171,7 +171,7 @@ class Reader:
         going = [state for state, end in zip(states, ends, strict=True) if end != "body"]
         merged = self._merged(going or states[:1])
         only = [state for state, end in zip(states, ends, strict=True) if not end]
-        for name in {name for known in told for name in known}:
+        for name in {name for known in narrowings for name in known}:
             merged[name] = only[0][name] if len(only) == 1 else before[name]
         self._scope.clear()
         self._scope.update(merged)
@@ -182,12 +182,12 @@ class Reader:
     def _merged(self, states: list[Locals]) -> Locals:
         merged: Locals = {}
         for name in dict.fromkeys(name for state in states for name in state):
-            told = [state[name] for state in states if name in state]
-            if all(one is told[0] for one in told):  # most names, of many branches
-                merged[name] = told[0]
+            values = [state[name] for state in states if name in state]
+            if all(one is values[0] for one in values):  # most names, of many branches
+                merged[name] = values[0]
                 continue
             options: list[Any] = []
-            for one in told:
+            for one in values:
                 for option in one.options if isinstance(one, Choice) else (one,):
                     if not any(option is known for known in options):
                         options.append(option)
@@ -207,17 +207,17 @@ class Reader:
         if isinstance(target, ast.Name) and self._top and not _does(value, target.id):
             self._scope[target.id] = Later(value, self._module)
             return
-        told = self._value(value)
-        if told is UNKNOWN and _mentions(value, target):
+        read = self._value(value)
+        if read is UNKNOWN and _mentions(value, target):
             return  # made of itself by what can't be read: what it was still says most
-        self._assign(target, told)
+        self._assign(target, read)
 
     def _more(self, old: Any, new: Any) -> Any:
         if isinstance(old, dict):
             old.update(new if isinstance(new, dict) else {UNKNOWN: new})
             return old
-        told = joined(old, new)
-        return old if told is UNKNOWN else told
+        both = joined(old, new)
+        return old if both is UNKNOWN else both
 
     def _assign(self, target: ast.expr, value: Any) -> None:
         if isinstance(target, ast.Subscript):
@@ -245,8 +245,8 @@ def bind(scope: Locals, target: ast.expr, value: Any) -> None:
         if isinstance(value, Listing | FolderPaths):
             values = [value] * len(target.elts)
         for number, part in enumerate(target.elts):
-            told = values[number] if number < len(values) else UNKNOWN
-            bind(scope, part.value if isinstance(part, ast.Starred) else part, told)
+            item = values[number] if number < len(values) else UNKNOWN
+            bind(scope, part.value if isinstance(part, ast.Starred) else part, item)
 
 
 def _does(value: ast.expr, name: str) -> bool:

@@ -55,17 +55,17 @@ def thinned(data: bytes) -> bytes:
     marks = _marks(data)
     kept: list[bytes] = []
     at = 1
-    for told in functions:
-        if told.begin < at:
+    for function in functions:
+        if function.begin < at:
             continue  # inside of what was left out
-        start = _after_signature(data, told.begin)
-        end = _after_body(data, start, len(told.indent))
+        start = _after_signature(data, function.begin)
+        end = _after_body(data, start, len(function.indent))
         lines = data.count(b"\n", start, end)
-        if lines < (OWN_LINES_MIN if told.own else LINES_MIN):
+        if lines < (OWN_LINES_MIN if function.own else LINES_MIN):
             continue
-        matters = _has(marks, told.begin, end) or _ASKS.search(data, told.begin, end)
-        if not matters or _is_run(data, told, nodes, runs):
-            kept += [data[at:start], told.indent, b"    pass\n"]
+        matters = _has(marks, function.begin, end) or _ASKS.search(data, function.begin, end)
+        if not matters or _is_run(data, function, nodes, runs):
+            kept += [data[at:start], function.indent, b"    pass\n"]
             at = end
     return b"".join((*kept, data[at:]))
 
@@ -96,7 +96,7 @@ def _has(places: Sequence[int], begin: int, end: int) -> bool:
 
 def _node_classes(data: bytes, functions: Sequence[_Function]) -> list[_Span]:
     """Where the bodies of classes lie that declare inputs themselves."""
-    declared = [told.begin for told in functions if told.name in _DECLARING]
+    declared = [function.begin for function in functions if function.name in _DECLARING]
     return [span for span in _classes(data) if _has(declared, *span)] if declared else []
 
 
@@ -109,12 +109,12 @@ def _classes(data: bytes) -> Iterator[_Span]:
             yield start, _after_body(data, start, len(before[1]))
 
 
-def _is_run(data: bytes, told: _Function, nodes: Sequence[_Span], runs: Set[bytes]) -> bool:
+def _is_run(data: bytes, function: _Function, nodes: Sequence[_Span], runs: Set[bytes]) -> bool:
     """Tell a method that only a run of its node calls."""
-    name = told.name
-    if not (told.own or name == _EXECUTE) or name in _DECLARING:
+    name = function.name
+    if not (function.own or name == _EXECUTE) or name in _DECLARING:
         return False
-    if not any(begin <= told.begin < end for begin, end in nodes):
+    if not any(begin <= function.begin < end for begin, end in nodes):
         return False
     return name in runs or not (_GIVES.match(name) or b"." + name in data)
 

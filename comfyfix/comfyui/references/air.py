@@ -34,20 +34,20 @@ def is_air(value: str) -> bool:
 
 def folder(value: str) -> str | None:
     """The folder of what is named, by the type that the name tells."""
-    told = _AIR.fullmatch(value)
-    return _FOLDERS.get(told.group(1).lower()) if told else None
+    air = _AIR.fullmatch(value)
+    return _FOLDERS.get(air.group(1).lower()) if air else None
 
 
 def file_name(value: str) -> str:
     """The name under which its file is kept: the same for every workflow that names it."""
-    told = _AIR.fullmatch(value)
-    return f"civitai-{told.group(2)}-{told.group(3)}.safetensors" if told else value
+    air = _AIR.fullmatch(value)
+    return f"civitai-{air.group(2)}-{air.group(3)}.safetensors" if air else value
 
 
 def hint(value: str) -> Hint | None:
     """Where it is: the page of this very version."""
-    told = _AIR.fullmatch(value)
-    if told is None:
+    air = _AIR.fullmatch(value)
+    if air is None:
         return None
-    url = f"https://civitai.com/models/{told.group(2)}?modelVersionId={told.group(3)}"
+    url = f"https://civitai.com/models/{air.group(2)}?modelVersionId={air.group(3)}"
     return Hint(name=file_name(value), url=url)

@@ -75,8 +75,8 @@ def _of_inputs(node: Node, loader: Loader) -> Iterator[Place]:
         refused = _refused(node, name, entry)
         value = node.value(name, entry.index) if refused is None else refused
         if isinstance(value, str) and value in entry.sets:
-            told = entry.sets[value]
-            yield Place(input=name, value=value, folder=told.folder, files=told.files)
+            whole_set = entry.sets[value]
+            yield Place(input=name, value=value, folder=whole_set.folder, files=whole_set.files)
             continue
         kind = _kind(entry, value) if refused is None else "file"
         if kind is None or not isinstance(value, str):

@@ -47,9 +47,9 @@ def read(
         for place in _places(node, loaders):
             optional = place.optional or fetches
             path = place.path or plain_path(place.value)
-            told = addresses.of(node, path, place.folder, place.also) or air.hint(place.value)
-            told = told or own_address(place, path)
-            folder = place.folder or _guess(node.type, place, path, told)
+            hint = addresses.of(node, path, place.folder, place.also) or air.hint(place.value)
+            hint = hint or own_address(place, path)
+            folder = place.folder or _guess(node.type, place, path, hint)
             found.append(
                 Reference(
                     workflow=name,
@@ -71,7 +71,7 @@ def read(
                     by_name=place.by_name,
                     reads=place.reads,
                     variant=place.variant,
-                    hint=told,
+                    hint=hint,
                 )
             )
     return found, addresses.every

@@ -40,8 +40,8 @@ def places(node: Node) -> Iterator[Place]:
     presets = _table().nodes.get(node.type)
     if presets is None:
         return
-    told = [(name, value) for name, value in node.values() if isinstance(value, str)]
-    for name, value in [("", ""), *told]:
+    named = [(name, value) for name, value in node.values() if isinstance(value, str)]
+    for name, value in [("", ""), *named]:
         # The longest beginning that fits: `faceid plus v2` is no `faceid`.
         fitting = [start for start in presets if value.casefold().startswith(start)]
         start = max(fitting, key=len, default="")

@@ -57,8 +57,8 @@ def home_of(path: Path, system: str, environ: Mapping[str, str]) -> Home:
     """The home of a user of this system (`darwin`, or Linux)."""
     if system == "darwin":
         return Home(path, ("Library/Application Support", ".config"))
-    told = environ.get("XDG_CONFIG_HOME", "")
-    return Home(path, tuple(dict.fromkeys((told, ".config") if told else (".config",))))
+    own = environ.get("XDG_CONFIG_HOME", "")
+    return Home(path, tuple(dict.fromkeys((own, ".config") if own else (".config",))))
 
 
 def home_in_windows(path: Path) -> Home:
@@ -74,8 +74,8 @@ def told_by_programs(home: Home, environ: Mapping[str, str]) -> Iterator[Place]:
     for settings in home.settings:
         yield from _of_desktop(home.path, home.path / settings / "ComfyUI", environ)
     for settings in home.settings:
-        told = _json(home.path / settings / "StabilityMatrix/library.json").get("LibraryPath")
-        if (library := place_of(told, environ)) is not None:
+        programs = _json(home.path / settings / "StabilityMatrix/library.json")
+        if (library := place_of(programs.get("LibraryPath"), environ)) is not None:
             yield from _of_library(library)
     for name in _LIBRARIES:
         yield from _of_library(home.path / name)
@@ -103,8 +103,8 @@ def _of_comfy_cli(file: Path, environ: Mapping[str, str]) -> Iterator[Place]:
     except (OSError, ValueError, configparser.Error):
         return
     for key in ("default_workspace", "recent_workspace"):
-        told = config.defaults().get(key, "").replace("%%", "%")  # as its parser writes a `%`
-        if (path := place_of(told, environ)) is not None:
+        written = config.defaults().get(key, "").replace("%%", "%")  # as its parser writes a `%`
+        if (path := place_of(written, environ)) is not None:
             yield Place(path, because(Why.COMFYUI_OF_COMFY_CLI, file=str(file)))
 
 
@@ -138,9 +138,9 @@ def _json(file: Path) -> dict[str, Any]:
         return {}
 
 
-def place_of(told: object, environ: Mapping[str, str]) -> Path | None:
+def place_of(written: object, environ: Mapping[str, str]) -> Path | None:
     """A path of a file of others, if it is one, and leads somewhere on this system."""
-    if not isinstance(told, str) or not told or "\0" in told:
+    if not isinstance(written, str) or not written or "\0" in written:
         return None
-    here = windows.here(told, environ) if windows.is_windows(told) else told
+    here = windows.here(written, environ) if windows.is_windows(written) else written
     return Path(os.path.normpath(here)) if here and here.startswith("/") else None

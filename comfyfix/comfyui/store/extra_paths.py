@@ -34,7 +34,7 @@ def read(path: Path, hear: Hear = bool) -> Iterator[tuple[str, Path, bool, str]]
         return
     if not isinstance(value, dict):
         raise yamlfile.refused(path, 1, because(Why.SECTIONS_MISSING))
-    lines = {str(key.value): (key, told) for key, told in root.value}
+    lines = {str(key.value): (key, node) for key, node in root.value}
     for name, section in value.items():
         if section is None:
             continue
@@ -86,20 +86,20 @@ class _Section:
             if place is None:
                 self.hear(because(Why.WINDOWS_PATH, file=self.file, line=line, path=text))
             elif away:
-                told = {"file": self.file, "line": line, "path": text, "drive": away}
-                self.hear(because(Why.DRIVE_AWAY, **told))
+                fields = {"file": self.file, "line": line, "path": text, "drive": away}
+                self.hear(because(Why.DRIVE_AWAY, **fields))
         elif "\\" in text and windows.in_wsl() and looked.at(below / text) is None:
             place = windows.slashes(text)
         return None if place is None else Path(os.path.normpath(below / place))
 
     def _line(self, key: str, number: int = 0) -> int:
         """The line of a value, or of one of its lines where it is a block of them."""
-        told, value = self.nodes.get(key, (None, None))
-        if told is None:
+        key_node, value = self.nodes.get(key, (None, None))
+        if key_node is None:
             return 1
         if getattr(value, "style", None) == "|":
             return yamlfile.line_of(value) + 1 + number
-        return yamlfile.line_of(told)
+        return yamlfile.line_of(key_node)
 
     def _refused(self, key: str, why: Why) -> SetupProblem:
         return yamlfile.refused(self.file, self._line(key), because(why), f"{self.name}.{key}")

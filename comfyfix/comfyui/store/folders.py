@@ -87,11 +87,11 @@ class Folders:
 
         What is told of a key of the core comes on top of what the core lists.
         """
-        told = self.endings.get(key)
-        if told is None or folder_key(key) in ENDINGS:
+        endings = self.endings.get(key)
+        if endings is None or folder_key(key) in ENDINGS:
             usual = accepts(key, path)
-            return usual or (told is not None and ending(path) in told and not in_git(path))
-        return (not told or ending(path) in told) and not in_git(path)
+            return usual or (endings is not None and ending(path) in endings and not in_git(path))
+        return (not endings or ending(path) in endings) and not in_git(path)
 
     def find(self, key: str, path: str) -> tuple[str, os.stat_result] | None:
         """The file ComfyUI would load for this name, with its stat, or None.
@@ -215,8 +215,8 @@ def make_store(store: Path) -> None:
     try:
         store.mkdir(parents=True, exist_ok=True)
     except OSError as error:
-        told = error.strerror or error
-        raise SetupProblem(Why.STORE_UNMADE, path=store, error=told) from None
+        cause = error.strerror or error
+        raise SetupProblem(Why.STORE_UNMADE, path=store, error=cause) from None
 
 
 def _searched(store: Path, table: Mapping[str, Iterable[Path]]) -> frozenset[str]:

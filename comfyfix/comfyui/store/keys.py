@@ -93,8 +93,8 @@ def core_directories() -> dict[str, tuple[str, ...]]:
 
 def own_endings(name: str) -> frozenset[str] | None:
     """The endings of a key of the core that does not take what its other keys take."""
-    told = ENDINGS.get(name)
-    return None if told is LISTED else told
+    endings = ENDINGS.get(name)
+    return None if endings is LISTED else endings
 
 
 def is_core(name: str) -> bool:

@@ -65,9 +65,9 @@ def look_into(store: Path, table: dict[str, list[Path]], written: dict[str, Path
         if key in BESIDE:
             continue
         # What ComfyUI was told about this store is where it will look for new files.
-        told = [path for path in paths if path.is_relative_to(store)]
-        named = [path for path in told if path.name == written_name(key)]
-        written[key] = (named or told or [store / written_name(key)])[0]
+        inside = [path for path in paths if path.is_relative_to(store)]
+        named = [path for path in inside if path.name == written_name(key)]
+        written[key] = (named or inside or [store / written_name(key)])[0]
         paths.extend(path for path in directories_in(store, key) if path not in paths)
 
 

@@ -58,8 +58,8 @@ def style_of(text: str, whole: MarkedDict | MarkedList, around: Style | None = N
         colon = text[key[1] : value[0]]
         colon = colon if "\n" not in colon else ": "
     if "\n" not in gap:
-        told = gap if len(spans) > 1 else " " if colon.endswith(" ") else ""
-        return Style(colon=colon, gap=told)
+        gap_used = gap if len(spans) > 1 else " " if colon.endswith(" ") else ""
+        return Style(colon=colon, gap=gap_used)
     indent = gap.rpartition("\n")[2]
     closing = text[spans[-1][1] : end]
     unit = indent.removeprefix(closing.rpartition("\n")[2]) if "\n" in closing else ""

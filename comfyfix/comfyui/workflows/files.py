@@ -94,8 +94,8 @@ def _below(place: str) -> Iterator[str]:
 
 
 def _unreadable(error: OSError) -> None:
-    told = error.strerror or error
-    raise SetupProblem(Why.FOLDER_UNREADABLE, path=error.filename, error=told) from None
+    cause = error.strerror or error
+    raise SetupProblem(Why.FOLDER_UNREADABLE, path=error.filename, error=cause) from None
 
 
 def _members(path: str) -> list[str]:
@@ -177,6 +177,6 @@ def stamp(path: str) -> tuple[int, ...]:
     return (info.st_mtime_ns, info.st_ctime_ns, info.st_size, info.st_ino)
 
 
-def if_settled(told: tuple[int, ...]) -> tuple[int, ...]:
+def if_settled(stamp: tuple[int, ...]) -> tuple[int, ...]:
     """The stamp, if it is old enough to prove that the file is the one that was read."""
-    return told if told and max(told[:2]) < time.time_ns() - looked.SETTLED_NS else ()
+    return stamp if stamp and max(stamp[:2]) < time.time_ns() - looked.SETTLED_NS else ()

@@ -19,8 +19,8 @@ DEPTH_MAX = 64
 class NotAWorkflow(ValueError):
     """The file is not a workflow; `reason` says in what way."""
 
-    def __init__(self, why: Why, **told: object) -> None:
-        self.reason = because(why, **told)
+    def __init__(self, why: Why, **fields: object) -> None:
+        self.reason = because(why, **fields)
         super().__init__(f"{self.reason.why}: {self.reason.told}")
 
 

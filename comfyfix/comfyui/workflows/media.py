@@ -64,8 +64,8 @@ def workflows_in(form: str, stream: BinaryIO) -> list[bytes]:
         raise
     except Exception:  # noqa: BLE001 - a broken file raises nearly anything
         raise NotAWorkflow(_UNREADABLE.get(form, Why.VIDEO_UNREADABLE)) from None
-    told = {**_of_comment(texts.get("comment", "")), **texts}
-    found = [told[key].encode("utf-8", "backslashreplace") for key in KEYS if told.get(key)]
+    by_key = {**_of_comment(texts.get("comment", "")), **texts}
+    found = [by_key[key].encode("utf-8", "backslashreplace") for key in KEYS if by_key.get(key)]
     if not found:
         raise NotAWorkflow(Why.NO_WORKFLOW)
     return found
@@ -81,17 +81,17 @@ def _of_picture(stream: BinaryIO) -> dict[str, str]:
         warnings.simplefilter("ignore")
         # `Image.open` would refuse real upscales for their many pixels, of which none is decoded.
         if head.startswith(b"RIFF"):
-            told: dict[Any, Any] = {"exif": _exif_of_webp(stream)}
+            info: dict[Any, Any] = {"exif": _exif_of_webp(stream)}
         elif head.startswith(_PNG):
-            told = PngImagePlugin.PngImageFile(stream).info
+            info = PngImagePlugin.PngImageFile(stream).info
         elif head.startswith(_JPEG):
-            told = JpegImagePlugin.JpegImageFile(stream).info
+            info = JpegImagePlugin.JpegImageFile(stream).info
         else:
-            told = Image.open(stream).info
-        texts = {str(key).lower(): text for key, text in told.items() if isinstance(text, str)}
+            info = Image.open(stream).info
+        texts = {str(key).lower(): text for key, text in info.items() if isinstance(text, str)}
         exif = Image.Exif()
         if not texts.keys() & set(KEYS):
-            exif.load(told.get("exif", b""))
+            exif.load(info.get("exif", b""))
         for field in _EXIF_FIELDS:
             key, found, text = _text(exif.get(field)).partition(":")
             if found and key.strip().lower() in KEYS:
@@ -151,10 +151,10 @@ def _of_comment(text: str) -> dict[str, str]:
     if not text.lstrip().startswith("{") or len(text) > _COMMENT_MAX:
         return {}
     try:
-        told = msgspec.json.decode(text.encode("utf-8", "surrogatepass"))
+        tags = msgspec.json.decode(text.encode("utf-8", "surrogatepass"))
     except (msgspec.DecodeError, RecursionError, UnicodeError):
         return {}
-    return {key: _plain(told[key]) for key in KEYS if isinstance(told, Mapping) and told.get(key)}
+    return {key: _plain(tags[key]) for key in KEYS if isinstance(tags, Mapping) and tags.get(key)}
 
 
 def _plain(value: Any) -> str:

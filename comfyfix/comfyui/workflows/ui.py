@@ -40,10 +40,10 @@ def read(value: dict[str, Any]) -> Workflow:
     placed = mapping(mapping(value.get("extra")).get("groupNodes"))
     reader = _UiReader(definitions, {str(k): mapping(v) for k, v in placed.items()})
     reader.expand(graph_of(value), prefix="", active=True, outer=Outer(), stack=())
-    levels = [value, *definitions.values()]
-    told = [hint for level in levels for node in dicts(level.get("nodes")) for hint in hints(node)]
-    told += hint_list(value.get("models"))
-    return Workflow(nodes=tuple(reader.found), hints=tuple(dict.fromkeys(told)))
+    nodes = [node for level in (value, *definitions.values()) for node in dicts(level.get("nodes"))]
+    all_hints = [hint for node in nodes for hint in hints(node)]
+    all_hints += hint_list(value.get("models"))
+    return Workflow(nodes=tuple(reader.found), hints=tuple(dict.fromkeys(all_hints)))
 
 
 class _UiReader:
@@ -130,9 +130,9 @@ def _promoted(inside: Graph, host: Mapping[str, Any], linked: Mapping[str, Any])
                 slots[inside.inputs.index(str(proxy[1]))] = value
     elif isinstance(values, list):
         slots.update(zip(order, values, strict=False))
-    told = {slot: value for slot, value in slots.items() if value is not None}
-    told |= {slot: linked[name] for slot, name in enumerate(inside.inputs) if name in linked}
-    return Outer(slots=told, widgets=widgets)
+    slot_values = {slot: value for slot, value in slots.items() if value is not None}
+    slot_values |= {slot: linked[name] for slot, name in enumerate(inside.inputs) if name in linked}
+    return Outer(slots=slot_values, widgets=widgets)
 
 
 def _is_widget(entries: list[dict[str, Any]], slot: int) -> bool:
@@ -163,16 +163,17 @@ def _leaf(
 
 def _names(node: Mapping[str, Any], widgets: Any) -> tuple[str, ...]:
     """The names of the widgets; those that the frontend adds after a seed have no input."""
-    told = [input_name(entry) for entry in dicts(node.get("inputs")) if entry.get("widget")]
-    spare = len(widgets) - len(told)
-    if spare <= 0 or not told or isinstance(widgets, dict):
-        return tuple(told)
+    inputs = [entry for entry in dicts(node.get("inputs")) if entry.get("widget")]
+    input_names = [input_name(entry) for entry in inputs]
+    spare = len(widgets) - len(input_names)
+    if spare <= 0 or not input_names or isinstance(widgets, dict):
+        return tuple(input_names)
     names: list[str] = []
-    rest = iter(told)
+    rest = iter(input_names)
     for before, value in pairwise([None, *widgets]):
         if spare and isinstance(before, int | float) and value in _AFTER_SEED:
             names.append("control_after_generate")
             spare -= 1
         else:
             names.append(next(rest, ""))
-    return tuple(names) if not spare else tuple(told)
+    return tuple(names) if not spare else tuple(input_names)

@@ -42,7 +42,7 @@ def _queued(value: Any) -> Any:
     """The graph of what is or was in the queue; any other value as it is."""
     if not isinstance(value, list):
         return value
-    told = items(value)
-    extra = mapping(told[_QUEUED]) if len(told) > _QUEUED else {}
+    entry = items(value)
+    extra = mapping(entry[_QUEUED]) if len(entry) > _QUEUED else {}
     shown = mapping(extra.get("extra_pnginfo")).get("workflow")
-    return shown if is_graph(shown) else told[_QUEUED - 1] if len(told) >= _QUEUED else None
+    return shown if is_graph(shown) else entry[_QUEUED - 1] if len(entry) >= _QUEUED else None

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 
-from comfyfix.comfyui.manifests.told import Listing
+from comfyfix.comfyui.manifests.listing import Listing
 from comfyfix.screen import words
 from comfyfix.screen.words import t
 from comfyfix.stages.needs.imports import NotTaken, Taken

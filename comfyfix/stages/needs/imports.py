@@ -11,7 +11,7 @@ from dataclasses import dataclass, replace
 from pathlib import PurePosixPath
 from urllib.parse import parse_qs, urlsplit
 
-from comfyfix.comfyui.manifests.told import Listing, Told
+from comfyfix.comfyui.manifests.listing import Listed, Listing
 from comfyfix.comfyui.store.folders import Folders
 from comfyfix.comfyui.store.keys import BESIDE, core_directories, folder_key, is_folder_key
 from comfyfix.disk.files import relative_name
@@ -118,7 +118,7 @@ def _not(one: Taken, reason: Reason, *, failed: bool = True) -> NotTaken:
     return NotTaken(one.where, one.key, reason, failed)
 
 
-def _read(told: Told, keys: _Keys, manifest: Manifest) -> Taken | NotTaken:
+def _read(told: Listed, keys: _Keys, manifest: Manifest) -> Taken | NotTaken:
     """One entry by itself: which model it means, and what it says of it."""
     if told.odd is not None:
         off = told.odd.why == Why.IMPORT_SWITCHED_OFF
@@ -215,7 +215,7 @@ class _Keys:
             for directory in folders.below_models(model.folder) if model.folder else ():
                 self._places.setdefault(f"{directory}/{model.path}", model)
 
-    def of(self, told: Told) -> Taken | Reason:
+    def of(self, told: Listed) -> Taken | Reason:
         """The model that an entry means. Raises NameRefused."""
         below = self._below(told.place.replace("\\", "/"))
         if below is None and told.folder:

@@ -18,7 +18,7 @@ from comfyfix.comfyui.loaders.server import ServerFacts
 from comfyfix.comfyui.loaders.table import Loaders, built_in, merged
 from comfyfix.comfyui.packs import installed
 from comfyfix.comfyui.store.folders import Folders
-from comfyfix.comfyui.store.told import with_endings, with_registered, with_searched
+from comfyfix.comfyui.store.reported import with_endings, with_registered, with_searched
 from comfyfix.disk import json_file, looked
 from comfyfix.errors import SourceDown
 from comfyfix.records import Reason, because

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from comfyfix.comfyui.manifests import read as manifests
-from comfyfix.comfyui.manifests.told import Listing, NotAList
+from comfyfix.comfyui.manifests.listing import Listing, NotAList
 from comfyfix.errors import ModelProblem, SetupProblem
 from comfyfix.records import Reason, Rejected, because
 from comfyfix.screen.commands import importing

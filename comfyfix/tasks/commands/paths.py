@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
-from comfyfix.comfyui.store import told_paths
+from comfyfix.comfyui.store import paths_file
 from comfyfix.comfyui.store.installation import EXTRA_PATHS
 from comfyfix.errors import SetupProblem
 from comfyfix.screen.commands import telling as told_of
@@ -63,8 +63,8 @@ class Paths(Ours):
 def _told(run: Run, place: Path | None, *, dry: bool) -> Told | None:
     folders, tier = run.project.folders, run.project.manifest.tiers.fast
     needed = [p.model.folder for p in run.project.plan.models if p.model.folder]
-    sections = [told_paths.of_tier(Path(tier), folders, needed)] if tier else []
-    store = told_paths.of_store(folders, needed)
+    sections = [paths_file.of_tier(Path(tier), folders, needed)] if tier else []
+    store = paths_file.of_store(folders, needed)
     sections += [store] if store else []
     if not sections:
         return None

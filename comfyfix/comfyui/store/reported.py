@@ -14,14 +14,14 @@ from comfyfix.comfyui.store.keys import folder_key, is_folder_key
 from comfyfix.disk.files import led_into
 
 
-def with_registered(folders: Folders, told: Mapping[str, Iterable[str]]) -> Folders:
+def with_registered(folders: Folders, registered: Mapping[str, Iterable[str]]) -> Folders:
     """Add the directories that node packs register; those outside the installation are left.
 
     A place that is no absolute path is a key whose directories are meant. A key that only packs
     know is written where its pack looks below models/, else to the first place it has.
     """
     paths, written, searched = dict(folders.paths), dict(folders.written), folders.searched
-    for name, places in told.items():
+    for name, places in registered.items():
         key = folder_key(name)
         inside = [path for place in places for path in _registered(folders, place)]
         if not is_folder_key(name) or not inside:
@@ -38,20 +38,20 @@ def with_registered(folders: Folders, told: Mapping[str, Iterable[str]]) -> Fold
     return replace(folders, paths=paths, written=written, searched=searched)
 
 
-def with_endings(folders: Folders, told: Mapping[str, Iterable[str]]) -> Folders:
+def with_endings(folders: Folders, by_key: Mapping[str, Iterable[str]]) -> Folders:
     """Add what the files of a key end in, as packs or a running ComfyUI say; none: anything."""
-    more = {key: frozenset(map(str.lower, endings)) for key, endings in told.items()}
+    more = {key: frozenset(map(str.lower, endings)) for key, endings in by_key.items()}
     return replace(folders, endings={**folders.endings, **more})
 
 
-def with_searched(folders: Folders, told: Mapping[str, Iterable[Path]]) -> Folders:
+def with_searched(folders: Folders, by_key: Mapping[str, Iterable[Path]]) -> Folders:
     """Add directories that ComfyUI says it looks into, in its order where it knows ours.
 
     They are only looked into; new files go where they did.
     """
     paths, order, fast = dict(folders.paths), dict(folders.order), dict(folders.fast)
     searched = folders.searched
-    for name, places in told.items():
+    for name, places in by_key.items():
         key, every = folder_key(name), tuple(places)
         found = tuple(place for place in every if not folders.is_copy(str(place)))
         if copies := [place for place in every if place not in found]:

@@ -79,8 +79,8 @@ def text(sections: Iterable[Section]) -> bytes:
     for section in sections:
         lines = value[section.name] = {"is_default": True} if section.first else {}
         for key, places in section.places.items():
-            told = [_told(place) for place in places]
-            lines[key] = "\n".join(reversed(told) if section.first else told)
+            values = [_value(place) for place in places]
+            lines[key] = "\n".join(reversed(values) if section.first else values)
     # In ASCII: ComfyUI reads it in whatever encoding its system has.
     body = yaml.dump(value, Dumper=_Dumper, sort_keys=False, width=1 << 30)
     rest = f"{_HEADING}{body}".encode()
@@ -96,7 +96,7 @@ def is_ours(data: bytes) -> bool:
     return hashlib.sha256(data[found.end() :]).hexdigest().encode() == found[1]
 
 
-def _told(place: Path) -> str:
+def _value(place: Path) -> str:
     path = str(place)
     try:
         path.encode()

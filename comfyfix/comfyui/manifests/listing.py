@@ -7,7 +7,7 @@ import msgspec
 from comfyfix.records import Reason
 
 
-class Told(msgspec.Struct, frozen=True, kw_only=True):
+class Listed(msgspec.Struct, frozen=True, kw_only=True):
     """`where` it stands in the file; `place` is its path as told, or its name alone.
 
     `folder` is a folder key where the file tells a kind and no place. Empty texts: not told.
@@ -26,7 +26,7 @@ class Listing(msgspec.Struct, frozen=True, kw_only=True):
     """A whole file: which tool's it is, its models, and how many node packs it pins besides."""
 
     tool: str
-    models: tuple[Told, ...]
+    models: tuple[Listed, ...]
     packs: int = 0
 
 
