@@ -72,8 +72,8 @@ class CivitaiApi(Wire):
             return
         hits = [v for v in versions if any(_has_hash(v, str(digest)) for digest in asked)]
         # As seen in the real one: null for a version without a primary, and no host.
-        told: list[Any] = [_without_host(version.describe()) for version in reversed(hits)]
-        self.json(200, [None, *told] if told else [])
+        answers: list[Any] = [_without_host(version.describe()) for version in reversed(hits)]
+        self.json(200, [None, *answers] if answers else [])
 
     def _civitai_search(self, versions: list[CivitaiVersion], query: Query) -> None:
         words = query.get("query", [""])[0].lower().split()
@@ -141,9 +141,9 @@ class CivitaiApi(Wire):
             self.file(data or b"")
 
 
-def _without_host(told: dict[str, Any]) -> dict[str, Any]:
+def _without_host(described: dict[str, Any]) -> dict[str, Any]:
     """A version as an answer to many hashes tells it: its server does not know its own name."""
-    text = json.dumps(told).replace(PLACE, PLACE.replace("api.civitai.com", "undefined"))
+    text = json.dumps(described).replace(PLACE, PLACE.replace("api.civitai.com", "undefined"))
     value: dict[str, Any] = json.loads(text)
     return value
 
@@ -172,6 +172,6 @@ def _model(version: CivitaiVersion) -> dict[str, Any]:
 
 def _inside(version: CivitaiVersion) -> dict[str, Any]:
     """A version inside its model, which tells no model of its own."""
-    told = version.describe()
-    del told["model"], told["modelId"], told["status"], told["usageControl"]
-    return told
+    described = version.describe()
+    del described["model"], described["modelId"], described["status"], described["usageControl"]
+    return described

@@ -68,8 +68,8 @@ class CivitaiVersion:
         if not wishes and "type" not in query:
             return self.first or self.file_id
         for file_id, kind in kinds.items():
-            told = {"format": "SafeTensor", **self.traits.get(file_id, {})}
-            if query.get("type", [kind])[0] == kind and wishes.items() <= told.items():
+            traits = {"format": "SafeTensor", **self.traits.get(file_id, {})}
+            if query.get("type", [kind])[0] == kind and wishes.items() <= traits.items():
                 return file_id
         return 0
 

@@ -159,12 +159,12 @@ class HubApi(Wire):
     def _refuse(self, status: int, code: str, message: str, **headers: str) -> None:
         """Say no: as JSON on the API, as plain text elsewhere, and in the head each time."""
         headers = {name.replace("_", "-"): value for name, value in headers.items()}
-        told = {**({"X-Error-Code": code} if code else {}), "X-Error-Message": message, **headers}
+        sent = {**({"X-Error-Code": code} if code else {}), "X-Error-Message": message, **headers}
         if self.path.startswith("/api/"):
-            self.json(status, {"error": message}, told)
+            self.json(status, {"error": message}, sent)
         else:
             kind = {"Content-Type": "text/plain; charset=utf-8"}
-            self.send(status, message.encode(), {**kind, **told})
+            self.send(status, message.encode(), {**kind, **sent})
 
     def _moved(self, path: str) -> str:
         """Where a path leads since its repository has another name; empty if it has not."""
@@ -176,8 +176,8 @@ class HubApi(Wire):
 
     def _redirect(self, target: str, **headers: str) -> None:
         """Send to another place of the same server: its query is not kept."""
-        told = {"Location": target, **{k.replace("_", "-"): v for k, v in headers.items()}}
-        self.send(307, f"Temporary Redirect. Redirecting to {target}".encode(), told)
+        headers_sent = {"Location": target, **{k.replace("_", "-"): v for k, v in headers.items()}}
+        self.send(307, f"Temporary Redirect. Redirecting to {target}".encode(), headers_sent)
 
     def _gate(self, repo: Repository) -> bool:
         """Say no to who may not have the files of a gated repository; False if there is no gate."""

@@ -150,8 +150,8 @@ class Repository:
             return {"rfilename": path}
         digest, size = self.files.summary(path)
         lfs = {"lfs": {"sha256": digest, "size": size, "pointerSize": 130}}
-        told = {"rfilename": path, "size": size, "blobId": self.oid(path)}
-        return told if self.is_plain(path) else {**told, **lfs}
+        entry = {"rfilename": path, "size": size, "blobId": self.oid(path)}
+        return entry if self.is_plain(path) else {**entry, **lfs}
 
     def is_plain(self, path: str) -> bool:
         """Whether git itself keeps a file, and not LFS: nobody tells its sha256 then."""

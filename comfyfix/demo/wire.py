@@ -106,10 +106,10 @@ class Wire(http.server.BaseHTTPRequestHandler):
 
     def file(self, data: bytes, **more: str) -> None:
         """A file as a CDN gives it: ranges, If-Range, 416."""
-        told = {name.replace("_", "-"): value for name, value in more.items()}
-        etag = told.get("ETag") or f'"{sha256(data)[:32]}"'
+        own = {name.replace("_", "-"): value for name, value in more.items()}
+        etag = own.get("ETag") or f'"{sha256(data)[:32]}"'
         start, end, status = 0, len(data), 200
-        headers = {"ETag": etag, "Content-Type": "application/octet-stream", **told}
+        headers = {"ETag": etag, "Content-Type": "application/octet-stream", **own}
         asked = re.match(r"bytes=(\d+)-(\d*)$", self.headers.get("Range") or "")
         if asked and self.hub.ranges and self.headers.get("If-Range", etag) == etag:
             start, status = int(asked.group(1)), 206

@@ -37,8 +37,8 @@ def share(one: int, other: int, size: int) -> None:
     while at < size:
         length = min(_AT_ONCE, size - at)
         asked = _RANGE.pack(at, length, 1, 0, 0) + _OTHER.pack(other, at, 0, 0, 0)
-        told = fcntl.ioctl(one, _FIDEDUPERANGE, asked)
-        _, _, done, status, _ = _OTHER.unpack_from(told, _RANGE.size)
+        answered = fcntl.ioctl(one, _FIDEDUPERANGE, asked)
+        _, _, done, status, _ = _OTHER.unpack_from(answered, _RANGE.size)
         if status < 0:
             raise OSError(-status, os.strerror(-status))
         if status > 0 or done == 0:
@@ -50,8 +50,8 @@ def can_share(one: int, other: int) -> bool:
     """Tell whether the filesystem of two open files knows how; nothing is done."""
     try:
         asked = _RANGE.pack(0, 0, 1, 0, 0) + _OTHER.pack(other, 0, 0, 0, 0)
-        told = fcntl.ioctl(one, _FIDEDUPERANGE, asked)
-        return bool(_OTHER.unpack_from(told, _RANGE.size)[3] == 0)
+        answered = fcntl.ioctl(one, _FIDEDUPERANGE, asked)
+        return bool(_OTHER.unpack_from(answered, _RANGE.size)[3] == 0)
     except OSError:
         return False
 

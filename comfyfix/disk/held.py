@@ -54,7 +54,7 @@ class File:
 
 
 def opened(
-    stack: contextlib.ExitStack, store: int, places: Sequence[str], told: tuple[int, ...]
+    stack: contextlib.ExitStack, store: int, places: Sequence[str], expected: tuple[int, ...]
 ) -> File:
     """Open a file by all the places that it is told to have. Raises Refused, OSError.
 
@@ -75,7 +75,8 @@ def opened(
     stack.callback(os.close, handle)
     info = os.fstat(handle)
     there = [stat_of(folder, name) for folder, name in names]
-    if any(one is None or not os.path.samestat(one, info) for one in there) or stamp(info) != told:
+    moved = any(one is None or not os.path.samestat(one, info) for one in there)
+    if moved or stamp(info) != expected:
         raise Refused(because(Why.GC_CHANGED, path=places[0]))
     held = stack.enter_context(writers.kept_from(handle))
     if held == "written":
@@ -98,10 +99,10 @@ def attributes(handle: int) -> tuple[object, ...]:
 
 def sha256_of(file: File, digest: Digest) -> str:
     """Hash it. Raises Refused, OSError."""
-    told = digest(file.handle)
-    if told is None:
+    hashed = digest(file.handle)
+    if hashed is None:
         raise Refused(because(Why.GC_CHANGED, path=file.names[0][1]))
-    return told
+    return hashed
 
 
 def reason_of(error: Refused | OSError) -> Reason:

@@ -194,11 +194,11 @@ def _changed(path: Path, kind: type[T], default: Callable[[], T], some: list[_Wi
         content = default()
     for wish in some:
         try:
-            told = wish.update(content)
+            updated = wish.update(content)
         except Exception as problem:  # noqa: BLE001 - raised where it was wanted
             wish.problem = problem
         else:
-            content, fresh = (content, fresh) if told is None else (told, True)
+            content, fresh = (content, fresh) if updated is None else (updated, True)
     data = b""
     if fresh:
         data = to_json(content)

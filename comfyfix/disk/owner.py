@@ -105,7 +105,7 @@ def _lives(pid: int) -> bool:
 def _told(pid: int) -> list[str] | None:
     """What the kernel tells of a process, behind its name."""
     try:
-        told = (_PROC / f"{pid}/stat").read_text(encoding="ascii", errors="replace")
+        stat = (_PROC / f"{pid}/stat").read_text(encoding="ascii", errors="replace")
     except OSError:
         return None
-    return told.rpartition(")")[2].split()
+    return stat.rpartition(")")[2].split()

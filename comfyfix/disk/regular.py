@@ -27,8 +27,8 @@ _PIECE = 1 << 16  # most files of ours are smaller: one read, without a stream
 class NotRegular(OSError):
     """It is a pipe, a device, a socket, a link to itself, or larger than anything of its kind."""
 
-    def __init__(self, path: Path | str, why: Why = Why.NOT_REGULAR, **told: object) -> None:
-        self.reason = because(why, **told)
+    def __init__(self, path: Path | str, why: Why = Why.NOT_REGULAR, **fields: object) -> None:
+        self.reason = because(why, **fields)
         super().__init__(errno.EINVAL, os.strerror(errno.EINVAL), str(path))
 
 

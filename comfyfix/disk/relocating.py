@@ -66,8 +66,8 @@ def _is_directory(info: os.stat_result | None) -> bool:
     return info is not None and stat.S_ISDIR(info.st_mode)
 
 
-def _is(info: os.stat_result | None, told: tuple[int, ...]) -> bool:
-    return info is not None and held.stamp(info)[: len(told)] == told
+def _is(info: os.stat_result | None, expected: tuple[int, ...]) -> bool:
+    return info is not None and held.stamp(info)[: len(expected)] == expected
 
 
 def _hold_all(stack: contextlib.ExitStack, store: int, step: Step) -> None:

@@ -71,8 +71,8 @@ def _rename(folder: int, name: str, other_folder: int, other: str, how: int) -> 
     if call is None:
         raise OSError(errno.ENOSYS, os.strerror(errno.ENOSYS), name)
     if call(folder, os.fsencode(name), other_folder, os.fsencode(other), how) != 0:
-        told = ctypes.get_errno()
-        raise OSError(told, os.strerror(told), name)
+        code = ctypes.get_errno()
+        raise OSError(code, os.strerror(code), name)
 
 
 @functools.cache

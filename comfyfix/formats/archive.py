@@ -54,11 +54,11 @@ def members(stream: BinaryIO, size: int, *, any_case: bool = True) -> list[Membe
     Folders are passed over. `any_case`: its reader looks names up without regard to case, as torch
     does; numpy doesn't.
     """
-    told, begin = entries(stream, size)
-    told.sort(key=lambda entry: entry.offset)
+    listed, begin = entries(stream, size)
+    listed.sort(key=lambda entry: entry.offset)
     found, taken = list[Member](), set[int]()
     place = 0
-    for entry, stop in zip(told, [*(after.offset for after in told[1:]), begin], strict=True):
+    for entry, stop in zip(listed, [*(after.offset for after in listed[1:]), begin], strict=True):
         name = _name(entry)
         alike = _one_of(name, any_case=any_case)
         if alike in taken:
@@ -142,10 +142,10 @@ def _start(stream: BinaryIO, entry: Entry, place: int) -> int:
     if same and ALL32 in (packed, size):
         size, packed = widened(behind[name:], (size, packed), entry)
     numbers = (crc, packed, size)
-    told = (entry.crc, entry.packed, entry.size)
+    expected = (entry.crc, entry.packed, entry.size)
     # A part of them, or nothing, may stand in front of what is told behind it.
-    later = flags & DESCRIPTOR and all(a in (0, b) for a, b in zip(numbers, told, strict=True))
-    if not same or (numbers != told and not later) or behind[:name] != entry.raw_name:
+    later = flags & DESCRIPTOR and all(a in (0, b) for a, b in zip(numbers, expected, strict=True))
+    if not same or (numbers != expected and not later) or behind[:name] != entry.raw_name:
         raise unsafe(Flaw.ZIP_MEMBER_CONTRADICTS, member=entry.shown)
     return place + 30 + len(behind)
 

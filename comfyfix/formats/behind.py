@@ -60,12 +60,12 @@ def _starts(stream: BinaryIO, record: bytes, place: int) -> Iterator[int]:
     length, offset = struct.unpack("<II", record[12:20])
     yield offset
     yield place - length
-    told = {place - _LOCATOR_BYTES - _END64_BYTES}  # Python does not ask the locator
+    starts = {place - _LOCATOR_BYTES - _END64_BYTES}  # Python does not ask the locator
     locator = _read(stream, place - _LOCATOR_BYTES, _LOCATOR_BYTES)
     if locator[:4] != _LOCATOR:
         return
-    told.add(int.from_bytes(locator[8:16], "little"))
-    for end in told:
+    starts.add(int.from_bytes(locator[8:16], "little"))
+    for end in starts:
         wide = _read(stream, end, _END64_BYTES)
         if len(wide) < _END64_BYTES or wide[:4] != _END64:
             continue

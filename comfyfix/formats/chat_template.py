@@ -143,18 +143,18 @@ class _Judge:
         words = [word.value for word in node.kwargs]
         attribute = [word.value for word in node.kwargs if word.key == "attribute"]
         if name in _BY_NAME:
-            told = [*arguments, *words]
+            named = [*arguments, *words]
         elif name in ("selectattr", "rejectattr"):
-            told = arguments[:1]
+            named = arguments[:1]
         elif name == "join":
-            told = [*arguments[1:], *attribute]
+            named = [*arguments[1:], *attribute]
         elif name == "map":
-            told = [*arguments[:1], *attribute]
+            named = [*arguments[:1], *attribute]
         else:
             return
         if node.dyn_args is not None or node.dyn_kwargs is not None:
             raise unsafe(Flaw.TEMPLATE_NOT_WRITTEN_OUT, filter=name)
-        for value in told:
+        for value in named:
             self._path(value)
         if name == "map" and arguments and isinstance(arguments[0], nodes.Const):
             self._named(str(arguments[0].value), arguments[1:], node)

@@ -29,25 +29,25 @@ class Finding:
 class Refused(Exception):
     """Ends the reading of a file at the first thing that is wrong with it."""
 
-    def __init__(self, kind: Kind, flaw: Flaw, **told: object) -> None:
-        fields = {name: _bounded(value) for name, value in told.items()}
+    def __init__(self, kind: Kind, flaw: Flaw, **given: object) -> None:
+        fields = {name: _bounded(value) for name, value in given.items()}
         self.finding = Finding(kind, because(flaw, **fields))
         super().__init__(flaw)
 
 
-def damaged(flaw: Flaw, **told: object) -> Refused:
+def damaged(flaw: Flaw, **fields: object) -> Refused:
     """Return the end of a reading with a finding of this kind, to be raised."""
-    return Refused("damaged", flaw, **told)
+    return Refused("damaged", flaw, **fields)
 
 
-def wrong(flaw: Flaw, **told: object) -> Refused:
+def wrong(flaw: Flaw, **fields: object) -> Refused:
     """Return the end of a reading with a finding of this kind, to be raised."""
-    return Refused("wrong", flaw, **told)
+    return Refused("wrong", flaw, **fields)
 
 
-def unsafe(flaw: Flaw, **told: object) -> Refused:
+def unsafe(flaw: Flaw, **fields: object) -> Refused:
     """Return the end of a reading with a finding of this kind, to be raised."""
-    return Refused("unsafe", flaw, **told)
+    return Refused("unsafe", flaw, **fields)
 
 
 def _bounded(value: object) -> object:

@@ -72,11 +72,11 @@ class _Header:
             raise damaged(Flaw.GGUF_NO_START)
         version = window.take(4)
         self.big = version[:2] == b"\0\0"
-        told = int.from_bytes(version, "big" if self.big else "little")
-        if told == 1:
+        number = int.from_bytes(version, "big" if self.big else "little")
+        if number == 1:
             raise wrong(Flaw.GGUF_VERSION_1)
-        if told not in VERSIONS:
-            raise damaged(Flaw.GGUF_VERSION_UNKNOWN, version=told)
+        if number not in VERSIONS:
+            raise damaged(Flaw.GGUF_VERSION_UNKNOWN, version=number)
         tensors, pairs = self._number(8), self._number(8)
         # A key and its value take 13 bytes at least, the entry of a tensor 24.
         if pairs * 13 + tensors * 24 > min(window.left, HEADER_MAX):
@@ -124,10 +124,10 @@ class _Header:
             self.architecture = name.decode("utf-8", "backslashreplace")
 
     def _alignment(self, kind: int) -> None:
-        told = self._number(4) if kind == _UINT32 else 0
-        if not 0 < told <= ALIGNMENT_MAX or told & (told - 1):
+        alignment = self._number(4) if kind == _UINT32 else 0
+        if not 0 < alignment <= ALIGNMENT_MAX or alignment & (alignment - 1):
             raise damaged(Flaw.GGUF_ALIGNMENT)
-        self.alignment = told
+        self.alignment = alignment
 
     def _value(self, kind: int, depth: int, *, rendered: bool) -> None:
         window = self.window

@@ -83,8 +83,8 @@ def another_kind(head: bytes) -> Finding | None:
     return None
 
 
-def _pointer(flaw: Flaw, told: re.Match[bytes] | None) -> Finding:
-    size = int(told[1]) if told is not None and told[1] else ""
+def _pointer(flaw: Flaw, size_line: re.Match[bytes] | None) -> Finding:
+    size = int(size_line[1]) if size_line is not None and size_line[1] else ""
     return damaged(flaw, size=size).finding
 
 

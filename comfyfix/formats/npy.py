@@ -47,9 +47,9 @@ def header(source: Source) -> int | None:
     length = source.number(_WIDTHS[version])
     if length > HEADER_MAX:
         raise unsafe(Flaw.NPY_LONG_HEADER, count=length)
-    told = _literal(source.take(length).decode("latin-1"))
-    shape, descr = told["shape"], told["descr"]
-    if not is_shape(shape) or type(told["fortran_order"]) is not bool:
+    fields = _literal(source.take(length).decode("latin-1"))
+    shape, descr = fields["shape"], fields["descr"]
+    if not is_shape(shape) or type(fields["fortran_order"]) is not bool:
         raise _odd()
     width = _item_bytes(descr, 0)
     return None if width is None else width * prod(shape)
@@ -62,12 +62,12 @@ def _odd() -> Refused:
 
 def _literal(text: str) -> dict[str, Any]:
     try:
-        told = ast.literal_eval(_PYTHON2.sub("", text.strip()))
+        fields = ast.literal_eval(_PYTHON2.sub("", text.strip()))
     except (ValueError, SyntaxError, TypeError, RecursionError, MemoryError):
         raise _odd() from None
-    if not isinstance(told, dict) or told.keys() != _KEYS:
+    if not isinstance(fields, dict) or fields.keys() != _KEYS:
         raise _odd()
-    return told
+    return fields
 
 
 def _item_bytes(descr: Any, depth: int) -> int | None:

@@ -77,12 +77,12 @@ def widened(extra: bytes, numbers: tuple[int, ...], entry: Entry) -> tuple[int, 
     if not extra and ALL32 not in numbers:
         return numbers
     wanted = sum(number == ALL32 for number in numbers)
-    told = [data for kind, data in _fields(extra, entry) if kind == _WIDE]
-    if not wanted and not any(told):
+    fields = [data for kind, data in _fields(extra, entry) if kind == _WIDE]
+    if not wanted and not any(fields):
         return numbers
-    if len(told) != 1 or len(told[0]) != 8 * wanted:
+    if len(fields) != 1 or len(fields[0]) != 8 * wanted:
         raise unsafe(Flaw.ZIP_MEMBER_CONTRADICTS, member=entry.shown)
-    wide = iter(struct.unpack(f"<{wanted}Q", told[0]))
+    wide = iter(struct.unpack(f"<{wanted}Q", fields[0]))
     return tuple(next(wide) if number == ALL32 else number for number in numbers)
 
 
@@ -109,12 +109,12 @@ def _directory(stream: BinaryIO, size: int) -> tuple[int, int, int]:
     disks, here, count, length, begin = struct.unpack("<IHHII", tail[-18:-2])
     stop = end
     if tail[-42:-38] == _LOCATOR:
-        stop, told = _directory64(stream, end - 20)
+        stop, wide = _directory64(stream, end - 20)
         small = (here, count, length, begin)
         most = (ALL16, ALL16, ALL32, ALL32)
-        if any(a not in (b, full) for a, b, full in zip(small, told, most, strict=True)):
+        if any(a not in (b, full) for a, b, full in zip(small, wide, most, strict=True)):
             raise unsafe(Flaw.ZIP_TWO_DIRECTORIES)
-        here, count, length, begin = told
+        here, count, length, begin = wide
     if disks or here != count or begin + length != stop:
         raise unsafe(Flaw.ZIP_DIRECTORY_ELSEWHERE)
     return begin, length, count

@@ -38,24 +38,24 @@ class Answer(msgspec.Struct, frozen=True, kw_only=True):
                 Why.ANSWER_NOT_JSON, host=host, cause=self._why_no_json(error)
             ) from None
 
-    def json_of(self, kind: type[_Kind], why: Why, **told: object) -> _Kind:
+    def json_of(self, kind: type[_Kind], why: Why, **fields: object) -> _Kind:
         """Decode the body of a good answer. Raises SourceDown, `why` for one of another kind."""
         value = self.json()
         if self.status != HTTPStatus.OK or not isinstance(value, kind):
-            raise self.of_no_use(why, **told)
+            raise self.of_no_use(why, **fields)
         return value
 
-    def require_good(self, why: Why, also: Collection[int] = (), **told: object) -> None:
+    def require_good(self, why: Why, also: Collection[int] = (), **fields: object) -> None:
         """Raise SourceDown for a status that is neither good nor one of `also`."""
         if self.status != HTTPStatus.OK and self.status not in also:
-            raise self.of_no_use(why, **told)
+            raise self.of_no_use(why, **fields)
 
-    def of_no_use(self, why: Why, **told: object) -> SourceDown:
+    def of_no_use(self, why: Why, **fields: object) -> SourceDown:
         """The problem that this is not what was asked for: its status, or its kind."""
         cause = because(Why.ANSWER_OF_ANOTHER_KIND)
         if self.status != HTTPStatus.OK:
             cause = because(Why.ANSWER_STATUS, status=self.status)
-        return SourceDown(why, cause=cause, **told)
+        return SourceDown(why, cause=cause, **fields)
 
     def _why_no_json(self, error: Exception) -> Reason:
         if isinstance(error, RecursionError):

@@ -52,8 +52,8 @@ _STATUS = re.compile(r"returned non-2xx status code: (\d{3})\b")
 class BucketFailed(Exception):
     """A bucket can't be asked, or does not do what it is asked for; carries the reason."""
 
-    def __init__(self, why: Why, **told: object) -> None:
-        self.reason: Reason = because(why, **told)
+    def __init__(self, why: Why, **fields: object) -> None:
+        self.reason: Reason = because(why, **fields)
         super().__init__(self.reason.why)
 
 

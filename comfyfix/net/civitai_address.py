@@ -61,10 +61,10 @@ class CivitaiFile:
 
 def read_air(text: str) -> CivitaiFile | None:
     """Read an AIR of Civitai, whole or in short (`civitai:4384@128713`); None if it is none."""
-    told = _AIR.fullmatch(text)
-    if told is None:
+    air = _AIR.fullmatch(text)
+    if air is None:
         return None
-    return CivitaiFile(int(told.group(2) or 0), model=int(told.group(1)))
+    return CivitaiFile(int(air.group(2) or 0), model=int(air.group(1)))
 
 
 def read(path: str, query: str) -> CivitaiFile | Reason:
@@ -80,16 +80,16 @@ def read(path: str, query: str) -> CivitaiFile | Reason:
     for name in asked:
         if len(fields.get(name, [])) > 1:
             return because(Why.ADDRESS_FIELD_TWICE, field=name)
-    told = {name: values[0] for name, values in fields.items()}
-    version = download.group(1) if download else told.get("modelVersionId", "")
-    if page and "modelVersionId" not in told:
+    given = {name: values[0] for name, values in fields.items()}
+    version = download.group(1) if download else given.get("modelVersionId", "")
+    if page and "modelVersionId" not in given:
         version = "0"
     if not _NUMBER.fullmatch(version) or not (page or int(version)):
         return because(Why.ADDRESS_NAMES_NO_VERSION)
-    file_id = told.get("fileId", "")
+    file_id = given.get("fileId", "")
     if file_id and not _NUMBER.fullmatch(file_id):
         return because(Why.ADDRESS_FILE_ID)
-    words = {name: told.get(name, "") for name in ("type", *WISHES)}
+    words = {name: given.get(name, "") for name in ("type", *WISHES)}
     for name, word in words.items():
         if word and not _WORD.fullmatch(word):
             return because(Why.ADDRESS_FIELD_UNKNOWN, field=name)

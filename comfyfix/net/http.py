@@ -193,8 +193,8 @@ def _require_good_token(url: str, answer: Answer) -> None:
 
     The Hub answers so; it would give the same answer to every further question.
     """
-    told = answer.headers.get("x-error-message", "")
-    if answer.status == HTTPStatus.UNAUTHORIZED and "Invalid credentials" in told:
+    message = answer.headers.get("x-error-message", "")
+    if answer.status == HTTPStatus.UNAUTHORIZED and "Invalid credentials" in message:
         raise TokenRefused(Why.TOKEN_REFUSED_AT, host=urlsplit(url).netloc)
 
 

@@ -121,8 +121,8 @@ def _is_ours(line: socket.socket) -> bool:
     """Tell whether the other end is a process of this user, where the system tells."""
     if sys.platform != "linux":
         return True  # the mode of the socket has to do
-    told = line.getsockopt(socket.SOL_SOCKET, socket.SO_PEERCRED, _UCRED.size)
-    return bool(_UCRED.unpack(told)[1] == os.geteuid())
+    credentials = line.getsockopt(socket.SOL_SOCKET, socket.SO_PEERCRED, _UCRED.size)
+    return bool(_UCRED.unpack(credentials)[1] == os.geteuid())
 
 
 @contextlib.contextmanager

@@ -41,8 +41,8 @@ class Pass:
         self.allowed, self.hosts = allowed, hosts
         self.secret = secrets.token_urlsafe(32)
         self.tasks: set[asyncio.Task[None]] = set()
-        told = base64.b64encode(f"{USER}:{self.secret}".encode()).decode()
-        self.shown = f"Basic {told}".encode()
+        credentials = base64.b64encode(f"{USER}:{self.secret}".encode()).decode()
+        self.shown = f"Basic {credentials}".encode()
 
     def end(self) -> None:
         """End what goes on for it; in the loop of the relay."""
@@ -182,8 +182,8 @@ class _AtWork:
 
     def _known(self, head: Asked) -> Pass | None:
         """Whose secret it tells."""
-        told = head.told("proxy-authorization").encode()
-        found = [each for each in tuple(self._passes) if hmac.compare_digest(told, each.shown)]
+        shown = head.told("proxy-authorization").encode()
+        found = [each for each in tuple(self._passes) if hmac.compare_digest(shown, each.shown)]
         return found[0] if found else None
 
     async def _carry(
@@ -213,9 +213,9 @@ class _AtWork:
 
 
 async def _answer(writer: asyncio.StreamWriter, status: int, headers: str = "") -> None:
-    told = f"HTTP/1.1 {status} comfyfix\r\n{headers}Content-Length: 0\r\nConnection: close\r\n\r\n"
+    text = f"HTTP/1.1 {status} comfyfix\r\n{headers}Content-Length: 0\r\nConnection: close\r\n\r\n"
     writer.transport.set_write_buffer_limits(0)
-    writer.write(told.encode())
+    writer.write(text.encode())
     await writer.drain()
     writer.write_eof()
 

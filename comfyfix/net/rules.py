@@ -7,9 +7,9 @@ from comfyfix.records import Reason, because
 from comfyfix.why import Why
 
 
-def refused(address: str, rule: Why, **told: object) -> HostRefused:
+def refused(address: str, rule: Why, **fields: object) -> HostRefused:
     """The error for an address that breaks a rule."""
-    return HostRefused(Why.ADDRESS_REFUSED, address=address, cause=because(rule, **told))
+    return HostRefused(Why.ADDRESS_REFUSED, address=address, cause=because(rule, **fields))
 
 
 def broken_rule(refusal: HostRefused) -> Reason:

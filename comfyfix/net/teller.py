@@ -42,14 +42,14 @@ def main() -> None:
     services = _Services(apprise, statuses)
     services.know("json://localhost")  # loads its plugins, which takes a second or more
     _say(READY)
-    told = json.loads(sys.stdin.readline())
+    notice = json.loads(sys.stdin.readline())
     tries = [
-        threading.Thread(target=services.tell, args=(place, url, told), daemon=True)
-        for place, url in enumerate(told["addresses"])
+        threading.Thread(target=services.tell, args=(place, url, notice), daemon=True)
+        for place, url in enumerate(notice["addresses"])
     ]
     for each in tries:
         each.start()
-    until = time.monotonic() + told["seconds"]
+    until = time.monotonic() + notice["seconds"]
     for each in tries:
         each.join(max(0.0, until - time.monotonic()))
     os._exit(0)  # its threads would be waited for
@@ -75,30 +75,30 @@ class _Services:
             service.overflow_mode = self._apprise.OverflowMode.TRUNCATE  # one message
         return service
 
-    def tell(self, place: int, address: str, told: dict[str, Any]) -> None:
+    def tell(self, place: int, address: str, notice: dict[str, Any]) -> None:
         """Tell one service, and say what came of it."""
         _PLACE.set(place)
         try:
-            taken = self._taken(address, told)
+            taken = self._taken(address, notice)
         except Exception:  # noqa: BLE001 - any of a hundred plugins of others
             taken = False
         _say(json.dumps([place, taken, self._statuses.seen.get(place)]))
 
-    def _taken(self, address: str, told: dict[str, Any]) -> bool:
+    def _taken(self, address: str, notice: dict[str, Any]) -> bool:
         service = self.know(address)
         by = self._apprise.Apprise(asset=self._asset)
         if service is None or not by.add(service):
             return False
         page = None
-        if told["page"] and address.partition(":")[0].lower() not in _BY_PATH:
+        if notice["page"] and address.partition(":")[0].lower() not in _BY_PATH:
             from apprise.attachment.memory import AttachMemory
 
             make: Any = AttachMemory  # it tells no types
             page = make(
-                content=base64.b64decode(told["page"]), name=told["name"], mimetype="text/html"
+                content=base64.b64decode(notice["page"]), name=notice["name"], mimetype="text/html"
             )
         plain = self._apprise.NotifyFormat.TEXT
-        title, text, kind = told["title"], told["text"], told["kind"]
+        title, text, kind = notice["title"], notice["text"], notice["kind"]
         return bool(by.notify(text, title, kind, body_format=plain, attach=page))
 
 

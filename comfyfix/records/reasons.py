@@ -18,9 +18,9 @@ class Reason(msgspec.Struct, frozen=True):
     told: dict[str, str | int | Reason | tuple[str | Reason, ...]] = {}
 
 
-def because(why: StrEnum, **told: object) -> Reason:
+def because(why: StrEnum, **fields: object) -> Reason:
     """Return a reason; None is told as an empty text, paths and the like as texts."""
-    return Reason(str(why), {name: _plain(value) for name, value in told.items()})
+    return Reason(str(why), {name: _plain(value) for name, value in fields.items()})
 
 
 def _plain(value: object) -> Any:

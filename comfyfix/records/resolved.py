@@ -133,8 +133,8 @@ class Record(Candidate, frozen=True, kw_only=True):
         """
         if not self.files or self.folder == self.destination.removesuffix(f"/{self.model.path}"):
             return ""
-        told = hashlib.sha256(msgspec.json.encode(self.files)).hexdigest()[:8]
-        return f".{self.folder.rpartition('/')[2]}.{told}.new"
+        digest = hashlib.sha256(msgspec.json.encode(self.files)).hexdigest()[:8]
+        return f".{self.folder.rpartition('/')[2]}.{digest}.new"
 
     @property
     def places(self) -> tuple[str, ...]:

@@ -120,10 +120,10 @@ def _made_by() -> str:
 
 def _environment(salt: bytes, key: bytes, *, named: bool) -> str:
     """A digest of the variables; of all of them where a text of the user's `named` some."""
-    told = sorted(os.environ.items())
+    variables = sorted(os.environ.items())
     if not named:
-        told = [pair for pair in told if not _is_of_a_terminal(pair[0])]
-    text = "\0".join("=".join(pair) for pair in told).encode(errors="surrogateescape")
+        variables = [pair for pair in variables if not _is_of_a_terminal(pair[0])]
+    text = "\0".join("=".join(pair) for pair in variables).encode(errors="surrogateescape")
     return hashlib.blake2b(text + b"\0\0" + key, digest_size=16, key=salt).hexdigest()
 
 

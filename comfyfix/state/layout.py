@@ -161,8 +161,8 @@ class Layout:
 
     def search(self, model: Model) -> Path:
         """The last search of one model."""
-        told = hashlib.sha256(model.key.encode("utf-8", "surrogatepass")).hexdigest()[:12]
-        return self.searches / f"{file_slug(model.name)[:80]}-{told}.json"
+        digest = hashlib.sha256(model.key.encode("utf-8", "surrogatepass")).hexdigest()[:12]
+        return self.searches / f"{file_slug(model.name)[:80]}-{digest}.json"
 
     @property
     def caches(self) -> Path:

@@ -35,11 +35,11 @@ def set_caches_right(layout: Layout) -> list[Reason]:
 def _all_aside(
     folders: Iterable[Path], files: Iterable[Path], locks: Iterable[Path]
 ) -> list[Reason]:
-    told = [_aside(path, os.path.isdir, Why.ASIDE_NOT_FOLDER) for path in folders]
-    told += [_aside(path, regular_stat, Why.ASIDE_NOT_FILE) for path in files]
+    reasons = [_aside(path, os.path.isdir, Why.ASIDE_NOT_FOLDER) for path in folders]
+    reasons += [_aside(path, regular_stat, Why.ASIDE_NOT_FILE) for path in files]
     # A lock is opened without following links: whoever places one would choose what we create.
-    told += [_aside(path, _is_file_itself, Why.ASIDE_NOT_FILE) for path in locks]
-    return [reason for reason in told if reason]
+    reasons += [_aside(path, _is_file_itself, Why.ASIDE_NOT_FILE) for path in locks]
+    return [reason for reason in reasons if reason]
 
 
 def _aside(path: Path, fits: Callable[[Path], object], why: Why) -> Reason | None:

@@ -104,12 +104,12 @@ def keep(layout: Layout, ground: str, files: dict[str, dict[str, Past]]) -> None
 def mark_of(value: object, *others: bytes) -> bytes:
     """The mark of what JSON can hold, and of `others` that a row is made of; else `UNTOLD`."""
     try:
-        told = _encoder.encode(value)
+        encoded = _encoder.encode(value)
     except (TypeError, UnicodeEncodeError):
         return UNTOLD
     if UNTOLD in others:
         return UNTOLD
-    return hashlib.blake2b(b"".join((told, *others)), digest_size=MARK_BYTES).digest()
+    return hashlib.blake2b(b"".join((encoded, *others)), digest_size=MARK_BYTES).digest()
 
 
 def whole(form: Form) -> bytes:
@@ -148,13 +148,13 @@ def _fits(section: Section[T], past: Past, old: bytes) -> bool:
 def _rows(section: Section[T], old: bytes, past: Past) -> tuple[list[Text], list[int]]:
     """The rows of a section, neighbours from the old text in one piece; and the length of each."""
     rows, taken = section.rows, _Taken(old, past, len(section.between))
-    marks, told = b"".join(rows.marks), UNTOLD not in rows.marks
+    marks, complete = b"".join(rows.marks), UNTOLD not in rows.marks
     pieces: list[Text] = []
     lengths: list[int] = []
     at = 0
     while at < len(rows.items):
         end = at + AT_ONCE
-        if told and taken.goes_on(marks[at * MARK_BYTES : end * MARK_BYTES]):
+        if complete and taken.goes_on(marks[at * MARK_BYTES : end * MARK_BYTES]):
             count = min(AT_ONCE, len(rows.items) - at)
             lengths += past.lengths[taken.last - count + 1 : taken.last + 1]
             at += count

@@ -31,23 +31,23 @@ class _Rendered(msgspec.Struct, frozen=True, kw_only=True):
 
 def digest(parts: Iterable[object]) -> str:
     """Tell apart what files are made of; empty where a part can't stand in JSON."""
-    encoder, told = msgspec.json.Encoder(), hashlib.blake2b(digest_size=16)
+    encoder, digesting = msgspec.json.Encoder(), hashlib.blake2b(digest_size=16)
     try:
         for part in parts:  # one by one: all at once would take as much room as the files
-            told.update(encoder.encode(part) + b"\n")
+            digesting.update(encoder.encode(part) + b"\n")
     except (TypeError, UnicodeEncodeError):
         return ""
-    return told.hexdigest()
+    return digesting.hexdigest()
 
 
 def digest_of_rows(ground: str, *rows: Rows[Any]) -> str:
     """Tell apart what files are made of by its rows; empty where one can't be told."""
     if not ground or any(UNTOLD in some.marks for some in rows):
         return ""
-    told = hashlib.blake2b(ground.encode(), digest_size=16)
+    digesting = hashlib.blake2b(ground.encode(), digest_size=16)
     for some in rows:
-        told.update(b"%d " % len(some.marks) + b"".join(some.marks))
-    return told.hexdigest()
+        digesting.update(b"%d " % len(some.marks) + b"".join(some.marks))
+    return digesting.hexdigest()
 
 
 def as_written(layout: Layout, path: Path) -> bytes:

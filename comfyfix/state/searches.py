@@ -70,8 +70,8 @@ def keep(layout: Layout, model: Model, search: Search, scrubbed: Callable[[str],
 
     Raises OSError.
     """
-    for told in (search, msgspec.structs.replace(search, rejected=()), _bare(search)):
-        data = scrubbed(msgspec.json.encode(told).decode()).encode()
+    for shorter in (search, msgspec.structs.replace(search, rejected=()), _bare(search)):
+        data = scrubbed(msgspec.json.encode(shorter).decode()).encode()
         if len(data) <= BYTES_MAX:
             write_atomic(layout.search(model), data)
             return

@@ -81,9 +81,9 @@ class Copy(msgspec.Struct, frozen=True, kw_only=True):
         """Tell whether it can be one of ours: nothing that somebody wrote here leads elsewhere."""
         names = {member.path for member in self.files}
         one_kind = names == {""} or (names and "" not in names)
-        told = _is_inside(self.path) and os.path.isabs(self.source) and "\0" not in self.source
+        sound = _is_inside(self.path) and os.path.isabs(self.source) and "\0" not in self.source
         fit = all(member.is_fit for member in self.files)
-        return bool(one_kind) and told and fit and len(names) == len(self.files)
+        return bool(one_kind) and sound and fit and len(names) == len(self.files)
 
     def source_of(self, member: Member) -> Path:
         """Where a file of it has come from."""

@@ -24,11 +24,11 @@ from comfyfix.state.layout import store_receipt
 VERSION = 1
 
 
-def as_it_was(told: Receipt | Hashed, info: os.stat_result, identity: IdentityPolicy) -> bool:
+def as_it_was(known: Receipt | Hashed, info: os.stat_result, identity: IdentityPolicy) -> bool:
     """Tell whether all that the system tells of a file is as it was written down."""
-    if (told.size, told.mtime_ns) != (info.st_size, info.st_mtime_ns):
+    if (known.size, known.mtime_ns) != (info.st_size, info.st_mtime_ns):
         return False
-    beyond = (told.ctime_ns, told.device, told.inode)
+    beyond = (known.ctime_ns, known.device, known.inode)
     return identity == "mtime" or beyond == (info.st_ctime_ns, info.st_dev, info.st_ino)
 
 
@@ -95,15 +95,15 @@ class Trust:
         return receipt
 
     def _is_signed(self, receipt: Receipt, store: Path, model: Model, location: str) -> bool:
-        told = receipt.model == model.key and receipt.place == _place(location, store)
-        return told and self.has_signed(receipt)
+        same = receipt.model == model.key and receipt.place == _place(location, store)
+        return same and self.has_signed(receipt)
 
     @property
     def _key_id(self) -> str:
         return hashlib.sha256(b"comfyfix store key " + self.key).hexdigest()[:16]
 
     def _mac(self, receipt: Receipt) -> str:
-        told = (
+        signed = (
             VERSION,
             self._key_id,
             receipt.model,
@@ -115,7 +115,7 @@ class Trust:
             receipt.verified,
             receipt.identified,
         )
-        return hmac.new(self.key, msgspec.json.encode(told), hashlib.sha256).hexdigest()
+        return hmac.new(self.key, msgspec.json.encode(signed), hashlib.sha256).hexdigest()
 
 
 EVERY_CHECK = Trust()

@@ -33,9 +33,9 @@ class Budget:
         self.has_stopped = True
         return damaged(flaw, place=self.place)
 
-    def harmful(self, flaw: Flaw, **told: object) -> Refused:
+    def harmful(self, flaw: Flaw, **fields: object) -> Refused:
         """Return the end of a walk at what does more than weights need, to be raised."""
-        return unsafe(flaw, place=self.place, **told)
+        return unsafe(flaw, place=self.place, **fields)
 
     def pay(self, count: int) -> None:
         """Count bytes that are kept. Raises Refused where it becomes too much."""

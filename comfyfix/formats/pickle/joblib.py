@@ -28,15 +28,15 @@ def _array(machine: Machine, state: Box) -> Any:
     source = machine.source
     if source.at < source.frame_end:  # joblib would take the bytes from behind this part
         raise machine.harmful(Flaw.PICKLE_ARRAY_IN_FRAME)
-    told = dict(state.odd)
-    shape, dtype = told.get("shape"), told.get("dtype")
+    attributes = dict(state.odd)
+    shape, dtype = attributes.get("shape"), attributes.get("dtype")
     if not isinstance(shape, Group) or shape.items is None or not isinstance(dtype, Made):
         raise machine.harmful(Flaw.PICKLE_ARRAY_NOT_DESCRIBED)
     if kinds(dtype) & OBJECT_DTYPE:
         return _objects(machine)
     if not is_shape(shape.items):
         raise machine.harmful(Flaw.PICKLE_ARRAY_NOT_DESCRIBED)
-    if told.get("numpy_array_alignment_bytes") is not None:
+    if attributes.get("numpy_array_alignment_bytes") is not None:
         source.skip(source.number(1))
     source.skip(prod(shape.items) * width_of(dtype.note))
     return _ARRAY

@@ -106,13 +106,13 @@ def _number_line(source: Source) -> bytes:
 
 def _line_number(source: Source) -> Any:
     """I and L: `00` and `01` are truth values, and Python takes 0x10 and 1_000 as well."""
-    told = _number_line(source)
-    if told in (b"00", b"01"):
-        return told == b"01"
+    digits = _number_line(source)
+    if digits in (b"00", b"01"):
+        return digits == b"01"
     try:
-        return LONG if len(told) > LONG_MAX else int(told.removesuffix(b"L"), 0)
+        return LONG if len(digits) > LONG_MAX else int(digits.removesuffix(b"L"), 0)
     except ValueError:
-        if _OCTAL.fullmatch(told):  # Python's reader in C knows them as C does
+        if _OCTAL.fullmatch(digits):  # Python's reader in C knows them as C does
             source.complain(Flaw.PICKLE_OCTAL)
             return LONG
         raise _none(source, Flaw.PICKLE_NO_NUMBER) from None
@@ -121,9 +121,9 @@ def _line_number(source: Source) -> Any:
 def memo_number(source: Source) -> int:
     """Take the number of a PUT or GET that is written as text. Raises Refused."""
     line = source.line()
-    told, nul, _ = line.partition(b"\0")
+    digits, nul, _ = line.partition(b"\0")
     try:
-        number = int(told) if len(told) <= _DIGITS_MAX else -1
+        number = int(digits) if len(digits) <= _DIGITS_MAX else -1
     except ValueError:
         raise _none(source, Flaw.PICKLE_NO_NUMBER) from None
     if nul or number < 0:
@@ -132,9 +132,9 @@ def memo_number(source: Source) -> int:
 
 
 def _line_float(source: Source) -> Any:
-    told = _number_line(source)
+    digits = _number_line(source)
     try:
-        float(told if len(told) <= LONG_MAX else "0")
+        float(digits if len(digits) <= LONG_MAX else "0")
     except ValueError:
         raise _none(source, Flaw.PICKLE_NO_NUMBER) from None
     return FLOAT
@@ -207,10 +207,10 @@ def name_line(source: Source) -> str:
 
 def protocol(source: Source) -> int:
     """Take the argument of PROTO."""
-    told = source.byte()
-    if told > PROTOCOL_MAX:
-        raise damaged(Flaw.PICKLE_PROTOCOL_UNKNOWN, protocol=told)
-    return told
+    version = source.byte()
+    if version > PROTOCOL_MAX:
+        raise damaged(Flaw.PICKLE_PROTOCOL_UNKNOWN, protocol=version)
+    return version
 
 
 def frame(source: Source) -> None:

@@ -201,9 +201,9 @@ def _is_whole(weights: Storage, _: Any, size: Any) -> bool:
     )
 
 
-def storage(told: Any) -> tuple[str, Storage] | None:
+def storage(value: Any) -> tuple[str, Storage] | None:
     """Read the tuple by which torch names weights beside the pickle: their key, their size."""
-    match told:
+    match value:
         case Group(
             items=("storage", Name() as kind, str() | int() as key, place, int() as items, *view)
         ) if named(kind, "storage") and items >= 0 and kinds(place) & TEXT and _is_view(view):
@@ -222,9 +222,9 @@ def _is_view(view: list[Any]) -> bool:
     return False
 
 
-def container(told: Any) -> Name | None:
+def container(value: Any) -> Name | None:
     """Read the tuple by which torch of 2017 kept the source of a class beside it: the class."""
-    match told:
+    match value:
         case Group(items=("module", Name(row=row) as kind, file, source)) if (
             isinstance(row.bare, int) and row.bare & MODULE and _texts(file, source)
         ):

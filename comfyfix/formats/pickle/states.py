@@ -154,9 +154,9 @@ def _fits_record(names: Any, fields: Any, width: int) -> bool:
         return False
     if fields.count > _FIELDS_MAX or not all(type(key) is str for key, _ in fields.odd):
         return False
-    told = {key for key, _ in fields.odd}
+    fields_there = {key for key, _ in fields.odd}
     inside = all(_fits_field(value, width) for _, value in fields.odd)
-    return inside and all(isinstance(name, str) and name in told for name in names.items)
+    return inside and all(isinstance(name, str) and name in fields_there for name in names.items)
 
 
 def _fits_field(value: Any, width: int) -> bool:

@@ -60,8 +60,8 @@ class _Message(msgspec.Struct, frozen=True, kw_only=True):
     @property
     def thoughts(self) -> str:
         """What stands beside the content."""
-        told = (self.reasoning_content, self.reasoning)
-        return next((text for text in told if isinstance(text, str) and text), "")
+        texts = (self.reasoning_content, self.reasoning)
+        return next((text for text in texts if isinstance(text, str) and text), "")
 
 
 class _Choice(msgspec.Struct, frozen=True, kw_only=True):
@@ -118,8 +118,8 @@ def events(body: bytes) -> list[bytes]:
 def without_thoughts(text: str) -> str:
     """An answer without what the model thought aloud in front of it, marked at both ends or at
     the last one only."""
-    told = _THOUGHTS.sub("", text)
-    return told.rpartition(_THOUGHTS_END)[2]
+    left = _THOUGHTS.sub("", text)
+    return left.rpartition(_THOUGHTS_END)[2]
 
 
 def _text_and_calls(
@@ -127,8 +127,8 @@ def _text_and_calls(
 ) -> tuple[str, list[Call]]:
     """The text that counts. Thoughts are an answer only where there is no other, and ended."""
     content = _text(message.content)
-    told = without_thoughts(content)
-    for text in (told, content, "" if cut else message.thoughts):
+    answer = without_thoughts(content)
+    for text in (answer, content, "" if cut else message.thoughts):
         if text.strip():
             return spoken.parted(text, offered)
     return "", []

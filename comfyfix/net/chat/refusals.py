@@ -114,18 +114,18 @@ def _named(answer: Answer, said: str) -> Why | None:
 
 def _sentence(answer: Answer) -> str:
     """All that a refusal says, codes included, in small letters."""
-    told = [_complaint(answer)]
+    parts = [_complaint(answer)]
     for value in _values(answer):
         error = mapping(_error(value))
-        told += [str(at.get(name) or "") for at in (value, error) for name in ("code", "type")]
-    return " ".join(told).lower()
+        parts += [str(at.get(name) or "") for at in (value, error) for name in ("code", "type")]
+    return " ".join(parts).lower()
 
 
 def _complaint(answer: Answer) -> str:
     """What an endpoint says of a question that it does not take; empty for a web page."""
     for error in filter(None, map(_error, _values(answer))):
-        told = error.get("message") or error.get("msg") if isinstance(error, dict) else error
-        return str(told or "")
+        message = error.get("message") or error.get("msg") if isinstance(error, dict) else error
+        return str(message or "")
     page = "html" in answer.headers.get("content-type", "")
     return "" if page else answer.body.decode("utf-8", "replace").strip()
 
