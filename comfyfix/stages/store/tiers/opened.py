@@ -58,7 +58,7 @@ class Opened:
             identity=identity_of(path, info) if info else path,
             loaded=False,
             unit=unit,
-            copied=self.hashes.get(path, ""),
+            noted_sha256=self.hashes.get(path, ""),
         )
 
     def _opened(self, key: str, choice: Choice, place: str, base: str) -> tuple[str, str]:

@@ -137,8 +137,8 @@ def _is_inside_another(each: Wanted, found: dict[str, Wanted]) -> bool:
 
 def _known(choice: Choice) -> str:
     """The sha256 that a file has to have: by the manifest, its source, or a receipt."""
-    if choice.told and choice.told.digest:
-        return choice.told.digest
+    if choice.override and choice.override.digest:
+        return choice.override.digest
     if choice.record and choice.record.sha256:
         return choice.record.sha256
     return choice.receipt.sha256 if choice.receipt else ""
