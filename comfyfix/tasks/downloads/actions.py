@@ -23,7 +23,7 @@ from comfyfix.stages.download import written
 from comfyfix.stages.download.slots import Slot
 from comfyfix.stages.needs.work import Pending, Planned
 from comfyfix.stages.plan.fitting import Room, need_of
-from comfyfix.stages.reports.report import Ending
+from comfyfix.stages.reports.tally import Ending
 from comfyfix.stages.search import resolve as resolve_stage
 from comfyfix.stages.verdicts.verify import Claims, Manner, joined, verify
 from comfyfix.state import ledger, receipts
