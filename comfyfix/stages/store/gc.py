@@ -126,19 +126,20 @@ def _unit(
     items: tuple[Item, ...] = ()
     if reason is None:
         items, reason = _items(moved, provenance)
-    entry = provenance.entries.get(model.key)
+    brought_at, came = _newest_done(provenance.entries.get(model.key))
+    read = [i.st_atime for i in infos.values() if i and i.st_atime > i.st_mtime + 1]
     return Unit(
         model=model,
         path=path,
         files=files,
         size=(record.size if record else None) or total(choices),
         at=max((info.st_mtime for info in infos.values() if info), default=0),
-        fetched=_came_by_us(entry)
+        fetched=came is Came.FETCHED  # by the newest run that brought it, and not found there
         and all(_is_fetched(path, info, provenance) for path, info in infos.items()),
         items=items,
         reason=reason,
         needed=needs.of(model, files, directory=is_directory),
-        last_used=_last_used(entry, infos.values()),
+        last_used=max(brought_at, json_file.at(max(read)) if read else ""),
     )
 
 
@@ -188,17 +189,6 @@ def _is_fetched(path: str, info: os.stat_result | None, provenance: Provenance) 
 def _newest_done(entry: Entry | None) -> tuple[str, Came | None]:
     done = [a for a in entry.attempts if a.outcome == Outcome.DONE] if entry else []
     return (done[-1].at, done[-1].came) if done else ("", None)
-
-
-def _came_by_us(entry: Entry | None) -> bool:
-    """Tell whether the newest run that brought it has fetched it, and not found it there."""
-    return _newest_done(entry)[1] is Came.FETCHED
-
-
-def _last_used(entry: Entry | None, infos: Iterable[os.stat_result | None]) -> str:
-    read = [info.st_atime for info in infos if info and info.st_atime > info.st_mtime + 1]
-    read_at = json_file.at(max(read)) if read else ""
-    return max(_newest_done(entry)[0], read_at)
 
 
 def _odd_directory(place: str, record: Record, provenance: Provenance) -> Reason | None:

@@ -108,8 +108,9 @@ def files_of(unit: Unit, folders: Folders, key: str) -> list[MovedFile]:
     inside = unit.model.path.rpartition("/")[0]
     made = []
     for path in unit.files:
-        name = path.removeprefix(f"{base}/") if unit.model.shards else unit.model.path
-        below = f"{inside}/{name}" if unit.model.shards and inside else name
+        below = unit.model.path
+        if unit.model.shards:
+            below = os.path.join(inside, path.removeprefix(f"{base}/"))
         if not folders.accepts(key, below):
             raise SetupProblem(Why.MOVE_NOT_LISTED, name=below, folder=key)
         model, was = Model(folder=key, path=below), Model(folder=unit.model.folder, path=below)

@@ -182,14 +182,12 @@ def move_aside(verdict: Verdict, receipt: Receipt | None) -> Verdict:
     A file of another content or kind that came without us (no receipt, or one of a file that was
     only known by its hash) is left: it may be meant.
     """
-    if receipt is not None and receipt.identified:
-        receipt = None
-    if verdict.status == "wrong" and receipt is None:
-        return verdict
-    # Its publisher's own bytes, as far as a hash can tell: fetching them again changes nothing.
-    published = receipt is not None and receipt.verified and receipt.size == verdict.size
-    if verdict.status == "wrong" and verdict.sha256 is None and published:
-        return verdict
+    if verdict.status == "wrong":
+        if receipt is None or receipt.identified:
+            return verdict
+        # Its publisher's own bytes, as far as a hash can tell: fetching them anew changes nothing.
+        if verdict.sha256 is None and receipt.verified and receipt.size == verdict.size:
+            return verdict
     if verdict.reason and verdict.reason.why == Why.PICKLE_REFUSED:
         return verdict  # the manifest alone is against it
     if verdict.status not in ("damaged", "wrong", "unsafe") or not os.access(verdict.path, os.R_OK):

@@ -16,8 +16,8 @@ from comfyfix.comfyui.store.keys import BESIDE, written_name
 from comfyfix.comfyui.store.together import Together, folders_above
 from comfyfix.disk import looked
 from comfyfix.disk.files import clean_text
-from comfyfix.records import Model, Reason, Reference, because
-from comfyfix.stages.needs.work import Plan
+from comfyfix.records import Reason, Reference, because
+from comfyfix.stages.needs.work import Plan, Planned, Present
 from comfyfix.stages.store.sweep import Choice
 from comfyfix.why import Why
 
@@ -36,14 +36,6 @@ class NeededCopy:
     hashes: Mapping[str, str] = field(default_factory=dict)
     is_whole: bool = False
     reason: Reason | None = None
-
-
-@dataclass(frozen=True, slots=True)
-class _Settled:
-    model: Model
-    place: str
-    is_directory: bool
-    is_set: bool
 
 
 def named_directories(references: Iterable[Reference], folders: Folders) -> frozenset[str]:
@@ -67,8 +59,8 @@ def needed_copies(
     """What is needed and settled, in order, nothing inside another."""
     together = Together(named_directories(references, folders))
     by_path: dict[str, NeededCopy] = {}
-    for settled in _settled(plan):
-        needed = _copy_for(settled, choices.get(settled.model.key, ()), folders, together)
+    for item, is_set in _settled(plan):
+        needed = _copy_for(item, is_set, choices.get(item.model.key, ()), folders, together)
         if needed and needed.path in by_path:
             first = by_path[needed.path]
             by_path[needed.path] = replace(first, hashes={**needed.hashes, **first.hashes})
@@ -77,25 +69,29 @@ def needed_copies(
     return [needed for needed in by_path.values() if not _is_inside_another(needed, by_path)]
 
 
-def _settled(plan: Plan) -> Iterator[_Settled]:
-    for p in plan.models:
-        if p.pending is None and p.problem is None:
-            yield _Settled(p.model, p.location, p.is_directory, bool(p.model.shards))
+def _settled(plan: Plan) -> Iterator[tuple[Planned | Present, bool]]:
+    """What is there, and whether it is a set."""
+    for planned in plan.models:
+        if planned.pending is None and planned.problem is None:
+            yield planned, bool(planned.model.shards)
     for present in plan.present:
-        is_set = present.files is not None and not present.is_directory
-        yield _Settled(present.model, present.location, present.is_directory, is_set)
+        yield present, present.files is not None and not present.is_directory
 
 
 def _copy_for(
-    settled: _Settled, choices: Sequence[Choice], folders: Folders, together: Together
+    item: Planned | Present,
+    is_set: bool,
+    choices: Sequence[Choice],
+    folders: Folders,
+    together: Together,
 ) -> NeededCopy | None:
     """What has to come so that one model is there; None where it is, or ComfyUI looks nowhere."""
-    place, model = settled.place, settled.model.key
-    key, base = _listed_in(settled, folders)
+    place, model = item.location, item.model.key
+    key, base = _listed_in(item, folders)
     if not key or folders.is_copy(place):
         return None
     source = together.folder_of(place, base) or place
-    if settled.is_set and source == place:
+    if is_set and source == place:
         source = place.rpartition("/")[0]
     path = f"{written_name(key)}/{source[len(base) + 1 :]}"
     if source == base:
@@ -109,16 +105,16 @@ def _copy_for(
         for choice in choices
         if (sha256 := _expected_sha256(choice)) and f"{choice.path}/".startswith(f"{source}/")
     }
-    is_whole = source != place or settled.is_directory
+    is_whole = source != place or item.is_directory
     return NeededCopy(model, Path(source), path, hashes, is_whole)
 
 
-def _listed_in(settled: _Settled, folders: Folders) -> tuple[str, str]:
+def _listed_in(item: Planned | Present, folders: Folders) -> tuple[str, str]:
     """The folder key under which ComfyUI finds a place, and the directory of it; empty if none."""
-    own = settled.model.folder or ""
+    own = item.model.folder or ""
     for key in dict.fromkeys((own, *folders.paths)):
         for directory in folders.directories(key) if key and key not in BESIDE else ():
-            if settled.place.startswith(f"{directory}/"):
+            if item.location.startswith(f"{directory}/"):
                 return key, str(directory)
     return "", ""
 
