@@ -66,7 +66,10 @@ def needed_copies(
             by_path[needed.path] = replace(first, hashes={**needed.hashes, **first.hashes})
         elif needed:
             by_path[needed.path] = needed
-    return [needed for needed in by_path.values() if not _is_inside_another(needed, by_path)]
+    for path in sorted(by_path, reverse=True):  # from inside: what is known goes all the way out
+        if outer := _around(by_path[path], by_path):
+            by_path[outer.path] = _with_hashes_of(outer, by_path.pop(path))
+    return list(by_path.values())
 
 
 def _settled(plan: Plan) -> Iterator[tuple[Planned | Present, bool]]:
@@ -119,16 +122,19 @@ def _listed_in(item: Planned | Present, folders: Folders) -> tuple[str, str]:
     return "", ""
 
 
-def _is_inside_another(needed: NeededCopy, by_path: dict[str, NeededCopy]) -> bool:
-    """Tell whether it comes with another; what is known of its files is told there then."""
+def _around(needed: NeededCopy, by_path: Mapping[str, NeededCopy]) -> NeededCopy | None:
+    """The directory with which it comes."""
     for above in folders_above(needed.path):
         outer = by_path.get(above)
         if outer is not None and outer.is_whole and needed.source.is_relative_to(outer.source):
-            inside = needed.source.relative_to(outer.source).as_posix()
-            more = {f"{inside}/{p}".rstrip("/"): sha256 for p, sha256 in needed.hashes.items()}
-            by_path[above] = replace(outer, hashes={**more, **outer.hashes})
-            return True
-    return False
+            return outer
+    return None
+
+
+def _with_hashes_of(outer: NeededCopy, needed: NeededCopy) -> NeededCopy:
+    inside = needed.source.relative_to(outer.source).as_posix()
+    more = {f"{inside}/{path}".rstrip("/"): sha256 for path, sha256 in needed.hashes.items()}
+    return replace(outer, hashes={**more, **outer.hashes})
 
 
 def _expected_sha256(choice: Choice) -> str:
