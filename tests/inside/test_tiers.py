@@ -18,7 +18,11 @@ from comfyfix.disk import swap
 from comfyfix.disk.files import sha256_of
 from comfyfix.disk.owner import where
 from comfyfix.stages.store.tiers import copying
+from comfyfix.stages.store.tiers.needed_copies import NeededCopy
+from comfyfix.stages.store.tiers.raising import Raising
 from comfyfix.state import tier
+from comfyfix.state.hashes import HashLog
+from comfyfix.state.hashing import Halted
 from comfyfix.state.tier import Tier
 from comfyfix.why import Why
 from tests.inprocess import InProcess
@@ -97,6 +101,70 @@ def test_a_tier_is_filled_to_its_last_byte(
     monkeypatch.setitem(TIERS, "size", 2 * size)
     done = told(inprocess, first, second)
     assert done == {f"loras/{first}": "brought", f"loras/{second}": "there"}
+
+
+def test_one_byte_too_little_is_no_room_where_nothing_may_leave(
+    inprocess: InProcess, fast: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    first, second, _ = NAMES
+    source = inprocess.models / "loras" / first
+    monkeypatch.setitem(TIERS, "size", 2 * source.stat().st_size - 1)
+    told(inprocess, first)
+    source.unlink()
+    done = told(inprocess, second)
+    assert done == {f"loras/{first}": Why.TIER_ONLY_COPY, f"loras/{second}": Why.TIER_FULL}
+    inprocess.put("loras", first, (fast / "loras" / first).read_bytes())
+    assert held(fast) == [f"loras/{first}"]
+
+
+@pytest.mark.parametrize(
+    ("error", "why"),
+    [(FileExistsError(17, "there"), Why.TIER_TAKEN), (OSError(5, "broken"), Why.SYSTEM_SAYS)],
+)
+def test_what_can_not_get_its_name_leaves_nothing(
+    inprocess: InProcess,
+    fast: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    error: OSError,
+    why: Why,
+) -> None:
+    """Another has put something there a moment ago, or the disk breaks."""
+    name = "deep/er/x.safetensors"
+    inprocess.put("loras", name, file_for("x.safetensors", size=SIZE))
+    inprocess.workflow(f"{NAMES[0]}.json", ("loras", name))
+
+    def fails(*_: object) -> None:
+        raise error
+
+    with monkeypatch.context() as patch:
+        patch.setattr(swap, "move_path", fails)
+        assert told(inprocess, NAMES[0]) == {f"loras/{name}": why}
+    assert list((fast / "loras").iterdir()) == []
+    assert (fast / "loras").is_dir(), "of the folder of a key ComfyUI was told"
+    noted = Tier(fast)
+    noted.read()
+    assert noted.copies == {}
+    assert told(inprocess, NAMES[0]) == {f"loras/{name}": "brought"}
+
+
+def test_stopped_it_says_nothing_of_what_it_has_not_done(inprocess: InProcess, fast: Path) -> None:
+    first, second, _ = NAMES
+    halted: list[Path] = []
+
+    def hash_of(path: Path) -> str:
+        halted.append(path)
+        raise Halted
+
+    with Tier(fast).held() as held_tier:
+        log = HashLog(inprocess.root / "log")
+        work = Raising(held_tier, None, 0, hash_of, log, 1.0, stopped=lambda: bool(halted))
+        needed = [
+            NeededCopy(f"loras/{name}", inprocess.models / "loras" / name, f"loras/{name}")
+            for name in (first, second)
+        ]
+        assert list(work.bring_up(needed)) == []
+        assert halted == [needed[0].source]
+        assert held_tier.copies == {}
 
 
 @pytest.mark.parametrize("harm", ["gone", "another", "damaged", "leads to the copy"])
