@@ -191,11 +191,11 @@ def test_what_is_known_of_a_file_holds_where_it_comes_with_a_set(
         node = {"class_type": "CLIPLoader", "inputs": {"clip_name": f"two/{value}"}}
         inprocess.workflows.joinpath(f"{name}.json").write_text(json.dumps({"1": node}))
     model = f"text_encoders/two/{QWEN[0]}"
-    wrong = {"models": {"z.safetensors": {"sha256": "0" * 64}}}
-    assert told(inprocess, "one", "other", **wrong) == {model: Why.TIER_NOT_COPIED}
+    wrong = {"z.safetensors": {"sha256": "0" * 64}}
+    assert told(inprocess, "one", "other", models=wrong) == {model: Why.TIER_NOT_COPIED}
     right = sha256_of(inprocess.models / "text_encoders/two/z.safetensors")
-    known = {"models": {"z.safetensors": {"sha256": right}}}
-    assert told(inprocess, "one", "other", **known) == {model: "brought"}
+    known = {"z.safetensors": {"sha256": right}}
+    assert told(inprocess, "one", "other", models=known) == {model: "brought"}
     assert set(held(inprocess)) == of("text_encoders/two", (*QWEN[:2], "z.safetensors"))
 
 
