@@ -147,6 +147,32 @@ def test_what_can_not_get_its_name_leaves_nothing(
     assert told(inprocess, NAMES[0]) == {f"loras/{name}": "brought"}
 
 
+def test_what_has_another_time_or_place_is_hashed_once(inprocess: InProcess, fast: Path) -> None:
+    """And by then it is a copy of what lies there."""
+    name, hashed = NAMES[0], list[Path]()
+    source = inprocess.models / "loras" / name
+    other = shutil.copytree(inprocess.models, inprocess.root / "other") / "loras" / name
+
+    def hash_of(path: Path) -> str:
+        hashed.append(path)
+        return sha256_of(path)
+
+    with Tier(fast).held() as held_tier:
+        log = HashLog(inprocess.root / "log")
+        work = Raising(held_tier, None, 0, hash_of, log, 1.0)
+
+        def did(path: Path) -> tuple[str, int]:
+            (result,) = work.bring_up([NeededCopy(name, path, f"loras/{name}")])
+            return result.outcome, len(hashed)
+
+        assert [did(source), did(source)] == [("brought", 1), ("there", 1)]
+        os.utime(source, (5, 5))
+        assert [did(source), did(source)] == [("there", 2), ("there", 2)]
+        assert [did(other), did(other)] == [("there", 3), ("there", 3)]
+        assert work.copies_of([source]) == []
+        assert [copy.path for copy in work.copies_of([other.parent])] == [f"loras/{name}"]
+
+
 def test_stopped_it_says_nothing_of_what_it_has_not_done(inprocess: InProcess, fast: Path) -> None:
     first, second, _ = NAMES
     halted: list[Path] = []
