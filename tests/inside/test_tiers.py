@@ -239,6 +239,34 @@ def test_what_others_put_there_is_neither_taken_nor_removed(
     assert (mine.read_bytes(), changed.read_bytes()) == (b"mine", b"mine too")
 
 
+def test_nothing_leaves_for_what_can_not_come(inprocess: InProcess, fast: Path) -> None:
+    first, second, third = NAMES
+    told(inprocess, first, second)
+    (fast / "loras" / third).write_bytes(b"mine")
+    assert told(inprocess, third) == {f"loras/{third}": Why.TIER_TAKEN}
+    (fast / "loras" / third).unlink()
+    assert held(fast) == [f"loras/{first}", f"loras/{second}"]
+
+
+def test_what_lies_elsewhere_does_not_come_into_a_directory(
+    inprocess: InProcess, fast: Path
+) -> None:
+    """It would be no copy of ours any more, and half of another."""
+    whole, alone = inprocess.models / "diffusers/sdxl", inprocess.root / "b.safetensors"
+    whole.mkdir(parents=True)
+    for path in (whole / "a.safetensors", alone):
+        path.write_bytes(file_for(path.name, size=SIZE))
+    with Tier(fast).held() as held_tier:
+        work = Raising(held_tier, None, 0, sha256_of, HashLog(inprocess.root / "log"), 1.0)
+        directory = NeededCopy("sdxl", whole, "diffusers/sdxl", is_whole=True)
+        stray = NeededCopy("b", alone, "diffusers/sdxl/b.safetensors")
+        (brought, stays) = work.bring_up([directory, stray])
+    assert (brought.outcome, stays.outcome) == ("brought", "stays")
+    assert stays.reason
+    assert stays.reason.why == Why.TIER_TAKEN
+    assert [path.name for path in (fast / "diffusers/sdxl").iterdir()] == ["a.safetensors"]
+
+
 def test_a_folder_that_leads_elsewhere_is_not_written_to(inprocess: InProcess, fast: Path) -> None:
     elsewhere = inprocess.root / "elsewhere"
     elsewhere.mkdir()

@@ -140,8 +140,8 @@ class _Notes:
 
     def choice(self, file: ModelFile) -> Choice:
         model = file.model
-        found = self.folders.find(model.folder, model.path) if model.folder else None
-        loaded = found is not None and found[0] == file.path and file.path == clean_text(file.path)
+        hit = self.folders.find(model.folder, model.path) if model.folder else None
+        loaded = hit is not None and hit[0] == file.path and file.path == clean_text(file.path)
         override = self.manifest.override_for(model.folder, model.path)
         return Choice(
             model=model,

@@ -66,7 +66,7 @@ def needed_copies(
             by_path[needed.path] = replace(first, hashes={**needed.hashes, **first.hashes})
         elif needed:
             by_path[needed.path] = needed
-    for path in sorted(by_path, reverse=True):  # from inside: what is known goes all the way out
+    for path in list(by_path):
         if outer := _around(by_path[path], by_path):
             by_path[outer.path] = _with_hashes_of(outer, by_path.pop(path))
     return list(by_path.values())
