@@ -227,11 +227,11 @@ class Project:
 
 
 def _verdict(project: projects.Project, hasher: Hasher, choice: Choice) -> Verdict:
-    from comfyfix.stages.verdicts.verify import Known, Manner, verify  # formats, for this alone
+    from comfyfix.stages.verdicts.verify import Claims, Manner, verify  # formats, for this alone
 
-    manner = Manner(pickle=project.manifest.verify.pickle, trust=project.trust, hashed=hasher)
-    known = Known(choice.record, choice.receipt, choice.told)
-    return verify(choice.model, choice.path, known, manner)
+    manner = Manner(pickle=project.manifest.verify.pickle, trust=project.trust, hash_of=hasher)
+    claims = Claims(choice.record, choice.receipt, choice.override)
+    return verify(choice.model, choice.path, claims, manner)
 
 
 @contextlib.contextmanager

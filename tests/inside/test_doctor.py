@@ -9,11 +9,13 @@ import threading
 import time
 from collections.abc import Iterator
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
 
 from comfyfix.demo.hub import Fault, Hub
+from comfyfix.net.http import Web
 from comfyfix.records import because
 from comfyfix.screen import words
 from comfyfix.screen.commands import checkup as shown
@@ -127,6 +129,51 @@ def test_proxies_are_shown_without_their_passwords(well: InProcess) -> None:
     assert "proxy.example:8080" in done.out
     assert "S3cret" not in done.out
     assert "me:" not in done.out
+
+
+@pytest.mark.parametrize(
+    ("environ", "lines"),
+    [
+        ({}, [Why.CHECK_PROXY_NONE]),
+        ({"http_proxy": "p.example"}, ["http_proxy=p.example"]),
+        ({"ALL_PROXY": "socks5://a:b@p.example:1"}, ["ALL_PROXY=p.example:1"]),
+        ({"HTTPS_PROXY": "http://:3"}, [Why.CHECK_PROXY_UNFIT]),
+        ({"HTTPS_PROXY": "http://p.example:x"}, [Why.CHECK_PROXY_UNFIT]),
+        ({"NO_PROXY": "a,b"}, [Why.CHECK_PROXY_NONE, "NO_PROXY=a,b"]),
+        ({"HTTP_PROXY": "p:1", "no_proxy": "c"}, ["HTTP_PROXY=p:1", "no_proxy=c"]),
+    ],
+)
+def test_every_proxy_is_told(well: InProcess, environ: dict[str, str], lines: list[str]) -> None:
+    said = machine._proxies(Patient(well.project().manifest, environ))
+    assert [
+        f"{line.said.told['variable']}={line.said.told['proxy']}"
+        if line.said.why == Why.CHECK_PROXY
+        else line.said.why
+        for line in said
+    ] == lines
+
+
+@pytest.mark.parametrize(
+    ("account", "user", "scope"),
+    [
+        ({"name": "me", "auth": {"accessToken": {"role": "read"}}}, "me", "read"),
+        ({"username": "her", "name": 7}, "her", "?"),
+        ({"auth": {"accessToken": "x"}}, "?", "?"),
+        ({"auth": {"accessToken": {"role": 1}}}, "?", "?"),
+    ],
+)
+def test_whose_a_token_is_and_what_it_may_do(
+    well: InProcess, hub: Hub, monkeypatch: pytest.MonkeyPatch,
+    account: dict[str, Any], user: str, scope: str,
+) -> None:  # fmt: skip
+    answer = SimpleNamespace(status=200, body=json.dumps(account).encode())
+    monkeypatch.setattr(Web, "get", lambda *_, **__: answer)
+    environ = {"HF_API_TOKEN": "hf_S3cret"}
+    patient = Patient(well.project().manifest, environ, tokens={"huggingface": "hf_S3cret"})
+    said = {line.said.why: line.said.told for line in services._tokens(patient)}
+    told_of = said[Why.CHECK_TOKEN]
+    assert (told_of["user"], told_of["scope"], told_of["variable"]) == (user, scope, "HF_API_TOKEN")
+    assert said[Why.CHECK_TOKEN_NONE]["service"] == "Civitai"
 
 
 def test_a_token_that_is_none_is_told(well: InProcess) -> None:

@@ -497,6 +497,23 @@ def test_a_directory_with_something_of_the_user_stays(
     assert could_go(inprocess) == could_go(inprocess, "--all") == []
 
 
+def test_a_directory_that_can_not_be_read_whole_stays(
+    inprocess: InProcess, directory: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (inprocess.workflows / "f.json").unlink()
+    (directory / "more").mkdir()
+    assert could_go(inprocess) == ["LLM/Florence-2-lantern"]
+    real = os.scandir
+
+    def scandir(path: Any) -> Any:
+        if str(path).endswith("/more"):
+            raise PermissionError(13, "Permission denied", str(path))
+        return real(path)
+
+    monkeypatch.setattr(os, "scandir", scandir)
+    assert could_go(inprocess) == could_go(inprocess, "--all") == []
+
+
 def test_a_set_is_needed_as_a_whole(inprocess: InProcess, hub: Hub) -> None:
     names = [f"lantern-0000{number}-of-00002.safetensors" for number in (1, 2)]
     hub.add("maker/lantern", names)

@@ -26,7 +26,7 @@ from comfyfix.records import Reason, because
 from comfyfix.screen.commands.storing import Collected
 from comfyfix.settings import MANIFEST
 from comfyfix.stages.store import gc
-from comfyfix.stages.store.dedupe import Found, Pair
+from comfyfix.stages.store.dedupe import Duplicates, Pair
 from comfyfix.stages.store.gc import Unit
 from comfyfix.tasks.commands import gc as gc_command
 from comfyfix.tasks.run.opening import begin, begin_store
@@ -208,7 +208,7 @@ def dedupe_under_kills(site: Site, count: int, kills: int) -> dict[str, int]:
         def work(begun: Callable[[], object], some: Sequence[Pair] = some) -> None:
             one = Deduping(begin_store(manifest))
             begun()
-            one.share(Found(pairs=list(some)))
+            one.share(Duplicates(pairs=list(some)))
 
         seen["killed"] += moments.dies(work)
         seen["lost or changed"] += len(wrong(touched))
@@ -240,7 +240,7 @@ def gc_under_kills(site: Site, count: int, kills: int) -> dict[str, int]:
     run = begin(site.root / MANIFEST)
     needing = Needing([run])
     known, units = known_units(run, needing)
-    chosen = gc.may_go(units, everything=True)
+    chosen = gc.removable(units, everything=True)
     assert len(chosen) == len(made) - len(needed)
     must = {path: made[path] for path in needed}
     seen = {"killed": 0, "unfinished": 0, "lost or changed": 0, "not settled": 0}

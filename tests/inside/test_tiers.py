@@ -18,7 +18,11 @@ from comfyfix.disk import swap
 from comfyfix.disk.files import sha256_of
 from comfyfix.disk.owner import where
 from comfyfix.stages.store.tiers import copying
+from comfyfix.stages.store.tiers.needed_copies import NeededCopy
+from comfyfix.stages.store.tiers.raising import Raising
 from comfyfix.state import tier
+from comfyfix.state.hashes import HashLog
+from comfyfix.state.hashing import Halted
 from comfyfix.state.tier import Tier
 from comfyfix.why import Why
 from tests.inprocess import InProcess
@@ -99,6 +103,96 @@ def test_a_tier_is_filled_to_its_last_byte(
     assert done == {f"loras/{first}": "brought", f"loras/{second}": "there"}
 
 
+def test_one_byte_too_little_is_no_room_where_nothing_may_leave(
+    inprocess: InProcess, fast: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    first, second, _ = NAMES
+    source = inprocess.models / "loras" / first
+    monkeypatch.setitem(TIERS, "size", 2 * source.stat().st_size - 1)
+    told(inprocess, first)
+    source.unlink()
+    done = told(inprocess, second)
+    assert done == {f"loras/{first}": Why.TIER_ONLY_COPY, f"loras/{second}": Why.TIER_FULL}
+    inprocess.put("loras", first, (fast / "loras" / first).read_bytes())
+    assert held(fast) == [f"loras/{first}"]
+
+
+@pytest.mark.parametrize(
+    ("error", "why"),
+    [(FileExistsError(17, "there"), Why.TIER_TAKEN), (OSError(5, "broken"), Why.SYSTEM_SAYS)],
+)
+def test_what_can_not_get_its_name_leaves_nothing(
+    inprocess: InProcess,
+    fast: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    error: OSError,
+    why: Why,
+) -> None:
+    """Another has put something there a moment ago, or the disk breaks."""
+    name = "deep/er/x.safetensors"
+    inprocess.put("loras", name, file_for("x.safetensors", size=SIZE))
+    inprocess.workflow(f"{NAMES[0]}.json", ("loras", name))
+
+    def fails(*_: object) -> None:
+        raise error
+
+    with monkeypatch.context() as patch:
+        patch.setattr(swap, "move_path", fails)
+        assert told(inprocess, NAMES[0]) == {f"loras/{name}": why}
+    assert list((fast / "loras").iterdir()) == []
+    assert (fast / "loras").is_dir(), "of the folder of a key ComfyUI was told"
+    noted = Tier(fast)
+    noted.read()
+    assert noted.copies == {}
+    assert told(inprocess, NAMES[0]) == {f"loras/{name}": "brought"}
+
+
+def test_what_has_another_time_or_place_is_hashed_once(inprocess: InProcess, fast: Path) -> None:
+    """And by then it is a copy of what lies there."""
+    name, hashed = NAMES[0], list[Path]()
+    source = inprocess.models / "loras" / name
+    other = shutil.copytree(inprocess.models, inprocess.root / "other") / "loras" / name
+
+    def hash_of(path: Path) -> str:
+        hashed.append(path)
+        return sha256_of(path)
+
+    with Tier(fast).held() as held_tier:
+        log = HashLog(inprocess.root / "log")
+        work = Raising(held_tier, None, 0, hash_of, log, 1.0)
+
+        def did(path: Path) -> tuple[str, int]:
+            (result,) = work.bring_up([NeededCopy(name, path, f"loras/{name}")])
+            return result.outcome, len(hashed)
+
+        assert [did(source), did(source)] == [("brought", 1), ("there", 1)]
+        os.utime(source, (5, 5))
+        assert [did(source), did(source)] == [("there", 2), ("there", 2)]
+        assert [did(other), did(other)] == [("there", 3), ("there", 3)]
+        assert work.copies_of([source]) == []
+        assert [copy.path for copy in work.copies_of([other.parent])] == [f"loras/{name}"]
+
+
+def test_stopped_it_says_nothing_of_what_it_has_not_done(inprocess: InProcess, fast: Path) -> None:
+    first, second, _ = NAMES
+    halted: list[Path] = []
+
+    def hash_of(path: Path) -> str:
+        halted.append(path)
+        raise Halted
+
+    with Tier(fast).held() as held_tier:
+        log = HashLog(inprocess.root / "log")
+        work = Raising(held_tier, None, 0, hash_of, log, 1.0, stopped=lambda: bool(halted))
+        needed = [
+            NeededCopy(f"loras/{name}", inprocess.models / "loras" / name, f"loras/{name}")
+            for name in (first, second)
+        ]
+        assert list(work.bring_up(needed)) == []
+        assert halted == [needed[0].source]
+        assert held_tier.copies == {}
+
+
 @pytest.mark.parametrize("harm", ["gone", "another", "damaged", "leads to the copy"])
 def test_the_only_copy_never_leaves(inprocess: InProcess, fast: Path, harm: str) -> None:
     first, second, third = NAMES
@@ -143,6 +237,34 @@ def test_what_others_put_there_is_neither_taken_nor_removed(
     changed.write_bytes(b"mine too")
     assert told(inprocess, third)[f"loras/{second}"] == Why.TIER_CHANGED
     assert (mine.read_bytes(), changed.read_bytes()) == (b"mine", b"mine too")
+
+
+def test_nothing_leaves_for_what_can_not_come(inprocess: InProcess, fast: Path) -> None:
+    first, second, third = NAMES
+    told(inprocess, first, second)
+    (fast / "loras" / third).write_bytes(b"mine")
+    assert told(inprocess, third) == {f"loras/{third}": Why.TIER_TAKEN}
+    (fast / "loras" / third).unlink()
+    assert held(fast) == [f"loras/{first}", f"loras/{second}"]
+
+
+def test_what_lies_elsewhere_does_not_come_into_a_directory(
+    inprocess: InProcess, fast: Path
+) -> None:
+    """It would be no copy of ours any more, and half of another."""
+    whole, alone = inprocess.models / "diffusers/sdxl", inprocess.root / "b.safetensors"
+    whole.mkdir(parents=True)
+    for path in (whole / "a.safetensors", alone):
+        path.write_bytes(file_for(path.name, size=SIZE))
+    with Tier(fast).held() as held_tier:
+        work = Raising(held_tier, None, 0, sha256_of, HashLog(inprocess.root / "log"), 1.0)
+        directory = NeededCopy("sdxl", whole, "diffusers/sdxl", is_whole=True)
+        stray = NeededCopy("b", alone, "diffusers/sdxl/b.safetensors")
+        (brought, stays) = work.bring_up([directory, stray])
+    assert (brought.outcome, stays.outcome) == ("brought", "stays")
+    assert stays.reason
+    assert stays.reason.why == Why.TIER_TAKEN
+    assert [path.name for path in (fast / "diffusers/sdxl").iterdir()] == ["a.safetensors"]
 
 
 def test_a_folder_that_leads_elsewhere_is_not_written_to(inprocess: InProcess, fast: Path) -> None:

@@ -196,7 +196,7 @@ def test_a_disk_that_is_another_meanwhile_is_not_written_to(
     """Without its disk, the folder that it was mounted on is there: it is on another."""
     fast = needy.root / "fast"
     fast.mkdir()
-    named = copying.Copying._name
+    named = copying.Copying._put_in_place
 
     def gone(*given: Any) -> None:
         fast.rename(needy.root / "away")
@@ -204,7 +204,7 @@ def test_a_disk_that_is_another_meanwhile_is_not_written_to(
         named(*given)
 
     with monkeypatch.context() as patch:
-        patch.setattr(copying.Copying, "_name", gone)
+        patch.setattr(copying.Copying, "_put_in_place", gone)
         told = tiers(needy, fast="fast")
     assert told["files"][0]["why"] == Why.SYSTEM_SAYS
     assert list(fast.iterdir()) == []

@@ -182,6 +182,23 @@ def test_a_directory_that_can_not_come_whole_does_not_come(
     assert not (fast / "diffusers").exists()
 
 
+def test_what_is_known_of_a_file_holds_where_it_comes_with_a_set(
+    inprocess: InProcess, fast: Path
+) -> None:
+    """Though the set is looked at before it."""
+    fill(inprocess.models / "text_encoders/two", (*QWEN[:2], "z.safetensors"))
+    for name, value in (("one", QWEN[0]), ("other", "z.safetensors")):
+        node = {"class_type": "CLIPLoader", "inputs": {"clip_name": f"two/{value}"}}
+        inprocess.workflows.joinpath(f"{name}.json").write_text(json.dumps({"1": node}))
+    model = f"text_encoders/two/{QWEN[0]}"
+    wrong = {"z.safetensors": {"sha256": "0" * 64}}
+    assert told(inprocess, "one", "other", models=wrong) == {model: Why.TIER_NOT_COPIED}
+    right = sha256_of(inprocess.models / "text_encoders/two/z.safetensors")
+    known = {"z.safetensors": {"sha256": right}}
+    assert told(inprocess, "one", "other", models=known) == {model: "brought"}
+    assert set(held(inprocess)) == of("text_encoders/two", (*QWEN[:2], "z.safetensors"))
+
+
 def test_a_link_to_a_file_comes_as_that_file(inprocess: InProcess, fast: Path) -> None:
     path = inprocess.models / "diffusers/sdxl/vae/b.safetensors"
     blob = inprocess.root / "blob"

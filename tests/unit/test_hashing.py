@@ -15,7 +15,7 @@ from hypothesis import strategies as st
 
 from comfyfix.disk.files import sha256_of
 from comfyfix.records import Model, because
-from comfyfix.stages.verdicts.verify import Known, Manner, verify
+from comfyfix.stages.verdicts.verify import Claims, Manner, verify
 from comfyfix.state.hashes import SPARE, HashLog, read
 from comfyfix.state.hashing import FileChanged, Halted, Hasher
 from comfyfix.why import Why
@@ -109,7 +109,7 @@ def test_a_file_that_changes_while_it_is_read_is_not_judged(tmp_path: Path) -> N
     thread = threading.Thread(target=change)
     thread.start()
     model = Model(folder="loras", path="a.safetensors")
-    verdict = verify(model, path, Known(), Manner(always=True, hashed=hasher))
+    verdict = verify(model, path, Claims(), Manner(always=True, hash_of=hasher))
     thread.join()
     assert (verdict.status, verdict.sha256) == ("unverified", None)
     assert verdict.reason == because(Why.FILE_CHANGES)

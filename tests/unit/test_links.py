@@ -143,6 +143,8 @@ def test_links_go_into_comfyuis_own_models_and_never_into_the_store(
     found = comfyui_folders.read(home, [], store)
     models = home / "models"
     assert place(found, "sub\\x.pt", target) == models / "loras" / "sub\\x.pt"
+    assert place(found, "n" * 255, target) == models / "loras" / ("n" * 255)
+    assert place(found, f"sub/{'n' * 256}", target) == Why.LINK_NO_NAME
     assert place(found, "X.pt", target, "unet") == models / "diffusion_models" / "X.pt"
     assert place(found, "y.pt", target, "vae") == Why.LINK_LED_OUT
     inside = comfyui_folders.read(home, [], home / "models")

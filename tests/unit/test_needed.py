@@ -23,7 +23,7 @@ def searched(texts: list[str], name: str) -> set[str]:
 def test_a_name_is_found_wherever_it_stands(texts: list[str], name: str) -> None:
     needs = Needs()
     for text in texts:
-        needs.said.setdefault(folded(text), {})[text] = None
+        needs.texts.setdefault(folded(text), {})[text] = None
     model = Model(folder="loras", path=name)
     said = set(needs.of(model, {}, directory=True))
     expected = {folded(text) for text in searched(texts, name)}

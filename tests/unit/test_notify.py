@@ -14,7 +14,7 @@ from comfyfix.records import Model, Verdict, because
 from comfyfix.screen.run import notice
 from comfyfix.screen.words import t
 from comfyfix.settings import notify
-from comfyfix.stages.reports.report import Ending, Tally
+from comfyfix.stages.reports.tally import Ending, Tally
 from comfyfix.why import Why
 
 SECRET = "canary-4711"

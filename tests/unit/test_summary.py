@@ -10,7 +10,7 @@ from comfyfix.records import Model, Verdict, because
 from comfyfix.screen import words
 from comfyfix.screen.run import summary
 from comfyfix.screen.words import fixed, t
-from comfyfix.stages.reports.report import Ending, Tally
+from comfyfix.stages.reports.tally import Ending, Tally
 from comfyfix.why import Why
 
 

@@ -1,4 +1,4 @@
-"""One file, held against all that is known of it, and what is moved aside of the bad ones."""
+"""One file, held against all that is claimed of it, and what is moved aside of the bad ones."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from comfyfix.demo.content import file_for
 from comfyfix.demo.hub import sha256
 from comfyfix.records import Model, Receipt, Record, Verdict, because
 from comfyfix.settings.overrides import Override
-from comfyfix.stages.verdicts.verify import Known, Manner, move_aside, verify
+from comfyfix.stages.verdicts.verify import Claims, Manner, move_aside, verify
 from comfyfix.state import receipts
 from comfyfix.state.hashing import FileChanged
 from comfyfix.why import Why
@@ -43,9 +43,9 @@ def receipt(path: Path, digest: str = RIGHT, *, verified: bool = True) -> Receip
     return receipts.of_file(MODEL, path, digest, script="x.sh", verified=verified)
 
 
-def told(path: Path, known: Known | None = None, **manner: Any) -> tuple[str, str, str | None]:
+def told(path: Path, claims: Claims | None = None, **manner: Any) -> tuple[str, str, str | None]:
     """The verdict: its status, the reason or whose word it is, and the hash."""
-    found = verify(MODEL, path, known or Known(), Manner(**manner))
+    found = verify(MODEL, path, claims or Claims(), Manner(**manner))
     why = found.reason or found.by
     assert (found.model, found.filename, found.path) == (MODEL.key, path.name, str(path))
     assert (found.by is None) is (found.status != "ok")
@@ -53,14 +53,14 @@ def told(path: Path, known: Known | None = None, **manner: Any) -> tuple[str, st
 
 
 def test_whose_word_counts_first(path: Path) -> None:
-    known = Known(record(sha256=OTHER), receipt(path, OTHER), Override(sha256=RIGHT))
-    assert told(path, known, anew=True) == ("ok", Why.BY_MANIFEST, RIGHT)
-    assert told(path, Known(record(), receipt(path, OTHER)), anew=True) == (
+    claims = Claims(record(sha256=OTHER), receipt(path, OTHER), Override(sha256=RIGHT))
+    assert told(path, claims, anew=True) == ("ok", Why.BY_MANIFEST, RIGHT)
+    assert told(path, Claims(record(), receipt(path, OTHER)), anew=True) == (
         "ok", Why.BY_PLACE, RIGHT,
     )  # fmt: skip
     unknown = record(sha256=None, size=None)
-    assert told(path, Known(unknown, receipt(path)), anew=True) == ("ok", Why.BY_RECEIPT, RIGHT)
-    unverified = Known(None, receipt(path, verified=False))
+    assert told(path, Claims(unknown, receipt(path)), anew=True) == ("ok", Why.BY_RECEIPT, RIGHT)
+    unverified = Claims(None, receipt(path, verified=False))
     assert told(path, unverified, anew=True) == ("unverified", Why.NO_PUBLISHED_HASH, RIGHT)
 
 
@@ -71,16 +71,16 @@ def test_a_receipt_stands_for_the_hash_while_the_file_is_as_it_says(path: Path) 
         hashed.append(file)
         return RIGHT
 
-    known = Known(record(), receipt(path))
-    assert told(path, known, hashed=hashes) == ("ok", Why.BY_PLACE, RIGHT)
+    claims = Claims(record(), receipt(path))
+    assert told(path, claims, hash_of=hashes) == ("ok", Why.BY_PLACE, RIGHT)
     assert hashed == []
-    assert told(path, known, hashed=hashes, anew=True)[0] == "ok"
-    assert told(path, Known(record()), hashed=hashes)[0] == "ok"
+    assert told(path, claims, hash_of=hashes, anew=True)[0] == "ok"
+    assert told(path, Claims(record()), hash_of=hashes)[0] == "ok"
     assert hashed == [path, path]
-    assert told(path, Known(record(), receipt(path, OTHER)), hashed=hashes)[0] == "wrong"
+    assert told(path, Claims(record(), receipt(path, OTHER)), hash_of=hashes)[0] == "wrong"
     path.touch()
     os.utime(path, (1, 1))
-    assert told(path, Known(record(), known.receipt), hashed=hashes)[0] == "ok"
+    assert told(path, Claims(record(), claims.receipt), hash_of=hashes)[0] == "ok"
     assert len(hashed) == 3
 
 
@@ -94,16 +94,16 @@ def test_what_has_no_hash_is_hashed_only_if_that_is_asked(path: Path) -> None:
 def test_a_size_tells_where_there_is_no_hash_and_it_is_exact(path: Path) -> None:
     wrong = ("wrong", Why.SIZE_DIFFERS, None)
     short = record(sha256=None, size=5)
-    assert told(path, Known(short)) == wrong
-    assert told(path, Known(record(sha256=None)))[0] == "unverified"
-    assert told(path, Known(record(sha256=None, size=None)))[0] == "unverified"
-    assert told(path, Known(record(sha256=None, size=5, size_exact=False)))[0] == "unverified"
-    assert told(path, Known(record(size=5)))[0] == "ok", "its hash tells more"
-    assert told(path, Known(short, None, Override(sha256=RIGHT)))[0] == "ok"
+    assert told(path, Claims(short)) == wrong
+    assert told(path, Claims(record(sha256=None)))[0] == "unverified"
+    assert told(path, Claims(record(sha256=None, size=None)))[0] == "unverified"
+    assert told(path, Claims(record(sha256=None, size=5, size_exact=False)))[0] == "unverified"
+    assert told(path, Claims(record(size=5)))[0] == "ok", "its hash tells more"
+    assert told(path, Claims(short, None, Override(sha256=RIGHT)))[0] == "ok"
 
 
 def test_another_hash_is_told_with_whose_word_it_is(path: Path) -> None:
-    found = verify(MODEL, path, Known(record(sha256=OTHER)), Manner())
+    found = verify(MODEL, path, Claims(record(sha256=OTHER)), Manner())
     word = because(Why.BY_PLACE, where="o/n")
     told = because(Why.HASH_DIFFERS, source=word, found=RIGHT, wanted=OTHER)
     assert (found.status, found.reason) == ("wrong", told)
@@ -111,12 +111,12 @@ def test_another_hash_is_told_with_whose_word_it_is(path: Path) -> None:
 
 def test_what_is_of_no_known_kind_is_unverified_whatever_its_hash(path: Path) -> None:
     odd = path.rename(path.with_name("harbor.engine"))
-    for known in (Known(), Known(record())):
-        found = verify(MODEL, odd, known, Manner())
+    for claims in (Claims(), Claims(record())):
+        found = verify(MODEL, odd, claims, Manner())
         assert (found.status, found.looked_into, found.sha256) == ("unverified", False, RIGHT)
         assert found.reason is not None
         assert found.reason.why == Why.KIND_NOT_LOOKED_INTO
-    assert told(odd, Known(record(sha256=OTHER)))[0] == "wrong"
+    assert told(odd, Claims(record(sha256=OTHER)))[0] == "wrong"
 
 
 def test_what_is_not_there_or_can_not_be_read(path: Path) -> None:
@@ -133,7 +133,7 @@ def test_what_is_not_there_or_can_not_be_read(path: Path) -> None:
         def hashes(_: Path, error: OSError = error) -> str:
             raise error
 
-        assert told(path, Known(record()), hashed=hashes) == (status, why, None)
+        assert told(path, Claims(record()), hash_of=hashes) == (status, why, None)
 
 
 def test_pickles_are_as_the_manifest_has_it(tmp_path: Path) -> None:
@@ -201,4 +201,4 @@ def test_what_can_not_be_moved_stays_and_says_so(
     assert (moved.reason, moved.moved_to) == (told, "")
     monkeypatch.setattr(os, "access", lambda *_: False)
     assert move_aside(verdict, None) == verdict, "it has not been seen to be bad"
-    assert verify(MODEL, path, Known(), Manner()).status == "damaged"
+    assert verify(MODEL, path, Claims(), Manner()).status == "damaged"

@@ -19,7 +19,7 @@ from comfyfix.screen.run.live import Sizes
 from comfyfix.screen.words import t
 from comfyfix.settings.overrides import LOCK_FILE
 from comfyfix.stages.needs.work import Pending, Plan, Planned
-from comfyfix.stages.reports.report import Ending, Tally
+from comfyfix.stages.reports.tally import Ending, Tally
 from comfyfix.stages.reports.won import Won, won
 from comfyfix.why import Why
 

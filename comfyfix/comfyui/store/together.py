@@ -6,7 +6,7 @@ Whoever reads one opens its files one after the other, from the folder that is f
 from __future__ import annotations
 
 import os
-from collections.abc import Container
+from collections.abc import Container, Iterator
 from dataclasses import dataclass, field
 
 _OF_A_DIRECTORY = ("config.json", "model_index.json")
@@ -39,3 +39,9 @@ class Together:
                 name in _OF_A_DIRECTORY or name.endswith(".index.json") for name in names
             )
         return self._marked[folder]
+
+
+def folders_above(path: str) -> Iterator[str]:
+    """The folders in which a place lies, the innermost first; `/` and `.` are none."""
+    while path := path.rpartition("/")[0]:
+        yield path

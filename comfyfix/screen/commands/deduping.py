@@ -12,7 +12,7 @@ from comfyfix.screen import words
 from comfyfix.screen.grouped import next_step, stays
 from comfyfix.screen.table import Column, table
 from comfyfix.screen.words import t
-from comfyfix.stages.store.dedupe import Found, Pair
+from comfyfix.stages.store.dedupe import Duplicates, Pair
 
 
 @dataclass(slots=True)
@@ -22,7 +22,7 @@ class Shared:
     `odd` is what a stopped one has left and could be neither finished nor undone.
     """
 
-    found: Found
+    found: Duplicates
     won: Sequence[Pair] = ()
     failed: Sequence[tuple[Pair, Reason]] = ()
     odd: list[Reason] = field(default_factory=list)

@@ -10,22 +10,22 @@ from comfyfix.disk.files import human_size
 from comfyfix.screen import words
 from comfyfix.screen.table import Column, table
 from comfyfix.screen.words import t
-from comfyfix.stages.store.tiers.raising import Did, Done
+from comfyfix.stages.store.tiers.raising import CopyOutcome, CopyResult
 from comfyfix.state.tier import Tier
 
-_LINES: dict[Did, str] = {
-    Did.BROUGHT: "↑ {name} ({size:size})",
-    Did.THERE: "✓ {name} ({size:size})",
-    Did.LEFT: "↓ {name} ({size:size})",
+_LINES: dict[CopyOutcome, str] = {
+    CopyOutcome.BROUGHT: "↑ {name} ({size:size})",
+    CopyOutcome.THERE: "✓ {name} ({size:size})",
+    CopyOutcome.LEFT: "↓ {name} ({size:size})",
 }
 
 
-def line(done: Done) -> str:
+def line(result: CopyResult) -> str:
     """One file."""
-    if done.reason:
-        told = {"name": done.name, "reason": words.with_next_step(done.reason)}
+    if result.reason:
+        told = {"name": result.name, "reason": words.with_next_step(result.reason)}
         return t("! {name} stays: {reason}", **told)
-    return t(_LINES[done.did], name=done.name, size=done.size)
+    return t(_LINES[result.outcome], name=result.name, size=result.size)
 
 
 def total(sizes: Sequence[int], limit: int | None) -> str:
@@ -71,17 +71,19 @@ def held_as_data(tier: Tier, others: int, limit: int | None) -> dict[str, Any]:
     }
 
 
-def as_data(done: Iterable[Done], sizes: Sequence[int], limit: int | None) -> dict[str, Any]:
+def as_data(
+    results: Iterable[CopyResult], sizes: Sequence[int], limit: int | None
+) -> dict[str, Any]:
     """For programs."""
     return {
         "files": [
             {
-                "did": each.did,
-                "name": each.name,
-                "bytes": each.size,
-                "why": each.reason.why if each.reason else None,
+                "did": result.outcome,
+                "name": result.name,
+                "bytes": result.size,
+                "why": result.reason.why if result.reason else None,
             }
-            for each in done
+            for result in results
         ],
         "copies": len(sizes),
         "bytes": sum(sizes),

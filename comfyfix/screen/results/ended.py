@@ -5,7 +5,7 @@ from __future__ import annotations
 import msgspec
 
 from comfyfix.outcomes import Came
-from comfyfix.stages.reports.report import Tally
+from comfyfix.stages.reports.tally import Tally
 
 
 class Ended(msgspec.Struct, frozen=True, kw_only=True):

@@ -8,7 +8,7 @@ from collections.abc import Iterable, Iterator
 from comfyfix.outcomes import NEEDS_USER
 from comfyfix.screen.text import clean
 from comfyfix.screen.words import t
-from comfyfix.stages.reports.report import Tally
+from comfyfix.stages.reports.tally import Tally
 
 TEXT_MAX = 20_000
 """Characters of the text: the report has the rest."""

@@ -11,7 +11,7 @@ from comfyfix.records import Model, Reason, Verdict
 from comfyfix.screen import words
 from comfyfix.screen.grouped import next_step, some, together
 from comfyfix.screen.words import fixed, t
-from comfyfix.stages.reports.report import Ending, Tally
+from comfyfix.stages.reports.tally import Ending, Tally
 
 
 def lines(tally: Tally, project: str = "") -> Iterator[str]:

@@ -21,34 +21,29 @@ CHECKS: dict[str, Check] = {**machine.CHECKS, **services.CHECKS}
 
 def look(patient: Patient, *, seconds: float = SECONDS) -> list[Line]:
     """Do all checks side by side; returns what they say, in their order."""
-    said: dict[str, list[Line]] = {name: [] for name in CHECKS}
-    done: dict[str, bool] = {}
-    threads = [
-        threading.Thread(target=_one, args=(name, check, patient, said[name], done), daemon=True)
+    lines: dict[str, list[Line]] = {name: [] for name in CHECKS}
+    threads = {
+        name: threading.Thread(target=_one, args=(name, check, patient, lines[name]), daemon=True)
         for name, check in CHECKS.items()
-    ]
+    }
     until = time.monotonic() + seconds
-    for thread in threads:
+    for thread in threads.values():
         thread.start()
-    for thread in threads:
+    for name, thread in threads.items():
         thread.join(max(0.0, until - time.monotonic()))
-    found: list[Line] = []
-    for name in CHECKS:
-        found += list(said[name])
-        if name not in done:
-            found.append(Line(name, good=False, said=because(Why.CHECK_LATE, seconds=int(seconds))))
-    return found
+        if thread.is_alive():
+            late = because(Why.CHECK_LATE, seconds=int(seconds))
+            # A list of its own: what the check still says belongs to nobody.
+            lines[name] = [*lines[name], Line(name, good=False, said=late)]
+    return [line for name in CHECKS for line in lines[name]]
 
 
-def _one(
-    name: str, check: Check, patient: Patient, said: list[Line], done: dict[str, bool]
-) -> None:
+def _one(name: str, check: Check, patient: Patient, lines: list[Line]) -> None:
     try:
         for line in check(patient):
-            said.append(line)
+            lines.append(line)
     except Problem as problem:
-        said.append(Line(name, good=False, said=problem.reason))
+        lines.append(Line(name, good=False, said=problem.reason))
     except Exception as error:  # noqa: BLE001 - a check that fails hides none of the others
         cause = because(Why.CHECK_FAILED, error=f"{type(error).__name__}: {error}")
-        said.append(Line(name, good=False, said=cause))
-    done[name] = True
+        lines.append(Line(name, good=False, said=cause))

@@ -47,11 +47,11 @@ class Patient:
 Check = Callable[[Patient], Iterator[Line]]
 
 
-def well(name: str, why: Why, /, **told: object) -> Line:
+def well(name: str, why: Why, /, **fields: object) -> Line:
     """Nothing needs doing."""
-    return Line(name, good=True, said=because(why, **told))
+    return Line(name, good=True, said=because(why, **fields))
 
 
-def ill(name: str, why: Why, /, **told: object) -> Line:
+def ill(name: str, why: Why, /, **fields: object) -> Line:
     """The user has something to do."""
-    return Line(name, good=False, said=because(why, **told))
+    return Line(name, good=False, said=because(why, **fields))

@@ -27,8 +27,8 @@ def _programs(patient: Patient) -> Iterator[Line]:
         if version is None:
             yield ill(name, Why.TOOL_ABSENT, name=name)
         elif version < needed:
-            told = {"version": _dotted(version), "needed": _dotted(needed)}
-            yield ill(name, Why.CHECK_PROGRAM_OLD, name=name, **told)
+            versions = {"version": _dotted(version), "needed": _dotted(needed)}
+            yield ill(name, Why.CHECK_PROGRAM_OLD, name=name, **versions)
         else:
             yield well(name, Why.CHECK_PROGRAM, name=name, version=_dotted(version))
 
@@ -53,17 +53,17 @@ def _versions(_patient: Patient) -> Iterator[Line]:
 
     from comfyfix.version import __version__
 
-    told = {"python": _dotted(sys.version_info[:3]), "doit": version("doit")}
-    yield well("versions", Why.CHECK_VERSIONS, own=__version__, **told)
+    python, doit = _dotted(sys.version_info[:3]), version("doit")
+    yield well("versions", Why.CHECK_VERSIONS, own=__version__, python=python, doit=doit)
 
 
 def _proxies(patient: Patient) -> Iterator[Line]:
     set_here = [(name, patient.environ[name]) for name in _PROXIES if patient.environ.get(name)]
     if not set_here:
         yield well("proxies", Why.CHECK_PROXY_NONE)
-    for variable, told in set_here:
+    for variable, address in set_here:
         try:
-            parts = urlsplit(told if "://" in told else f"http://{told}")
+            parts = urlsplit(address if "://" in address else f"http://{address}")
             host, port = parts.hostname or "", parts.port
         except ValueError:
             host, port = "", None
@@ -82,11 +82,10 @@ def _room(patient: Patient) -> Iterator[Line]:
         return
     store, reserve = patient.folders.store, patient.manifest.download.reserve_bytes
     free = shutil.disk_usage(_nearest(store)).free
-    told = {"free": free, "path": store}
     if free <= reserve:
-        yield ill("room", Why.CHECK_ROOM_LOW, reserve=reserve, **told)
+        yield ill("room", Why.CHECK_ROOM_LOW, reserve=reserve, free=free, path=store)
     else:
-        yield well("room", Why.CHECK_ROOM, **told)
+        yield well("room", Why.CHECK_ROOM, free=free, path=store)
 
 
 def _store(patient: Patient) -> Iterator[Line]:
@@ -96,8 +95,8 @@ def _store(patient: Patient) -> Iterator[Line]:
     yield _written("store", folders.store, Why.CHECK_STORE)
     unseen = [key for key in _KEYS if folders.searched is not None and key not in folders.searched]
     if unseen:
-        told = {"keys": unseen, "file": folders.comfyui / EXTRA_PATHS}
-        yield ill("store", Why.CHECK_STORE_UNSEEN, path=folders.store, **told)
+        file = folders.comfyui / EXTRA_PATHS
+        yield ill("store", Why.CHECK_STORE_UNSEEN, path=folders.store, keys=unseen, file=file)
     else:
         yield well("store", Why.CHECK_STORE_SEEN, path=folders.store)
 

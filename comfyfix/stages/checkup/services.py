@@ -5,6 +5,7 @@ from __future__ import annotations
 import time
 from collections.abc import Iterator, Mapping
 from email.utils import parsedate_to_datetime
+from functools import partial
 from typing import TYPE_CHECKING
 from urllib.parse import urlsplit
 
@@ -27,17 +28,18 @@ _QUESTIONS = {"huggingface": "/api/models?limit=1", "civitai": "/api/v1/models?l
 
 def _tokens(patient: Patient) -> Iterator[Line]:
     for source in ("huggingface", "civitai"):
-        variable, service = _variable(source, patient.environ), _SERVICES[source]
+        service = _SERVICES[source]
         if not patient.tokens.get(source):
-            told = {"service": service, "variable": TOKEN_VARIABLES[source][0]}
-            yield well("tokens", Why.CHECK_TOKEN_NONE, **told)
+            variable = TOKEN_VARIABLES[source][0]
+            yield well("tokens", Why.CHECK_TOKEN_NONE, service=service, variable=variable)
         elif patient.offline:
             yield well("tokens", Why.CHECK_NOT_ASKED, host=service)
         else:
-            yield _owner(patient, source, service, variable)
+            yield _owner(patient, source)
 
 
-def _owner(patient: Patient, source: str, service: str, variable: str) -> Line:
+def _owner(patient: Patient, source: str) -> Line:
+    service, variable = _SERVICES[source], _variable(source, patient.environ)
     endpoint = getattr(patient.manifest.endpoints, source)
     path = "/api/whoami-v2" if source == "huggingface" else "/api/v1/me"
     web = _web(patient, {origin_of(endpoint): patient.tokens[source]})
@@ -50,17 +52,17 @@ def _owner(patient: Patient, source: str, service: str, variable: str) -> Line:
     if answer.status in (401, 403):
         return ill("tokens", Why.CHECK_TOKEN_REFUSED, service=service, variable=variable)
     try:
-        told = msgspec.json.decode(answer.body, type=dict[str, object])
+        account = msgspec.json.decode(answer.body, type=dict[str, object])
     except (ValueError, RecursionError):
         return ill("tokens", Why.ANSWER_NOT_JSON, host=urlsplit(endpoint).netloc, cause="")
-    user = next((v for k in ("name", "username") if isinstance(v := told.get(k), str)), "?")
-    fields = {"user": user, "scope": _scope(told)}
+    user = next((v for k in ("name", "username") if isinstance(v := account.get(k), str)), "?")
+    fields = {"user": user, "scope": _scope(account)}
     return well("tokens", Why.CHECK_TOKEN, service=service, variable=variable, **fields)
 
 
-def _scope(told: Mapping[str, object]) -> str:
+def _scope(account: Mapping[str, object]) -> str:
     """What a token of the Hub may do, in its own word; `?` where nothing tells it."""
-    value: object = told
+    value: object = account
     for key in ("auth", "accessToken", "role"):
         value = value.get(key) if isinstance(value, dict) else None
     return value if isinstance(value, str) else "?"
@@ -77,19 +79,17 @@ def _web(patient: Patient, tokens: Mapping[str, str]) -> Web:
     return Web(tokens, offline=patient.offline, seconds=ASK_SECONDS)
 
 
-def _endpoint(source: str) -> Check:
-    def check(patient: Patient) -> Iterator[Line]:
-        endpoint = getattr(patient.manifest.endpoints, source)
-        if patient.offline:
-            yield well(source, Why.CHECK_NOT_ASKED, host=urlsplit(endpoint).netloc)
-            return
-        web, question = _web(patient, {}), _QUESTIONS.get(source)
-        answer = web.get(f"{endpoint}{question}", tries=1) if question else web.head(endpoint)
-        yield well(source, Why.CHECK_REACHED, host=urlsplit(endpoint).netloc)
-        if source == "huggingface":
-            yield from _clock(answer.headers.get("date", ""), urlsplit(endpoint).netloc)
-
-    return check
+def _endpoint(source: str, patient: Patient) -> Iterator[Line]:
+    endpoint = getattr(patient.manifest.endpoints, source)
+    host = urlsplit(endpoint).netloc
+    if patient.offline:
+        yield well(source, Why.CHECK_NOT_ASKED, host=host)
+        return
+    web, question = _web(patient, {}), _QUESTIONS.get(source)
+    answer = web.get(f"{endpoint}{question}", tries=1) if question else web.head(endpoint)
+    yield well(source, Why.CHECK_REACHED, host=host)
+    if source == "huggingface":
+        yield from _clock(answer.headers.get("date", ""), host)
 
 
 def _clock(date: str, host: str) -> Iterator[Line]:
@@ -125,6 +125,6 @@ def _qwen(patient: Patient) -> Iterator[Line]:
 
 CHECKS: dict[str, Check] = {
     "tokens": _tokens,
-    **{source: _endpoint(source) for source in _SERVICES},
+    **{source: partial(_endpoint, source) for source in _SERVICES},
     "qwen": _qwen,
 }

@@ -110,9 +110,9 @@ class Report(msgspec.Struct, frozen=True, kw_only=True, dict=True):
     def _ready(self) -> frozenset[str]:  # every format asks for each
         lacking = {result.model.key for result in self.models if not result.good}
         return frozenset(
-            each.workflow
-            for each in self.workflows
-            if each.problem is None and not each.refused and lacking.isdisjoint(each.models)
+            w.workflow
+            for w in self.workflows
+            if w.problem is None and not w.refused and lacking.isdisjoint(w.models)
         )
 
     @property
@@ -121,7 +121,7 @@ class Report(msgspec.Struct, frozen=True, kw_only=True, dict=True):
         return all(map(self.is_ready, self.workflows)) and all(m.good for m in self.models)
 
 
-class Known:
+class History:
     """What is known besides the plan: tries, receipts, and what this run has found wrong.
 
     Files are read where the plan does not say it all: of twenty thousand models they are large.
@@ -143,13 +143,13 @@ class Known:
 
 
 def make(
-    plan: Plan, scanned: Iterable[ScannedFile], refusals: Iterable[Refusal], known: Known
+    plan: Plan, scanned: Iterable[ScannedFile], refusals: Iterable[Refusal], history: History
 ) -> Report:
     """Make the report. Nothing is written. Raises OSError, SetupProblem."""
     files = [file for file in scanned if file.is_workflow or file.problem]
     lines = _Lines(files)
-    models = [_planned(planned, known, lines) for planned in plan.models]
-    models += [_present(present, known, lines) for present in plan.present]
+    models = [_of_planned(planned, history, lines) for planned in plan.models]
+    models += [_of_present(present, history, lines) for present in plan.present]
     refused: dict[str, list[RefusedValue]] = {}
     for refusal in refusals:
         reference = refusal.reference
@@ -178,32 +178,33 @@ class _Lines:
         self._paths = {file.workflow: file.path for file in files}
         self._read: dict[str, NodeLines] = {}
 
-    def use(self, reference: Reference, *, wanted: bool = True) -> Use:
-        """One place; its line only where it is wanted."""
+    def use(self, reference: Reference, *, with_line: bool = True) -> Use:
+        """One place; its line only where somebody is to look at it."""
         workflow = reference.workflow
-        if wanted and workflow not in self._read and len(self._read) < LINES_MAX:
+        if with_line and workflow not in self._read and len(self._read) < LINES_MAX:
             self._read[workflow] = NodeLines(self._paths.get(workflow, ""))
-        known = self._read.get(workflow) if wanted else None
+        lines = self._read.get(workflow) if with_line else None
         return Use(
             workflow=workflow,
             node_id=reference.node_id,
             node_type=reference.node_type,
             input=reference.input,
             value=str(reference.value),
-            line=known.of(reference.node_id, reference.node_type) if known else None,
+            line=lines.of(reference.node_id, reference.node_type) if lines else None,
         )
 
 
-def _planned(planned: Planned, known: Known, lines: _Lines) -> ModelResult:
-    record, receipt, last = planned.record, planned.receipt, planned.last
-    every = [receipt]
-    if record and record.files:
-        every = [known.receipts.get(member.model.key) for member in record.members]
-    status: Status = "ok" if all(r is None or r.verified for r in every) else "unverified"
-    outcome, reason = str(Outcome.DONE), None
-    if planned.pending:
-        status, outcome, reason = _pending(planned, known)
-    kept = receipt if not planned.pending else None
+def _of_planned(planned: Planned, history: History, lines: _Lines) -> ModelResult:
+    record, last, is_pending = planned.record, planned.last, planned.pending is not None
+    receipt = None if is_pending else planned.receipt
+    if is_pending:
+        status, outcome, reason = _of_pending(planned, history)
+    else:
+        members = record.members if record and record.files else ()
+        receipts = [history.receipts.get(m.model.key) for m in members] or [receipt]
+        proven = all(r is None or r.verified for r in receipts)
+        status, outcome, reason = "ok" if proven else "unverified", str(Outcome.DONE), None
+    content = receipt or record
     return ModelResult(
         model=planned.model,
         status=status,
@@ -211,19 +212,19 @@ def _planned(planned: Planned, known: Known, lines: _Lines) -> ModelResult:
         reason=reason,
         number=planned.number if planned.reserved else None,
         task=planned.task,
-        size=kept.size if kept else record.size if record else None,
-        sha256=kept.sha256 if kept else record.sha256 if record else None,
+        size=content.size if content else None,
+        sha256=content.sha256 if content else None,
         record=record,
-        receipt=kept,
-        came=None if planned.pending else (last.came if last else None) or Came.THERE,
-        uses=tuple(lines.use(each, wanted=bool(planned.pending)) for each in planned.references),
+        receipt=receipt,
+        came=None if is_pending else (last.came if last else None) or Came.THERE,
+        uses=tuple(lines.use(each, with_line=is_pending) for each in planned.references),
     )
 
 
-def _pending(planned: Planned, known: Known) -> tuple[Status, str, Reason | None]:
+def _of_pending(planned: Planned, history: History) -> tuple[Status, str, Reason | None]:
     """What is known of why a model is not there: of this run, of its tries, of its name."""
     key = planned.model.key
-    verdict, entry = known.verdicts.get(key), known.entries.get(key)
+    verdict, entry = history.verdicts.get(key), history.entries.get(key)
     newest = entry.attempts[-1] if entry and entry.attempts else None
     if verdict is not None and verdict.status != "missing":
         return "failed", verdict.status, verdict.reason
@@ -234,21 +235,21 @@ def _pending(planned: Planned, known: Known) -> tuple[Status, str, Reason | None
     return "missing", str(planned.pending or Pending.ABSENT), None
 
 
-def _present(present: Present, known: Known, lines: _Lines) -> ModelResult:
-    receipt = known.receipts.get(present.model.key) or present.receipt
-    verdict = known.verdicts.get(present.model.key)
-    bad = verdict is not None and not verdict.good
+def _of_present(present: Present, history: History, lines: _Lines) -> ModelResult:
+    receipt = history.receipts.get(present.model.key) or present.receipt
+    verdict = history.verdicts.get(present.model.key)
+    bad = verdict if verdict is not None and not verdict.good else None
     proven = receipt is not None and receipt.verified
     return ModelResult(
         model=present.model,
         status="failed" if bad else "ok" if proven else "unverified",
-        outcome=verdict.status if verdict and bad else str(Outcome.DONE),
-        reason=verdict.reason if verdict and bad else None,
+        outcome=bad.status if bad else str(Outcome.DONE),
+        reason=bad.reason if bad else None,
         size=present.size,
         sha256=receipt.sha256 if receipt else None,
         receipt=receipt,
         came=None if bad else Came.THERE,
-        uses=tuple(lines.use(each, wanted=bad) for each in present.references),
+        uses=tuple(lines.use(each, with_line=bad is not None) for each in present.references),
     )
 
 

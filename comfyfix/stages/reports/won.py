@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from comfyfix.outcomes import Came
 from comfyfix.settings.overrides import LOCK_FILE
 from comfyfix.stages.needs.work import Plan
-from comfyfix.stages.reports.report import Tally
+from comfyfix.stages.reports.tally import Tally
 
 
 @dataclass(frozen=True, slots=True)

@@ -6,6 +6,7 @@ Values: nothing is changed here. A file is one inode, however many names it has.
 from __future__ import annotations
 
 import contextlib
+import functools
 import os
 import stat
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
@@ -13,7 +14,7 @@ from dataclasses import dataclass, field
 from typing import Literal
 
 from comfyfix.comfyui.store.folders import Folders
-from comfyfix.disk import blocks, held, trash_note
+from comfyfix.disk import blocks, held, regular, trash_note
 from comfyfix.disk.twins import Kept, Twin
 from comfyfix.records import Model, Reason, because
 from comfyfix.stages.store.sweep import Choice
@@ -61,7 +62,7 @@ class Pair:
 
 
 @dataclass(slots=True)
-class Found:
+class Duplicates:
     """What is equal. `shared` are names that are links of one file, or files of the same blocks."""
 
     pairs: list[Pair] = field(default_factory=list)
@@ -89,42 +90,45 @@ def copies(
 
     `no_key` tells whether the store's receipt of a model is signed, and could not be so again.
     """
-    store = os.path.realpath(folders.store)
-    reals: dict[str, str] = {}
+    store, real = os.path.realpath(folders.store), functools.cache(os.path.realpath)
+
+    def place_of(choice: Choice) -> str | Reason:
+        """Its place below the store, or why it is not touched."""
+        folder, _, name = str(choice.path).rpartition("/")
+        path = f"{real(folder)}/{name}"
+        place = path.removeprefix(f"{store}/")
+        if any(path.startswith(f"{other}/") for other in others):
+            return because(Why.DEDUPE_OTHERS)
+        if not trash_note.is_place(place):
+            return because(Why.GC_OUTSIDE)
+        if not os.access(real(folder), os.W_OK | os.X_OK):
+            return because(Why.DEDUPE_READ_ONLY, path=folder)
+        return place
+
     groups: dict[Identity, list[Choice]] = {}
     for choice in choices:
         groups.setdefault(choice.identity, []).append(choice)
     made = []
-    for identity, group in groups.items():
+    for group in groups.values():
         with contextlib.suppress(OSError):
-            made.append(_copy(identity, group, store, others, no_key, reals))
+            made.append(_copy(group, place_of, no_key))
     return made
 
 
 def _copy(
-    identity: Identity,
     group: Sequence[Choice],
-    store: str,
-    others: Sequence[str],
+    place_of: Callable[[Choice], str | Reason],
     no_key: Callable[[Model], bool],
-    reals: dict[str, str],
 ) -> Copy:
     info = os.stat(group[0].path)
     places: dict[str, None] = {}
     reason: Reason | None = None
     for choice in group:
-        folder, _, name = str(choice.path).rpartition("/")
-        if folder not in reals:
-            reals[folder] = os.path.realpath(folder)
-        real = f"{reals[folder]}/{name}"
         if stat.S_ISLNK(os.lstat(choice.path).st_mode):
             continue  # it leads to the name that is left in any case
-        if any(real.startswith(f"{other}/") for other in others):
-            reason = because(Why.DEDUPE_OTHERS)
-        elif not trash_note.is_place(place := real.removeprefix(f"{store}/")):
-            reason = because(Why.GC_OUTSIDE)
-        elif not os.access(reals[folder], os.W_OK | os.X_OK):
-            reason = because(Why.DEDUPE_READ_ONLY, path=folder)
+        place = place_of(choice)
+        if isinstance(place, Reason):
+            reason = place
         else:
             places[place] = None
         if no_key(choice.model):
@@ -132,40 +136,36 @@ def _copy(
     if not places and reason is None:
         reason = because(Why.GC_IS_LINK)
     names = tuple((choice.model, str(choice.path)) for choice in group)
-    return Copy(identity, names, tuple(places), info, reason)
+    return Copy(group[0].identity, names, tuple(places), info, reason)
 
 
-def of_equal_size(every: Iterable[Copy]) -> list[Copy]:
+def of_equal_size(copies: Iterable[Copy]) -> list[Copy]:
     """Those that may be equal to another; an empty file holds nothing that could be shared."""
     sizes: dict[int, list[Copy]] = {}
-    for copy in every:
+    for copy in copies:
         sizes.setdefault(copy.info.st_size, []).append(copy)
     return [copy for size, group in sizes.items() if size and len(group) > 1 for copy in group]
 
 
-def found(every: Iterable[Copy], hashes: Mapping[str, str]) -> Found:
+def duplicates(copies: Iterable[Copy], hashes: Mapping[str, str]) -> Duplicates:
     """Say what is equal, by the sha256 of paths as far as they are known."""
-    told = Found()
+    made = Duplicates()
     groups: dict[str, list[Copy]] = {}
-    for copy in every:
-        names = max(len(copy.places), 1)
-        told.shared += names - 1
-        told.shared_bytes += (names - 1) * copy.info.st_size
+    for copy in copies:
+        more_names = max(len(copy.places) - 1, 0)
+        made.shared += more_names
+        made.shared_bytes += more_names * copy.info.st_size
         digest = next((hashes[path] for _, path in copy.names if path in hashes), "")
         if digest and copy.info.st_size:
             groups.setdefault(digest, []).append(copy)
     for group in groups.values():
         if len(group) > 1:
-            _pair(sorted(group, key=_age), told)
-    told.pairs.sort(key=lambda pair: (pair.kept.model.key, pair.other.model.key))
-    return told
+            _add_pairs(sorted(group, key=lambda copy: (copy.info.st_mtime_ns, copy.path)), made)
+    made.pairs.sort(key=lambda pair: (pair.kept.model.key, pair.other.model.key))
+    return made
 
 
-def _age(copy: Copy) -> tuple[int, str]:
-    return copy.info.st_mtime_ns, copy.path
-
-
-def _pair(group: Sequence[Copy], told: Found) -> None:
+def _add_pairs(group: Sequence[Copy], made: Duplicates) -> None:
     """Pair each file of a content with the oldest that it can share with."""
     heads: dict[int, list[Copy]] = {}  # by disk: what others can become names of
     attributes = {copy.identity: _attributes(copy) for copy in group}
@@ -174,44 +174,39 @@ def _pair(group: Sequence[Copy], told: Found) -> None:
         if copy.reason:
             continue
         mine = heads.setdefault(copy.info.st_dev, [])
-        like = [one for one in mine if attributes[one.identity] == attributes[copy.identity]]
+        like = [head for head in mine if attributes[head.identity] == attributes[copy.identity]]
         if like and attributes[copy.identity] and copy.info.st_nlink == len(copy.places):
-            told.pairs.append(Pair(like[0], copy, "link"))
+            made.pairs.append(Pair(like[0], copy, "link"))
             continue
-        if mine and (pair := _cloned(mine[0], copy, told)):
-            told.pairs.append(pair)
+        if mine and (pair := _cloned(mine[0], copy, made)):
+            made.pairs.append(pair)
         mine.append(copy)
     first, *more = [mine[0] for mine in heads.values()] or [blocked.pop(0)]
-    told.pairs += [Pair(first, copy, reason=because(Why.DEDUPE_OTHER_DISK)) for copy in more]
-    told.pairs += [Pair(first, copy, reason=copy.reason) for copy in blocked]
+    made.pairs += [Pair(first, copy, reason=because(Why.DEDUPE_OTHER_DISK)) for copy in more]
+    made.pairs += [Pair(first, copy, reason=copy.reason) for copy in blocked]
 
 
 def _attributes(copy: Copy) -> tuple[object, ...] | None:
-    with contextlib.suppress(OSError), _open(copy) as handle:
-        return held.attributes(handle)
+    with contextlib.suppress(OSError), regular.opened(copy.path) as stream:
+        return held.attributes(stream.fileno())
     return None
 
 
-def _cloned(head: Copy, copy: Copy, told: Found) -> Pair | None:
+def _cloned(head: Copy, copy: Copy, made: Duplicates) -> Pair | None:
     """How a file can share blocks with another of its disk; None where it does so already."""
     why = Why.GC_OTHER_NAMES if copy.info.st_nlink != len(copy.places) else Why.DEDUPE_ATTRIBUTES
-    with contextlib.suppress(OSError), _open(head) as one, _open(copy) as other:
-        if blocks.are_shared(one, other):
-            told.shared += 1
-            told.shared_bytes += copy.info.st_size
+    with (
+        contextlib.suppress(OSError),
+        regular.opened(head.path) as one,
+        regular.opened(copy.path) as other,
+    ):
+        if blocks.are_shared(one.fileno(), other.fileno()):
+            made.shared += 1
+            made.shared_bytes += copy.info.st_size
             return None
-        if copy.info.st_size >= CLONED_MIN and blocks.can_share(one, other):
+        if copy.info.st_size >= CLONED_MIN and blocks.can_share(one.fileno(), other.fileno()):
             return Pair(head, copy, "clone")
     return Pair(head, copy, reason=because(why))
-
-
-@contextlib.contextmanager
-def _open(copy: Copy) -> Iterator[int]:
-    handle = os.open(copy.path, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC)
-    try:
-        yield handle
-    finally:
-        os.close(handle)
 
 
 def steps(pairs: Iterable[Pair], files_max: int, bytes_max: int) -> Iterator[list[Pair]]:
@@ -228,19 +223,14 @@ def steps(pairs: Iterable[Pair], files_max: int, bytes_max: int) -> Iterator[lis
         yield step
 
 
-def kept(step: Iterable[Pair]) -> list[tuple[Kept, list[Pair]]]:
+def by_kept(step: Iterable[Pair]) -> list[tuple[Kept, list[Pair]]]:
     """What the disk is asked for, of one step: each file that stays with those that give way."""
     groups: dict[Identity, list[Pair]] = {}
     for pair in step:
         groups.setdefault(pair.kept.identity, []).append(pair)
-    return [
-        (
-            Kept(
-                group[0].kept.places[0],
-                held.stamp(group[0].kept.info),
-                tuple(Twin(p.other.places, held.stamp(p.other.info)) for p in group),
-            ),
-            group,
-        )
-        for group in groups.values()
-    ]
+    asked = []
+    for group in groups.values():
+        twins = tuple(Twin(pair.other.places, held.stamp(pair.other.info)) for pair in group)
+        copy = group[0].kept
+        asked.append((Kept(copy.places[0], held.stamp(copy.info), twins), group))
+    return asked

@@ -5,14 +5,16 @@ What belongs together goes together: the shards of a set, and a directory that w
 
 from __future__ import annotations
 
+import functools
 import os
 import stat
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections import Counter
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 
 from comfyfix.comfyui.store.folders import Folders
 from comfyfix.comfyui.store.keys import CORE, MORE_OF_CORE, folder_key
-from comfyfix.comfyui.store.together import Together
+from comfyfix.comfyui.store.together import Together, folders_above
 from comfyfix.disk import json_file, trash_item
 from comfyfix.disk.trash_note import Item
 from comfyfix.outcomes import Came, Outcome
@@ -42,7 +44,6 @@ class Unit:
     size: int
     at: float
     fetched: bool
-    sha256: str = ""
     items: tuple[Item, ...] = ()
     reason: Reason | None = None
     needed: Sequence[str] = ()
@@ -54,9 +55,9 @@ class Unit:
         return not self.needed and self.reason is None
 
 
-@dataclass(frozen=True, slots=True)
-class Known:
-    """What this project knows of the store's files: receipts by path, records, the ledger.
+@dataclass(frozen=True)
+class Provenance:
+    """What this project knows of the store's files: receipts and records by path, the ledger.
 
     `contents` is what is known to be published, by sha256: whose word that is.
     """
@@ -67,94 +68,95 @@ class Known:
     records: Mapping[str, Record]
     entries: Mapping[str, Entry]
     contents: Mapping[str, Reason] = field(default_factory=dict)
-    directories: dict[str, Record] = field(default_factory=dict)
     together: Together = field(default_factory=Together)
-    reals: dict[str, str] = field(default_factory=dict)
+    real: Callable[[str], str] = field(default_factory=lambda: functools.cache(os.path.realpath))
 
-    def __post_init__(self) -> None:
-        for record in self.records.values():
-            if record.files and record.new:
-                self.directories[record.folder] = record
+    def directory(self, path: str) -> Record | None:
+        """The record of the directory that we have put there as a whole."""
+        return self._directories.get(path)
 
-    def real(self, folder: str) -> str:
-        """A folder with every link followed, asked of the disk once."""
-        if folder not in self.reals:
-            self.reals[folder] = os.path.realpath(folder)
-        return self.reals[folder]
+    @functools.cached_property
+    def _directories(self) -> dict[str, Record]:
+        return {r.folder: r for r in self.records.values() if r.files and r.new}
 
 
-def units(choices: Iterable[Choice], known: Known, needs: Needs) -> list[Unit]:
+def units(choices: Iterable[Choice], provenance: Provenance, needs: Needs) -> list[Unit]:
     """Put the files of a store together to what goes as a whole."""
-    groups: dict[tuple[str, str], list[Choice]] = {}
+    groups: dict[tuple[str, bool], list[Choice]] = {}
     for choice in choices:
-        groups.setdefault(_group(choice, known), []).append(choice)
-    made = [_unit(kind, place, group, known, needs) for (kind, place), group in groups.items()]
+        groups.setdefault(_group(choice, provenance), []).append(choice)
+    made = [_unit(*group, files, provenance, needs) for group, files in groups.items()]
     # A file is needed under each of its names where it is under one.
-    names: dict[Identity, int] = {}
-    for unit in made:
-        for identity in unit.files.values():
-            names[identity] = names.get(identity, 0) + 1
+    names = Counter(identity for unit in made for identity in unit.files.values())
     return sorted((_with_names(unit, names) for unit in made), key=lambda unit: unit.path)
 
 
-def _with_names(unit: Unit, names: Mapping[Identity, int]) -> Unit:
+def _with_names(unit: Unit, names: Counter[Identity]) -> Unit:
     if unit.reason is None and any(names[identity] > 1 for identity in unit.files.values()):
         return replace(unit, items=(), reason=because(Why.GC_OTHER_NAMES))
     return unit
 
 
-def _group(choice: Choice, known: Known) -> tuple[str, str]:
+def _group(choice: Choice, provenance: Provenance) -> tuple[str, bool]:
+    """What tells the unit of a file from others: a path, and whether it is a directory's."""
     path = str(choice.path)
-    for folder in _above(path):
-        if folder in known.directories:
-            return "directory", folder
+    for folder in folders_above(path):
+        if provenance.directory(folder):
+            return folder, True
     if choice.model.shards:
-        base = path.removesuffix(choice.model.path)
-        return "set", base + choice.model.shards[0]
-    return "file", path
+        path = path.removesuffix(choice.model.path) + choice.model.shards[0]
+    return path, False
 
 
-def _above(path: str) -> Iterator[str]:
-    while path := path.rpartition("/")[0]:
-        yield path
-
-
-def _unit(kind: str, place: str, group: list[Choice], known: Known, needs: Needs) -> Unit:
-    first = group[0]
-    record = known.directories.get(place) if kind == "directory" else None
-    model = record.model if record else first.model
-    if kind == "set":
-        model = Model(folder=model.folder, path=model.shards[0])
-    files = {str(choice.path): choice.identity for choice in group}
+def _unit(
+    place: str, is_directory: bool, choices: list[Choice], provenance: Provenance, needs: Needs
+) -> Unit:
+    first = choices[0]
+    files = {str(choice.path): choice.identity for choice in choices}
     infos = {path: _stat(path) for path in files}
-    paths = [place] if kind == "directory" else list(files)
-    reason: Reason | None = None
+    record = provenance.directory(place) if is_directory else None
+    if record:
+        model, path, moved = record.model, place, [place]
+        reason = _odd_directory(place, record, provenance)
+    else:
+        shards = first.model.shards
+        model = Model(folder=first.model.folder, path=shards[0]) if shards else first.model
+        path, moved = str(first.path), list(files)
+        reason = _odd_file(first, infos.values(), provenance)
     items: tuple[Item, ...] = ()
-    if kind == "directory":
-        reason = _odd_directory(place, record, known) if record else None
-    elif any(info is None or not stat.S_ISREG(info.st_mode) for info in infos.values()):
-        reason = because(Why.GC_IS_LINK)
-    elif any(info is not None and info.st_nlink > 1 for info in infos.values()):
-        reason = because(Why.GC_OTHER_NAMES)
-    elif _in_a_directory(first, known):
-        reason = because(Why.GC_OF_A_DIRECTORY)
     if reason is None:
-        items, reason = _items(paths, known)
-    receipts = [known.receipts.get(path) for path in files]
+        items, reason = _items(moved, provenance)
+    brought_at, came = _newest_done(provenance.entries.get(model.key))
+    read = [i.st_atime for i in infos.values() if i and i.st_atime > i.st_mtime + 1]
     return Unit(
         model=model,
-        path=place if kind == "directory" else str(first.path),
+        path=path,
         files=files,
-        size=(record.size if record else None) or total(group),
+        size=(record.size if record else None) or total(choices),
         at=max((info.st_mtime for info in infos.values() if info), default=0),
-        fetched=_came_by_us(known.entries.get(model.key))
-        and all(_holds(known, path, infos[path]) for path in files),
-        sha256=(receipts[0].sha256 if receipts[0] else "") if len(files) == 1 else "",
+        fetched=came is Came.FETCHED  # by the newest run that brought it, and not found there
+        and all(_is_fetched(path, info, provenance) for path, info in infos.items()),
         items=items,
         reason=reason,
-        needed=needs.of(model, files, directory=kind == "directory"),
-        last_used=_last_used(known.entries.get(model.key), infos.values()),
+        needed=needs.of(model, files, directory=is_directory),
+        last_used=max(brought_at, json_file.at(max(read)) if read else ""),
     )
+
+
+def _odd_file(
+    first: Choice, infos: Collection[os.stat_result | None], provenance: Provenance
+) -> Reason | None:
+    """Why a file or a set must stay."""
+    if any(info is None or not stat.S_ISREG(info.st_mode) for info in infos):
+        return because(Why.GC_IS_LINK)
+    if any(info is not None and info.st_nlink > 1 for info in infos):
+        return because(Why.GC_OTHER_NAMES)
+    # Of a directory model, it seems, that nobody has told us of.
+    path = str(first.path)
+    base = path.removesuffix(first.model.path)
+    inside = (folder for folder in folders_above(path) if folder.startswith(base))
+    is_part = any(map(provenance.together.is_marked, inside))
+    return because(Why.GC_OF_A_DIRECTORY) if is_part else None
 
 
 def _stat(path: str) -> os.stat_result | None:
@@ -164,24 +166,24 @@ def _stat(path: str) -> os.stat_result | None:
         return None
 
 
-def _items(paths: Sequence[str], known: Known) -> tuple[tuple[Item, ...], Reason | None]:
-    store = known.real(str(known.folders.store))
+def _items(paths: Sequence[str], provenance: Provenance) -> tuple[tuple[Item, ...], Reason | None]:
+    store = provenance.real(str(provenance.folders.store))
     try:
-        found = [trash_item.item_of(store, path, known.real) for path in paths]
+        movable = [trash_item.item_of(store, path, provenance.real) for path in paths]
     except OSError as error:
         return (), because(Why.SYSTEM_SAYS, error=error.strerror or error)
-    items = tuple(item for item in found if item is not None)
+    items = tuple(item for item in movable if item is not None)
     if len(items) < len(paths):
         return (), because(Why.GC_OUTSIDE)
     return items, None
 
 
-def _holds(known: Known, path: str, info: os.stat_result | None) -> bool:
+def _is_fetched(path: str, info: os.stat_result | None, provenance: Provenance) -> bool:
     """Tell whether we have fetched this very file."""
-    receipt = known.receipts.get(path)
+    receipt = provenance.receipts.get(path)
     if receipt is None or info is None or receipt.identified or receipt.origin:
         return False
-    return bool(receipt.script) and known.trust.holds(receipt, path, info)
+    return bool(receipt.script) and provenance.trust.holds(receipt, path, info)
 
 
 def _newest_done(entry: Entry | None) -> tuple[str, Came | None]:
@@ -189,26 +191,7 @@ def _newest_done(entry: Entry | None) -> tuple[str, Came | None]:
     return (done[-1].at, done[-1].came) if done else ("", None)
 
 
-def _came_by_us(entry: Entry | None) -> bool:
-    """Tell whether the newest run that brought it has fetched it, and not found it there."""
-    return _newest_done(entry)[1] is Came.FETCHED
-
-
-def _last_used(entry: Entry | None, infos: Iterable[os.stat_result | None]) -> str:
-    read = [info.st_atime for info in infos if info and info.st_atime > info.st_mtime + 1]
-    told = json_file.at(max(read)) if read else ""
-    return max(_newest_done(entry)[0], told)
-
-
-def _in_a_directory(choice: Choice, known: Known) -> bool:
-    """Tell whether a file seems to belong to a directory model that nobody has told us of."""
-    path, base = str(choice.path), str(choice.path).removesuffix(choice.model.path)
-    return any(
-        known.together.is_marked(folder) for folder in _above(path) if folder.startswith(base)
-    )
-
-
-def _odd_directory(place: str, record: Record, known: Known) -> Reason | None:
+def _odd_directory(place: str, record: Record, provenance: Provenance) -> Reason | None:
     """Why a directory must stay: it holds something that we have not fetched, or can't be read."""
     members = {member.destination for member in record.members}
     seen = set()
@@ -226,7 +209,7 @@ def _odd_directory(place: str, record: Record, known: Known) -> Reason | None:
                 path = f"{folder}/{name}"
                 info = os.lstat(path)
                 plain = stat.S_ISREG(info.st_mode) and info.st_nlink == 1
-                if path not in members or not plain or not _holds(known, path, info):
+                if path not in members or not plain or not _is_fetched(path, info, provenance):
                     return because(Why.GC_OF_A_DIRECTORY)
                 seen.add(path)
     except OSError as error:
@@ -234,29 +217,27 @@ def _odd_directory(place: str, record: Record, known: Known) -> Reason | None:
     return None if seen else because(Why.GC_OF_A_DIRECTORY)
 
 
-def may_go(every: Iterable[Unit], *, everything: bool) -> list[Unit]:
+def removable(units: Iterable[Unit], *, everything: bool) -> list[Unit]:
     """What nobody needs and nothing holds: what we have fetched, or `everything`.
 
     What packs read besides the core they may have fetched themselves, without a word in a workflow.
     """
     return [
         unit
-        for unit in every
+        for unit in units
         if unit.may_go
         and (unit.fetched or (everything and folder_key(unit.model.folder or "") in _OF_THE_CORE))
     ]
 
 
-def still(unit: Unit, known: Known) -> Reason | None:
-    """Look once more at a unit, just before it goes: each file has to be as it was seen."""
-    changed = because(Why.GC_CHANGED, path=unit.path)
+def look_again(unit: Unit, provenance: Provenance) -> Reason | None:
+    """Tell why a unit must stay, just before it goes: each file has to be as it was seen."""
     for path, identity in unit.files.items():
         info = _stat(path)
-        if info is None or identity_of(path, info) != identity:
-            return changed
-        if unit.fetched and not _holds(known, path, info):
-            return changed
-    record = known.directories.get(unit.path)
+        same = info is not None and identity_of(path, info) == identity
+        if not same or (unit.fetched and not _is_fetched(path, info, provenance)):
+            return because(Why.GC_CHANGED, path=unit.path)
+    record = provenance.directory(unit.path)
     if record and unit.items and unit.items[0].is_directory:
-        return _odd_directory(unit.path, record, known)
+        return _odd_directory(unit.path, record, provenance)
     return None

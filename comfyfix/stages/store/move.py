@@ -18,12 +18,11 @@ from comfyfix.errors import NameRefused, SetupProblem
 from comfyfix.records import Model, Reason, because
 from comfyfix.stages.needs.work import Plan
 from comfyfix.stages.store.gc import Unit
-from comfyfix.state.hashing import Identity
 from comfyfix.why import Why
 
 
 @dataclass(frozen=True, slots=True)
-class File:
+class MovedFile:
     """One file of a model: the model that it is by itself, and the one that it becomes."""
 
     was: Model
@@ -38,7 +37,7 @@ class Move:
 
     was: Model
     model: Model
-    files: tuple[File, ...]
+    files: tuple[MovedFile, ...]
     steps: tuple[Step, ...]
     finds: tuple[str, ...] = ()
     loses: tuple[str, ...] = ()
@@ -93,38 +92,38 @@ def models_called(name: str) -> list[Model]:
     return [Model(folder=key, path=path) for key, path in cut if is_folder_key(key)]
 
 
-def refused(unit: Unit, links: Iterable[str], units: Sequence[Unit]) -> Reason | None:
+def why_stays(unit: Unit, links: Iterable[str], units: Sequence[Unit]) -> Reason | None:
     """Why a unit must not be moved: a link, a part of a directory, or what links lead to."""
     if unit.reason is not None and unit.reason.why != Why.GC_OTHER_NAMES:
         return unit.reason  # a further hard link leads to it wherever it lies
-    mine: set[Identity] = set(unit.files.values())
-    leads = [path for one in units for path, i in one.files.items() if i in mine]
-    linked = any(os.path.islink(path) for path in leads)
-    ours = any(one in unit.files or one.startswith(f"{unit.path}/") for one in links)
-    return because(Why.MOVE_LINKED) if linked or ours else None
+    identities = set(unit.files.values())
+    names = [path for any_unit in units for path, i in any_unit.files.items() if i in identities]
+    leads_here = any(link in unit.files or link.startswith(f"{unit.path}/") for link in links)
+    return because(Why.MOVE_LINKED) if leads_here or any(map(os.path.islink, names)) else None
 
 
-def files_of(unit: Unit, folders: Folders, key: str) -> list[File]:
+def files_of(unit: Unit, folders: Folders, key: str) -> list[MovedFile]:
     """Where each file of a file or a set goes. Raises SetupProblem where it would not be listed."""
     base = unit.path.rpartition("/")[0]
     inside = unit.model.path.rpartition("/")[0]
     made = []
     for path in unit.files:
-        name = path.removeprefix(f"{base}/") if unit.model.shards else unit.model.path
-        below = f"{inside}/{name}" if unit.model.shards and inside else name
+        below = unit.model.path
+        if unit.model.shards:
+            below = os.path.join(inside, path.removeprefix(f"{base}/"))
         if not folders.accepts(key, below):
             raise SetupProblem(Why.MOVE_NOT_LISTED, name=below, folder=key)
         model, was = Model(folder=key, path=below), Model(folder=unit.model.folder, path=below)
-        made.append(File(was, path, model, folders.place(key, below)))
+        made.append(MovedFile(was, path, model, folders.place(key, below)))
     return made
 
 
 def step_of(store: str, path: str, target: str) -> Step | Reason:
     """What the disk is asked for, or why it can't be. Raises OSError."""
     places = []
-    for one in (path, target):
-        folder, _, name = one.rpartition("/")
-        place = f"{os.path.realpath(folder)}/{name}".removeprefix(f"{store}/")
+    for name in (path, target):
+        folder, _, last = name.rpartition("/")
+        place = f"{os.path.realpath(folder)}/{last}".removeprefix(f"{store}/")
         if not trash_note.is_place(place):
             return because(Why.GC_OUTSIDE)
         places.append(place)
@@ -135,26 +134,24 @@ def step_of(store: str, path: str, target: str) -> Step | Reason:
     return Step(places[0], places[1], relocating.stamp_of(path))
 
 
-def finding(plan: Plan, model: Model) -> tuple[str, ...]:
+def workflows_finding(plan: Plan, model: Model) -> tuple[str, ...]:
     """The workflows that look for a model in vain by now, and would find it."""
-    found: dict[str, None] = {}
-    for item in plan.models:
-        same = folder_key(item.model.folder or "") == model.folder and (
-            item.model.path == model.path
-        )
-        if same and not os.path.exists(item.location):
-            found |= dict.fromkeys(item.workflows)
-    return tuple(found)
+    finding: dict[str, None] = {}
+    for planned in plan.models:
+        named = folder_key(planned.model.folder or ""), planned.model.path
+        if named == (model.folder, model.path) and not os.path.exists(planned.location):
+            finding |= dict.fromkeys(planned.workflows)
+    return tuple(finding)
 
 
-def losing(plan: Plan, paths: Iterable[str]) -> tuple[str, ...]:
+def workflows_losing(plan: Plan, paths: Iterable[str]) -> tuple[str, ...]:
     """The workflows that find it where it lies now, and would not any more."""
     places = set(paths)
-    found: dict[str, None] = {}
-    for item in plan.models:
-        if item.location in places:
-            found |= dict.fromkeys(item.workflows)
-    for there in plan.present:
-        if there.location in places or any(str(path) in places for _, path in there.members):
-            found |= dict.fromkeys(reference.workflow for reference in there.references)
-    return tuple(found)
+    losing: dict[str, None] = {}
+    for planned in plan.models:
+        if planned.location in places:
+            losing |= dict.fromkeys(planned.workflows)
+    for present in plan.present:
+        if not places.isdisjoint((present.location, *(str(path) for _, path in present.members))):
+            losing |= dict.fromkeys(reference.workflow for reference in present.references)
+    return tuple(losing)

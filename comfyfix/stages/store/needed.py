@@ -21,6 +21,7 @@ from comfyfix import endings
 from comfyfix.comfyui.references.lookup import Lookup
 from comfyfix.comfyui.store.folders import Folders
 from comfyfix.comfyui.store.keys import folder_key
+from comfyfix.comfyui.store.together import folders_above
 from comfyfix.comfyui.workflows import files as workflow_files
 from comfyfix.comfyui.workflows import read as workflow
 from comfyfix.records import Model, Reason, because
@@ -36,19 +37,19 @@ from comfyfix.why import Why
 
 SHOWN = 5
 """Names that one refusal tells."""
-Who = dict[str, None]
+Needers = dict[str, None]
 """Workflows and files of settings, in the order of first sight."""
 _WORD = re.compile(r"\w+")
 
 
 @dataclass(frozen=True, slots=True)
 class Needs:
-    """What is needed, and by whom: by file, by directory, by folder key, and by what is said."""
+    """What is needed, and by whom: by file, by directory, by folder key, and by text."""
 
-    files: dict[Identity, Who] = field(default_factory=dict)
-    directories: dict[str, Who] = field(default_factory=dict)
-    keys: dict[str, Who] = field(default_factory=dict)
-    said: dict[str, Who] = field(default_factory=dict)
+    files: dict[Identity, Needers] = field(default_factory=dict)
+    directories: dict[str, Needers] = field(default_factory=dict)
+    keys: dict[str, Needers] = field(default_factory=dict)
+    texts: dict[str, Needers] = field(default_factory=dict)
     _by_word: dict[str, list[str]] = field(default_factory=dict)
 
     def of(self, model: Model, files: Mapping[str, Identity], *, directory: bool) -> list[str]:
@@ -57,21 +58,16 @@ class Needs:
         Of a directory its own name counts and not those of its files: every repository has a
         `model.safetensors`.
         """
-        who: Who = dict(self.keys.get(folder_key(model.folder or ""), {}))
+        needers: Needers = dict(self.keys.get(folder_key(model.folder or ""), {}))
         names = {model.name, endings.stem(model.name)}
         for path, identity in files.items():
-            who |= self.files.get(identity, {})
-            who |= self._around(path) if self.directories else {}
+            needers |= self.files.get(identity, {})
+            for folder in folders_above(os.path.realpath(path)) if self.directories else ():
+                needers |= self.directories.get(folder, {})
             names |= set() if directory else {endings.stem(path.rpartition("/")[2])}
-        if who:
-            return list(who)
-        return list(dict.fromkeys(one for name in sorted(names) for one in self._saying(name)))
-
-    def _around(self, path: str) -> Who:
-        above, who = os.path.realpath(path), Who()
-        while above := above.rpartition("/")[0]:
-            who |= self.directories.get(above, {})
-        return who
+        if not needers:
+            needers = dict.fromkeys(n for name in sorted(names) for n in self._saying(name))
+        return list(needers)
 
     def _saying(self, name: str) -> Iterator[str]:
         """Who says a name, with nothing before or behind it that would make it a longer one.
@@ -80,16 +76,16 @@ class Needs:
         are looked through: a collection may say many megabytes, and most names nowhere.
         """
         if not self._by_word:
-            for text in self.said:
+            for text in self.texts:
                 for word in {*_WORD.findall(text)}:
                     self._by_word.setdefault(word, []).append(text)
         plain = folded(name)
         holding = [self._by_word.get(word, []) for word in _WORD.findall(plain)]
-        texts = min(holding, key=len) if holding else list(self.said)
+        texts = min(holding, key=len) if holding else list(self.texts)
         pattern = re.compile(rf"(?<!\w){re.escape(plain)}(?!\w)")
         for text in texts:
             if plain in text and pattern.search(text):
-                yield from self.said[text]
+                yield from self.texts[text]
 
 
 def folded(text: str) -> str:
@@ -97,7 +93,7 @@ def folded(text: str) -> str:
     return unicodedata.normalize("NFC", text.replace("\\", "/")).casefold()
 
 
-def add(
+def add_project(
     needs: Needs,
     manifest: Manifest,
     folders: Folders,
@@ -107,51 +103,46 @@ def add(
     lock: Lock,
 ) -> None:
     """Add what one project needs, muted, optional and ignored references too. Raises OSError."""
-    every = msgspec.structs.replace(
+    everything = msgspec.structs.replace(
         manifest, include=Include(inactive=True, optional=True), ignore=()
     )
-    made = plans.make(every, folders, scanned, layout, trust)
-    for item in made.models:
-        _at(needs, item.location, item.workflows)
-        for member in item.record.members if item.record else ():
-            _at(needs, member.destination, item.workflows)
-        if item.record and item.record.local:
-            _at(needs, item.record.local, item.workflows)
-    for there in made.present:
-        who = dict.fromkeys(reference.workflow for reference in there.references)
-        _at(needs, there.location, who)
-        for _, path in there.members:
-            _at(needs, str(path), who)
+    plan = plans.make(everything, folders, scanned, layout, trust)
+    for planned in plan.models:
+        _add_place(needs, planned.location, planned.workflows)
+        for member in planned.record.members if planned.record else ():
+            _add_place(needs, member.destination, planned.workflows)
+        if planned.record and planned.record.local:
+            _add_place(needs, planned.record.local, planned.workflows)
+    for present in plan.present:
+        workflows = [reference.workflow for reference in present.references]
+        for place in (present.location, *(str(path) for _, path in present.members)):
+            _add_place(needs, place, workflows)
     lookup = Lookup(folders)
     for file in scanned:
-        _said(needs, file, lookup)
-    _settings(needs, manifest, lock)
-
-
-def _settings(needs: Needs, manifest: Manifest, lock: Lock) -> None:
+        _add_file(needs, file, lookup)
     for key, entry in lock.entries.items():
         for text in (key, entry.url, *(file.path for file in entry.files)):
-            _say(needs, text, lock.path.name)
-    for key, told in manifest.models.items():
-        for text in (key, told.url or "", told.path or ""):
-            _say(needs, text, told.told_by)
+            _add_text(needs, text, lock.path.name)
+    for key, override in manifest.models.items():
+        for text in (key, override.url or "", override.path or ""):
+            _add_text(needs, text, override.told_by)
 
 
-def _at(needs: Needs, path: str, who: Iterable[str]) -> None:
+def _add_place(needs: Needs, path: str, needers: Iterable[str]) -> None:
     try:
         info = os.stat(path)
     except (OSError, ValueError):
         return
-    asking = dict.fromkeys(who)
-    needs.files.setdefault(identity_of(path, info), {}).update(asking)
+    more = dict.fromkeys(needers)
+    needs.files.setdefault(identity_of(path, info), {}).update(more)
     if stat.S_ISDIR(info.st_mode):
-        needs.directories.setdefault(os.path.realpath(path), {}).update(asking)
+        needs.directories.setdefault(os.path.realpath(path), {}).update(more)
 
 
-def _said(needs: Needs, file: ScannedFile, lookup: Lookup) -> None:
+def _add_file(needs: Needs, file: ScannedFile, lookup: Lookup) -> None:
     for reference in file.references:
         for text in (reference.value, reference.path, *reference.files):
-            _say(needs, text, file.workflow)
+            _add_text(needs, text, file.workflow)
         by_itself = reference.kind in ("implied", "hub_repo")
         for key in (reference.folder, *reference.also) if by_itself else ():
             if key:
@@ -159,7 +150,7 @@ def _said(needs: Needs, file: ScannedFile, lookup: Lookup) -> None:
         for path in reference.files or (reference.path,):
             hit = lookup.file(reference, path) if reference.folder else None
             if hit:
-                _at(needs, hit.location, (file.workflow,))
+                _add_place(needs, hit.location, (file.workflow,))
     if not file.is_workflow or not file.path:
         return
     try:
@@ -169,37 +160,37 @@ def _said(needs: Needs, file: ScannedFile, lookup: Lookup) -> None:
         return  # it was read a moment ago, and whoever asks looks whether it has changed
     for node in nodes:
         for text in _strings([node.type, dict(node.given), node.widgets]):
-            _say(needs, text, file.workflow)
+            _add_text(needs, text, file.workflow)
 
 
-def _say(needs: Needs, text: str, who: str) -> None:
+def _add_text(needs: Needs, text: str, needer: str) -> None:
     if text:
-        needs.said.setdefault(folded(text), {})[who] = None
+        needs.texts.setdefault(folded(text), {})[needer] = None
 
 
 def _strings(value: Any) -> Iterator[str]:
     pending = [value]
     while pending:
-        one = pending.pop()
-        if isinstance(one, str):
-            yield one
-        elif isinstance(one, Mapping):
-            pending += [*one.keys(), *one.values()]
-        elif isinstance(one, list | tuple):
-            pending += one
+        inner = pending.pop()
+        if isinstance(inner, str):
+            yield inner
+        elif isinstance(inner, Mapping):
+            pending += [*inner.keys(), *inner.values()]
+        elif isinstance(inner, list | tuple):
+            pending += inner
 
 
-def doubts(made: Plan, scanned: Sequence[ScannedFile], unread_pack: str) -> list[Reason]:
+def doubts(plan: Plan, scanned: Sequence[ScannedFile], unread_pack: str) -> list[Reason]:
     """Why nobody can say what is needed; none: it can be said."""
-    found = []
+    reasons = []
     broken = [file.workflow for file in scanned if file.problem]
     if broken:
-        found.append(because(Why.GC_UNREADABLE, names=broken[:SHOWN], count=len(broken)))
-    lost = [p.model.path for p in made.models if p.model.folder is None]
+        reasons.append(because(Why.GC_UNREADABLE, names=broken[:SHOWN], count=len(broken)))
+    lost = [planned.model.path for planned in plan.models if planned.model.folder is None]
     if lost:
-        found.append(because(Why.GC_FOLDER_UNKNOWN, names=lost[:SHOWN], count=len(lost)))
+        reasons.append(because(Why.GC_FOLDER_UNKNOWN, names=lost[:SHOWN], count=len(lost)))
     if unread_pack:
-        found.append(because(Why.GC_PACK_UNREAD, path=unread_pack))
+        reasons.append(because(Why.GC_PACK_UNREAD, path=unread_pack))
     if not any(file.is_workflow and not file.problem for file in scanned):
-        found.append(because(Why.GC_NO_WORKFLOW))
-    return found
+        reasons.append(because(Why.GC_NO_WORKFLOW))
+    return reasons

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from pathlib import Path
 
 from comfyfix.comfyui.store.folders import Folders
@@ -23,30 +23,30 @@ from comfyfix.why import Why
 
 @dataclass(frozen=True, slots=True)
 class Choice:
-    """One file to be verified. `size` in bytes, `told` is the manifest's word.
+    """One file to be verified. `size` in bytes, `override` is the manifest's word.
 
     `identity` is what further names of the same file share. A file that ComfyUI does not load
     under its model's name (`loaded` is false) is hidden by another, and gets no receipt: that
     would be one for the other.
 
     `unit` is set for what lies in a fast tier and ComfyUI opens in its place: the copy that it
-    belongs to, a file or a directory. `copied` is the sha256 that it had by our notes then; empty
-    where it is none of ours.
+    belongs to, a file or a directory. `noted_sha256` is what it had by our notes then; empty where
+    it is none of ours.
     """
 
     model: Model
     path: Path
     record: Record | None
     receipt: Receipt | None
-    told: Override | None
+    override: Override | None
     size: int = 0
     identity: Identity = ""
     loaded: bool = True
     unit: str = ""
-    copied: str = ""
+    noted_sha256: str = ""
 
 
-def one(
+def _needed_file(
     manifest: Manifest, model: Model, path: Path, record: Record | None, receipt: Receipt | None
 ) -> Choice:
     """Choose one file that a workflow needs; it may be absent."""
@@ -56,7 +56,7 @@ def one(
         path=path,
         record=record,
         receipt=receipt,
-        told=manifest.override_for(model.folder, model.path),
+        override=manifest.override_for(model.folder, model.path),
         size=info.st_size if info else 0,
         identity=identity_of(str(path), info) if info else str(path),
     )
@@ -64,25 +64,26 @@ def one(
 
 def needed(manifest: Manifest, plan: Plan, layout: Layout) -> dict[str, list[Choice]]:
     """Choose what the workflows need and can have a file, by model. Raises OSError."""
-    known = receipts.load(layout)
-    every: dict[str, list[Choice]] = {}
-    for item in plan.models:
-        if item.problem is not None:
+    ours = receipts.load(layout)
+    choices: dict[str, list[Choice]] = {}
+    for planned in plan.models:
+        if planned.problem is not None:
             continue
-        key, record = item.model.key, item.record
+        key, record = planned.model.key, planned.record
         if record is None or not record.files:
-            receipt = known.get(key) or item.receipt
-            every[key] = [one(manifest, item.model, item.path, record, receipt)]
+            receipt = ours.get(key) or planned.receipt
+            choices[key] = [_needed_file(manifest, planned.model, planned.path, record, receipt)]
             continue
-        every[key] = [
-            one(manifest, m.model, Path(m.destination), m, known.get(m.model.key))
+        choices[key] = [
+            _needed_file(manifest, m.model, Path(m.destination), m, ours.get(m.model.key))
             for m in record.members
         ]
-    for there in plan.present:
-        every[there.model.key] = [
-            one(manifest, model, path, None, there.receipt) for model, path in there.members
+    for present in plan.present:
+        choices[present.model.key] = [
+            _needed_file(manifest, model, path, None, present.receipt)
+            for model, path in present.members
         ]
-    return every
+    return choices
 
 
 def whole_store(
@@ -97,8 +98,12 @@ def whole_store(
 
     `known_records`: what `records` says, for those who have asked it already.
     """
-    known = _Known(folders, layout, trust, known_records)
-    return [known.choice(manifest, file) for file in model_files(folders)]
+    ours = receipts.load(layout)
+    by_path = {receipt.path: receipt for receipt in ours.values()}
+    if known_records is None:
+        known_records = records(layout)
+    notes = _Notes(manifest, folders, trust, ours, by_path, known_records)
+    return [notes.choice(file) for file in model_files(folders)]
 
 
 def total(choices: Iterable[Choice]) -> int:
@@ -111,69 +116,58 @@ def contents(choices: Iterable[Choice]) -> dict[str, Reason]:
 
     A model that was linked inside the store proves nothing of the file that it is a link of.
     """
-    found: dict[str, Reason] = {}
+    published: dict[str, Reason] = {}
     for choice in choices:
-        if choice.record and choice.record.sha256 and not choice.record.local:
-            by = because(Why.BY_PLACE, where=choice.record.where)
-            found.setdefault(choice.record.sha256, by)
-        if choice.receipt and choice.receipt.identified:
+        record, receipt = choice.record, choice.receipt
+        if record and record.sha256 and not record.local:
+            published.setdefault(record.sha256, because(Why.BY_PLACE, where=record.where))
+        if receipt and receipt.identified:
             by = because(Why.BY_RECEIPT_OF, model=choice.model.key)
-            found.setdefault(choice.receipt.sha256, by)
-    return found
+            published.setdefault(receipt.sha256, by)
+    return published
 
 
-@dataclass
-class _Known:
-    """Receipts and records of a store, by model and by path."""
+@dataclass(frozen=True, slots=True)
+class _Notes:
+    """What is noted of a store: receipts by model (`ours`) and by path, records by path."""
 
+    manifest: Manifest
     folders: Folders
-    layout: Layout
     trust: Trust
-    read: Mapping[str, Record] | None = None
-    ours: Mapping[str, Receipt] = field(init=False)
-    by_path: Mapping[str, Receipt] = field(init=False)
-    records: Mapping[str, Record] = field(init=False)
+    ours: Mapping[str, Receipt]
+    by_path: Mapping[str, Receipt]
+    records: Mapping[str, Record]
 
-    def __post_init__(self) -> None:
-        self.ours = receipts.load(self.layout)
-        self.by_path = {receipt.path: receipt for receipt in self.ours.values()}
-        self.records = records(self.layout) if self.read is None else self.read
-
-    def choice(self, manifest: Manifest, file: ModelFile) -> Choice:
+    def choice(self, file: ModelFile) -> Choice:
         model = file.model
-        found = self.folders.find(model.folder, model.path) if model.folder else None
-        loaded = found is not None and found[0] == file.path and file.path == clean_text(file.path)
-        override = manifest.override_for(model.folder, model.path)
+        hit = self.folders.find(model.folder, model.path) if model.folder else None
+        loaded = hit is not None and hit[0] == file.path and file.path == clean_text(file.path)
+        override = self.manifest.override_for(model.folder, model.path)
         return Choice(
             model=model,
             path=Path(file.path),
             record=self.records.get(file.path),
             receipt=self._receipt(file, loaded=loaded, bound=bool(override and override.digest)),
-            told=override,
+            override=override,
             size=file.size,
             identity=file.identity,
             loaded=loaded,
         )
 
     def _receipt(self, file: ModelFile, *, loaded: bool, bound: bool) -> Receipt | None:
-        receipt = self.by_path.get(file.path)
         info = regular_stat(file.path)
+        receipt = self.by_path.get(file.path)
         if loaded and receipt is None:
             receipt = self.ours.get(file.model.key)
             if receipt is None and info is not None:
-                receipt = self.trust.of_store(
-                    self.folders.store, file.model, file.path, info, bound=bound
-                )
-        if receipt is not None and receipt.identified and info is not None:
-            return receipt if self.trust.holds(receipt, file.path, info) else None
-        return receipt
+                store = self.folders.store
+                receipt = self.trust.of_store(store, file.model, file.path, info, bound=bound)
+        if receipt is None or not receipt.identified or info is None:
+            return receipt
+        return receipt if self.trust.holds(receipt, file.path, info) else None
 
 
 def records(layout: Layout) -> dict[str, Record]:
     """The newest record of every place, also of models that no workflow needs any more."""
-    found = [
-        record
-        for path in sorted(layout.sources.glob("*.json"))
-        if (record := json_file.read(path, Record))
-    ]
-    return {record.destination: record for record in sorted(found, key=lambda r: r.number)}
+    readable = filter(None, (json_file.read(p, Record) for p in layout.sources.glob("*.json")))
+    return {record.destination: record for record in sorted(readable, key=lambda r: r.number)}

@@ -38,7 +38,8 @@ def place(folders: Folders, fix: Fix, made: Mapping[Path, str]) -> Path | Reason
         return path
     if os.path.lexists(path) or path in made:
         return because(Why.LINK_TAKEN, path=path)
-    if led_into(path.parent, folders.models) is None or _in_store(folders, path.parent):
+    in_store = folders.searched is not None and led_into(path.parent, folders.store) is not None
+    if in_store or led_into(path.parent, folders.models) is None:
         return because(Why.LINK_LED_OUT, path=path.parent)
     return path
 
@@ -48,7 +49,3 @@ def _own(folders: Folders, key: str) -> Path | None:
     own = [path for path in folders.directories(key) if path.is_relative_to(folders.models)]
     named = [path for path in own if path.name == key]
     return next(iter([*named, *own]), None)
-
-
-def _in_store(folders: Folders, path: Path) -> bool:
-    return folders.searched is not None and led_into(path, folders.store) is not None

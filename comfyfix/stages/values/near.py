@@ -49,19 +49,15 @@ def near_misses(index: StoreIndex, folders: Folders, model: Model) -> tuple[Near
     """The files that are nearest to an absent model, the nearest first, three at most."""
     if model.folder is None:
         return ()
-    found = [
-        near
+    near = [
+        _near_miss(folders, model, path, kind=_kind(folders, model, path))
         for path in index.akin(model.name)
-        if (kind := _kind(folders, model, path))
-        and (near := _near(folders, model, path, kind=kind))
     ]
-    if not found and not _GENERIC.fullmatch(_stem(model.name)):
+    if not any(near) and not _is_generic(model):
         slips = index.one_letter_off(model.name)
-        found = [
-            near for path in slips if (near := _near(folders, model, path, kind=Why.NEAR_LETTER))
-        ]
-    found.sort(key=lambda near: (_NEARNESS.index(near.kind), near.shown))
-    return tuple(found[:SHOWN_MAX])
+        near = [_near_miss(folders, model, path, kind=Why.NEAR_LETTER) for path in slips]
+    misses = sorted(filter(None, near), key=lambda miss: (_NEARNESS.index(miss.kind), miss.shown))
+    return tuple(misses[:SHOWN_MAX])
 
 
 def _kind(folders: Folders, model: Model, path: str) -> Why | None:
@@ -69,12 +65,11 @@ def _kind(folders: Folders, model: Model, path: str) -> Why | None:
     inside = _inside(folders, model.folder or "", path)
     name = path.rpartition("/")[2]
     same_name = name.casefold() == model.name.casefold()
-    generic = _GENERIC.fullmatch(_stem(model.name)) is not None
     if inside is None:
-        return Why.NEAR_FOLDER if same_name and not generic else None
+        return Why.NEAR_FOLDER if same_name and not _is_generic(model) else None
     below, wanted = inside.rpartition("/")[0], model.path.rpartition("/")[0]
     here = below.casefold() == wanted.casefold()
-    if generic and not here:
+    if _is_generic(model) and not here:
         return None
     if same_name and here:
         return Why.NEAR_CASE
@@ -87,7 +82,9 @@ def _kind(folders: Folders, model: Model, path: str) -> Why | None:
     return Why.NEAR_ENDING if both else None
 
 
-def _near(folders: Folders, model: Model, path: str, *, kind: Why) -> NearMiss | None:
+def _near_miss(folders: Folders, model: Model, path: str, *, kind: Why | None) -> NearMiss | None:
+    if kind is None:
+        return None
     folder = model.folder or ""
     inside = _inside(folders, folder, path)
     if kind is Why.NEAR_FOLDER:
@@ -111,8 +108,9 @@ def _inside(folders: Folders, folder: str, path: str) -> str | None:
     return None
 
 
-def _stem(name: str) -> str:
-    return plain(name.rpartition(".")[0] or name)
+def _is_generic(model: Model) -> bool:
+    stem = plain(model.name.rpartition(".")[0] or model.name)
+    return _GENERIC.fullmatch(stem) is not None
 
 
 def _ending(name: str) -> str:

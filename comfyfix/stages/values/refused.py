@@ -9,6 +9,7 @@ from __future__ import annotations
 import os
 from collections.abc import Iterable
 from dataclasses import dataclass
+from functools import cached_property
 
 from comfyfix.comfyui.references.lookup import Lookup, anchored
 from comfyfix.comfyui.references.taken import is_listed, value_taken
@@ -33,12 +34,11 @@ class Refusing:
     def __init__(self, manifest: Manifest, lookup: Lookup) -> None:
         self._manifest = manifest
         self._lookup = lookup
-        self._folds_case: bool | None = None
 
     def of_files(self, files: Iterable[ScannedFile]) -> list[Refusal]:
         """The refused values of some workflows, in their order."""
-        told = (self.of(reference) for file in files for reference in file.references)
-        return [refusal for refusal in told if refusal]
+        references = (reference for file in files for reference in file.references)
+        return list(filter(None, map(self.of, references)))
 
     def of(self, reference: Reference) -> Refusal | None:
         """Tell whether a value is refused; what is needed and absent is told as that."""
@@ -47,7 +47,7 @@ class Refusing:
         if is_ignored(self._manifest, reference):
             return None
         taken = value_taken(reference, self._lookup.folders, self._lookup)
-        if taken == reference.value or (taken is None and self._is_told(reference)):
+        if taken == reference.value or (taken is None and self._is_told_as_absent(reference)):
             return None
         return Refusal(reference, taken)
 
@@ -59,17 +59,16 @@ class Refusing:
             and is_listed(reference)
             and anchored(reference.value) == reference.value
         )
-        return plain and reference.value.isprintable() and not self._folds()
+        return plain and reference.value.isprintable() and not self._folds_case
 
-    def _is_told(self, reference: Reference) -> bool:
-        wanted = counts(self._manifest, reference) or reference.active
-        return wanted and not self._lookup.present(reference)
+    def _is_told_as_absent(self, reference: Reference) -> bool:
+        is_needed = counts(self._manifest, reference) or reference.active
+        return is_needed and not self._lookup.present(reference)
 
-    def _folds(self) -> bool:
+    @cached_property
+    def _folds_case(self) -> bool:
         """Tell whether the models lie on a disk to which upper and lower case are the same."""
-        if self._folds_case is None:
-            models = self._lookup.folders.models
-            other = looked.at(models.with_name("MODELS"))
-            own = looked.at(models) if other else None
-            self._folds_case = bool(own and other and os.path.samestat(own, other))
-        return self._folds_case
+        models = self._lookup.folders.models
+        other = looked.at(models.with_name("MODELS"))
+        own = looked.at(models) if other else None
+        return bool(own and other and os.path.samestat(own, other))

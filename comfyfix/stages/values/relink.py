@@ -6,7 +6,7 @@ A workflow is put right in a copy, of which nothing but these values differs fro
 from __future__ import annotations
 
 import os
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
 from comfyfix.comfyui.loaders.table import Loaders
@@ -31,7 +31,7 @@ class Fix:
 
 
 @dataclass(frozen=True, slots=True)
-class Copy:
+class RelinkedCopy:
     """A workflow put right: its path, the copy's path and bytes, and what differs."""
 
     path: str
@@ -49,7 +49,7 @@ class Finder:
         self._lookup = lookup
         self._index = index
 
-    def look(self, reference: Reference) -> Fix | Left | None:
+    def remedy(self, reference: Reference) -> Fix | Left | None:
         """What helps against a refused value; None: it is taken, or its file is not there."""
         if not reference.listed or reference.folder is None:
             return None
@@ -74,19 +74,19 @@ class Finder:
         """The directories that have the name but for case and blanks, and where each lies."""
         parts = [part.strip().casefold() for part in anchored(reference.path).split("/")]
         folders = self._lookup.folders
-        found: dict[str, str] = {}
+        places: dict[str, str] = {}
         for key in (reference.folder or "", *reference.also):
             for directory in folders.directories(key):
                 for name in _spelled(str(directory), parts):
                     if place := folders.directory(key, name):
-                        found.setdefault(name, place)
-        return found
+                        places.setdefault(name, place)
+        return places
 
     @staticmethod
-    def _only(reference: Reference, found: Mapping[str, str]) -> Fix | Left | None:
-        if len(found) > 1:
-            return Left(reference, because(Why.RELINK_SEVERAL, names=list(found)))
-        return next((Fix(reference, name, place) for name, place in found.items()), None)
+    def _only(reference: Reference, places: Mapping[str, str]) -> Fix | Left | None:
+        if len(places) > 1:
+            return Left(reference, because(Why.RELINK_SEVERAL, names=list(places)))
+        return next((Fix(reference, name, place) for name, place in places.items()), None)
 
     def _near(self, reference: Reference, folder: str) -> Fix | Left | None:
         """A file of the very name, in other case or in a subfolder of its own, if it is one."""
@@ -112,15 +112,15 @@ class Finder:
 
 def _spelled(directory: str, parts: Sequence[str]) -> list[str]:
     """The folders below a directory that have these names in any case, by their paths there."""
-    found = [""]
+    spelled = [""]
     for part in parts:
-        found = [
+        spelled = [
             os.path.join(above, name)
-            for above in found
+            for above in spelled
             for name in _names(os.path.join(directory, above))
             if name.casefold() == part
         ]
-    return found
+    return spelled
 
 
 def _names(folder: str) -> list[str]:
@@ -131,7 +131,7 @@ def _names(folder: str) -> list[str]:
         return []
 
 
-def copy_of(path: str, name: str, loaders: Loaders, finder: Finder) -> Copy | Reason:
+def copy_of(path: str, name: str, loaders: Loaders, finder: Finder) -> RelinkedCopy | Reason:
     """Put a workflow right in memory. Raises NotAWorkflow, OSError.
 
     A reason is told for what can't be: only JSON can be written so that all else stays.
@@ -139,46 +139,41 @@ def copy_of(path: str, name: str, loaders: Loaders, finder: Finder) -> Copy | Re
     source = edited.opened(path)
     if isinstance(source, Reason):
         return source
-    found = references.references(workflow.of_value(source.value), name, loaders)
-    fixes, left = _sorted_out(found, finder)
-    made = source.with_edits(
-        {
-            fix.reference.value.span: marked.quoted(source.text, fix.instead)
-            for fix in fixes
-            if isinstance(fix.reference.value, marked.Mark)
-        }
+    named = references.references(workflow.of_value(source.value), name, loaders)
+    fixes, left = _sorted_out(named, finder)
+    data = source.with_edits(
+        {span: marked.quoted(source.text, fix.instead) for span, fix in fixes.items()}
     )
-    copy, there = edited.place(path, made, "relinked")
-    return Copy(path, copy, made, tuple(fixes), tuple(left), there)
+    copy, is_there = edited.place(path, data, "relinked")
+    return RelinkedCopy(path, copy, data, tuple(fixes.values()), tuple(left), is_there)
 
 
-def _sorted_out(found: Iterable[Reference], finder: Finder) -> tuple[list[Fix], list[Left]]:
+def _sorted_out(
+    named: Iterable[Reference], finder: Finder
+) -> tuple[dict[marked.Span, Fix], list[Left]]:
     """What can be put right, each place once; a place that serves several nodes must suit all."""
-    looked = [(reference, finder.look(reference)) for reference in found]
-    wanted: dict[marked.Span, set[str]] = {}
-    for reference, told in looked:
+    remedies = [(reference, finder.remedy(reference)) for reference in named]
+    values: dict[marked.Span, set[str]] = {}
+    for reference, remedy in remedies:
         if isinstance(reference.value, marked.Mark) and reference.listed:
-            instead = told.instead if isinstance(told, Fix) else str(reference.value)
-            wanted.setdefault(reference.value.span, set()).add(instead)
+            value = remedy.instead if isinstance(remedy, Fix) else str(reference.value)
+            values.setdefault(reference.value.span, set()).add(value)
     fixes: dict[marked.Span, Fix] = {}
     left: list[Left] = []
-    for reference, told in looked:
-        if isinstance(told, Left):
-            left.append(told)
-        elif told is not None and not isinstance(reference.value, marked.Mark):
+    for reference, remedy in remedies:
+        if isinstance(remedy, Left):
+            left.append(remedy)
+        elif remedy and not isinstance(reference.value, marked.Mark):
             left.append(Left(reference, because(Why.RELINK_MADE)))
-        elif told is not None and isinstance(reference.value, marked.Mark):
+        elif remedy and isinstance(reference.value, marked.Mark):
             span = reference.value.span
-            if len(wanted[span]) > 1:
+            if len(values[span]) > 1:
                 left.append(Left(reference, because(Why.RELINK_SHARED)))
             else:
-                fixes.setdefault(span, told)
-    return list(fixes.values()), left
+                fixes.setdefault(span, remedy)
+    return fixes, left
 
 
-def refused(found: Iterable[Reference], finder: Finder) -> Iterator[Fix | Left]:
-    """What a workflow holds that ComfyUI refuses, though its file is there."""
-    for reference in found:
-        told = finder.look(reference)
-        if told is not None:
-            yield told
+def remedies(named: Iterable[Reference], finder: Finder) -> list[Fix | Left]:
+    """What helps against each value that ComfyUI refuses, though its file is there."""
+    return list(filter(None, map(finder.remedy, named)))

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 
 import msgspec
 
@@ -24,24 +24,22 @@ class _File(msgspec.Struct, frozen=True, kw_only=True):
     reason: str
 
 
-class _Good(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
+class _Member(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     filename: str
     path: str
     exists: bool
+    status: str
+    files: tuple[_File, ...] = ()
+
+
+class _Good(_Member, frozen=True, kw_only=True, omit_defaults=True):
     size_mb: float
     sha256: str | None
-    status: str
     opinion: Opinion | None = None
-    files: tuple[_File, ...] = ()
 
 
-class _Bad(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
-    filename: str
-    path: str
-    exists: bool
-    status: str
+class _Bad(_Member, frozen=True, kw_only=True, omit_defaults=True):
     reason: str
-    files: tuple[_File, ...] = ()
 
 
 class BatchFile(msgspec.Struct, frozen=True, kw_only=True):
@@ -64,7 +62,7 @@ def rules(pickle: PicklePolicy) -> str:
 
 
 def batch_file(
-    verdicts: Iterable[Verdict],
+    verdicts: Sequence[Verdict],
     pickle: PicklePolicy,
     opinions: Mapping[str, Opinion],
     words: Callable[[Reason], str],
@@ -73,12 +71,11 @@ def batch_file(
 
     People read this file: `words` tells a reason as they see it elsewhere.
     """
-    every = list(verdicts)
     return to_json(
         BatchFile(
             rules=rules(pickle),
-            verified=tuple(_good(v, opinions.get(v.model), words) for v in every if v.good),
-            failed=tuple(_bad(v, words) for v in every if not v.good),
+            verified=tuple(_good(v, opinions.get(v.model), words) for v in verdicts if v.good),
+            failed=tuple(_bad(v, words) for v in verdicts if not v.good),
         )
     )
 

@@ -23,12 +23,12 @@ def of_batch(number: int, files: Sequence[File], services: Services) -> dict[str
 
     Raises NoOpinion.
     """
-    asked = {printable(f[0].model.key, NAME_MAX): f for f in files if f[2].good}
-    if not asked:
+    good = {printable(file[0].model.key, NAME_MAX): file for file in files if file[2].good}
+    if not good:
         return {}
-    told = [_facts(name, *file) for name, file in asked.items()]
-    opinions = qwen_opinion.ask(f"{number:03d}", told, services)
-    return {asked[name][0].model.key: opinion for name, opinion in opinions.items()}
+    facts = [_facts(name, *file) for name, file in good.items()]
+    opinions = qwen_opinion.ask(f"{number:03d}", facts, services)
+    return {good[name][0].model.key: opinion for name, opinion in opinions.items()}
 
 
 def _facts(name: str, planned: Planned, record: Record | None, verdict: Verdict) -> dict[str, Any]:

@@ -28,43 +28,33 @@ _DATA = (".model", ".spm", ".bpe", ".tiktoken", ".jinja", ".md", ".vocab")
 
 
 @dataclass(frozen=True, slots=True)
-class Known:
-    """What is known of a file before it is looked at; `told` is the user's word, and binding.
+class Claims:
+    """What is said of a file before it is looked at; `override` is the user's word, and binding.
 
-    `copied` is the sha256 of the file that it is a copy of, as it was then.
+    `noted_sha256` is that of the file that it is a copy of, as it was then.
     """
 
     record: Record | None = None
     receipt: Receipt | None = None
-    told: Override | None = None
-    copied: str = ""
+    override: Override | None = None
+    noted_sha256: str = ""
 
-    def expected(self) -> tuple[str | None, Reason | None]:
+    def sha256(self) -> tuple[str | None, Reason | None]:
         """The sha256 that it must have, and whose word that is."""
-        if self.told and self.told.digest:
-            return self.told.digest, because(Why.BY_MANIFEST, file=self.told.told_by)
+        if self.override and self.override.digest:
+            return self.override.digest, because(Why.BY_MANIFEST, file=self.override.told_by)
         if self.record is not None and self.record.sha256:
             return self.record.sha256, because(Why.BY_PLACE, where=self.record.where)
         if self.receipt is not None and self.receipt.verified:
             return self.receipt.sha256, because(Why.BY_RECEIPT)
-        if self.copied:
-            return self.copied, because(Why.BY_COPIED)
+        if self.noted_sha256:
+            return self.noted_sha256, because(Why.BY_COPIED)
         return None, None
 
     @property
-    def by_blob(self) -> bool:
-        """True where git's id alone tells what the file must hold."""
-        return bool(self.record and self.record.blob) and self.expected()[0] is None
-
-    @property
-    def needs_hash(self) -> bool:
-        """True where somebody tells what the file must hold."""
-        return self.by_blob or self.expected()[0] is not None
-
-    def size(self) -> int | None:
-        """The bytes that it must have; None where nobody tells, or where its hash tells more."""
-        exact = self.record is not None and self.record.size_exact  # else it has been rounded
-        return self.record.size if self.record and exact and self.expected()[0] is None else None
+    def without_sha256(self) -> Record | None:
+        """The record where nobody tells the sha256: then its size counts, and git's id."""
+        return self.record if self.sha256()[0] is None else None
 
 
 @dataclass(frozen=True, slots=True)
@@ -80,95 +70,88 @@ class Manner:
     trust: Trust = EVERY_CHECK
     anew: bool = False
     always: bool = False
-    hashed: Callable[[Path], str] = sha256_of
+    hash_of: Callable[[Path], str] = sha256_of
 
 
-def verify(model: Model, path: Path, known: Known, manner: Manner) -> Verdict:
+def verify(model: Model, path: Path, claims: Claims, manner: Manner) -> Verdict:
     """Look at one file and say what it is. Nothing is moved or written here.
 
     What is of a kind that is not looked into is unverified, whatever its hash: that tells where it
     is from, not what it does.
     """
-    told = Verdict(model=model.key, filename=path.name, path=str(path), status="ok")
+    verdict = Verdict(model=model.key, filename=path.name, path=str(path), status="ok")
     info = regular_stat(path)
     if info is None:
         lost = dangling(str(path))
         if lost is None:
-            return _is(told, "missing", Why.FILE_ABSENT)
-        return _is(told, "unreachable", Why.LINK_LEADS_NOWHERE, link=lost.link, target=lost.target)
-    told = msgspec.structs.replace(told, size=info.st_size)
+            return _with(verdict, "missing", Why.FILE_ABSENT)
+        leading = {"link": lost.link, "target": lost.target}
+        return _with(verdict, "unreachable", Why.LINK_LEADS_NOWHERE, **leading)
+    verdict = msgspec.structs.replace(verdict, size=info.st_size)
     if not os.access(path, os.R_OK):
-        return _is(told, "damaged", Why.FILE_UNREADABLE, cause=os.strerror(errno.EACCES))
+        return _with(verdict, "damaged", Why.FILE_UNREADABLE, cause=os.strerror(errno.EACCES))
     if manner.pickle == "refuse" and is_pickle(path.name):
-        return _is(told, "unsafe", Why.PICKLE_REFUSED)
+        return _with(verdict, "unsafe", Why.PICKLE_REFUSED)
     try:
-        return _looked_at(told, path, info, known, manner)
+        return _looked_at(verdict, path, info, claims, manner)
     except FileChanged:
-        return _is(told, "unverified", Why.FILE_CHANGES)
+        return _with(verdict, "unverified", Why.FILE_CHANGES)
     except FileNotFoundError:
-        return _is(told, "missing", Why.FILE_WENT_AWAY)
+        return _with(verdict, "missing", Why.FILE_WENT_AWAY)
     except OSError as error:
-        return _is(told, "damaged", Why.FILE_UNREADABLE, cause=error.strerror)
+        return _with(verdict, "damaged", Why.FILE_UNREADABLE, cause=error.strerror)
 
 
 def _looked_at(
-    told: Verdict, path: Path, info: os.stat_result, known: Known, manner: Manner
+    verdict: Verdict, path: Path, info: os.stat_result, claims: Claims, manner: Manner
 ) -> Verdict:
-    """Look inside, then hold size and hash against what is known. Raises OSError."""
+    """Look inside, then hold size and hash against what is claimed. Raises OSError."""
     from comfyfix.formats.look import look  # loading does without it
 
     seen = look(path, look_inside=manner.pickle != "allow")
     if seen.finding is not None:
-        return msgspec.structs.replace(told, status=seen.finding.kind, reason=seen.finding.reason)
-    if known.record and known.size() not in (None, info.st_size):
-        return _is(told, "wrong", Why.SIZE_DIFFERS, where=known.record.where, size=known.size())
+        return msgspec.structs.replace(
+            verdict, status=seen.finding.kind, reason=seen.finding.reason
+        )
+    record, receipt = claims.without_sha256, claims.receipt
+    # A size that is not exact has been rounded.
+    if record and record.size_exact and record.size not in (None, info.st_size):
+        return _with(verdict, "wrong", Why.SIZE_DIFFERS, where=record.where, size=record.size)
     digest = None
-    receipt = known.receipt
+    must_match = claims.sha256()[0] or (record and record.blob)
     if receipt is not None and manner.trust.holds(receipt, path, info) and not manner.anew:
         digest = receipt.sha256
-    elif known.needs_hash or manner.anew or manner.always or not seen.is_known:
-        digest = manner.hashed(path)
-    told = msgspec.structs.replace(told, sha256=digest)
-    if digest and known.by_blob:
-        verdict = _is_blob(told, path, known)
-    else:
-        verdict = _compared(told, known)
+    elif must_match or manner.anew or manner.always or not seen.is_known:
+        digest = manner.hash_of(path)
+    verdict = _compared(msgspec.structs.replace(verdict, sha256=digest), path, claims)
     if verdict.good and not seen.is_known:
-        closed = _is(verdict, "unverified", Why.KIND_NOT_LOOKED_INTO, sha256=digest)
+        closed = _with(verdict, "unverified", Why.KIND_NOT_LOOKED_INTO, sha256=digest)
         return msgspec.structs.replace(closed, looked_into=False)
     return verdict
 
 
-def _is_blob(told: Verdict, path: Path, known: Known) -> Verdict:
-    """Hold a file against git's id of its content. Raises OSError."""
-    record = known.record
-    source = because(Why.BY_PLACE, where=record.where if record else "")
-    wanted, found = record.blob if record else "", git_blob_of(path)
+def _compared(verdict: Verdict, path: Path, claims: Claims) -> Verdict:
+    """Hold a file against what is told of its content. Raises OSError."""
+    wanted, source = claims.sha256()
+    found, why = verdict.sha256, Why.HASH_DIFFERS
+    if (record := claims.without_sha256) and record.blob:
+        wanted, source = record.blob, because(Why.BY_PLACE, where=record.where)
+        found, why = git_blob_of(path), Why.BLOB_DIFFERS
+    if wanted is None:
+        return _with(verdict, "unverified", Why.NO_PUBLISHED_HASH)
     if found != wanted:
-        return _is(told, "wrong", Why.BLOB_DIFFERS, source=source, found=found, wanted=wanted)
-    return msgspec.structs.replace(told, by=source)
+        return _with(verdict, "wrong", why, source=source, found=found, wanted=wanted)
+    return msgspec.structs.replace(verdict, by=source)
 
 
-def _compared(told: Verdict, known: Known) -> Verdict:
-    """Hold a hash against what is known."""
-    expected, source = known.expected()
-    if expected is None:
-        return _is(told, "unverified", Why.NO_PUBLISHED_HASH)
-    if told.sha256 != expected:
-        return _is(
-            told, "wrong", Why.HASH_DIFFERS, source=source, found=told.sha256, wanted=expected
-        )
-    return msgspec.structs.replace(told, by=source)
-
-
-def _is(told: Verdict, status: Status, why: Why, **fields: object) -> Verdict:
-    return msgspec.structs.replace(told, status=status, reason=because(why, **fields))
+def _with(verdict: Verdict, status: Status, why: Why, **fields: object) -> Verdict:
+    return msgspec.structs.replace(verdict, status=status, reason=because(why, **fields))
 
 
 def joined(model: Model, path: Path, files: Sequence[Verdict]) -> Verdict:
     """Return the verdict of a directory or a set: that of its worst file, and all of them."""
     worst = min(files, key=lambda verdict: _WORST.index(_weight(verdict)))
-    told = Verdict(
+    whole = Verdict(
         model=model.key,
         filename=model.name,
         path=str(path),
@@ -178,13 +161,13 @@ def joined(model: Model, path: Path, files: Sequence[Verdict]) -> Verdict:
         looked_into=worst.looked_into,
         files=tuple(files),
     )
-    if told.status == "ok":
-        return told
-    bad = sum(_weight(verdict) == told.status for verdict in files)
+    if whole.status == "ok":
+        return whole
+    bad = sum(_weight(verdict) == whole.status for verdict in files)
     reason = because(Why.OF_ITS_FILE, name=worst.filename, reason=worst.reason)
     if bad > 1:
         reason = because(Why.OF_ITS_FILES, first=reason, count=bad - 1)
-    return msgspec.structs.replace(told, reason=reason)
+    return msgspec.structs.replace(whole, reason=reason)
 
 
 def _weight(verdict: Verdict) -> Status:
@@ -199,23 +182,21 @@ def move_aside(verdict: Verdict, receipt: Receipt | None) -> Verdict:
     A file of another content or kind that came without us (no receipt, or one of a file that was
     only known by its hash) is left: it may be meant.
     """
-    if receipt is not None and receipt.identified:
-        receipt = None
-    if verdict.status == "wrong" and receipt is None:
-        return verdict
-    # Its publisher's own bytes, as far as a hash can tell: fetching them again changes nothing.
-    published = receipt is not None and receipt.verified and receipt.size == verdict.size
-    if verdict.status == "wrong" and verdict.sha256 is None and published:
-        return verdict
+    if verdict.status == "wrong":
+        if receipt is None or receipt.identified:
+            return verdict
+        # Its publisher's own bytes, as far as a hash can tell: fetching them anew changes nothing.
+        if verdict.sha256 is None and receipt.verified and receipt.size == verdict.size:
+            return verdict
     if verdict.reason and verdict.reason.why == Why.PICKLE_REFUSED:
         return verdict  # the manifest alone is against it
     if verdict.status not in ("damaged", "wrong", "unsafe") or not os.access(verdict.path, os.R_OK):
         return verdict  # what can't be read has not been seen to be bad
     ending = "unsafe" if verdict.status == "unsafe" else "damaged"
     try:
-        aside = str(quarantine(Path(verdict.path), ending))
+        aside = quarantine(Path(verdict.path), ending)
     except OSError as error:
-        told = because(Why.AND_STAYS, reason=verdict.reason, cause=error.strerror)
-        return msgspec.structs.replace(verdict, reason=told)
-    told = because(Why.AND_MOVED, reason=verdict.reason, name=Path(aside).name)
-    return msgspec.structs.replace(verdict, reason=told, moved_to=aside)
+        reason = because(Why.AND_STAYS, reason=verdict.reason, cause=error.strerror)
+        return msgspec.structs.replace(verdict, reason=reason)
+    reason = because(Why.AND_MOVED, reason=verdict.reason, name=aside.name)
+    return msgspec.structs.replace(verdict, reason=reason, moved_to=str(aside))

@@ -19,7 +19,7 @@ from comfyfix.screen.objects import say_json_of
 from comfyfix.screen.text import room, say
 from comfyfix.screen.words import t
 from comfyfix.stages.store import gc, move
-from comfyfix.stages.store.gc import Known
+from comfyfix.stages.store.gc import Provenance
 from comfyfix.tasks.commands.base import Ours, project_heading, switch
 from comfyfix.tasks.face.guard import JSON_OPTION
 from comfyfix.tasks.run.opening import begin_store
@@ -107,8 +107,8 @@ def _restore(bin_: Trash, names: list[str], made: Collected) -> None:
 
 
 def _project(run: Run, needing: Needing, options: dict[str, Any]) -> Collected:
-    known, units = known_units(run, needing)
-    chosen = gc.may_go(units, everything=options["all"])
+    provenance, units = known_units(run, needing)
+    chosen = gc.removable(units, everything=options["all"])
     made = Collected("shown", chosen, refused=needing.doubts, workflows=needing.workflows)
     made.others = sum(unit.may_go for unit in units) - len(chosen)
     if needing.doubts:
@@ -122,13 +122,15 @@ def _project(run: Run, needing: Needing, options: dict[str, Any]) -> Collected:
         with _trash(run, make=True) as bin_:
             if bin_:
                 with letting_go(run) as tier:
-                    _move(bin_, known, needing, made, tier)
+                    _move(bin_, provenance, needing, made, tier)
     with _trash(run) as bin_:
         made.trash = bin_.entries() if bin_ else []
     return made
 
 
-def _move(bin_: Trash, known: Known, needing: Needing, made: Collected, tier: LettingGo) -> None:
+def _move(
+    bin_: Trash, provenance: Provenance, needing: Needing, made: Collected, tier: LettingGo
+) -> None:
     for begin in range(0, len(made.chosen), trash.AT_ONCE):
         units = []
         for unit in made.chosen[begin : begin + trash.AT_ONCE]:
@@ -138,7 +140,7 @@ def _move(bin_: Trash, known: Known, needing: Needing, made: Collected, tier: Le
             else:
                 units.append(unit)
         wanted = [
-            Wanted(unit.model.key, unit.size, unit.items, partial(gc.still, unit, known))
+            Wanted(unit.model.key, unit.size, unit.items, partial(gc.look_again, unit, provenance))
             for unit in units
         ]
         reasons = bin_.take(json_file.now(), wanted, needing.changed)

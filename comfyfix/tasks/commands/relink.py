@@ -124,8 +124,8 @@ class _Work:
             if file.problem or (names and not file.is_workflow):
                 reason = file.problem or because(Why.HOLDS_NO_WORKFLOW, path=file.path)
                 sheets.append(Sheet(file.workflow, problem=reason))
-            elif told := list(relink.refused(file.references, self._finder)):
-                sheets.append(self._linked_up(file, told) if self._link else self._copied(file))
+            elif remedies := relink.remedies(file.references, self._finder):
+                sheets.append(self._linked_up(file, remedies) if self._link else self._copied(file))
         return sheets
 
     def _copied(self, file: ScannedFile) -> Sheet:
@@ -145,10 +145,10 @@ class _Work:
         left = list(copy.left)
         return Sheet(file.workflow, copy.copy, there=copy.there, fixes=copy.fixes, left=left)
 
-    def _linked_up(self, file: ScannedFile, told: list[Fix | Left]) -> Sheet:
-        sheet = Sheet(file.workflow, left=[left for left in told if isinstance(left, Left)])
+    def _linked_up(self, file: ScannedFile, remedies: list[Fix | Left]) -> Sheet:
+        sheet = Sheet(file.workflow, left=[left for left in remedies if isinstance(left, Left)])
         fixes: dict[str, Fix] = {}
-        for fix in told:
+        for fix in remedies:
             if isinstance(fix, Fix):
                 path = self._link_of(fix)
                 if isinstance(path, Reason):

@@ -18,7 +18,7 @@ from doit import cmd_run
 from comfyfix.screen.run import summary
 from comfyfix.screen.run.console import choose
 from comfyfix.screen.words import t
-from comfyfix.stages.reports.report import Tally
+from comfyfix.stages.reports.tally import Tally
 from comfyfix.tasks.face.dodo import ONLY_WORK, found_in
 from comfyfix.tasks.face.guard import Guarded
 from comfyfix.tasks.face.inside_doit import Defaults, has_others

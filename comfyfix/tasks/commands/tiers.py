@@ -12,8 +12,8 @@ from comfyfix.screen.objects import say_json_of
 from comfyfix.screen.text import say
 from comfyfix.screen.words import t
 from comfyfix.stages.store import sweep
-from comfyfix.stages.store.tiers.raising import Did, Done
-from comfyfix.stages.store.tiers.wanted import Wanted, wanted
+from comfyfix.stages.store.tiers.needed_copies import NeededCopy, needed_copies
+from comfyfix.stages.store.tiers.raising import CopyOutcome, CopyResult
 from comfyfix.state.tier import Busy, Tier
 from comfyfix.tasks.commands.base import Ours, project_heading
 from comfyfix.tasks.face.guard import JSON_OPTION
@@ -46,27 +46,27 @@ class Tiers(Ours):
             place, limit = run.project.manifest.tiers.fast, run.project.manifest.tiers.size_bytes
             if not place:
                 raise SetupProblem(Why.TIER_NONE)
-            tier, done = Tier(Path(place)), []
+            tier, results = Tier(Path(place)), []
             quiet = options["as_json"]
             if not quiet:
                 say(*project_heading(run.prefix))
-            for each in _brought_up(run, tier):
-                done.append(each)
+            for result in _brought_up(run, tier):
+                results.append(result)
                 if not quiet:
-                    say(told_of.line(each))
+                    say(told_of.line(result))
             sizes = [copy.size for copy in tier.copies.values()]
-            found[run.prefix] = told_of.as_data(done, sizes, limit)
+            found[run.prefix] = told_of.as_data(results, sizes, limit)
             if not quiet:
                 say(told_of.total(sizes, limit))
-            good = good and not any(each.did is Did.STAYS for each in done)
+            good = good and all(result.outcome is not CopyOutcome.STAYS for result in results)
         if options["as_json"]:
             say_json_of(found)
         return 0 if good else 1
 
 
-def _brought_up(run: Run, tier: Tier) -> Iterator[Done]:
+def _brought_up(run: Run, tier: Tier) -> Iterator[CopyResult]:
     """What is done, as it is done. Raises SetupProblem."""
-    needed = _wanted(run)
+    needed = _needed_copies(run)
     try:
         if not tier.root.is_dir():
             raise NotADirectoryError(20, "Not a directory")
@@ -80,9 +80,9 @@ def _brought_up(run: Run, tier: Tier) -> Iterator[Done]:
         raise SetupProblem(Why.TIER_UNUSABLE, path=tier.root, cause=cause) from None
 
 
-def _wanted(run: Run) -> list[Wanted]:
+def _needed_copies(run: Run) -> list[NeededCopy]:
     """What workflows need and the store has, in order."""
     project = run.project
     choices = sweep.needed(project.manifest, project.plan, project.layout)
     references = [reference for file in project.scanned for reference in file.references]
-    return wanted(project.plan, choices, project.folders, references)
+    return needed_copies(project.plan, choices, project.folders, references)

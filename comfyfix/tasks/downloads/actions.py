@@ -23,9 +23,9 @@ from comfyfix.stages.download import written
 from comfyfix.stages.download.slots import Slot
 from comfyfix.stages.needs.work import Pending, Planned
 from comfyfix.stages.plan.fitting import Room, need_of
-from comfyfix.stages.reports.report import Ending
+from comfyfix.stages.reports.tally import Ending
 from comfyfix.stages.search import resolve as resolve_stage
-from comfyfix.stages.verdicts.verify import Known, Manner, joined, verify
+from comfyfix.stages.verdicts.verify import Claims, Manner, joined, verify
 from comfyfix.state import ledger, receipts
 from comfyfix.tasks.downloads import elsewhere
 from comfyfix.tasks.downloads.meanwhile import Others, of_others
@@ -166,7 +166,7 @@ def _still_right(run: Run, planned: Planned) -> bool:
     known = run.receipts.all() if record.files else {}
     right = all(
         verify(
-            m.model, _place(planned, m), Known(m, known.get(m.model.key, planned.receipt)), manner
+            m.model, _place(planned, m), Claims(m, known.get(m.model.key, planned.receipt)), manner
         ).good
         for m in record.members
     )
@@ -182,7 +182,7 @@ def _accept_or_leave(run: Run, planned: Planned) -> None:
     record = run.records[planned.model.key]
     manner = Manner(pickle=run.project.manifest.verify.pickle, trust=run.project.trust)
     members = record.members
-    verdicts = [verify(m.model, _place(planned, m), Known(m), manner) for m in members]
+    verdicts = [verify(m.model, _place(planned, m), Claims(m), manner) for m in members]
     verdict = joined(planned.model, planned.path, verdicts) if record.files else verdicts[0]
     if not verdict.good:
         told = {"path": planned.path, "where": record.where, "cause": verdict.reason}

@@ -18,7 +18,7 @@ import msgspec
 from comfyfix.errors import Problem
 from comfyfix.net import local
 from comfyfix.records import Candidate, Model
-from comfyfix.stages.reports.report import Tally
+from comfyfix.stages.reports.tally import Tally
 from comfyfix.state.layout import Layout
 from comfyfix.state.orders import Answer, Order, read_order
 

@@ -21,7 +21,7 @@ from comfyfix.screen.results.sheet import Sheet
 from comfyfix.screen.text import say_as_is
 from comfyfix.screen.words import t
 from comfyfix.stages.reports import results
-from comfyfix.stages.reports.results import Known, Report
+from comfyfix.stages.reports.results import History, Report
 from comfyfix.stages.values.refused import Refusing
 from comfyfix.state import pieces, rendered
 from comfyfix.state.layout import Layout
@@ -43,10 +43,10 @@ def of_project(project: Project, verdicts: dict[str, Verdict] | None = None) -> 
 
     Raises OSError, SetupProblem.
     """
-    known = Known(project.layout, verdicts or {})
+    history = History(project.layout, verdicts or {})
     refusing = Refusing(project.manifest, Lookup(project.folders))
     refusals = refusing.of_files(project.scanned)
-    return results.make(project.plan, project.scanned, refusals, known)
+    return results.make(project.plan, project.scanned, refusals, history)
 
 
 def write(project: Project, report: Report) -> list[Path]:

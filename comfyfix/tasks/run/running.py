@@ -29,7 +29,7 @@ from comfyfix.settings.shard import Shard
 from comfyfix.settings.switches import OFFLINE, on
 from comfyfix.stages.download import written
 from comfyfix.stages.download.slots import Slots
-from comfyfix.stages.reports.report import Tally
+from comfyfix.stages.reports.tally import Tally
 from comfyfix.stages.values.refused import Refusal, Refusing
 from comfyfix.state import order
 from comfyfix.state.receipts import Receipts

@@ -15,7 +15,7 @@ from comfyfix.errors import SetupProblem
 from comfyfix.records import Model, Reason, because
 from comfyfix.screen.run.progress import drawn
 from comfyfix.stages.store import dedupe, sweep
-from comfyfix.stages.store.dedupe import Found, Pair
+from comfyfix.stages.store.dedupe import Duplicates, Pair
 from comfyfix.state.hashes import HashLog
 from comfyfix.state.hashing import Identity, identity_of
 from comfyfix.state.renewed import Renewing, Seen
@@ -87,7 +87,7 @@ class Deduping:
             place = f"{real(folder)}/{last}".removeprefix(f"{self._store}/")
             self._by_place[place] = name
 
-    def found(self) -> Found:
+    def found(self) -> Duplicates:
         """Find what is equal; what may be is hashed, and remembered. Raises Stopped, OSError."""
         project = self._run.project
         choices = sweep.whole_store(
@@ -97,9 +97,9 @@ class Deduping:
         every = dedupe.copies(choices, project.folders, others, self._renewing.cannot_sign)
         alike = dedupe.of_equal_size(every)
         hashes = hashing.all_of(self._run, [copy.path for copy in alike])
-        return dedupe.found(every, hashes)
+        return dedupe.duplicates(every, hashes)
 
-    def share(self, found: Found) -> Done:
+    def share(self, found: Duplicates) -> Done:
         """Let equal files share their bytes. Raises Stopped, SetupProblem."""
         done = Done()
         self._learn()
@@ -130,7 +130,7 @@ class Deduping:
     def _step(
         self, root: int, way: str, step: Sequence[Pair], passed: Callable[[int], object]
     ) -> Iterator[tuple[Pair, Reason | None]]:
-        asked = dedupe.kept(step)
+        asked = dedupe.by_kept(step)
         every = [one for one, _ in asked]
         if way == "link":
             told = twins.join(root, every, hashing.of_open(passed), self._renew)

@@ -10,9 +10,9 @@ from pathlib import Path
 
 from comfyfix.comfyui.store.together import Together
 from comfyfix.records import Reason, because
-from comfyfix.stages.store.tiers.opened import Opened, noted
+from comfyfix.stages.store.tiers.needed_copies import named_directories
+from comfyfix.stages.store.tiers.opened import Opened, noted_hashes
 from comfyfix.stages.store.tiers.raising import Raising
-from comfyfix.stages.store.tiers.wanted import named_directories
 from comfyfix.state.hashes import HashLog
 from comfyfix.state.tier import Busy, Tier
 from comfyfix.tasks.run.running import Run
@@ -26,7 +26,7 @@ def opened_in(run: Run) -> Opened:
     together = Together(named_directories(references, folders) if folders.fast else frozenset())
     tier = tier_of(run)
     copies = tier.copies.values() if tier else ()
-    return Opened(folders, noted(tier.root, copies) if tier else {}, together)
+    return Opened(folders, noted_hashes(tier.root, copies) if tier else {}, together)
 
 
 def tier_of(run: Run) -> Tier | None:

@@ -13,7 +13,7 @@ from comfyfix.records import Model, Reason, because
 from comfyfix.screen.commands.moving import Moved
 from comfyfix.stages.store import move
 from comfyfix.stages.store.gc import Unit
-from comfyfix.stages.store.move import File, Move
+from comfyfix.stages.store.move import Move, MovedFile
 from comfyfix.state import receipts
 from comfyfix.state.hashes import HashLog
 from comfyfix.state.renewed import Renewing, Seen
@@ -62,7 +62,7 @@ class Moving:
         if unit is not None and os.path.isfile(unit.path):
             files = move.files_of(unit, self._folders, key)
             links = self._folders.links.values()
-            reason = move.refused(unit, links, self._units)
+            reason = move.why_stays(unit, links, self._units)
             model = Model(folder=key, path=unit.model.path)
             return self._planned(unit.model, model, files, [(f.path, f.target) for f in files],
                                  reason)  # fmt: skip
@@ -71,11 +71,11 @@ class Moving:
             model = Model(folder=key, path=was.path)
             target = self._folders.place(key, was.path)
             inside = [
-                File(file_model, path, Model(folder=key, path=file_model.path), f"{target}{rest}")
+                MovedFile(was_file, path, Model(folder=key, path=was_file.path), f"{target}{rest}")
                 for one in self._units
                 for path in one.files
                 if (rest := path.removeprefix(place)) != path and rest.startswith("/")
-                for file_model in [Model(folder=was.folder, path=f"{was.path}{rest}")]
+                for was_file in [Model(folder=was.folder, path=f"{was.path}{rest}")]
             ]
             return self._planned(was, model, inside, [(place, target)], None)
         return self._begun(name, key)
@@ -93,14 +93,14 @@ class Moving:
             told = (receipt.device, receipt.inode, receipt.size, receipt.mtime_ns)
             if told == (info.st_dev, info.st_ino, info.st_size, info.st_mtime_ns):
                 model = Model(folder=key, path=was.path)
-                return Move(was, model, (File(was, receipt.path, model, target),), ()), None
+                return Move(was, model, (MovedFile(was, receipt.path, model, target),), ()), None
         return None
 
     def _planned(
         self,
         was: Model,
         model: Model,
-        files: Sequence[File],
+        files: Sequence[MovedFile],
         pairs: Sequence[tuple[str, str]],
         reason: Reason | None,
     ) -> tuple[Move, Reason | None]:
@@ -119,8 +119,10 @@ class Moving:
         if any(self._renewing.cannot_sign(file.was) for file in files):
             reason = reason or because(Why.DEDUPE_NO_KEY)
         plan = self.run.project.plan
-        finds = move.finding(plan, model)
-        loses = move.losing(plan, [path for path, _ in pairs] + [file.path for file in files])
+        finds = move.workflows_finding(plan, model)
+        loses = move.workflows_losing(
+            plan, [path for path, _ in pairs] + [file.path for file in files]
+        )
         return Move(was, model, tuple(files), tuple(steps), finds, loses), reason
 
     def _done(self, made: Move) -> Reason | None:
@@ -138,7 +140,7 @@ class Moving:
                 files = made.files if len(made.steps) == 1 else made.files[number : number + 1]
                 same = [f for f in files if f.path in known]
 
-                def moved(same: Sequence[File] = same) -> None:
+                def moved(same: Sequence[MovedFile] = same) -> None:
                     kept = [f for f in same if _stamp(f.target) == stamps[f.path]]
                     self._renew({f.target: known[f.path] for f in kept}, kept)
 
@@ -146,7 +148,7 @@ class Moving:
                     return reason
         return None
 
-    def _renew(self, hashes: dict[str, str], files: Sequence[File]) -> None:
+    def _renew(self, hashes: dict[str, str], files: Sequence[MovedFile]) -> None:
         self._renewing.renew(
             [
                 Seen(file.model, file.target, hashes[file.target], os.stat(file.target), file.was)

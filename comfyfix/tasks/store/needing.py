@@ -56,7 +56,7 @@ class Needing:
         unread = installed.unread(
             project.folders.paths.get("custom_nodes") or [project.folders.base / "custom_nodes"]
         )
-        needed.add(
+        needed.add_project(
             self.needs, project.manifest, project.folders, scanned, project.layout,
             project.trust, setup.lock,
         )  # fmt: skip

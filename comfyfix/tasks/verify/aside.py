@@ -35,7 +35,7 @@ def set_copy_aside(run: Run, choice: Choice, told: list[Verdict]) -> str:
     """
     root, unit = run.project.folders.tier, Path(choice.unit)
     mine = [v for v in told if v.is_copy and Path(v.path).is_relative_to(unit) and not v.good]
-    bad = [v for v in mine if choice.copied or v.status in ("damaged", "unsafe")]
+    bad = [v for v in mine if choice.noted_sha256 or v.status in ("damaged", "unsafe")]
     bad = [v for v in bad if not (v.reason and v.reason.why == Why.PICKLE_REFUSED)]
     if not bad or root is None or not unit.is_relative_to(root):
         return ""

@@ -19,7 +19,7 @@ from comfyfix.screen.run.progress import drawn
 from comfyfix.screen.text import say
 from comfyfix.stages.store import sweep
 from comfyfix.stages.store.sweep import Choice
-from comfyfix.stages.verdicts.verify import Known, Manner, verify
+from comfyfix.stages.verdicts.verify import Claims, Manner, verify
 from comfyfix.state import receipts
 from comfyfix.state.hashes import HashLog
 from comfyfix.state.hashing import Hasher, Identity, cores
@@ -133,10 +133,10 @@ class Check:
             trust=self.run.project.trust,
             anew=self.wish.anew,
             always=self.wish.always or self.wish.ask,
-            hashed=self.hasher,
+            hash_of=self.hasher,
         )
-        known = Known(choice.record, choice.receipt, choice.told, choice.copied)
-        verdict = verify(choice.model, choice.path, known, manner)
+        claims = Claims(choice.record, choice.receipt, choice.override, choice.noted_sha256)
+        verdict = verify(choice.model, choice.path, claims, manner)
         return msgspec.structs.replace(verdict, is_copy=bool(choice.unit))
 
     def _settle(self, choice: Choice, verdict: Verdict) -> None:

@@ -21,7 +21,7 @@ from comfyfix.screen.run.events import bad_files
 from comfyfix.stages.needs.scan import ScannedFile
 from comfyfix.stages.needs.work import Pending, Planned, Present, seen
 from comfyfix.stages.verdicts import batch
-from comfyfix.stages.verdicts.verify import Known, Manner, joined, verify
+from comfyfix.stages.verdicts.verify import Claims, Manner, joined, verify
 from comfyfix.state import receipts
 from comfyfix.tasks.run.running import Run
 from comfyfix.tasks.verify.aside import set_aside
@@ -184,9 +184,9 @@ def verified(
     moves: bool = True,
 ) -> Verdict:
     """Verify one file; a damaged or unsafe one is moved aside and its receipts are dropped."""
-    told = run.project.manifest.override_for(model.folder, model.path)
+    override = run.project.manifest.override_for(model.folder, model.path)
     manner = Manner(pickle=run.project.manifest.verify.pickle, trust=run.project.trust)
-    verdict = verify(model, path, Known(record, receipt, told), manner)
+    verdict = verify(model, path, Claims(record, receipt, override), manner)
     return set_aside(run, model, verdict, receipt) if moves else verdict
 
 

@@ -17,25 +17,30 @@ from comfyfix.disk.held import Refused
 from comfyfix.nearby.leads import Lead, Likely, Sought
 from comfyfix.nearby.lending import WANTS_ROOM, Lender
 from comfyfix.records import because
-from comfyfix.stages.store.tiers.wanted import Wanted
+from comfyfix.stages.store.tiers.needed_copies import NeededCopy
 from comfyfix.state import tier as tiers
 from comfyfix.state.hashes import HashLog
 from comfyfix.state.hashing import FileChanged, Halted
-from comfyfix.state.tier import Copy, Member, Tier, stamp
+from comfyfix.state.tier import Copy, Member, Stamp, Tier, stamp
 from comfyfix.why import Why
 
-Found = Mapping[str, os.stat_result]
-"""The files of what is wanted, by their paths in it; the empty one for a file itself."""
+Stats = Mapping[str, os.stat_result]
+"""The files of what is needed, by their paths in it; the empty one for a file itself."""
 
 
-def found_of(each: Wanted) -> Found:
+def stats_of(needed: NeededCopy) -> Stats:
     """The files that are to come. Raises OSError, Refused."""
-    if not each.is_whole:
-        return {"": each.source.stat()}
-    found = files_below(each.source)
-    if not found:
-        raise FileNotFoundError(errno.ENOENT, os.strerror(errno.ENOENT), str(each.source))
-    return found
+    if not needed.is_whole:
+        return {"": needed.source.stat()}
+    stats = files_below(needed.source)
+    if not stats:
+        raise FileNotFoundError(errno.ENOENT, os.strerror(errno.ENOENT), str(needed.source))
+    return stats
+
+
+def stamps_of(stats: Stats) -> dict[str, Stamp]:
+    """What tells whether files are as they were."""
+    return {path: stamp(info) for path, info in stats.items()}
 
 
 @dataclass(slots=True)
@@ -46,30 +51,31 @@ class Copying:
     log: HashLog
     stopped: Callable[[], bool]
 
-    def bring(self, each: Wanted, found: Found, hashes: Mapping[str, str], now: float) -> None:
+    def bring(
+        self, needed: NeededCopy, stats: Stats, hashes: Mapping[str, str], now: float
+    ) -> None:
         """Copy it, and give it its name. Raises Refused, OSError, FileChanged, Halted."""
-        place = self.tier.root / each.path
         fresh = self.tier.fresh()
+        members = []
         try:
-            members = []
-            for path, info in found.items():
+            for path, info in sorted(stats.items()):
                 part = fresh / path
                 part.parent.mkdir(parents=True, exist_ok=True)
-                self._copy(each.source / path, part, hashes[path], info)
+                self._copy(needed.source / path, part, hashes[path], info)
                 made = stamp(part.stat())
                 members.append(Member(path=path, sha256=hashes[path], made=made, of=stamp(info)))
-            again = {path: stamp(info) for path, info in found_of(each).items()}
-            if again != {path: stamp(info) for path, info in found.items()}:
-                raise FileChanged(errno.ESTALE, os.strerror(errno.ESTALE), str(each.source))
-            files = tuple(sorted(members, key=lambda member: member.path))
-            source = str(each.source)
-            self._name(fresh, Copy(path=each.path, source=source, files=files, needed_at=now))
+            if stamps_of(stats_of(needed)) != stamps_of(stats):
+                raise FileChanged(errno.ESTALE, os.strerror(errno.ESTALE), str(needed.source))
+            copy = Copy(
+                path=needed.path, source=str(needed.source), files=tuple(members), needed_at=now
+            )
+            self._put_in_place(fresh, copy)
         finally:
             tiers.remove(fresh)
         for member in members:  # who verifies it need not read it once more
-            there = place / member.path
+            copied = self.tier.root / needed.path / member.path
             with contextlib.suppress(OSError):
-                self.log.keep(str(there), there.stat(), member.sha256)
+                self.log.keep(str(copied), copied.stat(), member.sha256)
 
     def _copy(self, source: Path, part: Path, digest: str, info: os.stat_result) -> None:
         """Bring the bytes of a file: as a clone, or by a copy that is hashed."""
@@ -94,21 +100,21 @@ class Copying:
             os.fsync(stream.fileno())
         os.utime(part, ns=(info.st_atime_ns, info.st_mtime_ns))
 
-    def _name(self, fresh: Path, copy: Copy) -> None:
+    def _put_in_place(self, fresh: Path, copy: Copy) -> None:
         """Give a copy its name in one step, where nothing has that, and in the tier."""
         place = self.tier.root / copy.path
+        taken = Refused(because(Why.TIER_TAKEN, path=place))
         if led_into(place.parent, self.tier.root) is None:
-            raise Refused(because(Why.TIER_TAKEN, path=place))
+            raise taken
         self.tier.keep(copy)  # first: a file that nobody has noted would stay for ever
         try:
             place.parent.mkdir(parents=True, exist_ok=True)
             swap.move_path(fresh, place)
-        except FileExistsError:
-            self.tier.forget(copy.path)
-            raise Refused(because(Why.TIER_TAKEN, path=place)) from None
-        except OSError:
+        except OSError as error:
             self.tier.forget(copy.path)
             self._prune(place)
+            if isinstance(error, FileExistsError):
+                raise taken from None
             raise
 
     def remove(self, copy: Copy) -> None:
@@ -130,11 +136,10 @@ class Copying:
         try:
             if led_into(place, self.tier.root) is None or place.is_symlink():
                 return False
-            found = files_below(place, exactly=True) if copy.is_whole else {"": place.lstat()}
+            stats = files_below(place, exactly=True) if copy.is_whole else {"": place.lstat()}
         except (OSError, Refused):
             return False
-        made = {member.path: member.made for member in copy.files}
-        return {path: stamp(info) for path, info in found.items()} == made
+        return stamps_of(stats) == {member.path: member.made for member in copy.files}
 
     def _prune(self, place: Path) -> None:
         """Remove the folders that a copy has left empty: nobody may take one for a model."""

@@ -44,8 +44,8 @@ class Opened:
         key, place = choice.model.folder or "", str(choice.path)
         if not self.folders.fast.get(key):
             return None
-        every = map(str, self.folders.directories(key))
-        base = next((one for one in every if place.startswith(f"{one}/")), "")
+        directories = map(str, self.folders.directories(key))
+        base = next((path for path in directories if place.startswith(f"{path}/")), "")
         unit, path = self._opened(key, choice, place, base) if base else ("", "")
         if not unit or not self.folders.is_copy(unit):
             return None
@@ -58,7 +58,7 @@ class Opened:
             identity=identity_of(path, info) if info else path,
             loaded=False,
             unit=unit,
-            copied=self.hashes.get(path, ""),
+            noted_sha256=self.hashes.get(path, ""),
         )
 
     def _opened(self, key: str, choice: Choice, place: str, base: str) -> tuple[str, str]:
@@ -71,11 +71,11 @@ class Opened:
             first = self.folders.opened(key, os.path.join(inside, os.path.basename(shards[0])))
             path = os.path.join(os.path.dirname(first), os.path.basename(place))
             return os.path.dirname(first) if inside else path, path
-        found = self.folders.opened(key, place[len(base) + 1 :])
-        return found, found
+        file = self.folders.opened(key, place[len(base) + 1 :])
+        return file, file
 
 
-def noted(tier: Path, copies: Iterable[Copy]) -> dict[str, str]:
+def noted_hashes(tier: Path, copies: Iterable[Copy]) -> dict[str, str]:
     """The sha256 that each file of copies had when it was made, by path."""
     return {
         str(tier / copy.path / member.path): member.sha256

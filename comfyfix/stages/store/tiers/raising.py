@@ -12,19 +12,20 @@ from pathlib import Path
 
 from msgspec.structs import replace
 
+from comfyfix.comfyui.store.together import folders_above
 from comfyfix.disk import lease
 from comfyfix.disk.files import led_into
 from comfyfix.disk.held import Refused
 from comfyfix.records import Reason, because
-from comfyfix.stages.store.tiers.copying import Copying, Found, found_of
-from comfyfix.stages.store.tiers.wanted import Wanted
+from comfyfix.stages.store.tiers.copying import Copying, Stats, stamps_of, stats_of
+from comfyfix.stages.store.tiers.needed_copies import NeededCopy
 from comfyfix.state.hashes import HashLog
 from comfyfix.state.hashing import FileChanged, Halted
-from comfyfix.state.tier import Copy, Member, Tier, stamp
+from comfyfix.state.tier import Copy, Member, Stamp, Tier, stamp
 from comfyfix.why import Why
 
 
-class Did(StrEnum):
+class CopyOutcome(StrEnum):
     """What has become of one file or directory."""
 
     BROUGHT = "brought"
@@ -34,10 +35,10 @@ class Did(StrEnum):
 
 
 @dataclass(frozen=True, slots=True)
-class Done:
+class CopyResult:
     """What was done for one; `name` is the model, or the copy where no workflow needs it."""
 
-    did: Did
+    outcome: CopyOutcome
     name: str
     size: int = 0
     reason: Reason | None = None
@@ -63,18 +64,18 @@ class Raising:
     def __post_init__(self) -> None:
         self._copying = Copying(self.tier, self.log, self.stopped)
 
-    def bring_up(self, every: Sequence[Wanted]) -> Iterator[Done]:
+    def bring_up(self, needed_copies: Sequence[NeededCopy]) -> Iterator[CopyResult]:
         """Bring up what is needed, one after the other. Raises OSError."""
         yield from self._forget_gone()
-        needed = {each.path: each for each in map(self._with_its_directory, every)}
-        self._needed = frozenset(needed)
-        fresh = [copy for copy in self.tier.copies.values() if copy.path in self._needed]
-        if fresh:
-            self.tier.keep(*(replace(copy, needed_at=self.now) for copy in fresh))
-        for each in needed.values():
+        by_path = {copy.path: copy for copy in map(self._with_its_directory, needed_copies)}
+        self._needed = frozenset(by_path)
+        needed_again = [copy for copy in self.tier.copies.values() if copy.path in self._needed]
+        if needed_again:
+            self.tier.keep(*(replace(copy, needed_at=self.now) for copy in needed_again))
+        for needed in by_path.values():
             if self.stopped():
                 return
-            yield from self._one(each)
+            yield from self._settle(needed)
 
     def let_go(self, sources: Iterable[Path]) -> Reason | None:
         """Remove the copies of what is about to leave its place in the store; or say why not.
@@ -99,19 +100,17 @@ class Raising:
             if any(_overlap(os.path.realpath(copy.source), place) for place in places)
         ]
 
-    def _with_its_directory(self, each: Wanted) -> Wanted:
+    def _with_its_directory(self, needed: NeededCopy) -> NeededCopy:
         """What is needed, or the directory of which it came as a part."""
-        for copy in self._around(each.path):
-            if copy.is_whole and each.source.is_relative_to(copy.source):
-                return Wanted(each.model, Path(copy.source), copy.path, is_whole=True)
-        return each
+        for copy in self._around(needed.path):
+            if copy.is_whole and needed.source.is_relative_to(copy.source):
+                return NeededCopy(needed.model, Path(copy.source), copy.path, is_whole=True)
+        return needed
 
     def _around(self, path: str) -> Iterator[Copy]:
-        while path := path.rpartition("/")[0]:
-            if copy := self.tier.copies.get(path):
-                yield copy
+        return filter(None, map(self.tier.copies.get, folders_above(path)))
 
-    def _forget_gone(self) -> Iterator[Done]:
+    def _forget_gone(self) -> Iterator[CopyResult]:
         """What is not there as we have made it is a copy of ours no more."""
         for copy in list(self.tier.copies.values()):
             if self._copying.is_ours(copy):
@@ -120,59 +119,63 @@ class Raising:
             place = self.tier.root / copy.path
             if os.path.lexists(place):
                 reason = because(Why.TIER_CHANGED, path=place)
-                yield Done(Did.STAYS, copy.path, reason=reason)
+                yield CopyResult(CopyOutcome.STAYS, copy.path, reason=reason)
 
-    def _one(self, each: Wanted) -> Iterator[Done]:
+    def _settle(self, needed: NeededCopy) -> Iterator[CopyResult]:
         try:
-            yield from self._raised(each)
-        except Refused as refused:
-            yield Done(Did.STAYS, each.model, reason=refused.reason)
-        except FileChanged:
-            reason = because(Why.TIER_CHANGES, path=each.source)
-            yield Done(Did.STAYS, each.model, reason=reason)
+            yield from self._brought(needed)
+            return
         except Halted:
             return
+        except Refused as refused:
+            reason = refused.reason
+        except FileChanged:
+            reason = because(Why.TIER_CHANGES, path=needed.source)
         except OSError as error:
-            yield Done(Did.STAYS, each.model, reason=because(Why.SYSTEM_SAYS, error=error))
+            reason = because(Why.SYSTEM_SAYS, error=error)
+        yield CopyResult(CopyOutcome.STAYS, needed.model, reason=reason)
 
-    def _raised(self, each: Wanted) -> Iterator[Done]:
-        if each.reason:
-            raise Refused(each.reason)
-        copy = self.tier.copies.get(each.path)
-        found = found_of(each)
-        if copy and copy.source == str(each.source) and _stamps(found) == _of(copy):
-            yield Done(Did.THERE, each.model, copy.size)
+    def _brought(self, needed: NeededCopy) -> Iterator[CopyResult]:
+        if needed.reason:
+            raise Refused(needed.reason)
+        copy = self.tier.copies.get(needed.path)
+        source, stats = str(needed.source), stats_of(needed)
+        if copy and copy.source == source and stamps_of(stats) == _source_stamps(copy):
+            yield CopyResult(CopyOutcome.THERE, needed.model, copy.size)
             return
-        hashes = {path: self.hash_of(each.source / path) for path in found}
+        hashes = {path: self.hash_of(needed.source / path) for path in stats}
         if copy and hashes == {member.path: member.sha256 for member in copy.files}:
-            files = tuple(replace(m, of=stamp(found[m.path])) for m in copy.files)
-            self.tier.keep(replace(copy, source=str(each.source), files=files))
-            yield Done(Did.THERE, each.model, copy.size)
+            files = tuple(replace(m, of=stamp(stats[m.path])) for m in copy.files)
+            self.tier.keep(replace(copy, source=source, files=files))
+            yield CopyResult(CopyOutcome.THERE, needed.model, copy.size)
             return
-        _require_right(each, copy, hashes, self.tier.root / each.path)
+        _require_right(needed, copy, hashes, self.tier.root / needed.path)
         if copy:  # the store has another file now, and that is right
             self._copying.remove(copy)
-        yield from self._bring(each, found, hashes)
+        yield from self._copied(needed, stats, hashes)
 
-    def _bring(self, each: Wanted, found: Found, hashes: Mapping[str, str]) -> Iterator[Done]:
-        place, size = self.tier.root / each.path, sum(info.st_size for info in found.values())
+    def _copied(
+        self, needed: NeededCopy, stats: Stats, hashes: Mapping[str, str]
+    ) -> Iterator[CopyResult]:
+        place, size = self.tier.root / needed.path, sum(info.st_size for info in stats.values())
         for copy in list(self.tier.copies.values()):
             # A file of it that came alone, before anything needed the whole directory.
-            if copy.path.startswith(f"{each.path}/") and (reason := self._leave(copy)):
+            if copy.path.startswith(f"{needed.path}/") and (reason := self._leave(copy)):
                 raise Refused(reason)
-        if os.path.lexists(place) or any(copy.is_whole for copy in self._around(each.path)):
+        if os.path.lexists(place) or any(copy.is_whole for copy in self._around(needed.path)):
             raise Refused(because(Why.TIER_TAKEN, path=place))
         if self.limit is not None and size > self.limit:
             raise Refused(because(Why.TIER_SMALL, size=size, limit=self.limit))
         left, fits = self._make_room(size)
         yield from left
         if not fits:
-            yield Done(Did.STAYS, each.model, size, because(Why.TIER_FULL, path=each.source))
+            reason = because(Why.TIER_FULL, path=needed.source)
+            yield CopyResult(CopyOutcome.STAYS, needed.model, size, reason)
             return
-        self._copying.bring(each, found, hashes, self.now)
-        yield Done(Did.BROUGHT, each.model, size)
+        self._copying.bring(needed, stats, hashes, self.now)
+        yield CopyResult(CopyOutcome.BROUGHT, needed.model, size)
 
-    def _make_room(self, size: int) -> tuple[list[Done], bool]:
+    def _make_room(self, size: int) -> tuple[list[CopyResult], bool]:
         """Let what is not needed leave until so much fits, the least recently needed first.
 
         Nothing leaves where that would not be enough.
@@ -181,14 +184,14 @@ class Raising:
         others.sort(key=lambda copy: (copy.needed_at, copy.path))
         if self._lacks(size) > sum(copy.size for copy in others):
             return [], False
-        done = []
+        results = []
         for copy in others:
             if self._lacks(size) <= 0:
                 break
             reason = self._leave(copy)
-            did = Did.STAYS if reason else Did.LEFT
-            done.append(Done(did, copy.path, copy.size, reason))
-        return done, self._lacks(size) <= 0
+            outcome = CopyOutcome.STAYS if reason else CopyOutcome.LEFT
+            results.append(CopyResult(outcome, copy.path, copy.size, reason))
+        return results, self._lacks(size) <= 0
 
     def _lacks(self, size: int) -> int:
         """How many bytes have to go before so many fit."""
@@ -196,8 +199,8 @@ class Raising:
         lacks = size + self.reserve - free
         if self.limit is None:
             return lacks
-        held = sum(copy.size for copy in self.tier.copies.values())
-        return max(lacks, held + size - self.limit)
+        used = sum(copy.size for copy in self.tier.copies.values())
+        return max(lacks, used + size - self.limit)
 
     def _leave(self, copy: Copy) -> Reason | None:
         """Remove a copy, once the store has been seen to have all of it; else say why not."""
@@ -218,25 +221,21 @@ class Raising:
         return False
 
 
-def _stamps(found: Found) -> dict[str, tuple[int, ...]]:
-    return {path: stamp(info) for path, info in found.items()}
-
-
-def _of(copy: Copy) -> dict[str, tuple[int, ...]]:
+def _source_stamps(copy: Copy) -> dict[str, Stamp]:
     return {member.path: member.of for member in copy.files}
 
 
-def _require_right(each: Wanted, copy: Copy | None, hashes: Mapping[str, str], place: Path) -> None:
+def _require_right(
+    needed: NeededCopy, copy: Copy | None, hashes: Mapping[str, str], place: Path
+) -> None:
     """Refuse files of the store that are not what they have to be, or may not be."""
     for path, digest in hashes.items():
-        if each.hashes.get(path, digest) != digest:
-            raise Refused(because(Why.TIER_NOT_COPIED, path=each.source / path))
-    if copy is None:
-        return
-    for member in copy.files:  # was it replaced, or is it damaged?
-        told = member.path in hashes and member.path in each.hashes
-        if hashes.get(member.path) != member.sha256 and not told:
-            source = each.source / member.path
+        if needed.hashes.get(path, digest) != digest:
+            raise Refused(because(Why.TIER_NOT_COPIED, path=needed.source / path))
+    for member in copy.files if copy else ():  # was it replaced, or is it damaged?
+        is_told = member.path in hashes and member.path in needed.hashes
+        if hashes.get(member.path) != member.sha256 and not is_told:
+            source = needed.source / member.path
             raise Refused(because(Why.TIER_ONLY_COPY, path=source, copy=place))
 
 

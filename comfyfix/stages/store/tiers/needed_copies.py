@@ -13,17 +13,17 @@ from pathlib import Path
 from comfyfix.comfyui.references.lookup import keys_of
 from comfyfix.comfyui.store.folders import Folders
 from comfyfix.comfyui.store.keys import BESIDE, written_name
-from comfyfix.comfyui.store.together import Together
+from comfyfix.comfyui.store.together import Together, folders_above
 from comfyfix.disk import looked
 from comfyfix.disk.files import clean_text
-from comfyfix.records import Model, Reason, Reference, because
-from comfyfix.stages.needs.work import Plan
+from comfyfix.records import Reason, Reference, because
+from comfyfix.stages.needs.work import Plan, Planned, Present
 from comfyfix.stages.store.sweep import Choice
 from comfyfix.why import Why
 
 
 @dataclass(frozen=True, slots=True)
-class Wanted:
+class NeededCopy:
     """A file or a directory (`is_whole`) that is needed, and where its copy lies below the tier.
 
     `hashes` is what is known of its files, by their paths in it (empty for the file itself): the
@@ -38,107 +38,109 @@ class Wanted:
     reason: Reason | None = None
 
 
-@dataclass(frozen=True, slots=True)
-class _Item:
-    model: Model
-    place: str
-    is_directory: bool
-    is_set: bool
-
-
 def named_directories(references: Iterable[Reference], folders: Folders) -> frozenset[str]:
     """The directories that nodes read as one, also such as are switched off now."""
-    found: set[str] = set()
+    named: set[str] = set()
     for reference in references:
         if not (reference.is_directory and reference.folder):
             continue
         for key, below in keys_of(reference, reference.path, reference.folder):
             places = (f"{directory}/{below}" for directory in folders.directories(key))
-            found.update(place for place in places if looked.is_dir(place))
-    return frozenset(found)
+            named.update(place for place in places if looked.is_dir(place))
+    return frozenset(named)
 
 
-def wanted(
+def needed_copies(
     plan: Plan,
     choices: Mapping[str, Sequence[Choice]],
     folders: Folders,
     references: Iterable[Reference],
-) -> list[Wanted]:
+) -> list[NeededCopy]:
     """What is needed and settled, in order, nothing inside another."""
     together = Together(named_directories(references, folders))
-    found: dict[str, Wanted] = {}
-    for item in _items(plan):
-        each = _of(item, choices.get(item.model.key, ()), folders, together)
-        if each and each.path in found:
-            known = found[each.path]
-            found[each.path] = replace(known, hashes={**each.hashes, **known.hashes})
-        elif each:
-            found[each.path] = each
-    return [each for each in found.values() if not _is_inside_another(each, found)]
+    by_path: dict[str, NeededCopy] = {}
+    for item, is_set in _settled(plan):
+        needed = _copy_for(item, is_set, choices.get(item.model.key, ()), folders, together)
+        if needed and needed.path in by_path:
+            first = by_path[needed.path]
+            by_path[needed.path] = replace(first, hashes={**needed.hashes, **first.hashes})
+        elif needed:
+            by_path[needed.path] = needed
+    for path in list(by_path):
+        if outer := _around(by_path[path], by_path):
+            by_path[outer.path] = _with_hashes_of(outer, by_path.pop(path))
+    return list(by_path.values())
 
 
-def _items(plan: Plan) -> Iterator[_Item]:
-    for p in plan.models:
-        if p.pending is None and p.problem is None:
-            yield _Item(p.model, p.location, p.is_directory, bool(p.model.shards))
-    for there in plan.present:
-        is_set = there.files is not None and not there.is_directory
-        yield _Item(there.model, there.location, there.is_directory, is_set)
+def _settled(plan: Plan) -> Iterator[tuple[Planned | Present, bool]]:
+    """What is there, and whether it is a set."""
+    for planned in plan.models:
+        if planned.pending is None and planned.problem is None:
+            yield planned, bool(planned.model.shards)
+    for present in plan.present:
+        yield present, present.files is not None and not present.is_directory
 
 
-def _of(
-    item: _Item, choices: Sequence[Choice], folders: Folders, together: Together
-) -> Wanted | None:
+def _copy_for(
+    item: Planned | Present,
+    is_set: bool,
+    choices: Sequence[Choice],
+    folders: Folders,
+    together: Together,
+) -> NeededCopy | None:
     """What has to come so that one model is there; None where it is, or ComfyUI looks nowhere."""
+    place, model = item.location, item.model.key
     key, base = _listed_in(item, folders)
-    if not key or folders.is_copy(item.place):
+    if not key or folders.is_copy(place):
         return None
-    source = together.folder_of(item.place, base) or item.place
-    if item.is_set and source == item.place:
-        source = item.place.rpartition("/")[0]
+    source = together.folder_of(place, base) or place
+    if is_set and source == place:
+        source = place.rpartition("/")[0]
     path = f"{written_name(key)}/{source[len(base) + 1 :]}"
-    whole = source != item.place or item.is_directory
     if source == base:
         reason = because(Why.TIER_SET_ALONE, path=base)
-        return Wanted(item.model.key, Path(item.place), path, reason=reason)
+        return NeededCopy(model, Path(place), path, reason=reason)
     if source != clean_text(source):
         reason = because(Why.TIER_NO_FILE, path=source)
-        return Wanted(item.model.key, Path(source), path, reason=reason)
+        return NeededCopy(model, Path(source), path, reason=reason)
     hashes = {
         str(choice.path)[len(source) + 1 :]: sha256
         for choice in choices
-        if (sha256 := _known(choice)) and f"{choice.path}/".startswith(f"{source}/")
+        if (sha256 := _expected_sha256(choice)) and f"{choice.path}/".startswith(f"{source}/")
     }
-    return Wanted(item.model.key, Path(source), path, hashes, whole)
+    is_whole = source != place or item.is_directory
+    return NeededCopy(model, Path(source), path, hashes, is_whole)
 
 
-def _listed_in(item: _Item, folders: Folders) -> tuple[str, str]:
+def _listed_in(item: Planned | Present, folders: Folders) -> tuple[str, str]:
     """The folder key under which ComfyUI finds a place, and the directory of it; empty if none."""
     own = item.model.folder or ""
     for key in dict.fromkeys((own, *folders.paths)):
         for directory in folders.directories(key) if key and key not in BESIDE else ():
-            if item.place.startswith(f"{directory}/"):
+            if item.location.startswith(f"{directory}/"):
                 return key, str(directory)
     return "", ""
 
 
-def _is_inside_another(each: Wanted, found: dict[str, Wanted]) -> bool:
-    """Tell whether it comes with another; what is known of its files is told there then."""
-    above = each.path
-    while above := above.rpartition("/")[0]:
-        outer = found.get(above)
-        if outer is not None and outer.is_whole and each.source.is_relative_to(outer.source):
-            inside = each.source.relative_to(outer.source).as_posix()
-            more = {f"{inside}/{path}".rstrip("/"): told for path, told in each.hashes.items()}
-            found[above] = replace(outer, hashes={**more, **outer.hashes})
-            return True
-    return False
+def _around(needed: NeededCopy, by_path: Mapping[str, NeededCopy]) -> NeededCopy | None:
+    """The directory with which it comes."""
+    for above in folders_above(needed.path):
+        outer = by_path.get(above)
+        if outer is not None and outer.is_whole and needed.source.is_relative_to(outer.source):
+            return outer
+    return None
 
 
-def _known(choice: Choice) -> str:
+def _with_hashes_of(outer: NeededCopy, needed: NeededCopy) -> NeededCopy:
+    inside = needed.source.relative_to(outer.source).as_posix()
+    more = {f"{inside}/{path}".rstrip("/"): sha256 for path, sha256 in needed.hashes.items()}
+    return replace(outer, hashes={**more, **outer.hashes})
+
+
+def _expected_sha256(choice: Choice) -> str:
     """The sha256 that a file has to have: by the manifest, its source, or a receipt."""
-    if choice.told and choice.told.digest:
-        return choice.told.digest
+    if choice.override and choice.override.digest:
+        return choice.override.digest
     if choice.record and choice.record.sha256:
         return choice.record.sha256
     return choice.receipt.sha256 if choice.receipt else ""

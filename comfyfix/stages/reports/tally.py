@@ -1,4 +1,4 @@
-"""Report: what became of each model in a run."""
+"""Tally: what became of each model in a run."""
 
 from __future__ import annotations
 
@@ -51,12 +51,12 @@ class Tally:
     unverified: list[Verdict] = field(default_factory=list)
     _lock: threading.Lock = field(default_factory=threading.Lock)
 
-    def add(self, outcome: Ending) -> None:
+    def add(self, ending: Ending) -> None:
         """Note how one model ended."""
         with self._lock:
-            self.endings.append(outcome)
-            if outcome.problem is not None:
-                self.failed[outcome.model.key] = outcome.problem.outcome
+            self.endings.append(ending)
+            if ending.problem is not None:
+                self.failed[ending.model.key] = ending.problem.outcome
 
     def add_script(self) -> None:
         """Note that a script was written or found right."""
@@ -72,6 +72,6 @@ class Tally:
     def failures(self, *, searching: bool) -> list[Ending]:
         """The failed searches, or the failed downloads."""
         return sorted(
-            (o for o in self.endings if o.problem is not None and o.searching is searching),
-            key=lambda o: o.model.key,
+            (e for e in self.endings if e.problem is not None and e.searching is searching),
+            key=lambda ending: ending.model.key,
         )
