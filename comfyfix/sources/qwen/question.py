@@ -11,7 +11,7 @@ from comfyfix import templates
 from comfyfix.disk.files import printable
 from comfyfix.sources.base import Wanted
 from comfyfix.sources.qwen.reply import CANDIDATES_MAX
-from comfyfix.sources.qwen.transcript import told
+from comfyfix.sources.qwen.transcript import as_text
 
 if TYPE_CHECKING:
     import jinja2
@@ -39,11 +39,11 @@ def question(wanted: Wanted) -> str:
             workflows=_some(r.workflow for r in wanted.references),
             neighbours=_some(wanted.neighbours),
             rejected=[
-                {"source": r.source, "where": _clean(r.where), "reason": _clean(told(r.reason))}
+                {"source": r.source, "where": _clean(r.where), "reason": _clean(as_text(r.reason))}
                 for r in wanted.seen[:ENTRIES_MAX]
             ],
             doubted=[
-                {"where": _clean(d.candidate.where), "reason": _clean(told(d.reason))}
+                {"where": _clean(d.candidate.where), "reason": _clean(as_text(d.reason))}
                 for d in wanted.doubted[:ENTRIES_MAX]
             ],
         )

@@ -22,7 +22,7 @@ from comfyfix.providers.huggingface.answers import Listing
 from comfyfix.sources.base import Services, Wanted
 from comfyfix.sources.qwen.lookups import card_of, civitai_files
 from comfyfix.sources.qwen.schema import schema_of
-from comfyfix.sources.qwen.transcript import told
+from comfyfix.sources.qwen.transcript import as_text
 
 ANSWER_MAX = 6000  # characters
 ERROR_MAX = 200
@@ -74,15 +74,15 @@ class _SearchCivitai(_Arguments, frozen=True):
 class Tools:
     """The tools of one search, and what they have seen.
 
-    `found` are repositories that a search has listed before any stranger's model card named
-    them; `listings` all that hold a file of the wanted name.
+    `unprompted` are repositories that a search has listed before any stranger's model card named
+    them; `listings` all that hold a file of the wanted name; `cards` what was read of whom.
     """
 
     wanted: Wanted
     services: Services
     down: list[SourceDown] = field(default_factory=list)
     listings: list[Listing] = field(default_factory=list)
-    found: set[str] = field(default_factory=set)
+    unprompted: set[str] = field(default_factory=set)
     cards: list[tuple[str, str]] = field(default_factory=list)
 
     def run(self, name: str, arguments: str, seconds: float) -> str:
@@ -93,22 +93,22 @@ class Tools:
             return "error: there was no time left to look that up"
         except SourceDown as problem:
             self.down.append(problem)
-            return f"error: could not be asked: {_told(problem)}"
+            return f"error: could not be asked: {_cause(problem)}"
         except ModelProblem as problem:
-            return f"error: {_told(problem)}"
+            return f"error: {_cause(problem)}"
 
     def only_told_by(self, repo: str) -> str:
         """The repository whose model card alone has led to another one's; empty if none has."""
         own = repo.casefold()
-        if own in self.found:
+        if own in self.unprompted:
             return ""
         owner = own.partition("/")[0]
-        tellers = [
+        strangers = (
             teller
-            for teller, text in self.cards
-            if own in text.casefold() and teller.casefold().partition("/")[0] != owner
-        ]
-        return next(iter(tellers), "")
+            for teller, card in self.cards
+            if own in card.casefold() and teller.casefold().partition("/")[0] != owner
+        )
+        return next(strangers, "")
 
     def _answer(self, name: str, arguments: str) -> str:
         if name not in _TOOLS:
@@ -118,24 +118,25 @@ class Tools:
             asked = msgspec.json.decode(arguments, type=kind)
         except (msgspec.DecodeError, RecursionError, UnicodeEncodeError) as error:
             return f"error: the arguments are not right: {printable(str(error))}"
-        found = look_up(self, asked)
-        if isinstance(found, str):
-            return found
-        return _MARK + json.dumps(found, ensure_ascii=False)
+        data = look_up(self, asked)
+        if isinstance(data, str):
+            return data
+        return _MARK + json.dumps(data, ensure_ascii=False)
 
     def _search_hub(self, asked: _SearchHub) -> Any:
         name = self.wanted.model.name
-        found = list(self.services.hub.search(asked.query).listings)
-        found.sort(key=lambda listing: not listing.bearing(name))  # stable: most used first
-        self.listings += [listing for listing in found if listing.bearing(name)]
-        self.found |= {li.repo.casefold() for li in found if not self.only_told_by(li.repo)}
+        listings = list(self.services.hub.search(asked.query).listings)
+        listings.sort(key=lambda listing: not listing.bearing(name))  # stable: most used first
+        self.listings += [listing for listing in listings if listing.bearing(name)]
+        repos = [listing.repo for listing in listings]
+        self.unprompted |= {repo.casefold() for repo in repos if not self.only_told_by(repo)}
         return [
             {
                 "repo": listing.repo,
                 "downloads": listing.downloads,
                 "files": self._files(listing, FILES_SHOWN),
             }
-            for listing in found[:SHOWN]
+            for listing in listings[:SHOWN]
         ]
 
     def _list_repository(self, asked: _ListRepository) -> Any:
@@ -156,14 +157,14 @@ class Tools:
         if not text:
             return "error: there is no such repository, or it has no model card"
         self.cards.append((repo, text))
-        return {"repo": repo, "card": text[:ANSWER_MAX]}
+        return {"repo": repo, "card": text}
 
     def _search_civitai(self, asked: _SearchCivitai) -> Any:
         return civitai_files(asked.query, asked.type, self.wanted, self.services)[:SHOWN]
 
 
-def _told(problem: ModelProblem) -> str:
-    return printable(told(problem.reason), ERROR_MAX)
+def _cause(problem: ModelProblem) -> str:
+    return printable(as_text(problem.reason), ERROR_MAX)
 
 
 _TOOLS: dict[str, tuple[type[_Arguments], Callable[[Tools, Any], Any]]] = {
