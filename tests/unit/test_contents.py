@@ -9,6 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from comfyfix.disk.files import FETCHED_NAME_BYTES_MAX
+from comfyfix.file_names import SHARDS_MAX
 from comfyfix.providers.huggingface.answers import HubItem
 from comfyfix.records import Reason
 from comfyfix.sources.contents import (
@@ -18,9 +19,8 @@ from comfyfix.sources.contents import (
     Reads,
     Unfit,
     choose,
-    telling,
     tree,
-    weights,
+    worth_reading,
 )
 from comfyfix.why import Why
 
@@ -305,7 +305,7 @@ def test_an_index_that_names_other_shards_than_the_widgets_is_refused() -> None:
 @pytest.mark.parametrize("over", [0, 1])
 @pytest.mark.parametrize("indexed", [False, True])
 def test_a_set_may_have_a_thousand_shards_and_no_more(indexed: bool, over: int) -> None:
-    last = weights.COUNT_MAX + over
+    last = SHARDS_MAX + over
     shards = [f"x-{number:05}-of-{last:05}.safetensors" for number in range(1, last + 1)]
     index = json.dumps({"weight_map": {name: name for name in shards}}).encode()
     more = ["x.safetensors.index.json"] if indexed else []
@@ -463,7 +463,7 @@ def test_whatever_is_listed(paths: list[str], asked: Asked, seed: object) -> Non
     shuffled = list(paths)
     seed.shuffle(shuffled)  # type: ignore[attr-defined]
     assert choose(listing(*shuffled), asked) == found
-    told = telling(listing(*paths), asked)
+    told = worth_reading(listing(*paths), asked)
     assert set(told) <= set(paths)
     options = found.of if isinstance(found, Choices) else (found,)
     assert len({option.name for option in options if isinstance(option, Chosen)}) == len(

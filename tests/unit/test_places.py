@@ -17,9 +17,9 @@ from comfyfix.providers.huggingface import hub as real_hub
 from comfyfix.providers.huggingface.answers import Answered, HubItem, Listing
 from comfyfix.records import Candidate, Model, Rejected, because
 from comfyfix.settings.manifest import Manifest
-from comfyfix.sources import bearing, huggingface
+from comfyfix.sources import huggingface
 from comfyfix.sources.base import Doubtful, Finding, Services, Wanted
-from comfyfix.sources.bearing import Places
+from comfyfix.sources.places import HOLDERS_MAX, Places
 from comfyfix.sources.qwen.rules import _elsewhere, _is_enough
 from comfyfix.sources.trust import publishers, rules
 from comfyfix.sources.trust.rules import Holder
@@ -176,15 +176,15 @@ def test_of_each_content_the_best_place_with_the_others_and_what_has_no_hash(
 def test_the_most_used_open_places_are_described_and_each_once(tmp_path: Path) -> None:
     listed = [
         listing(f"o/{n:02d}", NAME, downloads=n, gated=n == 99)
-        for n in (99, *range(bearing.HOLDERS_MAX + 2))
+        for n in (99, *range(HOLDERS_MAX + 2))
     ]
     hub = Told()
     made = places(tmp_path, hub, *listed, listing("z/other", "other.safetensors", downloads=999))
     made.holders()
     made.add([listing("o/00", "changed.safetensors")])
-    assert len(made.holders()) == bearing.HOLDERS_MAX
+    assert len(made.holders()) == HOLDERS_MAX
     seen = [repo for repo, _ in hub.described]
-    assert seen == [f"o/{n:02d}" for n in range(bearing.HOLDERS_MAX + 1, 1, -1)]
+    assert seen == [f"o/{n:02d}" for n in range(HOLDERS_MAX + 1, 1, -1)]
 
 
 def test_names_that_are_akin_are_told(tmp_path: Path) -> None:
