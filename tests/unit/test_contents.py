@@ -373,6 +373,40 @@ def test_code_that_the_settings_do_not_ask_for_is_not_missed() -> None:
     assert (plain.code, asks.code) == ((), ("modeling_x.py",))
 
 
+def test_the_code_of_a_pipeline_of_a_class_of_its_own_is_told_of() -> None:
+    paths = (*PIPELINE, *WEIGHTS)
+    code = ("own.py", "parts.py")
+    found = ask(Reads.PIPELINE, *paths, *code, told=TOLD)
+    assert isinstance(found, Chosen)
+    assert (set(found.files), found.code) == (set(paths), code)
+    assert files(ask(Reads.PIPELINE, *paths, *code, told=TOLD, code=True)) == {*paths, *code}
+    plain = {"model_index.json": json.dumps({"_class_name": "Pipe", **PARTS}).encode()}
+    found = ask(Reads.PIPELINE, *paths, *code, told=plain)
+    assert isinstance(found, Chosen)
+    assert (set(found.files), found.code) == (set(paths), ())
+
+
+def test_the_code_of_a_component_is_told_of_where_it_lies() -> None:
+    code = "unet/own.py"
+    found = ask(Reads.PIPELINE, *PIPELINE, *WEIGHTS, code, told=TOLD)
+    assert isinstance(found, Chosen)
+    assert (code in found.files, found.code) == (False, (code,))
+    assert code in files(ask(Reads.PIPELINE, *PIPELINE, *WEIGHTS, code, told=TOLD, code=True))
+
+
+def test_indexes_and_settings_are_worth_reading_where_the_loader_looks() -> None:
+    part = below("unet", "config.json", "x.safetensors.index.json", "vocab.json")
+    sides = ("config.json", "tokenizer_config.json", "vocab.json", "x.index.txt", "other.json")
+    paths = ("model_index.json", "model.safetensors", *sides, *part, "unet/deep/config.json")
+    asked = Asked(reads=Reads.PIPELINE, name="x")
+    top = ("config.json", "model_index.json", "tokenizer_config.json")
+    assert worth_reading(listing(*paths), asked) == (*top, *part[:2])
+    asked = Asked(reads=Reads.TRANSFORMERS, name="x")
+    assert worth_reading(listing(*paths), asked) == top
+    asked = Asked(reads=Reads.ANY, name="x")
+    assert worth_reading(listing(*paths), asked) == (*top, *part[:2])
+
+
 # Hostile listings.
 
 

@@ -104,17 +104,26 @@ def _with_code(tree: Tree, at: str, asked: Asked, files: frozenset[str], config:
     settings = tree.text(joined(at, config))
     if settings is not None and b'"auto_map"' not in settings:
         return Option("", files)
-    code = frozenset(name for name in tree.names(at) if name.endswith(".py"))
+    code = _code(tree, at)
     return Option("", files | code) if asked.code else Option("", files, code)
+
+
+def _code(tree: Tree, at: str) -> frozenset[str]:
+    return frozenset(name for name in tree.names(at) if name.endswith(".py"))
 
 
 def _pipeline(tree: Tree, at: str, asked: Asked) -> Answer:
     if "model_index.json" not in tree.names(at):
         return None
-    parts = _parts(tree, at)
+    index = _index(tree, at)
+    if isinstance(index, Reason):
+        return index
+    parts = _parts(tree, at, index)
     if isinstance(parts, Reason):
         return parts
     files, code = {"model_index.json"}, set[str]()
+    if isinstance(index.get("_class_name"), list):  # of a module that lies there, not diffusers'
+        (files if asked.code else code).update(_code(tree, at))
     for part, kind in parts.items():
         option = _part(tree, joined(at, part), kind, asked)
         if isinstance(option, Reason):
@@ -124,18 +133,21 @@ def _pipeline(tree: Tree, at: str, asked: Asked) -> Answer:
     return [Option("", frozenset(files), frozenset(code))]
 
 
-def _parts(tree: Tree, at: str) -> dict[str, str] | Reason:
-    """The components of a pipeline that its index names, and the classes that read them.
-
-    What lies in the folders tells it badly: some hold other formats, others are left out.
-    """
+def _index(tree: Tree, at: str) -> dict[str, object] | Reason:
     text = tree.text(joined(at, "model_index.json"))
     if text is None:
         return because(Why.CONTENTS_UNREAD, name="model_index.json")
     try:
-        index = msgspec.json.decode(text, type=dict[str, object])
+        return msgspec.json.decode(text, type=dict[str, object])
     except (msgspec.MsgspecError, RecursionError, ValueError):
         return because(Why.CONTENTS_UNREADABLE, name="model_index.json")
+
+
+def _parts(tree: Tree, at: str, index: dict[str, object]) -> dict[str, str] | Reason:
+    """The components of a pipeline that its index names, and the classes that read them.
+
+    What lies in the folders tells it badly: some hold other formats, others are left out.
+    """
     named = {
         name: value[-1]
         for name, value in sorted(index.items())
