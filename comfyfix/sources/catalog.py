@@ -33,7 +33,8 @@ def find(wanted: Wanted, services: Services) -> Iterator[Finding]:
             yield rejected(NAME, entry.hint.url, Why.CATALOGUE_FOLDER, folder=folder)
     hints = list(dict.fromkeys(entry.hint for entry in meant))
     # `model.safetensors` of another subfolder is another model.
-    is_unsure = not exact and len(hints) == 1 and _is_common(wanted)
+    is_common = not wanted.likely and file_names.read(wanted.model.name).generic
+    is_unsure = not exact and len(hints) == 1 and is_common
     for hint in hints:
         finding = _confirmed(hint, wanted, services)
         if is_unsure and isinstance(finding, Candidate):
@@ -48,7 +49,3 @@ def _confirmed(hint: Hint, wanted: Wanted, services: Services) -> Finding:
     if isinstance(finding, Candidate) and finding.name != hint.name:
         finding = msgspec.structs.replace(finding, name=hint.name, renamed=True)
     return finding
-
-
-def _is_common(wanted: Wanted) -> bool:
-    return not wanted.likely and file_names.read(wanted.model.name).generic

@@ -55,8 +55,8 @@ def completed(found: Candidate, wanted: Wanted, services: Services) -> Candidate
 
 
 def _not_whole(wanted: Wanted, folder: HubFolder, reason: Reason) -> ModelProblem:
-    told = {"name": wanted.model.name, "place": folder.where, "reason": reason}
-    return ModelProblem(Outcome.UNCERTAIN, Why.PARTS_ABSENT, **told)
+    about = {"name": wanted.model.name, "place": folder.where, "reason": reason}
+    return ModelProblem(Outcome.UNCERTAIN, Why.PARTS_ABSENT, **about)
 
 
 def _in_order(files: Sequence[FileFact], name: str, wanted: Wanted) -> list[FileFact]:

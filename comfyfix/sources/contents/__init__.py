@@ -83,8 +83,7 @@ def _read(tree: Tree, at: str, asked: Asked) -> Answer:
 def _every_reading(tree: Tree, at: str, asked: Asked) -> Iterator[Option]:
     """What a folder could be to a loader whose rule is not known."""
     for reads in readers.BY_FILES:
-        options = readers.READERS[reads](tree, at, asked)
-        for option in options if isinstance(options, list) else ():
+        for option in _options(readers.READERS[reads](tree, at, asked)):
             name = f"{reads}: {option.name}" if option.name else str(reads)
             yield Option(name, option.files, option.code)
 

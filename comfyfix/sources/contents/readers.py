@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, replace
+from functools import partial
 
 import msgspec
 
@@ -57,19 +58,7 @@ Answer = list[Option] | Reason | None
 Reader = Callable[[Tree, str, Asked], Answer]
 
 
-def _transformers(tree: Tree, at: str, asked: Asked) -> Answer:
-    return _configured(tree, at, asked, "config.json", _TRANSFORMERS)
-
-
-def _component(tree: Tree, at: str, asked: Asked) -> Answer:
-    return _configured(tree, at, asked, "config.json", _DIFFUSERS)
-
-
-def _adapter(tree: Tree, at: str, asked: Asked) -> Answer:
-    return _configured(tree, at, asked, "adapter_config.json", _ADAPTER)
-
-
-def _configured(tree: Tree, at: str, asked: Asked, config: str, kinds: tuple[Saved, ...]) -> Answer:
+def _configured(config: str, kinds: tuple[Saved, ...], tree: Tree, at: str, asked: Asked) -> Answer:
     if config not in tree.names(at):
         return None
     weights = _first(tree, at, kinds, asked.variant)
@@ -274,9 +263,9 @@ def _set(tree: Tree, at: str, asked: Asked) -> Answer:
 READERS: dict[Reads, Reader] = {
     Reads.PIPELINE: _pipeline,
     Reads.NUNCHAKU: _nunchaku,
-    Reads.ADAPTER: _adapter,
-    Reads.TRANSFORMERS: _transformers,
-    Reads.COMPONENT: _component,
+    Reads.ADAPTER: partial(_configured, "adapter_config.json", _ADAPTER),
+    Reads.TRANSFORMERS: partial(_configured, "config.json", _TRANSFORMERS),
+    Reads.COMPONENT: partial(_configured, "config.json", _DIFFUSERS),
     Reads.GGUF: _gguf,
     Reads.ONNX: _onnx,
     Reads.CHECKPOINT: _checkpoint,

@@ -106,8 +106,8 @@ def _honest_place(holders: list[Holder]) -> str:
 
 
 def _unlisted(repos: list[str], own: Listing, tools: Tools, services: Services) -> list[Listing]:
-    known = {own.repo, *(listing.repo for listing in tools.listings)}
-    unlisted = [repo for repo in repos if repo not in known][:OTHERS_MAX]
+    listed = {own.repo, *(listing.repo for listing in tools.listings)}
+    unlisted = [repo for repo in repos if repo not in listed][:OTHERS_MAX]
     return [listing for repo in unlisted if (listing := services.hub.repository(repo))]
 
 
