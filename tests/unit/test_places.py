@@ -287,6 +287,36 @@ def test_a_generic_name_is_searched_only_for_a_hash(tmp_path: Path) -> None:
     assert hub.asked
 
 
+HARBORS = "model-00001-of-00002.safetensors"
+
+
+@pytest.mark.parametrize(
+    ("path", "sha256", "first"),
+    [
+        (f"moonlit-harbor/{HARBORS}", None, "moonlit-harbor"),
+        (f"deep/moonlit-harbor/{HARBORS}", None, "moonlit-harbor"),
+        (f"moonlit-harbor/{HARBORS}", ONE, "of 00001"),  # its hash tells it wherever it is
+        ("moonlit-harbor/lantern-00001-of-00002.safetensors", None, "lantern"),
+        (f"model/{HARBORS}", None, "of 00001"),
+        (HARBORS, None, "of 00001"),
+        ("moonlit-harbor/model.safetensors", None, ""),  # no part of a set
+    ],
+)
+def test_a_part_whose_name_says_nothing_is_searched_by_its_folder(
+    tmp_path: Path, path: str, sha256: str | None, first: str
+) -> None:
+    hub = Told()
+    ladder(tmp_path, hub, name=path, sha256=sha256)
+    assert (hub.asked or [""])[0] == first
+
+
+def test_only_repositories_that_are_called_as_the_folder_count_then(tmp_path: Path) -> None:
+    listed = [listing(f"o/{title}", HARBORS) for title in ("Moonlit_Harbor", "moonlit-harbor-2")]
+    hub = Told(searches={"moonlit-harbor": Answered(listings=tuple(listed))})
+    ladder(tmp_path, hub, name=f"moonlit-harbor/{HARBORS}")
+    assert {repo for repo, _ in hub.described} == {"o/Moonlit_Harbor"}
+
+
 def held(path: str) -> Holder:
     return Holder(listing("o/n", path), path, HubItem(size=5, sha256=ONE))
 
