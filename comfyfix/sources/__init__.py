@@ -20,8 +20,8 @@ LAST: Source = civitai.Last()
 
 def chosen(names: tuple[str, ...]) -> tuple[Source, ...]:
     """Return the sources of these names, in the manifest's order."""
-    known = {source.NAME: source for source in ALL}
-    return tuple(known[name] for name in names if name in known)
+    by_name = {source.NAME: source for source in ALL}
+    return tuple(by_name[name] for name in names if name in by_name)
 
 
 def costs(source: Source, manifest: Manifest) -> bool:

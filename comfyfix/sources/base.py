@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import json
 import threading
+from collections import defaultdict
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -27,13 +28,24 @@ from comfyfix.providers.catalogue import Catalogue
 from comfyfix.providers.civitai.api import Civitai
 from comfyfix.providers.huggingface.hub import Hub
 from comfyfix.providers.openmodeldb import OpenModelDB
-from comfyfix.records import Candidate, Hint, Model, Reason, Receipt, Record, Reference, Rejected
+from comfyfix.records import (
+    Candidate,
+    Hint,
+    Model,
+    Reason,
+    Receipt,
+    Record,
+    Reference,
+    Rejected,
+    because,
+)
 from comfyfix.settings.manifest import Manifest
 from comfyfix.settings.overrides import Override
 from comfyfix.state.hashes import HashLog
 from comfyfix.state.hashing import Hasher
 from comfyfix.state.layout import Layout
 from comfyfix.state.trust import EVERY_CHECK, Trust
+from comfyfix.why import Why
 
 if TYPE_CHECKING:
     from comfyfix.net.http import Web
@@ -99,6 +111,22 @@ class Doubtful:
 Finding = Candidate | Rejected | Blocked | Doubtful
 
 
+def rejected(source: str, where: str, why: Why, /, **told: object) -> Rejected:
+    """What a source has found, and why it does not count."""
+    return Rejected(source=source, where=where, reason=because(why, **told))
+
+
+def logged(finding: Finding) -> dict[str, object]:
+    """What the log keeps of a finding."""
+    if isinstance(finding, Rejected):
+        return {"rejected": finding.reason}
+    if isinstance(finding, Doubtful):
+        return {"doubtful": finding.reason}
+    if isinstance(finding, Blocked):
+        return {"blocked": finding.problem.reason}
+    return {"found": finding.url, "size": finding.size, "sha256": finding.sha256}
+
+
 class Source(Protocol):
     """A module that can say where a model can be had.
 
@@ -144,18 +172,16 @@ class Services:
     catalogue: Catalogue = field(init=False)
     index: StoreIndex = field(init=False)
     _by_path: Once[str, dict[str, list[Receipt]]] = field(init=False, default_factory=Once)
-    _logs: Once[Path, HashLog] = field(init=False, default_factory=Once)
     _hashers: Once[Path, Hasher] = field(init=False, default_factory=Once)
     _lock: threading.Lock = field(init=False, default_factory=threading.Lock)
 
     def __post_init__(self) -> None:
         # None of them asks or reads anything before its first question.
-        places, tokens = self.manifest.endpoints, self.tokens
-        qwen = self.manifest.qwen
+        endpoints, tokens, qwen = self.manifest.endpoints, self.tokens, self.manifest.qwen
         self.chat = Chat(qwen.chat_url, qwen.model, tokens.get("qwen", ""), self.web)
-        self.hub = Hub(self.web, places.huggingface, token_known=bool(tokens.get("huggingface")))
-        self.civitai = Civitai(self.web, places.civitai, token_known=bool(tokens.get("civitai")))
-        self.openmodeldb = OpenModelDB(self.web, places.openmodeldb)
+        self.hub = Hub(self.web, endpoints.huggingface, token_known=bool(tokens.get("huggingface")))
+        self.civitai = Civitai(self.web, endpoints.civitai, token_known=bool(tokens.get("civitai")))
+        self.openmodeldb = OpenModelDB(self.web, endpoints.openmodeldb)
         self.catalogue = Catalogue(self.folders)
         self.index = StoreIndex(self.folders.roots(), self.folders.links)
 
@@ -168,18 +194,18 @@ class Services:
         for receipt in self._by_path.get("", self._receipts_by_path).get(str(path), ()):
             if self.trust.holds(receipt, path, info):
                 return receipt.sha256
-        return self._hashers.get(self.layout.hashes, lambda: Hasher(self._hash_log()))(path)
+        return self._hasher()(path)
 
     def _receipts_by_path(self) -> dict[str, list[Receipt]]:
-        found: dict[str, list[Receipt]] = {}
+        by_path: defaultdict[str, list[Receipt]] = defaultdict(list)
         for receipt in self.receipts.values():
-            found.setdefault(receipt.path, []).append(receipt)
-        return found
+            by_path[receipt.path].append(receipt)
+        return by_path
 
-    def _hash_log(self) -> HashLog:
-        """The hashes that are known, read once a run."""
+    def _hasher(self) -> Hasher:
+        """It holds the hashes that are known, which are read once a run."""
         path = self.layout.hashes
-        return self._logs.get(path, lambda: HashLog(path, self.trust.identity))
+        return self._hashers.get(path, lambda: Hasher(HashLog(path, self.trust.identity)))
 
     def lender(self, record: Record) -> Lender | None:
         """Who lends the bytes of a record that lie near by; None where nothing may be them."""
@@ -195,7 +221,7 @@ class Services:
         if not leads:
             return None
         links = self.manifest.download.link
-        return Lender(sought, leads, self._hash_log(), lambda: self.children.stopping, links)
+        return Lender(sought, leads, self._hasher().log, lambda: self.children.stopping, links)
 
     def log_search(self, wanted: Wanted, source: str, query: str, answer: object) -> None:
         """Add one query and its answer, a text or a value, to log/search_history.log."""

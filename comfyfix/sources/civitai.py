@@ -17,7 +17,7 @@ from comfyfix.providers.civitai.entries import CivitaiEntry
 from comfyfix.providers.civitai.kinds import misplaced, types_for
 from comfyfix.providers.civitai.names import model_queries
 from comfyfix.records import Candidate, Reason, Rejected, because
-from comfyfix.sources.base import Blocked, Finding, Services, Wanted
+from comfyfix.sources.base import Blocked, Finding, Services, Wanted, rejected
 from comfyfix.why import Why
 
 NAME = "civitai"
@@ -31,11 +31,9 @@ def find(wanted: Wanted, services: Services) -> Iterator[Finding]:
         entries = services.civitai.by_hash(digest)
         services.log_search(wanted, NAME, digest, {"files": len(entries)})
         for entry in entries[:1]:
-            evidence = (because(Why.CIVITAI_KNOWS_HASH),)
-            yield _confirmed(entry, entries, NAME, services, evidence, told=False)
+            evidence = because(Why.CIVITAI_KNOWS_HASH)
+            yield _confirmed(entry, entries, NAME, services, evidence, is_meant=False)
             return
-    if wanted.model.name.rpartition(".")[0].lower() in GENERIC:
-        return
     yield from _by_words(wanted, services, model_queries(wanted.model.name), nsfw=True)
 
 
@@ -52,14 +50,14 @@ class Last:
     @staticmethod
     def find(wanted: Wanted, services: Services) -> Iterator[Finding]:
         """Yield what a search without grown-up content has of this name."""
-        if wanted.model.name.rpartition(".")[0].lower() not in GENERIC:
-            queries = model_queries(wanted.model.name)[:1]
-            yield from _by_words(wanted, services, queries, nsfw=False)
+        yield from _by_words(wanted, services, model_queries(wanted.model.name)[:1], nsfw=False)
 
 
 def _by_words(
     wanted: Wanted, services: Services, queries: Sequence[str], *, nsfw: bool
 ) -> Iterator[Finding]:
+    if wanted.model.name.rpartition(".")[0].lower() in GENERIC:
+        return
     types = types_for(wanted.model.folder)
     akin: list[Rejected] = []
     for query in queries:
@@ -86,8 +84,8 @@ def confirm(
     entry = choose(entries, target, name, sha256)
     if isinstance(entry, Reason):
         return Rejected(source=source, where=where, reason=entry)
-    evidence = (because(Why.URL_TOLD, source=source, url=where),)
-    return _confirmed(entry, entries, source, services, evidence, told=bool(target.query))
+    evidence = because(Why.URL_TOLD, source=source, url=where)
+    return _confirmed(entry, entries, source, services, evidence, is_meant=bool(target.query))
 
 
 def _of_target(target: CivitaiFile, name: str, services: Services) -> list[CivitaiEntry] | Reason:
@@ -98,8 +96,8 @@ def _of_target(target: CivitaiFile, name: str, services: Services) -> list[Civit
     entries = services.civitai.model(target.model or 0)
     if not entries:
         return because(Why.CIVITAI_NO_PAGE)
-    named = {entry.version_id for entry in entries if entry.name == name}
-    versions = named or {entry.version_id for entry in entries}
+    versions = {entry.version_id for entry in entries if entry.name == name}
+    versions = versions or {entry.version_id for entry in entries}
     if len(versions) > 1:
         return because(Why.CIVITAI_WHICH_VERSION, count=len(versions))
     return [entry for entry in entries if entry.version_id in versions]
@@ -108,7 +106,7 @@ def _of_target(target: CivitaiFile, name: str, services: Services) -> list[Civit
 def _akin(entries: Sequence[CivitaiEntry], wanted: Wanted) -> list[Rejected]:
     name = wanted.model.name
     return [
-        Rejected(source=NAME, where=f"{entry.where}: {entry.name}", reason=because(Why.NAME_AKIN))
+        rejected(NAME, f"{entry.where}: {entry.name}", Why.NAME_AKIN)
         for entry in entries
         if loose(entry.name) == loose(name) and entry.name != name
     ]
@@ -127,8 +125,8 @@ def _judged(
         reason = reason or several([entry, *rivals])
     if reason:
         return Rejected(source=NAME, where=entry.where, reason=reason)
-    evidence = (because(Why.FOUND_BY_WORDS, words=query),)
-    return _confirmed(entry, entries, NAME, services, evidence, told=False)
+    evidence = because(Why.FOUND_BY_WORDS, words=query)
+    return _confirmed(entry, entries, NAME, services, evidence, is_meant=False)
 
 
 def _confirmed(
@@ -136,13 +134,13 @@ def _confirmed(
     entries: Sequence[CivitaiEntry],
     source: str,
     services: Services,
-    evidence: Sequence[Reason],
+    evidence: Reason,
     *,
-    told: bool,
+    is_meant: bool,
 ) -> Finding:
     """Turn a file into a candidate, unless Civitai itself says that it can't or must not be had.
 
-    `told`: an address says which of its name is meant, so the others are no news.
+    `is_meant`: an address says which of its name is meant, so the others are no news.
     """
     if entry.scan and entry.file_id:
         return Rejected(source=source, where=entry.where, reason=entry.scan)
@@ -162,20 +160,20 @@ def _confirmed(
         date=entry.published,
         page=f"{CIVITAI}/models/{entry.model_id}?modelVersionId={entry.version_id}",
         picture=entry.picture,
-        evidence=tuple(evidence),
-        note=None if told else _also(entry, entries),
+        evidence=(evidence,),
+        note=None if is_meant else _also(entry, entries),
     )
-    closed = services.civitai.access(entry, file)
-    if isinstance(closed, ModelProblem):
-        return Blocked(found, closed)
-    if closed:
-        return Rejected(source=source, where=entry.where, reason=closed)
+    obstacle = services.civitai.access(entry, file)
+    if isinstance(obstacle, ModelProblem):
+        return Blocked(found, obstacle)
+    if obstacle:
+        return Rejected(source=source, where=entry.where, reason=obstacle)
     return found
 
 
 def _also(entry: CivitaiEntry, entries: Sequence[CivitaiEntry]) -> Reason | None:
     """What else the version holds under this name, each with the way to have it instead."""
-    told = [
+    alternatives = [
         because(
             Why.CIVITAI_OTHER_FILE,
             traits=", ".join(value for _, value in other.traits) or other.file_type,
@@ -185,4 +183,4 @@ def _also(entry: CivitaiEntry, entries: Sequence[CivitaiEntry]) -> Reason | None
         )
         for other in others(entry, entries)[:SHOWN]
     ]
-    return because(Why.CIVITAI_ALSO_AS, others=told) if told else None
+    return because(Why.CIVITAI_ALSO_AS, others=alternatives) if alternatives else None

@@ -13,10 +13,11 @@ from comfyfix.endings import is_pickle
 from comfyfix.errors import ModelProblem
 from comfyfix.net.hosts import HUGGINGFACE
 from comfyfix.net.hub_address import HubFile, HubFolder
-from comfyfix.providers.huggingface.answers import About
+from comfyfix.providers.huggingface.answers import About, HubItem
 from comfyfix.records import Candidate, FileFact, Reads, Reason, Rejected, because
+from comfyfix.sources import hub_files
 from comfyfix.sources.base import Blocked, Doubtful, Finding, Services, Wanted
-from comfyfix.sources.contents import Asked, Choices, Chosen, Unfit, choose, telling
+from comfyfix.sources.contents import Asked, Choices, Chosen, Unfit, choose, worth_reading
 from comfyfix.why import Why
 
 _WORST_FIRST = ("unsafe", "suspicious", "caution")
@@ -28,7 +29,7 @@ def confirm(
     source: str,
     wanted: Wanted,
     services: Services,
-    evidence: Sequence[Reason],
+    evidence: Reason,
     *,
     by_user: bool = False,
 ) -> Finding:
@@ -37,55 +38,56 @@ def confirm(
     `by_user`: the user has named the place, and perhaps one of the choices there.
     Raises SourceDown.
     """
-    told = services.hub.about(folder.repo, folder.revision)
-    if isinstance(told, Reason):
-        return Rejected(source=source, where=folder.where, reason=told)
-    found = _candidate(folder, source, told, evidence)
-    closed = _closed(folder, told, services)
-    if isinstance(closed, Reason):
-        return Rejected(source=source, where=folder.where, reason=closed)
-    every = _asked(folder, wanted, services)
+    about = services.hub.about(folder.repo, folder.revision)
+    if isinstance(about, Reason):
+        return Rejected(source=source, where=folder.where, reason=about)
+    found = hub_files.candidate(
+        folder, source, about.commit, about, HubItem(), evidence=(evidence,)
+    )
+    obstacle = _obstacle(folder, about, services)
+    if isinstance(obstacle, Reason):
+        return Rejected(source=source, where=folder.where, reason=obstacle)
+    readings = _asked(folder, wanted, services)
     answer = _joined(
-        [chosen_of(folder, told, asked, services, closed=closed is not None) for asked in every]
+        [choice_of(folder, about, asked, services, closed=bool(obstacle)) for asked in readings]
     )
     if isinstance(answer, Choices):
         picked = _picked(answer, folder.choice) if by_user else None
-        if picked is None and closed is None:
+        if picked is None and obstacle is None:
             return Doubtful(found, _several(answer, found.url))
-        answer = picked or Unfit(because(Why.CONTENTS_NONE, kind=every[0].reads))
-    if closed is not None:
-        whole = with_chosen(found, answer, folder, told) if isinstance(answer, Chosen) else found
-        return Blocked(whole, closed)
+        answer = picked or Unfit(because(Why.CONTENTS_NONE, kind=readings[0].reads))
+    whole = with_chosen(found, answer, folder, about) if isinstance(answer, Chosen) else found
+    if obstacle is not None:
+        return Blocked(whole, obstacle)
     if isinstance(answer, Unfit):
         return Rejected(source=source, where=folder.where, reason=answer.reason)
-    refused = refused_pickle(answer.files, services)
-    if refused:
-        return Rejected(source=source, where=folder.where, reason=refused)
-    return with_chosen(found, answer, folder, told)
+    if pickle := refused_pickle(answer.files, services):
+        return Rejected(source=source, where=folder.where, reason=pickle)
+    return whole
 
 
-def chosen_of(
-    folder: HubFolder, told: About, asked: Asked, services: Services, *, closed: bool = False
+def choice_of(
+    folder: HubFolder, about: About, asked: Asked, services: Services, *, closed: bool = False
 ) -> Chosen | Choices | Unfit:
     """Choose among the files of a folder; where its gate is closed without looking into any.
 
     Raises SourceDown.
     """
-    paths = () if closed else telling(told.files, asked)
-    texts = {path: services.hub.text(folder.repo, told.commit, path) for path in paths}
-    return choose(told.files, asked, {path: text for path, text in texts.items() if text})
+    paths = () if closed else worth_reading(about.files, asked)
+    texts = {path: services.hub.text(folder.repo, about.commit, path) for path in paths}
+    return choose(about.files, asked, {path: text for path, text in texts.items() if text})
 
 
-def with_chosen(found: Candidate, chosen: Chosen, folder: HubFolder, told: About) -> Candidate:
+def with_chosen(found: Candidate, chosen: Chosen, folder: HubFolder, about: About) -> Candidate:
     """Return a candidate with the files that were chosen."""
     files = []
     for below, path in chosen.files.items():
-        item = told.files[path]
-        url = HUGGINGFACE + HubFile(folder.repo, told.commit, path).resolve_path()
+        item = about.files[path]
+        url = HUGGINGFACE + HubFile(folder.repo, about.commit, path).resolve_path()
         files.append(
             FileFact(path=below, url=url, size=item.size or 0, sha256=item.sha256, blob=item.blob)
         )
-    scans = {told.files[path].scan for path in chosen.files.values()}
+    scans = {about.files[path].scan for path in chosen.files.values()}
     # One that has no word on a file has none on the whole.
     scan = next((s for s in _WORST_FIRST if s in scans), "safe" if scans == {"safe"} else "")
     note = because(Why.CODE_LEFT_OUT, files=chosen.code[:_SHOWN]) if chosen.code else None
@@ -105,46 +107,24 @@ def refused_pickle(paths: Iterable[str], services: Services) -> Reason | None:
     """Why a directory is refused for a pickle in it, where the manifest wants none."""
     if services.manifest.verify.pickle != "refuse":
         return None
-    bad = next((path for path in paths if is_pickle(path)), "")
-    return because(Why.PICKLE_NAME_REFUSED, name=bad) if bad else None
+    pickle = next((path for path in paths if is_pickle(path)), "")
+    return because(Why.PICKLE_NAME_REFUSED, name=pickle) if pickle else None
 
 
-def _candidate(
-    folder: HubFolder, source: str, told: About, evidence: Sequence[Reason]
-) -> Candidate:
-    return Candidate(
-        source=source,
-        where=folder.where,
-        name=folder.name,
-        url=HUGGINGFACE + folder.tree_path(told.commit),
-        repo=folder.repo,
-        commit=told.commit,
-        path=folder.path,
-        gated=told.gated,
-        private=told.private,
-        popularity=told.downloads,
-        publisher=folder.publisher,
-        licence=told.licence,
-        base_model=told.base_model,
-        date=told.changed,
-        page=f"{HUGGINGFACE}/{folder.repo}",
-        evidence=tuple(evidence),
-    )
-
-
-def _closed(folder: HubFolder, told: About, services: Services) -> ModelProblem | Reason | None:
+def _obstacle(folder: HubFolder, about: About, services: Services) -> ModelProblem | Reason | None:
     """What keeps the files of a gated repository from the user; None if nothing does."""
-    path = next((path for path in told.files if path.endswith(".json")), next(iter(told.files), ""))
-    if not told.gated or not path:
+    # Any of them tells, and a small one costs the least.
+    path = next((p for p in about.files if p.endswith(".json")), next(iter(about.files), ""))
+    if not about.gated or not path:
         return None
-    url = HUGGINGFACE + HubFile(folder.repo, told.commit, path).resolve_path()
+    url = HUGGINGFACE + HubFile(folder.repo, about.commit, path).resolve_path()
     return services.hub.access(folder.repo, url)
 
 
 def _asked(folder: HubFolder, wanted: Wanted, services: Services) -> list[Asked]:
     """How each node that names the directory reads it: one may read what another does not."""
-    known = [r for r in wanted.references if r.reads is not Reads.ANY] or wanted.references[:1]
-    every = [
+    telling = [r for r in wanted.references if r.reads is not Reads.ANY] or wanted.references[:1]
+    readings = [
         Asked(
             reads=reference.reads,
             name=wanted.model.path,
@@ -153,9 +133,9 @@ def _asked(folder: HubFolder, wanted: Wanted, services: Services) -> list[Asked]
             variant=reference.variant,
             code=services.manifest.verify.remote_code == "allow",
         )
-        for reference in known
+        for reference in telling
     ]
-    return list(dict.fromkeys(every)) or [Asked(reads=Reads.ANY, name=wanted.model.path)]
+    return list(dict.fromkeys(readings)) or [Asked(reads=Reads.ANY, name=wanted.model.path)]
 
 
 def _joined(answers: Sequence[Chosen | Choices | Unfit]) -> Chosen | Choices | Unfit:
@@ -179,7 +159,7 @@ def _picked(choices: Choices, name: str) -> Chosen | None:
     """The one that the user means: the only one, or the one of this name."""
     if not name and len(choices.of) == 1:
         return choices.of[0]
-    fits = [one for one in choices.of if name in (one.name, _short(one))]
+    fits = [choice for choice in choices.of if name in (choice.name, _short(choice))]
     return fits[0] if name and len(fits) == 1 else None
 
 
@@ -191,8 +171,8 @@ def _short(chosen: Chosen) -> str:
 def _several(choices: Choices, url: str) -> Reason:
     """What there is to choose from, with bytes, and how the user says which."""
     listed = [
-        because(Why.ONE_CHOICE, name=one.name or "./", count=len(one.files), size=one.size)
-        for one in choices.of[:_SHOWN]
+        because(Why.ONE_CHOICE, name=each.name or "./", count=len(each.files), size=each.size)
+        for each in choices.of[:_SHOWN]
     ]
     if len(choices.of) == 1:
         return because(Why.ONLY_CHOICE, choice=listed[0])

@@ -1,14 +1,14 @@
-"""A file of the Hub as a candidate: confirmed, pinned to a commit, and open to the user."""
+"""A place of the Hub as a candidate: confirmed, pinned to a commit, and open to the user."""
 
 from __future__ import annotations
 
 from comfyfix.errors import ModelProblem
 from comfyfix.net.hosts import HUGGINGFACE
-from comfyfix.net.hub_address import HubFile
+from comfyfix.net.hub_address import HubFile, HubFolder
 from comfyfix.providers.huggingface.answers import Facts, HubItem
 from comfyfix.providers.huggingface.hub import Hub
-from comfyfix.records import Candidate, Reason, Rejected, because
-from comfyfix.sources.base import Blocked, Finding, Services
+from comfyfix.records import Candidate, Reason, Rejected
+from comfyfix.sources.base import Blocked, Finding, Services, rejected
 from comfyfix.why import Why
 
 
@@ -19,18 +19,18 @@ def confirm(file: HubFile, source: str, services: Services, *, evidence: Reason)
     Raises SourceDown.
     """
     where = f"{file.repo}/{file.path}"
-    told = services.hub.about(file.repo, file.revision)
-    if isinstance(told, Reason):
-        return Rejected(source=source, where=where, reason=told)
-    item = told.files.get(file.path)
+    about = services.hub.about(file.repo, file.revision)
+    if isinstance(about, Reason):
+        return Rejected(source=source, where=where, reason=about)
+    item = about.files.get(file.path)
     if item is None:
-        return Rejected(source=source, where=where, reason=because(Why.HUB_NO_FILE))
-    found = candidate(file, source, told.commit, told, item, evidence=(evidence,))
+        return rejected(source, where, Why.HUB_NO_FILE)
+    found = candidate(file, source, about.commit, about, item, evidence=(evidence,))
     return opened(found, services.hub)
 
 
 def candidate(
-    file: HubFile,
+    place: HubFile | HubFolder,
     source: str,
     commit: str,
     facts: Facts,
@@ -38,36 +38,39 @@ def candidate(
     *,
     evidence: tuple[Reason, ...],
 ) -> Candidate:
-    """Return a confirmed file of the Hub, its URL pinned to the commit."""
+    """Return a confirmed file or folder of the Hub, its URL pinned to the commit."""
+    if isinstance(place, HubFolder):
+        where, address = place.where, place.tree_path(commit)
+    else:
+        where, address = place.repo, place.resolve_path(commit)
     return Candidate(
         source=source,
-        where=file.repo,
-        name=file.name,
-        url=HUGGINGFACE + file.resolve_path(commit),
-        repo=file.repo,
+        where=where,
+        name=place.name,
+        url=HUGGINGFACE + address,
+        repo=place.repo,
         commit=commit,
-        path=file.path,
+        path=place.path,
         size=item.size,
         sha256=item.sha256,
         scan=item.scan,
         gated=facts.gated,
         private=facts.private,
         popularity=facts.downloads,
-        publisher=file.publisher,
+        publisher=place.publisher,
         licence=facts.licence,
         base_model=facts.base_model,
         date=facts.changed,
-        page=f"{HUGGINGFACE}/{file.repo}",
+        page=f"{HUGGINGFACE}/{place.repo}",
         evidence=evidence,
     )
 
 
 def opened(found: Candidate, hub: Hub) -> Finding:
     """Look whether the gate of a gated repository is open to the user. Raises SourceDown."""
-    url = found.files[0].url if found.files else found.url
-    closed = hub.access(found.repo, url) if found.gated else None
-    if isinstance(closed, ModelProblem):
-        return Blocked(found, closed)
-    if closed:
-        return Rejected(source=found.source, where=found.where, reason=closed)
+    obstacle = hub.access(found.repo, found.url) if found.gated else None
+    if isinstance(obstacle, ModelProblem):
+        return Blocked(found, obstacle)
+    if obstacle:
+        return Rejected(source=found.source, where=found.where, reason=obstacle)
     return found

@@ -8,16 +8,15 @@ counts when the rules of `trust` say so; several are for the user to choose from
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from functools import partial
 
 from comfyfix.file_names import SHORT, Words, loose, read
 from comfyfix.providers.huggingface import hub
 from comfyfix.providers.huggingface.answers import Answered, Listing
-from comfyfix.records import Rejected, because
 from comfyfix.sources import repositories
-from comfyfix.sources.base import Finding, Services, Wanted
-from comfyfix.sources.bearing import SOURCE, Places
+from comfyfix.sources.base import Finding, Services, Wanted, rejected
+from comfyfix.sources.places import SOURCE, Places
 from comfyfix.sources.trust import publishers
 from comfyfix.why import Why
 
@@ -34,13 +33,12 @@ def find(wanted: Wanted, services: Services) -> Iterator[Finding]:
     if wanted.is_directory:
         yield from repositories.find(wanted, services)
         return
-    named = _named_by_folder(wanted)
-    words = read(f"{named}.safetensors" if named else wanted.model.name)
+    title = _title(wanted)
+    words = read(f"{title}.safetensors" if title else wanted.model.name)
     if words.generic and not wanted.likely:
-        reason = because(Why.NAME_TOO_COMMON)
-        yield Rejected(source=NAME, where=wanted.model.name, reason=reason)
+        yield rejected(NAME, wanted.model.name, Why.NAME_TOO_COMMON)
         return
-    hunt = _Hunt(wanted, services, words, named)
+    hunt = _Hunt(wanted, services, words, title)
     for ask in hunt.rounds():
         ask()
         if hunt.places.settled():
@@ -50,7 +48,7 @@ def find(wanted: Wanted, services: Services) -> Iterator[Finding]:
     yield from hunt.places.findings()
 
 
-def _named_by_folder(wanted: Wanted) -> str:
+def _title(wanted: Wanted) -> str:
     """The folder of a part of a set, where the part's own name says nothing: as repositories are
     called that have such parts. Empty for all others."""
     *_, folder, name = ("", *wanted.model.path.split("/"))
@@ -63,22 +61,23 @@ def _telling(words: Words) -> bool:
 
 
 class _Hunt:
-    """One search: what is asked, in which order; `named` is what repositories must be called."""
+    """One search: what is asked, in which order; `title` is what repositories must be called."""
 
-    def __init__(self, wanted: Wanted, services: Services, words: Words, named: str) -> None:
+    def __init__(self, wanted: Wanted, services: Services, words: Words, title: str) -> None:
         self.wanted = wanted
         self.services = services
         self.words = words
-        self.named = named
+        self.title = title
         self.places = Places(wanted, services, words)
-        self.asked_for: list[str] = []  # words whose lists came whole
+        self.exhausted: list[str] = []  # words whose lists came whole
 
     def rounds(self) -> Iterator[Step]:
         """What to ask, the most telling first; the answers decide how far it goes."""
         words, folder = self.words, self.wanted.model.folder
-        family = publishers.likely(self.wanted.model.name, words.stem, folder)
+        searches = self._searches()
         everywhere = publishers.always()
-        family = [author for author in family if author not in everywhere]
+        likely = publishers.likely(self.wanted.model.name, words.stem, folder)
+        family = [author for author in likely if author not in everywhere]
 
         def first() -> None:
             self._search(searches[0])
@@ -86,11 +85,10 @@ class _Hunt:
                 self._of_publisher(author)
             self._by_text()
 
-        searches = self._searches()
         yield first
         if len(searches) > 1:
             # A word that too many repositories bear is narrowed by the next one.
-            whole = searches[0].casefold() in self.asked_for
+            whole = searches[0].casefold() in self.exhausted
             yield partial(self._search, searches[1] if whole else " ".join(searches))
         for author in family[1:FAMILY]:
             yield partial(self._of_publisher, author)
@@ -103,43 +101,42 @@ class _Hunt:
             yield partial(self._in_collections, collection)
 
     def _searches(self) -> list[str]:
-        if self.named:
-            return [self.named, *self.words.telling[:1]]
+        if self.title:
+            return [self.title, *self.words.telling[:1]]
         telling = [word for word in self.words.telling if len(word) >= SHORT]
         # `ltxv` is published in LTX-Video: the family's beginning finds more than the word.
-        telling = [publishers.family(word) for word in telling]
-        return telling[:2] or [" ".join((*self.words.telling, *self.words.marks)[:2])]
+        families = [publishers.family(word) for word in telling[:2]]
+        return families or [" ".join((*self.words.telling, *self.words.marks)[:2])]
 
     def _search(self, words: str) -> None:
-        if self._took(words, self.services.hub.search(words)):
-            self.asked_for.append(words.casefold())
+        if self._take(words, self.services.hub.search(words)):
+            self.exhausted.append(words.casefold())
 
     def of_the_same_name(self) -> None:
         """Look for more repositories that are named like the one found: copies keep its name."""
         for holder in self.places.holders()[:1]:
             title = holder.listing.repo.rpartition("/")[2]
-            seen = any(all(w in title.casefold() for w in a.split()) for a in self.asked_for)
-            if not seen:
+            name = title.casefold()
+            if not any(all(word in name for word in ws.split()) for ws in self.exhausted):
                 self._search(title)
 
     def _in_collections(self, word: str) -> None:
-        self._took(word, self.services.hub.search(word, limit=hub.MOST))
+        self._take(word, self.services.hub.search(word, limit=hub.MOST))
 
     def _of_publisher(self, author: str) -> None:
-        self._took(f"author:{author}", self.services.hub.of_publisher(author))
+        self._take(f"author:{author}", self.services.hub.of_publisher(author))
 
-    def _took(self, query: str, answered: Answered) -> bool:
+    def _take(self, query: str, answered: Answered) -> bool:
+        """Take in what a question has listed; tell whether that is all there is."""
         self._add(answered.listings)
         self._log(query, [listing.repo for listing in answered.listings])
         return answered.whole
 
-    def _add(self, listings: Iterable[Listing]) -> None:
-        called = loose(self.named)
-        self.places.add(
-            listing
-            for listing in listings
-            if not called or loose(listing.repo.rpartition("/")[2]) == called
-        )
+    def _add(self, listings: Sequence[Listing]) -> None:
+        title = loose(self.title)
+        if title:
+            listings = [li for li in listings if loose(li.repo.rpartition("/")[2]) == title]
+        self.places.add(listings)
 
     def _by_text(self) -> None:
         name = self.wanted.model.name
@@ -162,5 +159,5 @@ class _Hunt:
         self._log(query, repos)
 
     def _log(self, query: str, repos: list[str]) -> None:
-        told = {"count": len(repos), "repositories": repos}
-        self.services.log_search(self.wanted, NAME, query, told)
+        answer = {"count": len(repos), "repositories": repos}
+        self.services.log_search(self.wanted, NAME, query, answer)

@@ -8,7 +8,8 @@ the Hub learns names of the user's files, so none of this is done unless the use
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from typing import TypeVar
 
 import msgspec
 
@@ -27,6 +28,7 @@ from comfyfix.sources.trust import publishers
 AT_ONCE = HASHES_MAX
 UNLISTED = 2  # repositories that only the full-text search knows, looked into one by one
 COMPARED = 4  # repositories that bear the name, whose file is described
+T = TypeVar("T")
 
 
 class Answer(msgspec.Struct, frozen=True, kw_only=True):
@@ -55,62 +57,53 @@ class Identifier:
 
     def ask(self, files: Sequence[tuple[Model, str]]) -> list[Answer]:
         """Say of each file (model, sha256), AT_ONCE at most, where it is published."""
-        known = self._civitai([digest for _, digest in files])
-        return [self._one(model, digest, known.get(digest)) for model, digest in files]
-
-    def _one(self, model: Model, digest: str, known: Answer | None) -> Answer:
-        where = "" if known else self._upscaler(model, digest) or self._hub(model, digest)
-        if known:
-            return known
-        return Answer(where=where) if where else Answer(not_asked=tuple(self._down))
-
-    def _may_ask(self, source: str) -> bool:
-        return source in self._services.manifest.search.sources and source not in self._down
-
-    def _civitai(self, digests: Sequence[str]) -> dict[str, Answer]:
-        if not self._may_ask("civitai"):
-            return {}
-        try:
-            entries = self._services.civitai.by_hashes(digests)
-        except (SourceDown, RegionBlocked) as problem:
-            self._down["civitai"] = problem
-            return {}
-        return {
+        digests = [digest for _, digest in files]
+        entries = self._asked("civitai", lambda: self._services.civitai.by_hashes(digests)) or {}
+        of_civitai = {
             digest: Answer(where=f"Civitai: {entry.where}", warning=entry.scan)
             for digest, entry in entries.items()
         }
+        return [of_civitai.get(digest) or self._elsewhere(model, digest) for model, digest in files]
+
+    def _elsewhere(self, model: Model, digest: str) -> Answer:
+        where = self._upscaler(model, digest) or self._hub(model, digest)
+        return Answer(where=where) if where else Answer(not_asked=tuple(self._down))
+
+    def _asked(self, source: str, ask: Callable[[], T]) -> T | None:
+        """What a service says; None where it is not to be asked, or could not be."""
+        if source not in self._services.manifest.search.sources or source in self._down:
+            return None
+        try:
+            return ask()
+        except (SourceDown, RegionBlocked) as problem:
+            self._down[source] = problem
+            return None
 
     def _upscaler(self, model: Model, digest: str) -> str:
-        if model.folder != openmodeldb.FOLDER or not self._may_ask(openmodeldb.NAME):
+        if model.folder != openmodeldb.FOLDER:
             return ""
-        try:
-            listed = self._services.openmodeldb.files()
-        except SourceDown as problem:
-            self._down[openmodeldb.NAME] = problem
-            return ""
-        named = (f"OpenModelDB: {r.model}" for r in listed if r.sha256 == digest)
-        return next(named, "")
+        resources = self._asked(openmodeldb.NAME, self._services.openmodeldb.files) or ()
+        return next((f"OpenModelDB: {r.model}" for r in resources if r.sha256 == digest), "")
 
     def _hub(self, model: Model, digest: str) -> str:
-        if not self._may_ask("huggingface") or read(model.name).generic:
+        if read(model.name).generic:
             return ""
-        try:
-            where = _on_the_hub(model, digest, self._services.hub)
-        except SourceDown as problem:
-            self._down["huggingface"] = problem
-            return ""
-        asked = Wanted(model=model, sha256=digest)
-        self._services.log_search(asked, "huggingface", model.name, {"where": where})
-        return f"Hugging Face: {where}" if where else ""
+        hub = self._services.hub
+        repo = self._asked("huggingface", lambda: _on_the_hub(model, digest, hub))
+        if repo is not None:
+            question = Wanted(model=model, sha256=digest)
+            self._services.log_search(question, "huggingface", model.name, {"where": repo})
+        return f"Hugging Face: {repo}" if repo else ""
 
 
 def _on_the_hub(model: Model, digest: str, hub: Hub) -> str:
     """The repository that holds exactly this file under its name; empty if none is found."""
-    seen: set[str] = set()
-    for listings in _places(model, hub):
-        bearing = [item for item in listings if item.bearing(model.name) and item.repo not in seen]
-        for listing in sorted(bearing, key=lambda item: -item.downloads)[: COMPARED - len(seen)]:
-            seen.add(listing.repo)
+    compared: set[str] = set()
+    for listings in _listings(model, hub):
+        bearing = [li for li in listings if li.bearing(model.name) and li.repo not in compared]
+        bearing.sort(key=lambda listing: -listing.downloads)
+        for listing in bearing[: COMPARED - len(compared)]:
+            compared.add(listing.repo)
             paths = [path for path in listing.bearing(model.name) if is_hub_path(path)]
             items = hub.details(listing.repo, listing.revision, paths)
             if any(item.sha256 == digest for item in items.values()):
@@ -118,11 +111,11 @@ def _on_the_hub(model: Model, digest: str, hub: Hub) -> str:
     return ""
 
 
-def _places(model: Model, hub: Hub) -> Iterator[Sequence[Listing]]:
+def _listings(model: Model, hub: Hub) -> Iterator[Sequence[Listing]]:
     """Where it may be, the most telling question first; the next is asked only if need be."""
     words = read(model.name)
     repos = hub.full_text(model.name) or []
-    yield [found for r in repos[:UNLISTED] if (found := hub.repository(r))]
+    yield [listing for repo in repos[:UNLISTED] if (listing := hub.repository(repo))]
     word = next(iter(words.telling), words.stem)
     yield hub.search(publishers.family(word)).listings
     for author in publishers.likely(model.name, words.stem, model.folder)[:1]:

@@ -15,8 +15,8 @@ from comfyfix.errors import SourceDown
 from comfyfix.file_names import loose
 from comfyfix.providers.openmodeldb import Resource, addresses, is_archive
 from comfyfix.records import Candidate, Hint, Rejected, because
-from comfyfix.sources.base import Blocked, Finding, Services, Wanted
-from comfyfix.sources.workflow import confirm_url, told
+from comfyfix.sources.base import Blocked, Finding, Services, Wanted, logged, rejected
+from comfyfix.sources.workflow import confirm_url
 from comfyfix.why import Why
 
 NAME = "openmodeldb"
@@ -28,19 +28,17 @@ RESOURCES_MAX = 6
 def find(wanted: Wanted, services: Services) -> Iterator[Finding]:
     """Yield the files that have the wanted hash, or else those that bear the wanted name."""
     if wanted.model.folder != FOLDER:
-        yield Rejected(source=NAME, where="", reason=because(Why.DATABASE_UPSCALERS_ONLY))
+        yield rejected(NAME, "", Why.DATABASE_UPSCALERS_ONLY)
         return
-    known = services.openmodeldb.files()
-    name, akin = wanted.model.name, loose(wanted.model.name)
-    fits = [r for r in known if r.sha256 in wanted.likely] or [r for r in known if name in r.names]
-    services.log_search(wanted, NAME, name, {"fit": len(fits), "known": len(known)})
+    name, resources = wanted.model.name, services.openmodeldb.files()
+    fits = [r for r in resources if r.sha256 in wanted.likely]
+    fits = fits or [r for r in resources if name in r.names]
+    services.log_search(wanted, NAME, name, {"fit": len(fits), "known": len(resources)})
     for resource in fits[:RESOURCES_MAX]:
         yield from _confirmed(resource, wanted, services)
-    if fits:
-        return
-    for resource in known:
-        if any(loose(other) == akin for other in resource.names):
-            yield Rejected(source=NAME, where=resource.model, reason=because(Why.NAME_AKIN))
+    for resource in () if fits else resources:
+        if any(loose(other) == loose(name) for other in resource.names):
+            yield rejected(NAME, resource.model, Why.NAME_AKIN)
 
 
 def _confirmed(resource: Resource, wanted: Wanted, services: Services) -> Iterator[Finding]:
@@ -51,8 +49,7 @@ def _confirmed(resource: Resource, wanted: Wanted, services: Services) -> Iterat
     down: SourceDown | None = None
     for url in addresses(resource):
         if is_archive(url):
-            reason = because(Why.ARCHIVE_IN_BETWEEN)
-            yield Rejected(source=NAME, where=url, reason=reason)
+            yield rejected(NAME, url, Why.ARCHIVE_IN_BETWEEN)
             continue
         hint = Hint(name=wanted.model.name, url=url, sha256=resource.sha256)
         try:
@@ -60,21 +57,20 @@ def _confirmed(resource: Resource, wanted: Wanted, services: Services) -> Iterat
         except SourceDown as problem:
             down = problem
             continue
-        services.log_search(wanted, NAME, url, told(finding))
+        services.log_search(wanted, NAME, url, logged(finding))
         yield finding
         if not isinstance(finding, Rejected):
             return
     if down:
         raise down
     if not resource.urls:
-        reason = because(Why.DATABASE_NO_ADDRESS)
-        yield Rejected(source=NAME, where=resource.model, reason=reason)
+        yield rejected(NAME, resource.model, Why.DATABASE_NO_ADDRESS)
 
 
 def _judged(finding: Finding, url: str, resource: Resource, wanted: Wanted) -> Finding:
     """What an address has come to, held against what the database says of the file."""
     if isinstance(finding, Blocked):
-        return Blocked(_told(finding.candidate, resource, wanted), finding.problem)
+        return Blocked(_as_listed(finding.candidate, resource, wanted), finding.problem)
     if isinstance(finding, Rejected):
         # The database says that the file lies there: then a page is what leads to it.
         page = finding.reason.why == Why.WEB_PAGE
@@ -82,8 +78,8 @@ def _judged(finding: Finding, url: str, resource: Resource, wanted: Wanted) -> F
         return Rejected(source=NAME, where=url, reason=reason)
     if isinstance(finding, Candidate):
         if finding.sha256 in (None, resource.sha256) and _same_size(finding, resource):
-            return _told(finding, resource, wanted)
-        return Rejected(source=NAME, where=url, reason=because(Why.DATABASE_OTHER_FILE))
+            return _as_listed(finding, resource, wanted)
+        return rejected(NAME, url, Why.DATABASE_OTHER_FILE)
     return finding
 
 
@@ -91,12 +87,12 @@ def _same_size(found: Candidate, resource: Resource) -> bool:
     return found.size is None or not found.size_exact or found.size == resource.size
 
 
-def _told(found: Candidate, resource: Resource, wanted: Wanted) -> Candidate:
+def _as_listed(found: Candidate, resource: Resource, wanted: Wanted) -> Candidate:
     """Add what the database says; its name for a file is meant for this address."""
-    named = wanted.model.name in resource.names
+    is_listed = wanted.model.name in resource.names
     return msgspec.structs.replace(
         found,
-        name=wanted.model.name if named else found.name,
+        name=wanted.model.name if is_listed else found.name,
         renamed=found.name != wanted.model.name,
         size=resource.size,
         size_exact=True,

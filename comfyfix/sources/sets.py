@@ -14,7 +14,7 @@ from comfyfix.outcomes import Outcome
 from comfyfix.records import Candidate, FileFact, Reads, Reason, because
 from comfyfix.sources import directories
 from comfyfix.sources.base import Services, Wanted
-from comfyfix.sources.contents import Asked, Chosen, Unfit
+from comfyfix.sources.contents import Asked, Choices, Unfit
 from comfyfix.why import Why
 
 
@@ -28,9 +28,9 @@ def completed(found: Candidate, wanted: Wanted, services: Services) -> Candidate
         url = found.url or found.where
         raise ModelProblem(Outcome.UNCERTAIN, Why.PARTS_UNTOLD, name=wanted.model.name, url=url)
     folder = HubFolder(found.repo, found.commit, found.path.rpartition("/")[0])
-    told = services.hub.about(folder.repo, folder.revision)
-    if isinstance(told, Reason):
-        raise _not_whole(wanted, folder, told)
+    about = services.hub.about(folder.repo, folder.revision)
+    if isinstance(about, Reason):
+        raise _not_whole(wanted, folder, about)
     above = wanted.model.path.rpartition("/")[0]
     asked = Asked(
         reads=Reads.SET,
@@ -38,14 +38,14 @@ def completed(found: Candidate, wanted: Wanted, services: Services) -> Candidate
         inside=folder.path,
         code=services.manifest.verify.remote_code == "allow",
     )
-    answer = directories.chosen_of(folder, told, asked, services)
-    if not isinstance(answer, Chosen):
-        unclear = because(Why.CONTENTS_NONE, kind=asked.reads)
-        raise _not_whole(wanted, folder, answer.reason if isinstance(answer, Unfit) else unclear)
-    refused = directories.refused_pickle(answer.files, services)
-    if refused:
-        raise _not_whole(wanted, folder, refused)
-    whole = directories.with_chosen(found, answer, folder, told)
+    answer = directories.choice_of(folder, about, asked, services)
+    if isinstance(answer, Choices):
+        raise _not_whole(wanted, folder, because(Why.CONTENTS_NONE, kind=asked.reads))
+    if isinstance(answer, Unfit):
+        raise _not_whole(wanted, folder, answer.reason)
+    if pickle := directories.refused_pickle(answer.files, services):
+        raise _not_whole(wanted, folder, pickle)
+    whole = directories.with_chosen(found, answer, folder, about)
     return msgspec.structs.replace(
         whole,
         files=tuple(_in_order(whole.files, name, wanted)),
@@ -54,11 +54,9 @@ def completed(found: Candidate, wanted: Wanted, services: Services) -> Candidate
     )
 
 
-def _not_whole(wanted: Wanted, folder: HubFolder, why: Reason) -> ModelProblem:
-    name = wanted.model.name
-    return ModelProblem(
-        Outcome.UNCERTAIN, Why.PARTS_ABSENT, name=name, place=folder.where, reason=why
-    )
+def _not_whole(wanted: Wanted, folder: HubFolder, reason: Reason) -> ModelProblem:
+    about = {"name": wanted.model.name, "place": folder.where, "reason": reason}
+    return ModelProblem(Outcome.UNCERTAIN, Why.PARTS_ABSENT, **about)
 
 
 def _in_order(files: Sequence[FileFact], name: str, wanted: Wanted) -> list[FileFact]:

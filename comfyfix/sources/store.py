@@ -11,8 +11,8 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from comfyfix.disk.files import regular_stat
-from comfyfix.records import Candidate, Rejected, because
-from comfyfix.sources.base import Finding, Services, Wanted
+from comfyfix.records import Candidate, because
+from comfyfix.sources.base import Finding, Services, Wanted, rejected
 from comfyfix.why import Why
 
 NAME = "store"
@@ -24,11 +24,11 @@ def find(wanted: Wanted, services: Services) -> Iterator[Finding]:
     paths = _of_name(wanted, services)
     for path in paths:
         if not wanted.likely:
-            yield Rejected(source=NAME, where=str(path), reason=because(Why.HASH_UNKNOWN))
+            yield rejected(NAME, str(path), Why.HASH_UNKNOWN)
         elif (digest := services.hash_of(path)) in wanted.likely:
             yield _candidate(path, digest, Why.HASH_WANTED)
         else:
-            yield Rejected(source=NAME, where=str(path), reason=because(Why.HASH_NOT_WANTED))
+            yield rejected(NAME, str(path), Why.HASH_NOT_WANTED)
     services.log_search(wanted, NAME, wanted.model.name, {"files": len(paths)})
 
 

@@ -20,7 +20,7 @@ from comfyfix.net.rules import broken_rule
 from comfyfix.records import Candidate, Hint, Reason, Rejected, because
 from comfyfix.settings.overrides import Override
 from comfyfix.sources import civitai, directories, hub_files
-from comfyfix.sources.base import Doubtful, Finding, Services, Wanted
+from comfyfix.sources.base import Finding, Services, Wanted, logged, rejected
 from comfyfix.why import Why
 
 NAME = "workflow"
@@ -30,22 +30,16 @@ DECISIVE = True
 def find(wanted: Wanted, services: Services) -> Iterator[Finding]:
     """Yield what the embedded URLs lead to, those that end in the model's name first."""
     name = wanted.model.name
-    if wanted.is_directory:
-        yield from _folders(wanted, services)
-        return
-    for hint in sorted(
-        _hints(wanted), key=lambda h: h.url.partition("?")[0].endswith(name) is False
-    ):
-        finding = confirm_url(hint, NAME, services)
-        services.log_search(wanted, NAME, hint.url, told(finding))
-        yield finding
-
-
-def _folders(wanted: Wanted, services: Services) -> Iterator[Finding]:
-    for hint in _hints(wanted):
-        by_user = bool(wanted.override and wanted.override.names_a_place)
-        finding = confirm_folder(hint, NAME, wanted, services, by_user=by_user)
-        services.log_search(wanted, NAME, hint.url, told(finding))
+    hints = _hints(wanted)
+    if not wanted.is_directory:
+        hints.sort(key=lambda hint: not hint.url.partition("?")[0].endswith(name))
+    by_user = bool(wanted.override and wanted.override.names_a_place)
+    for hint in hints:
+        if wanted.is_directory:
+            finding = confirm_folder(hint, NAME, wanted, services, by_user=by_user)
+        else:
+            finding = confirm_url(hint, NAME, services)
+        services.log_search(wanted, NAME, hint.url, logged(finding))
         yield finding
 
 
@@ -58,9 +52,9 @@ def confirm_folder(
     except HostRefused as refusal:
         return Rejected(source=source, where=hint.url, reason=broken_rule(refusal))
     if folder is None:
-        return Rejected(source=source, where=hint.url, reason=because(Why.NO_FOLDER_OF_HUB))
-    told_by = [_told_by(source, hint)]
-    return directories.confirm(folder, source, wanted, services, told_by, by_user=by_user)
+        return rejected(source, hint.url, Why.NO_FOLDER_OF_HUB)
+    evidence = _url_told(source, hint)
+    return directories.confirm(folder, source, wanted, services, evidence, by_user=by_user)
 
 
 def confirm_url(hint: Hint, source: str, services: Services) -> Finding:
@@ -72,7 +66,7 @@ def confirm_url(hint: Hint, source: str, services: Services) -> Finding:
     except HostRefused as refusal:
         return Rejected(source=source, where=hint.url, reason=broken_rule(refusal))
     if isinstance(target, HubFile):
-        return hub_files.confirm(target, source, services, evidence=_told_by(source, hint))
+        return hub_files.confirm(target, source, services, evidence=_url_told(source, hint))
     if isinstance(target, CivitaiFile):
         return civitai.confirm(target, file_name(hint), source, services, hint.sha256)
     return _confirm_direct(target, hint, source, services)
@@ -83,25 +77,24 @@ def _confirm_direct(target: DirectFile, hint: Hint, source: str, services: Servi
         answer = services.web.probe(target.url)
     except HostRefused as refusal:
         return Rejected(source=source, where=target.url, reason=broken_rule(refusal))
-    size = answer.headers.get("content-length", "")
-    told = int(size) if re.fullmatch(r"[0-9]{1,18}", size) else None
-    if answer.status != HTTPStatus.OK or not is_size(told):
-        reason = because(Why.ANSWERS_STATUS, status=answer.status)
-        return Rejected(source=source, where=target.url, reason=reason)
+    length = answer.headers.get("content-length", "")
+    size = int(length) if re.fullmatch(r"[0-9]{1,18}", length) else None
+    if answer.status != HTTPStatus.OK or not is_size(size):
+        return rejected(source, target.url, Why.ANSWERS_STATUS, status=answer.status)
     if answer.headers.get("content-type", "").startswith("text/html"):
-        return Rejected(source=source, where=target.url, reason=because(Why.WEB_PAGE))
+        return rejected(source, target.url, Why.WEB_PAGE)
     return Candidate(
         source=source,
         where=target.url,
         name=target.name,
         url=target.url,
-        size=told,
+        size=size,
         sha256=hint.sha256,
-        evidence=(_told_by(source, hint),),
+        evidence=(_url_told(source, hint),),
     )
 
 
-def _told_by(source: str, hint: Hint) -> Reason:
+def _url_told(source: str, hint: Hint) -> Reason:
     return because(Why.URL_TOLD, source=source, url=hint.url)
 
 
@@ -127,14 +120,3 @@ def _hints(wanted: Wanted) -> list[Hint]:
     if override is None or not place:
         return list(wanted.hints)
     return [Hint(name=wanted.model.name, url=place, sha256=override.digest)]
-
-
-def told(finding: Finding) -> dict[str, object]:
-    """Return what the log keeps of a finding."""
-    if isinstance(finding, Rejected):
-        return {"rejected": finding.reason}
-    if isinstance(finding, Doubtful):
-        return {"doubtful": finding.reason}
-    if isinstance(finding, Candidate):
-        return {"found": finding.url, "size": finding.size, "sha256": finding.sha256}
-    return {"blocked": finding.problem.reason}

@@ -20,7 +20,7 @@ from comfyfix.records import Candidate, Hint, Model, Rejected, because
 from comfyfix.screen import words
 from comfyfix.settings.manifest import SOURCES, Download, Endpoints, Manifest, Qwen
 from comfyfix.sources import ALL, catalog, civitai, huggingface, openmodeldb, store, workflow
-from comfyfix.sources.base import Blocked, Doubtful, Services, Source, Wanted
+from comfyfix.sources.base import Blocked, Doubtful, Services, Source, Wanted, logged
 from comfyfix.sources.qwen import source as qwen
 from comfyfix.state.layout import Layout
 from comfyfix.why import Why
@@ -277,7 +277,7 @@ def test_the_log_keeps_what_came_of_each_finding() -> None:
     reason = because(Why.NO_SIZE)
     problem = RegionBlocked(Why.NO_SIZE)
     assert [
-        workflow.told(finding)
+        logged(finding)
         for finding in (
             found,
             Doubtful(found, reason),

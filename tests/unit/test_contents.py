@@ -9,6 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from comfyfix.disk.files import FETCHED_NAME_BYTES_MAX
+from comfyfix.file_names import SHARDS_MAX
 from comfyfix.providers.huggingface.answers import HubItem
 from comfyfix.records import Reason
 from comfyfix.sources.contents import (
@@ -18,9 +19,8 @@ from comfyfix.sources.contents import (
     Reads,
     Unfit,
     choose,
-    telling,
     tree,
-    weights,
+    worth_reading,
 )
 from comfyfix.why import Why
 
@@ -305,7 +305,7 @@ def test_an_index_that_names_other_shards_than_the_widgets_is_refused() -> None:
 @pytest.mark.parametrize("over", [0, 1])
 @pytest.mark.parametrize("indexed", [False, True])
 def test_a_set_may_have_a_thousand_shards_and_no_more(indexed: bool, over: int) -> None:
-    last = weights.COUNT_MAX + over
+    last = SHARDS_MAX + over
     shards = [f"x-{number:05}-of-{last:05}.safetensors" for number in range(1, last + 1)]
     index = json.dumps({"weight_map": {name: name for name in shards}}).encode()
     more = ["x.safetensors.index.json"] if indexed else []
@@ -371,6 +371,40 @@ def test_code_that_the_settings_do_not_ask_for_is_not_missed() -> None:
     assert isinstance(plain, Chosen)
     assert isinstance(asks, Chosen)
     assert (plain.code, asks.code) == ((), ("modeling_x.py",))
+
+
+def test_the_code_of_a_pipeline_of_a_class_of_its_own_is_told_of() -> None:
+    paths = (*PIPELINE, *WEIGHTS)
+    code = ("own.py", "parts.py")
+    found = ask(Reads.PIPELINE, *paths, *code, told=TOLD)
+    assert isinstance(found, Chosen)
+    assert (set(found.files), found.code) == (set(paths), code)
+    assert files(ask(Reads.PIPELINE, *paths, *code, told=TOLD, code=True)) == {*paths, *code}
+    plain = {"model_index.json": json.dumps({"_class_name": "Pipe", **PARTS}).encode()}
+    found = ask(Reads.PIPELINE, *paths, *code, told=plain)
+    assert isinstance(found, Chosen)
+    assert (set(found.files), found.code) == (set(paths), ())
+
+
+def test_the_code_of_a_component_is_told_of_where_it_lies() -> None:
+    code = "unet/own.py"
+    found = ask(Reads.PIPELINE, *PIPELINE, *WEIGHTS, code, told=TOLD)
+    assert isinstance(found, Chosen)
+    assert (code in found.files, found.code) == (False, (code,))
+    assert code in files(ask(Reads.PIPELINE, *PIPELINE, *WEIGHTS, code, told=TOLD, code=True))
+
+
+def test_indexes_and_settings_are_worth_reading_where_the_loader_looks() -> None:
+    part = below("unet", "config.json", "x.safetensors.index.json", "vocab.json")
+    sides = ("config.json", "tokenizer_config.json", "vocab.json", "x.index.txt", "other.json")
+    paths = ("model_index.json", "model.safetensors", *sides, *part, "unet/deep/config.json")
+    asked = Asked(reads=Reads.PIPELINE, name="x")
+    top = ("config.json", "model_index.json", "tokenizer_config.json")
+    assert worth_reading(listing(*paths), asked) == (*top, *part[:2])
+    asked = Asked(reads=Reads.TRANSFORMERS, name="x")
+    assert worth_reading(listing(*paths), asked) == top
+    asked = Asked(reads=Reads.ANY, name="x")
+    assert worth_reading(listing(*paths), asked) == (*top, *part[:2])
 
 
 # Hostile listings.
@@ -463,7 +497,7 @@ def test_whatever_is_listed(paths: list[str], asked: Asked, seed: object) -> Non
     shuffled = list(paths)
     seed.shuffle(shuffled)  # type: ignore[attr-defined]
     assert choose(listing(*shuffled), asked) == found
-    told = telling(listing(*paths), asked)
+    told = worth_reading(listing(*paths), asked)
     assert set(told) <= set(paths)
     options = found.of if isinstance(found, Choices) else (found,)
     assert len({option.name for option in options if isinstance(option, Chosen)}) == len(

@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 
 from comfyfix.providers.huggingface.answers import HubItem
 from comfyfix.records import Reads
-from comfyfix.sources.contents import Asked, Chosen, choose, telling
+from comfyfix.sources.contents import Asked, Chosen, choose, worth_reading
 from tests import directory_loaders as loaders
 from tests.directory_loaders import Loader
 
@@ -86,7 +86,7 @@ def test_chosen_is_what_the_loader_opens(kind: str, data: st.DataObject) -> None
     files = {path: content(path, parts, shards) for path in universe if path not in lost}
     listing = {path: HubItem(size=len(body)) for path, body in files.items()}
     asked = Asked(reads=reads, name="x", inside="", variant=variant)
-    texts = {path: files[path] for path in telling(listing, asked)}
+    texts = {path: files[path] for path in worth_reading(listing, asked)}
     found = choose(listing, asked, texts)
     whole = opened(loader, files)
     if isinstance(found, Chosen):

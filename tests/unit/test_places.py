@@ -17,9 +17,9 @@ from comfyfix.providers.huggingface import hub as real_hub
 from comfyfix.providers.huggingface.answers import Answered, HubItem, Listing
 from comfyfix.records import Candidate, Model, Rejected, because
 from comfyfix.settings.manifest import Manifest
-from comfyfix.sources import bearing, huggingface
+from comfyfix.sources import huggingface
 from comfyfix.sources.base import Doubtful, Finding, Services, Wanted
-from comfyfix.sources.bearing import Places
+from comfyfix.sources.places import HOLDERS_MAX, Places
 from comfyfix.sources.qwen.rules import _elsewhere, _is_enough
 from comfyfix.sources.trust import publishers, rules
 from comfyfix.sources.trust.rules import Holder
@@ -176,15 +176,15 @@ def test_of_each_content_the_best_place_with_the_others_and_what_has_no_hash(
 def test_the_most_used_open_places_are_described_and_each_once(tmp_path: Path) -> None:
     listed = [
         listing(f"o/{n:02d}", NAME, downloads=n, gated=n == 99)
-        for n in (99, *range(bearing.HOLDERS_MAX + 2))
+        for n in (99, *range(HOLDERS_MAX + 2))
     ]
     hub = Told()
     made = places(tmp_path, hub, *listed, listing("z/other", "other.safetensors", downloads=999))
     made.holders()
     made.add([listing("o/00", "changed.safetensors")])
-    assert len(made.holders()) == bearing.HOLDERS_MAX
+    assert len(made.holders()) == HOLDERS_MAX
     seen = [repo for repo, _ in hub.described]
-    assert seen == [f"o/{n:02d}" for n in range(bearing.HOLDERS_MAX + 1, 1, -1)]
+    assert seen == [f"o/{n:02d}" for n in range(HOLDERS_MAX + 1, 1, -1)]
 
 
 def test_names_that_are_akin_are_told(tmp_path: Path) -> None:
@@ -285,6 +285,36 @@ def test_a_generic_name_is_searched_only_for_a_hash(tmp_path: Path) -> None:
     assert hub.asked == []
     assert ladder(tmp_path, hub, name=name, sha256=ONE) == []
     assert hub.asked
+
+
+HARBORS = "model-00001-of-00002.safetensors"
+
+
+@pytest.mark.parametrize(
+    ("path", "sha256", "first"),
+    [
+        (f"moonlit-harbor/{HARBORS}", None, "moonlit-harbor"),
+        (f"deep/moonlit-harbor/{HARBORS}", None, "moonlit-harbor"),
+        (f"moonlit-harbor/{HARBORS}", ONE, "of 00001"),  # its hash tells it wherever it is
+        ("moonlit-harbor/lantern-00001-of-00002.safetensors", None, "lantern"),
+        (f"model/{HARBORS}", None, "of 00001"),
+        (HARBORS, None, "of 00001"),
+        ("moonlit-harbor/model.safetensors", None, ""),  # no part of a set
+    ],
+)
+def test_a_part_whose_name_says_nothing_is_searched_by_its_folder(
+    tmp_path: Path, path: str, sha256: str | None, first: str
+) -> None:
+    hub = Told()
+    ladder(tmp_path, hub, name=path, sha256=sha256)
+    assert (hub.asked or [""])[0] == first
+
+
+def test_only_repositories_that_are_called_as_the_folder_count_then(tmp_path: Path) -> None:
+    listed = [listing(f"o/{title}", HARBORS) for title in ("Moonlit_Harbor", "moonlit-harbor-2")]
+    hub = Told(searches={"moonlit-harbor": Answered(listings=tuple(listed))})
+    ladder(tmp_path, hub, name=f"moonlit-harbor/{HARBORS}")
+    assert {repo for repo, _ in hub.described} == {"o/Moonlit_Harbor"}
 
 
 def held(path: str) -> Holder:

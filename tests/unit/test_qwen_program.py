@@ -10,10 +10,11 @@ from typing import Any
 import pytest
 
 from comfyfix.comfyui.store import folders
-from comfyfix.errors import SourceDown
+from comfyfix.errors import ModelProblem, SourceDown
 from comfyfix.net.http import Web
+from comfyfix.outcomes import Outcome
 from comfyfix.process import Children
-from comfyfix.records import because
+from comfyfix.records import Reason, because
 from comfyfix.settings.manifest import Manifest, Qwen
 from comfyfix.sources.base import Services
 from comfyfix.sources.qwen import program
@@ -136,6 +137,39 @@ def test_a_failure_is_told_by_what_it_says(
     if told is not None:
         assert said.reason.told["said"] == told
     assert len(played.started) == 1
+
+
+@pytest.mark.parametrize(
+    ("failure", "reason"),
+    [
+        (ModelProblem(Outcome.TOOL_MISSING, Why.NO_SIZE),
+         because(Why.QWEN_PROGRAM_MISSING, command="qwen")),
+        (ModelProblem(Outcome.WRONG_CONTENT, Why.NO_SIZE),
+         because(Why.QWEN_PROGRAM_BROKEN, command="qwen", cause=because(Why.NO_SIZE))),
+        (OSError(8, "Exec format error"),
+         because(Why.QWEN_PROGRAM_BROKEN, command="qwen", cause="Exec format error")),
+        (OSError("odd"), because(Why.QWEN_PROGRAM_BROKEN, command="qwen", cause="odd")),
+    ],
+)  # fmt: skip
+def test_one_that_can_not_be_started_is_told_by_its_name(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, failure: Exception, reason: Reason
+) -> None:
+    def run(*_: object, **__: object) -> int:
+        raise failure
+
+    monkeypatch.setattr(Played, "run", run)
+    said, _, _ = asked(tmp_path)
+    assert isinstance(said, SourceDown)
+    assert said.reason == reason
+
+
+def test_a_line_that_is_too_long_is_not_read(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    line = result(OBJECT)
+    for most, said in ((len(line), json.dumps(OBJECT)), (len(line) - 1, "")):
+        monkeypatch.setattr(program, "LINE_MAX", most)
+        assert asked(tmp_path, ([line], 0))[0] == said
 
 
 @pytest.mark.parametrize("sign", ["Unknown argument: max-tool-calls", "see qwen --help"])

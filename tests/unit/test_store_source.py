@@ -6,12 +6,13 @@ import json
 from pathlib import Path
 from typing import Any
 
+import msgspec
 import pytest
 
 from comfyfix.comfyui.store import folders
 from comfyfix.demo.hub import sha256
 from comfyfix.net.http import Web
-from comfyfix.records import Candidate, Model, Rejected, because
+from comfyfix.records import Candidate, Model, Receipt, Rejected, because
 from comfyfix.settings.manifest import Manifest
 from comfyfix.sources import store
 from comfyfix.sources.base import Services, Wanted
@@ -95,6 +96,24 @@ def test_equal_content_serves_whatever_its_name(shelf: Shelf) -> None:
     assert shelf.logged() == [(sha256(DATA), {"found": str(there)})]
     assert store.same_content(shelf.wanted(), 1, "c" * 64, shelf.services()) is None
     assert store.same_content(shelf.wanted(), 2, sha256(DATA), shelf.services()) is None
+
+
+def test_a_file_with_a_receipt_is_not_read_while_it_is_as_it_was(shelf: Shelf) -> None:
+    there, other = shelf.put(f"vae/{NAME}"), shelf.put(f"clip/{NAME}")
+    info = there.stat()
+    receipt = Receipt(
+        model="vae/x", path=str(there), size=info.st_size, sha256="d" * 64, at="",
+        mtime_ns=info.st_mtime_ns, ctime_ns=info.st_ctime_ns, device=info.st_dev,
+        inode=info.st_ino,
+    )  # fmt: skip
+    old = msgspec.structs.replace(receipt, mtime_ns=1)
+    services = shelf.services()
+    services.receipts = {"old": old, "new": receipt}
+    assert services.hash_of(there) == "d" * 64
+    assert services.hash_of(other) == sha256(DATA)
+    services = shelf.services()
+    services.receipts = {"old": old}
+    assert services.hash_of(there) == sha256(DATA)
 
 
 def test_a_name_in_another_case_serves_in_its_own_folder_if_it_is_one_content(

@@ -17,7 +17,7 @@ from comfyfix.records import Candidate, Hint, Model, Reason, Rejected, because
 from comfyfix.settings.manifest import Manifest
 from comfyfix.settings.overrides import Override
 from comfyfix.sources import workflow
-from comfyfix.sources.base import Blocked, Doubtful, Services, Wanted
+from comfyfix.sources.base import Blocked, Doubtful, Services, Wanted, logged
 from comfyfix.sources.trust import publishers
 from comfyfix.state.layout import Layout
 from comfyfix.why import Why
@@ -119,10 +119,10 @@ def test_the_log_keeps_each_kind_of_finding() -> None:
     reason = because(Why.NO_SIZE)
     made = Candidate(source="x", where="y", url="u", size=5, sha256=ONE)
     locked = Blocked(made, ModelProblem(Outcome.TOKEN_NEEDED, Why.NO_SIZE))
-    assert workflow.told(made) == {"found": "u", "size": 5, "sha256": ONE}
-    assert workflow.told(Rejected(source="x", where="y", reason=reason)) == {"rejected": reason}
-    assert workflow.told(Doubtful(made, reason)) == {"doubtful": reason}
-    assert workflow.told(locked) == {"blocked": reason}
+    assert logged(made) == {"found": "u", "size": 5, "sha256": ONE}
+    assert logged(Rejected(source="x", where="y", reason=reason)) == {"rejected": reason}
+    assert logged(Doubtful(made, reason)) == {"doubtful": reason}
+    assert logged(locked) == {"blocked": reason}
 
 
 def test_publishers_come_by_how_much_speaks_for_them(monkeypatch: pytest.MonkeyPatch) -> None:

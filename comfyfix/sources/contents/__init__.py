@@ -18,75 +18,72 @@ from comfyfix.why import Why
 TEXT_MAX = 32 << 20  # bytes of an index or a configuration: those of the largest have ten
 TEXTS_MAX = 24
 OPTIONS_MAX = 100  # shown to the user to choose from
-_TELLING = ("config.json", "adapter_config.json", "model_index.json", "tokenizer_config.json")
+_SETTINGS = ("config.json", "adapter_config.json", "model_index.json", "tokenizer_config.json")
 
-__all__ = ("Asked", "Choices", "Chosen", "Listing", "Reads", "Unfit", "choose", "telling")
+__all__ = ("Asked", "Choices", "Chosen", "Listing", "Reads", "Unfit", "choose", "worth_reading")
 
 
 def choose(
-    listing: Listing, asked: Asked, told: Mapping[str, bytes] | None = None
+    listing: Listing, asked: Asked, texts: Mapping[str, bytes] | None = None
 ) -> Chosen | Choices | Unfit:
-    """Choose the files that a loader reads. `told` has the contents of what `telling` names.
+    """Choose the files that a loader reads. `texts` are the contents of what is `worth_reading`.
 
     Without them sets are told by the numbers of their shards, and the components of a pipeline by
     what lies in its folders.
     """
-    why = leads_out(listing)
-    if why:
+    if why := leads_out(listing):
         return Unfit(why)
-    tree = Tree(listing, told or {})
-    found = {at: answer for at in _places(tree, asked) if (answer := _read(tree, at, asked))}
-    best = _preferred(found, asked)
-    picked = [(at, option) for at in best for option in _options(found[at])][:OPTIONS_MAX]
-    if not picked:
-        why = next((of for at in best if isinstance(of := found[at], Reason)), None)
-        return Unfit(why or because(Why.CONTENTS_NONE, kind=asked.reads))
-    chosen = []
-    for at, option in picked:
-        checked = _checked(listing, at, option, alone=len(picked) == 1)
-        if isinstance(checked, Unfit):
-            return checked
-        chosen.append(checked)
-    sure = asked.reads is not Reads.ANY and _is_meant(best[0], asked)
-    return chosen[0] if len(chosen) == 1 and sure else Choices(tuple(chosen))
+    tree = Tree(listing, texts or {})
+    answers = {at: answer for at in _folders(tree, asked) if (answer := _read(tree, at, asked))}
+    preferred = _preferred(answers, asked)
+    options = [(at, option) for at in preferred for option in _options(answers[at])][:OPTIONS_MAX]
+    if not options:
+        reasons = (answer for at in preferred if isinstance(answer := answers[at], Reason))
+        return Unfit(next(reasons, None) or because(Why.CONTENTS_NONE, kind=asked.reads))
+    choices = []
+    for at, option in options:
+        choice = _checked(listing, at, option, alone=len(options) == 1)
+        if isinstance(choice, Unfit):
+            return choice
+        choices.append(choice)
+    is_sure = asked.reads is not Reads.ANY and _is_meant(preferred[0], asked)
+    return choices[0] if len(choices) == 1 and is_sure else Choices(tuple(choices))
 
 
-def telling(listing: Listing, asked: Asked) -> tuple[str, ...]:
+def worth_reading(listing: Listing, asked: Asked) -> tuple[str, ...]:
     """The paths of small files whose contents tell more than the listing: indexes and settings."""
     if leads_out(listing):
         return ()
     tree = Tree(listing, {})
     paths = []
-    for at in _places(tree, asked):
+    for at in _folders(tree, asked):
         if not _read(tree, at, asked):
             continue
-        within = [at, *(joined(at, part) for part in tree.below(at))]
-        for folder in within if asked.reads in (Reads.PIPELINE, Reads.ANY) else [at]:
-            names = sorted(tree.names(folder))
+        parts = tree.below(at) if asked.reads in (Reads.PIPELINE, Reads.ANY) else ()
+        for folder in (at, *(joined(at, part) for part in parts)):
             paths += [
                 joined(folder, name)
-                for name in names
-                if name in _TELLING or (".index." in name and name.endswith(".json"))
+                for name in sorted(tree.names(folder))
+                if name in _SETTINGS or (".index." in name and name.endswith(".json"))
             ]
     small = [path for path in paths if 0 < (listing[path].size or 0) <= TEXT_MAX]
     return tuple(dict.fromkeys(small))[:TEXTS_MAX]
 
 
-def _places(tree: Tree, asked: Asked) -> tuple[str, ...]:
+def _folders(tree: Tree, asked: Asked) -> tuple[str, ...]:
     return (asked.inside.strip("/"),) if asked.inside else ("", *filter(None, tree.folders))
 
 
 def _read(tree: Tree, at: str, asked: Asked) -> Answer:
     if asked.reads is not Reads.ANY:
         return readers.READERS[asked.reads](tree, at, asked)
-    return list(_every(tree, at, asked)) or None
+    return list(_every_reading(tree, at, asked)) or None
 
 
-def _every(tree: Tree, at: str, asked: Asked) -> Iterator[Option]:
+def _every_reading(tree: Tree, at: str, asked: Asked) -> Iterator[Option]:
     """What a folder could be to a loader whose rule is not known."""
     for reads in readers.BY_FILES:
-        options = readers.READERS[reads](tree, at, asked)
-        for option in options if isinstance(options, list) else ():
+        for option in _options(readers.READERS[reads](tree, at, asked)):
             name = f"{reads}: {option.name}" if option.name else str(reads)
             yield Option(name, option.files, option.code)
 
@@ -95,20 +92,18 @@ def _options(answer: Answer) -> list[Option]:
     return answer if isinstance(answer, list) else []
 
 
-def _preferred(found: Mapping[str, Answer], asked: Asked) -> list[str]:
+def _preferred(answers: Mapping[str, Answer], asked: Asked) -> list[str]:
     """The folders to choose from: the one that bears the name, the root, or all there are.
 
     One of them that is not whole is the one that is meant all the same.
     """
     name = _own_name(asked)
-    named = [at for at in found if at and at.rpartition("/")[2].casefold() == name]
+    named = [at for at in answers if at and at.rpartition("/")[2].casefold() == name]
     if asked.reads is Reads.NAMED:
-        return [at for at in found if not isinstance(found[at], Reason)] or list(found)
-    if asked.inside or len(named) == 1:
-        return named or list(found)
-    if "" in found:
+        named = [at for at in answers if not isinstance(answers[at], Reason)]
+    elif "" in answers and not asked.inside and len(named) != 1:
         return [""]
-    return named or list(found)
+    return named or list(answers)
 
 
 def _own_name(asked: Asked) -> str:
@@ -126,15 +121,16 @@ def _is_meant(at: str, asked: Asked) -> bool:
 def _checked(listing: Listing, at: str, option: Option, *, alone: bool) -> Chosen | Unfit:
     """An option as files of the listing; or why they can't be had as they are."""
     files = {name: joined(at, name) for name in sorted(option.files)}
-    why = refused(files) or twins(files.values(), listing)
     if len(files) > CHOSEN_MAX:
-        why = because(Why.CONTENTS_MANY, count=len(files), limit=CHOSEN_MAX)
-    sizes = [listing[path].size for path in files.values()]
-    unsized = [path for path, size in zip(files.values(), sizes, strict=True) if size is None]
-    if unsized and not why:
-        why = because(Why.CONTENTS_REFUSED, name=unsized[0], cause=because(Why.NO_SIZE))
-    if why:
+        return Unfit(because(Why.CONTENTS_MANY, count=len(files), limit=CHOSEN_MAX))
+    if why := refused(files) or twins(files.values(), listing):
         return Unfit(why)
-    total = sum(size for size in sizes if size is not None)
+    size = 0
+    for path in files.values():
+        item = listing[path]
+        if item.size is None:
+            cause = because(Why.NO_SIZE)
+            return Unfit(because(Why.CONTENTS_REFUSED, name=path, cause=cause))
+        size += item.size
     name = (f"{at}/{option.name}" if at else option.name) or ("" if alone else "./")
-    return Chosen(name, files, total, tuple(sorted(joined(at, name) for name in option.code)))
+    return Chosen(name, files, size, tuple(sorted(joined(at, path) for path in option.code)))

@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, replace
+from functools import partial
 
 import msgspec
 
@@ -57,26 +58,13 @@ Answer = list[Option] | Reason | None
 Reader = Callable[[Tree, str, Asked], Answer]
 
 
-def _transformers(tree: Tree, at: str, asked: Asked) -> Answer:
-    return _configured(tree, at, asked, "config.json", _TRANSFORMERS)
-
-
-def _component(tree: Tree, at: str, asked: Asked) -> Answer:
-    return _configured(tree, at, asked, "config.json", _DIFFUSERS)
-
-
-def _adapter(tree: Tree, at: str, asked: Asked) -> Answer:
-    return _configured(tree, at, asked, "adapter_config.json", _ADAPTER)
-
-
-def _configured(tree: Tree, at: str, asked: Asked, config: str, kinds: tuple[Saved, ...]) -> Answer:
+def _configured(config: str, kinds: tuple[Saved, ...], tree: Tree, at: str, asked: Asked) -> Answer:
     if config not in tree.names(at):
         return None
     weights = _first(tree, at, kinds, asked.variant)
-    if not isinstance(weights, Weights):
+    if weights is None or isinstance(weights, Reason):
         return weights
-    files = frozenset((*weights.files, *_sides(tree, at)))
-    return [_with_code(tree, at, asked, Option("", files), (config,))]
+    return [_with_code(tree, at, asked, weights.union(_sides(tree, at)), config)]
 
 
 def _first(tree: Tree, at: str, kinds: Iterable[Saved], variant: str) -> Weights | Reason | None:
@@ -84,10 +72,10 @@ def _first(tree: Tree, at: str, kinds: Iterable[Saved], variant: str) -> Weights
     varied = [replace(saved, variant=variant) for saved in kinds] if variant else []
     why: Reason | None = None
     for saved in (*varied, *kinds):
-        found = find(tree, at, saved)
-        if isinstance(found, Weights):
-            return found
-        why = why or found
+        weights = find(tree, at, saved)
+        if isinstance(weights, frozenset):
+            return weights
+        why = why or weights
     return why
 
 
@@ -100,45 +88,55 @@ def _sides(tree: Tree, at: str) -> Iterator[str]:
             yield f"additional_chat_templates/{name}"
 
 
-def _with_code(tree: Tree, at: str, asked: Asked, option: Option, configs: Iterable[str]) -> Option:
+def _with_code(tree: Tree, at: str, asked: Asked, files: frozenset[str], config: str) -> Option:
     """Add the code of a folder, or tell of it: unless its settings say that it has none."""
-    code = frozenset(name for name in tree.names(at) if name.endswith(".py"))
-    texts = [tree.text(joined(at, config)) for config in configs]
-    if not code or all(text is not None and b'"auto_map"' not in text for text in texts):
-        return option
-    if asked.code:
-        return replace(option, files=option.files | code)
-    return replace(option, code=option.code | code)
+    settings = tree.text(joined(at, config))
+    if settings is not None and b'"auto_map"' not in settings:
+        return Option("", files)
+    code = _code(tree, at)
+    return Option("", files | code) if asked.code else Option("", files, code)
+
+
+def _code(tree: Tree, at: str) -> frozenset[str]:
+    return frozenset(name for name in tree.names(at) if name.endswith(".py"))
 
 
 def _pipeline(tree: Tree, at: str, asked: Asked) -> Answer:
     if "model_index.json" not in tree.names(at):
         return None
-    parts = _parts(tree, at)
+    index = _index(tree, at)
+    if isinstance(index, Reason):
+        return index
+    parts = _parts(tree, at, index)
     if isinstance(parts, Reason):
         return parts
-    whole = Option("", frozenset({"model_index.json"}))
+    files, code = {"model_index.json"}, set[str]()
+    if isinstance(index.get("_class_name"), list):  # of a module that lies there, not diffusers'
+        (files if asked.code else code).update(_code(tree, at))
     for part, kind in parts.items():
-        found = _part(tree, joined(at, part), kind, asked)
-        if isinstance(found, Reason):
-            return found
-        files = whole.files | {f"{part}/{name}" for name in found.files}
-        whole = Option("", files, whole.code | {f"{part}/{name}" for name in found.code})
-    return [_with_code(tree, at, asked, whole, ())] if "pipeline.py" in tree.names(at) else [whole]
+        option = _part(tree, joined(at, part), kind, asked)
+        if isinstance(option, Reason):
+            return option
+        files |= {f"{part}/{name}" for name in option.files}
+        code |= {f"{part}/{name}" for name in option.code}
+    return [Option("", frozenset(files), frozenset(code))]
 
 
-def _parts(tree: Tree, at: str) -> dict[str, str] | Reason:
-    """The components of a pipeline that its index names, and the classes that read them.
-
-    What lies in the folders tells it badly: some hold other formats, others are left out.
-    """
+def _index(tree: Tree, at: str) -> dict[str, object] | Reason:
     text = tree.text(joined(at, "model_index.json"))
     if text is None:
         return because(Why.CONTENTS_UNREAD, name="model_index.json")
     try:
-        index = msgspec.json.decode(text, type=dict[str, object])
+        return msgspec.json.decode(text, type=dict[str, object])
     except (msgspec.MsgspecError, RecursionError, ValueError):
         return because(Why.CONTENTS_UNREADABLE, name="model_index.json")
+
+
+def _parts(tree: Tree, at: str, index: dict[str, object]) -> dict[str, str] | Reason:
+    """The components of a pipeline that its index names, and the classes that read them.
+
+    What lies in the folders tells it badly: some hold other formats, others are left out.
+    """
     named = {
         name: value[-1]
         for name, value in sorted(index.items())
@@ -161,8 +159,7 @@ def _part(tree: Tree, at: str, kind: str, asked: Asked) -> Option | Reason:
         weights = because(Why.CONTENTS_LACK, missing=own)
     if isinstance(weights, Reason):
         return because(Why.CONTENTS_LACK_IN, folder=at, cause=weights)
-    files = sides.union(weights.files if weights else ())
-    return _with_code(tree, at, asked, Option("", files), ("config.json",))
+    return _with_code(tree, at, asked, sides.union(weights or ()), "config.json")
 
 
 def _checkpoint(tree: Tree, at: str, _asked: Asked) -> Answer:
@@ -185,26 +182,25 @@ def _nunchaku(tree: Tree, at: str, _asked: Asked) -> Answer:
     names = tree.names(at)
     if not names & set(_HALVES[1:]):
         return None
-    missing = [name for name in _HALVES if name not in names]
+    missing = next((name for name in _HALVES if name not in names), None)
     if missing:
-        return because(Why.CONTENTS_LACK, missing=missing[0])
+        return because(Why.CONTENTS_LACK, missing=missing)
     return [Option("", frozenset(_HALVES) | (names & {"comfy_config.json"}))]
 
 
 def _named(tree: Tree, at: str, asked: Asked) -> Answer:
     names = sorted({file.rpartition("/")[2] for file in asked.files})
     there = tree.names(at).intersection(names)
-    if not there:
-        return None
-    missing = [name for name in names if name not in there]
-    return because(Why.CONTENTS_LACK, missing=missing[0]) if missing else [Option("", there)]
+    missing = next((name for name in names if name not in there), None)
+    if there and missing:
+        return because(Why.CONTENTS_LACK, missing=missing)
+    return [Option("", there)] if there else None
 
 
 def _tokenizer(tree: Tree, at: str, asked: Asked) -> Answer:
     if not tree.names(at) & _VOCABULARIES:
         return None
-    option = Option("", frozenset(_sides(tree, at)))
-    return [_with_code(tree, at, asked, option, ("tokenizer_config.json",))]
+    return [_with_code(tree, at, asked, frozenset(_sides(tree, at)), "tokenizer_config.json")]
 
 
 def _gguf(tree: Tree, at: str, asked: Asked) -> Answer:
@@ -220,8 +216,7 @@ def _gguf(tree: Tree, at: str, asked: Asked) -> Answer:
             continue
         for projector in projectors or [""]:
             label = f"{name} + {projector}" if len(projectors) > 1 else name
-            beside = (projector,) if projector else ()
-            options.append(Option(label, frozenset((*weights.files, *beside))))
+            options.append(Option(label, weights.union([projector] if projector else [])))
     meant = [option for option in options if _tells(asked.name, option.name)]
     return (meant if len(meant) == 1 else options) or why
 
@@ -261,17 +256,16 @@ def _set(tree: Tree, at: str, asked: Asked) -> Answer:
         return weights
     if shard.endswith(".gguf") or not parent:
         # What lies beside other models in the folder of all of them is none of theirs.
-        return [Option("", frozenset(name for name in weights.files if SHARD.fullmatch(name)))]
-    option = Option("", frozenset((*weights.files, *_sides(tree, at))))
-    return [_with_code(tree, at, asked, option, ("config.json",))]
+        return [Option("", frozenset(name for name in weights if SHARD.fullmatch(name)))]
+    return [_with_code(tree, at, asked, weights.union(_sides(tree, at)), "config.json")]
 
 
 READERS: dict[Reads, Reader] = {
     Reads.PIPELINE: _pipeline,
     Reads.NUNCHAKU: _nunchaku,
-    Reads.ADAPTER: _adapter,
-    Reads.TRANSFORMERS: _transformers,
-    Reads.COMPONENT: _component,
+    Reads.ADAPTER: partial(_configured, "adapter_config.json", _ADAPTER),
+    Reads.TRANSFORMERS: partial(_configured, "config.json", _TRANSFORMERS),
+    Reads.COMPONENT: partial(_configured, "config.json", _DIFFUSERS),
     Reads.GGUF: _gguf,
     Reads.ONNX: _onnx,
     Reads.CHECKPOINT: _checkpoint,

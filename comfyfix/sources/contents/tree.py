@@ -20,17 +20,17 @@ PATH_MAX = 4_096  # characters of a path, as systems have them
 class Tree:
     """The files of a repository by folder, empty ones left out; the root is the empty text.
 
-    `told` are the contents of small files by path, as far as they have been read.
+    `texts` are the contents of small files by path, as far as they have been read.
     """
 
-    def __init__(self, listing: Listing, told: Mapping[str, bytes]) -> None:
+    def __init__(self, listing: Listing, texts: Mapping[str, bytes]) -> None:
         names: defaultdict[str, set[str]] = defaultdict(set)
         for path, item in listing.items():
             folder, _, name = path.rpartition("/")
             if item.size != 0:
                 names[folder].add(name)
-        self._names = {folder: frozenset(of) for folder, of in names.items()}
-        self._told = told
+        self._names = {folder: frozenset(inside) for folder, inside in names.items()}
+        self._texts = texts
 
     def names(self, folder: str) -> frozenset[str]:
         """The names of the files right in a folder."""
@@ -49,7 +49,7 @@ class Tree:
 
     def text(self, path: str) -> bytes | None:
         """The content of a small file, if it has been read."""
-        return self._told.get(path)
+        return self._texts.get(path)
 
 
 def joined(folder: str, name: str) -> str:
@@ -88,16 +88,16 @@ def twins(chosen: Iterable[str], listing: Iterable[str]) -> Reason | None:
 
     A folder of that name is one too.
     """
-    wanted = {_one_name(path): path for path in chosen}
+    by_name = {_folded(path): path for path in chosen}
     for other in sorted(listing):
         start = ""
         for part in other.split("/"):
             start = joined(start, part)
-            path = wanted.get(_one_name(start))
+            path = by_name.get(_folded(start))
             if path is not None and other != path:
                 return because(Why.CONTENTS_TWINS, one=path, other=other)
     return None
 
 
-def _one_name(path: str) -> str:
+def _folded(path: str) -> str:
     return unicodedata.normalize("NFC", unicodedata.normalize("NFC", path).casefold())

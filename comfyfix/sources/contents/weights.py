@@ -8,25 +8,17 @@ front of the ending, or of the number, and of the ending of the index.
 from __future__ import annotations
 
 import re
-from collections import defaultdict
 from dataclasses import dataclass
 
 import msgspec
 
-from comfyfix.file_names import SHARD
+from comfyfix.file_names import SHARD, SHARDS_MAX, shards
 from comfyfix.records import Reason, because
 from comfyfix.sources.contents.tree import Tree, joined
 from comfyfix.why import Why
 
-COUNT_MAX = 1_000
-
-
-@dataclass(frozen=True, slots=True)
-class Weights:
-    """Weights that are whole: the names of their files, an index among them."""
-
-    name: str
-    files: tuple[str, ...]
+Weights = frozenset[str]
+"""Weights that are whole: the names of their files, an index among them."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,8 +45,8 @@ class Saved:
 
     def has(self, shard: re.Match[str]) -> bool:
         """Tell whether a shard is one of it, wherever its precision is told."""
-        told = f"{shard['stem']}{shard['variant']}", shard["ending"]
-        return told == (f"{self.stem}{self._dotted}", self.ending)
+        named = f"{shard['stem']}{shard['variant']}", shard["ending"]
+        return named == (f"{self.stem}{self._dotted}", self.ending)
 
 
 def find(tree: Tree, folder: str, saved: Saved) -> Weights | Reason | None:
@@ -64,72 +56,61 @@ def find(tree: Tree, folder: str, saved: Saved) -> Weights | Reason | None:
     """
     names = tree.names(folder)
     if saved.file in names:
-        return Weights(saved.file, (saved.file,))
-    found = [match for name in names if (match := SHARD.fullmatch(name)) and saved.has(match)]
+        return frozenset({saved.file})
+    parts = [match for name in names if (match := SHARD.fullmatch(name)) and saved.has(match)]
     if saved.index not in names:
-        return because(Why.CONTENTS_LACK, missing=saved.index) if found else None
-    listed = _indexed(tree, joined(folder, saved.index))
-    if listed is None and not found:
+        return because(Why.CONTENTS_LACK, missing=saved.index) if parts else None
+    indexed = _indexed(tree, joined(folder, saved.index))
+    if indexed is None and not parts:
         return because(Why.CONTENTS_LACK, missing=saved.file)
-    shards = listed if listed is not None else _numbered(found)
-    if isinstance(shards, Reason):
-        return shards
-    missing = sorted(shards - names)
-    if missing:
-        return because(Why.CONTENTS_LACK, missing=missing[0])
-    return Weights(saved.file, (*sorted(shards), saved.index))
+    whole = _numbered(parts) if indexed is None else indexed
+    return whole if isinstance(whole, Reason) else _all_there(whole | {saved.index}, names)
 
 
 def siblings(tree: Tree, folder: str, shard: str) -> Weights | Reason:
     """All shards of the set that one of them names, by their numbers."""
     own = SHARD.fullmatch(shard)
     if own is None:
-        return Weights(shard, (shard,))
+        return frozenset({shard})
     kin = "stem", "count", "variant", "ending"
-    found = [
+    names = tree.names(folder)
+    parts = [
         match
-        for name in tree.names(folder)
+        for name in names
         if (match := SHARD.fullmatch(name)) and match.group(*kin) == own.group(*kin)
     ]
     index = Saved(own["stem"], own["ending"], own["variant"].removeprefix(".")).index
-    has_index = index in tree.names(folder)
-    listed = _indexed(tree, joined(folder, index)) if has_index else None
-    numbered = _numbered(found or [own])
-    shards = numbered if listed is None else listed
-    if isinstance(shards, Reason):
-        return shards
-    if shard not in shards or (not isinstance(numbered, Reason) and not numbered <= shards):
+    indexed = _indexed(tree, joined(folder, index)) if index in names else None
+    numbered = _numbered(parts or [own])
+    whole = numbered if indexed is None else indexed
+    if isinstance(whole, Reason):
+        return whole
+    if shard not in whole or (not isinstance(numbered, Reason) and not numbered <= whole):
         return because(Why.CONTENTS_INDEX, index=index, name=shard)
-    missing = sorted(shards - tree.names(folder))
-    if missing:
-        return because(Why.CONTENTS_LACK, missing=missing[0])
-    return Weights(shard, (*sorted(shards), *([index] if has_index else [])))
+    return _all_there(whole | (names & {index}), names)
 
 
-def _numbered(found: list[re.Match[str]]) -> frozenset[str] | Reason:
+def _all_there(files: Weights, names: frozenset[str]) -> Weights | Reason:
+    missing = min(files - names, default="")
+    return because(Why.CONTENTS_LACK, missing=missing) if missing else files
+
+
+def _numbered(parts: list[re.Match[str]]) -> frozenset[str] | Reason:
     """The names of a set: each number from the first to the last, as its shards are written."""
-    counts: defaultdict[str, list[re.Match[str]]] = defaultdict(list)
-    for match in found:
-        counts[match["count"]].append(match)
-    if len(counts) != 1:
-        names = tuple(sorted(of[0].group() for of in counts.values()))
-        return because(Why.CONTENTS_SETS, names=names)
-    ((told, shards),) = counts.items()
-    count = int(told)
-    if not 0 < count <= COUNT_MAX:
-        return because(Why.CONTENTS_MANY, count=count, limit=COUNT_MAX)
-    if any(not int(shard["number"]) for shard in shards):
+    parts = sorted(parts, key=re.Match.group)
+    firsts = {part["count"]: part.group() for part in reversed(parts)}
+    if len(firsts) != 1:
+        return because(Why.CONTENTS_SETS, names=sorted(firsts.values()))
+    count = int(parts[0]["count"])
+    if not 0 < count <= SHARDS_MAX:
+        return because(Why.CONTENTS_MANY, count=count, limit=SHARDS_MAX)
+    numbers = {int(part["number"]) for part in parts}
+    if 0 in numbers:
         # Some count from nought and end one short of the count, others do not.
         return because(Why.CONTENTS_UNREAD, name="*.index.json")
-    first = min(shards, key=lambda shard: shard.group())
-    there = {int(shard["number"]) for shard in shards}
-    if max(there) > count or len(shards) != len(there):
-        return because(Why.CONTENTS_SETS, names=tuple(sorted(s.group() for s in shards)[:2]))
-    start, end = first.span("number")
-    wide = end - start
-    text = first.group()
-    wanted = (f"{text[:start]}{number:0{wide}}{text[end:]}" for number in range(1, count + 1))
-    return frozenset(wanted)
+    if max(numbers) > count or len(numbers) != len(parts):
+        return because(Why.CONTENTS_SETS, names=[part.group() for part in parts[:2]])
+    return frozenset(shards(parts[0].group()) or (parts[0].group(),))  # one may be all
 
 
 def _indexed(tree: Tree, path: str) -> frozenset[str] | Reason | None:
@@ -142,11 +123,11 @@ def _indexed(tree: Tree, path: str) -> frozenset[str] | Reason | None:
         index = msgspec.json.decode(text, type=_Index)
     except (msgspec.MsgspecError, RecursionError, ValueError):
         return because(Why.CONTENTS_UNREADABLE, name=name)
-    shards = frozenset(index.weight_map.values())
-    odd = sorted(shard for shard in shards if "/" in shard or "\\" in shard or not shard)
-    if odd or not 0 < len(shards) <= COUNT_MAX:
+    indexed = frozenset(index.weight_map.values())
+    odd = any("/" in shard or "\\" in shard or not shard for shard in indexed)
+    if odd or not 0 < len(indexed) <= SHARDS_MAX:
         return because(Why.CONTENTS_UNREADABLE, name=name)
-    return shards
+    return indexed
 
 
 class _Index(msgspec.Struct):

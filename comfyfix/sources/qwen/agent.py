@@ -14,7 +14,7 @@ from comfyfix.net.chat.endpoint import ToolsRefused
 from comfyfix.sources.base import Services, Wanted
 from comfyfix.sources.qwen import question as qwen_question
 from comfyfix.sources.qwen import reply as qwen_reply
-from comfyfix.sources.qwen.asking import Asking
+from comfyfix.sources.qwen.asking import Asking, Messages, opening
 from comfyfix.sources.qwen.budget import Budget
 from comfyfix.sources.qwen.tools import OFFERED, Tools
 from comfyfix.sources.qwen.transcript import Transcript
@@ -39,21 +39,14 @@ class _Talk:
         self.transcript = transcript
         self.wanted = wanted
         self.budget = Budget(services.manifest.qwen)
-        whole = qwen_reply.holds(qwen_reply.Reply)
-        self.asking = Asking(services.chat, self.budget, transcript, whole)
-        self.messages = self._beginning(offers=not self._without)
+        holds_reply = qwen_reply.holds(qwen_reply.Reply)
+        self.asking = Asking(services.chat, self.budget, transcript, holds_reply)
+        self.messages = self._opening(tools=services.chat.takes_tools)
         if self.budget.is_last(self.messages):
-            self.messages = self._beginning(offers=False)
+            self.messages = self._opening(tools=False)
 
-    @property
-    def _without(self) -> bool:
-        return not self.services.chat.takes_tools
-
-    def _beginning(self, *, offers: bool) -> list[dict[str, Any]]:
-        return [
-            {"role": "system", "content": qwen_question.system(tools=offers)},
-            {"role": "user", "content": qwen_question.question(self.wanted)},
-        ]
+    def _opening(self, *, tools: bool) -> Messages:
+        return opening(qwen_question.system(tools=tools), qwen_question.question(self.wanted))
 
     def run(self) -> str:
         for message in self.messages:
@@ -73,11 +66,11 @@ class _Talk:
         if last and not first:
             self.messages.append({"role": "user", "content": _LAST})
         try:
-            offered = [] if last or self._without else OFFERED
+            offered = OFFERED if self.services.chat.takes_tools and not last else []
             return self.asking.ask(self.messages, offered)
         except ToolsRefused:
             self.transcript.note("the endpoint takes no tools", "asked again without them")
-            self.messages = self._beginning(offers=False)
+            self.messages = self._opening(tools=False)
             said = self.asking.ask(self.messages, [])
             if first:
                 self.services.chat.takes_tools = False
@@ -97,8 +90,8 @@ class _Talk:
             answer = self.services.scrubbed(answer)
             self.transcript.note(f"Qwen calls {call.name[:40]}", call.arguments)
             self.transcript.note("it is told", answer)
-            asked = f"{call.name} {call.arguments}"
-            self.services.log_search(self.wanted, "qwen", asked, answer)
+            query = f"{call.name} {call.arguments}"
+            self.services.log_search(self.wanted, "qwen", query, answer)
             self.messages.append({"role": "tool", "tool_call_id": call.id, "content": answer})
         if dropped:
             self.transcript.note("not run", f"{len(dropped)} more calls at once")

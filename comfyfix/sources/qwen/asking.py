@@ -15,6 +15,11 @@ from comfyfix.why import Why
 Messages = list[dict[str, Any]]
 
 
+def opening(system: str, question: str) -> Messages:
+    """What a conversation begins with."""
+    return [{"role": "system", "content": system}, {"role": "user", "content": question}]
+
+
 class Asking:
     """Questions of one conversation. `answers` tells whether a text holds the answer wanted."""
 
@@ -53,7 +58,7 @@ class Asking:
             raise
         asked = "".join(call.arguments for call in said.calls)
         self.budget.spent(said.tokens or estimate(messages) + estimate(said.text + asked))
-        told = "as told" if said.tokens else "estimated"
-        used = f"{self.budget.calls} calls, {self.budget.tokens} tokens ({told})"
+        by = "as told" if said.tokens else "estimated"
+        used = f"{self.budget.calls} calls, {self.budget.tokens} tokens ({by})"
         self._transcript.note("used so far", used)
         return said

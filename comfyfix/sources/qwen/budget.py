@@ -46,7 +46,7 @@ class Budget:
 
     def ask(self, messages: list[dict[str, Any]]) -> int:
         """Begin one question; the tokens that its answer may have. Raises BudgetUsedUp."""
-        left = self._qwen.tokens - self.tokens - estimate(messages)
+        left = self._tokens_left(messages)
         if self.calls >= self._qwen.calls or left < LEAST_TOKENS:
             raise self.end()
         self.calls += 1
@@ -54,7 +54,7 @@ class Budget:
 
     def widen(self, messages: list[dict[str, Any]]) -> bool:
         """Give the next answers all the room that is left; False if that is not more."""
-        left = self._qwen.tokens - self.tokens - estimate(messages)
+        left = self._tokens_left(messages)
         if self.calls >= self._qwen.calls or left <= self.room:
             return False
         self.room = left
@@ -72,9 +72,11 @@ class Budget:
 
     def is_last(self, messages: list[dict[str, Any]]) -> bool:
         """Tell whether the next question must be the last, so that it brings an answer."""
-        one = estimate(messages)
-        left = self._qwen.tokens - self.tokens - one
-        return self.calls + 1 >= self._qwen.calls or left < one + ANSWER_TOKENS + LOOKED_UP_TOKENS
+        another = estimate(messages) + ANSWER_TOKENS + LOOKED_UP_TOKENS
+        return self.calls + 1 >= self._qwen.calls or self._tokens_left(messages) < another
+
+    def _tokens_left(self, messages: list[dict[str, Any]]) -> int:
+        return self._qwen.tokens - self.tokens - estimate(messages)
 
 
 def estimate(value: Any) -> int:

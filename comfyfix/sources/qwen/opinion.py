@@ -18,10 +18,10 @@ from comfyfix.sources.base import Services
 from comfyfix.sources.qwen import program as qwen_cli
 from comfyfix.sources.qwen import question as qwen_question
 from comfyfix.sources.qwen import reply as qwen_reply
-from comfyfix.sources.qwen.asking import Asking
+from comfyfix.sources.qwen.asking import Asking, opening
 from comfyfix.sources.qwen.budget import Budget, BudgetUsedUp
 from comfyfix.sources.qwen.schema import schema_of
-from comfyfix.sources.qwen.transcript import Transcript
+from comfyfix.sources.qwen.transcript import Transcript, exchange
 from comfyfix.why import Why
 
 REASON_MAX = 200  # characters that are shown
@@ -36,14 +36,14 @@ class NoOpinion(Exception):
         self.reason = reason
 
 
-class _Said(msgspec.Struct, frozen=True, kw_only=True):
+class _OfFile(msgspec.Struct, frozen=True, kw_only=True):
     file: _Long
     fits: bool
     reason: _Long = ""
 
 
 class _Answer(msgspec.Struct, frozen=True, kw_only=True):
-    files: Annotated[list[_Said], msgspec.Meta(max_length=FILES_MAX)]
+    files: Annotated[list[_OfFile], msgspec.Meta(max_length=FILES_MAX)]
 
 
 SCHEMA = schema_of(_Answer)
@@ -52,15 +52,11 @@ SCHEMA = schema_of(_Answer)
 
 def ask(batch: str, files: Sequence[dict[str, Any]], services: Services) -> dict[str, Opinion]:
     """Ask once about some files; return opinions by what `file` names. Raises NoOpinion."""
-    with services.qwen_gate:
-        transcript = Transcript(f"opinion on batch {batch}", services)
-        try:
+    try:
+        with exchange(f"opinion on batch {batch}", services) as transcript:
             text = _answer(batch, files, services, transcript)
-        except (BudgetUsedUp, SourceDown) as ended:
-            transcript.note("ended without an answer", ended.reason)
-            raise NoOpinion(ended.reason) from None
-        finally:
-            transcript.write()
+    except (BudgetUsedUp, SourceDown) as problem:
+        raise NoOpinion(problem.reason) from None
     return read(services.scrubbed(text), {str(file["file"]) for file in files})
 
 
@@ -70,15 +66,15 @@ def _answer(
     qwen = services.manifest.qwen
     system = qwen_question.opinion_system()
     question = qwen_question.opinion_question(batch, files)
+    holds_answer = qwen_reply.holds(_Answer)
     if qwen.command:
-        asked = qwen_cli.Question(question, system, SCHEMA, qwen_reply.holds(_Answer))
+        asked = qwen_cli.Question(question, system, SCHEMA, holds_answer)
         return qwen_cli.ask(asked, services, transcript)
-    messages = [{"role": "system", "content": system}, {"role": "user", "content": question}]
+    messages = opening(system, question)
     for message in messages:
         transcript.note(f"{message['role']} says", message["content"])
     budget = Budget(qwen)  # its clock starts when the question can be sent
-    asking = Asking(services.chat, budget, transcript, qwen_reply.holds(_Answer))
-    said = asking.ask(messages, [])
+    said = Asking(services.chat, budget, transcript, holds_answer).ask(messages, [])
     transcript.note("Qwen answers", said.text)
     return said.text
 
@@ -91,12 +87,12 @@ def read(text: str, asked: set[str]) -> dict[str, Opinion]:
     answer = qwen_reply.read_as(text, _Answer)
     if answer is None:
         raise NoOpinion(because(Why.QWEN_NOT_JSON))
-    found: dict[str, Opinion] = {}
+    opinions: dict[str, Opinion] = {}
     for said in answer.files:
         if said.file not in asked:
             raise NoOpinion(because(Why.OPINION_UNASKED, file=said.file))
-        if said.file in found:
+        if said.file in opinions:
             raise NoOpinion(because(Why.OPINION_TWICE, file=said.file))
         reason = printable(" ".join(said.reason.split()), REASON_MAX)
-        found[said.file] = Opinion(fits=said.fits, reason=reason)
-    return found
+        opinions[said.file] = Opinion(fits=said.fits, reason=reason)
+    return opinions

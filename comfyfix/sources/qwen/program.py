@@ -62,25 +62,27 @@ def ask(question: Question, services: Services, transcript: Transcript) -> str:
     # It takes `@name` for a file to read. Every value is a JSON string, where this means the same.
     prompt = question.prompt.replace("@", "\\u0040")
     transcript.note("the program is asked", prompt)
-    status, said = _run(question, prompt, services, older=qwen.command in services.older_programs)
-    if _is_older(status, said) and qwen.command not in services.older_programs:
+    status, output = _run(question, prompt, services, older=qwen.command in services.older_programs)
+    if _is_older(status, output) and qwen.command not in services.older_programs:
         services.older_programs.add(qwen.command)
         transcript.note("it does not know the newest options", "asked again without them")
-        status, said = _run(question, prompt, services, older=True)
-    transcript.note(f"it ends with status {status}", said.text or said.last)
-    transcript.note("used", f"{said.tokens} tokens")
-    if status in USED_UP or (status < 0 and not said.text):
+        status, output = _run(question, prompt, services, older=True)
+    transcript.note(f"it ends with status {status}", output.text or output.last)
+    transcript.note("used", f"{output.tokens} tokens")
+    if status in USED_UP or (status < 0 and not output.text):
         limits = {"calls": qwen.calls, "seconds": f"{qwen.seconds:g}"}
         raise BudgetUsedUp(because(Why.QWEN_BUDGET_OF_PROGRAM, **limits))
-    if status != 0 and not question.answers(said.text) and not said.talked:
-        raise _refusal(said, status, services)
-    return said.text
+    if status != 0 and not question.answers(output.text) and not output.talked:
+        raise _refusal(output, status, services)
+    return output.text
 
 
-def _run(question: Question, prompt: str, services: Services, *, older: bool) -> tuple[int, _Said]:
+def _run(
+    question: Question, prompt: str, services: Services, *, older: bool
+) -> tuple[int, _Output]:
     """Run it once; its exit code and what it said. Raises SourceDown."""
     qwen = services.manifest.qwen
-    said = _Said()
+    output = _Output()
     with tempfile.TemporaryDirectory(prefix="comfyfix-qwen-", ignore_cleanup_errors=True) as made:
         home, work = Path(made, "home"), Path(made, "work")
         settings = home / ".qwen" / "settings.json"
@@ -92,7 +94,7 @@ def _run(question: Question, prompt: str, services: Services, *, older: bool) ->
             status = services.children.run(
                 _arguments(qwen, prompt, question, older=older),
                 env,
-                said.take,
+                output.take,
                 cwd=work,
                 seconds=qwen.seconds + GRACE,
             )
@@ -102,10 +104,10 @@ def _run(question: Question, prompt: str, services: Services, *, older: bool) ->
             raise _broken(qwen, problem.reason) from None
         except OSError as error:
             raise _broken(qwen, error.strerror or str(error)) from None
-    return status, said
+    return status, output
 
 
-class _Said:
+class _Output:
     """What the program has printed, as far as it matters."""
 
     def __init__(self) -> None:
@@ -115,6 +117,11 @@ class _Said:
         self.failed = ""
         self.last = ""
         self.tokens = 0
+
+    @property
+    def complaint(self) -> str:
+        """What it says of a failure."""
+        return self.error or self.last
 
     def take(self, line: str) -> None:
         """Take in one line; all but the JSON is for people."""
@@ -192,20 +199,18 @@ def _broken(qwen: Qwen, cause: Reason | str) -> SourceDown:
     return SourceDown(Why.QWEN_PROGRAM_BROKEN, command=qwen.command, cause=cause)
 
 
-def _is_older(status: int, said: _Said) -> bool:
+def _is_older(status: int, output: _Output) -> bool:
     """Tell whether it has printed its help instead of running: it does not know an option."""
-    told = said.error or said.last
-    return status != 0 and ("Unknown argument" in told or "--help" in told)
+    return status != 0 and any(sign in output.complaint for sign in ("Unknown argument", "--help"))
 
 
-def _refusal(said: _Said, status: int, services: Services) -> SourceDown:
-    told = said.error or said.last
+def _refusal(output: _Output, status: int, services: Services) -> SourceDown:
     why = Why.QWEN_PROGRAM_FAILS
-    if not told:
+    if not output.complaint:
         why = Why.QWEN_PROGRAM_SILENT
-    elif _is_older(status, said):
+    elif _is_older(status, output):
         why = Why.QWEN_PROGRAM_OLD
-    elif any(sign in told for sign in ("401", "403", "API key")):
+    elif any(sign in output.complaint for sign in ("401", "403", "API key")):
         why = Why.QWEN_PROGRAM_KEY
-    told = services.scrubbed(told)[:SAID_MAX]
-    return SourceDown(why, command=services.manifest.qwen.command, status=status, said=told)
+    said = services.scrubbed(output.complaint)[:SAID_MAX]
+    return SourceDown(why, command=services.manifest.qwen.command, status=status, said=said)

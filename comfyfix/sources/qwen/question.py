@@ -11,7 +11,7 @@ from comfyfix import templates
 from comfyfix.disk.files import printable
 from comfyfix.sources.base import Wanted
 from comfyfix.sources.qwen.reply import CANDIDATES_MAX
-from comfyfix.sources.qwen.transcript import told
+from comfyfix.sources.qwen.transcript import as_text
 
 if TYPE_CHECKING:
     import jinja2
@@ -22,43 +22,39 @@ VALUE_MAX = 160  # characters
 
 def system(*, tools: bool) -> str:
     """What Qwen is to do; `tools` tells whether it can look anything up."""
-    return _environment().get_template("qwen_system.md.j2").render(tools=tools, most=CANDIDATES_MAX)
+    return _rendered("qwen_system.md.j2", tools=tools, most=CANDIDATES_MAX)
 
 
 def question(wanted: Wanted) -> str:
     """What is asked of one model. Every value is cleaned, bounded and written as JSON."""
     model = wanted.model
-    return (
-        _environment()
-        .get_template("qwen_question.md.j2")
-        .render(
-            name=_clean(model.name, 250),
-            path=_clean(model.path, 250),
-            folder=model.folder,
-            loaded_by=_some(r.node_type for r in wanted.references),
-            workflows=_some(r.workflow for r in wanted.references),
-            neighbours=_some(wanted.neighbours),
-            rejected=[
-                {"source": r.source, "where": _clean(r.where), "reason": _clean(told(r.reason))}
-                for r in wanted.seen[:ENTRIES_MAX]
-            ],
-            doubted=[
-                {"where": _clean(d.candidate.where), "reason": _clean(told(d.reason))}
-                for d in wanted.doubted[:ENTRIES_MAX]
-            ],
-        )
+    return _rendered(
+        "qwen_question.md.j2",
+        name=_clean(model.name, 250),
+        path=_clean(model.path, 250),
+        folder=model.folder,
+        loaded_by=_some(r.node_type for r in wanted.references),
+        workflows=_some(r.workflow for r in wanted.references),
+        neighbours=_some(wanted.neighbours),
+        rejected=[
+            {"source": r.source, "where": _clean(r.where), "reason": _clean(as_text(r.reason))}
+            for r in wanted.seen[:ENTRIES_MAX]
+        ],
+        doubted=[
+            {"where": _clean(d.candidate.where), "reason": _clean(as_text(d.reason))}
+            for d in wanted.doubted[:ENTRIES_MAX]
+        ],
     )
 
 
 def opinion_system() -> str:
     """What Qwen is to do when it is asked for its opinion."""
-    return _environment().get_template("qwen_opinion_system.md.j2").render()
+    return _rendered("qwen_opinion_system.md.j2")
 
 
 def opinion_question(batch: str, files: Sequence[dict[str, Any]]) -> str:
     """What is asked of the files of a batch. Every value is written as JSON."""
-    template = _environment().get_template("qwen_opinion_question.md.j2")
-    return template.render(batch=batch, files=list(files))
+    return _rendered("qwen_opinion_question.md.j2", batch=batch, files=list(files))
 
 
 def _clean(text: str, limit: int = VALUE_MAX) -> str:
@@ -67,6 +63,10 @@ def _clean(text: str, limit: int = VALUE_MAX) -> str:
 
 def _some(values: Iterable[str]) -> list[str]:
     return [_clean(value) for value in sorted(dict.fromkeys(values))[:ENTRIES_MAX]]
+
+
+def _rendered(template: str, **values: Any) -> str:
+    return _environment().get_template(template).render(values)
 
 
 @functools.cache

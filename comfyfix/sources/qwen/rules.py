@@ -13,9 +13,9 @@ import msgspec
 
 from comfyfix.file_names import Words, read
 from comfyfix.providers.huggingface.answers import HubItem, Listing
-from comfyfix.records import Candidate, Rejected, because
+from comfyfix.records import Candidate, because
 from comfyfix.sources.base import Doubtful, Finding, Services, Wanted
-from comfyfix.sources.bearing import Places
+from comfyfix.sources.places import Places
 from comfyfix.sources.qwen.tools import Tools
 from comfyfix.sources.trust import rules as trust
 from comfyfix.sources.trust.rules import Holder
@@ -36,9 +36,9 @@ def judge(found: Candidate, wanted: Wanted, tools: Tools, services: Services) ->
     if words.generic:
         return Doubtful(found, because(Why.QWEN_NAME_COMMON))
     doubted = [d.candidate for d in wanted.doubted if not trust.stands_for(d.candidate.publisher)]
-    others = [candidate for candidate in doubted if candidate.sha256 != found.sha256]
-    if others:
-        return _another(found, [candidate.where for candidate in others])
+    rivals = [candidate.where for candidate in doubted if candidate.sha256 != found.sha256]
+    if rivals:
+        return _rivalled(found, rivals)
     if not found.repo:
         return _elsewhere(found, words)
     return _of_the_hub(found, wanted, words, tools, services)
@@ -54,32 +54,29 @@ def _elsewhere(found: Candidate, words: Words) -> Finding:
     return msgspec.structs.replace(found, evidence=evidence)
 
 
-def _another(found: Candidate, places: list[str]) -> Doubtful:
+def _rivalled(found: Candidate, places: list[str]) -> Doubtful:
     return Doubtful(found, because(Why.QWEN_ANOTHER_KNOWN, places=places[:SHOWN]))
 
 
 def _of_the_hub(
     found: Candidate, wanted: Wanted, words: Words, tools: Tools, services: Services
 ) -> Finding:
-    owner = found.repo.split("/")[-2] if "/" in found.repo else ""
-    model = trust.stands_for(owner)
-    if model:
-        reason = because(Why.IMITATES, publisher=model)
-        return Rejected(source=found.source, where=found.where, reason=reason)
+    if "/" in found.repo and trust.stands_for(found.publisher):
+        return trust.imitation(found)
     if stranger := tools.only_told_by(found.repo):
         return Doubtful(found, because(Why.QWEN_CARD_ONLY, repo=stranger))
     own = services.hub.repository(found.repo)
     if own is None:
         return Doubtful(found, because(Why.QWEN_HUB_SILENT))
-    texts = services.hub.full_text(wanted.model.name)
+    repos = services.hub.full_text(wanted.model.name)
     places = Places(wanted, services, words)
-    places.add([own, *tools.listings, *_unlisted(texts or [], own, tools, services)])
+    places.add([own, *tools.listings, *_unlisted(repos or [], own, tools, services)])
     contents = places.contents()
-    named = [held for digest, held in contents.items() if digest != found.sha256]
-    if others := [owner for held in named if (owner := _somebody(held))]:
-        return _another(found, others)
+    others = [holders for digest, holders in contents.items() if digest != found.sha256]
+    if rivals := [repo for holders in others if (repo := _honest_place(holders))]:
+        return _rivalled(found, rivals)
     holders = contents.get(found.sha256 or "") or [_holder(found, own)]
-    alone = texts is not None and set(texts) <= {holder.listing.repo for holder in holders}
+    alone = repos is not None and set(repos) <= {holder.listing.repo for holder in holders}
     points, rules = trust.weigh(words, holders, wanted.model.folder, alone=alone)
     if not _is_enough(points, words, holders, wanted.model.folder):
         why = Why.QWEN_DOUBTED if rules else Why.QWEN_UNSUPPORTED
@@ -102,17 +99,16 @@ def _is_enough(points: float, words: Words, holders: list[Holder], folder: str |
     return by_name or points >= trust.ENOUGH + 1
 
 
-def _somebody(held: list[Holder]) -> str:
+def _honest_place(holders: list[Holder]) -> str:
     """A repository with this content whose publisher imitates nobody; empty if there is none."""
-    repos = (h.listing.repo for h in held if not trust.stands_for(h.listing.owner))
+    repos = (h.listing.repo for h in holders if not trust.stands_for(h.listing.owner))
     return next(repos, "")
 
 
-def _unlisted(texts: list[str], own: Listing, tools: Tools, services: Services) -> list[Listing]:
-    known = {own.repo, *(listing.repo for listing in tools.listings)}
-    repos = [repo for repo in texts if repo not in known][:OTHERS_MAX]
-    asked = [services.hub.repository(repo) for repo in repos]
-    return [listing for listing in asked if listing]
+def _unlisted(repos: list[str], own: Listing, tools: Tools, services: Services) -> list[Listing]:
+    listed = {own.repo, *(listing.repo for listing in tools.listings)}
+    unlisted = [repo for repo in repos if repo not in listed][:OTHERS_MAX]
+    return [listing for repo in unlisted if (listing := services.hub.repository(repo))]
 
 
 def _holder(found: Candidate, listing: Listing) -> Holder:

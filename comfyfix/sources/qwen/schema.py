@@ -17,7 +17,7 @@ def schema_of(kind: type[msgspec.Struct]) -> dict[str, Any]:
 
 def _whole(schema: Any, parts: dict[str, Any]) -> Any:
     if isinstance(schema, list):
-        return [_whole(each, parts) for each in schema]
+        return [_whole(item, parts) for item in schema]
     if not isinstance(schema, dict):
         return schema
     schema = parts.get(schema.get("$ref", ""), schema)

@@ -20,7 +20,7 @@ from comfyfix.net.hub_address import HubFile, hub_path, hub_repo
 from comfyfix.net.rules import broken_rule
 from comfyfix.records import Candidate, Rejected, because
 from comfyfix.sources import civitai, hub_files
-from comfyfix.sources.base import Blocked, Finding, Services, Wanted
+from comfyfix.sources.base import Blocked, Finding, Services, Wanted, logged, rejected
 from comfyfix.sources.qwen import program as qwen_cli
 from comfyfix.sources.qwen import question as qwen_question
 from comfyfix.sources.qwen import reply as qwen_reply
@@ -29,8 +29,7 @@ from comfyfix.sources.qwen.budget import BudgetUsedUp
 from comfyfix.sources.qwen.reply import CANDIDATES_MAX, Proposal, Reply
 from comfyfix.sources.qwen.rules import judge
 from comfyfix.sources.qwen.tools import Tools
-from comfyfix.sources.qwen.transcript import Transcript
-from comfyfix.sources.workflow import told
+from comfyfix.sources.qwen.transcript import exchange
 from comfyfix.why import Why
 
 NAME = "qwen"
@@ -45,36 +44,29 @@ def find(wanted: Wanted, services: Services) -> Iterator[Finding]:
     the services that it would have looked at could not be asked.
     """
     if not services.manifest.qwen.base_url:
-        yield Rejected(source=NAME, where="", reason=because(Why.QWEN_NO_ENDPOINT))
+        yield rejected(NAME, "", Why.QWEN_NO_ENDPOINT)
         return
     tools = Tools(wanted, services)
     try:
         text = _ask(wanted, tools, services)
-    except BudgetUsedUp as end:
-        services.log_search(wanted, NAME, wanted.model.name, end.reason)
+    except BudgetUsedUp as limit:
+        services.log_search(wanted, NAME, wanted.model.name, limit.reason)
         if tools.down:
             raise tools.down[0] from None
-        yield Rejected(source=NAME, where="Qwen", reason=end.reason)
+        yield Rejected(source=NAME, where="Qwen", reason=limit.reason)
         return
-    findings, down = _findings(text, wanted, tools, services)
-    if down and all(isinstance(finding, Rejected) for finding in findings):
-        raise down[0]
+    findings = _findings(text, wanted, tools, services)
+    if tools.down and all(isinstance(finding, Rejected) for finding in findings):
+        raise tools.down[0]
     yield from findings
 
 
 def _ask(wanted: Wanted, tools: Tools, services: Services) -> str:
-    with services.qwen_gate:
-        transcript = Transcript(wanted.model.key, services)
-        try:
-            if services.manifest.qwen.command:
-                text = qwen_cli.ask(_question(wanted), services, transcript)
-            else:
-                text = converse(wanted, tools, services, transcript)
-        except (BudgetUsedUp, SourceDown) as ended:
-            transcript.note("ended without an answer", ended.reason)
-            raise
-        finally:
-            transcript.write()
+    with exchange(wanted.model.key, services) as transcript:
+        if services.manifest.qwen.command:
+            text = qwen_cli.ask(_question(wanted), services, transcript)
+        else:
+            text = converse(wanted, tools, services, transcript)
     return services.scrubbed(text)
 
 
@@ -87,29 +79,25 @@ def _question(wanted: Wanted) -> qwen_cli.Question:
     )
 
 
-def _findings(
-    text: str, wanted: Wanted, tools: Tools, services: Services
-) -> tuple[list[Finding], list[SourceDown]]:
-    """What comes of an answer, and which services could not be asked on the way."""
-    down = list(tools.down)
+def _findings(text: str, wanted: Wanted, tools: Tools, services: Services) -> list[Finding]:
+    """What comes of an answer; `tools.down` gets what could not be asked on the way."""
     reply = qwen_reply.read(text)
     if reply is None:
-        return [Rejected(source=NAME, where="", reason=because(Why.QWEN_NOT_JSON))], down
+        return [rejected(NAME, "", Why.QWEN_NOT_JSON)]
     if not reply.candidates:
-        reason = because(Why.QWEN_KNOWS_NONE, said=reply.reason)
-        return [Rejected(source=NAME, where="", reason=reason)], down
+        return [rejected(NAME, "", Why.QWEN_KNOWS_NONE, said=reply.reason)]
     findings: list[Finding] = []
     for proposal in dict.fromkeys(reply.candidates[:CANDIDATES_MAX]):
-        asked = msgspec.json.encode(proposal).decode()
+        query = msgspec.json.encode(proposal).decode()
         try:
             finding = _judged(_confirm(proposal, wanted, services), wanted, tools, services)
         except SourceDown as problem:
-            services.log_search(wanted, NAME, asked, problem.reason)
-            down.append(problem)
+            services.log_search(wanted, NAME, query, problem.reason)
+            tools.down.append(problem)
             continue
-        services.log_search(wanted, NAME, asked, told(finding))
+        services.log_search(wanted, NAME, query, logged(finding))
         findings.append(finding)
-    return findings, down
+    return findings
 
 
 def _judged(finding: Finding, wanted: Wanted, tools: Tools, services: Services) -> Finding:
@@ -133,9 +121,8 @@ def _confirm(proposal: Proposal, wanted: Wanted, services: Services) -> Finding:
         return civitai.confirm(target, wanted.model.name, NAME, services)
     if isinstance(target, DirectFile):
         # Nothing is asked there: without a published hash it could not count.
-        return Rejected(source=NAME, where=where, reason=because(Why.QWEN_NO_HASH))
-    reason = because(Why.QWEN_NO_SUCH_SOURCE, source=proposal.source)
-    return Rejected(source=NAME, where=where, reason=reason)
+        return rejected(NAME, where, Why.QWEN_NO_HASH)
+    return rejected(NAME, where, Why.QWEN_NO_SUCH_SOURCE, source=proposal.source)
 
 
 def _target(proposal: Proposal, services: Services) -> HubFile | CivitaiFile | DirectFile | None:

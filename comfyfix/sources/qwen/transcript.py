@@ -2,22 +2,40 @@
 
 from __future__ import annotations
 
+import contextlib
 import time
+from collections.abc import Iterator
 
 from comfyfix.disk import json_file
 from comfyfix.disk.files import printable
+from comfyfix.errors import SourceDown
 from comfyfix.records import Reason
 from comfyfix.sources.base import Services
+from comfyfix.sources.qwen.budget import BudgetUsedUp
 
 ENTRY_MAX = 20_000  # characters
 
 
-def told(value: object) -> str:
+def as_text(value: object) -> str:
     """Return a reason by its name and its fields: the words that people read are made elsewhere."""
     if isinstance(value, Reason):
-        fields = "; ".join(f"{name}: {told(each)}" for name, each in value.told.items())
+        fields = "; ".join(f"{name}: {as_text(field)}" for name, field in value.told.items())
         return f"{value.why} ({fields})" if fields else value.why
-    return ", ".join(map(told, value)) if isinstance(value, tuple) else str(value)
+    return ", ".join(map(as_text, value)) if isinstance(value, tuple) else str(value)
+
+
+@contextlib.contextmanager
+def exchange(about: str, services: Services) -> Iterator[Transcript]:
+    """Wait for Qwen's turn, and write down what is said then, however it ends."""
+    with services.qwen_gate:
+        transcript = Transcript(about, services)
+        try:
+            yield transcript
+        except (BudgetUsedUp, SourceDown) as problem:
+            transcript.note("ended without an answer", problem.reason)
+            raise
+        finally:
+            transcript.write()
 
 
 class Transcript:
@@ -30,7 +48,7 @@ class Transcript:
 
     def note(self, title: str, said: str | Reason) -> None:
         """Add one thing that was said; what it holds can't look like another entry's title."""
-        lines = told(said)[:ENTRY_MAX].splitlines() or [""]
+        lines = as_text(said)[:ENTRY_MAX].splitlines() or [""]
         body = "\n".join(f"  {printable(line, ENTRY_MAX)}" for line in lines)
         self._parts.append(f"--- {title}\n{body}")
 

@@ -46,8 +46,8 @@ def _like(name: str, known: str) -> bool:
     if bones == known_bones:
         return True
     # By letters, too: one that is changed may make a pair that looks like a third.
-    both = ((bones, known_bones), (name, known))
-    if any(len(whole) >= EDITED and _one_edit(each, whole) for each, whole in both):
+    pairs = ((bones, known_bones), (name, known))
+    if any(len(theirs) >= EDITED and _one_edit(ours, theirs) for ours, theirs in pairs):
         return True
     return len(known) >= ADORNED and _adorned(name, known)
 
@@ -69,10 +69,9 @@ def _one_edit(one: str, other: str) -> bool:
 
 def _adorned(name: str, known: str) -> bool:
     """Tell whether a name is a known one with nothing but such words around it."""
-    rest = re.sub(r"[-_.]", "", name)
-    bare = re.sub(r"[-_.]", "", known)
-    before, found, after = rest.partition(bare)
-    return bool(found) and all(_only_adornments(part) for part in (before, after))
+    bare, bare_known = (re.sub(r"[-_.]", "", text) for text in (name, known))
+    before, inside, after = bare.partition(bare_known)
+    return bool(inside) and all(_only_adornments(part) for part in (before, after))
 
 
 def _only_adornments(text: str) -> bool:

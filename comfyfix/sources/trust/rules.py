@@ -16,7 +16,8 @@ from dataclasses import dataclass
 from comfyfix.comfyui.store.keys import folder_key
 from comfyfix.file_names import SHORT, Words, loose
 from comfyfix.providers.huggingface.answers import HubItem, Listing
-from comfyfix.records import Reason, because
+from comfyfix.records import Candidate, Reason, Rejected, because
+from comfyfix.sources.base import Doubtful, Finding, rejected
 from comfyfix.sources.trust import publishers
 from comfyfix.sources.trust.lookalike import imitated
 from comfyfix.why import Why
@@ -82,8 +83,23 @@ def weigh(
             Why.RULE_BAIT,
         ),
     ]
-    given = [because(why, points=f"{points:+g}") for points, why in rules if points]
-    return sum(points for points, _ in rules), given
+    reasons = [because(why, points=f"{points:+g}") for points, why in rules if points]
+    return sum(points for points, _ in rules), reasons
+
+
+def doubt(found: Candidate, holders: Sequence[Holder], rules: list[Reason]) -> Finding:
+    """What a lone content comes to where the rules give too few points."""
+    if all(stands_for(holder.listing.owner) for holder in holders):
+        return imitation(found)
+    if rules:
+        return Doubtful(found, because(Why.NAME_SAYS_LITTLE, rules=rules))
+    return Doubtful(found, because(Why.NAME_SAYS_NOTHING))
+
+
+def imitation(found: Candidate) -> Rejected:
+    """Refuse a file whose publisher could be taken for a well-known one."""
+    publisher = stands_for(found.publisher)
+    return rejected(found.source, found.where, Why.IMITATES, publisher=publisher)
 
 
 def _named_after(words: Words, listings: Sequence[Listing]) -> bool:
@@ -130,14 +146,12 @@ def by_origin(holders: Sequence[Holder]) -> list[Holder]:
     Downloads (by powers of ten), age and a known publisher count alike: a mirror may have one
     of them, seldom two.
     """
-    dates = [h.listing.created for h in holders if h.listing.created]
-    first = min(dates, default="")
+    first = min((h.listing.created for h in holders if h.listing.created), default=None)
 
     def points(holder: Holder) -> float:
         listing = holder.listing
         known = listing.owner in publishers.known()
-        oldest = bool(first) and listing.created == first
-        return math.log10(max(listing.downloads, 0) + 1) + known + oldest
+        return math.log10(max(listing.downloads, 0) + 1) + known + (listing.created == first)
 
     return sorted(
         holders,

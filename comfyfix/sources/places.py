@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections import defaultdict
+from collections.abc import Iterable, Iterator, Mapping
 
 from comfyfix.file_names import Words, loose
 from comfyfix.net.hub_address import HubFile, is_hub_path
 from comfyfix.providers.huggingface.answers import HubItem, Listing
 from comfyfix.records import Candidate, Reason, Rejected, because
-from comfyfix.sources.base import Doubtful, Finding, Services, Wanted
+from comfyfix.sources.base import Finding, Services, Wanted, rejected
 from comfyfix.sources.hub_files import candidate, opened
 from comfyfix.sources.trust import rules as trust
 from comfyfix.sources.trust.rules import Holder
@@ -44,10 +45,10 @@ class Places:
             return bool(self.wanted.likely & contents.keys())
         if len(contents) != 1:
             return len(contents) > 1
-        (held,) = contents.values()
+        (holders,) = contents.values()
         # A stranger can give his repository any name: more places are looked into first.
-        vouched = self.alone or trust.vouched(held)
-        return vouched and self._points(held)[0] >= trust.ENOUGH
+        vouched = self.alone or trust.vouched(holders)
+        return vouched and self._weighed(holders)[0] >= trust.ENOUGH
 
     def near(self) -> Iterator[Rejected]:
         """Files whose names differ from the wanted one in case or separators only."""
@@ -59,27 +60,23 @@ class Places:
             if path.rpartition("/")[2] != name
         ]
         for where in paths[:SHOWN]:
-            yield Rejected(source=SOURCE, where=where, reason=because(Why.NAME_AKIN))
+            yield rejected(SOURCE, where, Why.NAME_AKIN)
 
     def findings(self) -> Iterator[Finding]:
         """Yield the best place of every content."""
         contents = self.contents()
         if self.wanted.likely and not self.wanted.likely & contents.keys():
             yield from self._renamed()
-        for held in contents.values():
-            points, rules = self._points(held)
-            best = self._candidate(held, rules)
-            doubtful = len(contents) == 1 and points < trust.ENOUGH and not self.wanted.likely
-            if doubtful and all(trust.stands_for(holder.listing.owner) for holder in held):
-                yield _imitated(best)
-            elif doubtful:
-                yield Doubtful(best, _doubt(rules))
+        for holders in contents.values():
+            points, rules = self._weighed(holders)
+            best = self._candidate(holders, rules)
+            if len(contents) == 1 and points < trust.ENOUGH and not self.wanted.likely:
+                yield trust.doubt(best, holders, rules)
             else:
                 yield opened(best, self.services.hub)
         for holder in self.holders():
             if holder.item.sha256 is None:
-                where = f"{holder.listing.repo}/{holder.path}"
-                yield Rejected(source=SOURCE, where=where, reason=because(Why.NO_SHA256))
+                yield rejected(SOURCE, f"{holder.listing.repo}/{holder.path}", Why.NO_SHA256)
 
     def holders(self) -> list[Holder]:
         """Every place that bears the name, described by the Hub."""
@@ -89,23 +86,23 @@ class Places:
         for listing in bearing[:HOLDERS_MAX]:
             if listing.repo not in self._described:
                 self._described[listing.repo] = self._describe(listing, listing.bearing(name))
-        return [holder for held in self._described.values() for holder in held]
+        return [holder for holders in self._described.values() for holder in holders]
 
     def _describe(self, listing: Listing, paths: list[str]) -> list[Holder]:
         safe = [path for path in paths if is_hub_path(path)]
         items = self.services.hub.details(listing.repo, listing.revision, safe)
         return [Holder(listing, path, items.get(path, HubItem())) for path in safe]
 
-    def contents(self) -> dict[str, list[Holder]]:
+    def contents(self) -> Mapping[str, list[Holder]]:
         """The places by the sha256 of what they hold."""
-        contents: dict[str, list[Holder]] = {}
+        contents: defaultdict[str, list[Holder]] = defaultdict(list)
         for holder in self.holders():
             if holder.item.sha256:
-                contents.setdefault(holder.item.sha256, []).append(holder)
+                contents[holder.item.sha256].append(holder)
         return contents
 
-    def _points(self, held: list[Holder]) -> tuple[float, list[Reason]]:
-        return trust.weigh(self.words, held, self.wanted.model.folder, alone=self.alone)
+    def _weighed(self, holders: list[Holder]) -> tuple[float, list[Reason]]:
+        return trust.weigh(self.words, holders, self.wanted.model.folder, alone=self.alone)
 
     def _renamed(self) -> Iterator[Finding]:
         """Files of another name whose hash is the wanted one, in the likeliest repositories."""
@@ -129,24 +126,12 @@ class Places:
                     yield opened(self._candidate([holder], rules), self.services.hub)
                     return
 
-    def _candidate(self, held: list[Holder], rules: list[Reason]) -> Candidate:
-        first, *others = trust.by_origin(held)
-        listing = first.listing
+    def _candidate(self, holders: list[Holder], rules: list[Reason]) -> Candidate:
+        first, *others = trust.by_origin(holders)
         evidence = [because(Why.LISTED_THERE, path=first.path), *rules]
         if others:
             places = sorted({other.listing.repo for other in others})[:SHOWN]
             evidence.append(because(Why.SAME_CONTENT_IN, places=places))
-        file = HubFile(listing.repo, listing.revision, first.path)
-        revision = listing.revision
-        return candidate(file, SOURCE, revision, listing, first.item, evidence=tuple(evidence))
-
-
-def _imitated(found: Candidate) -> Rejected:
-    reason = because(Why.IMITATES, publisher=trust.stands_for(found.publisher))
-    return Rejected(source=SOURCE, where=found.where, reason=reason)
-
-
-def _doubt(rules: list[Reason]) -> Reason:
-    if not rules:
-        return because(Why.NAME_SAYS_NOTHING)
-    return because(Why.NAME_SAYS_LITTLE, rules=rules)
+        listing, commit = first.listing, first.listing.revision
+        file = HubFile(listing.repo, commit, first.path)
+        return candidate(file, SOURCE, commit, listing, first.item, evidence=tuple(evidence))
