@@ -23,7 +23,7 @@ from comfyfix.state.trust import Trust
 
 WAIT_VARIABLE, STILL_VARIABLE = "COMFYFIX_LOCK_WAIT", "COMFYFIX_LOCK_STILL"
 """Seconds that are waited for another process, and in how many it gives a sign of life."""
-_WAIT, _STILL = 21600.0, 60.0  # as the scripts have it
+_WAIT, _STILL = "21600", "60"  # as the scripts have it
 
 
 @dataclass(frozen=True, slots=True)
@@ -76,13 +76,13 @@ class Arrival:
         else:
             with reading():
                 digest, hashed = sha256_of(path, passed), True
-        made = receipts.of_file(record.model, path, digest, script=self.script, verified=True)
+        receipt = receipts.of_file(record.model, path, digest, script=self.script, verified=True)
         if _stamp(path.stat()) != _stamp(info):
             return None  # it is being changed
         if digest != record.sha256:
             self._wrong = _stamp(info)
             return None
-        return Brought(made, hashed)
+        return Brought(receipt, hashed)
 
 
 def _stamp(info: os.stat_result) -> tuple[int, ...]:
@@ -123,7 +123,7 @@ class Patience:
         return max(0, int(_seconds(self.environ, WAIT_VARIABLE, _WAIT) - self.waited))
 
 
-def _seconds(environ: Mapping[str, str], variable: str, usual: float) -> float:
+def _seconds(environ: Mapping[str, str], variable: str, usual: str) -> float:
     """Seconds of a variable as the scripts read it; nought for what they can't read."""
-    told = environ.get(variable) or str(int(usual))
-    return float(told) if told.isascii() and told.isdecimal() else 0.0
+    seconds = environ.get(variable) or usual
+    return float(seconds) if seconds.isascii() and seconds.isdecimal() else 0.0
