@@ -111,7 +111,7 @@ def _on_the_hub(model: Model, digest: str, hub: Hub) -> str:
         bearing = [item for item in listings if item.bearing(model.name) and item.repo not in seen]
         for listing in sorted(bearing, key=lambda item: -item.downloads)[: COMPARED - len(seen)]:
             seen.add(listing.repo)
-            paths = [path for path in listing.bearing(model.name) if is_hub_path(path)]
+            paths = tuple(path for path in listing.bearing(model.name) if is_hub_path(path))
             items = hub.details(listing.repo, listing.revision, paths)
             if any(item.sha256 == digest for item in items.values()):
                 return printable(listing.repo)
