@@ -58,10 +58,9 @@ class Records:
 
     def _of(self, item: Planned | Present) -> Record | Reason:
         if isinstance(item, Present) and item.files is not None:
-            found = self._search(_as_planned(item, self.hints), None)
-            if all(self._is_there(member) for member in found.members):
-                return found
-            return because(Why.ANOTHER_IS_THERE, where=found.where)
+            named = self._search(_as_planned(item, self.hints), None)
+            is_here = all(self._is_there(member) for member in named.members)
+            return named if is_here else because(Why.ANOTHER_IS_THERE, where=named.where)
         if isinstance(item, Present):
             if item.receipt is None:
                 self.hashing(item.model.name)

@@ -53,16 +53,17 @@ class Proofs:
             if pinned is None:
                 return because(Why.EMBED_PINNED)
             receipt = bound_to(item.model, item.location, pinned)
-            found = self.records.of(msgspec.structs.replace(free, record=None, receipt=receipt))
-            return found if isinstance(found, Record) else because(Why.EMBED_PINNED)
+            proven = self.records.of(msgspec.structs.replace(free, record=None, receipt=receipt))
+            return proven if isinstance(proven, Record) else because(Why.EMBED_PINNED)
         if record and not still_wanted(record, item, self.records.services.manifest):
             record = None
         return self.records.of(msgspec.structs.replace(free, record=record))
 
     def leads(self, name: str, url: object) -> str | Reason | None:
         """The sha256 of what an address leads to; empty for one that is to be replaced."""
-        clean = self._is_clean(url) if isinstance(url, str) else False
-        if not isinstance(url, str) or not clean:
+        if not isinstance(url, str):
+            return ""
+        if not (clean := self._is_clean(url)):
             return "" if clean is False else None
         try:
             finding = workflow.confirm_url(

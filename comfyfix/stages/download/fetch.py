@@ -120,8 +120,8 @@ def fetch(
     `receipt` for the rest.
     """
     status = here.run(record, script, talk)
-    kept = not here.alone
-    return receipt(record, script, talk, status, signs=signs, kept=kept, cut_off=cut_off)
+    stays = not here.alone
+    return receipt(record, script, talk, status, signs=signs, stays=stays, cut_off=cut_off)
 
 
 def receipt(
@@ -131,21 +131,21 @@ def receipt(
     status: int,
     *,
     signs: bool,
-    kept: bool = True,
+    stays: bool = True,
     cut_off: Callable[[], bool] = bool,
 ) -> Receipt:
     """Write down what a script has brought that ended so. Raises ModelProblem if it has failed.
 
     `signs`: the receipt will be signed. Then a file that the script has not just hashed and asked
-    about, since it lay there already, is hashed here. A script that is not `kept` has no name in
-    it. `cut_off` tells whether a web page that came is that of a network which wants a sign-in.
+    about, since it lay there already, is hashed here. Only a script that `stays` has its name
+    in it. `cut_off` tells whether a web page that came is that of a network which wants a sign-in.
     """
     unreached = talk.last.get("unreached")
     if status != 0 and unreached and (unreached.fields[0] != PAGE or cut_off()):
         raise _unreachable(talk, *unreached.fields)
     if status != 0:
         raise _problem(status, talk, script, record)
-    name, single = script.name if kept else "", not record.files
+    name, single = script.name if stays else "", not record.files
     return receipts.joined(
         record,
         [_receipt(m, talk, single=single, script=name, signs=signs) for m in record.members],

@@ -57,8 +57,7 @@ def _workflow_hashes(planned: Planned) -> frozenset[str]:
 def place(planned: Planned) -> str:
     """The place that the user has named for a model, as one address."""
     override = planned.override
-    by_user = override and not isinstance(override, Locked)
-    return workflow.address(override) if override and by_user else ""
+    return "" if override is None or isinstance(override, Locked) else workflow.address(override)
 
 
 def _expected_hash(planned: Planned) -> str | None:

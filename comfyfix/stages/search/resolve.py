@@ -60,10 +60,9 @@ class Search:
 
     def finish(self) -> Record:
         """Ask all that are left. Raises ModelProblem, as `resolve` does."""
-        while True:
-            record = self.go_on()
-            if record is not None:
-                return record
+        while (record := self.go_on()) is None:
+            pass
+        return record
 
     def go_on(self) -> Record | None:
         """Ask until the file is found; None where the next source costs something.
@@ -87,7 +86,9 @@ class Search:
         return self._blocked[0].problem if self._blocked else None
 
     def _find(self) -> Steps:
-        _refuse_pickle(self._planned, self._services)
+        name = self._planned.model.name
+        if self._services.manifest.verify.pickle == "refuse" and is_pickle(name):
+            raise NameRefused(Why.PICKLE_NAME_REFUSED, name=name)
         if isinstance(self._planned.override, Locked):
             self._asked[locked.SOURCE] = None
             return _of_lock(self._planned, self._planned.override, self._wanted, self._services)
@@ -201,17 +202,17 @@ class Search:
 
 def _of_lock(planned: Planned, entry: Locked, wanted: Wanted, services: Services) -> Candidate:
     """What the lock file says of a model: then no source is asked. Raises HostRefused."""
-    found = locked.candidate(entry, planned.model.name, services.manifest)
-    if bool(found.files) != planned.is_whole:
+    candidate = locked.candidate(entry, planned.model.name, services.manifest)
+    if bool(candidate.files) != planned.is_whole:
         raise ModelProblem(Outcome.WRONG_CONTENT, Why.LOCK_OF_ANOTHER_KIND, model=planned.model.key)
-    if bad := directories.refused(found.files, services):
+    if bad := directories.refused(candidate.files, services):
         raise NameRefused(Why.LOCK_FILES_REFUSED, model=planned.model.key, cause=bad)
-    found = _prefer_store(found, wanted, services)
-    if found.url or found.local:
-        return found
-    if not (services.mirrored and found.sha256):
+    candidate = _prefer_store(candidate, wanted, services)
+    if candidate.url or candidate.local:
+        return candidate
+    if not (services.mirrored and candidate.sha256):
         raise locked.no_address(planned.model, entry)
-    return msgspec.structs.replace(found, where=f"sha256 {found.sha256[:12]}")
+    return msgspec.structs.replace(candidate, where=f"sha256 {candidate.sha256[:12]}")
 
 
 def _require_no_rival(winner: Candidate, wanted: Wanted, doubtful: list[Doubtful]) -> None:
@@ -229,18 +230,13 @@ def _meant(blocked: Blocked, wanted: Wanted) -> str:
     return next(iter(hashes))
 
 
-def _refuse_pickle(planned: Planned, services: Services) -> None:
-    if services.manifest.verify.pickle == "refuse" and is_pickle(planned.model.name):
-        raise NameRefused(Why.PICKLE_NAME_REFUSED, name=planned.model.name)
-
-
-def _prefer_store(found: Candidate, wanted: Wanted, services: Services) -> Candidate:
+def _prefer_store(candidate: Candidate, wanted: Wanted, services: Services) -> Candidate:
     """Link what is on disk already instead of fetching it again."""
-    if found.local or not (found.size and found.sha256):
-        return found
+    if candidate.local or not (candidate.size and candidate.sha256):
+        return candidate
     if store.NAME not in services.manifest.search.sources:
-        return found
-    return store.same_content(wanted, found.size, found.sha256, services) or found
+        return candidate
+    return store.same_content(wanted, candidate.size, candidate.sha256, services) or candidate
 
 
 def _last_resort(wanted: Wanted, rejected: list[Rejected], services: Services) -> Candidate:
@@ -253,11 +249,11 @@ def _last_resort(wanted: Wanted, rejected: list[Rejected], services: Services) -
 
 
 def _record(
-    planned: Planned, found: Candidate, rejected: list[Rejected], services: Services
+    planned: Planned, winner: Candidate, rejected: list[Rejected], services: Services
 ) -> Record:
-    fields = msgspec.structs.asdict(found)
-    if not found.files:
-        fields["sha256"] = found.sha256 or demand.vouched_sha256(planned, services.manifest)
+    fields = msgspec.structs.asdict(winner)
+    if not winner.files:
+        fields["sha256"] = winner.sha256 or demand.vouched_sha256(planned, services.manifest)
     return Record(
         **fields,
         number=planned.number,

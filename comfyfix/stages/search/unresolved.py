@@ -55,8 +55,8 @@ def users_place_fails(planned: Planned, rejected: Sequence[Rejected]) -> ModelPr
         return by_hand
     pin = planned.override
     if isinstance(pin, Pin):
-        place = {"file": pin.told_in, "line": pin.line, "model": planned.model.key}
-        return ModelProblem(Outcome.NOT_FOUND, Why.PIN_FAILS, name=name, reasons=reasons, **place)
+        pinned = {"file": pin.told_in, "line": pin.line, "model": planned.model.key}
+        return ModelProblem(Outcome.NOT_FOUND, Why.PIN_FAILS, name=name, reasons=reasons, **pinned)
     return ModelProblem(Outcome.NOT_FOUND, Why.USERS_PLACE_FAILS, name=name, reasons=reasons)
 
 
@@ -79,8 +79,8 @@ def _by_hand(name: str, path: str, rejected: Iterable[Rejected]) -> ModelProblem
     pages = [miss.where for miss in rejected if miss.reason.why in _BY_HAND]
     if not pages:
         return None
-    told = {"name": name, "path": path, "places": pages[:SHOWN]}
-    return ModelProblem(Outcome.NOT_FOUND, Why.ONLY_BY_HAND, **told)
+    shown = pages[:SHOWN]
+    return ModelProblem(Outcome.NOT_FOUND, Why.ONLY_BY_HAND, name=name, path=path, places=shown)
 
 
 def _places(candidates: Iterable[Candidate]) -> list[str | Reason]:
