@@ -358,14 +358,14 @@ def test_a_file_of_the_database_has_a_size_and_a_hash(size: object) -> None:
 
 
 @pytest.mark.parametrize(
-    ("told", "own"),
+    ("told", "own_query"),
     [("https://x.example/7?type=Model&format=Other", "type=Model&format=Other"),
      ("https://x.example/7", ""), ("", "?"), (5, "?"), (None, "?")],
 )  # fmt: skip
-def test_the_address_of_its_own_is_known_or_not(told: object, own: str) -> None:
+def test_the_address_of_its_own_is_known_or_not(told: object, own_query: str) -> None:
     file = {"id": 1, "name": "x.pt", "downloadUrl": told}
     (made,) = entries.of_version({"id": 70, "modelId": 7, "files": [file]})
-    assert made.own == own
+    assert made.own_query == own_query
 
 
 @pytest.mark.parametrize(

@@ -48,7 +48,7 @@ def choose(
     if hashed and not target.query:
         return hashed[0]
     own = [entry for entry in entries if _is_own(entry, target)]
-    if any(entry.alone for entry in entries) and not own:
+    if any(entry.others_unread for entry in entries) and not own:
         return several(entries)
     if not target.query:
         return _meant(entries, name)
@@ -91,7 +91,7 @@ def address_of(entry: CivitaiEntry, entries: Sequence[CivitaiEntry]) -> CivitaiF
 
 def several(entries: Sequence[CivitaiEntry]) -> Reason:
     """Why none of some files of a version is taken; one that could not be read counts as one."""
-    return because(Why.CIVITAI_SEVERAL, count=len(entries) + any(e.alone for e in entries))
+    return because(Why.CIVITAI_SEVERAL, count=len(entries) + any(e.others_unread for e in entries))
 
 
 def _meant(entries: Sequence[CivitaiEntry], name: str) -> CivitaiEntry | Reason:
@@ -110,7 +110,7 @@ def _meant(entries: Sequence[CivitaiEntry], name: str) -> CivitaiEntry | Reason:
 
 def _is_own(entry: CivitaiEntry, target: CivitaiFile) -> bool:
     """Tell whether an address asks as Civitai's own address of a file does."""
-    own = {key: value.casefold() for key, value in parse_qsl(entry.own, max_num_fields=50)}
+    own = {key: value.casefold() for key, value in parse_qsl(entry.own_query, max_num_fields=50)}
     asked = {"type": target.type, **dict(target.wishes)}
     return bool(own) and own == {k: v.casefold() for k, v in asked.items() if v}
 

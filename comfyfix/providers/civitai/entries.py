@@ -27,13 +27,13 @@ class CivitaiEntry(msgspec.Struct, frozen=True, kw_only=True):
 
     `name` is the one that a download gets; several files of a version may share it, and `primary`
     is the one that is meant then. `traits` are what its metadata tells, by the names that an
-    address asks by; `own` is the query of the address that Civitai itself gives for it (`?` where
+    address asks by; `own_query` is that of the address which Civitai itself gives for it (`?` where
     none is told). `scan` is what its scanners say if they did not pass the file. `public`: the
     version is published for everyone; `usage` is what its creator gives it for, empty if that is
     not told. `file_id` is 0 for a version whose files are not listed any more (archived).
     `downloads` are those of the version, `published` its day, `picture` the address of its first
-    one; each is empty where it is not told. `alone`: of the version's other files one at least
-    could not be read, and it may be the one meant.
+    one; each is empty where it is not told. `others_unread`: of the version's other files one at
+    least could not be read, and it may be the one meant.
     """
 
     model_id: int
@@ -46,7 +46,7 @@ class CivitaiEntry(msgspec.Struct, frozen=True, kw_only=True):
     name: str
     file_type: str
     primary: bool = False
-    own: str = "?"
+    own_query: str = "?"
     traits: tuple[tuple[str, str], ...] = ()
     size: int | None = None
     exact: bool = False
@@ -60,7 +60,7 @@ class CivitaiEntry(msgspec.Struct, frozen=True, kw_only=True):
     downloads: int = 0
     published: str = ""
     picture: str = ""
-    alone: bool = False
+    others_unread: bool = False
 
     @property
     def where(self) -> str:
@@ -99,7 +99,7 @@ def _entries(model: _Json, version: _Json, model_id: Any) -> list[CivitaiEntry]:
     entries = [_entry(model, version, (model_id, version_id), file) for file in files]
     if len(entries) == len(listed):
         return entries
-    return [msgspec.structs.replace(entry, alone=True) for entry in entries]
+    return [msgspec.structs.replace(entry, others_unread=True) for entry in entries]
 
 
 def _is_named(file: _Json) -> bool:
@@ -127,7 +127,7 @@ def _entry(model: _Json, version: _Json, ids: tuple[int, int], file: _Json) -> C
         name=str(file.get("name") or ""),
         file_type=str(file.get("type") or ""),
         primary=file.get("primary") is True,
-        own=address.partition("?")[2] if isinstance(address, str) and address else "?",
+        own_query=address.partition("?")[2] if isinstance(address, str) and address else "?",
         public="Public" in (version.get("availability"), _published(version)),
         usage=str(version.get("usageControl") or ""),
         traits=_traits(mapping(file.get("metadata"))),

@@ -35,8 +35,9 @@ def searching(manifest: Manifest) -> Manifest:
 
 @dataclass(frozen=True, slots=True)
 class Records:
-    """Finds them. `hints` are addresses of the workflows; `hashing` hears which file is hashed.
+    """Finds the record of each model.
 
+    `hints` are addresses of the workflows; `hashing` hears which file is hashed.
     `unasked` are the keys of models of which some source could not be asked.
     """
 

@@ -202,7 +202,8 @@ def _origin(lender: Lender | None, path: Path) -> str:
 def _hash_of(talk: Talk) -> str:
     """The sha256 that a script tells of its file; empty where it tells none."""
     told = talk.last.get("sha256")
-    return sha256(told.fields[0]) if told else ""
+    digest = told.fields[0] if told else ""
+    return digest if sha256(digest) == digest else ""
 
 
 def real_place(record: Record, folders: Folders) -> Path:

@@ -33,15 +33,15 @@ def write(layout: Layout, manifest: Manifest, record: Record, replaced: Replaced
     if old is not None and not old.same_content(record):
         record = renumbered(layout, record)
     put_engine(layout, replaced)
-    if not _scripted(layout, manifest, record):
+    if not _put_script(layout, manifest, record):
         record = renumbered(layout, record)
-        _scripted(layout, manifest, record)
+        _put_script(layout, manifest, record)
     # The record last: where there is one, its script is there and complete.
     write_atomic(layout.record(record.number, record.model), to_json(record))
     return record
 
 
-def _scripted(layout: Layout, manifest: Manifest, record: Record) -> bool:
+def _put_script(layout: Layout, manifest: Manifest, record: Record) -> bool:
     path = layout.script(record.number, record.model)
     return render.write(path, render.render(record, manifest))
 
