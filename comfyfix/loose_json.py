@@ -8,6 +8,7 @@ from typing import Any, TypeGuard
 
 from comfyfix.records import Hint
 
+_SHA256 = re.compile(r"[0-9a-f]{64}")
 _DAY = re.compile(r"[0-9]{4}-[0-9]{2}-[0-9]{2}(?![0-9])")
 SIZE_MAX = 1 << 50
 """Bytes. No file that is fetched is larger, and the scripts reckon with such numbers."""
@@ -16,6 +17,12 @@ SIZE_MAX = 1 << 50
 def is_size(value: Any) -> TypeGuard[int]:
     """Tell whether a value from outside is a number of bytes: no truth value, no sign, no end."""
     return type(value) is int and 0 <= value <= SIZE_MAX
+
+
+def sha256(value: Any) -> str:
+    """The value in lower case if it is a sha256; empty for what is none."""
+    digest = value.lower() if isinstance(value, str) else ""
+    return digest if _SHA256.fullmatch(digest) else ""
 
 
 def day(value: Any) -> str:

@@ -4,10 +4,13 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Callable
-from typing import Generic, TypeVar
+from functools import wraps
+from typing import Concatenate, Generic, ParamSpec, TypeVar
 
 K = TypeVar("K")
 V = TypeVar("V")
+P = ParamSpec("P")
+Self = TypeVar("Self")
 
 
 class Once(Generic[K, V]):
@@ -26,3 +29,16 @@ class Once(Generic[K, V]):
             if key not in self._made:
                 self._made[key] = make()
             return self._made[key]
+
+
+def asked_once(method: Callable[Concatenate[Self, P], V]) -> Callable[Concatenate[Self, P], V]:
+    """Let an object keep what a method of it has returned, for each set of arguments."""
+    attribute = f"_once_{method.__name__}"
+
+    @wraps(method)
+    def ask(self: Self, /, *args: P.args, **kwargs: P.kwargs) -> V:
+        answers: Once[object, V] = vars(self).setdefault(attribute, Once())
+        key = args, tuple(kwargs.items())
+        return answers.get(key, lambda: method(self, *args, **kwargs))
+
+    return ask

@@ -9,7 +9,6 @@ from __future__ import annotations
 from collections.abc import Iterator
 from functools import cache
 from importlib import resources
-from pathlib import Path
 from typing import NamedTuple
 
 import msgspec
@@ -17,7 +16,7 @@ import msgspec
 from comfyfix.comfyui.store.folders import Folders
 from comfyfix.comfyui.store.keys import folder_key
 from comfyfix.loose_json import dicts, hint_list, hints, mapping
-from comfyfix.once import Once
+from comfyfix.once import asked_once
 from comfyfix.providers import manager_lists
 from comfyfix.records import Hint
 
@@ -29,23 +28,20 @@ class Listed(NamedTuple):
     hint: Hint
 
 
-Index = dict[str, list[Listed]]
-
-
 class Catalogue:
     """What both lists say, read at the first question; safe to share between threads."""
 
     def __init__(self, folders: Folders) -> None:
         self._folders = folders
-        self._read: Once[Path, Index] = Once()
 
     def addresses(self, name: str) -> list[Listed]:
         """Where files of this name are, and where each belongs."""
-        return self._read.get(self._folders.base, self._index).get(name, [])
+        return self._index().get(name, [])
 
-    def _index(self) -> Index:
-        index: Index = {}
-        managers = _of_manager(self._folders)
+    @asked_once
+    def _index(self) -> dict[str, list[Listed]]:
+        index: dict[str, list[Listed]] = {}
+        managers = (_at(entry.place, entry.url) for entry in manager_lists.entries(self._folders))
         for listed in dict.fromkeys([*_of_templates(), *managers]):
             index.setdefault(listed.hint.name, []).append(listed)
         return index
@@ -75,17 +71,13 @@ def _in_templates() -> Iterator[Listed]:
 def _hints_in(data: bytes) -> Iterator[Hint]:
     """The addresses in one template; its graph is not looked at, which takes ten times as long."""
     try:
-        value = mapping(msgspec.json.decode(data))
+        template = mapping(msgspec.json.decode(data))
     except (msgspec.DecodeError, RecursionError):
         return
-    yield from hint_list(value.get("models"))
-    levels = [value, *dicts(mapping(value.get("definitions")).get("subgraphs"))]
-    for node in (node for level in levels for node in dicts(level.get("nodes"))):
-        yield from hints(node)
-
-
-def _of_manager(folders: Folders) -> Iterator[Listed]:
-    return (_at(entry.place, entry.url) for entry in manager_lists.entries(folders))
+    yield from hint_list(template.get("models"))
+    for graph in (template, *dicts(mapping(template.get("definitions")).get("subgraphs"))):
+        for node in dicts(graph.get("nodes")):
+            yield from hints(node)
 
 
 def _at(place: str, url: str) -> Listed:

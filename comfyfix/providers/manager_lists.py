@@ -57,11 +57,11 @@ class Entry(NamedTuple):
 
 def entries(folders: Folders) -> Iterator[Entry]:
     """What all lists say together, of each place the newest."""
-    told: set[str] = set()
+    places: set[str] = set()
     for path in _newest_first(_lists(folders)):
-        own = [entry for entry in map(_entry, _listed(path)) if entry and entry.place not in told]
-        told |= {entry.place for entry in own}
-        yield from own
+        fresh = [e for e in map(_entry, _listed(path)) if e and e.place not in places]
+        places |= {entry.place for entry in fresh}
+        yield from fresh
 
 
 def _lists(folders: Folders) -> Iterator[Path]:
@@ -111,10 +111,10 @@ def _listed(path: Path) -> list[dict[str, Any]]:
     return dicts(mapping(value).get("models"))[:_ENTRIES_MAX]
 
 
-def _entry(told: dict[str, Any]) -> Entry | None:
+def _entry(listed: dict[str, Any]) -> Entry | None:
     """One entry as the Manager reads it; None for what is no file below the models folder."""
-    name, url = told.get("filename"), told.get("url")
-    folder, kind = told.get("save_path"), told.get("type")
+    name, url = listed.get("filename"), listed.get("url")
+    folder, kind = listed.get("save_path"), listed.get("type")
     if not (isinstance(name, str) and isinstance(url, str) and isinstance(folder, str)):
         return None
     if folder == "default":

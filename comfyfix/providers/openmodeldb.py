@@ -7,7 +7,6 @@ under which names users have the older files, which the list does not say: `open
 
 from __future__ import annotations
 
-import re
 from collections.abc import Iterator
 from importlib import resources
 from typing import TYPE_CHECKING, Any
@@ -16,9 +15,9 @@ from urllib.parse import quote, unquote, urlsplit
 import msgspec
 
 from comfyfix.disk.files import printable
-from comfyfix.loose_json import dicts, is_size, items, mapping
+from comfyfix.loose_json import dicts, is_size, items, mapping, sha256
 from comfyfix.net import pages
-from comfyfix.once import Once
+from comfyfix.once import asked_once
 from comfyfix.why import Why
 
 if TYPE_CHECKING:
@@ -26,7 +25,6 @@ if TYPE_CHECKING:
 
 _ENDINGS = {"pth": (".pth", ".pt")}  # of the types that files of other endings have
 _ARCHIVES = (".zip", ".7z", ".rar", ".tar", ".gz", ".tgz", ".xz")
-_SHA256 = re.compile(r"[0-9a-f]{64}")
 
 
 class Resource(msgspec.Struct, frozen=True, kw_only=True):
@@ -47,53 +45,47 @@ class OpenModelDB:
     def __init__(self, web: Web, endpoint: str) -> None:
         self._web = web
         self._url = f"{endpoint}/api/v1/models.json"
-        self._lists: Once[str, list[Resource]] = Once()
 
+    @asked_once
     def files(self) -> list[Resource]:
         """Every file of the database, asked once a run. Raises SourceDown."""
-        return self._lists.get(self._url, self._ask)
-
-    def _ask(self) -> list[Resource]:
-        value = self._web.get(self._url).json_of(dict, Why.DATABASE_NO_LIST)
-        known = _users_names()
+        models = self._web.get(self._url).json_of(dict, Why.DATABASE_NO_LIST)
+        users = _users_names()
         return [
             resource
-            for key, model in value.items()
+            for key, model in models.items()
             for entry in dicts(mapping(model).get("resources"))
-            if (resource := _resource(str(key), mapping(model), entry, known.get(str(key), "")))
+            if (resource := _resource(str(key), mapping(model), entry, users.get(str(key), "")))
         ]
 
 
 def _users_names() -> dict[str, str]:
     """The names that users have, by id; read with the list, once a run."""
     data = resources.files(__package__).joinpath("openmodeldb_names.json").read_bytes()
-    return msgspec.json.decode(data, type=_Names).names
+    names: dict[str, str] = msgspec.json.decode(data)["names"]
+    return names
 
 
-class _Names(msgspec.Struct, frozen=True, kw_only=True):
-    origin: str
-    names: dict[str, str]
-
-
-def _resource(key: str, model: Any, entry: dict[str, Any], users: str) -> Resource | None:
-    size, digest = entry.get("size"), str(entry.get("sha256") or "").lower()
-    if not is_size(size) or size == 0 or not _SHA256.fullmatch(digest):
+def _resource(key: str, model: Any, entry: dict[str, Any], users_name: str) -> Resource | None:
+    size, digest = entry.get("size"), sha256(entry.get("sha256"))
+    if not is_size(size) or size == 0 or not digest:
         return None  # without both there is nothing to hold a download against
     urls = tuple(url for url in items(entry.get("urls")) if isinstance(url, str))
     kind = str(entry.get("type"))
     stems = {key, str(model.get("name") or key)}
-    told = {users, *map(_file_name, urls)}
     endings = _ENDINGS.get(kind, (f".{kind}",))
-    names = {f"{stem}.{kind}" for stem in stems} | {n for n in told if n.lower().endswith(endings)}
+    names = {users_name, *map(_file_name, urls)}
     author = model.get("author")
-    authors = [str(one) for one in (author if isinstance(author, list) else [author]) if one]
+    authors = author if isinstance(author, list) else [author]
     return Resource(
         model=printable(key, 200),
-        names=frozenset(names),
+        names=frozenset(
+            {f"{stem}.{kind}" for stem in stems} | {n for n in names if n.lower().endswith(endings)}
+        ),
         urls=urls,
         size=size,
         sha256=digest,
-        author=printable(", ".join(authors), 80),
+        author=printable(", ".join(str(name) for name in authors if name), 80),
         licence=printable(str(model.get("license") or ""), 40),
     )
 

@@ -121,7 +121,7 @@ def _judged(
 ) -> Finding:
     reason = misplaced(entry.kind, entry.file_type, wanted.model.folder)
     rivals = [] if entry.primary else others(entry, entries)
-    if entry.alone or any(rival.sha256 is None for rival in rivals):
+    if entry.others_unread or any(rival.sha256 is None for rival in rivals):
         reason = reason or several([entry, *rivals])
     if reason:
         return Rejected(source=NAME, where=entry.where, reason=reason)

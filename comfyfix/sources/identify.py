@@ -104,7 +104,7 @@ def _on_the_hub(model: Model, digest: str, hub: Hub) -> str:
         bearing.sort(key=lambda listing: -listing.downloads)
         for listing in bearing[: COMPARED - len(compared)]:
             compared.add(listing.repo)
-            paths = [path for path in listing.bearing(model.name) if is_hub_path(path)]
+            paths = tuple(path for path in listing.bearing(model.name) if is_hub_path(path))
             items = hub.details(listing.repo, listing.revision, paths)
             if any(item.sha256 == digest for item in items.values()):
                 return printable(listing.repo)

@@ -90,7 +90,7 @@ class Places:
 
     def _describe(self, listing: Listing, paths: list[str]) -> list[Holder]:
         safe = [path for path in paths if is_hub_path(path)]
-        items = self.services.hub.details(listing.repo, listing.revision, safe)
+        items = self.services.hub.details(listing.repo, listing.revision, tuple(safe))
         return [Holder(listing, path, items.get(path, HubItem())) for path in safe]
 
     def contents(self) -> Mapping[str, list[Holder]]:

@@ -13,7 +13,7 @@ from comfyfix.demo.hub import Fault, Hub, sha256
 from comfyfix.errors import SourceDown, TokenRefused
 from comfyfix.net import exchange
 from comfyfix.net.http import Web
-from comfyfix.providers.huggingface.answers import lfs
+from comfyfix.providers.huggingface.answers import HubItem, described
 from comfyfix.records import Candidate, Model, Rejected, because
 from comfyfix.screen import words
 from comfyfix.settings.manifest import Endpoints, Manifest
@@ -160,9 +160,14 @@ def test_the_original_is_preferred_among_mirrors_and_open_ones_among_locked(
     "size", [True, -5, 1.5, "7", None, int("9" * 4000), (1 << 50) + 1], ids=lambda s: str(s)[:9]
 )
 def test_a_size_that_is_none_is_not_known(size: object) -> None:
-    assert lfs({"size": size}) == (None, None)
-    assert lfs({"lfs": {"size": size, "oid": "0" * 64}}) == (None, "0" * 64)
-    assert lfs({"size": 0}) == (0, None)
+    lfs = {"size": size, "oid": "0" * 64}
+    told = described([
+        {"path": "git", "size": size}, {"path": "lfs", "size": 7, "lfs": lfs},
+        {"path": "empty", "size": 0}, {"path": "folder", "type": "directory"},
+    ])  # fmt: skip
+    assert told == {
+        "git": HubItem(), "lfs": HubItem(sha256="0" * 64), "empty": HubItem(size=0)
+    }  # fmt: skip
 
 
 @pytest.mark.parametrize("place", [0, 1, 4])

@@ -7,7 +7,7 @@ from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 
-from comfyfix.once import Once
+from comfyfix.once import Once, asked_once
 
 THREADS = 8
 
@@ -57,3 +57,34 @@ def test_a_failure_is_not_kept_and_nothing_is_an_answer() -> None:
     with_none = threading.Event()
     once.get("key", with_none.set)
     assert not with_none.is_set()
+
+
+class Oracle:
+    def __init__(self) -> None:
+        self.asked: list[object] = []
+
+    @asked_once
+    def says(self, word: str, *, loud: bool = False) -> str:
+        self.asked.append(word)
+        if word == "none":
+            raise KeyError(word)
+        return word.upper() if loud else word
+
+    @asked_once
+    def hears(self, word: str) -> int:
+        self.asked.append(len(word))
+        return len(word)
+
+
+def test_a_method_is_asked_once_by_each_object_for_each_question() -> None:
+    oracle, other = Oracle(), Oracle()
+    assert [oracle.says("a"), oracle.says("a"), oracle.says("b")] == ["a", "a", "b"]
+    assert oracle.says("a", loud=True) == "A"
+    assert [oracle.hears("a"), oracle.hears("a")] == [1, 1]
+    assert oracle.asked == ["a", "b", "a", 1]
+    assert other.says("a") == "a"
+    assert other.asked == ["a"]
+    for _ in range(2):
+        with pytest.raises(KeyError):
+            oracle.says("none")
+    assert oracle.asked[-2:] == ["none", "none"]

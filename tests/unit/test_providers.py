@@ -55,7 +55,7 @@ def civitai(*told: Any, token: bool = False) -> tuple[Civitai, Says]:
 NO_USE: list[tuple[Callable[[Any], Any], tuple[Any, ...], Why]] = [
     (lambda told: hub(told)[0].about("a/b", "main"), ((500, {}), (200, []), (200, {"sha": "x"}),
         (201, {"sha": COMMIT})), Why.HUB_NO_ANSWER),
-    (lambda told: hub(told)[0].details("a/b", "main", ["x"]), ((500, []), (200, {}), (404, [])),
+    (lambda told: hub(told)[0].details("a/b", "main", ("x",)), ((500, []), (200, {}), (404, [])),
         Why.HUB_NO_DESCRIPTION),
     (lambda told: hub(told)[0].card("a/b"), ((500, b""), (204, b"")), Why.HUB_NO_CARD),
     (lambda told: hub(told)[0].search("x"), ((500, []), (200, {}), (404, [])), Why.HUB_NO_LIST),
@@ -85,8 +85,8 @@ def test_an_answer_of_no_use_is_a_source_that_is_down(
 
 def test_what_is_not_there_is_nothing() -> None:
     said = {"x-error-message": "not there"}
-    assert hub((404, [], said))[0].details("a/b", "main", ["x"]) == {}
-    assert hub((500, []))[0].details("a/b", "main", []) == {}
+    assert hub((404, [], said))[0].details("a/b", "main", ("x",)) == {}
+    assert hub((500, []))[0].details("a/b", "main", ()) == {}
     assert hub((404, b"x"))[0].card("a/b") == b""
     assert hub((200, b"x"))[0].card("a/b") == b"x"
     for status in (401, 403, 404):
@@ -358,14 +358,14 @@ def test_a_file_of_the_database_has_a_size_and_a_hash(size: object) -> None:
 
 
 @pytest.mark.parametrize(
-    ("told", "own"),
+    ("told", "own_query"),
     [("https://x.example/7?type=Model&format=Other", "type=Model&format=Other"),
      ("https://x.example/7", ""), ("", "?"), (5, "?"), (None, "?")],
 )  # fmt: skip
-def test_the_address_of_its_own_is_known_or_not(told: object, own: str) -> None:
+def test_the_address_of_its_own_is_known_or_not(told: object, own_query: str) -> None:
     file = {"id": 1, "name": "x.pt", "downloadUrl": told}
     (made,) = entries.of_version({"id": 70, "modelId": 7, "files": [file]})
-    assert made.own == own
+    assert made.own_query == own_query
 
 
 @pytest.mark.parametrize(

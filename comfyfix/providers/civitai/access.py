@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from http import HTTPStatus
 from typing import TYPE_CHECKING
 
@@ -31,15 +32,15 @@ def switched_off(entry: CivitaiEntry) -> ModelProblem:
 def refusal(answer: Answer, entry: CivitaiEntry, *, token_known: bool) -> ModelProblem | None:
     """What an answer of the download address says against a download. Raises SourceDown."""
     page = f"{CIVITAI}/models/{entry.model_id}?modelVersionId={entry.version_id}"
-    where, told = entry.where, _told(answer)
-    error, message = str(told.get("error")), str(told.get("message"))
+    where, said = entry.where, _said(answer)
+    error, message = str(said.get("error")), str(said.get("message"))
     if answer.status == HTTPStatus.UNAUTHORIZED and "disabled downloads" in message:
         return switched_off(entry)
     if answer.status == HTTPStatus.UNAUTHORIZED or _is_login(answer):
         why = Why.CIVITAI_TOKEN_BAD if token_known else Why.CIVITAI_TOKEN_NEEDED
         return ModelProblem(Outcome.TOKEN_NEEDED, why, where=where, page=page, account=ACCOUNT)
     if answer.status == HTTPStatus.FORBIDDEN and "early access" in error.lower():
-        until = str(told.get("deadline") or "")[:10]
+        until = str(said.get("deadline") or "")[:10]
         why = Why.CIVITAI_EARLY_UNTIL if until else Why.CIVITAI_EARLY
         return ModelProblem(Outcome.EARLY_ACCESS, why, where=where, until=until, page=page)
     if answer.status == HTTPStatus.FORBIDDEN:
@@ -61,8 +62,8 @@ def _is_login(answer: Answer) -> bool:
     return "/login" in where.partition("?")[0] or (answer.status == HTTPStatus.OK and page)
 
 
-def _told(answer: Answer) -> dict[str, object]:
+def _said(answer: Answer) -> Mapping[str, object]:
     try:
-        return dict(mapping(answer.json()))
+        return mapping(answer.json())
     except SourceDown:
         return {}

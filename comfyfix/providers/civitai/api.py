@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 from comfyfix.errors import ModelProblem, RegionBlocked, SourceDown
 from comfyfix.loose_json import dicts, mapping
 from comfyfix.net.civitai_address import CivitaiFile
-from comfyfix.once import Once
+from comfyfix.once import Once, asked_once
 from comfyfix.providers.civitai import access
 from comfyfix.providers.civitai.entries import (
     ARCHIVED,
@@ -49,8 +49,6 @@ class Civitai:
         self._endpoint = endpoint
         self._token_known = token_known
         self._searches: Once[tuple[str, tuple[str, ...], bool], list[CivitaiEntry]] = Once()
-        self._models: Once[int, list[CivitaiEntry]] = Once()
-        self._signed_in: Once[str, bool] = Once()
 
     def version(self, version_id: int) -> list[CivitaiEntry] | None:
         """The files of one version; None if there is none."""
@@ -59,17 +57,14 @@ class Civitai:
             return None
         return of_version(value)
 
+    @asked_once
     def model(self, model_id: int) -> list[CivitaiEntry]:
         """The files of a model, its newest version first, asked once a run; none if there is none.
 
         An archived one lists none, and is told by an entry without a file.
         """
-
-        def ask() -> list[CivitaiEntry]:
-            value = self._get(f"/api/v1/models/{model_id}", {}) or {}
-            return list(of_model(value)) if number(value.get("id")) == model_id else []
-
-        return self._models.get(model_id, ask)
+        value = self._get(f"/api/v1/models/{model_id}", {}) or {}
+        return list(of_model(value)) if number(value.get("id")) == model_id else []
 
     def by_hash(self, digest: str) -> list[CivitaiEntry]:
         """The files with this sha256, whatever else is answered."""
@@ -89,12 +84,12 @@ class Civitai:
         """
 
         def ask() -> list[CivitaiEntry]:
-            asked: dict[str, Any] = {"query": query, "limit": MODELS}
+            parameters: dict[str, Any] = {"query": query, "limit": MODELS}
             if nsfw:
-                asked["nsfw"] = "true"
+                parameters["nsfw"] = "true"
             if types:
-                asked["types"] = list(types)
-            return [entry for item in self._pages(asked) for entry in of_model(item)]
+                parameters["types"] = list(types)
+            return [entry for item in self._pages(parameters) for entry in of_model(item)]
 
         return self._searches.get((query.lower(), types, nsfw), ask)
 
@@ -108,7 +103,7 @@ class Civitai:
             return access.gone(entry)
         if "generation" in entry.usage.lower():
             return access.switched_off(entry)
-        if entry.public and self._signed_in.get("", self._is_signed_in):
+        if entry.public and self._is_signed_in():
             return None
         for _ in range(TRIES):
             answer = self._web.peek(self._endpoint + file.download_path)
@@ -116,6 +111,7 @@ class Civitai:
                 return access.refusal(answer, entry, token_known=self._token_known)
         return because(Why.CIVITAI_GONE)
 
+    @asked_once
     def _is_signed_in(self) -> bool:
         """Tell whether Civitai takes the token: then a public file needs nothing more."""
         if not self._token_known:
@@ -123,20 +119,20 @@ class Civitai:
         answer = self._web.get(f"{self._endpoint}/api/v1/me", {})
         return answer.status == HTTPStatus.OK
 
-    def _pages(self, asked: dict[str, Any]) -> list[dict[str, Any]]:
+    def _pages(self, parameters: dict[str, Any]) -> list[dict[str, Any]]:
         """The first page that lists anything."""
         for _ in range(PAGES_MAX):
-            page = self._get("/api/v1/models", asked) or {}
-            found = dicts(page.get("items"))
+            page = self._get("/api/v1/models", parameters) or {}
+            models = dicts(page.get("items"))
             cursor = mapping(page.get("metadata")).get("nextCursor")
-            if found or not cursor:
-                return found
-            asked = {**asked, "cursor": str(cursor)}
+            if models or not cursor:
+                return models
+            parameters = {**parameters, "cursor": str(cursor)}
         return []
 
-    def _get(self, path: str, params: dict[str, Any]) -> dict[str, Any] | None:
+    def _get(self, path: str, parameters: dict[str, Any]) -> dict[str, Any] | None:
         """One call; None for what does not exist."""
-        answer = self._web.get(self._endpoint + path, params)
+        answer = self._web.get(self._endpoint + path, parameters)
         if answer.status == HTTPStatus.NOT_FOUND:
             return None
         if answer.status == HTTPStatus.BAD_REQUEST:

@@ -42,13 +42,13 @@ def choose(
     if any(not entry.file_id for entry in entries):
         return entries[0]  # nothing is listed any more: archived, whatever file was meant
     if target.file is not None:
-        found = [entry for entry in entries if entry.file_id == target.file]
-        return _as_asked(found[0], target) if found else because(Why.CIVITAI_NO_FILE)
+        asked = next((entry for entry in entries if entry.file_id == target.file), None)
+        return _as_asked(asked, target) if asked else because(Why.CIVITAI_NO_FILE)
     hashed = [entry for entry in entries if sha256 and entry.sha256 == sha256]
     if hashed and not target.query:
         return hashed[0]
     own = [entry for entry in entries if _is_own(entry, target)]
-    if any(entry.alone for entry in entries) and not own:
+    if any(entry.others_unread for entry in entries) and not own:
         return several(entries)
     if not target.query:
         return _meant(entries, name)
@@ -64,8 +64,8 @@ def choose(
 def bearing(entries: Sequence[CivitaiEntry], name: str) -> list[CivitaiEntry]:
     """The files of this name: of those of one version the primary, if it is one of them."""
     named = [entry for entry in entries if entry.name == name]
-    first = {entry.version_id for entry in named if entry.primary}
-    return [entry for entry in named if entry.primary or entry.version_id not in first]
+    decided = {entry.version_id for entry in named if entry.primary}
+    return [entry for entry in named if entry.primary or entry.version_id not in decided]
 
 
 def others(entry: CivitaiEntry, entries: Sequence[CivitaiEntry]) -> list[CivitaiEntry]:
@@ -91,26 +91,26 @@ def address_of(entry: CivitaiEntry, entries: Sequence[CivitaiEntry]) -> CivitaiF
 
 def several(entries: Sequence[CivitaiEntry]) -> Reason:
     """Why none of some files of a version is taken; one that could not be read counts as one."""
-    return because(Why.CIVITAI_SEVERAL, count=len(entries) + any(e.alone for e in entries))
+    return because(Why.CIVITAI_SEVERAL, count=len(entries) + any(e.others_unread for e in entries))
 
 
 def _meant(entries: Sequence[CivitaiEntry], name: str) -> CivitaiEntry | Reason:
     """The file of an address that names a version alone."""
     named = [entry for entry in entries if entry.name == name]
-    known = [entry for entry in entries if entry.primary]
-    first = [entry for entry in named if entry.primary] or (known if not named else [])
-    left = first or named or list(entries)
+    primaries = [entry for entry in entries if entry.primary]
+    usual = [entry for entry in named if entry.primary] or (primaries if not named else [])
+    choices = usual or named or list(entries)
     plain = CivitaiFile(entries[0].version_id)
-    if len({entry.sha256 or entry.file_id for entry in left}) == 1:
-        return left[0]
-    if not first and known:
-        return several(left)  # the server means another name: which of these, nobody says
-    return _best(left, plain, 0) if _sure(left, plain) else several(left)
+    if len({entry.sha256 or entry.file_id for entry in choices}) == 1:
+        return choices[0]
+    if not usual and primaries:
+        return several(choices)  # the server means another name: which of these, nobody says
+    return _best(choices, plain, 0) if _sure(choices, plain) else several(choices)
 
 
 def _is_own(entry: CivitaiEntry, target: CivitaiFile) -> bool:
     """Tell whether an address asks as Civitai's own address of a file does."""
-    own = {key: value.casefold() for key, value in parse_qsl(entry.own, max_num_fields=50)}
+    own = {key: value.casefold() for key, value in parse_qsl(entry.own_query, max_num_fields=50)}
     asked = {"type": target.type, **dict(target.wishes)}
     return bool(own) and own == {k: v.casefold() for k, v in asked.items() if v}
 
@@ -122,17 +122,17 @@ def _sure(entries: Sequence[CivitaiEntry], target: CivitaiFile) -> bool:
 
 def _best(entries: Sequence[CivitaiEntry], target: CivitaiFile, unknown: int) -> CivitaiEntry:
     """The first with the most points; `unknown` is what counts for what a file does not tell."""
-    wanted = _USUAL | dict(target.wishes)
+    wishes = _USUAL | dict(target.wishes)
 
     def points(entry: CivitaiEntry) -> float:
-        told = dict(entry.traits)
-        found = 1000.0 if entry.file_type in _WHOLE else 0.0
+        traits = dict(entry.traits)
+        sum_ = 1000.0 if entry.file_type in _WHOLE else 0.0
         for trait, weight in _WEIGHTS.items():
-            if trait not in told:
-                found += unknown * weight
+            if trait not in traits:
+                sum_ += unknown * weight
             else:
-                found += weight if _is(told[trait], wanted[trait]) else -weight
-        return found
+                sum_ += weight if _is(traits[trait], wishes[trait]) else -weight
+        return sum_
 
     # Of equals the server takes its first, which is the primary.
     return max(entries, key=lambda entry: (points(entry), entry.primary))
@@ -140,13 +140,13 @@ def _best(entries: Sequence[CivitaiEntry], target: CivitaiFile, unknown: int) ->
 
 def _as_asked(entry: CivitaiEntry, target: CivitaiFile) -> CivitaiEntry | Reason:
     """Hold a file against all that the address says of it."""
-    told = {"type": entry.file_type, **dict(entry.traits)}
+    traits = {"type": entry.file_type, **dict(entry.traits)}
     for trait, asked in (("type", target.type), *target.wishes):
-        is_told = told.get(trait, "")
-        if asked and is_told and not _is(is_told, asked):
-            return because(Why.CIVITAI_OTHER_TRAIT, trait=trait, asked=asked, told=is_told)
+        own = traits.get(trait, "")
+        if asked and own and not _is(own, asked):
+            return because(Why.CIVITAI_OTHER_TRAIT, trait=trait, asked=asked, told=own)
     return entry
 
 
-def _is(told: str, asked: str) -> bool:
-    return told.casefold() == asked.casefold()
+def _is(own: str, asked: str) -> bool:
+    return own.casefold() == asked.casefold()

@@ -9,17 +9,17 @@ from typing import Any
 import msgspec
 
 from comfyfix.disk.files import printable
-from comfyfix.loose_json import day, dicts, items, mapping
+from comfyfix.loose_json import day, dicts, items, mapping, sha256
 from comfyfix.net.civitai_address import WISHES
 from comfyfix.records import Reason, because
 from comfyfix.why import Why
 
 ARCHIVED = "Archived"
 """The mode of a model whose files are given to no one; any other mode leaves them."""
-_SHA256 = re.compile(r"[0-9a-f]{64}")
 _ID = re.compile(r"[0-9]{1,12}")
 _PICTURE = re.compile(r"https://[a-z0-9.-]+/[!-~]{1,400}")
 _SCANS = ("pickleScan", "virusScan")
+_Json = Mapping[str, Any]
 
 
 class CivitaiEntry(msgspec.Struct, frozen=True, kw_only=True):
@@ -27,13 +27,13 @@ class CivitaiEntry(msgspec.Struct, frozen=True, kw_only=True):
 
     `name` is the one that a download gets; several files of a version may share it, and `primary`
     is the one that is meant then. `traits` are what its metadata tells, by the names that an
-    address asks by; `own` is the query of the address that Civitai itself gives for it (`?` where
+    address asks by; `own_query` is that of the address which Civitai itself gives for it (`?` where
     none is told). `scan` is what its scanners say if they did not pass the file. `public`: the
     version is published for everyone; `usage` is what its creator gives it for, empty if that is
     not told. `file_id` is 0 for a version whose files are not listed any more (archived).
     `downloads` are those of the version, `published` its day, `picture` the address of its first
-    one; each is empty where it is not told. `alone`: of the version's other files one at least
-    could not be read, and it may be the one meant.
+    one; each is empty where it is not told. `others_unread`: of the version's other files one at
+    least could not be read, and it may be the one meant.
     """
 
     model_id: int
@@ -46,7 +46,7 @@ class CivitaiEntry(msgspec.Struct, frozen=True, kw_only=True):
     name: str
     file_type: str
     primary: bool = False
-    own: str = "?"
+    own_query: str = "?"
     traits: tuple[tuple[str, str], ...] = ()
     size: int | None = None
     exact: bool = False
@@ -60,7 +60,7 @@ class CivitaiEntry(msgspec.Struct, frozen=True, kw_only=True):
     downloads: int = 0
     published: str = ""
     picture: str = ""
-    alone: bool = False
+    others_unread: bool = False
 
     @property
     def where(self) -> str:
@@ -70,39 +70,39 @@ class CivitaiEntry(msgspec.Struct, frozen=True, kw_only=True):
 
 def matching(versions: Any, digests: Sequence[str]) -> dict[str, CivitaiEntry]:
     """The files of some versions that have one of these sha256; of several the first."""
-    entries = [entry for told in dicts(versions) for entry in of_version(told)]
+    entries = [entry for version in dicts(versions) for entry in of_version(version)]
     asked = set(digests)
     return {e.sha256: e for e in reversed(entries) if e.sha256 and e.sha256 in asked}
 
 
-def of_model(item: dict[str, Any]) -> Iterator[CivitaiEntry]:
+def of_model(model: dict[str, Any]) -> Iterator[CivitaiEntry]:
     """The files of one model of a list; versions that claim another model are left out."""
-    for value in dicts(item.get("modelVersions")):
-        if value.get("modelId") is None or number(value["modelId"]) == number(item.get("id")):
-            yield from _entries(item, value, item.get("id"))
+    for version in dicts(model.get("modelVersions")):
+        if version.get("modelId") is None or number(version["modelId"]) == number(model.get("id")):
+            yield from _entries(model, version, model.get("id"))
 
 
-def of_version(value: dict[str, Any]) -> list[CivitaiEntry]:
+def of_version(version: dict[str, Any]) -> list[CivitaiEntry]:
     """The files of one version."""
-    return _entries(mapping(value.get("model")), value, value.get("modelId"))
+    return _entries(mapping(version.get("model")), version, version.get("modelId"))
 
 
-def _entries(model: Any, value: dict[str, Any], model_id: Any) -> list[CivitaiEntry]:
-    version_id, model_id = number(value.get("id")), number(model_id)
+def _entries(model: _Json, version: _Json, model_id: Any) -> list[CivitaiEntry]:
+    version_id, model_id = number(version.get("id")), number(model_id)
     if not (version_id and model_id):
         return []
-    told = items(value.get("files"))
-    if not told and model.get("mode") == ARCHIVED:
-        no_longer_listed = {"name": ".safetensors", "type": "Model"}
-        return [_entry(model, value, (model_id, version_id, 0), no_longer_listed)]
-    files = [file for file in dicts(told) if number(file.get("id")) and _is_named(file)]
-    found = [_entry(model, value, (model_id, version_id, int(file["id"])), file) for file in files]
-    if len(found) == len(told):
-        return found
-    return [msgspec.structs.replace(entry, alone=True) for entry in found]
+    listed = items(version.get("files"))
+    if not listed and model.get("mode") == ARCHIVED:
+        no_longer_listed = {"id": 0, "name": ".safetensors", "type": "Model"}
+        return [_entry(model, version, (model_id, version_id), no_longer_listed)]
+    files = [file for file in dicts(listed) if number(file.get("id")) and _is_named(file)]
+    entries = [_entry(model, version, (model_id, version_id), file) for file in files]
+    if len(entries) == len(listed):
+        return entries
+    return [msgspec.structs.replace(entry, others_unread=True) for entry in entries]
 
 
-def _is_named(file: dict[str, Any]) -> bool:
+def _is_named(file: _Json) -> bool:
     return isinstance(file.get("name"), str) and bool(file["name"])
 
 
@@ -113,58 +113,55 @@ def number(value: Any) -> int | None:
     return value if type(value) is int and value >= 0 else None
 
 
-def _entry(
-    model: Any, value: dict[str, Any], ids: tuple[int, int, int], file: dict[str, Any]
-) -> CivitaiEntry:
+def _entry(model: _Json, version: _Json, ids: tuple[int, int], file: _Json) -> CivitaiEntry:
     size, exact = _size(file.get("sizeKB"))
-    digest = str(mapping(file.get("hashes")).get("SHA256") or "").lower()
-    own = file.get("downloadUrl")
+    address = file.get("downloadUrl")
     return CivitaiEntry(
         model_id=ids[0],
         version_id=ids[1],
-        file_id=ids[2],
+        file_id=int(file["id"]),
         model=str(model.get("name") or ""),
-        version=str(value.get("name") or ""),
+        version=str(version.get("name") or ""),
         kind=str(model.get("type") or ""),
         mode=str(model.get("mode") or ""),
         name=str(file.get("name") or ""),
         file_type=str(file.get("type") or ""),
         primary=file.get("primary") is True,
-        own=own.partition("?")[2] if isinstance(own, str) and own else "?",
-        public="Public" in (value.get("availability"), _published(value)),
-        usage=str(value.get("usageControl") or ""),
+        own_query=address.partition("?")[2] if isinstance(address, str) and address else "?",
+        public="Public" in (version.get("availability"), _published(version)),
+        usage=str(version.get("usageControl") or ""),
         traits=_traits(mapping(file.get("metadata"))),
         size=size,
         exact=exact,
-        sha256=digest if _SHA256.fullmatch(digest) else None,
+        sha256=sha256(mapping(file.get("hashes")).get("SHA256")) or None,
         scan=_scan(file),
         publisher=printable(str(mapping(model.get("creator")).get("username") or ""), 80),
-        base_model=printable(str(value.get("baseModel") or ""), 80),
+        base_model=printable(str(version.get("baseModel") or ""), 80),
         licence=_licence(model),
-        downloads=number(mapping(value.get("stats")).get("downloadCount")) or 0,
-        published=day(value.get("publishedAt")) or day(value.get("createdAt")),
-        picture=_picture(value),
+        downloads=number(mapping(version.get("stats")).get("downloadCount")) or 0,
+        published=day(version.get("publishedAt")) or day(version.get("createdAt")),
+        picture=_picture(version),
     )
 
 
-def _picture(value: dict[str, Any]) -> str:
+def _picture(version: _Json) -> str:
     """The address of the first picture of a version, if it is one that a browser may open."""
-    told = (str(image.get("url") or "") for image in dicts(value.get("images")))
-    return next((url for url in told if _PICTURE.fullmatch(url)), "")
+    urls = (str(image.get("url") or "") for image in dicts(version.get("images")))
+    return next((url for url in urls if _PICTURE.fullmatch(url)), "")
 
 
-def _traits(metadata: Mapping[str, Any]) -> tuple[tuple[str, str], ...]:
-    told = ((name, metadata.get(name)) for name in WISHES)
-    return tuple((name, value) for name, value in told if isinstance(value, str) and value)
+def _traits(metadata: _Json) -> tuple[tuple[str, str], ...]:
+    traits = ((name, metadata.get(name)) for name in WISHES)
+    return tuple((name, value) for name, value in traits if isinstance(value, str) and value)
 
 
-def _published(value: dict[str, Any]) -> str:
+def _published(version: _Json) -> str:
     """Answers for one version tell its status; one that is for some only tells that, too."""
-    told = value.get("availability") is None and value.get("earlyAccessEndsAt") is None
-    return "Public" if told and value.get("status") == "Published" else ""
+    for_all = version.get("availability") is None and version.get("earlyAccessEndsAt") is None
+    return "Public" if for_all and version.get("status") == "Published" else ""
 
 
-def _scan(file: dict[str, Any]) -> Reason | None:
+def _scan(file: _Json) -> Reason | None:
     results = {scan: file.get(f"{scan}Result") for scan in _SCANS}
     for scan, result in results.items():
         if result not in ("Success", "Pending"):
@@ -174,12 +171,12 @@ def _scan(file: dict[str, Any]) -> Reason | None:
     return because(Why.CIVITAI_UNSCANNED) if "Pending" in results.values() else None
 
 
-def _licence(model: Any) -> str:
+def _licence(model: _Json) -> str:
     """What Civitai tells of permissions, in its own words; it has no licence field."""
     allowed = model.get("allowCommercialUse")
     uses = [allowed] if isinstance(allowed, str) else items(allowed)
-    told = ", ".join(str(use) for use in uses if use)
-    return printable(f"commercial use: {told}", 80) if told else ""
+    listed = ", ".join(str(use) for use in uses if use)
+    return printable(f"commercial use: {listed}", 80) if listed else ""
 
 
 def _size(kibibytes: Any) -> tuple[int | None, bool]:

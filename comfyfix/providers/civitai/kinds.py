@@ -67,5 +67,5 @@ def misplaced(model_type: str, file_type: str, folder: str | None) -> Reason | N
     if homes:
         called = model_type if file_type in ("", "Model", "Pruned Model") else file_type
         return because(Why.CIVITAI_ELSEWHERE, kind=called, home=homes[0], folder=folder)
-    owned = any(folder in known for known in _HOMES.values())
-    return because(Why.CIVITAI_NOT_HERE, kind=model_type, folder=folder) if owned else None
+    has_kinds = any(folder in others for others in _HOMES.values())
+    return because(Why.CIVITAI_NOT_HERE, kind=model_type, folder=folder) if has_kinds else None

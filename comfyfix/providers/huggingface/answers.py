@@ -6,6 +6,7 @@ repository; `paths-info` for a few files of one; the entries of lists.
 
 from __future__ import annotations
 
+import contextlib
 import re
 from collections.abc import Iterable
 from http import HTTPStatus
@@ -16,14 +17,13 @@ import msgspec
 from comfyfix.disk.files import printable
 from comfyfix.errors import HostRefused
 from comfyfix.file_names import loose
-from comfyfix.loose_json import day, dicts, is_size, mapping
+from comfyfix.loose_json import day, dicts, is_size, items, mapping, sha256
 from comfyfix.net.hub_address import hub_repo
 
 ABSENT = (HTTPStatus.UNAUTHORIZED, HTTPStatus.FORBIDDEN, HTTPStatus.NOT_FOUND)
 """How the Hub answers for what is not there, or is private: it tells no one which."""
 KEPT_BACK = (*ABSENT, HTTPStatus.GONE, HTTPStatus.UNAVAILABLE_FOR_LEGAL_REASONS)
 _GIT_ID = re.compile(r"(?!0{40})[0-9a-f]{40}")
-_SHA256 = re.compile(r"[0-9a-f]{64}")
 
 
 class HubItem(msgspec.Struct, frozen=True, kw_only=True):
@@ -99,23 +99,19 @@ def about(value: dict[str, Any], commit: str) -> About:
     files = {}
     for sibling in dicts(value.get("siblings")):
         path = str(sibling.get("rfilename"))
-        size, digest = lfs(sibling)
-        blob = git_id(sibling.get("blobId")) if not sibling.get("lfs") else ""
-        files[path] = HubItem(size=size, sha256=digest, scan=scans.get(path, ""), blob=blob)
+        files[path] = _item(sibling, scans.get(path, ""))
     name = printable(str(value.get("id") or ""), 200)
     return About(commit=commit, id=name, files=files, **_facts(value))
 
 
-def described(items: list[Any]) -> dict[str, HubItem]:
+def described(entries: list[Any]) -> dict[str, HubItem]:
     """Read the descriptions of some files, by path."""
-    found = {}
-    for item in dicts(items):
-        if item.get("type") == "directory":
-            continue
-        size, digest = lfs(item)
-        scan = printable(str(mapping(item.get("securityFileStatus")).get("status") or ""), 40)
-        found[str(item.get("path"))] = HubItem(size=size, sha256=digest, scan=scan)
-    return found
+    files = {}
+    for item in dicts(entries):
+        if item.get("type") != "directory":
+            scan = str(mapping(item.get("securityFileStatus")).get("status") or "")
+            files[str(item.get("path"))] = _item(item, printable(scan, 40))
+    return files
 
 
 def listing(item: dict[str, Any]) -> Listing | None:
@@ -138,31 +134,25 @@ def listing(item: dict[str, Any]) -> Listing | None:
     )
 
 
-def names(found: Iterable[Any]) -> list[str]:
+def names(values: Iterable[Any]) -> list[str]:
     """The repository names among some values, each once: what is none can't be asked for."""
-    known: list[str] = []
-    for name in found:
-        try:
-            known.append(hub_repo(str(name)))
-        except HostRefused:
-            continue
-    return list(dict.fromkeys(known))
+    repos: dict[str, None] = {}
+    for value in values:
+        with contextlib.suppress(HostRefused):
+            repos[hub_repo(str(value))] = None
+    return list(repos)
 
 
-def lfs(item: dict[str, Any]) -> tuple[int | None, str | None]:
-    """Size and sha256 from the Hub's description of a file (`lfs.oid` or `lfs.sha256`)."""
-    pointer = mapping(item.get("lfs"))
-    size = pointer.get("size", item.get("size"))
-    digest = pointer.get("oid") or pointer.get("sha256")
-    return (
-        size if is_size(size) else None,
-        digest if isinstance(digest, str) and _SHA256.fullmatch(digest) else None,
+def _item(told: dict[str, Any], scan: str) -> HubItem:
+    """One file; what lies in LFS has its size and sha256 (`oid`, `sha256`) in its pointer."""
+    pointer = mapping(told.get("lfs"))
+    size, blob = pointer.get("size", told.get("size")), str(told.get("blobId"))
+    return HubItem(
+        size=size if is_size(size) else None,
+        sha256=sha256(pointer.get("oid") or pointer.get("sha256")) or None,
+        scan=scan,
+        blob=blob if _GIT_ID.fullmatch(blob) and not told.get("lfs") else "",
     )
-
-
-def git_id(value: object) -> str:
-    """Git's id of a content; empty for what is none."""
-    return value if isinstance(value, str) and _GIT_ID.fullmatch(value) else ""
 
 
 def _facts(value: dict[str, Any]) -> dict[str, Any]:
@@ -179,7 +169,6 @@ def _facts(value: dict[str, Any]) -> dict[str, Any]:
 
 def _tagged(tags: Any, kind: str) -> str:
     """What a repository's tags say of one kind (`license:`, `base_model:`); empty if nothing."""
-    listed = tags if isinstance(tags, list) else []
-    named = (str(tag).removeprefix(kind) for tag in listed if str(tag).startswith(kind))
+    named = (str(tag).removeprefix(kind) for tag in items(tags) if str(tag).startswith(kind))
     # `base_model:quantized:NAME` tells the relation first.
     return printable(next(named, "").rpartition(":")[2], 80)

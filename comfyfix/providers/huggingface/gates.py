@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from comfyfix.net.answer import Answer
 
 # A name of a repository holds no space, so none of these is part of one. The order counts.
-_TOLD = (
+_CLOSED = (
     ("awaiting a review", Outcome.ACCESS_PENDING, Why.HUB_REQUEST_PENDING),
     ("has been rejected", Outcome.NOT_PERMITTED, Why.HUB_REQUEST_REJECTED),
     ("fine-grained token settings", Outcome.TOKEN_NEEDED, Why.HUB_SCOPE_MISSING),
@@ -43,13 +43,12 @@ def gate(answer: Answer, repo: str, pages: str) -> ModelProblem | Reason | None:
     if answer.status == HTTPStatus.UNAUTHORIZED:
         return ModelProblem(Outcome.TOKEN_NEEDED, Why.HUB_TOKEN_BAD, repo=repo, **links)
     if answer.status == HTTPStatus.FORBIDDEN and _DISABLED not in said:
-        for words, outcome, why in _TOLD:
+        for words, outcome, why in _CLOSED:
             if words in said:
                 return ModelProblem(outcome, why, repo=repo, **links)
         if said and code != "GatedRepo":  # an organisation's own rule, or one that is new
-            told = printable(said, 300)
-            why = Why.HUB_NOT_GIVEN
-            return ModelProblem(Outcome.NOT_PERMITTED, why, repo=repo, said=told, **links)
+            outcome, why = Outcome.NOT_PERMITTED, Why.HUB_NOT_GIVEN
+            return ModelProblem(outcome, why, repo=repo, said=printable(said, 300), **links)
         return ModelProblem(Outcome.LICENCE_NEEDED, Why.HUB_LICENCE_NEEDED, repo=repo, **links)
     return why_not(answer) if code or answer.status >= HTTPStatus.BAD_REQUEST else None
 
@@ -59,8 +58,8 @@ def why_not(answer: Answer) -> Reason:
     if _DISABLED in answer.headers.get("x-error-message", ""):
         return because(Why.HUB_OFFLINE)
     code = answer.headers.get("x-error-code", "")
-    if known := _CODES.get(code):
-        return because(known)
+    if why := _CODES.get(code):
+        return because(why)
     if answer.status == HTTPStatus.UNAUTHORIZED:  # what it says without a token, and without a code
         return because(Why.HUB_NO_REPOSITORY)
     if code:

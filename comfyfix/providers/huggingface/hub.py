@@ -15,7 +15,7 @@ from urllib.parse import parse_qs, quote, urlsplit
 from comfyfix.errors import ModelProblem, SourceDown
 from comfyfix.loose_json import dicts, mapping
 from comfyfix.net.hosts import HUGGINGFACE, HUGGINGFACE_HOSTS
-from comfyfix.once import Once
+from comfyfix.once import Once, asked_once
 from comfyfix.providers.huggingface import answers, gates
 from comfyfix.providers.huggingface.answers import ABSENT, About, Answered, HubItem, Listing
 from comfyfix.records import Reason
@@ -47,46 +47,37 @@ class Hub:
         mirror = urlsplit(endpoint).hostname in HUGGINGFACE_HOSTS
         self._website = HUGGINGFACE if mirror else endpoint
         self._token_known = token_known
-        self._abouts: Once[tuple[str, str], About | Reason] = Once()
-        self._details: Once[tuple[str, str, tuple[str, ...]], dict[str, HubItem]] = Once()
+        # By the words in small letters: the Hub tells no difference.
         self._lists: Once[tuple[str, str], Answered] = Once()
-        self._repositories: Once[str, Listing | None] = Once()
-        self._cards: Once[str, bytes] = Once()
-        self._texts: Once[tuple[str, str, str], bytes] = Once()
         self._extras: Once[tuple[str, str], Any] = Once()
         self._given_up: set[str] = set()  # extras that did not answer in this run
 
+    @asked_once
     def about(self, repo: str, revision: str) -> About | Reason:
         """All of a repository; or why it can't be had."""
+        kind = "" if repo.startswith(("datasets/", "spaces/")) else "models/"
+        path = f"/api/{kind}{repo}/revision/{quote(revision, safe='')}"
+        parameters = {"blobs": "true", "securityStatus": "true"}
+        answer = self._web.get(self._endpoint + path, parameters)
+        if answer.status in answers.KEPT_BACK:
+            return gates.why_not(answer)
+        value = answer.json_of(dict, Why.HUB_NO_ANSWER, repo=repo)
+        commit = str(value.get("sha"))
+        if not _COMMIT.fullmatch(commit):
+            raise answer.of_no_use(Why.HUB_NO_ANSWER, repo=repo)
+        return answers.about(value, commit)
 
-        def ask() -> About | Reason:
-            kind = "" if repo.startswith(("datasets/", "spaces/")) else "models/"
-            path = f"/api/{kind}{repo}/revision/{quote(revision, safe='')}"
-            asked = {"blobs": "true", "securityStatus": "true"}
-            answer = self._web.get(self._endpoint + path, asked)
-            if answer.status in answers.KEPT_BACK:
-                return gates.why_not(answer)
-            value = answer.json_of(dict, Why.HUB_NO_ANSWER, repo=repo)
-            commit = str(value.get("sha"))
-            if not _COMMIT.fullmatch(commit):
-                raise answer.of_no_use(Why.HUB_NO_ANSWER, repo=repo)
-            return answers.about(value, commit)
-
-        return self._abouts.get((repo, revision), ask)
-
-    def details(self, repo: str, revision: str, paths: Sequence[str]) -> dict[str, HubItem]:
+    @asked_once
+    def details(self, repo: str, revision: str, paths: tuple[str, ...]) -> dict[str, HubItem]:
         """Describe files of one repository: path → item; unknown paths are left out."""
-
-        def ask() -> dict[str, HubItem]:
-            path = f"/api/models/{repo}/paths-info/{quote(revision, safe='')}"
-            form = [*(("paths", each) for each in paths), ("expand", "True")]
-            answer = self._web.post_form(self._endpoint + path, form)
-            if answer.status in ABSENT and "x-error-message" in answer.headers:
-                return {}
-            value = answer.json_of(list, Why.HUB_NO_DESCRIPTION, repo=repo)
-            return answers.described(value)
-
-        return self._details.get((repo, revision, tuple(paths)), ask) if paths else {}
+        if not paths:
+            return {}
+        path = f"/api/models/{repo}/paths-info/{quote(revision, safe='')}"
+        form = [*(("paths", path) for path in paths), ("expand", "True")]
+        answer = self._web.post_form(self._endpoint + path, form)
+        if answer.status in ABSENT and "x-error-message" in answer.headers:
+            return {}
+        return answers.described(answer.json_of(list, Why.HUB_NO_DESCRIPTION, repo=repo))
 
     def access(self, repo: str, url: str) -> ModelProblem | Reason | None:
         """What keeps a file of a gated repository from the user, or None.
@@ -116,50 +107,40 @@ class Hub:
         hits = mapping(self._extra("/api/search/full-text", text)).get("hits")
         if not isinstance(hits, list):
             return None
-        told = ((h.get("repoOwner"), h.get("repoName"), h.get("repoId")) for h in dicts(hits))
-        return answers.names(f"{owner}/{n}" if owner and n else whole for owner, n, whole in told)
+        parts = ((h.get("repoOwner"), h.get("repoName"), h.get("repoId")) for h in dicts(hits))
+        return answers.names(f"{owner}/{n}" if owner and n else whole for owner, n, whole in parts)
 
+    @asked_once
     def repository(self, repo: str) -> Listing | None:
         """One repository with its files; None if it is not there."""
+        answer = self._ask(f"/api/models/{repo}", {}, missing=ABSENT)
+        value = None if answer.status in ABSENT else answer.json()
+        return answers.listing(value) if isinstance(value, dict) else None
 
-        def ask() -> Listing | None:
-            answer = self._ask(f"/api/models/{repo}", {}, missing=ABSENT)
-            value = None if answer.status in ABSENT else answer.json()
-            return answers.listing(value) if isinstance(value, dict) else None
-
-        return self._repositories.get(repo, ask)
-
+    @asked_once
     def card(self, repo: str) -> bytes:
         """A repository's README; empty if there is none."""
+        answer = self._web.get(f"{self._endpoint}/{repo}/raw/main/README.md")
+        if answer.status in ABSENT:
+            return b""
+        answer.require_good(Why.HUB_NO_CARD)
+        return answer.body
 
-        def ask() -> bytes:
-            answer = self._web.get(f"{self._endpoint}/{repo}/raw/main/README.md")
-            if answer.status in ABSENT:
-                return b""
-            answer.require_good(Why.HUB_NO_CARD)
-            return answer.body
-
-        return self._cards.get(repo, ask)
-
+    @asked_once
     def text(self, repo: str, revision: str, path: str) -> bytes:
         """What a small file of a repository holds; empty where the Hub does not give it."""
-
-        def ask() -> bytes:
-            where = f"/{repo}/raw/{quote(revision, safe='')}/{quote(path)}"
-            answer = self._web.get(self._endpoint + where)
-            if answer.status in answers.KEPT_BACK:
-                return b""
-            answer.require_good(Why.HUB_NO_DESCRIPTION, repo=repo)
-            return answer.body
-
-        return self._texts.get((repo, revision, path), ask)
+        where = f"/{repo}/raw/{quote(revision, safe='')}/{quote(path)}"
+        answer = self._web.get(self._endpoint + where)
+        if answer.status in answers.KEPT_BACK:
+            return b""
+        answer.require_good(Why.HUB_NO_DESCRIPTION, repo=repo)
+        return answer.body
 
     def _list(self, how: str, what: str, limit: int) -> Answered:
         def ask() -> Answered:
-            asked = {how: what, "limit": limit, "full": "true", "sort": "downloads"}
-            value = self._pages(asked)
-            found = [listing for item in dicts(value) if (listing := answers.listing(item))]
-            return Answered(listings=tuple(found), whole=len(value) < limit)
+            items = self._pages({how: what, "limit": limit, "full": "true", "sort": "downloads"})
+            listings = [listing for item in dicts(items) if (listing := answers.listing(item))]
+            return Answered(listings=tuple(listings), whole=len(items) < limit)
 
         return self._lists.get((how, what.casefold()), ask)
 
@@ -167,10 +148,10 @@ class Hub:
         """The first page that lists anything: an empty one with a cursor is not the end."""
         for _ in range(PAGES_MAX):
             answer = self._ask("/api/models", parameters)
-            value = answer.json_of(list, Why.HUB_NO_LIST)
+            items = answer.json_of(list, Why.HUB_NO_LIST)
             cursor = _cursor(answer)
-            if value or not cursor:
-                return value
+            if items or not cursor:
+                return items
             parameters = {**parameters, "cursor": cursor}
         return []
 

@@ -41,7 +41,7 @@ def table(sheets: Sequence[Sheet], *, dry: bool) -> Iterator[str]:
                 _CHANGES[told.change],
                 value=told.reference.value,
                 node=node(told.reference),
-                url=told.found.url,
+                url=told.address.url,
             )
             yield f"  {line}"
         yield from sheet.left_lines()
@@ -64,11 +64,11 @@ def as_data(sheets: Sequence[Sheet], *, dry: bool) -> dict[str, Any]:
                 "models": [
                     {
                         **place(told.reference),
-                        "model": told.found.model,
+                        "model": told.address.model,
                         "change": told.change,
-                        "url": told.found.url,
-                        "sha256": told.found.sha256,
-                        "directory": told.found.directory,
+                        "url": told.address.url,
+                        "sha256": told.address.sha256,
+                        "directory": told.address.directory,
                     }
                     for told in sheet.told
                 ],

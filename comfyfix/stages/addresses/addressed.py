@@ -35,8 +35,9 @@ def searching(manifest: Manifest) -> Manifest:
 
 @dataclass(frozen=True, slots=True)
 class Records:
-    """Finds them. `hints` are addresses of the workflows; `hashing` hears which file is hashed.
+    """Finds the record of each model.
 
+    `hints` are addresses of the workflows; `hashing` hears which file is hashed.
     `unasked` are the keys of models of which some source could not be asked.
     """
 
@@ -58,9 +59,9 @@ class Records:
 
     def _of(self, item: Planned | Present) -> Record | Reason:
         if isinstance(item, Present) and item.files is not None:
-            found = self._search(_as_planned(item, self.hints), None)
-            there = all(self._is_there(member) for member in found.members)
-            return found if there else because(Why.ANOTHER_IS_THERE, where=found.where)
+            named = self._search(_as_planned(item, self.hints), None)
+            is_here = all(self._is_there(member) for member in named.members)
+            return named if is_here else because(Why.ANOTHER_IS_THERE, where=named.where)
         if isinstance(item, Present):
             if item.receipt is None:
                 self.hashing(item.model.name)
@@ -87,8 +88,8 @@ class Records:
 
     def _search(self, item: Planned, digest: str | None) -> Record:
         """Search for a model, for this very content where one is known. Raises ModelProblem."""
-        known = bound_to(item.model, item.location, digest) if digest else None
-        return resolve(msgspec.structs.replace(item, record=None, receipt=known), self.services)
+        binding = bound_to(item.model, item.location, digest) if digest else None
+        return resolve(msgspec.structs.replace(item, record=None, receipt=binding), self.services)
 
 
 def _of_content(record: Record, sha256: str) -> Record | Reason:

@@ -20,6 +20,7 @@ from comfyfix.comfyui.workflows import read as workflow
 from comfyfix.comfyui.workflows.edited import Source
 from comfyfix.comfyui.workflows.graph import Node
 from comfyfix.comfyui.workflows.marked import Mark, MarkedDict, MarkedList, Span, quoted
+from comfyfix.loose_json import items, mapping, sha256
 from comfyfix.records import Left, Reason, Reference, because
 from comfyfix.secrets import open_address
 from comfyfix.why import Why
@@ -28,8 +29,8 @@ Change = Literal["added", "completed", "there"]
 _SHA256 = "SHA256"
 
 
-class Found(NamedTuple):
-    """A model whose provider has confirmed it: its address, its hash, its folder.
+class Address(NamedTuple):
+    """Where a model can be had, as its provider has confirmed it: its url, its hash, its folder.
 
     Of a set these are those of its first shard; `parts` are all of them.
     """
@@ -38,7 +39,7 @@ class Found(NamedTuple):
     url: str
     sha256: str
     directory: str
-    parts: tuple[Found, ...] = ()
+    parts: tuple[Address, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,7 +47,7 @@ class Mention:
     """One model of one node, and what has become of its entry."""
 
     reference: Reference
-    found: Found
+    address: Address
     change: Change
 
 
@@ -55,16 +56,16 @@ class Embedded:
     """A workflow with addresses, and what differs."""
 
     data: bytes
-    told: tuple[Mention, ...]
+    mentions: tuple[Mention, ...]
     left: tuple[Left, ...]
 
     @property
     def differs(self) -> bool:
         """Tell whether anything is to be written."""
-        return any(told.change != "there" for told in self.told)
+        return any(mention.change != "there" for mention in self.mentions)
 
 
-Answers = Callable[[Reference], Iterable[tuple[str, Found | Reason]]]
+Answers = Callable[[Reference], Iterable[tuple[str, Address | Reason]]]
 """What is known of the models of a reference, each with the name that its entry gets."""
 Leads = Callable[[str, str], str | Reason | None]
 """The sha256 of what a name's address leads to: empty for nothing, None where nobody tells it."""
@@ -73,7 +74,7 @@ Leads = Callable[[str, str], str | Reason | None]
 class _Wish(NamedTuple):
     reference: Reference
     name: str
-    found: Found
+    address: Address
 
 
 def refused(path: str, source: Source) -> Reason | None:
@@ -87,11 +88,11 @@ def embedded(
     source: Source, name: str, loaders: Loaders, answers: Answers, leads: Leads
 ) -> Embedded:
     """Write what is known of each model into its node. Raises NotAWorkflow."""
-    read = workflow.of_value(source.value)
-    nodes, leaves = _Nodes(source.value), {node.id: node for node in read.nodes}
+    graph = workflow.of_value(source.value)
+    nodes, leaves = _Nodes(source.value), {node.id: node for node in graph.nodes}
     wishes: dict[Span, dict[tuple[str, str], _Wish]] = {}
     left: list[Left] = []
-    for reference in references.references(read, name, loaders):
+    for reference in references.references(graph, name, loaders):
         for entry, answer in answers(reference):
             owner = nodes.owner(reference, leaves[reference.node_id])
             if isinstance(answer, Reason):
@@ -102,12 +103,12 @@ def embedded(
                 wish = _Wish(reference, entry, answer)
                 wishes.setdefault(owner, {}).setdefault((entry, answer.directory), wish)
     writing = _Writing(source.text, leads)
-    for owner, named in wishes.items():
-        writing.into(nodes.at[owner], list(named.values()))
+    for owner, of_owner in wishes.items():
+        writing.into(nodes.at[owner], list(of_owner.values()))
     for node in nodes.at.values():
         writing.keep_secret(node)
-    left += writing.left
-    return Embedded(source.with_edits(writing.edits), tuple(writing.told), tuple(left))
+    data = source.with_edits(writing.edits)
+    return Embedded(data, tuple(writing.mentions), (*left, *writing.left))
 
 
 class _Nodes:
@@ -119,15 +120,15 @@ class _Nodes:
 
     def owner(self, reference: Reference, leaf: Node) -> Span | None:
         """The node that holds the value that was chosen: the loader, a host, or a primitive."""
-        own: Any = leaf.widgets
-        marked = isinstance(own, MarkedList | MarkedDict)
+        widgets: Any = leaf.widgets
+        marked = isinstance(widgets, MarkedList | MarkedDict)
         if marked:
-            values = own.values() if isinstance(own, dict) else own
+            values = widgets.values() if isinstance(widgets, dict) else widgets
             if any(value == reference.value for value in values if isinstance(value, str)):
-                return self._around(own.span)
+                return self._around(widgets.span)
         if isinstance(reference.value, Mark):
             return self._around(reference.value.span)
-        return self._around(own.span) if marked else None
+        return self._around(widgets.span) if marked else None
 
     def _around(self, span: Span) -> Span | None:
         """The innermost node around a place."""
@@ -138,15 +139,12 @@ class _Nodes:
 def _nodes(value: Any) -> Iterator[MarkedDict]:
     pending = [value]
     while pending:
-        one = pending.pop()
-        if isinstance(one, dict):
-            pending += one.values()
-            listed = one.get("nodes")
-            for node in listed if isinstance(listed, list) else ():
-                if isinstance(node, MarkedDict):
-                    yield node
-        elif isinstance(one, list):
-            pending += one
+        part = pending.pop()
+        if isinstance(part, dict):
+            pending += part.values()
+            yield from (node for node in items(part.get("nodes")) if isinstance(node, MarkedDict))
+        elif isinstance(part, list):
+            pending += part
 
 
 class _Writing:
@@ -155,46 +153,41 @@ class _Writing:
     def __init__(self, text: str, leads: Leads) -> None:
         self._text, self._leads = text, leads
         self.edits: dict[Span, str] = {}
-        self.told: list[Mention] = []
+        self.mentions: list[Mention] = []
         self.left: list[Left] = []
 
     def into(self, node: MarkedDict, wishes: list[_Wish]) -> None:
         """Write what is wished for into the entries of one node."""
-        properties = node.get("properties")
-        models = properties.get("models") if isinstance(properties, MarkedDict) else None
-        listed = [entry for entry in models or () if isinstance(entry, MarkedDict)]
-        odd = "properties" in node and not isinstance(properties, MarkedDict)
-        if odd or not isinstance(models, MarkedList | None) or _is_null(properties, models):
-            self.left += [Left(w.reference, because(Why.EMBED_PROPERTIES)) for w in wishes]
+        if not _has_place(node):
+            for wish in wishes:
+                self._leave(wish, because(Why.EMBED_PROPERTIES))
             return
         fresh = []
         for wish in wishes:
-            known = [entry for entry in listed if _is_of(entry, wish)]
-            if known:
-                self._complete(known[0], wish)
+            entry = next((entry for entry in _entries(node) if _is_of(entry, wish)), None)
+            if entry is not None:
+                self._complete(entry, wish)
             else:
-                fresh.append(wish)
-                self.told.append(Mention(wish.reference, wish.found, "added"))
+                fresh.append(_entry(wish))
+                self._mention(wish, "added")
         if fresh:
-            entries = [_entry(wish) for wish in fresh]
-            self._put(node, properties, models, entries)
+            self._add(node, fresh)
 
     def keep_secret(self, node: MarkedDict) -> None:
         """Take tokens out of the addresses of a node, as they are not for who gets the file."""
-        properties = node.get("properties")
-        models = properties.get("models") if isinstance(properties, dict) else None
-        for entry in models if isinstance(models, list) else ():
-            url = entry.get("url") if isinstance(entry, MarkedDict) else None
+        for entry in _entries(node):
+            url = entry.get("url")
             place = entry.place_of(self._text, "url") if isinstance(url, str) else None
             if place and place not in self.edits and open_address(str(url)) != url:
                 self.edits[place] = quoted(self._text, open_address(str(url)))
 
-    def _put(self, node: MarkedDict, properties: Any, models: Any, entries: list[Any]) -> None:
-        text = self._text
+    def _add(self, node: MarkedDict, entries: list[dict[str, str]]) -> None:
+        text, properties = self._text, node.get("properties")
         style = added.style_of(text, node)
         if not isinstance(properties, MarkedDict):
             edit = added.members(text, node, {"properties": {"models": entries}}, style)
         else:
+            models = properties.get("models")
             style = added.style_of(text, properties, style)
             if isinstance(models, MarkedList):
                 edit = added.items(text, models, entries, added.style_of(text, models, style))
@@ -204,29 +197,27 @@ class _Writing:
 
     def _complete(self, entry: MarkedDict, wish: _Wish) -> None:
         """Add to an entry what it lacks, and put its address right where that leads nowhere."""
-        found = wish.found
-        digest = _sha256_of(entry)
-        url = entry.get("url")
-        if digest and digest != found.sha256:
+        digest, url, proven = _sha256_of(entry), entry.get("url"), wish.address.sha256
+        if digest and digest != proven:
             self._leave(wish, because(Why.EMBED_OTHER_HASH))
             return
-        at = found.sha256 if url == found.url else self._leads(wish.name, url) if url else ""
-        if isinstance(at, Reason):
-            self._leave(wish, at)
+        led_to = proven if url == wish.address.url else self._leads(wish.name, url) if url else ""
+        if isinstance(led_to, Reason):
+            self._leave(wish, led_to)
             return
-        if at and at != found.sha256 and not digest:
+        if led_to and led_to != proven and not digest:
             self._leave(wish, because(Why.EMBED_ANOTHER_FILE))
             return
-        if at is None:  # it leads to a file that nobody tells the hash of
-            self.told.append(Mention(wish.reference, found, "there"))
+        if led_to is None:  # to a file that nobody tells the hash of
+            self._mention(wish, "there")
             return
-        wanted = _entry(wish)
-        if at == found.sha256:
-            del wanted["url"]
+        complete = _entry(wish)
+        if led_to == proven:
+            del complete["url"]
         if entry.get("hash") and not digest:  # of another kind
-            del wanted["hash"], wanted["hash_type"]
-        lacking = {k: v for k, v in wanted.items() if k == "url" or not entry.get(k)}
-        self.told.append(Mention(wish.reference, found, "completed" if lacking else "there"))
+            del complete["hash"], complete["hash_type"]
+        lacking = {k: v for k, v in complete.items() if k == "url" or not entry.get(k)}
+        self._mention(wish, "completed" if lacking else "there")
         for key in [key for key in lacking if key in entry]:
             place = entry.place_of(self._text, key)
             if place:
@@ -236,29 +227,38 @@ class _Writing:
             span, letters = added.members(self._text, entry, lacking, style)
             self.edits[span] = letters
 
+    def _mention(self, wish: _Wish, change: Change) -> None:
+        self.mentions.append(Mention(wish.reference, wish.address, change))
+
     def _leave(self, wish: _Wish, reason: Reason) -> None:
         self.left.append(Left(wish.reference, reason))
 
 
-def _is_null(properties: Any, models: Any) -> bool:
-    """Tell `models: null`, which the frontend does not take."""
-    return isinstance(properties, dict) and "models" in properties and models is None
+def _has_place(node: MarkedDict) -> bool:
+    """Tell whether a node can hold entries: the frontend does not take `models: null` either."""
+    properties = node.get("properties", {})
+    return isinstance(properties, dict) and isinstance(properties.get("models", []), list)
+
+
+def _entries(node: MarkedDict) -> list[MarkedDict]:
+    models = mapping(node.get("properties")).get("models")
+    return [entry for entry in items(models) if isinstance(entry, MarkedDict)]
 
 
 def _is_of(entry: Mapping[str, Any], wish: _Wish) -> bool:
     """Tell the entry of a model from that of a namesake in another folder."""
     folder = entry.get("directory")
-    same = not folder or folder_key(str(folder)) == folder_key(wish.found.directory)
+    same = not folder or folder_key(str(folder)) == folder_key(wish.address.directory)
     return entry.get("name") == wish.name and same
 
 
 def _entry(wish: _Wish) -> dict[str, str]:
     return {
         "name": wish.name,
-        "url": wish.found.url,
-        "hash": wish.found.sha256,
+        "url": wish.address.url,
+        "hash": wish.address.sha256,
         "hash_type": _SHA256,
-        "directory": wish.found.directory,
+        "directory": wish.address.directory,
     }
 
 
@@ -269,5 +269,4 @@ def _sha256_of(entry: Mapping[str, Any]) -> str:
         return ""
     if (kind or _SHA256).upper().replace("-", "") != _SHA256:
         return ""
-    is_one = len(digest) == 64 and all(c in "0123456789abcdef" for c in digest.lower())  # noqa: PLR2004 - sha256
-    return digest.lower() if is_one else ""
+    return sha256(digest)

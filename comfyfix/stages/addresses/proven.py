@@ -20,7 +20,7 @@ from comfyfix.settings.overrides import Locked
 from comfyfix.sources import openmodeldb, workflow
 from comfyfix.sources.base import Blocked, Doubtful
 from comfyfix.stages.addresses.addressed import Records, bound_to
-from comfyfix.stages.addresses.embed import Found
+from comfyfix.stages.addresses.embed import Address
 from comfyfix.stages.needs.work import Planned, Present
 from comfyfix.stages.search.demand import still_wanted
 from comfyfix.why import Why
@@ -35,35 +35,35 @@ class Proofs:
 
     records: Records
 
-    def of(self, item: Planned | Present) -> Found | Reason:
+    def of(self, item: Planned | Present) -> Address | Reason:
         """Where everybody can have a model, or why that is not known. Never raises a problem."""
         if any(reference.kind == "directory" for reference in item.references):
             return because(Why.EMBED_DIRECTORY)
         record = self._record(item)
-        return record if isinstance(record, Reason) else _found(record)
+        return record if isinstance(record, Reason) else _proof(record)
 
     def _record(self, item: Planned | Present) -> Record | Reason:
-        free, override = msgspec.structs.replace(item, override=None), item.override
+        free, pin = msgspec.structs.replace(item, override=None), item.override
         if isinstance(item, Present) or isinstance(free, Present) or item.problem is not None:
             return self.records.of(free)
         record, receipt = item.record, item.receipt
-        by_user = override and not isinstance(override, Locked)
-        if override and by_user and (override.names_a_place or override.digest):
-            known = (override.digest, record and record.sha256, receipt and receipt.sha256)
-            pinned = next((digest for digest in known if digest), None)
+        if pin and not isinstance(pin, Locked) and (pin.names_a_place or pin.digest):
+            digests = (pin.digest, record and record.sha256, receipt and receipt.sha256)
+            pinned = next((digest for digest in digests if digest), None)
             if pinned is None:
                 return because(Why.EMBED_PINNED)
             receipt = bound_to(item.model, item.location, pinned)
-            found = self.records.of(msgspec.structs.replace(free, record=None, receipt=receipt))
-            return found if isinstance(found, Record) else because(Why.EMBED_PINNED)
+            proven = self.records.of(msgspec.structs.replace(free, record=None, receipt=receipt))
+            return proven if isinstance(proven, Record) else because(Why.EMBED_PINNED)
         if record and not still_wanted(record, item, self.records.services.manifest):
             record = None
         return self.records.of(msgspec.structs.replace(free, record=record))
 
     def leads(self, name: str, url: object) -> str | Reason | None:
         """The sha256 of what an address leads to; empty for one that is to be replaced."""
-        clean = self._is_clean(url) if isinstance(url, str) else False
-        if not isinstance(url, str) or not clean:
+        if not isinstance(url, str):
+            return ""
+        if not (clean := self._is_clean(url)):
             return "" if clean is False else None
         try:
             finding = workflow.confirm_url(
@@ -97,10 +97,10 @@ class Proofs:
         return not parts.query
 
 
-def _found(record: Record) -> Found | Reason:
+def _proof(record: Record) -> Address | Reason:
     """What a record proves."""
     if record.files:
-        return _found_set(record)
+        return _proof_of_set(record)
     if record.private:
         return because(Why.EMBED_PRIVATE)
     published = record.source == openmodeldb.NAME and not urlsplit(record.url).query
@@ -108,15 +108,17 @@ def _found(record: Record) -> Found | Reason:
     if not record.sha256 or not (pinned or published or record.url.startswith(f"{CIVITAI}/")):
         return because(Why.EMBED_UNPROVEN)
     folder = record.model.folder or ""
-    return Found(record.model.key, record.url, record.sha256, folder)
+    return Address(record.model.key, record.url, record.sha256, folder)
 
 
-def _found_set(record: Record) -> Found | Reason:
+def _proof_of_set(record: Record) -> Address | Reason:
     """What a record proves of each shard: of what lies beside them no node tells an address."""
     own = record.model.shards
     shards = [member for member in record.members if member.model.path in own]
-    found = [_found(member) for member in sorted(shards, key=lambda m: m.model.path)]
-    parts = [one for one in found if isinstance(one, Found)]
-    if not parts or len(parts) != len(found):
-        return next((o for o in found if isinstance(o, Reason)), because(Why.EMBED_UNPROVEN))
-    return parts[0]._replace(parts=tuple(parts))
+    parts = []
+    for member in sorted(shards, key=lambda m: m.model.path):
+        proof = _proof(member)
+        if isinstance(proof, Reason):
+            return proof
+        parts.append(proof)
+    return parts[0]._replace(parts=tuple(parts)) if parts else because(Why.EMBED_UNPROVEN)

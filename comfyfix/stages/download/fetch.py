@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import contextlib
 import os
-import re
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -14,6 +13,7 @@ from comfyfix.comfyui.store.folders import Folders
 from comfyfix.comfyui.store.keys import folder_key
 from comfyfix.disk.files import git_blob_of, led_into, sha256_of
 from comfyfix.errors import ModelProblem, Unreachable
+from comfyfix.loose_json import sha256
 from comfyfix.mirrors.handing import Handed
 from comfyfix.nearby.lending import Lender
 from comfyfix.net import proxies
@@ -23,7 +23,6 @@ from comfyfix.outcomes import BY_EXIT_CODE, BY_KIND, Outcome
 from comfyfix.process import Children
 from comfyfix.records import Model, Reason, Receipt, Record, because
 from comfyfix.script import channel
-from comfyfix.script.channel import Told
 from comfyfix.settings.manifest import TOKEN_VARIABLES, Endpoints
 from comfyfix.settings.mirror import VARIABLE as MIRROR_VARIABLE
 from comfyfix.settings.secrets import without
@@ -94,15 +93,15 @@ class Here:
 
     def run(self, record: Record, script: Path, talk: Talk) -> int:
         """Run the script of a record to its end; returns its exit code. Raises ModelProblem."""
-        told = {**self.env, channel.VARIABLE: talk.word}
+        env = {**self.env, channel.VARIABLE: talk.word}
         if talk.lender:
-            told[NEAR_VARIABLE] = "1"
+            env[NEAR_VARIABLE] = "1"
         if talk.mirrors.places:
-            told[MIRROR_VARIABLE] = talk.mirrors.text
+            env[MIRROR_VARIABLE] = talk.mirrors.text
         argv = ["bash", "-c", self.alone, script.name] if self.alone else ["bash", str(script)]
-        limited = _limited(record, told, self.relay, talk.mirrors)
-        with limited as given, contextlib.closing(talk.inside):
-            return self.children.run(argv, given, talk.keep, answer=talk.answer)
+        limited = _limited(record, env, self.relay, talk.mirrors)
+        with limited as env_of_limit, contextlib.closing(talk.inside):
+            return self.children.run(argv, env_of_limit, talk.keep, answer=talk.answer)
 
 
 def fetch(
@@ -121,8 +120,8 @@ def fetch(
     `receipt` for the rest.
     """
     status = here.run(record, script, talk)
-    kept = not here.alone
-    return receipt(record, script, talk, status, signs=signs, kept=kept, cut_off=cut_off)
+    stays = not here.alone
+    return receipt(record, script, talk, status, signs=signs, stays=stays, cut_off=cut_off)
 
 
 def receipt(
@@ -132,24 +131,25 @@ def receipt(
     status: int,
     *,
     signs: bool,
-    kept: bool = True,
+    stays: bool = True,
     cut_off: Callable[[], bool] = bool,
 ) -> Receipt:
     """Write down what a script has brought that ended so. Raises ModelProblem if it has failed.
 
     `signs`: the receipt will be signed. Then a file that the script has not just hashed and asked
-    about, since it lay there already, is hashed here. A script that is not `kept` has no name in
-    it. `cut_off` tells whether a web page that came is that of a network which wants a sign-in.
+    about, since it lay there already, is hashed here. Only a script that `stays` has its name
+    in it. `cut_off` tells whether a web page that came is that of a network which wants a sign-in.
     """
-    told_of = talk.last.get("unreached")
-    if status != 0 and told_of and (told_of.fields[0] != PAGE or cut_off()):
-        raise _unreachable(talk, *told_of.fields)
+    unreached = talk.last.get("unreached")
+    if status != 0 and unreached and (unreached.fields[0] != PAGE or cut_off()):
+        raise _unreachable(talk, *unreached.fields)
     if status != 0:
         raise _problem(status, talk, script, record)
-    named = script.name if kept else ""
-    one = not record.files
-    made = [_receipt(member, talk, one=one, script=named, signs=signs) for member in record.members]
-    return receipts.joined(record, made)
+    name, single = script.name if stays else "", not record.files
+    return receipts.joined(
+        record,
+        [_receipt(m, talk, single=single, script=name, signs=signs) for m in record.members],
+    )
 
 
 @contextlib.contextmanager
@@ -163,30 +163,30 @@ def _limited(
     endpoint = env.get(ENDPOINT_VARIABLES.get(endpoint_of(record.url), ""), "")
     with contextlib.ExitStack() as stack:
         try:
-            given = stack.enter_context(relay.lent(env, record.url, endpoint, mirrors.addresses))
+            limited = stack.enter_context(relay.lent(env, record.url, endpoint, mirrors.addresses))
         except OSError as error:
-            raise ModelProblem(
-                Outcome.DOWNLOAD_FAILED, Why.LIMIT_NOT_KEPT, cause=error.strerror
-            ) from None
-        yield given
+            failed = Outcome.DOWNLOAD_FAILED
+            raise ModelProblem(failed, Why.LIMIT_NOT_KEPT, cause=error.strerror) from None
+        yield limited
 
 
-def _receipt(record: Record, talk: Talk, *, one: bool, script: str, signs: bool) -> Receipt:
-    """Write down a file that a script has brought; `one`: it was to bring no other."""
+def _receipt(record: Record, talk: Talk, *, single: bool, script: str, signs: bool) -> Receipt:
+    """Write down a file that a script has brought; `single`: it was to bring no other."""
     path = Path(record.destination)
+    unseen = signs and record.sha256 and not talk.has_asked(path)
     try:
-        if signs and record.sha256 and not talk.has_asked(path):
-            _require(path, record.sha256)
-        if record.blob and git_blob_of(path) != record.blob:
+        if (unseen and sha256_of(path) != record.sha256) or (
+            record.blob and git_blob_of(path) != record.blob
+        ):
             raise ModelProblem(Outcome.WRONG_CONTENT, Why.FILE_REPLACED, path=path)
         return receipts.of_file(
             record.model,
             path,
-            record.sha256 or (one and _hash_told(talk.last.get("sha256"))) or sha256_of(path),
+            record.sha256 or (single and _hash_of(talk)) or sha256_of(path),
             script=script,
             verified=bool(record.sha256 or record.blob),
             origin=record.local if record.lent else _origin(talk.lender, path),
-            mirror=talk.mirror if one else "",
+            mirror=talk.mirror if single else "",
         )
     except OSError as error:
         failed = Outcome.DOWNLOAD_FAILED
@@ -199,14 +199,11 @@ def _origin(lender: Lender | None, path: Path) -> str:
     return lent.lead.path if lent and lent.identity == identity(path)[:2] else ""
 
 
-def _require(path: Path, sha256: str) -> None:
-    if sha256_of(path) != sha256:
-        raise ModelProblem(Outcome.WRONG_CONTENT, Why.FILE_REPLACED, path=path)
-
-
-def _hash_told(told: Told | None) -> str:
-    found = told.fields[0] if told else ""
-    return found if re.fullmatch(r"[0-9a-f]{64}", found) else ""
+def _hash_of(talk: Talk) -> str:
+    """The sha256 that a script tells of its file; empty where it tells none."""
+    told = talk.last.get("sha256")
+    digest = told.fields[0] if told else ""
+    return digest if sha256(digest) == digest else ""
 
 
 def real_place(record: Record, folders: Folders) -> Path:
@@ -255,8 +252,8 @@ def _unreachable(talk: Talk, code: str, host: str) -> Unreachable:
 
 
 def _problem(status: int, talk: Talk, script: Path, record: Record) -> ModelProblem:
-    told = talk.last.get("fail")
-    kind, what, next_step = told.fields if told else ("", "", "")
+    failure = talk.last.get("fail")
+    kind, what, next_step = failure.fields if failure else ("", "", "")
     if kind == PAGE:
         place = {"url": record.page or record.url, "path": record.destination}
         return ModelProblem(Outcome.WRONG_CONTENT, Why.PAGE_CAME, name=record.model.name, **place)

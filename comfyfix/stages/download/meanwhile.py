@@ -11,7 +11,7 @@ import os
 import time
 from collections.abc import Callable, Mapping
 from contextlib import AbstractContextManager
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from pathlib import Path
 
 from comfyfix.disk import lease
@@ -23,7 +23,7 @@ from comfyfix.state.trust import Trust
 
 WAIT_VARIABLE, STILL_VARIABLE = "COMFYFIX_LOCK_WAIT", "COMFYFIX_LOCK_STILL"
 """Seconds that are waited for another process, and in how many it gives a sign of life."""
-_WAIT, _STILL = 21600.0, 60.0  # as the scripts have it
+_WAIT, _STILL = "21600", "60"  # as the scripts have it
 
 
 @dataclass(frozen=True, slots=True)
@@ -76,54 +76,51 @@ class Arrival:
         else:
             with reading():
                 digest, hashed = sha256_of(path, passed), True
-        made = receipts.of_file(record.model, path, digest, script=self.script, verified=True)
+        receipt = receipts.of_file(record.model, path, digest, script=self.script, verified=True)
         if _stamp(path.stat()) != _stamp(info):
             return None  # it is being changed
         if digest != record.sha256:
             self._wrong = _stamp(info)
             return None
-        return Brought(made, hashed)
+        return Brought(receipt, hashed)
 
 
 def _stamp(info: os.stat_result) -> tuple[int, ...]:
     return info.st_dev, info.st_ino, info.st_size, info.st_mtime_ns, info.st_ctime_ns
 
 
-@dataclass(slots=True)
 class Patience:
     """How long a holder is waited for, from now on, by the seconds of a clock."""
 
-    environ: Mapping[str, str]
-    clock: Callable[[], float] = time.monotonic
-    _begun: float = field(init=False)
-    _seen: Holder | None = field(init=False, default=None)
-    _changed: float = field(init=False, default=0.0)
-
-    def __post_init__(self) -> None:
-        self._begun = self.clock()
+    def __init__(
+        self, environ: Mapping[str, str], clock: Callable[[], float] = time.monotonic
+    ) -> None:
+        self._environ, self._clock, self._begun = environ, clock, clock()
+        self._holder: Holder | None = None
+        self._changed = 0.0
 
     @property
     def waited(self) -> float:
         """Seconds since the wait began."""
-        return self.clock() - self._begun
+        return self._clock() - self._begun
 
     def holds(self, now: Holder) -> bool:
         """Tell whether to wait on for the one who holds the lease now.
 
         One without a new sign of life is given half the time of a script, which then takes its own.
         """
-        if now != self._seen:
-            self._seen, self._changed = now, self.waited
-        still = _seconds(self.environ, STILL_VARIABLE, _STILL) / 2
-        limit = _seconds(self.environ, WAIT_VARIABLE, _WAIT)
-        return self.waited < limit and self.waited - self._changed < still
+        if now != self._holder:
+            self._holder, self._changed = now, self.waited
+        silence = _seconds(self._environ, STILL_VARIABLE, _STILL) / 2
+        limit = _seconds(self._environ, WAIT_VARIABLE, _WAIT)
+        return self.waited < limit and self.waited - self._changed < silence
 
     def left(self) -> int:
         """The seconds that are left of what the user allows, for a script."""
-        return max(0, int(_seconds(self.environ, WAIT_VARIABLE, _WAIT) - self.waited))
+        return max(0, int(_seconds(self._environ, WAIT_VARIABLE, _WAIT) - self.waited))
 
 
-def _seconds(environ: Mapping[str, str], variable: str, usual: float) -> float:
+def _seconds(environ: Mapping[str, str], variable: str, usual: str) -> float:
     """Seconds of a variable as the scripts read it; nought for what they can't read."""
-    told = environ.get(variable) or str(int(usual))
-    return float(told) if told.isascii() and told.isdecimal() else 0.0
+    seconds = environ.get(variable) or usual
+    return float(seconds) if seconds.isascii() and seconds.isdecimal() else 0.0

@@ -66,8 +66,8 @@ class Talk:
         mirrors: Handed = _NO_MIRRORS,
     ) -> Talk:
         """The talk with the script of a record."""
-        told = paths_of(record), hear, slot, pickle, words, record.destination, lender, mirrors
-        return cls(*told)
+        paths, place = paths_of(record), record.destination
+        return cls(paths, hear, slot, pickle, words, place, lender, mirrors)
 
     def keep(self, line: str) -> None:
         """Take in a line as the script has printed it."""
@@ -89,18 +89,19 @@ class Talk:
     def mirror(self) -> str:
         """The mirror that the bytes are from; empty where they are from none."""
         told = self.last.get("mirror")
-        found = self.mirrors.of(told.fields[0]) if told and told.fields[1] == "brought" else None
-        return found.label if found else ""
+        place, came_of_it = told.fields if told else ("", "")
+        mirror = self.mirrors.of(place) if came_of_it == "brought" else None
+        return mirror.label if mirror else ""
 
     def answer(self, line: str) -> str | None:
         """Answer a question; None for a line that is none."""
-        told = channel.read(line, self.word)
-        if told is not None and told.kind == "waited":
-            self.slot.take()
-            return "0"
-        if told is None:
+        question = channel.read(line, self.word)
+        if question is None:
             return None
-        match told.kind, told.fields:
+        match question.kind, question.fields:
+            case "waited", ():
+                self.slot.take()
+                return "0"
             case "near", (part, how):
                 return self._lend(part, how)
             case "where", (pid,):
@@ -119,13 +120,13 @@ class Talk:
 
         Two machines number their disks differently, so what a worker tells is without the disk.
         """
-        found = identity(path)
-        return bool(found) and (found in self.asked or found[1:] in self.asked)
+        now = identity(path)
+        return bool(now) and (now in self.asked or now[1:] in self.asked)
 
-    def _looked_at(self, found: tuple[int, ...]) -> None:
+    def _looked_at(self, file: tuple[int, ...]) -> None:
         """Remember a file, for its receipt; where this is a worker, who makes that is elsewhere."""
-        self.asked.append(found)
-        self.hear(Told(LOOKED, tuple(map(str, found[1:]))))
+        self.asked.append(file)
+        self.hear(Told(LOOKED, tuple(map(str, file[1:]))))
 
     def _settle(self, part: str) -> str:
         """Answer the sha256 of a part that is on the disk, and what is said of its form."""
@@ -142,21 +143,19 @@ class Talk:
         `path` is where the file is found that the script has asked about.
         """
         # A part of a file, or one that was put aside, lies beside it.
-        name = asked
-        while name not in self.paths:
+        name, dot, _ = asked.rpartition(".")
+        while dot and name not in self.paths:
             name, dot, _ = name.rpartition(".")
-            if not dot:
-                return "1"
-        if name == asked:
+        if not dot or asked in self.paths:
             return "1"
         try:
             shown = name.rpartition("/")[2]
-            found = look.inspect(path, name=shown, look_inside=self.pickle != "allow")
+            flaw = look.inspect(path, name=shown, look_inside=self.pickle != "allow")
         except OSError:
             return "1"
-        if found is None:
+        if flaw is None:
             return "0"
-        return f"{4 if found.kind == 'unsafe' else 5} {printable(self.words(found.reason), 300)}"
+        return f"{4 if flaw.kind == 'unsafe' else 5} {printable(self.words(flaw.reason), 300)}"
 
     def _lend(self, part: str, how: str) -> str:
         if self.lender is None or not part.startswith(f"{self.destination}."):
@@ -177,10 +176,9 @@ def paths_of(record: Record) -> frozenset[str]:
 def identity(path: Path) -> tuple[int, ...]:
     """What stays as it is when a file gets its name; the disk first."""
     try:
-        info = path.stat()
+        return _identity_of(path.stat())
     except OSError:
         return ()
-    return _identity_of(info)
 
 
 def _identity_of(info: os.stat_result) -> tuple[int, ...]:

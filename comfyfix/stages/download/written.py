@@ -33,15 +33,15 @@ def write(layout: Layout, manifest: Manifest, record: Record, replaced: Replaced
     if old is not None and not old.same_content(record):
         record = renumbered(layout, record)
     put_engine(layout, replaced)
-    if not _scripted(layout, manifest, record):
+    if not _put_script(layout, manifest, record):
         record = renumbered(layout, record)
-        _scripted(layout, manifest, record)
+        _put_script(layout, manifest, record)
     # The record last: where there is one, its script is there and complete.
     write_atomic(layout.record(record.number, record.model), to_json(record))
     return record
 
 
-def _scripted(layout: Layout, manifest: Manifest, record: Record) -> bool:
+def _put_script(layout: Layout, manifest: Manifest, record: Record) -> bool:
     path = layout.script(record.number, record.model)
     return render.write(path, render.render(record, manifest))
 
@@ -64,22 +64,23 @@ def put_engine_back(layout: Layout) -> None:
     except (FileNotFoundError, NotADirectoryError):
         return
     names.sort(key=lambda name: int(name.split("_", 2)[1]), reverse=True)
-    calls = (_called(layout.output / name) for name in names)
-    newest = next(filter(None, calls), "")
-    there = not newest or looked.at(layout.output / newest) is not None
-    if not there and not os.path.lexists(layout.output / newest):
-        wanted = engine.name()
-        if newest == wanted or any(called == wanted for called in calls):
+    engines = filter(None, (_engine_of(layout.output / name) for name in names))
+    newest = next(engines, "")
+    if not newest or looked.at(layout.output / newest) is not None:
+        return
+    if not os.path.lexists(layout.output / newest):
+        current = engine.name()
+        if newest == current or current in engines:
             engine.put(layout.output)
 
 
-def _called(script: Path) -> str:
+def _engine_of(script: Path) -> str:
     """The engine that a script calls; empty where it is none of ours."""
     try:
-        found = _CALLS.search(regular.text(script))
+        call = _CALLS.search(regular.text(script))
     except (OSError, UnicodeDecodeError):
         return ""
-    return found[1] if found else ""
+    return call[1] if call else ""
 
 
 def renumbered(layout: Layout, record: Record) -> Record:

@@ -30,13 +30,13 @@ def still_wanted(record: Record, planned: Planned, manifest: Manifest) -> bool:
     """Tell whether a record may be used again: same place, and the user has not decided anew."""
     override = planned.override
     if isinstance(override, Locked):
-        same = locked.same_files(record.files, override.files)
-        return (record.destination, record.sha256) == (planned.location, override.digest) and same
+        same_file = (record.destination, record.sha256) == (planned.location, override.digest)
+        return same_file and locked.same_files(record.files, override.files)
     if record.destination != planned.location or record.asked != place(planned):
         return False
     if record.files or planned.is_whole:
         return bool(record.files) == planned.is_whole
-    if is_strict(planned, manifest) and record.sha256 not in _told(planned):
+    if is_strict(planned, manifest) and record.sha256 not in _workflow_hashes(planned):
         return False
     return not (override and override.digest) or override.digest == record.sha256
 
@@ -44,19 +44,20 @@ def still_wanted(record: Record, planned: Planned, manifest: Manifest) -> bool:
 def is_strict(planned: Planned, manifest: Manifest) -> bool:
     """Tell whether only a file with the hash that its workflows tell may be fetched."""
     by_user = planned.override and (planned.override.names_a_place or planned.override.digest)
-    return manifest.verify.workflow_hash == "fail" and bool(_told(planned)) and not by_user
+    return (
+        manifest.verify.workflow_hash == "fail" and bool(_workflow_hashes(planned)) and not by_user
+    )
 
 
-def _told(planned: Planned) -> frozenset[str]:
-    """The hashes that workflows tell."""
+def _workflow_hashes(planned: Planned) -> frozenset[str]:
+    """The sha256 that workflows tell of a model."""
     return frozenset(hint.sha256 for hint in planned.hints if hint.sha256)
 
 
 def place(planned: Planned) -> str:
     """The place that the user has named for a model, as one address."""
     override = planned.override
-    by_user = override and not isinstance(override, Locked)
-    return workflow.address(override) if override and by_user else ""
+    return "" if override is None or isinstance(override, Locked) else workflow.address(override)
 
 
 def _expected_hash(planned: Planned) -> str | None:
@@ -69,9 +70,9 @@ def _expected_hash(planned: Planned) -> str | None:
     return None
 
 
-def sha256_told(planned: Planned, manifest: Manifest) -> str | None:
+def vouched_sha256(planned: Planned, manifest: Manifest) -> str | None:
     """The sha256 of a file whose provider tells none: the script holds what arrives against it."""
     if planned.override and planned.override.digest:
         return planned.override.digest
-    hashes = _told(planned)
+    hashes = _workflow_hashes(planned)
     return next(iter(hashes)) if len(hashes) == 1 and is_strict(planned, manifest) else None

@@ -18,7 +18,7 @@ from comfyfix.nearby.leads import Lead, Sought
 from comfyfix.net.civitai_address import CivitaiFile
 from comfyfix.net.hosts import CIVITAI, HUGGINGFACE, read_url
 from comfyfix.net.hub_address import HubFile, hub_path, hub_repo
-from comfyfix.records import Candidate, Hint, Reason, Rejected, because
+from comfyfix.records import Candidate, Hint, Rejected, because
 from comfyfix.sources import workflow
 from comfyfix.sources.base import Blocked, Services, Wanted
 from comfyfix.why import Why
@@ -35,22 +35,23 @@ def stand_in(
 
     What a provider's own scan has flagged stays refused.
     """
-    if any(isinstance(r.reason, Reason) and r.reason.why in _FLAGS for r in rejected):
+    if any(miss.reason.why in _FLAGS for miss in rejected):
         return None
     for blocked in stuck:
-        found = blocked.candidate
-        if found.sha256 and (lead := _proven(found, wanted, services)):
-            return msgspec.structs.replace(found, note=because(Why.NEAR_STANDS_IN, place=lead.path))
+        candidate = blocked.candidate
+        if candidate.sha256 and (lead := _proven(candidate, wanted, services)):
+            note = because(Why.NEAR_STANDS_IN, place=lead.path)
+            return msgspec.structs.replace(candidate, note=note)
     for sha256 in sorted(wanted.likely):
         lead = _proven(Candidate(source=NAME, where="", sha256=sha256), wanted, services)
         if lead is not None:
-            return _found(lead, sha256, wanted, services)
+            return _lent(lead, sha256, wanted, services)
     return None
 
 
-def _proven(found: Candidate, wanted: Wanted, services: Services) -> Lead | None:
-    names = (found.name, wanted.model.name)
-    sought = Sought(found.sha256 or "", found.size, found.size_exact, names)
+def _proven(candidate: Candidate, wanted: Wanted, services: Services) -> Lead | None:
+    names = (candidate.name, wanted.model.name)
+    sought = Sought(candidate.sha256 or "", candidate.size, candidate.size_exact, names)
     lender = services.lender_of(sought, wanted.destination)
     lead = lender.proven() if lender else None
     answer = {"found": lead.path} if lead else {"files": len(lender.leads) if lender else 0}
@@ -58,22 +59,18 @@ def _proven(found: Candidate, wanted: Wanted, services: Services) -> Lead | None
     return lead
 
 
-def _found(lead: Lead, sha256: str, wanted: Wanted, services: Services) -> Candidate:
-    found = Candidate(
-        source=NAME,
-        where=lead.path,
-        name=lead.path.rpartition("/")[2],
-        local=lead.path,
-        lent=True,
+def _lent(lead: Lead, sha256: str, wanted: Wanted, services: Services) -> Candidate:
+    of_this_machine = Candidate(
+        source=NAME, where=lead.path, name=lead.path.rpartition("/")[2], local=lead.path, lent=True
+    )
+    addresses = (*_of_cache(lead.cached), *_of_hints(wanted, sha256, services))
+    return msgspec.structs.replace(
+        addresses[0] if addresses else of_this_machine,
         size=lead.size,
         sha256=sha256,
         evidence=(because(Why.HASH_WANTED),),
         note=because(Why.NEAR_STANDS_IN, place=lead.path),
     )
-    for address in (*_of_cache(lead.cached), *_told(wanted, sha256, services)):
-        named = msgspec.structs.replace(address, size=lead.size, sha256=sha256)
-        return msgspec.structs.replace(named, evidence=found.evidence, note=found.note)
-    return found
 
 
 def _of_cache(cached: Cached | None) -> Iterator[Candidate]:
@@ -84,14 +81,14 @@ def _of_cache(cached: Cached | None) -> Iterator[Candidate]:
         yield _of_hub("huggingface", file, cached.commit)
 
 
-def _told(wanted: Wanted, sha256: str, services: Services) -> Iterator[Candidate]:
+def _of_hints(wanted: Wanted, sha256: str, services: Services) -> Iterator[Candidate]:
     """The addresses that come with the hash: the user's own, or those of workflows."""
     place = workflow.address(wanted.override) if wanted.override else ""
     hints = [Hint(name=wanted.model.name, url=place, sha256=sha256)] if place else wanted.hints
     for hint in hints:
         # An address without a hash is meant by who gives the hash beside it.
-        is_told = hint.sha256 == sha256 or (hint.sha256 is None and sha256 == wanted.sha256)
-        if hint.url and is_told:
+        meant = hint.sha256 == sha256 or (hint.sha256 is None and sha256 == wanted.sha256)
+        if hint.url and meant:
             with contextlib.suppress(HostRefused):
                 yield _at(hint.url, services)
 

@@ -6,14 +6,14 @@ What counts is said in `judge`. Of several different contents none counts: that 
 from __future__ import annotations
 
 from collections.abc import Generator
-from dataclasses import dataclass, field, replace
+from dataclasses import replace
 
 import msgspec
 
 from comfyfix.endings import is_pickle
 from comfyfix.errors import ModelProblem, NameRefused, RegionBlocked, SourceDown
 from comfyfix.outcomes import Outcome
-from comfyfix.records import Candidate, Reason, Record, Rejected, because
+from comfyfix.records import Candidate, Record, Rejected, because
 from comfyfix.settings.overrides import Locked
 from comfyfix.sources import LAST, chosen, costs, directories, huggingface, sets, store, workflow
 from comfyfix.sources.base import Blocked, Doubtful, Services, Source, Wanted
@@ -39,20 +39,30 @@ def resolve(planned: Planned, services: Services) -> Record:
     return Search(planned, services).finish()
 
 
+Steps = Generator[Source, None, Candidate]
+"""Yields each source that costs something before it is asked, and returns what was found."""
+
+
 class Search:
     """The search of one model, which may rest before a source whose questions cost something."""
 
     def __init__(self, planned: Planned, services: Services) -> None:
         self._planned, self._services = planned, services
-        self._ladder = _Ladder(planned, services, demand.of(planned, services.manifest))
-        self._way = self._found()
+        self._wanted = demand.of(planned, services.manifest)
+        self._asked: dict[str, None] = {}  # sources by name, in the order of asking
+        self._rejected: list[Rejected] = []
+        self._seen: list[Candidate] = []
+        self._blocked: list[Blocked] = []
+        self._doubtful: list[Doubtful] = []
+        self._regional: list[RegionBlocked] = []
+        self._down: list[SourceDown] = []
+        self._steps = self._find()
 
     def finish(self) -> Record:
         """Ask all that are left. Raises ModelProblem, as `resolve` does."""
-        while True:
-            record = self.go_on()
-            if record is not None:
-                return record
+        while (record := self.go_on()) is None:
+            pass
+        return record
 
     def go_on(self) -> Record | None:
         """Ask until the file is found; None where the next source costs something.
@@ -60,201 +70,173 @@ class Search:
         That source is asked when this is called again. Raises ModelProblem, as `resolve` does.
         """
         try:
-            next(self._way)
+            next(self._steps)
         except StopIteration as end:
-            return _record(self._planned, end.value, self._ladder.rejected, self._services)
+            return _record(self._planned, end.value, self._rejected, self._services)
         except ModelProblem as problem:
-            problem.asked = tuple(self._ladder.asked)
-            problem.rejected = tuple(self._ladder.rejected)
-            problem.candidates = tuple(self._ladder.seen)
+            problem.asked = tuple(self._asked)
+            problem.rejected = tuple(self._rejected)
+            problem.candidates = tuple(self._seen)
             raise
         return None
 
     @property
     def obstacle(self) -> ModelProblem | None:
         """What keeps the user from the file that was found, as far as has been asked."""
-        return self._ladder.stuck[0].problem if self._ladder.stuck else None
+        return self._blocked[0].problem if self._blocked else None
 
-    def _found(self) -> Way:
-        _refuse_pickle(self._planned, self._services)
-        return _locked(self._ladder) or (yield from self._ladder.climb())
-
-
-Way = Generator[Source, None, Candidate]
-"""Yields each source that costs something before it is asked, and returns what was found."""
-
-
-def _locked(ladder: _Ladder) -> Candidate | None:
-    """What the lock file says of a model: then no source is asked. Raises HostRefused."""
-    planned, services = ladder.planned, ladder.services
-    if not isinstance(planned.override, Locked):
-        return None
-    ladder.asked.append(locked.SOURCE)
-    found = locked.candidate(planned.override, planned.model.name, services.manifest)
-    if bool(found.files) != planned.is_whole:
-        raise ModelProblem(Outcome.WRONG_CONTENT, Why.LOCK_OF_ANOTHER_KIND, model=planned.model.key)
-    if bad := directories.refused(found.files, services):
-        raise NameRefused(Why.LOCK_FILES_REFUSED, model=planned.model.key, cause=bad)
-    found = _prefer_store(ladder.wanted, found, services)
-    if found.url or found.local:
-        return found
-    if not (services.mirrored and found.sha256):
-        raise locked.no_address(planned.model, planned.override)
-    return msgspec.structs.replace(found, where=f"sha256 {found.sha256[:12]}")
-
-
-@dataclass(slots=True)
-class _Ladder:
-    """The sources of one model, and what those below have said."""
-
-    planned: Planned
-    services: Services
-    wanted: Wanted
-    asked: list[str] = field(default_factory=list)
-    rejected: list[Rejected] = field(default_factory=list)
-    seen: list[Candidate] = field(default_factory=list)
-    stuck: list[Blocked] = field(default_factory=list)
-    doubtful: list[Doubtful] = field(default_factory=list)
-    regional: list[RegionBlocked] = field(default_factory=list)
-    down: list[SourceDown] = field(default_factory=list)
-
-    def climb(self) -> Way:
-        """Ask one source after the other; the first file that counts."""
-        wanted = self.wanted
+    def _find(self) -> Steps:
+        name = self._planned.model.name
+        if self._services.manifest.verify.pickle == "refuse" and is_pickle(name):
+            raise NameRefused(Why.PICKLE_NAME_REFUSED, name=name)
+        if isinstance(self._planned.override, Locked):
+            self._asked[locked.SOURCE] = None
+            return _of_lock(self._planned, self._planned.override, self._wanted, self._services)
+        wanted = self._wanted
         try:
-            return (yield from self._climbed())
+            return (yield from self._ask_in_turn())
         except ModelProblem:
             if wanted.is_whole:
                 raise
-            found = lent.stand_in(wanted, self.stuck, self.rejected, self.services)
-            if found is None:
+            lender = lent.stand_in(wanted, self._blocked, self._rejected, self._services)
+            if lender is None:
                 raise
-            return msgspec.structs.replace(found, renamed=found.name != wanted.model.name)
+            return msgspec.structs.replace(lender, renamed=lender.name != wanted.model.name)
 
-    def _climbed(self) -> Way:
-        by_user = bool(self.planned.override and self.planned.override.names_a_place)
+    def _ask_in_turn(self) -> Steps:
+        """Ask one source after the other; the first file that counts."""
+        by_user = bool(self._planned.override and self._planned.override.names_a_place)
         # Where the user has said which file is meant, no other source may answer for it.
         for source in (workflow,) if by_user else self._sources():
             if source is LAST and self._needs_no_last():
                 continue
-            if costs(source, self.services.manifest):
+            if costs(source, self._services.manifest):
                 yield source
-            self.asked += [source.NAME] if source.NAME not in self.asked else []
-            good = self._rung(source)
-            if good is not None:
-                _require_no_rival(good, self.wanted, self.doubtful)
-                if self.wanted.model.shards:
-                    return sets.completed(good, self.wanted, self.services)
-                return _prefer_store(self.wanted, good, self.services)
-            if self.stuck:
+            self._asked[source.NAME] = None
+            winner = self._answer_of(source)
+            if winner is not None:
+                _require_no_rival(winner, self._wanted, self._doubtful)
+                if self._wanted.model.shards:
+                    return sets.completed(winner, self._wanted, self._services)
+                return _prefer_store(winner, self._wanted, self._services)
+            if self._blocked:
                 # The file that is meant is known, and locked away: only its equal may stand for it.
-                self.wanted = replace(self.wanted, sha256=_meant(self.stuck[0], self.wanted))
-        for obstacle in (*(b.problem for b in self.stuck), *self.regional, *self.down):
+                self._wanted = replace(self._wanted, sha256=_meant(self._blocked[0], self._wanted))
+        for obstacle in (*(b.problem for b in self._blocked), *self._regional, *self._down):
             raise obstacle  # the first that a user can do something about
         if by_user:
-            raise users_place_fails(self.planned, self.rejected)
-        if self.doubtful:
-            raise doubted(self.wanted, self.doubtful)
-        return _last_resort(self.wanted, self.rejected, self.services)
+            raise users_place_fails(self._planned, self._rejected)
+        if self._doubtful:
+            raise doubted(self._wanted, self._doubtful)
+        return _last_resort(self._wanted, self._rejected, self._services)
 
     def _sources(self) -> list[Source]:
         """Whom to ask. What lies here is linked file by file, never as a directory or a set."""
-        every = chosen(self.services.manifest.search.sources)
-        if self.wanted.is_directory:
-            return [source for source in every if source in (workflow, huggingface)]
-        kept = [source for source in every if source is not store or not self.wanted.is_whole]
-        return [*kept, *([LAST] if LAST.NAME in self.services.manifest.search.sources else [])]
+        names = self._services.manifest.search.sources
+        if self._wanted.is_directory:
+            return [source for source in chosen(names) if source in (workflow, huggingface)]
+        sources = [s for s in chosen(names) if s is not store or not self._wanted.is_whole]
+        return [*sources, *([LAST] if LAST.NAME in names else [])]
 
     def _needs_no_last(self) -> bool:
         """Tell whether the last question would find nothing better, or gets no answer."""
-        reasons = [r.reason for r in self.rejected if r.source == LAST.NAME]
-        silent = any(isinstance(r, Reason) and r.why == Why.NOT_ASKED for r in reasons)
-        return silent or bool(self.stuck or self.regional or self.doubtful)
+        whys = [r.reason.why for r in self._rejected if r.source == LAST.NAME]
+        return Why.NOT_ASKED in whys or bool(self._blocked or self._regional or self._doubtful)
 
-    def _rung(self, source: Source) -> Candidate | None:
+    def _answer_of(self, source: Source) -> Candidate | None:
         """What one source has that counts; nothing where it could not be asked."""
         try:
             return self._ask(source)
         except SourceDown as problem:
             reason = because(Why.NOT_ASKED, problem=problem.reason)
-            self.services.log_search(self.wanted, source.NAME, self.wanted.model.name, reason)
-            self.rejected.append(Rejected(source=source.NAME, where="", reason=reason))
-            self.down.append(problem)
+            self._services.log_search(self._wanted, source.NAME, self._wanted.model.name, reason)
+            self._rejected.append(Rejected(source=source.NAME, where="", reason=reason))
+            self._down.append(problem)
             if source.DECISIVE and source is not store:
                 # The workflow says which file it means. While that can't be asked, a file of
                 # the same name from elsewhere may be another one.
                 raise
         except RegionBlocked as problem:
-            self.rejected.append(Rejected(source=source.NAME, where="", reason=problem.reason))
-            self.regional.append(problem)
+            self._rejected.append(Rejected(source=source.NAME, where="", reason=problem.reason))
+            self._regional.append(problem)
         return None
 
     def _ask(self, source: Source) -> Candidate | None:
-        wanted = replace(self.wanted, seen=tuple(self.rejected), doubted=tuple(self.doubtful))
+        wanted = replace(self._wanted, seen=tuple(self._rejected), doubted=tuple(self._doubtful))
         counting: list[Candidate] = []
-        changed: list[Candidate] = []
-        for finding in source.find(wanted, self.services):
-            judged = judge(finding, wanted, source, self.services)
-            if not isinstance(judged, Rejected):
-                self.seen.append(judged if isinstance(judged, Candidate) else judged.candidate)
+        replaced: list[Candidate] = []
+        for finding in source.find(wanted, self._services):
+            judged = judge(finding, wanted, source, self._services)
             if isinstance(judged, Rejected):
-                self.rejected.append(judged)
-            elif isinstance(judged, Blocked):
-                judged.problem.behind = judged.candidate
-                self.stuck.append(judged)
+                self._rejected.append(judged)
+                continue
+            candidate = judged if isinstance(judged, Candidate) else judged.candidate
+            self._seen.append(candidate)
+            if isinstance(judged, Blocked):
+                judged.problem.behind = candidate
+                self._blocked.append(judged)
             elif isinstance(judged, Doubtful):
-                self.doubtful.append(judged)
-                where = f"{judged.candidate.where}: {judged.candidate.url}"
-                self.rejected.append(
+                self._doubtful.append(judged)
+                where = f"{candidate.where}: {candidate.url}"
+                self._rejected.append(
                     Rejected(source=source.NAME, where=where, reason=judged.reason)
                 )
-            elif source.DECISIVE and wanted.likely and judged.sha256 not in wanted.likely:
-                changed.append(judged)
+            elif source.DECISIVE and wanted.likely and candidate.sha256 not in wanted.likely:
+                replaced.append(candidate)
             elif source.DECISIVE:
-                return judged
+                return candidate
             else:
-                counting.append(judged)
-        if changed:
+                counting.append(candidate)
+        if replaced:
             # The author's own address, with other bytes than the author had: replaced by its
             # publisher. Another of the workflow's addresses with the old bytes would have won.
-            return msgspec.structs.replace(changed[0], note=because(Why.REPLACED_SINCE))
-        held = [*counting, *(b.candidate for b in self.stuck if b.candidate.source == source.NAME)]
-        if counting and len({candidate.content for candidate in held}) > 1:
-            self.rejected += map(one_of_several, held)
-            raise several(wanted, held, source.NAME)
+            return msgspec.structs.replace(replaced[0], note=because(Why.REPLACED_SINCE))
+        blocked = [b.candidate for b in self._blocked if b.candidate.source == source.NAME]
+        if counting and len({candidate.content for candidate in (*counting, *blocked)}) > 1:
+            self._rejected += map(one_of_several, (*counting, *blocked))
+            raise several(wanted, [*counting, *blocked], source.NAME)
         # Mirrors of one content: the open one first, then the one that most people use.
         counting.sort(key=lambda c: (c.gated, -c.popularity, c.where))
         return counting[0] if counting else None
 
 
-def _require_no_rival(good: Candidate, wanted: Wanted, doubtful: list[Doubtful]) -> None:
+def _of_lock(planned: Planned, entry: Locked, wanted: Wanted, services: Services) -> Candidate:
+    """What the lock file says of a model: then no source is asked. Raises HostRefused."""
+    candidate = locked.candidate(entry, planned.model.name, services.manifest)
+    if bool(candidate.files) != planned.is_whole:
+        raise ModelProblem(Outcome.WRONG_CONTENT, Why.LOCK_OF_ANOTHER_KIND, model=planned.model.key)
+    if bad := directories.refused(candidate.files, services):
+        raise NameRefused(Why.LOCK_FILES_REFUSED, model=planned.model.key, cause=bad)
+    candidate = _prefer_store(candidate, wanted, services)
+    if candidate.url or candidate.local:
+        return candidate
+    if not (services.mirrored and candidate.sha256):
+        raise locked.no_address(planned.model, entry)
+    return msgspec.structs.replace(candidate, where=f"sha256 {candidate.sha256[:12]}")
+
+
+def _require_no_rival(winner: Candidate, wanted: Wanted, doubtful: list[Doubtful]) -> None:
     """Raise Uncertain where an earlier source knows another content of the name, if unsurely."""
-    rivals = [d.candidate for d in doubtful if d.candidate.content != good.content]
+    rivals = [d.candidate for d in doubtful if d.candidate.content != winner.content]
     if rivals and not wanted.likely:
-        raise several(wanted, [good, *rivals])
+        raise several(wanted, [winner, *rivals])
 
 
 def _meant(blocked: Blocked, wanted: Wanted) -> str:
     """The sha256 of a locked file, by its provider or by the workflow; raises what locks it."""
-    known = {blocked.candidate.sha256} if blocked.candidate.sha256 else wanted.likely
-    if len(known) != 1:
+    hashes = {blocked.candidate.sha256} if blocked.candidate.sha256 else wanted.likely
+    if len(hashes) != 1:
         raise blocked.problem
-    return next(iter(known))
+    return next(iter(hashes))
 
 
-def _refuse_pickle(planned: Planned, services: Services) -> None:
-    if services.manifest.verify.pickle == "refuse" and is_pickle(planned.model.name):
-        raise NameRefused(Why.PICKLE_NAME_REFUSED, name=planned.model.name)
-
-
-def _prefer_store(wanted: Wanted, found: Candidate, services: Services) -> Candidate:
+def _prefer_store(candidate: Candidate, wanted: Wanted, services: Services) -> Candidate:
     """Link what is on disk already instead of fetching it again."""
-    if found.local or not (found.size and found.sha256):
-        return found
+    if candidate.local or not (candidate.size and candidate.sha256):
+        return candidate
     if store.NAME not in services.manifest.search.sources:
-        return found
-    local = store.same_content(wanted, found.size, found.sha256, services)
-    return local or found
+        return candidate
+    return store.same_content(wanted, candidate.size, candidate.sha256, services) or candidate
 
 
 def _last_resort(wanted: Wanted, rejected: list[Rejected], services: Services) -> Candidate:
@@ -267,13 +249,13 @@ def _last_resort(wanted: Wanted, rejected: list[Rejected], services: Services) -
 
 
 def _record(
-    planned: Planned, found: Candidate, rejected: list[Rejected], services: Services
+    planned: Planned, winner: Candidate, rejected: list[Rejected], services: Services
 ) -> Record:
-    told = msgspec.structs.asdict(found)
-    if not found.files:
-        told["sha256"] = found.sha256 or demand.sha256_told(planned, services.manifest)
+    fields = msgspec.structs.asdict(winner)
+    if not winner.files:
+        fields["sha256"] = winner.sha256 or demand.vouched_sha256(planned, services.manifest)
     return Record(
-        **told,
+        **fields,
         number=planned.number,
         model=planned.model,
         destination=str(planned.path),

@@ -24,7 +24,7 @@ from comfyfix.screen.text import say
 from comfyfix.screen.words import t
 from comfyfix.setup import read_setup
 from comfyfix.stages.addresses import embed
-from comfyfix.stages.addresses.embed import Embedded, Found
+from comfyfix.stages.addresses.embed import Address, Embedded
 from comfyfix.stages.needs import loaders as knowledge
 from comfyfix.stages.needs.hints import Hints
 from comfyfix.stages.needs.scan import ScannedFile
@@ -118,7 +118,7 @@ class _Work:
         for item in every:
             for reference in item.references:
                 self._items[_key(reference)].append(item)
-        self._answers: dict[str, Found | Reason] = {}
+        self._answers: dict[str, Address | Reason] = {}
 
     def of(self, files: Iterable[ScannedFile]) -> Iterator[Sheet]:
         """What is written into each workflow, or would be."""
@@ -162,7 +162,7 @@ class _Work:
             made = embed.embedded(
                 source, file.workflow, self._loaders, self._known, self._proofs.leads
             )
-            told = Sheet(file.workflow, told=made.told, left=list(made.left))
+            told = Sheet(file.workflow, told=made.mentions, left=list(made.left))
             return self._written(file, source, made, told) if made.differs else told
         except NotAWorkflow as error:
             return Sheet(file.workflow, problem=error.reason)
@@ -185,7 +185,7 @@ class _Work:
         sheet.copy = file.path
         return sheet
 
-    def _known(self, reference: Reference) -> Iterator[tuple[str, Found | Reason]]:
+    def _known(self, reference: Reference) -> Iterator[tuple[str, Address | Reason]]:
         """What is known of the models of a reference, with the names that their entries get."""
         for item in self._items[_key(reference)]:
             path = item.model.path
@@ -193,7 +193,7 @@ class _Work:
             names = [name for name in reference.files if name.replace("\\", "/") == path]
             name = (names or [item.model.name])[0] if reference.files else str(reference.value)
             answer = self._answers.get(item.model.key)
-            if isinstance(answer, Found) and answer.parts:
+            if isinstance(answer, Address) and answer.parts:
                 above = name[: max(name.rfind("/"), name.rfind("\\")) + 1]
                 for part in answer.parts:
                     yield above + part.model.rpartition("/")[2], part
