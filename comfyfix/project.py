@@ -42,7 +42,7 @@ _NOTHING = Plan(models=(), present=(), workflows={}, unreadable=())
 class Project:
     """All that is known of one manifest before anything is searched or fetched.
 
-    `selected` is the workflow that the user has named beside the manifest's, empty without one;
+    `selected_workflow` is the one that the user has named beside the manifest's, empty without one;
     `tokens` are those of the environment, by source.
     """
 
@@ -51,7 +51,7 @@ class Project:
     tokens: Mapping[str, str] = field(repr=False)
     scanned: tuple[ScannedFile, ...] = ()
     plan: Plan = _NOTHING
-    selected: str = ""
+    selected_workflow: str = ""
     mirrors: tuple[Mirror, ...] = ()
 
     @property

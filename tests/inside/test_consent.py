@@ -12,7 +12,7 @@ from comfyfix.demo.hub import Hub
 from comfyfix.screen.words import fixed, t
 from comfyfix.stages.plan.fitting import room_for
 from comfyfix.tasks.run import at_work, consent
-from comfyfix.tasks.run.searching import Background
+from comfyfix.tasks.run.searching import BackgroundSearches
 from tests.inprocess import InProcess, Ran
 
 NAMES = [f"{word}_lora.safetensors" for word in ("harbor", "copper", "violet", "saffron")]
@@ -27,7 +27,7 @@ class User:
         self.saw: list[list[str]] = []
         monkeypatch.setattr(at_work, "_is_asked", lambda run: bool(run.pending))
         monkeypatch.setattr(consent, "Prompt", self._prompt)
-        monkeypatch.setattr(Background, "begin", lambda searches, _: searches._work())
+        monkeypatch.setattr(BackgroundSearches, "begin", lambda searches, _: searches._work())
 
     def _prompt(self, lines: Callable[[], Sequence[str]]) -> Asked:
         return Asked(self, lines)

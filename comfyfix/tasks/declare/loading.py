@@ -48,7 +48,7 @@ def load(manifest: Path, prefix: str = "") -> tuple[dict[str, Any], Tasks]:
         tasks.settled = settled
         names = list(settled.answer.tasks)
         return _configuration(str(settled.layout.doit_db), names, len(names)), tasks
-    from comfyfix.tasks.run.chosen import default_tasks  # the rest of the program
+    from comfyfix.tasks.run.scope import default_tasks  # the rest of the program
 
     run = tasks.opened()
     memory = str(run.project.layout.doit_db)

@@ -20,7 +20,7 @@ from comfyfix.tasks.run import following
 from comfyfix.tasks.run.clearing import clear
 from comfyfix.tasks.run.due import is_due
 from comfyfix.tasks.run.garbage import left_alone
-from comfyfix.tasks.run.keeping import keep_lock, note_missing
+from comfyfix.tasks.run.keeping import note_in_lock, note_missing
 from comfyfix.tasks.run.reporter import is_ours
 from comfyfix.tasks.run.running import Run
 from comfyfix.tasks.run.selection import Control
@@ -62,12 +62,12 @@ def run(command: RunCommand, asked: dict[str, Any]) -> int:
     from comfyfix.tasks.run import offering  # for a terminal only
 
     first = list(at_work)
-    tasks = offering.chosen(first)
+    tasks = offering.pin_chosen(first)
     if not tasks:
         return code
     command.open_again(tasks)
     chosen = _run(command, asked, at_work, agreed=True)
-    return chosen if chosen or offering.were_all(first, tasks, command.loader) else code
+    return chosen if chosen or offering.have_mended_all(first, tasks, command.loader) else code
 
 
 def _run(
@@ -91,11 +91,11 @@ def _run(
     ):
         try:
             chosen = functools.partial(begin, agreed=agreed)
-            result = _round(command, asked, ours | {"chosen": staticmethod(chosen)}, at_work)
+            result = _round(command, asked, ours | {"on_selected": staticmethod(chosen)}, at_work)
             while following.once_more(at_work, result):
                 command.open_again()
                 chosen = functools.partial(begin, agreed=True)  # the user was asked before
-                result = _round(command, asked, ours | {"chosen": staticmethod(chosen)}, at_work)
+                result = _round(command, asked, ours | {"on_selected": staticmethod(chosen)}, at_work)
             elsewhere = [_elsewhere(run) for run in at_work]
             result = result or int(not all(elsewhere))
         except _Declined:
@@ -141,7 +141,7 @@ def _round(
         if run.project.plan.pending:
             note_missing(run)
             clear(run)  # an owner that lived before may have ended since
-        keep_lock(run)
+        note_in_lock(run)
     return result
 
 
@@ -158,9 +158,9 @@ def _elsewhere(run: Run) -> bool:
     """Let workers with stores of their own bring what they need, where all of it was asked for."""
     if not (run.project.manifest.each and run.whole):
         return True
-    from comfyfix.tasks.run import each  # for those who have such workers
+    from comfyfix.tasks.run import each_worker  # for those who have such workers
 
-    return each.bring(run)
+    return each_worker.bring(run)
 
 
 def _published(run: Run, *, aloud: bool, due: bool) -> Any:
@@ -196,9 +196,9 @@ def _begin(at_work: list[Run], reached: list[Run], *, aloud: bool, agreed: bool)
     at_work[:] = reached
     for run in reached:
         if run.project.manifest.each:
-            from comfyfix.tasks.run import each  # for those who have such workers
+            from comfyfix.tasks.run import each_worker  # for those who have such workers
 
-            each.require_lock(run)
+            each_worker.require_lock(run)
     if not all(run.reserve() for run in reached):
         raise _Overtaken
     if aloud and not agreed and any(run.project.manifest.is_demo for run in reached):

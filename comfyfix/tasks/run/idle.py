@@ -73,9 +73,9 @@ def keep(manifest: Path, run: Run, noted: Looked, *, verified: bool) -> None:
     """
     project, tally = run.project, run.tally
     said = tally.endings or tally.ignored or tally.bad_verdicts or tally.unverified
-    if project.plan.pending or project.plan.unreadable or project.selected or said:
+    if project.plan.pending or project.plan.unreadable or project.selected_workflow or said:
         return
-    from comfyfix.tasks.run.chosen import (
+    from comfyfix.tasks.run.scope import (
         default_tasks,  # it has to be looked at anew each time else
     )
 

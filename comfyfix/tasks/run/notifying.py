@@ -24,8 +24,8 @@ _PAGE_MAX = 5_000_000
 
 def is_wanted(run: Run) -> bool:
     """Tell whether somebody is to be told: not of the demo, offline, or where nothing was done."""
-    manifest, tally = run.project.manifest, run.tally
-    if not manifest.notify or manifest.is_demo or on(OFFLINE, run.environ):
+    tally = run.tally
+    if run.project.manifest.is_demo or on(OFFLINE, run.environ):
         return False
     return bool(tally.endings or tally.bad_verdicts or tally.no_room)
 

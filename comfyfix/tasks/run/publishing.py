@@ -113,7 +113,7 @@ def after(run: Run, *, aloud: bool) -> Report | None:
     """
     report: Report | None = None
     try:
-        project = run.project if is_idle(run) else run.again()
+        project = run.project if is_idle(run) else run.reopen()
         report = of_project(project, {v.model: v for v in run.tally.bad_verdicts})
         write(project, report)
     except SetupProblem as problem:

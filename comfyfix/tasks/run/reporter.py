@@ -41,7 +41,7 @@ class Reporter(ConsoleReporter):  # type: ignore[misc]
         self._runs = list(reached)
         for run, names in reached.items():
             run.tally.total = run.total
-            settled = sum(not planned.pending for planned in run.chosen or ())
+            settled = sum(not planned.pending for planned in run.selected or ())
             run.tally.already = 0 if run.always else settled
             if run.task("verify", PRESENT) in names:
                 run.tally.already += len(run.project.plan.present)
@@ -113,7 +113,7 @@ class Reporter(ConsoleReporter):  # type: ignore[misc]
         from comfyfix.stages.reports.won import won
 
         workflows = {refusal.reference.workflow for refusal in run.refusals}
-        end = won(run.project.plan, run.about, run.tally, workflows)
+        end = won(run.project.plan, run.workflows, run.tally, workflows)
         seconds = time.monotonic() - self._since
         for line in words_of_won.lines(end, seconds, run.project.folders.store):
             self._last(run, line)
