@@ -10,6 +10,7 @@ from typing import Any
 
 from doit.doit_cmd import get_var
 
+from comfyfix.garbage import left_alone
 from comfyfix.screen import words
 from comfyfix.screen.text import clean
 from comfyfix.screen.words import t
@@ -18,7 +19,6 @@ from comfyfix.stages.verdicts.batch import rules
 from comfyfix.tasks.face import inside_doit
 from comfyfix.tasks.face.dodo import ONLY_WORK, Task
 from comfyfix.tasks.face.marks import MARK, PRESENT
-from comfyfix.tasks.run.garbage import left_alone
 from comfyfix.tasks.run.opening import begin
 from comfyfix.tasks.run.running import Run
 from comfyfix.tasks.run.scope import batch_name, default_tasks, is_verified, settled_tasks

@@ -9,6 +9,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Protocol
 
+from comfyfix.garbage import left_alone
 from comfyfix.screen import notes
 from comfyfix.screen.run import summary
 from comfyfix.screen.text import say
@@ -19,7 +20,6 @@ from comfyfix.tasks.face.inside_doit import in_place
 from comfyfix.tasks.run import following
 from comfyfix.tasks.run.clearing import clear
 from comfyfix.tasks.run.due import is_due
-from comfyfix.tasks.run.garbage import left_alone
 from comfyfix.tasks.run.keeping import note_in_lock, note_missing
 from comfyfix.tasks.run.reporter import is_ours
 from comfyfix.tasks.run.running import Run
