@@ -184,7 +184,7 @@ def _searching(project: Project, upgraded: frozenset[str]) -> Project:
         if not (isinstance(told, Locked) and key in upgraded)
     }
     wanted = msgspec.structs.replace(wanted, models=models, include=setup.manifest.include)
-    opened = projects.look(replace(setup, manifest=wanted), bool)
+    opened = projects.scan_and_plan(replace(setup, manifest=wanted), bool)
     plan = opened.plan
     if upgraded:
         fresh = [
