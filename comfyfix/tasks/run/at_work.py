@@ -60,7 +60,7 @@ class _Work:
     """
 
     command: RunCommand
-    asked: dict[str, Any]
+    options: dict[str, Any]
     agreed: bool = False
     runs: list[Run] = field(default_factory=list)
 
@@ -94,16 +94,21 @@ class _Work:
     @property
     def has_the_screen(self) -> bool:
         """Tell whether the lines of a run are all that its screen has."""
-        return is_ours(self.asked["reporter"]) and not isinstance(self.asked["outfile"], str)
+        return self.has_our_reporter and not isinstance(self.options["outfile"], str)
+
+    @property
+    def has_our_reporter(self) -> bool:
+        """Tell whether the lines of a run are ours."""
+        return is_ours(self.options["reporter"])
 
     def _round(self) -> int:
         """Go over all that is missing once, and write down what is missing still."""
         by_default = self.command.sel_default_tasks
         attributes = {
             "by_our_command": True,
-            "single": self.asked["single"],
+            "single": self.options["single"],
             "names_told": not by_default,
-            "narrow": by_default and not self.asked["always"] and is_ours(self.asked["reporter"]),
+            "narrow": by_default and not self.options["always"] and self.has_our_reporter,
             "on_selected": self._begin,
         }
         # doit makes the control itself, and hands it nothing of ours.
@@ -120,7 +125,7 @@ class _Work:
         """Run; where a number or name was another run's meanwhile, load the tasks again before."""
         while True:
             try:
-                return self.command.do(self.asked | {"single": False})  # it is our Control's
+                return self.command.do(self.options | {"single": False})  # it is our Control's
             except _Overtaken:
                 self.command.load_again()
 
@@ -151,7 +156,7 @@ class _Work:
         refused = any(run.tally.no_room or (run.whole and run.refusals) for run in self.runs)
         code = result or int(refused)
         waited_for = self.command.asked_for_object
-        aloud = is_ours(self.asked["reporter"]) and not waited_for
+        aloud = self.has_our_reporter and not waited_for
         reports = {run.prefix: _published(run, aloud=aloud, due=waited_for) for run in self.runs}
         for run in self.runs:
             _notify(run, aloud=aloud)
@@ -164,9 +169,9 @@ class _Work:
         return code
 
 
-def run(command: RunCommand, asked: dict[str, Any]) -> int:
+def run(command: RunCommand, options: dict[str, Any]) -> int:
     """Do what the user has asked for, then what he chooses at its end; returns the exit code."""
-    work = _Work(command, asked)
+    work = _Work(command, options)
     code = work.do()
     aloud = work.has_the_screen and not command.asked_for_object
     if code != 1 or not aloud or not any(map(_is_asked, work.runs)):
@@ -230,10 +235,10 @@ def _stopped(runs: list[Run], exit_code: int) -> int:
     following.end(runs, exit_code, stopped=True)
     for run in runs:
         run.console.end()
-        count = run.stop()
-        done = sum(outcome.problem is None for outcome in run.tally.endings)
+        scripts = run.stop()
+        done = sum(ending.problem is None for ending in run.tally.endings)
         left = run.tally.total - len(run.tally.endings)
-        say(*summary.stopped(done, left, count))  # the console is mute by now
+        say(*summary.stopped(done, left, scripts))  # the console is mute by now
     # Threads that wait for a slot would keep the interpreter from ending in good time.
     sys.stdout.flush()
     return exit_code
@@ -241,8 +246,9 @@ def _stopped(runs: list[Run], exit_code: int) -> int:
 
 def _is_asked(run: Run) -> bool:
     """Tell whether there is somebody who wants to be asked before downloads."""
-    wanted = run.project.manifest.confirm and not in_ci(os.environ)
-    return bool(run.pending and wanted and sys.stdin.isatty() and sys.stdout.isatty())
+    if not run.project.manifest.confirm or in_ci(os.environ):
+        return False
+    return bool(run.pending) and sys.stdin.isatty() and sys.stdout.isatty()
 
 
 def _agreed(runs: Sequence[Run]) -> bool:

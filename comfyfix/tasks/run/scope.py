@@ -20,8 +20,8 @@ def default_tasks(run: Run) -> list[str]:
         names.append(run.task("verify", batch_name(number)))
     if run.project.plan.present:
         names.append(run.task("verify", PRESENT))
-    broken = run.workflow_tasks
-    names += [run.task("workflow", broken[file.workflow]) for file in run.project.plan.unreadable]
+    tasks = run.workflow_tasks
+    names += [run.task("workflow", tasks[file.workflow]) for file in run.project.plan.unreadable]
     return names or [run.group("download")]
 
 
@@ -64,9 +64,9 @@ def is_verified(run: Run, number: int, members: list[Planned]) -> bool:
     if any(planned.pending for planned in members):
         return False
     try:
-        known = json_file.read(run.project.layout.batch(number), BatchFile)
+        batch = json_file.read(run.project.layout.batch(number), BatchFile)
     except OSError:  # it is told when the batch is written
         return False
-    if known is None or known.rules != rules(run.project.manifest.verify.pickle):
+    if batch is None or batch.rules != rules(run.project.manifest.verify.pickle):
         return False
-    return known.all_good >= {m.location for m in members}
+    return batch.all_good >= {planned.location for planned in members}

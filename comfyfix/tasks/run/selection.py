@@ -56,9 +56,9 @@ class Control(TaskControl):  # type: ignore[misc]
         if self.single and not self.names_told:
             raise SetupProblem(Why.SINGLE_NEEDS_NAMES)
         self._require_matches(selection or [])
-        wanted = self._without_settled(selection) if self.narrow and selection else selection
+        unsettled = self._without_settled(selection) if self.narrow and selection else selection
         try:
-            super().process(wanted)
+            super().process(unsettled)
         except InvalidCommand as error:
             if error.not_found is None:
                 raise
@@ -146,7 +146,7 @@ def by_run(tasks: dict[str, Any], selected: Iterable[str]) -> dict[Run, set[str]
     for task in reached_by(tasks, selected):
         if run := run_of(task):
             names[run].add(task.name)
-    return {run: some for run, some in names.items() if some}
+    return {run: reached for run, reached in names.items() if reached}
 
 
 def _require_own_names(tasks: Iterable[Any]) -> None:
