@@ -18,7 +18,7 @@ import msgspec
 from comfyfix.disk.files import write_if_changed
 from comfyfix.errors import Problem, SetupProblem, unwritable
 from comfyfix.records import because, to_json
-from comfyfix.screen import words
+from comfyfix.screen import notes, words
 from comfyfix.screen.run import workers
 from comfyfix.script.channel import Told
 from comfyfix.settings import lockfile
@@ -116,7 +116,7 @@ def _bring_by(run: Run, cluster: Away, locks: Mapping[str, Lock], at: str) -> Wo
 
 
 def _show_and_keep(run: Run, file: WorkerFile) -> None:
-    """Show what has come of a worker, and keep its verdicts. Raises ModelProblem."""
+    """Show what has come of a worker, and keep its verdicts; that they can't be kept is told."""
     for line in file.lines:
         run.console.line(line)
     layout = run.project.setup.layout
@@ -125,7 +125,7 @@ def _show_and_keep(run: Run, file: WorkerFile) -> None:
         path.parent.mkdir(parents=True, exist_ok=True)
         write_if_changed(path, to_json(file))
     except OSError as error:
-        raise unwritable(error, layout.output) from None
+        notes.remark(unwritable(error, layout.output))
 
 
 def needed_by(
