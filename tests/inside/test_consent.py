@@ -217,6 +217,6 @@ def test_somebody_is_asked_where_there_is_one_who_wants_it(
     monkeypatch.setattr(consent, "Prompt", prompt)
     monkeypatch.setattr(sys, "stdin", Terminal() if answers else io.StringIO())
     site.manifest(confirm=wants)
-    site.on_terminal(**({"CI": ci} if ci else {}))
+    site.on_terminal(CI=ci)
     assert bool(asked) is is_asked
     assert bool(site.files()) is not is_asked
