@@ -8,9 +8,10 @@ from __future__ import annotations
 
 import contextlib
 import os
-import threading
 from collections.abc import Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from functools import partial
+from itertools import chain
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -18,6 +19,7 @@ import msgspec
 
 from comfyfix import project as projects
 from comfyfix.errors import Problem, SetupProblem, unwritable
+from comfyfix.once import Once
 from comfyfix.process import Children, require
 from comfyfix.records import Reason, Receipt, Record, Reference, Verdict, because
 from comfyfix.screen import words
@@ -59,29 +61,30 @@ def open(
     models that `fetch` brings; so it is for a ComfyUI folder unless one is given. Paths are
     relative to the working folder. Raises Problem.
     """
-    with _told():
+    with _in_words():
+        path = Path(manifest or MANIFEST).absolute()
         if comfyui is None:
-            path = Path(manifest or MANIFEST).absolute()
-            found = load(path)
+            settings = load(path)
         elif manifest is not None:
             raise SetupProblem(Why.OPEN_ONE_OF_TWO)
         else:
-            path = Path(MANIFEST).absolute()
-            found = of_values({"comfyui": os.fspath(comfyui)})
+            settings = of_values({"comfyui": os.fspath(comfyui)})
             output = None if output is _AS_SET else output
         remarks: list[Reason] = []
-        found = _changed(found, workflows, output)
-        return Project(setup_of(found, path, remarks.append), remarks)
+        settings = _changed(settings, workflows, output)
+        return Project(setup_of(settings, path, remarks.append), remarks)
 
 
-def _changed(found: Manifest, workflows: Sequence[PathLike], output: PathLike | None) -> Manifest:
+def _changed(
+    settings: Manifest, workflows: Sequence[PathLike], output: PathLike | None
+) -> Manifest:
     if workflows:
         places = tuple(str(Path(place).absolute()) for place in workflows)
-        found = msgspec.structs.replace(found, workflows=places)
+        settings = msgspec.structs.replace(settings, workflows=places)
     if output is not _AS_SET:
-        place = _NOWHERE if output is None else str(Path(output).absolute())
-        found = msgspec.structs.replace(found, output=place)
-    return found
+        folder = _NOWHERE if output is None else str(Path(output).absolute())
+        settings = msgspec.structs.replace(settings, output=folder)
+    return settings
 
 
 class Project:
@@ -96,9 +99,8 @@ class Project:
         self._remarks = remarks
         self._environ = dict(os.environ)
         self._children = Children()
-        self._lock = threading.Lock()
-        self._services: Services | None = None
-        self._mirrors: Mirrors | None = None
+        self._services: Once[str, Services] = Once()
+        self._mirrors: Once[str, Mirrors] = Once()
 
     @property
     def remarks(self) -> tuple[str, ...]:
@@ -110,12 +112,12 @@ class Project:
 
         A workflow that can't be read has none; `plan` tells which those are.
         """
-        with _told():
+        with _in_words():
             return tuple(ref for file in self._look().scanned for ref in file.references)
 
     def plan(self) -> Plan:
         """What is needed: `missing`, `present`, and `unreadable` workflows. Raises Problem."""
-        with _told():
+        with _in_words():
             return self._look().plan
 
     def find(self, missing: Planned) -> Record:
@@ -125,10 +127,10 @@ class Project:
         """
         from comfyfix.stages.search import resolve  # 200 ms that only a search needs
 
-        with _told():
+        with _in_words():
             if missing.problem is not None:
                 raise missing.problem
-            return resolve.resolve(missing, self._search())
+            return resolve.resolve(missing, self._shared())
 
     def fetch(self, record: Record) -> Receipt:
         """Download one file to its place, check it, and return its receipt. Raises Problem.
@@ -136,7 +138,7 @@ class Project:
         One that is there already and right is left as it is. With an output folder, record, script
         and receipt are kept there as a run keeps them.
         """
-        with _told():
+        with _in_words():
             project = self._look()
             try:
                 if self._setup.manifest.output == _NOWHERE:
@@ -151,27 +153,24 @@ class Project:
 
         What has not changed since it was hashed is not hashed again. Nothing is moved.
         """
-        with _told():
+        with _in_words():
             project = self._look()
             hasher = Hasher(HashLog(project.layout.hashes, project.trust.identity))
             needed = sweep.needed(project.manifest, project.plan, project.layout).values()
-            choices = [choice for each in needed for choice in each]
+            verdict = partial(_verdict, project, hasher)
             try:
                 with ThreadPoolExecutor(cores()) as pool:
-                    return tuple(pool.map(lambda one: _verdict(project, hasher, one), choices))
+                    return tuple(pool.map(verdict, chain.from_iterable(needed)))
             finally:
                 hasher.log.close()
 
     def _look(self) -> projects.Project:
-        return projects.look(self._setup, self._remarks.append)
+        return projects.scan_and_plan(self._setup, self._remarks.append)
 
-    def _search(self) -> Services:
+    def _shared(self) -> Services:
         from comfyfix.services import services  # 170 ms that only a search needs
 
-        with self._lock:
-            if self._services is None:
-                self._services = services(self._look(), self._environ, self._children)
-            return self._services
+        return self._services.get("", lambda: services(self._look(), self._environ, self._children))
 
     def _mirrors_of(self, project: projects.Project) -> Mirrors:
         from comfyfix.mirrors.handing import Mirrors  # for downloads alone
@@ -179,11 +178,8 @@ class Project:
         def hear(place: str, reason: Reason) -> None:
             self._remarks.append(because(Why.MIRROR_NOT_ASKED, place=place, cause=reason))
 
-        with self._lock:
-            if self._mirrors is None:
-                offline = bool(on(OFFLINE, self._environ))
-                self._mirrors = Mirrors(project.mirrors, hear, offline=offline)
-            return self._mirrors
+        offline = bool(on(OFFLINE, self._environ))
+        return self._mirrors.get("", lambda: Mirrors(project.mirrors, hear, offline=offline))
 
     def _fetched(self, project: projects.Project, record: Record, *, keeps: bool) -> Receipt:
         from comfyfix.script import render  # templates, for downloads alone
@@ -201,7 +197,7 @@ class Project:
         env = fetch.environment(
             self._environ,
             record,
-            self._search().manifest.endpoints,
+            self._shared().manifest.endpoints,
             project.tokens,
             folder=fetch.real_place(record, project.folders),
             demo=manifest.is_demo,
@@ -212,17 +208,17 @@ class Project:
             Slot(Slots()),
             pickle=manifest.verify.pickle,
             words=words.sentence,
-            lender=self._search().lender(record),
+            lender=self._shared().lender(record),
             mirrors=self._mirrors_of(project).handed(record),
         )
         alone = "" if keeps else render.alone(record, manifest)
-        here = fetch.Here(self._children, env, self._search().relay, alone)
+        here = fetch.Here(self._children, env, self._shared().relay, alone)
         script = layout.script(record.number, record.model)
         receipt = fetch.fetch(record, script, talk, here, signs=bool(project.trust.key))
         if keeps:
-            members = record.members
-            made = [(one.model, each) for one, each in zip(members, receipt.each, strict=True)]
-            Receipts(layout).save(project.folders.store, project.trust, made)
+            models = (member.model for member in record.members)
+            received = [*zip(models, receipt.each, strict=True)]
+            Receipts(layout).save(project.folders.store, project.trust, received)
         return receipt
 
 
@@ -235,7 +231,7 @@ def _verdict(project: projects.Project, hasher: Hasher, choice: Choice) -> Verdi
 
 
 @contextlib.contextmanager
-def _told() -> Iterator[None]:
+def _in_words() -> Iterator[None]:
     """Let the text of a problem be what the commands print."""
     try:
         yield

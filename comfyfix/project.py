@@ -7,7 +7,7 @@ is handed to whoever opens it at once, since it may end in a problem.
 from __future__ import annotations
 
 import os
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
@@ -42,7 +42,7 @@ _NOTHING = Plan(models=(), present=(), workflows={}, unreadable=())
 class Project:
     """All that is known of one manifest before anything is searched or fetched.
 
-    `selected` is the workflow that the user has named beside the manifest's, empty without one;
+    `selected_workflow` is the one that the user has named beside the manifest's, empty without one;
     `tokens` are those of the environment, by source.
     """
 
@@ -51,7 +51,7 @@ class Project:
     tokens: Mapping[str, str] = field(repr=False)
     scanned: tuple[ScannedFile, ...] = ()
     plan: Plan = _NOTHING
-    selected: str = ""
+    selected_workflow: str = ""
     mirrors: tuple[Mirror, ...] = ()
 
     @property
@@ -87,7 +87,7 @@ class Project:
 
 def open_project(manifest_path: Path, hear: Hear, workflow: str | None = None) -> Project:
     """Read, scan and plan. `workflow` adds a file and selects its models. Raises SetupProblem."""
-    return look(read_setup(manifest_path, hear), hear, workflow)
+    return scan_and_plan(read_setup(manifest_path, hear), hear, workflow)
 
 
 def bring(setup: Setup, address: str, hear: Hear, *, as_kept: bool = False) -> str:
@@ -103,8 +103,8 @@ def bring(setup: Setup, address: str, hear: Hear, *, as_kept: bool = False) -> s
     manifest = setup.manifest
     if manifest.is_demo:
         raise SetupProblem(Why.WORKFLOW_IN_DEMO, address=addresses.shown(address))
-    known = tokens_by_origin(manifest.endpoints, tokens(manifest, os.environ))
-    web = Web(known, offline=on(OFFLINE, os.environ), seconds=addresses.SECONDS)
+    by_origin = tokens_by_origin(manifest.endpoints, tokens(manifest, os.environ))
+    web = Web(by_origin, offline=on(OFFLINE, os.environ), seconds=addresses.SECONDS)
     try:
         brought = addresses.bring(address, manifest, setup.layout, web, hear, as_kept=as_kept)
     except OSError as error:
@@ -112,36 +112,35 @@ def bring(setup: Setup, address: str, hear: Hear, *, as_kept: bool = False) -> s
     return str(brought)
 
 
-def look(setup: Setup, hear: Hear, workflow: str | None = None) -> Project:
+def scan_and_plan(setup: Setup, hear: Hear, workflow: str | None = None) -> Project:
     """Scan and plan. Raises SetupProblem."""
     if workflow and setup.mode == "frozen":
         raise SetupProblem(Why.FROZEN_READS_NONE, path=workflow)
-    places = list(setup.manifest.workflows)
     named = os.path.abspath(workflow) if workflow else ""  # links stay as they are
     files = [] if setup.mode == "frozen" else _workflows(setup, workflow, named)
     trust = _trust(setup.manifest)
     try:
-        known = _knowledge(setup)
+        knowledge = _knowledge(setup)
         scanned = (
             [locked.as_workflow(setup.lock)]
             if setup.mode == "frozen"
-            else scan.scan(files, setup.layout.scan_cache, known.loaders, known.nodes)
+            else scan.scan(files, setup.layout.scan_cache, knowledge.loaders, knowledge.nodes)
         )
-        made = plan.make(setup.manifest, known.folders, scanned, setup.layout, trust)
+        needed = plan.make(setup.manifest, knowledge.folders, scanned, setup.layout, trust)
     except OSError as error:
         raise unusable(error, setup.layout) from None
     if setup.mode == "locked":
-        locking.require_agreement(made, setup.lock)
+        locking.require_agreement(needed, setup.lock)
     selected = _selected(named, scanned, workflow) if workflow else ""
-    empty = scan.without_workflow(scanned, places)
-    for remark in (known.warning, _unsearched(known.folders, made), *empty):
+    empty = scan.without_workflow(scanned, setup.manifest.workflows)
+    for remark in (knowledge.warning, _unsearched(knowledge.folders, needed), *empty):
         if remark:
             hear(remark)
-    setup = replace(setup, folders=known.folders)
+    setup = replace(setup, folders=knowledge.folders)
     # An unusable token is told now, not in the middle of a run.
-    told = tokens(setup.manifest, os.environ)
+    by_source = tokens(setup.manifest, os.environ)
     mirrors = mirror.named(setup.manifest, os.environ)
-    return Project(setup, trust, told, tuple(scanned), made, selected, mirrors)
+    return Project(setup, trust, by_source, tuple(scanned), needed, selected, mirrors)
 
 
 def _workflows(setup: Setup, workflow: str | None, named: str) -> list[tuple[str, str]]:
@@ -162,8 +161,8 @@ def open_lock(manifest_path: Path, asked: str, hear: Hear) -> Project:
     if not setup.lock.exists:
         raise SetupProblem(Why.LOCK_ABSENT, path=setup.lock.path, asked=asked)
     mirrors = mirror.named(setup.manifest, os.environ)
-    told = tokens(setup.manifest, os.environ)
-    return Project(setup, _trust(setup.manifest), told, mirrors=mirrors)
+    by_source = tokens(setup.manifest, os.environ)
+    return Project(setup, _trust(setup.manifest), by_source, mirrors=mirrors)
 
 
 def open_store(manifest_path: Path, hear: Hear) -> Project:
@@ -191,22 +190,22 @@ def reserve(project: Project, hear: Hear) -> bool:
     layout, store = project.layout, project.folders.store
     for remark in order.set_right(layout):
         hear(remark)
-    same = True
+    holds = True
     try:
         layout.output.mkdir(parents=True, exist_ok=True)
         if project.manifest.is_demo:
             from comfyfix.demo import example  # only the demo needs it
 
-            same = not example.lay_out(project.manifest)
+            holds = not example.lay_out(project.manifest)
         elif project.manifest.create_store:
             comfyui_folders.make_store(store)
         if not project.plan.pending and all(planned.reserved for planned in project.plan.models):
-            return same  # nothing of it is used
-        known = ledger.reserve(layout, [planned.model for planned in project.plan.models]).models
+            return holds  # nothing of it is used
+        entries = ledger.reserve(layout, [planned.model for planned in project.plan.models]).models
     except OSError as error:
         raise unusable(error, layout) from None
-    entries = [(known[planned.model.key], planned) for planned in project.plan.models]
-    return same and all(e.number == p.number and e.task == p.task for e, p in entries)
+    pairs = ((entries[planned.model.key], planned) for planned in project.plan.models)
+    return holds and all((e.number, e.task) == (p.number, p.task) for e, p in pairs)
 
 
 def _trust(manifest: Manifest) -> Trust:
@@ -218,25 +217,23 @@ def _knowledge(setup: Setup) -> Knowledge:
     return loaders.gather(setup.folders, setup.layout, setup.manifest.comfyui_url)
 
 
-def _selected(path: str, scanned: Iterable[ScannedFile], workflow: str) -> str:
-    scanned = list(scanned)
-    found = [file for file in scanned if file.path == path]
-    found = found or [file for file in scanned if file.path.startswith(f"{path}/")]
-    if len(found) != 1:
-        names = [workflow + file.path.removeprefix(path) for file in found[:3]]
+def _selected(path: str, scanned: Sequence[ScannedFile], workflow: str) -> str:
+    files = [file for file in scanned if file.path == path]
+    files = files or [file for file in scanned if file.path.startswith(f"{path}/")]
+    if len(files) != 1:
+        names = [workflow + file.path.removeprefix(path) for file in files[:3]]
         raise SetupProblem(Why.WORKFLOWS_OF_ZIP, path=workflow, names=names)
-    chosen = found[0]
-    if not chosen.is_workflow:
+    if not files[0].is_workflow:
         raise SetupProblem(Why.HOLDS_NO_WORKFLOW, path=workflow)
-    return chosen.workflow
+    return files[0].workflow
 
 
-def _unsearched(folders: Folders, made: Plan) -> Reason | None:
+def _unsearched(folders: Folders, needed: Plan) -> Reason | None:
     """What to tell ComfyUI of a store that it does not look into."""
     if folders.searched is None:
         return None
-    needed = {planned.model.folder for planned in made.models}
-    keys = sorted(key for key in needed if key and key not in folders.searched)
+    used = {planned.model.folder for planned in needed.models}
+    keys = sorted(key for key in used if key and key not in folders.searched)
     if not keys:
         return None
     lines = [f"  {key}: {folders.destination(key, '')}".rstrip("/") for key in keys]

@@ -72,16 +72,16 @@ def setup_of(manifest: Manifest, manifest_path: Path, hear: Hear) -> Setup:
         if not looked.is_dir(folder):
             hear(because(Why.ALSO_LOOK_ABSENT, folder=folder))
     try:
-        made = {link.link: link.target for link in links.load(layout)}
+        made_by_us = {link.link: link.target for link in links.load(layout)}
     except OSError as error:
         raise unusable(error, layout) from None
-    folders = replace(folders, links=made)
+    folders = replace(folders, links=made_by_us)
     return Setup(manifest_path.absolute(), manifest, folders, layout, lock, mode)
 
 
 def _folders(home: Path, manifest: Manifest, options: Options, hear: Hear) -> Folders:
     tier = Path(manifest.tiers.fast) if manifest.tiers.fast else None
-    found = comfyui_folders.read(
+    folders = comfyui_folders.read(
         home,
         map(Path, manifest.extra_model_paths),
         Path(manifest.store) if manifest.store else None,
@@ -91,8 +91,8 @@ def _folders(home: Path, manifest: Manifest, options: Options, hear: Hear) -> Fo
         tier=tier,
     )
     if tier:
-        _require_apart(tier, found)
-    return found
+        _require_apart(tier, folders)
+    return folders
 
 
 def _require_apart(tier: Path, folders: Folders) -> None:

@@ -15,7 +15,7 @@ from comfyfix.cluster import worker
 from comfyfix.demo.hub import Hub
 from comfyfix.outcomes import Outcome
 from comfyfix.screen.words import t
-from comfyfix.tasks.run import each
+from comfyfix.tasks.run import each_worker
 from comfyfix.why import Why
 from tests.faults.authority import certificate
 from tests.inprocess import InProcess
@@ -150,7 +150,7 @@ def test_a_file_of_certificates_that_is_none_is_named(
     ],
 )  # fmt: skip
 def test_rows_of_a_worker_are_read_as_such_or_not_at_all(text: str, models: list[str]) -> None:
-    assert [row.model for row in each._rows(text)] == models
+    assert [row.model for row in each_worker._rows(text)] == models
 
 
 def test_a_report_becomes_rows(one: InProcess) -> None:
@@ -160,7 +160,7 @@ def test_a_report_becomes_rows(one: InProcess) -> None:
     told = {"model": f"loras/{NAME}", "status": "ok", "size": size, "message": ""}
     assert rows == [told | {"sha256": rows[0]["sha256"]}]
     assert len(rows[0]["sha256"]) == 64
-    assert each._rows(json.dumps(rows))[0].model == f"loras/{NAME}"
+    assert each_worker._rows(json.dumps(rows))[0].model == f"loras/{NAME}"
     assert worker.results(one.output / "none.json") == "[]"
 
 
@@ -174,10 +174,10 @@ def test_of_a_workers_models_those_that_are_not_right_are_told() -> None:
             ("loras/gone.pt", "missing", ""),
         )
     ]
-    models = each._rows(json.dumps(rows))
-    lines = each.WorkerFile(worker="anna", good=False, models=models).lines
+    models = each_worker._rows(json.dumps(rows))
+    lines = each_worker.WorkerFile(worker="anna", good=False, models=models).lines
     assert len(lines) == 3
     assert t("{model}: {why}", model="loras/harmed.pt", why="it ends early") in lines[1]
     assert t("{model}: {why}", model="loras/gone.pt", why="missing") in lines[2]
-    (line,) = each.WorkerFile(worker="anna", good=True, models=models[:2]).lines
+    (line,) = each_worker.WorkerFile(worker="anna", good=True, models=models[:2]).lines
     assert line == t("✓ Worker {name}: {count:models} there and right", name="anna", count=2)

@@ -2,8 +2,13 @@
 
 from __future__ import annotations
 
+import io
+import os
+import signal
+import sys
 from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
+from types import SimpleNamespace
 from typing import NamedTuple
 
 import pytest
@@ -12,8 +17,8 @@ from comfyfix.demo.hub import Hub
 from comfyfix.screen.words import fixed, t
 from comfyfix.stages.plan.fitting import room_for
 from comfyfix.tasks.run import at_work, consent
-from comfyfix.tasks.run.searching import Background
-from tests.inprocess import InProcess, Ran
+from comfyfix.tasks.run.searching import BackgroundSearches
+from tests.inprocess import InProcess, Ran, Terminal
 
 NAMES = [f"{word}_lora.safetensors" for word in ("harbor", "copper", "violet", "saffron")]
 NOWHERE = "nowhere_lora.safetensors"
@@ -27,7 +32,7 @@ class User:
         self.saw: list[list[str]] = []
         monkeypatch.setattr(at_work, "_is_asked", lambda run: bool(run.pending))
         monkeypatch.setattr(consent, "Prompt", self._prompt)
-        monkeypatch.setattr(Background, "begin", lambda searches, _: searches._work())
+        monkeypatch.setattr(BackgroundSearches, "begin", lambda searches, _: searches._work())
 
     def _prompt(self, lines: Callable[[], Sequence[str]]) -> Asked:
         return Asked(self, lines)
@@ -176,3 +181,42 @@ def test_what_does_not_fit_is_said_first_and_left_out(
     assert t("y: {found} of {count} models that fit, {size:size}", **told) in user.saw[0][2]
     assert t("Left out, since the disk has no room:") in done.out
     assert fixed("Total models: {count}", count=3) in done.out
+
+
+def test_a_stop_while_one_is_asked_has_stopped_a_search(
+    site: InProcess, user: User, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(User, "told", lambda *_: os.kill(os.getpid(), signal.SIGTERM))
+    done = site.run()
+    assert done.code == 128 + signal.SIGTERM
+    assert t("Stopped. What was found is kept.") in done.err
+    assert not list(site.output.glob("log/run_*.log")), "no run had begun"
+    assert not site.files()
+
+
+@pytest.mark.parametrize(
+    ("wants", "answers", "ci", "is_asked"),
+    [(True, True, "", True), (False, True, "", False), (True, False, "", False),
+     (True, True, "true", False)],
+    ids=["a user", "one who does not want it", "nobody at the keys", "an engine"],
+)  # fmt: skip
+def test_somebody_is_asked_where_there_is_one_who_wants_it(
+    site: InProcess,
+    monkeypatch: pytest.MonkeyPatch,
+    *,
+    wants: bool,
+    answers: bool,
+    ci: str,
+    is_asked: bool,
+) -> None:
+    asked: list[Sequence[str]] = []
+
+    def prompt(lines: Callable[[], Sequence[str]]) -> SimpleNamespace:
+        return SimpleNamespace(ask=lambda _: asked.append(lines()))
+
+    monkeypatch.setattr(consent, "Prompt", prompt)
+    monkeypatch.setattr(sys, "stdin", Terminal() if answers else io.StringIO())
+    site.manifest(confirm=wants)
+    site.on_terminal(CI=ci)
+    assert bool(asked) is is_asked
+    assert bool(site.files()) is not is_asked

@@ -26,8 +26,8 @@ from comfyfix.stopping import Stopped
 from comfyfix.tasks.commands.plan import Plan
 from comfyfix.tasks.commands.scan import Scan
 from comfyfix.tasks.face.nearest import nearest
-from comfyfix.tasks.run.chosen import about, default_tasks, settled
 from comfyfix.tasks.run.running import Run
+from comfyfix.tasks.run.scope import default_tasks, settled_tasks, workflows_of
 from comfyfix.tasks.verify import side_by_side
 from comfyfix.why import Why
 from tests.inprocess import InProcess
@@ -233,23 +233,23 @@ def as_run(site: InProcess) -> Run:
 
 
 def test_what_is_there_and_verified_is_settled(one: InProcess) -> None:
-    assert settled(as_run(one)) == set()
+    assert settled_tasks(as_run(one)) == set()
     assert one.run().code == 0
-    assert settled(as_run(one)) == {"download:rife49", "verify:001"}
+    assert settled_tasks(as_run(one)) == {"download:rife49", "verify:001"}
     one.workflow("more.json", VAE)
-    assert settled(as_run(one)) == {"download:rife49"}
+    assert settled_tasks(as_run(one)) == {"download:rife49"}
     (one.workflows / "more.json").unlink()
     one.manifest(verify={"pickle": "allow"})
-    assert settled(as_run(one)) == {"download:rife49"}, "by other rules it is to be looked at"
+    assert settled_tasks(as_run(one)) == {"download:rife49"}, "by other rules it is to be looked at"
     one.manifest()
     batch = one.output / "verified" / "batch_001.json"
     told = json.loads(batch.read_text())
     batch.write_text(json.dumps({**told, "verified": []}))
-    assert settled(as_run(one)) == {"download:rife49"}
+    assert settled_tasks(as_run(one)) == {"download:rife49"}
     batch.unlink()
-    assert settled(as_run(one)) == {"download:rife49"}
+    assert settled_tasks(as_run(one)) == {"download:rife49"}
     batch.mkdir()
-    assert settled(as_run(one)) == {"download:rife49"}
+    assert settled_tasks(as_run(one)) == {"download:rife49"}
 
 
 def test_a_run_is_about_the_workflows_that_are_named_or_need_what_is(one: InProcess) -> None:
@@ -262,10 +262,10 @@ def test_a_run_is_about_the_workflows_that_are_named_or_need_what_is(one: InProc
     both = frozenset(name for name in every if "both" in name)
     rife = both | {name for name in every if "w.json" in name}
     models = {"download:rife49", "download:soft_vae"}
-    assert about(run, {"workflow:both", *models}) == (both, True)
-    assert about(run, models) == (every, True)
-    assert about(run, {"download:rife49"}) == (rife, False)
-    assert about(run, {"workflow:broken", "download:rife49"}) == (rife, False)
+    assert workflows_of(run, {"workflow:both", *models}) == (both, True)
+    assert workflows_of(run, models) == (every, True)
+    assert workflows_of(run, {"download:rife49"}) == (rife, False)
+    assert workflows_of(run, {"workflow:broken", "download:rife49"}) == (rife, False)
 
 
 def test_a_run_does_six_then_verifies_them_then_what_was_there(one: InProcess) -> None:

@@ -55,28 +55,28 @@ def keys(found: list[names.Named]) -> list[str]:
 )  # fmt: skip
 def test_a_name_means_each_model_that_it_fits(site: InProcess, name: str, meant: list[str]) -> None:
     run, _ = runs(site)
-    assert sorted(keys(names.named([run], name))) == sorted(meant)
+    assert sorted(keys(names.models_named([run], name))) == sorted(meant)
     if len(meant) == 1:
-        found = names.only([run], name)
+        found = names.model_named([run], name)
         assert (found.run, found.item.model.key) == (run, meant[0])
 
 
 def test_one_name_of_several_models_is_refused_with_the_whole_names(site: InProcess) -> None:
     run, other = runs(site)
     with pytest.raises(SetupProblem) as caught:
-        names.only([run], "x.pt")
+        names.model_named([run], "x.pt")
     told = caught.value.reason.told["models"]
     assert isinstance(told, tuple)
     assert set(told) == {"loras/x.pt", "vae/x.pt"}
     assert caught.value.reason.told["first"] == told[0]
     with pytest.raises(SetupProblem) as caught:
-        names.only([run, other], "rife49.pth")
+        names.model_named([run, other], "rife49.pth")
     assert caught.value.reason == because(
         Why.MODELS_OF_ONE_NAME, name="rife49.pth", first="upscale_models/rife49.pth",
         models=["upscale_models/rife49.pth", "b:download:rife49"],
     )  # fmt: skip
     with pytest.raises(SetupProblem) as caught:
-        names.only([run, other], "there.pt")
+        names.model_named([run, other], "there.pt")
     assert caught.value.reason.told["models"] == ("loras/sub/there.pt",) * 2
 
 
@@ -84,29 +84,29 @@ def test_a_name_that_fits_none_is_told_with_the_nearest(site: InProcess) -> None
     run, _ = runs(site)
     for name, near in (("loras/rif49.pth", ["rife49.pth"]), ("qqqqqq", [])):
         with pytest.raises(SetupProblem) as caught:
-            names.named([run], name)
+            names.models_named([run], name)
         cause = because(Why.NEAREST_NAMES, names=near) if near else ""
         assert caught.value.reason == because(Why.MODEL_NOT_NEEDED, name=name, cause=cause)
 
 
 def test_the_names_that_people_use(site: InProcess) -> None:
     run, other = runs(site)
-    assert names.known([run]) == [
+    assert names.all_names([run]) == [
         "rife49.pth", "there.pt", "x.pt", *sorted(["workflow:other", "workflow:w"]),
     ]  # fmt: skip
-    assert names.known([other])[-1].startswith("b:workflow:")
+    assert names.all_names([other])[-1].startswith("b:workflow:")
 
 
 def test_a_workflows_name_means_all_that_it_needs(site: InProcess) -> None:
     run, other = runs(site)
-    found = names.chosen([run, other], ["workflow:w", "vae/x.pt"])
+    found = names.keys_by_run([run, other], ["workflow:w", "vae/x.pt"])
     assert sorted(found[run]) == sorted(
         ["upscale_models/rife49.pth", "loras/x.pt", "loras/sub/there.pt", "vae/x.pt"]
     )
     assert found[other] == ["vae/x.pt"]
-    assert names.chosen([run, other], ["b:workflow:other"]) == {other: ["vae/x.pt"]}
+    assert names.keys_by_run([run, other], ["b:workflow:other"]) == {other: ["vae/x.pt"]}
     with pytest.raises(SetupProblem):
-        names.chosen([run], ["workflow:none"])
+        names.keys_by_run([run], ["workflow:none"])
 
 
 def test_a_file_name_stands_for_its_task(site: InProcess) -> None:

@@ -16,7 +16,7 @@ from comfyfix.screen.run import choosing, prompt
 from comfyfix.screen.run import question as question_
 from comfyfix.screen.words import fixed, t
 from comfyfix.tasks.run import at_work, consent
-from comfyfix.tasks.run.searching import Background
+from comfyfix.tasks.run.searching import BackgroundSearches
 from tests.inprocess import InProcess
 from tests.rig import Need, ui_workflow
 from tests.unit.test_manifests import packed_model, snapshot, zipped
@@ -165,7 +165,7 @@ def test_the_question_fits_the_screen(
 ) -> None:
     typed = iter(["v", "p", "1-3 w1 [red]{x}\x1b[2J 99", "v", "p", "", "n"])
     monkeypatch.setattr(at_work, "_is_asked", lambda run: bool(run.pending))
-    monkeypatch.setattr(Background, "begin", lambda searches, _: searches._work())
+    monkeypatch.setattr(BackgroundSearches, "begin", lambda searches, _: searches._work())
     monkeypatch.setattr("select.select", lambda *_: ([0], [], []))
     monkeypatch.setattr(prompt, "read_line", lambda: next(typed))
     code, written = world.on_terminal(columns=columns)

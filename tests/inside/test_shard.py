@@ -9,8 +9,8 @@ from hypothesis import strategies as st
 from comfyfix.demo.hub import Hub
 from comfyfix.errors import SetupProblem
 from comfyfix.settings import shard
-from comfyfix.tasks.run.chosen import default_tasks
 from comfyfix.tasks.run.running import Run
+from comfyfix.tasks.run.scope import default_tasks
 from tests.inprocess import InProcess
 
 NAMES = tuple(f"harbour_light_{number:02d}.safetensors" for number in range(9))

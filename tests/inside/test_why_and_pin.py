@@ -2,14 +2,18 @@
 
 from __future__ import annotations
 
+import errno
 import json
 import re
+
+import pytest
 
 from comfyfix.demo.content import file_for
 from comfyfix.demo.hub import Fault, Hub, sha256
 from comfyfix.records import Reason, because
 from comfyfix.screen import words
 from comfyfix.screen.words import t
+from comfyfix.settings import pins
 from comfyfix.why import Why
 from tests.rig import Site, ui_workflow
 
@@ -202,3 +206,19 @@ def test_a_pin_whose_service_is_down_or_wants_a_token_is_kept(site: Site, hub: H
     done = site.doit("pin", NAME, f"urn:air:sdxl:lora:civitai:{version.model_id}@{version.id}")
     assert done.returncode == 0, done.stderr
     assert f"@{version.id}" in (site.root / "pins.yaml").read_text()
+
+
+def test_a_pin_that_can_not_be_written_is_none(
+    site: Site, hub: Hub, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    two_contents(site, hub)
+
+    def read_only(*_: object) -> None:
+        raise OSError(errno.EROFS, "Read-only file system")
+
+    monkeypatch.setattr(pins, "add", read_only)
+    done = site.doit("pin", f"loras/{NAME}", f"{HUB}/other/harbor_light/resolve/main/{NAME}")
+    assert done.returncode == 3
+    refused = because(Why.PINS_NOT_WRITTEN, file=pins.NAME, cause="Read-only file system")
+    assert what(refused) in done.stderr
+    assert done.stdout == ""

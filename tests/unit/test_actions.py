@@ -22,7 +22,7 @@ from comfyfix.state import ledger
 from comfyfix.state.layout import Layout
 from comfyfix.tasks.downloads import actions, scripts
 from comfyfix.tasks.run.running import Run
-from comfyfix.tasks.run.searching import Sought
+from comfyfix.tasks.run.searching import ModelSearch
 from comfyfix.why import Why
 
 MODEL = Model(folder="loras", path="harbor.pt")
@@ -131,7 +131,7 @@ def test_a_search_that_fails_is_counted_as_one(run: Any, monkeypatch: pytest.Mon
 
     run.searches = threading.Semaphore(1)
     run.total, run.services = 2, SimpleNamespace
-    run.sought = partial(Sought, run)
+    run.search_of = partial(ModelSearch, run)
     monkeypatch.setattr(resolve, "Search", fails)
     actions.resolve(run, PLANNED)
     assert [one.searching for one in ended] == [True]

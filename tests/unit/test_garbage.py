@@ -7,7 +7,7 @@ from collections.abc import Iterator
 
 import pytest
 
-from comfyfix.tasks.run.garbage import left_alone
+from comfyfix.garbage import left_alone
 
 
 @pytest.fixture

@@ -8,26 +8,26 @@ from typing import Any, cast
 import pytest
 
 from comfyfix.tasks.run import searching
-from comfyfix.tasks.run.searching import Background, Sought
+from comfyfix.tasks.run.searching import BackgroundSearches, ModelSearch
 
 
-def sought(key: str) -> Sought:
+def search(key: str) -> ModelSearch:
     model = SimpleNamespace(key=key, name=key)
     made = SimpleNamespace(planned=SimpleNamespace(model=model), answer=lambda: "not yet")
-    return cast(Sought, made)
+    return cast(ModelSearch, made)
 
 
 @pytest.mark.parametrize("preferred", ["a", "b", "c"])
 def test_what_is_preferred_is_searched_first(
     monkeypatch: pytest.MonkeyPatch, preferred: str
 ) -> None:
-    searches = Background([sought(key) for key in "abc"], costs=False)
+    searches = BackgroundSearches([search(key) for key in "abc"], costs=False)
 
-    def answered(one: Sought, *, costs: bool) -> Any:
+    def answered(search: ModelSearch, *, costs: bool) -> Any:
         searches.halt()  # no further one begins
-        return one.planned.model.key
+        return search.planned.model.key
 
-    monkeypatch.setattr(searching, "answered", answered)
+    monkeypatch.setattr(searching, "search_and_keep", answered)
     searches.prefer({preferred})
     searches._work()
     found: list[Any] = searches.answers()

@@ -7,7 +7,6 @@ source is read, never imported; what a pack says is kept until one of its files 
 from __future__ import annotations
 
 import contextlib
-import gc
 import hashlib
 import os
 import stat
@@ -24,6 +23,7 @@ from comfyfix.comfyui.packs import linked
 from comfyfix.comfyui.packs.facts import PackFacts
 from comfyfix.disk import json_file, looked, regular
 from comfyfix.disk.code import stamp_of_code
+from comfyfix.garbage import left_alone
 
 if TYPE_CHECKING:
     from comfyfix.comfyui.packs.source import Pack
@@ -84,20 +84,8 @@ def read(
 def _read_pack(paths: list[str], comfyui: str, core: _Core) -> PackFacts:
     from comfyfix.comfyui.packs import reading  # only where a pack is new
 
-    with _uncollected():
+    with left_alone():  # parsing makes many objects, and no garbage
         return reading.read(paths, _bytes, comfyui, core.pack())
-
-
-@contextlib.contextmanager
-def _uncollected() -> Iterator[None]:
-    """Without looks for garbage: parsing makes many objects, and no garbage."""
-    was = gc.isenabled()
-    gc.disable()
-    try:
-        yield
-    finally:
-        if was:
-            gc.enable()
 
 
 class _Core:

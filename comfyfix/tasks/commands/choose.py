@@ -61,7 +61,7 @@ class Choose(Ours):
         names = [name for name in names if not pinning.is_address(name)]
         if len(names) != 1:
             raise SetupProblem(Why.CHOOSE_NEEDS_MODEL)
-        named = pinning.only_one(self.runs(options), names[0])
+        named = pinning.pinnable(self.runs(options), names[0])
         run, item = named
         if not isinstance(item, Planned):
             raise SetupProblem(Why.CHOICE_SETTLED, model=item.model.key, where=item.location)
@@ -82,7 +82,7 @@ class Choose(Ours):
         if chosen is None:
             return 1
         try:
-            pinning.settle(named, chosen.url, chosen)
+            pinning.pin(named, chosen.url, chosen)
         except HostRefused as problem:
             notes.refusal(problem)
             return REFUSED

@@ -95,7 +95,7 @@ def _opened(manifest: Path, names: list[str], *, dry: bool) -> Project:
     wanted = addressed.searching(setup.manifest)
     if names:
         wanted = msgspec.structs.replace(wanted, workflows=tuple(names))
-    return projects.look(replace(setup, manifest=wanted), bool)
+    return projects.scan_and_plan(replace(setup, manifest=wanted), bool)
 
 
 class _Work:

@@ -109,7 +109,7 @@ def _seen(run: Run, one: Taken) -> Taken | Reason:
     from comfyfix.sources.base import Blocked, Doubtful  # 200 ms that only a look needs
 
     try:
-        found = pinning.at(run, one.key.rpartition("/")[2], one.url, one.sha256)
+        found = pinning.ask_at(run, one.key.rpartition("/")[2], one.url, one.sha256)
     except ModelProblem as problem:
         return replace(one, note=because(Why.PIN_NOT_ASKED, problem=problem.reason))
     if isinstance(found, Blocked):

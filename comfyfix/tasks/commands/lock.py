@@ -35,7 +35,7 @@ from comfyfix.tasks.commands.base import (
 )
 from comfyfix.tasks.face.dodo import Tasks
 from comfyfix.tasks.face.guard import JSON_OPTION
-from comfyfix.tasks.run.names import chosen
+from comfyfix.tasks.run.names import keys_by_run
 from comfyfix.tasks.run.opening import begin, begin_lock
 from comfyfix.tasks.run.running import Run
 from comfyfix.tasks.run.searching import side_by_side
@@ -112,7 +112,7 @@ def _opened(tasks: Tasks) -> Run:
 
 def _upgraded(runs: Sequence[Run], names: Sequence[str]) -> dict[Run, frozenset[str]]:
     if names:
-        asked = chosen(runs, names)
+        asked = keys_by_run(runs, names)
         return {
             run: frozenset(
                 key
@@ -184,7 +184,7 @@ def _searching(project: Project, upgraded: frozenset[str]) -> Project:
         if not (isinstance(told, Locked) and key in upgraded)
     }
     wanted = msgspec.structs.replace(wanted, models=models, include=setup.manifest.include)
-    opened = projects.look(replace(setup, manifest=wanted), bool)
+    opened = projects.scan_and_plan(replace(setup, manifest=wanted), bool)
     plan = opened.plan
     if upgraded:
         fresh = [

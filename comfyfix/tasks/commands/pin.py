@@ -36,7 +36,7 @@ class Pin(Ours):
         if len(urls) != 1 or len(models) != 1:
             raise SetupProblem(Why.PIN_NEEDS_BOTH)
         try:
-            pinning.settle(pinning.only_one(self.runs(options), models[0]), urls[0])
+            pinning.pin(pinning.pinnable(self.runs(options), models[0]), urls[0])
         except HostRefused as problem:
             notes.refusal(problem)
             return REFUSED

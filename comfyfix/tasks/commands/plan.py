@@ -17,9 +17,9 @@ from comfyfix.screen.words import t
 from comfyfix.tasks.commands.base import Ours, project_heading
 from comfyfix.tasks.face.guard import JSON_OPTION
 from comfyfix.tasks.run import tried
-from comfyfix.tasks.run.names import chosen
+from comfyfix.tasks.run.names import keys_by_run
 from comfyfix.tasks.run.running import Run
-from comfyfix.tasks.run.searching import Sought, answered, side_by_side
+from comfyfix.tasks.run.searching import ModelSearch, search_and_keep, side_by_side
 
 
 class Plan(Ours):
@@ -38,7 +38,7 @@ class Plan(Ours):
     def work(self, options: dict[str, Any], names: list[str]) -> int:
         """Search and print."""
         runs = self.runs(options)
-        asked = chosen(runs, names) if names else dict.fromkeys(runs)
+        asked = keys_by_run(runs, names) if names else dict.fromkeys(runs)
         answers = {run: _answers(run, keys) for run, keys in asked.items()}
         views = {run: _view(run, found) for run, found in answers.items()}
         if options["as_json"]:
@@ -71,7 +71,7 @@ def _answers(run: Run, keys: Sequence[str] | None) -> list[Answer]:
     """Search what is pending, of all models or of those that are named."""
     run.reserve()
     notes.unreadable(run.project.plan.unreadable)
-    selected = run.project.selected
+    selected = run.project.selected_workflow
     pending = [
         planned
         for planned in run.project.plan.pending
@@ -80,13 +80,13 @@ def _answers(run: Run, keys: Sequence[str] | None) -> list[Answer]:
     ]
     if pending:
         notes.searching(len(pending))
-    sought = [run.sought(planned) for planned in pending]
-    return side_by_side(run, sought, partial(_answer, run))
+    searches = [run.search_of(planned) for planned in pending]
+    return side_by_side(run, searches, partial(_answer, run))
 
 
-def _answer(run: Run, sought: Sought) -> Answer:
-    answer = answered(sought, costs=True)
-    problem, planned = answer.problem, sought.planned
+def _answer(run: Run, search: ModelSearch) -> Answer:
+    answer = search_and_keep(search, costs=True)
+    problem, planned = answer.problem, search.planned
     # Only where somebody was asked.
     if problem and planned.problem is None and not isinstance(problem, Unreachable):
         tried.note(run, planned, problem)

@@ -15,7 +15,7 @@ from comfyfix.settings.manifest import Manifest
 from comfyfix.stages.needs.work import Planned, Present
 from comfyfix.tasks.commands.base import Ours
 from comfyfix.tasks.face.guard import JSON_OPTION
-from comfyfix.tasks.run.names import only
+from comfyfix.tasks.run.names import model_named
 from comfyfix.why import Why
 
 
@@ -38,7 +38,7 @@ class Script(Ours):
 
         if len(names) != 1:
             raise SetupProblem(Why.SCRIPT_NEEDS_MODEL)
-        run, item = only(self.runs(options), names[0])
+        run, item = model_named(self.runs(options), names[0])
         try:
             record = _record(item, run.project.manifest)
         except ModelProblem as problem:

@@ -17,7 +17,7 @@ from comfyfix.screen.text import data
 from comfyfix.screen.words import t
 from comfyfix.tasks.face.guard import Guarded
 from comfyfix.tasks.face.owned import runs_of
-from comfyfix.tasks.run.names import known
+from comfyfix.tasks.run.names import all_names
 
 # Names of models come from workflows of strangers, and a shell may read a completion as code.
 _HARMLESS = re.compile(r"[A-Za-z0-9_][A-Za-z0-9._/:+@-]*")
@@ -72,4 +72,4 @@ class TabCompletion(Guarded, DoitTabCompletion):  # type: ignore[misc]
     def _models(self) -> list[str]:
         """The files of all needed models, and their tasks, which every command takes as well."""
         tasks = [name for name in self._tasks() if "download:" in name]
-        return [*(w for w in known(runs_of(self.task_list)) if _HARMLESS.fullmatch(w)), *tasks]
+        return [*(w for w in all_names(runs_of(self.task_list)) if _HARMLESS.fullmatch(w)), *tasks]

@@ -14,7 +14,7 @@ from comfyfix.stages.plan.policy import broken, of_files
 from comfyfix.stages.store import sweep
 from comfyfix.stages.store.sweep import Choice
 from comfyfix.tasks.commands.base import project_heading
-from comfyfix.tasks.run.names import chosen
+from comfyfix.tasks.run.names import keys_by_run
 from comfyfix.tasks.run.running import Run
 from comfyfix.tasks.store.in_tier import opened_in
 from comfyfix.tasks.verify.side_by_side import Check, Wish
@@ -35,7 +35,7 @@ def verify_needed(runs: Sequence[Run], wish: Wish, names: Sequence[str]) -> tupl
 
     Raises SetupProblem and Stopped.
     """
-    asked = chosen(runs, names) if names else {run: [] for run in runs}
+    asked = keys_by_run(runs, names) if names else {run: [] for run in runs}
     done = [_verify(run, wish, names, keys) for run, keys in asked.items()]
     verdicts = [each for _, told in done for each in told.verdicts]
     rules = [each for _, told in done for each in told.rules]

@@ -16,7 +16,7 @@ from comfyfix.state import searches
 from comfyfix.state.searches import Search
 from comfyfix.tasks.commands.base import Ours, switch
 from comfyfix.tasks.run import tried
-from comfyfix.tasks.run.names import named
+from comfyfix.tasks.run.names import models_named
 from comfyfix.tasks.run.running import Run
 from comfyfix.why import Why
 
@@ -38,7 +38,7 @@ class WhyOfModel(Ours):
         if not names:
             raise SetupProblem(Why.WHY_NEEDS_MODEL)
         runs = self.runs(options)
-        every = [found for name in names for found in named(runs, name)]
+        every = [found for name in names for found in models_named(runs, name)]
         models = [_told(*found, fresh=options["fresh"]) for found in every]
         self.told = {"models": models}
         return 0 if all(model["found"] for model in models) else 1

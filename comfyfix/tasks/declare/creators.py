@@ -10,6 +10,7 @@ from typing import Any
 
 from doit.doit_cmd import get_var
 
+from comfyfix.garbage import left_alone
 from comfyfix.screen import words
 from comfyfix.screen.text import clean
 from comfyfix.screen.words import t
@@ -18,10 +19,9 @@ from comfyfix.stages.verdicts.batch import rules
 from comfyfix.tasks.face import inside_doit
 from comfyfix.tasks.face.dodo import ONLY_WORK, Task
 from comfyfix.tasks.face.marks import MARK, PRESENT
-from comfyfix.tasks.run.chosen import batch_name, default_tasks, is_verified, settled
-from comfyfix.tasks.run.garbage import left_alone
 from comfyfix.tasks.run.opening import begin
 from comfyfix.tasks.run.running import Run
+from comfyfix.tasks.run.scope import batch_name, default_tasks, is_verified, settled_tasks
 from comfyfix.tasks.run.selection import Control, RunControl
 
 
@@ -52,8 +52,8 @@ def tasks(run: Run) -> Iterator[Task]:
 
     Every one of them, unless the command is about what has work to do.
     """
-    only_work = ONLY_WORK.get()() and not run.project.selected
-    run.unasked = settled(run) if only_work else set()
+    only_work = ONLY_WORK.get()() and not run.project.selected_workflow
+    run.settled_tasks = settled_tasks(run) if only_work else set()
     with left_alone():
         for task in _with_work(run) if only_work else _tasks(run):
             task["basename"] = run.group(task["basename"])
@@ -84,7 +84,7 @@ def _with_work(run: Run) -> Iterator[Task]:
     """What a run without names is about, but for batches of which all is settled."""
     yield from _groups(run)
     for number, members in run.project.plan.batches.items():
-        if run.task("verify", batch_name(number)) not in run.unasked:
+        if run.task("verify", batch_name(number)) not in run.settled_tasks:
             yield from (_download(run, planned) for planned in members)
             yield _verify(run, number, members)
     if run.project.plan.present:

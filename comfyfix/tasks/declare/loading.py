@@ -16,12 +16,12 @@ from typing import TYPE_CHECKING, Any
 from doit.exceptions import InvalidDodoFile
 
 from comfyfix.errors import SetupProblem
+from comfyfix.garbage import left_alone
 from comfyfix.screen import words
 from comfyfix.tasks.face import inside_doit
 from comfyfix.tasks.face.dodo import ONLY_NAMED, Task, Tasks
 from comfyfix.tasks.face.inside_doit import Defaults, Threads
 from comfyfix.tasks.run import idle
-from comfyfix.tasks.run.garbage import left_alone
 from comfyfix.tasks.run.reporter import Reporter
 from comfyfix.why import Why
 
@@ -48,7 +48,7 @@ def load(manifest: Path, prefix: str = "") -> tuple[dict[str, Any], Tasks]:
         tasks.settled = settled
         names = list(settled.answer.tasks)
         return _configuration(str(settled.layout.doit_db), names, len(names)), tasks
-    from comfyfix.tasks.run.chosen import default_tasks  # the rest of the program
+    from comfyfix.tasks.run.scope import default_tasks  # the rest of the program
 
     run = tasks.opened()
     memory = str(run.project.layout.doit_db)

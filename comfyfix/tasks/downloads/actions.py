@@ -58,7 +58,7 @@ def _failed(run: Run, planned: Planned, problem: Problem, *, searching: bool) ->
     problem = tried.seen_before(planned, problem)
     tried.note(run, planned, problem)
     run.events.failed(planned.model, problem)
-    requests = run.sought(planned).requests if searching else 0
+    requests = run.search_of(planned).requests if searching else 0
     _settle(run, Ending(planned.model, problem, searching=searching, requests=requests))
     return TaskFailed(f"{planned.model.key}: {words.problem(problem)}")
 
@@ -69,9 +69,9 @@ def _settle(run: Run, ending: Ending) -> None:
 
 
 def _resolve(run: Run, planned: Planned) -> None:
-    sought = run.sought(planned)
-    record = sought.found(functools.partial(_begin, run, planned))
-    if sought.anew:
+    search = run.search_of(planned)
+    record = search.finish(functools.partial(_begin, run, planned))
+    if search.anew:
         run.events.found(record)
     run.policy.require(record)
     run.records[planned.model.key] = record

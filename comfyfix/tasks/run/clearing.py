@@ -5,7 +5,7 @@ from __future__ import annotations
 import contextlib
 import os
 import shutil
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import replace
 
 from comfyfix.disk import leftovers, temporary
@@ -25,56 +25,49 @@ def clear(run: Run) -> None:
     that goes wrong here is a failure of the run.
     """
     _clear_temporary(run)
-    for folder, names in _places(run).items():
-        found = [name for name in leftovers.beside(folder, names) if regular_stat(names[name][1])]
-        if found:
+    for folder, models in _places(run).items():
+        names = [name for name in leftovers.beside(folder, models) if regular_stat(models[name][1])]
+        if names:
             with contextlib.suppress(Problem, OSError):
-                _run(run, folder, names[found[0]][0], found)
+                _clear_beside(run, folder, models[names[0]][0], names)
 
 
 def caches(run: Run) -> list[Left]:
     """Our caches; doit's memory is no such, since it holds what the user ignores."""
     layout = run.project.layout
-    found = []
     files = (
         layout.scan_cache, layout.pack_cache, layout.server_cache, layout.hashes, layout.kept,
         layout.rendered, layout.pieces, layout.records_cache,
+        *sorted(layout.brought.glob("*/*")), *sorted(layout.searches.glob("*")),
     )  # fmt: skip
-    for path in (*files, *sorted(layout.brought.glob("*/*")), *sorted(layout.searches.glob("*"))):
-        if info := regular_stat(str(path)):
-            found.append(Left(str(path), size=info.st_size))
-    return found
+    stats = ((str(path), regular_stat(str(path))) for path in files)
+    return [Left(path, size=info.st_size) for path, info in stats if info]
 
 
 def abandoned(models: Iterable[tuple[Model, str]]) -> list[Left]:
     """What stopped downloads of some models have left, also where it could be gone on with."""
-    found = []
-    for model, location in models:
-        folder, _, name = location.rpartition("/")
-        left = leftovers.abandoned(folder, name)
-        found += [replace(item, beside=model.key) for item in left]
-    return found
+    return [
+        replace(left, beside=model.key)
+        for model, location in models
+        for left in leftovers.abandoned(*os.path.split(location))
+    ]
 
 
-def remove(run: Run, models: Iterable[tuple[Model, str]], some: Iterable[Left]) -> list[Left]:
+def remove(run: Run, models: Iterable[tuple[Model, str]], some: Sequence[Left]) -> list[Left]:
     """Remove caches and what was left beside some models; return what is gone."""
-    some = list(some)
-    of_model: dict[str, list[Left]] = {}
-    for item in some:
-        if item.beside:
-            of_model.setdefault(item.beside, []).append(item)
-        else:
-            _unlink(item.path)
+    for left in some:
+        if not left.beside:
+            _unlink(left.path)
     for model, location in models:
-        beside = of_model.get(model.key, [])
-        folder, _, name = location.rpartition("/")
+        beside = [left for left in some if left.beside == model.key]
         if beside:
+            folder, name = os.path.split(location)
             with contextlib.suppress(Problem, OSError):
-                _run(run, folder, model, [name])
-                for item in beside:
-                    if not item.ours:
-                        _unlink(item.path)
-    return [item for item in some if not os.path.lexists(item.path)]
+                _clear_beside(run, folder, model, [name])
+                for left in beside:
+                    if not left.ours:
+                        _unlink(left.path)
+    return [left for left in some if not os.path.lexists(left.path)]
 
 
 def _unlink(path: str) -> None:
@@ -87,18 +80,16 @@ def _unlink(path: str) -> None:
 
 def _clear_temporary(run: Run) -> None:
     """Remove what killed writes of ours have left in output/ and in the receipts of the store."""
-    store = run.project.folders.store
-    layout = run.project.layout
+    store, layout, plan = run.project.folders.store, run.project.layout, run.project.plan
     for folder in (layout.output, layout.caches, *layout.folders):
         temporary.clear(folder)
-    needed = [planned.model for planned in run.project.plan.models]
-    needed += [present.model for present in run.project.plan.present]
+    models = [p.model for p in plan.models] + [p.model for p in plan.present]
     # A thousand models share a few folders: a path is made for each folder, not for each model.
-    places = {(m.folder, m.path.rpartition("/")[0]) for m in needed if m.folder is not None}
+    places = {(m.folder, os.path.dirname(m.path)) for m in models if m.folder is not None}
     for key, subfolder in places:
-        some = store_receipt(store, key, f"{subfolder}/any" if subfolder else "any")
-        if led_into(some.parent, store):  # another may have put a link in the folder's place
-            temporary.clear(some.parent)
+        receipts = store_receipt(store, key, os.path.join(subfolder, "any")).parent
+        if led_into(receipts, store):  # another may have put a link in the folder's place
+            temporary.clear(receipts)
 
 
 def _places(run: Run) -> dict[str, dict[str, tuple[Model, str]]]:
@@ -116,7 +107,7 @@ def _places(run: Run) -> dict[str, dict[str, tuple[Model, str]]]:
 
 
 def _there(run: Run) -> Iterator[tuple[Model, str]]:
-    done = {outcome.model.key for outcome in run.tally.endings if outcome.problem is None}
+    done = {ending.model.key for ending in run.tally.endings if ending.problem is None}
     for planned in run.project.plan.models:
         if not planned.pending or planned.model.key in done:
             yield from places_of(planned)
@@ -134,7 +125,7 @@ def places_of(item: Planned | Present) -> Iterator[tuple[Model, str]]:
         yield from ((member.model, member.destination) for member in item.record.members)
 
 
-def _run(run: Run, folder: str, model: Model, names: list[str]) -> None:
+def _clear_beside(run: Run, folder: str, model: Model, names: list[str]) -> None:
     # Only a run with something to clear pays for these.
     from comfyfix.script import engine
     from comfyfix.stages.download import fetch
@@ -143,8 +134,5 @@ def _run(run: Run, folder: str, model: Model, names: list[str]) -> None:
     # Nothing of the user's settings: a file that bash is told to read first could hold anything.
     env = {name: run.environ[name] for name in ("PATH", "HOSTNAME") if name in run.environ}
     argv = ["bash", "-c", engine.clearing(), "clear", str(real), *names]
-    run.children.run(argv, env, _unheard)
-
-
-def _unheard(line: str) -> None:
-    """What `rm` may say of a store that is read only is no news, and the run has not begun yet."""
+    # What `rm` may say of a store that is read only is no news, and the run has not begun yet.
+    run.children.run(argv, env, lambda _said: None)

@@ -16,7 +16,7 @@ from comfyfix.stages.plan.fitting import Need, Room, fitting, need_of, room_for
 from comfyfix.stages.plan.picking import Offer, picked
 from comfyfix.tasks.face import inside_doit
 from comfyfix.tasks.run.running import Run
-from comfyfix.tasks.run.searching import Background
+from comfyfix.tasks.run.searching import BackgroundSearches
 
 
 def agreed(run: Run) -> bool:
@@ -26,7 +26,7 @@ def agreed(run: Run) -> bool:
     if not pending:
         return True
     costs = run.project.manifest.search.before_consent == "all"
-    searches = Background([run.sought(planned) for planned in pending], costs=costs)
+    searches = BackgroundSearches([run.search_of(planned) for planned in pending], costs=costs)
     searches.begin(run.project.manifest.search.parallel)
     try:
         return _Asking(run, pending, searches).agreed()
@@ -40,7 +40,7 @@ class _Asking:
 
     run: Run
     pending: Sequence[Planned]
-    searches: Background
+    searches: BackgroundSearches
 
     def __post_init__(self) -> None:
         self.picked = tuple(self.pending)
@@ -52,7 +52,7 @@ class _Asking:
         prompt = Prompt(lambda: question.lines(self.standing()))
         while True:
             answer = prompt.ask(question.KEYS)
-            match (answer or "n").lower() if answer != "" else "":
+            match "n" if answer is None else answer.lower():
                 case "y" | "yes":
                     self._settle()
                     return True
@@ -87,7 +87,7 @@ class _Asking:
             fitting=len(fits),
             fitting_size=sum(need.size for need in needs if need.key in fits),
             searching=self.searches.under_way(),
-            resting=sum(a.unsettled and self.run.sought(a.planned).rests for a in answers),
+            resting=sum(a.unsettled and self.run.search_of(a.planned).rests for a in answers),
         )
 
     def _room(self) -> dict[int, int]:
@@ -109,13 +109,13 @@ class _Asking:
         say(*preview.table(view, store, room()))
 
     def _pick(self) -> None:
-        offered = Offer.of(self.pending)
+        offer = Offer.of(self.pending)
         sizes = {need.key: need.size for need in self._needs_of(self.searches.answers())}
-        say(*question.offer(offered, sizes, room() or 1))
+        say(*question.offer(offer, sizes, room() or 1))
         answer = Prompt(list).ask(question.how_to_pick())
         if not answer:
             return
-        meant = picked(answer, offered)
+        meant = picked(answer, offer)
         say(*question.understood(meant, sizes))
         if meant.models:
             self.picked = meant.models
@@ -124,14 +124,14 @@ class _Asking:
     def _settle(self) -> None:
         """Tell the run what is left out, and how much room there is for what is found later."""
         answers = self.answers()
-        needs, kept_room = self._needs_of(answers), Room(self._room())
-        fits = fitting(needs, kept_room.bytes)
+        needs, room_left = self._needs_of(answers), Room(self._room())
+        fits = fitting(needs, room_left.bytes)
         for need in needs:
             if need.key in fits:
-                kept_room.take(need)
-        kept = {planned.model.key for planned in self.picked}
+                room_left.take(need)
+        picked_keys = {planned.model.key for planned in self.picked}
         self.run.leave_unpicked(
-            frozenset(p.model.key for p in self.pending) - kept,
+            frozenset(p.model.key for p in self.pending) - picked_keys,
             no_room=frozenset(need.key for need in needs) - fits,
         )
-        self.run.room = kept_room
+        self.run.room = room_left

@@ -8,8 +8,6 @@ import time
 from collections.abc import Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING
 
-from comfyfix.errors import Problem
-from comfyfix.screen import notes
 from comfyfix.screen.text import clean
 from comfyfix.screen.words import t
 from comfyfix.state import ledger
@@ -17,7 +15,7 @@ from comfyfix.tasks.run.running import Run
 
 if TYPE_CHECKING:
     from comfyfix.state.journal import Line
-    from comfyfix.tasks.run.control import Again
+    from comfyfix.tasks.run.orders import Again
 
 ERROR = 2
 """The exit code of what nobody has foreseen."""
@@ -28,14 +26,14 @@ def begin(run: Run) -> None:
     # Only those with work to do pay for these.
     from comfyfix.screen.run.following import Follower
     from comfyfix.state.journal import Begun, Journal
-    from comfyfix.tasks.run.control import Control
+    from comfyfix.tasks.run.orders import Orders
 
     stamp = time.strftime("%Y%m%d_%H%M%S")
     numbers = {planned.model.key: n for n, planned in enumerate(run.pending)}
     name = f"{stamp}_{secrets.token_hex(4)}"
     models = [planned.model for planned in run.pending]
-    run.control = Control(run.project.layout, run.tally, models, name)
-    begun = Begun(total=len(numbers), run=name, control=run.control.socket)
+    run.orders = Orders(run.project.layout, run.tally, models, name)
+    begun = Begun(total=len(numbers), run=name, control=run.orders.socket)
     follower = Follower(Journal(run.project.layout))
     run.follow(follower)
     follower.begin(stamp, [begun, *_about(run, numbers)], numbers)
@@ -44,8 +42,8 @@ def begin(run: Run) -> None:
 def end(runs: Sequence[Run], code: int, *, stopped: bool) -> None:
     """Whoever follows is told that the runs are over, those that are not yet."""
     for run in runs:
-        if run.control is not None:
-            run.control.close()
+        if run.orders is not None:
+            run.orders.close()
         if run.follower is not None:
             run.follower.end(code, stopped=stopped)
 
@@ -56,12 +54,12 @@ def once_more(runs: Sequence[Run], code: int) -> bool:
     They are noted to be searched again, or pinned to the file that was chosen, and the runs are
     over then; another one begins. Raises OSError.
     """
-    wanted = {run: run.control.close() for run in runs if run.control is not None}
-    if not any(wanted.values()):
+    orders = {run: run.orders.close() for run in runs if run.orders is not None}
+    if not any(orders.values()):
         return False
     for run in runs:
         run.console.end()
-    due = {run: [each.model for each in wanted[run] if _is_due(run, each)] for run in wanted}
+    due = {run: [a.model for a in again if _is_due(run, a)] for run, again in orders.items()}
     if not any(due.values()):
         return False
     for run, models in due.items():
@@ -80,13 +78,7 @@ def _is_due(run: Run, asked: Again) -> bool:
     from comfyfix.tasks.run import pinning  # for who has chosen something only
 
     planned = next(p for p in run.pending if p.model == asked.model)
-    try:
-        named = pinning.only_one([run], run.task("download", planned.task))
-        pinning.settle(named, asked.chosen.url, asked.chosen, fetched_next=True)
-    except Problem as problem:
-        notes.refusal(problem)
-        return False
-    return True
+    return pinning.pin_for_next(run, planned, asked.chosen)
 
 
 @contextlib.contextmanager

@@ -72,12 +72,10 @@ def keep(manifest: Path, run: Run, noted: Looked, *, verified: bool) -> None:
     `verified` where doit, too, has looked for work and found none.
     """
     project, tally = run.project, run.tally
-    said = tally.endings or tally.ignored or tally.bad_verdicts or tally.unverified
-    if project.plan.pending or project.plan.unreadable or project.selected or said:
+    anything = tally.endings or tally.ignored or tally.bad_verdicts or tally.unverified
+    if project.plan.pending or project.plan.unreadable or project.selected_workflow or anything:
         return
-    from comfyfix.tasks.run.chosen import (
-        default_tasks,  # it has to be looked at anew each time else
-    )
+    from comfyfix.tasks.run.scope import default_tasks  # for what is looked at anew only
 
     answer = Answer(
         about=_about(manifest, run.prefix),
@@ -94,7 +92,7 @@ def _about(manifest: Path, prefix: str) -> str:
 
 def _places(manifest: Path, text: str) -> Iterator[Layout]:
     """Where the output of a manifest may lie, told without reading it as YAML."""
-    told = [match[1].strip("\"'") for match in _OUTPUT.finditer(text)]
-    for name in dict.fromkeys([*told[:_GUESSES], "output"]):
-        place = os.path.expanduser(os.path.expandvars(name))
-        yield Layout(Path(os.path.normpath(manifest.parent / place)))
+    guesses = [match[1].strip("\"'") for match in _OUTPUT.finditer(text)]
+    for name in dict.fromkeys([*guesses[:_GUESSES], "output"]):
+        folder = os.path.expanduser(os.path.expandvars(name))
+        yield Layout(Path(os.path.normpath(manifest.parent / folder)))

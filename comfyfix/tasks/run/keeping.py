@@ -22,22 +22,20 @@ def note_missing(run: Run) -> None:
         raise unusable(error, run.project.layout) from None
 
 
-def keep_lock(run: Run) -> None:
+def note_in_lock(run: Run) -> None:
     """Note in the lock file what was fetched, where there is one that a run may change."""
     project = run.project
-    setup = project.setup
-    if not setup.lock.exists or setup.mode != "open" or in_ci(run.environ):
+    setup, layout, lock = project.setup, project.setup.layout, project.setup.lock
+    if not lock.exists or setup.mode != "open" or in_ci(run.environ):
         return
-    if project.selected:  # a workflow that is not the project's
+    if project.selected_workflow:  # a workflow that is not the project's
         return
-    layout, lock = setup.layout, setup.lock
-    found = {planned.model.key: planned.record for planned in project.plan.models}
-    known = {**found, **run.records}
+    records = {planned.model.key: planned.record for planned in project.plan.models} | run.records
     try:
-        fetched = run.receipts.all()
+        receipts = run.receipts.all()
 
         def update(now: lockfile.Lock) -> lockfile.Lock:
-            return locking.kept_true(project.plan, now, known, fetched)
+            return locking.kept_true(project.plan, now, records, receipts)
 
         if update(lock).entries != lock.entries:
             lockfile.change(lock.path, layout.lock_cache, layout.lock_lock, update)

@@ -22,40 +22,40 @@ class Named(NamedTuple):
     item: Planned | Present
 
 
-def named(runs: Sequence[Run], name: str) -> list[Named]:
+def models_named(runs: Sequence[Run], name: str) -> list[Named]:
     """Every needed model that a name fits. Raises SetupProblem if there is none."""
-    hits = [found for run in runs for found in _hits(run, name)]
+    hits = [hit for run in runs for hit in _hits(run, name)]
     if hits:
         return hits
-    near = nearest(name.rpartition("/")[2], known(runs))
+    near = nearest(name.rpartition("/")[2], all_names(runs))
     cause = because(Why.NEAREST_NAMES, names=near) if near else ""
     raise SetupProblem(Why.MODEL_NOT_NEEDED, name=name, cause=cause)
 
 
-def only(runs: Sequence[Run], name: str) -> Named:
+def model_named(runs: Sequence[Run], name: str) -> Named:
     """The one needed model that a name fits. Raises SetupProblem if there are several, or none."""
-    hits = named(runs, name)
+    hits = models_named(runs, name)
     if len(hits) > 1:
-        keys = [_whole_name(found) for found in hits]
+        keys = [_whole_name(hit) for hit in hits]
         raise SetupProblem(Why.MODELS_OF_ONE_NAME, name=name, models=keys, first=keys[0])
     return hits[0]
 
 
-def _whole_name(found: Named) -> str:
+def _whole_name(hit: Named) -> str:
     """The name that tells a model from others of its file name, also from those of a project."""
-    item, run = found.item, found.run
+    run, item = hit
     if run.prefix and isinstance(item, Planned):
         return run.task("download", item.task)
     return item.model.key
 
 
-def known(runs: Iterable[Run]) -> list[str]:
+def all_names(runs: Iterable[Run]) -> list[str]:
     """The names that people use: files of models, and the tasks of workflows."""
     files = {item.model.name for run in runs for item in _items(run)}
     return [*sorted(files), *(name for run in runs for name in _workflows(run))]
 
 
-def chosen(runs: Sequence[Run], names: Iterable[str]) -> dict[Run, list[str]]:
+def keys_by_run(runs: Sequence[Run], names: Iterable[str]) -> dict[Run, list[str]]:
     """The keys of the models that are named, by project; a task of a workflow names all of its.
 
     Raises SetupProblem.
@@ -66,8 +66,8 @@ def chosen(runs: Sequence[Run], names: Iterable[str]) -> dict[Run, list[str]]:
         for run, workflow in groups:
             needed = run.project.plan.workflows.get(workflow, ())
             keys.setdefault(run, {}).update(dict.fromkeys(needed))
-        for found in named(runs, name) if not groups else ():
-            keys.setdefault(found.run, {})[found.item.model.key] = None
+        for run, item in models_named(runs, name) if not groups else ():
+            keys.setdefault(run, {})[item.model.key] = None
     return {run: list(models) for run, models in keys.items()}
 
 
@@ -76,20 +76,20 @@ def tasks_meant(tasks: Mapping[str, Any], names: Iterable[str]) -> list[str]:
     runs = runs_of(tasks.values())
     meant: dict[str, None] = {}
     for name in names:
-        hits = [] if name in tasks else [n for run in runs for n in _hits(run, name)]
+        hits = [] if name in tasks else [hit for run in runs for hit in _hits(run, name)]
         meant |= dict.fromkeys([_task(hit) for hit in hits] or [name])
     return list(meant)
 
 
 def _hits(run: Run, name: str) -> list[Named]:
-    found = (Named(run, item) for item in _items(run))
-    return [each for each in found if name in _names(each)]
+    return [Named(run, item) for item in _items(run) if name in _names(run, item)]
 
 
-def _task(found: Named) -> str:
-    if isinstance(found.item, Planned):
-        return found.run.task("download", found.item.task)
-    return found.run.task("verify", PRESENT)
+def _task(hit: Named) -> str:
+    run, item = hit
+    if isinstance(item, Planned):
+        return run.task("download", item.task)
+    return run.task("verify", PRESENT)
 
 
 def _workflows(run: Run) -> dict[str, str]:
@@ -101,8 +101,7 @@ def _items(run: Run) -> list[Planned | Present]:
     return [*run.project.plan.models, *run.project.plan.present]
 
 
-def _names(found: Named) -> set[str]:
-    run, item = found
+def _names(run: Run, item: Planned | Present) -> set[str]:
     names = {item.model.key, item.model.path, item.model.name}
     if isinstance(item, Planned):
         names |= {item.task, run.task("download", item.task)}

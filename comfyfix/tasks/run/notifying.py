@@ -24,8 +24,8 @@ _PAGE_MAX = 5_000_000
 
 def is_wanted(run: Run) -> bool:
     """Tell whether somebody is to be told: not of the demo, offline, or where nothing was done."""
-    manifest, tally = run.project.manifest, run.tally
-    if not manifest.notify or manifest.is_demo or on(OFFLINE, run.environ):
+    tally = run.tally
+    if run.project.manifest.is_demo or on(OFFLINE, run.environ):
         return False
     return bool(tally.endings or tally.bad_verdicts or tally.no_room)
 
@@ -36,7 +36,6 @@ def tell(run: Run, *, aloud: bool) -> None:
     What goes wrong is one line, and no failure of the run.
     """
     ready = not (run.whole and run.refusals)
-    told: list[str] = []
     addresses: dict[str, list[str]] = {}
     for entry in run.project.manifest.notify:
         try:
@@ -53,19 +52,20 @@ def tell(run: Run, *, aloud: bool) -> None:
         page_name=PAGE,
     )
     try:
-        ended = notices.send([*addresses], notice, run.children, secrets.without(run.environ))
+        failures = notices.send([*addresses], notice, run.children, secrets.without(run.environ))
     except notices.AppriseAbsent:
         notes.remark(because(Why.NOTIFY_APPRISE_ABSENT))
         return
     except ModelProblem:  # all is to stop
         return
-    for labels, failed in zip(addresses.values(), ended, strict=True):
-        if failed is None:
-            told += labels[:1]
+    reached = []
+    for (label, *_), failure in zip(addresses.values(), failures, strict=True):
+        if failure is None:
+            reached.append(label)
         else:
-            _not_told(labels[0], failed)
-    if told and aloud:
-        say(words.sent(told))
+            _not_told(label, failure)
+    if reached and aloud:
+        say(words.sent(reached))
 
 
 def _not_told(label: str, cause: Reason) -> None:
@@ -76,7 +76,7 @@ def _kind(run: Run, *, ready: bool) -> str:
     """How grave it is, in apprise's words."""
     tally = run.tally
     problems = [ending.problem for ending in tally.endings if ending.problem]
-    if tally.bad_verdicts or any(each.outcome not in NEEDS_USER for each in problems):
+    if tally.bad_verdicts or any(problem.outcome not in NEEDS_USER for problem in problems):
         return "failure"
     well = ready and not (problems or tally.no_room or tally.unreadable)
     return "success" if well else "warning"

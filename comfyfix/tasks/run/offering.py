@@ -5,35 +5,33 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from typing import Any
 
-from comfyfix.errors import Problem, SetupProblem
-from comfyfix.screen import notes
+from comfyfix.errors import SetupProblem
 from comfyfix.screen.run import choosing
 from comfyfix.screen.text import say
 from comfyfix.stages.needs.work import Planned
 from comfyfix.state.searches import Search
 from comfyfix.tasks.face import inside_doit
 from comfyfix.tasks.run import pinning, tried
-from comfyfix.tasks.run.names import Named
 from comfyfix.tasks.run.running import Run
 
 
-def chosen(runs: Sequence[Run]) -> list[str]:
+def pin_chosen(runs: Sequence[Run]) -> list[str]:
     """Offer a choice for each uncertain model, and pin what is chosen; returns its tasks."""
-    uncertain = [found for run in runs for found in _uncertain(run)]
+    uncertain = [choice for run in runs for choice in _uncertain(run)]
     say("")
     if not uncertain or not choosing.wanted(len(uncertain)):
         return []
     tasks = []
-    for named, search in uncertain:
-        say("", *choosing.lines(named.item.model, search))
+    for run, planned, search in uncertain:
+        say("", *choosing.lines(planned.model, search))
         number = choosing.asked(len(search.candidates))
-        if number and isinstance(named.item, Planned) and _settled(named, search, number):
-            tasks.append(named.run.task("download", named.item.task))
+        if number and pinning.pin_for_next(run, planned, search.candidates[number - 1]):
+            tasks.append(run.task("download", planned.task))
     return tasks
 
 
-def were_all(runs: Sequence[Run], tasks: Sequence[str], loader: Any) -> bool:
-    """Tell whether nothing else was amiss in a run than what these tasks have mended."""
+def have_mended_all(runs: Sequence[Run], tasks: Sequence[str], loader: Any) -> bool:
+    """Tell whether nothing else was amiss in the runs than what these tasks have mended."""
     if inside_doit.has_others(loader):
         return False  # a task of the user's own may have failed
     for run in runs:
@@ -47,7 +45,7 @@ def were_all(runs: Sequence[Run], tasks: Sequence[str], loader: Any) -> bool:
     return True
 
 
-def _uncertain(run: Run) -> Iterator[tuple[Named, Search]]:
+def _uncertain(run: Run) -> Iterator[tuple[Run, Planned, Search]]:
     """The models that a run has found several files for, and those files."""
     endings = run.tally.failures(searching=True)
     keys = {ending.model.key for ending in endings if ending.problem and ending.problem.choices}
@@ -56,16 +54,7 @@ def _uncertain(run: Run) -> Iterator[tuple[Named, Search]]:
         if search is None or not search.candidates:
             continue
         try:
-            yield pinning.only_one([run], run.task("download", planned.task)), search
+            pinning.pinnable([run], run.task("download", planned.task))
         except SetupProblem:
             continue  # where no pin can settle it; its own line has said what can
-
-
-def _settled(named: Named, search: Search, number: int) -> bool:
-    meant = search.candidates[number - 1]
-    try:
-        pinning.settle(named, meant.url, meant, fetched_next=True)
-    except Problem as problem:
-        notes.refusal(problem)
-        return False
-    return True
+        yield run, planned, search

@@ -22,8 +22,8 @@ def begin(manifest: Path, workflow: str | None = None, prefix: str = "") -> Run:
         setup = read_setup(manifest, bool)
         workflow = projects.bring(setup, workflow, notes.remark, as_kept=AS_KEPT.get())
     opening = partial(projects.open_project, manifest, workflow=workflow)
-    found = shard.of(os.environ)
-    run = Run(opening(remarked), partial(opening, bool), prefix, shard=found)
+    part = shard.of(os.environ)
+    run = Run(opening(remarked), partial(opening, bool), prefix, shard=part)
     if run.project.manifest.each:
         looked.unsure()  # what workers have on their own disks no stamp here tells
     return run

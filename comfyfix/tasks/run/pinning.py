@@ -7,7 +7,7 @@ import re
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING
 
-from comfyfix.errors import ModelProblem, SetupProblem
+from comfyfix.errors import ModelProblem, Problem, SetupProblem
 from comfyfix.net.hosts import DirectFile, read_folder, read_url
 from comfyfix.net.hub_address import HubFile
 from comfyfix.records import Candidate, Hint, Rejected, because
@@ -18,7 +18,7 @@ from comfyfix.settings import pins
 from comfyfix.settings.read import load
 from comfyfix.settings.switches import OFFLINE, on
 from comfyfix.stages.needs.work import Planned, Present
-from comfyfix.tasks.run.names import Named, only
+from comfyfix.tasks.run.names import Named, model_named
 from comfyfix.tasks.run.running import Run
 from comfyfix.why import Why
 
@@ -33,30 +33,41 @@ def is_address(text: str) -> bool:
     return bool(_ADDRESS.search(text))
 
 
-def settle(
-    named: Named, url: str, meant: Candidate | None = None, *, fetched_next: bool = False
+def pin(
+    named: Named, url: str, seen: Candidate | None = None, *, fetched_next: bool = False
 ) -> None:
     """Look at an address, pin it to a model, and tell so.
 
-    `meant` is what was seen there before; `fetched_next` where a run follows by itself. Raises
+    `seen` is what was there before; `fetched_next` where a run follows by itself. Raises
     SetupProblem where the file is not there, or is another by now, and HostRefused.
     """
     run, item = named
     run.set_right()
-    there = _name_at(run, item, url)
+    name = _name_at(run, item, url)
     if not on(OFFLINE, os.environ):
-        found = _look(run, item, url)
-        if meant and found and meant.content and found.content not in (None, meant.content):
+        now = _candidate_at(run, item, url)
+        if seen and now and seen.content and now.content not in (None, seen.content):
             raise SetupProblem(Why.CHOICE_CHANGED, address=url)
     write(run, {item.model.key: {"url": url}})
-    told = answers.lines(
+    lines = answers.lines(
         item.model.key,
         url,
-        other_name="" if there == item.model.name else there,
+        other_name="" if name == item.model.name else name,
         task=run.task("download", item.task) if isinstance(item, Planned) else "",
         fetched_next=fetched_next,
     )
-    say(*told)
+    say(*lines)
+
+
+def pin_for_next(run: Run, planned: Planned, chosen: Candidate) -> bool:
+    """Pin a choice for the run that follows by itself; what can't be pinned is told."""
+    try:
+        named = pinnable([run], run.task("download", planned.task))
+        pin(named, chosen.url, chosen, fetched_next=True)
+    except Problem as problem:
+        notes.refusal(problem)
+        return False
+    return True
 
 
 def write(run: Run, entries: Mapping[str, Mapping[str, str]]) -> None:
@@ -75,7 +86,7 @@ def unwritten(error: OSError) -> SetupProblem:
     return SetupProblem(Why.PINS_NOT_WRITTEN, file=pins.NAME, cause=cause)
 
 
-def at(run: Run, name: str, url: str, sha256: str = "") -> Finding:
+def ask_at(run: Run, name: str, url: str, sha256: str = "") -> Finding:
     """Ask what is at an address, for a file of this name. Raises ModelProblem."""
     from comfyfix.sources import workflow  # 200 ms that only a look needs
 
@@ -83,11 +94,8 @@ def at(run: Run, name: str, url: str, sha256: str = "") -> Finding:
     return workflow.confirm_url(hint, pins.NAME, run.services())
 
 
-def _look(run: Run, item: Planned | Present, url: str) -> Candidate | None:
-    """Ask whether the file is there; what could not be asked is told.
-
-    Raises SetupProblem where it is not.
-    """
+def _candidate_at(run: Run, item: Planned | Present, url: str) -> Candidate | None:
+    """Ask what is there; that it could not be asked is told. Raises SetupProblem for nothing."""
     from comfyfix.sources import base, workflow  # 200 ms that only a look needs
 
     try:
@@ -96,23 +104,21 @@ def _look(run: Run, item: Planned | Present, url: str) -> Candidate | None:
             wanted = base.Wanted(item.model, item.references, is_directory=True)
             found = workflow.confirm_folder(hint, pins.NAME, wanted, run.services(), by_user=True)
         else:
-            found = at(run, item.model.name, url)
+            found = ask_at(run, item.model.name, url)
     except ModelProblem as problem:
         notes.remark(because(Why.PIN_NOT_ASKED, problem=problem.reason))
         return None
-    if isinstance(found, Rejected):
-        raise SetupProblem(Why.PIN_NOT_THERE, address=url, cause=found.reason)
     if isinstance(found, base.Blocked):
         notes.remark(found.problem)
-    if isinstance(found, base.Doubtful):
+    if isinstance(found, Rejected | base.Doubtful):
         raise SetupProblem(Why.PIN_NOT_THERE, address=url, cause=found.reason)
     return found if isinstance(found, Candidate) else found.candidate
 
 
-def only_one(runs: Sequence[Run], name: str) -> Named:
+def pinnable(runs: Sequence[Run], name: str) -> Named:
     """The one model that a pin is about. Raises SetupProblem where there can be none."""
-    found = only(runs, name)
-    run, item = found
+    named = model_named(runs, name)
+    run, item = named
     if item.model.folder is None:
         entry = f"{{{item.model.name}: {{folder: FOLDER}}}}"
         raise SetupProblem(Why.FOLDER_OF_PIN_UNKNOWN, path=item.model.path, entry=entry)
@@ -121,7 +127,7 @@ def only_one(runs: Sequence[Run], name: str) -> Named:
     override = own.override_for(item.model.folder, item.model.path)
     if override and override.names_a_place:
         raise SetupProblem(Why.PINNED_IN_MANIFEST, manifest=manifest.name, model=item.model.key)
-    return found
+    return named
 
 
 def _name_at(run: Run, item: Planned | Present, url: str) -> str:

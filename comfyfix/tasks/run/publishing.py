@@ -43,9 +43,8 @@ def of_project(project: Project, verdicts: dict[str, Verdict] | None = None) -> 
 
     Raises OSError, SetupProblem.
     """
+    refusals = Refusing(project.manifest, Lookup(project.folders)).of_files(project.scanned)
     history = History(project.layout, verdicts or {})
-    refusing = Refusing(project.manifest, Lookup(project.folders))
-    refusals = refusing.of_files(project.scanned)
     return results.make(project.plan, project.scanned, refusals, history)
 
 
@@ -56,12 +55,12 @@ def write(project: Project, report: Report) -> list[Path]:
     on_gitlab = os.environ.get("GITLAB_CI") == "true"
     layout, names = project.layout, (*_FORMATS, *((_QUALITY,) if on_gitlab else ()))
     files = [layout.report / name for name in names]
-    told = sheet.of(report, root)
+    rows = sheet.of(report, root)
     ground = rendered.digest(_grounds(root, top))
-    made_of = rendered.digest_of_rows(ground, told.models, told.flows)
+    made_of = rendered.digest_of_rows(ground, rows.models, rows.flows)
     if not rendered.holds(layout, made_of, files):
         layout.report.mkdir(parents=True, exist_ok=True)
-        _write_all(layout, ground, files, _forms(told, top))
+        _write_all(layout, ground, files, _forms(rows, top))
     files[0].touch()  # how new it is says whether it has to be looked at again
     rendered.keep(layout, made_of, files)
     return files
@@ -72,30 +71,29 @@ def _write_all(
 ) -> None:
     """Write each format; of those made of rows the rows that are as they were are not made."""
     past = pieces.load(layout, ground)
-    kept = {}
-    for path, made in zip(files, forms, strict=False):
-        form = made()
+    present = {}
+    for path, make in zip(files, forms, strict=False):
+        form = make()
         if isinstance(form, bytes):
             write_if_changed(path, form)
             continue
         old = rendered.as_written(layout, path)
-        content, kept[path.name] = pieces.written(form, old, past.get(path.name, {}))
+        content, present[path.name] = pieces.written(form, old, past.get(path.name, {}))
         if content != old:
             write_atomic(path, content)
-    pieces.keep(layout, ground, kept)
+    pieces.keep(layout, ground, present)
 
 
-def _forms(told: Sheet, top: Path | str) -> Iterator[Callable[[], Form | bytes]]:
+def _forms(rows: Sheet, top: Path | str) -> Iterator[Callable[[], Form | bytes]]:
     """What makes each format, in the order of their names."""
     from comfyfix.screen.results import faults, junit, markdown, page, sbom, shape
 
-    report = told.report
-    yield lambda: shape.form(told)
-    yield lambda: page.form(told)
-    yield lambda: junit.form(told)
-    yield lambda: markdown.markdown(report)
-    yield lambda: sbom.form(told)
-    yield lambda: faults.quality(report, top)
+    yield lambda: shape.form(rows)
+    yield lambda: page.form(rows)
+    yield lambda: junit.form(rows)
+    yield lambda: markdown.markdown(rows.report)
+    yield lambda: sbom.form(rows)
+    yield lambda: faults.quality(rows.report, top)
 
 
 def _grounds(root: Path, top: Path | str) -> Iterator[object]:
@@ -113,7 +111,7 @@ def after(run: Run, *, aloud: bool) -> Report | None:
     """
     report: Report | None = None
     try:
-        project = run.project if is_idle(run) else run.again()
+        project = run.project if is_idle(run) else run.reopen()
         report = of_project(project, {v.model: v for v in run.tally.bad_verdicts})
         write(project, report)
     except SetupProblem as problem:

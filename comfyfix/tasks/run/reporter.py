@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import time
 from collections import defaultdict
+from collections.abc import Iterable
 from typing import TYPE_CHECKING, Any, TextIO
 
 from doit.exceptions import TaskFailed
@@ -41,7 +42,7 @@ class Reporter(ConsoleReporter):  # type: ignore[misc]
         self._runs = list(reached)
         for run, names in reached.items():
             run.tally.total = run.total
-            settled = sum(not planned.pending for planned in run.chosen or ())
+            settled = sum(not planned.pending for planned in run.selected or ())
             run.tally.already = 0 if run.always else settled
             if run.task("verify", PRESENT) in names:
                 run.tally.already += len(run.project.plan.present)
@@ -97,30 +98,28 @@ class Reporter(ConsoleReporter):  # type: ignore[misc]
     def _summary(self, run: Run) -> None:
         from comfyfix.screen import refused
 
-        told = refused.lines(run.refusals)
-        for line in (*summary.lines(run.tally, run.prefix), *told):
-            self._last(run, line)
+        _end_with(run, summary.lines(run.tally, run.prefix))
+        _end_with(run, refused.lines(run.refusals))
         if run.tally.endings:
-            self._won(run)
+            self._tell_what_is_won(run)
         for error in self._errors[run]:
-            first, *more = error.strip().splitlines() or [""]
-            for line in (f"✗ {first}", *more):
-                self._last(run, line)
+            _end_with(run, f"✗ {error.strip()}".splitlines())
 
-    def _won(self, run: Run) -> None:
+    def _tell_what_is_won(self, run: Run) -> None:
         """Say what the run was good for, and call who has looked away meanwhile."""
         from comfyfix.screen.run import won as words_of_won
         from comfyfix.stages.reports.won import won
 
         workflows = {refusal.reference.workflow for refusal in run.refusals}
-        end = won(run.project.plan, run.about, run.tally, workflows)
+        end = won(run.project.plan, run.workflows, run.tally, workflows)
         seconds = time.monotonic() - self._since
-        for line in words_of_won.lines(end, seconds, run.project.folders.store):
-            self._last(run, line)
+        _end_with(run, words_of_won.lines(end, seconds, run.project.folders.store))
         if run.live and (sign := words_of_won.sign(end, seconds)):
             run.console.text(sign)
 
-    def _last(self, run: Run, line: str) -> None:
+
+def _end_with(run: Run, lines: Iterable[str]) -> None:
+    for line in lines:
         run.last_lines.append(line)
         run.console.line(line)
 

@@ -34,7 +34,7 @@ from comfyfix.stages.values.refused import Refusal, Refusing
 from comfyfix.state import order
 from comfyfix.state.receipts import Receipts
 from comfyfix.tasks.face.marks import Owner
-from comfyfix.tasks.run.joined import Joined
+from comfyfix.tasks.run.joining import Membership
 from comfyfix.why import Why
 
 if TYPE_CHECKING:
@@ -46,8 +46,8 @@ if TYPE_CHECKING:
     from comfyfix.stages.needs.work import Planned
     from comfyfix.stages.plan.fitting import Room
     from comfyfix.stages.plan.policy import Held
-    from comfyfix.tasks.run.control import Control
-    from comfyfix.tasks.run.searching import Sought
+    from comfyfix.tasks.run.orders import Orders
+    from comfyfix.tasks.run.searching import ModelSearch
 
 READINGS = 2
 """How many files that others have brought are read at the same time."""
@@ -59,21 +59,21 @@ TRIES = 3
 class Run(Owner):
     """What happens in one doit process to one project.
 
-    `again` opens the project once more, without a word. `prefix` stands before the names of its
-    tasks, empty for none; `unasked` are settled tasks that doit need not look at, `unpicked_tasks`
+    `reopen` opens the project once more, without a word. `prefix` stands before the names of its
+    tasks, empty for none; `settled_tasks` are those that doit need not look at, `unpicked_tasks`
     those that the user has left out; `room` is kept for what he has agreed to. `live` where our
     reporter has the screen to itself; `always` where tasks are done also if there is nothing to do.
-    Lines go to `out`, unless `quiet`: then they go to the log alone. `about` are the workflows
-    whose models are selected; `whole` where all of these are, so that they are to be ready.
-    `chosen` are the selected models themselves, None while nobody has selected.
+    Lines go to `out`, unless `quiet`: then they go to the log alone. `workflows` are those whose
+    models are selected; `whole` where all of these are, so that they are to be ready.
+    `selected` are the selected models themselves, None while nobody has selected.
     `shard` is where it begins, of several jobs for one store; `began` when. `brought` are the files
     that it has brought, by model, `awaited` the models that others bring just now, and `mirrored`
-    the mirrors that have given some. `last_lines` are those that it ended with. `control` takes
+    the mirrors that have given some. `last_lines` are those that it ended with. `orders` takes
     orders while it works, and `follower` tells others what it does.
     """
 
     project: Project
-    again: Callable[[], Project]
+    reopen: Callable[[], Project]
     prefix: str = ""
     out: TextIO = field(default_factory=lambda: sys.stdout)
     quiet: bool = False
@@ -85,18 +85,18 @@ class Run(Owner):
     brought: Counter[str] = field(default_factory=Counter)
     awaited: set[str] = field(default_factory=set)
     mirrored: dict[str, str] = field(default_factory=dict)
-    unasked: set[str] = field(default_factory=set)
+    settled_tasks: set[str] = field(default_factory=set)
     began: str = field(default_factory=json_file.now)
     unpicked_tasks: set[str] = field(default_factory=set)
     room: Room | None = None
     stopping: bool = False
     live: bool = False
-    about: frozenset[str] = frozenset()
-    chosen: tuple[Planned, ...] | None = None
+    workflows: frozenset[str] = frozenset()
+    selected: tuple[Planned, ...] | None = None
     whole: bool = False
     shard: Shard = shard.WHOLE
     last_lines: list[str] = field(default_factory=list)
-    control: Control | None = None
+    orders: Orders | None = None
     follower: Follower | None = None
 
     def __post_init__(self) -> None:
@@ -104,9 +104,9 @@ class Run(Owner):
         self.searches = threading.Semaphore(manifest.search.parallel)
         self.downloads = Slots(manifest.download.parallel)
         self.readings = threading.Semaphore(READINGS)
-        self.cluster = Joined(lambda: self.project, lambda: self.events)
-        self._pending: tuple[tuple[object, ...], list[Planned]] = ((), [])
-        self._sought: Once[str, Sought] = Once()
+        self.cluster = Membership(lambda: self.project, lambda: self.events)
+        self._pending: tuple[tuple[object, ...], list[Planned]] = ((None,) * 3, [])
+        self._model_searches: Once[str, ModelSearch] = Once()
         self._services: Once[str, Services] = Once()
         self._mirrors: Once[str, Mirrors] = Once()
 
@@ -127,16 +127,16 @@ class Run(Owner):
         Where another run was faster the project is opened again, so that it says what holds. An
         engine that scripts miss comes back.
         """
-        same = self._reserve()
+        holds = self._reserve()
         with contextlib.suppress(OSError):  # nothing of this run needs it
             written.put_engine_back(self.project.layout)
-        return same
+        return holds
 
     def _reserve(self) -> bool:
         if projects.reserve(self.project, remarked):
             return True
         for _ in range(TRIES):
-            self.project = self.again()
+            self.project = self.reopen()
             self.__dict__.pop("workflow_tasks", None)
             if projects.reserve(self.project, bool):
                 return False
@@ -181,21 +181,22 @@ class Run(Owner):
     @property
     def pending(self) -> list[Planned]:
         """The selected models with work to do; each of them asks how many they are."""
-        chosen = self.project.plan.models if self.chosen is None else self.chosen
-        made_of = (chosen, self.tally.unpicked, self.tally.no_room)
-        known, pending = self._pending
-        if len(known) != len(made_of) or any(map(operator.is_not, known, made_of)):
+        made_of = (self._asked_for, self.tally.unpicked, self.tally.no_room)
+        before, pending = self._pending
+        if any(map(operator.is_not, before, made_of)):
             left_out = self.tally.unpicked | self.tally.no_room
-            pending = [p for p in chosen if p.pending and p.model.key not in left_out]
+            pending = [p for p in self._asked_for if p.pending and p.model.key not in left_out]
             self._pending = (made_of, pending)
         return pending
 
     @property
     def total(self) -> int:
         """How many models this run is to bring, or to look at again."""
-        if not self.always:
-            return len(self.pending)
-        return len(self.project.plan.models if self.chosen is None else self.chosen)
+        return len(self._asked_for if self.always else self.pending)
+
+    @property
+    def _asked_for(self) -> tuple[Planned, ...]:
+        return self.project.plan.models if self.selected is None else self.selected
 
     @property
     def busy(self) -> int:
@@ -246,7 +247,7 @@ class Run(Owner):
     def refusals(self) -> list[Refusal]:
         """What ComfyUI refuses of the workflows of this run; to be asked for once it is over."""
         project = self.project
-        files = [file for file in project.scanned if file.workflow in self.about]
+        files = [file for file in project.scanned if file.workflow in self.workflows]
         return Refusing(project.manifest, Lookup(project.folders)).of_files(files)
 
     @cached_property
@@ -254,15 +255,15 @@ class Run(Owner):
         """The task names of workflows."""
         return self.project.workflow_tasks()
 
-    def sought(self, planned: Planned) -> Sought:
+    def search_of(self, planned: Planned) -> ModelSearch:
         """The search of a model, the same for all who ask."""
-        from comfyfix.tasks.run.searching import Sought  # for those with work to do
+        from comfyfix.tasks.run.searching import ModelSearch  # for those with work to do
 
-        return self._sought.get(planned.model.key, partial(Sought, self, planned))
+        return self._model_searches.get(planned.model.key, partial(ModelSearch, self, planned))
 
     def expect(self, planned: Planned) -> None:
         """Tell the screen how many bytes are to come of a model, if that is known."""
-        record = self.sought(planned).record
+        record = self.search_of(planned).record
         if record is not None:
             linked = record.local and not record.lent
             self.console.expect(planned.model.key, 0 if linked else record.size)

@@ -63,8 +63,8 @@ def side_by_side(
             leave(stopped.exit_code)
 
 
-class Sought:
-    """One model that is searched once, however many ask for it; whoever comes later has to wait.
+class ModelSearch:
+    """The one search of a model, however many ask for it; whoever comes later has to wait.
 
     `record` and `problem` are what came of it, both None until it is settled. `anew` where sources
     were asked: the record of an earlier run is used again. `rests` where only a source is left
@@ -81,8 +81,8 @@ class Sought:
         self._lock = threading.Lock()
         old = planned.record
         if self.problem is None and old is not None:
-            kept = demand.still_wanted(old, planned, run.project.manifest)
-            self.record = old if kept else None
+            holds = demand.still_wanted(old, planned, run.project.manifest)
+            self.record = old if holds else None
 
     @property
     def is_settled(self) -> bool:
@@ -105,7 +105,7 @@ class Sought:
                 except Exception as problem:  # noqa: BLE001 - whoever asks for the record gets it
                     self.problem = problem
 
-    def found(self, begin: Callable[[], object]) -> Record:
+    def finish(self, begin: Callable[[], object]) -> Record:
         """The record of the model, searched for to the end. Raises what the search raised."""
         self.ask(costs=True, begin=begin)
         if self.record is None:
@@ -127,32 +127,29 @@ class Sought:
     def answer(self) -> Answer:
         """What is known so far, without waiting."""
         record, problem = self.record, self.problem
-        if problem is None and record is None and self._search is not None:
+        unsettled = record is None and problem is None
+        if unsettled and self._search is not None:
             problem = self._search.obstacle
         if isinstance(problem, OSError):
             problem = unwritable(problem, self.run.project.layout.output)
-        open_ = not self.is_settled
-        if isinstance(problem, Problem):
-            return Answer(self.planned, problem=problem, unsettled=open_)
-        if record is None:
-            return Answer(self.planned, unsettled=open_)
-        return Answer(self.planned, record=record)
+        shown = problem if isinstance(problem, Problem) else None
+        return Answer(self.planned, record=record, problem=shown, unsettled=unsettled)
 
 
-def answered(sought: Sought, *, costs: bool) -> Answer:
+def search_and_keep(search: ModelSearch, *, costs: bool) -> Answer:
     """Search for a model, keep what is found, and say what a run would do with it.
 
     A problem that no user can act on is raised.
     """
-    run, planned = sought.run, sought.planned
-    sought.ask(costs=costs)
-    answer = sought.answer()
+    run, planned = search.run, search.planned
+    search.ask(costs=costs)
+    answer = search.answer()
     if answer.record is None:
-        if answer.problem is None and sought.problem is not None:
-            raise sought.problem
+        if answer.problem is None and search.problem is not None:
+            raise search.problem
         return answer
     try:
-        if sought.anew:
+        if search.anew:
             _keep(run, planned, answer.record)
         run.policy.require(answer.record)
     except Problem as problem:
@@ -167,7 +164,7 @@ def _near(run: Searching, record: Record) -> str:
     if record.lent:
         return record.local
     lender = run.services().lender(record)
-    lead = lender.promised() if lender else None
+    lead = lender and lender.promised()
     return lead.path if lead else ""
 
 
@@ -185,17 +182,17 @@ def _keep(run: Searching, planned: Planned, record: Record) -> None:
     write_atomic(path, to_json(record))
 
 
-class Background:
+class BackgroundSearches:
     """Searches that go on while the user is asked, in the order of the run.
 
     What is found is kept, as `plan` does. `halt` lets no further one begin; its own task takes it
     up then, and waits for one that is under way.
     """
 
-    def __init__(self, every: Sequence[Sought], *, costs: bool) -> None:
+    def __init__(self, searches: Sequence[ModelSearch], *, costs: bool) -> None:
         self._costs = costs
-        self._every = every
-        self._queue = list(every)
+        self._all = searches
+        self._queue = list(searches)
         self._answers: dict[str, Answer] = {}
         self._lock = threading.Lock()
         self._under_way: dict[str, str] = {}
@@ -203,7 +200,7 @@ class Background:
 
     def begin(self, parallel: int) -> None:
         """Begin; the threads keep no process from ending."""
-        for _ in range(min(parallel, len(self._every))):
+        for _ in range(min(parallel, len(self._all))):
             threading.Thread(target=self._work, daemon=True).start()
 
     def halt(self) -> None:
@@ -214,13 +211,13 @@ class Background:
     def prefer(self, keys: Collection[str]) -> None:
         """Let these models come before the others."""
         with self._lock:
-            self._queue.sort(key=lambda sought: sought.planned.model.key not in keys)
+            self._queue.sort(key=lambda search: search.planned.model.key not in keys)
 
     def answers(self) -> list[Answer]:
         """What is known so far, of each model."""
         with self._lock:
-            known = dict(self._answers)
-        return [known.get(s.planned.model.key) or s.answer() for s in self._every]
+            ended = dict(self._answers)
+        return [ended.get(s.planned.model.key) or s.answer() for s in self._all]
 
     def under_way(self) -> list[str]:
         """The names of the models that are being searched."""
@@ -228,20 +225,20 @@ class Background:
             return list(self._under_way.values())
 
     def _work(self) -> None:
-        for sought in iter(self._next, None):
-            key = sought.planned.model.key
+        for search in iter(self._next, None):
+            key = search.planned.model.key
             try:
-                answer = answered(sought, costs=self._costs)
+                answer = search_and_keep(search, costs=self._costs)
             except Exception:  # noqa: BLE001 - its task raises it again, where it is told
-                answer = Answer(sought.planned, unsettled=True)
+                answer = Answer(search.planned, unsettled=True)
             with self._lock:
                 self._under_way.pop(key, None)
                 self._answers[key] = answer
 
-    def _next(self) -> Sought | None:
+    def _next(self) -> ModelSearch | None:
         with self._lock:
             if self._halted or not self._queue:
                 return None
-            sought = self._queue.pop(0)
-            self._under_way[sought.planned.model.key] = sought.planned.model.name
-            return sought
+            search = self._queue.pop(0)
+            self._under_way[search.planned.model.key] = search.planned.model.name
+            return search

@@ -20,9 +20,9 @@ from comfyfix.tasks.face import inside_doit
 from comfyfix.tasks.face.command_names import COMMANDS
 from comfyfix.tasks.face.nearest import unknown
 from comfyfix.tasks.face.owned import run_of, runs_of
-from comfyfix.tasks.run.chosen import about, default_tasks, models_of, settled
 from comfyfix.tasks.run.keeping import note_missing
 from comfyfix.tasks.run.running import Run
+from comfyfix.tasks.run.scope import default_tasks, selected_models, settled_tasks, workflows_of
 from comfyfix.why import Why
 
 
@@ -30,7 +30,7 @@ class Control(TaskControl):  # type: ignore[misc]
     """doit's control of tasks, with a selection that is looked at first.
 
     `single` is what `--single` says: then `names` have to be told. `narrow`: what is settled is not
-    selected. `chosen` is told the projects whose tasks are selected.
+    selected. `on_selected` is told the projects whose tasks are selected.
     """
 
     selected_tasks: list[str]
@@ -38,7 +38,7 @@ class Control(TaskControl):  # type: ignore[misc]
     names_told = True
     narrow = False
     by_our_command = False
-    chosen: Callable[[list[Run]], object] = staticmethod(bool)
+    on_selected: Callable[[list[Run]], object] = staticmethod(bool)
 
     def __init__(self, task_list: Sequence[Any], *arguments: Any, **named: Any) -> None:
         _require_own_names(task_list)
@@ -56,9 +56,9 @@ class Control(TaskControl):  # type: ignore[misc]
         if self.single and not self.names_told:
             raise SetupProblem(Why.SINGLE_NEEDS_NAMES)
         self._require_matches(selection or [])
-        wanted = self._without_settled(selection) if self.narrow and selection else selection
+        unsettled = self._without_settled(selection) if self.narrow and selection else selection
         try:
-            super().process(wanted)
+            super().process(unsettled)
         except InvalidCommand as error:
             if error.not_found is None:
                 raise
@@ -73,15 +73,15 @@ class Control(TaskControl):  # type: ignore[misc]
             self.selected_tasks = members
         reached = by_run(self.tasks, [*(selection or []), *self.selected_tasks])
         for run, names in reached.items():
-            run.chosen = models_of(run, names)
-            run.about, run.whole = about(run, names)
-        self.chosen(list(reached))
+            run.selected = selected_models(run, names)
+            run.workflows, run.whole = workflows_of(run, names)
+        self.on_selected(list(reached))
 
     def _without_settled(self, selection: list[str]) -> list[str]:
         """Let doit not look at what is settled; our reporter counts it all the same."""
         for run in runs_of(self.tasks.values()):
-            run.unasked = run.unasked or settled(run).intersection(selection)
-            selection = [name for name in selection if name not in run.unasked]
+            run.settled_tasks = run.settled_tasks or settled_tasks(run).intersection(selection)
+            selection = [name for name in selection if name not in run.settled_tasks]
         return selection
 
     def _require_matches(self, selection: list[str]) -> None:
@@ -112,7 +112,7 @@ class RunControl(Control):
     """The control of doit's own `run`, which knows nothing of ours."""
 
     @staticmethod
-    def chosen(reached: list[Run]) -> None:
+    def on_selected(reached: list[Run]) -> None:
         """Reserve numbers. Raises SetupProblem where they are not those of the tasks."""
         for run in reached:
             loaded = default_tasks(run)
@@ -142,11 +142,11 @@ def reached_by(tasks: dict[str, Any], selected: Iterable[str]) -> list[Any]:
 
 def by_run(tasks: dict[str, Any], selected: Iterable[str]) -> dict[Run, set[str]]:
     """The names of what is selected, of what that depends on, and of what doit need not look at."""
-    names = {run: set(run.unasked) for run in runs_of(tasks.values())}
+    names = {run: set(run.settled_tasks) for run in runs_of(tasks.values())}
     for task in reached_by(tasks, selected):
         if run := run_of(task):
             names[run].add(task.name)
-    return {run: some for run, some in names.items() if some}
+    return {run: reached for run, reached in names.items() if reached}
 
 
 def _require_own_names(tasks: Iterable[Any]) -> None:

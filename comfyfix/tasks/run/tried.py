@@ -25,18 +25,16 @@ def note(run: Run, planned: Planned, problem: Problem) -> None:
 def seen_before(planned: Planned, problem: Problem) -> Problem:
     """The problem, with other advice where the last try has ended like it."""
     reason, last = problem.reason, planned.last.reason if planned.last else None
-    if reason.why != Why.PAGE_CAME or last is None:
-        return problem
-    if last.why not in (Why.PAGE_CAME, Why.PAGE_CAME_AGAIN):
-        return problem
-    return ModelProblem(problem.outcome, Why.PAGE_CAME_AGAIN, **reason.told)
+    came_before = last and last.why in (Why.PAGE_CAME, Why.PAGE_CAME_AGAIN)
+    if reason.why == Why.PAGE_CAME and came_before:
+        return ModelProblem(problem.outcome, Why.PAGE_CAME_AGAIN, **reason.told)
+    return problem
 
 
 def last_search(run: Run, planned: Planned) -> Search | None:
     """What the last search of a model has seen, if it found nothing that counts."""
-    place = planned.override.place if planned.override else ""
     try:
-        return searches.last(run.project.layout, planned.model, place)
+        return searches.last(run.project.layout, planned.model, _place(planned))
     except OSError:
         return None
 
@@ -55,9 +53,11 @@ def search(run: Run, planned: Planned) -> Record:
 
 def _keep(run: Run, planned: Planned, problem: Problem) -> None:
     """Keep what a search has seen, unless it has asked nobody. Raises OSError."""
-    if isinstance(problem, Unreachable) or not isinstance(problem, ModelProblem):
-        return
-    if problem.asked:
-        place = planned.override.place if planned.override else ""
-        told = searches.ended(planned.model, problem, place)
-        searches.keep(run.project.layout, planned.model, told, run.services().scrubbed)
+    if isinstance(problem, ModelProblem) and problem.asked and not isinstance(problem, Unreachable):
+        ended = searches.ended(planned.model, problem, _place(planned))
+        searches.keep(run.project.layout, planned.model, ended, run.services().scrubbed)
+
+
+def _place(planned: Planned) -> str:
+    """The address that the user has named, empty for none."""
+    return planned.override.place if planned.override else ""

@@ -80,7 +80,7 @@ def _checkout(folder: Path) -> Project:
     manifest = load(path, environ)
     if manifest.is_demo:
         raise SetupProblem(Why.GC_KEEP_DEMO)
-    return projects.look(setup_of(manifest, path, bool), bool)
+    return projects.scan_and_plan(setup_of(manifest, path, bool), bool)
 
 
 def _brought(project: Project) -> list[ScannedFile]:

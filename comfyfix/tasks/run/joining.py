@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from comfyfix.screen.run.events import Events
 
 
-class Joined:
+class Membership:
     """Safe to use from several threads."""
 
     def __init__(self, project: Callable[[], Project], events: Callable[[], Events]) -> None:
@@ -32,12 +32,12 @@ class Joined:
             away = self._away
             if away is None or away is lost:
                 self.leave()
-                away = self._away = self._joined()
+                away = self._away = self._join()
             if isinstance(away, Problem):
                 raise away
             return away
 
-    def _joined(self) -> Away | Problem:
+    def _join(self) -> Away | Problem:
         from comfyfix.cluster.away import Away  # half a second that only these runs need
 
         project, events = self._project(), self._events()

@@ -30,7 +30,7 @@ class Again(NamedTuple):
     chosen: Candidate | None
 
 
-class Control:
+class Orders:
     """Takes orders; where no socket can be made, nobody can give any."""
 
     def __init__(self, layout: Layout, tally: Tally, models: Sequence[Model], name: str) -> None:
@@ -46,7 +46,7 @@ class Control:
         try:
             if path is None:
                 raise FileNotFoundError
-            self._clear()
+            self._clear_dead()
             self._listener = local.Listener(path, self._answer)
         except OSError:  # a filesystem without sockets, or a path that is too long
             self.socket = ""
@@ -63,31 +63,30 @@ class Control:
 
     def _answer(self, body: bytes) -> tuple[bytes, Callable[[], object]]:
         order = read_order(body)
-        done, then = False, _nothing
-        if order is not None and order.run == self._name:
-            if order.do == "stop":
-                done = self._is_first_stop()
-                then = _stop if done else _nothing
-            else:
-                done = self._note(order)
-        return msgspec.json.encode(Answer(done=done)), then
+        if order is None or order.run != self._name:
+            done = stops = False
+        elif order.do == "stop":
+            done = stops = self._is_first_stop()
+        else:
+            done, stops = self._note(order), False
+        return msgspec.json.encode(Answer(done=done)), _stop if stops else bool
 
     def _is_first_stop(self) -> bool:
         """A second one would end the run at once, as a second Ctrl-C does."""
         with self._lock:
-            was, self._open = self._open, False
-        return was
+            is_first, self._open = self._open, False
+        return is_first
 
     def _note(self, order: Order) -> bool:
         """Note a model that has failed. No lock is held for longer than that takes."""
         if order.n is None or not 0 <= order.n < len(self._models):
             return False
         model = self._models[order.n]
-        failed = {end.model.key: end.problem for end in list(self._tally.endings)}
-        problem = failed.get(model.key)
+        problems = {end.model.key: end.problem for end in list(self._tally.endings)}
+        problem = problems.get(model.key)
         if problem is None:
             return False
-        chosen = _meant(problem, order.url) if order.do == "choose" else None
+        chosen = _candidate_at(problem, order.url) if order.do == "choose" else None
         if order.do == "choose" and chosen is None:
             return False
         with self._lock:
@@ -95,7 +94,7 @@ class Control:
                 self._again[model.key] = Again(model, chosen)
             return self._open
 
-    def _clear(self) -> None:
+    def _clear_dead(self) -> None:
         """Remove the sockets of runs that were killed: nobody answers there any more."""
         for path in self._layout.output.glob(".run_*.sock"):
             if self._layout.control(path.name) is not None:
@@ -103,14 +102,10 @@ class Control:
                     local.remove_if_dead(path)
 
 
-def _meant(problem: Problem, url: str) -> Candidate | None:
+def _candidate_at(problem: Problem, url: str) -> Candidate | None:
     """The candidate of this address, of those that a search has found several of."""
-    return next((one for one in problem.choices if url and one.url == url), None)
+    return next((choice for choice in problem.choices if url and choice.url == url), None)
 
 
 def _stop() -> None:
     signal.pthread_kill(threading.main_thread().ident or 0, signal.SIGINT)
-
-
-def _nothing() -> None:
-    pass

@@ -18,7 +18,7 @@ import msgspec
 from comfyfix.disk.files import write_if_changed
 from comfyfix.errors import Problem, SetupProblem, unwritable
 from comfyfix.records import because, to_json
-from comfyfix.screen import words
+from comfyfix.screen import notes, words
 from comfyfix.screen.run import workers
 from comfyfix.script.channel import Told
 from comfyfix.settings import lockfile
@@ -69,7 +69,7 @@ def bad_ones(rows: Sequence[Row]) -> list[Row]:
 
 def require_lock(run: Run) -> None:
     """Raise SetupProblem where there is no lock file, by which workers go."""
-    if run.project.manifest.each and not run.project.setup.lock.exists:
+    if not run.project.setup.lock.exists:
         raise SetupProblem(Why.CLUSTER_EACH_LOCK, path=run.project.setup.lock.path)
 
 
@@ -83,20 +83,20 @@ def bring(run: Run) -> bool:
     except Problem as problem:
         run.console.line(f"✗ {words.problem(problem)}")
         return False
-    one = partial(_one, run, cluster, {name: lock.with_entries(needed[name]) for name in needed})
+    locks = {name: lock.with_entries(entries) for name, entries in needed.items()}
     with ThreadPoolExecutor(max(1, len(cluster.workers))) as pool:
         try:
-            files = list(pool.map(one, cluster.workers))
+            files = list(pool.map(partial(_bring_by, run, cluster, locks), cluster.workers))
         except BaseException:  # who waits in there goes on once there is nothing to wait for
             run.stop()
             raise
     for file in files:
-        _tell(run, file)
+        _show_and_keep(run, file)
     return bool(files) and all(file.good for file in files)
 
 
-def _one(run: Run, cluster: Away, locks: Mapping[str, Lock], at: str) -> WorkerFile:
-    """Let one worker bring what is its, and return what it says of it."""
+def _bring_by(run: Run, cluster: Away, locks: Mapping[str, Lock], at: str) -> WorkerFile:
+    """Let the worker at an address bring what is its, and return what it says of it."""
     name = cluster.workers[at]
     run.console.line(workers.begun(name, len(locks[name].entries)))
 
@@ -105,27 +105,27 @@ def _one(run: Run, cluster: Away, locks: Mapping[str, Lock], at: str) -> WorkerF
             run.console.log(f"{name}: {said}")
 
     try:
-        code, told = cluster.every(at, _settings(run), lockfile.text(locks[name]), hear)
+        code, report = cluster.every(at, _settings(run), lockfile.text(locks[name]), hear)
     except Problem as problem:
         return WorkerFile(worker=name, good=False, problem=words.problem(problem))
-    rows = _rows(told)
+    rows = _rows(report)
     good = code == 0 and not bad_ones(rows)
     unsaid = because(Why.CLUSTER_WORKER_TELLS, worker=name, said=str(code))
-    untold = "" if good or rows else words.sentence(unsaid)
-    return WorkerFile(worker=name, good=good, problem=untold, models=rows)
+    failure = "" if good or rows else words.sentence(unsaid)
+    return WorkerFile(worker=name, good=good, problem=failure, models=rows)
 
 
-def _tell(run: Run, file: WorkerFile) -> None:
-    """Show what has come of a worker, and keep its verdicts. Raises ModelProblem."""
+def _show_and_keep(run: Run, file: WorkerFile) -> None:
+    """Show what has come of a worker, and keep its verdicts; that they can't be kept is told."""
     for line in file.lines:
         run.console.line(line)
     layout = run.project.setup.layout
-    place = layout.report / "workers" / f"{quote(file.worker, safe='')}.json"
+    path = layout.report / "workers" / f"{quote(file.worker, safe='')}.json"
     try:
-        place.parent.mkdir(parents=True, exist_ok=True)
-        write_if_changed(place, to_json(file))
+        path.parent.mkdir(parents=True, exist_ok=True)
+        write_if_changed(path, to_json(file))
     except OSError as error:
-        raise unwritable(error, layout.output) from None
+        notes.remark(unwritable(error, layout.output))
 
 
 def needed_by(
@@ -140,39 +140,35 @@ def needed_by(
     for worker in named:
         if worker not in names:
             raise SetupProblem(Why.CLUSTER_WORKER_UNKNOWN, worker=worker, known=names)
-    found = {name: list(entries.values()) for name in names}
+    needed = {name: list(entries.values()) for name in names}
     for worker, patterns in named.items():
-        found[worker] = _of_workflows(run, worker, patterns, entries)
-    return found
+        needed[worker] = _of_workflows(run, worker, patterns, entries)
+    return needed
 
 
 def _of_workflows(
     run: Run, worker: str, patterns: Sequence[str], entries: Mapping[str, Entry]
 ) -> list[Entry]:
     items = locking.needed(run.project.plan)
-    every = {r.workflow for item in items.values() for r in item.references}
-    every |= set(run.project.plan.workflows)
-    wanted: set[str] = set()
+    workflows_by_key = {key: {r.workflow for r in item.references} for key, item in items.items()}
+    workflows = set(run.project.plan.workflows).union(*workflows_by_key.values())
+    named: set[str] = set()
     for pattern in patterns:
-        fits = {each for each in every if fnmatchcase(each, pattern)}
-        if not fits:
+        fitting = {workflow for workflow in workflows if fnmatchcase(workflow, pattern)}
+        if not fitting:
             raise SetupProblem(Why.CLUSTER_WORKFLOW_UNKNOWN, pattern=pattern, worker=worker)
-        wanted |= fits
-    return [
-        entry
-        for key, entry in entries.items()
-        if key in items and wanted & {r.workflow for r in items[key].references}
-    ]
+        named |= fitting
+    return [entry for key, entry in entries.items() if named & workflows_by_key.get(key, set())]
 
 
 def _settings(run: Run) -> str:
     """The manifest for a worker: what may differ there is not told, and nothing that is secret."""
     manifest = run.project.manifest
     store = str(run.project.folders.store)
-    told: dict[str, Any] = {name: getattr(manifest, name) for name in _SECTIONS}
-    told |= {"comfyui": store, "models_directory": store, "store": store, "confirm": False}
-    told["verify"] = msgspec.structs.replace(manifest.verify, qwen=False)
-    return msgspec.json.encode(told).decode()
+    settings: dict[str, Any] = {name: getattr(manifest, name) for name in _SECTIONS}
+    settings |= {"comfyui": store, "models_directory": store, "store": store, "confirm": False}
+    settings["verify"] = msgspec.structs.replace(manifest.verify, qwen=False)
+    return msgspec.json.encode(settings).decode()
 
 
 def _rows(text: str) -> tuple[Row, ...]:

@@ -1,6 +1,6 @@
-"""Garbage is not looked for while a command begins: what is made then lives to its end.
+"""Garbage is not looked for while many objects are made that live on.
 
-Looking it through again and again would cost every command an eighth of its time.
+As a command begins, looking them through again and again would cost an eighth of its time.
 """
 
 from __future__ import annotations
