@@ -58,7 +58,7 @@ def users_place_fails(planned: Planned, rejected: Sequence[Rejected]) -> ModelPr
         return by_hand
     pin = planned.override
     if isinstance(pin, Pin):
-        told = {"file": pin.told_in, "line": pin.line, "model": planned.model.key}
+        told = {"file": pin.file, "line": pin.line, "model": planned.model.key}
         return ModelProblem(Outcome.NOT_FOUND, Why.PIN_FAILS, name=name, reasons=reasons, **told)
     return ModelProblem(Outcome.NOT_FOUND, Why.USERS_PLACE_FAILS, name=name, reasons=reasons)
 

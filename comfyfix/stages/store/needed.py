@@ -134,7 +134,7 @@ def _settings(needs: Needs, manifest: Manifest, lock: Lock) -> None:
             _say(needs, text, lock.path.name)
     for key, told in manifest.models.items():
         for text in (key, told.url or "", told.path or ""):
-            _say(needs, text, told.told_by)
+            _say(needs, text, told.file_name)
 
 
 def _at(needs: Needs, path: str, who: Iterable[str]) -> None:

@@ -42,7 +42,7 @@ class Known:
     def expected(self) -> tuple[str | None, Reason | None]:
         """The sha256 that it must have, and whose word that is."""
         if self.told and self.told.digest:
-            return self.told.digest, because(Why.BY_MANIFEST, file=self.told.told_by)
+            return self.told.digest, because(Why.BY_MANIFEST, file=self.told.file_name)
         if self.record is not None and self.record.sha256:
             return self.record.sha256, because(Why.BY_PLACE, where=self.record.where)
         if self.receipt is not None and self.receipt.verified:

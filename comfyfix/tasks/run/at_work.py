@@ -156,7 +156,7 @@ def _until_reserved(command: RunCommand, asked: dict[str, Any]) -> int:
 
 def _elsewhere(run: Run) -> bool:
     """Let workers with stores of their own bring what they need, where all of it was asked for."""
-    if not (run.project.manifest.each and run.whole):
+    if not (run.project.manifest.workers_have_stores and run.whole):
         return True
     from comfyfix.tasks.run import each  # for those who have such workers
 
@@ -195,7 +195,7 @@ def _begin(at_work: list[Run], reached: list[Run], *, aloud: bool, agreed: bool)
     """Reserve the numbers of the projects whose tasks are selected, ask, and clear up."""
     at_work[:] = reached
     for run in reached:
-        if run.project.manifest.each:
+        if run.project.manifest.workers_have_stores:
             from comfyfix.tasks.run import each  # for those who have such workers
 
             each.require_lock(run)

@@ -69,7 +69,7 @@ def bad_ones(rows: Sequence[Row]) -> list[Row]:
 
 def require_lock(run: Run) -> None:
     """Raise SetupProblem where there is no lock file, by which workers go."""
-    if run.project.manifest.each and not run.project.setup.lock.exists:
+    if run.project.manifest.workers_have_stores and not run.project.setup.lock.exists:
         raise SetupProblem(Why.CLUSTER_EACH_LOCK, path=run.project.setup.lock.path)
 
 

@@ -53,7 +53,9 @@ def tell(run: Run, *, aloud: bool) -> None:
         page_name=PAGE,
     )
     try:
-        ended = notices.send([*addresses], notice, run.children, secrets.without(run.environ))
+        ended = notices.send(
+            [*addresses], notice, run.children, secrets.without_secrets(run.environ)
+        )
     except notices.AppriseAbsent:
         notes.remark(because(Why.NOTIFY_APPRISE_ABSENT))
         return
