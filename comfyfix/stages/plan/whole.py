@@ -86,6 +86,7 @@ def present(need: Need) -> Present:
         mtime_ns=last,
         receipt=None,
         references=tuple(need.references),
+        override=need.override,
         files=tuple(files),
     )
 
