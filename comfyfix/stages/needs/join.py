@@ -49,15 +49,32 @@ class Need:
     record: Record | None = None
 
     @property
-    def lock_as(self) -> Model:
-        """The model as every machine calls it, whatever lies on this one."""
-        return self.named or self.model
-
-    @property
     def lead(self) -> Reference:
         """The reference that asks for most: one that wants the very path, if there is one."""
         exact = (reference for reference in self.references if not reference.by_name)
         return next(exact, self.references[0])
+
+    def as_present(
+        self,
+        size: int,
+        mtime_ns: int,
+        *,
+        claimed: bool = False,
+        files: tuple[str, ...] | None = None,
+    ) -> Present:
+        """What is simply there of it, and has no work to do."""
+        return Present(
+            model=self.model,
+            location=self.location,
+            references=tuple(self.references),
+            override=self.override,
+            named=self.named,
+            receipt=self.receipt,
+            size=size,
+            mtime_ns=mtime_ns,
+            claimed=claimed,
+            files=files,
+        )
 
 
 def counts(manifest: Manifest, reference: Reference) -> bool:
