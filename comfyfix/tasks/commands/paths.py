@@ -12,8 +12,8 @@ from comfyfix.screen.commands import telling as told_of
 from comfyfix.screen.objects import say_json_of
 from comfyfix.screen.text import say
 from comfyfix.screen.words import t
-from comfyfix.stages import telling
-from comfyfix.stages.telling import Told
+from comfyfix.stages import paths_file
+from comfyfix.stages.paths_file import PathsFile
 from comfyfix.tasks.commands.base import Ours, project_heading, switch
 from comfyfix.tasks.face.guard import JSON_OPTION
 from comfyfix.tasks.run.running import Run
@@ -60,7 +60,7 @@ class Paths(Ours):
         return 0
 
 
-def _told(run: Run, place: Path | None, *, dry: bool) -> Told | None:
+def _told(run: Run, place: Path | None, *, dry: bool) -> PathsFile | None:
     folders, tier = run.project.folders, run.project.manifest.tiers.fast
     needed = [p.model.folder for p in run.project.plan.models if p.model.folder]
     sections = [told_paths.of_tier(Path(tier), folders, needed)] if tier else []
@@ -68,4 +68,4 @@ def _told(run: Run, place: Path | None, *, dry: bool) -> Told | None:
     sections += [store] if store else []
     if not sections:
         return None
-    return telling.tell(place or folders.comfyui / EXTRA_PATHS, sections, dry=dry)
+    return paths_file.write(place or folders.comfyui / EXTRA_PATHS, sections, dry=dry)
