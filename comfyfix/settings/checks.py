@@ -145,7 +145,7 @@ def _can_be_asked(url: str) -> bool:
     try:
         parts = urlsplit(url)
         usable = parts.scheme in ("http", "https") and bool(parts.hostname)
-        usable = usable and "@" not in parts.netloc and (parts.port or 1) > 0
+        usable = usable and "@" not in parts.netloc and parts.port != 0
     except ValueError:
         return False
     return usable and bool(re.fullmatch(r"[\x21-\x7e]+", url))

@@ -109,7 +109,7 @@ def _unfit(entry: str, *, signed: bool) -> Reason | None:
     try:
         parts = urlsplit(entry)
         usable = parts.scheme in ("http", "https") and bool(parts.hostname)
-        usable = usable and (parts.port or 1) > 0 and not parts.fragment
+        usable = usable and parts.port != 0 and not parts.fragment
     except ValueError:
         usable = False
     if usable and ("@" in parts.netloc or (parts.query and not signed)):
