@@ -51,12 +51,9 @@ def test_a_disagreement_names_so_many_models_and_counts_the_rest(more: int) -> N
     with pytest.raises(SetupProblem) as caught:
         locking.require_agreement(plan(*models), NONE)
     lines = caught.value.reason.told["lines"]
-    assert isinstance(lines, tuple)
-    assert [line.told.get("model") for line in lines[: locking.SHOWN]] == [
-        planned.model.key for planned in models[: locking.SHOWN]
-    ]
-    rest = (because(Why.AND_MORE, count=more),) if more else ()
-    assert lines[locking.SHOWN :] == rest
+    named = [because(Why.LOCK_LACKS, model=p.model.key) for p in models[: locking.SHOWN]]
+    rest = [because(Why.AND_MORE, count=more)] if more else []
+    assert lines == (*named, *rest)
 
 
 def test_a_disagreement_is_of_what_differs_what_lacks_and_what_nobody_needs() -> None:
