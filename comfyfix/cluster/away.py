@@ -64,7 +64,7 @@ class Away:
         try:
             self._client.subscribe_topic(worker.TOPIC, self._take_in)
             self.workers = self._fit()
-            if manifest.away:
+            if manifest.workers_fetch:
                 self._seen = _put_in(store / STORE_STATE)
                 self._leave_out_unfit()
         except BaseException:

@@ -35,7 +35,7 @@ from comfyfix.settings import MANIFEST
 from comfyfix.settings.manifest import TOKEN_VARIABLES, PicklePolicy
 from comfyfix.settings.mirror import VARIABLE as MIRROR
 from comfyfix.settings.overrides import LOCK_FILE
-from comfyfix.settings.secrets import known_to
+from comfyfix.settings.secrets import at_hand
 from comfyfix.stages.download.fetch import bare
 from comfyfix.stages.download.slots import Slot, Slots
 from comfyfix.stages.download.talk import BEGUN, Talk
@@ -148,7 +148,7 @@ class _Task:
     def hear(self, said: str | Told) -> None:
         """Send something to who has asked for the task."""
         told = Told(LINE, (said,)) if isinstance(said, str) else said
-        secrets = known_to(os.environ)
+        secrets = at_hand(os.environ)
         shown = [scrubbed(each, *secrets)[:_LINE_MAX] for each in told.fields]
         self.worker.log_event(TOPIC, [self.key, told.kind, *shown])
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable
 from typing import Any, TypeVar
 
 import msgspec
@@ -46,17 +45,19 @@ def _plain(said: str) -> str:
     """What was expected and what is there, in words that are no programmer's."""
     if not said.startswith("Expected "):
         return said
-    told = re.sub(r"[a-z]+", lambda word: _PLAIN.get(word[0], word[0]), said)
-    return told.replace(" | nothing", "").replace(" | ", " or ")
+    plain = re.sub(r"[a-z]+", lambda word: _PLAIN.get(word[0], word[0]), said)
+    return plain.replace(" | nothing", "").replace(" | ", " or ")
 
 
 def _first_unfit(entries: Any, kind: type) -> str:
     """Which entry it is, which msgspec does not say: the first that fails by itself."""
-    numbered = isinstance(entries, list)
-    each: Iterable[tuple[Any, Any]] = enumerate(entries) if numbered else entries.items()
-    for key, entry in each:
+    if isinstance(entries, list):
+        by_place = {f"[{number}]": entry for number, entry in enumerate(entries)}
+    else:
+        by_place = {f".{key}": entry for key, entry in entries.items()}
+    for place, entry in by_place.items():
         try:
             msgspec.convert(entry, kind)
         except msgspec.ValidationError:
-            return f"[{key}]" if numbered else f".{key}"
+            return place
     return ""

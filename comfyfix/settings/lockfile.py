@@ -126,35 +126,34 @@ def read(path: Path, cache: Path) -> Lock:
         cause = because(Why.SYSTEM_SAYS, error=error.strerror or error)
         raise SetupProblem(Why.MANIFEST_UNREADABLE, path=path, cause=cause) from None
     digest = hashlib.sha256(data).hexdigest()
-    known = json_file.cached(cache, _Cache)
-    entries = known.entries if known and known.digest == digest else _parsed(data, path)
-    if known is None or known.digest != digest:
-        json_file.keep(cache, _Cache(digest=digest, entries=entries))
-    return Lock(path, {entry.key: entry for entry in entries}, exists=True)
+    parsed = json_file.cached(cache, _Cache)
+    if parsed is None or parsed.digest != digest:
+        parsed = _Cache(digest=digest, entries=_parsed(data, path))
+        json_file.keep(cache, parsed)
+    return Lock(path, {entry.key: entry for entry in parsed.entries}, exists=True)
 
 
 def _parsed(data: bytes, path: Path) -> list[Entry]:
     from comfyfix.settings import yamlfile  # a file that has not changed is not parsed again
 
-    value, lines = yamlfile.read_long(data, path)
+    value, document = yamlfile.read_long(data, path)
     version = value.get("version") if isinstance(value, dict) else None
     if type(version) is int and version > VERSION:
         raise SetupProblem(Why.STATE_NEWER, path=path, found=version, known=VERSION)
     try:
-        found = fitted(value, _File, Entry)
+        entries = fitted(value, _File, Entry).models
     except Unfit as error:
         cause = because(Why.VALUE_UNFIT, told=error.said)
-        raise yamlfile.refused_at(path, lines, error.place, cause) from None
+        raise document.refused(error.place, cause) from None
     if version != VERSION:
-        cause = because(Why.VALUE_UNFIT, told=f"Expected {VERSION}")
-        raise yamlfile.refused_at(path, lines, "$.version", cause)
+        raise document.refused("$.version", because(Why.VALUE_UNFIT, told=f"Expected {VERSION}"))
     seen: set[str] = set()
-    for number, entry in enumerate(found.models):
+    for number, entry in enumerate(entries):
         if entry.key in seen:
-            line = lines.get(f"$.models[{number}]", 1)
+            line = document.lines.get(f"$.models[{number}]", 1)
             raise yamlfile.refused(path, line, because(Why.KEY_TWICE, name=entry.key))
         seen.add(entry.key)
-    return found.models
+    return entries
 
 
 def change(path: Path, cache: Path, held: Path, update: Callable[[Lock], Lock]) -> None:
@@ -163,9 +162,9 @@ def change(path: Path, cache: Path, held: Path, update: Callable[[Lock], Lock]) 
     Raises OSError, SetupProblem.
     """
     with json_file.locked(held):
-        known = read(path, cache)
-        updated = update(known)
-        if updated.entries != known.entries or not known.exists:
+        lock = read(path, cache)
+        updated = update(lock)
+        if updated.entries != lock.entries or not lock.exists:
             write_atomic(path, text(updated).encode())
 
 
@@ -174,8 +173,8 @@ def text(lock: Lock) -> str:
     import yaml  # only who writes one needs it
 
     dumper = getattr(yaml, "CSafeDumper", yaml.SafeDumper)
-    told = {"version": VERSION, "models": msgspec.to_builtins([*lock.entries.values()])}
-    body: str = yaml.dump(told, Dumper=dumper, sort_keys=False, allow_unicode=True, width=10_000)
+    value = {"version": VERSION, "models": msgspec.to_builtins([*lock.entries.values()])}
+    body: str = yaml.dump(value, Dumper=dumper, sort_keys=False, allow_unicode=True, width=10_000)
     return _HEAD + body
 
 

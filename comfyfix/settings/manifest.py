@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import os
+from pathlib import Path
 from typing import Annotated, Literal
 from urllib.parse import urlsplit, urlunsplit
 
@@ -66,8 +68,8 @@ class Download(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
         """`limit` in bytes a second, by host in small letters; that of all together is `total`."""
         if self.limit is None:
             return {}
-        told = self.limit if isinstance(self.limit, dict) else {TOTAL: self.limit}
-        return {host.lower(): rate_in_bytes(rate) for host, rate in told.items()}
+        rates = self.limit if isinstance(self.limit, dict) else {TOTAL: self.limit}
+        return {host.lower(): rate_in_bytes(rate) for host, rate in rates.items()}
 
     @property
     def reserve_bytes(self) -> int:
@@ -235,16 +237,17 @@ class Manifest(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
     @property
     def dask(self) -> Cluster | None:
         """The cluster, if one is named; the demo runs here."""
-        told = Cluster(address=self.cluster) if isinstance(self.cluster, str) else self.cluster
-        return None if self.is_demo else told
+        if self.is_demo:
+            return None
+        return Cluster(address=self.cluster) if isinstance(self.cluster, str) else self.cluster
 
     @property
-    def away(self) -> bool:
+    def workers_fetch(self) -> bool:
         """True where the workers of a cluster fetch for the store that is here."""
         return self.dask is not None and self.dask.store == "shared"
 
     @property
-    def each(self) -> bool:
+    def workers_have_stores(self) -> bool:
         """True where each worker of a cluster has a store of its own."""
         return self.dask is not None and self.dask.store == "each"
 
@@ -254,6 +257,11 @@ class Manifest(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
         if self.verify.qwen == "auto":
             return bool(self.qwen.base_url) or self.is_demo
         return self.verify.qwen
+
+    def beside(self, manifest_path: Path, name: str) -> Path:
+        """Where a file of ours lies that goes with the manifest; the demo's with all it makes."""
+        below = os.path.expanduser(self.output) if self.is_demo else ""
+        return manifest_path.parent / below / name
 
     def override_for(self, folder: str | None, path: str) -> Override | None:
         """The user's entry for a model: `folder/path` first, then the file name alone."""

@@ -73,11 +73,11 @@ def named(manifest: Manifest, environ: Mapping[str, str]) -> tuple[Mirror, ...]:
     """
     if manifest.is_demo:
         return ()
-    told = environ.get(VARIABLE, "").split()
-    for entry in told:
+    entries = environ.get(VARIABLE, "").split()
+    for entry in entries:
         if unfit := _unfit(entry, signed=True):
             raise SetupProblem(Why.MIRROR_VARIABLE_UNFIT, variable=VARIABLE, cause=unfit)
-    return tuple(map(mirror, told or manifest.mirror))
+    return tuple(map(mirror, entries or manifest.mirror))
 
 
 def mirror(entry: str) -> Mirror:
@@ -109,12 +109,10 @@ def _unfit(entry: str, *, signed: bool) -> Reason | None:
     try:
         parts = urlsplit(entry)
         usable = parts.scheme in ("http", "https") and bool(parts.hostname)
-        usable = usable and (parts.port or 1) > 0 and not parts.fragment
+        usable = usable and parts.port != 0 and not parts.fragment
     except ValueError:
         usable = False
-    if usable and "@" in parts.netloc:
-        return because(Why.MIRROR_SECRET, variable=VARIABLE)
-    if usable and parts.query and not signed:
+    if usable and ("@" in parts.netloc or (parts.query and not signed)):
         return because(Why.MIRROR_SECRET, variable=VARIABLE)
     if not usable or not re.fullmatch(r"[!#-;=?-\[\]_a-z~]+", entry):
         return because(Why.MIRROR_UNFIT, place=shown.rpartition("@")[2])

@@ -79,14 +79,13 @@ def filled(entry: str, environ: Mapping[str, str]) -> str:
 
     def value(match: re.Match[str]) -> str:
         name = match[1]
-        told = environ.get(name, "").strip()
-        if not told:
+        secret = environ.get(name, "").strip()
+        if not secret:
             raise Unfilled(because(Why.NOTIFY_VARIABLE_UNSET, name=name))
-        return told if alone else quote(told, safe=":")
+        return secret if alone else quote(secret, safe=":")
 
     url = VARIABLE.sub(value, entry)
-    unfit = _unfit(url)
-    if unfit:
+    if unfit := _unfit(url):
         raise Unfilled(unfit)
     return url
 
@@ -104,6 +103,5 @@ def _unfit(url: str) -> Reason | None:
         keys = {name.lower() for name, _ in parse_qsl(urlsplit(url).query, keep_blank_values=True)}
     except ValueError:
         return because(Why.NOTIFY_UNFIT)
-    for name in sorted(keys & _READERS):
-        return because(Why.NOTIFY_READS, name=name)
-    return None
+    readers = keys & _READERS
+    return because(Why.NOTIFY_READS, name=min(readers)) if readers else None

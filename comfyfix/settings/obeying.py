@@ -23,7 +23,8 @@ def read(
 ) -> tuple[Lock, Mode]:
     """Read it. Raises SetupProblem, also where it is to be obeyed and is not there."""
     require_plain(environ)
-    lock, mode = lockfile.read(_path(manifest, manifest_path), cache), _mode(environ)
+    path = manifest.beside(manifest_path.absolute(), LOCK_FILE)
+    lock, mode = lockfile.read(path, cache), _mode(environ)
     if mode != "open" and not lock.exists:
         raise SetupProblem(Why.LOCK_ABSENT, path=lock.path, asked=f"--{mode}")
     return lock, mode
@@ -33,10 +34,3 @@ def _mode(environ: Mapping[str, str]) -> Mode:
     if on(FROZEN, environ):
         return "frozen"
     return "locked" if on(LOCKED, environ) else "open"
-
-
-def _path(manifest: Manifest, manifest_path: Path) -> Path:
-    """Beside the manifest; that of the demo lies with all that it makes."""
-    if manifest.is_demo:
-        return Path(manifest.output) / LOCK_FILE
-    return manifest_path.absolute().with_name(LOCK_FILE)

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import ClassVar
+
 import msgspec
 
 from comfyfix.records import FileFact
@@ -12,6 +14,7 @@ LOCK_FILE = "manifest.lock.yaml"
 class Override(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """One entry of `models:`: what the user knows better."""
 
+    file_name: ClassVar[str] = "manifest.yaml"  # of the file that says it
     folder: str | None = None
     url: str | None = None
     repo: str | None = None
@@ -24,11 +27,6 @@ class Override(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
     def digest(self) -> str | None:
         """`sha256` as hashes are written everywhere else, in lower case."""
         return self.sha256.lower() if self.sha256 else None
-
-    @property
-    def told_by(self) -> str:
-        """The file that says it."""
-        return "manifest.yaml"
 
     @property
     def names_a_place(self) -> bool:
@@ -45,13 +43,9 @@ class Override(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
 class Pin(Override, frozen=True, kw_only=True):
     """One entry of pins.yaml, with the place where it stands there."""
 
-    told_in: str = ""
+    file_name = "pins.yaml"
+    file: str = ""
     line: int = 0
-
-    @property
-    def told_by(self) -> str:
-        """The file that says it."""
-        return "pins.yaml"
 
 
 class Locked(Override, frozen=True, kw_only=True):
@@ -61,13 +55,9 @@ class Locked(Override, frozen=True, kw_only=True):
     an agreement. `files` are those of a directory or a set, which has no hash of its own.
     """
 
+    file_name = LOCK_FILE
     size: int
     files: tuple[FileFact, ...] = ()
     licence: str = ""
     publisher: str = ""
     gated: bool = False
-
-    @property
-    def told_by(self) -> str:
-        """The file that says it."""
-        return LOCK_FILE

@@ -21,16 +21,13 @@ _HEAD = (
 
 
 def place(manifest: Manifest, manifest_path: Path) -> Path:
-    """Where the pins of a manifest lie: beside it; those of the demo with all that it makes."""
-    if manifest.is_demo:
-        return manifest_path.parent / os.path.expanduser(manifest.output) / NAME
-    return manifest_path.parent / NAME
+    """Where the pins of a manifest lie."""
+    return manifest.beside(manifest_path, NAME)
 
 
 def add(path: Path, lock: Path, entries: Mapping[str, Mapping[str, str]]) -> None:
     """Add or replace entries, by key. Raises SetupProblem for a broken file, and OSError."""
-    told = {key: dict(entry) for key, entry in entries.items()}
-    _change(path, lock, lambda models: models.update(told))
+    _change(path, lock, lambda models: models.update((k, dict(e)) for k, e in entries.items()))
 
 
 def take_back(path: Path, lock: Path, name: str) -> list[str]:

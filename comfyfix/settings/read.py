@@ -17,6 +17,7 @@ from comfyfix.settings import MANIFEST, STATE_IN_COMFYUI, checks, mirror, notify
 from comfyfix.settings.fitting import Unfit, fitted
 from comfyfix.settings.manifest import DEMO, Cluster, Endpoints, Manifest
 from comfyfix.settings.overrides import Override, Pin
+from comfyfix.settings.yamlfile import Document
 from comfyfix.why import Why
 
 _PATHS = (
@@ -30,23 +31,24 @@ def load(
     path: Path, environ: Mapping[str, str] = os.environ, *, with_pins: bool = True
 ) -> Manifest:
     """Read, check and complete a manifest. Raises SetupProblem."""
-    value, lines = (dict(_IMPLIED), {}) if _is_implied(path) else yamlfile.read(path)
+    implied = dict(_IMPLIED), Document(path)
+    value, document = implied if _is_implied(path) else yamlfile.read(path)
     if value is None:
         value = {}
     if not isinstance(value, dict):
         raise yamlfile.refused(path, 1, because(Why.MANIFEST_NO_MAPPING))
     replaced = {"comfyui": environ["COMFYUI_PATH"]} if environ.get("COMFYUI_PATH") else {}
-    value = {**_expand({**value, **dict.fromkeys(replaced)}, "$", lines, path, environ), **replaced}
-    manifest = _convert(value, lines, path)
-    checks.values(manifest, lines, path)
+    value = _expand({**value, **dict.fromkeys(replaced)}, "$", document, environ) | replaced
+    manifest = _convert(value, document)
+    checks.values(manifest, document)
     manifest = _with_demo_apart(manifest)
     if with_pins:
         manifest = _with_pins(manifest, pins.place(manifest, path))
     manifest = _with_environment(manifest, environ)
-    checks.endpoints(manifest, lines, path)
-    manifest = _of_windows(manifest, lines, path, environ)
+    checks.endpoints(manifest, document)
+    manifest = _of_windows(manifest, document, environ)
     if manifest.verify.qwen is True and not (manifest.qwen.base_url or manifest.is_demo):
-        raise yamlfile.problem(path, lines, "$.verify.qwen", Why.QWEN_ADDRESS_NEEDED)
+        raise document.refused("$.verify.qwen", because(Why.QWEN_ADDRESS_NEEDED))
     return _absolute(manifest, path.parent.absolute())
 
 
@@ -67,18 +69,18 @@ def _is_implied(path: Path) -> bool:
 
 def of_text(text: str, path: Path, environ: Mapping[str, str] = os.environ) -> Manifest:
     """Read a text as the manifest that `path` would be. Raises SetupProblem."""
-    value, lines = yamlfile.parse(text, path)
-    manifest = _convert(_expand(value, "$", lines, path, environ), lines, path)
+    value, document = yamlfile.parse(text, path)
+    manifest = _convert(_expand(value, "$", document, environ), document)
     return _absolute(manifest, path.parent.absolute())
 
 
 def line_of(path: Path, key: str) -> int:
     """The line of the manifest that a key stands on, such as `policy.hosts`; 1 for one unset."""
     try:
-        _, lines = yamlfile.read(path)
+        _, document = yamlfile.read(path)
     except SetupProblem:  # it was read a moment ago
         return 1
-    return lines.get(f"$.{key}", 1)
+    return document.lines.get(f"$.{key}", 1)
 
 
 def of_values(value: Mapping[str, Any], environ: Mapping[str, str] = os.environ) -> Manifest:
@@ -86,12 +88,12 @@ def of_values(value: Mapping[str, Any], environ: Mapping[str, str] = os.environ)
 
     Raises SetupProblem.
     """
-    path = Path("manifest.yaml").absolute()
-    manifest = _convert(dict(value), {}, path)
-    checks.values(manifest, {}, path)
+    document = Document(Path(MANIFEST).absolute())
+    manifest = _convert(dict(value), document)
+    checks.values(manifest, document)
     manifest = _with_environment(_with_demo_apart(manifest), environ)
-    checks.endpoints(manifest, {}, path)
-    return _absolute(manifest, path.parent)
+    checks.endpoints(manifest, document)
+    return _absolute(manifest, document.path.parent)
 
 
 def _with_demo_apart(manifest: Manifest) -> Manifest:
@@ -106,18 +108,19 @@ def _with_pins(manifest: Manifest, path: Path) -> Manifest:
     looked.at(path)
     if not os.path.lexists(path):
         return manifest
-    value, lines = yamlfile.read(path)
+    value, document = yamlfile.read(path)
     if not isinstance(value, dict) or set(value) != {"models"}:
         raise yamlfile.refused(path, 1, because(Why.PINS_NO_MODELS))
-    told = _convert({"comfyui": DEMO, **value}, lines, path)
-    checks.values(told, lines, path)
+    pinned = _convert({"comfyui": DEMO, **value}, document)
+    checks.values(pinned, document)
     models = dict(manifest.models)
-    for key, pin in told.models.items():
+    for key, pin in pinned.models.items():
         own = manifest.override_for(*_folder_and_path(key))
         if own is None or not own.names_a_place:
-            kept = {k: v for k, v in msgspec.structs.asdict(own).items() if v} if own else {}
-            told_in = {"told_in": str(path), "line": lines.get(f"$.models.{key}", 1)}
-            models[key] = Pin(**{**msgspec.structs.asdict(pin), **told_in, **kept})
+            by_user = {k: v for k, v in msgspec.structs.asdict(own).items() if v} if own else {}
+            line = document.lines.get(f"$.models.{key}", 1)
+            fields = msgspec.structs.asdict(pin) | by_user
+            models[key] = Pin(**fields, file=str(path), line=line)
     return msgspec.structs.replace(manifest, models=models)
 
 
@@ -126,34 +129,32 @@ def _folder_and_path(key: str) -> tuple[str | None, str]:
     return (folder, path) if slash else (None, key)
 
 
-def _expand(
-    value: Any, where: str, lines: yamlfile.Lines, path: Path, environ: Mapping[str, str]
-) -> Any:
+def _expand(value: Any, place: str, document: Document, environ: Mapping[str, str]) -> Any:
     if isinstance(value, dict):
-        return {k: _expand(v, f"{where}.{k}", lines, path, environ) for k, v in value.items()}
+        return {k: _expand(v, f"{place}.{k}", document, environ) for k, v in value.items()}
     if isinstance(value, list):
-        return [_expand(v, f"{where}[{i}]", lines, path, environ) for i, v in enumerate(value)]
-    if not isinstance(value, str) or where.startswith("$.notify"):
+        return [_expand(v, f"{place}[{n}]", document, environ) for n, v in enumerate(value)]
+    if not isinstance(value, str) or place.startswith("$.notify"):
         return value
 
     def variable(match: re.Match[str]) -> str:
         name = match.group(1)
         if name not in environ:
-            raise yamlfile.problem(path, lines, where, Why.VARIABLE_UNSET, name=name)
+            raise document.refused(place, because(Why.VARIABLE_UNSET, name=name))
         return environ[name]
 
     return notify.VARIABLE.sub(variable, value)
 
 
-def _convert(value: Any, lines: yamlfile.Lines, path: Path) -> Manifest:
+def _convert(value: Any, document: Document) -> Manifest:
     try:
         return fitted(value, Manifest, Override)
     except Unfit as error:
-        if error.unknown:
-            raise yamlfile.problem(path, lines, error.place, Why.KEY_UNKNOWN) from None
         if "missing required field comfyui" in error.said:
-            raise SetupProblem(Why.MANIFEST_NO_COMFYUI, path=path) from None
-        raise yamlfile.problem(path, lines, error.place, Why.VALUE_UNFIT, told=error.said) from None
+            raise SetupProblem(Why.MANIFEST_NO_COMFYUI, path=document.path) from None
+        unfit = because(Why.VALUE_UNFIT, told=error.said)
+        cause = because(Why.KEY_UNKNOWN) if error.unknown else unfit
+        raise document.refused(error.place, cause) from None
 
 
 def _with_environment(manifest: Manifest, environ: Mapping[str, str]) -> Manifest:
@@ -172,27 +173,25 @@ def _with_environment(manifest: Manifest, environ: Mapping[str, str]) -> Manifes
     return msgspec.structs.replace(manifest, endpoints=endpoints, qwen=qwen)
 
 
-def _of_windows(
-    manifest: Manifest, lines: yamlfile.Lines, path: Path, environ: Mapping[str, str]
-) -> Manifest:
+def _of_windows(manifest: Manifest, document: Document, environ: Mapping[str, str]) -> Manifest:
     """Under WSL a path as Windows writes it is read as the one that it is there."""
 
-    def here(text: str, where: str) -> str:
+    def here(text: str, key: str) -> str:
         if not windows.is_windows(text):
             return text
         place = windows.here(text, environ)
         if place is None or windows.drive_away(place):
-            raise yamlfile.problem(path, lines, f"$.{where}", Why.WINDOWS_PATH_HERE, given=text)
+            raise document.refused(f"$.{key}", because(Why.WINDOWS_PATH_HERE, given=text))
         return place
 
-    told: dict[str, Any] = {}
+    paths: dict[str, Any] = {}
     for key in _PATHS:
         given = getattr(manifest, key)
         if isinstance(given, tuple):
-            told[key] = tuple(here(text, f"{key}[{n}]") for n, text in enumerate(given))
+            paths[key] = tuple(here(text, f"{key}[{n}]") for n, text in enumerate(given))
         elif given:
-            told[key] = here(given, key)
-    return msgspec.structs.replace(manifest, **told)
+            paths[key] = here(given, key)
+    return msgspec.structs.replace(manifest, **paths)
 
 
 def _absolute(manifest: Manifest, base: Path) -> Manifest:
@@ -200,20 +199,22 @@ def _absolute(manifest: Manifest, base: Path) -> Manifest:
         # os.path leaves `~nobody` as it is where Path raises
         return os.path.normpath(base / os.path.expanduser(text))
 
-    told: dict[str, Any] = {}
+    changed: dict[str, Any] = {}
     for key in _PATHS:
         given = getattr(manifest, key)
-        told[key] = tuple(map(absolute, given)) if isinstance(given, tuple) else given
         if key == "mirror":
-            told[key] = tuple(absolute(e) if mirror.is_folder(e) else e for e in given)
-        if isinstance(given, str) and given and not (key == "comfyui" and manifest.is_demo):
-            told[key] = absolute(given)
+            changed[key] = tuple(absolute(e) if mirror.is_folder(e) else e for e in given)
+        elif isinstance(given, tuple):
+            changed[key] = tuple(map(absolute, given))
+        elif given and not (key == "comfyui" and manifest.is_demo):
+            changed[key] = absolute(given)
     if isinstance(manifest.cluster, Cluster):
         files = {name: getattr(manifest.cluster, name) for name in ("ca", "cert", "key")}
         given = {name: absolute(file) for name, file in files.items() if file}
-        told["cluster"] = msgspec.structs.replace(manifest.cluster, **given)
-    told["gc"] = msgspec.structs.replace(manifest.gc, keep=tuple(map(absolute, manifest.gc.keep)))
+        changed["cluster"] = msgspec.structs.replace(manifest.cluster, **given)
+    keep = tuple(map(absolute, manifest.gc.keep))
+    changed["gc"] = msgspec.structs.replace(manifest.gc, keep=keep)
     if manifest.tiers.fast:
         fast = absolute(manifest.tiers.fast)
-        told["tiers"] = msgspec.structs.replace(manifest.tiers, fast=fast)
-    return msgspec.structs.replace(manifest, **told)
+        changed["tiers"] = msgspec.structs.replace(manifest.tiers, fast=fast)
+    return msgspec.structs.replace(manifest, **changed)

@@ -32,8 +32,8 @@ def tokens(manifest: Manifest, environ: Mapping[str, str]) -> dict[str, str]:
         return {}
     found: dict[str, str] = {}
     for source, names in TOKEN_VARIABLES.items():
-        told = ((name, environ.get(name, "").strip()) for name in names)
-        variable, token = next((pair for pair in told if pair[1]), (names[0], ""))
+        values = ((name, environ.get(name, "").strip()) for name in names)
+        variable, token = next((pair for pair in values if pair[1]), (names[0], ""))
         if not token and source == "huggingface":
             token = _of_login(environ)
         if not re.fullmatch(r"[\x21-\x7e]*", token):
@@ -43,19 +43,19 @@ def tokens(manifest: Manifest, environ: Mapping[str, str]) -> dict[str, str]:
     return found
 
 
-def without(environ: Mapping[str, str]) -> dict[str, str]:
+def without_secrets(environ: Mapping[str, str]) -> dict[str, str]:
     """The environment for a program that needs none of our secrets."""
     kept_back = {*chain.from_iterable(TOKEN_VARIABLES.values()), STORE_KEY, MIRROR, *BUCKET_KEYS}
     return {name: value for name, value in environ.items() if name not in kept_back}
 
 
-def known_to(environ: Mapping[str, str]) -> list[str]:
+def at_hand(environ: Mapping[str, str]) -> list[str]:
     """Every secret of ours that is at hand: what must not be shown, whoever has written it."""
     names = (*chain.from_iterable(TOKEN_VARIABLES.values()), STORE_KEY)
-    found = [environ.get(name, "").strip() for name in names]
+    secrets = [environ.get(name, "").strip() for name in names]
     with contextlib.suppress(SetupProblem):  # what can't be read is in no text
-        found.append(_of_login(environ))
-    return [secret for secret in found if secret]
+        secrets.append(_of_login(environ))
+    return [secret for secret in secrets if secret]
 
 
 def _of_login(environ: Mapping[str, str]) -> str:

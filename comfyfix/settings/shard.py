@@ -24,20 +24,20 @@ WHOLE: Shard = (0, 1)
 
 def of(environ: Mapping[str, str]) -> Shard:
     """Which job this is. Raises SetupProblem for a `COMFYFIX_SHARD` that names none."""
-    told = environ.get(VARIABLE, "").strip()
-    if not told:
+    value = environ.get(VARIABLE, "").strip()
+    if not value:
         return _of_slurm(environ)
-    match = re.fullmatch(r"([0-9]{1,6})/([0-9]{1,6})", told)
+    match = re.fullmatch(r"([0-9]{1,6})/([0-9]{1,6})", value)
     if match is None or not int(match[1]) < int(match[2]):
-        raise SetupProblem(Why.SHARD_UNFIT, variable=VARIABLE, told=told)
+        raise SetupProblem(Why.SHARD_UNFIT, variable=VARIABLE, told=value)
     return int(match[1]), int(match[2])
 
 
 def _of_slurm(environ: Mapping[str, str]) -> Shard:
-    told = [*(environ.get(name, "") for name in _SLURM), environ.get(_STEP, "1")]
-    if not all(re.fullmatch("[0-9]{1,9}", number) for number in told):
+    numbers = [*(environ.get(name, "") for name in _SLURM), environ.get(_STEP, "1")]
+    if not all(re.fullmatch("[0-9]{1,9}", number) for number in numbers):
         return WHOLE
-    task, first, count, step = map(int, told)
+    task, first, count, step = map(int, numbers)
     place = (task - first) // max(step, 1)
     return (place, count) if 0 <= place < count else WHOLE
 

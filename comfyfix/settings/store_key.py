@@ -14,7 +14,7 @@ def store_key(environ: MutableMapping[str, str]) -> bytes:
 
     It is kept for further projects of this process.
     """
-    told = environ.pop(STORE_KEY, "").strip().encode()
-    if told:
-        _taken[:] = [told]
+    key = environ.pop(STORE_KEY, "").strip().encode()
+    if key:
+        _taken[:] = [key]
     return _taken[0] if _taken else b""

@@ -36,9 +36,9 @@ def in_ci(environ: Mapping[str, str]) -> bool:
 def require_plain(environ: Mapping[str, str]) -> None:
     """Raise SetupProblem for a switch of ours that says neither yes nor no: it is relied on."""
     for name in (*OFFLINE, *LOCKED, *FROZEN):
-        told = environ.get(name, "")
-        if name.startswith(_OWN) and told.lower() not in (*_ON, *_OFF):
-            raise SetupProblem(Why.SWITCH_UNFIT, variable=name, told=told)
+        value = environ.get(name, "")
+        if name.startswith(_OWN) and value.lower() not in (*_ON, *_OFF):
+            raise SetupProblem(Why.SWITCH_UNFIT, variable=name, told=value)
 
 
 @contextmanager

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import contextlib
 from collections.abc import Iterator
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -19,7 +20,6 @@ from comfyfix.errors import SetupProblem
 from comfyfix.records import Reason, because
 from comfyfix.why import Why
 
-Lines = dict[str, int]
 DEPTH_MAX = 50
 TEXT_MAX = 1 << 20  # characters
 EVENTS_MAX = 40_000  # about one for each key and each value
@@ -28,15 +28,31 @@ _MERGE = "tag:yaml.org,2002:merge"
 _Loader: Any = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
 
 
-def read(path: Path) -> tuple[Any, Lines]:
-    """Read a YAML file into plain values and a map from key path (`$.a.b`) to line number.
+@dataclass(frozen=True, slots=True)
+class Document:
+    """What problems tell of a file: its path, and the line of each key path (`$.a.b[0]`)."""
+
+    path: Path
+    lines: dict[str, int] = field(default_factory=dict)
+
+    def refused(self, place: str, cause: Reason) -> SetupProblem:
+        """Return the problem of a key path, with the nearest line that is known of it."""
+        known = place
+        while known not in self.lines and known != "$":
+            known = known.rpartition("." if known.rfind(".") > known.rfind("[") else "[")[0] or "$"
+        key = place.removeprefix("$").removeprefix(".")
+        return refused(self.path, self.lines.get(known, 1), cause, key)
+
+
+def read(path: Path) -> tuple[Any, Document]:
+    """Read a YAML file into plain values, and where each of them stands.
 
     Raises SetupProblem naming the file, the line and the next step.
     """
     return parse(_text(path, Why.MANIFEST_ABSENT), path)
 
 
-def read_long(data: bytes, path: Path) -> tuple[Any, Lines]:
+def read_long(data: bytes, path: Path) -> tuple[Any, Document]:
     """The same of a file that a program writes, which may be a hundred times as long."""
     try:
         text = data.decode("utf-8-sig")
@@ -53,20 +69,20 @@ def read_loosely(path: Path) -> tuple[Any, Any]:
     in the nodes too. Raises SetupProblem.
     """
     text = _text(path, Why.EXTRA_PATHS_ABSENT)
-    with _told(path):
+    with _syntax_refused(path):
         root = _composed(text, path, anchors=True)
         if root is None:
             return None, None
         sizes: dict[int, int] = {}
         _count(root, sizes)
         if sum(sizes.values()) > EVENTS_MAX:
-            raise refused(path, _line(root), because(Why.KEYS_MANY, limit=EVENTS_MAX))
+            raise refused(path, line_of(root), because(Why.KEYS_MANY, limit=EVENTS_MAX))
         return yaml.constructor.SafeConstructor().construct_document(root), root
 
 
-def line_of(node: Any) -> int:
-    """Return the line that a node begins on; the first is 1."""
-    return _line(node)
+def line_of(marked: Any) -> int:
+    """Return the line that a node or an event begins on; the first is 1."""
+    return int(marked.start_mark.line) + 1
 
 
 def _text(path: Path, absent: Why) -> str:
@@ -97,24 +113,23 @@ def _above(path: Path) -> Path | None:
     return next((a for a in path.absolute().parent.parents if (a / path.name).is_file()), None)
 
 
-def parse(text: str, path: Path, times: int = 1) -> tuple[Any, Lines]:
+def parse(text: str, path: Path, times: int = 1) -> tuple[Any, Document]:
     """Parse YAML text; `path` is only named in messages, `times` is how often the usual bounds."""
-    lines: Lines = {}
-    with _told(path):
+    document = Document(path)
+    with _syntax_refused(path):
         root = _composed(text, path, anchors=False, times=times)
-        value = None if root is None else _plain(root, "$", lines, path)
-    return value, lines
+        value = None if root is None else _plain(root, "$", document)
+    return value, document
 
 
 @contextlib.contextmanager
-def _told(path: Path) -> Iterator[None]:
+def _syntax_refused(path: Path) -> Iterator[None]:
     """What the reader says of broken YAML, as a problem of its line."""
     try:
         yield
     except yaml.MarkedYAMLError as error:
         line = error.problem_mark.line + 1 if error.problem_mark else 1
-        told = because(Why.NOT_YAML, error=error.problem or error)
-        raise refused(path, line, told) from None
+        raise refused(path, line, because(Why.NOT_YAML, error=error.problem or error)) from None
     except (yaml.YAMLError, RecursionError, ValueError) as error:
         raise refused(path, 1, because(Why.NOT_YAML, error=error)) from None
 
@@ -125,13 +140,13 @@ def _composed(text: str, path: Path, *, anchors: bool, times: int = 1) -> Any:
     depth = 0
     for count, event in enumerate(yaml.parse(text, Loader=_Loader)):
         if count > EVENTS_MAX * times:
-            raise refused(path, _line(event), because(Why.KEYS_MANY, limit=EVENTS_MAX * times))
+            raise refused(path, line_of(event), because(Why.KEYS_MANY, limit=EVENTS_MAX * times))
         depth += isinstance(event, yaml.CollectionStartEvent)
         depth -= isinstance(event, yaml.CollectionEndEvent)
         if depth > DEPTH_MAX:  # libyaml's composer would overflow the stack of the process
-            raise refused(path, _line(event), because(Why.NESTED_DEEP, limit=DEPTH_MAX))
+            raise refused(path, line_of(event), because(Why.NESTED_DEEP, limit=DEPTH_MAX))
         if getattr(event, "anchor", None) and not anchors:
-            raise refused(path, _line(event), because(Why.ALIAS_REFUSED))
+            raise refused(path, line_of(event), because(Why.ALIAS_REFUSED))
     return yaml.compose(text, Loader=_Loader)
 
 
@@ -157,47 +172,27 @@ def refused(path: Path, line: int, cause: Reason, key: str = "") -> SetupProblem
     return SetupProblem(why, path=path, line=line, key=key, cause=cause)
 
 
-def refused_at(path: Path, lines: Lines, place: str, cause: Reason) -> SetupProblem:
-    """Return the problem of a key path (`$.a.b[0]`), with the nearest line that is known of it."""
-    line = place
-    while line not in lines and line != "$":
-        line = line.rpartition("." if line.rfind(".") > line.rfind("[") else "[")[0] or "$"
-    key = place.removeprefix("$").removeprefix(".")
-    return refused(path, lines.get(line, 1), cause, key)
-
-
-def problem(path: Path, lines: Lines, place: str, why: Why, **told: object) -> SetupProblem:
-    """Return the problem of a key path, by its reason and what the words of it tell."""
-    return refused_at(path, lines, place, because(why, **told))
-
-
-def _line(marked: Any) -> int:
-    return int(marked.start_mark.line) + 1
-
-
-def _plain(node: Any, where: str, lines: Lines, path: Path) -> Any:
-    lines[where] = _line(node)
+def _plain(node: Any, place: str, document: Document) -> Any:
+    document.lines[place] = line_of(node)
     if isinstance(node, yaml.MappingNode):
         result: dict[str, Any] = {}
         for key_node, value_node in node.value:
             key = str(key_node.value)
-            lines[f"{where}.{key}"] = _line(key_node)
+            line, below = line_of(key_node), f"{place}.{key}"
             if key == "<<":
-                raise refused(path, _line(key_node), because(Why.MERGE_KEY_REFUSED))
+                raise refused(document.path, line, because(Why.MERGE_KEY_REFUSED))
             if key in result:
-                raise refused(path, _line(key_node), because(Why.KEY_TWICE, name=key))
-            result[key] = _plain(value_node, f"{where}.{key}", lines, path)
-            lines[f"{where}.{key}"] = _line(key_node)
+                raise refused(document.path, line, because(Why.KEY_TWICE, name=key))
+            result[key] = _plain(value_node, below, document)
+            document.lines[below] = line  # a value may begin on a line below its key
         return result
     if isinstance(node, yaml.SequenceNode):
-        return [
-            _plain(item, f"{where}[{index}]", lines, path) for index, item in enumerate(node.value)
-        ]
+        return [_plain(item, f"{place}[{n}]", document) for n, item in enumerate(node.value)]
     try:
         return _scalar(node)
     except (ValueError, OverflowError):
         cause = because(Why.NO_NUMBER, value=node.value)
-        raise refused(path, _line(node), cause, key=where.removeprefix("$.")) from None
+        raise document.refused(place, cause) from None
 
 
 def _scalar(node: Any) -> Any:

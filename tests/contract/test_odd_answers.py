@@ -164,7 +164,14 @@ def test_no_other_file_and_no_error(
     root = tmp_path_factory.getbasetemp() / "odd"
     (root / "models").mkdir(parents=True, exist_ok=True)
     hints = (Hint(name=model.name, url=url),) if url else ()
-    planned = Planned(model, 1, "x", f"/nowhere/{model.name}", Pending.ABSENT, (), hints=hints)
+    planned = Planned(
+        model=model,
+        number=1,
+        task="x",
+        location=f"/nowhere/{model.name}",
+        pending=Pending.ABSENT,
+        hints=hints,
+    )
     web = OddWeb(KNOWN, oddities)
     try:
         record = resolve(planned, services(served, web, root, sources))
@@ -200,7 +207,9 @@ def test_a_next_page_may_be_anywhere(served: Hub, tmp_path: Path, link: str) -> 
     web = EmptyPages({}, wait=lambda _: None, direct=True)
     web.link = link
     model = Model(folder="loras", path=LORA)
-    planned = Planned(model, 1, "x", f"/nowhere/{LORA}", Pending.ABSENT, ())
+    planned = Planned(
+        model=model, number=1, task="x", location=f"/nowhere/{LORA}", pending=Pending.ABSENT
+    )
     with pytest.raises(ModelProblem) as problem:
         resolve(planned, services(served, web, tmp_path, ("huggingface",)))
     assert problem.value.outcome is Outcome.NOT_FOUND

@@ -850,3 +850,15 @@ def test_a_frozen_run_of_what_is_there_asks_nobody_and_writes_only_output(
         assert site.run("--frozen", **with_key).code == 0
         assert hub.seen == []
         assert stamps() == before
+
+
+def test_a_directory_that_another_has_brought_is_there_as_it_was_locked(
+    site: InProcess, hub: Hub, whole: Path
+) -> None:
+    with_key = {"COMFYFIX_STORE_KEY": "a key of the store"}
+    locked(site, hub)
+    assert site.run("--locked", **with_key).code == 0
+    shutil.rmtree(site.output)
+    ran = site.run("--locked", **with_key)
+    assert ran.code == 0, ran.err
+    assert searches(hub) == []

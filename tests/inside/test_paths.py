@@ -14,7 +14,7 @@ from comfyfix.demo.hub import Hub
 from comfyfix.records import because
 from comfyfix.screen import words
 from comfyfix.screen.words import t
-from comfyfix.stages import telling
+from comfyfix.stages import paths_file
 from comfyfix.why import Why
 from tests.inprocess import InProcess, Ran
 
@@ -124,7 +124,7 @@ def test_one_who_is_faster_keeps_his_file(
         path.write_text("mine")
         raise FileExistsError
 
-    monkeypatch.setattr(telling, "write_new", faster)
+    monkeypatch.setattr(paths_file, "write_new", faster)
     assert refused(inprocess.run("paths"), Why.PATHS_NOT_OURS, path=own(inprocess))
     assert own(inprocess).read_text() == "mine"
 

@@ -26,7 +26,9 @@ from comfyfix.tasks.run.searching import ModelSearch
 from comfyfix.why import Why
 
 MODEL = Model(folder="loras", path="harbor.pt")
-PLANNED = Planned(MODEL, 1, "harbor", "/m/loras/harbor.pt", Pending.ABSENT, ())
+PLANNED = Planned(
+    model=MODEL, number=1, task="harbor", location="/m/loras/harbor.pt", pending=Pending.ABSENT
+)
 
 
 class Heard:

@@ -16,7 +16,7 @@ from comfyfix.screen import words
 from comfyfix.settings import read as manifest_file
 from comfyfix.settings.manifest import Policy
 from comfyfix.stages.needs.work import Plan
-from comfyfix.stages.plan.policy import Held, broken
+from comfyfix.stages.plan.policy import RunPolicy, broken
 from tests.unit.test_any_report import RECORD
 
 WORDS = st.text(st.characters(exclude_categories=["Cs"]), max_size=8) | st.sampled_from(
@@ -79,7 +79,7 @@ def holds(tmp_path_factory: pytest.TempPathFactory, told: Any, record: Record) -
         assert words.problem(problem).isprintable()
         return
     reasons = [*broken(policy, record)]
-    held = Held(policy, str(path), lambda _: 2, Plan((), (), {}, ()))
+    held = RunPolicy(policy, str(path), lambda _: 2, Plan((), (), {}, ()))
     too_much = held.policy.max_total_bytes is not None and (record.size or 0) > (
         held.policy.max_total_bytes
     )

@@ -76,9 +76,8 @@ def found(
         tokens={},
     )
     monkeypatch.setattr(resolve_stage, "chosen", lambda _: sources)
-    return resolve(
-        Planned(model, 1, "x", f"/nowhere/{NAME}", Pending.ABSENT, (), **planned), services
-    )
+    absent: dict[str, Any] = {"location": f"/nowhere/{NAME}", "pending": Pending.ABSENT}
+    return resolve(Planned(model=model, number=1, task="x", **absent, **planned), services)
 
 
 def doubted(sha256: str) -> Scripted:
@@ -266,7 +265,9 @@ def test_of_a_locked_file_only_the_equal_counts(
 
 
 def planned(**more: Any) -> Planned:
-    return Planned(MODEL, 1, "x", f"/nowhere/{NAME}", Pending.ABSENT, (), **more)
+    return Planned(
+        model=MODEL, number=1, task="x", location=f"/nowhere/{NAME}", pending=Pending.ABSENT, **more
+    )
 
 
 def fails(**verify: Any) -> Manifest:

@@ -69,7 +69,7 @@ def test_what_a_server_has_told_counts_while_it_is_fresh_and_after_that_with_a_w
     plain: Folders, layout: Layout, age: int, url: str
 ) -> None:
     vae = built_in()["VAELoader"]
-    told = loaders._Told(url=url, at=time.time() - age, facts=ServerFacts(loaders={"Told": vae}))
+    told = loaders._Answer(url=url, at=time.time() - age, facts=ServerFacts(loaders={"Told": vae}))
     layout.server_cache.parent.mkdir(parents=True)
     layout.server_cache.write_bytes(msgspec.json.encode(told))
     known = loaders.gather(plain, layout, SILENT)

@@ -14,8 +14,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from comfyfix.errors import SetupProblem
-from comfyfix.records import Reason
+from comfyfix.records import Reason, because
 from comfyfix.settings import read as manifest_file
+from comfyfix.settings import yamlfile
 from comfyfix.settings.amounts import rate_in_bytes, size_in_bytes
 from comfyfix.settings.manifest import Manifest
 from comfyfix.why import Why
@@ -123,6 +124,83 @@ def test_a_mistake_is_told_with_its_line_and_key(
     assert isinstance(told["cause"], Reason)
     place = str(tmp_path / "manifest.yaml"), line, key
     assert (told["path"], told["line"], told["key"], told["cause"].why) == (*place, why)
+
+
+@pytest.mark.parametrize(
+    ("text", "key", "why"),
+    [
+        ("models: {x: {path: a}}", "models.x.path", Why.FIELD_NEEDS),
+        ("models: {x: {file_id: 7}}", "models.x.file_id", Why.FIELD_NEEDS),
+        ("search: {sources: [store, bing]}", "search.sources", Why.SOURCE_NAME_UNKNOWN),
+        ("mirror: [/a, 'ftp://host/b']", "mirror[1]", Why.MIRROR_UNFIT),
+        ("notify: ['json://a', 'exec://b']", "notify[1]", Why.NOTIFY_SCHEME_UNKNOWN),
+        ("policy: {licences: [mit, ' ']}", "policy.licences[1]", Why.WORD_EMPTY),
+        ("policy: {publishers: ['']}", "policy.publishers[0]", Why.WORD_EMPTY),
+        ("policy: {formats: [gguf, '']}", "policy.formats[1]", Why.WORD_EMPTY),
+        ("policy: {hosts: ['https://a']}", "policy.hosts[0]", Why.HOST_UNFIT),
+        ("policy: {max_file: much}", "policy.max_file", Why.SIZE_UNFIT),
+        ("policy: {max_total: 9999999TB}", "policy.max_total", Why.SIZE_LARGE),
+        ("download: {allow_hosts: [a.b, a/b]}", "download.allow_hosts[1]", Why.HOST_UNFIT),
+        ("download: {limit: {A.b: 1MB/s, a.B: 1MB/s}}", "download.limit.a.B", Why.KEY_TWICE),
+        ("cluster: 'tcp://elsewhere:8786'", "cluster", Why.CLUSTER_PLAIN),
+        ("cluster: {address: 'tls://a'}", "cluster.address", Why.CLUSTER_UNFIT),
+        (
+            "cluster: {address: 'tls://a:1', workers: {w: [x]}}",
+            "cluster.workers",
+            Why.CLUSTER_EACH_ONLY,
+        ),
+        ("tiers: {size: 0}", "tiers.size", Why.TIER_SIZE_NONE),
+        ("tiers: {size: much}", "tiers.size", Why.SIZE_UNFIT),
+        ('tiers: {fast: "a\\0b"}', "tiers.fast", Why.NAME_CHARACTER),
+        ("comfyui_url: 'http://h:99999'", "comfyui_url", Why.ADDRESS_UNFIT),
+        ("comfyui_url: 'http://h:0'", "comfyui_url", Why.ADDRESS_UNFIT),
+        ("endpoints: {openmodeldb: 'http://h/ a'}", "endpoints.openmodeldb", Why.ADDRESS_UNFIT),
+    ],
+)
+def test_a_value_that_can_not_be_is_told_with_its_key(
+    text: str, key: str, why: Why, tmp_path: Path
+) -> None:
+    told = refusal(tmp_path, f"comfyui: c\n{text}").told
+    assert isinstance(told["cause"], Reason)
+    assert (told["line"], told["key"], told["cause"].why) == (2, key, why)
+
+
+def test_values_at_their_bounds_are_taken(tmp_path: Path) -> None:
+    made = load(
+        tmp_path,
+        "comfyui: c\ncomfyui_url: 'http://h:1'\ntiers: {size: 1}\n"
+        "models: {x: {repo: a/b}, y: {path: p, repo: a/b}, z: {file_id: 7, model_version_id: 1}}\n"
+        "cluster: {address: 'tls://a:1', store: each, workers: {w: [x]}}",
+    )
+    assert (made.workers_have_stores, made.workers_fetch) == (True, False)
+    assert made.tiers.size_bytes == 1
+
+
+@pytest.mark.parametrize("more", [0, 1])
+def test_a_file_is_read_up_to_its_bounds_and_no_further(more: int) -> None:
+    """Its length, what stands in it, and how deep it is nested."""
+    long = "#" + "x" * (yamlfile.TEXT_MAX - 1 + more)
+    of_list = 6  # events around the entries of a list: of the stream, the document, the list
+    many = f"[{'a, ' * (yamlfile.EVENTS_MAX + 1 - of_list + more)}]"
+    deep = "[" * (yamlfile.DEPTH_MAX + more) + "]" * (yamlfile.DEPTH_MAX + more)
+    whys = {long: Why.TEXT_LONG, many: Why.KEYS_MANY, deep: Why.NESTED_DEEP}
+    for text, why in whys.items():
+        if not more:
+            yamlfile.parse(text, Path("m.yaml"))
+            continue
+        with pytest.raises(SetupProblem) as caught:
+            yamlfile.parse(text, Path("m.yaml"))
+        cause = caught.value.reason.told["cause"]
+        assert isinstance(cause, Reason)
+        assert cause.why == why
+
+
+def test_a_value_without_a_line_of_its_own_is_told_with_the_nearest() -> None:
+    document = yamlfile.Document(Path("m.yaml"), {"$": 1, "$.a": 3, "$.a[0]": 4})
+    places = {"$.a[0].b.c": 4, "$.a[7]": 3, "$.a.x[1]": 3, "$.z": 1, "$": 1}
+    cause = because(Why.WORD_EMPTY)
+    lines = {place: document.refused(place, cause).reason.told["line"] for place in places}
+    assert lines == places
 
 
 def test_a_manifest_without_comfyui_says_what_to_add(tmp_path: Path) -> None:

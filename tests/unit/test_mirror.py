@@ -53,6 +53,7 @@ def manifest(*entries: str, comfyui: str = "-") -> Manifest:
         ("https://host/models", "address"),
         ("http://127.0.0.1:8080", "address"),
         ("http://[::1]:8080/x", "address"),
+        ("http://host:1/x", "address"),
         ("s3://bucket/a/prefix", "bucket"),
         ("gs://bucket", "bucket"),
     ],
@@ -60,6 +61,19 @@ def manifest(*entries: str, comfyui: str = "-") -> Manifest:
 def test_what_is_a_mirror_is_taken(entry: str, kind: str) -> None:
     assert mirror.flaw(entry) is None
     assert mirror.mirror(entry).kind == kind
+
+
+@pytest.mark.parametrize(
+    "entry",
+    [
+        " ", "http://host:0/x", "http://host:99999/x", "https://host/x#part", "https:///x",
+        "ftp://host/x", "https://host/a b", "s3://bucket/a/../b", "s3://bucket//a",
+    ],
+)  # fmt: skip
+def test_what_is_no_mirror_is_refused(entry: str) -> None:
+    flaw = mirror.flaw(entry)
+    assert flaw is not None
+    assert flaw.why == Why.MIRROR_UNFIT
 
 
 def test_the_variable_wins_and_the_demo_has_none() -> None:

@@ -10,7 +10,7 @@ import pytest
 from comfyfix.disk.room import taken_by_parts
 from comfyfix.records import Model, Record, Reference
 from comfyfix.stages.needs.work import Pending, Planned
-from comfyfix.stages.plan.fitting import Need, Room, fitting, need_of, room_for
+from comfyfix.stages.plan.fitting import Room, Space, fitting, room_for, space_of
 from comfyfix.stages.plan.picking import Offer, picked
 
 NAMES = ("flux_dev.safetensors", "ae.safetensors", "clip l.safetensors", "Wan_Q4.gguf", "7.pt")
@@ -25,7 +25,10 @@ def planned(number: int, name: str, *workflows: str, where: str = "/m") -> Plann
         for workflow in workflows
     ]  # fmt: skip
     model = Model(folder="loras", path=name)
-    return Planned(model, number, f"t{number}", f"{where}/{name}", Pending.ABSENT, tuple(used))
+    return Planned(
+        model=model, number=number, task=f"t{number}", location=f"{where}/{name}",
+        pending=Pending.ABSENT, references=tuple(used),
+    )  # fmt: skip
 
 
 MODELS = [
@@ -78,8 +81,8 @@ def test_a_word_that_means_nothing_is_told(text: str) -> None:
     assert meant(f"10 {text}") == [10]
 
 
-def need(key: str, size: int, *workflows: str, device: int | None = 1) -> Need:
-    return Need(key, size, device, workflows)
+def need(key: str, size: int, *workflows: str, device: int | None = 1) -> Space:
+    return Space(key, size, device, workflows)
 
 
 @pytest.mark.parametrize(
@@ -127,19 +130,19 @@ def record(model: Planned, size: int) -> Record:
 def test_what_is_there_already_takes_no_more_room(tmp_path: Path) -> None:
     model = planned(1, "x.safetensors", "w", where=str(tmp_path))
     whole = record(model, 100_000)
-    assert need_of(model, whole).size == 100_000
-    assert need_of(model, whole).workflows == ("w",)
+    assert space_of(model, whole).size == 100_000
+    assert space_of(model, whole).workflows == ("w",)
     part = tmp_path / "x.safetensors.cafe.part"
     part.write_bytes(bytes(40_960))
     assert taken_by_parts(model.location) == 40_960
-    assert need_of(model, whole).size == 100_000 - 40_960
+    assert space_of(model, whole).size == 100_000 - 40_960
     (tmp_path / "x.safetensors").write_bytes(bytes(100_000))
-    assert need_of(model, whole).size == 0
+    assert space_of(model, whole).size == 0
     other = planned(2, "y.safetensors", where=str(tmp_path))
     near = str(tmp_path / "other")
     linked = msgspec.structs.replace(record(other, 100_000), local=near, url="")
-    assert need_of(other, linked).size == 0
-    assert need_of(other, msgspec.structs.replace(linked, lent=True)).size > 0
+    assert space_of(other, linked).size == 0
+    assert space_of(other, msgspec.structs.replace(linked, lent=True)).size > 0
 
 
 def test_the_reserve_is_left_alone_and_a_folder_need_not_be_there(tmp_path: Path) -> None:

@@ -118,7 +118,10 @@ def test_a_file_whose_hash_is_known_is_not_hashed_and_the_search_is_for_it(
         workflow="w", node_id="1", node_type="LoraLoader", input="lora_name", value="x.pt",
         name="x.pt", path="x.pt", folder="loras",
     )  # fmt: skip
-    item = Present(model, str(path), 1, 1, told if known else None, references=(reference,))
+    item = Present(
+        model=model, location=str(path), size=1, mtime_ns=1, receipt=told if known else None,
+        references=(reference,),
+    )  # fmt: skip
     hashed: list[str] = []
     sought: list[str] = []
 

@@ -32,8 +32,10 @@ def reference(workflow: str = "w.json") -> Reference:
 
 
 def planned(pending: Any = None, **more: Any) -> Planned:
-    made = Planned(MODEL, 3, "a", "/m/loras/a.safetensors", pending, (reference(),))
-    return msgspec.structs.replace(made, **more)
+    return Planned(
+        model=MODEL, number=3, task="a", location="/m/loras/a.safetensors", pending=pending,
+        references=(reference(),), **more,
+    )  # fmt: skip
 
 
 def receipt(size: int = 5, *, verified: bool = True, model: str = MODEL.key) -> Receipt:
@@ -131,7 +133,13 @@ def test_why_a_model_is_not_there_is_told_by_who_knows_best() -> None:
 
 
 def test_what_was_there_before_us_is_told_by_its_receipt_and_verdict() -> None:
-    present = Present(MODEL, "/m/loras/a.safetensors", 9, 1, None, references=(reference(),))
+    present = Present(
+        model=MODEL,
+        location="/m/loras/a.safetensors",
+        size=9,
+        mtime_ns=1,
+        references=(reference(),),
+    )  # fmt: skip
     result = one(present)
     assert (result.status, result.outcome, result.came) == ("unverified", "done", Came.THERE)
     assert (result.size, result.sha256, result.number) == (9, None, None)
@@ -155,7 +163,7 @@ def workflow(tmp_path: Path) -> ScannedFile:
 
 
 def test_lines_are_told_of_what_somebody_is_to_look_at(workflow: ScannedFile) -> None:
-    present = Present(MODEL, "/m/a", 9, 1, None, references=(reference(),))
+    present = Present(model=MODEL, location="/m/a", size=9, mtime_ns=1, references=(reference(),))
     for model, known, line in (
         (planned(Pending.ABSENT), {}, 2),
         (planned(), {}, None),

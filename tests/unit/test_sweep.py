@@ -91,13 +91,15 @@ def test_what_is_needed_is_chosen_with_what_is_known_of_it(tmp_path: Path) -> No
         choices = sweep.needed(Manifest(comfyui="c"), Plan(planned, present, {}, ()), layout)
         return [choice for several in choices.values() for choice in several]
 
-    planned = Planned(MODEL, 1, "a", str(path), None, (), receipt=stores)
+    planned = Planned(
+        model=MODEL, number=1, task="a", location=str(path), pending=None, receipt=stores
+    )
     (found,) = needed(planned)
     assert (found.path, found.size, found.receipt, found.override) == (path, 5, stores, None)
     assert found.identity == identity_of(str(path), path.stat())
     keep(layout, ours)
     assert needed(planned)[0].receipt == ours, "our own is the newer one"
-    present = Present(MODEL, str(path), 5, 1, stores)
+    present = Present(model=MODEL, location=str(path), size=5, mtime_ns=1, receipt=stores)
     assert needed(present)[0].receipt == stores
     refused = ModelProblem(Outcome.NAME_REFUSED, Why.STOPPED)
     assert needed(msgspec.structs.replace(planned, problem=refused)) == []
@@ -110,7 +112,9 @@ def test_a_directory_is_chosen_file_by_file(tmp_path: Path) -> None:
     layout = Layout(tmp_path / "output")
     files = tuple(FileFact(path=name, url="u", size=1) for name in ("x.json", "y.json"))
     whole = msgspec.structs.replace(record(1, tmp_path / "a"), files=files)
-    planned = Planned(MODEL, 1, "a", str(tmp_path / "a"), None, (), record=whole)
+    planned = Planned(
+        model=MODEL, number=1, task="a", location=str(tmp_path / "a"), pending=None, record=whole
+    )
     first = whole.members[0]
     known = msgspec.structs.replace(receipt(identified=False), model=first.model.key)
     keep(layout, known)

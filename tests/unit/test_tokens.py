@@ -11,7 +11,7 @@ from comfyfix.net.hosts import HUGGINGFACE
 from comfyfix.records import Model, Record
 from comfyfix.screen.text import GREEN, paint
 from comfyfix.settings.manifest import TOKEN_VARIABLES, Endpoints, Manifest
-from comfyfix.settings.secrets import known_to, tokens
+from comfyfix.settings.secrets import at_hand, tokens
 from comfyfix.settings.store_key import STORE_KEY
 from comfyfix.stages.download.fetch import environment
 
@@ -98,8 +98,8 @@ def test_all_that_must_not_be_shown_is_known(tmp_path: Path) -> None:
     file = tmp_path / "token"
     file.write_text("hf_of_a_login\n")
     environ = {"HF_TOKEN": " hf_one\n", "CIVITAI_API_KEY": "two", STORE_KEY: "three", "USER": "me"}
-    known = known_to({**environ, "HF_TOKEN_PATH": str(file)})
+    known = at_hand({**environ, "HF_TOKEN_PATH": str(file)})
     assert sorted(known) == ["hf_of_a_login", "hf_one", "three", "two"]
     file.unlink()
     file.mkdir()
-    assert len(known_to({**environ, "HF_TOKEN_PATH": str(file)})) == 3
+    assert len(at_hand({**environ, "HF_TOKEN_PATH": str(file)})) == 3

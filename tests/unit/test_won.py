@@ -31,7 +31,7 @@ def model(name: str) -> Model:
 def plan(settled: str, pending: str, **workflows: str) -> Plan:
     """Models of one letter each; workflows by the letters of theirs."""
     models = [
-        Planned(model(name), number, name, f"/m/{name}", why, ())
+        Planned(model=model(name), number=number, task=name, location=f"/m/{name}", pending=why)
         for number, (name, why) in enumerate(
             [*((n, None) for n in settled), *((n, Pending.ABSENT) for n in pending)], 1
         )

@@ -7,11 +7,16 @@ from collections.abc import Iterator, Sequence
 from comfyfix.comfyui.manifests.listing import Listing
 from comfyfix.screen import words
 from comfyfix.screen.words import t
-from comfyfix.stages.needs.imports import NotTaken, Taken
+from comfyfix.stages.needs.imports import Imported, Skipped
 
 
 def lines(
-    file: str, listing: Listing, taken: Sequence[Taken], left: Sequence[NotTaken], *, written: bool
+    file: str,
+    listing: Listing,
+    taken: Sequence[Imported],
+    left: Sequence[Skipped],
+    *,
+    written: bool,
 ) -> Iterator[str]:
     """Tell of each entry what became of it, and why."""
     count, tool = len(listing.models), listing.tool
@@ -40,7 +45,7 @@ def lines(
 
 
 def as_json(
-    listing: Listing, taken: Sequence[Taken], left: Sequence[NotTaken], *, written: bool
+    listing: Listing, taken: Sequence[Imported], left: Sequence[Skipped], *, written: bool
 ) -> dict[str, object]:
     """The same for programs."""
     return {

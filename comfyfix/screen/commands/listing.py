@@ -88,7 +88,7 @@ def _row(row: Row) -> dict[str, Any]:
         "path": planned.model.path,
         "size": planned.record.size if planned.record else None,
         "why": planned.pending or "",
-        "last": planned.told,
+        "last": planned.status,
         "reason": _reason(planned),
         "workflows": planned.workflows,
         "near": [{"kind": miss.kind, "path": miss.path, "shown": miss.shown} for miss in row.near],
@@ -100,7 +100,7 @@ def _reason(planned: Planned) -> str:
     if planned.problem:
         return words.problem(planned.problem)
     last = planned.last
-    if last is None or last.reason is None or planned.told != last.outcome:
+    if last is None or last.reason is None or planned.status != last.outcome:
         return ""
     return words.sentence(last.reason)
 
@@ -131,6 +131,6 @@ def _cells(row: Row) -> tuple[str, ...]:
         row.task,
         planned.model.folder or "?",
         human_size(planned.record.size) if planned.record else "?",
-        planned.told,
+        planned.status,
         more,
     )

@@ -7,10 +7,10 @@ from pathlib import Path
 from typing import Any
 
 from comfyfix.screen.words import t
-from comfyfix.stages.telling import Told
+from comfyfix.stages.paths_file import PathsFile
 
 
-def lines(told: Told | None, own: Path, *, dry: bool) -> Iterator[str]:
+def lines(told: PathsFile | None, own: Path, *, dry: bool) -> Iterator[str]:
     """For people; `own` is the file that ComfyUI reads by itself."""
     if told is None:
         yield t("ComfyUI looks by itself where models are written: there is nothing to tell it.")
@@ -30,7 +30,7 @@ def lines(told: Told | None, own: Path, *, dry: bool) -> Iterator[str]:
         yield t("ComfyUI reads it when it is started the next time.")
 
 
-def as_data(told: Told | None, *, dry: bool) -> dict[str, Any]:
+def as_data(told: PathsFile | None, *, dry: bool) -> dict[str, Any]:
     """For programs."""
     if told is None:
         return {"path": None, "written": False, "sections": []}

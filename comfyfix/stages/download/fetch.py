@@ -25,7 +25,7 @@ from comfyfix.records import Model, Reason, Receipt, Record, because
 from comfyfix.script import channel
 from comfyfix.settings.manifest import TOKEN_VARIABLES, Endpoints
 from comfyfix.settings.mirror import VARIABLE as MIRROR_VARIABLE
-from comfyfix.settings.secrets import without
+from comfyfix.settings.secrets import without_secrets
 from comfyfix.settings.switches import OFFLINE
 from comfyfix.stages.download.talk import BEGUN, Talk, identity
 from comfyfix.stages.lock import locked
@@ -68,7 +68,7 @@ def environment(
 
 def bare(base: Mapping[str, str], folder: Path | str) -> dict[str, str]:
     """The environment of any script, on any machine: without a secret, and bound to a folder."""
-    env = without(base) | proxies.for_curl(base) | {"COMFYFIX_FOLDER": str(folder)}
+    env = without_secrets(base) | proxies.for_curl(base) | {"COMFYFIX_FOLDER": str(folder)}
     if authority(base):
         env.setdefault("CURL_CA_BUNDLE", authority(base))  # the one that curl reads
     return env

@@ -30,7 +30,7 @@ SOURCE = "lock"
 
 def candidate(locked: Locked, name: str, manifest: Manifest) -> Candidate:
     """What is locked, as a source would tell it, and without asking one. Raises HostRefused."""
-    told = Candidate(
+    found = Candidate(
         source=SOURCE,
         where=locked.url or "",
         name=name,
@@ -42,16 +42,16 @@ def candidate(locked: Locked, name: str, manifest: Manifest) -> Candidate:
         gated=locked.gated,
         evidence=(because(Why.LOCKED_HERE),),
     )
-    if not told.url:
-        return told
+    if not found.url:
+        return found
     if locked.files:
-        return _of_files(told, locked, manifest)
-    target = read_url(told.url, manifest.endpoints, manifest.download.allow_hosts)
-    told = msgspec.structs.replace(told, url=_public(target))
+        return _of_files(found, locked, manifest)
+    target = read_url(found.url, manifest.endpoints, manifest.download.allow_hosts)
+    found = msgspec.structs.replace(found, url=_public(target))
     if isinstance(target, HubFile):
         place = {"repo": target.repo, "commit": target.revision, "path": target.path}
-        return msgspec.structs.replace(told, where=target.repo, **place)
-    return told
+        return msgspec.structs.replace(found, where=target.repo, **place)
+    return found
 
 
 def _public(target: HubFile | CivitaiFile | DirectFile) -> str:
@@ -84,33 +84,32 @@ def _odd(paths: Sequence[str], *, twins: bool) -> Reason | None:
     return tree.refused(paths) or (tree.twins(paths, paths) if twins else None)
 
 
-def _of_files(told: Candidate, locked: Locked, manifest: Manifest) -> Candidate:
+def _of_files(found: Candidate, locked: Locked, manifest: Manifest) -> Candidate:
     """A directory or a set. Raises HostRefused, and NameRefused for a place outside of it."""
     paths = [file.path for file in locked.files]
     odd = _odd(paths, twins=True)
     if odd is None and len(set(paths)) < len(paths):
         odd = because(Why.KEY_TWICE, name=paths[-1])
     if odd:
-        raise NameRefused(Why.LOCK_FILES_REFUSED, model=told.name, cause=odd)
-    folder = read_folder(told.url, manifest.endpoints)
+        raise NameRefused(Why.LOCK_FILES_REFUSED, model=found.name, cause=odd)
+    folder = read_folder(found.url, manifest.endpoints)
     if folder:
         place = {"repo": folder.repo, "commit": folder.revision, "path": folder.path}
         url = HUGGINGFACE + folder.tree_path()
-        told = msgspec.structs.replace(told, url=url, where=folder.where, **place)
-    return told.with_files([_file(file, manifest) for file in locked.files])
+        found = msgspec.structs.replace(found, url=url, where=folder.where, **place)
+    return found.with_files([_file(file, manifest) for file in locked.files])
 
 
-def _file(told: FileFact, manifest: Manifest) -> FileFact:
-    target = read_url(told.url, manifest.endpoints, manifest.download.allow_hosts)
-    url = _public(target)
-    return FileFact(path=told.path, url=url, size=told.size, sha256=told.sha256, blob=told.blob)
+def _file(file: FileFact, manifest: Manifest) -> FileFact:
+    url = _public(read_url(file.url, manifest.endpoints, manifest.download.allow_hosts))
+    return FileFact(path=file.path, url=url, size=file.size, sha256=file.sha256, blob=file.blob)
 
 
 def same_files(some: Sequence[FileFact], others: Sequence[FileFact]) -> bool:
     """Tell whether two lists are of the same files with the same contents."""
-    known = {file.path: file for file in others}
-    return known.keys() == {file.path for file in some} and all(
-        _same(file, known[file.path]) for file in some
+    by_path = {file.path: file for file in others}
+    return by_path.keys() == {file.path for file in some} and all(
+        _same(file, by_path[file.path]) for file in some
     )
 
 

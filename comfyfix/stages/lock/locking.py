@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
-from typing import Literal
+from typing import Any, Literal
 
 import msgspec
 
@@ -13,7 +13,7 @@ from comfyfix.records import Reason, Receipt, Record, because
 from comfyfix.settings.lockfile import Entry, Lock, LockedFile
 from comfyfix.settings.overrides import Locked
 from comfyfix.stages.lock import locked
-from comfyfix.stages.needs.work import Plan, Planned, Present
+from comfyfix.stages.needs.work import Needed, Plan, Planned, Present
 from comfyfix.why import Why
 
 SHOWN = 10
@@ -27,26 +27,24 @@ def same_content(one: Entry, other: Entry) -> bool:
     return one.sha256 == other.sha256
 
 
-def by_hash(item: Planned | Present, size: int, digest: str) -> Entry:
+def by_hash(item: Needed, size: int, digest: str) -> Entry:
     """The entry of a file that is here, and that no provider has."""
-    return _named(item, Entry(folder="-", path="-", size=size, sha256=digest))
+    return Entry(**_name_of(item), size=size, sha256=digest)
 
 
-def _named(item: Planned | Present, told: Entry) -> Entry:
-    """An entry under the name that every machine has for its model."""
+def _name_of(item: Needed) -> dict[str, Any]:
+    """The name that every machine has for a model, as fields of its entry."""
     by_name = all(reference.by_name for reference in item.references)
-    model = item.lock_as
-    return msgspec.structs.replace(
-        told, folder=model.folder or "", path=model.path, by_name=by_name
-    )
+    return {"folder": item.lock_as.folder or "", "path": item.lock_as.path, "by_name": by_name}
 
 
 def require_agreement(plan: Plan, lock: Lock) -> None:
     """Raise SetupProblem where lock file and workflows do not say the same."""
-    told = disagreements(plan, lock)
-    if told:
-        more = (because(Why.AND_MORE, count=len(told) - SHOWN),) if len(told) > SHOWN else ()
-        raise SetupProblem(Why.LOCK_DISAGREES, path=lock.path, lines=(*told[:SHOWN], *more))
+    reasons = disagreements(plan, lock)
+    if reasons:
+        hidden = len(reasons) - SHOWN
+        more = (because(Why.AND_MORE, count=hidden),) if hidden > 0 else ()
+        raise SetupProblem(Why.LOCK_DISAGREES, path=lock.path, lines=(*reasons[:SHOWN], *more))
 
 
 def disagreements(plan: Plan, lock: Lock) -> list[Reason]:
@@ -62,42 +60,41 @@ def disagreements(plan: Plan, lock: Lock) -> list[Reason]:
 
 def needed(plan: Plan) -> dict[str, Planned | Present]:
     """What the workflows need and can have a file, by model."""
-    every: list[Planned | Present] = [*plan.models, *plan.present]
-    found: dict[str, Planned | Present] = {}
-    for item in filter(_can_be_locked, every):
+    items: list[Planned | Present] = [*filter(_can_be_locked, plan.models), *plan.present]
+    by_key: dict[str, Planned | Present] = {}
+    for item in items:
         key = item.lock_as.key
         # Whose very path it is counts before what a node has found by its name.
-        if key not in found or item.model.key == key:
-            found[key] = item
-    return found
+        if key not in by_key or item.model.key == key:
+            by_key[key] = item
+    return by_key
 
 
-def _can_be_locked(item: Planned | Present) -> bool:
-    if isinstance(item, Present) or item.problem is None:
+def _can_be_locked(planned: Planned) -> bool:
+    if planned.problem is None:
         return True
-    return isinstance(item.override, Locked)  # there, with another content
+    return isinstance(planned.override, Locked)  # there, with another content
 
 
-def entry(
-    item: Planned | Present, record: Record, receipts: Mapping[str, Receipt]
-) -> Entry | Reason:
+def entry(item: Needed, record: Record, receipts: Mapping[str, Receipt]) -> Entry | Reason:
     """What a record and what was fetched by it say, as an entry; or why there is none."""
     if not record.url:
         return because(Why.LOCK_ONLY_HERE)
-    members = [(member, receipts.get(member.model.key)) for member in record.members]
-    digests = [member.sha256 or (held.sha256 if held else None) for member, held in members]
+    held = [receipts.get(member.model.key) for member in record.members]
+    digests = [
+        member.sha256 or (receipt.sha256 if receipt else None)
+        for member, receipt in zip(record.members, held, strict=True)
+    ]
     files = tuple(
         LockedFile(path=f.path, url=f.url, size=f.size, sha256=digest, blob=f.blob)
         for f, digest in zip(record.files, digests, strict=False)
         if digest or f.blob
     )
-    first = members[0][1]
-    size = first.size if first and not record.files else record.size
+    size = held[0].size if held[0] and not record.files else record.size
     if not size or len(files) < len(record.files) or not (record.files or digests[0]):
         return because(Why.LOCK_NO_HASH)
-    told = Entry(
-        folder="-",
-        path="-",
+    return Entry(
+        **_name_of(item),
         source=_provider(record),
         url=record.url,
         size=size,
@@ -105,10 +102,9 @@ def entry(
         licence=record.licence,
         publisher=record.publisher,
         gated=record.gated,
-        verdict=_verdict([held for _, held in members], digests),
+        verdict=_verdict(held, digests),
         files=files,
     )
-    return _named(item, told)
 
 
 def _provider(record: Record) -> str:
@@ -120,14 +116,14 @@ def _verdict(
     held: Sequence[Receipt | None], digests: Sequence[str | None]
 ) -> Literal["", "ok", "unverified"]:
     """The worst that verification has said of some files; empty where one was not looked into."""
-    seen = [
+    looked_into = [
         receipt.verified
         for receipt, digest in zip(held, digests, strict=True)
         if receipt and receipt.sha256 == digest and not receipt.identified
     ]
-    if len(seen) < len(held):
+    if len(looked_into) < len(held):
         return ""
-    return "ok" if all(seen) else "unverified"
+    return "ok" if all(looked_into) else "unverified"
 
 
 def kept_true(
@@ -141,8 +137,8 @@ def kept_true(
     Where a workflow can't be read, what it needs is not known, and nothing is taken out.
     """
     items = needed(plan)
-    entries = {key: told for key, told in lock.entries.items() if key in items or plan.unreadable}
-    entries |= {told.key: told for told in _fetched(items, entries, records, receipts)}
+    entries = {key: old for key, old in lock.entries.items() if key in items or plan.unreadable}
+    entries |= {new.key: new for new in _fetched(items, entries, records, receipts)}
     return lock.with_entries(entries.values())
 
 
@@ -155,10 +151,10 @@ def _fetched(
     for key, item in items.items():
         record, old = records.get(item.model.key), entries.get(key)
         fetched = record and all(member.model.key in receipts for member in record.members)
-        told = entry(item, record, receipts) if record and fetched else None
-        if not isinstance(told, Entry):
+        new = entry(item, record, receipts) if record and fetched else None
+        if not isinstance(new, Entry):
             continue
         if old is None or not isinstance(item.override, Locked):
-            yield told
-        elif same_content(old, told):  # from wherever this machine has it
-            yield msgspec.structs.replace(old, verdict=told.verdict or old.verdict)
+            yield new
+        elif same_content(old, new):  # from wherever this machine has it
+            yield msgspec.structs.replace(old, verdict=new.verdict or old.verdict)

@@ -7,7 +7,7 @@ import os
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, Literal
+from typing import Literal
 
 from comfyfix.comfyui.store.folders import Folders
 from comfyfix.comfyui.store.keys import is_folder_key
@@ -78,7 +78,7 @@ class Here:
 
 def contents(lock: Lock, manifest: Manifest, here: Here) -> tuple[list[Content], int]:
     """The files that a lock file names, each once, and how many of them no mirror can have."""
-    found: dict[str, Content] = {}
+    by_hash: dict[str, Content] = {}
     without = 0
     for key, entry in lockfile.applied(manifest, lock, alone=True).models.items():
         if isinstance(entry, Locked):
@@ -86,19 +86,19 @@ def contents(lock: Lock, manifest: Manifest, here: Here) -> tuple[list[Content],
             for content in _of_entry(model, entry, manifest, here):
                 without += not content.sha256
                 if content.sha256:
-                    found.setdefault(content.sha256, content)
-    return list(found.values()), without
+                    by_hash.setdefault(content.sha256, content)
+    return list(by_hash.values()), without
 
 
 def _of_entry(model: Model, entry: Locked, manifest: Manifest, here: Here) -> Iterator[Content]:
     try:
-        told = locked.candidate(entry, model.name, manifest)
+        candidate = locked.candidate(entry, model.name, manifest)
     except Problem as refused:
         hashes = [(f.sha256, f.size) for f in entry.files] or [(entry.digest, entry.size)]
         for sha256, size in hashes:
             yield Content(sha256 or "", size, model.key, refused)
         return
-    fields: dict[str, Any] = {name: getattr(told, name) for name in told.__struct_fields__}
+    fields = {name: getattr(candidate, name) for name in candidate.__struct_fields__}
     # Where it goes is for the mirror to say.
     record = Record(**fields, number=0, model=model, destination=f"/{model.path}", store="/")
     for member in record.members:

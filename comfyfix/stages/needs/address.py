@@ -82,22 +82,22 @@ def bring(
     """
     address = address.strip()
     place = _place(address, manifest)
-    kept = _kept(layout, place.url)
-    if as_kept and kept.is_file():
-        return kept
+    copy = _copy_of(place.url, layout)
+    if as_kept and copy.is_file():
+        return copy
     try:
-        data = _asked(place, address, manifest, web)
+        data = _fetched(place, address, manifest, web)
     except SourceDown as problem:
         cause = _cause(problem)
-        if not kept.is_file() or cause.why == Why.TOO_LARGE:
+        if not copy.is_file() or cause.why == Why.TOO_LARGE:
             raise _refused(address, cause) from None
-        date = time.strftime("%Y-%m-%d %H:%M", time.localtime(kept.stat().st_mtime))
+        date = time.strftime("%Y-%m-%d %H:%M", time.localtime(copy.stat().st_mtime))
         hear(because(Why.WORKFLOW_AS_KEPT, address=shown(address), cause=cause, date=date))
-        return kept
+        return copy
     _require_workflow(data, address)
-    kept.parent.mkdir(parents=True, exist_ok=True)
-    write_if_changed(kept, data)
-    return kept
+    copy.parent.mkdir(parents=True, exist_ok=True)
+    write_if_changed(copy, data)
+    return copy
 
 
 def shown(address: str) -> str:
@@ -113,8 +113,8 @@ def _place(address: str, manifest: Manifest) -> _Place:
         _require_no_page(address, host, manifest)
         return _under_rules(_file_of_page(address, host), manifest)
     except ValueError as error:
-        told = because(Why.ADDRESS_UNREADABLE, error=error)
-        raise SetupProblem(Why.WORKFLOW_UNFETCHED, address=address, cause=told) from None
+        cause = because(Why.ADDRESS_UNREADABLE, error=error)
+        raise SetupProblem(Why.WORKFLOW_UNFETCHED, address=address, cause=cause) from None
     except HostRefused as refusal:
         raise _host_refused(address, refusal) from None
 
@@ -160,7 +160,7 @@ def _file_of_page(address: str, host: str) -> str:
     return address
 
 
-def _asked(place: _Place, address: str, manifest: Manifest, web: Asks) -> bytes:
+def _fetched(place: _Place, address: str, manifest: Manifest, web: Asks) -> bytes:
     """Ask, and follow redirects. Raises SetupProblem, SourceDown."""
     first = place
     for _ in range(REDIRECTS_MAX + 1):
@@ -195,9 +195,9 @@ def _must_be_public(place: _Place, first: _Place) -> bool:
 def _body(answer: Answer, address: str, manifest: Manifest) -> bytes:
     """What an answer holds. Raises SetupProblem."""
     if answer.status != HTTPStatus.OK:
-        hub = _is_hub(address, manifest) or urlsplit(address).hostname in HUGGINGFACE_HOSTS
-        why = Why.WORKFLOW_BEHIND_TOKEN if hub and answer.status in _CLOSED else None
-        if why:
+        of_hub = _is_hub(address, manifest) or urlsplit(address).hostname in HUGGINGFACE_HOSTS
+        if of_hub and answer.status in _CLOSED:
+            why = Why.WORKFLOW_BEHIND_TOKEN
             raise SetupProblem(why, address=shown(address), status=answer.status)
         raise _refused(address, because(Why.ANSWERS_STATUS, status=answer.status))
     if not answer.body:
@@ -217,7 +217,7 @@ def _require_workflow(data: bytes, address: str) -> None:
         raise _refused(address, error.reason) from None
 
 
-def _kept(layout: Layout, url: str) -> Path:
+def _copy_of(url: str, layout: Layout) -> Path:
     """Where the workflow of an address is kept: under its own name, which reports tell."""
     digest = hashlib.blake2b(url.encode(), digest_size=8).hexdigest()
     return layout.brought / digest / _name(url)

@@ -33,7 +33,7 @@ _HARMLESS = {"raw", "download"}  # of a query: it tells nobody who asks
 
 
 @dataclass(frozen=True, slots=True)
-class Taken:
+class Imported:
     """What is to be written of one model; `note` is what the user should hear of it besides.
 
     `needed` is false for a model that no workflow names now; `folder` is told where the workflows
@@ -51,14 +51,14 @@ class Taken:
     note: Reason | None = None
 
     @property
-    def entry(self) -> dict[str, str]:
+    def pin(self) -> dict[str, str]:
         """The entry of pins.yaml."""
-        told = {"folder": self.folder, "url": self.url, "sha256": self.sha256}
-        return {name: value for name, value in told.items() if value}
+        fields = {"folder": self.folder, "url": self.url, "sha256": self.sha256}
+        return {name: value for name, value in fields.items() if value}
 
 
 @dataclass(frozen=True, slots=True)
-class NotTaken:
+class Skipped:
     """An entry that is left. `failed` where the file says something that can't be followed."""
 
     where: str
@@ -67,79 +67,82 @@ class NotTaken:
     failed: bool = True
 
 
-Seen = Callable[[Taken], Taken | Reason]
+Confirm = Callable[[Imported], Imported | Reason]
 """Looks whether an address has the file: what is to be written then, or why nothing is."""
 
 
-def joined(
+def decide(
     listing: Listing,
     plan: Plan,
     folders: Folders,
     manifest: Manifest,
     own: Manifest,
-    seen: Seen,
-) -> tuple[list[Taken], list[NotTaken]]:
+    confirm: Confirm,
+) -> tuple[list[Imported], list[Skipped]]:
     """Say of each entry what becomes of it. `own` is the manifest without pins.yaml."""
-    present = {one.model.key for one in plan.present}
-    needed = [*(one.model for one in plan.models), *(one.model for one in plan.present)]
-    keys = _Keys(needed, folders)
-    read = [_read(told, keys, manifest) for told in listing.models]
-    left = [one for one in read if isinstance(one, NotTaken)]
-    taken: list[Taken] = []
-    for key, entries in _by_key([one for one in read if isinstance(one, Taken)]).items():
-        one = _agreed(key, entries)
-        if isinstance(one, Taken):
-            one = _beside(one, manifest, own)
-        if isinstance(one, Taken) and one.url and one.needed:
-            looked = seen(one)
-            one = _not(one, looked) if isinstance(looked, Reason) else looked
-        if isinstance(one, NotTaken):
-            left.append(one)
-        elif one.sha256 and key in present and one.note is None:
-            taken.append(replace(one, note=because(Why.IMPORT_PRESENT)))
+    present = {item.model.key for item in plan.present}
+    keys = _Keys((item.model for item in (*plan.models, *plan.present)), folders)
+    read = [_read(listed, keys, manifest) for listed in listing.models]
+    skipped = [entry for entry in read if isinstance(entry, Skipped)]
+    imported: list[Imported] = []
+    for key, entries in _by_key([e for e in read if isinstance(e, Imported)]).items():
+        entry = _decided(key, entries, manifest, own, confirm)
+        if isinstance(entry, Skipped):
+            skipped.append(entry)
+        elif entry.sha256 and key in present and entry.note is None:
+            imported.append(replace(entry, note=because(Why.IMPORT_PRESENT)))
         else:
-            taken.append(one)
-    return taken, left
+            imported.append(entry)
+    return imported, skipped
 
 
-def _by_key(entries: Iterable[Taken]) -> dict[str, list[Taken]]:
+def _by_key(entries: Sequence[Imported]) -> dict[str, list[Imported]]:
     """The entries by their models: one that only has its name goes where none has its place."""
-    found = list(entries)
-    exact = {one.key for one in found if not one.own_key}
-    result: dict[str, list[Taken]] = {}
-    for one in found:
-        by_name = one.own_key and one.key in exact
-        own = replace(one, key=one.own_key, needed=False, note=None) if by_name else one
-        result.setdefault(own.key, []).append(own)
-    return result
+    exact = {entry.key for entry in entries if not entry.own_key}
+    by_key: dict[str, list[Imported]] = {}
+    for entry in entries:
+        if entry.own_key and entry.key in exact:
+            entry = replace(entry, key=entry.own_key, needed=False, note=None)  # noqa: PLW2901
+        by_key.setdefault(entry.key, []).append(entry)
+    return by_key
 
 
-def _not(one: Taken, reason: Reason, *, failed: bool = True) -> NotTaken:
-    return NotTaken(one.where, one.key, reason, failed)
+def _decided(
+    key: str, entries: Sequence[Imported], manifest: Manifest, own: Manifest, confirm: Confirm
+) -> Imported | Skipped:
+    entry = _agreed(key, entries)
+    if isinstance(entry, Imported):
+        entry = _beside(entry, manifest, own)
+    if isinstance(entry, Skipped) or not (entry.url and entry.needed):
+        return entry
+    confirmed = confirm(entry)
+    return _skipped(entry, confirmed) if isinstance(confirmed, Reason) else confirmed
 
 
-def _read(told: Listed, keys: _Keys, manifest: Manifest) -> Taken | NotTaken:
+def _skipped(entry: Imported, reason: Reason, *, failed: bool = True) -> Skipped:
+    return Skipped(entry.where, entry.key, reason, failed)
+
+
+def _read(listed: Listed, keys: _Keys, manifest: Manifest) -> Imported | Skipped:
     """One entry by itself: which model it means, and what it says of it."""
-    if told.odd is not None:
-        off = told.odd.why == Why.IMPORT_SWITCHED_OFF
-        return NotTaken(told.where, told.place, told.odd, failed=not off)
+    if listed.odd is not None:
+        off = listed.odd.why == Why.IMPORT_SWITCHED_OFF
+        return Skipped(listed.where, listed.place, listed.odd, failed=not off)
     try:
-        found = keys.of(told)
+        meant = keys.of(listed)
     except NameRefused as problem:
-        return NotTaken(told.where, told.place, problem.reason)
-    if isinstance(found, Reason):
-        return NotTaken(told.where, told.place, found)
-    one = replace(found, where=told.where, sha256=told.sha256)
-    if not one.needed and not one.key.lower().endswith(tuple(LISTED)):
-        return _not(one, because(Why.IMPORT_NO_MODEL), failed=False)
-    url = _clean(told.url, manifest) if told.url else ""
-    if isinstance(url, Reason) and told.sha256:
-        return replace(one, note=url)
+        meant = problem.reason
+    if isinstance(meant, Reason):
+        return Skipped(listed.where, listed.place, meant)
+    entry = replace(meant, sha256=listed.sha256)
+    if not entry.needed and not entry.key.lower().endswith(tuple(LISTED)):
+        return _skipped(entry, because(Why.IMPORT_NO_MODEL), failed=False)
+    url = _clean(listed.url, manifest) if listed.url else ""
     if isinstance(url, Reason):
-        return _not(one, url)
-    if not url and not told.sha256:
-        return _not(one, because(Why.IMPORT_SAYS_NOTHING))
-    return replace(one, url=url)
+        return replace(entry, note=url) if entry.sha256 else _skipped(entry, url)
+    if not url and not entry.sha256:
+        return _skipped(entry, because(Why.IMPORT_SAYS_NOTHING))
+    return replace(entry, url=url)
 
 
 def _clean(url: str, manifest: Manifest) -> str | Reason:
@@ -151,55 +154,52 @@ def _clean(url: str, manifest: Manifest) -> str | Reason:
     if isinstance(target, HubFile):
         return HUGGINGFACE + target.resolve_path()
     if isinstance(target, CivitaiFile):
-        return url if "://" not in url else CIVITAI + _civitai_place(target)
+        if "://" not in url:
+            return url
+        query = f"?{target.query}" if target.query and not target.version else ""
+        return CIVITAI + target.where + query
     if {*parse_qs(urlsplit(target.url).query, keep_blank_values=True)} - _HARMLESS:
         return because(Why.IMPORT_SECRET)
     return target.url
 
 
-def _civitai_place(target: CivitaiFile) -> str:
-    query = f"?{target.query}" if target.query and not target.version else ""
-    return target.where + query
-
-
-def _agreed(key: str, entries: Sequence[Taken]) -> Taken | NotTaken:
+def _agreed(key: str, entries: Sequence[Imported]) -> Imported | Skipped:
     """The one thing that all entries of a model say. Of one hash the first address counts."""
-    hashes = {one.sha256 for one in entries if one.sha256}
-    urls = list(dict.fromkeys(one.url for one in entries if one.url))
-    if len(hashes) > 1 or (len(urls) > 1 and not all(one.sha256 for one in entries)):
-        places = [one.where for one in entries]
-        reason = because(Why.IMPORT_DISAGREE, places=places)
-        return NotTaken(", ".join(places), key, reason)
-    first = next((one for one in entries if one.url), entries[0])
+    hashes = {entry.sha256 for entry in entries if entry.sha256}
+    urls = {entry.url for entry in entries if entry.url}
+    if len(hashes) > 1 or (len(urls) > 1 and not all(entry.sha256 for entry in entries)):
+        places = [entry.where for entry in entries]
+        return Skipped(", ".join(places), key, because(Why.IMPORT_DISAGREE, places=places))
+    first = next((entry for entry in entries if entry.url), entries[0])
     return replace(first, sha256=next(iter(hashes), ""))
 
 
-def _beside(one: Taken, manifest: Manifest, own: Manifest) -> Taken | NotTaken:
+def _beside(entry: Imported, manifest: Manifest, own: Manifest) -> Imported | Skipped:
     """Hold an entry against what manifest.yaml and pins.yaml say already."""
-    named, _, path = one.key.partition("/")
-    folder, path = (None, one.key) if one.folder else (named, path)
+    named, _, path = entry.key.partition("/")
+    folder, path = (None, entry.key) if entry.folder else (named, path)
     by_user = own.override_for(folder, path)
     if by_user and (by_user.names_a_place or by_user.digest):
-        same = _same(by_user, one, manifest)
+        same = _same(by_user, entry, manifest)
         why = Why.IMPORT_THERE_ALREADY if same else Why.IMPORT_YOURS_STAYS
-        return _not(one, because(why, file="manifest.yaml"), failed=False)
+        return _skipped(entry, because(why, file=by_user.file_name), failed=False)
     pin = manifest.override_for(folder, path)
     if not isinstance(pin, Pin) or not (pin.names_a_place or pin.digest):
-        return one
-    if not _same(pin, one, manifest):
-        return _not(one, because(Why.IMPORT_YOURS_STAYS, file="pins.yaml"), failed=False)
-    more = (one.url and not pin.names_a_place) or (one.sha256 and not pin.digest)
+        return entry
+    if not _same(pin, entry, manifest):
+        return _skipped(entry, because(Why.IMPORT_YOURS_STAYS, file=pin.file_name), failed=False)
+    more = (entry.url and not pin.names_a_place) or (entry.sha256 and not pin.digest)
     if not more:
-        return _not(one, because(Why.IMPORT_THERE_ALREADY, file="pins.yaml"), failed=False)
-    return replace(one, url=one.url or address(pin), sha256=one.sha256 or pin.digest or "")
+        return _skipped(entry, because(Why.IMPORT_THERE_ALREADY, file=pin.file_name), failed=False)
+    return replace(entry, url=entry.url or address(pin), sha256=entry.sha256 or pin.digest or "")
 
 
-def _same(known: Override, one: Taken, manifest: Manifest) -> bool:
+def _same(override: Override, entry: Imported, manifest: Manifest) -> bool:
     """Tell whether nothing that an entry says differs from what is said already."""
-    place = address(known)
-    places = _clean(place, manifest) if place else ""
-    return (not (places and one.url) or places == one.url) and (
-        not (known.digest and one.sha256) or known.digest == one.sha256
+    place = address(override)
+    url = _clean(place, manifest) if place else ""
+    return (not (url and entry.url) or url == entry.url) and (
+        not (override.digest and entry.sha256) or override.digest == entry.sha256
     )
 
 
@@ -215,24 +215,25 @@ class _Keys:
             for directory in folders.below_models(model.folder) if model.folder else ():
                 self._places.setdefault(f"{directory}/{model.path}", model)
 
-    def of(self, told: Listed) -> Taken | Reason:
+    def of(self, listed: Listed) -> Imported | Reason:
         """The model that an entry means. Raises NameRefused."""
-        below = self._below(told.place.replace("\\", "/"))
-        if below is None and told.folder:
-            below = f"{told.folder}/{PurePosixPath(told.place.replace(chr(92), '/')).name}"
-        name = relative_name((below or told.place.replace("\\", "/")).rpartition("/")[2])
-        if below is None:
-            alike = self._names.get(name, [])
-            if len(alike) == 1 and alike[0].folder:
-                return Taken(alike[0].key, "")
-            why = Why.IMPORT_SEVERAL_NEEDED if len(alike) > 1 else Why.IMPORT_NO_FOLDER
-            return because(why, models=[model.key for model in alike])
-        relative_name(below)
-        return self._at(below, name)
+        place = listed.place.replace("\\", "/")
+        below = self._below(place)
+        if below is None and listed.folder:
+            below = f"{listed.folder}/{PurePosixPath(place).name}"
+        name = relative_name((below or place).rpartition("/")[2])
+        if below is not None:
+            relative_name(below)
+            return self._at(below, name, listed.where)
+        alike = self._names.get(name, [])
+        if len(alike) == 1 and alike[0].folder:
+            return Imported(alike[0].key, listed.where)
+        why = Why.IMPORT_SEVERAL_NEEDED if len(alike) > 1 else Why.IMPORT_NO_FOLDER
+        return because(why, models=[model.key for model in alike])
 
-    def _at(self, below: str, name: str) -> Taken | Reason:
+    def _at(self, below: str, name: str, where: str) -> Imported | Reason:
         if below in self._places:
-            return Taken(self._places[below].key, "")
+            return Imported(self._places[below].key, where)
         alike = [model for model in self._names.get(name, []) if self._in_folder(model, below)]
         if len(alike) > 1:
             return because(Why.IMPORT_SEVERAL_NEEDED, models=[model.key for model in alike])
@@ -241,11 +242,11 @@ class _Keys:
             return because(Why.IMPORT_NO_FOLDER)
         folder = folder_key(folder)
         if not alike:
-            return Taken(f"{folder}/{path}", "", needed=False)
+            return Imported(f"{folder}/{path}", where, needed=False)
         if alike[0].folder is None:
-            return Taken(alike[0].path, "", folder=folder)
+            return Imported(alike[0].path, where, folder=folder)
         note = because(Why.IMPORT_OTHER_PLACE, place=below)
-        return Taken(alike[0].key, "", own_key=f"{folder}/{path}", note=note)
+        return Imported(alike[0].key, where, own_key=f"{folder}/{path}", note=note)
 
     def _in_folder(self, model: Model, below: str) -> bool:
         if model.folder is None:
@@ -254,18 +255,17 @@ class _Keys:
 
     def _below(self, place: str) -> str | None:
         """The place below a models folder; None where the path does not show one."""
-        own = self._own(place)
-        if own:
+        if own := self._own(place):
             return own
         parts = [part for part in place.split("/") if part not in ("", ".")]
         if _PACKS in parts:  # a file of a pack's own
             return None
-        known = {d for directories in core_directories().values() for d in directories}
-        known |= {key for key in self._folders.paths if key not in BESIDE}
+        folders = {d for directories in core_directories().values() for d in directories}
+        folders |= {key for key in self._folders.paths if key not in BESIDE}
         after = [n + 1 for n, part in enumerate(parts[:-2]) if part == _MODELS]
-        start = next((n for n in after if parts[n] in known), next(iter(after), None))
+        start = next((n for n in after if parts[n] in folders), next(iter(after), None))
         if start is None:
-            start = next((n for n, part in enumerate(parts[:-1]) if part in known), None)
+            start = next((n for n, part in enumerate(parts[:-1]) if part in folders), None)
         return None if start is None else "/".join(parts[start:])
 
     def _own(self, place: str) -> str | None:

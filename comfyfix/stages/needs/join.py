@@ -6,6 +6,7 @@ import fnmatch
 import re
 from collections.abc import Iterable
 from dataclasses import dataclass, field
+from functools import partial
 
 from comfyfix.comfyui.references.lookup import Lookup, anchored
 from comfyfix.comfyui.store.folders import Folders
@@ -22,8 +23,6 @@ from comfyfix.stages.needs.work import Pending, Present
 from comfyfix.why import Why
 
 _ENDING = re.compile(r"\.[A-Za-z0-9_-]{1,16}$")
-
-
 NAME_SHOWN = 400
 """Letters of a refused name that tell it from others, however long they are."""
 
@@ -49,23 +48,40 @@ class Need:
     record: Record | None = None
 
     @property
-    def lock_as(self) -> Model:
-        """The model as every machine calls it, whatever lies on this one."""
-        return self.named or self.model
-
-    @property
     def lead(self) -> Reference:
         """The reference that asks for most: one that wants the very path, if there is one."""
         exact = (reference for reference in self.references if not reference.by_name)
         return next(exact, self.references[0])
 
+    def as_present(
+        self,
+        size: int,
+        mtime_ns: int,
+        *,
+        claimed: bool = False,
+        files: tuple[str, ...] | None = None,
+    ) -> Present:
+        """What is simply there of it, and has no work to do."""
+        return Present(
+            model=self.model,
+            location=self.location,
+            references=tuple(self.references),
+            override=self.override,
+            named=self.named,
+            receipt=self.receipt,
+            size=size,
+            mtime_ns=mtime_ns,
+            claimed=claimed,
+            files=files,
+        )
+
 
 def counts(manifest: Manifest, reference: Reference) -> bool:
     """Tell whether a reference asks for a model that should be here."""
-    wanted = reference.kind in ("file", "embedding") or reference.is_directory
+    names_files = reference.kind in ("file", "embedding") or reference.is_directory
     active = reference.active or manifest.include.inactive
     needed = not reference.optional or manifest.include.optional
-    return wanted and active and needed and not is_ignored(manifest, reference)
+    return names_files and active and needed and not is_ignored(manifest, reference)
 
 
 def is_ignored(manifest: Manifest, reference: Reference) -> bool:
@@ -80,20 +96,18 @@ def is_ignored(manifest: Manifest, reference: Reference) -> bool:
 def join(manifest: Manifest, lookup: Lookup, files: Iterable[ScannedFile]) -> dict[str, Need]:
     """Join references into models, in the order of first sight; one file, one model."""
     needs: dict[str, Need] = {}
-    by_path: dict[str, Need] = {}
-    for file in files:
-        for reference in file.references:
-            if not counts(manifest, reference):
-                continue
-            for value in _values(reference):
-                need = _need_of(manifest, lookup, reference, value)
-                known = needs.get(need.model.key)
-                if known is None and need.location:
-                    # `ultralytics` + bbox/x.pt and `ultralytics_bbox` + x.pt are the same file.
-                    known = by_path.setdefault(need.location, need)
-                if known is None or known is need:
-                    needs[need.model.key] = known = need
-                known.references.append(reference)
+    by_location: dict[str, Need] = {}
+    references = (reference for file in files for reference in file.references)
+    for reference in filter(partial(counts, manifest), references):
+        for value in _values(reference):
+            need = _need_of(manifest, lookup, reference, value)
+            first = needs.get(need.model.key, need)
+            if first is need and need.location:
+                # `ultralytics` + bbox/x.pt and `ultralytics_bbox` + x.pt are the same file.
+                first = by_location.setdefault(need.location, need)
+            if first is need:
+                needs[need.model.key] = need
+            first.references.append(reference)
     return needs
 
 
@@ -123,8 +137,8 @@ def _need_of(manifest: Manifest, lookup: Lookup, reference: Reference, value: st
     except NameRefused as refused:
         shown = Model(folder=folder, path=printable(reference.path, NAME_SHOWN))
         why = Why.NAME_REFUSED_AT if reference.node_type else Why.LOCK_NAME_REFUSED
-        refused_at = NameRefused(why, name=value, cause=refused.reason, **place)
-        return Need(model=shown, problem=refused_at)
+        refused_here = NameRefused(why, name=value, cause=refused.reason, **place)
+        return Need(model=shown, problem=refused_here)
     if folder is not None:
         path = lookup.folders.meant(folder, path)
     if not reference.is_directory:
@@ -132,8 +146,8 @@ def _need_of(manifest: Manifest, lookup: Lookup, reference: Reference, value: st
     model = Model(folder=folder, path=path)
     if folder is None:
         why = Why.FOLDER_UNTOLD if reference.node_type else Why.LOCK_FOLDER_REFUSED
-        untold = ModelProblem(Outcome.FOLDER_UNKNOWN, why, path=path, name=model.name, **place)
-        return Need(model=model, problem=untold)
+        nowhere = ModelProblem(Outcome.FOLDER_UNKNOWN, why, path=path, name=model.name, **place)
+        return Need(model=model, problem=nowhere)
     return Need(
         model=model,
         is_directory=reference.is_directory,

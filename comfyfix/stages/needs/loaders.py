@@ -43,7 +43,7 @@ class Knowledge:
     warning: Reason | None = None
 
 
-class _Told(msgspec.Struct, frozen=True, kw_only=True):
+class _Answer(msgspec.Struct, frozen=True, kw_only=True):
     version: Literal[2] = 2
     url: str
     at: float
@@ -60,7 +60,7 @@ def gather(folders: Folders, layout: Layout, comfyui_url: str | None) -> Knowled
     tables = [table for table in (own.loaders, running.loaders) if table]
     folders = with_registered(folders, own.folders) if own.folders else folders
     if running.folders:
-        places = {key: tuple(server.here(told)) for key, told in running.folders.items()}
+        places = {key: tuple(server.here(paths)) for key, paths in running.folders.items()}
         # What it registers below its own folders is ours too, also where nothing is there yet.
         folders = with_searched(with_registered(folders, running.folders), places)
     return Knowledge(
@@ -73,18 +73,20 @@ def gather(folders: Folders, layout: Layout, comfyui_url: str | None) -> Knowled
 
 def _ask(url: str, cache: Path) -> tuple[ServerFacts, Reason | None]:
     looked.unsure()  # what a server says is no file, and holds for a while
-    known = json_file.cached(cache, _Told)
-    if known and known.url == url and 0 <= time.time() - known.at < FRESH_SECONDS:
-        return known.facts, None
+    last = json_file.cached(cache, _Answer)
+    if last and last.url != url:
+        last = None
+    if last and 0 <= time.time() - last.at < FRESH_SECONDS:
+        return last.facts, None
     from comfyfix.net.http import Web  # only where a server is named
     from comfyfix.settings.switches import OFFLINE, on
 
     try:
         facts = server.ask(url, Web({}, offline=on(OFFLINE, os.environ)))
     except SourceDown as problem:
-        kept = known.facts if known and known.url == url else ServerFacts()
         # The host is that of the address; what is wrong with it alone is left to tell.
         cause = problem.reason.told.get("cause", problem.reason)
-        return kept, because(Why.COMFYUI_UNASKED, url=url, cause=cause)
-    json_file.keep(cache, _Told(url=url, at=time.time(), facts=facts))
+        warning = because(Why.COMFYUI_UNASKED, url=url, cause=cause)
+        return last.facts if last else ServerFacts(), warning
+    json_file.keep(cache, _Answer(url=url, at=time.time(), facts=facts))
     return facts, None

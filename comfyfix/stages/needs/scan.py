@@ -61,26 +61,26 @@ def scan(
     """
     made_by = _made_by(loaders, nodes)
     cache = (json_file.cached(cache_path, _Cache) if cache_path else None) or _Cache()
-    known = cache.files if cache.made_by == made_by else {}
-    result, fresh = [], 0
+    before = cache.files if cache.made_by == made_by else {}
+    scanned, fresh = [], 0
     for path, name in files:
-        cached = known.get(path)
+        cached = before.get(path)
         if cached and cached.workflow == name and cached.stamp == workflow_files.stamp(path):
-            result.append(cached)
+            scanned.append(cached)
             continue
         fresh += 1
-        result.append(scan_file(path, name, loaders, nodes))
+        scanned.append(scan_file(path, name, loaders, nodes))
     # What has a path that is no text can't be kept in a JSON file; it is read each time.
-    kept = {f.path: f for f in result if f.stamp and f.path == clean_text(f.path)}
-    if cache_path and (fresh or len(kept) != len(known)):
-        json_file.keep(cache_path, _Cache(made_by=made_by, files=kept))
-    return result
+    lasting = {f.path: f for f in scanned if f.stamp and f.path == clean_text(f.path)}
+    if cache_path and (fresh or len(lasting) != len(before)):
+        json_file.keep(cache_path, _Cache(made_by=made_by, files=lasting))
+    return scanned
 
 
 def without_workflow(scanned: Iterable[ScannedFile], named: Iterable[str]) -> list[Reason]:
     """What to tell of files that the user has named outright and that hold no workflow."""
-    asked = frozenset(named)
-    empty = (file.path for file in scanned if not file.is_workflow and file.path in asked)
+    paths = frozenset(named)
+    empty = (file.path for file in scanned if not file.is_workflow and file.path in paths)
     return [because(Why.HOLDS_NO_WORKFLOW, path=path) for path in empty]
 
 
@@ -96,11 +96,11 @@ def scan_file(
     loaders = built_in() if loaders is None else loaders
     try:
         with workflow_files.open_file(path) as stream:
-            read = workflow.read(stream)
-            found, hints = references.read(read, name, loaders)
+            graph = workflow.read(stream)
+            named, hints = references.read(graph, name, loaders)
     except OSError as error:
-        told = because(Why.SYSTEM_SAYS, error=error.strerror or error)
-        return ScannedFile(path=path, workflow=name, problem=told)
+        cause = because(Why.SYSTEM_SAYS, error=error.strerror or error)
+        return ScannedFile(path=path, workflow=name, problem=cause)
     except workflow.NotAWorkflow as error:
         broken = error.reason.why != Why.NO_WORKFLOW
         return ScannedFile(
@@ -113,21 +113,22 @@ def scan_file(
     return ScannedFile(
         path=path,
         workflow=name,
-        references=tuple(found),
+        references=tuple(named),
         hints=hints,
         stamp=workflow_files.if_settled(stamp),
-        strange=_strange((node.type for node in read.nodes if node.active), nodes),
+        strange=_strange((node.type for node in graph.nodes if node.active), nodes),
     )
 
 
 def _strange(types: Iterable[str], nodes: frozenset[str]) -> tuple[str, ...]:
-    found = dict.fromkeys(one for one in types if one not in nodes and one not in _OF_THE_PAGE)
-    return tuple(found)[:STRANGE_MAX] if nodes else ()
+    strange = dict.fromkeys(t for t in types if t not in nodes and t not in _OF_THE_PAGE)
+    return tuple(strange)[:STRANGE_MAX] if nodes else ()
 
 
 def _made_by(loaders: Loaders | None, nodes: frozenset[str]) -> str:
     """What the cache depends on besides the files: the code and tables that read them."""
-    own = loaders is None or loaders is built_in()
-    told = b"" if own else msgspec.json.encode((loaders, sorted(nodes)))
-    table = "" if own else hashlib.blake2b(told, digest_size=8).hexdigest()
+    table = ""
+    if loaders is not None and loaders is not built_in():
+        facts = msgspec.json.encode((loaders, sorted(nodes)))
+        table = hashlib.blake2b(facts, digest_size=8).hexdigest()
     return f"{stamp_of_code(comfyui)}-{table}"

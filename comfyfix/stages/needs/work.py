@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import defaultdict
 from collections.abc import Sequence
 from dataclasses import dataclass
 from enum import StrEnum
@@ -33,50 +34,18 @@ class Pending(StrEnum):
     SCRIPT_LOST = "script lost"
 
 
-class Planned(msgspec.Struct, frozen=True):
-    """One model with a task. `pending` says why there is work to do; None: it is settled.
+class Needed(msgspec.Struct, frozen=True, kw_only=True):
+    """A model that workflows need; `location` is where its file is or will be.
 
-    `location` is where the file is or will be; `problem` is set for a model that can have no
-    legal file, whose task fails with it; `last` is its newest try. `neighbours` are some of the
-    other models that its workflows name. Until a run has `reserved` number and task another run may
-    take them.
+    `named` is set where the file that is there has another path than it would have elsewhere.
     """
 
     model: Model
-    number: int
-    task: str
     location: str
-    pending: Pending | Outcome | None
-    references: tuple[Reference, ...]
-    hints: tuple[Hint, ...] = ()
+    references: tuple[Reference, ...] = ()
     override: Override | None = None
     named: Model | None = None
-    record: Record | None = None
     receipt: Receipt | None = None
-    problem: ModelProblem | None = None
-    neighbours: tuple[str, ...] = ()
-    reserved: bool = True
-    is_directory: bool = False
-    last: Attempt | None = None
-
-    @property
-    def told(self) -> str:
-        """Why there is work to do, for people: of an absent model how its newest try ended.
-
-        Nothing of a try that a pin has overtaken, or that went well: the file went away since.
-        """
-        last = self.last
-        if self.pending is not Pending.ABSENT or last is None or last.outcome == Outcome.DONE:
-            return self.pending or ""
-        pinned = self.override is not None and self.override.names_a_place
-        searched = last.outcome in (Outcome.UNCERTAIN, Outcome.NOT_FOUND)
-        known = last.reason is not None and last.reason.why in _OF_PINS
-        return self.pending if pinned and searched and not known else last.outcome
-
-    @property
-    def is_whole(self) -> bool:
-        """True for what consists of several files: a directory, or a set of shards."""
-        return self.is_directory or bool(self.model.shards)
 
     @property
     def path(self) -> Path:
@@ -94,38 +63,61 @@ class Planned(msgspec.Struct, frozen=True):
         return tuple(dict.fromkeys(r.workflow for r in self.references))
 
 
-class Present(msgspec.Struct, frozen=True):
+class Planned(Needed, frozen=True, kw_only=True):
+    """One model with a task. `pending` says why there is work to do; None: it is settled.
+
+    `problem` is set for a model that can have no legal file, whose task fails with it; `last` is
+    its newest try. `neighbours` are some of the other models that its workflows name. Until a run
+    has `reserved` number and task another run may take them.
+    """
+
+    number: int
+    task: str
+    pending: Pending | Outcome | None
+    hints: tuple[Hint, ...] = ()
+    record: Record | None = None
+    problem: ModelProblem | None = None
+    neighbours: tuple[str, ...] = ()
+    reserved: bool = True
+    is_directory: bool = False
+    last: Attempt | None = None
+
+    @property
+    def status(self) -> str:
+        """Why there is work to do, for people: of an absent model how its newest try ended.
+
+        Nothing of a try that a pin has overtaken, or that went well: the file went away since.
+        """
+        last = self.last
+        if self.pending is not Pending.ABSENT or last is None or last.outcome == Outcome.DONE:
+            return self.pending or ""
+        pinned = self.override is not None and self.override.names_a_place
+        searched = last.outcome in (Outcome.UNCERTAIN, Outcome.NOT_FOUND)
+        of_pin = last.reason is not None and last.reason.why in _OF_PINS
+        return self.pending if pinned and searched and not of_pin else last.outcome
+
+    @property
+    def is_whole(self) -> bool:
+        """True for what consists of several files: a directory, or a set of shards."""
+        return self.is_directory or bool(self.model.shards)
+
+
+class Present(Needed, frozen=True, kw_only=True):
     """A needed model that was there before us: no number, no task of its own.
 
     `claimed`: a receipt in the store speaks of it, and does not count. `files` are the paths of
     the model files of a directory or a set, if it is one; `size` is that of all its files.
     """
 
-    model: Model
-    location: str
     size: int
     mtime_ns: int
-    receipt: Receipt | None
     claimed: bool = False
-    references: tuple[Reference, ...] = ()
-    override: Override | None = None
-    named: Model | None = None
     files: tuple[str, ...] | None = None
-
-    @property
-    def lock_as(self) -> Model:
-        """The model as every machine calls it, whatever lies on this one."""
-        return self.named or self.model
 
     @property
     def is_directory(self) -> bool:
         """True for a directory, and not for a set."""
         return self.files is not None and not self.model.shards
-
-    @property
-    def path(self) -> Path:
-        """`location` as a path."""
-        return Path(self.location)
 
     @property
     def members(self) -> list[tuple[Model, Path]]:
@@ -156,7 +148,7 @@ class Plan:
 
     @property
     def missing(self) -> tuple[Planned, ...]:
-        """The models with work to do, most of them absent."""
+        """The same, for programs: most of them are absent."""
         return self.pending
 
     @cached_property
@@ -167,12 +159,12 @@ class Plan:
     @cached_property
     def batches(self) -> dict[int, list[Planned]]:
         """Members by batch number; the batch of number n is (n-1)//6+1."""
-        result: dict[int, list[Planned]] = {}
+        batches: dict[int, list[Planned]] = defaultdict(list)
         for planned in self.models:  # in the order of their numbers
-            result.setdefault((planned.number - 1) // self.batch_size + 1, []).append(planned)
-        return result
+            batches[(planned.number - 1) // self.batch_size + 1].append(planned)
+        return dict(batches)
 
 
-def seen(present: Sequence[Present]) -> dict[str, list[int]]:
+def stamps(present: Sequence[Present]) -> dict[str, list[int]]:
     """Size and time of files, as doit remembers them between runs."""
     return {p.location: [p.size, p.mtime_ns] for p in present}

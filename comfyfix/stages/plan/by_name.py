@@ -18,8 +18,8 @@ def settled(needs: Mapping[str, Need], lookup: Lookup) -> dict[str, Need]:
     loose = {key for key, need in needs.items() if not need.problem and need.lead.by_name}
     if not loose:
         return dict(needs)
-    exact = {key: need for key, need in needs.items() if key not in loose and not need.problem}
-    fetched = {_stem(need.model): need for need in reversed(exact.values())}
+    by_path = {key: need for key, need in needs.items() if key not in loose and not need.problem}
+    by_stem = {_stem(need.model): need for need in reversed(by_path.values())}
     result: dict[str, Need] = {}
     for key, need in needs.items():
         if key not in loose:
@@ -27,22 +27,22 @@ def settled(needs: Mapping[str, Need], lookup: Lookup) -> dict[str, Need]:
             continue
         hit = lookup.file(need.lead, need.model.path, need.model.folder)
         if hit:
-            need.named = _elsewhere(need.model, fetched.get(_stem(need.model)), hit.name)
+            need.named = _elsewhere(need.model, by_stem.get(_stem(need.model)), hit.name)
             need.model = Model(folder=need.model.folder, path=hit.name)
-            known = exact.setdefault(need.model.key, need)
+            first = by_path.setdefault(need.model.key, need)
         else:
-            known = fetched.setdefault(_stem(need.model), need)
-        if known is need:
+            first = by_stem.setdefault(_stem(need.model), need)
+        if first is need:
             result[need.model.key] = need
         else:
-            known.references += need.references
+            first.references += need.references
     return result
 
 
-def _elsewhere(model: Model, asked: Need | None, there: str) -> Model:
+def _elsewhere(model: Model, by_path: Need | None, there: str) -> Model:
     """What a machine calls a model that has no file of its name: what is there tells its ending."""
     ending = there.removeprefix(endings.stem(there))
-    path = asked.model.path if asked else endings.stem(model.path) + ending
+    path = by_path.model.path if by_path else endings.stem(model.path) + ending
     return Model(folder=model.folder, path=path)
 
 

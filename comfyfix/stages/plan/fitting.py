@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import threading
-from collections import Counter
+from collections import Counter, defaultdict
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -17,7 +17,7 @@ _THERE = (Pending.UNVERIFIED, Pending.SEARCH_AGAIN)
 
 
 @dataclass(frozen=True, slots=True)
-class Need:
+class Space:
     """What one model still takes: bytes, and the disk that they go to; None: nobody knows which."""
 
     key: str
@@ -34,35 +34,35 @@ class Room:
     """
 
     bytes: dict[int, int]
-    _kept: set[str] = field(default_factory=set)
+    _with_room: set[str] = field(default_factory=set)
     _taken: Counter[int] = field(default_factory=Counter)
     _lock: threading.Lock = field(default_factory=threading.Lock)
 
-    def take(self, need: Need) -> bool:
+    def take(self, space: Space) -> bool:
         """Keep room for a model; False where there is none left. One that has its room keeps it."""
         with self._lock:
-            if need.key in self._kept:
+            if space.key in self._with_room:
                 return True
-            left = self.left(need)
-            if left is not None and need.size > left:
+            left = self.left(space)
+            if left is not None and space.size > left:
                 return False
-            self._kept.add(need.key)
-            if need.device is not None:
-                self._taken[need.device] += need.size
+            self._with_room.add(space.key)
+            if space.device is not None:
+                self._taken[space.device] += space.size
             return True
 
-    def left(self, need: Need) -> int | None:
+    def left(self, space: Space) -> int | None:
         """The bytes that nothing is kept for on the disk of a model; None: no end is known."""
-        if need.device is None or need.device not in self.bytes:
+        if space.device is None or space.device not in self.bytes:
             return None
-        return self.bytes[need.device] - self._taken[need.device]
+        return self.bytes[space.device] - self._taken[space.device]
 
 
-def need_of(planned: Planned, record: Record) -> Need:
+def space_of(planned: Planned, record: Record) -> Space:
     """What a model still takes of its disk; looks at what is there of it already."""
     disk = disk_of(planned.path)
     size = 0 if record.local and not record.lent else _missing(planned, record)
-    return Need(planned.model.key, size, disk.device if disk else None, planned.workflows)
+    return Space(planned.model.key, size, disk.device if disk else None, planned.workflows)
 
 
 def _missing(planned: Planned, record: Record) -> int:
@@ -85,31 +85,31 @@ def room_for(paths: Iterable[Path], reserve: int) -> dict[int, int]:
     return {device: max(0, free - reserve) for device, free in disks.items()}
 
 
-def fitting(needs: Sequence[Need], room: Mapping[int, int]) -> frozenset[str]:
+def fitting(spaces: Sequence[Space], room: Mapping[int, int]) -> frozenset[str]:
     """The models that there is room for.
 
     Whole workflows first, those that take least before others, since half a workflow is of no use;
     then the smallest of what is left.
     """
     left = dict(room)
-    kept: dict[str, Need] = {}
+    fits: set[str] = set()
 
-    def take(some: Iterable[Need]) -> None:
-        new = [need for need in some if need.key not in kept]
-        taken: dict[int, int] = {}
-        for need in new:
-            if need.device is not None:
-                taken[need.device] = taken.get(need.device, 0) + need.size
-        if all(left.get(device, size) >= size for device, size in taken.items()):
-            kept.update((need.key, need) for need in new)
-            left.update({d: left[d] - size for d, size in taken.items() if d in left})
+    def take(group: Iterable[Space]) -> None:
+        new = [space for space in group if space.key not in fits]
+        sizes: Counter[int] = Counter()
+        for space in new:
+            if space.device in left:
+                sizes[space.device] += space.size
+        if all(left[device] >= size for device, size in sizes.items()):
+            fits.update(space.key for space in new)
+            left.update({device: left[device] - size for device, size in sizes.items()})
 
-    groups: dict[str, list[Need]] = {}
-    for need in needs:
-        for workflow in need.workflows:
-            groups.setdefault(workflow, []).append(need)
-    for group in sorted(groups.values(), key=lambda group: sum(need.size for need in group)):
+    groups: dict[str, list[Space]] = defaultdict(list)
+    for space in spaces:
+        for workflow in space.workflows:
+            groups[workflow].append(space)
+    for group in sorted(groups.values(), key=lambda group: sum(space.size for space in group)):
         take(group)
-    for need in sorted(needs, key=lambda need: need.size):
-        take([need])
-    return frozenset(kept)
+    for space in sorted(spaces, key=lambda space: space.size):
+        take([space])
+    return frozenset(fits)

@@ -22,7 +22,7 @@ from comfyfix.settings.overrides import Locked, Override
 from comfyfix.stages.lock.locked import as_record, same_files
 from comfyfix.stages.needs.join import Need, join
 from comfyfix.stages.needs.scan import ScannedFile
-from comfyfix.stages.needs.work import Pending, Present
+from comfyfix.stages.needs.work import Pending
 from comfyfix.stages.plan import by_name, whole
 from comfyfix.state import ledger as ledgers
 from comfyfix.state.layout import Layout
@@ -115,100 +115,83 @@ class Looking:
             same = record and record.files and record.destination == need.location
             need.record = record if same else None
         store = self.lookup.folders.store
-        told = need.record
+        expected = need.record
         if isinstance(need.override, Locked) and need.override.files:
-            if told and not same_files(told.files, need.override.files):
+            if need.record and not same_files(need.record.files, need.override.files):
                 need.record = None
-            told = need.record or as_record(need.override, need.model, need.location)
-        need.pending = whole.pending(need, told, self.receipts, self.trust, store)
+            expected = need.record or as_record(need.override, need.model, need.location)
+        need.pending = whole.pending(need, expected, self.receipts, self.trust, store)
         if need.pending is Pending.ABSENT:
             need.problem = _beyond(need, self.lookup.folders)
             need.pending = need.problem.outcome if need.problem else need.pending
         if need.pending is None and need.record is None:
             need.present = whole.present(need)
         elif need.pending is None and not again:
-            need.pending = self._what_is_lost(need, script)
+            need.pending = self._lost(need, script)
         elif need.pending in (None, Pending.UNVERIFIED, Pending.CHANGED) and again:
             need.pending = Pending.SEARCH_AGAIN
         note = need.record.note if need.record else None
-        wants_code = self.manifest.verify.remote_code == "allow"
-        if wants_code and note and note.why == Why.CODE_LEFT_OUT:  # it was not wanted then
+        with_code = self.manifest.verify.remote_code == "allow"
+        if with_code and note and note.why == Why.CODE_LEFT_OUT:  # it was not wanted then
             need.pending, again = need.pending or Pending.INCOMPLETE, True
         if again:
             need.record = None  # what was known binds no more
 
     def _hold(self, need: Need, script: str, info: os.stat_result, *, again: bool) -> None:
         """Hold a file that is there against its receipt."""
-        told, still = self._receipt(need, info), False
-        if need.receipt is not None:
-            still = self.trust.holds(need.receipt, need.location, info)
-            if need.receipt.identified and not still:
-                # It came without us: while it is as it was it is simply there, and so is another.
-                need.receipt = None
+        need.receipt, claimed = self._receipt(need, info)
+        unchanged = need.receipt and self.trust.holds(need.receipt, need.location, info)
+        if need.receipt and need.receipt.identified and not unchanged:
+            # It came without us: while it is as it was it is simply there, and so is another.
+            need.receipt = None
+        fetched = need.receipt is not None and not need.receipt.identified
+        by_us = fetched and need.model.key in self.receipts
         if again and (need.record or need.receipt):
             need.pending = Pending.SEARCH_AGAIN if info.st_size else Pending.EMPTY
             need.record = need.receipt = None  # what was known binds no more
         elif info.st_size == 0:
             need.pending = Pending.EMPTY
-        elif still and (another := _another_content(need)):
-            need.problem, need.pending = another, another.outcome
-        elif need.receipt and not still:
+        elif unchanged and (problem := _another_content(need)):
+            need.problem, need.pending = problem, problem.outcome
+        elif need.receipt and not unchanged:
             need.pending = Pending.CHANGED
         elif need.record and not need.receipt:
             need.pending = Pending.UNVERIFIED
-        elif need.receipt and not need.receipt.identified and need.model.key in self.receipts:
-            if script:
-                need.pending = self._what_is_lost(need, script)
-                return
-            need.present = _present(need, info, claimed=False)
+        elif script and by_us:
+            need.pending = self._lost(need, script)
         else:
-            need.present = _present(need, info, claimed=need.receipt is None and told)
+            claimed = claimed and need.receipt is None
+            need.present = need.as_present(info.st_size, info.st_mtime_ns, claimed=claimed)
 
-    def _what_is_lost(self, need: Need, script: str) -> Pending | None:
+    def _lost(self, need: Need, script: str) -> Pending | None:
         if need.record is None:
             return Pending.RECORD_LOST
         return None if self.scripts.there(script) else Pending.SCRIPT_LOST
 
-    def _receipt(self, need: Need, info: os.stat_result) -> bool:
-        """Find the receipt that counts; tell whether the store holds one of whoever's."""
-        need.receipt = self.receipts.get(need.model.key)
-        if need.receipt is not None:
-            return False
+    def _receipt(self, need: Need, info: os.stat_result) -> tuple[Receipt | None, bool]:
+        """The receipt that counts, and whether the store holds one of somebody else's."""
+        own = self.receipts.get(need.model.key)
+        if own is not None:
+            return own, False
         store = self.lookup.folders.store
-        told = claimed(store, need.model)
+        claim = claimed(store, need.model)
         bound = bool(need.override and need.override.digest)
-        need.receipt = self.trust.counting(
-            told, store, need.model, need.location, info, bound=bound
-        )
-        return told is not None
+        receipt = self.trust.counting(claim, store, need.model, need.location, info, bound=bound)
+        return receipt, claim is not None
 
 
 def _another_content(need: Need) -> ModelProblem | None:
     """Why a file, known by its receipt, is not the one that has to be there; it is left alone."""
-    wanted = need.override.digest if need.override else None
-    if need.receipt is None or wanted in (None, need.receipt.sha256):
+    demanded = need.override.digest if need.override else None
+    if need.receipt is None or demanded in (None, need.receipt.sha256):
         return None
     return ModelProblem(
         Outcome.WRONG_CONTENT,
         Why.OTHER_CONTENT_TOLD,
         path=need.location,
         found=need.receipt.sha256,
-        wanted=wanted,
+        wanted=demanded,
         model=need.model.key,
-    )
-
-
-def _present(need: Need, info: os.stat_result, *, claimed: bool) -> Present:
-    return Present(
-        model=need.model,
-        location=need.location,
-        size=info.st_size,
-        mtime_ns=info.st_mtime_ns,
-        receipt=need.receipt,
-        claimed=claimed,
-        references=tuple(need.references),
-        override=need.override,
-        named=need.named,
     )
 
 

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import re
 import shlex
-from collections.abc import Iterator, Mapping, Sequence
+from collections import defaultdict
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from fnmatch import fnmatchcase
 
@@ -33,36 +34,37 @@ class Offer:
     @classmethod
     def of(cls, models: Sequence[Planned]) -> Offer:
         """Offer some models, and the workflows that name them."""
-        keys: dict[str, set[str]] = {}
+        keys: dict[str, set[str]] = defaultdict(set)
         for planned in models:
             for workflow in planned.workflows:
-                keys.setdefault(workflow, set()).add(planned.model.key)
+                keys[workflow].add(planned.model.key)
         return cls(models, {name: frozenset(keys[name]) for name in sorted(keys)})
 
 
 def picked(text: str, offer: Offer) -> Picked:
     """Return what is meant. A word after `!` is left out; where only such are told, of all."""
-    if whole := _exact(text.strip(), offer):
-        return _in_order(whole, offer)
-    kept: set[str] = set()
+    if by_whole_text := _exact(text.strip(), offer):
+        return _in_order(by_whole_text, offer)
+    chosen: set[str] = set()
     unknown: list[str] = []
     words = _words(text)
     if words and all(word.startswith("!") for word in words):
-        kept = {planned.model.key for planned in offer.models}
+        chosen = {planned.model.key for planned in offer.models}
     for word in words:
-        found = _meant(word.removeprefix("!"), offer)
-        if not found:
+        meant = _meant(word.removeprefix("!"), offer)
+        if not meant:
             unknown.append(word)
-        kept = kept - found if word.startswith("!") else kept | found
-    return _in_order(kept, offer, unknown)
+        chosen = chosen - meant if word.startswith("!") else chosen | meant
+    return _in_order(chosen, offer, unknown)
 
 
 def _words(text: str) -> list[str]:
     text = text.replace(",", " ")
     try:
-        return [word for word in shlex.split(text) if word.strip("!")]
+        words = shlex.split(text)
     except ValueError:  # a quote without its other one
-        return [word for word in text.split() if word.strip("!")]
+        words = text.split()
+    return [word for word in words if word.strip("!")]
 
 
 def _in_order(keys: set[str], offer: Offer, unknown: Sequence[str] = ()) -> Picked:
@@ -74,29 +76,29 @@ def _meant(word: str, offer: Offer) -> set[str]:
         first, last = int(match[2]), int(match[3] or match[2])
         if numbered := _numbered(offer, first, last, workflows=bool(match[1])):
             return numbered
+    lower = word.casefold()
     if any(sign in word for sign in "*?["):
-        pattern = word.casefold()
-        return {key for name, keys in _names(offer) if fnmatchcase(name, pattern) for key in keys}
+        return _named(offer, lambda name: fnmatchcase(name, lower))
     if exact := _exact(word, offer):
         return exact
-    part = word.casefold()
-    if len(part) < _PART_MIN:
-        return set()
-    return {key for name, keys in _names(offer) if part in name for key in keys}
+    return _named(offer, lambda name: lower in name) if len(lower) >= _PART_MIN else set()
 
 
 def _numbered(offer: Offer, first: int, last: int, *, workflows: bool) -> set[str]:
     """By number: models have those of the run, workflows are counted."""
     first, last = min(first, last), max(first, last)
     if workflows:
-        some = list(offer.workflows.values())[max(0, first - 1) : last]
-        return {key for keys in some for key in keys}
+        return set().union(*list(offer.workflows.values())[max(0, first - 1) : last])
     return {p.model.key for p in offer.models if first <= p.number <= last}
 
 
 def _exact(word: str, offer: Offer) -> set[str]:
-    wanted = word.casefold()
-    return {key for name, keys in _names(offer) if name == wanted for key in keys}
+    lower = word.casefold()
+    return _named(offer, lambda name: name == lower)
+
+
+def _named(offer: Offer, matches: Callable[[str], bool]) -> set[str]:
+    return {key for name, keys in _names(offer) if matches(name) for key in keys}
 
 
 def _names(offer: Offer) -> Iterator[tuple[str, frozenset[str]]]:

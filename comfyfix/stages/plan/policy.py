@@ -24,7 +24,7 @@ Broken = tuple[str, Reason]
 
 
 @dataclass
-class Held:
+class RunPolicy:
     """The policy of one run: rules for each model, and one for all of them together.
 
     `line` tells on which line of the manifest a rule stands. Safe to use from several threads.
@@ -51,17 +51,17 @@ class Held:
         """Raise ModelProblem for a record that may not be fetched: model, rules, and lines."""
         rules = [*broken(self.policy, record), *self._too_much(record)]
         if rules:
-            told = tuple(self.told(rule, reason) for rule, reason in rules)
+            placed = tuple(self.with_line(rule, reason) for rule, reason in rules)
             key = record.model.key
-            raise ModelProblem(Outcome.POLICY, Why.POLICY_BROKEN, model=key, rules=told)
+            raise ModelProblem(Outcome.POLICY, Why.POLICY_BROKEN, model=key, rules=placed)
 
-    def of_all(self) -> Iterator[Broken]:
+    def broken_by_all(self) -> Iterator[Broken]:
         """Whether what is there already is more than all models may have."""
         limit, total = self.policy.max_total_bytes, self._total
         if limit is not None and total > limit:
             yield "max_total", because(Why.POLICY_TOTAL_THERE, total=total, limit=limit)
 
-    def told(self, rule: str, reason: Reason) -> Reason:
+    def with_line(self, rule: str, reason: Reason) -> Reason:
         """A broken rule, with the place where it stands."""
         place = {"file": self.manifest, "line": self.line(f"policy.{rule}")}
         return because(Why.POLICY_RULE, rule=rule, reason=reason, **place)
@@ -87,17 +87,17 @@ def broken(policy: Policy, record: Record) -> Iterator[Broken]:
     if not record.local:
         yield from _of_place(policy, record)
     files = record.members
-    yield from of_files(policy, [(file.name, file.size) for file in files])
-    if policy.require_hash and not all(f.sha256 or f.blob for f in files):
+    yield from broken_by_files(policy, [(file.name, file.size) for file in files])
+    if policy.require_hash and not all(file.sha256 or file.blob for file in files):
         yield "require_hash", because(Why.POLICY_HASH)
 
 
-def of_files(policy: Policy, files: Sequence[tuple[str, int | None]]) -> Iterator[Broken]:
+def broken_by_files(policy: Policy, files: Sequence[tuple[str, int | None]]) -> Iterator[Broken]:
     """The rules that files break by their names and sizes, whoever has brought them."""
     if policy.formats:
-        odd = [n for n, _ in files if _is_model(n) and not _is_of(policy.formats, n)]
-        if odd:
-            yield "formats", because(Why.POLICY_FORMAT, name=odd[0], allowed=policy.formats)
+        others = [n for n, _ in files if _is_model(n) and not _is_of(policy.formats, n)]
+        if others:
+            yield "formats", because(Why.POLICY_FORMAT, name=others[0], allowed=policy.formats)
     limit = policy.max_file_bytes
     if limit is None:
         return
@@ -109,15 +109,12 @@ def of_files(policy: Policy, files: Sequence[tuple[str, int | None]]) -> Iterato
 
 
 def _of_place(policy: Policy, record: Record) -> Iterator[Broken]:
-    found = licences.named(record.licence)
-    if policy.licences and not any(licences.same(found, word) for word in policy.licences):
-        yield "licences", because(Why.POLICY_LICENCE, found=found, allowed=policy.licences)
-    publisher = record.publisher or licences.UNKNOWN
-    if policy.publishers and publisher.lower() not in _lower(policy.publishers):
-        yield (
-            "publishers",
-            because(Why.POLICY_PUBLISHER, found=publisher, allowed=policy.publishers),
-        )
+    licence = licences.named(record.licence)
+    if policy.licences and not any(licences.same(licence, word) for word in policy.licences):
+        yield "licences", because(Why.POLICY_LICENCE, found=licence, allowed=policy.licences)
+    publisher, publishers = record.publisher or licences.UNKNOWN, policy.publishers
+    if publishers and publisher.lower() not in _lower(publishers):
+        yield "publishers", because(Why.POLICY_PUBLISHER, found=publisher, allowed=publishers)
     hosts = {_host(file.url) for file in record.members if file.url}
     others = sorted(hosts - _lower(policy.hosts))
     if policy.hosts and others:

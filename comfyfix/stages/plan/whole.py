@@ -39,8 +39,8 @@ def location(need: Need, lookup: Lookup) -> str:
     for key, below in keys_of(need.lead, need.model.path, need.model.folder or ""):
         for directory in lookup.folders.directories(key):
             places = [f"{directory}/{path}" for path in shards(below)] or [f"{directory}/{below}"]
-            there = regular_stat if not need.is_directory else os.path.isdir
-            if any(map(there, places)):
+            is_there = os.path.isdir if need.is_directory else regular_stat
+            if any(map(is_there, places)):
                 return places[0]
     return need.location
 
@@ -56,7 +56,7 @@ def pending(
     stats = [(member, regular_stat(member.destination)) for member in record.members]
     if not all(info for _, info in stats):
         return Pending.INCOMPLETE if any(info for _, info in stats) else Pending.ABSENT
-    unknown = False
+    without_receipt = False
     for member, info in stats:
         if info is None or info.st_size != member.size:
             return Pending.CHANGED
@@ -66,27 +66,17 @@ def pending(
         )
         if receipt and not trust.holds(receipt, place, info):
             return Pending.CHANGED
-        unknown = unknown or receipt is None
-    return Pending.UNVERIFIED if unknown else None
+        without_receipt = without_receipt or receipt is None
+    return Pending.UNVERIFIED if without_receipt else None
 
 
 def present(need: Need) -> Present:
     """What is there, without a record that tells of it."""
-    size = last = 0
-    files = []
-    for path in sorted(_files(need)):
-        info = regular_stat(path)
-        if info:
-            size, last = size + info.st_size, max(last, info.st_mtime_ns)
-            files += [path] if path.lower().endswith(_MODELS) else []
-    return Present(
-        model=need.model,
-        location=need.location,
-        size=size,
-        mtime_ns=last,
-        receipt=None,
-        references=tuple(need.references),
-        files=tuple(files),
+    stats = {path: info for path in sorted(_files(need)) if (info := regular_stat(path))}
+    return need.as_present(
+        size=sum(info.st_size for info in stats.values()),
+        mtime_ns=max((info.st_mtime_ns for info in stats.values()), default=0),
+        files=tuple(path for path in stats if path.lower().endswith(_MODELS)),
     )
 
 
@@ -103,19 +93,22 @@ def is_part(reference: Reference, lookup: Lookup) -> bool:
 
 def lacks_some(need: Need) -> bool:
     """Tell whether the files that are there say that others are not."""
-    found = frozenset(_files(need))
-    named = (path.rpartition("/")[2] for path in need.lead.files)
-    if need.is_directory and not found.issuperset(f"{need.location}/{name}" for name in named):
-        return True
+    there = frozenset(_files(need))
     if not need.is_directory:
-        return not any(found.issuperset(parts) for parts in _numberings(need.location))
-    if need.model.folder == "diffusers" and f"{need.location}/{_PIPELINE}" not in found:
+        return _lacks_a_part(need.location, there)
+    named = [path.rpartition("/")[2] for path in need.lead.files]
+    if need.model.folder == "diffusers":
+        named.append(_PIPELINE)
+    if not there.issuperset(f"{need.location}/{name}" for name in named):
         return True
-    shard = {parts[0]: path for path in found if (parts := shards(path))}
-    for path in shard.values():
-        if not any(found.issuperset(parts) for parts in _numberings(path)):
-            return True
-    return any(_names_absent(path, found) for path in found)
+    one_of_each_set = {parts[0]: path for path in there if (parts := shards(path))}
+    return any(_lacks_a_part(path, there) for path in one_of_each_set.values()) or any(
+        _names_absent(path, there) for path in there
+    )
+
+
+def _lacks_a_part(shard: str, there: frozenset[str]) -> bool:
+    return not any(there.issuperset(parts) for parts in _numberings(shard))
 
 
 def _numberings(path: str) -> tuple[tuple[str, ...], ...]:
@@ -128,19 +121,19 @@ def _numberings(path: str) -> tuple[tuple[str, ...], ...]:
     return from_one, shards(f"{path[:start]}{0:0{end - start}}{path[end:]}")
 
 
-def _names_absent(path: str, found: frozenset[str]) -> bool:
+def _names_absent(path: str, there: frozenset[str]) -> bool:
     """Tell whether an index names a file, or a pipeline a part, that is not there."""
     folder, _, name = path.rpartition("/")
     if name == _PIPELINE:
         listed = _read(path)
         parts = [part for part in _READ if _is_part(listed.get(part))]
-        return any(not any(p.startswith(f"{folder}/{part}/") for p in found) for part in parts)
+        return any(not any(p.startswith(f"{folder}/{part}/") for p in there) for part in parts)
     if not _INDEX.fullmatch(name):
         return False
     weights = mapping(_read(path).get("weight_map")).values()
-    wanted = {f"{folder}/{weight}" for weight in weights if isinstance(weight, str)}
+    listed_files = {f"{folder}/{weight}" for weight in weights if isinstance(weight, str)}
     # A repository may hold an index for each precision, and nothing but one of them be needed.
-    return bool(wanted & found) and not wanted <= found
+    return bool(listed_files & there) and not listed_files <= there
 
 
 def _is_part(value: Any) -> bool:
@@ -158,8 +151,8 @@ def _read(path: str) -> Mapping[str, Any]:
 def _files(need: Need) -> Iterator[str]:
     """The files of it that are there, in full."""
     if not need.is_directory:
-        every = dict.fromkeys(path for parts in _numberings(need.location) for path in parts)
-        yield from filter(regular_stat, every)
+        parts = dict.fromkeys(path for paths in _numberings(need.location) for path in paths)
+        yield from filter(regular_stat, parts)
         return
     count = 0
     for place, below, names in os.walk(need.location):

@@ -55,7 +55,7 @@ def users_place_fails(planned: Planned, rejected: Sequence[Rejected]) -> ModelPr
         return by_hand
     pin = planned.override
     if isinstance(pin, Pin):
-        pinned = {"file": pin.told_in, "line": pin.line, "model": planned.model.key}
+        pinned = {"file": pin.file, "line": pin.line, "model": planned.model.key}
         return ModelProblem(Outcome.NOT_FOUND, Why.PIN_FAILS, name=name, reasons=reasons, **pinned)
     return ModelProblem(Outcome.NOT_FOUND, Why.USERS_PLACE_FAILS, name=name, reasons=reasons)
 

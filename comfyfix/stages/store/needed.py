@@ -125,7 +125,7 @@ def add_project(
             _add_text(needs, text, lock.path.name)
     for key, override in manifest.models.items():
         for text in (key, override.url or "", override.path or ""):
-            _add_text(needs, text, override.told_by)
+            _add_text(needs, text, override.file_name)
 
 
 def _add_place(needs: Needs, path: str, needers: Iterable[str]) -> None:

@@ -42,7 +42,7 @@ class Claims:
     def sha256(self) -> tuple[str | None, Reason | None]:
         """The sha256 that it must have, and whose word that is."""
         if self.override and self.override.digest:
-            return self.override.digest, because(Why.BY_MANIFEST, file=self.override.told_by)
+            return self.override.digest, because(Why.BY_MANIFEST, file=self.override.file_name)
         if self.record is not None and self.record.sha256:
             return self.record.sha256, because(Why.BY_PLACE, where=self.record.where)
         if self.receipt is not None and self.receipt.verified:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -18,7 +19,7 @@ from comfyfix.screen.words import t
 from comfyfix.settings.read import load
 from comfyfix.settings.switches import OFFLINE, on
 from comfyfix.stages.needs import imports
-from comfyfix.stages.needs.imports import NotTaken, Taken
+from comfyfix.stages.needs.imports import Imported, Skipped
 from comfyfix.tasks.commands.base import (
     Ours,
     project_heading,
@@ -63,7 +64,7 @@ class Import(Ours):
             written = bool(taken) and not options["dry_run"]
             if written:
                 run.set_right()
-                pinning.write(run, {one.key: one.entry for one in taken})
+                pinning.write(run, {one.key: one.pin for one in taken})
             told[place.prefix] = importing.as_json(listing, taken, left, written=written)
             if not options["as_json"]:
                 say(*project_heading(place.prefix))
@@ -93,35 +94,35 @@ def _opened(manifest: Path, prefix: str) -> Run:
     return begin_store(manifest)
 
 
-def _joined(run: Run, listing: Listing) -> tuple[list[Taken], list[NotTaken]]:
+def _joined(run: Run, listing: Listing) -> tuple[list[Imported], list[Skipped]]:
     project = run.project
     own = load(project.setup.manifest_path, run.environ, with_pins=False)
 
-    def seen(one: Taken) -> Taken | Reason:
-        return _seen(run, one)
+    def unasked(entry: Imported) -> Imported:
+        return entry
 
-    looks = (lambda one: one) if on(OFFLINE, os.environ) else seen
-    return imports.joined(listing, project.plan, project.folders, project.manifest, own, looks)
+    confirm = unasked if on(OFFLINE, os.environ) else partial(_confirmed, run)
+    return imports.decide(listing, project.plan, project.folders, project.manifest, own, confirm)
 
 
-def _seen(run: Run, one: Taken) -> Taken | Reason:
+def _confirmed(run: Run, entry: Imported) -> Imported | Reason:
     """Look whether the file is there: a pin to what is gone would keep other sources from it."""
     from comfyfix.sources.base import Blocked, Doubtful  # 200 ms that only a look needs
 
     try:
-        found = pinning.ask_at(run, one.key.rpartition("/")[2], one.url, one.sha256)
+        found = pinning.ask_at(run, entry.key.rpartition("/")[2], entry.url, entry.sha256)
     except ModelProblem as problem:
-        return replace(one, note=because(Why.PIN_NOT_ASKED, problem=problem.reason))
+        return replace(entry, note=because(Why.PIN_NOT_ASKED, problem=problem.reason))
     if isinstance(found, Blocked):
-        return replace(one, note=found.problem.reason)
+        return replace(entry, note=found.problem.reason)
     if isinstance(found, Rejected):
-        return _by_hash(one, found.reason)
+        return _by_hash(entry, found.reason)
     there = found.candidate if isinstance(found, Doubtful) else found
-    if one.sha256 and there.sha256 not in (None, one.sha256):
-        return _by_hash(one, because(Why.IMPORT_OTHER_FILE_NOW))
-    return one
+    if entry.sha256 and there.sha256 not in (None, entry.sha256):
+        return _by_hash(entry, because(Why.IMPORT_OTHER_FILE_NOW))
+    return entry
 
 
-def _by_hash(one: Taken, reason: Reason) -> Taken | Reason:
+def _by_hash(entry: Imported, reason: Reason) -> Imported | Reason:
     """What is left of an entry whose address does not have its file."""
-    return replace(one, url="", note=reason) if one.sha256 else reason
+    return replace(entry, url="", note=reason) if entry.sha256 else reason

@@ -5,15 +5,15 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
-from comfyfix.comfyui.store import paths_file
+from comfyfix.comfyui.store import path_sections
 from comfyfix.comfyui.store.installation import EXTRA_PATHS
 from comfyfix.errors import SetupProblem
 from comfyfix.screen.commands import telling as told_of
 from comfyfix.screen.objects import say_json_of
 from comfyfix.screen.text import say
 from comfyfix.screen.words import t
-from comfyfix.stages import telling
-from comfyfix.stages.telling import Told
+from comfyfix.stages import paths_file
+from comfyfix.stages.paths_file import PathsFile
 from comfyfix.tasks.commands.base import Ours, project_heading, switch
 from comfyfix.tasks.face.guard import JSON_OPTION
 from comfyfix.tasks.run.running import Run
@@ -60,12 +60,12 @@ class Paths(Ours):
         return 0
 
 
-def _told(run: Run, place: Path | None, *, dry: bool) -> Told | None:
+def _told(run: Run, place: Path | None, *, dry: bool) -> PathsFile | None:
     folders, tier = run.project.folders, run.project.manifest.tiers.fast
     needed = [p.model.folder for p in run.project.plan.models if p.model.folder]
-    sections = [paths_file.of_tier(Path(tier), folders, needed)] if tier else []
-    store = paths_file.of_store(folders, needed)
+    sections = [path_sections.of_tier(Path(tier), folders, needed)] if tier else []
+    store = path_sections.of_store(folders, needed)
     sections += [store] if store else []
     if not sections:
         return None
-    return telling.tell(place or folders.comfyui / EXTRA_PATHS, sections, dry=dry)
+    return paths_file.write(place or folders.comfyui / EXTRA_PATHS, sections, dry=dry)

@@ -13,7 +13,7 @@ from comfyfix.screen import notes
 from comfyfix.screen.objects import say_json, say_json_of
 from comfyfix.screen.text import data, say
 from comfyfix.screen.words import t
-from comfyfix.settings.secrets import without
+from comfyfix.settings.secrets import without_secrets
 from comfyfix.setup import unusable
 from comfyfix.stages.reports import results
 from comfyfix.tasks.commands.base import Ours, project_heading, switch
@@ -86,7 +86,7 @@ def _written(run: Run) -> tuple[results.Report, list[Path]]:
 
 def _shown(run: Run) -> bool:
     page = run.project.layout.report / PAGE
-    shown = browse(page, without(run.environ))
+    shown = browse(page, without_secrets(run.environ))
     if not shown:
         notes.remark(t("no browser could be started: open {page} yourself", page=page))
     return shown

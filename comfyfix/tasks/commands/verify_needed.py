@@ -10,7 +10,7 @@ from comfyfix.records import Reason, Verdict
 from comfyfix.screen import notes
 from comfyfix.screen.commands import checking
 from comfyfix.screen.text import say
-from comfyfix.stages.plan.policy import broken, of_files
+from comfyfix.stages.plan.policy import broken, broken_by_files
 from comfyfix.stages.store import sweep
 from comfyfix.stages.store.sweep import Choice
 from comfyfix.tasks.commands.base import project_heading
@@ -85,7 +85,7 @@ def _rules(run: Run, choices: Sequence[Choice], names: Sequence[str]) -> Iterato
         if choice.record is not None:
             found = broken(policy, choice.record)
         else:
-            found = of_files(policy, [(choice.model.name, choice.size)])
-        yield from ((choice.model.key, run.policy.told(*rule)) for rule in found)
+            found = broken_by_files(policy, [(choice.model.name, choice.size)])
+        yield from ((choice.model.key, run.policy.with_line(*rule)) for rule in found)
     if not names:
-        yield from (("", run.policy.told(*rule)) for rule in run.policy.of_all())
+        yield from (("", run.policy.with_line(*rule)) for rule in run.policy.broken_by_all())

@@ -14,7 +14,7 @@ from comfyfix.garbage import left_alone
 from comfyfix.screen import words
 from comfyfix.screen.text import clean
 from comfyfix.screen.words import t
-from comfyfix.stages.needs.work import Planned, Present, seen
+from comfyfix.stages.needs.work import Planned, Present, stamps
 from comfyfix.stages.verdicts.batch import rules
 from comfyfix.tasks.face import inside_doit
 from comfyfix.tasks.face.dodo import ONLY_WORK, Task
@@ -142,7 +142,7 @@ def _verify(run: Run, number: int, members: list[Planned]) -> Task:
 def _verify_present(run: Run, present: tuple[Present, ...]) -> Task:
     def unchanged(task: object, values: dict[str, Any]) -> bool:  # noqa: ARG001 - doit's signature
         same = values.get("rules") == rules(run.project.manifest.verify.pickle)
-        return bool(same and values.get("seen") == seen(present))
+        return bool(same and values.get("seen") == stamps(present))
 
     return {
         "basename": "verify",

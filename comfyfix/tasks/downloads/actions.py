@@ -22,7 +22,7 @@ from comfyfix.screen import words
 from comfyfix.stages.download import written
 from comfyfix.stages.download.slots import Slot
 from comfyfix.stages.needs.work import Pending, Planned
-from comfyfix.stages.plan.fitting import Room, need_of
+from comfyfix.stages.plan.fitting import Room, space_of
 from comfyfix.stages.reports.tally import Ending
 from comfyfix.stages.search import resolve as resolve_stage
 from comfyfix.stages.verdicts.verify import Claims, Manner, joined, verify
@@ -80,7 +80,7 @@ def _resolve(run: Run, planned: Planned) -> None:
 
 def _require_room(room: Room, planned: Planned, record: Record) -> None:
     """Raise ModelProblem where the rest of the disk is kept for what the user has agreed to."""
-    if not room.take(need_of(planned, record)):
+    if not room.take(space_of(planned, record)):
         raise ModelProblem(Outcome.DISK_FULL, Why.NO_ROOM_KEPT)
 
 

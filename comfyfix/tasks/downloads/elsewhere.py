@@ -28,7 +28,7 @@ T = TypeVar("T")
 
 def is_for(run: Run, record: Record) -> bool:
     """Tell whether the bytes of a record come by a worker: those that are here already do not."""
-    if not run.project.manifest.away or record.local or on(OFFLINE, run.environ):
+    if not run.project.manifest.workers_fetch or record.local or on(OFFLINE, run.environ):
         return False
     lender = run.services().lender(record)
     return lender is None or lender.promised() is None

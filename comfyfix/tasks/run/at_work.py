@@ -133,7 +133,7 @@ class _Work:
         """Reserve the numbers of the projects whose tasks are selected, ask, and clear up."""
         self.runs[:] = reached
         for run in reached:
-            if run.project.manifest.each:
+            if run.project.manifest.workers_have_stores:
                 from comfyfix.tasks.run import each_worker  # for those who have such workers
 
                 each_worker.require_lock(run)
@@ -190,7 +190,7 @@ def run(command: RunCommand, options: dict[str, Any]) -> int:
 
 def _brought_by_workers(run: Run) -> bool:
     """Let workers with stores of their own bring what they need, where all of it was asked for."""
-    if not (run.project.manifest.each and run.whole):
+    if not (run.project.manifest.workers_have_stores and run.whole):
         return True
     from comfyfix.tasks.run import each_worker  # for those who have such workers
 

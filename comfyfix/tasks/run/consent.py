@@ -12,7 +12,7 @@ from comfyfix.screen.run.prompt import Prompt
 from comfyfix.screen.run.question import Standing
 from comfyfix.screen.text import room, say
 from comfyfix.stages.needs.work import Planned
-from comfyfix.stages.plan.fitting import Need, Room, fitting, need_of, room_for
+from comfyfix.stages.plan.fitting import Room, Space, fitting, room_for, space_of
 from comfyfix.stages.plan.picking import Offer, picked
 from comfyfix.tasks.face import inside_doit
 from comfyfix.tasks.run.running import Run
@@ -44,7 +44,7 @@ class _Asking:
 
     def __post_init__(self) -> None:
         self.picked = tuple(self.pending)
-        self._needs: dict[str, Need] = {}
+        self._spaces: dict[str, Space] = {}
 
     def agreed(self) -> bool:
         store = self.run.project.folders.store
@@ -74,18 +74,18 @@ class _Asking:
     def standing(self) -> Standing:
         """How things stand now."""
         answers = self.answers()
-        needs = self._needs_of(answers)
+        spaces = self._spaces_of(answers)
         bytes_left = self._room()
-        fits = fitting(needs, bytes_left)
+        fits = fitting(spaces, bytes_left)
         folders = {planned.path.parent for planned in self.picked}
         free = dict(disk for folder in folders if (disk := disk_of(folder)))
         return Standing(
             answers=answers,
-            size=sum(need.size for need in needs),
+            size=sum(space.size for space in spaces),
             free=tuple(free.values()),
             room=sum(bytes_left.values()),
             fitting=len(fits),
-            fitting_size=sum(need.size for need in needs if need.key in fits),
+            fitting_size=sum(space.size for space in spaces if space.key in fits),
             searching=self.searches.under_way(),
             resting=sum(a.unsettled and self.run.search_of(a.planned).rests for a in answers),
         )
@@ -94,13 +94,13 @@ class _Asking:
         reserve = self.run.project.manifest.download.reserve_bytes
         return room_for({planned.path.parent for planned in self.picked}, reserve)
 
-    def _needs_of(self, answers: Sequence[Answer]) -> list[Need]:
+    def _spaces_of(self, answers: Sequence[Answer]) -> list[Space]:
         """What was found still takes; the disk is looked at once for each."""
         for answer in answers:
             key = answer.planned.model.key
-            if answer.record is not None and key not in self._needs:
-                self._needs[key] = need_of(answer.planned, answer.record)
-        return [self._needs[a.planned.model.key] for a in answers if a.record is not None]
+            if answer.record is not None and key not in self._spaces:
+                self._spaces[key] = space_of(answer.planned, answer.record)
+        return [self._spaces[a.planned.model.key] for a in answers if a.record is not None]
 
     def _view(self) -> None:
         run, store = self.run, self.run.project.folders.store
@@ -110,7 +110,7 @@ class _Asking:
 
     def _pick(self) -> None:
         offer = Offer.of(self.pending)
-        sizes = {need.key: need.size for need in self._needs_of(self.searches.answers())}
+        sizes = {space.key: space.size for space in self._spaces_of(self.searches.answers())}
         say(*question.offer(offer, sizes, room() or 1))
         answer = Prompt(list).ask(question.how_to_pick())
         if not answer:
@@ -124,14 +124,14 @@ class _Asking:
     def _settle(self) -> None:
         """Tell the run what is left out, and how much room there is for what is found later."""
         answers = self.answers()
-        needs, room_left = self._needs_of(answers), Room(self._room())
-        fits = fitting(needs, room_left.bytes)
-        for need in needs:
-            if need.key in fits:
-                room_left.take(need)
+        spaces, room_left = self._spaces_of(answers), Room(self._room())
+        fits = fitting(spaces, room_left.bytes)
+        for space in spaces:
+            if space.key in fits:
+                room_left.take(space)
         picked_keys = {planned.model.key for planned in self.picked}
         self.run.leave_unpicked(
             frozenset(p.model.key for p in self.pending) - picked_keys,
-            no_room=frozenset(need.key for need in needs) - fits,
+            no_room=frozenset(space.key for space in spaces) - fits,
         )
         self.run.room = room_left

@@ -52,7 +52,8 @@ def tell(run: Run, *, aloud: bool) -> None:
         page_name=PAGE,
     )
     try:
-        failures = notices.send([*addresses], notice, run.children, secrets.without(run.environ))
+        environ = secrets.without_secrets(run.environ)
+        failures = notices.send([*addresses], notice, run.children, environ)
     except notices.AppriseAbsent:
         notes.remark(because(Why.NOTIFY_APPRISE_ABSENT))
         return

@@ -24,7 +24,7 @@ def begin(manifest: Path, workflow: str | None = None, prefix: str = "") -> Run:
     opening = partial(projects.open_project, manifest, workflow=workflow)
     part = shard.of(os.environ)
     run = Run(opening(remarked), partial(opening, bool), prefix, shard=part)
-    if run.project.manifest.each:
+    if run.project.manifest.workers_have_stores:
         looked.unsure()  # what workers have on their own disks no stamp here tells
     return run
 

@@ -45,7 +45,7 @@ if TYPE_CHECKING:
     from comfyfix.sources.base import Services
     from comfyfix.stages.needs.work import Planned
     from comfyfix.stages.plan.fitting import Room
-    from comfyfix.stages.plan.policy import Held
+    from comfyfix.stages.plan.policy import RunPolicy
     from comfyfix.tasks.run.orders import Orders
     from comfyfix.tasks.run.searching import ModelSearch
 
@@ -234,14 +234,14 @@ class Run(Owner):
         return Events(self.console, self.project.folders.store)
 
     @cached_property
-    def policy(self) -> Held:
+    def policy(self) -> RunPolicy:
         """What the manifest allows to be had."""
         from comfyfix.settings.read import line_of  # only a rule that is broken has a place to tell
-        from comfyfix.stages.plan.policy import Held  # for those with work to do
+        from comfyfix.stages.plan.policy import RunPolicy  # for those with work to do
 
         path = self.project.setup.manifest_path
         line = partial(line_of, path)
-        return Held(self.project.manifest.policy, path.name, line, self.project.plan)
+        return RunPolicy(self.project.manifest.policy, path.name, line, self.project.plan)
 
     @cached_property
     def refusals(self) -> list[Refusal]:

@@ -26,7 +26,7 @@ if TYPE_CHECKING:
     from comfyfix.project import Project
     from comfyfix.sources.base import Services
     from comfyfix.stages.needs.work import Planned
-    from comfyfix.stages.plan.policy import Held
+    from comfyfix.stages.plan.policy import RunPolicy
 
 Asked = TypeVar("Asked")
 Said = TypeVar("Said")
@@ -43,7 +43,7 @@ class Searching(Protocol):
         """What is searched for, and what with."""
 
     @property
-    def policy(self) -> Held:
+    def policy(self) -> RunPolicy:
         """What the manifest allows to be had."""
 
     def services(self) -> Services:

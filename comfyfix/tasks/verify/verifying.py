@@ -19,7 +19,7 @@ from comfyfix.records import Model, Opinion, Receipt, Record, Verdict
 from comfyfix.screen import words
 from comfyfix.screen.run.events import bad_files
 from comfyfix.stages.needs.scan import ScannedFile
-from comfyfix.stages.needs.work import Pending, Planned, Present, seen
+from comfyfix.stages.needs.work import Pending, Planned, Present, stamps
 from comfyfix.stages.verdicts import batch
 from comfyfix.stages.verdicts.verify import Claims, Manner, joined, verify
 from comfyfix.state import receipts
@@ -131,7 +131,7 @@ def verify_present(run: Run, present: Sequence[Present]) -> object:
         elif each:  # of a directory without a model file nothing is to be said
             verdicts.append(joined(item.model, item.path, each))
     failed = _told(run, verdicts)
-    told = {"seen": seen(present), "rules": batch.rules(run.project.manifest.verify.pickle)}
+    told = {"seen": stamps(present), "rules": batch.rules(run.project.manifest.verify.pickle)}
     return failed if failed is not None else told
 
 

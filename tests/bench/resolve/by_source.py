@@ -123,7 +123,12 @@ def main(world: World) -> None:
 def _ended(asked: Asked, services: Services) -> str:
     path = asked.model.path
     planned = Planned(
-        asked.model, 1, "x", f"/nowhere/{path}", Pending.ABSENT, (), hints=asked.hints
+        model=asked.model,
+        number=1,
+        task="x",
+        location=f"/nowhere/{path}",
+        pending=Pending.ABSENT,
+        hints=asked.hints,
     )
     try:
         record = resolve(planned, services)

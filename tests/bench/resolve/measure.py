@@ -73,7 +73,9 @@ def measure(world: World, wishes: Iterable[Wish], *, together: bool = False) -> 
 def _one(world: World, wish: Wish, services: Services) -> Outcome:
     before = len(world.hub.seen)
     model = Model(folder=wish.folder, path=wish.name)
-    planned = Planned(model, 1, "x", f"/nowhere/{wish.name}", Pending.ABSENT, ())
+    planned = Planned(
+        model=model, number=1, task="x", location=f"/nowhere/{wish.name}", pending=Pending.ABSENT
+    )
     why = ""
     try:
         record = resolve(planned, services)

@@ -12,8 +12,8 @@ import yaml
 from hypothesis import given
 from hypothesis import strategies as st
 
-from comfyfix.comfyui.store import extra_paths, paths_file
-from comfyfix.comfyui.store.paths_file import Section, Unsayable
+from comfyfix.comfyui.store import extra_paths, path_sections
+from comfyfix.comfyui.store.path_sections import Section, Unsayable
 
 KEYS = ("checkpoints", "text_encoders", "on", "a/b", "1")
 NAMES = st.text(st.characters(exclude_categories=["Cs"], exclude_characters="/\0\n"), min_size=1)
@@ -65,16 +65,16 @@ def test_comfyui_reads_what_was_meant(
     fast: dict[str, list[Path]], slow: dict[str, list[Path]]
 ) -> None:
     sections = (Section("fast", fast, first=True), Section("slow", slow))
-    data = paths_file.text(sections)
+    data = path_sections.text(sections)
     assert as_comfyui_has_it(data, Path("/elsewhere")) == meant(*sections)
-    assert paths_file.is_ours(data)
+    assert path_sections.is_ours(data)
 
 
 @given(PLACES)
 def test_so_do_we(places: dict[str, list[Path]]) -> None:
     with tempfile.TemporaryDirectory() as folder:
         file = Path(folder) / "extra_model_paths.yaml"
-        file.write_bytes(paths_file.text([Section("slow", places)]))
+        file.write_bytes(path_sections.text([Section("slow", places)]))
         found: dict[str, list[Path]] = {}
         for key, path, is_default, _ in extra_paths.read(file):
             assert not is_default
@@ -86,14 +86,14 @@ def test_so_do_we(places: dict[str, list[Path]]) -> None:
 def test_what_can_not_be_said_is_refused(name: str) -> None:
     path = Path(name) if name == "relative" else Path(f"/{name}")
     with pytest.raises(Unsayable) as refused:
-        paths_file.text([Section("slow", {"loras": [path]})])
+        path_sections.text([Section("slow", {"loras": [path]})])
     assert refused.value.path == path
 
 
 @given(st.binary(), st.integers(0, 10_000), st.binary(max_size=3))
 def test_what_was_changed_is_ours_no_more(noise: bytes, at: int, put: bytes) -> None:
-    assert not paths_file.is_ours(noise)
-    data = paths_file.text([Section("slow", {"loras": [Path("/models/loras")]})])
+    assert not path_sections.is_ours(noise)
+    data = path_sections.text([Section("slow", {"loras": [Path("/models/loras")]})])
     at %= len(data)
     changed = data[:at] + put + data[at + 1 :]
-    assert paths_file.is_ours(changed) == (changed == data)
+    assert path_sections.is_ours(changed) == (changed == data)
