@@ -33,8 +33,8 @@ _COUNTS = {"fail": 3, "look": 1, "where": 1, "room": 0, "settle": 1, "near": 2, 
 
 
 @dataclass(frozen=True, slots=True)
-class Told:
-    """One thing that a script has told."""
+class Message:
+    """What a script has told in one line."""
 
     kind: str
     fields: tuple[str, ...] = ()
@@ -45,7 +45,7 @@ def new_word() -> str:
     return secrets.token_hex(16)
 
 
-def read(line: str, word: str) -> Told | None:
+def read(line: str, word: str) -> Message | None:
     """Read a line; None for one that is for people only."""
     first, *fields = line.split(_BETWEEN)
     if not fields or not hmac.compare_digest(first.encode(), word.encode()):
@@ -53,4 +53,4 @@ def read(line: str, word: str) -> Told | None:
     kind, *values = fields
     if _COUNTS.get(kind) != len(values):
         return None
-    return Told(kind, tuple(values))
+    return Message(kind, tuple(values))

@@ -15,7 +15,7 @@ from comfyfix.errors import ModelProblem
 from comfyfix.mirrors.handing import Handed
 from comfyfix.outcomes import Outcome
 from comfyfix.records import Model, because
-from comfyfix.script.channel import Told
+from comfyfix.script.channel import Message
 from comfyfix.stages.needs.work import Pending, Planned
 from comfyfix.stages.search import resolve
 from comfyfix.state import ledger
@@ -62,14 +62,14 @@ def run(tmp_path: Path) -> Any:
     ("said", "told", "phase"),
     [
         ("a line", ("log", "x.sh: a line", {}), None),
-        (Told("note", ("it is odd",)), ("noted", "it is odd", {}), None),
-        (Told("waiting", ("for another",)), ("waiting", "for another", {}), "waiting"),
-        (Told("waited"), None, "downloading"),
-        (Told("look", ("/m/x",)), None, None),
+        (Message("note", ("it is odd",)), ("noted", "it is odd", {}), None),
+        (Message("waiting", ("for another",)), ("waiting", "for another", {}), "waiting"),
+        (Message("waited"), None, "downloading"),
+        (Message("look", ("/m/x",)), None, None),
     ],
 )
 def test_what_a_script_says_is_told_on(
-    run: Any, said: str | Told, told: tuple[Any, ...] | None, phase: str | None
+    run: Any, said: str | Message, told: tuple[Any, ...] | None, phase: str | None
 ) -> None:
     scripts._hear(run, PLANNED, "x.sh", 5, Handed(), said)
     path = PLANNED.path if phase == "downloading" else None

@@ -23,7 +23,7 @@ from comfyfix.outcomes import BY_EXIT_CODE, BY_KIND, Outcome
 from comfyfix.process import Children
 from comfyfix.records import Model, Reason, Receipt, Record, because
 from comfyfix.script import channel
-from comfyfix.script.channel import Told
+from comfyfix.script.channel import Message
 from comfyfix.settings.manifest import TOKEN_VARIABLES, Endpoints
 from comfyfix.settings.mirror import VARIABLE as MIRROR_VARIABLE
 from comfyfix.settings.secrets import without
@@ -204,7 +204,7 @@ def _require(path: Path, sha256: str) -> None:
         raise ModelProblem(Outcome.WRONG_CONTENT, Why.FILE_REPLACED, path=path)
 
 
-def _hash_told(told: Told | None) -> str:
+def _hash_told(told: Message | None) -> str:
     found = told.fields[0] if told else ""
     return found if re.fullmatch(r"[0-9a-f]{64}", found) else ""
 

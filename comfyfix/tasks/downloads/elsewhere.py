@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, TypeVar
 from comfyfix.outcomes import BY_EXIT_CODE, Outcome
 from comfyfix.records import Receipt, Record
 from comfyfix.screen import words
-from comfyfix.script.channel import Told
+from comfyfix.script.channel import Message
 from comfyfix.settings.switches import OFFLINE, on
 from comfyfix.stages.download import fetch as fetch_stage
 from comfyfix.stages.download.slots import Slot, Slots
@@ -44,8 +44,8 @@ def fetch(run: Run, planned: Planned, record: Record, script: Path, hear: Hear) 
     errand = _errand(run, record)
     places: list[str] = []
 
-    def heard(said: str | Told) -> None:
-        if isinstance(said, Told) and said.kind == BEGUN:
+    def heard(said: str | Message) -> None:
+        if isinstance(said, Message) and said.kind == BEGUN:
             if places:
                 run.events.lost(planned.model, places[-1])
             places.append(said.fields[0])

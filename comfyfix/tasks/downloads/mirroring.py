@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 from comfyfix.mirrors.handing import Handed
-from comfyfix.script.channel import Told
+from comfyfix.script.channel import Message
 from comfyfix.stages.needs.work import Planned
 from comfyfix.tasks.run.running import Run
 
 
-def heard(run: Run, planned: Planned, handed: Handed, said: Told) -> None:
+def heard(run: Run, planned: Planned, handed: Handed, said: Message) -> None:
     """Take in what became of one mirror, which a script names by its place in its list."""
     number, what = said.fields
     mirror = handed.of(number)

@@ -13,7 +13,7 @@ from comfyfix.process import require
 from comfyfix.records import Reason, Receipt, Record
 from comfyfix.screen import words
 from comfyfix.screen.run.part import Part
-from comfyfix.script.channel import Told
+from comfyfix.script.channel import Message
 from comfyfix.stages.download import fetch as fetch_stage
 from comfyfix.stages.download import written
 from comfyfix.stages.download.slots import Slot
@@ -96,7 +96,7 @@ def _environment(run: Run, record: Record) -> dict[str, str]:
 
 
 def _hear(
-    run: Run, planned: Planned, script: str, size: int | None, handed: Handed, said: str | Told
+    run: Run, planned: Planned, script: str, size: int | None, handed: Handed, said: str | Message
 ) -> None:
     """Take in what a script says: lines for the log, and where it stands."""
     if isinstance(said, str):
