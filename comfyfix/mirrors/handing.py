@@ -43,13 +43,12 @@ class Handed:
 
     def of(self, number: str) -> Mirror | None:
         """The mirror that a script means by its place in the list."""
-        told = int(number) if number.isdecimal() and len(number) < len("100000") else -1
-        return self.mirrors[told] if 0 <= told < len(self.mirrors) else None
+        return {str(place): mirror for place, mirror in enumerate(self.mirrors)}.get(number)
 
     def without_secrets(self, line: str) -> str:
         """A line that a script has printed, without what signs an address."""
-        signed = [place.partition("?")[2] for place in self.places if "://" in place]
-        return secrets.without(line, *signed)
+        queries = [place.partition("?")[2] for place in self.places if "://" in place]
+        return secrets.without(line, *queries)
 
 
 class Mirrors:

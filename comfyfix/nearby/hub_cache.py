@@ -43,8 +43,8 @@ def folder(environ: Mapping[str, str]) -> str:
     base = environ.get("XDG_CACHE_HOME") or os.path.join(home, ".cache")
     hub = environ.get("HF_HOME") or os.path.join(base, "huggingface")
     named = environ.get("HF_HUB_CACHE") or environ.get("HUGGINGFACE_HUB_CACHE")
-    told = os.path.expandvars(named or os.path.join(hub, "hub"))
-    return os.path.abspath(home + told[1:] if told == "~" or told.startswith("~/") else told)
+    place = os.path.expandvars(named or os.path.join(hub, "hub"))
+    return os.path.abspath(home + place[1:] if place == "~" or place.startswith("~/") else place)
 
 
 def entries(cache: str) -> Iterator[Cached]:
@@ -56,10 +56,10 @@ def entries(cache: str) -> Iterator[Cached]:
             continue
         repo = _KINDS[kind] + rest.replace("--", "/")
         seen: set[str] = set()
-        for found in (*_snapshots(entry.path, repo), *_blobs(entry.path, repo)):
-            if found.commit or found.sha256 not in seen or not found.sha256:
-                yield found
-            seen.add(found.sha256)
+        for cached in (*_snapshots(entry.path, repo), *_blobs(entry.path, repo)):
+            if cached.commit or cached.sha256 not in seen or not cached.sha256:
+                yield cached
+            seen.add(cached.sha256)
             count += 1
             if count >= FILES_MAX:
                 return
@@ -112,7 +112,7 @@ def _is_folder(entry: os.DirEntry[str]) -> bool:
 
 def _listed(folder: str) -> list[os.DirEntry[str]]:
     try:
-        with os.scandir(folder) as found:
-            return sorted(found, key=lambda entry: entry.name)
+        with os.scandir(folder) as inside:
+            return sorted(inside, key=lambda entry: entry.name)
     except OSError:
         return []

@@ -4,18 +4,19 @@ Each line begins with a word that was made for this one run and that only the sc
 fields follow, and hold no control character. All other lines are words for people: they are logged
 and mean nothing, whoever has written them.
 
-    fail     kind (empty where the exit code tells it), what happened, what to do next
-    look     the path of a file that waits for its name: we answer
-    where    its process: we answer the folder that it is in, all links followed
-    room     we answer the kilobytes that are free there
-    settle   the path of a part: we answer its sha256 once it is on the disk, and as for `look`
-    near     the path of a file that is wanted, and how it may be brought: we answer
-    waiting  what people are told while another process has the file
-    waited   it is free: we answer when there is a place in the line
-    sha256   of a file whose hash nobody has published
-    mirror   the place of a mirror in the list that it was given, and what came of it
-    brought  a file has got its name: this script has brought it
-    note     what people are told
+    fail       kind (empty where the exit code tells it), what happened, what to do next
+    look       the path of a file that waits for its name: we answer
+    where      its process: we answer the folder that it is in, all links followed
+    room       we answer the kilobytes that are free there
+    settle     the path of a part: we answer its sha256 once it is on the disk, and as for `look`
+    near       the path of a file that is wanted, and how it may be brought: we answer
+    waiting    what people are told while another process has the file
+    waited     it is free: we answer when there is a place in the line
+    sha256     of a file whose hash nobody has published
+    unreached  the code of curl or a status, and the host that there was no way to
+    mirror     the place of a mirror in the list that it was given, and what came of it
+    brought    a file has got its name: this script has brought it
+    note       what people are told
 """
 
 from __future__ import annotations

@@ -101,7 +101,7 @@ def test_a_side_file_of_any_form_tells_hashes_or_nothing(
 ) -> None:
     path = tmp_path_factory.mktemp("side") / "m.civitai.info"
     path.write_text(json.dumps(value))
-    told = side_files.told(str(path.with_name("m.safetensors")))
+    told = side_files.hashes_of(str(path.with_name("m.safetensors")))
     assert told <= {SHA256}
     if isinstance(value, dict) and value.get("SHA256") == SHA256:
         assert told
@@ -110,7 +110,7 @@ def test_a_side_file_of_any_form_tells_hashes_or_nothing(
 @pytest.mark.parametrize("text", ["", "{", "[" * 100_000, '{"sha256": "\\ud800"}', "\xff"])
 def test_a_side_file_that_is_none_tells_nothing(tmp_path: Path, text: str) -> None:
     (tmp_path / "m.civitai.info").write_bytes(text.encode("latin-1", "replace"))
-    assert side_files.told(str(tmp_path / "m.safetensors")) == frozenset()
+    assert side_files.hashes_of(str(tmp_path / "m.safetensors")) == frozenset()
 
 
 def test_a_copy_is_asked_for_once_there_is_room(tmp_path: Path, source: Path) -> None:
