@@ -97,7 +97,7 @@ def stage(error: Exception | None) -> Any:
         if error is not None:
             raise error
 
-    return actions._telling(action)
+    return actions._action(action)
 
 
 def test_a_problem_fails_its_task_and_is_told_and_kept(run: Any) -> None:
