@@ -107,4 +107,4 @@ class _Fast:
 def _hashes(run: Run, units: Sequence[Unit], options: dict[str, Any], jobs: int) -> dict[str, str]:
     """The sha256 of files, where it is known or was asked for. Raises Stopped."""
     paths = [path for unit in units for path in unit.files]
-    return hashing.all_of(run, paths, jobs) if options["hash"] else hashing.known(run, paths)
+    return hashing.all_of(run, paths, jobs) if options["hash"] else hashing.remembered(run, paths)

@@ -124,7 +124,7 @@ class Moving:
         return Move(was, model, tuple(files), tuple(steps), finds, loses), reason
 
     def _done(self, made: Move) -> Reason | None:
-        known = hashing.known(self.run, [file.path for file in made.files])
+        known = hashing.remembered(self.run, [file.path for file in made.files])
         stamps = {file.path: _stamp(file.path) for file in made.files}
         with letting_go(self.run) as tier:  # else ComfyUI would find it where it was, too
             store = Path(self._store)
