@@ -102,7 +102,7 @@ def _size(path: str) -> int:
     return info.st_size if info else 0
 
 
-def of_open(passed: Callable[[int], object]) -> Callable[[int], str | None]:
+def open_file_hasher(passed: Callable[[int], object]) -> Callable[[int], str | None]:
     """Make what hashes an open file; `passed` is told of bytes. It raises OSError.
 
     None where the file changes meanwhile.
