@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import threading
+from collections import Counter
 from functools import partial
 from pathlib import Path
 from types import SimpleNamespace
@@ -12,10 +13,11 @@ import pytest
 from doit.exceptions import TaskFailed
 
 from comfyfix.errors import ModelProblem
-from comfyfix.mirrors.handing import Handed
+from comfyfix.mirrors.handing import Handed, Mirrors
 from comfyfix.outcomes import Outcome
 from comfyfix.records import Model, because
 from comfyfix.script.channel import Message
+from comfyfix.settings.mirror import Mirror
 from comfyfix.stages.needs.work import Pending, Planned
 from comfyfix.stages.search import resolve
 from comfyfix.state import ledger
@@ -76,6 +78,40 @@ def test_what_a_script_says_is_told_on(
     at = ("phase", MODEL.key, MODEL.name, phase, {"size": 5, "path": path})
     heard = [*run.events.calls, *run.console.calls]
     assert heard == [*([told] if told else []), *([at] if phase else [])]
+
+
+def test_what_a_script_has_brought_is_counted(run: Any) -> None:
+    run.brought = Counter()
+    for _ in range(2):
+        scripts._hear(run, PLANNED, "x.sh", 5, Handed(), Message("brought"))
+    assert run.brought == {MODEL.key: 2}
+    assert (run.events.calls, run.console.calls) == ([], [])
+
+
+@pytest.mark.parametrize(
+    ("number", "what", "told"),
+    [
+        ("0", "brought", ("mirrored", "/a", {})),
+        ("1", "unreached", ("mirror_unreached", "https://host", {})),
+        ("0", "wrong", ("mirror_failed", "/a", {"wrong": True})),
+        ("0", "failed", ("mirror_failed", "/a", {"wrong": False})),
+        ("0", "anything", None),
+        ("2", "brought", None),
+    ],
+)
+def test_what_came_of_a_mirror_is_told(
+    run: Any, number: str, what: str, told: tuple[Any, ...] | None
+) -> None:
+    run.mirrored = {}
+    places = (Mirror("/a", "folder"), Mirror("https://host", "address"))
+    mirrors = Mirrors(places, lambda *_: None)
+    run.mirrors = lambda: mirrors
+    for _ in range(2):
+        message = Message("mirror", (number, what))
+        scripts._hear(run, PLANNED, "x.sh", 5, Handed(("/a", "https://host"), places), message)
+    once = what == "unreached"  # until it may be asked again
+    assert run.events.calls == ([told] if told else []) * (1 if once else 2)
+    assert run.mirrored == ({MODEL.key: "/a"} if told and what == "brought" else {})
 
 
 def test_nothing_begins_once_all_is_to_end(run: Any) -> None:
