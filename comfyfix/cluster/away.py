@@ -180,12 +180,10 @@ class Away:
 
     def _all_workers(self) -> dict[str, Any]:
         """All workers that the scheduler knows, by address. Raises ModelProblem."""
+        seconds = scheduler.PATIENCE_SECONDS
         with problems(self._address):
-            identity = self._client.sync(
-                self._client.scheduler.identity,
-                n_workers=-1,
-                callback_timeout=scheduler.PATIENCE_SECONDS,
-            )
+            ask = self._client.scheduler.identity
+            identity = self._client.sync(ask, n_workers=-1, callback_timeout=seconds)
         return dict(identity["workers"])
 
     def _fit_workers(self) -> dict[str, str]:
@@ -200,9 +198,8 @@ class Away:
         if able and not fit:
             raise self._unfit[next(iter(able))]
         if present and not able:
-            raise ModelProblem(
-                Outcome.DOWNLOAD_FAILED, Why.CLUSTER_NO_DOWNLOADS, address=self._address
-            )
+            why = Why.CLUSTER_NO_DOWNLOADS
+            raise ModelProblem(Outcome.DOWNLOAD_FAILED, why, address=self._address)
         return fit
 
     def _leave_out_unfit(self, count: int = 0) -> None:

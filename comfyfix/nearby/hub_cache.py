@@ -11,6 +11,7 @@ from __future__ import annotations
 import contextlib
 import os
 import re
+import stat
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 
@@ -68,46 +69,33 @@ def entries(cache: str) -> Iterator[Cached]:
 def _snapshots(place: str, repo: str) -> Iterator[Cached]:
     for commit in _listed(f"{place}/snapshots"):
         pinned = bool(_COMMIT.fullmatch(commit.name))
-        pending = [commit.path]
-        while pending:
-            for entry in _listed(pending.pop()):
-                if _is_folder(entry):
-                    pending.append(entry.path)
-                    continue
-                inside = entry.path[len(commit.path) + 1 :]
-                named = (commit.name, inside) if pinned else ()
-                yield from _file(entry, repo, _etag(entry), *named)
+        for folder, folders, names in os.walk(commit.path):
+            folders.sort()
+            for file in (f"{folder}/{name}" for name in sorted(names)):
+                named = (commit.name, file[len(commit.path) + 1 :]) if pinned else ()
+                yield from _file(file, repo, _etag(file), *named)
 
 
 def _blobs(place: str, repo: str) -> Iterator[Cached]:
     for entry in _listed(f"{place}/blobs"):
         if _SHA256.fullmatch(entry.name):
-            yield from _file(entry, repo, entry.name)
+            yield from _file(entry.path, repo, entry.name)
 
 
-def _file(
-    entry: os.DirEntry[str], repo: str, sha256: str, commit: str = "", path: str = ""
-) -> Iterator[Cached]:
+def _file(file: str, repo: str, sha256: str, commit: str = "", path: str = "") -> Iterator[Cached]:
     with contextlib.suppress(OSError):
-        if entry.is_file():
-            size = entry.stat().st_size
-            yield Cached(entry.path, size, sha256, repo, commit, path)
+        info = os.stat(file)
+        if stat.S_ISREG(info.st_mode):
+            yield Cached(file, info.st_size, sha256, repo, commit, path)
 
 
-def _etag(entry: os.DirEntry[str]) -> str:
+def _etag(file: str) -> str:
     """The sha256 that the link of a snapshot tells, empty for none."""
     try:
-        name = os.readlink(entry.path).rpartition("/")[2]
+        name = os.readlink(file).rpartition("/")[2]
     except OSError:  # a cache without links, as on Windows
         return ""
     return name if _SHA256.fullmatch(name) else ""
-
-
-def _is_folder(entry: os.DirEntry[str]) -> bool:
-    try:
-        return entry.is_dir(follow_symlinks=False)
-    except OSError:
-        return False
 
 
 def _listed(folder: str) -> list[os.DirEntry[str]]:

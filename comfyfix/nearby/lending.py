@@ -46,11 +46,10 @@ _CANT_CLONE = (errno.EOPNOTSUPP, errno.EXDEV, errno.EINVAL, errno.ENOTTY, errno.
 
 @dataclass(frozen=True, slots=True)
 class Lent:
-    """What was lent: of which file, how, its size in bytes, and the part's device and inode."""
+    """What was lent: of which file, how, and the part's device and inode."""
 
     lead: Lead
     way: Way
-    size: int
     identity: tuple[int, int]
 
 
@@ -83,8 +82,7 @@ class Lender:
                 way = self._lend(lead, part, copies=how == "copy")
                 if way is not None:
                     info = part.stat()
-                    identity = (info.st_dev, info.st_ino)
-                    self.lent = Lent(lead, way, info.st_size, identity)
+                    self.lent = Lent(lead, way, (info.st_dev, info.st_ino))
                     return f"{RIGHT} {self.sought.sha256}"
         return WANTS_ROOM if self._open else NONE
 
@@ -159,7 +157,8 @@ class Lender:
         # Where room has been taken for it the part is there already, and empty.
         flags = os.O_WRONLY | os.O_CREAT | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC
         with os.fdopen(os.open(part, flags, 0o666), "wb", buffering=0) as out:
-            if not _is_new(out):
+            info = os.fstat(out.fileno())
+            if not stat.S_ISREG(info.st_mode) or info.st_size > 0 or info.st_nlink != 1:
                 raise FileExistsError(errno.EEXIST, os.strerror(errno.EEXIST), str(part))
             try:
                 return self._hash(stream, out)
@@ -220,11 +219,6 @@ def _cloned(stream: BinaryIO, part: Path) -> bool:
                 raise
             return False
     return True
-
-
-def _is_new(out: BinaryIO) -> bool:
-    info = os.fstat(out.fileno())
-    return stat.S_ISREG(info.st_mode) and info.st_size == 0 and info.st_nlink == 1
 
 
 def _is_hollow(info: os.stat_result) -> bool:

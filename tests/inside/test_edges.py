@@ -174,7 +174,7 @@ def test_files_are_hashed_the_biggest_first_and_each_is_left_out_that_can_not_be
     class Run:
         project = inprocess.project()
 
-    found = hashing.hashed_together(Run(), list(sizes.items()))  # type: ignore[arg-type]
+    found = hashing.hashed_together(Run(), sizes)  # type: ignore[arg-type]
     assert hashed == ["gone", "b", "a", "c"]
     assert found.keys() == sizes.keys() - {gone}
 

@@ -33,7 +33,6 @@ from comfyfix.tasks.run.opening import begin, begin_store
 from comfyfix.tasks.store.deduping import Deduping
 from comfyfix.tasks.store.in_tier import LettingGo
 from comfyfix.tasks.store.needing import Needing
-from comfyfix.tasks.store.units import known_units
 from comfyfix.tasks.verify import hashing
 from comfyfix.why import Why
 from tests.rig import Site
@@ -241,7 +240,7 @@ def gc_under_kills(site: Site, count: int, kills: int) -> dict[str, int]:
         site.workflow(f"w{number:05d}.json", *names[number : number + 20])
     run = begin(site.root / MANIFEST)
     needing = Needing([run])
-    known, units = known_units(run, needing)
+    known, units = needing.units(run)
     chosen = gc.may_go(units, everything=True)
     assert len(chosen) == len(made) - len(needed)
     must = {path: made[path] for path in needed}

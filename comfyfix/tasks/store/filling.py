@@ -31,10 +31,9 @@ from comfyfix.why import Why
 
 T = TypeVar("T")
 W = TypeVar("W")
-Tell = Callable[[Content, Done], object]
 
 
-def fill(run: Run, filled: Filled, holder: Holder, tell: Tell) -> None:
+def fill(run: Run, filled: Filled, holder: Holder, tell: Callable[[Content, Done], object]) -> None:
     """Put all that is needed into a mirror, several at a time; `tell` is called in one thread.
 
     Raises Stopped; what is there by then stays, and what has arrived of a download is kept.

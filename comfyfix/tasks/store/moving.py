@@ -21,7 +21,6 @@ from comfyfix.tasks.run.running import Run
 from comfyfix.tasks.store.deduping import renewing, store_alone
 from comfyfix.tasks.store.in_tier import letting_go
 from comfyfix.tasks.store.needing import Needing
-from comfyfix.tasks.store.units import known_units
 from comfyfix.tasks.verify import hashing
 from comfyfix.why import Why
 
@@ -34,8 +33,7 @@ class Moving:
         project = run.project
         self._folders = project.folders
         self._store = os.path.realpath(project.folders.store)
-        self._needing = Needing(runs)
-        self._units: list[Unit] = known_units(run, self._needing)[1]
+        self._units: list[Unit] = Needing(runs).units(run)[1]
         self._renewing = renewing(run)
 
     def knows(self, name: str, folder: str) -> bool:
@@ -160,6 +158,6 @@ class Moving:
 
 def _stamp(path: str) -> tuple[int, ...]:
     try:
-        return relocating.stamp_of(os.path.realpath(Path(path)))
+        return relocating.stamp_of(os.path.realpath(path))
     except OSError:
         return ()

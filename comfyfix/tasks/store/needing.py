@@ -17,8 +17,10 @@ from comfyfix.settings.read import implied_in, load
 from comfyfix.setup import setup_of
 from comfyfix.stages.needs import scan
 from comfyfix.stages.needs.scan import ScannedFile
-from comfyfix.stages.store import needed
+from comfyfix.stages.store import gc, needed, sweep
+from comfyfix.stages.store.gc import Known, Unit
 from comfyfix.stages.store.needed import Needs
+from comfyfix.state import ledger, receipts
 from comfyfix.tasks.run.running import Run
 from comfyfix.why import Why
 
@@ -60,6 +62,23 @@ class Needing:
             project.trust, setup.lock,
         )  # fmt: skip
         return needed.doubts(project.plan, scanned, unread)
+
+    def units(self, run: Run) -> tuple[Known, list[Unit]]:
+        """The files of a project's folders as what goes as a whole. Raises OSError."""
+        project = run.project
+        records = sweep.records(project.layout)
+        choices = sweep.whole_store(
+            project.manifest, project.folders, project.layout, project.trust, known_records=records
+        )
+        known = Known(
+            folders=project.folders,
+            trust=project.trust,
+            receipts={receipt.path: receipt for receipt in receipts.load(project.layout).values()},
+            records=records,
+            entries=ledger.load(project.layout).models,
+            contents=sweep.contents(choices),
+        )
+        return known, gc.units(choices, known, self.needs)
 
     def changed(self) -> Reason | None:
         """Tell whether a workflow, a manifest or a lock file is not as it was read."""

@@ -5,7 +5,7 @@ from __future__ import annotations
 import contextlib
 import hashlib
 import os
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping
 from concurrent.futures import ThreadPoolExecutor, as_completed
 from pathlib import Path
 
@@ -52,12 +52,13 @@ def all_of(run: Run, paths: Iterable[str], jobs: int = 0) -> dict[str, str]:
     """
     every = list(paths)
     hashes = remembered(run, every)
-    sizes = {path: _size(path) for path in every if path not in hashes}
+    infos = {path: regular_stat(path) for path in every if path not in hashes}
+    sizes = {path: info.st_size if info else 0 for path, info in infos.items()}
     if not sizes:
         return hashes
     warn(checking.hashing(len(sizes), sum(sizes.values())))
     try:
-        fresh = hashed_together(run, [(Path(path), size) for path, size in sizes.items()], jobs)
+        fresh = hashed_together(run, {Path(path): size for path, size in sizes.items()}, jobs)
     except Stopped:
         done = remembered(run, sizes)
         bytes_done = sum(sizes[path] for path in done)
@@ -67,10 +68,10 @@ def all_of(run: Run, paths: Iterable[str], jobs: int = 0) -> dict[str, str]:
     return hashes | {str(path): digest for path, digest in fresh.items()}
 
 
-def hashed_together(run: Run, files: Sequence[tuple[Path, int]], jobs: int = 0) -> dict[Path, str]:
-    """Hash some files side by side, and tell how far it is; one that can't be read is left out.
+def hashed_together(run: Run, sizes: Mapping[Path, int], jobs: int = 0) -> dict[Path, str]:
+    """Hash files of these sizes side by side, and tell how far it is.
 
-    `jobs`: how many at a time; 0: one for each processor.
+    One that can't be read is left out. `jobs`: how many at a time; 0: one for each processor.
     """
     hasher = Hasher(log_of(run))
     hashes: dict[Path, str] = {}
@@ -79,7 +80,6 @@ def hashed_together(run: Run, files: Sequence[tuple[Path, int]], jobs: int = 0) 
     def progress() -> tuple[int, int]:
         return done + hasher.under_way(), len(hashes)
 
-    sizes = dict(files)
     pool = ThreadPoolExecutor(jobs or cores(), thread_name_prefix="hash")
     try:
         with drawn(sum(sizes.values()), len(sizes), progress):
@@ -97,11 +97,6 @@ def hashed_together(run: Run, files: Sequence[tuple[Path, int]], jobs: int = 0) 
     return hashes
 
 
-def _size(path: str) -> int:
-    info = regular_stat(path)
-    return info.st_size if info else 0
-
-
 def open_file_hasher(passed: Callable[[int], object]) -> Callable[[int], str | None]:
     """Make what hashes an open file; `passed` is told of bytes. It raises OSError.
 
@@ -112,7 +107,7 @@ def open_file_hasher(passed: Callable[[int], object]) -> Callable[[int], str | N
         sha256, size = hashlib.sha256(), os.fstat(handle).st_size
         view = memoryview(bytearray(HASH_BLOCK))
         at = 0
-        while at < size and (count := os.preadv(handle, [view[: size - at]], at)):
+        while count := os.preadv(handle, [view[: size - at]], at):
             sha256.update(view[:count])
             at += count
             passed(count)

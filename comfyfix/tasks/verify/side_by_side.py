@@ -79,14 +79,9 @@ class Check:
         return self.count.total()
 
     @property
-    def good(self) -> int:
-        """How many files can be used."""
-        return self.count["ok"] + self.count["unverified"]
-
-    @property
     def bad(self) -> int:
-        """How many can't."""
-        return self.files_done - self.good
+        """How many files can't be used."""
+        return self.files_done - self.count["ok"] - self.count["unverified"]
 
     @property
     def problems(self) -> list[Problem]:

@@ -147,7 +147,7 @@ def _hash_claimed(run: Run, present: Sequence[Present]) -> dict[str, Receipt]:
     run.events.hashing_claimed(len(present), total)
     begun = time.monotonic()
     made: list[tuple[Model, Receipt]] = []
-    hashes = hashed_together(run, [(p.path, p.size) for p in present])
+    hashes = hashed_together(run, {p.path: p.size for p in present})
     for item in present:
         with contextlib.suppress(OSError):
             if digest := hashes.get(item.path):
