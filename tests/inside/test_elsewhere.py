@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import threading
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -183,3 +184,21 @@ def test_what_is_on_this_machine_needs_no_worker(
     assert done.code == 0, done.out
     assert (cluster.errands, fetched(hub)) == ([], [])
     assert (one.models / "loras" / NAME).read_bytes() == DATA
+
+
+def test_workers_have_places_of_their_own(one: InProcess, hub: Hub, cluster: Cluster) -> None:
+    """How many go on here at a time is for this machine alone."""
+    names = ("harbor_light.safetensors", "slow_tide.safetensors")
+    hub.add("maker/slow_tide", [names[1]])
+    one.workflow("w.json", *(("loras", name) for name in names))
+    one.manifest(cluster="tcp://127.0.0.1:8786", download={"parallel": 1})
+    together = threading.Barrier(2, timeout=60)
+
+    def waits(_: Errand, hear: Hear) -> int:
+        together.wait()
+        return 12
+
+    cluster.works = [waits]
+    assert one.run().code == 1
+    assert len(cluster.errands) == 2
+    assert not together.broken

@@ -307,3 +307,16 @@ def test_what_is_not_as_we_have_made_it_is_never_removed(
         work.remove(tier.copies[name])
         assert name not in tier.copies
     assert changed.read_bytes() == b"mine"
+
+
+def test_what_the_manifest_alone_is_against_stays_in_the_tier(
+    inprocess: InProcess, fast: Path
+) -> None:
+    inprocess.put("loras", "a.pt", file_for("a.pt", size=SIZE))
+    need(inprocess, "a.pt")
+    assert inprocess.run("tiers").code == 0
+    assert (fast / "loras" / "a.pt").exists()
+    tiers = {"fast": "fast", "size": "500 kB"}
+    inprocess.manifest(tiers=tiers, verify={"pickle": "refuse"})
+    assert verdicts(inprocess)["fast/loras/a.pt"] == ("unsafe", "")
+    assert (fast / "loras" / "a.pt").exists()
