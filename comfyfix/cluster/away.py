@@ -98,12 +98,12 @@ class Away:
         return [address for address, other in self._fit_workers().items() if other != name]
 
     def run_locked(self, address: str, manifest: str, lock: str, hear: Hear) -> tuple[int, str]:
-        """Let one worker bring what a lock file says to its own store; see `worker.run_locked`.
+        """Let one worker bring what a lock file says to its own store; see `worker.every`.
 
         Raises ModelProblem, also where the worker is lost: what it was for is on no other disk.
         """
         arguments = worker.headed(manifest), lock
-        code, rows = self._result(worker.run_locked, arguments, hear, [address])
+        code, rows = self._result(worker.every, arguments, hear, [address])
         return int(code), str(rows)
 
     def close(self) -> int:

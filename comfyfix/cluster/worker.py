@@ -1,8 +1,9 @@
 """What a worker does: it runs one script, answers its questions, and sends on what it tells.
 
 Dask names these functions, and text is all that they are given and all that they give: no token
-comes from elsewhere, each worker has its own. What a script tells goes by way of the scheduler,
-which keeps it and shows it, so secrets are taken out of it here.
+comes from elsewhere, each worker has its own. `fetch` and `every` keep their names: a worker of
+another version has to find them to say which version it is. What a script tells goes by way of the
+scheduler, which keeps it and shows it, so secrets are taken out of it here.
 """
 
 from __future__ import annotations
@@ -90,7 +91,7 @@ def fetch(text: str, folder: str, paths: Sequence[str], probe: str) -> int:
     return _run_as_task(run)
 
 
-def run_locked(text: str, lock: str) -> tuple[int, str]:
+def every(text: str, lock: str) -> tuple[int, str]:
     """Bring all that a lock file says to the store of this worker, and verify it, by a run here.
 
     `text` is its manifest, headed by the version that asks. Returns the exit code, and what

@@ -103,7 +103,7 @@ def test_who_is_of_another_version_or_has_no_disk_writes_nothing(tmp_path: Path)
         (worker.headed(settings), Why.CLUSTER_STORE_UNSEEN),
     ):
         with pytest.raises(worker.Unfit, match=why.value):
-            worker.run_locked(text, "")
+            worker.every(text, "")
     assert list(tmp_path.iterdir()) == []
 
 
