@@ -133,7 +133,9 @@ def test_two_of_one_name_have_to_be_told_apart(site: InProcess) -> None:
 
 def test_nothing_is_replaced(site: InProcess, monkeypatch: pytest.MonkeyPatch) -> None:
     site.put("vae", NAME, b"another")
-    assert why(told(site, f"loras/{NAME}", "vae", code=1)) == Why.GC_PLACE_TAKEN
+    for options in (("--dry-run",), ()):
+        stays = why(told(site, f"loras/{NAME}", "vae", *options, code=1))
+        assert stays == Why.GC_PLACE_TAKEN
     (site.models / "vae" / NAME).unlink()
     real = swap.move
 

@@ -14,6 +14,7 @@ from comfyfix.demo.content import file_for
 from comfyfix.demo.hub import Hub
 from comfyfix.disk.files import sha256_of
 from comfyfix.nearby.leads import Nearby, Sought
+from comfyfix.screen.commands import checking
 from comfyfix.stages.store.tiers import copying
 from comfyfix.state.hashes import HashLog
 from comfyfix.state.tier import Tier
@@ -320,3 +321,14 @@ def test_what_the_manifest_alone_is_against_stays_in_the_tier(
     inprocess.manifest(tiers=tiers, verify={"pickle": "refuse"})
     assert verdicts(inprocess)["fast/loras/a.pt"] == ("unsafe", "")
     assert (fast / "loras" / "a.pt").exists()
+
+
+def test_a_copy_that_is_moved_aside_is_told_with_its_new_place(
+    inprocess: InProcess, fast: Path
+) -> None:
+    path = fast / "loras" / LORA
+    path.write_bytes(b"damaged")
+    done = inprocess.run("verify")
+    assert done.code == 1
+    (moved,) = (fast / ".comfyfix" / "aside").iterdir()
+    assert done.out.count(f"{checking.copy_moved(str(path), str(moved))}\n") == 1

@@ -9,13 +9,14 @@ from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
 
+import msgspec
 import pytest
 from doit.exceptions import TaskFailed
 
 from comfyfix.errors import ModelProblem
 from comfyfix.mirrors.handing import Handed, Mirrors
 from comfyfix.outcomes import Outcome
-from comfyfix.records import Model, because
+from comfyfix.records import Model, Record, because
 from comfyfix.script.channel import Message
 from comfyfix.settings.mirror import Mirror
 from comfyfix.stages.needs.work import Pending, Planned
@@ -29,6 +30,11 @@ from comfyfix.why import Why
 
 MODEL = Model(folder="loras", path="harbor.pt")
 PLANNED = Planned(MODEL, 1, "harbor", "/m/loras/harbor.pt", Pending.ABSENT, ())
+
+RECORD = Record(
+    number=1, model=MODEL, destination="/m/loras/harbor.pt", store="/m", source="url", where="x",
+    url="https://x.example/a", size=5, sha256="a" * 64,
+)  # fmt: skip
 
 
 class Heard:
@@ -152,6 +158,29 @@ def test_what_the_system_refuses_is_a_problem_too(run: Any) -> None:
     assert isinstance(stage(PermissionError(13, "no", "/m/x"))(run, PLANNED), TaskFailed)
     assert len(ended) == 1
     assert ended[0].problem.outcome is Outcome.UNWRITABLE
+
+
+def test_what_the_user_has_not_agreed_to_gets_no_room(run: Any, tmp_path: Path) -> None:
+    asked: list[Any] = []
+    run.room = SimpleNamespace(take=asked.append)  # which is no yes
+    run.records = {MODEL.key: RECORD}
+    failed = actions.render(run, PLANNED)
+    assert isinstance(failed, TaskFailed)
+    assert [need.key for need in asked] == [MODEL.key]
+    assert ended[0].problem.reason == because(Why.NO_ROOM_KEPT)
+    assert list(tmp_path.glob("*.sh")) == []
+
+
+@pytest.mark.parametrize(("arrived", "told"), [(0, False), (1, True), (4, True), (5, False)])
+def test_what_has_arrived_before_is_told(
+    run: Any, tmp_path: Path, arrived: int, told: bool
+) -> None:
+    path = tmp_path / "harbor.pt"
+    Path(f"{path}.0123abcd.part").write_bytes(b"x" * arrived)
+    record = msgspec.structs.replace(RECORD, destination=str(path))
+    scripts._begun(run, PLANNED, "x.sh", record)
+    going_on = [call for call in run.events.calls if call[0] == "going_on"]
+    assert going_on == ([("going_on", arrived, 5, {})] if told else [])
 
 
 def test_of_a_stopped_run_nothing_more_is_told(run: Any) -> None:
