@@ -10,7 +10,7 @@ The words are made where they are shown, in `screen/words.py`.
 from __future__ import annotations
 
 from comfyfix.outcomes import Outcome
-from comfyfix.records import Candidate, Rejected, because
+from comfyfix.records import Candidate, Reason, Rejected, because
 from comfyfix.why import Why
 
 
@@ -98,3 +98,8 @@ def unwritable(error: OSError, place: object) -> ModelProblem:
     """Return the problem of what can't be written; `place` where the error names no file."""
     path = error.filename or place
     return ModelProblem(Outcome.UNWRITABLE, Why.FILE_UNWRITABLE, path=path, cause=error.strerror)
+
+
+def system_says(error: OSError) -> Reason:
+    """Return what the system says of an error, as a cause."""
+    return because(Why.SYSTEM_SAYS, error=error.strerror or error)

@@ -35,7 +35,7 @@ class Failed(ModelProblem):
     """A worker could not do it, and may be unfit for all else, too."""
 
 
-def reached(told: Cluster) -> Any:
+def connected(settings: Cluster) -> Any:
     """Connect to the scheduler; returns Dask's client. Raises ModelProblem."""
     try:
         import distributed  # half a second that only these runs need
@@ -46,15 +46,20 @@ def reached(told: Cluster) -> Any:
             logging.getLogger(name).setLevel(logging.CRITICAL + 1)
     warnings.filterwarnings("ignore", module="distributed")
     dask: Any = distributed  # it tells no types of these
-    files = {"tls_ca_file": told.ca, "tls_client_cert": told.cert, "tls_client_key": told.key}
-    encrypted = told.address.startswith("tls:")
-    with problems(told.address):
-        given = {name: path for name, path in files.items() if path}
-        security = dask.Security(require_encryption=encrypted, **given)
+    files = {
+        "tls_ca_file": settings.ca,
+        "tls_client_cert": settings.cert,
+        "tls_client_key": settings.key,
+    }
+    encrypted = settings.address.startswith("tls:")
+    with problems(settings.address):
+        named = {name: path for name, path in files.items() if path}
+        security = dask.Security(require_encryption=encrypted, **named)
         if encrypted:
-            _require_certificates(told.address, security, [getattr(security, n) for n in files])
+            paths = [getattr(security, name) for name in files]  # also those of Dask's own settings
+            _require_certificates(settings.address, security, paths)
         connecting = partial(
-            dask.Client, told.address, security=security, timeout=PATIENCE_SECONDS,
+            dask.Client, settings.address, security=security, timeout=PATIENCE_SECONDS,
             set_as_default=False, name=worker.TOPIC,
         )  # fmt: skip
         # Its own limit does not hold where a scheduler stands still.
@@ -73,8 +78,8 @@ def _require_certificates(address: str, security: Any, files: Sequence[str | Non
         except OSError as error:  # they are no pair, or not what they are named for
             causes = {", ".join(paths): str(error)}
     for path, cause in causes.items():
-        told = {"address": address, "path": path, "cause": cause}
-        raise ModelProblem(Outcome.DOWNLOAD_FAILED, Why.CLUSTER_FILE_UNUSABLE, **told)
+        fields = {"address": address, "path": path, "cause": cause}
+        raise ModelProblem(Outcome.DOWNLOAD_FAILED, Why.CLUSTER_FILE_UNUSABLE, **fields)
     raise ModelProblem(Outcome.DOWNLOAD_FAILED, Why.CLUSTER_NO_CERTIFICATE, address=address)
 
 

@@ -1,8 +1,9 @@
 """What a worker does: it runs one script, answers its questions, and sends on what it tells.
 
 Dask names these functions, and text is all that they are given and all that they give: no token
-comes from elsewhere, each worker has its own. What a script tells goes by way of the scheduler,
-which keeps it and shows it, so secrets are taken out of it here.
+comes from elsewhere, each worker has its own. `fetch` and `every` keep their names: a worker of
+another version has to find them to say which version it is. What a script tells goes by way of the
+scheduler, which keeps it and shows it, so secrets are taken out of it here.
 """
 
 from __future__ import annotations
@@ -29,7 +30,7 @@ from comfyfix.errors import ModelProblem
 from comfyfix.process import GRACE_SECONDS, Children
 from comfyfix.screen import words
 from comfyfix.script import channel
-from comfyfix.script.channel import Told
+from comfyfix.script.channel import Message
 from comfyfix.secrets import without as scrubbed
 from comfyfix.settings import MANIFEST
 from comfyfix.settings.manifest import TOKEN_VARIABLES, PicklePolicy
@@ -56,29 +57,29 @@ class Unfit(Exception):
     """This worker can do nothing for who asks: the first argument is the name of a `Why`."""
 
 
-def require_fit(version: str, seen: str) -> None:
+def require_fit(version: str, probe: str) -> None:
     """Raise Unfit for another version, and where what the one who asks sees can't be seen here.
 
-    `seen` is a file of the shared store, or the folder of a store of its own.
+    `probe` is a file of the shared store, or the folder of a store of its own.
     """
     if version != __version__:
         raise Unfit(Why.CLUSTER_VERSION_DIFFERS.value)
     try:
-        read_only = os.statvfs(seen).f_flag & os.ST_RDONLY
+        read_only = os.statvfs(probe).f_flag & os.ST_RDONLY
     except OSError:
         raise Unfit(Why.CLUSTER_STORE_UNSEEN.value) from None
     if read_only:
         raise Unfit(Why.CLUSTER_STORE_READ_ONLY.value)
 
 
-def fetch(text: str, folder: str, paths: Sequence[str], seen: str) -> int:
+def fetch(text: str, folder: str, paths: Sequence[str], probe: str) -> int:
     """Run a script that looks after files of these `paths`, in this folder; returns its exit code.
 
     Its first line is `headed`: the version that asks, and what its user allows pickles. Raises
-    Unfit; `seen` is a file of the store.
+    Unfit; `probe` is a file of the store.
     """
-    version, pickle = _head(text)
-    require_fit(version, seen)
+    version, pickle = _header(text)
+    require_fit(version, probe)
 
     def run(task: _Task) -> int:
         policy = msgspec.convert(pickle, PicklePolicy)
@@ -87,7 +88,7 @@ def fetch(text: str, folder: str, paths: Sequence[str], seen: str) -> int:
         with contextlib.closing(talk.inside):
             return task.children.run_bound(text, "download.sh", env, talk.keep, talk.answer)
 
-    return _as_task(run)
+    return _run_as_task(run)
 
 
 def every(text: str, lock: str) -> tuple[int, str]:
@@ -98,10 +99,10 @@ def every(text: str, lock: str) -> tuple[int, str]:
     made in its place.
     """
     store = json.loads(text.partition("\n")[2])["store"]
-    require_fit(_head(text)[0], store)
+    require_fit(_header(text)[0], store)
     folder = _own_folder(store)
-    for name, told in ((MANIFEST, text), (LOCK_FILE, lock)):
-        write_atomic(folder / name, told.encode())
+    for name, content in ((MANIFEST, text), (LOCK_FILE, lock)):
+        write_atomic(folder / name, content.encode())
     report = folder / "output" / "report" / "report.json"
     report.unlink(missing_ok=True)  # it would be that of another run
     program = f"{shlex.quote(sys.executable)} -c {shlex.quote(_PROGRAM)} --frozen"
@@ -111,7 +112,7 @@ def every(text: str, lock: str) -> tuple[int, str]:
         begin, nothing = task.children.run_bound, lambda _: None
         return begin(script, "comfyfix", os.environ, task.hear, nothing, grace=GRACE_SECONDS)
 
-    return _as_task(run), results(report)
+    return _run_as_task(run), results(report)
 
 
 def headed(text: str, *more: str) -> str:
@@ -119,20 +120,20 @@ def headed(text: str, *more: str) -> str:
     return f"# {' '.join((__version__, *more))}\n{text}"
 
 
-def _head(text: str) -> list[str]:
+def _header(text: str) -> list[str]:
     return text.partition("\n")[0].split()[1:]
 
 
 def results(report: Path) -> str:
     """What a report says of each model, as JSON: an object of five fields for each."""
     try:
-        told = json.loads(regular.read(report, _REPORT_MAX))
+        content = json.loads(regular.read(report, _REPORT_MAX))
     except (OSError, ValueError):
         return "[]"
     names = ("model", "status", "size", "sha256")
     rows = [
         {name: row[name] for name in names} | {"message": (row["reason"] or {}).get("message", "")}
-        for row in told["models"]
+        for row in content["models"]
     ]
     return json.dumps(rows)
 
@@ -145,12 +146,12 @@ class _Task:
     key: str
     children: Children = field(default_factory=Children)
 
-    def hear(self, said: str | Told) -> None:
+    def hear(self, said: str | Message) -> None:
         """Send something to who has asked for the task."""
-        told = Told(LINE, (said,)) if isinstance(said, str) else said
+        message = Message(LINE, (said,)) if isinstance(said, str) else said
         secrets = at_hand(os.environ)
-        shown = [scrubbed(each, *secrets)[:_LINE_MAX] for each in told.fields]
-        self.worker.log_event(TOPIC, [self.key, told.kind, *shown])
+        fields = [scrubbed(field, *secrets)[:_LINE_MAX] for field in message.fields]
+        self.worker.log_event(TOPIC, [self.key, message.kind, *fields])
 
     def until_let_go(self, over: Event) -> None:
         """Stop it once nobody wants it any more: Dask only forgets a task that has begun."""
@@ -160,21 +161,21 @@ class _Task:
                 self.children.stop()
 
 
-def _as_task(run: Callable[[_Task], int]) -> int:
+def _run_as_task(run: Callable[[_Task], int]) -> int:
     """Run something that ends when its task is let go; returns its exit code."""
     from distributed import get_worker
 
     worker = get_worker()
     task, over = _Task(worker, str(worker.get_current_task())), Event()
-    task.hear(Told(BEGUN, (str(worker.name),)))
+    task.hear(Message(BEGUN, (str(worker.name),)))
     Thread(target=task.until_let_go, args=(over,), daemon=True).start()
     try:
         return run(task)
     except ModelProblem as problem:
         if task.children.stopping:  # it was let go before it began
             return STOPPED
-        told = words.told(problem.reason)
-        task.hear(Told("fail", ("tool", told.what, told.next_step)))
+        text = words.told(problem.reason)
+        task.hear(Message("fail", ("tool", text.what, text.next_step)))
         return 1
     finally:
         over.set()
@@ -196,6 +197,6 @@ def _environment(script: str, folder: str) -> dict[str, str]:
     mirrors = [place for place in base.get(MIRROR, "").split() if "?" not in place]
     if mirrors:
         env[MIRROR] = "\n".join(mirrors)
-    named = _TOKEN_IN.search(script)
-    names = next((n for n in TOKEN_VARIABLES.values() if named and n[0] == named[1]), ())
+    token_in = _TOKEN_IN.search(script)
+    names = next((n for n in TOKEN_VARIABLES.values() if token_in and n[0] == token_in[1]), ())
     return env | {name: base[name] for name in names if name in base}

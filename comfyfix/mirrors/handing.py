@@ -10,9 +10,11 @@ import threading
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from functools import partial
 
 from comfyfix import secrets
 from comfyfix.net.buckets import Bucket, BucketFailed
+from comfyfix.once import Once
 from comfyfix.records import Reason, Record
 from comfyfix.settings.mirror import Mirror, name_of
 
@@ -43,13 +45,12 @@ class Handed:
 
     def of(self, number: str) -> Mirror | None:
         """The mirror that a script means by its place in the list."""
-        told = int(number) if number.isdecimal() and len(number) < len("100000") else -1
-        return self.mirrors[told] if 0 <= told < len(self.mirrors) else None
+        return {str(place): mirror for place, mirror in enumerate(self.mirrors)}.get(number)
 
     def without_secrets(self, line: str) -> str:
         """A line that a script has printed, without what signs an address."""
-        signed = [place.partition("?")[2] for place in self.places if "://" in place]
-        return secrets.without(line, *signed)
+        queries = [place.partition("?")[2] for place in self.places if "://" in place]
+        return secrets.without(line, *queries)
 
 
 class Mirrors:
@@ -68,7 +69,7 @@ class Mirrors:
         self._hear, self._clock = hear, clock
         self._lock = threading.Lock()
         self._held: dict[Mirror, float] = {}
-        self._buckets: dict[Mirror, Bucket | None] = {}
+        self._buckets: Once[Mirror, Bucket | None] = Once()
 
     def handed(self, record: Record) -> Handed:
         """What the script of a record is told: nothing where no mirror can have a file of it."""
@@ -102,7 +103,7 @@ class Mirrors:
     def _places(self, mirror: Mirror, hashes: Sequence[str]) -> Sequence[str]:
         if mirror.kind != "bucket":
             return (mirror.handed,)
-        bucket = self._bucket(mirror)
+        bucket = self._buckets.get(mirror, partial(self._opened, mirror))
         if bucket is None:
             return ()
         try:
@@ -112,12 +113,9 @@ class Mirrors:
                 self._hear(mirror.label, failed.reason)
             return ()
 
-    def _bucket(self, mirror: Mirror) -> Bucket | None:
-        with self._lock:
-            if mirror not in self._buckets:
-                self._buckets[mirror] = None
-                try:
-                    self._buckets[mirror] = Bucket(mirror.place)
-                except BucketFailed as failed:
-                    self._hear(mirror.label, failed.reason)
-            return self._buckets[mirror]
+    def _opened(self, mirror: Mirror) -> Bucket | None:
+        try:
+            return Bucket(mirror.place)
+        except BucketFailed as failed:
+            self._hear(mirror.label, failed.reason)
+            return None

@@ -11,7 +11,8 @@ import hashlib
 import os
 import re
 import stat
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
+from functools import partial
 from pathlib import Path
 from typing import BinaryIO, Protocol
 
@@ -51,7 +52,7 @@ class Holder(Protocol):
         ...
 
 
-def holder(mirror: Mirror, halted: Callable[[], bool] = bool) -> Holder | None:
+def holder(mirror: Mirror, halted: Callable[[], bool]) -> Holder | None:
     """What is filled; None for an address, which can only be read. Raises BucketFailed.
 
     `halted` tells that all is to end: what is under way raises Halted then.
@@ -117,7 +118,8 @@ class FolderHolder:
                     view = memoryview(block)
                     while view:
                         view = view[out.write(view) :]
-                os.fchmod(out.fileno(), 0o444 | _mode_of(path.parent))
+                # Who may write to a folder may write to its files.
+                os.fchmod(out.fileno(), 0o444 | os.stat(path.parent).st_mode & 0o222)
                 os.fsync(out.fileno())
             os.replace(fresh, path)
         except BaseException:
@@ -127,27 +129,22 @@ class FolderHolder:
 
     def hash_of(self, sha256: str) -> str:
         """The sha256 of what lies under one."""
-        digest = hashlib.sha256()
         with regular.opened(self.path(sha256)) as stream:
-            while block := stream.read(HASH_BLOCK):
-                if self._halted():
-                    raise Halted
-                digest.update(block)
-        return digest.hexdigest()
+            return _hash(iter(partial(stream.read, HASH_BLOCK), b""), self._halted)
 
 
 class BucketHolder:
     """A bucket, or what lies below a prefix in one."""
 
-    def __init__(self, place: str, halted: Callable[[], bool] = bool) -> None:
+    def __init__(self, place: str, halted: Callable[[], bool]) -> None:
         self._bucket = Bucket(place)
         self._halted = halted
 
     def listed(self) -> Iterator[tuple[str, int]]:
         """The hashes that it has files for, each with the bytes of its file."""
         for path, size in self._bucket.listed("sha256"):
-            if found := _NAME.fullmatch(path):
-                yield found["sha256"], size
+            if named := _NAME.fullmatch(path):
+                yield named["sha256"], size
 
     def size(self, sha256: str) -> int | None:
         """The bytes of a file; None where there is none."""
@@ -163,12 +160,7 @@ class BucketHolder:
 
     def hash_of(self, sha256: str) -> str:
         """The sha256 of what lies under one."""
-        digest = hashlib.sha256()
-        for block in self._bucket.blocks(name_of(sha256)):
-            if self._halted():
-                raise Halted
-            digest.update(block)
-        return digest.hexdigest()
+        return _hash(self._bucket.blocks(name_of(sha256)), self._halted)
 
 
 def proven(
@@ -182,7 +174,7 @@ def proven(
 
     Raises OtherBytes, whatever becomes of the file meanwhile, and Halted.
     """
-    digest, left, held = hashlib.sha256(), size, b""
+    digest, left, last = hashlib.sha256(), size, b""
     while left >= 0:
         if halted():
             raise Halted
@@ -191,21 +183,30 @@ def proven(
             break
         left -= len(data)
         digest.update(data)
-        if held:
-            yield held
-        held = data
+        if last:
+            yield last
+        last = data
     if left != 0 or digest.hexdigest() != sha256:
         raise OtherBytes
-    if held:
-        yield held
+    if last:
+        yield last
+
+
+def _hash(blocks: Iterable[bytes], halted: Callable[[], bool]) -> str:
+    digest = hashlib.sha256()
+    for block in blocks:
+        if halted():
+            raise Halted
+        digest.update(block)
+    return digest.hexdigest()
 
 
 def _read(stream: BinaryIO, count: int) -> bytes:
     """So many bytes, fewer at the end alone: a raw stream may give what it has at hand."""
-    found = stream.read(count)
-    while found and len(found) < count and (more := stream.read(count - len(found))):
-        found += more
-    return found
+    data = stream.read(count)
+    while data and len(data) < count and (more := stream.read(count - len(data))):
+        data += more
+    return data
 
 
 def _names(folder: Path) -> list[str]:
@@ -216,8 +217,3 @@ def _names(folder: Path) -> list[str]:
         return os.listdir(folder)
     except FileNotFoundError:
         return []
-
-
-def _mode_of(folder: Path) -> int:
-    """Who may write to a folder may write to its files."""
-    return os.stat(folder).st_mode & 0o222

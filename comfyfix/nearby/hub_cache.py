@@ -11,6 +11,7 @@ from __future__ import annotations
 import contextlib
 import os
 import re
+import stat
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 
@@ -43,8 +44,8 @@ def folder(environ: Mapping[str, str]) -> str:
     base = environ.get("XDG_CACHE_HOME") or os.path.join(home, ".cache")
     hub = environ.get("HF_HOME") or os.path.join(base, "huggingface")
     named = environ.get("HF_HUB_CACHE") or environ.get("HUGGINGFACE_HUB_CACHE")
-    told = os.path.expandvars(named or os.path.join(hub, "hub"))
-    return os.path.abspath(home + told[1:] if told == "~" or told.startswith("~/") else told)
+    place = os.path.expandvars(named or os.path.join(hub, "hub"))
+    return os.path.abspath(home + place[1:] if place == "~" or place.startswith("~/") else place)
 
 
 def entries(cache: str) -> Iterator[Cached]:
@@ -56,10 +57,10 @@ def entries(cache: str) -> Iterator[Cached]:
             continue
         repo = _KINDS[kind] + rest.replace("--", "/")
         seen: set[str] = set()
-        for found in (*_snapshots(entry.path, repo), *_blobs(entry.path, repo)):
-            if found.commit or found.sha256 not in seen or not found.sha256:
-                yield found
-            seen.add(found.sha256)
+        for cached in (*_snapshots(entry.path, repo), *_blobs(entry.path, repo)):
+            if cached.commit or cached.sha256 not in seen or not cached.sha256:
+                yield cached
+            seen.add(cached.sha256)
             count += 1
             if count >= FILES_MAX:
                 return
@@ -68,51 +69,38 @@ def entries(cache: str) -> Iterator[Cached]:
 def _snapshots(place: str, repo: str) -> Iterator[Cached]:
     for commit in _listed(f"{place}/snapshots"):
         pinned = bool(_COMMIT.fullmatch(commit.name))
-        pending = [commit.path]
-        while pending:
-            for entry in _listed(pending.pop()):
-                if _is_folder(entry):
-                    pending.append(entry.path)
-                    continue
-                inside = entry.path[len(commit.path) + 1 :]
-                named = (commit.name, inside) if pinned else ()
-                yield from _file(entry, repo, _etag(entry), *named)
+        for folder, folders, names in os.walk(commit.path):
+            folders.sort()
+            for file in (f"{folder}/{name}" for name in sorted(names)):
+                named = (commit.name, file[len(commit.path) + 1 :]) if pinned else ()
+                yield from _file(file, repo, _etag(file), *named)
 
 
 def _blobs(place: str, repo: str) -> Iterator[Cached]:
     for entry in _listed(f"{place}/blobs"):
         if _SHA256.fullmatch(entry.name):
-            yield from _file(entry, repo, entry.name)
+            yield from _file(entry.path, repo, entry.name)
 
 
-def _file(
-    entry: os.DirEntry[str], repo: str, sha256: str, commit: str = "", path: str = ""
-) -> Iterator[Cached]:
+def _file(file: str, repo: str, sha256: str, commit: str = "", path: str = "") -> Iterator[Cached]:
     with contextlib.suppress(OSError):
-        if entry.is_file():
-            size = entry.stat().st_size
-            yield Cached(entry.path, size, sha256, repo, commit, path)
+        info = os.stat(file)
+        if stat.S_ISREG(info.st_mode):
+            yield Cached(file, info.st_size, sha256, repo, commit, path)
 
 
-def _etag(entry: os.DirEntry[str]) -> str:
+def _etag(file: str) -> str:
     """The sha256 that the link of a snapshot tells, empty for none."""
     try:
-        name = os.readlink(entry.path).rpartition("/")[2]
+        name = os.readlink(file).rpartition("/")[2]
     except OSError:  # a cache without links, as on Windows
         return ""
     return name if _SHA256.fullmatch(name) else ""
 
 
-def _is_folder(entry: os.DirEntry[str]) -> bool:
-    try:
-        return entry.is_dir(follow_symlinks=False)
-    except OSError:
-        return False
-
-
 def _listed(folder: str) -> list[os.DirEntry[str]]:
     try:
-        with os.scandir(folder) as found:
-            return sorted(found, key=lambda entry: entry.name)
+        with os.scandir(folder) as inside:
+            return sorted(inside, key=lambda entry: entry.name)
     except OSError:
         return []

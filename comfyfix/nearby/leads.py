@@ -84,13 +84,14 @@ class Nearby:
 
     def leads(self, sought: Sought) -> list[Lead]:
         """What may be the file, each real file once, the likeliest first."""
-        found: dict[str, Lead] = {}
-        for lead in (*self._of_cache(sought), *self._of_folders(sought)):
-            known = found.get(lead.path)
-            if known is None or lead.likely < known.likely:
-                found[lead.path] = lead
-        named = sorted(found.values(), key=lambda lead: _name_of(lead.path) not in sought.names)
-        return sorted(named, key=lambda lead: lead.likely)
+
+        def order(lead: Lead) -> tuple[Likely, bool]:
+            return lead.likely, _name_of(lead.path) not in sought.names
+
+        best: dict[str, Lead] = {}
+        for lead in sorted((*self._of_cache(sought), *self._of_folders(sought)), key=order):
+            best.setdefault(lead.path, lead)
+        return list(best.values())
 
     def _of_cache(self, sought: Sought) -> Iterator[Lead]:
         if not self.cache:
@@ -106,13 +107,13 @@ class Nearby:
                     yield Lead(real, self.cache, likely, linkable=False, cached=entry)
 
     def _of_folders(self, sought: Sought) -> Iterator[Lead]:
-        owned = tuple(f"{os.path.realpath(one)}/" for one in (self.cache, self.tier) if one)
-        for folder in (*self.folders, *filter(None, (self.tier,))):
+        cleared = tuple(f"{os.path.realpath(root)}/" for root in (self.cache, self.tier) if root)
+        for folder in filter(None, (*self.folders, self.tier)):
             index = self._indexes.get(folder, partial(StoreIndex, (Path(folder),)))
             for path in self._candidates(index, folder, sought):
-                likely = _likely(path, sought, claimed=sought.sha256 in side_files.told(path))
+                likely = _likely(path, sought, claimed=sought.sha256 in side_files.hashes_of(path))
                 real = os.path.realpath(path)
-                yield Lead(real, folder, likely, linkable=not real.startswith(owned))
+                yield Lead(real, folder, likely, linkable=not real.startswith(cleared))
 
     def _candidates(self, index: StoreIndex, folder: str, sought: Sought) -> Iterable[str]:
         if sought.size is None:
@@ -128,17 +129,16 @@ def _sizes(sought: Sought, size: int) -> range:
 
 
 def _by_size(cache: str) -> dict[int, list[Cached]]:
-    found: dict[int, list[Cached]] = {}
+    by_size: dict[int, list[Cached]] = {}
     for entry in hub_cache.entries(cache):
-        found.setdefault(entry.size, []).append(entry)
-    return found
+        by_size.setdefault(entry.size, []).append(entry)
+    return by_size
 
 
 def _likely(path: str, sought: Sought, *, claimed: bool) -> Likely:
     if claimed:
         return Likely.CLAIMED
-    is_namesake = _name_of(path) in sought.names
-    return Likely.NAMESAKE if is_namesake else Likely.OF_SIZE
+    return Likely.NAMESAKE if _name_of(path) in sought.names else Likely.OF_SIZE
 
 
 def _name_of(path: str) -> str:
@@ -147,9 +147,9 @@ def _name_of(path: str) -> str:
 
 def _claims(index: StoreIndex) -> dict[str, list[str]]:
     """The models of a folder by the hashes that their side files tell."""
-    found: dict[str, list[str]] = {}
+    by_hash: dict[str, list[str]] = {}
     for side in index.ending_in(side_files.ENDINGS):
         models = [side_files.stem(side) + ending for ending in ("", *sorted(LISTED))]
-        for sha256 in side_files.read(side):
-            found.setdefault(sha256, []).extend(filter(regular_stat, models))
-    return found
+        for sha256 in side_files.hashes_in(side):
+            by_hash.setdefault(sha256, []).extend(filter(regular_stat, models))
+    return by_hash

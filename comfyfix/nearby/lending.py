@@ -46,11 +46,10 @@ _CANT_CLONE = (errno.EOPNOTSUPP, errno.EXDEV, errno.EINVAL, errno.ENOTTY, errno.
 
 @dataclass(frozen=True, slots=True)
 class Lent:
-    """What was lent: of which file, how, its size in bytes, and the part's device and inode."""
+    """What was lent: of which file, how, and the part's device and inode."""
 
     lead: Lead
     way: Way
-    size: int
     identity: tuple[int, int]
 
 
@@ -66,32 +65,33 @@ class Lender:
     lent: Lent | None = None
     _unlikely: int = 0
     _wrong: int = 0
-    _left: list[Lead] | None = field(default=None)
+    _open: list[Lead] = field(init=False)
+
+    def __post_init__(self) -> None:
+        """None has been tried yet."""
+        self._open = list(self.leads)
 
     def answer(self, part: Path, how: str) -> str:
         """Bring the bytes into a part that is not there yet, or is empty.
 
         `clone`: only what takes no room; `copy`: also what does.
         """
-        leads = list(self.leads) if self._left is None else self._left
-        self._left = []
+        leads, self._open = self._open, []
         for lead in leads:
             with contextlib.suppress(OSError, Halted):
                 way = self._lend(lead, part, copies=how == "copy")
                 if way is not None:
                     info = part.stat()
-                    identity = (info.st_dev, info.st_ino)
-                    self.lent = Lent(lead, way, info.st_size, identity)
+                    self.lent = Lent(lead, way, (info.st_dev, info.st_ino))
                     return f"{RIGHT} {self.sought.sha256}"
-        return WANTS_ROOM if self._left else NONE
+        return WANTS_ROOM if self._open else NONE
 
     def proven(self) -> Lead | None:
         """The first lead of the right bytes; they are hashed now, unless they have been before."""
         for lead in self.leads:
             with contextlib.suppress(OSError, Halted), regular.untouched(lead.path) as stream:
                 info = os.fstat(stream.fileno())
-                known = self._known(lead, stream, info, takes_word=False)
-                if known == self.sought.sha256:
+                if self._sha256(lead, stream, info, takes_word=False) == self.sought.sha256:
                     return replace(lead, size=info.st_size)
         return None
 
@@ -109,21 +109,21 @@ class Lender:
     def _lend(self, lead: Lead, part: Path, *, copies: bool) -> Way | None:
         with regular.untouched(lead.path) as stream:
             info = os.fstat(stream.fileno())
-            if self._known(lead, stream, info, takes_word=True) != self.sought.sha256:
+            if self._sha256(lead, stream, info, takes_word=True) != self.sought.sha256:
                 return None
             if self.links and lead.linkable and _linked(stream, lead, part):
                 return self._proven(part, "linked", self._hash(stream))
-            if not copies and not _cloned(stream, part):
-                self._left = [*(self._left or ()), lead]
+            if copies:
+                digest = self._copy(stream, part)
+                self.log.keep(lead.path, info, digest)
+                return self._proven(part, "copied", digest)
+            if not _cloned(stream, part):
+                self._open.append(lead)
                 return None
-            if not copies:
-                with regular.opened(part) as clone:
-                    return self._proven(part, "cloned", self._hash(clone))
-            digest = self._copy(stream, part)
-            self.log.keep(lead.path, info, digest)
-            return self._proven(part, "copied", digest)
+        with regular.opened(part) as clone:
+            return self._proven(part, "cloned", self._hash(clone))
 
-    def _known(
+    def _sha256(
         self, lead: Lead, stream: BinaryIO, info: os.stat_result, *, takes_word: bool
     ) -> str | None:
         """The hash of a file, or the one that it is said to have; None for what can't be it.
@@ -133,18 +133,18 @@ class Lender:
         if not self.sought.fits(info.st_size) or (self.sought.size is None and _is_hollow(info)):
             return None
         known = self.log.find(lead.path, info)
-        if known is None and self._wrong >= WRONG_MAX:
-            return None
-        if known is None and takes_word and lead.likely is Likely.CLAIMED:
+        if known is not None or self._wrong >= WRONG_MAX:
+            return known
+        if takes_word and lead.likely is Likely.CLAIMED:
             return self.sought.sha256
-        if known is None:
-            self._unlikely += lead.likely is Likely.OF_SIZE
-            if lead.likely is Likely.OF_SIZE and self._unlikely > UNLIKELY_MAX:
+        if lead.likely is Likely.OF_SIZE:
+            self._unlikely += 1
+            if self._unlikely > UNLIKELY_MAX:
                 return None
-            known = self._hash(stream)
-            self.log.keep(lead.path, info, known)
-            self._wrong += known != self.sought.sha256
-        return known
+        digest = self._hash(stream)
+        self.log.keep(lead.path, info, digest)
+        self._wrong += digest != self.sought.sha256
+        return digest
 
     def _proven(self, part: Path, way: Way, digest: str) -> Way | None:
         if digest == self.sought.sha256:
@@ -157,7 +157,8 @@ class Lender:
         # Where room has been taken for it the part is there already, and empty.
         flags = os.O_WRONLY | os.O_CREAT | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC
         with os.fdopen(os.open(part, flags, 0o666), "wb", buffering=0) as out:
-            if not _is_new(out):
+            info = os.fstat(out.fileno())
+            if not stat.S_ISREG(info.st_mode) or info.st_size > 0 or info.st_nlink != 1:
                 raise FileExistsError(errno.EEXIST, os.strerror(errno.EEXIST), str(part))
             try:
                 return self._hash(stream, out)
@@ -218,11 +219,6 @@ def _cloned(stream: BinaryIO, part: Path) -> bool:
                 raise
             return False
     return True
-
-
-def _is_new(out: BinaryIO) -> bool:
-    info = os.fstat(out.fileno())
-    return stat.S_ISREG(info.st_mode) and info.st_size == 0 and info.st_nlink == 1
 
 
 def _is_hollow(info: os.stat_result) -> bool:

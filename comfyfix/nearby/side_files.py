@@ -21,19 +21,17 @@ VALUES_MAX = 10_000
 _SHA256 = re.compile(r"[0-9a-fA-F]{64}")
 
 
-def told(model: str) -> frozenset[str]:
+def hashes_of(model: str) -> frozenset[str]:
     """Every sha256 that the side files of a model tell, in lower case; none where there are none.
 
     Civitai's answer tells those of all the files of a version.
     """
-    found: set[str] = set()
-    for name in dict.fromkeys((os.path.splitext(model)[0], model)):
-        for ending in ENDINGS:
-            found.update(read(name + ending))
-    return frozenset(found)
+    names = {os.path.splitext(model)[0], model}
+    files = (name + ending for name in names for ending in ENDINGS)
+    return frozenset[str]().union(*map(hashes_in, files))
 
 
-def read(path: str) -> frozenset[str]:
+def hashes_in(path: str) -> frozenset[str]:
     """Every sha256 that one side file tells; none where it can't be read."""
     try:
         value = msgspec.json.decode(regular.read(path, regular.NOTE_MAX))

@@ -4,18 +4,19 @@ Each line begins with a word that was made for this one run and that only the sc
 fields follow, and hold no control character. All other lines are words for people: they are logged
 and mean nothing, whoever has written them.
 
-    fail     kind (empty where the exit code tells it), what happened, what to do next
-    look     the path of a file that waits for its name: we answer
-    where    its process: we answer the folder that it is in, all links followed
-    room     we answer the kilobytes that are free there
-    settle   the path of a part: we answer its sha256 once it is on the disk, and as for `look`
-    near     the path of a file that is wanted, and how it may be brought: we answer
-    waiting  what people are told while another process has the file
-    waited   it is free: we answer when there is a place in the line
-    sha256   of a file whose hash nobody has published
-    mirror   the place of a mirror in the list that it was given, and what came of it
-    brought  a file has got its name: this script has brought it
-    note     what people are told
+    fail       kind (empty where the exit code tells it), what happened, what to do next
+    look       the path of a file that waits for its name: we answer
+    where      its process: we answer the folder that it is in, all links followed
+    room       we answer the kilobytes that are free there
+    settle     the path of a part: we answer its sha256 once it is on the disk, and as for `look`
+    near       the path of a file that is wanted, and how it may be brought: we answer
+    waiting    what people are told while another process has the file
+    waited     it is free: we answer when there is a place in the line
+    sha256     of a file whose hash nobody has published
+    unreached  the code of curl or a status, and the host that there was no way to
+    mirror     the place of a mirror in the list that it was given, and what came of it
+    brought    a file has got its name: this script has brought it
+    note       what people are told
 """
 
 from __future__ import annotations
@@ -33,8 +34,8 @@ _COUNTS = {"fail": 3, "look": 1, "where": 1, "room": 0, "settle": 1, "near": 2, 
 
 
 @dataclass(frozen=True, slots=True)
-class Told:
-    """One thing that a script has told."""
+class Message:
+    """What a script has told in one line."""
 
     kind: str
     fields: tuple[str, ...] = ()
@@ -45,7 +46,7 @@ def new_word() -> str:
     return secrets.token_hex(16)
 
 
-def read(line: str, word: str) -> Told | None:
+def read(line: str, word: str) -> Message | None:
     """Read a line; None for one that is for people only."""
     first, *fields = line.split(_BETWEEN)
     if not fields or not hmac.compare_digest(first.encode(), word.encode()):
@@ -53,4 +54,4 @@ def read(line: str, word: str) -> Told | None:
     kind, *values = fields
     if _COUNTS.get(kind) != len(values):
         return None
-    return Told(kind, tuple(values))
+    return Message(kind, tuple(values))

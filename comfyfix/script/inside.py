@@ -41,10 +41,10 @@ class Inside:
         if self._folder < 0:
             return NOT_TOLD
         try:
-            told = os.fstatvfs(self._folder)
+            free = os.fstatvfs(self._folder)
         except OSError:
             return NOT_TOLD
-        return str(told.f_bavail * told.f_frsize // 1024)
+        return str(free.f_bavail * free.f_frsize // 1024)
 
     @contextlib.contextmanager
     def settled(self, name: str) -> Iterator[tuple[str, Path, os.stat_result]]:

@@ -29,16 +29,16 @@ _compiled: Once[str, jinja2.Template] = Once()
 
 def render(record: Record, manifest: Manifest) -> str:
     """Return the text of the script for one record; it needs the engine beside it."""
-    return _facts(record, manifest, alone=False)
+    return _text(record, manifest, alone=False)
 
 
 def alone(record: Record, manifest: Manifest) -> str:
     """Return the text of a script that has the engine in itself, for another machine."""
     begin = "engine\n" if record.files else ""
-    return f"{_facts(record, manifest, alone=True)}{engine.text()}}}\n{begin}"
+    return f"{_text(record, manifest, alone=True)}{engine.text()}}}\n{begin}"
 
 
-def _facts(record: Record, manifest: Manifest, *, alone: bool) -> str:
+def _text(record: Record, manifest: Manifest, *, alone: bool) -> str:
     endpoint = endpoint_of(record.url)
     server = PUBLIC.get(endpoint, "")
     size = "" if record.size is None else str(record.size)

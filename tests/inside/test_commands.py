@@ -289,6 +289,43 @@ def test_a_search_that_finds_the_same_again_ends_it(site: Site, hub: Hub) -> Non
     assert not list((site.output / "sources").iterdir())
 
 
+@pytest.mark.parametrize(
+    ("fault", "code", "records"),
+    [("", 0, ["002_rife49_pth.json"]), ("404", 1, []), ("500", 1, ["002_rife49_pth.json"])],
+)
+def test_what_has_gone_is_brought_from_where_it_is_now(
+    site: Site, hub: Hub, fault: str, code: int, records: list[str]
+) -> None:
+    """Of an address that leads nowhere either no record is left."""
+    site.workflow("clip.json", RIFE)
+    hub.add("AlexWortega/RIFE", ["rife49.pth"])
+    assert site.doit("plan").returncode == 0
+    hub.repositories.clear()
+    hub.add("other/rife-models", ["rife49.pth"])
+    if fault:
+        hub.faults.append(Fault("file other/*", fault, times=99))
+    done = site.doit()
+    assert done.returncode == code, done.stdout
+    assert done.stdout.count(t("! {what}; searching again", what="").partition(";")[2]) == 1
+    scripts = sorted(path.name for path in site.output.glob("*.sh"))
+    assert scripts == ["download_001_rife49_pth.sh", "download_002_rife49_pth.sh"]
+    assert [path.name for path in (site.output / "sources").iterdir()] == records
+    assert list(site.files()) == ([] if code else ["upscale_models/rife49.pth"])
+
+
+def test_licences_are_told_of_what_was_downloaded_alone(site: Site, hub: Hub) -> None:
+    site.workflow("clip.json", RIFE)
+    hub.add("AlexWortega/RIFE", ["rife49.pth"])
+    line = t("Licences of what was downloaded: {licences}", licences="").partition(":")[0]
+    there, wanted = site.put("checkpoints", RIFE[1]), site.models / RIFE[0] / RIFE[1]
+    assert line not in site.doit().stdout
+    assert wanted.samefile(there)
+    there.unlink()
+    wanted.unlink()
+    shutil.rmtree(site.output)
+    assert line in site.doit().stdout
+
+
 def test_doits_memory_is_not_shown(site: Site) -> None:
     site.workflow("clip.json", RIFE)
     done = site.doit("dumpdb")

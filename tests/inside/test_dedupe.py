@@ -247,6 +247,30 @@ def test_what_was_left_is_finished_or_undone(inprocess: InProcess, two: tuple[Pa
     assert not beside.exists()
 
 
+def test_receipts_hold_where_it_is_finished_later(inprocess: InProcess, hub: Hub) -> None:
+    name = "autumn_grain.safetensors"
+    hub.add("maker/autumn_grain", [name])
+    inprocess.workflow("w.json", ("loras", name))
+    assert inprocess.run("run").code == 0
+    old = inprocess.models / "loras" / name
+    new = inprocess.put("vae", "copy.safetensors", old.read_bytes())
+    beside = new.with_name(f".{new.name}.0123abcd.same")
+    os.link(old, beside)
+    folder = os.open(new.parent, os.O_RDONLY)
+    swap.exchange(folder, beside.name, folder, new.name)
+    os.close(folder)
+    told(inprocess)
+    assert one(old, new)
+    known = json.loads((inprocess.output / "downloaded_models.json").read_text())["models"]
+    assert known[f"loras/{name}"]["ctime_ns"] == old.stat().st_ctime_ns
+
+
+def test_a_store_that_can_not_be_held_is_told(inprocess: InProcess, two: tuple[Path, Path]) -> None:
+    (inprocess.models / ".comfyfix").write_text("of somebody")
+    assert told(inprocess, "--yes", code=3)["error"]["why"] == Why.DEDUPE_ODD
+    assert not one(*two)
+
+
 def test_what_another_has_put_there_is_not_taken_away(
     inprocess: InProcess, two: tuple[Path, Path]
 ) -> None:

@@ -28,7 +28,7 @@ from comfyfix.tasks.commands.scan import Scan
 from comfyfix.tasks.face.nearest import nearest
 from comfyfix.tasks.run.running import Run
 from comfyfix.tasks.run.scope import default_tasks, settled_tasks, workflows_of
-from comfyfix.tasks.verify import side_by_side
+from comfyfix.tasks.verify import hashing, side_by_side
 from comfyfix.why import Why
 from tests.inprocess import InProcess
 from tests.inside.test_clean import dead
@@ -169,12 +169,12 @@ def test_files_are_hashed_the_biggest_first_and_each_is_left_out_that_can_not_be
         return real(self, path)
 
     monkeypatch.setattr(Hasher, "__call__", call)
-    monkeypatch.setattr(side_by_side, "cores", lambda: 1)
+    monkeypatch.setattr(hashing, "cores", lambda: 1)
 
     class Run:
         project = inprocess.project()
 
-    found = side_by_side.hashed_together(Run(), list(sizes.items()))  # type: ignore[arg-type]
+    found = hashing.hashed_together(Run(), sizes)  # type: ignore[arg-type]
     assert hashed == ["gone", "b", "a", "c"]
     assert found.keys() == sizes.keys() - {gone}
 

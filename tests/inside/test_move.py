@@ -10,8 +10,10 @@ from typing import Any
 import pytest
 
 from comfyfix.demo.content import file_for
-from comfyfix.demo.hub import Hub
+from comfyfix.demo.hub import Hub, sha256
 from comfyfix.disk import swap
+from comfyfix.tasks.run.running import Run
+from comfyfix.tasks.verify import hashing
 from comfyfix.why import Why
 from tests.inprocess import InProcess
 
@@ -131,7 +133,9 @@ def test_two_of_one_name_have_to_be_told_apart(site: InProcess) -> None:
 
 def test_nothing_is_replaced(site: InProcess, monkeypatch: pytest.MonkeyPatch) -> None:
     site.put("vae", NAME, b"another")
-    assert why(told(site, f"loras/{NAME}", "vae", code=1)) == Why.GC_PLACE_TAKEN
+    for options in (("--dry-run",), ()):
+        stays = why(told(site, f"loras/{NAME}", "vae", *options, code=1))
+        assert stays == Why.GC_PLACE_TAKEN
     (site.models / "vae" / NAME).unlink()
     real = swap.move
 
@@ -204,3 +208,55 @@ def test_a_set_and_a_directory_go_as_a_whole(site: InProcess) -> None:
     moved = site.models / "diffusers" / "Florence-2"
     assert sorted(os.listdir(moved)) == ["config.json", "model.safetensors"]
     assert Path(moved).is_dir()
+
+
+def test_hashes_of_all_its_files_are_remembered_at_their_places(site: InProcess) -> None:
+    parts = [f"part-0000{number}-of-00002.safetensors" for number in (1, 2)]
+    files = [f"Florence-2/model{number}.safetensors" for number in (1, 2)]
+    for part in parts:
+        site.put("text_encoders", part, part.encode())
+    for name in files:
+        site.put("LLM", name, name.encode())
+    assert site.run("store", "--hash").code == 0
+    told(site, f"text_encoders/{parts[0]}", "diffusion_models")
+    told(site, "LLM/Florence-2", "diffusers")
+    places = {
+        str(site.models / folder / name): sha256(name.encode())
+        for folder, names in (("diffusion_models", parts), ("diffusers", files))
+        for name in names
+    }
+    run = Run(site.project(), site.project)
+    assert hashing.remembered(run, places) == places
+
+
+def test_a_folder_that_begins_like_it_is_another(site: InProcess) -> None:
+    for folder in ("Florence-2", "Florence-2-large"):
+        site.put("LLM", f"{folder}/model.safetensors", folder.encode())
+    answer = told(site, "LLM/Florence-2", "diffusers", "--dry-run")
+    place = site.models / "diffusers" / "Florence-2" / "model.safetensors"
+    assert [file["to"] for file in answer["files"]] == [str(place)]
+
+
+def test_what_other_programs_use_too_stays(site: InProcess) -> None:
+    site.manifest(also_look_in=[str(site.models / "loras")])
+    assert why(told(site, NAME, "vae", code=1)) == Why.DEDUPE_OTHERS
+    site.manifest(also_look_in=[str(site.models / "lor")])
+    assert why(told(site, NAME, "vae", "--dry-run")) is None
+
+
+def test_who_errs_in_a_name_is_told_the_nearest(site: InProcess) -> None:
+    near = told(site, "x/autumn_gran.safetensors", "vae", code=3)["error"]
+    assert NAME in near["message"]
+    far = told(site, "quite_another.gguf", "vae", code=3)["error"]
+    assert NAME not in far["message"]
+
+
+def test_another_file_at_the_new_place_is_not_what_was_moved(site: InProcess, hub: Hub) -> None:
+    hub.add("maker/autumn_grain", [NAME])
+    site.workflow("w.json", ("loras", NAME))
+    (site.models / "loras" / NAME).unlink()
+    assert site.run("run").code == 0
+    (site.models / "loras" / NAME).unlink()
+    assert told(site, f"loras/{NAME}", "vae", code=3)["error"]["why"] == Why.MOVE_NOT_FOUND
+    site.put("vae", NAME, file_for(NAME))
+    assert told(site, f"loras/{NAME}", "vae", code=3)["error"]["why"] == Why.MOVE_NOT_FOUND

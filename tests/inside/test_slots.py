@@ -17,7 +17,7 @@ from comfyfix.disk import json_file
 from comfyfix.process import Children
 from comfyfix.records import Record
 from comfyfix.screen.words import sentence, t
-from comfyfix.script.channel import Told
+from comfyfix.script.channel import Message
 from comfyfix.stages.download import fetch as fetch_stage
 from comfyfix.stages.download.slots import Slot, Slots
 from comfyfix.stages.download.talk import Talk
@@ -56,8 +56,8 @@ def test_who_waits_for_another_process_gives_its_place_up_and_takes_it_again(
     script, go, asked = tmp_path / "waits.sh", tmp_path / "go", Event()
     script.write_text(WAITS)
 
-    def hear(said: str | Told) -> None:
-        if isinstance(said, Told) and said.kind == "waited":
+    def hear(said: str | Message) -> None:
+        if isinstance(said, Message) and said.kind == "waited":
             asked.set()
 
     slots = Slots(1)

@@ -18,7 +18,6 @@ from comfyfix.demo.hub import Hub
 from comfyfix.disk.files import sha256_of
 from comfyfix.screen.words import t
 from comfyfix.state import hashing
-from comfyfix.tasks.verify import side_by_side
 from comfyfix.why import Why
 from tests.inprocess import InProcess
 
@@ -138,7 +137,7 @@ def two_at_a_time(monkeypatch: pytest.MonkeyPatch) -> None:
         return real(path, passed)
 
     monkeypatch.setattr(hashing, "sha256_of", reading)
-    monkeypatch.setattr(side_by_side, "cores", lambda: 2)
+    monkeypatch.setattr("comfyfix.tasks.verify.hashing.cores", lambda: 2)
 
 
 @pytest.mark.parametrize("command", [("dedupe",), ("store", "--hash")])

@@ -26,14 +26,13 @@ from comfyfix.records import Reason, because
 from comfyfix.screen.commands.storing import Collected
 from comfyfix.settings import MANIFEST
 from comfyfix.stages.store import gc
-from comfyfix.stages.store.dedupe import Duplicates, Pair
+from comfyfix.stages.store.dedupe import Pair
 from comfyfix.stages.store.gc import Unit
 from comfyfix.tasks.commands import gc as gc_command
 from comfyfix.tasks.run.opening import begin, begin_store
 from comfyfix.tasks.store.deduping import Deduping
 from comfyfix.tasks.store.in_tier import LettingGo
 from comfyfix.tasks.store.needing import Needing
-from comfyfix.tasks.store.units import known_units
 from comfyfix.tasks.verify import hashing
 from comfyfix.why import Why
 from tests.rig import Site
@@ -122,7 +121,7 @@ def join(models: Path) -> list[Reason | None]:
     twin = Twin((other,), held.stamp(paths[1].stat()))
     with alone.opened(models) as root:
         kept = Kept(one, held.stamp(paths[0].stat()), (twin,))
-        return twins.join(root, [kept], hashing.of_open(bool), bool)[0]
+        return twins.join(root, [kept], hashing.open_file_hasher(bool), bool)[0]
 
 
 def test_killed_at_any_call_a_link_is_made_or_undone(tmp_path: Path) -> None:
@@ -137,7 +136,9 @@ def test_killed_at_any_call_a_link_is_made_or_undone(tmp_path: Path) -> None:
         renewed: list[Sequence[Changed]] = []
         with alone.opened(models) as root:
             for place in unfinished.left_over(models):
-                told = unfinished.settle(root, place, hashing.of_open(bool), renewed.append)
+                told = unfinished.settle(
+                    root, place, hashing.open_file_hasher(bool), renewed.append
+                )
                 assert told is None, at
                 assert renewed, at
         assert wrong(made) == [], at
@@ -197,7 +198,7 @@ def dedupe_under_kills(site: Site, count: int, kills: int) -> dict[str, int]:
         if not turns:
             print(number, seen, flush=True)
             apart([path for path in made if path.stat().st_nlink > 1], made)
-            pairs = Deduping(begin_store(manifest)).found().planned
+            pairs = Deduping(begin_store(manifest)).find().planned
             chance.shuffle(pairs)
             each = max(LEAST, len(pairs) // ROUNDS)
             turns = [pairs[at : at + each] for at in range(0, len(pairs), each)]
@@ -208,7 +209,7 @@ def dedupe_under_kills(site: Site, count: int, kills: int) -> dict[str, int]:
         def work(begun: Callable[[], object], some: Sequence[Pair] = some) -> None:
             one = Deduping(begin_store(manifest))
             begun()
-            one.share(Duplicates(pairs=list(some)))
+            one.share(some)
 
         seen["killed"] += moments.dies(work)
         seen["lost or changed"] += len(wrong(touched))
@@ -219,8 +220,8 @@ def dedupe_under_kills(site: Site, count: int, kills: int) -> dict[str, int]:
         seen["not settled"] += sum(path.name.endswith(".same") for path in lying)
         seen["lost or changed"] += len(wrong(touched if turns else made))
     whole = Deduping(begin_store(manifest))
-    done = whole.share(whole.found())
-    seen["not settled"] += len(done.failed)
+    _, failed = whole.share(whole.find().planned)
+    seen["not settled"] += len(failed)
     seen["lost or changed"] += len(wrong(made))
     return seen
 
@@ -239,7 +240,7 @@ def gc_under_kills(site: Site, count: int, kills: int) -> dict[str, int]:
         site.workflow(f"w{number:05d}.json", *names[number : number + 20])
     run = begin(site.root / MANIFEST)
     needing = Needing([run])
-    known, units = known_units(run, needing)
+    known, units = needing.units(run)
     chosen = gc.removable(units, everything=True)
     assert len(chosen) == len(made) - len(needed)
     must = {path: made[path] for path in needed}

@@ -14,6 +14,7 @@ from comfyfix.demo.content import file_for
 from comfyfix.demo.hub import Hub
 from comfyfix.disk.files import sha256_of
 from comfyfix.nearby.leads import Nearby, Sought
+from comfyfix.screen.commands import checking
 from comfyfix.stages.store.tiers import copying
 from comfyfix.state.hashes import HashLog
 from comfyfix.state.tier import Tier
@@ -307,3 +308,27 @@ def test_what_is_not_as_we_have_made_it_is_never_removed(
         work.remove(tier.copies[name])
         assert name not in tier.copies
     assert changed.read_bytes() == b"mine"
+
+
+def test_what_the_manifest_alone_is_against_stays_in_the_tier(
+    inprocess: InProcess, fast: Path
+) -> None:
+    inprocess.put("loras", "a.pt", file_for("a.pt", size=SIZE))
+    need(inprocess, "a.pt")
+    assert inprocess.run("tiers").code == 0
+    assert (fast / "loras" / "a.pt").exists()
+    tiers = {"fast": "fast", "size": "500 kB"}
+    inprocess.manifest(tiers=tiers, verify={"pickle": "refuse"})
+    assert verdicts(inprocess)["fast/loras/a.pt"] == ("unsafe", "")
+    assert (fast / "loras" / "a.pt").exists()
+
+
+def test_a_copy_that_is_moved_aside_is_told_with_its_new_place(
+    inprocess: InProcess, fast: Path
+) -> None:
+    path = fast / "loras" / LORA
+    path.write_bytes(b"damaged")
+    done = inprocess.run("verify")
+    assert done.code == 1
+    (moved,) = (fast / ".comfyfix" / "aside").iterdir()
+    assert done.out.count(f"{checking.copy_moved(str(path), str(moved))}\n") == 1

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from subprocess import CompletedProcess
 
 import pytest
@@ -9,6 +10,10 @@ import pytest
 from comfyfix.demo.content import file_for
 from comfyfix.demo.hub import Fault, Hub, sha256
 from comfyfix.net import reach
+from comfyfix.records import Model
+from comfyfix.sources import identify
+from comfyfix.sources.identify import Answer
+from tests.inprocess import InProcess
 from tests.rig import Site
 
 LORA = ("loras", "ink_wash_poster.safetensors")
@@ -161,3 +166,23 @@ def test_a_file_that_another_hides_gets_no_receipt(site: Site, hub: Hub) -> None
         assert "Civitai: Encoder" in line(done, "✓ ok         text_encoders/enc.safetensors")
         assert "! unverified text_encoders/enc.safetensors" in done.stdout
     assert not (site.output / "downloaded_models.json").exists()
+
+
+def test_so_many_are_asked_of_at_a_time_and_the_rest_at_the_end(
+    inprocess: InProcess, hub: Hub, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    asked: list[int] = []
+    real = identify.Identifier.ask
+
+    def ask(self: identify.Identifier, files: Sequence[tuple[Model, str]]) -> list[Answer]:
+        asked.append(len(files))
+        return real(self, files)
+
+    monkeypatch.setattr(identify, "AT_ONCE", 2)
+    monkeypatch.setattr(identify.Identifier, "ask", ask)
+    for seed in ("a", "b", "c", "d", "e"):
+        name = f"{seed}.safetensors"
+        inprocess.put("loras", name, file_for(name, seed=seed))
+    done = inprocess.doit("verify", "--store", "--ask")
+    assert asked == [2, 2, 1]
+    assert done.stdout.count("! unverified loras/") == 5

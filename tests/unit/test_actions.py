@@ -3,19 +3,22 @@
 from __future__ import annotations
 
 import threading
+from collections import Counter
 from functools import partial
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
 
+import msgspec
 import pytest
 from doit.exceptions import TaskFailed
 
 from comfyfix.errors import ModelProblem
-from comfyfix.mirrors.handing import Handed
+from comfyfix.mirrors.handing import Handed, Mirrors
 from comfyfix.outcomes import Outcome
-from comfyfix.records import Model, because
-from comfyfix.script.channel import Told
+from comfyfix.records import Model, Record, because
+from comfyfix.script.channel import Message
+from comfyfix.settings.mirror import Mirror
 from comfyfix.stages.needs.work import Pending, Planned
 from comfyfix.stages.search import resolve
 from comfyfix.state import ledger
@@ -29,6 +32,11 @@ MODEL = Model(folder="loras", path="harbor.pt")
 PLANNED = Planned(
     model=MODEL, number=1, task="harbor", location="/m/loras/harbor.pt", pending=Pending.ABSENT
 )
+
+RECORD = Record(
+    number=1, model=MODEL, destination="/m/loras/harbor.pt", store="/m", source="url", where="x",
+    url="https://x.example/a", size=5, sha256="a" * 64,
+)  # fmt: skip
 
 
 class Heard:
@@ -64,20 +72,54 @@ def run(tmp_path: Path) -> Any:
     ("said", "told", "phase"),
     [
         ("a line", ("log", "x.sh: a line", {}), None),
-        (Told("note", ("it is odd",)), ("noted", "it is odd", {}), None),
-        (Told("waiting", ("for another",)), ("waiting", "for another", {}), "waiting"),
-        (Told("waited"), None, "downloading"),
-        (Told("look", ("/m/x",)), None, None),
+        (Message("note", ("it is odd",)), ("noted", "it is odd", {}), None),
+        (Message("waiting", ("for another",)), ("waiting", "for another", {}), "waiting"),
+        (Message("waited"), None, "downloading"),
+        (Message("look", ("/m/x",)), None, None),
     ],
 )
 def test_what_a_script_says_is_told_on(
-    run: Any, said: str | Told, told: tuple[Any, ...] | None, phase: str | None
+    run: Any, said: str | Message, told: tuple[Any, ...] | None, phase: str | None
 ) -> None:
     scripts._hear(run, PLANNED, "x.sh", 5, Handed(), said)
     path = PLANNED.path if phase == "downloading" else None
     at = ("phase", MODEL.key, MODEL.name, phase, {"size": 5, "path": path})
     heard = [*run.events.calls, *run.console.calls]
     assert heard == [*([told] if told else []), *([at] if phase else [])]
+
+
+def test_what_a_script_has_brought_is_counted(run: Any) -> None:
+    run.brought = Counter()
+    for _ in range(2):
+        scripts._hear(run, PLANNED, "x.sh", 5, Handed(), Message("brought"))
+    assert run.brought == {MODEL.key: 2}
+    assert (run.events.calls, run.console.calls) == ([], [])
+
+
+@pytest.mark.parametrize(
+    ("number", "what", "told"),
+    [
+        ("0", "brought", ("mirrored", "/a", {})),
+        ("1", "unreached", ("mirror_unreached", "https://host", {})),
+        ("0", "wrong", ("mirror_failed", "/a", {"wrong": True})),
+        ("0", "failed", ("mirror_failed", "/a", {"wrong": False})),
+        ("0", "anything", None),
+        ("2", "brought", None),
+    ],
+)
+def test_what_came_of_a_mirror_is_told(
+    run: Any, number: str, what: str, told: tuple[Any, ...] | None
+) -> None:
+    run.mirrored = {}
+    places = (Mirror("/a", "folder"), Mirror("https://host", "address"))
+    mirrors = Mirrors(places, lambda *_: None)
+    run.mirrors = lambda: mirrors
+    for _ in range(2):
+        message = Message("mirror", (number, what))
+        scripts._hear(run, PLANNED, "x.sh", 5, Handed(("/a", "https://host"), places), message)
+    once = what == "unreached"  # until it may be asked again
+    assert run.events.calls == ([told] if told else []) * (1 if once else 2)
+    assert run.mirrored == ({MODEL.key: "/a"} if told and what == "brought" else {})
 
 
 def test_nothing_begins_once_all_is_to_end(run: Any) -> None:
@@ -99,7 +141,7 @@ def stage(error: Exception | None) -> Any:
         if error is not None:
             raise error
 
-    return actions._telling(action)
+    return actions._action(action)
 
 
 def test_a_problem_fails_its_task_and_is_told_and_kept(run: Any) -> None:
@@ -118,6 +160,29 @@ def test_what_the_system_refuses_is_a_problem_too(run: Any) -> None:
     assert isinstance(stage(PermissionError(13, "no", "/m/x"))(run, PLANNED), TaskFailed)
     assert len(ended) == 1
     assert ended[0].problem.outcome is Outcome.UNWRITABLE
+
+
+def test_what_the_user_has_not_agreed_to_gets_no_room(run: Any, tmp_path: Path) -> None:
+    asked: list[Any] = []
+    run.room = SimpleNamespace(take=asked.append)  # which is no yes
+    run.records = {MODEL.key: RECORD}
+    failed = actions.render(run, PLANNED)
+    assert isinstance(failed, TaskFailed)
+    assert [need.key for need in asked] == [MODEL.key]
+    assert ended[0].problem.reason == because(Why.NO_ROOM_KEPT)
+    assert list(tmp_path.glob("*.sh")) == []
+
+
+@pytest.mark.parametrize(("arrived", "told"), [(0, False), (1, True), (4, True), (5, False)])
+def test_what_has_arrived_before_is_told(
+    run: Any, tmp_path: Path, arrived: int, told: bool
+) -> None:
+    path = tmp_path / "harbor.pt"
+    Path(f"{path}.0123abcd.part").write_bytes(b"x" * arrived)
+    record = msgspec.structs.replace(RECORD, destination=str(path))
+    scripts._begun(run, PLANNED, "x.sh", record)
+    going_on = [call for call in run.events.calls if call[0] == "going_on"]
+    assert going_on == ([("going_on", arrived, 5, {})] if told else [])
 
 
 def test_of_a_stopped_run_nothing_more_is_told(run: Any) -> None:

@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 
 from comfyfix import templates
 from comfyfix.script import channel
-from comfyfix.script.channel import Told
+from comfyfix.script.channel import Message
 
 WORD = "0123456789abcdef" * 2
 
@@ -43,7 +43,7 @@ def test_a_text_stays_inside_its_field(tmp_path: Path, text: str) -> None:
     lines = script(tmp_path, 'fail 14 "$1" "do this" unsafe', text)
     told = [found for line in lines if (found := channel.read(line, WORD))]
     clean = "".join(" " if ord(c) < 32 else c for c in text)
-    assert told == [Told("fail", ("unsafe", clean, "do this"))]
+    assert told == [Message("fail", ("unsafe", clean, "do this"))]
 
 
 @given(st.text(), st.text())

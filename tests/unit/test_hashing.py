@@ -18,6 +18,7 @@ from comfyfix.records import Model, because
 from comfyfix.stages.verdicts.verify import Claims, Manner, verify
 from comfyfix.state.hashes import SPARE, HashLog, read
 from comfyfix.state.hashing import FileChanged, Halted, Hasher
+from comfyfix.tasks.verify.hashing import open_file_hasher
 from comfyfix.why import Why
 
 LINE = {"version": 1, "path": "/m/a.pth", "size": 1, "mtime_ns": 2, "sha256": "0" * 64}
@@ -191,3 +192,21 @@ def test_a_log_that_can_not_be_written_stops_nothing(tmp_path: Path) -> None:
     hasher = Hasher(HashLog(tmp_path / "file" / "hashes.jsonl"))
     assert hasher(path) == sha256_of(path)
     hasher.log.close()
+
+
+@pytest.mark.parametrize(("size", "same"), [(3 << 20, True), (9, False), (4 << 20, False)])
+def test_an_open_file_has_a_hash_if_it_stays_of_its_size(
+    tmp_path: Path, size: int, same: bool
+) -> None:
+    path, passed = tmp_path / "a.pth", []
+    path.write_bytes(os.urandom(3 << 20))
+    digest = sha256_of(path)
+
+    def hear(count: int) -> None:
+        passed.append(count)
+        os.truncate(path, size)
+
+    with path.open("rb") as stream:
+        stream.seek(5)  # where somebody else has read to does not count
+        assert open_file_hasher(hear)(stream.fileno()) == (digest if same else None)
+    assert sum(passed) == (3 << 20 if size >= 3 << 20 else 1 << 20)

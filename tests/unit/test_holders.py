@@ -102,3 +102,44 @@ def test_only_plain_files_with_names_of_hashes_are_listed(tmp_path: Path) -> Non
     os.mkfifo(folder / (DIGEST[:2] + "1" * 62))
     (tmp_path / "sha256" / "00").symlink_to(folder)
     assert list(holder.listed()) == [(DIGEST, len(DATA))]
+    assert holder.size(DIGEST[:2] + "0" * 62) is None
+    assert holder.size("ef" * 32) is None
+
+
+class _Slow(io.BytesIO):
+    """A raw stream that gives what it has at hand."""
+
+    def read(self, size: int | None = -1) -> bytes:
+        return super().read(min(size or 0, 3))
+
+
+def test_blocks_are_whole_however_little_a_stream_gives_at_once() -> None:
+    data = bytes(20)
+    blocks = proven(_Slow(data), sha256(data), 20, block=8)
+    assert [len(block) for block in blocks] == [8, 8, 4]
+
+
+def test_what_is_hashed_ends_where_all_is_to_end(tmp_path: Path) -> None:
+    FolderHolder(tmp_path).put(DIGEST, io.BytesIO(DATA), len(DATA))
+    looks = iter((False, True))
+    with pytest.raises(Halted):
+        FolderHolder(tmp_path, lambda: next(looks)).hash_of(DIGEST)
+
+
+@pytest.mark.parametrize(("mode", "of_file"), [(0o755, 0o644), (0o775, 0o664), (0o777, 0o666)])
+def test_who_may_write_to_the_folder_may_write_to_the_file(
+    tmp_path: Path, mode: int, of_file: int
+) -> None:
+    path = tmp_path / name_of(DIGEST)
+    path.parent.mkdir(parents=True)
+    path.parent.chmod(mode)
+    FolderHolder(tmp_path).put(DIGEST, io.BytesIO(DATA), len(DATA))
+    assert path.stat().st_mode & 0o777 == of_file
+
+
+def test_a_folder_in_the_place_of_a_file_is_left(tmp_path: Path) -> None:
+    path = tmp_path / name_of(DIGEST)
+    (path / "inside").mkdir(parents=True)
+    with pytest.raises(IsADirectoryError):
+        FolderHolder(tmp_path).put(DIGEST, io.BytesIO(DATA), len(DATA))
+    assert [(path / "inside").is_dir(), *os.listdir(path.parent)] == [True, path.name]

@@ -140,7 +140,8 @@ def test_a_script_gets_what_its_files_need(monkeypatch: pytest.MonkeyPatch) -> N
         assert Mirrors(places, lambda *_: None).handed(other) == Handed()
     many = [FileFact(path=f"{n}", url="", size=1, sha256=f"{n:064d}") for n in range(5000)]
     text = Mirrors(places, lambda *_: None).handed(record(sha256=None, files=tuple(many))).text
-    assert len(text) <= BYTES_MAX
+    assert BYTES_MAX - 200 < len(text) <= BYTES_MAX
+    assert handed.addresses == handed.places[1:]
 
 
 def test_one_that_could_not_be_reached_is_left_alone_for_a_while() -> None:
@@ -151,8 +152,40 @@ def test_one_that_could_not_be_reached_is_left_alone_for_a_while() -> None:
     assert mirrors.unreached(place)
     assert not mirrors.unreached(place)
     assert mirrors.handed(record()).places == ()
-    now[0] = HELD_SECONDS + 1
+    now[0] = HELD_SECONDS
     assert mirrors.handed(record()).places == ("https://host",)
+    assert mirrors.unreached(place), "it may be told again"
+
+
+def test_a_bucket_that_gives_nothing_is_told_and_asked_again_if_it_may_be(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    class Refusing:
+        def __init__(self, place: str) -> None:
+            if place == "s3://unfit":
+                raise BucketFailed(Why.MIRROR_NO_KEY)
+
+        def signed(self, paths: list[str]) -> list[str]:
+            assert paths == [mirror.name_of(DIGEST)]
+            raise BucketFailed(Why.MIRROR_REFUSES)
+
+    monkeypatch.setattr("comfyfix.mirrors.handing.Bucket", Refusing)
+    places = [
+        Mirror("s3://unfit", "bucket"),
+        Mirror("gs://closed", "bucket"),
+        Mirror("/a", "folder"),
+    ]
+    heard: list[tuple[str, Why]] = []
+    now = [0.0]
+    mirrors = Mirrors(
+        places, lambda label, reason: heard.append((label, Why(reason.why))), clock=lambda: now[0]
+    )
+    unfit, closed = ("s3://unfit", Why.MIRROR_NO_KEY), ("gs://closed", Why.MIRROR_REFUSES)
+    for at, told in ((0.0, [unfit, closed]), (1.0, []), (HELD_SECONDS + 1, [closed])):
+        now[0] = at
+        heard.clear()
+        assert mirrors.handed(record()).places == ("/a",)
+        assert heard == told
 
 
 @pytest.mark.parametrize("place", ["s3://bucket", "gs://bucket"])

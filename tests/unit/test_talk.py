@@ -19,7 +19,7 @@ from comfyfix.outcomes import Outcome
 from comfyfix.process import Children
 from comfyfix.records import Model, Reason, Receipt, Record, because
 from comfyfix.script import channel
-from comfyfix.script.channel import Told
+from comfyfix.script.channel import Message
 from comfyfix.settings.manifest import Endpoints, PicklePolicy
 from comfyfix.settings.store_key import STORE_KEY
 from comfyfix.settings.switches import OFFLINE
@@ -70,7 +70,7 @@ class Scene:
             store=str(root), source="huggingface", where="o/n", url="https://x.example/a",
             size=len(DATA), sha256=sha256(DATA),
         )  # fmt: skip
-        self.heard: list[str | Told] = []
+        self.heard: list[str | Message] = []
         self.slots = Slots()
         self.played = Played((), 0)
 
@@ -117,7 +117,7 @@ def test_it_is_run_as_a_file_or_alone_and_its_receipt_tells_which(scene: Scene) 
 
 def test_what_is_for_people_is_heard_and_means_nothing(scene: Scene) -> None:
     scene.fetch("a line", ("note", "a note"), "look \x1f is no look")
-    assert scene.heard == ["a line", Told("note", ("a note",)), "look \x1f is no look"]
+    assert scene.heard == ["a line", Message("note", ("a note",)), "look \x1f is no look"]
     assert scene.played.answers == [None, None, None]
 
 

@@ -152,3 +152,26 @@ def test_the_template_is_compiled_once_however_many_are_rendered_at_a_time(
     with ThreadPoolExecutor(8) as pool:
         first, *others = pool.map(one, range(8))
     assert all(other is first for other in others)
+
+
+def test_every_value_of_a_script_is_quoted() -> None:
+    environment = render.template().environment
+    assert (
+        environment.from_string("{{ x | sh }}").render(x="$(id) 'x'") == "'$(id) '\"'\"'x'\"'\"''"
+    )
+    with pytest.raises(TypeError, match="sh"):
+        environment.from_string("{{ x }}").render(x="a")
+    with pytest.raises(ValueError, match="NUL"):
+        environment.from_string("{{ x | sh }}").render(x="a\0b")
+
+
+def test_a_script_holds_what_its_record_tells_and_no_more(layout: Layout) -> None:
+    rounded = record(size=2000, size_exact=False, sha256=None)
+    text = render.render(rounded, MANIFEST)
+    assert "2.0 kB" in text
+    assert "a" * 64 not in text
+    assert render.render(record(), MANIFEST) != text
+    hub = "https://huggingface.co/maker/one"
+    page = record(url=f"{hub}/resolve/main/x.safetensors", repo="maker/one")
+    assert hub in render.render(page, MANIFEST)
+    assert "https://huggingface.co" not in render.render(record(repo="maker/one"), MANIFEST)

@@ -17,12 +17,12 @@ from comfyfix.mirrors.handing import Handed
 from comfyfix.nearby.lending import Lender
 from comfyfix.records import Reason, Record
 from comfyfix.script import channel
-from comfyfix.script.channel import Told
+from comfyfix.script.channel import Message
 from comfyfix.script.inside import NOT_TOLD, Inside
 from comfyfix.settings.manifest import PicklePolicy
 from comfyfix.stages.download.slots import Slot
 
-Hear = Callable[[str | Told], None]
+Hear = Callable[[str | Message], None]
 """Takes what a script says: a line for people, or something that it tells."""
 BEGUN = "begun"
 """What a worker tells before it runs a script: its own name."""
@@ -49,7 +49,7 @@ class Talk:
     lender: Lender | None = None
     mirrors: Handed = _NO_MIRRORS
     word: str = field(default_factory=channel.new_word)
-    last: dict[str, Told] = field(default_factory=dict)
+    last: dict[str, Message] = field(default_factory=dict)
     asked: list[tuple[int, ...]] = field(default_factory=list)
     inside: Inside = field(default_factory=Inside)
 
@@ -74,13 +74,13 @@ class Talk:
         told = channel.read(line, self.word)
         self.take(self.mirrors.without_secrets(line) if told is None else told)
 
-    def take(self, said: str | Told) -> None:
+    def take(self, said: str | Message) -> None:
         """Pass on what was said, and remember what it tells."""
-        if isinstance(said, Told) and said.kind == LOOKED:
+        if isinstance(said, Message) and said.kind == LOOKED:
             self.asked.append(tuple(map(int, said.fields)))
             return
         self.hear(said)
-        if isinstance(said, Told):
+        if isinstance(said, Message):
             self.last[said.kind] = said
             if said.kind == "waiting":
                 self.slot.leave()
@@ -126,7 +126,7 @@ class Talk:
     def _looked_at(self, file: tuple[int, ...]) -> None:
         """Remember a file, for its receipt; where this is a worker, who makes that is elsewhere."""
         self.asked.append(file)
-        self.hear(Told(LOOKED, tuple(map(str, file[1:]))))
+        self.hear(Message(LOOKED, tuple(map(str, file[1:]))))
 
     def _settle(self, part: str) -> str:
         """Answer the sha256 of a part that is on the disk, and what is said of its form."""

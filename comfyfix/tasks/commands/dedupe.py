@@ -52,8 +52,8 @@ class Dedupe(Ours):
 def _project(manifest: Path, options: dict[str, Any]) -> shown.Shared:
     work = Deduping(begin_store(manifest))
     odd = work.settle()
-    found = work.found()
+    found = work.find()
     if not options["yes"]:
         return shown.Shared(found, odd=odd)
-    done = work.share(found)
-    return shown.Shared(found, won=done.won, failed=done.failed, odd=odd, done=True)
+    won, failed = work.share(found.planned)
+    return shown.Shared(found, won=won, failed=failed, odd=odd, done=True)

@@ -26,7 +26,6 @@ from comfyfix.tasks.run.opening import begin_store
 from comfyfix.tasks.run.running import Run
 from comfyfix.tasks.store.in_tier import LettingGo, letting_go
 from comfyfix.tasks.store.needing import Needing
-from comfyfix.tasks.store.units import known_units
 from comfyfix.why import Why
 
 
@@ -107,7 +106,7 @@ def _restore(bin_: Trash, names: list[str], made: Collected) -> None:
 
 
 def _project(run: Run, needing: Needing, options: dict[str, Any]) -> Collected:
-    provenance, units = known_units(run, needing)
+    provenance, units = needing.units(run)
     chosen = gc.removable(units, everything=options["all"])
     made = Collected("shown", chosen, refused=needing.doubts, workflows=needing.workflows)
     made.others = sum(unit.may_go for unit in units) - len(chosen)

@@ -29,7 +29,6 @@ from comfyfix.tasks.face.guard import JSON_OPTION
 from comfyfix.tasks.run.running import Run
 from comfyfix.tasks.store.in_tier import tier_of
 from comfyfix.tasks.store.needing import Needing
-from comfyfix.tasks.store.units import known_units
 from comfyfix.tasks.verify import hashing
 from comfyfix.why import Why
 
@@ -62,7 +61,7 @@ class Store(Ours):
         needing = Needing(runs)
         for doubt in needing.doubts:
             notes.remark(doubt)
-        found = {run: known_units(run, needing) for run in runs}
+        found = {run: needing.units(run) for run in runs}
         tiers = {run.prefix: _Fast(run) for run in runs}
         with signals():
             try:
@@ -107,4 +106,4 @@ class _Fast:
 def _hashes(run: Run, units: Sequence[Unit], options: dict[str, Any], jobs: int) -> dict[str, str]:
     """The sha256 of files, where it is known or was asked for. Raises Stopped."""
     paths = [path for unit in units for path in unit.files]
-    return hashing.all_of(run, paths, jobs) if options["hash"] else hashing.known(run, paths)
+    return hashing.all_of(run, paths, jobs) if options["hash"] else hashing.remembered(run, paths)

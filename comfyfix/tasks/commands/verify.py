@@ -75,7 +75,7 @@ class Verify(Ours):
         wish, places = _wish(options), self.projects(options)
         checked = [verify_store(place.manifest, wish) for place in places]
         self._code = int(any(check.bad for check in checked))
-        return Checked([verdict for check in checked for verdict in check.told])
+        return Checked([verdict for check in checked for verdict in check.verdicts])
 
 
 def _wish(options: dict[str, Any]) -> Wish:

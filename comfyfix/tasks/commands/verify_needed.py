@@ -75,7 +75,7 @@ def _verify(
     copies = check.bad_copies
     say(checking.needed(count, fetchable=check.bad > copies, copies=copies > 0))
     failed = check.bad or lacking or rules or run.project.plan.unreadable
-    return int(bool(failed)), Checked([*lacking, *check.told], rules)
+    return int(bool(failed)), Checked([*lacking, *check.verdicts], rules)
 
 
 def _rules(run: Run, choices: Sequence[Choice], names: Sequence[str]) -> Iterator[Rule]:

@@ -7,7 +7,7 @@ that is raised is an error of ours (exit code 2).
 from __future__ import annotations
 
 import functools
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import msgspec
@@ -17,12 +17,12 @@ from comfyfix.disk import json_file
 from comfyfix.disk.files import sha256_of
 from comfyfix.errors import ModelProblem, Problem, unwritable
 from comfyfix.outcomes import SEARCH_AGAIN, Came, Outcome
-from comfyfix.records import Attempt, Model, Receipt, Record
+from comfyfix.records import Attempt, Model, Receipt, Record, Verdict
 from comfyfix.screen import words
 from comfyfix.stages.download import written
 from comfyfix.stages.download.slots import Slot
 from comfyfix.stages.needs.work import Pending, Planned
-from comfyfix.stages.plan.fitting import Room, space_of
+from comfyfix.stages.plan.fitting import space_of
 from comfyfix.stages.reports.tally import Ending
 from comfyfix.stages.search import resolve as resolve_stage
 from comfyfix.stages.verdicts.verify import Claims, Manner, joined, verify
@@ -35,7 +35,9 @@ from comfyfix.tasks.run.running import Run
 from comfyfix.why import Why
 
 
-def _telling(stage: Callable[[Run, Planned], None]) -> Callable[[Run, Planned], object]:
+def _action(
+    stage: Callable[[Run, Planned], None], *, searches: bool = False
+) -> Callable[[Run, Planned], object]:
     """Turn a stage's problem into lines for the user, history in the ledger, and TaskFailed."""
 
     @functools.wraps(stage)
@@ -43,10 +45,10 @@ def _telling(stage: Callable[[Run, Planned], None]) -> Callable[[Run, Planned], 
         try:
             stage(run, planned)
         except Problem as problem:
-            return _failed(run, planned, problem, searching=stage is _resolve)
+            return _failed(run, planned, problem, searching=searches)
         except OSError as error:
             lost = unwritable(error, run.project.layout.output)
-            return _failed(run, planned, lost, searching=stage is _resolve)
+            return _failed(run, planned, lost, searching=searches)
         return None
 
     return action
@@ -78,30 +80,19 @@ def _resolve(run: Run, planned: Planned) -> None:
     run.expect(planned)
 
 
-def _require_room(room: Room, planned: Planned, record: Record) -> None:
-    """Raise ModelProblem where the rest of the disk is kept for what the user has agreed to."""
-    if not room.take(space_of(planned, record)):
-        raise ModelProblem(Outcome.DISK_FULL, Why.NO_ROOM_KEPT)
-
-
 def _begin(run: Run, planned: Planned) -> None:
     run.go_on()
     run.console.processing(planned.model.name, planned.model.key, run.total)
     phase(run, planned, "searching")
 
 
-def _found_anew(run: Run, planned: Planned) -> Record:
-    record = resolve_stage.resolve(planned, run.services())
-    run.events.found(record)
-    return record
-
-
 def _render(run: Run, planned: Planned) -> None:
     if planned.pending is None:
         return  # `--always-execute`: all of it is there
     project, key = run.project, planned.model.key
-    if run.room is not None:
-        _require_room(run.room, planned, run.records[key])
+    # The rest of the disk is kept for what the user has agreed to.
+    if run.room is not None and not run.room.take(space_of(planned, run.records[key])):
+        raise ModelProblem(Outcome.DISK_FULL, Why.NO_ROOM_KEPT)
     record = written.write(
         project.layout, project.manifest, run.records[key], run.events.engine_replaced
     )
@@ -112,8 +103,8 @@ def _render(run: Run, planned: Planned) -> None:
 
 def _fetch(run: Run, planned: Planned) -> None:
     # The script of several files leaves those that are right, and replaces none.
-    known = planned.pending in (Pending.UNVERIFIED, Pending.SEARCH_AGAIN)
-    if known and not planned.is_whole:
+    is_there = planned.pending in (Pending.UNVERIFIED, Pending.SEARCH_AGAIN)
+    if is_there and not planned.is_whole:
         _accept_or_leave(run, planned)
         return
     if planned.pending is None and _still_right(run, planned):
@@ -126,14 +117,14 @@ def _fetch(run: Run, planned: Planned) -> None:
     if record.local and not record.lent:
         _renew(run, record.local, receipt)
     came = _came(run, planned, record, receipt)
-    done = Attempt(at=json_file.now(), outcome=Outcome.DONE, came=came)
-    ledger.note(run.project.layout, planned.model, done, run.began)
+    attempt = Attempt(at=json_file.now(), outcome=Outcome.DONE, came=came)
+    ledger.note(run.project.layout, planned.model, attempt, run.began)
     run.events.fetched(record, receipt, came)
     by_us = came in (Came.FETCHED, Came.COPIED) and not record.local
     licence = record.licence if by_us else None
     mirror = run.mirrored.get(planned.model.key, "") if came is Came.FETCHED else ""
-    done_now = Ending(planned.model, came=came, licence=licence, size=receipt.size, mirror=mirror)
-    _settle(run, done_now)
+    ending = Ending(planned.model, came=came, licence=licence, size=receipt.size, mirror=mirror)
+    _settle(run, ending)
 
 
 def _fetched(run: Run, planned: Planned, slot: Slot, others: Others) -> Receipt:
@@ -158,52 +149,54 @@ def _came(run: Run, planned: Planned, record: Record, receipt: Receipt) -> Came:
     return Came.LINKED if record.local else Came.FETCHED
 
 
+def _verdicts(run: Run, planned: Planned, *, anew: bool) -> Iterator[Verdict]:
+    """Check the files of a model that are there: `anew` also by their receipts."""
+    phase(run, planned, "verifying")
+    manner = Manner(run.project.manifest.verify.pickle, run.project.trust, anew=anew)
+    record = run.records[planned.model.key]
+    receipts_of = run.receipts.all() if anew and record.files else {}
+    for member in record.members:
+        receipt = receipts_of.get(member.model.key, planned.receipt) if anew else None
+        yield verify(member.model, _place(planned, member), Claims(member, receipt), manner)
+
+
 def _still_right(run: Run, planned: Planned) -> bool:
     """Check a file that was in order when the run began: `-a` fetches nothing twice."""
-    phase(run, planned, "verifying")
-    manner = Manner(run.project.manifest.verify.pickle, run.project.trust, anew=True)
-    record = run.records[planned.model.key]
-    known = run.receipts.all() if record.files else {}
-    right = all(
-        verify(
-            m.model, _place(planned, m), Claims(m, known.get(m.model.key, planned.receipt)), manner
-        ).good
-        for m in record.members
-    )
-    if right:
-        run.events.was_there(planned.model)
-        _settle(run, Ending(planned.model, came=Came.THERE))
-    return right
+    if not all(verdict.good for verdict in _verdicts(run, planned, anew=True)):
+        return False
+    _settle_as_there(run, planned)
+    return True
 
 
 def _accept_or_leave(run: Run, planned: Planned) -> None:
     """Check a file that came without us; one that is not ours to replace is left alone."""
-    phase(run, planned, "verifying")
     record = run.records[planned.model.key]
-    manner = Manner(pickle=run.project.manifest.verify.pickle, trust=run.project.trust)
-    members = record.members
-    verdicts = [verify(m.model, _place(planned, m), Claims(m), manner) for m in members]
+    verdicts = list(_verdicts(run, planned, anew=False))
     verdict = joined(planned.model, planned.path, verdicts) if record.files else verdicts[0]
     if not verdict.good:
-        told = {"path": planned.path, "where": record.where, "cause": verdict.reason}
+        fields = {"path": planned.path, "where": record.where, "cause": verdict.reason}
         if planned.pending is Pending.SEARCH_AGAIN:
             task = run.task("download", planned.task)
-            raise ModelProblem(Outcome.WRONG_CONTENT, Why.ANOTHER_FILE_FOUND, task=task, **told)
-        raise ModelProblem(Outcome.WRONG_CONTENT, Why.ANOTHER_FILE_THERE, **told)
+            raise ModelProblem(Outcome.WRONG_CONTENT, Why.ANOTHER_FILE_FOUND, task=task, **fields)
+        raise ModelProblem(Outcome.WRONG_CONTENT, Why.ANOTHER_FILE_THERE, **fields)
     made = [
         receipts.of_file(
             member.model,
-            Path(each.path),
-            each.sha256 or sha256_of(Path(each.path)),
+            Path(verdict.path),
+            verdict.sha256 or sha256_of(Path(verdict.path)),
             script="",
-            verified=each.status == "ok",
+            verified=verdict.status == "ok",
         )
-        for member, each in zip(members, verdicts, strict=True)
+        for member, verdict in zip(record.members, verdicts, strict=True)
     ]
     _keep(run, planned, receipts.joined(record, made))
     if planned.pending is Pending.SEARCH_AGAIN:
-        done = Attempt(at=json_file.now(), outcome=Outcome.DONE, came=Came.THERE)
-        ledger.note(run.project.layout, planned.model, done)
+        attempt = Attempt(at=json_file.now(), outcome=Outcome.DONE, came=Came.THERE)
+        ledger.note(run.project.layout, planned.model, attempt)
+    _settle_as_there(run, planned)
+
+
+def _settle_as_there(run: Run, planned: Planned) -> None:
     run.events.was_there(planned.model)
     _settle(run, Ending(planned.model, came=Came.THERE))
 
@@ -214,7 +207,8 @@ def _place(planned: Planned, member: Record) -> Path:
 
 def _keep(run: Run, planned: Planned, receipt: Receipt) -> None:
     members = run.records[planned.model.key].members
-    made = [(member.model, each) for member, each in zip(members, receipt.each, strict=True)]
+    models = [member.model for member in members]
+    made = list(zip(models, receipt.each, strict=True))
     run.receipts.save(run.project.folders.store, run.project.trust, made)
 
 
@@ -224,8 +218,8 @@ def _renew(run: Run, path: str, made: Receipt) -> None:
         if old.sha256 == made.sha256 and old.inode == made.inode:
             folder, _, name = key.partition("/")
             model = Model(folder=folder, path=name)
-            info = msgspec.structs.replace(old, ctime_ns=made.ctime_ns)
-            run.receipts.save(run.project.folders.store, run.project.trust, [(model, info)])
+            new = msgspec.structs.replace(old, ctime_ns=made.ctime_ns)
+            run.receipts.save(run.project.folders.store, run.project.trust, [(model, new)])
 
 
 def _once_more(run: Run, planned: Planned, problem: ModelProblem, slot: Slot) -> Receipt:
@@ -235,7 +229,8 @@ def _once_more(run: Run, planned: Planned, problem: ModelProblem, slot: Slot) ->
     if planned.record is None:
         raise problem  # it was found a moment ago: searching again would find the same
     run.events.searching_again(planned.model, problem)
-    record = _found_anew(run, planned)
+    record = resolve_stage.resolve(planned, run.services())
+    run.events.found(record)
     if record.same_content(old):
         raise problem
     run.policy.require(record)
@@ -250,6 +245,6 @@ def _once_more(run: Run, planned: Planned, problem: ModelProblem, slot: Slot) ->
         raise
 
 
-resolve = _telling(_resolve)
-render = _telling(_render)
-fetch = _telling(_fetch)
+resolve = _action(_resolve, searches=True)
+render = _action(_render)
+fetch = _action(_fetch)

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, TypeVar
 from comfyfix.outcomes import BY_EXIT_CODE, Outcome
 from comfyfix.records import Receipt, Record
 from comfyfix.screen import words
-from comfyfix.script.channel import Told
+from comfyfix.script.channel import Message
 from comfyfix.settings.switches import OFFLINE, on
 from comfyfix.stages.download import fetch as fetch_stage
 from comfyfix.stages.download.slots import Slot, Slots
@@ -44,22 +44,22 @@ def fetch(run: Run, planned: Planned, record: Record, script: Path, hear: Hear) 
     errand = _errand(run, record)
     places: list[str] = []
 
-    def heard(said: str | Told) -> None:
-        if isinstance(said, Told) and said.kind == BEGUN:
+    def note_place(said: str | Message) -> None:
+        if isinstance(said, Message) and said.kind == BEGUN:
             if places:
                 run.events.lost(planned.model, places[-1])
             places.append(said.fields[0])
         hear(said)
 
     pickle, signs = run.project.manifest.verify.pickle, bool(run.project.trust.key)
-    talk = Talk.about(record, heard, Slot(Slots()), pickle=pickle, words=words.sentence)
-    status = _sent(run, lambda cluster: cluster.run(errand, talk.take))
+    talk = Talk.about(record, note_place, Slot(Slots()), pickle=pickle, words=words.sentence)
+    status = _asked(run, lambda cluster: cluster.run(errand, talk.take))
     if BY_EXIT_CODE.get(status) is Outcome.NETWORK and places:
-        at = _sent(run, lambda cluster: cluster.others(places[-1]))
+        at = _asked(run, lambda cluster: cluster.others(places[-1]))
         if at:  # the way of another may be open
             run.events.cut_off(planned.model, places.pop())
             talk.last.clear()
-            status = _sent(run, lambda cluster: cluster.run(errand, talk.take, at=at))
+            status = _asked(run, lambda cluster: cluster.run(errand, talk.take, at=at))
     with contextlib.suppress(OSError):  # a network filesystem then looks at what is there now
         os.close(os.open(record.folder, os.O_RDONLY))
     return fetch_stage.receipt(record, script, talk, status, signs=signs)
@@ -70,16 +70,15 @@ def _errand(run: Run, record: Record) -> Errand:
     from comfyfix.script import render  # templates, for downloads alone
 
     manifest = run.project.manifest
-    servers = {
-        "HF_ENDPOINT": manifest.endpoints.huggingface,
-        "CIVITAI_ENDPOINT": manifest.endpoints.civitai,
-    }
-    told = "".join(f"export {name}={shlex.quote(url)}\n" for name, url in servers.items())
+    servers = "".join(
+        f"export {variable}={shlex.quote(getattr(manifest.endpoints, source))}\n"
+        for source, variable in fetch_stage.ENDPOINT_VARIABLES.items()
+    )
     folder = fetch_stage.real_place(record, run.project.folders)
-    return told + render.alone(record, manifest), str(folder), sorted(paths_of(record))
+    return servers + render.alone(record, manifest), str(folder), sorted(paths_of(record))
 
 
-def _sent(run: Run, ask: Callable[[Away], T]) -> T:
+def _asked(run: Run, ask: Callable[[Away], T]) -> T:
     """Ask the cluster, once more where its scheduler was lost. Raises ModelProblem."""
     from comfyfix.cluster.scheduler import Lost  # for those who have one
 

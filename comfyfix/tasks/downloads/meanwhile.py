@@ -5,8 +5,8 @@ from __future__ import annotations
 import contextlib
 import functools
 import time
-from collections.abc import Iterator
-from dataclasses import dataclass
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
 
 from comfyfix.disk.lease import Holder
 from comfyfix.records import Receipt
@@ -24,10 +24,13 @@ all these looks add up, so who waits for more looks less often at each."""
 
 @dataclass(frozen=True, slots=True)
 class Others:
-    """What came of others: the receipt of a file of theirs, or else what a script has to know."""
+    """What came of others: the receipt of a file of theirs, or else what a script has to know.
+
+    `env` tells it how long it may still wait for them.
+    """
 
     receipt: Receipt | None = None
-    told: tuple[tuple[str, str], ...] = ()
+    env: Mapping[str, str] = field(default_factory=dict)
 
 
 NOBODY = Others()
@@ -48,14 +51,14 @@ def of_others(run: Run, planned: Planned, slot: Slot) -> Others:
     # Outside of the store what lies there is no concern of ours.
     fetch_stage.real_place(record, run.project.folders)
     look = functools.partial(_look, run, planned, arrival)
-    mine = False
+    has_slot = False
     while True:
         holder, receipt = look()
         if receipt is not None:
             return Others(receipt)
-        if mine:
+        if has_slot:
             break
-        mine = slot.take(POLL_LONGEST)
+        has_slot = slot.take(POLL_LONGEST)
         run.go_on()
     patience = Patience(run.environ)
     if holder is None or not patience.holds(holder):
@@ -69,7 +72,7 @@ def of_others(run: Run, planned: Planned, slot: Slot) -> Others:
             if receipt is not None:
                 return Others(receipt)
     slot.take()
-    return Others(told=((WAIT_VARIABLE, str(patience.left())),))
+    return Others(env={WAIT_VARIABLE: str(patience.left())})
 
 
 def _look(run: Run, planned: Planned, arrival: Arrival) -> tuple[Holder | None, Receipt | None]:
@@ -92,8 +95,8 @@ def _look(run: Run, planned: Planned, arrival: Arrival) -> tuple[Holder | None, 
 
 @contextlib.contextmanager
 def _awaiting(run: Run, planned: Planned, holder: Holder, size: int | None) -> Iterator[None]:
-    told = t("{name} is being fetched by {who}", name=planned.model.name, who=holder.who)
-    run.events.waiting(planned.model, told)
+    text = t("{name} is being fetched by {who}", name=planned.model.name, who=holder.who)
+    run.events.waiting(planned.model, text)
     run.console.phase(planned.model.key, planned.model.name, "waiting", size=size)
     run.awaited.add(planned.model.key)
     try:

@@ -13,13 +13,13 @@ from comfyfix.process import require
 from comfyfix.records import Reason, Receipt, Record
 from comfyfix.screen import words
 from comfyfix.screen.run.part import Part
-from comfyfix.script.channel import Told
+from comfyfix.script.channel import Message
 from comfyfix.stages.download import fetch as fetch_stage
 from comfyfix.stages.download import written
 from comfyfix.stages.download.slots import Slot
 from comfyfix.stages.download.talk import BEGUN, Talk
 from comfyfix.stages.needs.work import Planned
-from comfyfix.tasks.downloads import elsewhere, mirroring
+from comfyfix.tasks.downloads import elsewhere
 from comfyfix.tasks.downloads.meanwhile import NOBODY, Others
 from comfyfix.tasks.run.running import Run
 
@@ -43,7 +43,7 @@ def run_script(run: Run, planned: Planned, slot: Slot, others: Others = NOBODY) 
     lender, handed = run.services().lender(record), run.mirrors().handed(record)
     if not (record.local or lender or handed.places):
         reach.require(server)
-    env = _environment(run, record) | dict(others.told)
+    env = _environment(run, record) | dict(others.env)
     # Once more: somebody may have changed it since the script was written.
     written.put_engine(run.project.layout, run.events.engine_replaced)
     _begun(run, planned, script.name, record)
@@ -96,7 +96,7 @@ def _environment(run: Run, record: Record) -> dict[str, str]:
 
 
 def _hear(
-    run: Run, planned: Planned, script: str, size: int | None, handed: Handed, said: str | Told
+    run: Run, planned: Planned, script: str, size: int | None, handed: Handed, said: str | Message
 ) -> None:
     """Take in what a script says: lines for the log, and where it stands."""
     if isinstance(said, str):
@@ -107,7 +107,7 @@ def _hear(
     elif said.kind == "brought":
         run.brought[planned.model.key] += 1
     elif said.kind == "mirror":
-        mirroring.heard(run, planned, handed, said)
+        _hear_of_mirror(run, planned, handed, *said.fields)
     elif said.kind == "note":
         run.events.noted(planned.model, said.fields[0])
     elif said.kind == "waiting":
@@ -115,3 +115,18 @@ def _hear(
         phase(run, planned, "waiting", size)
     elif said.kind == "waited":
         phase(run, planned, "downloading", size)
+
+
+def _hear_of_mirror(run: Run, planned: Planned, handed: Handed, number: str, what: str) -> None:
+    """Take in what became of one mirror, which a script names by its place in its list."""
+    mirror = handed.of(number)
+    if mirror is None:
+        return
+    if what == "brought":
+        run.mirrored[planned.model.key] = mirror.label
+        run.events.mirrored(planned.model, mirror.label)
+    elif what == "unreached":
+        if run.mirrors().unreached(mirror):
+            run.events.mirror_unreached(mirror.label)
+    elif what in ("wrong", "failed"):
+        run.events.mirror_failed(planned.model, mirror.label, wrong=what == "wrong")

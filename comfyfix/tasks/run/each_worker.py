@@ -20,7 +20,7 @@ from comfyfix.errors import Problem, SetupProblem, unwritable
 from comfyfix.records import because, to_json
 from comfyfix.screen import notes, words
 from comfyfix.screen.run import workers
-from comfyfix.script.channel import Told
+from comfyfix.script.channel import Message
 from comfyfix.settings import lockfile
 from comfyfix.settings.lockfile import Entry, Lock
 from comfyfix.stages.lock import locking
@@ -100,12 +100,12 @@ def _bring_by(run: Run, cluster: Away, locks: Mapping[str, Lock], at: str) -> Wo
     name = cluster.workers[at]
     run.console.line(workers.begun(name, len(locks[name].entries)))
 
-    def hear(said: str | Told) -> None:
+    def hear(said: str | Message) -> None:
         if isinstance(said, str):
             run.console.log(f"{name}: {said}")
 
     try:
-        code, report = cluster.every(at, _settings(run), lockfile.text(locks[name]), hear)
+        code, report = cluster.run_locked(at, _settings(run), lockfile.text(locks[name]), hear)
     except Problem as problem:
         return WorkerFile(worker=name, good=False, problem=words.problem(problem))
     rows = _rows(report)

@@ -6,17 +6,15 @@ import functools
 import os
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass, field
 
 from comfyfix.comfyui.store.inventory import model_files
 from comfyfix.disk import alone, twins, unfinished
 from comfyfix.disk.twins import Changed
-from comfyfix.errors import SetupProblem
-from comfyfix.records import Model, Reason, because
+from comfyfix.errors import SetupProblem, system_says
+from comfyfix.records import Model, Reason
 from comfyfix.screen.run.progress import drawn
 from comfyfix.stages.store import dedupe, sweep
 from comfyfix.stages.store.dedupe import Duplicates, Pair
-from comfyfix.state.hashes import HashLog
 from comfyfix.state.hashing import Identity, identity_of
 from comfyfix.state.renewed import Renewing, Seen
 from comfyfix.tasks.run.running import Run
@@ -25,15 +23,6 @@ from comfyfix.why import Why
 
 FILES_AT_ONCE, BYTES_AT_ONCE = 64, 1 << 30
 """Files and bytes of one step: their leases are held until all of it is done."""
-
-
-@dataclass(slots=True)
-class Done:
-    """What came of it: pairs that share by now, pairs that could not, and what was left before."""
-
-    won: list[Pair] = field(default_factory=list)
-    failed: list[tuple[Pair, Reason]] = field(default_factory=list)
-    odd: list[Reason] = field(default_factory=list)
 
 
 @contextmanager
@@ -46,8 +35,13 @@ def store_alone(run: Run) -> Iterator[int]:
     except alone.Busy:
         raise SetupProblem(Why.DEDUPE_BUSY, store=store) from None
     except OSError as error:
-        cause = because(Why.SYSTEM_SAYS, error=error.strerror or error)
-        raise SetupProblem(Why.DEDUPE_ODD, store=store, cause=cause) from None
+        raise SetupProblem(Why.DEDUPE_ODD, store=store, cause=system_says(error)) from None
+
+
+def renewing(run: Run) -> Renewing:
+    """What notes that files of a run's store are the same, though the system tells otherwise."""
+    project = run.project
+    return Renewing(project.layout, project.folders.store, project.trust, hashing.log_of(run))
 
 
 class Deduping:
@@ -55,10 +49,8 @@ class Deduping:
 
     def __init__(self, run: Run) -> None:
         self._run = run
-        project = run.project
-        log = HashLog(project.layout.hashes, project.trust.identity)
-        self._renewing = Renewing(project.layout, project.folders.store, project.trust, log)
-        self._store = os.path.realpath(project.folders.store)
+        self._renewing = renewing(run)
+        self._store = os.path.realpath(run.project.folders.store)
         self._names: dict[Identity, list[tuple[Model, str]]] = {}
         self._by_place: dict[str, tuple[Model, str]] = {}
 
@@ -72,9 +64,11 @@ class Deduping:
         with store_alone(self._run) as root:
             for place in left:
                 try:
-                    reason = unfinished.settle(root, place, hashing.of_open(bool), self._renew)
+                    reason = unfinished.settle(
+                        root, place, hashing.open_file_hasher(bool), self._renew
+                    )
                 except OSError as error:
-                    reason = because(Why.SYSTEM_SAYS, error=error.strerror or error)
+                    reason = system_says(error)
                 odd += [reason] if reason else []
         return odd
 
@@ -87,7 +81,7 @@ class Deduping:
             place = f"{real(folder)}/{last}".removeprefix(f"{self._store}/")
             self._by_place[place] = name
 
-    def found(self) -> Duplicates:
+    def find(self) -> Duplicates:
         """Find what is equal; what may be is hashed, and remembered. Raises Stopped, OSError."""
         project = self._run.project
         choices = sweep.whole_store(
@@ -99,13 +93,16 @@ class Deduping:
         hashes = hashing.all_of(self._run, [copy.path for copy in alike])
         return dedupe.duplicates(every, hashes)
 
-    def share(self, found: Duplicates) -> Done:
-        """Let equal files share their bytes. Raises Stopped, SetupProblem."""
-        done = Done()
+    def share(self, pairs: Sequence[Pair]) -> tuple[list[Pair], list[tuple[Pair, Reason]]]:
+        """Let equal files share their bytes; returns the pairs that do now, and those that can't.
+
+        Raises Stopped, SetupProblem.
+        """
+        won: list[Pair] = []
+        failed: list[tuple[Pair, Reason]] = []
         self._learn()
-        pairs = found.planned
         if not pairs:
-            return done
+            return won, failed
         total = 2 * sum(pair.other.info.st_size for pair in pairs)
         read = 0
 
@@ -115,36 +112,35 @@ class Deduping:
 
         with (
             store_alone(self._run) as root,
-            drawn(total, len(pairs), lambda: (read, len(done.won) + len(done.failed))),
+            drawn(total, len(pairs), lambda: (read, len(won) + len(failed))),
         ):
             for way in ("link", "clone"):
                 chosen = [pair for pair in pairs if pair.way == way]
                 for step in dedupe.steps(chosen, FILES_AT_ONCE, BYTES_AT_ONCE):
                     for pair, reason in self._step(root, way, step, passed):
                         if reason is None:
-                            done.won.append(pair)
+                            won.append(pair)
                         else:
-                            done.failed.append((pair, reason))
-        return done
+                            failed.append((pair, reason))
+        return won, failed
 
     def _step(
         self, root: int, way: str, step: Sequence[Pair], passed: Callable[[int], object]
     ) -> Iterator[tuple[Pair, Reason | None]]:
-        asked = dedupe.by_kept(step)
-        every = [one for one, _ in asked]
+        by_kept = dedupe.by_kept(step)
+        files = [file for file, _ in by_kept]
         if way == "link":
-            told = twins.join(root, every, hashing.of_open(passed), self._renew)
+            results = twins.join(root, files, hashing.open_file_hasher(passed), self._renew)
         else:
-            told = [twins.clone(root, one) for one in every]
-        for (_, pairs), reasons in zip(asked, told, strict=True):
+            results = [twins.clone(root, file) for file in files]
+        for (_, pairs), reasons in zip(by_kept, results, strict=True):
             yield from zip(pairs, reasons, strict=True)
 
-    def _renew(self, every: Sequence[Changed]) -> None:
+    def _renew(self, changed: Sequence[Changed]) -> None:
         """Renew what is noted of each file, under all of its names."""
         seen = []
-        for one in every:
-            identity = identity_of("", one.info)
-            names = self._names.setdefault(identity, [])
-            names += [self._by_place[place] for place in one.places if place in self._by_place]
-            seen += [Seen(model, path, one.sha256, one.info) for model, path in names]
+        for file in changed:
+            names = self._names.setdefault(identity_of("", file.info), [])
+            names += [self._by_place[place] for place in file.places if place in self._by_place]
+            seen += [Seen(model, path, file.sha256, file.info) for model, path in names]
         self._renewing.renew(seen)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 from collections.abc import Callable, Mapping
 from concurrent.futures import ThreadPoolExecutor, as_completed
+from functools import partial
 from pathlib import Path
 from typing import TypeVar
 
@@ -30,25 +31,23 @@ from comfyfix.why import Why
 
 T = TypeVar("T")
 W = TypeVar("W")
-Told = Callable[[Content, Done], object]
 
 
-def fill(run: Run, filled: Filled, holder: Holder, told: Told) -> None:
-    """Put all that is needed into a mirror, several at a time; `told` hears of each, in one thread.
+def fill(run: Run, filled: Filled, holder: Holder, tell: Callable[[Content, Done], object]) -> None:
+    """Put all that is needed into a mirror, several at a time; `tell` is called in one thread.
 
     Raises Stopped; what is there by then stays, and what has arrived of a download is kept.
     """
 
     def put(content: Content) -> Done:
-        return mirroring.put(content, holder, lambda one, record: _fetch(run, one, record, holder))
+        return mirroring.put(content, holder, partial(_fetch, run, holder))
 
     def settle(content: Content, done: Done) -> None:
         filled.done[content.sha256] = done
-        told(content, done)
+        tell(content, done)
 
-    _side_by_side(
-        run, filled, {content.sha256: content for content in filled.contents}, put, settle
-    )
+    by_hash = {content.sha256: content for content in filled.contents}
+    _side_by_side(run, filled, by_hash, put, settle)
 
 
 def verify(run: Run, filled: Filled, holder: Holder) -> None:
@@ -97,7 +96,7 @@ def _reason(error: Exception, place: str) -> Reason:
     return because(Why.MIRROR_CHANGED)
 
 
-def _fetch(run: Run, content: Content, record: Record, holder: Holder) -> None:
+def _fetch(run: Run, holder: Holder, content: Content, record: Record) -> None:
     """Fetch a file from its address: into a folder at once, for a bucket into one of ours."""
     run.policy.require(record)
     if isinstance(holder, FolderHolder):
@@ -117,23 +116,23 @@ def _by_script(run: Run, record: Record, path: Path) -> None:
         raise ModelProblem(Outcome.DOWNLOAD_FAILED, Why.STOPPED)
     require("bash", "curl")
     manifest = run.services().manifest
-    told = msgspec.structs.replace(record, destination=str(path), store=str(path.parent))
+    placed = msgspec.structs.replace(record, destination=str(path), store=str(path.parent))
     path.parent.mkdir(parents=True, exist_ok=True)
     env = fetch_stage.environment(
         run.environ,
-        told,
+        placed,
         manifest.endpoints,
         run.project.tokens,
         folder=Path(os.path.realpath(path.parent)),
         demo=manifest.is_demo,
     )
-    alone = render.alone(told, manifest)
-    here = fetch_stage.Here(run.children, env, run.services().relay, alone)
+    script = render.alone(placed, manifest)
+    here = fetch_stage.Here(run.children, env, run.services().relay, script)
     talk = Talk.about(
-        told,
+        placed,
         lambda _said: None,
         Slot(Slots()),
         pickle="allow",  # whoever takes it from there looks into it
         words=words.sentence,
     )
-    fetch_stage.fetch(told, path, talk, here, signs=False)
+    fetch_stage.fetch(placed, path, talk, here, signs=False)

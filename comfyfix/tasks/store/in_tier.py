@@ -9,13 +9,14 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from comfyfix.comfyui.store.together import Together
+from comfyfix.errors import system_says
 from comfyfix.records import Reason, because
 from comfyfix.stages.store.tiers.needed_copies import named_directories
 from comfyfix.stages.store.tiers.opened import Opened, noted_hashes
 from comfyfix.stages.store.tiers.raising import Raising
-from comfyfix.state.hashes import HashLog
 from comfyfix.state.tier import Busy, Tier
 from comfyfix.tasks.run.running import Run
+from comfyfix.tasks.verify.hashing import log_of
 from comfyfix.why import Why
 
 
@@ -53,7 +54,7 @@ def raising(run: Run, tier: Tier) -> Raising:
         limit=project.manifest.tiers.size_bytes,
         reserve=project.manifest.download.reserve_bytes,
         hash_of=run.services().hash_of,
-        log=HashLog(project.layout.hashes, project.manifest.verify.identity),
+        log=log_of(run),
         now=time.time(),
         stopped=lambda: run.children.stopping,
     )
@@ -79,7 +80,7 @@ class LettingGo:
         try:
             return self.work.let_go(sources)
         except OSError as error:
-            return because(Why.SYSTEM_SAYS, error=error.strerror or error)
+            return system_says(error)
 
 
 @contextmanager
@@ -100,5 +101,5 @@ def letting_go(run: Run) -> Iterator[LettingGo]:
         except Busy:
             why_not = because(Why.TIER_BUSY, path=tier.root)
         except OSError as error:
-            why_not = because(Why.SYSTEM_SAYS, error=error.strerror or error)
+            why_not = system_says(error)
         yield LettingGo(work, why_not)

@@ -15,14 +15,12 @@ from comfyfix.stages.store import move
 from comfyfix.stages.store.gc import Unit
 from comfyfix.stages.store.move import Move, MovedFile
 from comfyfix.state import receipts
-from comfyfix.state.hashes import HashLog
-from comfyfix.state.renewed import Renewing, Seen
+from comfyfix.state.renewed import Seen
 from comfyfix.tasks.face.nearest import nearest
 from comfyfix.tasks.run.running import Run
-from comfyfix.tasks.store.deduping import store_alone
+from comfyfix.tasks.store.deduping import renewing, store_alone
 from comfyfix.tasks.store.in_tier import letting_go
 from comfyfix.tasks.store.needing import Needing
-from comfyfix.tasks.store.units import known_units
 from comfyfix.tasks.verify import hashing
 from comfyfix.why import Why
 
@@ -35,10 +33,8 @@ class Moving:
         project = run.project
         self._folders = project.folders
         self._store = os.path.realpath(project.folders.store)
-        self._needing = Needing(runs)
-        self._units: list[Unit] = known_units(run, self._needing)[1]
-        log = HashLog(project.layout.hashes, project.trust.identity)
-        self._renewing = Renewing(project.layout, project.folders.store, project.trust, log)
+        self._units: list[Unit] = Needing(runs).units(run)[1]
+        self._renewing = renewing(run)
 
     def knows(self, name: str, folder: str) -> bool:
         """Tell whether a name is that of a model here."""
@@ -52,10 +48,10 @@ class Moving:
             near = nearest(name.rpartition("/")[2], (unit.model.name for unit in self._units))
             cause = because(Why.NEAREST_NAMES, names=near) if near else ""
             raise SetupProblem(Why.MOVE_NOT_FOUND, name=name, cause=cause)
-        made, reason = chosen
+        plan, reason = chosen
         if reason is None and not dry:
-            reason = self._done(made)
-        return Moved(made, "shown" if dry else "moved", reason)
+            reason = self._do(plan)
+        return Moved(plan, "shown" if dry else "moved", reason)
 
     def _chosen(self, name: str, key: str) -> tuple[Move, Reason | None] | None:
         unit = move.unit_of(self._units, name)
@@ -66,16 +62,20 @@ class Moving:
             model = Model(folder=key, path=unit.model.path)
             return self._planned(unit.model, model, files, [(f.path, f.target) for f in files],
                                  reason)  # fmt: skip
-        if found := move.directory_of(self._folders, name):
-            was, place = found
+        if directory := move.directory_of(self._folders, name):
+            was, place = directory
             model = Model(folder=key, path=was.path)
             target = self._folders.place(key, was.path)
             inside = [
-                MovedFile(was_file, path, Model(folder=key, path=was_file.path), f"{target}{rest}")
-                for one in self._units
-                for path in one.files
-                if (rest := path.removeprefix(place)) != path and rest.startswith("/")
-                for was_file in [Model(folder=was.folder, path=f"{was.path}{rest}")]
+                MovedFile(
+                    was=Model(folder=was.folder, path=f"{was.path}/{rest}"),
+                    path=path,
+                    model=Model(folder=key, path=f"{was.path}/{rest}"),
+                    target=f"{target}/{rest}",
+                )
+                for unit in self._units
+                for path in unit.files
+                if (rest := path.removeprefix(f"{place}/")) != path
             ]
             return self._planned(was, model, inside, [(place, target)], None)
         return self._begun(name, key)
@@ -90,8 +90,8 @@ class Moving:
             if not os.path.isfile(target):
                 continue
             info = os.stat(target)
-            told = (receipt.device, receipt.inode, receipt.size, receipt.mtime_ns)
-            if told == (info.st_dev, info.st_ino, info.st_size, info.st_mtime_ns):
+            written = (receipt.device, receipt.inode, receipt.size, receipt.mtime_ns)
+            if written == (info.st_dev, info.st_ino, info.st_size, info.st_mtime_ns):
                 model = Model(folder=key, path=was.path)
                 return Move(was, model, (MovedFile(was, receipt.path, model, target),), ()), None
         return None
@@ -113,7 +113,7 @@ class Moving:
                 steps.append(step)
                 taken = because(Why.GC_PLACE_TAKEN, path=target)
                 reason = reason or (taken if os.path.lexists(target) else None)
-        others = [os.path.realpath(one) for one in self.run.project.manifest.also_look_in]
+        others = [os.path.realpath(folder) for folder in self.run.project.manifest.also_look_in]
         if any(os.path.realpath(path).startswith(f"{o}/") for path, _ in pairs for o in others):
             reason = reason or because(Why.DEDUPE_OTHERS)
         if any(self._renewing.cannot_sign(file.was) for file in files):
@@ -125,24 +125,24 @@ class Moving:
         )
         return Move(was, model, tuple(files), tuple(steps), finds, loses), reason
 
-    def _done(self, made: Move) -> Reason | None:
-        known = hashing.known(self.run, [file.path for file in made.files])
-        stamps = {file.path: _stamp(file.path) for file in made.files}
+    def _do(self, plan: Move) -> Reason | None:
+        hashes = hashing.remembered(self.run, [file.path for file in plan.files])
+        stamps = {file.path: _stamp(file.path) for file in plan.files}
         with letting_go(self.run) as tier:  # else ComfyUI would find it where it was, too
             store = Path(self._store)
-            if reason := tier.let_go(str(store / step.place) for step in made.steps):
+            if reason := tier.let_go(str(store / step.place) for step in plan.steps):
                 return reason
         with store_alone(self.run) as root:
-            if not made.steps:
-                self._renew(hashing.all_of(self.run, [f.target for f in made.files]), made.files)
+            if not plan.steps:
+                self._renew(hashing.all_of(self.run, [f.target for f in plan.files]), plan.files)
                 return None
-            for number, step in enumerate(made.steps):
-                files = made.files if len(made.steps) == 1 else made.files[number : number + 1]
-                same = [f for f in files if f.path in known]
+            for number, step in enumerate(plan.steps):
+                files = plan.files if len(plan.steps) == 1 else plan.files[number : number + 1]
+                hashed = [file for file in files if file.path in hashes]
 
-                def moved(same: Sequence[MovedFile] = same) -> None:
-                    kept = [f for f in same if _stamp(f.target) == stamps[f.path]]
-                    self._renew({f.target: known[f.path] for f in kept}, kept)
+                def moved(hashed: Sequence[MovedFile] = hashed) -> None:
+                    same = [f for f in hashed if _stamp(f.target) == stamps[f.path]]
+                    self._renew({file.target: hashes[file.path] for file in same}, same)
 
                 if reason := relocating.relocate(root, step, moved):
                     return reason
@@ -160,6 +160,6 @@ class Moving:
 
 def _stamp(path: str) -> tuple[int, ...]:
     try:
-        return relocating.stamp_of(os.path.realpath(Path(path)))
+        return relocating.stamp_of(os.path.realpath(path))
     except OSError:
         return ()

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 
 from comfyfix import project as projects
 from comfyfix.comfyui.packs import installed
 from comfyfix.comfyui.workflows import files as workflow_files
-from comfyfix.errors import Problem, SetupProblem
+from comfyfix.errors import Problem, SetupProblem, system_says
 from comfyfix.project import Project
 from comfyfix.records import Reason, because
 from comfyfix.settings import MANIFEST, pins
@@ -17,8 +17,10 @@ from comfyfix.settings.read import implied_in, load
 from comfyfix.setup import setup_of
 from comfyfix.stages.needs import scan
 from comfyfix.stages.needs.scan import ScannedFile
-from comfyfix.stages.store import needed
+from comfyfix.stages.store import gc, needed, sweep
+from comfyfix.stages.store.gc import Provenance, Unit
 from comfyfix.stages.store.needed import Needs
+from comfyfix.state import ledger, receipts
 from comfyfix.tasks.run.running import Run
 from comfyfix.why import Why
 
@@ -32,22 +34,21 @@ class Needing:
         self.needs = Needs()
         self.doubts: list[Reason] = []
         self.workflows = 0
-        self._stamps: list[tuple[Callable[[], _Stamps], _Stamps]] = []
+        self._read: list[tuple[Project, _Stamps]] = []
         for run in runs:
             self.doubts += self._add(run.project)
         folders = dict.fromkeys(f for run in runs for f in run.project.manifest.gc.keep)
         for folder in folders:
             try:
-                found = self._add(_checkout(Path(folder)))
+                doubts = self._add(_checkout(Path(folder)))
             except Problem as problem:
-                found = [problem.reason]
+                doubts = [problem.reason]
             except OSError as error:
-                found = [because(Why.SYSTEM_SAYS, error=error.strerror or error)]
-            self.doubts += [because(Why.GC_KEEP, folder=folder, cause=one) for one in found]
+                doubts = [system_says(error)]
+            self.doubts += [because(Why.GC_KEEP, folder=folder, cause=doubt) for doubt in doubts]
 
     def _add(self, project: Project) -> list[Reason]:
-        before = _stamps(project)
-        self._stamps.append((lambda: _stamps(project), before))
+        self._read.append((project, _stamps(project)))
         setup = project.setup
         scanned = [*project.scanned, *_brought(project)]
         self.workflows += sum(file.is_workflow for file in scanned)
@@ -62,10 +63,27 @@ class Needing:
         )  # fmt: skip
         return needed.doubts(project.plan, scanned, unread)
 
+    def units(self, run: Run) -> tuple[Provenance, list[Unit]]:
+        """The files of a project's folders as what goes as a whole. Raises OSError."""
+        project = run.project
+        records = sweep.records(project.layout)
+        choices = sweep.whole_store(
+            project.manifest, project.folders, project.layout, project.trust, known_records=records
+        )
+        provenance = Provenance(
+            folders=project.folders,
+            trust=project.trust,
+            receipts={receipt.path: receipt for receipt in receipts.load(project.layout).values()},
+            records=records,
+            entries=ledger.load(project.layout).models,
+            contents=sweep.contents(choices),
+        )
+        return provenance, gc.units(choices, provenance, self.needs)
+
     def changed(self) -> Reason | None:
         """Tell whether a workflow, a manifest or a lock file is not as it was read."""
         try:
-            same = all(look() == before for look, before in self._stamps)
+            same = all(_stamps(project) == before for project, before in self._read)
         except (OSError, SetupProblem):
             same = False
         return None if same else because(Why.GC_WORKFLOWS_CHANGED)

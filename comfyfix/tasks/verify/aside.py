@@ -27,17 +27,20 @@ def set_aside(run: Run, model: Model, verdict: Verdict, receipt: Receipt | None)
     return moved
 
 
-def set_copy_aside(run: Run, choice: Choice, told: list[Verdict]) -> str:
+def set_copy_aside(run: Run, choice: Choice, verdicts: list[Verdict]) -> str:
     """Move a copy in the fast tier that is not right to where ComfyUI does not look.
 
-    Returns what is to be said of it, and writes its new place into what was `told` of its files.
+    Returns what is to be said of it, and writes its new place into the verdicts of its files.
     What is none of ours stays unless it is damaged or unsafe: it may be meant.
     """
     root, unit = run.project.folders.tier, Path(choice.unit)
-    mine = [v for v in told if v.is_copy and Path(v.path).is_relative_to(unit) and not v.good]
-    bad = [v for v in mine if choice.noted_sha256 or v.status in ("damaged", "unsafe")]
-    bad = [v for v in bad if not (v.reason and v.reason.why == Why.PICKLE_REFUSED)]
-    if not bad or root is None or not unit.is_relative_to(root):
+    bad = [v for v in verdicts if v.is_copy and not v.good and Path(v.path).is_relative_to(unit)]
+    moves = any(
+        (choice.noted_sha256 or verdict.status in ("damaged", "unsafe"))
+        and not (verdict.reason and verdict.reason.why == Why.PICKLE_REFUSED)
+        for verdict in bad
+    )
+    if not moves or root is None or not unit.is_relative_to(root):
         return ""
     tier = Tier(root)
     try:
@@ -47,7 +50,7 @@ def set_copy_aside(run: Run, choice: Choice, told: list[Verdict]) -> str:
         return checking.copy_stays(choice.unit, checking.tier_busy())
     except OSError as error:
         return checking.copy_stays(choice.unit, error.strerror or str(error))
-    for number, verdict in enumerate(told):
-        if verdict in mine:
-            told[number] = msgspec.structs.replace(verdict, moved_to=str(target))
+    for number, verdict in enumerate(verdicts):
+        if verdict in bad:
+            verdicts[number] = msgspec.structs.replace(verdict, moved_to=str(target))
     return checking.copy_moved(choice.unit, str(target))

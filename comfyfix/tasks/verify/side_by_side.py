@@ -7,7 +7,6 @@ from collections import Counter
 from collections.abc import Sequence
 from concurrent.futures import Future, ThreadPoolExecutor, as_completed
 from dataclasses import dataclass, field
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 import msgspec
@@ -21,11 +20,11 @@ from comfyfix.stages.store import sweep
 from comfyfix.stages.store.sweep import Choice
 from comfyfix.stages.verdicts.verify import Claims, Manner, verify
 from comfyfix.state import receipts
-from comfyfix.state.hashes import HashLog
-from comfyfix.state.hashing import Hasher, Identity, cores
+from comfyfix.state.hashing import Hasher, Identity
 from comfyfix.stopping import Stopped
 from comfyfix.tasks.run.running import Run
 from comfyfix.tasks.verify.aside import set_aside, set_copy_aside
+from comfyfix.tasks.verify.hashing import log_of
 from comfyfix.why import Why
 
 if TYPE_CHECKING:
@@ -51,7 +50,7 @@ class Wish:
 
 @dataclass
 class Check:
-    """One run over some files; each verdict is told as it is settled."""
+    """One run over some files; each verdict is said as it is settled, and kept."""
 
     run: Run
     choices: Sequence[Choice]
@@ -61,18 +60,15 @@ class Check:
     stayed: int = 0  # bad files that `move` would move aside
     unknown: int = 0  # files whose hash nothing here knows, and nobody was asked
     bad_copies: int = 0  # of the bad files those that are copies in a fast tier
+    verdicts: list[Verdict] = field(default_factory=list)
 
     def __post_init__(self) -> None:
         self.total = sweep.total(self.choices)
-        self.hasher = Hasher(
-            HashLog(self.run.project.layout.hashes, self.run.project.trust.identity),
-            anew=self.wish.anew,
-        )
+        self.hasher = Hasher(log_of(self.run), anew=self.wish.anew)
         self._contents = sweep.contents(self.choices) if self.wish.always else {}
-        self.told: list[Verdict] = []
         self._bad_units: dict[str, Choice] = {}
-        self._open: list[tuple[Choice, Verdict]] = []
-        self._made: list[tuple[Model, Receipt]] = []
+        self._unidentified: list[tuple[Choice, Verdict]] = []
+        self._receipts: list[tuple[Model, Receipt]] = []
         self._seen: set[Identity] = set()
         self._identifier: Identifier | None = None
         self._unwritten: list[Problem] = []
@@ -83,14 +79,9 @@ class Check:
         return self.count.total()
 
     @property
-    def good(self) -> int:
-        """How many files can be used."""
-        return self.count["ok"] + self.count["unverified"]
-
-    @property
     def bad(self) -> int:
-        """How many can't."""
-        return self.files_done - self.good
+        """How many files can't be used."""
+        return self.files_done - self.count["ok"] - self.count["unverified"]
 
     @property
     def problems(self) -> list[Problem]:
@@ -148,61 +139,59 @@ class Check:
         if unknown and (self.wish.always or self.wish.ask):
             verdict = self._compared(verdict)
         if verdict.reason == NOT_KNOWN and self.wish.ask:
-            self._open.append((choice, verdict))
-            if len(self._open) >= self._at_once:
+            from comfyfix.sources.identify import AT_ONCE  # only where one asks
+
+            self._unidentified.append((choice, verdict))
+            if len(self._unidentified) >= AT_ONCE:
                 self._ask()
             return
         if verdict.status == "ok" and choice.record is not None:
             self._keep(choice, verdict, identified=False)
-        self._told(choice, verdict)
+        self._tell(choice, verdict)
 
     def _compared(self, verdict: Verdict) -> Verdict:
         """Hold a file of unknown origin against the contents that are known."""
-        where = self._contents.get(verdict.sha256 or "")
-        if where:
-            return msgspec.structs.replace(verdict, status="ok", reason=None, by=where)
+        by = self._contents.get(verdict.sha256 or "")
+        if by:
+            return msgspec.structs.replace(verdict, status="ok", reason=None, by=by)
         return msgspec.structs.replace(verdict, reason=NOT_KNOWN)
 
-    @property
-    def _at_once(self) -> int:
-        from comfyfix.sources.identify import AT_ONCE  # only where one asks
-
-        return AT_ONCE
-
     def _ask(self) -> None:
-        if not self._open:
+        if not self._unidentified:
             return
         from comfyfix.sources.identify import Identifier  # only where one asks
 
         if self._identifier is None:
             self._identifier = Identifier(self.run.services())
-        answers = self._identifier.ask([(c.model, v.sha256 or "") for c, v in self._open])
-        for (choice, verdict), answer in zip(self._open, answers, strict=True):
-            found = _answered(verdict, answer)
-            if found.status == "ok":
-                self._keep(choice, found, identified=True)
-            self._told(choice, found)
-        self._open.clear()
+        asked = [(choice.model, verdict.sha256 or "") for choice, verdict in self._unidentified]
+        answers = self._identifier.ask(asked)
+        for (choice, verdict), answer in zip(self._unidentified, answers, strict=True):
+            answered = _answered(verdict, answer)
+            if answered.status == "ok":
+                self._keep(choice, answered, identified=True)
+            self._tell(choice, answered)
+        self._unidentified.clear()
         self._save()
 
-    def _told(self, choice: Choice, verdict: Verdict) -> None:
+    def _tell(self, choice: Choice, verdict: Verdict) -> None:
         if verdict.status in ("damaged", "unsafe") and not self.wish.move:
             self.stayed += 1
         if choice.unit:
-            self.bad_copies += not verdict.good
-            self._bad_units |= {} if verdict.good else {choice.unit: choice}
+            if not verdict.good:
+                self.bad_copies += 1
+                self._bad_units[choice.unit] = choice
         elif self.wish.move:
             verdict = set_aside(self.run, choice.model, verdict, choice.receipt)
         self.unknown += verdict.reason == NOT_KNOWN
         self.count[verdict.status] += 1
-        self.told.append(verdict)
+        self.verdicts.append(verdict)
         say(checking.line(verdict))
 
     def _set_copies_aside(self) -> None:
         """Move copies that are not right away, each as a whole, once nothing of them is read."""
         for choice in self._bad_units.values() if self.wish.move else ():
-            if said := set_copy_aside(self.run, choice, self.told):
-                say(said)
+            if line := set_copy_aside(self.run, choice, self.verdicts):
+                say(line)
 
     def _keep(self, choice: Choice, verdict: Verdict, *, identified: bool) -> None:
         """Make a receipt, unless a true one is there or the file has changed since."""
@@ -213,7 +202,9 @@ class Check:
             old = choice.receipt
             if old and self.run.project.trust.holds(old, choice.path, info):
                 if not old.verified:
-                    self._made.append((choice.model, msgspec.structs.replace(old, verified=True)))
+                    self._receipts.append(
+                        (choice.model, msgspec.structs.replace(old, verified=True))
+                    )
             elif self.hasher.log.find(str(choice.path), info) == verdict.sha256:
                 receipt = receipts.of_file(
                     choice.model,
@@ -223,15 +214,15 @@ class Check:
                     verified=True,
                     identified=identified,
                 )
-                self._made.append((choice.model, receipt))
+                self._receipts.append((choice.model, receipt))
 
     def _save(self) -> None:
         run = self.run
         try:
-            run.receipts.save(run.project.folders.store, run.project.trust, self._made)
+            run.receipts.save(run.project.folders.store, run.project.trust, self._receipts)
         except OSError as error:  # the verdicts hold all the same; the next run hashes anew
             self._unwritten = [unwritable(error, run.project.layout.receipts)]
-        self._made.clear()
+        self._receipts.clear()
 
 
 def _answered(verdict: Verdict, answer: Answer) -> Verdict:
@@ -245,33 +236,3 @@ def _answered(verdict: Verdict, answer: Answer) -> Verdict:
     else:
         reason = because(Why.HASH_KNOWN_NOWHERE)
     return msgspec.structs.replace(verdict, reason=reason)
-
-
-def hashed_together(run: Run, files: Sequence[tuple[Path, int]], jobs: int = 0) -> dict[Path, str]:
-    """Hash some files side by side, and tell how far it is; one that can't be read is left out.
-
-    `jobs`: how many at a time; 0: one for each processor.
-    """
-    hasher = Hasher(HashLog(run.project.layout.hashes, run.project.trust.identity))
-    found: dict[Path, str] = {}
-    done = 0
-
-    def progress() -> tuple[int, int]:
-        return done + hasher.under_way(), len(found)
-
-    sizes = dict(files)
-    pool = ThreadPoolExecutor(jobs or cores(), thread_name_prefix="hash")
-    try:
-        with drawn(sum(sizes.values()), len(sizes), progress):
-            # The biggest first: at the end no thread is left alone with a big one.
-            ordered = sorted(sizes, key=lambda path: -sizes[path])
-            futures = {pool.submit(hasher, path): path for path in ordered}
-            for future in as_completed(futures):
-                with contextlib.suppress(OSError):
-                    found[futures[future]] = future.result()
-                done += sizes[futures[future]]
-    finally:
-        hasher.halt()
-        pool.shutdown(cancel_futures=True)
-        hasher.log.close()
-    return found

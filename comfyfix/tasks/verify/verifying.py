@@ -27,23 +27,23 @@ from comfyfix.tasks.run.running import Run
 from comfyfix.tasks.verify.aside import set_aside
 from comfyfix.why import Why
 
-Of = ParamSpec("Of")
+Arguments = ParamSpec("Arguments")
 
 
-def _telling(action: Callable[Of, object]) -> Callable[Of, object]:
+def _action(stage: Callable[Arguments, object]) -> Callable[Arguments, object]:
     """Turn what the system does not permit into one line: it says nothing against a model."""
 
-    @functools.wraps(action)
-    def told(*arguments: Of.args, **named: Of.kwargs) -> object:
+    @functools.wraps(stage)
+    def action(*arguments: Arguments.args, **named: Arguments.kwargs) -> object:
         try:
-            return action(*arguments, **named)
+            return stage(*arguments, **named)
         except OSError as error:
             return TaskError(words.problem(unwritable(error, "output/")))
 
-    return told
+    return action
 
 
-@_telling
+@_action
 def verify_batch(run: Run, number: int, members: Sequence[Planned]) -> object:
     """Verify the members of one batch and write its verdicts; of those left out there are none."""
     left_out = {*run.tally.ignored, *run.tally.unpicked, *run.tally.no_room}
@@ -54,22 +54,22 @@ def verify_batch(run: Run, number: int, members: Sequence[Planned]) -> object:
     unseen = {p.model.key for p in members if _did_not_arrive(run, p)}
     if len(unseen) < len(members):
         run.events.verifying(number, len(members))
-    known = run.receipts.all()
-    checked = [(planned, *_checked(run, planned, known)) for planned in members]
+    receipts_of = run.receipts.all()
+    checked = [(planned, *_checked(run, planned, receipts_of)) for planned in members]
     manifest, verdicts = run.project.manifest, [verdict for _, _, verdict in checked]
     opinions = _opinions(run, number, checked) if manifest.asks_opinions else {}
     content = batch.batch_file(verdicts, manifest.verify.pickle, opinions, words.sentence)
-    bad = _told(run, verdicts, unseen)
+    failed = _tell(run, verdicts, unseen)
     for planned in members:
         opinion = opinions.get(planned.model.key)
         if opinion and not opinion.fits:
             run.events.doubted(planned.model, opinion.reason)
     write_atomic(run.project.layout.batch(number), content)
-    return bad
+    return failed
 
 
 def _checked(
-    run: Run, planned: Planned, known: Mapping[str, Receipt]
+    run: Run, planned: Planned, receipts_of: Mapping[str, Receipt]
 ) -> tuple[Record | None, Verdict]:
     """Verify one member, by its record where it has one."""
     if planned.problem is not None:
@@ -80,11 +80,11 @@ def _checked(
     if record is not None and record.files:
         # What the user was just told to move away is not moved for him.
         moves = failed is not Outcome.CONFLICT
-        return record, whole_verified(run, record, known, moves=moves)
-    receipt = known.get(key) or planned.receipt
+        return record, _whole_verified(run, record, receipts_of, moves=moves)
+    receipt = receipts_of.get(key) or planned.receipt
     if planned.pending is Pending.SEARCH_AGAIN and failed:
         receipt = None  # what it is by its receipt is forgotten; it is not ours to replace
-    return record, verified(run, planned.model, planned.path, record, receipt)
+    return record, _verified(run, planned.model, planned.path, record, receipt)
 
 
 def _not_there(planned: Planned, problem: ModelProblem) -> Verdict:
@@ -117,64 +117,61 @@ def _opinions(
         return {}
 
 
-@_telling
+@_action
 def verify_present(run: Run, present: Sequence[Present]) -> object:
     """Verify the needed models that were there before, by form, and by receipt where one is."""
     run.events.verifying_present(len(present))
-    seen_now = hash_claimed(run, [p for p in present if p.claimed])
+    hashed = _hash_claimed(run, [p for p in present if p.claimed])
     verdicts = []
     for item in present:
-        receipt = seen_now.get(item.model.key, item.receipt)
-        each = [verified(run, model, path, None, receipt) for model, path in item.members]
+        receipt = hashed.get(item.model.key, item.receipt)
+        files = [_verified(run, model, path, None, receipt) for model, path in item.members]
         if item.files is None:
-            verdicts += each
-        elif each:  # of a directory without a model file nothing is to be said
-            verdicts.append(joined(item.model, item.path, each))
-    failed = _told(run, verdicts)
-    told = {"seen": stamps(present), "rules": batch.rules(run.project.manifest.verify.pickle)}
-    return failed if failed is not None else told
+            verdicts += files
+        elif files:  # of a directory without a model file nothing is to be said
+            verdicts.append(joined(item.model, item.path, files))
+    rules = batch.rules(run.project.manifest.verify.pickle)
+    return _tell(run, verdicts) or {"seen": stamps(present), "rules": rules}
 
 
-def hash_claimed(run: Run, present: Sequence[Present]) -> dict[str, Receipt]:
+def _hash_claimed(run: Run, present: Sequence[Present]) -> dict[str, Receipt]:
     """Hash what receipts that do not count speak of, and make receipts of our own, by model.
 
     So the next run knows these files, and with a key of the store every other checkout does.
     """
     if not present:
         return {}
-    from comfyfix.tasks.verify.side_by_side import hashed_together  # a fresh checkout only
+    from comfyfix.tasks.verify.hashing import hashed_together  # a fresh checkout only
 
     total = sum(p.size for p in present)
     run.events.hashing_claimed(len(present), total)
     begun = time.monotonic()
-    made: dict[str, Receipt] = {}
-    found = hashed_together(run, [(p.path, p.size) for p in present])
+    made: list[tuple[Model, Receipt]] = []
+    hashes = hashed_together(run, {p.path: p.size for p in present})
     for item in present:
-        digest = found.get(item.path)
         with contextlib.suppress(OSError):
-            if digest:
-                made[item.model.key] = receipts.of_file(
+            if digest := hashes.get(item.path):
+                receipt = receipts.of_file(
                     item.model, item.path, digest, script="", verified=False, identified=True
                 )
-    models = {p.model.key: p.model for p in present}
-    kept = [(models[key], receipt) for key, receipt in made.items()]
-    run.receipts.save(run.project.folders.store, run.project.trust, kept)
+                made.append((item.model, receipt))
+    run.receipts.save(run.project.folders.store, run.project.trust, made)
     run.events.hashed_claimed(total, time.monotonic() - begun)
-    return made
+    return {model.key: receipt for model, receipt in made}
 
 
-def whole_verified(
-    run: Run, record: Record, known: Mapping[str, Receipt], *, moves: bool
+def _whole_verified(
+    run: Run, record: Record, receipts_of: Mapping[str, Receipt], *, moves: bool
 ) -> Verdict:
     """Verify a directory or a set, file by file."""
-    each = [
-        verified(run, m.model, Path(m.destination), m, known.get(m.model.key), moves=moves)
+    files = [
+        _verified(run, m.model, Path(m.destination), m, receipts_of.get(m.model.key), moves=moves)
         for m in record.members
     ]
-    return joined(record.model, Path(record.destination), each)
+    return joined(record.model, Path(record.destination), files)
 
 
-def verified(
+def _verified(
     run: Run,
     model: Model,
     path: Path,
@@ -196,7 +193,7 @@ def _did_not_arrive(run: Run, planned: Planned) -> bool:
     return failed and not os.path.lexists(planned.location)
 
 
-def _told(run: Run, verdicts: Sequence[Verdict], unseen: Collection[str] = ()) -> TaskFailed | None:
+def _tell(run: Run, verdicts: Sequence[Verdict], unseen: Collection[str] = ()) -> TaskFailed | None:
     """Tell the verdicts, but of those that are `unseen`: these are counted alone."""
     run.tally.add_verdicts(verdicts)
     looked_at = [verdict for verdict in verdicts if verdict.model not in unseen]
