@@ -21,12 +21,12 @@ def chosen(runs: Sequence[Run]) -> list[str]:
     """Offer a choice for each uncertain model, and pin what is chosen; returns its tasks."""
     uncertain = [found for run in runs for found in _uncertain(run)]
     say("")
-    if not uncertain or not choosing.wanted(len(uncertain)):
+    if not uncertain or not choosing.wants_to_choose(len(uncertain)):
         return []
     tasks = []
     for named, search in uncertain:
         say("", *choosing.lines(named.item.model, search))
-        number = choosing.asked(len(search.candidates))
+        number = choosing.ask_number(len(search.candidates))
         if number and isinstance(named.item, Planned) and _settled(named, search, number):
             tasks.append(named.run.task("download", named.item.task))
     return tasks
