@@ -32,6 +32,11 @@ def reason_data(reason: Reason) -> dict[str, str]:
     return {"why": reason.why, "message": words.sentence(reason)}
 
 
+def maybe_reason_data(reason: Reason | None) -> dict[str, str] | None:
+    """The same, or null."""
+    return reason_data(reason) if reason else None
+
+
 def failed(problem: Problem) -> dict[str, Any]:
     """What keeps a command from its answer."""
     return {

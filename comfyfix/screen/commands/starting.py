@@ -60,8 +60,7 @@ def lines(
     yield f"  {_workflows(found)}"
     yield f"  {t('New models go to {path}', path=str(found.store))}"
     for other in others[:_OTHERS_MAX]:
-        told = {"path": str(other.path), "why": other.said}
-        yield t("! Another one: {path} ({why})", **told)
+        yield t("! Another one: {path} ({why})", path=str(other.path), why=other.said)
     if len(others) > _OTHERS_MAX:
         yield f"  {t('and {count} more', count=len(others) - _OTHERS_MAX)}"
     if dry:
