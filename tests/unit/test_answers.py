@@ -8,12 +8,17 @@ from typing import Any
 import pytest
 
 from comfyfix.comfyui.store.elsewhere import Place
-from comfyfix.records import Reason, Reference, Verdict, because
+from comfyfix.disk.leftovers import Left
+from comfyfix.records import Model, Reason, Reference, Verdict, because
 from comfyfix.screen import refused, words
 from comfyfix.screen.commands import (
     checking,
     checkup,
+    cleaning,
+    helping,
     locking,
+    paths,
+    pinning,
     scanning,
     starting,
 )
@@ -21,6 +26,7 @@ from comfyfix.screen.words import t
 from comfyfix.settings import lockfile
 from comfyfix.stages.checkup.base import Line
 from comfyfix.stages.installs import Proposal
+from comfyfix.stages.needs.work import Pending, Planned
 from comfyfix.stages.values.refused import Refusal
 from comfyfix.why import Why
 
@@ -191,3 +197,64 @@ def test_a_manifest_names_what_an_installation_has_elsewhere() -> None:
     assert "also_look_in: [/also]" in lines
     assert f"#   /c ({words.sentence(BAD)})" in lines
     assert all(line.startswith("#") or ": " in line or not line for line in lines)
+
+
+def test_a_pin_says_what_comes_next() -> None:
+    def lines(task: str, *, name: str = "", fetched: bool = False) -> list[str]:
+        return list(pinning.lines("m", "u", other_name=name, task=task, fetched_next=fetched))[1:]
+
+    assert lines("download:m") == [t("Next: `doit {task}`", task="download:m")]
+    assert lines("") == [t("It is there already; the pin counts when it is missing.")]
+    assert lines("download:m", name="x", fetched=True) == [
+        f"! {t('Its name there is {name}', name='x')}"
+    ]
+
+
+def test_paths_has_nothing_to_tell_of_no_file() -> None:
+    assert paths.as_data(None, dry=False) == {"path": None, "written": False, "sections": []}
+    assert len(list(paths.lines(None, Path("/own"), dry=False))) == 1
+
+
+@pytest.mark.parametrize(
+    ("kind", "line"),
+    [
+        ("download", "Brings every missing model; `doit list` shows them."),
+        ("verify", "Brings its models, then checks them; `doit verify` only checks."),
+        ("workflow", "Brings the models that are missing and checks the others."),
+    ],
+)
+def test_help_says_what_a_group_of_tasks_does(kind: str, line: str) -> None:
+    assert list(helping.task("x", "doc", kind, ""))[1] == f"  {t(line)}"
+    assert len(list(helping.task("x", "doc", "", ""))) == 2
+    assert len(list(helping.task("x", "doc", kind, "a.pt"))) == 4
+
+
+def test_info_says_why_a_task_would_run() -> None:
+    item = Planned(Model(folder="vae", path="a"), 1, "a", "/a", Pending.ABSENT, ())
+    absent = f" * {words.sentence(Pending.ABSENT)}"
+    assert list(helping.status(item, 0, 0, ignored="")) == [absent]
+    assert len(list(helping.status(item, 0, 0, ignored="download:a"))) == 2
+    some = t(" * {count} of its {all:models} are pending; see `doit list`", count=2, all=6)
+    assert list(helping.status(None, 6, 2, ignored="")) == [some]
+    assert len(list(helping.status(None, 6, 0, ignored=""))) == 1
+
+
+def test_what_clean_removes_is_told_by_model() -> None:
+    files = [
+        Left("/1", "vae/b", 5),
+        Left("/2", "loras/a", 1),
+        Left("/3", "vae/b", 2),
+        Left("/4", size=4),
+    ]
+    lines = list(cleaning.lines(files, project="p", dryrun=True))
+    assert lines == [
+        t("Project: {name}", name="p"),
+        f"  {t('caches: {size:size}', size=4)}",
+        f"  {t('{model}: {size:size} of a stopped download', model='loras/a', size=1)}",
+        f"  {t('{model}: {size:size} of a stopped download', model='vae/b', size=7)}",
+        t("Would be removed: {size:size} (files: {count}).", size=12, count=4),
+        t("Models, records, scripts and the ledger stay."),
+    ]
+    removed = list(cleaning.lines(files, project="", dryrun=False))
+    assert removed[-2] == t("Removed: {size:size} (files: {count}).", size=12, count=4)
+    assert len(list(cleaning.lines([], project="", dryrun=False))) == 1

@@ -8,13 +8,12 @@ from typing import Any
 
 import pytest
 
-from comfyfix.disk.leftovers import Left
 from comfyfix.disk.trash_note import Entry
 from comfyfix.errors import ModelProblem
 from comfyfix.outcomes import Outcome
 from comfyfix.records import Model, because
 from comfyfix.screen import words
-from comfyfix.screen.commands import cleaning, deduping, mirroring, moving, storing, tiers
+from comfyfix.screen.commands import deduping, mirroring, moving, storing, tiers
 from comfyfix.screen.commands.deduping import Shared
 from comfyfix.screen.commands.moving import Moved
 from comfyfix.screen.objects import reason_data
@@ -184,27 +183,6 @@ def test_of_a_worker_a_few_models_are_named(count: int) -> None:
     assert lines[0][0] == ("✗" if count else "✓")
     assert sum("gone" in line for line in lines) == min(count, 5)
     assert (lines[-1] == f"    {t('and {count} more', count=1)}") is (count == 6)
-
-
-def test_what_clean_removes_is_told_by_model() -> None:
-    files = [
-        Left("/1", "vae/b", 5),
-        Left("/2", "loras/a", 1),
-        Left("/3", "vae/b", 2),
-        Left("/4", size=4),
-    ]
-    lines = list(cleaning.lines(files, project="p", dryrun=True))
-    assert lines == [
-        t("Project: {name}", name="p"),
-        f"  {t('caches: {size:size}', size=4)}",
-        f"  {t('{model}: {size:size} of a stopped download', model='loras/a', size=1)}",
-        f"  {t('{model}: {size:size} of a stopped download', model='vae/b', size=7)}",
-        t("Would be removed: {size:size} (files: {count}).", size=12, count=4),
-        t("Models, records, scripts and the ledger stay."),
-    ]
-    removed = list(cleaning.lines(files, project="", dryrun=False))
-    assert removed[-2] == t("Removed: {size:size} (files: {count}).", size=12, count=4)
-    assert len(list(cleaning.lines([], project="", dryrun=False))) == 1
 
 
 def copied(path: str, needed_at: float) -> Copy:
