@@ -7,14 +7,16 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from rich.console import Console as Screen
 
 from comfyfix.errors import ModelProblem, Problem
-from comfyfix.outcomes import Outcome
-from comfyfix.records import Model, Reason, Status, Verdict, because
+from comfyfix.outcomes import Came, Outcome
+from comfyfix.records import Model, Reason, Receipt, Status, Verdict, because
 from comfyfix.screen import words
 from comfyfix.screen.run.console import ActionsConsole, GitLabConsole, choose
 from comfyfix.screen.run.events import Events, bad_files
 from comfyfix.screen.run.lines import Console
+from comfyfix.screen.run.live import Board
 from comfyfix.screen.run.part import Part
 from comfyfix.screen.words import fixed, t
 from comfyfix.why import Why
@@ -48,6 +50,7 @@ def test_of_a_directory_and_a_set_all_files_count(tmp_path: Path) -> None:
     (tmp_path / ".d.1234567.new").mkdir()
     (tmp_path / "d").mkdir()
     (tmp_path / "d" / "c").write_bytes(b"x" * 100)
+    (tmp_path / "d" / "gone").symlink_to("nowhere")
     assert Part(tmp_path / "d").arrived() == 108
     first = tmp_path / "m-00001-of-00002.safetensors"
     first.write_bytes(b"x" * 4)
@@ -136,3 +139,59 @@ def test_a_batch_is_told_by_what_its_files_are(tmp_path: Path) -> None:
     ]
     assert said(tmp_path, ("verified", ([],))) == []
     assert bad_files(verdicts) == f"vae/3: damaged; vae/r: {wrong}"
+
+
+@pytest.mark.parametrize(
+    ("came", "line"),
+    [
+        (Came.OTHERS, t("✓ Fetched by another process meanwhile")),
+        (Came.THERE, t("✓ It was there already")),
+        (Came.LINKED, t("✓ Linked: {place}", place="x/a")),
+        (Came.COPIED, t("✓ Copied from {place} ({size:size})", place="/home/a", size=5)),
+        (Came.FETCHED, fixed("✓ Download completed successfully")),
+    ],
+)
+def test_how_a_file_came_is_told(tmp_path: Path, came: Came, line: str) -> None:
+    receipt = Receipt(
+        model="loras/a", path="/m/x/a", size=5, sha256="a" * 64, mtime_ns=1, at="now",
+        origin="/home/a",
+    )  # fmt: skip
+    (told,) = said(tmp_path, ("fetched", (record(1, "a", local="/m/x/a"), receipt, came)))
+    assert told == f"  {line}  [a]"
+
+
+def test_a_mirror_that_gives_nothing_is_told_once(tmp_path: Path) -> None:
+    model = Model(folder="vae", path="a")
+    out = io.StringIO()
+    events = Events(Console(tmp_path / "run.log", out), Path("/m"))
+    for place in ("/m1", "/m1", "/m2"):
+        events.mirror_failed(model, place, wrong=False)
+    events.mirror_failed(model, "/m1", wrong=True)
+    lines = out.getvalue().splitlines()
+    silent = "! The mirror {place} does not give what it is asked for"
+    assert lines[:2] == [t(silent, place=place) for place in ("/m1", "/m2")]
+    wrong = "! The mirror {place} has other bytes under this hash: not taken"
+    assert lines[2:] == [f"  {t(wrong, place='/m1')}  [a]"]
+
+
+def test_the_totals_of_a_run_tell_what_is_known() -> None:
+    board = Board(Screen(file=io.StringIO()))
+    board.total, board.done = 4, 1
+    left = t("{count} left", count=3)
+    assert list(board._totals([], 0)) == [t("{count} done", count=1), left]
+    board.sizes.expect("a", 2_000)
+    known = [
+        t("{count} done", count=1),
+        left,
+        f"{t('{arrived} of {size}', arrived='0 B', size='2.0 kB')}",
+    ]
+    unknown = t("{count} of unknown size", count=2)
+    assert list(board._totals([], 0)) == [*known, unknown]
+    board.sizes.expect("b", 0)
+    board.sizes.expect("c", 0)
+    waiting = t("{count} wait for a slot", count=2)
+    assert list(board._totals([], 2)) == [*known, waiting]
+    board.failed = 1
+    assert list(board._totals([], 0))[1:3] == [
+        t("{count} failed", count=1), t("{count} left", count=2),
+    ]  # fmt: skip

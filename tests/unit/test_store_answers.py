@@ -182,6 +182,7 @@ def test_of_a_worker_a_few_models_are_named(count: int) -> None:
     lines = workers.ended("w", 9, [(f"m{number}", "gone") for number in range(count)])
     assert lines[0][0] == ("✗" if count else "✓")
     assert sum("gone" in line for line in lines) == min(count, 5)
+    assert len(lines) == min(count, 6) + 1
     assert (lines[-1] == f"    {t('and {count} more', count=1)}") is (count == 6)
 
 
