@@ -6,7 +6,6 @@ printable here; the page shows them as texts besides.
 
 from __future__ import annotations
 
-from collections.abc import Iterable
 from typing import Literal
 
 import msgspec
@@ -85,7 +84,7 @@ class Board:
         self.flows: dict[int, Flow] = {}
         self.chart = Chart()
         self._batches: dict[int, list[int]] = {}
-        self._away: dict[int, int] = {}
+        self._lacking: dict[int, int] = {}
         self._users: dict[int, list[int]] = {}
         self._changed_rows: set[int] = set()
         self._changed_flows: set[int] = set()
@@ -132,7 +131,7 @@ class Board:
         self.rows.clear()
         self.flows.clear()
         self._batches.clear()
-        self._away.clear()
+        self._lacking.clear()
         self._users.clear()
         for n, model in enumerate(report.models[:MODELS_MAX]):
             folder, name = _text(model.folder or ""), _text(model.path)
@@ -181,22 +180,22 @@ class Board:
             self.flows[n] = Flow(n=n, name=_text(event.name), needs=_count(event.needs))
             self._count_flow(n, len(lacks) - there)
 
-    def _count_flow(self, n: int, away: int) -> None:
+    def _count_flow(self, n: int, lacking: int) -> None:
         """So many of the models that a workflow lacks are not there by now."""
-        self._away[n] = away
+        self._lacking[n] = lacking
         flow = self.flows[n]
-        state: Standing = "lacks models" if away else "complete"
-        there = max(0, flow.needs - away)
+        state: Standing = "lacks models" if lacking else "complete"
+        there = max(0, flow.needs - lacking)
         self.flows[n] = msgspec.structs.replace(flow, there=there, state=state)
         self._changed_flows.add(n)
 
     def _arrived(self, event: journal.Arrived) -> None:
-        for n, told in event.bytes.items():
+        for n, size in event.bytes.items():
             row = self.rows.get(n)
             if row is not None:
-                count = _count(told)
-                self.chart.add(event.at, count - row.arrived)
-                self._put(row, arrived=count)
+                arrived = _count(size)
+                self.chart.add(event.at, arrived - row.arrived)
+                self._put(row, arrived=arrived)
 
     def _of_model(self, row: Row, event: journal.Line) -> None:
         match event:
@@ -235,30 +234,27 @@ class Board:
         new = msgspec.structs.replace(row, **changes)
         self.rows[row.n] = new
         self._changed_rows.add(row.n)
-        came = (new.state in _THERE) - (row.state in _THERE)
-        if came:
+        arrivals = (new.state in _THERE) - (row.state in _THERE)
+        if arrivals:
             for n in self._users.get(row.n, ()):
-                self._count_flow(n, self._away[n] - came)
-
-
-def of(events: Iterable[journal.Line]) -> Board:
-    """The board after some events."""
-    board = Board()
-    for event in events:
-        board.take(event)
-    return board
+                self._count_flow(n, self._lacking[n] - arrivals)
 
 
 def _text(text: str) -> str:
     return printable(text, TEXT_MAX)
 
 
-def _choice(told: journal.Choice) -> journal.Choice | None:
+def _choice(choice: journal.Choice) -> journal.Choice | None:
     """One whose address can be named, with a page that can be opened or none."""
-    if not _is_address(told.url):
+    if not _is_address(choice.url):
         return None
-    page = told.page if _is_address(told.page) and told.page.startswith("https://") else ""
-    return journal.Choice(where=_text(told.where), about=_text(told.about), url=told.url, page=page)
+    opens = _is_address(choice.page) and choice.page.startswith("https://")
+    return msgspec.structs.replace(
+        choice,
+        where=_text(choice.where),
+        about=_text(choice.about),
+        page=choice.page if opens else "",
+    )
 
 
 def _is_address(text: str) -> bool:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from itertools import zip_longest
 
 STEPS_MAX = 240
 """Steps of a chart; a longer run has longer ones."""
@@ -29,8 +30,8 @@ class Chart:
         place = self._place(at)
         while place >= STEPS_MAX and self.step < 2**40:
             self.step *= 2
-            pairs = range(0, len(self._sums), 2)
-            self._sums = [sum(self._sums[one : one + 2]) for one in pairs]
+            pairs = zip_longest(self._sums[::2], self._sums[1::2], fillvalue=0)
+            self._sums = list(map(sum, pairs))
             place = self._place(at)
         place = min(place, STEPS_MAX - 1)
         self._sums += [0] * (place + 1 - len(self._sums))

@@ -60,15 +60,15 @@ class Tail:
     def __init__(self, path: Path) -> None:
         self.path = path
         self._stream: BinaryIO = regular.opened(path, journal.BYTES_MAX)
-        self._begun = b""
-        self._left = journal.BYTES_MAX
+        self._unfinished = b""
+        self._readable = journal.BYTES_MAX
 
     def lines(self) -> list[bytes]:
         """What has been written since; one that is not whole yet waits."""
-        read = os.read(self._stream.fileno(), min(PIECE, self._left))
-        self._left -= len(read)
-        *lines, rest = (self._begun + read).split(b"\n")
-        self._begun = rest if len(rest) <= journal.LINE_MAX else b""
+        piece = os.read(self._stream.fileno(), min(PIECE, self._readable))
+        self._readable -= len(piece)
+        *lines, rest = (self._unfinished + piece).split(b"\n")
+        self._unfinished = rest if len(rest) <= journal.LINE_MAX else b""
         return lines
 
     def is_held(self) -> bool:
@@ -76,9 +76,7 @@ class Tail:
         handle = self._stream.fileno()
         try:
             fcntl.flock(handle, fcntl.LOCK_SH | fcntl.LOCK_NB)
-        except BlockingIOError:
-            return True
-        except OSError:  # a filesystem without locks: nobody can tell
+        except OSError:  # it is held; or the filesystem has no locks, and nobody can tell
             return True
         fcntl.flock(handle, fcntl.LOCK_UN)
         return False
@@ -96,24 +94,24 @@ class Follow:
         self._tail: Tail | None = None
         self._board = Board()
         self._past: list[Past] = []
-        self._head = Head()
-        self._step: tuple[int, list[int]] = (0, [])
-        self._report = 0
+        self._shown_head = Head()
+        self._shown_chart: tuple[int, list[int]] = (0, [])
+        self._report_mtime = 0
         self._next_slow = 0.0
 
     def look(self) -> Shown | None:
         """Look at what has been written; return what has changed, None for nothing."""
         now = time.monotonic()
-        whole = False
+        anew = False
         if now >= self._next_slow:
             self._next_slow = now + SLOW_SECONDS
-            whole = self._other_run()
+            anew = self._turn_to_newer()
             self._require_alive()
         self._read()
         if self._board.head.state != "running":
-            whole = self._take_report() or whole
+            anew = self._take_report() or anew
         changes = self._changes()
-        return self.whole() if whole else changes
+        return self.whole() if anew else changes
 
     def close(self) -> None:
         """Let go of what is followed."""
@@ -137,15 +135,15 @@ class Follow:
     def _changes(self) -> Shown | None:
         rows, flows = self._board.changes()
         head = self._board.head
-        chart = (self._board.chart.step, self._board.chart.rates)
-        new_head = head if head != self._head else None
-        rates = chart[1] if chart != self._step else []
-        self._head, self._step = head, chart
-        if not (rows or flows or new_head or rates):
+        chart = step, rates = self._board.chart.step, self._board.chart.rates
+        new_head = head if head != self._shown_head else None
+        new_rates = rates if chart != self._shown_chart else []
+        self._shown_head, self._shown_chart = head, chart
+        if not (rows or flows or new_head or new_rates):
             return None
-        return Shown(head=new_head, models=rows, flows=flows, step=chart[0], rates=rates)
+        return Shown(head=new_head, models=rows, flows=flows, step=step, rates=new_rates)
 
-    def _other_run(self) -> bool:
+    def _turn_to_newer(self) -> bool:
         """Turn to a newer run, if there is one."""
         paths = journal.journals(self._layout)
         tail = self._newest(paths)
@@ -153,9 +151,9 @@ class Follow:
             return False
         if self._tail is not None:
             self._tail.close()
-        self._tail, self._board, self._report = tail, Board(), 0
-        others = [path for path in paths if path != tail.path][:PAST_MAX]
-        self._past = [past for path in others if (past := past_run(path))]
+        self._tail, self._board, self._report_mtime = tail, Board(), 0
+        earlier = [path for path in paths if path != tail.path][:PAST_MAX]
+        self._past = [past for path in earlier if (past := past_run(path))]
         self._read()
         return True
 
@@ -191,13 +189,13 @@ class Follow:
         """Show the report, if there is one of the run or a newer one, and it has changed."""
         try:
             info = os.stat(self._layout.report / "report.json")
-            if info.st_mtime_ns == self._report or info.st_mtime < self._board.head.at:
+            if info.st_mtime_ns == self._report_mtime or info.st_mtime < self._board.head.at:
                 return False
             data = regular.read(self._layout.report / "report.json", REPORT_MAX)
             report = msgspec.json.decode(data, type=ReportFile)
         except (OSError, msgspec.MsgspecError, UnicodeDecodeError, RecursionError):
             return False
-        self._report = info.st_mtime_ns
+        self._report_mtime = info.st_mtime_ns
         self._board.reported(report)
         return True
 

@@ -12,31 +12,23 @@ from comfyfix.screen.words import t
 def page(token: str, *, control: bool) -> bytes:
     """The page as HTML. `control`: it may stop the run and ask for a model again."""
     template = templates.environment().get_template("dashboard/page.html.j2")
-    told = template.render(
+    html = template.render(
         token=token,
         control=control,
-        w=_words(),
-        told=msgspec.json.encode({"w": _told(), "states": pages.states()}).decode(),
-        columns=_columns(),
-        chips=_chips(),
+        w=_frame_words(),
+        told=msgspec.json.encode({"w": _script_words(), "states": pages.states()}).decode(),
+        columns=(t("Status"), t("Model"), t("Batch"), t("Size"), t("News")),
+        chips=(
+            ("failed", t("failed")),
+            ("work", t("at work")),
+            ("open", t("open")),
+            ("there", t("there")),
+        ),
     )
-    return told.encode()
+    return html.encode()
 
 
-def _chips() -> tuple[tuple[str, str], ...]:
-    return (
-        ("failed", t("failed")),
-        ("work", t("at work")),
-        ("open", t("open")),
-        ("there", t("there")),
-    )
-
-
-def _columns() -> tuple[str, ...]:
-    return (t("Status"), t("Model"), t("Batch"), t("Size"), t("News"))
-
-
-def _words() -> dict[str, str]:
+def _frame_words() -> dict[str, str]:
     return pages.words() | {
         "title": t("comfyfix: the run"),
         "waiting": t("Waiting for the first news …"),
@@ -58,7 +50,7 @@ def _words() -> dict[str, str]:
     }
 
 
-def _told() -> dict[str, str]:
+def _script_words() -> dict[str, str]:
     return pages.words() | {
         "of_models": t("{done} of {total} models are there", done="%1", total="%2"),
         "failed": t("{count} failed", count="%1"),

@@ -18,6 +18,7 @@ from urllib.parse import parse_qs
 import msgspec
 import uvicorn
 from starlette.applications import Starlette
+from starlette.datastructures import Headers, MutableHeaders
 from starlette.requests import Request
 from starlette.responses import PlainTextResponse, Response, StreamingResponse
 from starlette.routing import Route
@@ -59,9 +60,9 @@ class Feed:
 
     def __init__(self, follow: Follow) -> None:
         self._follow = follow
-        self._kept: deque[bytes] = deque(maxlen=BEHIND_MAX)
+        self._recent: deque[bytes] = deque(maxlen=BEHIND_MAX)
         self._count = 0
-        self._whole: tuple[int, bytes] = (-1, b"")
+        self._snapshot: tuple[int, bytes] = (-1, b"")
         self._more = asyncio.Event()
         self.viewers = 0
         self.closing = False
@@ -71,7 +72,7 @@ class Feed:
         while True:
             shown = self._follow.look()
             if shown is not None:
-                self._kept.append(_message(shown))
+                self._recent.append(_message(shown))
                 self._count += 1
                 self._wake()
             await asyncio.sleep(LOOK_SECONDS)
@@ -100,17 +101,17 @@ class Feed:
                         yield b":\n\n"
                     continue
                 missed, seen = self._count - seen, self._count
-                if missed > len(self._kept):
+                if missed > len(self._recent):
                     yield self._all()
                 else:
-                    yield b"".join(list(self._kept)[-missed:])
+                    yield b"".join(list(self._recent)[-missed:])
         finally:
             self.viewers -= 1
 
     def _all(self) -> bytes:
-        if self._whole[0] != self._count:
-            self._whole = (self._count, _message(self._follow.whole()))
-        return self._whole[1]
+        if self._snapshot[0] != self._count:
+            self._snapshot = (self._count, _message(self._follow.whole()))
+        return self._snapshot[1]
 
 
 class Guard:
@@ -130,48 +131,33 @@ class Guard:
 
         async def with_headers(message: Message) -> None:
             if message["type"] == "http.response.start":
-                told = {name for name, _ in message["headers"]}
-                message["headers"] = [
-                    *message["headers"],
-                    *(
-                        (n.encode(), v.encode())
-                        for n, v in _HEADERS.items()
-                        if n.encode() not in told
-                    ),
-                ]
+                headers = MutableHeaders(scope=message)
+                for name, value in _HEADERS.items():
+                    headers.setdefault(name, value)
             await send(message)
 
-        refused = self._refused(scope)
-        app = self._app if refused is None else refused
+        code = self._refusal(scope)
+        app = self._app if code is None else PlainTextResponse("", code)
         await app(scope, receive, with_headers)
 
-    def _refused(self, scope: Scope) -> Response | None:
-        headers: dict[bytes, bytes] = {}
-        for name, value in scope["headers"]:
-            if name in headers and name in (b"host", b"origin"):
-                return PlainTextResponse("", 400)
-            headers[name] = value
-        if headers.get(b"host", b"").decode("latin-1").lower() not in self._hosts:
-            return PlainTextResponse("", 421)
-        origin = headers.get(b"origin")
-        ours = b"http://" + headers[b"host"]
-        if (origin is not None or scope["method"] == "POST") and origin != ours:
-            return PlainTextResponse("", 403)
-        if headers.get(b"sec-fetch-site", b"none") not in (b"none", b"same-origin"):
-            return PlainTextResponse("", 403)
-        told = parse_qs(scope["query_string"].decode("latin-1")).get("token", [""])[0]
-        if not secrets.compare_digest(told.encode(), self._token.encode()):
-            return PlainTextResponse("", 403)
-        return None
+    def _refusal(self, scope: Scope) -> int | None:
+        """The status of who is refused, or None."""
+        headers = Headers(scope=scope)
+        if any(len(headers.getlist(name)) > 1 for name in ("host", "origin")):
+            return 400
+        host, origin = headers.get("host", ""), headers.get("origin")
+        if host.lower() not in self._hosts:
+            return 421
+        if (origin is not None or scope["method"] == "POST") and origin != f"http://{host}":
+            return 403
+        if not {"none", "same-origin"}.issuperset(headers.getlist("sec-fetch-site")):
+            return 403
+        token = parse_qs(scope["query_string"].decode("latin-1")).get("token", [""])[0]
+        return None if secrets.compare_digest(token.encode(), self._token.encode()) else 403
 
 
 def _message(shown: Shown) -> bytes:
     return b"data: %b\n\n" % msgspec.json.encode(shown)
-
-
-def _style() -> str:
-    """It looks as the report does."""
-    return templates.text("report/page.css") + templates.text("dashboard/page.css")
 
 
 def app(follow: Follow, token: str, port: int, order: Order | None) -> Guard:
@@ -191,9 +177,10 @@ def app(follow: Follow, token: str, port: int, order: Order | None) -> Guard:
         finally:
             looking.cancel()
 
+    style = templates.text("report/page.css") + templates.text("dashboard/page.css")
     routes = [
         _fixed("/", page(token, control=order is not None), "text/html"),
-        _fixed("/page.css", _style(), "text/css"),
+        _fixed("/page.css", style, "text/css"),
         _fixed("/page.js", templates.text("dashboard/page.js"), "text/javascript"),
         Route("/events", events),
         _taking(order),
@@ -222,8 +209,8 @@ def _taking(order: Order | None) -> Route:
         if order is None:
             return PlainTextResponse("", 404)
         wrong = await asyncio.to_thread(order, body)
-        told = msgspec.json.encode({"wrong": wrong})
-        return Response(told, 409 if wrong else 200, media_type="application/json")
+        answer = msgspec.json.encode({"wrong": wrong})
+        return Response(answer, 409 if wrong else 200, media_type="application/json")
 
     return Route("/control", ordered, methods=["POST"])
 

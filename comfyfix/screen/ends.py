@@ -94,8 +94,8 @@ def _unwritable(stream: TextIO, error: OSError) -> OSError | None:
     if trouble is None and error.filename is None and getattr(stream, "write_through", False):
         try:
             os.write(stream.fileno(), b"\n")
-        except OSError as found:
-            return found
+        except OSError as refusal:
+            return refusal
     return trouble
 
 

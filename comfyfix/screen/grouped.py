@@ -15,7 +15,7 @@ MANY = 4
 NAMES_MAX = 3
 
 
-def together(failed: Sequence[tuple[Model, Problem]]) -> Iterator[str]:
+def by_cause(failed: Sequence[tuple[Model, Problem]]) -> Iterator[str]:
     """Tell what failed, why, and what to do.
 
     Those of one cause are told together where they are many, and two already where not one word
@@ -27,11 +27,10 @@ def together(failed: Sequence[tuple[Model, Problem]]) -> Iterator[str]:
     for (sentence, step), group in groups.items():
         if len(group) < (2 if _is_said_of_all(group) else MANY):
             for model, problem in group:
-                yield f"  {model.key}: {words.sentence(problem.reason)}"
-                yield from next_step(words.told(problem.reason).next_step)
+                yield from with_step(f"  {model.key}: ", problem.reason)
             continue
         yield f"  {t('{count:models}', count=len(group))}: {sentence}"
-        yield f"    {some([model.key for model, _ in group])}"
+        yield f"    {first_few([model.key for model, _ in group])}"
         yield from next_step(step)
 
 
@@ -40,7 +39,7 @@ def _is_said_of_all(group: Sequence[tuple[Model, Problem]]) -> bool:
     return len({words.problem(problem) for _, problem in group}) == 1
 
 
-def some(keys: Sequence[str]) -> str:
+def first_few(keys: Sequence[str]) -> str:
     """A few names, and how many more there are."""
     if len(keys) < MANY:
         return t("{names}", names=tuple(keys))
@@ -54,6 +53,12 @@ def next_step(step: str) -> Iterator[str]:
         yield f"    {t('Next:')} {step}"
 
 
+def with_step(begin: str, reason: Reason) -> Iterator[str]:
+    """Tell a reason on a line that begins so, and below it what helps, if anything does."""
+    yield f"{begin}{words.sentence(reason)}"
+    yield from next_step(words.told(reason).next_step)
+
+
 def stays(model: str, reason: Reason) -> Iterator[str]:
     """Say of a model that it is left as it is: why, and what helps."""
     yield f"✗ {t('{model} stays: {reason}', model=model, reason=reason)}"
@@ -62,10 +67,9 @@ def stays(model: str, reason: Reason) -> Iterator[str]:
 
 def _cause(model: Model, problem: Problem) -> tuple[str, str]:
     """Why, and what to do, with the model's own names taken out."""
-    told = words.told(problem.reason)
     return (
         _without(words.sentence(problem.reason), model, t("it")),
-        _without(told.next_step, model, t("MODEL")),
+        _without(words.told(problem.reason).next_step, model, t("MODEL")),
     )
 
 

@@ -21,10 +21,10 @@ def refusal(problem: Problem) -> None:
     error(words.problem(problem))
 
 
-def error(told: str) -> None:
+def error(message: str) -> None:
     """Tell an error, as doit does, within the screen."""
     with contextlib.suppress(OSError):  # there may be no one to tell it to
-        warn(f"ERROR: {told}")
+        warn(f"ERROR: {message}")
 
 
 def remark(about: Problem | Reason | str) -> None:
@@ -40,8 +40,8 @@ def unreadable(files: Iterable[ScannedFile]) -> None:
 
 def no_workflow(file: ScannedFile) -> None:
     """Tell that a file is none, or why it can't be read."""
-    told = words.sentence(file.problem) if file.problem else t("it holds no workflow")
-    remark(f"{clean(file.path)}: {told}")
+    cause = words.sentence(file.problem) if file.problem else t("it holds no workflow")
+    remark(f"{clean(file.path)}: {cause}")
 
 
 def demo() -> str:

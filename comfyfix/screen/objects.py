@@ -8,22 +8,33 @@ from typing import Any
 import msgspec
 
 from comfyfix.errors import Problem
+from comfyfix.records import Reason
 from comfyfix.screen import words
 from comfyfix.screen.text import clean_json, data
 
 VERSION = 1
 
 
-def say_json(told: Mapping[str, Any], code: int | None = None) -> None:
+def say_json(answer: Mapping[str, Any], code: int | None = None) -> None:
     """Print one object; `code` is the exit code, where the object is about the command itself."""
     head = {"version": VERSION} if code is None else {"version": VERSION, "exit_code": code}
-    text = msgspec.json.format(msgspec.json.encode({**head, **told}), indent=1).decode()
+    text = msgspec.json.format(msgspec.json.encode({**head, **answer}), indent=1).decode()
     data(clean_json(text) + "\n")
 
 
-def say_json_of(told: Mapping[str, Any]) -> None:
-    """Print what is told of projects, by their prefixes; of one that has none, that alone."""
-    say_json(msgspec.to_builtins(told[""] if [*told] == [""] else {"projects": told}))
+def say_json_of(answers: Mapping[str, Any]) -> None:
+    """Print the answers for projects, by their prefixes; of one that has none, that alone."""
+    say_json(msgspec.to_builtins(answers[""] if [*answers] == [""] else {"projects": answers}))
+
+
+def reason_data(reason: Reason) -> dict[str, str]:
+    """A reason for programs: its stable name, and a sentence for people."""
+    return {"why": reason.why, "message": words.sentence(reason)}
+
+
+def maybe_reason_data(reason: Reason | None) -> dict[str, str] | None:
+    """The same, or null."""
+    return reason_data(reason) if reason else None
 
 
 def failed(problem: Problem) -> dict[str, Any]:

@@ -43,9 +43,9 @@ def lines(refusals: Sequence[Refusal]) -> Iterator[str]:
     yield ""
     yield t("Not ready: ComfyUI refuses values of these workflows, whatever is downloaded:")
     for workflow, group in groupby(refusals, key=lambda refusal: refusal.reference.workflow):
-        told = list(dict.fromkeys(map(line, group)))
+        values = list(dict.fromkeys(map(line, group)))
         yield f"  {printable(workflow)}:"
-        yield from (f"    {each}" for each in told[:SHOWN_MAX])
-        if len(told) > SHOWN_MAX:
-            yield f"    {t('and {count} more', count=len(told) - SHOWN_MAX)}"
+        yield from (f"    {value}" for value in values[:SHOWN_MAX])
+        if len(values) > SHOWN_MAX:
+            yield f"    {t('and {count} more', count=len(values) - SHOWN_MAX)}"
     yield f"    {t('Next:')} {next_step()}"

@@ -35,20 +35,14 @@ def table(
     columns: Sequence[Column], rows: Sequence[Sequence[str]], room: int | None
 ) -> Iterator[str]:
     """Return the heading and the rows as lines of at most `room` columns; None: nothing is cut."""
-    yield from _laid_out(columns, [tuple(t(c.heading) for c in columns), *rows], room)
+    return lines_of(columns, [tuple(t(c.heading) for c in columns), *rows], room)
 
 
 def lines_of(
     columns: Sequence[Column], rows: Sequence[Sequence[str]], room: int | None
 ) -> Iterator[str]:
     """Return the rows alone, without a heading."""
-    return _laid_out(columns, rows, room)
-
-
-def _laid_out(
-    columns: Sequence[Column], every: Sequence[Sequence[str]], room: int | None
-) -> Iterator[str]:
-    cells = [[clean(cell) for cell in column] for column in zip(*every, strict=True)]
+    cells = [[clean(cell) for cell in column] for column in zip(*rows, strict=True)]
     shown = list(range(len(columns)))
     natural = [max(map(width.columns, column), default=0) for column in cells]
     sizes = natural
@@ -57,7 +51,7 @@ def _laid_out(
         sizes = _sizes(columns, natural, shown, room)
         for i in shown:
             cells[i] = width.cut_apart(cells[i], sizes[i])
-    for number in range(len(every)):
+    for number in range(len(rows)):
         row = [width.padded(cells[i][number], sizes[i]) for i in shown]
         yield (" " * GAP).join(row).rstrip()
 
@@ -82,18 +76,17 @@ def _sizes(
 ) -> list[int]:
     """Give each column what it needs, or its share of what the others leave."""
     sizes = list(natural)
-    open_ones = [i for i in shown if columns[i].share]
-    left = room - GAP * (len(shown) - 1) - sum(natural[i] for i in shown if i not in open_ones)
-    while open_ones:
-        shares = sum(columns[i].share for i in open_ones)
-        content = [i for i in open_ones if natural[i] * shares <= left * columns[i].share]
+    sharing = [i for i in shown if columns[i].share]
+    free = room - GAP * (len(shown) - 1) - sum(natural[i] for i in shown if i not in sharing)
+    while True:
+        shares = sum(columns[i].share for i in sharing)
+        content = [i for i in sharing if natural[i] * shares <= free * columns[i].share]
         if not content:
             break
-        for i in content:
-            left -= natural[i]
-            open_ones.remove(i)
-    for i in open_ones:
-        shares = sum(columns[j].share for j in open_ones[open_ones.index(i) :])
-        sizes[i] = max(1, left * columns[i].share // shares)
-        left -= sizes[i]
+        free -= sum(natural[i] for i in content)
+        sharing = [i for i in sharing if i not in content]
+    for i in sharing:
+        sizes[i] = max(1, free * columns[i].share // shares)
+        free -= sizes[i]
+        shares -= columns[i].share
     return sizes

@@ -45,7 +45,7 @@ def _linked(row: str) -> str:
     """
     if "https://" not in row or not (on_terminal() and _knows_links(os.environ)):
         return row
-    return _ADDRESS.sub(lambda found: f"\x1b]8;;{found[0]}\x1b\\{found[0]}\x1b]8;;\x1b\\", row)
+    return _ADDRESS.sub(lambda match: f"\x1b]8;;{match[0]}\x1b\\{match[0]}\x1b]8;;\x1b\\", row)
 
 
 def _knows_links(environ: Mapping[str, str]) -> bool:
@@ -89,7 +89,7 @@ def clean(line: str) -> str:
     """Make one line safe for a terminal, and for a CI that takes commands, whatever is in it."""
     safe = printable(line, len(line))
     if ("::" in safe or "##" in safe) and _is_obeyed():
-        return _COMMAND.sub(lambda found: f"{found[0][:-1]}\\x{ord(found[0][-1]):02x}", safe)
+        return _COMMAND.sub(lambda match: f"{match[0][:-1]}\\x{ord(match[0][-1]):02x}", safe)
     return safe
 
 
@@ -133,12 +133,11 @@ def on_terminal() -> bool:
 
 def _coloured(terminal: bool) -> bool:
     """NO_COLOR wins, then what forces colours (or, as 0, none); an empty one says nothing."""
-    told = os.environ
-    if told.get("NO_COLOR"):
+    if os.environ.get("NO_COLOR"):
         return False
-    if forced := told.get("FORCE_COLOR"):
+    if forced := os.environ.get("FORCE_COLOR"):
         return forced.lower() not in ("0", "false")
-    return terminal or told.get("CLICOLOR_FORCE", "") not in ("", "0")
+    return terminal or os.environ.get("CLICOLOR_FORCE", "") not in ("", "0")
 
 
 def paint(text: str, *, terminal: bool | None = None) -> str:

@@ -89,7 +89,7 @@ def _end(text: str, room: int) -> str:
 def _count(letters: str, room: int) -> int:
     """How many of the letters have room."""
     taken = itertools.accumulate(map(_of, letters))
-    return sum(1 for _ in itertools.takewhile(lambda each: each <= room, taken))
+    return sum(1 for _ in itertools.takewhile(lambda size: size <= room, taken))
 
 
 def wrapped(line: str, room: int) -> Iterator[str]:
@@ -121,9 +121,9 @@ def wrapped(line: str, room: int) -> Iterator[str]:
 def _words(text: str, room: int) -> Iterator[tuple[int, str]]:
     """The words of a text, each with the spaces before it."""
     end = 0
-    for found in _WORDS.finditer(text):
-        gap, word = found.start() - end, found.group()
-        end = found.end()
+    for match in _WORDS.finditer(text):
+        gap, word = match.start() - end, match.group()
+        end = match.end()
         if "`" not in word:
             yield gap, _short(word, room)
         elif columns(word) <= room:
@@ -131,7 +131,7 @@ def _words(text: str, room: int) -> Iterator[tuple[int, str]]:
         else:
             first, *others = word.split(" ")
             yield gap, first
-            yield from ((1, each) for each in others)
+            yield from ((1, other) for other in others)
 
 
 def _short(word: str, room: int) -> str:

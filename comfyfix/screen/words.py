@@ -131,9 +131,9 @@ def sentence(reason: Reason | str) -> str:
     return f"{words.what}:{gap}{words.cause}"
 
 
-def problem(found: Problem) -> str:
+def problem(failure: Problem) -> str:
     """Return the whole message on one line: what, cause, next step."""
-    return with_next_step(found.reason)
+    return with_next_step(failure.reason)
 
 
 def with_next_step(reason: Reason) -> str:

@@ -55,7 +55,7 @@ def test_what_was_found_is_listed_and_the_number_is_pinned(uncertain: InProcess,
     shown = uncertain.doit("choose", NAME)
     assert shown.returncode == 1
     assert t("{count:downloads}", count=1) in shown.stdout
-    assert choosing.how(NAME) in shown.stdout
+    assert choosing.how_to_choose(NAME) in shown.stdout
     assert not (uncertain.root / "pins.yaml").exists()
     code, value = told(uncertain, "choose", NAME, "--number", "2")
     assert (code, value["chosen"]) == (0, rows[1]["url"])

@@ -49,7 +49,7 @@ def test_doit_tells_ours_however_it_is_asked(inprocess: InProcess) -> None:
 
 
 def test_an_option_has_its_line_in_our_words() -> None:
-    option = usage.Option("dep_file", "d", "db-file", "", value=True, told="theirs %(default)s")
+    option = usage.Option("dep_file", "d", "db-file", "", value=True, about="theirs %(default)s")
     lines = list(usage.lines("x", "y", "z", "[A]", "", [option]))
     (line,) = [line for line in lines if "-d, --db-file=X" in line]
     assert words.t("the file of doit's memory") in line

@@ -120,7 +120,7 @@ def test_a_doubt_is_a_warning_and_the_file_stays_ok(asked: Site, hub: Hub) -> No
     assert done.returncode == 0
     (line,) = doubts(done.stdout)
     assert line.startswith(
-        t("  ! Qwen doubts {name}: {told}", name=LORA[1], told="made for SD 1.5\x1b[2J not \u202e")
+        t("  ! Qwen doubts {name}: {why}", name=LORA[1], why="made for SD 1.5\x1b[2J not \u202e")
     )
     assert len(line) < 300
     assert verified(2) in done.stdout
@@ -208,7 +208,7 @@ def test_the_qwen_program_may_be_asked_instead(asked: Site, hub: Hub, tmp_path: 
     with_opinion(asked, hub, command=str(fake.path))
     done = asked.doit()
     assert done.returncode == 0
-    assert doubts(done.stdout) == [t("  ! Qwen doubts {name}: {told}", name=LORA[1], told="no")]
+    assert doubts(done.stdout) == [t("  ! Qwen doubts {name}: {why}", name=LORA[1], why="no")]
     options = fake.seen["args"]
     assert '"fits"' in options[options.index("--json-schema") + 1]
     assert KEY in options[0]

@@ -189,7 +189,7 @@ def test_the_choice_at_the_end_fits_the_screen(
         return "y"
 
     monkeypatch.setattr("builtins.input", yes)
-    monkeypatch.setattr(choosing, "asked", lambda _: 1)
+    monkeypatch.setattr(choosing, "ask_number", lambda _: 1)
     code, written = world.on_terminal(columns=columns)
     assert code == 1
     assert max(map(width.columns, asked)) < 78

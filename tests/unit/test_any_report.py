@@ -18,10 +18,11 @@ from hypothesis import strategies as st
 from comfyfix.outcomes import Came, Outcome
 from comfyfix.records import FileFact, Model, Reason, Receipt, Record, Reference, to_json
 from comfyfix.screen import words
-from comfyfix.screen.results import faults, junit, markdown, page, sbom, shape
+from comfyfix.screen.results import faults, markdown, page, shape
 from comfyfix.stages.reports.results import ModelResult, RefusedValue, Report, Use, WorkflowResult
 from comfyfix.stages.values.refused import Refusal
 from comfyfix.why import Why
+from tests.unit.test_results import bill_of, suites_of
 
 ROOT = Path("/w")
 PIECES = [
@@ -144,7 +145,7 @@ def all_hold(report: Report) -> None:
     """Hold every format against what its readers take."""
     shaped = shape.shaped(report, ROOT)
     schema().validate(json.loads(to_json(shaped)))
-    suites = ElementTree.fromstring(junit.junit(report))
+    suites = ElementTree.fromstring(suites_of(report))
     assert suites.tag == "testsuites"
     cases = suites.findall("testsuite/testcase")
     assert int(suites.get("tests", "")) == len(cases)
@@ -198,9 +199,9 @@ def test_any_bill_of_materials_is_valid(report: Report) -> None:
     from cyclonedx.schema import SchemaVersion
     from cyclonedx.validation.json import JsonStrictValidator
 
-    made = sbom.sbom(report).decode()
+    made = bill_of(report).decode()
     assert JsonStrictValidator(SchemaVersion.V1_6).validate_str(made) is None
     components = json.loads(made).get("components", [])
     refs = [each["bom-ref"] for each in components]
     assert len(set(refs)) == len(refs)
-    assert json.loads(made) == json.loads(sbom.sbom(report))
+    assert json.loads(made) == json.loads(bill_of(report))

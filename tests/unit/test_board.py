@@ -38,7 +38,10 @@ EVENTS = st.one_of([st.from_type(kind) for kind in journal.Line.__args__])
 
 
 def of(*events: journal.Line, models: int = 12) -> Board:
-    return boards.of([*begun(models), *events])
+    board = Board()
+    for event in (*begun(models), *events):
+        board.take(event)
+    return board
 
 
 def row(board: Board, n: int = 0) -> Row:
@@ -114,7 +117,7 @@ def test_the_report_is_shown_as_it_stands() -> None:
 
 @given(st.lists(EVENTS, max_size=30))
 def test_no_events_break_it(events: list[journal.Line]) -> None:
-    board = boards.of([*begun(4), *events])
+    board = of(*events, models=4)
     assert len(board.rows) <= boards.MODELS_MAX
     for each in board.rows.values():
         assert len(each.name) <= boards.TEXT_MAX + 1
@@ -128,9 +131,8 @@ def test_no_events_break_it(events: list[journal.Line]) -> None:
 def test_a_workflow_lacks_what_is_not_there_whatever_has_happened(
     events: list[journal.Line],
 ) -> None:
-    told = [*begun(4), *events]
-    board = boards.of(told)
-    flows = [event for event in told if isinstance(event, journal.Workflow)]
+    board = of(*events, models=4)
+    flows = [event for event in (*begun(4), *events) if isinstance(event, journal.Workflow)]
     for number, event in enumerate(flows):
         states = [board.rows[n].state if n in board.rows else "open" for n in {*event.lacks}]
         away = sum(state not in ("arrived", "ok", "unverified") for state in states)

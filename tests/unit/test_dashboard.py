@@ -6,15 +6,17 @@ import json
 import re
 import socket
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 from pathlib import Path
 from typing import Any, BinaryIO
 
 import pytest
 
+from comfyfix.dashboard.follow import Follow
 from comfyfix.dashboard.page import page
-from comfyfix.dashboard.server import BODY_MAX
+from comfyfix.dashboard.server import BODY_MAX, app
 from comfyfix.state.journal import Said
+from comfyfix.state.layout import Layout
 from tests.served import TOKEN, Served, served
 from tests.told_run import ToldRun
 from tests.unit.test_page import Page
@@ -92,6 +94,28 @@ def test_what_comes_from_another_page_is_refused(
     assert shown.ask(f"/?token={TOKEN}", "GET", None, **headers)[0] == 403
     assert shown.ask(f"/control?token={TOKEN}", "POST", b"{}", **headers)[0] == 403
     assert ordered == []
+
+
+@pytest.mark.parametrize(
+    ("name", "first", "second", "code"),
+    [
+        ("host", "localhost:7", "evil.example", 400),
+        ("origin", "http://localhost:7", "http://evil.example", 400),
+        ("sec-fetch-site", "same-origin", "cross-site", 403),
+        ("sec-fetch-site", "same-origin", "none", None),
+        ("x", "1", "2", None),
+    ],
+)
+def test_what_is_said_twice_must_be_ours_both_times(
+    tmp_path: Path, name: str, first: str, second: str, code: int | None
+) -> None:
+    with closing(Follow(Layout(tmp_path))) as follow:
+        guard = app(follow, TOKEN, 7, None)
+        headers = [(b"host", b"localhost:7")] if name != "host" else []
+        for values in ((first, second), (second, first)):
+            said = [*headers, *((name.encode(), value.encode()) for value in values)]
+            scope = {"method": "GET", "headers": said, "query_string": f"token={TOKEN}".encode()}
+            assert guard._refusal({"type": "http", **scope}) == code
 
 
 def test_an_order_needs_the_origin_of_the_page(shown: Served, ordered: list[bytes]) -> None:

@@ -99,17 +99,17 @@ def test_every_format_is_what_it_would_be_without_an_old_one(
         text, past = written(kind(sheet.of(first, ROOT)), b"", {})
         for other in (mixed, second, first):
             text, past = written(kind(sheet.of(other, ROOT)), text, past)
-            assert text == whole(kind(sheet.plain(other, ROOT))), kind.__module__
+            assert text == whole(kind(sheet.of(other, ROOT))), kind.__module__
 
 
 @given(reports())
 @settings(max_examples=10, deadline=None, suppress_health_check=[*HealthCheck])
 def test_report_json_is_what_its_structs_are(report: Report) -> None:
-    told = whole(shape.form(sheet.plain(report, ROOT)))
+    told = whole(shape.form(sheet.of(report, ROOT)))
     assert told == to_json(shape.shaped(report, ROOT))
 
 
 @given(reports())
 @settings(max_examples=10, deadline=None, suppress_health_check=[*HealthCheck])
 def test_the_page_is_made_of_report_json_alone(report: Report) -> None:
-    assert whole(page.form(sheet.plain(report, ROOT))) == page.page(shape.shaped(report, ROOT))
+    assert whole(page.form(sheet.of(report, ROOT))) == page.page(shape.shaped(report, ROOT))

@@ -11,14 +11,23 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from comfyfix.records import Model, Record, Reference, because, to_json
-from comfyfix.screen.results import faults, junit, markdown, sbom, shape
+from comfyfix.screen.results import faults, junit, markdown, sbom, shape, sheet
 from comfyfix.stages.reports.results import ModelResult, RefusedValue, Report, Use, WorkflowResult
 from comfyfix.stages.values.refused import Refusal
+from comfyfix.state.pieces import whole
 from comfyfix.why import Why
 
 TEXT = st.text(st.characters(exclude_categories=["Cs"]), min_size=1, max_size=12) | st.sampled_from(
     ["]]>", "<script>", "|", "\x00", "::error::x", "%0A", "\ufffe", "`", "a,b:c", "\n\n# x"]
 )
+
+
+def suites_of(report: Report) -> bytes:
+    return whole(junit.form(sheet.of(report, Path("/w"))))
+
+
+def bill_of(report: Report) -> bytes:
+    return whole(sbom.form(sheet.of(report, Path("/w"))))
 
 
 def of(name: str, told: str, *, good: bool) -> Report:
@@ -58,13 +67,13 @@ def test_every_format_can_be_read_whatever_is_in_it(name: str, told: str, good: 
     report, root = of(name, told, good=good), Path("/w")
     shaped = json.loads(to_json(shape.shaped(report, root)))
     assert shaped["models"][0]["path"] == name
-    suites = ElementTree.fromstring(junit.junit(report))
+    suites = ElementTree.fromstring(suites_of(report))
     assert len(suites.findall("testsuite/testcase")) == 3
     assert len(suites.findall("testsuite/testcase/failure")) == 2 - good
     text = markdown.markdown(report).decode()
     assert "<script" not in text
     assert sum(line.startswith("# ") for line in text.splitlines()) == 1
-    materials = json.loads(sbom.sbom(report))
+    materials = json.loads(bill_of(report))
     kinds = [component["type"] for component in materials["components"]]
     assert kinds.count("machine-learning-model") == good
     found = list(faults.faults(report, root))
@@ -84,14 +93,14 @@ def test_what_looks_the_same_is_two_in_the_bill_of_materials(one: str, other: st
         models=tuple(model for each in both for model in each.models),
         workflows=tuple(flow for each in both for flow in each.workflows),
     )
-    refs = [component["bom-ref"] for component in json.loads(sbom.sbom(report))["components"]]
+    refs = [component["bom-ref"] for component in json.loads(bill_of(report))["components"]]
     assert len(set(refs)) == len(refs) == 6
 
 
 def test_the_same_state_gives_the_same_bytes() -> None:
     first, second = of("a", "b", good=True), of("a", "b", good=True)
-    assert sbom.sbom(first) == sbom.sbom(second)
-    assert junit.junit(first) == junit.junit(second)
+    assert bill_of(first) == bill_of(second)
+    assert suites_of(first) == suites_of(second)
 
 
 @pytest.mark.parametrize("told", ["[", "%", "mit", "a b", "\x00", "é/é@1"])
@@ -100,5 +109,5 @@ def test_the_bill_of_materials_is_valid_whatever_is_in_it(told: str) -> None:
     from cyclonedx.schema import SchemaVersion
     from cyclonedx.validation.json import JsonStrictValidator
 
-    made = sbom.sbom(of(told, told, good=True)).decode()
+    made = bill_of(of(told, told, good=True)).decode()
     assert JsonStrictValidator(SchemaVersion.V1_6).validate_str(made) is None

@@ -134,15 +134,15 @@ def test_many_failures_of_one_cause_are_one_line_and_few_are_told_by_name() -> N
         return model(name), ModelProblem(Outcome.NOT_FOUND, Why.NOT_FOUND_LISTED, name=name)
 
     many = [down(f"d{number:02d}.pt") for number in range(46)]
-    told = list(grouped.together([*many, nowhere("x.pt")]))
+    told = list(grouped.by_cause([*many, nowhere("x.pt")]))
     names = ("vae/d00.pt", "vae/d01.pt", "vae/d02.pt")
     assert told[0].startswith(f"  {t('{count:models}', count=46)}: ")
     assert told[1] == f"    {t('{names} and {more} more', names=names, more=43)}"
     assert len(told) == 5
     assert told[3].startswith("  vae/x.pt: ")
-    assert len(list(grouped.together([down("a.pt"), down("b.pt")]))) == len(told) - 2
-    assert len(list(grouped.together([nowhere("a.pt"), nowhere("b.pt")]))) == 4
-    four = list(grouped.together([nowhere(f"it's {number}.pt") for number in range(4)]))
+    assert len(list(grouped.by_cause([down("a.pt"), down("b.pt")]))) == len(told) - 2
+    assert len(list(grouped.by_cause([nowhere("a.pt"), nowhere("b.pt")]))) == 4
+    four = list(grouped.by_cause([nowhere(f"it's {number}.pt") for number in range(4)]))
     assert len(four) == 3, "only their names tell these apart"
     assert "it's" not in four[0] + four[2]
 

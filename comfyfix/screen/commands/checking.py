@@ -14,7 +14,7 @@ from comfyfix.screen.words import t
 _MARKS = {"ok": "✓", "unverified": "!"}
 
 
-def begun(count: int, size: int) -> str:
+def verifying(count: int, size: int) -> str:
     """Say how much is looked at."""
     return t("Verifying {count:files} ({size:size}) in the model folders", count=count, size=size)
 
@@ -26,12 +26,12 @@ def hashing(count: int, size: int) -> str:
 
 def line(verdict: Verdict) -> str:
     """Say what one file is, and whose word that is, or why not."""
-    told = words.sentence(verdict.reason) if verdict.reason else ""
-    by = t("its hash is that of {by}", by=verdict.by) if verdict.by else told
-    if verdict.is_copy:
-        copy = t("the copy that ComfyUI opens")
-        by = f"{copy}; {by}" if by else copy
-    return _line(verdict.status, verdict.model, by)
+    why = words.sentence(verdict.reason or "")
+    remarks = (
+        t("the copy that ComfyUI opens") if verdict.is_copy else "",
+        t("its hash is that of {by}", by=verdict.by) if verdict.by else why,
+    )
+    return _line(verdict.status, verdict.model, "; ".join(filter(None, remarks)))
 
 
 def copy_moved(place: str, target: str) -> str:
@@ -59,7 +59,7 @@ def as_data(verdict: Verdict) -> dict[str, Any]:
         "status": verdict.status,
         "size": verdict.size,
         "sha256": verdict.sha256,
-        "reason": words.sentence(verdict.reason) if verdict.reason else "",
+        "reason": words.sentence(verdict.reason or ""),
         "moved_to": verdict.moved_to,
     }
 
@@ -71,8 +71,8 @@ def lacking(model: str, problem: Problem) -> str:
 
 def against_policy(model: str, rule: Reason) -> str:
     """Say of a file that is there, or of all of them, that the manifest does not allow it."""
-    told = words.sentence(rule)
-    return f"  ✗ {model} ({told})" if model else f"  ✗ {told}"
+    sentence = words.sentence(rule)
+    return f"  ✗ {model} ({sentence})" if model else f"  ✗ {sentence}"
 
 
 def rule_as_data(model: str, rule: Reason) -> dict[str, Any]:
@@ -81,10 +81,10 @@ def rule_as_data(model: str, rule: Reason) -> dict[str, Any]:
     return {"model": model or None, "rule": name, "line": line, "message": words.sentence(rule)}
 
 
-def _line(status: str, model: str, told: str) -> str:
+def _line(status: str, model: str, remark: str) -> str:
     begin = f"  {_MARKS.get(status, '✗')} {status:10} "
     (name,) = fitted([model], taken=len(begin))
-    return begin + name + (f" ({told})" if told else "")
+    return begin + name + (f" ({remark})" if remark else "")
 
 
 def needed(count: Mapping[str, int], *, fetchable: bool, copies: bool) -> str:
@@ -92,8 +92,8 @@ def needed(count: Mapping[str, int], *, fetchable: bool, copies: bool) -> str:
 
     Some that are not right can be fetched, or they are copies and can be brought up again.
     """
-    told = counts(count) + (t(". Next: run `doit` to fetch what is not") if fetchable else "")
-    return told + (t(". Next: run `doit tiers` to bring up copies again") if copies else "")
+    line = counts(count) + (t(". Next: run `doit` to fetch what is not") if fetchable else "")
+    return line + (t(". Next: run `doit tiers` to bring up copies again") if copies else "")
 
 
 def store(count: Mapping[str, int], size: int, seconds: float) -> str:
@@ -104,11 +104,12 @@ def store(count: Mapping[str, int], size: int, seconds: float) -> str:
 
 def counts(count: Mapping[str, int]) -> str:
     """`20 right, 2 unverified, 1 not right`: what no hash is known of is not called right."""
-    told = t("{count} right", count=count["ok"])
-    if count["unverified"]:
-        told += f", {t('{count} unverified (no hash to compare with)', count=count['unverified'])}"
-    bad = sum(count.values()) - count["ok"] - count["unverified"]
-    return f"{told}, {t('{count} not right', count=bad)}"
+    good, unverified = count["ok"], count["unverified"]
+    line = "{good} right, {bad} not right"
+    if unverified:
+        line = "{good} right, {unverified} unverified (no hash to compare with), {bad} not right"
+    bad = sum(count.values()) - good - unverified
+    return t(line, good=good, unverified=unverified, bad=bad)
 
 
 def advice(stayed: int, unknown: int) -> Iterator[str]:
@@ -135,5 +136,4 @@ def stopped(done: int, count: int, bytes_done: int, size: int) -> Iterator[str]:
         some=bytes_done,
         all=size,
     )
-    told = t("What is hashed is remembered. Next: run the same command again to go on")
-    yield f"  {told}"
+    yield t("  What is hashed is remembered. Next: run the same command again to go on")

@@ -22,28 +22,28 @@ _CHANGES: dict[Change, str] = {
 
 @dataclass
 class Sheet(sheets.Sheet):
-    """One workflow: what is told in it now; `kept` is where the file lies that was replaced."""
+    """One workflow: what is told in it now; `backup` is where the file lies that was replaced."""
 
-    kept: str = ""
-    told: Sequence[Mention] = ()
+    backup: str = ""
+    mentions: Sequence[Mention] = ()
+
+    @property
+    def tells(self) -> bool:
+        """Tell whether there is anything to say of it."""
+        return bool(self.mentions) or not self.is_done
 
 
 def table(sheets: Sequence[Sheet], *, dry: bool) -> Iterator[str]:
     """Tell what was written into each workflow, or would be."""
-    if not any(sheet.told or sheet.left or sheet.problem for sheet in sheets):
+    shown = [sheet for sheet in sheets if sheet.tells]
+    if not shown:
         yield t("Nothing to embed: no workflow names a model")
-    for sheet in sheets:
-        if not (sheet.told or sheet.left or sheet.problem):
-            continue
+    for sheet in shown:
         yield f"{printable(sheet.workflow)}:"
-        for told in sheet.told:
-            line = t(
-                _CHANGES[told.change],
-                value=told.reference.value,
-                node=node(told.reference),
-                url=told.address.url,
-            )
-            yield f"  {line}"
+        for mention in sheet.mentions:
+            line, reference = f"  {_CHANGES[mention.change]}", mention.reference
+            url = mention.address.url
+            yield t(line, value=reference.value, node=node(reference), url=url)
         yield from sheet.left_lines()
         if sheet.copy:
             yield f"    {_written(sheet, dry=dry)}"
@@ -60,17 +60,17 @@ def as_data(sheets: Sequence[Sheet], *, dry: bool) -> dict[str, Any]:
             {
                 "workflow": sheet.workflow,
                 "written": sheet.copy or None,
-                "kept": sheet.kept or None,
+                "kept": sheet.backup or None,
                 "models": [
                     {
-                        **place(told.reference),
-                        "model": told.address.model,
-                        "change": told.change,
-                        "url": told.address.url,
-                        "sha256": told.address.sha256,
-                        "directory": told.address.directory,
+                        **place(mention.reference),
+                        "model": mention.address.model,
+                        "change": mention.change,
+                        "url": mention.address.url,
+                        "sha256": mention.address.sha256,
+                        "directory": mention.address.directory,
                     }
-                    for told in sheet.told
+                    for mention in sheet.mentions
                 ],
                 **sheet.left_data(),
             }
@@ -85,6 +85,6 @@ def _written(sheet: Sheet, *, dry: bool) -> str:
         return t("{name} holds this already", name=name)
     if dry:
         return t("would be written: {name}", name=name)
-    if sheet.kept:
-        return t("written; as it was: {name}", name=os.path.basename(sheet.kept))
+    if sheet.backup:
+        return t("written; as it was: {name}", name=os.path.basename(sheet.backup))
     return t("written: {name}", name=name)

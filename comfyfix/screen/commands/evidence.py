@@ -23,20 +23,19 @@ def of_present(item: Present) -> Iterator[str]:
     """Say what is known of a model that was there before."""
     size = human_size(item.size)
     yield f"  {t('It is there: {place} ({size})', place=item.location, size=size)}"
-    if item.receipt:
-        told = {"at": item.receipt.at, "sha256": item.receipt.sha256[:12]}
-        yield f"  {t('Verified {at}, sha256 {sha256}', **told)}"
-    yield f"  {t('Nothing was searched for it.')}"
+    if receipt := item.receipt:
+        yield t("  Verified {at}, sha256 {sha256}", at=receipt.at, sha256=receipt.sha256[:12])
+    yield t("  Nothing was searched for it.")
 
 
 def heading(planned: Planned) -> str:
     """Say how a model with a task stands, and which nodes need it."""
     state = words.sentence(planned.pending) if planned.pending else t("it is there and verified")
     nodes = tuple(f"{r.workflow} ({r.node_type} {r.node_id})" for r in planned.references)
-    told = t("needed by {nodes}", nodes=nodes[:_NODES_MAX])
-    rest = len(nodes) - _NODES_MAX
-    more = t(" and {count} more", count=rest) if rest > 0 else ""
-    return f"  {planned.number:03d}, {state}; {told}{more}"
+    more = len(nodes) - _NODES_MAX
+    line = "needed by {nodes}" + (" and {count} more" if more > 0 else "")
+    needed_by = t(line, nodes=nodes[:_NODES_MAX], count=more)
+    return f"  {planned.number:03d}, {state}; {needed_by}"
 
 
 def of_record(record: Record, sources: Sequence[str]) -> Iterator[str]:
@@ -48,7 +47,7 @@ def of_record(record: Record, sources: Sequence[str]) -> Iterator[str]:
     below = [name for name in sources if name != record.source]
     asked = [*sources[: sources.index(record.source)]] if record.source in sources else below
     yield from _rungs([*asked, record.source], record.rejected, record)
-    yield from _left([n for n in below if n not in asked], t("it was found before"))
+    yield from _not_asked([n for n in below if n not in asked], t("it was found before"))
     yield f"  {record.url or record.local}"
 
 
@@ -58,10 +57,10 @@ def of_search(search: Search, model: Model, sources: Sequence[str]) -> Iterator[
         left = [name for name in sources if name not in search.asked]
         yield f"  {t('searched {at}; `--fresh` searches again', at=search.at)}"
         yield from _rungs(search.asked, search.rejected, None)
-        yield from _left(left, t("the search ended before"))
-    told = words.told(search.reason)
-    yield f"  {search.outcome}: {told.what}"
-    yield from next_step(told.next_step)
+        yield from _not_asked(left, t("the search ended before"))
+    wording = words.told(search.reason)
+    yield f"  {search.outcome}: {wording.what}"
+    yield from next_step(wording.next_step)
     if search.outcome == Outcome.NOT_FOUND:
         yield from choosing.by_hand(model)
 
@@ -70,16 +69,16 @@ def _rungs(
     asked: Sequence[str], rejected: Sequence[Rejected], record: Record | None
 ) -> Iterator[str]:
     for name in asked:
-        own = [r for r in rejected if r.source == name]
-        told = [*_found(record)] if record and record.source == name else []
-        told += [_no(r) for r in own[:SHOWN_MAX]]
-        if len(own) > SHOWN_MAX:
-            told.append(t("and {count} more that do not count", count=len(own) - SHOWN_MAX))
-        for number, line in enumerate(told or [_nothing(name)]):
+        its_rejected = [r for r in rejected if r.source == name]
+        lines = [*_found(record)] if record and record.source == name else []
+        lines += map(_no, its_rejected[:SHOWN_MAX])
+        if more := len(its_rejected[SHOWN_MAX:]):
+            lines.append(t("and {count} more that do not count", count=more))
+        for number, line in enumerate(lines or [_nothing(name)]):
             yield f"  {name if number == 0 else '':12} {line}"
 
 
-def _left(sources: Sequence[str], why: str) -> Iterator[str]:
+def _not_asked(sources: Sequence[str], why: str) -> Iterator[str]:
     if sources:
         yield f"  {t('not asked'):12} {', '.join(sources)}: {why}"
 

@@ -29,28 +29,28 @@ def lines(word: str, explained: Explained) -> Iterator[str]:
 def find(asked: str) -> dict[str, Explained]:
     """What may be meant by a word: outcomes, verdicts, exit codes, names of reasons."""
     word = " ".join(asked.lower().replace("_", " ").replace("-", " ").split())
-    found = {name: told for name, told in known().items() if name == word}
+    meant = {name: explained for name, explained in all_words().items() if name == word}
     if word.isdigit() and int(word) in BY_EXIT_CODE:
         outcome = str(BY_EXIT_CODE[int(word)])
-        found[outcome] = tables()["outcomes"][outcome]
-    reason = None if found else words.template(word.replace(" ", "_"))
+        meant[outcome] = tables()["outcomes"][outcome]
+    reason = None if meant else words.template(word.replace(" ", "_"))
     if reason is not None:
         cause = f": {reason.cause}" if reason.cause else ""
-        found[word.replace(" ", "_")] = Explained(f"{reason.what}{cause}", reason.next_step)
-    return found
+        meant[word.replace(" ", "_")] = Explained(f"{reason.what}{cause}", reason.next_step)
+    return meant
 
 
-def known() -> dict[str, Explained]:
+def all_words() -> dict[str, Explained]:
     """All words that have an explanation, but for the names of single reasons."""
-    return {word: told for table in tables().values() for word, told in table.items()}
+    return {word: explained for table in tables().values() for word, explained in table.items()}
 
 
 def tables() -> dict[str, dict[str, Explained]]:
     """The explanations by kind: `outcomes`, `verdicts`, `standings` and `exit_codes`."""
     return {
         kind: {
-            word: Explained(t(told["means"]), t(told.get("helps", "")))
-            for word, told in table.items()
+            word: Explained(t(entry["means"]), t(entry.get("helps", "")))
+            for word, entry in table.items()
         }
         for kind, table in _raw().items()
     }

@@ -7,8 +7,8 @@ from comfyfix.screen.words import t
 
 def searched_again(task: str) -> str:
     """Tell that a model will be searched anew."""
-    told = t("the next run searches it again; record, script and file stay as they are")
-    return f"{task}: {told}"
+    line = "{task}: the next run searches it again; record, script and file stay as they are"
+    return t(line, task=task)
 
 
 def ignored_no_more(task: str) -> str:

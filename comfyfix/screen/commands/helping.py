@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-import shutil
-import textwrap
 from collections.abc import Iterator, Mapping
 
 from comfyfix.screen import words
+from comfyfix.screen.commands.usage import wrapped
 from comfyfix.screen.run import summary
 from comfyfix.screen.words import t
 from comfyfix.stages.needs.work import Planned
@@ -21,10 +20,11 @@ def commands(
     """Tell all commands."""
     yield t("comfyfix {version}: the model files that ComfyUI workflows need", version=version)
     width = max(len(name) for name in (*ours, *doits))
-    for title, some in ((t("Commands"), ours), (t("doit's own commands"), doits)):
+    for title, purposes in ((t("Commands"), ours), (t("doit's own commands"), doits)):
         yield from ("", title)
-        for name, told in some.items():
-            yield from _row(f"  {name:{width}}  ", words.as_typed(told))
+        for name, purpose in purposes.items():
+            begin = f"  {name:{width}}  "
+            yield from wrapped(words.as_typed(purpose), begin, " " * len(begin))
     yield ""
     for line in (
         t("`{program}` alone is `{program} run`: all that is missing", program=program),
@@ -33,15 +33,6 @@ def commands(
         t("`{program} help task`: what a task in a dodo.py may say", program=program),
     ):
         yield f"  {line}"
-
-
-def _row(begin: str, told: str) -> list[str]:
-    """A row of a table, within the width of the screen."""
-    width = max(40, min(100, shutil.get_terminal_size().columns))
-    return textwrap.wrap(
-        told, width, initial_indent=begin, subsequent_indent=" " * len(begin),
-        break_long_words=False, break_on_hyphens=False,
-    )  # fmt: skip
 
 
 def task(name: str, doc: str, kind: str, model: str) -> Iterator[str]:
@@ -66,7 +57,7 @@ def status(planned: Planned | None, members: int, pending: int, *, ignored: str)
     if planned is not None and planned.pending:
         yield f" * {words.sentence(planned.pending)}"
     elif pending:
-        told = {"count": pending, "all": members}
-        yield f" * {t('{count} of its {all:models} are pending; see `doit list`', **told)}"
+        line = " * {count} of its {all:models} are pending; see `doit list`"
+        yield t(line, count=pending, all=members)
     elif planned is None:
         yield f" * {t('none of its models is pending; what is there is looked at again')}"

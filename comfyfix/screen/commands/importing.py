@@ -22,22 +22,22 @@ def lines(
     count, tool = len(listing.models), listing.tool
     yield t("{file}: {count:models}, as {tool} keeps them", file=file, count=count, tool=tool)
     if listing.packs:
-        told = {"count": listing.packs}
-        yield f"! {t('Node packs are not taken, comfyfix brings models only ({count})', **told)}"
-    for one in taken:
-        yield f"  ✓ {one.key}: {one.url or t('any file of its hash')}"
-        if one.sha256:
-            yield f"      sha256 {one.sha256}"
-        if one.note:
-            yield f"      ! {words.sentence(one.note)}"
-        if not one.needed:
+        line = "! Node packs are not taken, comfyfix brings models only ({count})"
+        yield t(line, count=listing.packs)
+    for entry in taken:
+        yield f"  ✓ {entry.key}: {entry.url or t('any file of its hash')}"
+        if entry.sha256:
+            yield f"      sha256 {entry.sha256}"
+        if entry.note:
+            yield f"      ! {words.sentence(entry.note)}"
+        if not entry.needed:
             yield f"      {t('no workflow needs it now')}"
     for other in left:
         mark = "✗" if other.failed else "-"
         yield f"  {mark} {other.model or other.where}: {words.sentence(other.reason)}"
-    pins = sum(bool(one.url) for one in taken)
-    counts = {"pins": pins, "hints": len(taken) - pins, "left": len(left)}
-    yield t("Pinned: {pins}; by hash alone: {hints}; left: {left}", **counts)
+    pins = sum(bool(entry.url) for entry in taken)
+    line = "Pinned: {pins}; by hash alone: {hints}; left: {left}"
+    yield t(line, pins=pins, hints=len(taken) - pins, left=len(left))
     if written:
         yield t("Written to pins.yaml; `doit unpin MODEL` takes one back. Next: `doit plan`")
     elif taken:
@@ -54,22 +54,22 @@ def as_json(
         "written": written,
         "taken": [
             {
-                "model": one.key,
-                "where": one.where,
-                "url": one.url or None,
-                "sha256": one.sha256 or None,
-                "needed": one.needed,
-                "note": words.sentence(one.note) if one.note else None,
+                "model": entry.key,
+                "where": entry.where,
+                "url": entry.url or None,
+                "sha256": entry.sha256 or None,
+                "needed": entry.needed,
+                "note": words.sentence(entry.note) if entry.note else None,
             }
-            for one in taken
+            for entry in taken
         ],
         "left": [
             {
-                "model": one.model,
-                "where": one.where,
-                "reason": words.sentence(one.reason),
-                "failed": one.failed,
+                "model": entry.model,
+                "where": entry.where,
+                "reason": words.sentence(entry.reason),
+                "failed": entry.failed,
             }
-            for one in left
+            for entry in left
         ],
     }

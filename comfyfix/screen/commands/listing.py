@@ -27,7 +27,7 @@ _COLUMNS = (
     Column("WHY"),
     Column("NEEDED BY", share=2, spare=3),
 )
-_OTHERS = (Column("", share=1), Column("", share=1))
+_TASK_COLUMNS = (Column("", share=1), Column("", share=1))
 BETWEEN = "\x1f"
 """What doit's own list is asked to put between its columns: no name can hold it."""
 _INDENT = 2
@@ -43,9 +43,9 @@ class Row:
     ignored: bool = False
 
 
-def nothing(there: int) -> str:
+def nothing_pending(present: int) -> str:
     """Say that no model is pending."""
-    return t("Nothing is pending: all {count} needed models are present.", count=there)
+    return t("Nothing is pending: all {count} needed models are present.", count=present)
 
 
 def table(pending: Sequence[Row], room: int | None) -> Iterator[str]:
@@ -70,7 +70,7 @@ def as_data(
     return {
         "version": 1,
         "pending": [_row(row) for row in rows],
-        "refused": [{**place(one.reference), "instead": one.instead} for one in refusals],
+        "refused": [{**place(r.reference), "instead": r.instead} for r in refusals],
         "unreadable": [
             {"workflow": file.workflow, "reason": words.sentence(file.problem or "")}
             for file in unreadable
@@ -100,37 +100,35 @@ def _reason(planned: Planned) -> str:
     if planned.problem:
         return words.problem(planned.problem)
     last = planned.last
-    if last is None or last.reason is None or planned.status != last.outcome:
-        return ""
-    return words.sentence(last.reason)
+    return words.sentence(last.reason or "") if last and planned.status == last.outcome else ""
 
 
-def others(tasks: Sequence[tuple[str, str]], room: int | None) -> Iterator[str]:
+def own_tasks(tasks: Sequence[tuple[str, str]], room: int | None) -> Iterator[str]:
     """Return the tasks of the user's own, with what they are for."""
     if tasks:
         yield ""
         yield t("Your own tasks:")
         left = None if room is None else room - _INDENT
-        yield from (" " * _INDENT + line for line in lines_of(_OTHERS, tasks, left))
+        yield from (" " * _INDENT + line for line in lines_of(_TASK_COLUMNS, tasks, left))
 
 
 def of_doit(lines: Sequence[str], room: int | None) -> Iterator[str]:
     """Return the lines of doit's own list, whose columns are parted by `BETWEEN`."""
     rows = [line.split(BETWEEN, 1) for line in lines]
-    told = iter(lines_of(_OTHERS, [row for row in rows if len(row) > 1], room))
+    tasks = lines_of(_TASK_COLUMNS, [row for row in rows if len(row) > 1], room)
     for row in rows:
-        yield next(told) if len(row) > 1 else row[0]
+        yield next(tasks) if len(row) > 1 else row[0]
 
 
 def _cells(row: Row) -> tuple[str, ...]:
     planned = row.planned
-    first, *rest = planned.workflows
-    more = t("{first} and {count} more", first=first, count=len(rest)) if rest else first
+    first, *others = planned.workflows
+    needed_by = t("{first} and {count} more", first=first, count=len(others)) if others else first
     return (
         f"{planned.number:03d}" if planned.reserved else f"({planned.number:03d})",
         row.task,
         planned.model.folder or "?",
         human_size(planned.record.size) if planned.record else "?",
         planned.status,
-        more,
+        needed_by,
     )

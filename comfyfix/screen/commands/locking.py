@@ -51,13 +51,12 @@ def lines(changes: Changes, *, dry: bool) -> Iterator[str]:
         )
         yield t(line, key=key, reason=reason)
         yield from next_step(words.told(reason).next_step)
-    told = {"count": len(after), "path": changes.path}
+    end = "{path}: {count:models}"
     if not changes.differ:
-        yield t("{path}: {count:models}, nothing to change", **told)
+        end = "{path}: {count:models}, nothing to change"
     elif dry:
-        yield t("{path}: it would have {count:models}; nothing is written", **told)
-    else:
-        yield t("{path}: {count:models}", **told)
+        end = "{path}: it would have {count:models}; nothing is written"
+    yield t(end, path=changes.path, count=len(after))
 
 
 def _differences(old: Entry, new: Entry) -> Iterator[str]:
@@ -93,18 +92,19 @@ def drifted(path: str, count: int, drift: Mapping[str, Reason]) -> Iterator[str]
 
 def as_data(changes: Changes, *, written: bool) -> dict[str, Any]:
     """The same for programs."""
-    entries = {key: msgspec.structs.asdict(entry) for key, entry in changes.after.items()}
+    # A lock file leaves out what has its default, an answer does not.
     before = {key: msgspec.structs.asdict(entry) for key, entry in changes.before.items()}
+    after = {key: msgspec.structs.asdict(entry) for key, entry in changes.after.items()}
     return {
         "path": changes.path,
         "written": written,
-        "added": [told for key, told in entries.items() if key not in before],
+        "added": [entry for key, entry in after.items() if key not in before],
         "changed": [
-            {"before": before[key], "after": told}
-            for key, told in entries.items()
-            if key in before and before[key] != told
+            {"before": before[key], "after": entry}
+            for key, entry in after.items()
+            if key in before and before[key] != entry
         ],
-        "removed": [told for key, told in before.items() if key not in entries],
+        "removed": [entry for key, entry in before.items() if key not in after],
         "left": [
             {"model": key, "why": reason.why, "reason": sentence(reason)}
             for key, reason in changes.left.items()
@@ -117,7 +117,7 @@ def drift_data(path: str, entries: Sequence[Entry], drift: Mapping[str, Reason])
 
     def row(entry: Entry) -> dict[str, Any]:
         reason = drift.get(entry.key)
-        told = {"drift": sentence(reason), "why": reason.why} if reason else {"drift": None}
-        return {"model": entry.key, "url": entry.url, **told}
+        drifted = {"drift": sentence(reason), "why": reason.why} if reason else {"drift": None}
+        return {"model": entry.key, "url": entry.url, **drifted}
 
     return {"path": path, "models": list(map(row, entries))}

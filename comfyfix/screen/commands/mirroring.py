@@ -6,9 +6,8 @@ from collections import Counter
 from collections.abc import Iterator
 from typing import Any
 
-from comfyfix.records import Reason
-from comfyfix.screen import words
-from comfyfix.screen.grouped import next_step
+from comfyfix.screen.grouped import next_step, with_step
+from comfyfix.screen.objects import maybe_reason_data, reason_data
 from comfyfix.screen.words import t
 from comfyfix.stages.lock.mirroring import Content, Done, Filled
 
@@ -26,13 +25,13 @@ _COUNTED: dict[Done, str] = {
 }
 
 
-def one(content: Content, done: Done) -> Iterator[str]:
+def filled_one(content: Content, done: Done) -> Iterator[str]:
     """A file has been put into a mirror."""
     if done in _DONE:
         yield t(_DONE[done], name=content.name, size=content.size)
 
 
-def begun(filled: Filled) -> str:
+def heading(filled: Filled) -> str:
     """A mirror is begun."""
     size = sum(content.size for content in filled.contents)
     line = "{place}: the lock file needs {count:files}, {size:size}"
@@ -42,30 +41,32 @@ def begun(filled: Filled) -> str:
 def lines(filled: Filled, *, verified: bool) -> Iterator[str]:
     """What has become of a mirror."""
     if filled.reason is not None:
-        yield f"  ✗ {words.sentence(filled.reason)}"
-        yield from next_step(words.told(filled.reason).next_step)
+        yield from with_step("  ✗ ", filled.reason)
         return
-    sizes: Counter[Done] = Counter()
-    for content in filled.contents:
-        if content.sha256 in filled.done:
-            sizes[filled.done[content.sha256]] += content.size
-    counts = Counter(filled.done.values())
     if verified:
         yield t("  Hashed: {count:files}", count=filled.verified)
         yield from _absent(filled)
     else:
-        for done, line in _COUNTED.items():
-            yield t(line, count=counts[done], size=sizes[done])
+        yield from _done(filled)
     names = {content.sha256: content.name for content in filled.contents}
     for sha256, reason in filled.failed.items():
-        yield f"  ✗ {names.get(sha256, sha256)}: {words.sentence(reason)}"
-        yield from next_step(words.told(reason).next_step)
+        yield from with_step(f"  ✗ {names.get(sha256, sha256)}: ", reason)
     for sha256, size in filled.wrong.items():
         line = "  ✗ sha256/{begin}/{sha256} has other bytes ({size:size})"
         yield t(line, begin=sha256[:2], sha256=sha256, size=size)
     if filled.wrong:
         yield from next_step(t("remove them there, then run `doit mirror` to put them anew"))
     yield from _unneeded(filled)
+
+
+def _done(filled: Filled) -> Iterator[str]:
+    counts = Counter(filled.done.values())
+    sizes: Counter[Done] = Counter()
+    for content in filled.contents:
+        if content.sha256 in filled.done:
+            sizes[filled.done[content.sha256]] += content.size
+    for done, line in _COUNTED.items():
+        yield t(line, count=counts[done], size=sizes[done])
 
 
 def _absent(filled: Filled) -> Iterator[str]:
@@ -78,13 +79,11 @@ def _absent(filled: Filled) -> Iterator[str]:
 def _unneeded(filled: Filled) -> Iterator[str]:
     if not filled.unneeded:
         return
-    size = sum(filled.unneeded.values())
-    count = len(filled.unneeded)
-    yield t("  Not needed by the lock file: {count:files}, {size:size}", count=count, size=size)
-    for sha256, each in sorted(filled.unneeded.items(), key=lambda pair: -pair[1])[:_SHOWN]:
-        yield t(
-            "    sha256/{begin}/{sha256} ({size:size})", begin=sha256[:2], sha256=sha256, size=each
-        )
+    total, count = sum(filled.unneeded.values()), len(filled.unneeded)
+    yield t("  Not needed by the lock file: {count:files}, {size:size}", count=count, size=total)
+    for sha256, size in sorted(filled.unneeded.items(), key=lambda pair: -pair[1])[:_SHOWN]:
+        line = "    sha256/{begin}/{sha256} ({size:size})"
+        yield t(line, begin=sha256[:2], sha256=sha256, size=size)
     if count > _SHOWN:
         yield t("    and {count} more; `--json` tells all", count=count - _SHOWN)
 
@@ -100,19 +99,19 @@ def as_data(filled: Filled) -> dict[str, Any]:
     names = {content.sha256: content.name for content in filled.contents}
     sizes = {content.sha256: content.size for content in filled.contents}
 
-    def rows(found: dict[str, int]) -> list[dict[str, Any]]:
-        return [{"sha256": sha256, "bytes": size} for sha256, size in sorted(found.items())]
+    def rows(by_hash: dict[str, int]) -> list[dict[str, Any]]:
+        return [{"sha256": sha256, "bytes": size} for sha256, size in sorted(by_hash.items())]
 
     return {
         "place": filled.place,
         "good": filled.good,
-        "problem": _reason(filled.reason) if filled.reason else None,
+        "problem": maybe_reason_data(filled.reason),
         "files": [
             {"sha256": sha256, "model": names[sha256], "bytes": sizes[sha256], "came": done}
             for sha256, done in sorted(filled.done.items())
         ],
         "failed": [
-            {"sha256": sha256, "model": names.get(sha256, ""), **_reason(reason)}
+            {"sha256": sha256, "model": names.get(sha256, ""), **reason_data(reason)}
             for sha256, reason in sorted(filled.failed.items())
         ],
         "absent": [
@@ -123,7 +122,3 @@ def as_data(filled: Filled) -> dict[str, Any]:
         "wrong": rows(filled.wrong),
         "not_needed": rows(filled.unneeded),
     }
-
-
-def _reason(reason: Reason) -> dict[str, str]:
-    return {"why": reason.why, "message": words.sentence(reason)}

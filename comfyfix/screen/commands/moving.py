@@ -7,8 +7,8 @@ from dataclasses import dataclass
 from typing import Any, Literal
 
 from comfyfix.records import Reason
-from comfyfix.screen import words
 from comfyfix.screen.grouped import stays
+from comfyfix.screen.objects import maybe_reason_data
 from comfyfix.screen.words import t
 from comfyfix.stages.store.move import Move
 
@@ -22,31 +22,29 @@ class Moved:
     reason: Reason | None = None
 
 
-def lines(one: Moved) -> Iterator[str]:
+def lines(moved: Moved) -> Iterator[str]:
     """What was done, and what comes of it."""
-    told = {"model": one.move.was.key, "to": one.move.model.key}
-    if one.reason is not None:
-        yield from stays(one.move.was.key, one.reason)
+    move = moved.move
+    if moved.reason is not None:
+        yield from stays(move.was.key, moved.reason)
         return
-    if one.did == "shown":
-        yield t("{model} would become {to}.", **told)
-    else:
-        yield f"✓ {t('{model} is {to} now.', **told)}"
-    for name in one.move.finds:
+    line = "{model} would become {to}." if moved.did == "shown" else "✓ {model} is {to} now."
+    yield t(line, model=move.was.key, to=move.model.key)
+    for name in move.finds:
         yield f"  {t('{workflow} finds it there', workflow=name)}"
-    for name in one.move.loses:
+    for name in move.loses:
         yield f"  ! {t('{workflow} looks for it where it was', workflow=name)}"
-    if not one.move.finds:
+    if not move.finds:
         yield f"  {t('No workflow here looks for it there.')}"
 
 
-def as_data(one: Moved) -> dict[str, Any]:
+def as_data(moved: Moved) -> dict[str, Any]:
     """The same for programs."""
-    reason = one.reason
+    move = moved.move
     return {
-        "did": one.did if reason is None else "refused",
-        "model": one.move.was.key, "to": one.move.model.key,
-        "files": [{"from": file.path, "to": file.target} for file in one.move.files],
-        "finds": list(one.move.finds), "loses": list(one.move.loses),
-        "stays": {"why": reason.why, "message": words.sentence(reason)} if reason else None,
+        "did": moved.did if moved.reason is None else "refused",
+        "model": move.was.key, "to": move.model.key,
+        "files": [{"from": file.path, "to": file.target} for file in move.files],
+        "finds": list(move.finds), "loses": list(move.loses),
+        "stays": maybe_reason_data(moved.reason),
     }  # fmt: skip

@@ -48,21 +48,21 @@ def table(sheets: Sequence[Sheet], *, dry: bool) -> Iterator[str]:
         yield t("Nothing was written")
 
 
-def links(told: Sequence[tuple[Link, State]]) -> Iterator[str]:
+def links(made: Sequence[tuple[Link, State]]) -> Iterator[str]:
     """Tell the links that were made, and what has become of each."""
-    if not told:
+    if not made:
         yield t("There are no links of comfyfix")
-    for link, state in told:
+    for link, state in made:
         shown = f"{printable(link.link, words.LONGEST)} → {printable(link.target, words.LONGEST)}"
         mark = "✓" if state == "ours" else "✗"
         yield f"  {mark} {shown}  ({t(_STATES[state])})"
 
 
-def undone(told: Sequence[tuple[Link, State]], *, dry: bool) -> Iterator[str]:
+def undone(made: Sequence[tuple[Link, State]], *, dry: bool) -> Iterator[str]:
     """Tell what was taken back, and what was left because it is not ours any more."""
-    if not told:
+    if not made:
         yield t("There are no links of comfyfix")
-    for link, state in told:
+    for link, state in made:
         path = printable(link.link, words.LONGEST)
         if state in ("ours", "broken"):
             yield f"  ✓ {t('to be taken back: {path}' if dry else 'taken back: {path}', path=path)}"

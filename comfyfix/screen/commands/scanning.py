@@ -17,7 +17,7 @@ STRANGE_SHOWN = 6
 
 
 @dataclass(frozen=True, slots=True)
-class Found:
+class Named:
     """One model that a workflow names: `there` in the store, `needed` by what counts.
 
     `part` where of a directory or a set some is there, and some is not.
@@ -38,19 +38,14 @@ class Sheet:
     """
 
     workflow: str
-    models: Sequence[Found]
+    models: Sequence[Named]
     refused: Sequence[Refusal] = ()
     strange: Sequence[str] = ()
 
     @property
-    def wanted(self) -> int:
-        """How many models it needs."""
-        return sum(found.needed for found in self.models)
-
-    @property
     def lacking(self) -> int:
-        """How many of them are not there."""
-        return sum(found.needed and not found.there for found in self.models)
+        """How many of the models that it needs are not there."""
+        return sum(model.needed and not model.there for model in self.models)
 
 
 def table(sheets: Sequence[Sheet]) -> Iterator[str]:
@@ -60,9 +55,9 @@ def table(sheets: Sequence[Sheet]) -> Iterator[str]:
             verdict = _verdict(sheet)
             (name,) = fitted([sheet.workflow], taken=len(verdict) + 2)
             yield f"{name}: {verdict}"
-            for found, line in zip(sheet.models, _lines(sheet.models), strict=True):
+            for model, line in zip(sheet.models, _lines(sheet.models), strict=True):
                 yield line
-                yield from (f"      {near.line(miss)}" for miss in found.near)
+                yield from (f"      {near.line(miss)}" for miss in model.near)
             yield from (f"  ✗ {line}" for line in dict.fromkeys(map(refused.line, sheet.refused)))
             yield from (f"      {refused.next_step()}",) if sheet.refused else ()
             if sheet.strange:
@@ -74,42 +69,41 @@ def table(sheets: Sequence[Sheet]) -> Iterator[str]:
 
 
 def _verdict(sheet: Sheet) -> str:
-    told = []
+    faults = []
     if sheet.lacking:
-        told.append(t("lacks {lacking} of {wanted}", lacking=sheet.lacking, wanted=sheet.wanted))
+        needed = sum(model.needed for model in sheet.models)
+        faults.append(t("lacks {lacking} of {needed}", lacking=sheet.lacking, needed=needed))
     if sheet.refused:
         values = len({refusal.reference.value for refusal in sheet.refused})
-        told.append(t("not ready, ComfyUI refuses {count} of its values", count=values))
-    return "; ".join(told) or t("has its models" if sheet.strange else "ready")
+        faults.append(t("not ready, ComfyUI refuses {count} of its values", count=values))
+    return "; ".join(faults) or t("has its models" if sheet.strange else "ready")
 
 
 def _counts(sheets: Sequence[Sheet]) -> str:
     lack = sum(bool(sheet.lacking) for sheet in sheets)
-    others = sum(bool(sheet.refused and not sheet.lacking) for sheet in sheets)
-    without = sum(not sheet.models for sheet in sheets)
-    count = t("{count:workflows}", count=len(sheets))
+    refused = sum(bool(sheet.refused and not sheet.lacking) for sheet in sheets)
     odd = sum(bool(sheet.strange and not sheet.lacking and not sheet.refused) for sheet in sheets)
-    ready = len(sheets) - lack - others - odd
-    lacking = (
-        "{ready} ready, {lack} lacks models" if lack == 1 else "{ready} ready, {lack} lack models"
+    without = sum(not sheet.models for sheet in sheets)
+    line = "{count:workflows}: {ready} ready, {lack} " + (
+        "lacks models" if lack == 1 else "lack models"
     )
-    rest = t(lacking, ready=ready, lack=lack)
-    if others:
-        rest += f", {t('{count} hold values that ComfyUI refuses', count=others)}"
-    if odd:
-        rest += f", {t('{count} hold nodes of no pack here', count=odd)}"
-    return f"{count}: {rest}" + (f" ({t('{count} name none', count=without)})" if without else "")
+    line += ", {refused} hold values that ComfyUI refuses" if refused else ""
+    line += ", {odd} hold nodes of no pack here" if odd else ""
+    line += " ({without} name none)" if without else ""
+    count = len(sheets)
+    ready = count - lack - refused - odd
+    return t(line, count=count, ready=ready, lack=lack, refused=refused, odd=odd, without=without)
 
 
-def _lines(models: Sequence[Found]) -> Iterator[str]:
+def _lines(models: Sequence[Named]) -> Iterator[str]:
     """A line for each model: the remarks have a row of their own where the name takes its own."""
-    there, absent, part = t("present"), t("absent"), t("incomplete")
-    words = [there if one.there else part if one.part else absent for one in models]
-    state = max(map(len, (there, absent, *words)))
-    names = [f"{found.reference.folder or '?'}/{found.reference.path}" for found in models]
-    for found, word, name in zip(models, words, fitted(names, taken=state + 6), strict=True):
-        mark = "✓" if found.there else "✗" if found.needed else "·"
-        remarks = ", ".join(_remarks(found.reference))
+    present, absent, part = t("present"), t("absent"), t("incomplete")
+    words = [present if model.there else part if model.part else absent for model in models]
+    state = max(map(len, (present, absent, *words)))
+    names = [f"{model.reference.folder or '?'}/{model.reference.path}" for model in models]
+    for model, word, name in zip(models, words, fitted(names, taken=state + 6), strict=True):
+        mark = "✓" if model.there else "✗" if model.needed else "·"
+        remarks = ", ".join(_remarks(model.reference))
         yield f"  {mark} {word.ljust(state)}  {name}" + (f"  ({remarks})" if remarks else "")
 
 

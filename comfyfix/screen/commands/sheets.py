@@ -9,6 +9,7 @@ from typing import Any
 from comfyfix.disk.files import printable
 from comfyfix.records import Left, Reason, Reference
 from comfyfix.screen import words
+from comfyfix.screen.grouped import with_step
 from comfyfix.screen.words import t
 
 
@@ -32,19 +33,16 @@ class Sheet:
 
     def left_lines(self) -> Iterator[str]:
         """Tell which values stay as they are, and why the whole does."""
-        for one in self.left:
-            value = printable(one.reference.value, words.LONGEST)
-            yield f"  ✗ {value} ({node(one.reference)}): {words.sentence(one.reason)}"
+        for value in self.left:
+            shown = printable(value.reference.value, words.LONGEST)
+            yield f"  ✗ {shown} ({node(value.reference)}): {words.sentence(value.reason)}"
         if self.problem is not None:
-            yield f"  ✗ {words.sentence(self.problem)}"
-            if step := words.told(self.problem).next_step:
-                yield f"    {t('Next: {step}', step=step)}"
+            yield from with_step("  ✗ ", self.problem)
 
     def left_data(self) -> dict[str, Any]:
         """The same for programs."""
-        left = [{**place(one.reference), "reason": words.sentence(one.reason)} for one in self.left]
-        problem = words.sentence(self.problem) if self.problem else None
-        return {"left": left, "problem": problem}
+        left = [{**place(v.reference), "reason": words.sentence(v.reason)} for v in self.left]
+        return {"left": left, "problem": words.sentence(self.problem) if self.problem else None}
 
 
 def place(reference: Reference) -> dict[str, str]:

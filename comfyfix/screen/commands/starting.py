@@ -14,9 +14,9 @@ from comfyfix.stages.installs import Proposal
 _OTHERS_MAX = 8
 
 
-def manifest(found: Proposal, others: Sequence[Place], home: Path) -> str:
+def manifest(proposal: Proposal, others: Sequence[Place], home: Path) -> str:
     """The text of a manifest. It is for its reader to see that it can be read again."""
-    place = found.place
+    place = proposal.place
     lines = [
         t("What comfyfix works with; `comfyfix init` has written it. All keys: the README."),
         "",
@@ -30,15 +30,15 @@ def manifest(found: Proposal, others: Sequence[Place], home: Path) -> str:
     if place.extra:
         text += _comment([t("Its program reads these further model folders.")])
         text += f"extra_model_paths: [{', '.join(scalar(path, home) for path in place.extra)}]\n"
-    if found.also:
+    if proposal.also:
         text += _comment([t("Models that other programs have: copied from, never changed.")])
-        text += f"also_look_in: [{', '.join(scalar(path, home) for path in found.also)}]\n"
-    text += "\n" + _comment([_workflows(found), t("Other places: files, folders, patterns.")])
-    text += f"# workflows: [{scalar(found.saved, home)}]\n\n"
+        text += f"also_look_in: [{', '.join(scalar(path, home) for path in proposal.also)}]\n"
+    text += "\n" + _comment([_workflows(proposal), t("Other places: files, folders, patterns.")])
+    text += f"# workflows: [{scalar(proposal.saved, home)}]\n\n"
     text += _comment([t("New models go here, where ComfyUI looks for them.")])
-    text += f"# store: {scalar(found.store, home)}\n\n"
+    text += f"# store: {scalar(proposal.store, home)}\n\n"
     text += _comment([t("Records, scripts, logs and reports of comfyfix.")])
-    return text + f"output: {found.output}\n"
+    return text + f"output: {proposal.output}\n"
 
 
 def scalar(path: Path, home: Path) -> str:
@@ -53,15 +53,14 @@ def scalar(path: Path, home: Path) -> str:
 
 
 def lines(
-    found: Proposal, others: Sequence[Place], path: Path, text: str, *, dry: bool
+    proposal: Proposal, others: Sequence[Place], path: Path, text: str, *, dry: bool
 ) -> Iterator[str]:
     """What was found, what was written, and what to do next."""
-    yield t("✓ ComfyUI: {path} ({why})", path=str(found.place.path), why=found.place.said)
-    yield f"  {_workflows(found)}"
-    yield f"  {t('New models go to {path}', path=str(found.store))}"
+    yield t("✓ ComfyUI: {path} ({why})", path=str(proposal.place.path), why=proposal.place.said)
+    yield f"  {_workflows(proposal)}"
+    yield f"  {t('New models go to {path}', path=str(proposal.store))}"
     for other in others[:_OTHERS_MAX]:
-        told = {"path": str(other.path), "why": other.said}
-        yield t("! Another one: {path} ({why})", **told)
+        yield t("! Another one: {path} ({why})", path=str(other.path), why=other.said)
     if len(others) > _OTHERS_MAX:
         yield f"  {t('and {count} more', count=len(others) - _OTHERS_MAX)}"
     if dry:
@@ -70,7 +69,7 @@ def lines(
         yield from text.rstrip("\n").split("\n")
         return
     yield t("✓ Written: {path}", path=str(path))
-    if found.workflows:
+    if proposal.workflows:
         yield t(
             "Next: `comfyfix doctor` looks whether all is well; "
             "`comfyfix plan` tells what is missing"
@@ -83,17 +82,17 @@ def lines(
 
 
 def as_data(
-    found: Proposal, others: Sequence[Place], path: Path, text: str, *, dry: bool
+    proposal: Proposal, others: Sequence[Place], path: Path, text: str, *, dry: bool
 ) -> dict[str, object]:
     """The same, for programs."""
     return {
         "manifest": str(path),
         "written": not dry,
-        "comfyui": _place(found.place),
+        "comfyui": _place(proposal.place),
         "others": [_place(other) for other in others],
-        "workflows": found.workflows,
-        "store": str(found.store),
-        "output": found.output,
+        "workflows": proposal.workflows,
+        "store": str(proposal.store),
+        "output": proposal.output,
         "text": text,
     }
 
@@ -114,12 +113,13 @@ def _other_lines(others: Sequence[Place], home: Path) -> Iterator[str]:
         yield f"  {scalar(other.path, home)} ({words.sentence(other.said)})"
 
 
-def _workflows(found: Proposal) -> str:
-    if not found.workflows:
-        return t("No workflow is saved in {path} yet", path=str(found.saved))
-    if found.workflows == 1:
-        return t("One workflow is saved in {path}", path=str(found.saved))
-    return t("{count} workflows are saved in {path}", count=found.workflows, path=str(found.saved))
+def _workflows(proposal: Proposal) -> str:
+    count, path = proposal.workflows, str(proposal.saved)
+    if not count:
+        return t("No workflow is saved in {path} yet", path=path)
+    if count == 1:
+        return t("One workflow is saved in {path}", path=path)
+    return t("{count} workflows are saved in {path}", count=count, path=path)
 
 
 def _comment(lines: Sequence[str]) -> str:

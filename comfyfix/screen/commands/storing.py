@@ -13,6 +13,7 @@ from comfyfix.disk.trash_note import Entry
 from comfyfix.records import Reason
 from comfyfix.screen import words
 from comfyfix.screen.grouped import stays
+from comfyfix.screen.objects import maybe_reason_data, reason_data
 from comfyfix.screen.table import Column, table
 from comfyfix.screen.words import t
 from comfyfix.stages.store.gc import Unit
@@ -49,8 +50,8 @@ class Holding:
 
     def digest(self, unit: Unit) -> str:
         """What tells the content of a unit from others; empty where that is not known of all."""
-        found = [self.hashes.get(path, "") for path in unit.files]
-        return " ".join(sorted(found)) if all(found) else ""
+        hashes = [self.hashes.get(path, "") for path in unit.files]
+        return " ".join(sorted(hashes)) if all(hashes) else ""
 
     def origin(self, unit: Unit) -> Reason | None:
         """Who has published a file of this content, where it was not fetched."""
@@ -70,25 +71,25 @@ class _Sum:
 
 def _sums(held: Holding) -> dict[str, _Sum]:
     """By folder key, and below the empty one of all: each file counted once."""
-    made: dict[str, _Sum] = defaultdict(_Sum)
-    seen: set[object] = set()
+    sums: dict[str, _Sum] = defaultdict(_Sum)
+    counted: set[object] = set()
     digests: Counter[str] = Counter()
     for unit in held.units:
-        fresh = [path for path, identity in unit.files.items() if identity not in seen]
-        seen.update(unit.files.values())
+        fresh = not counted.issuperset(unit.files.values())
+        counted.update(unit.files.values())
+        size = unit.size if fresh else 0
         digest = held.digest(unit)
-        known = unit.fetched or held.origin(unit) is not None
+        has_origin = unit.fetched or held.origin(unit) is not None
         digests[digest] += bool(digest and fresh)
-        for one in (made[unit.model.folder or "?"], made[""]):
-            one.files += len(unit.files)
-            size = unit.size if fresh else 0
-            one.size += size
-            one.needed += size if unit.needed else 0
-            one.idle += 0 if unit.needed else size
-            one.fetched += 0 if unit.needed or not unit.fetched else size
-            one.unknown += 0 if known else size
-            one.twice += size if digest and digests[digest] > 1 else 0
-    return made
+        for total in (sums[unit.model.folder or "?"], sums[""]):
+            total.files += len(unit.files)
+            total.size += size
+            total.needed += size if unit.needed else 0
+            total.idle += 0 if unit.needed else size
+            total.fetched += 0 if unit.needed or not unit.fetched else size
+            total.unknown += 0 if has_origin else size
+            total.twice += size if digest and digests[digest] > 1 else 0
+    return sums
 
 
 _COLUMNS = (
@@ -105,14 +106,14 @@ def folders(held: Holding, room: int | None) -> Iterator[str]:
     sums = _sums(held)
     total = sums.pop("", _Sum())
     rows = [*sorted(sums.items()), (t("all"), total)]
-    yield from table(_COLUMNS, [_row(name, one) for name, one in rows], room)
+    yield from table(_COLUMNS, [_row(*row) for row in rows], room)
     if total.idle:
         yield t("`doit gc` shows what of it could go, `doit store --all` each file.")
 
 
-def _row(name: str, one: _Sum) -> tuple[str, ...]:
-    sizes = (one.size, one.needed, one.idle, one.fetched, one.twice, one.unknown)
-    return (name, str(one.files), *(human_size(size) for size in sizes))
+def _row(name: str, total: _Sum) -> tuple[str, ...]:
+    sizes = (total.size, total.needed, total.idle, total.fetched, total.twice, total.unknown)
+    return (name, str(total.files), *map(human_size, sizes))
 
 
 def files(held: Holding, room: int | None) -> Iterator[str]:
@@ -136,9 +137,9 @@ def as_data(held: Holding, doubts: Sequence[Reason]) -> dict[str, Any]:
     sums = _sums(held)
     total = sums.pop("", _Sum())
     return {
-        "folders": [{"folder": name, **_sum_data(one)} for name, one in sorted(sums.items())],
+        "folders": [{"folder": name, **_sum_data(own)} for name, own in sorted(sums.items())],
         "all": _sum_data(total),
-        "doubts": [_reason(doubt) for doubt in doubts],
+        "doubts": list(map(reason_data, doubts)),
         "files": [_held_data(held, unit) for unit in held.units],
     }
 
@@ -149,10 +150,11 @@ def _origin(held: Holding, unit: Unit) -> str:
     return t("known by its hash") if held.origin(unit) else t("unknown")
 
 
-def _sum_data(one: _Sum) -> dict[str, int]:
+def _sum_data(total: _Sum) -> dict[str, int]:
     return {
-        "files": one.files, "bytes": one.size, "needed": one.needed, "not_needed": one.idle,
-        "not_needed_fetched": one.fetched, "duplicates": one.twice, "unknown_origin": one.unknown,
+        "files": total.files, "bytes": total.size, "needed": total.needed,
+        "not_needed": total.idle, "not_needed_fetched": total.fetched, "duplicates": total.twice,
+        "unknown_origin": total.unknown,
     }  # fmt: skip
 
 
@@ -169,34 +171,29 @@ def _unit_data(unit: Unit) -> dict[str, Any]:
     return {
         "model": unit.model.key, "path": unit.path, "files": len(unit.files), "bytes": unit.size,
         "fetched": unit.fetched, "needed_by": list(unit.needed), "last_used": unit.last_used,
-        "stays": _reason(unit.reason) if unit.reason else None,
+        "stays": maybe_reason_data(unit.reason),
     }  # fmt: skip
 
 
-def _reason(reason: Reason) -> dict[str, str]:
-    return {"why": reason.why, "message": words.sentence(reason)}
-
-
-def collected(made: Collected, room: int | None) -> Iterator[str]:
+def collected(result: Collected, room: int | None) -> Iterator[str]:
     """What `gc` has found and done."""
-    for reason in made.refused:
-        told = words.told(reason)
+    for reason in result.refused:
         yield f"✗ {words.sentence(reason)}"
-        yield f"  {t('Next: {step}', step=told.next_step)}"
-    if made.refused:
+        yield f"  {t('Next: {step}', step=words.told(reason).next_step)}"
+    if result.refused:
         yield t("Nothing was moved: what is needed can't be told.")
         return
-    if made.did == "shown":
-        yield from _shown(made, room)
-    for model, reason in made.left:
+    if result.did == "shown":
+        yield from _shown(result, room)
+    for model, reason in result.left:
         yield from stays(model, reason)
-    if made.did != "shown":
-        size = sum(size for _, size in made.moved)
-        yield t(_DONE[made.did], count=len(made.moved), size=size)
-    if made.trash:
-        yield from _trash(made.trash, room) if made.did == "shown" else ()
-        size = sum(entry.size for entry in made.trash)
-        yield t("In the trash: {count:models}, {size:size}.", count=len(made.trash), size=size)
+    if result.did != "shown":
+        size = sum(size for _, size in result.moved)
+        yield t(_DONE[result.did], count=len(result.moved), size=size)
+    if result.trash:
+        yield from _trash(result.trash, room) if result.did == "shown" else ()
+        size = sum(entry.size for entry in result.trash)
+        yield t("In the trash: {count:models}, {size:size}.", count=len(result.trash), size=size)
         yield t("`doit gc --restore` puts it back, `doit gc --purge` removes it for good.")
 
 
@@ -217,36 +214,36 @@ _DONE: dict[Done, str] = {
 }
 
 
-def _shown(made: Collected, room: int | None) -> Iterator[str]:
-    if made.chosen:
+def _shown(result: Collected, room: int | None) -> Iterator[str]:
+    if result.chosen:
         columns = (Column("MODEL", 1), Column("SIZE"), Column("DAYS", spare=1))
         now = time.time()
         rows = [
             (unit.model.key, human_size(unit.size), str(max(0, int((now - unit.at) / _DAY))))
-            for unit in made.chosen
+            for unit in result.chosen
         ]
         yield from table(columns, rows, room)
-        size = sum(unit.size for unit in made.chosen)
+        size = sum(unit.size for unit in result.chosen)
         yield t("Could go: {count:models}, {size:size}. `doit gc --yes` moves it to the trash.",
                 count=len(rows), size=size)  # fmt: skip
     else:
         yield t("Nothing could go: what comfyfix has fetched here is needed.")
     yield t("Read for it: {count:workflows}. One that you run from elsewhere is not known here.",
-            count=made.workflows)  # fmt: skip
-    if made.others:
+            count=result.workflows)  # fmt: skip
+    if result.others:
         yield t("Not needed either, and not fetched by it: {count:models}; see `--all`.",
-                count=made.others)  # fmt: skip
+                count=result.others)  # fmt: skip
 
 
-def collected_as_data(made: Collected) -> dict[str, Any]:
+def collected_as_data(result: Collected) -> dict[str, Any]:
     """The same for programs."""
     return {
-        "did": made.did,
-        "refused": [_reason(reason) for reason in made.refused],
-        "could_go": [_unit_data(unit) for unit in made.chosen],
-        "moved": [{"model": model, "bytes": size} for model, size in made.moved],
-        "left": [{"model": model, **_reason(reason)} for model, reason in made.left],
+        "did": result.did,
+        "refused": list(map(reason_data, result.refused)),
+        "could_go": list(map(_unit_data, result.chosen)),
+        "moved": [{"model": model, "bytes": size} for model, size in result.moved],
+        "left": [{"model": model, **reason_data(reason)} for model, reason in result.left],
         "trash": [
-            {"name": e.name, "model": e.model, "bytes": e.size, "at": e.at} for e in made.trash
+            {"name": e.name, "model": e.model, "bytes": e.size, "at": e.at} for e in result.trash
         ],
     }

@@ -23,17 +23,16 @@ _LINES: dict[CopyOutcome, str] = {
 def line(result: CopyResult) -> str:
     """One file."""
     if result.reason:
-        told = {"name": result.name, "reason": words.with_next_step(result.reason)}
-        return t("! {name} stays: {reason}", **told)
+        reason = words.with_next_step(result.reason)
+        return t("! {name} stays: {reason}", name=result.name, reason=reason)
     return t(_LINES[result.outcome], name=result.name, size=result.size)
 
 
 def total(sizes: Sequence[int], limit: int | None) -> str:
     """What the tier holds now."""
-    told = {"count": len(sizes), "size": sum(sizes)}
-    if limit is None:
-        return t("In the fast tier: {count:models}, {size:size}.", **told)
-    return t("In the fast tier: {count:models}, {size:size} of {limit:size}.", **told, limit=limit)
+    of_limit = "" if limit is None else " of {limit:size}"
+    line = "In the fast tier: {count:models}, {size:size}" + of_limit + "."
+    return t(line, count=len(sizes), size=sum(sizes), limit=limit)
 
 
 def held(tier: Tier, others: int, limit: int | None) -> Iterator[str]:
@@ -46,14 +45,14 @@ def held(tier: Tier, others: int, limit: int | None) -> Iterator[str]:
 def copies(tier: Tier, room: int | None) -> Iterator[str]:
     """A line for each copy, those that would leave last first."""
     columns = (Column("IN THE FAST TIER", 3), Column("SIZE"), Column("LAST NEEDED", spare=1))
-    every = sorted(tier.copies.values(), key=lambda copy: (-copy.needed_at, copy.path))
-    rows = [(c.path, human_size(c.size), json_file.at(c.needed_at)[:10]) for c in every]
+    newest = sorted(tier.copies.values(), key=lambda copy: (-copy.needed_at, copy.path))
+    rows = [(c.path, human_size(c.size), json_file.at(c.needed_at)[:10]) for c in newest]
     yield from table(columns, rows, room) if rows else ()
 
 
 def held_as_data(tier: Tier, others: int, limit: int | None) -> dict[str, Any]:
     """The same for programs."""
-    every = sorted(tier.copies.values(), key=lambda copy: copy.path)
+    by_path = sorted(tier.copies.values(), key=lambda copy: copy.path)
     return {
         "path": str(tier.root),
         "copies": [
@@ -63,27 +62,25 @@ def held_as_data(tier: Tier, others: int, limit: int | None) -> dict[str, Any]:
                 "bytes": copy.size,
                 "last_needed": json_file.at(copy.needed_at),
             }
-            for copy in every
+            for copy in by_path
         ],
-        "bytes": sum(copy.size for copy in every),
+        "bytes": sum(copy.size for copy in by_path),
         "others": others,
         "limit": limit,
     }
 
 
-def as_data(
-    results: Iterable[CopyResult], sizes: Sequence[int], limit: int | None
-) -> dict[str, Any]:
+def as_data(files: Iterable[CopyResult], sizes: Sequence[int], limit: int | None) -> dict[str, Any]:
     """For programs."""
     return {
         "files": [
             {
-                "did": result.outcome,
-                "name": result.name,
-                "bytes": result.size,
-                "why": result.reason.why if result.reason else None,
+                "did": file.outcome,
+                "name": file.name,
+                "bytes": file.size,
+                "why": file.reason.why if file.reason else None,
             }
-            for result in results
+            for file in files
         ],
         "copies": len(sizes),
         "bytes": sum(sizes),

@@ -10,7 +10,7 @@ from typing import NamedTuple
 from comfyfix.screen import words
 from comfyfix.screen.words import t
 
-_WIDEST, _LEFT_MAX = 100, 26
+_NARROWEST, _WIDEST, _INDENT_MAX = 40, 100, 26
 _EXAMPLES = {
     "choose": ("doit choose rife49.pth",),
     "clean": ("doit clean --dry-run",),
@@ -74,26 +74,25 @@ class Option(NamedTuple):
     long: str
     inverse: str
     value: bool
-    told: str
+    about: str
 
 
 def lines(
     program: str, name: str, purpose: str, usage: str, about: str, options: Sequence[Option]
 ) -> Iterator[str]:
     """Tell how to use a command, within the width of the screen."""
-    width = min(_WIDEST, shutil.get_terminal_size().columns)
-    yield from _wrapped(f"{program} {name} {usage}".rstrip(), width, "", "  ")
-    yield from _wrapped(words.as_typed(purpose), width, "  ", "  ")
+    yield from wrapped(f"{program} {name} {usage}".rstrip(), "", "  ")
+    yield from wrapped(words.as_typed(purpose), "  ", "  ")
     if about:
         yield ""
-        yield from _wrapped(words.as_typed(about), width, "", "")
+        yield from wrapped(words.as_typed(about))
     shown = [(_typed(option), option) for option in options if option.short or option.long]
     if shown:
         yield from ("", t("Options"))
-        left = min(_LEFT_MAX, max(len(typed) for typed, _ in shown)) + 4
+        indent = min(_INDENT_MAX, max(len(typed) for typed, _ in shown)) + 4
         for typed, option in shown:
-            told = words.as_typed(_OF_DOIT.get(option.name) or option.told)
-            yield from _row(typed, told, left, width)
+            text = words.as_typed(_OF_DOIT.get(option.name) or option.about)
+            yield from _row(typed, text, indent)
     if examples := _EXAMPLES.get(name):
         yield from ("", t("Examples"))
         # In backticks our texts name the program that was typed.
@@ -107,16 +106,18 @@ def _typed(option: Option) -> str:
     return f"{both}, --{option.inverse}" if option.inverse else both
 
 
-def _row(typed: str, told: str, left: int, width: int) -> Iterator[str]:
+def _row(typed: str, text: str, indent: int) -> Iterator[str]:
     first = f"  {typed}"
-    if len(first) > left - 2:
+    if len(first) > indent - 2:
         yield first
         first = ""
-    yield from _wrapped(" ".join(told.split()), width, first.ljust(left), " " * left)
+    yield from wrapped(" ".join(text.split()), first.ljust(indent), " " * indent)
 
 
-def _wrapped(text: str, width: int, first: str, further: str) -> list[str]:
+def wrapped(text: str, first: str = "", further: str = "") -> list[str]:
+    """Break a text between words, within the width of the screen; with these before its rows."""
     return textwrap.wrap(
-        text, max(width, 40), initial_indent=first, subsequent_indent=further,
+        text, max(_NARROWEST, min(_WIDEST, shutil.get_terminal_size().columns)),
+        initial_indent=first, subsequent_indent=further,
         break_long_words=False, break_on_hyphens=False,
     )  # fmt: skip

@@ -34,9 +34,9 @@ class Fault:
 
 def faults(report: Report, root: Path | str) -> Iterator[Fault]:
     """All faults; `root` is the folder that files are told from."""
-    files = {each.workflow: file_of(each, root) for each in report.workflows}
+    files: dict[str, str] = {}
     for workflow in report.workflows:
-        file = files[workflow.workflow]
+        file = files[workflow.workflow] = file_of(workflow, root)
         if workflow.problem is not None:
             cause = words.sentence(workflow.problem)
             text = t("{path} can't be read: {cause}", path=workflow.workflow, cause=cause)
@@ -55,16 +55,15 @@ def _text(model: ModelResult) -> str:
     if model.reason is None:
         return f"{model.model.key}: {model.outcome}"
     step = words.told(model.reason).next_step
-    told = f"{model.model.key}: {words.sentence(model.reason)}"
-    return f"{told}. {t('Next:')} {step}" if step else told
+    failure = f"{model.model.key}: {words.sentence(model.reason)}"
+    return f"{failure}. {t('Next:')} {step}" if step else failure
 
 
 def annotation(fault: Fault) -> str:
     """A fault as GitHub Actions shows it beside its line."""
-    place = {"file": fault.file, "line": str(fault.line or "")} if fault.file else {}
-    fields = {name: value for name, value in {**place, "title": "comfyfix"}.items() if value}
-    told = ",".join(f"{name}={_field(value)}" for name, value in fields.items())
-    return f"::error {told}::{_escaped(fault.text[:SHOWN_MAX])}"
+    file = f"file={_field(fault.file)}," if fault.file else ""
+    line = f"line={fault.line}," if fault.file and fault.line else ""
+    return f"::error {file}{line}title=comfyfix::{_escaped(fault.text[:SHOWN_MAX])}"
 
 
 def quality(report: Report, root: Path | str) -> bytes:
@@ -87,8 +86,8 @@ def quality(report: Report, root: Path | str) -> bytes:
 
 def _fingerprint(fault: Fault) -> str:
     """What tells a fault from others, and is the same in the next run."""
-    told = f"{fault.kind}\0{fault.subject}\0{fault.file}"
-    return hashlib.sha256(told.encode("utf-8", "replace")).hexdigest()
+    identity = f"{fault.kind}\0{fault.subject}\0{fault.file}"
+    return hashlib.sha256(identity.encode("utf-8", "replace")).hexdigest()
 
 
 def _escaped(text: str) -> str:
@@ -97,5 +96,4 @@ def _escaped(text: str) -> str:
 
 
 def _field(value: str) -> str:
-    escaped = _escaped(value)
-    return escaped.replace(":", "%3A").replace(",", "%2C")
+    return _escaped(value).replace(":", "%3A").replace(",", "%2C")

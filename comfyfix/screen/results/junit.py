@@ -5,34 +5,28 @@ from __future__ import annotations
 import re
 from collections.abc import Sequence
 from functools import partial
-from pathlib import Path
 from xml.etree.ElementTree import Element, SubElement, indent, tostring
 
 from comfyfix.disk.files import printable
 from comfyfix.screen import words
 from comfyfix.screen.refused import line as refused_line
 from comfyfix.screen.results.shape import message
-from comfyfix.screen.results.sheet import Sheet, plain
+from comfyfix.screen.results.sheet import Sheet
 from comfyfix.stages.reports.results import ModelResult, Report, WorkflowResult
-from comfyfix.state.pieces import UNTOLD, Form, Rows, Section, whole
+from comfyfix.state.pieces import UNTOLD, Form, Rows, Section
 
 _NO_XML = re.compile("[^\t\n\r\u0020-\ud7ff\ue000-\ufffd\U00010000-\U0010ffff]")
 _SHOWN_MAX = 4000
 _COUNTED = ("tests", "failures", "errors")
 
 
-def junit(report: Report) -> bytes:
-    """The results as JUnit tells those of tests."""
-    return whole(form(plain(report, Path())))
-
-
 def form(sheet: Sheet) -> Form:
-    """The same, suite by suite."""
+    """The results as JUnit tells those of tests, suite by suite."""
     report, flows = sheet.report, sheet.flows
     # With a lock file alone no workflow is read: what it names has a suite of its own.
     named = {key for workflow in report.workflows for key in workflow.models}
-    rest = tuple(key for model in report.models if (key := model.model.key) not in named)
-    alone = [WorkflowResult(workflow="models", file="", models=rest)] if rest else []
+    unnamed = tuple(key for model in report.models if (key := model.model.key) not in named)
+    alone = [WorkflowResult(workflow="models", file="", models=unnamed)] if unnamed else []
     root = Element("testsuites", {"name": "comfyfix", **_total(report, [*flows.items, *alone])})
     head = tostring(root, encoding="unicode").removesuffix(" />")
     suites = Rows([*flows.items, *alone], [*flows.marks, *([UNTOLD] * len(alone))])
@@ -67,8 +61,8 @@ def _suite(report: Report, workflow: WorkflowResult) -> Element:
         name = f"{use.node_id} {use.node_type} {use.input}: {use.value}"
         cases.append(_case(workflow, name, "failure", "refused", refused_line(value.refusal)))
     if workflow.problem is not None:
-        told = words.sentence(workflow.problem)
-        cases.append(_case(workflow, workflow.workflow, "error", "unreadable", told))
+        cause = words.sentence(workflow.problem)
+        cases.append(_case(workflow, workflow.workflow, "error", "unreadable", cause))
     suite = Element("testsuite", name=_fit(workflow.workflow))
     suite.extend(cases)
     faults = [fault.tag for case in cases for fault in case]
@@ -92,14 +86,14 @@ def _case(
     name: str,
     kind: str = "",
     outcome: str = "",
-    told: str = "",
+    text: str = "",
     step: str = "",
     task: str = "",
 ) -> Element:
     case = Element("testcase", classname=_fit(workflow.workflow), name=_fit(name))
     if kind:
-        fault = SubElement(case, kind, type=_fit(outcome), message=_fit(told))
-        fault.text = _fit("\n".join(filter(None, (told, step, task and f"download:{task}"))))
+        fault = SubElement(case, kind, type=_fit(outcome), message=_fit(text))
+        fault.text = _fit("\n".join(filter(None, (text, step, task and f"download:{task}"))))
     return case
 
 

@@ -31,9 +31,8 @@ def _lines(report: Report) -> Iterator[str]:
     ready = sum(map(report.is_ready, report.workflows))
     yield f"# comfyfix: {t('all is there') if report.good else t('not all is there')}"
     yield ""
-    counts = {"there": there, "models": len(report.models)}
     yield (
-        t("{there} of {models} models are there;", **counts)
+        t("{there} of {models} models are there;", there=there, models=len(report.models))
         + " "
         + t("{ready} of {all} workflows are ready.", ready=ready, all=len(report.workflows))
     )
@@ -52,7 +51,7 @@ def _lines(report: Report) -> Iterator[str]:
 
 
 def _workflows(report: Report) -> Iterator[str]:
-    unready = [each for each in report.workflows if not report.is_ready(each)]
+    unready = [workflow for workflow in report.workflows if not report.is_ready(workflow)]
     if not unready:
         return
     yield from ("", f"## {t('Workflows that are not ready')}", "")
@@ -60,17 +59,16 @@ def _workflows(report: Report) -> Iterator[str]:
         yield f"- {_plain(workflow.workflow)}: {t(standing(report, workflow))}"
         if workflow.problem is not None:
             yield f"  - {_plain(words.sentence(workflow.problem))}"
-        told = dict.fromkeys(refused_line(value.refusal) for value in workflow.refused)
-        yield from (f"  - {_plain(each)}" for each in told)
-        yield from (f"  - {t('Next:')} {next_step()}",) if told else ()
+        refusals = dict.fromkeys(refused_line(value.refusal) for value in workflow.refused)
+        yield from (f"  - {_plain(refusal)}" for refusal in refusals)
+        yield from (f"  - {t('Next:')} {next_step()}",) if refusals else ()
 
 
 def _fault(model: ModelResult) -> tuple[str, ...]:
     step = words.told(model.reason).next_step if model.reason else t("run `doit` to fetch it")
     workflows = ", ".join(dict.fromkeys(use.workflow for use in model.uses))
-    mark = _MARKS[model.status]
     return (
-        f"{mark} {_plain(model.model.key)}",
+        f"{_MARKS[model.status]} {_plain(model.model.key)}",
         _plain(message(model)),
         _plain(step),
         _plain(workflows),

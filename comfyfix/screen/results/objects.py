@@ -22,9 +22,9 @@ class Listed:
 
 
 def form(
-    fields: Mapping[str, Any], rest: Callable[[Sequence[bytes]], Mapping[str, Any]] = lambda _: {}
+    fields: Mapping[str, Any], last: Callable[[Sequence[bytes]], Mapping[str, Any]] = lambda _: {}
 ) -> Form:
-    """The object as a file; `rest` are its last fields, told all that stands before them."""
+    """The object as a file; `last` are its last fields, told all that stands before them."""
     sections: list[Section[Any]] = []
     text = b"{"
     for name, value in sorted(fields.items()):
@@ -42,12 +42,12 @@ def form(
             )
             text = b""
         text = text + b"]" if text else b"\n  ]"
-    return Form(tuple(sections), lambda before: text + _end(rest([*before, text])))
+    return Form(tuple(sections), lambda before: text + _end(last([*before, text])))
 
 
 def _end(fields: Mapping[str, Any]) -> bytes:
-    told = (b"," + _named(name) + _text(value, b"\n  ") for name, value in sorted(fields.items()))
-    return b"".join((*told, b"\n}\n"))
+    last = (b"," + _named(name) + _text(value, b"\n  ") for name, value in sorted(fields.items()))
+    return b"".join((*last, b"\n}\n"))
 
 
 def _named(name: str) -> bytes:
@@ -60,5 +60,5 @@ def _row(make: Callable[[Any], Any], item: Any) -> bytes:
 
 def _text(value: Any, gap: bytes) -> bytes:
     """A value so far from the edge: no string of JSON holds a line break."""
-    told = msgspec.json.encode(value, order="sorted")
-    return msgspec.json.format(told, indent=2).replace(b"\n", gap)
+    text = msgspec.json.encode(value, order="sorted")
+    return msgspec.json.format(text, indent=2).replace(b"\n", gap)

@@ -48,8 +48,8 @@ _TYPED = re.compile("`([^`]+)`")
 def page(report: ReportFile) -> bytes:
     """The results as HTML. Texts of strangers are text there, and links lead to the web only."""
     there = {model.model: model.status in _THERE for model in report.models}
-    made = _Page(report.program, report.counts, there, _same, _same)
-    return whole(made.form(Rows.untold(report.models), Rows.untold(report.workflows)))
+    of_rows = _Page(report.program, report.counts, there, _same, _same)
+    return whole(of_rows.form(Rows.untold(report.models), Rows.untold(report.workflows)))
 
 
 def form(sheet: Sheet) -> Form:
@@ -57,8 +57,8 @@ def form(sheet: Sheet) -> Form:
     report = sheet.report
     there = {result.model.key: result.good for result in report.models}
     flow = partial(flow_row, report, root=sheet.root)
-    made = _Page(PROGRAM, counts(report), there, model_row, flow)
-    return made.form(sheet.models, sheet.flows)
+    of_results = _Page(PROGRAM, counts(report), there, model_row, flow)
+    return of_results.form(sheet.models, sheet.flows)
 
 
 def _same(row: Any) -> Any:
@@ -86,24 +86,23 @@ class _Page:
                 "style_hash": _hash(style),
                 "script": script,
                 "script_hash": _hash(script),
-                **_told(self.counts),
+                **_summary(self.counts),
             }
         )
-        head, middle, end = str(module).encode("utf-8", "replace").split(_ROWS.encode())
-        rows: Any = module  # its macros
-        return Form(
-            (
-                Section(
-                    "models",
-                    head,
-                    models.by(_place),
-                    b"",
-                    lambda m: _bytes(rows.model_row(self.model(m))),
-                ),
-                Section("flows", middle, flows, b"", lambda f: _bytes(rows.flow_row(self.flow(f)))),
-            ),
-            lambda _: end,
+        head, middle, end = _bytes(str(module)).split(_ROWS.encode())
+        macros: Any = module
+
+        def model(item: Any) -> bytes:
+            return _bytes(macros.model_row(self.model(item)))
+
+        def flow(item: Any) -> bytes:
+            return _bytes(macros.flow_row(self.flow(item)))
+
+        sections = (
+            Section("models", head, models.by(_place), b"", model),
+            Section("flows", middle, flows, b"", flow),
         )
+        return Form(sections, lambda _: end)
 
     def _there(self, flow: WorkflowRow) -> str:
         needed = [self.there[key] for key in flow.models if key in self.there]
@@ -120,7 +119,7 @@ def _bytes(text: str) -> bytes:
     return text.encode("utf-8", "replace")
 
 
-def _told(counts: Counts) -> dict[str, Any]:
+def _summary(counts: Counts) -> dict[str, Any]:
     """All words of the page, and its numbers."""
     there = counts.ok + counts.unverified
     states = pages.states()
@@ -136,34 +135,27 @@ def _told(counts: Counts) -> dict[str, Any]:
         "states": states,
         "marks": {"ready": "ok", "unreadable": "failed", "not ready": "failed"}
         | {"lacks models": "missing"},
-        "columns": _columns(),
-        "w": _words(),
-    }
-
-
-def _columns() -> tuple[tuple[str, str], ...]:
-    return (
-        ("status", t("Status")),
-        ("name", t("Model")),
-        ("size", t("Size")),
-        ("source", t("From")),
-        ("licence", t("Licence")),
-        ("hash", "sha256"),
-        ("at", t("Seen to be right")),
-    )
-
-
-def _words() -> dict[str, str]:
-    return pages.words() | {
-        "no_folder": t("folder unknown"),
-        "needed": t("Needed by"),
-        "address": t("Address"),
-        "evidence": t("Why this file"),
-        "publisher": t("Publisher"),
-        "base": t("Based on"),
-        "commit": t("Commit"),
-        "script": t("Script"),
-        "task": t("Task"),
+        "columns": (
+            ("status", t("Status")),
+            ("name", t("Model")),
+            ("size", t("Size")),
+            ("source", t("From")),
+            ("licence", t("Licence")),
+            ("hash", "sha256"),
+            ("at", t("Seen to be right")),
+        ),
+        "w": pages.words()
+        | {
+            "no_folder": t("folder unknown"),
+            "needed": t("Needed by"),
+            "address": t("Address"),
+            "evidence": t("Why this file"),
+            "publisher": t("Publisher"),
+            "base": t("Based on"),
+            "commit": t("Commit"),
+            "script": t("Script"),
+            "task": t("Task"),
+        },
     }
 
 
@@ -209,9 +201,9 @@ def _typed(text: str) -> Markup:
 
 def _users(model: ModelRow) -> str:
     names = list(dict.fromkeys(use.workflow for use in model.uses))
-    told = ", ".join(printable(name) for name in names[:USERS_MAX])
-    rest = len(names) - USERS_MAX
-    return told + (t(" and {count} more", count=rest) if rest > 0 else "")
+    more = len(names) - USERS_MAX
+    shown = ", ".join(printable(name) for name in names[:USERS_MAX])
+    return shown + (t(" and {count} more", count=more) if more > 0 else "")
 
 
 def _flows(model: ModelRow) -> str:
@@ -222,8 +214,8 @@ def _flows(model: ModelRow) -> str:
 @functools.cache
 def _flow_id(workflow: str) -> str:
     """A short name of a workflow, the same whatever other workflows there are."""
-    told = hashlib.blake2b(workflow.encode("utf-8", "replace"), digest_size=6).digest()
-    return base64.urlsafe_b64encode(told).decode()
+    digest = hashlib.blake2b(workflow.encode("utf-8", "replace"), digest_size=6).digest()
+    return base64.urlsafe_b64encode(digest).decode()
 
 
 def _hash(text: str) -> str:

@@ -7,7 +7,6 @@ import re
 import uuid
 from collections.abc import Iterator, Sequence, Set
 from functools import partial
-from pathlib import Path
 from typing import Any
 from urllib.parse import quote
 
@@ -16,9 +15,9 @@ from comfyfix.disk.files import printable
 from comfyfix.records import Record
 from comfyfix.screen.results import objects
 from comfyfix.screen.results.objects import Listed
-from comfyfix.screen.results.sheet import Sheet, plain
-from comfyfix.stages.reports.results import ModelResult, Report, WorkflowResult
-from comfyfix.state.pieces import Form, Rows, whole
+from comfyfix.screen.results.sheet import Sheet
+from comfyfix.stages.reports.results import ModelResult, WorkflowResult
+from comfyfix.state.pieces import Form, Rows
 from comfyfix.version import __version__
 
 _NAMESPACE = uuid.UUID("5d3f6f0e-6b0a-5a86-9d2e-2f8a1b7c4e11")
@@ -26,16 +25,11 @@ _REPO = re.compile(r"[A-Za-z0-9][\w.-]*/[\w.-]+")
 _URL = re.compile(r"https?://(?:[\w.~:/?@!$&'()*+,;=-]|%[0-9A-Fa-f]{2})+", re.ASCII)
 
 
-def sbom(report: Report) -> bytes:
-    """The bill of materials: the same for the same models, whenever it is made."""
-    return whole(form(plain(report, Path())))
-
-
 def form(sheet: Sheet) -> Form:
-    """The same, component by component."""
+    """The bill of materials, row by row: the same for the same models, whenever it is made."""
     there = sheet.models.where(lambda model: model.good)
-    known = {model.model.key for model in there.items}
-    all_of_it = {"ref": "workflows", "dependsOn": [_ref(w.workflow) for w in sheet.flows.items]}
+    keys = {model.model.key for model in there.items}
+    workflows = {"ref": "workflows", "dependsOn": [_ref(w.workflow) for w in sheet.flows.items]}
     fields = {
         "bomFormat": "CycloneDX",
         "metadata": {
@@ -51,8 +45,8 @@ def form(sheet: Sheet) -> Form:
         "components": Listed(((there, _component), (sheet.flows, _workflow))),
         "dependencies": Listed(
             (
-                (Rows.untold([all_of_it]), lambda told: told),
-                (sheet.flows, partial(_needs, known)),
+                (Rows.untold([workflows]), dict),
+                (sheet.flows, partial(_needs, keys)),
                 (there, lambda model: {"ref": _model_ref(model.model.key)}),
             )
         ),
@@ -74,14 +68,14 @@ def _workflow(workflow: WorkflowResult) -> dict[str, str]:
     return {"type": "file", "bom-ref": _ref(name), "name": _text(name)}
 
 
-def _needs(known: Set[str], workflow: WorkflowResult) -> dict[str, Any]:
-    needed = [_model_ref(key) for key in dict.fromkeys(workflow.models) if key in known]
+def _needs(there: Set[str], workflow: WorkflowResult) -> dict[str, Any]:
+    needed = [_model_ref(key) for key in dict.fromkeys(workflow.models) if key in there]
     return {"ref": _ref(workflow.workflow), "dependsOn": needed}
 
 
 def _component(model: ModelResult) -> dict[str, Any]:
     record = model.record
-    told: dict[str, Any] = {
+    component: dict[str, Any] = {
         "type": "machine-learning-model",
         "bom-ref": _model_ref(model.model.key),
         "name": _text(model.model.name),
@@ -91,18 +85,18 @@ def _component(model: ModelResult) -> dict[str, Any]:
         ],
     }
     if model.sha256:
-        told["hashes"] = [{"alg": "SHA-256", "content": model.sha256}]
+        component["hashes"] = [{"alg": "SHA-256", "content": model.sha256}]
     if record is not None:
-        told.update(_of_record(record))
-    return told
+        component.update(_of_record(record))
+    return component
 
 
 def _of_record(record: Record) -> Iterator[tuple[str, Any]]:
     if record.publisher:
         yield "publisher", _text(record.publisher)
     if record.licence:
-        known = licences.spdx(record.licence)
-        yield "licenses", [{"license": {"id": known} if known else {"name": _text(record.licence)}}]
+        spdx = licences.spdx(record.licence)
+        yield "licenses", [{"license": {"id": spdx} if spdx else {"name": _text(record.licence)}}]
     if record.commit:
         yield "version", record.commit
     if record.commit and _REPO.fullmatch(record.repo):
@@ -110,8 +104,8 @@ def _of_record(record: Record) -> Iterator[tuple[str, Any]]:
     if _URL.fullmatch(record.url):
         yield "externalReferences", [{"type": "distribution", "url": record.url}]
     if record.base_model:
-        told = {"name": "comfyfix:base_model", "value": _text(record.base_model)}
-        yield "modelCard", {"properties": [told]}
+        base_model = {"name": "comfyfix:base_model", "value": _text(record.base_model)}
+        yield "modelCard", {"properties": [base_model]}
 
 
 def _properties(model: ModelResult) -> Iterator[tuple[str, str]]:
@@ -137,8 +131,8 @@ def _distinct(text: str) -> str:
     shown = _text(text)
     if shown == text:
         return text
-    told = hashlib.sha256(text.encode("utf-8", "backslashreplace")).hexdigest()
-    return f"{shown} ({told[:12]})"
+    digest = hashlib.sha256(text.encode("utf-8", "backslashreplace")).hexdigest()
+    return f"{shown} ({digest[:12]})"
 
 
 def _text(text: str) -> str:

@@ -137,9 +137,8 @@ class ReportFile(msgspec.Struct, frozen=True, kw_only=True):
 
 def schema() -> bytes:
     """The JSON Schema of `report.json`."""
-    told = msgspec.json.schema(ReportFile)
     head = {"$schema": "https://json-schema.org/draft/2020-12/schema", "title": "report.json"}
-    return to_json({**head, **told})
+    return to_json(head | msgspec.json.schema(ReportFile))
 
 
 def form(sheet: Sheet) -> Form:
@@ -160,7 +159,7 @@ def shaped(report: Report, root: Path) -> ReportFile:
         good=report.good,
         counts=counts(report),
         models=tuple(map(model_row, report.models)),
-        workflows=tuple(flow_row(report, each, root) for each in report.workflows),
+        workflows=tuple(flow_row(report, workflow, root) for workflow in report.workflows),
     )
 
 
@@ -207,9 +206,9 @@ def _leads_out(path: str) -> bool:
 
 def _below(path: str, folder: str) -> str:
     """The rest of a path that is plainly below a folder, as nearly all are."""
-    rest = path.removeprefix(folder) if path.startswith(folder) else ""
     plain = not ("//" in path or "/." in path or path.endswith("/"))
-    return rest if plain and folder.startswith("/") else ""
+    below = path.startswith(folder) and folder.startswith("/")
+    return path.removeprefix(folder) if plain and below else ""
 
 
 def message(model: ModelResult) -> str:
@@ -217,7 +216,7 @@ def message(model: ModelResult) -> str:
     return words.sentence(model.reason) if model.reason else model.outcome
 
 
-def _told(reason: Reason | None) -> Told | None:
+def _maybe_told(reason: Reason | None) -> Told | None:
     if reason is None:
         return None
     return Told(why=reason.why, message=words.sentence(reason), next=words.told(reason).next_step)
@@ -234,7 +233,7 @@ def model_row(result: ModelResult) -> ModelRow:
         outcome=result.outcome,
         came=result.came,
         mirror=(result.receipt.mirror or None) if result.receipt else None,
-        reason=_told(result.reason),
+        reason=_maybe_told(result.reason),
         number=result.number,
         task=result.task or None,
         size=result.size,
@@ -262,7 +261,7 @@ def flow_row(report: Report, result: WorkflowResult, root: Path) -> WorkflowRow:
         status=standing(report, result),
         models=result.models,
         refused=tuple(map(_value, result.refused)),
-        reason=_told(result.problem),
+        reason=_maybe_told(result.problem),
         line=result.line,
     )
 

@@ -31,8 +31,3 @@ def of(report: Report, root: Path) -> Sheet:
     ]
     models = Rows(report.models, list(marks.values()))
     return Sheet(report, root, models, Rows(report.workflows, flows))
-
-
-def plain(report: Report, root: Path) -> Sheet:
-    """The same where all is to be made."""
-    return Sheet(report, root, Rows.untold(report.models), Rows.untold(report.workflows))

@@ -24,19 +24,17 @@ WINDOW_SECONDS = 5.0  # over which a speed is averaged
 WIDTH_MAX = 79
 
 
-class Shown(ProgressColumn):
-    """A column of what a function makes of a task; `width` keeps it where it is."""
+class CellColumn(ProgressColumn):
+    """A column of what a function draws of a task."""
 
-    def __init__(
-        self, made: Callable[[Task], RenderableType], *, style: str = "", width: int | None = None
-    ) -> None:
-        super().__init__(Column(no_wrap=True, overflow="ellipsis", style=style, width=width))
-        self._made = made
+    def __init__(self, draw: Callable[[Task], RenderableType], style: str = "") -> None:
+        super().__init__(Column(no_wrap=True, overflow="ellipsis", style=style))
+        self._draw = draw
 
     def render(self, task: Task) -> RenderableType:
         """Draw one cell."""
-        made = self._made(task)
-        return Text(made) if isinstance(made, str) else made  # a name may look like rich's markup
+        cell = self._draw(task)
+        return Text(cell) if isinstance(cell, str) else cell  # a name may look like rich's markup
 
 
 class Bars(Progress):

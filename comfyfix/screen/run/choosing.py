@@ -24,8 +24,8 @@ _HASH_SHOWN = 12
 def pages(model: Model) -> list[str]:
     """The pages on which a person would search for a model: two of providers, one of the web."""
     words = " ".join(endings.stem(model.name).replace("_", " ").split())
-    told = {"words": _quoted(words), "name": _quoted(f'"{model.name}"')}
-    return [address.format(**told) for address in _SEARCHES]
+    name = f'"{model.name}"'
+    return [address.format(words=_quoted(words), name=_quoted(name)) for address in _SEARCHES]
 
 
 def _quoted(text: str) -> str:
@@ -40,73 +40,74 @@ def by_hand(model: Model) -> Iterator[str]:
 
 def lines(model: Model, search: Search) -> Iterator[str]:
     """Tell each candidate, with its number."""
-    found = search.candidates
-    told = "{model}: one of {count:files} may be meant (searched {at})"
-    yield t(told, model=model.key, count=len(found), at=search.at)
-    for number, one in enumerate(found, 1):
+    line = "{model}: one of {count:files} may be meant (searched {at})"
+    yield t(line, model=model.key, count=len(search.candidates), at=search.at)
+    for number, candidate in enumerate(search.candidates, 1):
+        name = f": {candidate.name}" if candidate.name != model.name else ""
         yield ""
-        yield f"  {number:2}  {one.where}" + (f": {one.name}" if one.name != model.name else "")
-        yield f"      {', '.join(_facts(one))}"
-        yield from (f"      {line}" for line in _places(one))
+        yield f"  {number:2}  {candidate.where}{name}"
+        yield f"      {_facts(candidate)}"
+        yield from (f"      {place}" for place in _places(candidate))
 
 
-def in_short(one: Candidate) -> Choice:
+def in_short(candidate: Candidate) -> Choice:
     """The same of one candidate for those who follow the run."""
-    return Choice(where=one.where, about=", ".join(_facts(one)), url=one.url, page=one.page)
+    return Choice(
+        where=candidate.where, about=_facts(candidate), url=candidate.url, page=candidate.page
+    )
 
 
-def _facts(one: Candidate) -> Iterator[str]:
-    yield human_size(one.size) if one.size else t("size unknown")
-    if one.files:
-        yield t("{count:files}", count=len(one.files))
-    if one.publisher:
-        yield t("published by {name}", name=one.publisher)
-    if one.popularity:
-        yield t("{count:downloads}", count=one.popularity)
-    if one.date:
-        yield one.date
-    yield t("licence {name}", name=one.licence) if one.licence else t("licence not told")
-    if one.base_model:
-        yield t("based on {name}", name=one.base_model)
-    if one.gated:
-        yield t("gated")
-    yield f"sha256 {one.sha256[:_HASH_SHOWN]}" if one.sha256 else t("no published hash")
+def _facts(candidate: Candidate) -> str:
+    licence, digest = candidate.licence, candidate.sha256
+    facts = (
+        human_size(candidate.size) if candidate.size else t("size unknown"),
+        t("{count:files}", count=len(candidate.files)) if candidate.files else "",
+        candidate.publisher and t("published by {name}", name=candidate.publisher),
+        t("{count:downloads}", count=candidate.popularity) if candidate.popularity else "",
+        candidate.date,
+        t("licence {name}", name=licence) if licence else t("licence not told"),
+        candidate.base_model and t("based on {name}", name=candidate.base_model),
+        t("gated") if candidate.gated else "",
+        f"sha256 {digest[:_HASH_SHOWN]}" if digest else t("no published hash"),
+    )
+    return ", ".join(filter(None, facts))
 
 
-def _places(one: Candidate) -> Iterator[str]:
-    if one.page:
-        yield one.page
-    if one.picture:
-        yield t("a picture: {address}", address=one.picture)
-    if not one.page:
-        yield one.url
+def _places(candidate: Candidate) -> Iterator[str]:
+    if candidate.page:
+        yield candidate.page
+    if candidate.picture:
+        yield t("a picture: {address}", address=candidate.picture)
+    if not candidate.page:
+        yield candidate.url
 
 
 def none_to_choose(model: Model, search: Search) -> str:
     """Say that a search has seen no file that could be chosen."""
-    told = "{model}: the search of {at} has seen no file that could be chosen"
-    return t(told, model=model.key, at=search.at)
+    line = "{model}: the search of {at} has seen no file that could be chosen"
+    return t(line, model=model.key, at=search.at)
 
 
-def how(name: str) -> str:
+def how_to_choose(name: str) -> str:
     """Say how to choose where nobody can be asked."""
     step = t("`doit choose {name:shell} --number N` takes one of them", name=name)
     return f"{t('Next:')} {step}"
 
 
-def wanted(count: int) -> bool:
+def wants_to_choose(count: int) -> bool:
     """Ask whether to choose now, for so many uncertain models."""
     if count == 1:
-        told = t("1 model is uncertain. Choose its file now, and fetch it?")
+        question = t("1 model is uncertain. Choose its file now, and fetch it?")
     else:
-        told = t("{count} models are uncertain. Choose their files now, and fetch?", count=count)
+        line = "{count} models are uncertain. Choose their files now, and fetch?"
+        question = t(line, count=count)
     try:
-        return input(fixed("{told} [y/n] ", told=told)).strip().lower() in ("y", "yes")
+        return input(f"{question} [y/n] ").strip().lower() in ("y", "yes")
     except EOFError:
         return False
 
 
-def asked(count: int) -> int | None:
+def ask_number(count: int) -> int | None:
     """Ask for the number of one of so many; None for none of them."""
     while True:
         try:
@@ -119,34 +120,34 @@ def asked(count: int) -> int | None:
             return int(answer)
 
 
-def as_data(model: Model, search: Search | None, found: Sequence[Candidate]) -> dict[str, Any]:
+def as_data(model: Model, search: Search | None, candidates: Sequence[Candidate]) -> dict[str, Any]:
     """The same for programs."""
     return {
         "model": model.key,
         "outcome": search.outcome if search else None,
         "searched": search.at if search else None,
-        "candidates": [_row(number, one) for number, one in enumerate(found, 1)],
+        "candidates": [_row(*numbered) for numbered in enumerate(candidates, 1)],
         "searches": pages(model),
         "chosen": None,
     }
 
 
-def _row(number: int, one: Candidate) -> dict[str, Any]:
+def _row(number: int, candidate: Candidate) -> dict[str, Any]:
     return {
         "number": number,
-        "source": one.source,
-        "where": one.where,
-        "name": one.name,
-        "url": one.url,
-        "page": one.page,
-        "picture": one.picture,
-        "size": one.size,
-        "sha256": one.sha256,
-        "files": max(1, len(one.files)),
-        "publisher": one.publisher,
-        "licence": one.licence,
-        "base_model": one.base_model,
-        "downloads": one.popularity,
-        "date": one.date,
-        "gated": one.gated,
+        "source": candidate.source,
+        "where": candidate.where,
+        "name": candidate.name,
+        "url": candidate.url,
+        "page": candidate.page,
+        "picture": candidate.picture,
+        "size": candidate.size,
+        "sha256": candidate.sha256,
+        "files": max(1, len(candidate.files)),
+        "publisher": candidate.publisher,
+        "licence": candidate.licence,
+        "base_model": candidate.base_model,
+        "downloads": candidate.popularity,
+        "date": candidate.date,
+        "gated": candidate.gated,
     }

@@ -14,54 +14,42 @@ from comfyfix.screen.words import t
 
 
 class FoldingConsole(Console):
-    """Plain lines for a service that folds the run away, so that its summary is read at once."""
+    """Plain lines for a service that folds the run away, so that its summary is read at once.
 
-    _open = False
+    `opening` and `closing` are what it takes for the edges of a fold; `{now}`: seconds since 1970.
+    """
+
+    opening = closing = ""
+    _is_open = False
 
     def begin(self, total: int) -> None:
         """Open the fold, where there is something to put into it."""
         if total:
-            self._open = True
-            title = t("{count:models}", count=total)
-            self._put(f"{self.opening(f'comfyfix: {title}')}\n")
+            self._is_open = True
+            self._put_edge(self.opening, t("{count:models}", count=total))
 
     def end(self) -> None:
         """Close it, if it is open."""
-        if self._open:
-            self._open = False
-            self._put(f"{self.closing()}\n")
+        if self._is_open:
+            self._is_open = False
+            self._put_edge(self.closing)
 
-    def opening(self, title: str) -> str:
-        """What opens a fold."""
-        raise NotImplementedError
-
-    def closing(self) -> str:
-        """What closes it."""
-        raise NotImplementedError
+    def _put_edge(self, edge: str, count: str = "") -> None:
+        self._put(f"{edge.format(now=int(time.time()), count=count)}\n")
 
 
 class ActionsConsole(FoldingConsole):
     """A group of GitHub Actions."""
 
-    def opening(self, title: str) -> str:
-        """The command that begins a group."""
-        return f"::group::{title}"
-
-    def closing(self) -> str:
-        """The command that ends it."""
-        return "::endgroup::"
+    opening = "::group::comfyfix: {count}"
+    closing = "::endgroup::"
 
 
 class GitLabConsole(FoldingConsole):
     """A section of GitLab, folded at first."""
 
-    def opening(self, title: str) -> str:
-        """The line that begins a section."""
-        return f"\x1b[0Ksection_start:{int(time.time())}:comfyfix[collapsed=true]\r\x1b[0K{title}"
-
-    def closing(self) -> str:
-        """The line that ends it."""
-        return f"\x1b[0Ksection_end:{int(time.time())}:comfyfix\r\x1b[0K"
+    opening = "\x1b[0Ksection_start:{now}:comfyfix[collapsed=true]\r\x1b[0Kcomfyfix: {count}"
+    closing = "\x1b[0Ksection_end:{now}:comfyfix\r\x1b[0K"
 
 
 def choose(log: Path, out: TextIO, *, live: bool) -> Console:

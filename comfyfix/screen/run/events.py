@@ -39,7 +39,7 @@ class Events:
     def __init__(self, console: Console, store: Path) -> None:
         self._console = console
         self._store = f"{store}/"
-        self._told: set[str] = set()
+        self._said: set[str] = set()
 
     def found(self, record: Record) -> None:
         """A search has found a file."""
@@ -123,13 +123,13 @@ class Events:
     def mirror_failed(self, model: Model, place: str, *, wrong: bool) -> None:
         """A mirror has given nothing that counts; others are asked."""
         if wrong:
-            line = "! The mirror {place} has other bytes under this hash: not taken"
-            self._of(model, t(line, place=place))
+            text = "! The mirror {place} has other bytes under this hash: not taken"
+            self._of(model, t(text, place=place))
             return
-        said = t("! The mirror {place} does not give what it is asked for", place=place)
-        if said not in self._told:
-            self._told.add(said)
-            self._console.line(said)
+        line = t("! The mirror {place} does not give what it is asked for", place=place)
+        if line not in self._said:
+            self._said.add(line)
+            self._console.line(line)
 
     def mirror_unreached(self, place: str) -> None:
         """A mirror can't be reached, and is left alone for a while."""
@@ -137,8 +137,8 @@ class Events:
 
     def mirror_unused(self, place: str, reason: Reason) -> None:
         """A mirror can't be asked in this run."""
-        told = because(Why.MIRROR_NOT_ASKED, place=place, cause=reason)
-        self._console.line(f"! {words.sentence(told)}")
+        not_asked = because(Why.MIRROR_NOT_ASKED, place=place, cause=reason)
+        self._console.line(f"! {words.sentence(not_asked)}")
 
     def was_there(self, model: Model) -> None:
         """A file without a receipt has proved to be the right one."""
@@ -146,12 +146,12 @@ class Events:
 
     def failed(self, model: Model, problem: Problem) -> None:
         """A model has failed; the others go on."""
-        said = words.problem(problem)
+        message = words.problem(problem)
         if self._console.follower is not None:
             self._console.follower.failed(model.key, problem)
-        if said not in self._told:
-            self._told.add(said)
-            self._of(model, f"✗ {said}")
+        if message not in self._said:
+            self._said.add(message)
+            self._of(model, f"✗ {message}")
         elif isinstance(problem, Unreachable):
             self._of(model, t("✗ Not asked: see above"))
         else:
@@ -207,8 +207,8 @@ class Events:
 
     def doubted(self, model: Model, reason: str) -> None:
         """Qwen thinks that a file does not fit."""
-        told = reason or t("it gives no reason")
-        self._console.line(t("  ! Qwen doubts {name}: {told}", name=model.name, told=told))
+        why = reason or t("it gives no reason")
+        self._console.line(t("  ! Qwen doubts {name}: {why}", name=model.name, why=why))
 
     def no_opinion(self, number: int, reason: Reason | str) -> None:
         """Qwen has no opinion; that is for the log alone."""
@@ -232,5 +232,5 @@ def bad_files(verdicts: Sequence[Verdict]) -> str:
 
 
 def _judged(verdict: Verdict) -> str:
-    told = words.sentence(verdict.reason) if verdict.reason else ""
-    return f"{verdict.status} ({told})" if told else verdict.status
+    why = words.sentence(verdict.reason or "")
+    return f"{verdict.status} ({why})" if why else verdict.status

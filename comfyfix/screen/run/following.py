@@ -23,22 +23,16 @@ LOOK_SECONDS = 0.5
 """How often part files are looked at."""
 SLOWER_BYTES = 4_000_000
 """Bytes of a journal after which that happens half as often, and so on."""
-_PHASES: dict[str, Phase] = {
-    "searching": "searching",
-    "waiting": "waiting",
-    "downloading": "downloading",
-    "verifying": "verifying",
-}
 
 
 class Follower:
     """Writes into a journal what a console is told; before `begin` nothing."""
 
-    def __init__(self, told: Journal) -> None:
-        self._journal = told
+    def __init__(self, written: Journal) -> None:
+        self._journal = written
         self._numbers: dict[str, int] = {}
         self._parts: dict[int, Part] = {}
-        self._told: dict[int, int] = {}
+        self._arrived: dict[int, int] = {}
         self._settled = Counter[bool]()
         self._lock = threading.Lock()
         self._over = threading.Event()
@@ -49,7 +43,7 @@ class Follower:
         self._numbers = dict(numbers)
         self._journal.begin(stamp, about)
 
-    def phase(self, key: str, now: str, size: int | None, path: Path | None) -> None:
+    def phase(self, key: str, now: Phase, size: int | None, path: Path | None) -> None:
         """A model is `searching`, `waiting`, `downloading` or `verifying` now."""
         n = self._numbers.get(key)
         if n is None:
@@ -60,7 +54,7 @@ class Follower:
             if part is not None:
                 self._parts[n] = part
         have = part.arrived() if part is not None else 0
-        self._journal.tell(journal.Doing(n=n, phase=_PHASES[now], size=size, have=have))
+        self._journal.tell(journal.Doing(n=n, phase=now, size=size, have=have))
         if path is not None:
             self._watch()
 
@@ -83,9 +77,8 @@ class Follower:
             what, step = words.sentence(problem.reason), words.told(problem.reason).next_step
             self._journal.tell(journal.Failed(n=n, what=what, next=step))
             if problem.choices:
-                found = searches.each_once(problem.choices)
-                told = tuple(choosing.in_short(one) for one in found)
-                self._journal.tell(journal.Choices(n=n, found=told))
+                choices = map(choosing.in_short, searches.each_once(problem.choices))
+                self._journal.tell(journal.Choices(n=n, found=tuple(choices)))
 
     def settled(self, key: str, *, good: bool) -> None:
         """A model is done, or has failed."""
@@ -107,7 +100,7 @@ class Follower:
                 journal.Judged(
                     n=self._numbers[verdict.model],
                     status=verdict.status,
-                    what=words.sentence(verdict.reason) if verdict.reason else "",
+                    what=words.sentence(verdict.reason or ""),
                 )
                 for verdict in verdicts
                 if verdict.model in self._numbers
@@ -139,7 +132,7 @@ class Follower:
         with self._lock:
             parts = dict(self._parts)
         arrived = {n: part.arrived() for n, part in parts.items()}
-        new = {n: count for n, count in arrived.items() if self._told.get(n) != count}
-        self._told.update(new)
+        new = {n: count for n, count in arrived.items() if self._arrived.get(n) != count}
+        self._arrived.update(new)
         if new:
             self._journal.tell(journal.Arrived(bytes=new))

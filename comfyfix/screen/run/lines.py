@@ -20,6 +20,7 @@ from comfyfix.screen.words import fixed, t
 
 if TYPE_CHECKING:
     from comfyfix.screen.run.following import Follower
+    from comfyfix.state.journal import Phase
 
 
 class Console:
@@ -50,7 +51,7 @@ class Console:
         self,
         key: str,
         name: str,  # noqa: ARG002 - a board shows it
-        now: str,
+        now: Phase,
         *,
         size: int | None = None,
         path: Path | None = None,
@@ -73,15 +74,15 @@ class Console:
         """Begin a model: `[3/21] Processing: rife49.pth`."""
         with self._lock:
             self._started += 1
-            told = {"number": self._started, "total": total, "name": name}
-            self._write(fixed("[{number}/{total}] Processing: {name}", **told))
+            line = "[{number}/{total}] Processing: {name}"
+            self._write(fixed(line, number=self._started, total=total, name=name))
             self._last = key
 
     def of_model(self, key: str, name: str, text: str) -> None:
         """Write a line that belongs to a model; `name` is empty where the text tells it."""
         with self._lock:
-            known = self._last == key or not name
-            self._write(f"  {text}" if known else f"  {text}  [{name}]")
+            says_whose = self._last == key or not name
+            self._write(f"  {text}" if says_whose else f"  {text}  [{name}]")
             self._last = key
         if self.follower is not None:
             self.follower.said(key, clean(text))
@@ -138,13 +139,10 @@ class Console:
             if self._is_stdout:
                 mute(1)
             if not isinstance(error, BrokenPipeError):  # a reader (`| head`) has seen enough
-                told = t(
-                    "The screen can't be written: {cause}; see {log}",
-                    cause=error.strerror or "",
-                    log=str(self._log),
-                )
+                line = "! The screen can't be written: {cause}; see {log}"
+                warning = t(line, cause=error.strerror or "", log=str(self._log))
                 with contextlib.suppress(OSError):
-                    print(f"! {told}", file=sys.stderr)  # noqa: T201 - what is left of the screen
+                    print(warning, file=sys.stderr)  # noqa: T201 - what is left of the screen
 
     def _to_log(self, text: str) -> None:
         with contextlib.suppress(OSError):  # a full disk must not stop the run that reports it

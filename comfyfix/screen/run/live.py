@@ -19,6 +19,7 @@ from comfyfix.screen.run.rows import Rows
 from comfyfix.screen.text import paint
 from comfyfix.screen.width import wrapped
 from comfyfix.screen.words import t
+from comfyfix.state.journal import Phase
 
 ROWS_SPARE = 6  # rows of the terminal left to the lines above
 
@@ -50,8 +51,8 @@ class Board(Bars):
         yield t("{count} left", count=self.total - self.done - self.failed)
         arrived = self.sizes.done + sum(int(task.completed) for task in tasks)
         if self.sizes.total:
-            told = {"arrived": human_size(arrived), "size": self.sizes.total}
-            yield t("{arrived} of {size:size}", **told)
+            line = "{arrived:size} of {size:size}"
+            yield t(line, arrived=arrived, size=self.sizes.total)
         speed = sum(task.speed or 0.0 for task in tasks)
         if speed:
             yield f"{human_size(round(speed))}/s"
@@ -122,7 +123,7 @@ class LiveConsole(Console):
                 self._board.sizes.expect(key, size)
 
     def phase(
-        self, key: str, name: str, now: str, *, size: int | None = None, path: Path | None = None
+        self, key: str, name: str, now: Phase, *, size: int | None = None, path: Path | None = None
     ) -> None:
         """Say what a model is doing now."""
         super().phase(key, name, now, size=size, path=path)

@@ -21,11 +21,11 @@ def title(tally: Tally, project: str, *, ready: bool) -> str:
 
     `ready`: no workflow has values that ComfyUI refuses.
     """
-    told = ", ".join(_wanting(tally, ready=ready))
-    if not told:
+    end = ", ".join(_wanting(tally, ready=ready))
+    if not end:
         done = sum(ending.problem is None for ending in tally.endings)
-        told = t("all well, {done:models} done", done=done)
-    return f"comfyfix {project}: {told}" if project else f"comfyfix: {told}"
+        end = t("all well, {done:models} done", done=done)
+    return f"comfyfix {project}: {end}" if project else f"comfyfix: {end}"
 
 
 def _wanting(tally: Tally, *, ready: bool) -> Iterator[str]:
@@ -45,8 +45,8 @@ def _wanting(tally: Tally, *, ready: bool) -> Iterator[str]:
 
 def text(lines: Iterable[str]) -> str:
     """The lines that a run ended with, as a message: nobody is called by what a model is named."""
-    whole = "\n".join(clean(line) for line in lines).strip("\n")
-    return _CALL.sub("\u200b", whole)[:TEXT_MAX]
+    message = "\n".join(clean(line) for line in lines).strip("\n")
+    return _CALL.sub("\u200b", message)[:TEXT_MAX]
 
 
 def sent(services: list[str]) -> str:

@@ -21,21 +21,21 @@ class Part:
         self._path = str(path)
         self._folder, self._name = str(path.parent), path.name
         self._shards = shards(self._path)
-        self._found = ""
+        self._part = ""
 
     def arrived(self) -> int:
         """Bytes that are there."""
         if self._shards:
             return sum(map(_of_file, self._shards))
-        if not self._found:
-            folders, self._found = self._look()
+        if not self._part:
+            folders, part = self._look()
             if folders:
-                self._found = ""
                 return sum(map(_below, folders))
+            self._part = part
         try:
-            return _written(self._found) if self._found else 0
+            return _written(self._part) if self._part else 0
         except OSError:
-            self._found = ""
+            self._part = ""
             return 0
 
     def _look(self) -> tuple[list[str], str]:
@@ -87,8 +87,8 @@ def _written(part: str) -> int:
     """
     size = os.stat(part).st_size  # a glob's answer
     try:
-        told = regular.text(Path(part).with_suffix(".have"), encoding="ascii").splitlines()
-        ranges = [line.split() for line in told if line[:1].isdigit()]
+        lines = regular.text(Path(part).with_suffix(".have"), encoding="ascii").splitlines()
+        ranges = [line.split() for line in lines if line[:1].isdigit()]
         return sum(int(end) - int(start) for start, end in ranges)
     except (OSError, ValueError):  # none is kept, or it is just being replaced
         return size

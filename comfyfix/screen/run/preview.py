@@ -131,34 +131,39 @@ def preview(answers: Sequence[Answer], store: Path, reserve: int, group: str) ->
 
 def _row(answer: Answer, group: str) -> Row:
     planned, record, problem = answer.planned, answer.record, answer.problem
-    behind = problem.behind if isinstance(problem, ModelProblem) else None
-    found = record or behind
-    told = words.told(problem.reason) if problem else Wording("")
-    return Row(
+    wording = words.told(problem.reason) if problem else Wording("")
+    row = Row(
         number=planned.number,
         model=planned.model.path,
         folder=planned.model.folder,
         task=f"{group}:{planned.task}",
-        source=found.source if found else "",
-        where=found.where if found else "",
-        url=found.url if found else "",
-        size=found.size if found else None,
-        sha256=found.sha256 if found else None,
-        gated=bool(found and found.gated),
-        publisher=found.publisher if found else "",
-        licence=found.licence if found else "",
-        base_model=found.base_model if found else "",
-        linked=bool(record and record.local and not record.lent),
         near=answer.near,
-        problem=told.what,
+        problem=wording.what,
         outcome=problem.outcome if problem else SEARCHING if answer.unsettled else FOUND,
-        next_step=told.next_step,
-        files=max(1, len(found.files)) if found else 1,
-        there_bytes=_there(record) if record else 0,
+        next_step=wording.next_step,
+    )
+    behind = problem.behind if isinstance(problem, ModelProblem) else None
+    source = record or behind
+    if source is None:
+        return row
+    return msgspec.structs.replace(
+        row,
+        source=source.source,
+        where=source.where,
+        url=source.url,
+        size=source.size,
+        sha256=source.sha256,
+        gated=source.gated,
+        publisher=source.publisher,
+        licence=source.licence,
+        base_model=source.base_model,
+        linked=bool(record and record.local and not record.lent),
+        files=max(1, len(source.files)),
+        there_bytes=_bytes_there(record) if record else 0,
     )
 
 
-def _there(record: Record) -> int:
+def _bytes_there(record: Record) -> int:
     """Bytes of the files of a directory or a set that lie in their places."""
     if not record.files:
         return 0
@@ -209,8 +214,7 @@ def advice(view: Preview, store: Path, cut_off: Sequence[tuple[str, Reason]] = (
         return
     yield from _totals(view, store)
     if not view.fits:
-        told = t("That does not fit. Next: make room, or set `store:` to another disk")
-        yield f"✗ {told}"
+        yield t("✗ That does not fit. Next: make room, or set `store:` to another disk")
     yield from _gates([row for row in view.models if row.behind_a_gate], view.gated_bytes)
     yield from summary.unreachable(cut_off)
     unasked = {key for key, _ in cut_off}
@@ -261,6 +265,6 @@ def _gates(rows: Sequence[Row], size: int) -> Iterator[str]:
     for step in dict.fromkeys(row.next_step for row in rows):
         for row in rows:
             if row.next_step == step:
-                told = f" ({human_size(row.size)})" if row.size else ""
-                yield f"  {row.key}{told}: {row.problem}"
+                amount = f" ({human_size(row.size)})" if row.size else ""
+                yield f"  {row.key}{amount}: {row.problem}"
         yield from next_step(step)

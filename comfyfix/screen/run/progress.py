@@ -20,22 +20,24 @@ def drawn(total: int, files: int, done: Callable[[], tuple[int, int]]) -> Iterat
         return
     from rich.console import Console  # 40 ms, for a terminal only
 
-    from comfyfix.screen.run.bars import Bars, Shown, amount, bar, left, speed
+    from comfyfix.screen.run.bars import Bars, CellColumn, amount, bar, left, speed
 
     columns = (
-        Shown(lambda _: " "),
-        Shown(bar),
-        Shown(amount),
-        Shown(speed),
-        Shown(left, style="dim"),
-        Shown(lambda task: task.fields["told"]),
+        CellColumn(lambda _: " "),
+        CellColumn(bar),
+        CellColumn(amount),
+        CellColumn(speed),
+        CellColumn(left, style="dim"),
+        CellColumn(lambda task: task.fields["count"]),
     )
 
     def look() -> dict[str, object]:
-        arrived, complete = done()
-        told = t("{done} of {files:files}", done=complete, files=files)
-        return {"completed": arrived, "told": told}
+        size, complete = done()
+        return {
+            "completed": size,
+            "count": t("{done} of {files:files}", done=complete, files=files),
+        }
 
     with Bars(Console(highlight=False, soft_wrap=True), *columns) as bars:
-        bars.add_task("", total=total, look=look, told="")
+        bars.add_task("", total=total, look=look, count="")
         yield

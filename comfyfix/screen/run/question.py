@@ -56,8 +56,8 @@ def lines(now: Standing) -> list[str]:
 
 def _first(now: Standing) -> str:
     if now.fitting < now.found:
-        told = "! {size:size} do not fit: {room:size} may be written here, the reserve left alone"
-        return t(told, size=now.size, room=now.room)
+        line = "! {size:size} do not fit: {room:size} may be written here, the reserve left alone"
+        return t(line, size=now.size, room=now.room)
     if now.open:
         names = tuple(now.searching[:_NAMES_MAX])
         return t("Searching: {names} …", names=names) if names else t("Searching …")
@@ -71,8 +71,7 @@ def _parts(now: Standing) -> Iterator[str]:
     if now.found:
         yield human_size(now.size)
     if now.free:
-        told = " + ".join(human_size(free) for free in now.free)
-        yield t("{size} free", size=told)
+        yield t("{size} free", size=" + ".join(map(human_size, now.free)))
     kinds = Counter(_kind(a.problem.outcome) for a in now.answers if a.problem is not None)
     for kind, count in kinds.items():
         yield f"{count} {kind}"
@@ -95,9 +94,9 @@ def _kind(outcome: str) -> str:
 
 
 def _keys(now: Standing) -> str:
-    told = {"found": now.fitting, "count": len(now.answers), "size": now.fitting_size}
     if now.fitting < now.found:
-        yes = t("y: {found} of {count} models that fit, {size:size}", **told)
+        line = "y: {found} of {count} models that fit, {size:size}"
+        yes = t(line, found=now.fitting, count=len(now.answers), size=now.fitting_size)
     elif now.open > 0 or now.resting:
         yes = t("y: these, and what is still found") if now.found else t("y: what is found")
     elif now.found:
@@ -111,8 +110,8 @@ def heading(count: int, store: Path, project: str = "") -> Iterator[str]:
     """Say what the question is about."""
     if project:
         yield t("Project: {name}", name=project)
-    told = "One model is missing." if count == 1 else "{count} models are missing."
-    yield f"{t(told, count=count)} {t('They go to {store}.', store=str(store))}"
+    line = "One model is missing." if count == 1 else "{count} models are missing."
+    yield f"{t(line, count=count)} {t('They go to {store}.', store=str(store))}"
 
 
 def declined() -> str:
@@ -133,19 +132,18 @@ def offer(offered: Offer, sizes: Mapping[str, int], room: int) -> Iterator[str]:
         yield f"  {'  '.join(beside)}".rstrip()
     yield t("Workflows:")
     for number, (workflow, keys) in enumerate(offered.workflows.items(), 1):
-        told = _amount(keys, sizes)
-        yield width.cut(f"  w{number}  {printable(workflow)}  ({told})", room)
+        line = f"  w{number}  {printable(workflow)}  ({_amount(keys, sizes)})"
+        yield width.cut(line, room)
 
 
 def _amount(keys: Collection[str], sizes: Mapping[str, int]) -> str:
     """How many models, and their bytes as far as they are known."""
-    known = [sizes[key] for key in keys if key in sizes]
-    if not known:
+    known_sizes = [sizes[key] for key in keys if key in sizes]
+    if not known_sizes:
         return t("{count:models}", count=len(keys))
-    line = "{count:models}, {size:size}"
-    if len(known) < len(keys):
-        line += ", {unknown} of unknown size"
-    return t(line, count=len(keys), size=sum(known), unknown=len(keys) - len(known))
+    unknown = len(keys) - len(known_sizes)
+    line = "{count:models}, {size:size}" + (", {unknown} of unknown size" if unknown else "")
+    return t(line, count=len(keys), size=sum(known_sizes), unknown=unknown)
 
 
 def how_to_pick() -> str:
@@ -158,16 +156,11 @@ def understood(picked: Picked, sizes: Mapping[str, int]) -> Iterator[str]:
     """Say what was understood."""
     if picked.unknown:
         yield t("! Nothing here is called {words}", words=picked.unknown)
-    names = [planned.model.name for planned in picked.models]
-    if not names:
+    if not picked.models:
         yield t("! That picks nothing; all stay as they were")
         return
-    told = {
-        "amount": _amount([planned.model.key for planned in picked.models], sizes),
-        "names": tuple(names[:_NAMES_MAX]),
-    }
-    if len(names) > _NAMES_MAX:
-        more = len(names) - _NAMES_MAX
-        yield t("Picked {amount}: {names} and {more} more", more=more, **told)
-    else:
-        yield t("Picked {amount}: {names}", **told)
+    amount = _amount([planned.model.key for planned in picked.models], sizes)
+    names = tuple(planned.model.name for planned in picked.models[:_NAMES_MAX])
+    more = len(picked.models) - len(names)
+    line = "Picked {amount}: {names}" + (" and {more} more" if more else "")
+    yield t(line, amount=amount, names=names, more=more)

@@ -33,11 +33,10 @@ class Rows:
     def __rich_console__(self, screen: Screen, options: ConsoleOptions) -> Iterable[Segment]:
         """Draw them."""
         sign = _PLAIN if options.ascii_only else _FULL
-        told = [(_amount(task), bars.speed(task), bars.left(task)) for task in self._tasks]
-        wide = [max(map(width.columns, column)) for column in zip(*told, strict=True)]
+        cells = [(_amount(task), bars.speed(task), bars.left(task)) for task in self._tasks]
+        wide = [max(map(width.columns, column)) for column in zip(*cells, strict=True)]
         names = width.cut_apart([task.description for task in self._tasks], NAME)
-        for name, task, cells in zip(names, self._tasks, told, strict=True):
-            amount, speed, left = cells
+        for name, task, (amount, speed, left) in zip(names, self._tasks, cells, strict=True):
             yield Segment(f"  {width.padded(name, NAME)} ")
             yield from _doing(task, sign)
             dim = None if task.fields["now"] == "downloading" else _DIM

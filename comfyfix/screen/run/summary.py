@@ -9,7 +9,7 @@ from comfyfix.errors import Problem, Unreachable
 from comfyfix.outcomes import GATES, Came, Outcome
 from comfyfix.records import Model, Reason, Verdict
 from comfyfix.screen import words
-from comfyfix.screen.grouped import next_step, some, together
+from comfyfix.screen.grouped import by_cause, first_few, next_step, with_step
 from comfyfix.screen.words import fixed, t
 from comfyfix.stages.reports.tally import Ending, Tally
 
@@ -27,61 +27,46 @@ def lines(tally: Tally, project: str = "") -> Iterator[str]:
     if project:
         yield f"  {t('Project: {name}', name=project)}"
     yield from (f"  {line}" for line in _counts(tally, len(searches), len(downloads)))
-    for title, failed in _by_heading(searches, downloads).items():
+    for title, failed in _by_heading([*searches, *downloads]).items():
         yield from ("", title)
-        yield from together(failed)
+        yield from by_cause(failed)
     yield from unreachable([(e.model.key, e.problem.reason) for e in cut_off if e.problem])
     yield from ("", t("Ignored by you:")) if tally.ignored else ()
     for model, task in tally.ignored.items():
         yield f"  {model}: {ignored(task)}"
     if tally.no_room:
         yield from ("", t("Left out, since the disk has no room:"))
-        yield f"  {some(sorted(tally.no_room))}"
+        yield f"  {first_few(sorted(tally.no_room))}"
         yield from next_step(t("make room, or set `store:` to another disk, then run `doit` again"))
     yield from _unreadable(tally)
-    told = {outcome.model.key for outcome in (*searches, *downloads)}
-    yield from _not_right([v for v in tally.bad_verdicts if v.model not in told])
+    failed_keys = {ending.model.key for ending in (*searches, *downloads)}
+    yield from _not_right([v for v in tally.bad_verdicts if v.model not in failed_keys])
 
 
-def _by_heading(
-    searches: Sequence[Ending], downloads: Sequence[Ending]
-) -> dict[str, list[tuple[Model, Problem]]]:
+def _by_heading(failed: Sequence[Ending]) -> dict[str, list[tuple[Model, Problem]]]:
     """What failed, below what it has in common; what the user can act on at once is first."""
-    found: dict[str, list[tuple[Model, Problem]]] = {}
     headings = {
         access_needed(): GATES,
         t("For you to choose:"): {Outcome.UNCERTAIN},
         t("Not searched everywhere:"): {Outcome.SOURCE_DOWN, Outcome.TOKEN_REFUSED},
     }
-    for title, outcomes in headings.items():
-        found[title] = [
-            (ending.model, ending.problem)
-            for ending in (*searches, *downloads)
-            if ending.problem is not None
-            and ending.problem.outcome in outcomes
-            and not isinstance(ending.problem, Unreachable)
-        ]
-    apart = {model.key for failed in found.values() for model, _ in failed}
-    for title, rest in (
-        (fixed("Models not found:"), searches),
-        (fixed("Download failures:"), downloads),
-    ):
-        found[title] = [
-            (ending.model, ending.problem)
-            for ending in rest
-            if ending.problem is not None
-            and ending.model.key not in apart
-            and not isinstance(ending.problem, Unreachable)
-        ]
-    return {title: failed for title, failed in found.items() if failed}
+    not_found, not_fetched = fixed("Models not found:"), fixed("Download failures:")
+    groups: dict[str, list[tuple[Model, Problem]]]
+    groups = {title: [] for title in (*headings, not_found, not_fetched)}
+    for ending in failed:
+        if ending.problem is not None and not isinstance(ending.problem, Unreachable):
+            outcome = ending.problem.outcome
+            fitting = (title for title, outcomes in headings.items() if outcome in outcomes)
+            title = next(fitting, not_found if ending.searching else not_fetched)
+            groups[title].append((ending.model, ending.problem))
+    return {title: group for title, group in groups.items() if group}
 
 
 def _unreadable(tally: Tally) -> Iterator[str]:
     """The workflows that can't be read: what they need is not known."""
     yield from ("", t("Workflows that can't be read:")) if tally.unreadable else ()
     for problem in tally.unreadable:
-        yield f"  {words.sentence(problem.reason)}"
-        yield from next_step(words.told(problem.reason).next_step)
+        yield from with_step("  ", problem.reason)
 
 
 def ignored(task: str) -> str:
@@ -98,7 +83,7 @@ def _nothing(tally: Tally) -> str:
 
 
 def _counts(tally: Tally, searches: int, downloads: int) -> Iterator[str]:
-    done = [outcome for outcome in tally.endings if outcome.problem is None]
+    done = [ending for ending in tally.endings if ending.problem is None]
     yield fixed("Total models: {count}", count=tally.total)
     came = Counter(ending.came for ending in done)
     yield fixed("Successfully downloaded: {count}", count=came[Came.FETCHED])
@@ -114,29 +99,26 @@ def _counts(tally: Tally, searches: int, downloads: int) -> Iterator[str]:
     if came[Came.LINKED]:
         yield t("Linked inside the store: {count}", count=came[Came.LINKED])
     yield fixed("Failed searches: {count}", count=searches)
-    if asked := [ending.requests for ending in tally.endings if ending.searching]:
+    if requests := [ending.requests for ending in tally.endings if ending.searching]:
         line = "Requests for what was not found: {count}, at most {most} for one model"
-        yield t(line, count=sum(asked), most=max(asked))
+        yield t(line, count=sum(requests), most=max(requests))
     yield fixed("Failed downloads: {count}", count=downloads)
     yield fixed("Download scripts created: {count}", count=tally.scripts)
-    if tally.ignored:
-        yield t("Ignored: {count}", count=len(tally.ignored))
-    if tally.unpicked:
-        yield t("Not picked: {count}", count=len(tally.unpicked))
-    if tally.no_room:
-        yield t("Left out, the disk has no room: {count}", count=len(tally.no_room))
-    if tally.already:
-        yield t("Already present: {count}", count=tally.already)
-    closed = sum(not v.looked_into for v in tally.unverified)
-    if len(tally.unverified) > closed:
-        hashless = len(tally.unverified) - closed
-        yield t("Without a published hash (unverified): {count}", count=hashless)
-    if closed:
-        yield t("Of a kind that is not looked into (unverified): {count}", count=closed)
-    licences = Counter(o.licence or t("not told") for o in done if o.licence is not None)
-    if licences:
-        told = tuple(f"{licence} ({count})" for licence, count in licences.most_common())
-        yield t("Licences of what was downloaded: {licences}", licences=told)
+    closed = sum(not verdict.looked_into for verdict in tally.unverified)
+    for line, count in (
+        ("Ignored: {count}", len(tally.ignored)),
+        ("Not picked: {count}", len(tally.unpicked)),
+        ("Left out, the disk has no room: {count}", len(tally.no_room)),
+        ("Already present: {count}", tally.already),
+        ("Without a published hash (unverified): {count}", len(tally.unverified) - closed),
+        ("Of a kind that is not looked into (unverified): {count}", closed),
+    ):
+        if count:
+            yield t(line, count=count)
+    counts = Counter(e.licence or t("not told") for e in done if e.licence is not None)
+    if counts:
+        licences = tuple(f"{licence} ({count})" for licence, count in counts.most_common())
+        yield t("Licences of what was downloaded: {licences}", licences=licences)
 
 
 def _mirrored(done: Sequence[Ending]) -> Iterator[str]:
@@ -155,7 +137,7 @@ def unreachable(failed: Sequence[tuple[str, Reason]]) -> Iterator[str]:
     for sentence, keys in causes.items():
         yield f"  {sentence}"
         yield from next_step(steps[sentence])
-        yield f"    {some(keys)}"
+        yield f"    {first_few(keys)}"
 
 
 def access_needed() -> str:
@@ -166,8 +148,7 @@ def access_needed() -> str:
 def _not_right(verdicts: Sequence[Verdict]) -> Iterator[str]:
     yield from ("", t("Files that are not right:")) if verdicts else ()
     for verdict in verdicts:
-        told = words.sentence(verdict.reason) if verdict.reason else verdict.status
-        yield f"  {verdict.model}: {told}"
+        yield f"  {verdict.model}: {words.sentence(verdict.reason or verdict.status)}"
         yield from next_step(_after(verdict))
 
 

@@ -26,13 +26,13 @@ def lines(end: Won, seconds: float, store: Path) -> Iterator[str]:
     mark = "✓" if len(end.ready) == end.total else "!"
     yield f"{mark} {_ready(end)}"
     if end.new and not end.by_lock:
-        names = tuple(printable(_name(workflow)) for workflow in end.new[:NAMES_MAX])
+        names = tuple(printable(name.removesuffix(".json")) for name in end.new[:NAMES_MAX])
         more = len(end.new) - len(names)
-        line = "New: {names}" if not more else "New: {names} and {more} more"
-        yield f"  {t(line, names=names, more=more)}"
+        line = "  New: {names}" + (" and {more} more" if more else "")
+        yield t(line, names=names, more=more)
     if end.size:
-        told = {"size": end.size, "time": clock(seconds), "store": str(store)}
-        yield f"  {t('{size:size} in {time}, in {store}', **told)}"
+        line = "  {size:size} in {time}, in {store}"
+        yield t(line, size=end.size, time=clock(seconds), store=str(store))
 
 
 def _ready(end: Won) -> str:
@@ -47,14 +47,10 @@ def _ready(end: Won) -> str:
     return t("{count} of {total} workflows are ready", count=count, total=end.total)
 
 
-def _name(workflow: str) -> str:
-    return workflow.removesuffix(".json")
-
-
 def sign(end: Won, seconds: float) -> str:
     """What rings and shows a notice at the end of a long run; empty where nobody wants that."""
     unwanted = os.environ.get("NO_COLOR") or in_ci(os.environ)
     if seconds <= LONG_SECONDS or unwanted or not on_terminal():
         return ""
-    told = _ready(end) if end.total else t("done")
-    return f"\x1b]9;comfyfix: {printable(told)}\x1b\\\a"
+    message = _ready(end) if end.total else t("done")
+    return f"\x1b]9;comfyfix: {printable(message)}\x1b\\\a"

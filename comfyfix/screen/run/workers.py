@@ -17,8 +17,8 @@ def ended(name: str, count: int, bad: list[tuple[str, str]]) -> list[str]:
     """What has come of it: `bad` are models with what is wrong with them."""
     if not bad:
         return [t("✓ Worker {name}: {count:models} there and right", name=name, count=count)]
-    told = {"name": name, "bad": len(bad), "count": count}
-    lines = [t("✗ Worker {name}: {bad} of {count:models} not right", **told)]
+    line = "✗ Worker {name}: {bad} of {count:models} not right"
+    lines = [t(line, name=name, bad=len(bad), count=count)]
     lines += [f"    {t('{model}: {why}', model=model, why=why)}" for model, why in bad[:SHOWN]]
     if len(bad) > SHOWN:
         lines.append(f"    {t('and {count} more', count=len(bad) - SHOWN)}")

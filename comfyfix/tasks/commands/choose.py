@@ -121,9 +121,9 @@ def _asked(item: Planned, search: Search, name: str) -> Candidate | None:
     say(*choosing.lines(item.model, search))
     if sys.stdin.isatty() and sys.stdout.isatty():
         say("")
-        number = choosing.asked(len(search.candidates))
+        number = choosing.ask_number(len(search.candidates))
         return search.candidates[number - 1] if number else None
-    say("", choosing.how(name))
+    say("", choosing.how_to_choose(name))
     return None
 
 

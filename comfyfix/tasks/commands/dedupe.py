@@ -46,7 +46,7 @@ class Dedupe(Ours):
         else:
             for prefix, one in told.items():
                 say(*project_heading(prefix), *shown.lines(one, room()))
-        return int(any(one.failed or one.odd for one in told.values()))
+        return int(any(one.failed or one.unfinished for one in told.values()))
 
 
 def _project(manifest: Path, options: dict[str, Any]) -> shown.Shared:
@@ -54,6 +54,6 @@ def _project(manifest: Path, options: dict[str, Any]) -> shown.Shared:
     odd = work.settle()
     found = work.find()
     if not options["yes"]:
-        return shown.Shared(found, odd=odd)
+        return shown.Shared(found, unfinished=odd)
     won, failed = work.share(found.planned)
-    return shown.Shared(found, won=won, failed=failed, odd=odd, done=True)
+    return shown.Shared(found, won=won, failed=failed, unfinished=odd, done=True)

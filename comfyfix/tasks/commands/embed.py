@@ -162,7 +162,7 @@ class _Work:
             made = embed.embedded(
                 source, file.workflow, self._loaders, self._known, self._proofs.leads
             )
-            told = Sheet(file.workflow, told=made.mentions, left=list(made.left))
+            told = Sheet(file.workflow, mentions=made.mentions, left=list(made.left))
             return self._written(file, source, made, told) if made.differs else told
         except NotAWorkflow as error:
             return Sheet(file.workflow, problem=error.reason)
@@ -181,7 +181,7 @@ class _Work:
             kept = in_place.replace(Path(file.path), source.data, made.data)
             if isinstance(kept, Reason):
                 return Sheet(file.workflow, problem=kept)
-            sheet.kept = str(kept)
+            sheet.backup = str(kept)
         sheet.copy = file.path
         return sheet
 

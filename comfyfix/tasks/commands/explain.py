@@ -29,7 +29,7 @@ class Explain(Ours):
     def work(self, options: dict[str, Any], names: list[str]) -> int:
         """Explain one, or all."""
         asked = " ".join(names)
-        found = explaining.find(asked) if asked else explaining.known()
+        found = explaining.find(asked) if asked else explaining.all_words()
         if not found:
             raise SetupProblem(Why.NOTHING_TO_EXPLAIN, word=asked)
         if options["as_json"]:

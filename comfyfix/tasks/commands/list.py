@@ -56,7 +56,7 @@ class List(Guarded, DoitList):  # type: ignore[misc]
     def _listed(self, params: Any, noted: Looked) -> int:
         whole = self._whole()
         if whole is not None and whole.settled is not None:
-            there = listing.nothing(whole.settled.answer.models)
+            there = listing.nothing_pending(whole.settled.answer.models)
             self._write([] if params["quiet"] else [there])
             return 0
         from comfyfix.tasks.commands import list_pending as pending  # the rest of the program
@@ -74,7 +74,7 @@ class List(Guarded, DoitList):  # type: ignore[misc]
             lines = list(pending.lines(runs, self._ignored(params)))
             if whole is not None and len(lines) == 1:  # it is all that there is to say
                 idle.keep(whole.manifest, runs[0], noted, verified=False)
-            self._write([*lines, *listing.others(self._users_own(), room())])
+            self._write([*lines, *listing.own_tasks(self._users_own(), room())])
         return int(bool(params["check"] and any(map(pending.lacks, runs))))
 
     def _write(self, lines: Iterable[str]) -> None:

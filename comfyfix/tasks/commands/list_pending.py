@@ -55,7 +55,7 @@ def _table(run: Run, ignored: set[str]) -> list[str]:
     plan = run.project.plan
     values = refused.lines(_refusals(run))
     if not plan.pending:
-        return [listing.nothing(len(plan.models) + len(plan.present)), *values]
+        return [listing.nothing_pending(len(plan.models) + len(plan.present)), *values]
     return [*listing.table(_rows(run, ignored), room()), *values]
 
 

@@ -98,7 +98,7 @@ def _filled(run: Run, places: Sequence[Mirror], wish: _Wish) -> list[Filled]:
         filled = Filled(place.label, tuple(contents))
         made.append(filled)
         if wish.aloud:
-            say(told_of.begun(filled))
+            say(told_of.heading(filled))
         _one(run, place, filled, wish)
         if wish.aloud:
             say(*told_of.lines(filled, verified=wish.verify), *told_of.left_out(without))
@@ -121,7 +121,7 @@ def _one(run: Run, place: Mirror, filled: Filled, wish: _Wish) -> None:
                 run,
                 filled,
                 into,
-                lambda one, done: say(*told_of.one(one, done)) if wish.aloud else None,
+                lambda one, done: say(*told_of.filled_one(one, done)) if wish.aloud else None,
             )
         mirroring.look(filled, into)
     except BucketFailed as failed:

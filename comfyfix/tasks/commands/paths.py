@@ -8,7 +8,7 @@ from typing import Any
 from comfyfix.comfyui.store import path_sections
 from comfyfix.comfyui.store.installation import EXTRA_PATHS
 from comfyfix.errors import SetupProblem
-from comfyfix.screen.commands import telling as told_of
+from comfyfix.screen.commands import paths as told_of
 from comfyfix.screen.objects import say_json_of
 from comfyfix.screen.text import say
 from comfyfix.screen.words import t

@@ -17,7 +17,7 @@ from comfyfix.project import bring
 from comfyfix.records import Model, Reference
 from comfyfix.screen import notes
 from comfyfix.screen.commands import scanning
-from comfyfix.screen.commands.scanning import Found, Sheet
+from comfyfix.screen.commands.scanning import Named, Sheet
 from comfyfix.screen.objects import say_json
 from comfyfix.screen.text import say
 from comfyfix.screen.words import t
@@ -159,7 +159,7 @@ def _sheet(
     unnamed: frozenset[str],
 ) -> Sheet:
     """One workflow; a model that several references name is told by the first that counts."""
-    models: dict[str, Found] = {}
+    models: dict[str, Named] = {}
     for reference in file.references:
         model = Model(folder=reference.folder, path=reference.path)
         needed = needs.counts(manifest, reference)
@@ -167,7 +167,7 @@ def _sheet(
             some = lookup.holds(reference)
             there = _is_whole(reference, lookup)
             near = near_misses(index, lookup.folders, model) if needed and not some else ()
-            models[model.key] = Found(reference, there, needed, near, part=some and not there)
+            models[model.key] = Named(reference, there, needed, near, part=some and not there)
     return Sheet(
         workflow=file.workflow,
         models=tuple(models.values()),

@@ -24,7 +24,7 @@ def verify_store(manifest: Path, wish: Wish) -> Check:
     )
     choices = list(opened_in(run).with_copies(every))
     size = sweep.total(choices)
-    say(checking.begun(len(choices), size))
+    say(checking.verifying(len(choices), size))
     check = Check(run, choices, wish)
     check.verify_all()
     for problem in check.problems:

@@ -19,12 +19,13 @@ from comfyfix.stages.download import written
 from comfyfix.stages.download.slots import Slot
 from comfyfix.stages.download.talk import BEGUN, Talk
 from comfyfix.stages.needs.work import Planned
+from comfyfix.state.journal import Phase
 from comfyfix.tasks.downloads import elsewhere
 from comfyfix.tasks.downloads.meanwhile import NOBODY, Others
 from comfyfix.tasks.run.running import Run
 
 
-def phase(run: Run, planned: Planned, now: str, size: int | None = None) -> None:
+def phase(run: Run, planned: Planned, now: Phase, size: int | None = None) -> None:
     """Show where a model stands: what is done about it `now`."""
     path = planned.path if now == "downloading" else None
     run.console.phase(planned.model.key, planned.model.name, now, size=size, path=path)

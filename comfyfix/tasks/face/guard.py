@@ -118,7 +118,7 @@ class Guarded(Command):  # type: ignore[misc]
         options = [
             usage.Option(
                 name=option.name, short=option.short, long=option.long, inverse=option.inverse,
-                value=option.type is not bool, told=option.help.replace("%(default)s", "").strip(),
+                value=option.type is not bool, about=option.help.replace("%(default)s", "").strip(),
             )
             for option in self.cmdparser.options
         ]  # fmt: skip

@@ -19,12 +19,12 @@ def pin_chosen(runs: Sequence[Run]) -> list[str]:
     """Offer a choice for each uncertain model, and pin what is chosen; returns its tasks."""
     uncertain = [choice for run in runs for choice in _uncertain(run)]
     say("")
-    if not uncertain or not choosing.wanted(len(uncertain)):
+    if not uncertain or not choosing.wants_to_choose(len(uncertain)):
         return []
     tasks = []
     for run, planned, search in uncertain:
         say("", *choosing.lines(planned.model, search))
-        number = choosing.asked(len(search.candidates))
+        number = choosing.ask_number(len(search.candidates))
         if number and pinning.pin_for_next(run, planned, search.candidates[number - 1]):
             tasks.append(run.task("download", planned.task))
     return tasks
