@@ -18,24 +18,15 @@ from comfyfix.tasks.face import inside_doit
 from comfyfix.tasks.face.dodo import Tasks, named_by
 from comfyfix.tasks.face.guard import Guarded
 from comfyfix.tasks.face.inside_doit import variables
+from comfyfix.tasks.face.options import option
 from comfyfix.tasks.run.opening import begin
 from comfyfix.tasks.run.running import Run
 from comfyfix.why import Why
 
-
-def switch(name: str, told: str) -> dict[str, Any]:
-    """An option that is on or off."""
-    return {
-        "name": name.replace("-", "_"), "short": "", "long": name, "type": bool,
-        "default": False, "help": told,
-    }  # fmt: skip
-
-
 JOBS_MAX = 64
-JOBS_OPTION: dict[str, Any] = {
-    "name": "jobs", "short": "", "long": "jobs", "type": int, "default": 0,
-    "help": t("files hashed at a time (default: one per processor; 1 suits a hard disk)"),
-}  # fmt: skip
+JOBS_OPTION = option(
+    "jobs", 0, t("files hashed at a time (default: one per processor; 1 suits a hard disk)")
+)
 
 
 def jobs_of(options: dict[str, Any]) -> int:

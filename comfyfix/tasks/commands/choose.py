@@ -16,9 +16,10 @@ from comfyfix.screen.words import t
 from comfyfix.stages.needs.work import Planned
 from comfyfix.state import searches
 from comfyfix.state.searches import Search
-from comfyfix.tasks.commands.base import Ours, switch
+from comfyfix.tasks.commands.base import Ours
 from comfyfix.tasks.face.guard import REFUSED
 from comfyfix.tasks.face.inside_doit import variables
+from comfyfix.tasks.face.options import option, switch
 from comfyfix.tasks.run import pinning, tried
 from comfyfix.tasks.run.names import Named
 from comfyfix.why import Why
@@ -37,16 +38,10 @@ class Choose(Ours):
         "still there. Without a terminal, --number or --url says which."
     )
     cmd_options = (
-        {
-            "name": "number", "short": "", "long": "number", "type": int, "default": 0,
-            "help": t("take the one of this number"),
-        },
-        {
-            "name": "url", "short": "", "long": "url", "type": str, "default": "",
-            "help": t("take the one of this address"),
-        },
+        option("number", 0, t("take the one of this number")),
+        option("url", "", t("take the one of this address")),
         switch("fresh", t("search again first")),
-    )  # fmt: skip
+    )
     name = "choose"
 
     def _parsed(self, in_args: list[str]) -> int:

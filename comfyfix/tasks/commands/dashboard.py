@@ -11,8 +11,8 @@ from comfyfix.screen.text import say
 from comfyfix.screen.words import t
 from comfyfix.setup import read_setup
 from comfyfix.state.layout import Layout
-from comfyfix.tasks.commands.base import Ours, switch
-from comfyfix.tasks.face.guard import JSON_OPTION
+from comfyfix.tasks.commands.base import Ours
+from comfyfix.tasks.face.options import JSON_OPTION, option, switch
 from comfyfix.why import Why
 
 PORT_MAX = 65_535
@@ -30,12 +30,9 @@ class Dashboard(Ours):
     )
     cmd_options = (
         JSON_OPTION,
-        {
-            "name": "port", "short": "", "long": "port", "type": int, "default": 0,
-            "help": t("the port of the page (default: a free one)"),
-        },
+        option("port", 0, t("the port of the page (default: a free one)")),
         switch("control", t("let the page stop a run, and have a model searched again")),
-    )  # fmt: skip
+    )
     name = "dashboard"
     serves = True
 

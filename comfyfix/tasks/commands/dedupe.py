@@ -11,8 +11,8 @@ from comfyfix.screen.objects import say_json_of
 from comfyfix.screen.text import room, say
 from comfyfix.screen.words import t
 from comfyfix.stopping import Stopped, signals
-from comfyfix.tasks.commands.base import Ours, project_heading, switch
-from comfyfix.tasks.face.guard import JSON_OPTION
+from comfyfix.tasks.commands.base import Ours, project_heading
+from comfyfix.tasks.face.options import JSON_OPTION, switch
 from comfyfix.tasks.run.opening import begin_store
 from comfyfix.tasks.store.deduping import Deduping
 from comfyfix.why import Why

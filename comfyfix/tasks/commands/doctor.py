@@ -21,7 +21,7 @@ from comfyfix.stages import checkup
 from comfyfix.stages.checkup.base import Line, Patient
 from comfyfix.tasks.commands.base import Ours
 from comfyfix.tasks.face.dodo import Tasks
-from comfyfix.tasks.face.guard import JSON_OPTION
+from comfyfix.tasks.face.options import JSON_OPTION
 from comfyfix.why import Why
 
 

@@ -29,9 +29,9 @@ from comfyfix.stages.needs import loaders as knowledge
 from comfyfix.stages.needs.hints import Hints
 from comfyfix.stages.needs.scan import ScannedFile
 from comfyfix.stages.needs.work import Planned, Present
-from comfyfix.tasks.commands.base import Ours, project_heading, switch, to_edit
+from comfyfix.tasks.commands.base import Ours, project_heading, to_edit
 from comfyfix.tasks.face.dodo import Tasks
-from comfyfix.tasks.face.guard import JSON_OPTION
+from comfyfix.tasks.face.options import JSON_OPTION, switch
 from comfyfix.tasks.run.running import Run
 from comfyfix.tasks.run.searching import side_by_side
 from comfyfix.why import Why

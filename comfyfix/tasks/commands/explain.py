@@ -10,7 +10,7 @@ from comfyfix.screen.objects import say_json
 from comfyfix.screen.text import say
 from comfyfix.screen.words import t
 from comfyfix.tasks.commands.base import Ours
-from comfyfix.tasks.face.guard import JSON_OPTION
+from comfyfix.tasks.face.options import JSON_OPTION
 from comfyfix.why import Why
 
 

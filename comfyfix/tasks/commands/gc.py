@@ -20,8 +20,8 @@ from comfyfix.screen.text import room, say
 from comfyfix.screen.words import t
 from comfyfix.stages.store import gc, move
 from comfyfix.stages.store.gc import Known
-from comfyfix.tasks.commands.base import Ours, project_heading, switch
-from comfyfix.tasks.face.guard import JSON_OPTION
+from comfyfix.tasks.commands.base import Ours, project_heading
+from comfyfix.tasks.face.options import JSON_OPTION, switch
 from comfyfix.tasks.run.opening import begin_store
 from comfyfix.tasks.run.running import Run
 from comfyfix.tasks.store.in_tier import LettingGo, letting_go

@@ -19,13 +19,9 @@ from comfyfix.settings.read import load
 from comfyfix.settings.switches import OFFLINE, on
 from comfyfix.stages.needs import imports
 from comfyfix.stages.needs.imports import NotTaken, Taken
-from comfyfix.tasks.commands.base import (
-    Ours,
-    project_heading,
-    switch,
-)
-from comfyfix.tasks.face.guard import JSON_OPTION
+from comfyfix.tasks.commands.base import Ours, project_heading
 from comfyfix.tasks.face.inside_doit import variables
+from comfyfix.tasks.face.options import JSON_OPTION, switch
 from comfyfix.tasks.run import pinning
 from comfyfix.tasks.run.opening import begin, begin_store
 from comfyfix.tasks.run.running import Run

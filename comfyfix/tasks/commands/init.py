@@ -17,8 +17,8 @@ from comfyfix.screen.words import t
 from comfyfix.settings import MANIFEST, read
 from comfyfix.stages import installs
 from comfyfix.stages.installs import Proposal, Surroundings
-from comfyfix.tasks.commands.base import Ours, switch
-from comfyfix.tasks.face.guard import JSON_OPTION
+from comfyfix.tasks.commands.base import Ours
+from comfyfix.tasks.face.options import JSON_OPTION, switch
 from comfyfix.why import Why
 
 _MODE = 0o644

@@ -21,8 +21,9 @@ from comfyfix.screen.text import laid_out, room
 from comfyfix.screen.words import t
 from comfyfix.tasks.face import inside_doit
 from comfyfix.tasks.face.dodo import Tasks, found_in, of_dodo
-from comfyfix.tasks.face.guard import CHECK_OPTION, JSON_OPTION, Guarded
+from comfyfix.tasks.face.guard import Guarded
 from comfyfix.tasks.face.marks import AS_KEPT
+from comfyfix.tasks.face.options import CHECK_OPTION, JSON_OPTION
 from comfyfix.tasks.face.owned import run_of
 from comfyfix.tasks.run import idle
 from comfyfix.why import Why

@@ -28,13 +28,9 @@ from comfyfix.stages.lock import locking
 from comfyfix.stages.needs.hints import Hints
 from comfyfix.stages.needs.work import Planned, Present
 from comfyfix.state import receipts
-from comfyfix.tasks.commands.base import (
-    Ours,
-    project_heading,
-    switch,
-)
+from comfyfix.tasks.commands.base import Ours, project_heading
 from comfyfix.tasks.face.dodo import Tasks
-from comfyfix.tasks.face.guard import JSON_OPTION
+from comfyfix.tasks.face.options import JSON_OPTION, option, switch
 from comfyfix.tasks.run.names import chosen
 from comfyfix.tasks.run.opening import begin, begin_lock
 from comfyfix.tasks.run.running import Run
@@ -42,10 +38,11 @@ from comfyfix.tasks.run.searching import side_by_side
 from comfyfix.why import Why
 
 _FORMAT = {
-    "name": "format", "short": "", "long": "format", "type": str, "default": "",
+    **option(
+        "format", "", t("print what is locked in another tool's form; search and write nothing")
+    ),
     "choices": (("comfy-lock", t("print what is locked as comfy-lock.yaml of comfy-cli")),),
-    "help": t("print what is locked in another tool's form; search and write nothing"),
-}  # fmt: skip
+}
 
 
 class Lock(Ours):

@@ -21,8 +21,8 @@ from comfyfix.stages.lock import mirroring
 from comfyfix.stages.lock.mirroring import Filled, Here
 from comfyfix.state import receipts
 from comfyfix.stopping import Stopped, signals
-from comfyfix.tasks.commands.base import Ours, project_heading, switch
-from comfyfix.tasks.face.guard import JSON_OPTION
+from comfyfix.tasks.commands.base import Ours, project_heading
+from comfyfix.tasks.face.options import JSON_OPTION, switch
 from comfyfix.tasks.run.opening import begin_lock
 from comfyfix.tasks.run.running import Run
 from comfyfix.tasks.store import filling

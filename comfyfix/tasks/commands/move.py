@@ -9,8 +9,8 @@ from comfyfix.screen.commands import moving
 from comfyfix.screen.objects import say_json_of
 from comfyfix.screen.text import say
 from comfyfix.screen.words import t
-from comfyfix.tasks.commands.base import Ours, project_heading, switch
-from comfyfix.tasks.face.guard import JSON_OPTION
+from comfyfix.tasks.commands.base import Ours, project_heading
+from comfyfix.tasks.face.options import JSON_OPTION, switch
 from comfyfix.tasks.store.moving import Moving
 from comfyfix.why import Why
 

@@ -14,8 +14,8 @@ from comfyfix.screen.text import say
 from comfyfix.screen.words import t
 from comfyfix.stages import telling
 from comfyfix.stages.telling import Told
-from comfyfix.tasks.commands.base import Ours, project_heading, switch
-from comfyfix.tasks.face.guard import JSON_OPTION
+from comfyfix.tasks.commands.base import Ours, project_heading
+from comfyfix.tasks.face.options import JSON_OPTION, option, switch
 from comfyfix.tasks.run.running import Run
 from comfyfix.why import Why
 
@@ -31,13 +31,12 @@ class Paths(Ours):
         "take `-o FILE`."
     )
     cmd_options = (
-        {
-            "name": "out", "short": "o", "long": "out", "type": str, "default": "",
-            "help": t("write this file, in place of the one beside ComfyUI's main.py"),
-        },
+        option(
+            "out", "", t("write this file, in place of the one beside ComfyUI's main.py"), short="o"
+        ),
         switch("dry-run", t("show what would be written, and write nothing")),
         JSON_OPTION,
-    )  # fmt: skip
+    )
     name = "paths"
 
     def work(self, options: dict[str, Any], names: list[str]) -> int:

@@ -15,7 +15,7 @@ from comfyfix.screen.run.preview import Answer, Preview
 from comfyfix.screen.text import room, say
 from comfyfix.screen.words import t
 from comfyfix.tasks.commands.base import Ours, project_heading
-from comfyfix.tasks.face.guard import JSON_OPTION
+from comfyfix.tasks.face.options import JSON_OPTION
 from comfyfix.tasks.run import tried
 from comfyfix.tasks.run.names import chosen
 from comfyfix.tasks.run.running import Run

@@ -27,9 +27,9 @@ from comfyfix.stages.values import linking, relink
 from comfyfix.stages.values.relink import Fix
 from comfyfix.state import links
 from comfyfix.state.links import Link, State
-from comfyfix.tasks.commands.base import Ours, project_heading, switch, to_edit
+from comfyfix.tasks.commands.base import Ours, project_heading, to_edit
 from comfyfix.tasks.face.dodo import Tasks
-from comfyfix.tasks.face.guard import JSON_OPTION
+from comfyfix.tasks.face.options import JSON_OPTION, switch
 from comfyfix.why import Why
 
 

@@ -16,8 +16,8 @@ from comfyfix.screen.words import t
 from comfyfix.settings.secrets import without
 from comfyfix.setup import unusable
 from comfyfix.stages.reports import results
-from comfyfix.tasks.commands.base import Ours, project_heading, switch
-from comfyfix.tasks.face.guard import CHECK_OPTION, JSON_OPTION
+from comfyfix.tasks.commands.base import Ours, project_heading
+from comfyfix.tasks.face.options import CHECK_OPTION, JSON_OPTION, switch
 from comfyfix.tasks.run import publishing
 from comfyfix.tasks.run.publishing import PAGE
 from comfyfix.tasks.run.running import Run

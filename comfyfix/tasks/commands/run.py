@@ -22,6 +22,7 @@ from comfyfix.stages.reports.report import Tally
 from comfyfix.tasks.face.dodo import ONLY_WORK, found_in
 from comfyfix.tasks.face.guard import Guarded
 from comfyfix.tasks.face.inside_doit import Defaults, has_others
+from comfyfix.tasks.face.options import switch
 from comfyfix.tasks.run import idle
 from comfyfix.tasks.run.reporter import is_ours
 
@@ -30,14 +31,7 @@ if TYPE_CHECKING:
     from comfyfix.tasks.face.dodo import Tasks
 
 
-_FAIL_FAST = {
-    "name": "fail_fast",
-    "short": "",
-    "long": "fail-fast",
-    "type": bool,
-    "default": False,
-    "help": t("begin nothing more once one model has failed"),
-}
+_FAIL_FAST = switch("fail-fast", t("begin nothing more once one model has failed"))
 
 
 class RunCommand(Guarded, cmd_run.Run):  # type: ignore[misc]

@@ -37,7 +37,7 @@ from comfyfix.tasks.commands.base import (
     require_workflows,
     with_workflow,
 )
-from comfyfix.tasks.face.guard import CHECK_OPTION, JSON_OPTION
+from comfyfix.tasks.face.options import CHECK_OPTION, JSON_OPTION
 
 _CORE_SOURCES = ("nodes.py", "comfy_extras", "comfy_api_nodes")
 

@@ -14,7 +14,7 @@ from comfyfix.screen.words import t
 from comfyfix.settings.manifest import Manifest
 from comfyfix.stages.needs.work import Planned, Present
 from comfyfix.tasks.commands.base import Ours
-from comfyfix.tasks.face.guard import JSON_OPTION
+from comfyfix.tasks.face.options import JSON_OPTION
 from comfyfix.tasks.run.names import only
 from comfyfix.why import Why
 

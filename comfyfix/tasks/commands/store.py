@@ -18,14 +18,8 @@ from comfyfix.screen.text import room, say
 from comfyfix.screen.words import t
 from comfyfix.stages.store.gc import Unit
 from comfyfix.stopping import Stopped, signals
-from comfyfix.tasks.commands.base import (
-    JOBS_OPTION,
-    Ours,
-    jobs_of,
-    project_heading,
-    switch,
-)
-from comfyfix.tasks.face.guard import JSON_OPTION
+from comfyfix.tasks.commands.base import JOBS_OPTION, Ours, jobs_of, project_heading
+from comfyfix.tasks.face.options import JSON_OPTION, switch
 from comfyfix.tasks.run.running import Run
 from comfyfix.tasks.store.in_tier import tier_of
 from comfyfix.tasks.store.needing import Needing

@@ -16,16 +16,16 @@ from comfyfix import templates
 from comfyfix.screen.text import data
 from comfyfix.screen.words import t
 from comfyfix.tasks.face.guard import Guarded
+from comfyfix.tasks.face.options import option
 from comfyfix.tasks.face.owned import runs_of
 from comfyfix.tasks.run.names import known
 
 # Names of models come from workflows of strangers, and a shell may read a completion as code.
 _HARMLESS = re.compile(r"[A-Za-z0-9_][A-Za-z0-9._/:+@-]*")
 _WORDS = {
-    "name": "words", "short": "", "long": "words", "type": str, "default": "",
+    **option("words", "", t("only print the names of all tasks, or of all models, one a line")),
     "choices": (("tasks", ""), ("models", "")),
-    "help": t("only print the names of all tasks, or of all models, one a line"),
-}  # fmt: skip
+}
 
 
 class TabCompletion(Guarded, DoitTabCompletion):  # type: ignore[misc]

@@ -16,7 +16,7 @@ from comfyfix.stages.store.tiers.raising import Did, Done
 from comfyfix.stages.store.tiers.wanted import Wanted, wanted
 from comfyfix.state.tier import Busy, Tier
 from comfyfix.tasks.commands.base import Ours, project_heading
-from comfyfix.tasks.face.guard import JSON_OPTION
+from comfyfix.tasks.face.options import JSON_OPTION
 from comfyfix.tasks.run.running import Run
 from comfyfix.tasks.store.in_tier import raising
 from comfyfix.why import Why

@@ -11,14 +11,9 @@ from comfyfix.stopping import Stopped, signals
 from comfyfix.tasks.commands.base import JOBS_OPTION, Ours, jobs_of
 from comfyfix.tasks.commands.verify_needed import Checked, verify_needed
 from comfyfix.tasks.commands.verify_store import verify_store
+from comfyfix.tasks.face.options import switch
 from comfyfix.tasks.verify.side_by_side import Wish
 from comfyfix.why import Why
-
-
-def _switch(name: str, told: str) -> dict[str, Any]:
-    return {
-        "name": name, "short": "", "long": name, "type": bool, "default": False, "help": told,
-    }  # fmt: skip
 
 
 class Verify(Ours):
@@ -34,16 +29,16 @@ class Verify(Ours):
         "remembered: stopped by Ctrl-C, the same command goes on where it was."
     )
     cmd_options = (
-        _switch("store", t("check every model file in all model folders; moves nothing")),
-        _switch("move", t("with --store: move damaged and unsafe files aside, as without it")),
-        _switch(
+        switch("store", t("check every model file in all model folders; moves nothing")),
+        switch("move", t("with --store: move damaged and unsafe files aside, as without it")),
+        switch(
             "ask",
             t(
                 "look up files that nothing here knows: Civitai is told their hashes, "
                 "Hugging Face their names"
             ),
         ),
-        _switch("anew", t("hash every file, also where size and time are as they were")),
+        switch("anew", t("hash every file, also where size and time are as they were")),
         JOBS_OPTION,
     )
     name = "verify"

@@ -14,7 +14,8 @@ from comfyfix.screen.words import t
 from comfyfix.stages.needs.work import Planned, Present
 from comfyfix.state import searches
 from comfyfix.state.searches import Search
-from comfyfix.tasks.commands.base import Ours, switch
+from comfyfix.tasks.commands.base import Ours
+from comfyfix.tasks.face.options import switch
 from comfyfix.tasks.run import tried
 from comfyfix.tasks.run.names import named
 from comfyfix.tasks.run.running import Run

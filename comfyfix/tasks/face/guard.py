@@ -19,58 +19,19 @@ from comfyfix.screen import notes
 from comfyfix.screen.ends import guarded, last_word, settle_descriptors
 from comfyfix.screen.objects import failed, say_json
 from comfyfix.screen.text import say
-from comfyfix.screen.words import t
-from comfyfix.settings.switches import FROZEN, LOCKED, OFFLINE, kept_on
+from comfyfix.settings.switches import kept_on
 from comfyfix.stopping import STOPPED, Stopped
 from comfyfix.tasks.face import inside_doit
 from comfyfix.tasks.face.nearest import nearest, unknown
+from comfyfix.tasks.face.options import COMMON, variable_of
 from comfyfix.why import Why
 
 REFUSED = 3
 """The exit code of a command that can't start."""
 _HELP = ("-h", "--help")
-_SWITCHES = {
-    "offline": (OFFLINE, t("send no request, as with `COMFYFIX_OFFLINE=1` or `HF_HUB_OFFLINE=1`")),
-    "locked": (LOCKED, t("stop where lock file and workflows disagree (`COMFYFIX_LOCKED=1`)")),
-    "frozen": (FROZEN, t("take the lock file, and read no workflow (`COMFYFIX_FROZEN=1`)")),
-}
-SWITCH_OPTIONS = tuple(
-    {"name": name, "short": "", "long": name, "type": bool, "default": False, "help": told}
-    for name, (_, told) in _SWITCHES.items()
-)
-_SHORTEST = 4
-"""Letters that tell one of them, with its dashes: options may be cut short."""
-
-JSON_OPTION = {
-    "name": "as_json",
-    "short": "",
-    "long": "json",
-    "type": bool,
-    "default": False,
-    "help": t("print one object of JSON, and nothing else, on stdout"),
-}
-CHECK_OPTION = {
-    "name": "check",
-    "short": "",
-    "long": "check",
-    "type": bool,
-    "default": False,
-    "help": t("exit with 1 where something is missing, or can't be used as it is"),
-}
 _JSON = "--json"
 _DOITS = (InvalidCommand, InvalidDodoFile, CmdParseError)
 """What doit tells by itself, on stderr."""
-
-
-def _switched(word: str) -> str:
-    """The variable that a word sets, if it is one of these options; else empty."""
-    long = [name for name in _SWITCHES if f"--{name}".startswith(word)]
-    return _SWITCHES[long[0]][0][0] if len(word) >= _SHORTEST and len(long) == 1 else ""
-
-
-def is_common(word: str) -> bool:
-    """Tell whether a word is one of the options that all commands have."""
-    return word == _JSON or bool(_switched(word))
 
 
 class Guarded(Command):  # type: ignore[misc]
@@ -91,13 +52,13 @@ class Guarded(Command):  # type: ignore[misc]
 
     def parse_execute(self, in_args: list[str]) -> int:
         """Run the command; returns the exit code."""
-        ours = in_args[: in_args.index("--")] if "--" in in_args else in_args
-        kept = [word for word in ours if not _switched(word)]
-        with kept_on(filter(None, map(_switched, ours))):
+        before_names = in_args[: in_args.index("--")] if "--" in in_args else in_args
+        words = [word for word in before_names if not variable_of(word)]
+        with kept_on(filter(None, map(variable_of, before_names))):
             work = self._refusing
-            if _JSON in kept:  # wherever it stands
-                kept, work = [_JSON, *(word for word in kept if word != _JSON)], self._as_object
-            return guarded(functools.partial(work, [*kept, *in_args[len(ours) :]]))
+            if _JSON in words:  # wherever it stands
+                words, work = [_JSON, *(word for word in words if word != _JSON)], self._as_object
+            return guarded(functools.partial(work, [*words, *in_args[len(before_names) :]]))
 
     def get_options(self) -> list[CmdOption]:
         """The options, with those that all commands have."""
@@ -106,10 +67,7 @@ class Guarded(Command):  # type: ignore[misc]
     @staticmethod
     def _with_common(options: list[CmdOption]) -> list[CmdOption]:
         names = {option.name for option in options}
-        common = (
-            option for option in (JSON_OPTION, *SWITCH_OPTIONS) if option["name"] not in names
-        )
-        return [*options, *map(CmdOption, common)]
+        return [*options, *(CmdOption(o) for o in COMMON if o["name"] not in names)]
 
     def help(self) -> str:
         """How to use the command; doit's own tells of its configuration."""
@@ -122,9 +80,11 @@ class Guarded(Command):  # type: ignore[misc]
             )
             for option in self.cmdparser.options
         ]  # fmt: skip
-        about = self.doc_description or ""
-        told = (self.bin_name, self.name, self.doc_purpose, self.doc_usage, about, options)
-        return "\n".join(usage.lines(*told))
+        lines = usage.lines(
+            self.bin_name, self.name, self.doc_purpose, self.doc_usage,
+            self.doc_description or "", options,
+        )  # fmt: skip
+        return "\n".join(lines)
 
     def lines_to(self) -> TextIO:
         """Where the lines for people go while the answer is an object."""
