@@ -399,7 +399,7 @@ def test_an_output_elsewhere_is_found(idle: Idle) -> None:
 def test_who_has_no_work_loads_nothing_that_asks_or_draws() -> None:
     """Of `creators` every command needs all, of the commands' own doors those without work."""
     slow = {"requests", "urllib3", "jinja2", "rich", "PIL", "filelock", "mutagen", "asyncio"}
-    names = ("commands.list", "commands.run", "loading", "manifest_loader")
+    names = ("commands.list", "commands.run", "declare.loading", "declare.manifest_loader")
     doors = tuple(f"comfyfix.tasks.{name}" for name in names)
     for modules, none_of in (
         (("comfyfix.tasks.declare.creators",), slow),

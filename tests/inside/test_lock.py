@@ -32,7 +32,7 @@ NAMES = (
     "harbour_lamp_x.safetensors",
 )
 
-PROGRAM = (sys.executable, "-c", "from comfyfix.tasks import program; program.main()")
+PROGRAM = (sys.executable, "-c", "from comfyfix.tasks.declare import program; program.main()")
 OURS = file_for("ours_alone.safetensors", seed="ours")
 
 

@@ -38,7 +38,7 @@ def limits():
     return gc.isenabled(), gc.get_threshold(), Image.MAX_IMAGE_PIXELS, list(warnings.filters)
 before = limits()
 from comfyfix.stages.needs.scan import scan_file
-from comfyfix.tasks import creators, program
+from comfyfix.tasks.declare import creators, program
 for path in sys.argv[1:]:
     assert scan_file(path, "w").references, path
 assert limits() == before
