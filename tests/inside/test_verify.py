@@ -4,6 +4,7 @@ publisher made it so."""
 from __future__ import annotations
 
 import io
+import json
 import os
 import zipfile
 from collections.abc import Callable
@@ -140,3 +141,13 @@ def test_a_publishers_own_bytes_are_never_moved_aside(
     assert "wrong" in done.out
     assert path.exists() is stays, done.out
     assert path.with_name(f"{ODD}.damaged").exists() is not stays
+
+
+def test_of_a_workflow_that_needs_nothing_nothing_is_verified(inprocess: InProcess) -> None:
+    inprocess.workflow("plain.json")
+    inprocess.workflow("clip.json", ("loras", NAME))
+    inprocess.put("loras", NAME)
+    done = inprocess.run("verify", "workflow:plain", "--json")
+    assert (done.code, json.loads(done.out)["verdicts"]) == (0, [])
+    done = inprocess.run("verify", "workflow:clip", "--json")
+    assert (done.code, len(json.loads(done.out)["verdicts"])) == (0, 1)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -19,7 +20,7 @@ from comfyfix.settings.read import load
 from comfyfix.settings.switches import OFFLINE, on
 from comfyfix.stages.needs import imports
 from comfyfix.stages.needs.imports import NotTaken, Taken
-from comfyfix.tasks.commands.base import Ours, project_heading
+from comfyfix.tasks.commands.base import ProjectCommand, project_heading
 from comfyfix.tasks.face.inside_doit import variables
 from comfyfix.tasks.face.options import JSON_OPTION, switch
 from comfyfix.tasks.run import pinning
@@ -28,7 +29,7 @@ from comfyfix.tasks.run.running import Run
 from comfyfix.why import Why
 
 
-class Import(Ours):
+class Import(ProjectCommand):
     """Take over what another tool's file says of models."""
 
     doc_purpose = t("take over the models of another tool's snapshot, lock or manifest")
@@ -50,22 +51,22 @@ class Import(Ours):
         if len(names) != 1:
             raise SetupProblem(Why.IMPORT_NEEDS_FILE)
         listing = _listing(names[0])
-        told: dict[str, object] = {}
+        answers: dict[str, object] = {}
         failed = False
-        for place in self.projects(options):
-            run = _opened(place.manifest, place.prefix)
+        for project in self.projects(options):
+            run = _opened(project.manifest, project.prefix)
             taken, left = _joined(run, listing)
-            failed |= any(one.failed for one in left)
+            failed |= any(entry.failed for entry in left)
             written = bool(taken) and not options["dry_run"]
             if written:
                 run.set_right()
-                pinning.write(run, {one.key: one.entry for one in taken})
-            told[place.prefix] = importing.as_json(listing, taken, left, written=written)
+                pinning.write(run, {entry.key: entry.entry for entry in taken})
+            answers[project.prefix] = importing.as_json(listing, taken, left, written=written)
             if not options["as_json"]:
-                say(*project_heading(place.prefix))
+                say(*project_heading(project.prefix))
                 say(*importing.lines(names[0], listing, taken, left, written=written))
         if options["as_json"]:
-            say_json_of(told)
+            say_json_of(answers)
         return int(failed)
 
 
@@ -92,32 +93,28 @@ def _opened(manifest: Path, prefix: str) -> Run:
 def _joined(run: Run, listing: Listing) -> tuple[list[Taken], list[NotTaken]]:
     project = run.project
     own = load(project.setup.manifest_path, run.environ, with_pins=False)
-
-    def seen(one: Taken) -> Taken | Reason:
-        return _seen(run, one)
-
-    looks = (lambda one: one) if on(OFFLINE, os.environ) else seen
-    return imports.joined(listing, project.plan, project.folders, project.manifest, own, looks)
+    look = (lambda entry: entry) if on(OFFLINE, os.environ) else partial(_looked_at, run)
+    return imports.joined(listing, project.plan, project.folders, project.manifest, own, look)
 
 
-def _seen(run: Run, one: Taken) -> Taken | Reason:
+def _looked_at(run: Run, entry: Taken) -> Taken | Reason:
     """Look whether the file is there: a pin to what is gone would keep other sources from it."""
     from comfyfix.sources.base import Blocked, Doubtful  # 200 ms that only a look needs
 
     try:
-        found = pinning.at(run, one.key.rpartition("/")[2], one.url, one.sha256)
+        finding = pinning.at(run, entry.key.rpartition("/")[2], entry.url, entry.sha256)
     except ModelProblem as problem:
-        return replace(one, note=because(Why.PIN_NOT_ASKED, problem=problem.reason))
-    if isinstance(found, Blocked):
-        return replace(one, note=found.problem.reason)
-    if isinstance(found, Rejected):
-        return _by_hash(one, found.reason)
-    there = found.candidate if isinstance(found, Doubtful) else found
-    if one.sha256 and there.sha256 not in (None, one.sha256):
-        return _by_hash(one, because(Why.IMPORT_OTHER_FILE_NOW))
-    return one
+        return replace(entry, note=because(Why.PIN_NOT_ASKED, problem=problem.reason))
+    if isinstance(finding, Blocked):
+        return replace(entry, note=finding.problem.reason)
+    if isinstance(finding, Rejected):
+        return _by_hash(entry, finding.reason)
+    there = finding.candidate if isinstance(finding, Doubtful) else finding
+    if entry.sha256 and there.sha256 not in (None, entry.sha256):
+        return _by_hash(entry, because(Why.IMPORT_OTHER_FILE_NOW))
+    return entry
 
 
-def _by_hash(one: Taken, reason: Reason) -> Taken | Reason:
+def _by_hash(entry: Taken, reason: Reason) -> Taken | Reason:
     """What is left of an entry whose address does not have its file."""
-    return replace(one, url="", note=reason) if one.sha256 else reason
+    return replace(entry, url="", note=reason) if entry.sha256 else reason

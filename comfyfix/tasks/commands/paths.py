@@ -8,19 +8,19 @@ from typing import Any
 from comfyfix.comfyui.store import told_paths
 from comfyfix.comfyui.store.installation import EXTRA_PATHS
 from comfyfix.errors import SetupProblem
-from comfyfix.screen.commands import telling as told_of
+from comfyfix.screen.commands import telling as words
 from comfyfix.screen.objects import say_json_of
 from comfyfix.screen.text import say
 from comfyfix.screen.words import t
 from comfyfix.stages import telling
 from comfyfix.stages.telling import Told
-from comfyfix.tasks.commands.base import Ours, project_heading
+from comfyfix.tasks.commands.base import ProjectCommand, project_heading, require_no_names
 from comfyfix.tasks.face.options import JSON_OPTION, option, switch
 from comfyfix.tasks.run.running import Run
 from comfyfix.why import Why
 
 
-class Paths(Ours):
+class Paths(ProjectCommand):
     """Write extra_model_paths.yaml for ComfyUI."""
 
     doc_purpose = t("tell ComfyUI where the store is, by an extra_model_paths.yaml")
@@ -41,25 +41,28 @@ class Paths(Ours):
 
     def work(self, options: dict[str, Any], names: list[str]) -> int:
         """Tell it. Raises SetupProblem."""
-        if names:
-            raise SetupProblem(Why.PATHS_TAKES_NONE, name=names[0])
+        require_no_names(names, Why.PATHS_TAKES_NONE)
         out, dry = options["out"], options["dry_run"]
         place = Path(out).absolute() if out else None  # a dodo may change the folder
         runs = self.runs(options)
         if place and len(runs) > 1:
             raise SetupProblem(Why.PATHS_OF_SEVERAL)
-        told = {run.prefix: _told(run, place, dry=dry) for run in runs}
+        outcomes = {run: _tell_comfyui(run, place, dry=dry) for run in runs}
         if options["as_json"]:
-            say_json_of({prefix: told_of.as_data(one, dry=dry) for prefix, one in told.items()})
+            say_json_of({run.prefix: words.as_data(o, dry=dry) for run, o in outcomes.items()})
             return 0
-        for run in runs:
-            own = run.project.folders.comfyui / EXTRA_PATHS
-            lines = told_of.lines(told[run.prefix], own, dry=dry)
+        for run, outcome in outcomes.items():
+            lines = words.lines(outcome, _own_file(run), dry=dry)
             say(*project_heading(run.prefix), *lines)
         return 0
 
 
-def _told(run: Run, place: Path | None, *, dry: bool) -> Told | None:
+def _own_file(run: Run) -> Path:
+    """The file that ComfyUI reads by itself."""
+    return run.project.folders.comfyui / EXTRA_PATHS
+
+
+def _tell_comfyui(run: Run, place: Path | None, *, dry: bool) -> Told | None:
     folders, tier = run.project.folders, run.project.manifest.tiers.fast
     needed = [p.model.folder for p in run.project.plan.models if p.model.folder]
     sections = [told_paths.of_tier(Path(tier), folders, needed)] if tier else []
@@ -67,4 +70,4 @@ def _told(run: Run, place: Path | None, *, dry: bool) -> Told | None:
     sections += [store] if store else []
     if not sections:
         return None
-    return telling.tell(place or folders.comfyui / EXTRA_PATHS, sections, dry=dry)
+    return telling.tell(place or _own_file(run), sections, dry=dry)

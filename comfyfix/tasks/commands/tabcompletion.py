@@ -41,17 +41,16 @@ class TabCompletion(Guarded, DoitTabCompletion):  # type: ignore[misc]
         if opt_values["words"] or opt_values["hardcode_tasks"]:
             DoitCmdBase.execute(self, opt_values, pos_args)  # loads the tasks
         if opt_values["words"]:
-            found = self._models() if opt_values["words"] == "models" else self._tasks()
-            data("".join(f"{word}\n" for word in found))
+            words = self._models() if opt_values["words"] == "models" else self._tasks()
+            data("".join(f"{word}\n" for word in words))
             return 0
-        words = "\n".join(self._tasks()) if opt_values["hardcode_tasks"] else ""
         fields = {
             "@PROGRAM@": self.bin_name,
             "@COMMANDS@": " ".join(sorted(self.cmds)),
             "@OF_MODELS@": "|".join(self._with("MODEL")),
             "@OF_TASKS@": "|".join([*self._with("TASK"), "run"]),
             "@OF_FILES@": "|".join(self._with("FILE")),
-            "@TASKS@": words,
+            "@TASKS@": "\n".join(self._tasks()) if opt_values["hardcode_tasks"] else "",
         }
         text = templates.text(f"completion.{opt_values['shell']}")
         for field, value in fields.items():

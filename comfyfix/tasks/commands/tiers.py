@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from comfyfix.errors import SetupProblem
-from comfyfix.screen.commands import tiers as told_of
+from comfyfix.screen.commands import tiers as words
 from comfyfix.screen.objects import say_json_of
 from comfyfix.screen.text import say
 from comfyfix.screen.words import t
@@ -15,14 +15,14 @@ from comfyfix.stages.store import sweep
 from comfyfix.stages.store.tiers.raising import Did, Done
 from comfyfix.stages.store.tiers.wanted import Wanted, wanted
 from comfyfix.state.tier import Busy, Tier
-from comfyfix.tasks.commands.base import Ours, project_heading
+from comfyfix.tasks.commands.base import ProjectCommand, project_heading, require_no_names
 from comfyfix.tasks.face.options import JSON_OPTION
 from comfyfix.tasks.run.running import Run
 from comfyfix.tasks.store.in_tier import raising
 from comfyfix.why import Why
 
 
-class Tiers(Ours):
+class Tiers(ProjectCommand):
     """Bring up what workflows need."""
 
     doc_purpose = t("bring up to the fast tier what workflows need; what was not for long leaves")
@@ -38,35 +38,34 @@ class Tiers(Ours):
 
     def work(self, options: dict[str, Any], names: list[str]) -> int:
         """Bring up. Raises SetupProblem."""
-        if names:
-            raise SetupProblem(Why.TIER_TAKES_NONE, name=names[0])
-        found: dict[str, dict[str, Any]] = {}
+        require_no_names(names, Why.TIER_TAKES_NONE)
+        answers: dict[str, dict[str, Any]] = {}
         good = True
+        aloud = not options["as_json"]
         for run in self.runs(options):
             place, limit = run.project.manifest.tiers.fast, run.project.manifest.tiers.size_bytes
             if not place:
                 raise SetupProblem(Why.TIER_NONE)
-            tier, done = Tier(Path(place)), []
-            quiet = options["as_json"]
-            if not quiet:
+            tier, outcomes = Tier(Path(place)), []
+            if aloud:
                 say(*project_heading(run.prefix))
-            for each in _brought_up(run, tier):
-                done.append(each)
-                if not quiet:
-                    say(told_of.line(each))
+            for outcome in _brought_up(run, tier):
+                outcomes.append(outcome)
+                if aloud:
+                    say(words.line(outcome))
             sizes = [copy.size for copy in tier.copies.values()]
-            found[run.prefix] = told_of.as_data(done, sizes, limit)
-            if not quiet:
-                say(told_of.total(sizes, limit))
-            good = good and not any(each.did is Did.STAYS for each in done)
-        if options["as_json"]:
-            say_json_of(found)
-        return 0 if good else 1
+            answers[run.prefix] = words.as_data(outcomes, sizes, limit)
+            if aloud:
+                say(words.total(sizes, limit))
+            good = good and not any(outcome.did is Did.STAYS for outcome in outcomes)
+        if not aloud:
+            say_json_of(answers)
+        return int(not good)
 
 
 def _brought_up(run: Run, tier: Tier) -> Iterator[Done]:
     """What is done, as it is done. Raises SetupProblem."""
-    needed = _wanted(run)
+    needed = _needed(run)
     try:
         if not tier.root.is_dir():
             raise NotADirectoryError(20, "Not a directory")
@@ -80,7 +79,7 @@ def _brought_up(run: Run, tier: Tier) -> Iterator[Done]:
         raise SetupProblem(Why.TIER_UNUSABLE, path=tier.root, cause=cause) from None
 
 
-def _wanted(run: Run) -> list[Wanted]:
+def _needed(run: Run) -> list[Wanted]:
     """What workflows need and the store has, in order."""
     project = run.project
     choices = sweep.needed(project.manifest, project.plan, project.layout)

@@ -39,23 +39,23 @@ class Guarded(Command):  # type: ignore[misc]
 
     A problem of set-up, or of its options, is one line on stderr. With `--json` one object is on
     stdout, also then: a command with an option of its own makes it, of any other it has the lines
-    that people would read, and what the command has `told` besides.
+    that people would read, and the `answer` of the command besides.
     """
 
-    told: Mapping[str, Any] = {}
+    answer: Mapping[str, Any] = {}
     serves: ClassVar[bool] = False
     """Does its object come first, and the command end when it is stopped?"""
 
-    def __init__(self, *arguments: Any, **named: Any) -> None:
+    def __init__(self, *arguments: Any, **keywords: Any) -> None:
         settle_descriptors()  # before doit keeps `sys.stdout`
-        super().__init__(*arguments, **named)
+        super().__init__(*arguments, **keywords)
 
     def parse_execute(self, in_args: list[str]) -> int:
         """Run the command; returns the exit code."""
         before_names = in_args[: in_args.index("--")] if "--" in in_args else in_args
         words = [word for word in before_names if not variable_of(word)]
         with kept_on(filter(None, map(variable_of, before_names))):
-            work = self._refusing
+            work = self._for_people
             if _JSON in words:  # wherever it stands
                 words, work = [_JSON, *(word for word in words if word != _JSON)], self._as_object
             return guarded(functools.partial(work, [*words, *in_args[len(before_names) :]]))
@@ -100,37 +100,37 @@ class Guarded(Command):  # type: ignore[misc]
 
         try:
             with last_word(stopped):
-                return self._answered(in_args, stopped)
+                return self._run_for_object(in_args, stopped)
         except Stopped as stop:
             if not self.serves:
                 stopped(stop.exit_code)
             raise
 
-    def _answered(self, in_args: list[str], stopped: Callable[[int], object]) -> int:
+    def _run_for_object(self, in_args: list[str], stopped: Callable[[int], object]) -> int:
         try:
             if any(option.get("name") == "as_json" for option in self.cmd_options):
                 code = self._parsed(in_args)
                 if code > STOPPED:  # it has told people how far it came
                     stopped(code)
                 return code
-            said = self.lines_to()
-            with contextlib.redirect_stdout(said):
-                self.outstream = said  # where doit's own commands write
+            buffer = self.lines_to()
+            with contextlib.redirect_stdout(buffer):
+                self.outstream = buffer  # where doit's own commands write
                 code = self._parsed(in_args)
         except (SetupProblem, *_DOITS) as error:
             # What doit is to tell may be of ours: it has no other way to be raised there.
-            known = error if isinstance(error, SetupProblem) else error.__cause__
+            problem = error if isinstance(error, SetupProblem) else error.__cause__
             doits = {"error": {"message": str(error)}}
-            say_json(failed(known) if isinstance(known, SetupProblem) else doits, REFUSED)
+            say_json(failed(problem) if isinstance(problem, SetupProblem) else doits, REFUSED)
             if not isinstance(error, SetupProblem):
                 raise
             notes.refusal(error)
             return REFUSED
-        lines = said.getvalue().splitlines() if isinstance(said, io.StringIO) else []
-        say_json({"command": self.name, **self.told, **({"lines": lines} if lines else {})}, code)
+        lines = buffer.getvalue().splitlines() if isinstance(buffer, io.StringIO) else []
+        say_json({"command": self.name, **self.answer, **({"lines": lines} if lines else {})}, code)
         return code
 
-    def _refusing(self, in_args: list[str]) -> int:
+    def _for_people(self, in_args: list[str]) -> int:
         try:
             return self._parsed(in_args)
         except SetupProblem as problem:

@@ -14,7 +14,7 @@ from comfyfix.screen.run import summary
 from comfyfix.screen.text import say
 from comfyfix.settings.switches import in_ci
 from comfyfix.stopping import Stopped, signals
-from comfyfix.tasks.face.dodo import of_dodo
+from comfyfix.tasks.face.dodo import runs_in
 from comfyfix.tasks.face.inside_doit import in_place
 from comfyfix.tasks.run import following
 from comfyfix.tasks.run.clearing import clear
@@ -27,12 +27,12 @@ from comfyfix.tasks.run.selection import Control
 
 
 class RunCommand(Protocol):
-    """What is asked of the command that runs the tasks, and what it is `told` for its object."""
+    """What is asked of the command that runs the tasks, and the `answer` that its object has."""
 
     loader: Any
     sel_default_tasks: bool
     asked_for_object: bool
-    told: Mapping[str, Any]
+    answer: Mapping[str, Any]
 
     def do(self, asked: dict[str, Any]) -> int:
         """Run as doit does."""
@@ -74,7 +74,7 @@ def _run(
     command: RunCommand, asked: dict[str, Any], at_work: list[Run], *, agreed: bool = False
 ) -> int:
     """Run once; `at_work` is told the projects, `agreed` where the user has been asked."""
-    runs = of_dodo(command.loader)
+    runs = runs_in(command.loader)
     by_default = command.sel_default_tasks
     ours = {
         "by_our_command": True,
@@ -124,7 +124,7 @@ def _ended(command: RunCommand, asked: dict[str, Any], at_work: list[Run], resul
         from comfyfix.screen.results.ended import ended
 
         runs = {run.prefix: ended(run.tally) for run in at_work}
-        command.told = {"good": not code, "reports": reports, "runs": runs}
+        command.answer = {"good": not code, "reports": reports, "runs": runs}
     return code
 
 
