@@ -7,6 +7,7 @@ import io
 import json
 import os
 import zipfile
+from collections import Counter
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -16,6 +17,7 @@ import pytest
 
 from comfyfix.demo.hub import Hub
 from comfyfix.records import Model, Verdict
+from comfyfix.screen.commands import checking
 from comfyfix.stages.verdicts import verify as stage
 from comfyfix.state import receipts
 from comfyfix.state.receipts import Receipts
@@ -151,3 +153,15 @@ def test_of_a_workflow_that_needs_nothing_nothing_is_verified(inprocess: InProce
     assert (done.code, json.loads(done.out)["verdicts"]) == (0, [])
     done = inprocess.run("verify", "workflow:clip", "--json")
     assert (done.code, len(json.loads(done.out)["verdicts"])) == (0, 1)
+
+
+def test_copies_are_to_be_brought_up_only_where_there_are_some(inprocess: InProcess) -> None:
+    inprocess.workflow("clip.json", ("loras", NAME))
+    inprocess.put("loras", NAME)
+    done = inprocess.run("verify")
+    assert checking.needed(Counter(unverified=1), fetchable=False, copies=False) in done.out
+    (inprocess.models / "loras" / NAME).write_bytes(b"no model")
+    done = inprocess.run("verify")
+    assert (
+        checking.needed(Counter(damaged=1), fetchable=True, copies=False) in done.out.splitlines()
+    )
