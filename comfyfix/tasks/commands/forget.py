@@ -35,12 +35,10 @@ class Forget(Buffered, DoitForget):  # type: ignore[misc]
     )
     name: ClassVar[str] = "forget"
 
-    def _execute(
-        self, forget_sub: bool, forget_disable_default: bool, forget_all: bool
-    ) -> int | None:
+    def _execute(self, forget_sub: bool, forget_disable_default: bool, forget_all: bool) -> None:
         if forget_all or (self.sel_default_tasks and forget_disable_default):
             super()._execute(forget_sub, forget_disable_default, forget_all)
-            return None
+            return
         tasks = {task.name: task for task in self.task_list}
         named = not self.sel_default_tasks
         selected = everywhere(self.sel_tasks, tasks.values())
@@ -62,7 +60,6 @@ class Forget(Buffered, DoitForget):  # type: ignore[misc]
         if ours_untold:
             self._tell(forgetting.memory(ours_untold))
         self.dep_manager.close()
-        return None
 
     def _tell(self, line: str) -> None:
         self.outstream.write("".join(f"{row}\n" for row in laid_out(line)))
