@@ -21,7 +21,9 @@ from comfyfix.screen.words import fixed, t
 from comfyfix.settings.overrides import LOCK_FILE
 from comfyfix.stages.needs.work import Pending
 from comfyfix.state import hashing
+from comfyfix.tasks.face.marks import AS_KEPT
 from comfyfix.why import Why
+from tests.inprocess import InProcess
 from tests.rig import Site
 
 RIFE = ("upscale_models", "rife49.pth")
@@ -461,3 +463,21 @@ def test_list_tells_which_workflow_it_could_not_read(site: Site) -> None:
     (site.workflows / "broken.json").write_text('{"nodes": [')
     for options in ((), ("--json",), ("-q",)):
         assert str(site.workflows / "broken.json") in site.doit("list", *options).stderr, options
+
+
+def test_the_user_may_say_how_doits_own_list_looks_on_a_terminal(
+    inprocess: InProcess,
+) -> None:
+    inprocess.workflow("clip.json", RIFE)
+    assert inprocess.on_terminal("list", "--all", "--template", "<{name}>")[1].splitlines() == [
+        "<download>", "<download:rife49>", "<verify>", "<verify:001>", "<workflow>",
+        "<workflow:clip>",
+    ]  # fmt: skip
+
+
+def test_only_a_command_that_is_asked_for_names_takes_a_workflow_as_it_was_kept(
+    inprocess: InProcess,
+) -> None:
+    inprocess.workflow("clip.json", RIFE)
+    assert inprocess.run("list", "-q").out == "download:rife49\n"
+    assert not AS_KEPT.get()

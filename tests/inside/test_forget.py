@@ -2,13 +2,21 @@
 
 from __future__ import annotations
 
+import errno
+import os
+
 import pytest
 
 from comfyfix.demo.content import file_for
 from comfyfix.demo.hub import Hub
 from comfyfix.disk.files import sha256_of
+from comfyfix.errors import SetupProblem
+from comfyfix.screen import words
 from comfyfix.screen.commands import forgetting
 from comfyfix.screen.words import fixed, t
+from comfyfix.state import ledger
+from comfyfix.state.layout import Layout
+from comfyfix.why import Why
 from tests.inprocess import InProcess
 
 RIFE = ("upscale_models", "rife49.pth")
@@ -120,3 +128,17 @@ def test_what_was_there_before_is_looked_at_again(complete: InProcess) -> None:
     assert done.code == 0
     assert fixed("Executing download: ") not in done.out
     assert "1" in done.out
+
+
+def test_what_can_not_be_written_is_told(
+    complete: InProcess, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def refused(_layout: Layout, _models: object) -> None:
+        raise OSError(errno.EROFS, os.strerror(errno.EROFS))
+
+    monkeypatch.setattr(ledger, "search_again", refused)
+    done = complete.run("forget", TASK)
+    assert (done.code, done.out) == (3, "")
+    place, cause = complete.output / "ledger.json", os.strerror(errno.EROFS)
+    told = words.problem(SetupProblem(Why.OUTPUT_UNUSABLE, path=place, cause=cause))
+    assert told in done.err

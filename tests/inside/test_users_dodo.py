@@ -8,6 +8,7 @@ import re
 import pytest
 
 from comfyfix.demo.hub import Hub
+from comfyfix.errors import SetupProblem
 from comfyfix.records import because
 from comfyfix.screen import words
 from comfyfix.screen.words import fixed, t
@@ -229,6 +230,34 @@ def test_commands_know_the_projects_of_a_dodo(site: Site) -> None:
     )
     assert one.returncode == 0, one.stderr
     assert (site.root / "b" / "pins.yaml").exists()
+
+
+@pytest.mark.parametrize(
+    ("typed", "problem"),
+    [
+        (("paths", "-o", "told.yaml"), SetupProblem(Why.PATHS_OF_SEVERAL)),
+        (("dashboard",), SetupProblem(Why.DASHBOARD_PROJECTS, names=["a", "b"])),
+    ],
+    ids=["paths", "dashboard"],
+)
+def test_what_is_of_one_project_is_not_told_of_several(
+    site: Site, typed: tuple[str, ...], problem: SetupProblem
+) -> None:
+    two(site)
+    done = site.doit(*typed)
+    assert (done.returncode, done.stdout) == (3, "")
+    assert words.problem(problem) in done.stderr
+    assert not (site.root / "told.yaml").exists()
+
+
+@pytest.mark.parametrize("prefix", ["-a", "a b", "a" * 41, "é"])
+def test_a_prefix_is_what_a_task_may_begin_with(site: Site, prefix: str) -> None:
+    site.workflow("w.json", RIFE)
+    load = f"DOIT_CONFIG, task_models = load('manifest.yaml', prefix={prefix!r})\n"
+    (site.root / "dodo.py").write_text(f"from comfyfix.tasks import load\n{load}")
+    done = site.doit("list")
+    assert done.returncode == 3
+    assert words.problem(SetupProblem(Why.PREFIX_UNFIT, prefix=prefix)) in done.stderr
 
 
 def test_a_dodo_from_elsewhere(site: Site) -> None:

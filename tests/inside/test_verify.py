@@ -4,8 +4,10 @@ publisher made it so."""
 from __future__ import annotations
 
 import io
+import json
 import os
 import zipfile
+from collections import Counter
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -15,6 +17,7 @@ import pytest
 
 from comfyfix.demo.hub import Hub
 from comfyfix.records import Model, Verdict
+from comfyfix.screen.commands import checking
 from comfyfix.stages.verdicts import verify as stage
 from comfyfix.state import receipts
 from comfyfix.state.receipts import Receipts
@@ -140,3 +143,27 @@ def test_a_publishers_own_bytes_are_never_moved_aside(
     assert "wrong" in done.out
     assert path.exists() is stays, done.out
     assert path.with_name(f"{ODD}.damaged").exists() is not stays
+
+
+def test_of_a_workflow_that_needs_nothing_nothing_is_verified(inprocess: InProcess) -> None:
+    inprocess.workflow("plain.json")
+    inprocess.workflow("clip.json", ("loras", NAME))
+    inprocess.put("loras", NAME)
+    done = inprocess.run("verify", "workflow:plain", "--json")
+    assert (done.code, json.loads(done.out)["verdicts"]) == (0, [])
+    done = inprocess.run("verify", "workflow:clip", "--json")
+    answer = json.loads(done.out)
+    assert (done.code, len(answer["verdicts"])) == (0, 1)
+    assert [answer[count] for count in ("good", "unverified", "bad")] == [1, 1, 0]
+
+
+def test_copies_are_to_be_brought_up_only_where_there_are_some(inprocess: InProcess) -> None:
+    inprocess.workflow("clip.json", ("loras", NAME))
+    inprocess.put("loras", NAME)
+    done = inprocess.run("verify")
+    assert checking.needed(Counter(unverified=1), fetchable=False, copies=False) in done.out
+    (inprocess.models / "loras" / NAME).write_bytes(b"no model")
+    done = inprocess.run("verify")
+    assert (
+        checking.needed(Counter(damaged=1), fetchable=True, copies=False) in done.out.splitlines()
+    )

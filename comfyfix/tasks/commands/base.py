@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import getopt
+from collections.abc import Callable, Iterable
 from pathlib import Path
-from typing import Any, ClassVar
+from typing import Any, ClassVar, TypeVar
 
 from doit.cmdparse import CmdOption
 
@@ -12,30 +13,23 @@ from comfyfix.comfyui.workflows import files as workflow_files
 from comfyfix.errors import SetupProblem
 from comfyfix.net.origin import is_address
 from comfyfix.screen import notes
+from comfyfix.screen.objects import say_json_of
+from comfyfix.screen.text import say
 from comfyfix.screen.words import t
 from comfyfix.state import hashing
 from comfyfix.tasks.face import inside_doit
-from comfyfix.tasks.face.dodo import Tasks, named_by
+from comfyfix.tasks.face.dodo import Tasks, manifests_named
 from comfyfix.tasks.face.guard import Guarded
 from comfyfix.tasks.face.inside_doit import variables
+from comfyfix.tasks.face.options import option
 from comfyfix.tasks.run.opening import begin
 from comfyfix.tasks.run.running import Run
 from comfyfix.why import Why
 
-
-def switch(name: str, told: str) -> dict[str, Any]:
-    """An option that is on or off."""
-    return {
-        "name": name.replace("-", "_"), "short": "", "long": name, "type": bool,
-        "default": False, "help": told,
-    }  # fmt: skip
-
-
 JOBS_MAX = 64
-JOBS_OPTION: dict[str, Any] = {
-    "name": "jobs", "short": "", "long": "jobs", "type": int, "default": 0,
-    "help": t("files hashed at a time (default: one per processor; 1 suits a hard disk)"),
-}  # fmt: skip
+JOBS_OPTION = option(
+    "jobs", 0, t("files hashed at a time (default: one per processor; 1 suits a hard disk)")
+)
 
 
 def jobs_of(options: dict[str, Any]) -> int:
@@ -46,48 +40,46 @@ def jobs_of(options: dict[str, Any]) -> int:
     return jobs
 
 
-def with_workflow(names: list[str]) -> list[str]:
-    """The names of workflows that a command is given, `workflow=FILE` among them."""
-    return [*names, variables()["workflow"]] if variables().get("workflow") else names
+def require_no_names(names: list[str], why: Why) -> None:
+    """Raise SetupProblem where a command is given names that takes none."""
+    if names:
+        raise SetupProblem(why, name=names[0])
 
 
-def to_edit(names: list[str]) -> list[str]:
-    """The places of the workflows that a command is to change; none: those of the manifest.
+def workflows_named(names: list[str]) -> list[str]:
+    """The places of the workflows that a command is given, `workflow=FILE` among them.
 
-    Raises SetupProblem for one that is not here, or not there at all.
+    Whatever folder is worked in: a dodo changes it. None are those of the manifest. Raises
+    SetupProblem for a name that is no file, no folder and no address.
     """
-    names = with_workflow(names)
-    require_workflows(names)
-    for name in filter(is_address, names):
-        raise SetupProblem(Why.EDIT_OF_ADDRESS, address=name.partition("?")[0])
-    return places_of(names)
-
-
-def require_workflows(names: list[str]) -> None:
-    """Raise SetupProblem for a name that is no file, no folder and no address."""
+    names = [*names, *filter(None, [variables().get("workflow")])]
     for name in names:
         if not (is_address(name) or Path(name).is_file() or Path(name).is_dir()):
             raise SetupProblem(workflow_files.why_no_file(name), path=name)
-
-
-def places_of(names: list[str]) -> list[str]:
-    """The names of workflows as they are, whatever folder is worked in: a dodo changes it."""
     return [name if is_address(name) else str(Path(name).absolute()) for name in names]
 
 
-class Ours(Guarded):
+def workflows_to_edit(names: list[str]) -> list[str]:
+    """The same for a command that changes them. Raises SetupProblem for one that is not here."""
+    places = workflows_named(names)
+    for address in filter(is_address, places):
+        raise SetupProblem(Why.EDIT_OF_ADDRESS, address=address.partition("?")[0])
+    return places
+
+
+class ProjectCommand(Guarded):
     """A command that reads manifests: those of the dodo, or that of the working folder."""
 
     name: ClassVar[str]
 
-    def __init__(self, task_loader: Any, **named: Any) -> None:
+    def __init__(self, task_loader: Any, **others: Any) -> None:
         self.loader = task_loader
-        super().__init__(**named)
+        super().__init__(**others)
 
     def get_options(self) -> list[CmdOption]:
         """Our options, and those that say where the dodo is."""
-        told = (*self.cmd_options, *self.loader.cmd_options)
-        return self._with_common([CmdOption(option) for option in told])
+        options = (*self.cmd_options, *self.loader.cmd_options)
+        return self._with_common([CmdOption(option) for option in options])
 
     def _parsed(self, in_args: list[str]) -> int:
         """Take options after names, too; doit takes none there, since tasks may have their own."""
@@ -107,15 +99,15 @@ class Ours(Guarded):
 
     def projects(self, options: dict[str, Any]) -> list[Tasks]:
         """The manifests that this command is about. Raises SetupProblem."""
-        return named_by(self.loader, options)
+        return manifests_named(self.loader, options)
 
     def runs(self, options: dict[str, Any]) -> list[Run]:
         """The projects that this command is about, opened. Raises SetupProblem."""
         workflow = variables().get("workflow")
-        found = [begin(p.manifest, workflow, p.prefix) for p in self.projects(options)]
-        if any(run.project.manifest.is_demo for run in found):
+        runs = [begin(p.manifest, workflow, p.prefix) for p in self.projects(options)]
+        if any(run.project.manifest.is_demo for run in runs):
             notes.remark(notes.demo())
-        return found
+        return runs
 
     def work(self, options: dict[str, Any], names: list[str]) -> int:
         """Do what the command does; returns the exit code. Raises SetupProblem."""
@@ -125,3 +117,21 @@ class Ours(Guarded):
 def project_heading(prefix: str) -> list[str]:
     """The line above what is told of one of several projects."""
     return [t("Project: {name}", name=prefix)] if prefix else []
+
+
+_Outcome = TypeVar("_Outcome")
+
+
+def tell_projects(
+    outcomes: Iterable[tuple[str, _Outcome]],
+    as_data: Callable[[_Outcome], object],
+    lines: Callable[[_Outcome], Iterable[str]],
+    *,
+    as_json: bool,
+) -> None:
+    """Tell what has come of projects, each by its prefix: as one object, or in lines for people."""
+    if as_json:
+        say_json_of({prefix: as_data(outcome) for prefix, outcome in outcomes})
+        return
+    for prefix, outcome in outcomes:
+        say(*project_heading(prefix), *lines(outcome))

@@ -5,7 +5,7 @@ from __future__ import annotations
 import sys
 from typing import Any
 
-from comfyfix.errors import HostRefused, ModelProblem, SetupProblem
+from comfyfix.errors import HostRefused, SetupProblem
 from comfyfix.outcomes import Outcome
 from comfyfix.records import Candidate
 from comfyfix.screen import notes, words
@@ -14,19 +14,19 @@ from comfyfix.screen.run import choosing
 from comfyfix.screen.text import say
 from comfyfix.screen.words import t
 from comfyfix.stages.needs.work import Planned
-from comfyfix.state import searches
 from comfyfix.state.searches import Search
-from comfyfix.tasks.commands.base import Ours, switch
+from comfyfix.tasks.commands.base import ProjectCommand
+from comfyfix.tasks.commands.why import record_or_search
 from comfyfix.tasks.face.guard import REFUSED
 from comfyfix.tasks.face.inside_doit import variables
-from comfyfix.tasks.run import pinning, tried
-from comfyfix.tasks.run.names import Named
+from comfyfix.tasks.face.options import option, switch
+from comfyfix.tasks.run import pinning
 from comfyfix.why import Why
 
 _URL = "--url"
 
 
-class Choose(Ours):
+class Choose(ProjectCommand):
     """Choose one of the files that a search has found for an uncertain model."""
 
     doc_purpose = t("choose one of the files that an uncertain model may be")
@@ -37,16 +37,10 @@ class Choose(Ours):
         "still there. Without a terminal, --number or --url says which."
     )
     cmd_options = (
-        {
-            "name": "number", "short": "", "long": "number", "type": int, "default": 0,
-            "help": t("take the one of this number"),
-        },
-        {
-            "name": "url", "short": "", "long": "url", "type": str, "default": "",
-            "help": t("take the one of this address"),
-        },
+        option("number", 0, t("take the one of this number")),
+        option("url", "", t("take the one of this address")),
         switch("fresh", t("search again first")),
-    )  # fmt: skip
+    )
     name = "choose"
 
     def _parsed(self, in_args: list[str]) -> int:
@@ -68,17 +62,16 @@ class Choose(Ours):
         if item.record is not None and not options["fresh"]:
             where = item.record.url or item.record.local
             raise SetupProblem(Why.CHOICE_SETTLED, model=item.model.key, where=where)
-        search = None if options["fresh"] else tried.last_search(run, item)
-        search = search or _searched(named, item)
-        found = search.candidates if search else ()
-        self.told = choosing.as_data(item.model, search, found)
+        _, search = record_or_search(run, item, fresh=options["fresh"])
+        candidates = search.candidates if search else ()
+        self.answer = choosing.as_data(item.model, search, candidates)
         if search is None:
             say(t("{model} is found, and there is nothing to choose", model=item.model.key))
             return 0
-        if not found:
+        if not candidates:
             _tell_none(item, search)
             return 1
-        chosen = _told_which(found, options) or _asked(item, search, names[0])
+        chosen = _named_by(options, candidates) or _asked(item, search, names[0])
         if chosen is None:
             return 1
         try:
@@ -86,34 +79,22 @@ class Choose(Ours):
         except HostRefused as problem:
             notes.refusal(problem)
             return REFUSED
-        self.told = {**self.told, "chosen": chosen.url}
+        self.answer = {**self.answer, "chosen": chosen.url}
         return 0
 
 
-def _searched(named: Named, item: Planned) -> Search | None:
-    """Search now; None where the right file is found."""
-    notes.searching(item.model.name)
-    try:
-        if item.problem is not None:
-            raise item.problem
-        tried.search(named.run, item)
-    except ModelProblem as problem:
-        return searches.ended(item.model, problem)
-    return None
-
-
-def _told_which(found: tuple[Candidate, ...], options: dict[str, Any]) -> Candidate | None:
+def _named_by(options: dict[str, Any], candidates: tuple[Candidate, ...]) -> Candidate | None:
     """The one that the options name. Raises SetupProblem where they name none of them."""
     number: int = options["number"]
     url: str = options["url"]
-    if number and not 1 <= number <= len(found):
-        raise SetupProblem(Why.CHOICE_NUMBER, number=number, count=len(found))
+    if number and not 1 <= number <= len(candidates):
+        raise SetupProblem(Why.CHOICE_NUMBER, number=number, count=len(candidates))
     if number:
-        return found[number - 1]
-    same = [one for one in found if url in (one.url, one.page)]
-    if url and len(same) != 1:
+        return candidates[number - 1]
+    there = [candidate for candidate in candidates if url in (candidate.url, candidate.page)]
+    if url and len(there) != 1:
         raise SetupProblem(Why.CHOICE_ADDRESS, address=url)
-    return same[0] if url else None
+    return there[0] if url else None
 
 
 def _asked(item: Planned, search: Search, name: str) -> Candidate | None:
@@ -128,8 +109,8 @@ def _asked(item: Planned, search: Search, name: str) -> Candidate | None:
 
 
 def _tell_none(item: Planned, search: Search) -> None:
-    told = words.told(search.reason)
-    say(choosing.none_to_choose(item.model, search), f"  {search.outcome}: {told.what}")
-    say(*next_step(told.next_step))
+    reason = words.told(search.reason)
+    say(choosing.none_to_choose(item.model, search), f"  {search.outcome}: {reason.what}")
+    say(*next_step(reason.next_step))
     if search.outcome == Outcome.NOT_FOUND:
         say(*choosing.by_hand(item.model))

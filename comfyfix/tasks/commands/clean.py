@@ -14,7 +14,7 @@ from comfyfix.records import Model
 from comfyfix.screen.commands import cleaning
 from comfyfix.screen.words import t
 from comfyfix.stages.needs.work import Planned, Present
-from comfyfix.tasks.commands.doits_own import Doing
+from comfyfix.tasks.commands.doits_own import Buffered
 from comfyfix.tasks.face.marks import PRESENT
 from comfyfix.tasks.face.owned import run_of, runs_of
 from comfyfix.tasks.run import clearing
@@ -23,7 +23,7 @@ from comfyfix.tasks.run.running import Run
 from comfyfix.tasks.run.selection import everywhere
 
 
-class Clean(Doing, DoitClean):  # type: ignore[misc]
+class Clean(Buffered, DoitClean):  # type: ignore[misc]
     """Remove what comes again by itself."""
 
     doc_purpose = t("remove caches and what stopped downloads have left; never a model")
@@ -63,19 +63,19 @@ class Clean(Doing, DoitClean):  # type: ignore[misc]
 
     def _clean(self, run: Run, names: set[str], *, dryrun: bool) -> None:
         models = _models(run, names, whole=self._whole)
-        some = clearing.abandoned(models) + (clearing.caches(run) if self._whole else [])
+        files = clearing.abandoned(models) + (clearing.caches(run) if self._whole else [])
         if not dryrun:
-            some = clearing.remove(run, models, some)
-        told = cleaning.lines(some, project=run.prefix, dryrun=dryrun)
-        self.outstream.write("".join(f"{line}\n" for line in told))
+            files = clearing.remove(run, models, files)
+        lines = cleaning.lines(files, project=run.prefix, dryrun=dryrun)
+        self.outstream.write("".join(f"{line}\n" for line in lines))
 
 
 def _models(run: Run, names: set[str], *, whole: bool) -> list[tuple[Model, str]]:
     """The models of some tasks, and where they lie or will lie."""
     plan = run.project.plan
-    asked: list[Planned | Present] = [
+    items: list[Planned | Present] = [
         p for p in plan.models if whole or run.task("download", p.task) in names
     ]
     if whole or run.task("verify", PRESENT) in names:
-        asked += plan.present
-    return [place for item in asked for place in clearing.places_of(item)]
+        items += plan.present
+    return [place for item in items for place in clearing.places_of(item)]

@@ -11,14 +11,14 @@ from comfyfix.screen.text import say
 from comfyfix.screen.words import t
 from comfyfix.setup import read_setup
 from comfyfix.state.layout import Layout
-from comfyfix.tasks.commands.base import Ours, switch
-from comfyfix.tasks.face.guard import JSON_OPTION
+from comfyfix.tasks.commands.base import ProjectCommand, require_no_names
+from comfyfix.tasks.face.options import JSON_OPTION, option, switch
 from comfyfix.why import Why
 
 PORT_MAX = 65_535
 
 
-class Dashboard(Ours):
+class Dashboard(ProjectCommand):
     """Serve the live page of the newest run."""
 
     doc_purpose = t("follow a run of another process in the browser")
@@ -30,23 +30,19 @@ class Dashboard(Ours):
     )
     cmd_options = (
         JSON_OPTION,
-        {
-            "name": "port", "short": "", "long": "port", "type": int, "default": 0,
-            "help": t("the port of the page (default: a free one)"),
-        },
+        option("port", 0, t("the port of the page (default: a free one)")),
         switch("control", t("let the page stop a run, and have a model searched again")),
-    )  # fmt: skip
+    )
     name = "dashboard"
     serves = True
 
     def work(self, options: dict[str, Any], names: list[str]) -> int:
         """Serve until it is stopped."""
-        if names:
-            raise SetupProblem(Why.DASHBOARD_TAKES_NONE, name=names[0])
+        require_no_names(names, Why.DASHBOARD_TAKES_NONE)
         projects = self.projects(options)
         if len(projects) != 1:
-            named = sorted(project.prefix for project in projects)
-            raise SetupProblem(Why.DASHBOARD_PROJECTS, names=named)
+            prefixes = sorted(project.prefix for project in projects)
+            raise SetupProblem(Why.DASHBOARD_PROJECTS, names=prefixes)
         layout = read_setup(projects[0].manifest, bool).layout
         return _serve(layout, options)
 
@@ -66,13 +62,13 @@ def _serve(layout: Layout, options: dict[str, Any]) -> int:
     with listening:
         port = listening.getsockname()[1]
         token = secrets.token_urlsafe(32)
-        followed = follow.Follow(layout)
-        order = orders.Orders(layout, followed) if options["control"] else None
-        guard = server.app(followed, token, port, order)
+        following = follow.Follow(layout)
+        order = orders.Orders(layout, following) if options["control"] else None
+        app = server.app(following, token, port, order)
         address = f"http://127.0.0.1:{port}/?token={token}"
         if options["as_json"]:
             say_json({"address": address})
         else:
             say(address)
-        server.Server(guard).run(sockets=[listening])
+        server.Server(app).run(sockets=[listening])
     return 0

@@ -2,23 +2,22 @@
 
 from __future__ import annotations
 
+from functools import partial
 from pathlib import Path
 from typing import Any
 
-from comfyfix.errors import SetupProblem
-from comfyfix.screen.commands import deduping as shown
-from comfyfix.screen.objects import say_json_of
-from comfyfix.screen.text import room, say
+from comfyfix.screen.commands import deduping
+from comfyfix.screen.text import room
 from comfyfix.screen.words import t
 from comfyfix.stopping import Stopped, signals
-from comfyfix.tasks.commands.base import Ours, project_heading, switch
-from comfyfix.tasks.face.guard import JSON_OPTION
+from comfyfix.tasks.commands.base import ProjectCommand, require_no_names, tell_projects
+from comfyfix.tasks.face.options import JSON_OPTION, switch
 from comfyfix.tasks.run.opening import begin_store
 from comfyfix.tasks.store.deduping import Deduping
 from comfyfix.why import Why
 
 
-class Dedupe(Ours):
+class Dedupe(ProjectCommand):
     """Let equal files of the store share their bytes."""
 
     doc_purpose = t("let equal files of the store share their bytes")
@@ -34,26 +33,25 @@ class Dedupe(Ours):
 
     def work(self, options: dict[str, Any], names: list[str]) -> int:
         """Find, and share what is asked for."""
-        if names:
-            raise SetupProblem(Why.DEDUPE_TAKES_NONE, name=names[0])
+        require_no_names(names, Why.DEDUPE_TAKES_NONE)
         with signals():
             try:
-                told = {p.prefix: _project(p.manifest, options) for p in self.projects(options)}
+                outcomes = [
+                    (p.prefix, _deduped(p.manifest, share=options["yes"]))
+                    for p in self.projects(options)
+                ]
             except Stopped as stopped:
                 return stopped.exit_code
-        if options["as_json"]:
-            say_json_of({prefix: shown.as_data(one) for prefix, one in told.items()})
-        else:
-            for prefix, one in told.items():
-                say(*project_heading(prefix), *shown.lines(one, room()))
-        return int(any(one.failed or one.unfinished for one in told.values()))
+        lines = partial(deduping.lines, room=room())
+        tell_projects(outcomes, deduping.as_data, lines, as_json=options["as_json"])
+        return int(any(outcome.failed or outcome.unfinished for _, outcome in outcomes))
 
 
-def _project(manifest: Path, options: dict[str, Any]) -> shown.Shared:
+def _deduped(manifest: Path, *, share: bool) -> deduping.Shared:
     work = Deduping(begin_store(manifest))
-    odd = work.settle()
-    found = work.find()
-    if not options["yes"]:
-        return shown.Shared(found, unfinished=odd)
-    won, failed = work.share(found.planned)
-    return shown.Shared(found, won=won, failed=failed, unfinished=odd, done=True)
+    unfinished = work.settle()
+    equal = work.find()
+    if not share:
+        return deduping.Shared(equal, unfinished=unfinished)
+    won, failed = work.share(equal.planned)
+    return deduping.Shared(equal, won=won, failed=failed, unfinished=unfinished, done=True)

@@ -8,7 +8,7 @@ from typing import Any
 from comfyfix import setup as setups
 from comfyfix.errors import SetupProblem
 from comfyfix.records import Reason, because
-from comfyfix.screen.commands import checkup as told_of
+from comfyfix.screen.commands import checkup as words
 from comfyfix.screen.objects import say_json
 from comfyfix.screen.text import say
 from comfyfix.screen.words import t
@@ -19,13 +19,13 @@ from comfyfix.settings.store_key import store_key
 from comfyfix.settings.switches import OFFLINE, on
 from comfyfix.stages import checkup
 from comfyfix.stages.checkup.base import Line, Patient
-from comfyfix.tasks.commands.base import Ours
+from comfyfix.tasks.commands.base import ProjectCommand, require_no_names
 from comfyfix.tasks.face.dodo import Tasks
-from comfyfix.tasks.face.guard import JSON_OPTION
+from comfyfix.tasks.face.options import JSON_OPTION
 from comfyfix.why import Why
 
 
-class Doctor(Ours):
+class Doctor(ProjectCommand):
     """Look whether all is there that a run needs."""
 
     doc_purpose = t("look whether all is there that a run needs, and say what to do")
@@ -40,20 +40,19 @@ class Doctor(Ours):
 
     def work(self, options: dict[str, Any], names: list[str]) -> int:
         """Look, and say what was seen."""
-        if names:
-            raise SetupProblem(Why.DOCTOR_TAKES_NONE, name=names[0])
-        found: list[Line] = []
+        require_no_names(names, Why.DOCTOR_TAKES_NONE)
+        findings: list[Line] = []
         for project in self.projects(options):
-            patient = _patient(project, found)
-            found += checkup.look(patient)
+            patient = _patient(project, findings)
+            findings += checkup.look(patient)
         if options["as_json"]:
-            say_json(told_of.as_data(found))
+            say_json(words.as_data(findings))
         else:
-            say(*told_of.lines(found))
-        return 0 if all(line.good for line in found) else 1
+            say(*words.lines(findings))
+        return int(not all(line.good for line in findings))
 
 
-def _patient(project: Tasks, found: list[Line]) -> Patient:
+def _patient(project: Tasks, findings: list[Line]) -> Patient:
     """Read the set-up; where that can't be done, it is told, and the rest is looked at."""
     environ = os.environ
     remarks: list[Reason] = []
@@ -65,24 +64,25 @@ def _patient(project: Tasks, found: list[Line]) -> Patient:
     try:
         setup = setups.read_setup(project.manifest, remarks.append)
     except SetupProblem as problem:
-        found.append(Line("setup", good=False, said=problem.reason))
+        findings.append(Line("setup", good=False, said=problem.reason))
         manifest = of_values({"comfyui": "-"}, {})
-        return Patient(manifest, tokens=_tokens(manifest, found), **common)
-    found += [Line("setup", good=False, said=remark) for remark in remarks]
-    told = {"comfyui": setup.folders.comfyui, "manifest": project.manifest.name}
-    found.append(Line("setup", good=True, said=because(Why.CHECK_SETUP, **told)))
+        return Patient(manifest, tokens=_tokens(manifest, findings), **common)
+    findings += [Line("setup", good=False, said=remark) for remark in remarks]
+    comfyui, name = setup.folders.comfyui, project.manifest.name
+    reason = because(Why.CHECK_SETUP, comfyui=comfyui, manifest=name)
+    findings.append(Line("setup", good=True, said=reason))
     manifest = setup.manifest
     if manifest.is_demo:  # its own hub is asked by a run alone; a real one asks these
         manifest = of_values({"comfyui": "-"}, environ)
     return Patient(
         manifest, folders=setup.folders, output=setup.layout.output,
-        tokens=_tokens(manifest, found), **common,
+        tokens=_tokens(manifest, findings), **common,
     )  # fmt: skip
 
 
-def _tokens(manifest: Manifest, found: list[Line]) -> dict[str, str]:
+def _tokens(manifest: Manifest, findings: list[Line]) -> dict[str, str]:
     try:
         return tokens(manifest, os.environ)
     except SetupProblem as problem:
-        found.append(Line("tokens", good=False, said=problem.reason))
+        findings.append(Line("tokens", good=False, said=problem.reason))
         return {}

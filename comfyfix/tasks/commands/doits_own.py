@@ -36,20 +36,20 @@ class Strace(Guarded, DoitStrace):  # type: ignore[misc]
     name: ClassVar[str] = "strace"
 
 
-class Doing(Guarded):
+class Buffered(Guarded):
     """A command that tells what it has done once all is done: a lost screen can't cut it off."""
 
     def execute(self, params: Any, args: list[str]) -> int:
         """Do the work, then print what doit has said of it."""
-        self.outstream = said = io.StringIO()
+        self.outstream = buffer = io.StringIO()
         try:
             return super().execute(params, args) or 0
         finally:
-            if said.tell():  # without a buffer, even nothing at all may be too much for a screen
-                data(said.getvalue())
+            if buffer.tell():  # without a buffer, even nothing at all may be too much for a screen
+                data(buffer.getvalue())
 
 
-class Ignore(Doing, DoitIgnore):  # type: ignore[misc]
+class Ignore(Buffered, DoitIgnore):  # type: ignore[misc]
     """Leave a task out from now on."""
 
     doc_purpose = t("leave a model or a task out from now on, until it is forgotten")
@@ -60,7 +60,7 @@ class Ignore(Doing, DoitIgnore):  # type: ignore[misc]
         super()._execute(tasks_meant(tasks, pos_args))
 
 
-class ResetDep(Doing, DoitResetDep):  # type: ignore[misc]
+class ResetDep(Buffered, DoitResetDep):  # type: ignore[misc]
     """Take what is there for what a task has made."""
 
     doc_purpose = t("take what is there for what a task has made")

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -14,13 +15,12 @@ from comfyfix import project as projects
 from comfyfix.comfyui.workflows import edited
 from comfyfix.comfyui.workflows.graph import NotAWorkflow
 from comfyfix.disk import in_place
+from comfyfix.errors import unwritable
 from comfyfix.project import Project
 from comfyfix.records import Reason, Reference, because
 from comfyfix.screen import notes
 from comfyfix.screen.commands import embedding
 from comfyfix.screen.commands.embedding import Sheet
-from comfyfix.screen.objects import say_json_of
-from comfyfix.screen.text import say
 from comfyfix.screen.words import t
 from comfyfix.setup import read_setup
 from comfyfix.stages.addresses import embed
@@ -29,9 +29,9 @@ from comfyfix.stages.needs import loaders as knowledge
 from comfyfix.stages.needs.hints import Hints
 from comfyfix.stages.needs.scan import ScannedFile
 from comfyfix.stages.needs.work import Planned, Present
-from comfyfix.tasks.commands.base import Ours, project_heading, switch, to_edit
+from comfyfix.tasks.commands.base import ProjectCommand, tell_projects, workflows_to_edit
 from comfyfix.tasks.face.dodo import Tasks
-from comfyfix.tasks.face.guard import JSON_OPTION
+from comfyfix.tasks.face.options import JSON_OPTION, switch
 from comfyfix.tasks.run.running import Run
 from comfyfix.tasks.run.searching import side_by_side
 from comfyfix.why import Why
@@ -39,7 +39,7 @@ from comfyfix.why import Why
 _Key = tuple[str, str, str, str]
 
 
-class Embed(Ours):
+class Embed(ProjectCommand):
     """Write into workflows where their models can be had."""
 
     doc_purpose = t("write into workflows where their models can be had, for whoever gets them")
@@ -58,18 +58,18 @@ class Embed(Ours):
 
     def work(self, options: dict[str, Any], names: list[str]) -> int:
         """Search and write."""
-        names = to_edit(names)
-        done = [(p.prefix, _project(p, options, names)) for p in self.projects(options)]
-        dry = options["dry_run"]
-        if options["as_json"]:
-            say_json_of({prefix: embedding.as_data(one, dry=dry) for prefix, one in done})
-        else:
-            for prefix, one in done:
-                say(*project_heading(prefix), *embedding.table(one, dry=dry))
-        return 0 if all(sheet.is_done for _, one in done for sheet in one) else 1
+        names = workflows_to_edit(names)
+        projects = [(p.prefix, _sheets(p, options, names)) for p in self.projects(options)]
+        tell_projects(
+            projects,
+            partial(embedding.as_data, dry=options["dry_run"]),
+            partial(embedding.table, dry=options["dry_run"]),
+            as_json=options["as_json"],
+        )
+        return int(not all(sheet.is_done for _, sheets in projects for sheet in sheets))
 
 
-def _project(tasks: Tasks, options: dict[str, Any], names: list[str]) -> list[Sheet]:
+def _sheets(tasks: Tasks, options: dict[str, Any], names: list[str]) -> list[Sheet]:
     project = _opened(tasks.manifest, names, dry=options["dry_run"])
     named = {*names}
     files, sheets = [], []
@@ -79,23 +79,23 @@ def _project(tasks: Tasks, options: dict[str, Any], names: list[str]) -> list[Sh
             sheets.append(Sheet(file.workflow, problem=reason))
         elif file.is_workflow:
             files.append(file)
-    return [*sheets, *_Work(project, options, tasks.prefix).of(files)]
+    return [*sheets, *_Work(project, options, tasks.prefix).sheets(files)]
 
 
-def _opened(manifest: Path, names: list[str], *, dry: bool) -> Project:
+def _opened(manifest_path: Path, names: list[str], *, dry: bool) -> Project:
     """Open a project with what is searched, and these workflows if there are any."""
     from comfyfix.stages.addresses import addressed  # 200 ms that only a search needs
 
-    setup = read_setup(manifest, notes.remark)
+    setup = read_setup(manifest_path, notes.remark)
     if setup.manifest.is_demo and not dry:
         from comfyfix.demo import example  # only the demo needs it
 
         if example.lay_out(setup.manifest):
-            setup = read_setup(manifest, bool)
-    wanted = addressed.searching(setup.manifest)
+            setup = read_setup(manifest_path, bool)
+    manifest = addressed.searching(setup.manifest)
     if names:
-        wanted = msgspec.structs.replace(wanted, workflows=tuple(names))
-    return projects.scan_and_plan(replace(setup, manifest=wanted), bool)
+        manifest = msgspec.structs.replace(manifest, workflows=tuple(names))
+    return projects.scan_and_plan(replace(setup, manifest=manifest), bool)
 
 
 class _Work:
@@ -114,28 +114,27 @@ class _Work:
         records = addressed.Records(self._run.services(), hints, notes.hashing)
         self._proofs = proven.Proofs(records)
         self._items: dict[_Key, list[Planned | Present]] = defaultdict(list)
-        every: list[Planned | Present] = [*project.plan.models, *project.plan.present]
-        for item in every:
+        items: list[Planned | Present] = [*project.plan.models, *project.plan.present]
+        for item in items:
             for reference in item.references:
                 self._items[_key(reference)].append(item)
         self._answers: dict[str, Address | Reason] = {}
 
-    def of(self, files: Iterable[ScannedFile]) -> Iterator[Sheet]:
+    def sheets(self, files: Sequence[ScannedFile]) -> Iterator[Sheet]:
         """What is written into each workflow, or would be."""
-        files = list(files)
         # What can't be written at all is told before anything is searched.
         stuck = {file.path: reason for file in files if (reason := self._stuck(file))}
-        meant = {
+        named = {
             item.model.key: item
             for file in files
             if file.path not in stuck
             for reference in file.references
             for item in self._items[_key(reference)]
         }
-        if meant:
-            notes.searching(len(meant))
-        answers = side_by_side(self._run, list(meant.values()), self._proofs.of)
-        self._answers = dict(zip(meant, answers, strict=True))
+        if named:
+            notes.searching(len(named))
+        answers = side_by_side(self._run, list(named.values()), self._proofs.of)
+        self._answers = dict(zip(named, answers, strict=True))
         for file in files:
             reason = stuck.get(file.path)
             yield Sheet(file.workflow, problem=reason) if reason else self._sheet(file)
@@ -152,7 +151,7 @@ class _Work:
         except NotAWorkflow as error:
             return error.reason
         except OSError as error:
-            return _unwritable(file, error)
+            return unwritable(error, file.path).reason
 
     def _sheet(self, file: ScannedFile) -> Sheet:
         try:
@@ -160,14 +159,14 @@ class _Work:
             if isinstance(source, Reason):
                 return Sheet(file.workflow, problem=source)
             made = embed.embedded(
-                source, file.workflow, self._loaders, self._known, self._proofs.leads
+                source, file.workflow, self._loaders, self._answers_of, self._proofs.leads
             )
-            told = Sheet(file.workflow, mentions=made.mentions, left=list(made.left))
-            return self._written(file, source, made, told) if made.differs else told
+            sheet = Sheet(file.workflow, mentions=made.mentions, left=list(made.left))
+            return self._written(file, source, made, sheet) if made.differs else sheet
         except NotAWorkflow as error:
             return Sheet(file.workflow, problem=error.reason)
         except OSError as error:
-            return Sheet(file.workflow, problem=_unwritable(file, error))
+            return Sheet(file.workflow, problem=unwritable(error, file.path).reason)
 
     def _written(
         self, file: ScannedFile, source: edited.Source, made: Embedded, sheet: Sheet
@@ -178,20 +177,20 @@ class _Work:
                 edited.write(sheet.copy, made.data, of=file.path, there=sheet.there)
             return sheet
         if not self._dry:
-            kept = in_place.replace(Path(file.path), source.data, made.data)
-            if isinstance(kept, Reason):
-                return Sheet(file.workflow, problem=kept)
-            sheet.backup = str(kept)
+            backup = in_place.replace(Path(file.path), source.data, made.data)
+            if isinstance(backup, Reason):
+                return Sheet(file.workflow, problem=backup)
+            sheet.backup = str(backup)
         sheet.copy = file.path
         return sheet
 
-    def _known(self, reference: Reference) -> Iterator[tuple[str, Address | Reason]]:
+    def _answers_of(self, reference: Reference) -> Iterator[tuple[str, Address | Reason]]:
         """What is known of the models of a reference, with the names that their entries get."""
         for item in self._items[_key(reference)]:
             path = item.model.path
             # The frontend compares the name with the value, letter by letter.
-            names = [name for name in reference.files if name.replace("\\", "/") == path]
-            name = (names or [item.model.name])[0] if reference.files else str(reference.value)
+            same = (name for name in reference.files if name.replace("\\", "/") == path)
+            name = next(same, item.model.name) if reference.files else str(reference.value)
             answer = self._answers.get(item.model.key)
             if isinstance(answer, Address) and answer.parts:
                 above = name[: max(name.rfind("/"), name.rfind("\\")) + 1]
@@ -203,8 +202,3 @@ class _Work:
 
 def _key(reference: Reference) -> _Key:
     return reference.workflow, reference.node_id, reference.input, str(reference.value)
-
-
-def _unwritable(file: ScannedFile, error: OSError) -> Reason:
-    cause = error.strerror or str(error)
-    return because(Why.FILE_UNWRITABLE, path=error.filename or file.path, cause=cause)

@@ -9,12 +9,12 @@ from comfyfix.screen.commands import explaining
 from comfyfix.screen.objects import say_json
 from comfyfix.screen.text import say
 from comfyfix.screen.words import t
-from comfyfix.tasks.commands.base import Ours
-from comfyfix.tasks.face.guard import JSON_OPTION
+from comfyfix.tasks.commands.base import ProjectCommand
+from comfyfix.tasks.face.options import JSON_OPTION
 from comfyfix.why import Why
 
 
-class Explain(Ours):
+class Explain(ProjectCommand):
     """Tell what an outcome means."""
 
     doc_purpose = t("what an outcome, a verdict or an exit code means, and what helps")
@@ -28,14 +28,14 @@ class Explain(Ours):
 
     def work(self, options: dict[str, Any], names: list[str]) -> int:
         """Explain one, or all."""
-        asked = " ".join(names)
-        found = explaining.find(asked) if asked else explaining.all_words()
-        if not found:
-            raise SetupProblem(Why.NOTHING_TO_EXPLAIN, word=asked)
+        word = " ".join(names)
+        explained = explaining.find(word) if word else explaining.all_words()
+        if not explained:
+            raise SetupProblem(Why.NOTHING_TO_EXPLAIN, word=word)
         if options["as_json"]:
-            told = {word: {"means": e.means, "helps": e.helps} for word, e in found.items()}
-            say_json({"explained": told})
+            fields = {word: {"means": e.means, "helps": e.helps} for word, e in explained.items()}
+            say_json({"explained": fields})
             return 0
-        for word, explained in found.items():
-            say(*explaining.lines(word, explained))
+        for word, explanation in explained.items():
+            say(*explaining.lines(word, explanation))
         return 0

@@ -15,13 +15,12 @@ from comfyfix.errors import SetupProblem
 from comfyfix.records import because
 from comfyfix.screen.commands import storing
 from comfyfix.screen.commands.storing import Collected
-from comfyfix.screen.objects import say_json_of
-from comfyfix.screen.text import room, say
+from comfyfix.screen.text import room
 from comfyfix.screen.words import t
 from comfyfix.stages.store import gc, move
 from comfyfix.stages.store.gc import Provenance
-from comfyfix.tasks.commands.base import Ours, project_heading, switch
-from comfyfix.tasks.face.guard import JSON_OPTION
+from comfyfix.tasks.commands.base import ProjectCommand, require_no_names, tell_projects
+from comfyfix.tasks.face.options import JSON_OPTION, switch
 from comfyfix.tasks.run.opening import begin_store
 from comfyfix.tasks.run.running import Run
 from comfyfix.tasks.store.in_tier import LettingGo, letting_go
@@ -29,7 +28,7 @@ from comfyfix.tasks.store.needing import Needing
 from comfyfix.why import Why
 
 
-class Gc(Ours):
+class Gc(ProjectCommand):
     """Move what no workflow needs to the trash of the store."""
 
     doc_purpose = t("show what no workflow needs any more, and move it to the trash")
@@ -51,20 +50,17 @@ class Gc(Ours):
 
     def work(self, options: dict[str, Any], names: list[str]) -> int:
         """Look, and move what is asked for."""
-        if len(asked := [name for name in ("yes", "purge", "restore") if options[name]]) > 1:
-            raise SetupProblem(Why.GC_ONE_AT_A_TIME, one=asked[0], other=asked[1])
-        if names and not options["restore"]:
-            raise SetupProblem(Why.GC_TAKES_NONE, name=names[0])
+        if len(wishes := [name for name in ("yes", "purge", "restore") if options[name]]) > 1:
+            raise SetupProblem(Why.GC_ONE_AT_A_TIME, one=wishes[0], other=wishes[1])
         if options["restore"]:
-            found = self._restored(options, names)
+            outcomes = self._restored(options, names)
         else:
-            found = self._collected(options)
-        if options["as_json"]:
-            say_json_of({prefix: storing.collected_as_data(one) for prefix, one in found.items()})
-        else:
-            for prefix, one in found.items():
-                say(*project_heading(prefix), *storing.collected(one, room()))
-        return int(any(one.refused or one.left for one in found.values()))
+            require_no_names(names, Why.GC_TAKES_NONE)
+            outcomes = self._collected(options)
+        lines = partial(storing.collected, room=room())
+        data = storing.collected_as_data
+        tell_projects(outcomes.items(), data, lines, as_json=options["as_json"])
+        return int(any(outcome.refused or outcome.left for outcome in outcomes.values()))
 
     def _collected(self, options: dict[str, Any]) -> dict[str, Collected]:
         for tasks in self.projects(options):  # what a killed one has left goes back first
@@ -72,70 +68,70 @@ class Gc(Ours):
                 pass
         runs = self.runs(options)
         needing = Needing(runs)
-        return {run.prefix: _project(run, needing, options) for run in runs}
+        return {run.prefix: _collect(run, needing, options) for run in runs}
 
     def _restored(self, options: dict[str, Any], names: list[str]) -> dict[str, Collected]:
         runs = {tasks.prefix: begin_store(tasks.manifest) for tasks in self.projects(options)}
-        known: set[str] = set()
+        in_trash: set[str] = set()
         for run in runs.values():
             with _trash(run) as bin_:
-                known.update(*map(_called, bin_.entries() if bin_ else ()))
-        if unknown := set(names) - known:  # before anything is put back
+                in_trash.update(*map(_names, bin_.entries() if bin_ else ()))
+        if unknown := set(names) - in_trash:  # before anything is put back
             raise SetupProblem(Why.GC_NOT_IN_TRASH, name=min(unknown))
-        found = {prefix: Collected(did="restored") for prefix in runs}
+        outcomes = {prefix: Collected(did="restored") for prefix in runs}
         for prefix, run in runs.items():
             with _trash(run) as bin_:
                 if bin_:
-                    _restore(bin_, names, found[prefix])
-        return found
+                    _restore(bin_, names, outcomes[prefix])
+        return outcomes
 
 
-def _called(entry: Entry) -> set[str]:
-    """What one in the trash is called by."""
+def _names(entry: Entry) -> set[str]:
+    """What one in the trash may be called by."""
     return {entry.name, entry.model, entry.model.rpartition("/")[2]}
 
 
-def _restore(bin_: Trash, names: list[str], made: Collected) -> None:
+def _restore(bin_: Trash, names: list[str], outcome: Collected) -> None:
     """Put back what is called so, or all."""
-    chosen = [entry for entry in bin_.entries() if not names or _called(entry) & set(names)]
+    chosen = [entry for entry in bin_.entries() if not names or _names(entry) & set(names)]
     for entry, taken in bin_.restore(chosen):
         if taken:
-            made.left.append((entry.model, because(Why.GC_PLACE_TAKEN, path=taken[0])))
+            outcome.left.append((entry.model, because(Why.GC_PLACE_TAKEN, path=taken[0])))
         else:
-            made.moved.append((entry.model, entry.size))
+            outcome.moved.append((entry.model, entry.size))
 
 
-def _project(run: Run, needing: Needing, options: dict[str, Any]) -> Collected:
+def _collect(run: Run, needing: Needing, options: dict[str, Any]) -> Collected:
     provenance, units = needing.units(run)
     chosen = gc.removable(units, everything=options["all"])
-    made = Collected("shown", chosen, refused=needing.doubts, workflows=needing.workflows)
-    made.others = sum(unit.may_go for unit in units) - len(chosen)
+    outcome = Collected("shown", chosen, refused=needing.doubts, workflows=needing.workflows)
+    outcome.others = sum(unit.may_go for unit in units) - len(chosen)
     if needing.doubts:
-        made.chosen = []
-        return made
+        outcome.chosen = []
+        return outcome
     if options["purge"]:
-        made.did, made.chosen = "purged", []
-        _purge(run, needing, made)
+        outcome.did, outcome.chosen = "purged", []
+        _purge(run, needing, outcome)
     elif options["yes"] and chosen:
-        made.did = "moved"
+        outcome.did = "moved"
         with _trash(run, make=True) as bin_:
             if bin_:
                 with letting_go(run) as tier:
-                    _move(bin_, provenance, needing, made, tier)
+                    _move(bin_, provenance, needing, outcome, tier)
     with _trash(run) as bin_:
-        made.trash = bin_.entries() if bin_ else []
-    return made
+        outcome.trash = bin_.entries() if bin_ else []
+    return outcome
 
 
 def _move(
-    bin_: Trash, provenance: Provenance, needing: Needing, made: Collected, tier: LettingGo
+    bin_: Trash, provenance: Provenance, needing: Needing, outcome: Collected, tier: LettingGo
 ) -> None:
-    for begin in range(0, len(made.chosen), trash.AT_ONCE):
+    for begin in range(0, len(outcome.chosen), trash.AT_ONCE):
         units = []
-        for unit in made.chosen[begin : begin + trash.AT_ONCE]:
+        for unit in outcome.chosen[begin : begin + trash.AT_ONCE]:
             # The copy first: with the store's file away it would be the only one, and stay.
             if reason := tier.let_go([unit.path, *unit.files]):
-                made.left.append((unit.model.key, reason))
+                outcome.left.append((unit.model.key, reason))
             else:
                 units.append(unit)
         wanted = [
@@ -145,23 +141,23 @@ def _move(
         reasons = bin_.take(json_file.now(), wanted, needing.changed)
         for unit, reason in zip(units, reasons, strict=True):
             if reason is None:
-                made.moved.append((unit.model.key, unit.size))
+                outcome.moved.append((unit.model.key, unit.size))
             else:
-                made.left.append((unit.model.key, reason))
+                outcome.left.append((unit.model.key, reason))
 
 
-def _purge(run: Run, needing: Needing, made: Collected) -> None:
+def _purge(run: Run, needing: Needing, outcome: Collected) -> None:
     with _trash(run) as bin_:
         if bin_ is None:
             return
         chosen = []
         for entry in bin_.entries():
             if _is_needed(entry, run, needing):
-                made.left.append((entry.model, because(Why.GC_TRASH_NEEDED)))
+                outcome.left.append((entry.model, because(Why.GC_TRASH_NEEDED)))
             else:
                 chosen.append(entry)
         bin_.purge(chosen)
-        made.moved += [(entry.model, entry.size) for entry in chosen]
+        outcome.moved += [(entry.model, entry.size) for entry in chosen]
 
 
 def _is_needed(entry: Entry, run: Run, needing: Needing) -> bool:

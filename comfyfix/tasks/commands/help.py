@@ -12,7 +12,7 @@ from comfyfix.screen.commands import helping
 from comfyfix.screen.ends import guarded
 from comfyfix.screen.text import say
 from comfyfix.screen.words import t
-from comfyfix.tasks.commands.base import Ours
+from comfyfix.tasks.commands.base import ProjectCommand
 from comfyfix.tasks.face import inside_doit
 from comfyfix.tasks.face.guard import Guarded
 from comfyfix.tasks.face.nearest import unknown
@@ -44,16 +44,12 @@ class Help(Guarded, DoitHelp):  # type: ignore[misc]
 
     def print_usage(self, cmds: dict[str, Any]) -> None:
         """Print all commands, ours first."""
-        ours = {n for n, command in cmds.items() if n in _OURS_TOO or issubclass(command, Ours)}
-        told = {name: command.doc_purpose for name, command in sorted(cmds.items())}
-        say(
-            *helping.commands(
-                self.bin_name,
-                __version__,
-                {name: told[name] for name in told if name in ours},
-                {name: told[name] for name in told if name not in ours},
-            )
-        )
+        ours: dict[str, str] = {}
+        doits: dict[str, str] = {}
+        for name, command in sorted(cmds.items()):
+            is_ours = name in _OURS_TOO or issubclass(command, ProjectCommand)
+            (ours if is_ours else doits)[name] = command.doc_purpose
+        say(*helping.commands(self.bin_name, __version__, ours, doits))
 
     def _execute(self, pos_args: list[str]) -> None:
         task = next((task for task in self.task_list if task.name == pos_args[0]), None)

@@ -20,20 +20,16 @@ from comfyfix.settings.read import load
 from comfyfix.settings.switches import OFFLINE, on
 from comfyfix.stages.needs import imports
 from comfyfix.stages.needs.imports import Imported, Skipped
-from comfyfix.tasks.commands.base import (
-    Ours,
-    project_heading,
-    switch,
-)
-from comfyfix.tasks.face.guard import JSON_OPTION
+from comfyfix.tasks.commands.base import ProjectCommand, project_heading
 from comfyfix.tasks.face.inside_doit import variables
+from comfyfix.tasks.face.options import JSON_OPTION, switch
 from comfyfix.tasks.run import pinning
 from comfyfix.tasks.run.opening import begin, begin_store
 from comfyfix.tasks.run.running import Run
 from comfyfix.why import Why
 
 
-class Import(Ours):
+class Import(ProjectCommand):
     """Take over what another tool's file says of models."""
 
     doc_purpose = t("take over the models of another tool's snapshot, lock or manifest")
@@ -45,7 +41,7 @@ class Import(Ours):
         "pins.yaml, where `doit pin` writes too; a hash without an address is what a file that is"
         " found must have. What is needed now is looked for at its address first (`--offline`: "
         "not). What you have said in manifest.yaml or pins.yaml stays. Exit code 1: an entry can "
-        "not be taken."
+        "not be imported."
     )
     cmd_options = (JSON_OPTION, switch("dry-run", t("write nothing, only tell")))
     name = "import"
@@ -55,22 +51,22 @@ class Import(Ours):
         if len(names) != 1:
             raise SetupProblem(Why.IMPORT_NEEDS_FILE)
         listing = _listing(names[0])
-        told: dict[str, object] = {}
+        answers: dict[str, object] = {}
         failed = False
-        for place in self.projects(options):
-            run = _opened(place.manifest, place.prefix)
-            taken, left = _joined(run, listing)
-            failed |= any(one.failed for one in left)
-            written = bool(taken) and not options["dry_run"]
+        for project in self.projects(options):
+            run = _opened(project.manifest, project.prefix)
+            imported, skipped = _decided(run, listing)
+            failed |= any(entry.failed for entry in skipped)
+            written = bool(imported) and not options["dry_run"]
             if written:
                 run.set_right()
-                pinning.write(run, {one.key: one.pin for one in taken})
-            told[place.prefix] = importing.as_json(listing, taken, left, written=written)
+                pinning.write(run, {entry.key: entry.pin for entry in imported})
+            answers[project.prefix] = importing.as_json(listing, imported, skipped, written=written)
             if not options["as_json"]:
-                say(*project_heading(place.prefix))
-                say(*importing.lines(names[0], listing, taken, left, written=written))
+                say(*project_heading(project.prefix))
+                say(*importing.lines(names[0], listing, imported, skipped, written=written))
         if options["as_json"]:
-            say_json_of(told)
+            say_json_of(answers)
         return int(failed)
 
 
@@ -94,7 +90,7 @@ def _opened(manifest: Path, prefix: str) -> Run:
     return begin_store(manifest)
 
 
-def _joined(run: Run, listing: Listing) -> tuple[list[Imported], list[Skipped]]:
+def _decided(run: Run, listing: Listing) -> tuple[list[Imported], list[Skipped]]:
     project = run.project
     own = load(project.setup.manifest_path, run.environ, with_pins=False)
 
@@ -110,14 +106,14 @@ def _confirmed(run: Run, entry: Imported) -> Imported | Reason:
     from comfyfix.sources.base import Blocked, Doubtful  # 200 ms that only a look needs
 
     try:
-        found = pinning.ask_at(run, entry.key.rpartition("/")[2], entry.url, entry.sha256)
+        finding = pinning.ask_at(run, entry.key.rpartition("/")[2], entry.url, entry.sha256)
     except ModelProblem as problem:
         return replace(entry, note=because(Why.PIN_NOT_ASKED, problem=problem.reason))
-    if isinstance(found, Blocked):
-        return replace(entry, note=found.problem.reason)
-    if isinstance(found, Rejected):
-        return _by_hash(entry, found.reason)
-    there = found.candidate if isinstance(found, Doubtful) else found
+    if isinstance(finding, Blocked):
+        return replace(entry, note=finding.problem.reason)
+    if isinstance(finding, Rejected):
+        return _by_hash(entry, finding.reason)
+    there = finding.candidate if isinstance(finding, Doubtful) else finding
     if entry.sha256 and there.sha256 not in (None, entry.sha256):
         return _by_hash(entry, because(Why.IMPORT_OTHER_FILE_NOW))
     return entry

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from typing import Any, ClassVar
 
 from doit.cmd_info import Info as DoitInfo
@@ -24,7 +25,8 @@ class Info(Guarded, DoitInfo):  # type: ignore[misc]
 
     doc_purpose = t("show what a task makes, and why it would run")
     name: ClassVar[str] = "info"
-    _why: tuple[str, ...] | None = None
+    _reasons: str | None = None
+    """Why a task of ours would run, in our words."""
 
     def _execute(self, pos_args: list[str], hide_status: bool) -> int:
         if len(pos_args) != 1:
@@ -35,23 +37,19 @@ class Info(Guarded, DoitInfo):  # type: ignore[misc]
             raise unknown(pos_args[0], tasks)
         run = run_of(task)
         if run is not None:
-            self._why = self._told(run, task, tasks)
+            self._reasons = "\n".join(self._status(run, task, tasks))
             task.meta = {name: value for name, value in task.meta.items() if name != MARK}
         result: int = super()._execute(pos_args, hide_status)
         return result
 
-    def _told(self, run: Run, task: Any, tasks: dict[str, Any]) -> tuple[str, ...]:
+    def _status(self, run: Run, task: Any, tasks: dict[str, Any]) -> Iterator[str]:
         models = {run.task("download", p.task): p for p in run.project.plan.models}
-        reached = {found.name for found in reached_by(tasks, [task.name])}
+        reached = {depended_on.name for depended_on in reached_by(tasks, [task.name])}
         members: list[Planned] = [models[name] for name in reached if name in models]
         pending = sum(bool(planned.pending) for planned in members)
         ignored = task.name if self.dep_manager.status_is_ignore(task) else ""
-        one = models.get(task.name)
-        return tuple(helping.status(one, len(members), pending, ignored=ignored))
+        return helping.status(models.get(task.name), len(members), pending, ignored=ignored)
 
     def get_reasons(self, reasons: Any) -> str:
         """Tell why a task is not up to date: of ours, what the plan says."""
-        if self._why is None:
-            told: str = super().get_reasons(reasons)
-            return told
-        return "\n".join(self._why)
+        return super().get_reasons(reasons) if self._reasons is None else self._reasons

@@ -17,14 +17,14 @@ from comfyfix.screen.words import t
 from comfyfix.settings import MANIFEST, read
 from comfyfix.stages import installs
 from comfyfix.stages.installs import Proposal, Surroundings
-from comfyfix.tasks.commands.base import Ours, switch
-from comfyfix.tasks.face.guard import JSON_OPTION
+from comfyfix.tasks.commands.base import ProjectCommand
+from comfyfix.tasks.face.options import JSON_OPTION, switch
 from comfyfix.why import Why
 
 _MODE = 0o644
 
 
-class Init(Ours):
+class Init(ProjectCommand):
     """Write a manifest for the ComfyUI that is found."""
 
     doc_purpose = t("find your ComfyUI and write a manifest for it, here")
@@ -45,8 +45,8 @@ class Init(Ours):
         around = Surroundings(path.parent, home, os.environ, sys.platform)
         first, *others = installs.find(names[0] if names else "", around)
         if os.path.lexists(path):
-            found = starting.scalar(first.path, home)
-            raise SetupProblem(Why.MANIFEST_THERE, path=path, found=found)
+            comfyui = starting.scalar(first.path, home)
+            raise SetupProblem(Why.MANIFEST_THERE, path=path, found=comfyui)
         proposal = installs.propose(first, path.parent)
         text = starting.manifest(proposal, others, home)
         _require_readable(text, path, proposal)
@@ -75,9 +75,9 @@ def _require_readable(text: str, path: Path, proposal: Proposal) -> None:
     """Raise SetupProblem where a path can't stand in a manifest: `${x}` in its name, say."""
     place = proposal.place
     try:
-        found = read.of_text(text, path, {})
+        manifest = read.of_text(text, path, {})
         base = str(place.base) if place.base else None
-        same = (found.comfyui, found.base_directory) == (str(place.path), base)
+        same = (manifest.comfyui, manifest.base_directory) == (str(place.path), base)
     except (Problem, UnicodeEncodeError):
         same = False
     if not same:

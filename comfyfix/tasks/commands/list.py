@@ -20,9 +20,10 @@ from comfyfix.screen.objects import say_json, say_json_of
 from comfyfix.screen.text import laid_out, room
 from comfyfix.screen.words import t
 from comfyfix.tasks.face import inside_doit
-from comfyfix.tasks.face.dodo import Tasks, found_in, of_dodo
-from comfyfix.tasks.face.guard import CHECK_OPTION, JSON_OPTION, Guarded
+from comfyfix.tasks.face.dodo import Tasks, runs_in, tasks_in
+from comfyfix.tasks.face.guard import Guarded
 from comfyfix.tasks.face.marks import AS_KEPT
+from comfyfix.tasks.face.options import CHECK_OPTION, JSON_OPTION
 from comfyfix.tasks.face.owned import run_of
 from comfyfix.tasks.run import idle
 from comfyfix.why import Why
@@ -44,24 +45,24 @@ class List(Guarded, DoitList):  # type: ignore[misc]
     def execute(self, params: Any, args: list[str]) -> int:
         """Print the pending models from the plan alone, or hand over to doit's own list."""
         if args or any(params[name] for name in _DOITS_OWN):
-            return self._doits(params, args)
-        asked = AS_KEPT.set(params["quiet"])
+            return self._list_as_doit(params, args)
+        token = AS_KEPT.set(params["quiet"])
         try:
             with idle.looking(wanted=not params["as_json"]) as noted:
                 self.loader.setup(params)  # reads the dodo, which makes the plan
-                return self._listed(params, noted)
+                return self._list_pending(params, noted)
         finally:
-            AS_KEPT.reset(asked)
+            AS_KEPT.reset(token)
 
-    def _listed(self, params: Any, noted: Looked) -> int:
-        whole = self._whole()
-        if whole is not None and whole.settled is not None:
-            there = listing.nothing_pending(whole.settled.answer.models)
-            self._write([] if params["quiet"] else [there])
+    def _list_pending(self, params: Any, noted: Looked) -> int:
+        manifest = self._only_manifest()
+        if manifest is not None and manifest.settled is not None:
+            none_pending = listing.nothing_pending(manifest.settled.answer.models)
+            self._write([] if params["quiet"] else [none_pending])
             return 0
         from comfyfix.tasks.commands import list_pending as pending  # the rest of the program
 
-        runs = of_dodo(self.loader)
+        runs = runs_in(self.loader)
         if not runs:
             raise SetupProblem(Why.DODO_FOREIGN)
         pending.tell_unreadable(runs)
@@ -72,8 +73,8 @@ class List(Guarded, DoitList):  # type: ignore[misc]
             say_json_of({run.prefix: pending.as_data(run, ignored) for run in runs})
         else:
             lines = list(pending.lines(runs, self._ignored(params)))
-            if whole is not None and len(lines) == 1:  # it is all that there is to say
-                idle.keep(whole.manifest, runs[0], noted, verified=False)
+            if manifest is not None and len(lines) == 1:  # it is all that there is to say
+                idle.keep(manifest.manifest, runs[0], noted, verified=False)
             self._write([*lines, *listing.own_tasks(self._users_own(), room())])
         return int(bool(params["check"] and any(map(pending.lacks, runs))))
 
@@ -82,19 +83,19 @@ class List(Guarded, DoitList):  # type: ignore[misc]
         if text:  # without a buffer, even nothing at all may be too much for a screen
             self.outstream.write(text)
 
-    def _doits(self, params: Any, args: list[str]) -> int:
+    def _list_as_doit(self, params: Any, args: list[str]) -> int:
         if not params["as_json"]:
             if room() is not None and not params["template"]:
-                return self._doits_fitted(params, args)
+                return self._list_in_columns(params, args)
             result: int = super().execute(params, args)
             return result
-        self.outstream = said = io.StringIO()
-        with contextlib.redirect_stdout(said):
+        self.outstream = buffer = io.StringIO()
+        with contextlib.redirect_stdout(buffer):
             result = super().execute(params, args)
-        say_json({"command": self.name, "lines": said.getvalue().splitlines()}, result or 0)
+        say_json({"command": self.name, "lines": buffer.getvalue().splitlines()}, result or 0)
         return result
 
-    def _doits_fitted(self, params: Any, args: list[str]) -> int:
+    def _list_in_columns(self, params: Any, args: list[str]) -> int:
         """What doit lists, in columns that fit the screen."""
         first = "{status} {name}" if params["status"] else "{name}"
         params["template"] = first if params["quiet"] else f"{first}{listing.BETWEEN}{{doc}}"
@@ -102,8 +103,8 @@ class List(Guarded, DoitList):  # type: ignore[misc]
         try:
             result: int = super().execute(params, args)
         finally:
-            said, self.outstream = self.outstream.getvalue(), screen
-        self._write(listing.of_doit(said.splitlines(), room()))
+            text, self.outstream = self.outstream.getvalue(), screen
+        self._write(listing.of_doit(text.splitlines(), room()))
         return result
 
     def _ignored(self, params: Any) -> set[str]:
@@ -111,11 +112,11 @@ class List(Guarded, DoitList):  # type: ignore[misc]
         json = params["backend"] == "json"
         return inside_doit.ignored(Path(params["dep_file"])) if json else set()
 
-    def _whole(self) -> Tasks | None:
+    def _only_manifest(self) -> Tasks | None:
         """The one manifest of a dodo that has no tasks of the user's own, and no prefix."""
-        found = found_in(self.loader)
-        alone = len(found) == 1 and not inside_doit.has_others(self.loader)
-        return found[0] if alone and not found[0].prefix else None
+        manifests = tasks_in(self.loader)
+        alone = len(manifests) == 1 and not inside_doit.has_others(self.loader)
+        return manifests[0] if alone and not manifests[0].prefix else None
 
     def _users_own(self) -> list[tuple[str, str]]:
         """The tasks of the dodo that are not ours, as doit lists them."""

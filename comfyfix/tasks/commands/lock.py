@@ -15,7 +15,7 @@ from comfyfix.errors import SetupProblem
 from comfyfix.project import Project
 from comfyfix.records import Reason
 from comfyfix.screen import notes
-from comfyfix.screen.commands import locking as told_of
+from comfyfix.screen.commands import locking as words
 from comfyfix.screen.commands.locking import Changes
 from comfyfix.screen.objects import say_json_of
 from comfyfix.screen.text import data, say
@@ -28,13 +28,9 @@ from comfyfix.stages.lock import locking
 from comfyfix.stages.needs.hints import Hints
 from comfyfix.stages.needs.work import Planned, Present
 from comfyfix.state import receipts
-from comfyfix.tasks.commands.base import (
-    Ours,
-    project_heading,
-    switch,
-)
+from comfyfix.tasks.commands.base import ProjectCommand, project_heading, tell_projects
 from comfyfix.tasks.face.dodo import Tasks
-from comfyfix.tasks.face.guard import JSON_OPTION
+from comfyfix.tasks.face.options import JSON_OPTION, option, switch
 from comfyfix.tasks.run.names import keys_by_run
 from comfyfix.tasks.run.opening import begin, begin_lock
 from comfyfix.tasks.run.running import Run
@@ -42,13 +38,14 @@ from comfyfix.tasks.run.searching import side_by_side
 from comfyfix.why import Why
 
 _FORMAT = {
-    "name": "format", "short": "", "long": "format", "type": str, "default": "",
+    **option(
+        "format", "", t("print what is locked in another tool's form; search and write nothing")
+    ),
     "choices": (("comfy-lock", t("print what is locked as comfy-lock.yaml of comfy-cli")),),
-    "help": t("print what is locked in another tool's form; search and write nothing"),
-}  # fmt: skip
+}
 
 
-class Lock(Ours):
+class Lock(ProjectCommand):
     """Write down where every model is from, and what its bytes are."""
 
     doc_purpose = t("write where each model is from, and its hash, into manifest.lock.yaml")
@@ -75,29 +72,25 @@ class Lock(Ours):
         if options["format"]:
             if others := [name for name in ("check", "upgrade", "dry_run") if options[name]]:
                 raise SetupProblem(Why.LOCK_FORMAT_ALONE, option=others[0].replace("_", "-"))
-            return _print(self.projects(options), as_json=as_json)
+            return _print_as_comfy_lock(self.projects(options), as_json=as_json)
         if options["check"]:
             return _check(self.projects(options), as_json=as_json)
         if forbids := on([*LOCKED, *FROZEN], os.environ):
             raise SetupProblem(Why.LOCK_FORBIDDEN, variable=forbids)
         runs = [_opened(tasks) for tasks in self.projects(options)]
         upgraded = _upgraded(runs, names) if options["upgrade"] else {}
-        done = {run: _locked(run, upgraded.get(run, frozenset())) for run in runs}
+        locked = [(run, _changes(run, upgraded.get(run, frozenset()))) for run in runs]
         dry = options["dry_run"]
-        for run, changes in done.items():
+        for run, changes in locked:
             if changes.differ and not dry:
                 _write(run.project, changes)
-        if as_json:
-            say_json_of(
-                {
-                    run.prefix: told_of.as_data(changes, written=changes.differ and not dry)
-                    for run, changes in done.items()
-                }
-            )
-        else:
-            for run, changes in done.items():
-                say(*project_heading(run.prefix), *told_of.lines(changes, dry=dry))
-        return 1 if any(c.left or run.project.plan.unreadable for run, c in done.items()) else 0
+        tell_projects(
+            [(run.prefix, changes) for run, changes in locked],
+            lambda changes: words.as_data(changes, written=changes.differ and not dry),
+            partial(words.lines, dry=dry),
+            as_json=as_json,
+        )
+        return int(any(c.left or run.project.plan.unreadable for run, c in locked))
 
 
 def _opened(tasks: Tasks) -> Run:
@@ -111,20 +104,19 @@ def _opened(tasks: Tasks) -> Run:
 
 
 def _upgraded(runs: Sequence[Run], names: Sequence[str]) -> dict[Run, frozenset[str]]:
-    if names:
-        asked = keys_by_run(runs, names)
-        return {
-            run: frozenset(
-                key
-                for key, item in locking.needed(run.project.plan).items()
-                if item.model.key in (asked.get(run) or ())
-            )
-            for run in runs
-        }
-    return {run: frozenset(locking.needed(run.project.plan)) for run in runs}
+    """The keys in the lock file of what is searched anew: all, or what is named."""
+    models = keys_by_run(runs, names) if names else None
+    return {
+        run: frozenset(
+            key
+            for key, item in locking.needed(run.project.plan).items()
+            if models is None or item.model.key in models.get(run, ())
+        )
+        for run in runs
+    }
 
 
-def _locked(run: Run, upgraded: frozenset[str]) -> Changes:
+def _changes(run: Run, upgraded: frozenset[str]) -> Changes:
     """Work out what the lock file is to say."""
     from comfyfix.stages.addresses import addressed  # 200 ms that only a search needs
 
@@ -132,33 +124,33 @@ def _locked(run: Run, upgraded: frozenset[str]) -> Changes:
     run.project = project
     lock = project.setup.lock
     items = locking.needed(project.plan)
-    kept = {
+    entries = {
         key: lock.entries[key]
         for key, item in items.items()
         if key in lock.entries and isinstance(item.override, Locked)
     }
-    asked = [item for key, item in items.items() if key not in kept]
-    if asked:
-        notes.searching(len(asked))
+    unlocked = [item for key, item in items.items() if key not in entries]
+    if unlocked:
+        notes.searching(len(unlocked))
     hints = Hints(file.hints for file in project.scanned)
     records = addressed.Records(run.services(), hints, notes.hashing)
-    known = receipts.load(project.layout)
+    fetched = receipts.load(project.layout)
     left: dict[str, Reason] = {}
-    for item, found in zip(asked, side_by_side(run, asked, records.of), strict=True):
+    for item, found in zip(unlocked, side_by_side(run, unlocked, records.of), strict=True):
         key = item.lock_as.key
-        entry = found if isinstance(found, Reason) else locking.entry(item, found, known)
+        entry = found if isinstance(found, Reason) else locking.entry(item, found, fetched)
         old = lock.entries.get(key) if key in upgraded else None
-        ours = not (old and old.url) and item.model.key not in records.unasked
-        if isinstance(entry, Reason) and ours:
+        may_be_ours = not (old and old.url) and item.model.key not in records.unasked
+        if isinstance(entry, Reason) and may_be_ours:
             entry = _of_what_is_here(run, item) or entry
         if isinstance(entry, Entry):
-            kept[key] = entry
+            entries[key] = entry
         else:
             left[key] = entry
             if old:  # nothing better was found
-                kept[key] = old
+                entries[key] = old
     left |= {p.lock_as.key: p.problem.reason for p in project.plan.models if p.problem}
-    after = lock.with_entries(kept.values()).entries
+    after = lock.with_entries(entries.values()).entries
     if project.plan.unreadable:  # what they need is not known, so nothing is taken out
         after = lock.with_entries([*{**lock.entries, **after}.values()]).entries
     return Changes(str(lock.path), lock.entries, after, left, lock.exists)
@@ -177,24 +169,19 @@ def _searching(project: Project, upgraded: frozenset[str]) -> Project:
     from comfyfix.stages.addresses import addressed  # 200 ms that only a search needs
 
     setup = project.setup
-    wanted = addressed.searching(setup.manifest)
+    manifest = addressed.searching(setup.manifest)
     models = {
-        key: told
-        for key, told in wanted.models.items()
-        if not (isinstance(told, Locked) and key in upgraded)
+        key: override
+        for key, override in manifest.models.items()
+        if not (isinstance(override, Locked) and key in upgraded)
     }
-    wanted = msgspec.structs.replace(wanted, models=models, include=setup.manifest.include)
-    opened = projects.scan_and_plan(replace(setup, manifest=wanted), bool)
-    plan = opened.plan
-    if upgraded:
-        fresh = [
-            msgspec.structs.replace(p, record=None, receipt=None)
-            if p.lock_as.key in upgraded
-            else p
-            for p in plan.models
-        ]
-        plan = replace(plan, models=tuple(fresh))
-    return replace(opened, plan=plan)
+    manifest = msgspec.structs.replace(manifest, models=models, include=setup.manifest.include)
+    opened = projects.scan_and_plan(replace(setup, manifest=manifest), bool)
+    anew = [
+        msgspec.structs.replace(p, record=None, receipt=None) if p.lock_as.key in upgraded else p
+        for p in opened.plan.models
+    ]
+    return replace(opened, plan=replace(opened.plan, models=tuple(anew)))
 
 
 def _write(project: Project, changes: Changes) -> None:
@@ -213,12 +200,13 @@ def _write(project: Project, changes: Changes) -> None:
         raise SetupProblem(Why.LOCK_NOT_WRITTEN, path=path, cause=cause) from None
 
 
-def _print(tasks: Sequence[Tasks], *, as_json: bool) -> int:
+def _print_as_comfy_lock(projects_named: Sequence[Tasks], *, as_json: bool) -> int:
     """Print what is locked as comfy-lock.yaml, which knows of no projects."""
     from comfyfix.comfyui.manifests import comfy_lock
 
     locks = {
-        one.prefix: begin_lock(one.manifest, "lock --format").project.setup.lock for one in tasks
+        named.prefix: begin_lock(named.manifest, "lock --format").project.setup.lock
+        for named in projects_named
     }
     if as_json:
         say_json_of({p: comfy_lock.shaped(lock.entries.values()) for p, lock in locks.items()})
@@ -228,25 +216,26 @@ def _print(tasks: Sequence[Tasks], *, as_json: bool) -> int:
     return 0
 
 
-def _check(tasks: Sequence[Tasks], *, as_json: bool) -> int:
+def _check(projects_named: Sequence[Tasks], *, as_json: bool) -> int:
     """Ask the providers about every entry."""
     from comfyfix.stages.lock import drift  # 200 ms that only a search needs
 
-    told: dict[str, Any] = {}
+    answers: dict[str, Any] = {}
     good = True
-    for one in tasks:
-        run = begin_lock(one.manifest, "lock --check")
+    for named in projects_named:
+        run = begin_lock(named.manifest, "lock --check")
         lock = run.project.setup.lock
         entries = [entry for entry in lock.entries.values() if entry.url]
         if entries:
             notes.searching(len(entries))
-        answers = side_by_side(run, entries, partial(drift.of, services=run.services()))
-        found = {e.key: a for e, a in zip(entries, answers, strict=True) if a is not None}
-        good = good and not found
+        drifts = side_by_side(run, entries, partial(drift.of, services=run.services()))
+        drifted = {e.key: d for e, d in zip(entries, drifts, strict=True) if d is not None}
+        good = good and not drifted
+        path = str(lock.path)
         if as_json:
-            told[one.prefix] = told_of.drift_data(str(lock.path), entries, found)
+            answers[named.prefix] = words.drift_data(path, entries, drifted)
         else:
-            say(*project_heading(one.prefix), *told_of.drifted(str(lock.path), len(entries), found))
+            say(*project_heading(named.prefix), *words.drifted(path, len(entries), drifted))
     if as_json:
-        say_json_of(told)
+        say_json_of(answers)
     return 0 if good else 1

@@ -11,18 +11,18 @@ from comfyfix.errors import SetupProblem
 from comfyfix.mirrors.holders import holder
 from comfyfix.net.buckets import BucketFailed
 from comfyfix.records import because
-from comfyfix.screen.commands import mirroring as told_of
+from comfyfix.screen.commands import mirroring as words
 from comfyfix.screen.objects import say_json_of
 from comfyfix.screen.text import say
 from comfyfix.screen.words import t
-from comfyfix.settings import mirror as mirrors
+from comfyfix.settings import mirror as settings
 from comfyfix.settings.mirror import VARIABLE, Mirror
 from comfyfix.stages.lock import mirroring
 from comfyfix.stages.lock.mirroring import Filled, Here
 from comfyfix.state import receipts
 from comfyfix.stopping import Stopped, signals
-from comfyfix.tasks.commands.base import Ours, project_heading, switch
-from comfyfix.tasks.face.guard import JSON_OPTION
+from comfyfix.tasks.commands.base import ProjectCommand, project_heading
+from comfyfix.tasks.face.options import JSON_OPTION, switch
 from comfyfix.tasks.run.opening import begin_lock
 from comfyfix.tasks.run.running import Run
 from comfyfix.tasks.store import filling
@@ -35,7 +35,7 @@ class _Wish:
     aloud: bool
 
 
-class MirrorCommand(Ours):
+class MirrorCommand(ProjectCommand):
     """Fill mirrors from the lock file."""
 
     doc_purpose = t("put what the lock file needs into mirrors, or hash what is there")
@@ -54,7 +54,7 @@ class MirrorCommand(Ours):
     def work(self, options: dict[str, Any], names: list[str]) -> int:
         """Fill, or verify."""
         wish = _Wish(verify=options["verify"], aloud=not options["as_json"])
-        found: dict[str, list[Filled]] = {}
+        mirrors: dict[str, list[Filled]] = {}
         named = _named(names)  # before a dodo changes the folder
         with signals():
             try:
@@ -62,25 +62,26 @@ class MirrorCommand(Ours):
                     run = begin_lock(tasks.manifest, self.name)
                     if wish.aloud:
                         say(*project_heading(tasks.prefix))
-                    found[tasks.prefix] = _filled(run, named or _given(run), wish)
+                    mirrors[tasks.prefix] = _filled(run, named or _of_manifest(run), wish)
             except Stopped as stopped:
                 if wish.aloud:
                     say(t("Stopped. What is there by now stays; the same command goes on."))
                 return stopped.exit_code
         if options["as_json"]:
-            say_json_of({p: {"mirrors": list(map(told_of.as_data, f))} for p, f in found.items()})
-        return int(not all(one.good for each in found.values() for one in each))
+            answers = {p: {"mirrors": list(map(words.as_data, f))} for p, f in mirrors.items()}
+            say_json_of(answers)
+        return int(not all(mirror.good for filled in mirrors.values() for mirror in filled))
 
 
 def _named(names: Sequence[str]) -> Sequence[Mirror]:
     """The mirrors of the command line. Raises SetupProblem."""
     for name in names:
-        if unfit := mirrors.flaw(name):
+        if unfit := settings.flaw(name):
             raise SetupProblem(Why.MIRROR_NAMED_UNFIT, cause=unfit)
-    return [mirrors.mirror(mirrors.absolute(name)) for name in names]
+    return [settings.mirror(settings.absolute(name)) for name in names]
 
 
-def _given(run: Run) -> Sequence[Mirror]:
+def _of_manifest(run: Run) -> Sequence[Mirror]:
     """The mirrors of the manifest, or of the environment. Raises SetupProblem."""
     if not run.project.mirrors:
         demo = run.project.manifest.is_demo
@@ -93,19 +94,19 @@ def _filled(run: Run, places: Sequence[Mirror], wish: _Wish) -> list[Filled]:
     setup = run.project.setup
     here = Here(run.project.folders, receipts.load(run.project.layout))
     contents, without = mirroring.contents(setup.lock, setup.manifest, here)
-    made = []
+    outcomes = []
     for place in places:
         filled = Filled(place.label, tuple(contents))
-        made.append(filled)
+        outcomes.append(filled)
         if wish.aloud:
-            say(told_of.heading(filled))
-        _one(run, place, filled, wish)
+            say(words.heading(filled))
+        _fill(run, place, filled, wish)
         if wish.aloud:
-            say(*told_of.lines(filled, verified=wish.verify), *told_of.left_out(without))
-    return made
+            say(*words.lines(filled, verified=wish.verify), *words.left_out(without))
+    return outcomes
 
 
-def _one(run: Run, place: Mirror, filled: Filled, wish: _Wish) -> None:
+def _fill(run: Run, place: Mirror, filled: Filled, wish: _Wish) -> None:
     """Fill or verify one mirror; why it can't be done is noted."""
     try:
         into = holder(place, lambda: run.stopping)
@@ -121,7 +122,7 @@ def _one(run: Run, place: Mirror, filled: Filled, wish: _Wish) -> None:
                 run,
                 filled,
                 into,
-                lambda one, done: say(*told_of.filled_one(one, done)) if wish.aloud else None,
+                lambda content, done: say(*words.filled_one(content, done)) if wish.aloud else None,
             )
         mirroring.look(filled, into)
     except BucketFailed as failed:

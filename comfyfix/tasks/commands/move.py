@@ -6,16 +6,14 @@ from typing import Any
 
 from comfyfix.errors import SetupProblem
 from comfyfix.screen.commands import moving
-from comfyfix.screen.objects import say_json_of
-from comfyfix.screen.text import say
 from comfyfix.screen.words import t
-from comfyfix.tasks.commands.base import Ours, project_heading, switch
-from comfyfix.tasks.face.guard import JSON_OPTION
+from comfyfix.tasks.commands.base import ProjectCommand, tell_projects
+from comfyfix.tasks.face.options import JSON_OPTION, switch
 from comfyfix.tasks.store.moving import Moving
 from comfyfix.why import Why
 
 
-class Move(Ours):
+class Move(ProjectCommand):
     """Move a model to the folder in which ComfyUI looks for it."""
 
     doc_purpose = t("move a model of the store to the folder that it belongs to")
@@ -33,16 +31,16 @@ class Move(Ours):
         if len(names) != 2:  # noqa: PLR2004 - a model and a folder
             raise SetupProblem(Why.MOVE_NEEDS_BOTH)
         runs = self.runs(options)
+        model, folder = names
         works = [Moving(run, runs) for run in runs]
-        fitting = [work for work in works if work.knows(names[0], names[1])] or works[:1]
+        fitting = [work for work in works if work.knows(model, folder)] or works[:1]
+        prefixes = [work.run.prefix for work in fitting]
         if len(fitting) > 1:
-            prefixes = [work.run.prefix for work in fitting]
             raise SetupProblem(
-                Why.MODELS_OF_ONE_NAME, name=names[0], models=prefixes, first=prefixes[0]
+                Why.MODELS_OF_ONE_NAME, name=model, models=prefixes, first=prefixes[0]
             )
-        told = fitting[0].move(names[0], names[1], dry=options["dry_run"])
-        if options["as_json"]:
-            say_json_of({fitting[0].run.prefix: moving.as_data(told)})
-        else:
-            say(*project_heading(fitting[0].run.prefix), *moving.lines(told))
-        return int(told.reason is not None)
+        moved = fitting[0].move(model, folder, dry=options["dry_run"])
+        tell_projects(
+            [(prefixes[0], moved)], moving.as_data, moving.lines, as_json=options["as_json"]
+        )
+        return int(moved.reason is not None)

@@ -8,19 +8,19 @@ from typing import Any
 from comfyfix.comfyui.store import path_sections
 from comfyfix.comfyui.store.installation import EXTRA_PATHS
 from comfyfix.errors import SetupProblem
-from comfyfix.screen.commands import paths as told_of
+from comfyfix.screen.commands import paths as words
 from comfyfix.screen.objects import say_json_of
 from comfyfix.screen.text import say
 from comfyfix.screen.words import t
 from comfyfix.stages import paths_file
 from comfyfix.stages.paths_file import PathsFile
-from comfyfix.tasks.commands.base import Ours, project_heading, switch
-from comfyfix.tasks.face.guard import JSON_OPTION
+from comfyfix.tasks.commands.base import ProjectCommand, project_heading, require_no_names
+from comfyfix.tasks.face.options import JSON_OPTION, option, switch
 from comfyfix.tasks.run.running import Run
 from comfyfix.why import Why
 
 
-class Paths(Ours):
+class Paths(ProjectCommand):
     """Write extra_model_paths.yaml for ComfyUI."""
 
     doc_purpose = t("tell ComfyUI where the store is, by an extra_model_paths.yaml")
@@ -31,36 +31,38 @@ class Paths(Ours):
         "take `-o FILE`."
     )
     cmd_options = (
-        {
-            "name": "out", "short": "o", "long": "out", "type": str, "default": "",
-            "help": t("write this file, in place of the one beside ComfyUI's main.py"),
-        },
+        option(
+            "out", "", t("write this file, in place of the one beside ComfyUI's main.py"), short="o"
+        ),
         switch("dry-run", t("show what would be written, and write nothing")),
         JSON_OPTION,
-    )  # fmt: skip
+    )
     name = "paths"
 
     def work(self, options: dict[str, Any], names: list[str]) -> int:
         """Tell it. Raises SetupProblem."""
-        if names:
-            raise SetupProblem(Why.PATHS_TAKES_NONE, name=names[0])
+        require_no_names(names, Why.PATHS_TAKES_NONE)
         out, dry = options["out"], options["dry_run"]
         place = Path(out).absolute() if out else None  # a dodo may change the folder
         runs = self.runs(options)
         if place and len(runs) > 1:
             raise SetupProblem(Why.PATHS_OF_SEVERAL)
-        told = {run.prefix: _told(run, place, dry=dry) for run in runs}
+        outcomes = {run: _tell_comfyui(run, place, dry=dry) for run in runs}
         if options["as_json"]:
-            say_json_of({prefix: told_of.as_data(one, dry=dry) for prefix, one in told.items()})
+            say_json_of({run.prefix: words.as_data(o, dry=dry) for run, o in outcomes.items()})
             return 0
-        for run in runs:
-            own = run.project.folders.comfyui / EXTRA_PATHS
-            lines = told_of.lines(told[run.prefix], own, dry=dry)
+        for run, outcome in outcomes.items():
+            lines = words.lines(outcome, _own_file(run), dry=dry)
             say(*project_heading(run.prefix), *lines)
         return 0
 
 
-def _told(run: Run, place: Path | None, *, dry: bool) -> PathsFile | None:
+def _own_file(run: Run) -> Path:
+    """The file that ComfyUI reads by itself."""
+    return run.project.folders.comfyui / EXTRA_PATHS
+
+
+def _tell_comfyui(run: Run, place: Path | None, *, dry: bool) -> PathsFile | None:
     folders, tier = run.project.folders, run.project.manifest.tiers.fast
     needed = [p.model.folder for p in run.project.plan.models if p.model.folder]
     sections = [path_sections.of_tier(Path(tier), folders, needed)] if tier else []
@@ -68,4 +70,4 @@ def _told(run: Run, place: Path | None, *, dry: bool) -> PathsFile | None:
     sections += [store] if store else []
     if not sections:
         return None
-    return paths_file.write(place or folders.comfyui / EXTRA_PATHS, sections, dry=dry)
+    return paths_file.write(place or _own_file(run), sections, dry=dry)

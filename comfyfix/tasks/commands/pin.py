@@ -6,18 +6,18 @@ from typing import Any
 
 from comfyfix.errors import HostRefused, SetupProblem
 from comfyfix.screen import notes
-from comfyfix.screen.commands import pinning as answers
+from comfyfix.screen.commands import pinning as words
 from comfyfix.screen.text import say
 from comfyfix.screen.words import t
 from comfyfix.settings import pins
-from comfyfix.tasks.commands.base import Ours
+from comfyfix.tasks.commands.base import ProjectCommand
 from comfyfix.tasks.face.guard import REFUSED
 from comfyfix.tasks.run import pinning
 from comfyfix.tasks.run.running import Run
 from comfyfix.why import Why
 
 
-class Pin(Ours):
+class Pin(ProjectCommand):
     """Settle by hand where a model comes from."""
 
     doc_purpose = t("settle by hand where a model comes from")
@@ -43,7 +43,7 @@ class Pin(Ours):
         return 0
 
 
-class Unpin(Ours):
+class Unpin(ProjectCommand):
     """Take a pin back."""
 
     doc_purpose = t("take back what `doit pin` has settled")
@@ -57,10 +57,10 @@ class Unpin(Ours):
             raise SetupProblem(Why.UNPIN_NEEDS_MODEL)
         runs = self.runs(options)
         for name in names:
-            gone = [key for run in runs for key in _taken_back(run, name)]
-            if not gone:
+            unpinned = [key for run in runs for key in _taken_back(run, name)]
+            if not unpinned:
                 raise SetupProblem(Why.UNPIN_NOTHING, file=pins.NAME, model=name)
-            say(*answers.taken_back(gone))
+            say(*words.taken_back(unpinned))
         return 0
 
 

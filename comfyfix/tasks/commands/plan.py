@@ -14,15 +14,15 @@ from comfyfix.screen.run import preview
 from comfyfix.screen.run.preview import Answer, Preview
 from comfyfix.screen.text import room, say
 from comfyfix.screen.words import t
-from comfyfix.tasks.commands.base import Ours, project_heading
-from comfyfix.tasks.face.guard import JSON_OPTION
+from comfyfix.tasks.commands.base import ProjectCommand, project_heading
+from comfyfix.tasks.face.options import JSON_OPTION
 from comfyfix.tasks.run import tried
 from comfyfix.tasks.run.names import keys_by_run
 from comfyfix.tasks.run.running import Run
 from comfyfix.tasks.run.searching import ModelSearch, search_and_keep, side_by_side
 
 
-class Plan(Ours):
+class Plan(ProjectCommand):
     """Show what a run would download."""
 
     doc_purpose = t("search, and show what a run would download; downloads nothing")
@@ -38,19 +38,19 @@ class Plan(Ours):
     def work(self, options: dict[str, Any], names: list[str]) -> int:
         """Search and print."""
         runs = self.runs(options)
-        asked = keys_by_run(runs, names) if names else dict.fromkeys(runs)
-        answers = {run: _answers(run, keys) for run, keys in asked.items()}
-        views = {run: _view(run, found) for run, found in answers.items()}
+        models = keys_by_run(runs, names) if names else dict.fromkeys(runs)
+        answers = {run: _answers(run, keys) for run, keys in models.items()}
+        previews = {run: _preview(run, of_run) for run, of_run in answers.items()}
         if options["as_json"]:
-            say_json_of({run.prefix: view for run, view in views.items()})
+            say_json_of({run.prefix: view for run, view in previews.items()})
         else:
-            for run, view in views.items():
+            for run, view in previews.items():
                 store = run.project.folders.store
                 say(*project_heading(run.prefix), *preview.table(view, store, room()))
                 say(*preview.advice(view, store, _cut_off(answers[run])))
-        failed = any(not row.found for view in views.values() for row in view.models)
-        failed = failed or (not names and any(run.project.plan.unreadable for run in runs))
-        return 1 if failed or not all(view.fits for view in views.values()) else 0
+        good = all(v.fits and all(row.found for row in v.models) for v in previews.values())
+        unreadable = not names and any(run.project.plan.unreadable for run in runs)
+        return int(unreadable or not good)
 
 
 def _cut_off(answers: Sequence[Answer]) -> list[tuple[str, Reason]]:
@@ -62,7 +62,7 @@ def _cut_off(answers: Sequence[Answer]) -> list[tuple[str, Reason]]:
     ]
 
 
-def _view(run: Run, answers: Sequence[Answer]) -> Preview:
+def _preview(run: Run, answers: Sequence[Answer]) -> Preview:
     reserve = run.project.manifest.download.reserve_bytes
     return preview.preview(answers, run.project.folders.store, reserve, run.group("download"))
 

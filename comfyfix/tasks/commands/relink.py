@@ -2,22 +2,20 @@
 
 from __future__ import annotations
 
+from functools import partial
 from pathlib import Path
 from typing import Any, NamedTuple
 
 from comfyfix.comfyui.references.lookup import Lookup
-from comfyfix.comfyui.store.folders import Folders
 from comfyfix.comfyui.store.index import StoreIndex
 from comfyfix.comfyui.workflows import edited
 from comfyfix.comfyui.workflows import files as workflow_files
 from comfyfix.comfyui.workflows.graph import NotAWorkflow
-from comfyfix.errors import SetupProblem
+from comfyfix.errors import SetupProblem, unwritable
 from comfyfix.records import Left, Reason, because
 from comfyfix.screen import notes
 from comfyfix.screen.commands import relinking
 from comfyfix.screen.commands.relinking import Sheet
-from comfyfix.screen.objects import say_json_of
-from comfyfix.screen.text import say
 from comfyfix.screen.words import t
 from comfyfix.setup import Setup, read_setup
 from comfyfix.stages.needs import loaders as knowledge
@@ -27,13 +25,13 @@ from comfyfix.stages.values import linking, relink
 from comfyfix.stages.values.relink import Fix
 from comfyfix.state import links
 from comfyfix.state.links import Link, State
-from comfyfix.tasks.commands.base import Ours, project_heading, switch, to_edit
+from comfyfix.tasks.commands.base import ProjectCommand, tell_projects, workflows_to_edit
 from comfyfix.tasks.face.dodo import Tasks
-from comfyfix.tasks.face.guard import JSON_OPTION
+from comfyfix.tasks.face.options import JSON_OPTION, switch
 from comfyfix.why import Why
 
 
-class Relink(Ours):
+class Relink(ProjectCommand):
     """Make ComfyUI take values that it refuses although their file is there."""
 
     doc_purpose = t("put right what ComfyUI refuses although its file is there")
@@ -54,47 +52,41 @@ class Relink(Ours):
 
     def work(self, options: dict[str, Any], names: list[str]) -> int:
         """Put right, link, or take back."""
-        names = to_edit(names)
+        names = workflows_to_edit(names)
         if names and (options["list"] or options["undo"]):
             raise SetupProblem(Why.RELINK_TAKES_NONE)
-        done = [_project(p, options, names) for p in self.projects(options)]
-        if options["as_json"]:
-            say_json_of({prefix: one.told for prefix, one in done})
-        else:
-            for prefix, one in done:
-                say(*project_heading(prefix), *one.lines)
-        return 0 if all(one.good for _, one in done) else 1
+        outcomes = [(p.prefix, _outcome(p, options, names)) for p in self.projects(options)]
+        tell_projects(outcomes, lambda o: o.data, lambda o: o.lines, as_json=options["as_json"])
+        return int(not all(outcome.good for _, outcome in outcomes))
 
 
-class _Done(NamedTuple):
+class _Outcome(NamedTuple):
     """What was done to one project: for programs, for people, and whether nothing is left."""
 
-    told: dict[str, Any]
+    data: dict[str, Any]
     lines: list[str]
     good: bool = True
 
 
-def _project(tasks: Tasks, options: dict[str, Any], names: list[str]) -> tuple[str, _Done]:
+def _outcome(tasks: Tasks, options: dict[str, Any], names: list[str]) -> _Outcome:
     setup, dry = read_setup(tasks.manifest, notes.remark), options["dry_run"]
     if options["list"] or options["undo"]:
-        told = _links(setup, undo=options["undo"] and not dry)
-        undone = options["undo"]
-        lines = [*(relinking.undone(told, dry=dry) if undone else relinking.links(told))]
-        return tasks.prefix, _Done(relinking.as_data([], told, dry=dry), lines)
+        undo = options["undo"]
+        states = _links(setup, undo=undo and not dry)
+        lines = [*(relinking.undone(states, dry=dry) if undo else relinking.links(states))]
+        return _Outcome(relinking.as_data([], states, dry=dry), lines)
     work = _Work(setup, link=options["link"], dry=dry)
-    sheets = work.of(names)
+    sheets = work.sheets(names)
     made = [(link, links.state(link)) for link in work.made]
     lines = list(relinking.table(sheets, dry=dry))
     good = all(sheet.is_done for sheet in sheets)
-    return tasks.prefix, _Done(relinking.as_data(sheets, made, dry=dry), lines, good)
+    return _Outcome(relinking.as_data(sheets, made, dry=dry), lines, good)
 
 
 def _links(setup: Setup, *, undo: bool) -> list[tuple[Link, State]]:
     try:
-        known = links.load(setup.layout)
-        if undo:
-            return [(link, links.undo(setup.layout, link)) for link in known]
-        return [(link, links.state(link)) for link in known]
+        state = partial(links.undo, setup.layout) if undo else links.state
+        return [(link, state(link)) for link in links.load(setup.layout)]
     except OSError as error:
         path, cause = error.filename or setup.layout.links, error.strerror or str(error)
         raise SetupProblem(Why.OUTPUT_UNUSABLE, path=path, cause=cause) from None
@@ -104,33 +96,34 @@ class _Work:
     """One call of the command; `made` are the links that it has made."""
 
     def __init__(self, setup: Setup, *, link: bool, dry: bool) -> None:
-        known = knowledge.gather(setup.folders, setup.layout, setup.manifest.comfyui_url)
-        if known.warning:
-            notes.remark(known.warning)
+        comfyui = knowledge.gather(setup.folders, setup.layout, setup.manifest.comfyui_url)
+        if comfyui.warning:
+            notes.remark(comfyui.warning)
         self._setup, self._link, self._dry = setup, link, dry
-        self._loaders, self._folders = known.loaders, known.folders
-        self._nodes = known.nodes
-        self._finder = _finder(known.folders)
+        self._comfyui, folders = comfyui, comfyui.folders
+        index = StoreIndex(folders.roots(), folders.links)
+        self._finder = relink.Finder(Lookup(folders), index)
         self._linked: dict[Path, str] = {}
         self.made: list[Link] = []
 
-    def of(self, names: list[str]) -> list[Sheet]:
+    def sheets(self, names: list[str]) -> list[Sheet]:
         """Put right the workflows of these names, or all; those that need nothing are left out."""
         places = names or self._setup.manifest.workflows
         cache = None if names else self._setup.layout.scan_cache
-        files = scan_stage.scan(workflow_files.find(places), cache, self._loaders, self._nodes)
+        comfyui = self._comfyui
+        files = scan_stage.scan(workflow_files.find(places), cache, comfyui.loaders, comfyui.nodes)
         sheets = []
         for file in files:
             if file.problem or (names and not file.is_workflow):
                 reason = file.problem or because(Why.HOLDS_NO_WORKFLOW, path=file.path)
                 sheets.append(Sheet(file.workflow, problem=reason))
-            elif remedies := relink.remedies(file.references, self._finder):
-                sheets.append(self._linked_up(file, remedies) if self._link else self._copied(file))
+            elif refused := list(relink.remedies(file.references, self._finder)):
+                sheets.append(self._linked_up(file, refused) if self._link else self._copied(file))
         return sheets
 
     def _copied(self, file: ScannedFile) -> Sheet:
         try:
-            copy = relink.copy_of(file.path, file.workflow, self._loaders, self._finder)
+            copy = relink.copy_of(file.path, file.workflow, self._comfyui.loaders, self._finder)
             if isinstance(copy, Reason):
                 return Sheet(file.workflow, problem=copy)
             if copy.fixes and not self._dry:
@@ -138,30 +131,26 @@ class _Work:
         except NotAWorkflow as error:
             return Sheet(file.workflow, problem=error.reason)
         except OSError as error:
-            cause = error.strerror or str(error)
-            path = error.filename or file.path
-            told = because(Why.FILE_UNWRITABLE, path=path, cause=cause)
-            return Sheet(file.workflow, problem=told)
+            return Sheet(file.workflow, problem=unwritable(error, file.path).reason)
         left = list(copy.left)
         return Sheet(file.workflow, copy.copy, there=copy.there, fixes=copy.fixes, left=left)
 
-    def _linked_up(self, file: ScannedFile, remedies: list[Fix | Left]) -> Sheet:
-        sheet = Sheet(file.workflow, left=[left for left in remedies if isinstance(left, Left)])
+    def _linked_up(self, file: ScannedFile, refused: list[Fix | Left]) -> Sheet:
+        sheet = Sheet(file.workflow, left=[value for value in refused if isinstance(value, Left)])
         fixes: dict[str, Fix] = {}
-        for fix in remedies:
-            if isinstance(fix, Fix):
-                path = self._link_of(fix)
-                if isinstance(path, Reason):
-                    sheet.left.append(Left(fix.reference, path))
-                else:
-                    sheet.links[fix.reference.value] = path
-                    fixes.setdefault(fix.reference.value, fix)
+        for fix in (value for value in refused if isinstance(value, Fix)):
+            path = self._link_of(fix)
+            if isinstance(path, Reason):
+                sheet.left.append(Left(fix.reference, path))
+            else:
+                sheet.links[fix.reference.value] = path
+                fixes.setdefault(fix.reference.value, fix)
         sheet.fixes = tuple(fixes.values())
         return sheet
 
     def _link_of(self, fix: Fix) -> str | Reason:
         """Make the link of a value, once for all workflows."""
-        path = linking.place(self._folders, fix, self._linked)
+        path = linking.place(self._comfyui.folders, fix, self._linked)
         if isinstance(path, Reason):
             return path
         if path not in self._linked and not self._dry:
@@ -171,7 +160,3 @@ class _Work:
                 return because(Why.SYSTEM_SAYS, error=error.strerror or str(error))
         self._linked[path] = fix.location
         return str(path)
-
-
-def _finder(folders: Folders) -> relink.Finder:
-    return relink.Finder(Lookup(folders), StoreIndex(folders.roots(), folders.links))

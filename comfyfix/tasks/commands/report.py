@@ -7,7 +7,7 @@ from typing import Any
 
 import msgspec
 
-from comfyfix.errors import SetupProblem, unwritable
+from comfyfix.errors import unwritable
 from comfyfix.process import browse
 from comfyfix.screen import notes
 from comfyfix.screen.objects import say_json, say_json_of
@@ -16,15 +16,15 @@ from comfyfix.screen.words import t
 from comfyfix.settings.secrets import without_secrets
 from comfyfix.setup import unusable
 from comfyfix.stages.reports import results
-from comfyfix.tasks.commands.base import Ours, project_heading, switch
-from comfyfix.tasks.face.guard import CHECK_OPTION, JSON_OPTION
+from comfyfix.tasks.commands.base import ProjectCommand, project_heading, require_no_names
+from comfyfix.tasks.face.options import CHECK_OPTION, JSON_OPTION, switch
 from comfyfix.tasks.run import publishing
 from comfyfix.tasks.run.publishing import PAGE
 from comfyfix.tasks.run.running import Run
 from comfyfix.why import Why
 
 
-class Report(Ours):
+class Report(ProjectCommand):
     """Write how each model and workflow stands."""
 
     doc_purpose = t("write how each model and workflow stands, as files that others read")
@@ -46,8 +46,7 @@ class Report(Ours):
         """Write the files."""
         from comfyfix.screen.results import shape
 
-        if names:
-            raise SetupProblem(Why.REPORT_TAKES_NONE, name=names[0])
+        require_no_names(names, Why.REPORT_TAKES_NONE)
         if options["schema"]:
             schema = shape.schema()
             if options["as_json"]:
@@ -55,19 +54,19 @@ class Report(Ours):
             else:
                 data(schema.decode())
             return 0
-        done = [(run, *_written(run)) for run in self.runs(options)]
+        written = [(run, *_written(run)) for run in self.runs(options)]
         if options["as_json"]:
-            told = {
+            shaped = {
                 run.prefix: shape.shaped(report, run.project.setup.manifest_path.parent)
-                for run, report, _ in done
+                for run, report, _ in written
             }
-            say_json_of(told)
+            say_json_of(shaped)
         else:
-            for run, _, paths in done:
+            for run, _, paths in written:
                 say(*project_heading(run.prefix), *(f"  {path}" for path in paths))
-        if options["open"] and not all(_shown(run) for run, _, paths in done if paths):
+        if options["open"] and not all(_shown(run) for run, _, paths in written if paths):
             return 1
-        return int(options["check"] and not all(report.good for _, report, _ in done))
+        return int(options["check"] and not all(report.good for _, report, _ in written))
 
 
 def _written(run: Run) -> tuple[results.Report, list[Path]]:

@@ -19,9 +19,10 @@ from comfyfix.screen.run import summary
 from comfyfix.screen.run.console import choose
 from comfyfix.screen.words import t
 from comfyfix.stages.reports.tally import Tally
-from comfyfix.tasks.face.dodo import ONLY_WORK, found_in
+from comfyfix.tasks.face.dodo import ONLY_WORK, tasks_in
 from comfyfix.tasks.face.guard import Guarded
 from comfyfix.tasks.face.inside_doit import Defaults, has_others
+from comfyfix.tasks.face.options import switch
 from comfyfix.tasks.run import idle
 from comfyfix.tasks.run.reporter import is_ours
 
@@ -30,14 +31,7 @@ if TYPE_CHECKING:
     from comfyfix.tasks.face.dodo import Tasks
 
 
-_FAIL_FAST = {
-    "name": "fail_fast",
-    "short": "",
-    "long": "fail-fast",
-    "type": bool,
-    "default": False,
-    "help": t("begin nothing more once one model has failed"),
-}
+_FAIL_FAST = switch("fail-fast", t("begin nothing more once one model has failed"))
 
 
 class RunCommand(Guarded, cmd_run.Run):  # type: ignore[misc]
@@ -69,22 +63,22 @@ class RunCommand(Guarded, cmd_run.Run):  # type: ignore[misc]
     def _execute(self, **asked: Any) -> int:
         with contextlib.suppress(AttributeError, ValueError):
             sys.stdout.reconfigure(errors="replace")  # type: ignore[union-attr]
-        whole = self._whole(asked)
-        if whole is not None and whole.settled is not None:
-            layout, answer = whole.settled
+        manifest = self._only_manifest(asked)
+        if manifest is not None and manifest.settled is not None:
+            layout, answer = manifest.settled
             if answer.verified and self._remembers_in(layout) and self._has_report(layout):
-                return _tell(layout, Tally(already=answer.models), whole.prefix)
+                return _tell(layout, Tally(already=answer.models), manifest.prefix)
         from comfyfix.tasks.run import at_work  # the rest of the program
 
-        if settled := [tasks for tasks in found_in(self.loader) if tasks.settled]:
+        if settled := [tasks for tasks in tasks_in(self.loader) if tasks.settled]:
             for tasks in settled:
                 tasks.opened()
             self.load_again()
         code = at_work.run(self, asked)
-        if code == 0 and whole is not None:
-            run = whole.opened()
+        if code == 0 and manifest is not None:
+            run = manifest.opened()
             if self._remembers_in(run.project.layout):
-                idle.keep(whole.manifest, run, self.noted, verified=True)
+                idle.keep(manifest.manifest, run, self.noted, verified=True)
         return code
 
     def load_again(self) -> None:
@@ -95,7 +89,7 @@ class RunCommand(Guarded, cmd_run.Run):  # type: ignore[misc]
         """Open the projects anew, as another run would; `selected` tasks are to be run then."""
         if selected:
             self.sel_tasks, self.sel_default_tasks = selected, False
-        for tasks in found_in(self.loader):
+        for tasks in tasks_in(self.loader):
             tasks.close()
         self.load_again()
 
@@ -108,17 +102,18 @@ class RunCommand(Guarded, cmd_run.Run):  # type: ignore[misc]
 
     def _is_about_work(self) -> bool:
         """Tell whether this run is about all that has work to do, and about no settled task."""
-        asked = self.params
-        named = not (self.sel_default_tasks and isinstance(self.sel_tasks, Defaults))
-        if named or asked["always"] or asked["single"] or not is_ours(asked["reporter"]):
+        params = self.params
+        by_default = self.sel_default_tasks and isinstance(self.sel_tasks, Defaults)
+        if not by_default or params["always"] or params["single"]:
             return False
-        return not has_others(self.loader)
+        return is_ours(params["reporter"]) and not has_others(self.loader)
 
-    def _whole(self, asked: dict[str, Any]) -> Tasks | None:
+    def _only_manifest(self, asked: dict[str, Any]) -> Tasks | None:
         """The one manifest of a dodo, where this run is about all of it and about nothing else."""
-        found = found_in(self.loader)
+        manifests = tasks_in(self.loader)
         on_screen = not isinstance(asked["outfile"], str)
-        return found[0] if self._is_about_work() and on_screen and len(found) == 1 else None
+        alone = self._is_about_work() and on_screen and len(manifests) == 1
+        return manifests[0] if alone else None
 
     def _has_report(self, layout: Layout) -> bool:
         """Tell whether the results lie there for who wants them, and nobody waits for them."""
@@ -128,8 +123,8 @@ class RunCommand(Guarded, cmd_run.Run):  # type: ignore[misc]
 
     def _remembers_in(self, layout: Layout) -> bool:
         """Tell whether doit's memory is where we have it: another may know of other things."""
-        told = (self.params["backend"], self.params["dep_file"])
-        return told == ("json", str(layout.doit_db))
+        memory = (self.params["backend"], self.params["dep_file"])
+        return memory == ("json", str(layout.doit_db))
 
 
 def _tell(layout: Layout, tally: Tally, prefix: str) -> int:

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from comfyfix.comfyui.packs.mentioned import unmentioned
+from comfyfix.comfyui.packs import mentioned
 from comfyfix.comfyui.references.lookup import Lookup
 from comfyfix.comfyui.store.folders import Folders
 from comfyfix.comfyui.store.index import StoreIndex
@@ -27,22 +27,20 @@ from comfyfix.stages.needs import join as needs
 from comfyfix.stages.needs import loaders as knowledge
 from comfyfix.stages.needs import scan as scan_stage
 from comfyfix.stages.needs.scan import ScannedFile
-from comfyfix.stages.plan import whole
+from comfyfix.stages.plan.whole import is_part
 from comfyfix.stages.values.near import near_misses
 from comfyfix.stages.values.refused import Refusing
-from comfyfix.tasks.commands.base import (
-    Ours,
-    places_of,
-    project_heading,
-    require_workflows,
-    with_workflow,
-)
-from comfyfix.tasks.face.guard import CHECK_OPTION, JSON_OPTION
+from comfyfix.tasks.commands.base import ProjectCommand, project_heading, workflows_named
+from comfyfix.tasks.face.options import CHECK_OPTION, JSON_OPTION
 
+_FIELDS = (
+    "workflow", "node_id", "node_type", "input", "value", "name", "path", "folder", "kind",
+    "active", "optional",
+)  # fmt: skip
 _CORE_SOURCES = ("nodes.py", "comfy_extras", "comfy_api_nodes")
 
 
-class Scan(Ours):
+class Scan(ProjectCommand):
     """List every reference to a model file in the workflows."""
 
     doc_purpose = t("list the references to model files in the workflows")
@@ -53,19 +51,16 @@ class Scan(Ours):
 
     def work(self, options: dict[str, Any], names: list[str]) -> int:
         """Print the references."""
-        names = with_workflow(names)
-        require_workflows(names)
-        places = places_of(names)
+        places = workflows_named(names)
         scans = [(p.prefix, _scan(p.manifest, places)) for p in self.projects(options)]
         if options["as_json"]:
-            rows = [each for _, one in scans for each in one.rows()]
-            say_json({"version": 1, "references": rows})
+            say_json({"references": [row for _, scan in scans for row in scan.rows()]})
         else:
-            for prefix, one in scans:
-                say(*project_heading(prefix), *scanning.table(one.sheets()))
-        if options["check"] and any(one.lacks for _, one in scans):
+            for prefix, scan in scans:
+                say(*project_heading(prefix), *scanning.table(scan.sheets()))
+        if options["check"] and any(scan.lacks for _, scan in scans):
             return 1
-        return 1 if any(one.problems for _, one in scans) else 0
+        return int(any(scan.problems for _, scan in scans))
 
 
 @dataclass(frozen=True)
@@ -80,7 +75,7 @@ class _Scan:
     def rows(self) -> list[dict[str, Any]]:
         """Every reference, for programs."""
         lookup = Lookup(self.folders)
-        return [row(found, lookup) for file in self.files for found in file.references]
+        return [_row(reference, lookup) for file in self.files for reference in file.references]
 
     @property
     def lacks(self) -> bool:
@@ -88,9 +83,10 @@ class _Scan:
         lookup = Lookup(self.folders)
         refusing = Refusing(self.manifest, lookup)
         return any(
-            refusing.of(each) or (needs.counts(self.manifest, each) and not _is_whole(each, lookup))
+            refusing.of(reference)
+            or (needs.counts(self.manifest, reference) and not _is_whole(reference, lookup))
             for file in self.files
-            for each in file.references
+            for reference in file.references
         )
 
     def sheets(self) -> list[Sheet]:
@@ -100,54 +96,42 @@ class _Scan:
         index = StoreIndex(self.folders.roots(), self.folders.links)
         read = [file for file in self.files if file.is_workflow and not file.problem]
         refusing = Refusing(self.manifest, lookup)
-        unnamed = self._unmentioned({one for file in read for one in file.strange})
-        return [_sheet(file, index, lookup, self.manifest, refusing, unnamed) for file in read]
+        unmentioned = self._unmentioned({node_type for file in read for node_type in file.strange})
+        return [_sheet(file, index, lookup, self.manifest, refusing, unmentioned) for file in read]
 
-    def _unmentioned(self, types: Collection[str]) -> frozenset[str]:
+    def _unmentioned(self, node_types: Collection[str]) -> frozenset[str]:
         core, packs = self.folders.comfyui, self.folders.paths.get("custom_nodes", ())
         places = [*(core / name for name in _CORE_SOURCES), *packs]
-        return unmentioned(map(str, places), types) if types else frozenset()
+        return mentioned.unmentioned(map(str, places), node_types) if node_types else frozenset()
 
 
 def _scan(manifest_path: Path, places: Sequence[str]) -> _Scan:
     setup = read_setup(manifest_path, notes.remark)
     places = [bring(setup, p, notes.remark) if is_address(p) else p for p in places]
     files = workflow_files.find(places or setup.manifest.workflows)
-    known = knowledge.gather(setup.folders, setup.layout, setup.manifest.comfyui_url)
-    if known.warning:
-        notes.remark(known.warning)
+    comfyui = knowledge.gather(setup.folders, setup.layout, setup.manifest.comfyui_url)
+    if comfyui.warning:
+        notes.remark(comfyui.warning)
     cache = None if places else setup.layout.scan_cache
-    scanned = scan_stage.scan(files, cache, known.loaders, known.nodes)
+    scanned = scan_stage.scan(files, cache, comfyui.loaders, comfyui.nodes)
     problems = [file for file in scanned if file.problem or (places and not file.is_workflow)]
     for file in problems:
         notes.no_workflow(file)
     if not places:
         for remark in scan_stage.without_workflow(scanned, setup.manifest.workflows):
             notes.remark(remark)
-    return _Scan(setup.manifest, known.folders, scanned, problems)
+    return _Scan(setup.manifest, comfyui.folders, scanned, problems)
 
 
-def row(reference: Reference, lookup: Lookup) -> dict[str, Any]:
+def _row(reference: Reference, lookup: Lookup) -> dict[str, Any]:
     """One reference in the shape that scripts rely on."""
-    return {
-        "workflow": reference.workflow,
-        "node_id": reference.node_id,
-        "node_type": reference.node_type,
-        "input": reference.input,
-        "value": reference.value,
-        "name": reference.name,
-        "path": reference.path,
-        "folder": reference.folder,
-        "kind": reference.kind,
-        "active": reference.active,
-        "optional": reference.optional,
-        "present": _is_whole(reference, lookup),
-    }
+    fields = {name: getattr(reference, name) for name in _FIELDS}
+    return {**fields, "present": _is_whole(reference, lookup)}
 
 
 def _is_whole(reference: Reference, lookup: Lookup) -> bool:
     """Tell whether all of a model is there, as far as what is there tells."""
-    return lookup.holds(reference) and not whole.is_part(reference, lookup)
+    return lookup.holds(reference) and not is_part(reference, lookup)
 
 
 def _sheet(
@@ -156,7 +140,7 @@ def _sheet(
     lookup: Lookup,
     manifest: Manifest,
     refusing: Refusing,
-    unnamed: frozenset[str],
+    unmentioned: frozenset[str],
 ) -> Sheet:
     """One workflow; a model that several references name is told by the first that counts."""
     models: dict[str, Named] = {}
@@ -164,13 +148,13 @@ def _sheet(
         model = Model(folder=reference.folder, path=reference.path)
         needed = needs.counts(manifest, reference)
         if needed or model.key not in models:
-            some = lookup.holds(reference)
-            there = _is_whole(reference, lookup)
-            near = near_misses(index, lookup.folders, model) if needed and not some else ()
-            models[model.key] = Named(reference, there, needed, near, part=some and not there)
+            begun = lookup.holds(reference)
+            whole = _is_whole(reference, lookup)
+            near = near_misses(index, lookup.folders, model) if needed and not begun else ()
+            models[model.key] = Named(reference, whole, needed, near, part=begun and not whole)
     return Sheet(
         workflow=file.workflow,
         models=tuple(models.values()),
         refused=refusing.of_files([file]),
-        strange=tuple(one for one in file.strange if one in unnamed),
+        strange=tuple(node_type for node_type in file.strange if node_type in unmentioned),
     )

@@ -13,13 +13,13 @@ from comfyfix.screen.text import exactly
 from comfyfix.screen.words import t
 from comfyfix.settings.manifest import Manifest
 from comfyfix.stages.needs.work import Planned, Present
-from comfyfix.tasks.commands.base import Ours
-from comfyfix.tasks.face.guard import JSON_OPTION
+from comfyfix.tasks.commands.base import ProjectCommand
+from comfyfix.tasks.face.options import JSON_OPTION
 from comfyfix.tasks.run.names import model_named
 from comfyfix.why import Why
 
 
-class Script(Ours):
+class Script(ProjectCommand):
     """Print the script of a model with all that it needs in itself."""
 
     doc_purpose = t("print a script that fetches a model on another machine, on its own")
@@ -49,7 +49,7 @@ class Script(Ours):
         text = render.alone(record, run.project.manifest)
         if options["as_json"]:
             name = run.project.layout.script(record.number, record.model).name
-            say_json({"version": 1, "model": record.model.key, "name": name, "script": text})
+            say_json({"model": record.model.key, "name": name, "script": text})
         else:
             exactly(text)
         return 0

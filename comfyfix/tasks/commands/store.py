@@ -7,7 +7,6 @@ import os
 from collections.abc import Iterator, Sequence
 from typing import Any
 
-from comfyfix.errors import SetupProblem
 from comfyfix.records import because
 from comfyfix.screen import notes
 from comfyfix.screen.commands import storing
@@ -20,12 +19,12 @@ from comfyfix.stages.store.gc import Unit
 from comfyfix.stopping import Stopped, signals
 from comfyfix.tasks.commands.base import (
     JOBS_OPTION,
-    Ours,
+    ProjectCommand,
     jobs_of,
     project_heading,
-    switch,
+    require_no_names,
 )
-from comfyfix.tasks.face.guard import JSON_OPTION
+from comfyfix.tasks.face.options import JSON_OPTION, switch
 from comfyfix.tasks.run.running import Run
 from comfyfix.tasks.store.in_tier import tier_of
 from comfyfix.tasks.store.needing import Needing
@@ -33,7 +32,7 @@ from comfyfix.tasks.verify import hashing
 from comfyfix.why import Why
 
 
-class Store(Ours):
+class Store(ProjectCommand):
     """Show what lies in the model folders."""
 
     doc_purpose = t("show what lies in the model folders, and what of it workflows need")
@@ -54,30 +53,39 @@ class Store(Ours):
 
     def work(self, options: dict[str, Any], names: list[str]) -> int:
         """Look and tell."""
-        if names:
-            raise SetupProblem(Why.STORE_TAKES_NONE, name=names[0])
+        require_no_names(names, Why.STORE_TAKES_NONE)
         jobs = jobs_of(options)
         runs = self.runs(options)
         needing = Needing(runs)
         for doubt in needing.doubts:
             notes.remark(doubt)
-        found = {run: needing.units(run) for run in runs}
+        units = {run: needing.units(run) for run in runs}
         tiers = {run.prefix: _Fast(run) for run in runs}
         with signals():
             try:
-                held = {
-                    run.prefix: Holding(units, _hashes(run, units, options, jobs), known.contents)
-                    for run, (known, units) in found.items()
+                holdings = {
+                    run.prefix: Holding(
+                        of_run, _hashes(run, of_run, options, jobs), provenance.contents
+                    )
+                    for run, (provenance, of_run) in units.items()
                 }
             except Stopped as stopped:
                 return stopped.exit_code
         if options["as_json"]:
-            found_as_data = {p: storing.as_data(one, needing.doubts) for p, one in held.items()}
-            say_json_of({p: {**d, "tier": tiers[p].as_data()} for p, d in found_as_data.items()})
+            say_json_of(
+                {
+                    prefix: {
+                        **storing.as_data(holding, needing.doubts),
+                        "tier": tiers[prefix].as_data(),
+                    }
+                    for prefix, holding in holdings.items()
+                }
+            )
             return 0
-        for prefix, one in held.items():
-            lines = storing.files(one, room()) if options["all"] else storing.folders(one, room())
-            say(*project_heading(prefix), *lines, *tiers[prefix].lines(all_of_it=options["all"]))
+        table = storing.files if options["all"] else storing.folders
+        for prefix, holding in holdings.items():
+            tier_lines = tiers[prefix].lines(all_of_it=options["all"])
+            say(*project_heading(prefix), *table(holding, room()), *tier_lines)
         return 0
 
 

@@ -16,16 +16,16 @@ from comfyfix import templates
 from comfyfix.screen.text import data
 from comfyfix.screen.words import t
 from comfyfix.tasks.face.guard import Guarded
+from comfyfix.tasks.face.options import option
 from comfyfix.tasks.face.owned import runs_of
 from comfyfix.tasks.run.names import all_names
 
 # Names of models come from workflows of strangers, and a shell may read a completion as code.
 _HARMLESS = re.compile(r"[A-Za-z0-9_][A-Za-z0-9._/:+@-]*")
 _WORDS = {
-    "name": "words", "short": "", "long": "words", "type": str, "default": "",
+    **option("words", "", t("only print the names of all tasks, or of all models, one a line")),
     "choices": (("tasks", ""), ("models", "")),
-    "help": t("only print the names of all tasks, or of all models, one a line"),
-}  # fmt: skip
+}
 
 
 class TabCompletion(Guarded, DoitTabCompletion):  # type: ignore[misc]
@@ -41,17 +41,16 @@ class TabCompletion(Guarded, DoitTabCompletion):  # type: ignore[misc]
         if opt_values["words"] or opt_values["hardcode_tasks"]:
             DoitCmdBase.execute(self, opt_values, pos_args)  # loads the tasks
         if opt_values["words"]:
-            found = self._models() if opt_values["words"] == "models" else self._tasks()
-            data("".join(f"{word}\n" for word in found))
+            words = self._models() if opt_values["words"] == "models" else self._tasks()
+            data("".join(f"{word}\n" for word in words))
             return 0
-        words = "\n".join(self._tasks()) if opt_values["hardcode_tasks"] else ""
         fields = {
             "@PROGRAM@": self.bin_name,
             "@COMMANDS@": " ".join(sorted(self.cmds)),
             "@OF_MODELS@": "|".join(self._with("MODEL")),
             "@OF_TASKS@": "|".join([*self._with("TASK"), "run"]),
             "@OF_FILES@": "|".join(self._with("FILE")),
-            "@TASKS@": words,
+            "@TASKS@": "\n".join(self._tasks()) if opt_values["hardcode_tasks"] else "",
         }
         text = templates.text(f"completion.{opt_values['shell']}")
         for field, value in fields.items():

@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from comfyfix.errors import SetupProblem
-from comfyfix.screen.commands import tiers as told_of
+from comfyfix.screen.commands import tiers as words
 from comfyfix.screen.objects import say_json_of
 from comfyfix.screen.text import say
 from comfyfix.screen.words import t
@@ -15,14 +15,14 @@ from comfyfix.stages.store import sweep
 from comfyfix.stages.store.tiers.needed_copies import NeededCopy, needed_copies
 from comfyfix.stages.store.tiers.raising import CopyOutcome, CopyResult
 from comfyfix.state.tier import Busy, Tier
-from comfyfix.tasks.commands.base import Ours, project_heading
-from comfyfix.tasks.face.guard import JSON_OPTION
+from comfyfix.tasks.commands.base import ProjectCommand, project_heading, require_no_names
+from comfyfix.tasks.face.options import JSON_OPTION
 from comfyfix.tasks.run.running import Run
 from comfyfix.tasks.store.in_tier import raising
 from comfyfix.why import Why
 
 
-class Tiers(Ours):
+class Tiers(ProjectCommand):
     """Bring up what workflows need."""
 
     doc_purpose = t("bring up to the fast tier what workflows need; what was not for long leaves")
@@ -38,35 +38,34 @@ class Tiers(Ours):
 
     def work(self, options: dict[str, Any], names: list[str]) -> int:
         """Bring up. Raises SetupProblem."""
-        if names:
-            raise SetupProblem(Why.TIER_TAKES_NONE, name=names[0])
-        found: dict[str, dict[str, Any]] = {}
+        require_no_names(names, Why.TIER_TAKES_NONE)
+        answers: dict[str, dict[str, Any]] = {}
         good = True
+        aloud = not options["as_json"]
         for run in self.runs(options):
             place, limit = run.project.manifest.tiers.fast, run.project.manifest.tiers.size_bytes
             if not place:
                 raise SetupProblem(Why.TIER_NONE)
             tier, results = Tier(Path(place)), []
-            quiet = options["as_json"]
-            if not quiet:
+            if aloud:
                 say(*project_heading(run.prefix))
             for result in _brought_up(run, tier):
                 results.append(result)
-                if not quiet:
-                    say(told_of.line(result))
+                if aloud:
+                    say(words.line(result))
             sizes = [copy.size for copy in tier.copies.values()]
-            found[run.prefix] = told_of.as_data(results, sizes, limit)
-            if not quiet:
-                say(told_of.total(sizes, limit))
-            good = good and all(result.outcome is not CopyOutcome.STAYS for result in results)
-        if options["as_json"]:
-            say_json_of(found)
-        return 0 if good else 1
+            answers[run.prefix] = words.as_data(results, sizes, limit)
+            if aloud:
+                say(words.total(sizes, limit))
+            good = good and not any(result.outcome is CopyOutcome.STAYS for result in results)
+        if not aloud:
+            say_json_of(answers)
+        return int(not good)
 
 
 def _brought_up(run: Run, tier: Tier) -> Iterator[CopyResult]:
     """What is done, as it is done. Raises SetupProblem."""
-    needed = _needed_copies(run)
+    needed = _needed(run)
     try:
         if not tier.root.is_dir():
             raise NotADirectoryError(20, "Not a directory")
@@ -80,7 +79,7 @@ def _brought_up(run: Run, tier: Tier) -> Iterator[CopyResult]:
         raise SetupProblem(Why.TIER_UNUSABLE, path=tier.root, cause=cause) from None
 
 
-def _needed_copies(run: Run) -> list[NeededCopy]:
+def _needed(run: Run) -> list[NeededCopy]:
     """What workflows need and the store has, in order."""
     project = run.project
     choices = sweep.needed(project.manifest, project.plan, project.layout)

@@ -2,26 +2,26 @@
 
 from __future__ import annotations
 
+import time
+from pathlib import Path
 from typing import Any
 
-from comfyfix.errors import SetupProblem
+from comfyfix.screen import notes
 from comfyfix.screen.commands import checking
+from comfyfix.screen.text import say
 from comfyfix.screen.words import t
+from comfyfix.stages.store import sweep
 from comfyfix.stopping import Stopped, signals
-from comfyfix.tasks.commands.base import JOBS_OPTION, Ours, jobs_of
+from comfyfix.tasks.commands.base import JOBS_OPTION, ProjectCommand, jobs_of, require_no_names
 from comfyfix.tasks.commands.verify_needed import Checked, verify_needed
-from comfyfix.tasks.commands.verify_store import verify_store
-from comfyfix.tasks.verify.side_by_side import Wish
+from comfyfix.tasks.face.options import switch
+from comfyfix.tasks.run.opening import begin_store
+from comfyfix.tasks.store.in_tier import opened_in
+from comfyfix.tasks.verify.side_by_side import Check, Wish
 from comfyfix.why import Why
 
 
-def _switch(name: str, told: str) -> dict[str, Any]:
-    return {
-        "name": name, "short": "", "long": name, "type": bool, "default": False, "help": told,
-    }  # fmt: skip
-
-
-class Verify(Ours):
+class Verify(ProjectCommand):
     """Check the model files that are there; never downloads."""
 
     doc_purpose = t("check the model files that are there")
@@ -34,48 +34,64 @@ class Verify(Ours):
         "remembered: stopped by Ctrl-C, the same command goes on where it was."
     )
     cmd_options = (
-        _switch("store", t("check every model file in all model folders; moves nothing")),
-        _switch("move", t("with --store: move damaged and unsafe files aside, as without it")),
-        _switch(
+        switch("store", t("check every model file in all model folders; moves nothing")),
+        switch("move", t("with --store: move damaged and unsafe files aside, as without it")),
+        switch(
             "ask",
             t(
                 "look up files that nothing here knows: Civitai is told their hashes, "
                 "Hugging Face their names"
             ),
         ),
-        _switch("anew", t("hash every file, also where size and time are as they were")),
+        switch("anew", t("hash every file, also where size and time are as they were")),
         JOBS_OPTION,
     )
     name = "verify"
-    _code = 0
 
     def work(self, options: dict[str, Any], names: list[str]) -> int:
         """Verify and print a line per file."""
         with signals():
             try:
-                verdicts, rules = self._checked(options, names)
+                checked = self._checked(options, names)
             except Stopped as stopped:
                 return stopped.exit_code
-        good = sum(verdict.good for verdict in verdicts)
-        self.told = {
+        good = sum(verdict.good for verdict in checked.verdicts)
+        self.answer = {
             "good": good,
-            "unverified": sum(verdict.status == "unverified" for verdict in verdicts),
-            "bad": len(verdicts) - good,
-            "verdicts": list(map(checking.as_data, verdicts)),
-            "policy": [checking.rule_as_data(*rule) for rule in rules],
+            "unverified": sum(verdict.status == "unverified" for verdict in checked.verdicts),
+            "bad": len(checked.verdicts) - good,
+            "verdicts": list(map(checking.as_data, checked.verdicts)),
+            "policy": [checking.rule_as_data(*rule) for rule in checked.rules],
         }
-        return self._code
+        return int(checked.failed)
 
     def _checked(self, options: dict[str, Any], names: list[str]) -> Checked:
         if not options["store"]:
-            self._code, found = verify_needed(self.runs(options), _wish(options), names)
-            return found
-        if names:
-            raise SetupProblem(Why.STORE_TAKES_NO_MODEL, name=names[0])
-        wish, places = _wish(options), self.projects(options)
-        checked = [verify_store(place.manifest, wish) for place in places]
-        self._code = int(any(check.bad for check in checked))
-        return Checked([verdict for check in checked for verdict in check.verdicts])
+            return verify_needed(self.runs(options), _wish(options), names)
+        require_no_names(names, Why.STORE_TAKES_NO_MODEL)
+        wish, projects = _wish(options), self.projects(options)
+        checks = [_verify_store(project.manifest, wish) for project in projects]
+        verdicts = [verdict for check in checks for verdict in check.verdicts]
+        return Checked(verdicts, failed=any(check.bad for check in checks))
+
+
+def _verify_store(manifest: Path, wish: Wish) -> Check:
+    """Verify every model file of all model folders, and print a line per file."""
+    begun = time.monotonic()
+    run = begin_store(manifest)
+    run.set_right()
+    project = run.project
+    files = sweep.whole_store(project.manifest, project.folders, project.layout, project.trust)
+    choices = list(opened_in(run).with_copies(files))
+    size = sweep.total(choices)
+    say(checking.verifying(len(choices), size))
+    check = Check(run, choices, wish)
+    check.verify_all()
+    for problem in check.problems:
+        notes.remark(problem)
+    say(checking.store(check.count, size, time.monotonic() - begun))
+    say(*checking.advice(check.stayed, check.unknown))
+    return check
 
 
 def _wish(options: dict[str, Any]) -> Wish:

@@ -24,32 +24,31 @@ Rule = tuple[str, Reason]
 
 
 class Checked(NamedTuple):
-    """What was told: of each file, and of each rule of the policy that one breaks."""
+    """The verdict of each file, and the rules of the policy that are broken."""
 
     verdicts: Sequence[Verdict]
     rules: Sequence[Rule] = ()
+    failed: bool = False
 
 
-def verify_needed(runs: Sequence[Run], wish: Wish, names: Sequence[str]) -> tuple[int, Checked]:
-    """Verify and print a line per model; returns the exit code, and what was told.
+def verify_needed(runs: Sequence[Run], wish: Wish, names: Sequence[str]) -> Checked:
+    """Verify and print a line per model. Raises SetupProblem and Stopped."""
+    models = keys_by_run(runs, names) if names else dict.fromkeys(runs)
+    checked = [_verify(run, wish, keys) for run, keys in models.items()]
+    return Checked(
+        [verdict for project in checked for verdict in project.verdicts],
+        [rule for project in checked for rule in project.rules],
+        failed=any(project.failed for project in checked),
+    )
 
-    Raises SetupProblem and Stopped.
-    """
-    asked = keys_by_run(runs, names) if names else {run: [] for run in runs}
-    done = [_verify(run, wish, names, keys) for run, keys in asked.items()]
-    verdicts = [each for _, told in done for each in told.verdicts]
-    rules = [each for _, told in done for each in told.rules]
-    return max(code for code, _ in done), Checked(verdicts, rules)
 
-
-def _verify(
-    run: Run, wish: Wish, names: Sequence[str], asked: Sequence[str]
-) -> tuple[int, Checked]:
+def _verify(run: Run, wish: Wish, named: Sequence[str] | None) -> Checked:
+    """Verify the models of a project that are named; None: all that it needs."""
     run.set_right()
     say(*project_heading(run.prefix))
     lacking: list[Verdict] = []  # models that can have no file of ours: nothing to look at
     for item in run.project.plan.models:
-        if item.problem is not None and (not names or item.model.key in asked):
+        if item.problem is not None and (named is None or item.model.key in named):
             say(checking.lacking(item.model.key, item.problem))
             lacking.append(
                 Verdict(
@@ -60,32 +59,34 @@ def _verify(
                     reason=item.problem.reason,
                 )
             )
-    every = sweep.needed(run.project.manifest, run.project.plan, run.project.layout)
+    needed = sweep.needed(run.project.manifest, run.project.plan, run.project.layout)
     opened = opened_in(run)
-    keys = asked if names else every
-    choices = [choice for key in keys for choice in every.get(key, ())]
+    keys = needed if named is None else named
+    choices = [choice for key in keys for choice in needed.get(key, ())]
     check = Check(run, list(opened.with_copies(choices)), wish)
     check.verify_all()
     notes.unreadable(run.project.plan.unreadable)
     for problem in check.problems:
         notes.remark(problem)
-    rules = list(_rules(run, [one for key in keys for one in every.get(key, ())], names))
-    say(*(checking.against_policy(model, told) for model, told in rules))
-    count = check.count + Counter(each.status for each in lacking)
+    rules = list(_broken_rules(run, choices))
+    if named is None:
+        rules += [("", run.policy.with_line(*rule)) for rule in run.policy.broken_by_all()]
+    say(*(checking.against_policy(model, rule) for model, rule in rules))
+    count = check.count + Counter(verdict.status for verdict in lacking)
     copies = check.bad_copies
     say(checking.needed(count, fetchable=check.bad > copies, copies=copies > 0))
     failed = check.bad or lacking or rules or run.project.plan.unreadable
-    return int(bool(failed)), Checked([*lacking, *check.verdicts], rules)
+    return Checked([*lacking, *check.verdicts], rules, failed=bool(failed))
 
 
-def _rules(run: Run, choices: Sequence[Choice], names: Sequence[str]) -> Iterator[Rule]:
+def _broken_rules(run: Run, choices: Sequence[Choice]) -> Iterator[Rule]:
     """The rules of the policy that what is there breaks, with their places."""
     policy = run.project.manifest.policy
-    for choice in (one for one in choices if one.size):  # what is there
+    for choice in choices:
+        if not choice.size:
+            continue  # it is not there
         if choice.record is not None:
-            found = broken(policy, choice.record)
+            rules = broken(policy, choice.record)
         else:
-            found = broken_by_files(policy, [(choice.model.name, choice.size)])
-        yield from ((choice.model.key, run.policy.with_line(*rule)) for rule in found)
-    if not names:
-        yield from (("", run.policy.with_line(*rule)) for rule in run.policy.broken_by_all())
+            rules = broken_by_files(policy, [(choice.model.name, choice.size)])
+        yield from ((choice.model.key, run.policy.with_line(*rule)) for rule in rules)

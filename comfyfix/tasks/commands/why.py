@@ -14,14 +14,15 @@ from comfyfix.screen.words import t
 from comfyfix.stages.needs.work import Planned, Present
 from comfyfix.state import searches
 from comfyfix.state.searches import Search
-from comfyfix.tasks.commands.base import Ours, switch
+from comfyfix.tasks.commands.base import ProjectCommand
+from comfyfix.tasks.face.options import switch
 from comfyfix.tasks.run import tried
 from comfyfix.tasks.run.names import models_named
 from comfyfix.tasks.run.running import Run
 from comfyfix.why import Why
 
 
-class WhyOfModel(Ours):
+class WhyOfModel(ProjectCommand):
     """Show what each source said of a model, what was rejected, and why."""
 
     doc_purpose = t("show the evidence: what each source said of a model")
@@ -38,32 +39,34 @@ class WhyOfModel(Ours):
         if not names:
             raise SetupProblem(Why.WHY_NEEDS_MODEL)
         runs = self.runs(options)
-        every = [found for name in names for found in models_named(runs, name)]
-        models = [_told(*found, fresh=options["fresh"]) for found in every]
-        self.told = {"models": models}
-        return 0 if all(model["found"] for model in models) else 1
+        every = [model for name in names for model in models_named(runs, name)]
+        models = [_tell(run, item, fresh=options["fresh"]) for run, item in every]
+        self.answer = {"models": models}
+        return int(not all(model["found"] for model in models))
 
 
-def _told(run: Run, item: Planned | Present, *, fresh: bool) -> dict[str, Any]:
+def _tell(run: Run, item: Planned | Present, *, fresh: bool) -> dict[str, Any]:
     """Print what is known of one model; returns it for programs."""
     say(item.model.key)
-    told: dict[str, Any] = {"model": item.model.key, "path": item.location}
+    answer: dict[str, Any] = {"model": item.model.key, "path": item.location}
     if isinstance(item, Present):
         say(*evidence.of_present(item))
-        return {**told, "found": True, "record": None}
+        return {**answer, "found": True, "record": None}
     say(evidence.heading(item))
     sources = run.project.manifest.search.sources
-    record, search = _known(run, item, fresh=fresh)
+    record, search = record_or_search(run, item, fresh=fresh)
     if record is not None:
         say(*evidence.of_record(record, sources))
-        return {**told, "found": True, "record": record}
+        return {**answer, "found": True, "record": record}
     say(*evidence.of_search(search, item.model, sources) if search else ())
-    seen = choosing.as_data(item.model, search, search.candidates if search else ())
-    return {**told, "found": False, "record": None, "search": seen}
+    shown = choosing.as_data(item.model, search, search.candidates if search else ())
+    return {**answer, "found": False, "record": None, "search": shown}
 
 
-def _known(run: Run, planned: Planned, *, fresh: bool) -> tuple[Record | None, Search | None]:
-    """Where a model is from, or how its last search ended; where neither is known it is sought."""
+def record_or_search(
+    run: Run, planned: Planned, *, fresh: bool
+) -> tuple[Record | None, Search | None]:
+    """Where a model is from, or how its last search ended; it is searched if neither is known."""
     if not fresh and planned.record is not None:
         return planned.record, None
     if not fresh and (last := tried.last_search(run, planned)):

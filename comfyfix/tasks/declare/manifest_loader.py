@@ -12,7 +12,7 @@ from comfyfix.screen.text import say
 from comfyfix.tasks.declare import loading
 from comfyfix.tasks.face.command_names import COMMANDS
 from comfyfix.tasks.face.dodo import manifest_here
-from comfyfix.tasks.face.guard import is_common
+from comfyfix.tasks.face.options import is_common
 from comfyfix.version import __version__
 
 

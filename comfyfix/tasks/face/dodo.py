@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import contextlib
 import os
 from collections.abc import Callable, Iterator
 from contextvars import ContextVar
@@ -41,7 +40,7 @@ class Tasks:
     manifest: Path
     prefix: str
     open: Callable[[], Run] | None
-    made: Callable[[Run], Iterator[Task]]
+    declare: Callable[[Run], Iterator[Task]]
     settled: Settled | None = None
     _run: Run | None = None
 
@@ -60,38 +59,42 @@ class Tasks:
     def create_doit_tasks(self) -> Iterator[Task]:
         """Search, script and download the missing models."""
         if self.open is not None and self.settled is None:
-            yield from self.made(self.opened())
+            yield from self.declare(self.opened())
 
 
-def found_in(loader: Any) -> list[Tasks]:
-    """The manifests whose tasks a dodo has, each once."""
+def tasks_in(loader: Any) -> list[Tasks]:
+    """The tasks of manifests that a dodo has, each once."""
     values = inside_doit.namespace(loader).values()
     return list(dict.fromkeys(value for value in values if isinstance(value, Tasks)))
 
 
-def of_dodo(loader: Any) -> list[Run]:
+def runs_in(loader: Any) -> list[Run]:
     """The projects that a dodo has opened. Raises SetupProblem where it has lost them."""
-    runs = [tasks.opened() for tasks in found_in(loader) if tasks.open is not None]
+    runs = [tasks.opened() for tasks in tasks_in(loader) if tasks.open is not None]
     reporter = loader.load_doit_config().get("reporter")
     if not runs and getattr(reporter, "of_comfyfix", False):
         raise SetupProblem(Why.TASKS_HIDDEN)
     return runs
 
 
-def named_by(loader: Any, options: dict[str, Any]) -> list[Tasks]:
+def manifests_named(loader: Any, options: dict[str, Any]) -> list[Tasks]:
     """The manifests that a dodo names, or that of the working folder where no dodo is.
 
     Raises SetupProblem.
     """
-    with _only_named():
-        if _has_dodo(options):
+    has_dodo = _has_dodo(options)
+    if has_dodo:
+        token = ONLY_NAMED.set(True)
+        try:
             loader.setup(options)
-            if named := found_in(loader):
-                return named
+        finally:
+            ONLY_NAMED.reset(token)
+        if named := tasks_in(loader):
+            return named
     here = manifest_here()
-    if _has_dodo(options) and not here.exists():
+    if has_dodo and not here.exists():
         raise SetupProblem(Why.DODO_FOREIGN)
-    return [Tasks(here, "", None, iter_nothing)]
+    return [Tasks(here, "", None, lambda _run: iter(()))]
 
 
 def manifest_here() -> Path:
@@ -105,23 +108,9 @@ def manifest_here() -> Path:
     return read.implied_in(here.parent) if looks_like_one(here.parent) else here
 
 
-def iter_nothing(_run: Run) -> Iterator[Task]:
-    """No tasks: for a manifest that a command reads by itself."""
-    return iter(())
-
-
 def _has_dodo(options: dict[str, Any]) -> bool:
     """Tell whether a dodo is there, or one is asked for: then it is doit that looks for it."""
     if "dodoFile" not in options:
         return False
-    asked = options["dodoFile"] != "dodo.py" or options["cwdPath"] or options["seek_file"]
-    return bool(asked) or Path("dodo.py").exists()
-
-
-@contextlib.contextmanager
-def _only_named() -> Iterator[None]:
-    token = ONLY_NAMED.set(True)
-    try:
-        yield
-    finally:
-        ONLY_NAMED.reset(token)
+    looked_for = options["dodoFile"] != "dodo.py" or options["cwdPath"] or options["seek_file"]
+    return bool(looked_for) or Path("dodo.py").exists()

@@ -19,58 +19,19 @@ from comfyfix.screen import notes
 from comfyfix.screen.ends import guarded, last_word, settle_descriptors
 from comfyfix.screen.objects import failed, say_json
 from comfyfix.screen.text import say
-from comfyfix.screen.words import t
-from comfyfix.settings.switches import FROZEN, LOCKED, OFFLINE, kept_on
+from comfyfix.settings.switches import kept_on
 from comfyfix.stopping import STOPPED, Stopped
 from comfyfix.tasks.face import inside_doit
 from comfyfix.tasks.face.nearest import nearest, unknown
+from comfyfix.tasks.face.options import COMMON, variable_of
 from comfyfix.why import Why
 
 REFUSED = 3
 """The exit code of a command that can't start."""
 _HELP = ("-h", "--help")
-_SWITCHES = {
-    "offline": (OFFLINE, t("send no request, as with `COMFYFIX_OFFLINE=1` or `HF_HUB_OFFLINE=1`")),
-    "locked": (LOCKED, t("stop where lock file and workflows disagree (`COMFYFIX_LOCKED=1`)")),
-    "frozen": (FROZEN, t("take the lock file, and read no workflow (`COMFYFIX_FROZEN=1`)")),
-}
-SWITCH_OPTIONS = tuple(
-    {"name": name, "short": "", "long": name, "type": bool, "default": False, "help": told}
-    for name, (_, told) in _SWITCHES.items()
-)
-_SHORTEST = 4
-"""Letters that tell one of them, with its dashes: options may be cut short."""
-
-JSON_OPTION = {
-    "name": "as_json",
-    "short": "",
-    "long": "json",
-    "type": bool,
-    "default": False,
-    "help": t("print one object of JSON, and nothing else, on stdout"),
-}
-CHECK_OPTION = {
-    "name": "check",
-    "short": "",
-    "long": "check",
-    "type": bool,
-    "default": False,
-    "help": t("exit with 1 where something is missing, or can't be used as it is"),
-}
 _JSON = "--json"
 _DOITS = (InvalidCommand, InvalidDodoFile, CmdParseError)
 """What doit tells by itself, on stderr."""
-
-
-def _switched(word: str) -> str:
-    """The variable that a word sets, if it is one of these options; else empty."""
-    long = [name for name in _SWITCHES if f"--{name}".startswith(word)]
-    return _SWITCHES[long[0]][0][0] if len(word) >= _SHORTEST and len(long) == 1 else ""
-
-
-def is_common(word: str) -> bool:
-    """Tell whether a word is one of the options that all commands have."""
-    return word == _JSON or bool(_switched(word))
 
 
 class Guarded(Command):  # type: ignore[misc]
@@ -78,26 +39,26 @@ class Guarded(Command):  # type: ignore[misc]
 
     A problem of set-up, or of its options, is one line on stderr. With `--json` one object is on
     stdout, also then: a command with an option of its own makes it, of any other it has the lines
-    that people would read, and what the command has `told` besides.
+    that people would read, and the `answer` of the command besides.
     """
 
-    told: Mapping[str, Any] = {}
+    answer: Mapping[str, Any] = {}
     serves: ClassVar[bool] = False
     """Does its object come first, and the command end when it is stopped?"""
 
-    def __init__(self, *arguments: Any, **named: Any) -> None:
+    def __init__(self, *arguments: Any, **keywords: Any) -> None:
         settle_descriptors()  # before doit keeps `sys.stdout`
-        super().__init__(*arguments, **named)
+        super().__init__(*arguments, **keywords)
 
     def parse_execute(self, in_args: list[str]) -> int:
         """Run the command; returns the exit code."""
-        ours = in_args[: in_args.index("--")] if "--" in in_args else in_args
-        kept = [word for word in ours if not _switched(word)]
-        with kept_on(filter(None, map(_switched, ours))):
-            work = self._refusing
-            if _JSON in kept:  # wherever it stands
-                kept, work = [_JSON, *(word for word in kept if word != _JSON)], self._as_object
-            return guarded(functools.partial(work, [*kept, *in_args[len(ours) :]]))
+        before_names = in_args[: in_args.index("--")] if "--" in in_args else in_args
+        words = [word for word in before_names if not variable_of(word)]
+        with kept_on(filter(None, map(variable_of, before_names))):
+            work = self._for_people
+            if _JSON in words:  # wherever it stands
+                words, work = [_JSON, *(word for word in words if word != _JSON)], self._as_object
+            return guarded(functools.partial(work, [*words, *in_args[len(before_names) :]]))
 
     def get_options(self) -> list[CmdOption]:
         """The options, with those that all commands have."""
@@ -106,10 +67,7 @@ class Guarded(Command):  # type: ignore[misc]
     @staticmethod
     def _with_common(options: list[CmdOption]) -> list[CmdOption]:
         names = {option.name for option in options}
-        common = (
-            option for option in (JSON_OPTION, *SWITCH_OPTIONS) if option["name"] not in names
-        )
-        return [*options, *map(CmdOption, common)]
+        return [*options, *(CmdOption(o) for o in COMMON if o["name"] not in names)]
 
     def help(self) -> str:
         """How to use the command; doit's own tells of its configuration."""
@@ -122,9 +80,11 @@ class Guarded(Command):  # type: ignore[misc]
             )
             for option in self.cmdparser.options
         ]  # fmt: skip
-        about = self.doc_description or ""
-        told = (self.bin_name, self.name, self.doc_purpose, self.doc_usage, about, options)
-        return "\n".join(usage.lines(*told))
+        lines = usage.lines(
+            self.bin_name, self.name, self.doc_purpose, self.doc_usage,
+            self.doc_description or "", options,
+        )  # fmt: skip
+        return "\n".join(lines)
 
     def lines_to(self) -> TextIO:
         """Where the lines for people go while the answer is an object."""
@@ -140,37 +100,37 @@ class Guarded(Command):  # type: ignore[misc]
 
         try:
             with last_word(stopped):
-                return self._answered(in_args, stopped)
+                return self._run_for_object(in_args, stopped)
         except Stopped as stop:
             if not self.serves:
                 stopped(stop.exit_code)
             raise
 
-    def _answered(self, in_args: list[str], stopped: Callable[[int], object]) -> int:
+    def _run_for_object(self, in_args: list[str], stopped: Callable[[int], object]) -> int:
         try:
             if any(option.get("name") == "as_json" for option in self.cmd_options):
                 code = self._parsed(in_args)
                 if code > STOPPED:  # it has told people how far it came
                     stopped(code)
                 return code
-            said = self.lines_to()
-            with contextlib.redirect_stdout(said):
-                self.outstream = said  # where doit's own commands write
+            buffer = self.lines_to()
+            with contextlib.redirect_stdout(buffer):
+                self.outstream = buffer  # where doit's own commands write
                 code = self._parsed(in_args)
         except (SetupProblem, *_DOITS) as error:
             # What doit is to tell may be of ours: it has no other way to be raised there.
-            known = error if isinstance(error, SetupProblem) else error.__cause__
+            problem = error if isinstance(error, SetupProblem) else error.__cause__
             doits = {"error": {"message": str(error)}}
-            say_json(failed(known) if isinstance(known, SetupProblem) else doits, REFUSED)
+            say_json(failed(problem) if isinstance(problem, SetupProblem) else doits, REFUSED)
             if not isinstance(error, SetupProblem):
                 raise
             notes.refusal(error)
             return REFUSED
-        lines = said.getvalue().splitlines() if isinstance(said, io.StringIO) else []
-        say_json({"command": self.name, **self.told, **({"lines": lines} if lines else {})}, code)
+        lines = buffer.getvalue().splitlines() if isinstance(buffer, io.StringIO) else []
+        say_json({"command": self.name, **self.answer, **({"lines": lines} if lines else {})}, code)
         return code
 
-    def _refusing(self, in_args: list[str]) -> int:
+    def _for_people(self, in_args: list[str]) -> int:
         try:
             return self._parsed(in_args)
         except SetupProblem as problem:

@@ -55,8 +55,8 @@ def variables() -> dict[str, str]:
 
 def matching(control: TaskControl, pattern: str) -> list[str]:
     """The tasks that a pattern selects: doit takes one that fits none for no mistake."""
-    found: list[str] = control._get_wild_tasks(pattern)
-    return found
+    names: list[str] = control._get_wild_tasks(pattern)
+    return names
 
 
 def namespace(loader: Any) -> dict[str, object]:
@@ -106,10 +106,10 @@ def captures(task: Task) -> bool:
 
 def ignored(path: Path) -> set[str]:
     """The tasks that doit is told to ignore, without making its tasks first, which takes time."""
-    return {name for name, told in _read(path).items() if told.get(_IGNORED)}
+    return {name for name, noted in _read(path).items() if noted.get(_IGNORED)}
 
 
-class _Side:
+class _RunnerMixin:
     """What our runners do in another way than doit's.
 
     - Tasks of one project may run side by side, those of the user's own do so only with `-n`: they
@@ -120,9 +120,9 @@ class _Side:
     - What can't run because a model failed is no error of its own: the exit code is 1, not 2.
     """
 
-    def __init__(self, *arguments: Any, **named: Any) -> None:
-        super().__init__(*arguments, **named)
-        self._theirs = threading.Lock()
+    def __init__(self, *arguments: Any, **keywords: Any) -> None:
+        super().__init__(*arguments, **keywords)
+        self._one_at_a_time = threading.Lock()
         self._not_run: set[str] = set()
 
     def run_all(self, task_dispatcher: Any) -> Any:
@@ -144,8 +144,8 @@ class _Side:
 
     def execute_task(self, task: Any) -> Any:
         """Run a task, one of the user's own in its turn."""
-        alone = run_of(task) is None and (getattr(self, "one_by_one", False) or captures(task))
-        with self._theirs if alone else contextlib.nullcontext():
+        waits = run_of(task) is None and (getattr(self, "one_by_one", False) or captures(task))
+        with self._one_at_a_time if waits else contextlib.nullcontext():
             return super().execute_task(task)  # type: ignore[misc]
 
     def select_task(self, node: Any, tasks_dict: Any) -> bool:
@@ -176,23 +176,23 @@ class UnmetDependency(TaskFailed):  # type: ignore[misc]
     """What a task has that was not run because a model failed; doit's of this name is an error."""
 
 
-class ThreadRunner(_Side, MThreadRunner):  # type: ignore[misc]
+class ThreadRunner(_RunnerMixin, MThreadRunner):  # type: ignore[misc]
     """doit's runner of threads, and ours for processes: they would not share what a run shares."""
 
-    def __init__(self, *arguments: Any, **named: Any) -> None:
-        super().__init__(*arguments, **named)
+    def __init__(self, *arguments: Any, **keywords: Any) -> None:
+        super().__init__(*arguments, **keywords)
         if self.num_process < 1:  # doit would start none, do nothing, and call that success
             problem = SetupProblem(Why.PROCESSES_NEGATIVE, count=self.num_process)
             raise InvalidCommand(words.problem(problem)) from problem
 
 
-class SerialRunner(_Side, Runner):  # type: ignore[misc]
+class SerialRunner(_RunnerMixin, Runner):  # type: ignore[misc]
     """doit's runner of one task at a time (`-n 0`)."""
 
 
-def tell_usage(told: Callable[..., None]) -> None:
+def tell_usage(print_usage: Callable[..., None]) -> None:
     """Let `doit --help` tell what `doit help` does: doit makes its own class for it, not ours."""
-    cmd_help.Help.print_usage = told
+    cmd_help.Help.print_usage = print_usage
 
 
 def install(control: type[TaskControl], running: type[TaskControl]) -> None:
@@ -205,7 +205,7 @@ def mend_memory() -> None:
     """Mend how doit's memory is kept."""
     # Whatever becomes of its file, no command ends because of it: all that it holds can be found
     # out again. doit makes the class itself, from a name and before a dodo is read.
-    JsonDB._load = _load
+    JsonDB._load = lambda db: _read(db.name)
     JsonDB.dump = _dump
 
 
@@ -232,10 +232,6 @@ def _read(path: Path | str) -> dict[str, dict[str, Any]]:
         return msgspec.json.decode(regular.read(path), type=dict[str, dict[str, Any]])
     except (OSError, msgspec.DecodeError, RecursionError, UnicodeDecodeError):
         return {}
-
-
-def _load(self: Any) -> dict[str, dict[str, Any]]:
-    return _read(self.name)
 
 
 def _dump(self: Any) -> None:

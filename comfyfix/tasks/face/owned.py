@@ -13,8 +13,8 @@ if TYPE_CHECKING:
 
 def run_of(task: Any) -> Run | None:
     """Return the run that one of our tasks belongs to, None for a task of the user's own."""
-    found = (task.meta or {}).get(MARK)
-    return cast("Run", found) if isinstance(found, Owner) else None
+    owner = (task.meta or {}).get(MARK)
+    return cast("Run", owner) if isinstance(owner, Owner) else None
 
 
 def runs_of(tasks: Iterable[Any]) -> list[Run]:

@@ -15,7 +15,7 @@ from comfyfix.screen.run import summary
 from comfyfix.screen.text import say
 from comfyfix.settings.switches import in_ci
 from comfyfix.stopping import Stopped, signals
-from comfyfix.tasks.face.dodo import of_dodo
+from comfyfix.tasks.face.dodo import runs_in
 from comfyfix.tasks.face.inside_doit import in_place
 from comfyfix.tasks.run import following
 from comfyfix.tasks.run.clearing import clear
@@ -27,12 +27,12 @@ from comfyfix.tasks.run.selection import Control
 
 
 class RunCommand(Protocol):
-    """What is asked of the command that runs the tasks, and what it is `told` for its object."""
+    """What is asked of the command that runs the tasks, and the `answer` that its object has."""
 
     loader: Any
     sel_default_tasks: bool
     asked_for_object: bool
-    told: Mapping[str, Any]
+    answer: Mapping[str, Any]
 
     def do(self, asked: dict[str, Any]) -> int:
         """Run as doit does."""
@@ -66,7 +66,7 @@ class _Work:
 
     def do(self) -> int:
         """Run until nobody wants more; returns the exit code."""
-        runs = of_dodo(self.command.loader)
+        runs = runs_in(self.command.loader)
         idle = runs and not any(run.project.plan.pending for run in runs)
         with (
             left_alone() if idle else contextlib.nullcontext(),
@@ -165,7 +165,7 @@ class _Work:
             from comfyfix.screen.results.ended import ended
 
             runs = {run.prefix: ended(run.tally) for run in self.runs}
-            self.command.told = {"good": not code, "reports": reports, "runs": runs}
+            self.command.answer = {"good": not code, "reports": reports, "runs": runs}
         return code
 
 
