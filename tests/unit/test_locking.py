@@ -74,6 +74,7 @@ def test_whose_very_path_it_is_counts_before_what_is_found_by_its_name(turned: b
     by_name = planned("sub/a.pt", named=very.model)
     models = (by_name, very) if turned else (very, by_name)
     assert locking.needed(plan(*models)) == {"vae/a.pt": very}
+    assert locking.needed(plan(by_name)) == {"vae/a.pt": by_name}
 
 
 @pytest.mark.parametrize(
