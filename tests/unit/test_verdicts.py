@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import os
 from pathlib import Path
 from typing import Any
@@ -11,9 +12,10 @@ import pytest
 
 from comfyfix.demo.content import file_for
 from comfyfix.demo.hub import sha256
+from comfyfix.disk.files import git_blob_of
 from comfyfix.records import Model, Receipt, Record, Verdict, because
 from comfyfix.settings.overrides import Override
-from comfyfix.stages.verdicts.verify import Claims, Manner, move_aside, verify
+from comfyfix.stages.verdicts.verify import Claims, Manner, joined, move_aside, verify
 from comfyfix.state import receipts
 from comfyfix.state.hashing import FileChanged
 from comfyfix.why import Why
@@ -107,6 +109,68 @@ def test_another_hash_is_told_with_whose_word_it_is(path: Path) -> None:
     word = because(Why.BY_PLACE, where="o/n")
     told = because(Why.HASH_DIFFERS, source=word, found=RIGHT, wanted=OTHER)
     assert (found.status, found.reason) == ("wrong", told)
+
+
+def test_gits_id_of_its_content_counts_where_there_is_no_sha256(path: Path) -> None:
+    blob = git_blob_of(path)
+    word = because(Why.BY_PLACE, where="o/n")
+    for claims in (
+        Claims(record(sha256=None, blob=blob)),
+        Claims(record(sha256=None, size=5, size_exact=False, blob=blob)),
+    ):
+        found = verify(MODEL, path, claims, Manner())
+        assert (found.status, found.by, found.sha256) == ("ok", word, RIGHT)
+    other = record(sha256=None, blob="b" * 40)
+    found = verify(MODEL, path, Claims(other), Manner())
+    reason = because(Why.BLOB_DIFFERS, source=word, found=blob, wanted="b" * 40)
+    assert (found.status, found.reason) == ("wrong", reason)
+    assert told(path, Claims(other, None, Override(sha256=RIGHT)))[0] == "ok"
+    assert told(path, Claims(record(blob="b" * 40)))[0] == "ok", "the sha256 tells more"
+
+
+def test_a_copy_has_to_be_what_it_was_by_our_notes(path: Path) -> None:
+    assert told(path, Claims(noted_sha256=RIGHT)) == ("ok", Why.BY_COPIED, RIGHT)
+    assert told(path, Claims(noted_sha256=OTHER)) == ("wrong", Why.HASH_DIFFERS, RIGHT)
+    assert told(path, Claims(record(), noted_sha256=OTHER))[:2] == ("ok", Why.BY_PLACE)
+
+
+def member(name: str, status: str, **more: Any) -> Verdict:
+    return Verdict(
+        model=f"LLM/x/{name}", filename=name, path=f"/m/{name}", status=status,  # type: ignore[arg-type]
+        size=2, reason=None if status == "ok" else because(Why.FILE_ABSENT), **more,
+    )  # fmt: skip
+
+
+def test_a_directory_is_what_its_worst_file_is() -> None:
+    word = because(Why.BY_PLACE, where="o/n")
+    good, other = member("a.json", "ok", by=word), member("b.json", "ok", by=word)
+    whole = joined(MODEL, Path("/m"), [good, other])
+    assert (whole.status, whole.size, whole.by, whole.reason) == ("ok", 4, word, None)
+    assert (whole.model, whole.path, whole.files) == (MODEL.key, "/m", (good, other))
+    bad = member("c.json", "missing")
+    reason = because(Why.OF_ITS_FILE, name="c.json", reason=bad.reason)
+    whole = joined(MODEL, Path("/m"), [good, bad])
+    assert (whole.status, whole.reason) == ("missing", reason)
+    worse = joined(MODEL, Path("/m"), [bad, bad, good])
+    assert worse.reason == because(Why.OF_ITS_FILES, first=reason, count=1)
+    order = ["unsafe", "damaged", "wrong", "unreachable", "missing", "unverified", "ok"]
+    for status, better in itertools.pairwise(order):
+        files = [member("x.json", better), member("y.json", status)]
+        assert joined(MODEL, Path("/m"), files).status == status
+
+
+def test_a_tokenizer_with_its_publishers_bytes_makes_nothing_unverified() -> None:
+    word = because(Why.BY_PLACE, where="o/n")
+    good = member("a.safetensors", "ok", by=word)
+    for name, by, status in (
+        ("tokenizer.MODEL", word, "ok"),
+        ("tokenizer.model", None, "unverified"),
+        ("tokenizer.engine", word, "unverified"),
+    ):
+        file = member(name, "unverified", by=by, looked_into=False)
+        assert joined(MODEL, Path("/m"), [good, file]).status == status
+    seen = member("tokenizer.model", "unverified", by=word)
+    assert joined(MODEL, Path("/m"), [good, seen]).status == "unverified"
 
 
 def test_what_is_of_no_known_kind_is_unverified_whatever_its_hash(path: Path) -> None:
