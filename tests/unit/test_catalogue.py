@@ -183,6 +183,19 @@ def found(findings: list[Finding]) -> set[str | None]:
     return {f.sha256 for f in findings if isinstance(f, Candidate)}
 
 
+def test_the_log_keeps_what_was_asked_and_what_came_of_it(
+    services: Services, hub: Hub, tmp_path: Path
+) -> None:
+    publish(hub, tmp_path, f"vae/{NAME}")
+    (finding,) = find(services, "vae", NAME)
+    assert isinstance(finding, Candidate)
+    lines = [json.loads(line) for line in services.layout.search_log.read_text().splitlines()]
+    answers = [json.loads(line["answer"]) for line in lines]
+    assert [line["query"] for line in lines] == [NAME, f"{HUB}/maker/m0/resolve/main/{NAME}"]
+    assert answers[0] == {"addresses": 1}
+    assert (answers[1]["found"], answers[1]["sha256"]) == (finding.url, finding.sha256)
+
+
 @pytest.mark.parametrize(
     ("place", "folder", "path"),
     [

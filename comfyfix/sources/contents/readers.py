@@ -129,7 +129,7 @@ def _index(tree: Tree, at: str) -> dict[str, object] | Reason:
     try:
         return msgspec.json.decode(text, type=dict[str, object])
     except (msgspec.MsgspecError, RecursionError, ValueError):
-        return because(Why.CONTENTS_UNREADABLE, name="model_index.json")
+        return {}  # it names no component
 
 
 def _parts(tree: Tree, at: str, index: dict[str, object]) -> dict[str, str] | Reason:
