@@ -4,11 +4,12 @@ from __future__ import annotations
 
 from urllib.parse import urlsplit
 
+import msgspec
 import pytest
 
 from comfyfix.net import civitai_address as civitaifile
 from comfyfix.net.civitai_address import CivitaiFile
-from comfyfix.providers.civitai.choice import choose
+from comfyfix.providers.civitai.choice import bearing, choose
 from comfyfix.providers.civitai.entries import CivitaiEntry
 from comfyfix.records import Reason, because
 from comfyfix.why import Why
@@ -113,3 +114,11 @@ def test_a_version_of_another_model_is_refused() -> None:
 
 def test_a_version_without_files_has_none() -> None:
     assert chosen("", files=[]) == because(Why.CIVITAI_NO_FILES)
+
+
+def test_of_a_version_the_primary_bears_a_name_and_of_one_without_it_all() -> None:
+    first, second = entry(1), entry(2)
+    primary = msgspec.structs.replace(first, primary=True)
+    elsewhere = msgspec.structs.replace(entry(3), version_id=71)
+    assert bearing([primary, second, elsewhere, FILES[3]], NAME) == [primary, elsewhere]
+    assert bearing([first, second, FILES[3]], NAME) == [first, second]

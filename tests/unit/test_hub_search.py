@@ -170,6 +170,17 @@ def test_a_size_that_is_none_is_not_known(size: object) -> None:
     }  # fmt: skip
 
 
+@pytest.mark.parametrize(
+    ("told", "digest"),
+    [("ab" * 32, "ab" * 32), ("AB" * 32, "ab" * 32), ("a" * 63, None), ("a" * 65, None),
+     ("g" * 64, None), (5, None), (None, None)],
+    ids=lambda value: str(value)[:5],
+)  # fmt: skip
+def test_a_hash_that_is_none_is_not_known(told: object, digest: str | None) -> None:
+    (item,) = described([{"path": "x", "lfs": {"oid": told}}]).values()
+    assert item.sha256 == digest
+
+
 @pytest.mark.parametrize("place", [0, 1, 4])
 def test_publishers_of_the_family_are_looked_at_whatever_their_repositories_are_called(
     services: Services, hub: Hub, place: int
