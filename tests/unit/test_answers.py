@@ -27,6 +27,7 @@ from comfyfix.settings import lockfile
 from comfyfix.stages.checkup.base import Line
 from comfyfix.stages.installs import Proposal
 from comfyfix.stages.needs.work import Pending, Planned
+from comfyfix.stages.telling import Told
 from comfyfix.stages.values.refused import Refusal
 from comfyfix.why import Why
 
@@ -265,3 +266,20 @@ def test_what_clean_removes_is_told_by_model() -> None:
     removed = list(cleaning.lines(files, project="", dryrun=False))
     assert removed[-2] == t("Removed: {size:size} (files: {count}).", size=12, count=4)
     assert len(list(cleaning.lines([], project="", dryrun=False))) == 1
+
+
+@pytest.mark.parametrize(
+    ("written", "dry", "line", "count"),
+    [
+        (False, False, "{path} says so already.", 1),
+        (True, True, "Would be written: {path}", 1),
+        (True, False, "Written: {path}", 2),
+    ],
+)
+def test_paths_says_whether_it_has_written(written: bool, dry: bool, line: str, count: int) -> None:
+    file = Told(Path("/x.yaml"), (), written)
+    lines = list(paths.lines(file, Path("/x.yaml"), dry=dry))
+    assert lines[0] == t(line, path="/x.yaml")
+    assert len(lines) == count
+    assert len(list(paths.lines(file, Path("/own.yaml"), dry=dry))) == 3
+    assert paths.as_data(file, dry=dry)["written"] is (written and not dry)
