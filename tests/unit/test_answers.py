@@ -27,7 +27,7 @@ from comfyfix.settings import lockfile
 from comfyfix.stages.checkup.base import Line
 from comfyfix.stages.installs import Proposal
 from comfyfix.stages.needs.work import Pending, Planned
-from comfyfix.stages.telling import Told
+from comfyfix.stages.paths_file import PathsFile
 from comfyfix.stages.values.refused import Refusal
 from comfyfix.why import Why
 
@@ -277,7 +277,7 @@ def test_what_clean_removes_is_told_by_model() -> None:
     ],
 )
 def test_paths_says_whether_it_has_written(written: bool, dry: bool, line: str, count: int) -> None:
-    file = Told(Path("/x.yaml"), (), written)
+    file = PathsFile(Path("/x.yaml"), (), written)
     lines = list(paths.lines(file, Path("/x.yaml"), dry=dry))
     assert lines[0] == t(line, path="/x.yaml")
     assert len(lines) == count

@@ -31,12 +31,17 @@ def needed(
 def test_only_what_is_there_and_comfyui_lists_comes(tmp_path: Path) -> None:
     place = str(tmp_path / "models/loras/a.safetensors")
     copy = NeededCopy(MODEL.key, Path(place), "loras/a.safetensors")
-    assert needed(tmp_path, Present(MODEL, place, 1, 1, None)) == [copy]
-    settled = Planned(MODEL, 1, "a", place, None, ())
+    assert needed(
+        tmp_path, Present(model=MODEL, location=place, size=1, mtime_ns=1, receipt=None)
+    ) == [copy]
+    settled = Planned(model=MODEL, number=1, task="a", location=place, pending=None, references=())
     assert needed(tmp_path, settled) == [copy]
     assert needed(tmp_path, msgspec.structs.replace(settled, pending=Pending.ABSENT)) == []
     elsewhere = str(tmp_path / "elsewhere/a.safetensors")
-    assert needed(tmp_path, Present(MODEL, elsewhere, 1, 1, None)) == []
+    assert (
+        needed(tmp_path, Present(model=MODEL, location=elsewhere, size=1, mtime_ns=1, receipt=None))
+        == []
+    )
 
 
 def test_whose_word_on_its_bytes_counts_first(tmp_path: Path) -> None:
@@ -55,5 +60,9 @@ def test_whose_word_on_its_bytes_counts_first(tmp_path: Path) -> None:
     ]
     for known, fetched, override, hashes in words:
         choice = Choice(MODEL, place, known, fetched, override)
-        (copy,) = needed(tmp_path, Present(MODEL, str(place), 1, 1, None), choice=choice)
+        (copy,) = needed(
+            tmp_path,
+            Present(model=MODEL, location=str(place), size=1, mtime_ns=1, receipt=None),
+            choice=choice,
+        )
         assert copy.hashes == hashes

@@ -41,7 +41,7 @@ class Import(ProjectCommand):
         "pins.yaml, where `doit pin` writes too; a hash without an address is what a file that is"
         " found must have. What is needed now is looked for at its address first (`--offline`: "
         "not). What you have said in manifest.yaml or pins.yaml stays. Exit code 1: an entry can "
-        "not be imported."
+        "not be taken."
     )
     cmd_options = (JSON_OPTION, switch("dry-run", t("write nothing, only tell")))
     name = "import"
