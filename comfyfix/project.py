@@ -96,8 +96,8 @@ def bring(setup: Setup, address: str, hear: Hear, *, as_kept: bool = False) -> s
     Raises SetupProblem.
     """
     # Only where an address is named: sessions take a tenth of a second.
-    from comfyfix.net.hosts import tokens_by_origin
     from comfyfix.net.http import Web
+    from comfyfix.net.urls.hosts import tokens_by_origin
     from comfyfix.stages.needs import address as addresses
 
     manifest = setup.manifest

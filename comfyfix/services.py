@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING
 
 from comfyfix.nearby import hub_cache
 from comfyfix.nearby.leads import Nearby
-from comfyfix.net.hosts import tokens_by_origin
 from comfyfix.net.http import Web
+from comfyfix.net.urls.hosts import tokens_by_origin
 from comfyfix.process import Children
 from comfyfix.project import Project
 from comfyfix.settings.manifest import Manifest
@@ -18,7 +18,7 @@ from comfyfix.sources.base import Services
 from comfyfix.state import receipts
 
 if TYPE_CHECKING:
-    from comfyfix.net.relay import Relay
+    from comfyfix.net.relay.relay import Relay
 
 
 def services(project: Project, environ: Mapping[str, str], children: Children) -> Services:
@@ -53,7 +53,7 @@ def _relay(manifest: Manifest, environ: Mapping[str, str]) -> Relay | None:
     limits = manifest.download.limits
     if not limits:
         return None
-    from comfyfix.net.relay import Relay  # for those with a limit
+    from comfyfix.net.relay.relay import Relay  # for those with a limit
 
     return Relay(limits, {} if manifest.is_demo else environ)
 

@@ -11,8 +11,9 @@ import os
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
-from comfyfix.disk import folders, lease, writers
+from comfyfix.disk import folders, writers
 from comfyfix.disk.folders import stat_of
+from comfyfix.disk.lease import lease
 from comfyfix.disk.writers import Held
 from comfyfix.records import Reason, because
 from comfyfix.why import Why

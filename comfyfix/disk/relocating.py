@@ -10,9 +10,10 @@ import stat
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
-from comfyfix.disk import folders, held, lease, swap, writers
+from comfyfix.disk import folders, held, swap, writers
 from comfyfix.disk.folders import stat_of
 from comfyfix.disk.held import Refused
+from comfyfix.disk.lease import lease
 from comfyfix.records import Reason, because
 from comfyfix.why import Why
 

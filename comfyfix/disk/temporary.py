@@ -1,6 +1,6 @@
 """Temporary files of `write_atomic`: their names, and what of them a killed process has left.
 
-One is called `.NAME.OWNER.RANDOM.tmp`, and its owner as that of a script (`disk/owner.py`). Only
+One is called `.NAME.OWNER.RANDOM.tmp`, and its owner as that of a script (`lease/owner.py`). Only
 such names count, to the letter: all else is the user's own.
 """
 
@@ -14,8 +14,8 @@ import time
 from pathlib import Path
 
 from comfyfix.disk import looked
-from comfyfix.disk.leftovers import DAY
-from comfyfix.disk.owner import PATTERN, is_dead, me
+from comfyfix.disk.lease.leftovers import DAY
+from comfyfix.disk.lease.owner import PATTERN, is_dead, me
 
 NAME_BYTES = 60  # enough for people to see whose it is; the whole has to fit into 255
 _OURS = re.compile(rf"\..+\.{PATTERN}\.[a-z0-9_]{{8}}\.tmp")

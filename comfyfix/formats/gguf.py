@@ -160,7 +160,7 @@ class _Header:
             raise unsafe(Flaw.TEMPLATES_LONG, most=TEMPLATES_MAX)
         if any(tag in text for tag in _TAGS):
             # 90 ms that only a file with a template needs
-            from comfyfix.formats import chat_template
+            from comfyfix.formats.template import chat_template
 
             chat_template.check(text)
 

@@ -12,12 +12,13 @@ from pathlib import Path
 from typing import BinaryIO, Literal
 
 from comfyfix import endings
-from comfyfix.formats import behind, gguf, impostors, npy, onnx, safetensors, zips
+from comfyfix.formats import gguf, impostors, npy, onnx, safetensors
 from comfyfix.formats.finding import Finding, Refused, unsafe, wrong
 from comfyfix.formats.flaws import Flaw
 from comfyfix.formats.pickle import files as pickles
 from comfyfix.formats.pickle import packed
 from comfyfix.formats.pickle.source import ANY_SIZE
+from comfyfix.formats.zip import behind, zips
 
 HEAD = 4096
 # Files of settings that some folders hold, and what lies beside the weights of language models.

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 from urllib.parse import urljoin, urlsplit
 
 from comfyfix.net.answer import REDIRECTS
-from comfyfix.net.hosts import CIVITAI_HOSTS, HUGGINGFACE_HOSTS
+from comfyfix.net.urls.hosts import CIVITAI_HOSTS, HUGGINGFACE_HOSTS
 
 if TYPE_CHECKING:
     from comfyfix.net.answer import Answer

@@ -20,7 +20,7 @@ from comfyfix.net.addresses import PublicPool
 from comfyfix.net.answer import Answer
 from comfyfix.net.deadline import Late, within
 from comfyfix.net.failures import REDIRECTS_MAX, TooLarge
-from comfyfix.net.origin import origin_of
+from comfyfix.net.urls.origin import origin_of
 from comfyfix.version import __version__
 
 USER_AGENT = f"comfyfix/{__version__}"

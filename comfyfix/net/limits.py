@@ -9,7 +9,7 @@ import time
 from collections.abc import Callable, Mapping
 from urllib.parse import urlsplit
 
-from comfyfix.net.origin import origin_of
+from comfyfix.net.urls.origin import origin_of
 
 
 def backoff(attempt: int) -> float:

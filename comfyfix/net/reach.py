@@ -13,7 +13,7 @@ from collections import Counter
 from urllib.parse import urlsplit
 
 from comfyfix.errors import SourceDown, Unreachable
-from comfyfix.net.origin import origin_of
+from comfyfix.net.urls.origin import origin_of
 from comfyfix.records import Reason
 from comfyfix.why import Why
 

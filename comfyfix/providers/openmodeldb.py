@@ -16,7 +16,7 @@ import msgspec
 
 from comfyfix.disk.files import printable
 from comfyfix.loose_json import dicts, is_size, items, mapping, sha256
-from comfyfix.net import pages
+from comfyfix.net.urls import pages
 from comfyfix.once import asked_once
 from comfyfix.why import Why
 

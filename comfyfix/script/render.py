@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 from comfyfix import templates
 from comfyfix.disk import regular
 from comfyfix.disk.files import human_size, write_atomic
-from comfyfix.net.hosts import HUGGINGFACE, PUBLIC, endpoint_of
+from comfyfix.net.urls.hosts import HUGGINGFACE, PUBLIC, endpoint_of
 from comfyfix.once import Once
 from comfyfix.records import Record
 from comfyfix.script import engine

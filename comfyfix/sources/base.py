@@ -49,7 +49,7 @@ from comfyfix.why import Why
 
 if TYPE_CHECKING:
     from comfyfix.net.http import Web
-    from comfyfix.net.relay import Relay
+    from comfyfix.net.relay.relay import Relay
 
 
 @dataclass(frozen=True, slots=True)

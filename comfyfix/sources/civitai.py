@@ -10,8 +10,8 @@ from collections.abc import Iterator, Sequence
 
 from comfyfix.errors import ModelProblem
 from comfyfix.file_names import GENERIC, loose
-from comfyfix.net.civitai_address import CivitaiFile
-from comfyfix.net.hosts import CIVITAI
+from comfyfix.net.urls.civitai_address import CivitaiFile
+from comfyfix.net.urls.hosts import CIVITAI
 from comfyfix.providers.civitai.choice import address_of, bearing, choose, others, several
 from comfyfix.providers.civitai.entries import CivitaiEntry
 from comfyfix.providers.civitai.kinds import misplaced, types_for

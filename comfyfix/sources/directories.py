@@ -11,8 +11,8 @@ from urllib.parse import quote
 
 from comfyfix.endings import is_pickle
 from comfyfix.errors import ModelProblem
-from comfyfix.net.hosts import HUGGINGFACE
-from comfyfix.net.hub_address import HubFile, HubFolder
+from comfyfix.net.urls.hosts import HUGGINGFACE
+from comfyfix.net.urls.hub_address import HubFile, HubFolder
 from comfyfix.providers.huggingface.answers import About, HubItem
 from comfyfix.records import Candidate, FileFact, Reads, Reason, Rejected, because
 from comfyfix.sources import hub_files

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 from comfyfix.errors import ModelProblem
-from comfyfix.net.hosts import HUGGINGFACE
-from comfyfix.net.hub_address import HubFile, HubFolder
+from comfyfix.net.urls.hosts import HUGGINGFACE
+from comfyfix.net.urls.hub_address import HubFile, HubFolder
 from comfyfix.providers.huggingface.answers import Facts, HubItem
 from comfyfix.providers.huggingface.hub import Hub
 from comfyfix.records import Candidate, Reason, Rejected

@@ -16,7 +16,7 @@ import msgspec
 from comfyfix.disk.files import printable
 from comfyfix.errors import Problem, RegionBlocked, SourceDown
 from comfyfix.file_names import read
-from comfyfix.net.hub_address import is_hub_path
+from comfyfix.net.urls.hub_address import is_hub_path
 from comfyfix.providers.civitai.api import HASHES_MAX
 from comfyfix.providers.huggingface.answers import Listing
 from comfyfix.providers.huggingface.hub import Hub

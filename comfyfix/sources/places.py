@@ -6,7 +6,7 @@ from collections import defaultdict
 from collections.abc import Iterable, Iterator, Mapping
 
 from comfyfix.file_names import Words, loose
-from comfyfix.net.hub_address import HubFile, is_hub_path
+from comfyfix.net.urls.hub_address import HubFile, is_hub_path
 from comfyfix.providers.huggingface.answers import HubItem, Listing
 from comfyfix.records import Candidate, Reason, Rejected, because
 from comfyfix.sources.base import Finding, Services, Wanted, rejected

@@ -13,7 +13,7 @@ import msgspec
 
 from comfyfix.errors import HostRefused
 from comfyfix.file_names import Words, loose, queries, read
-from comfyfix.net.hub_address import HubFolder, hub_repo
+from comfyfix.net.urls.hub_address import HubFolder, hub_repo
 from comfyfix.providers.huggingface.answers import HubItem, Listing
 from comfyfix.records import Candidate, because
 from comfyfix.sources import directories

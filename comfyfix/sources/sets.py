@@ -8,8 +8,8 @@ import msgspec
 
 from comfyfix.errors import ModelProblem
 from comfyfix.file_names import shards
-from comfyfix.net.hosts import HUGGINGFACE
-from comfyfix.net.hub_address import HubFolder
+from comfyfix.net.urls.hosts import HUGGINGFACE
+from comfyfix.net.urls.hub_address import HubFolder
 from comfyfix.outcomes import Outcome
 from comfyfix.records import Candidate, FileFact, Reads, Reason, because
 from comfyfix.sources import directories

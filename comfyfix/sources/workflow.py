@@ -13,10 +13,10 @@ from http import HTTPStatus
 from comfyfix.comfyui.references.hints import file_name
 from comfyfix.errors import HostRefused
 from comfyfix.loose_json import is_size
-from comfyfix.net.civitai_address import CivitaiFile
-from comfyfix.net.hosts import CIVITAI, HUGGINGFACE, DirectFile, read_folder, read_url
-from comfyfix.net.hub_address import HubFile, HubFolder, hub_path, hub_repo
-from comfyfix.net.rules import broken_rule
+from comfyfix.net.urls.civitai_address import CivitaiFile
+from comfyfix.net.urls.hosts import CIVITAI, HUGGINGFACE, DirectFile, read_folder, read_url
+from comfyfix.net.urls.hub_address import HubFile, HubFolder, hub_path, hub_repo
+from comfyfix.net.urls.rules import broken_rule
 from comfyfix.records import Candidate, Hint, Reason, Rejected, because
 from comfyfix.settings.overrides import Override
 from comfyfix.sources import civitai, directories, hub_files

@@ -14,7 +14,7 @@ from pathlib import Path
 import pytest
 
 from comfyfix.demo.hub import Fault, Hub, sha256
-from comfyfix.net.hosts import CIVITAI
+from comfyfix.net.urls.hosts import CIVITAI
 from comfyfix.script import engine
 from tests.behaviour.test_script import DATA, NAME, REPO, script_for
 from tests.faults.rig import wait_until

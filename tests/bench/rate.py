@@ -22,8 +22,8 @@ from contextlib import contextmanager
 from pathlib import Path
 from unittest.mock import patch
 
-from comfyfix.net.pace import Bucket
-from comfyfix.net.relay import Relay
+from comfyfix.net.relay.pace import Bucket
+from comfyfix.net.relay.relay import Relay
 from comfyfix.process import Children
 from comfyfix.screen.words import sentence
 from comfyfix.stages.download.fetch import Here, fetch

@@ -11,8 +11,8 @@ import pytest
 
 from comfyfix.demo.hub import Hub
 from comfyfix.disk.files import sha256_of
-from comfyfix.disk.leftovers import DAY
-from comfyfix.disk.owner import where
+from comfyfix.disk.lease.leftovers import DAY
+from comfyfix.disk.lease.owner import where
 from comfyfix.screen.words import t
 from tests.inprocess import InProcess
 

@@ -14,7 +14,7 @@ import pytest
 from comfyfix.demo.content import file_for
 from comfyfix.demo.hub import Hub
 from comfyfix.disk import alone, swap, writers
-from comfyfix.disk.owner import where
+from comfyfix.disk.lease.owner import where
 from comfyfix.why import Why
 from tests.inprocess import InProcess
 
@@ -134,7 +134,7 @@ def test_what_is_not_alike_in_all_is_no_link(
     change: Callable[[Path, Path], object],
     reason: Why,
 ) -> None:
-    monkeypatch.setattr("comfyfix.disk.blocks.can_share", lambda *_: False)
+    monkeypatch.setattr("comfyfix.disk.twins.blocks.can_share", lambda *_: False)
     change(*two)
     assert why(told(inprocess, "--yes")) == [reason]
     assert not one(*two)

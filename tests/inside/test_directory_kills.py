@@ -15,7 +15,7 @@ import pytest
 from comfyfix.demo.content import file_for
 from comfyfix.demo.hub import Hub
 from comfyfix.demo.shelf import sha256
-from comfyfix.net.hosts import HUGGINGFACE
+from comfyfix.net.urls.hosts import HUGGINGFACE
 from comfyfix.records import FileFact, Model, Record
 from tests.inside.test_directory_script import lies
 from tests.rig import Site, put_script

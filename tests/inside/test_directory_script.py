@@ -12,9 +12,9 @@ import pytest
 from comfyfix.demo.content import file_for
 from comfyfix.demo.hub import Fault, Hub
 from comfyfix.demo.shelf import git_id, sha256
-from comfyfix.disk import leftovers
 from comfyfix.disk.files import sha256_of
-from comfyfix.net.hosts import HUGGINGFACE
+from comfyfix.disk.lease import leftovers
+from comfyfix.net.urls.hosts import HUGGINGFACE
 from comfyfix.records import FileFact, Model, Record
 from comfyfix.settings.mirror import name_of
 from tests.rig import Site, put_script

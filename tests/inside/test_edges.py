@@ -11,7 +11,7 @@ import pytest
 from comfyfix.demo.content import file_for
 from comfyfix.demo.hub import Hub
 from comfyfix.disk.files import FETCHED_NAME_BYTES_MAX
-from comfyfix.disk.owner import where
+from comfyfix.disk.lease.owner import where
 from comfyfix.records import Model, because, to_json
 from comfyfix.screen import words
 from comfyfix.screen.run import summary

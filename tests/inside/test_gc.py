@@ -17,9 +17,10 @@ import pytest
 
 from comfyfix.demo.content import file_for
 from comfyfix.demo.hub import Hub, sha256
-from comfyfix.disk import lease, trash, trash_item
-from comfyfix.disk.owner import where
-from comfyfix.disk.trash import Wanted
+from comfyfix.disk.lease import lease
+from comfyfix.disk.lease.owner import where
+from comfyfix.disk.trash import trash, trash_item
+from comfyfix.disk.trash.trash import Wanted
 from comfyfix.why import Why
 from tests.inprocess import InProcess
 

@@ -21,7 +21,7 @@ from comfyfix import templates
 from comfyfix.demo.content import file_for
 from comfyfix.demo.hub import Fault, Hub, sha256
 from comfyfix.disk.files import sha256_of
-from comfyfix.disk.owner import where
+from comfyfix.disk.lease.owner import where
 from comfyfix.screen.words import t
 from tests.behaviour.test_script import DATA, NAME, identity, left, script_for, wait_for_part
 from tests.rig import PROGRAM, Site, children_of, is_alive, is_zombie

@@ -12,8 +12,8 @@ import pytest
 
 from comfyfix.demo.content import file_for
 from comfyfix.demo.hub import Hub, sha256
-from comfyfix.net import relay
-from comfyfix.net.pace import BURST_SECONDS
+from comfyfix.net.relay import relay
+from comfyfix.net.relay.pace import BURST_SECONDS
 from comfyfix.records import because
 from comfyfix.screen import words
 from comfyfix.why import Why

@@ -13,8 +13,8 @@ import pytest
 
 from comfyfix.demo.content import file_for
 from comfyfix.demo.hub import Hub, sha256
-from comfyfix.disk import lease
-from comfyfix.disk.owner import where
+from comfyfix.disk.lease import lease
+from comfyfix.disk.lease.owner import where
 from comfyfix.errors import Problem
 from comfyfix.once import Once
 from comfyfix.outcomes import Came

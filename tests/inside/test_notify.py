@@ -12,7 +12,7 @@ import pytest
 
 from comfyfix.demo.content import file_for
 from comfyfix.demo.hub import Hub
-from comfyfix.net import notices
+from comfyfix.net.notify import notices
 from comfyfix.process import Children
 from comfyfix.records import Reason, because
 from comfyfix.screen import words

@@ -20,8 +20,10 @@ from typing import Any
 
 import pytest
 
-from comfyfix.disk import alone, held, swap, trash, twins, unfinished
-from comfyfix.disk.twins import Changed, Kept, Twin
+from comfyfix.disk import alone, held, swap
+from comfyfix.disk.trash import trash
+from comfyfix.disk.twins import twins, unfinished
+from comfyfix.disk.twins.twins import Changed, Kept, Twin
 from comfyfix.records import Reason, because
 from comfyfix.screen.commands.storing import Collected
 from comfyfix.settings import MANIFEST

@@ -16,7 +16,7 @@ from comfyfix.comfyui.store import extra_paths
 from comfyfix.demo.content import file_for
 from comfyfix.disk import swap
 from comfyfix.disk.files import sha256_of
-from comfyfix.disk.owner import where
+from comfyfix.disk.lease.owner import where
 from comfyfix.stages.store.tiers import copying
 from comfyfix.stages.store.tiers.needed_copies import NeededCopy
 from comfyfix.stages.store.tiers.raising import Raising

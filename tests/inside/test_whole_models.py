@@ -11,7 +11,7 @@ import pytest
 from comfyfix.demo.content import file_for
 from comfyfix.demo.hub import Fault, Hub
 from comfyfix.demo.shelf import Repository, sha256
-from comfyfix.disk import owner
+from comfyfix.disk.lease import owner
 from comfyfix.outcomes import Outcome
 from comfyfix.records import because
 from comfyfix.screen import words

@@ -8,7 +8,7 @@ from contextlib import ExitStack
 from dataclasses import dataclass
 from pathlib import Path
 
-from comfyfix.disk import lease
+from comfyfix.disk.lease import lease
 from comfyfix.tasks.downloads.meanwhile import POLL_LONGEST, POLL_SECONDS
 from tests.simulation.clock import Clock, Gate, Shared, Step
 

@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from comfyfix.comfyui.store.elsewhere import Place
-from comfyfix.disk.leftovers import Left
+from comfyfix.disk.lease.leftovers import Left
 from comfyfix.records import Model, Reason, Reference, Verdict, because
 from comfyfix.screen import refused, words
 from comfyfix.screen.commands import (

@@ -14,10 +14,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from comfyfix.formats import archive
 from comfyfix.formats.finding import Refused
 from comfyfix.formats.flaws import Flaw
 from comfyfix.formats.look import inspect
+from comfyfix.formats.zip import archive
 from tests.unit.hostile_pickles import P2, call
 from tests.unit.judged import Said, said
 from tests.unit.torchlike import Tensor, archived, dumped, zipped

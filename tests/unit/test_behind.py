@@ -12,9 +12,9 @@ import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
 
-from comfyfix.formats import behind
 from comfyfix.formats.finding import Refused
 from comfyfix.formats.flaws import Flaw
+from comfyfix.formats.zip import behind
 from tests.unit.judged import said
 
 END, END64, LOCATOR = b"PK\x05\x06", b"PK\x06\x06", b"PK\x06\x07"

@@ -16,8 +16,9 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from comfyfix.formats import chat_template, gguf
+from comfyfix.formats import gguf
 from comfyfix.formats.finding import Refused
+from comfyfix.formats.template import chat_template
 from tests.unit.judged import Said, said
 
 

@@ -7,8 +7,8 @@ from urllib.parse import urlsplit
 import msgspec
 import pytest
 
-from comfyfix.net import civitai_address as civitaifile
-from comfyfix.net.civitai_address import CivitaiFile
+from comfyfix.net.urls import civitai_address as civitaifile
+from comfyfix.net.urls.civitai_address import CivitaiFile
 from comfyfix.providers.civitai.choice import bearing, choose
 from comfyfix.providers.civitai.entries import CivitaiEntry
 from comfyfix.records import Reason, because

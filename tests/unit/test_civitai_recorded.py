@@ -11,8 +11,8 @@ import pytest
 
 from comfyfix.demo.civitai import as_model
 from comfyfix.demo.civitai_versions import CivitaiVersion
-from comfyfix.net import civitai_address
-from comfyfix.net.civitai_address import CivitaiFile
+from comfyfix.net.urls import civitai_address
+from comfyfix.net.urls.civitai_address import CivitaiFile
 from comfyfix.providers.civitai.choice import bearing, choose
 from comfyfix.providers.civitai.entries import CivitaiEntry, of_model
 from comfyfix.providers.civitai.kinds import misplaced

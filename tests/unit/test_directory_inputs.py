@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from comfyfix.comfyui.loaders import table
-from comfyfix.net.hub_address import hub_repo
+from comfyfix.net.urls.hub_address import hub_repo
 from comfyfix.records import Reads, Reference
 from tests.unit.graphs import found
 

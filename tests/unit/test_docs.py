@@ -12,7 +12,7 @@ from pathlib import Path
 import msgspec
 import pytest
 
-from comfyfix.net import notices
+from comfyfix.net.notify import notices
 from comfyfix.settings import read
 from comfyfix.settings.manifest import Manifest
 from comfyfix.settings.notify import SCHEMES, flaw

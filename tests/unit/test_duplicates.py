@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 
 from comfyfix.comfyui.store import folders
-from comfyfix.disk import blocks
+from comfyfix.disk.twins import blocks
 from comfyfix.records import Model, because
 from comfyfix.stages.store import dedupe
 from comfyfix.stages.store.dedupe import Copy, Duplicates, Pair

@@ -10,8 +10,8 @@ from contextlib import asynccontextmanager, suppress
 
 import pytest
 
-from comfyfix.net.faucet import AHEAD_SECONDS, ROOM_MAX, ROOM_MIN, Faucet
-from comfyfix.net.pace import Bucket, sharing
+from comfyfix.net.relay.faucet import AHEAD_SECONDS, ROOM_MAX, ROOM_MIN, Faucet
+from comfyfix.net.relay.pace import Bucket, sharing
 
 LOCAL = "127.0.0.1"
 READ = 32 << 20

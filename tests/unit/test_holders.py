@@ -81,7 +81,7 @@ def test_what_breaks_off_or_is_wrong_leaves_nothing(tmp_path: Path) -> None:
 
 
 def test_what_a_killed_one_has_left_goes_with_the_next(tmp_path: Path) -> None:
-    from comfyfix.disk.owner import where
+    from comfyfix.disk.lease.owner import where
 
     path = tmp_path / name_of(DIGEST)
     path.parent.mkdir(parents=True)

@@ -11,11 +11,11 @@ from hypothesis import example, given
 from hypothesis import strategies as st
 
 from comfyfix.errors import HostRefused
-from comfyfix.net import hub_address
-from comfyfix.net.civitai_address import CivitaiFile
-from comfyfix.net.hosts import DIRECT_HOSTS, DirectFile, read_folder, read_url
-from comfyfix.net.hub_address import HubFile
-from comfyfix.net.rules import broken_rule
+from comfyfix.net.urls import hub_address
+from comfyfix.net.urls.civitai_address import CivitaiFile
+from comfyfix.net.urls.hosts import DIRECT_HOSTS, DirectFile, read_folder, read_url
+from comfyfix.net.urls.hub_address import HubFile
+from comfyfix.net.urls.rules import broken_rule
 from comfyfix.records import because
 from comfyfix.screen import words
 from comfyfix.settings.manifest import Endpoints

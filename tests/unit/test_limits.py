@@ -8,7 +8,7 @@ from comfyfix.demo.hub import Fault, Hub
 from comfyfix.errors import SourceDown
 from comfyfix.net.http import Web
 from comfyfix.net.limits import limited, used_up_for
-from comfyfix.net.origin import origin_of
+from comfyfix.net.urls.origin import origin_of
 
 
 class Clock:

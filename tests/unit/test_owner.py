@@ -12,7 +12,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from comfyfix import templates
-from comfyfix.disk import owner
+from comfyfix.disk.lease import owner
 
 PARTS = ("begin", "identity", "words", "children", "lease", "leftovers")
 NAMED = """\

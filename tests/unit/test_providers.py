@@ -10,8 +10,8 @@ import pytest
 
 from comfyfix.errors import ModelProblem, RegionBlocked, SourceDown
 from comfyfix.net.answer import Answer
-from comfyfix.net.civitai_address import CivitaiFile
-from comfyfix.net.hosts import CIVITAI
+from comfyfix.net.urls.civitai_address import CivitaiFile
+from comfyfix.net.urls.hosts import CIVITAI
 from comfyfix.outcomes import Outcome
 from comfyfix.providers.civitai import access, api, entries, kinds
 from comfyfix.providers.civitai.api import Civitai

@@ -14,7 +14,7 @@ from urllib.parse import urlsplit
 
 import pytest
 
-from comfyfix.net.relay import STRANGERS_MAX, Relay
+from comfyfix.net.relay.relay import STRANGERS_MAX, Relay
 from tests.proxies import proxy
 
 FAST = {"total": 1_000_000_000}

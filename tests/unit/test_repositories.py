@@ -13,7 +13,7 @@ from comfyfix.comfyui.store import folders
 from comfyfix.errors import ModelProblem
 from comfyfix.file_names import loose
 from comfyfix.net.http import Web
-from comfyfix.net.hub_address import HubFolder
+from comfyfix.net.urls.hub_address import HubFolder
 from comfyfix.outcomes import Outcome
 from comfyfix.providers.huggingface.answers import About, Answered, HubItem, Listing
 from comfyfix.records import Candidate, Model, Reads, Reason, Reference, Rejected, because

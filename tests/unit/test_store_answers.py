@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from comfyfix.disk.trash_note import Entry
+from comfyfix.disk.trash.trash_note import Entry
 from comfyfix.errors import ModelProblem
 from comfyfix.outcomes import Outcome
 from comfyfix.records import Model, because

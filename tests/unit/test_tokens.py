@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from comfyfix.errors import SetupProblem
-from comfyfix.net.hosts import HUGGINGFACE
+from comfyfix.net.urls.hosts import HUGGINGFACE
 from comfyfix.records import Model, Record
 from comfyfix.screen.text import GREEN, paint
 from comfyfix.settings.manifest import TOKEN_VARIABLES, Endpoints, Manifest

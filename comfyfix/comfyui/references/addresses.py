@@ -15,7 +15,7 @@ from comfyfix import endings
 from comfyfix.comfyui.references.hints import Named, by_name, key_of, path_below, path_of
 from comfyfix.comfyui.references.places import NESTED_MAX, Place, has_model_extension
 from comfyfix.comfyui.workflows.graph import Node, Workflow
-from comfyfix.net.hosts import HUGGINGFACE, HUGGINGFACE_HOSTS
+from comfyfix.net.urls.hosts import HUGGINGFACE, HUGGINGFACE_HOSTS
 from comfyfix.records import Hint
 
 TEXT_MAX = 1 << 18  # characters of one text in which addresses are looked for

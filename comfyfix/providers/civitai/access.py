@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 from comfyfix.errors import ModelProblem, RegionBlocked, SourceDown
 from comfyfix.loose_json import mapping
-from comfyfix.net.hosts import CIVITAI
+from comfyfix.net.urls.hosts import CIVITAI
 from comfyfix.outcomes import Outcome
 from comfyfix.providers.civitai.entries import CivitaiEntry
 from comfyfix.why import Why

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 
 from comfyfix.errors import ModelProblem, RegionBlocked, SourceDown
 from comfyfix.loose_json import dicts, mapping
-from comfyfix.net.civitai_address import CivitaiFile
+from comfyfix.net.urls.civitai_address import CivitaiFile
 from comfyfix.once import Once, asked_once
 from comfyfix.providers.civitai import access
 from comfyfix.providers.civitai.entries import (

@@ -12,7 +12,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from urllib.parse import parse_qsl
 
-from comfyfix.net.civitai_address import CivitaiFile
+from comfyfix.net.urls.civitai_address import CivitaiFile
 from comfyfix.providers.civitai.entries import CivitaiEntry
 from comfyfix.records import Reason, because
 from comfyfix.why import Why

@@ -10,7 +10,7 @@ import msgspec
 
 from comfyfix.disk.files import printable
 from comfyfix.loose_json import day, dicts, items, mapping, sha256
-from comfyfix.net.civitai_address import WISHES
+from comfyfix.net.urls.civitai_address import WISHES
 from comfyfix.records import Reason, because
 from comfyfix.why import Why
 

@@ -18,7 +18,7 @@ from comfyfix.disk.files import printable
 from comfyfix.errors import HostRefused
 from comfyfix.file_names import loose
 from comfyfix.loose_json import day, dicts, is_size, items, mapping, sha256
-from comfyfix.net.hub_address import hub_repo
+from comfyfix.net.urls.hub_address import hub_repo
 
 ABSENT = (HTTPStatus.UNAUTHORIZED, HTTPStatus.FORBIDDEN, HTTPStatus.NOT_FOUND)
 """How the Hub answers for what is not there, or is private: it tells no one which."""

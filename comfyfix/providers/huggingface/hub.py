@@ -14,7 +14,7 @@ from urllib.parse import parse_qs, quote, urlsplit
 
 from comfyfix.errors import ModelProblem, SourceDown
 from comfyfix.loose_json import dicts, mapping
-from comfyfix.net.hosts import HUGGINGFACE, HUGGINGFACE_HOSTS
+from comfyfix.net.urls.hosts import HUGGINGFACE, HUGGINGFACE_HOSTS
 from comfyfix.once import Once, asked_once
 from comfyfix.providers.huggingface import answers, gates
 from comfyfix.providers.huggingface.answers import ABSENT, About, Answered, HubItem, Listing

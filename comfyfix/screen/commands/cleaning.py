@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Iterator, Sequence
 
-from comfyfix.disk.leftovers import Left
+from comfyfix.disk.lease.leftovers import Left
 from comfyfix.screen.words import t
 
 

@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 from typing import Any, Literal
 
 from comfyfix.disk.files import human_size
-from comfyfix.disk.trash_note import Entry
+from comfyfix.disk.trash.trash_note import Entry
 from comfyfix.records import Reason
 from comfyfix.screen import words
 from comfyfix.screen.grouped import stays

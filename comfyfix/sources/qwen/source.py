@@ -14,10 +14,10 @@ import msgspec
 
 from comfyfix.disk.files import printable
 from comfyfix.errors import HostRefused, SourceDown
-from comfyfix.net.civitai_address import CivitaiFile
-from comfyfix.net.hosts import DirectFile, read_url
-from comfyfix.net.hub_address import HubFile, hub_path, hub_repo
-from comfyfix.net.rules import broken_rule
+from comfyfix.net.urls.civitai_address import CivitaiFile
+from comfyfix.net.urls.hosts import DirectFile, read_url
+from comfyfix.net.urls.hub_address import HubFile, hub_path, hub_repo
+from comfyfix.net.urls.rules import broken_rule
 from comfyfix.records import Candidate, Rejected, because
 from comfyfix.sources import civitai, hub_files
 from comfyfix.sources.base import Blocked, Finding, Services, Wanted, logged, rejected

@@ -17,7 +17,7 @@ import msgspec
 from comfyfix.disk.files import printable
 from comfyfix.errors import ModelProblem, SourceDown
 from comfyfix.net.deadline import Late, within
-from comfyfix.net.hub_address import hub_repo
+from comfyfix.net.urls.hub_address import hub_repo
 from comfyfix.providers.civitai.kinds import types_for
 from comfyfix.providers.huggingface.answers import Listing
 from comfyfix.sources.base import Services, Wanted

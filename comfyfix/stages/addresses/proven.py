@@ -12,9 +12,9 @@ from urllib.parse import parse_qs, urlsplit
 import msgspec
 
 from comfyfix.errors import HostRefused, ModelProblem
-from comfyfix.net.civitai_address import CivitaiFile
-from comfyfix.net.hosts import CIVITAI, HUGGINGFACE, read_url
-from comfyfix.net.hub_address import HubFile
+from comfyfix.net.urls.civitai_address import CivitaiFile
+from comfyfix.net.urls.hosts import CIVITAI, HUGGINGFACE, read_url
+from comfyfix.net.urls.hub_address import HubFile
 from comfyfix.records import Candidate, Hint, Reason, Record, because
 from comfyfix.settings.overrides import Locked
 from comfyfix.sources import openmodeldb, workflow

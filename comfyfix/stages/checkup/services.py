@@ -13,7 +13,7 @@ import msgspec
 
 from comfyfix import process
 from comfyfix.errors import Problem, TokenRefused
-from comfyfix.net.origin import origin_of
+from comfyfix.net.urls.origin import origin_of
 from comfyfix.settings.manifest import TOKEN_VARIABLES
 from comfyfix.stages.checkup.base import ASK_SECONDS, Check, Line, Patient, ill, well
 from comfyfix.why import Why

@@ -18,7 +18,7 @@ from comfyfix.mirrors.handing import Handed
 from comfyfix.nearby.lending import Lender
 from comfyfix.net import proxies
 from comfyfix.net.exchange import authority
-from comfyfix.net.hosts import endpoint_of
+from comfyfix.net.urls.hosts import endpoint_of
 from comfyfix.outcomes import BY_EXIT_CODE, BY_KIND, Outcome
 from comfyfix.process import Children
 from comfyfix.records import Model, Reason, Receipt, Record, because
@@ -33,7 +33,7 @@ from comfyfix.state import receipts
 from comfyfix.why import Why
 
 if TYPE_CHECKING:
-    from comfyfix.net.relay import Relay
+    from comfyfix.net.relay.relay import Relay
 
 ENDPOINT_VARIABLES = {"huggingface": "HF_ENDPOINT", "civitai": "CIVITAI_ENDPOINT"}
 NEAR_VARIABLE = "COMFYFIX_NEAR"

@@ -14,9 +14,9 @@ from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from pathlib import Path
 
-from comfyfix.disk import lease
 from comfyfix.disk.files import regular_stat, sha256_of
-from comfyfix.disk.lease import Holder
+from comfyfix.disk.lease import lease
+from comfyfix.disk.lease.lease import Holder
 from comfyfix.records import Receipt, Record
 from comfyfix.state import receipts
 from comfyfix.state.trust import Trust

@@ -6,9 +6,9 @@ import re
 from collections.abc import Iterator
 
 from comfyfix.errors import HostRefused, SourceDown
-from comfyfix.net.civitai_address import CivitaiFile
-from comfyfix.net.hosts import DirectFile, read_folder, read_url
-from comfyfix.net.hub_address import HubFile
+from comfyfix.net.urls.civitai_address import CivitaiFile
+from comfyfix.net.urls.hosts import DirectFile, read_folder, read_url
+from comfyfix.net.urls.hub_address import HubFile
 from comfyfix.providers.huggingface.answers import About
 from comfyfix.records import Hint, Reason, Rejected, because
 from comfyfix.settings.lockfile import Entry, LockedFile

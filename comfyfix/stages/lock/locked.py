@@ -13,9 +13,9 @@ import msgspec
 from comfyfix.comfyui.store.keys import folder_key, is_folder_key
 from comfyfix.errors import ModelProblem, NameRefused
 from comfyfix.file_names import shards
-from comfyfix.net.civitai_address import CivitaiFile
-from comfyfix.net.hosts import CIVITAI, HUGGINGFACE, DirectFile, read_folder, read_url
-from comfyfix.net.hub_address import HubFile
+from comfyfix.net.urls.civitai_address import CivitaiFile
+from comfyfix.net.urls.hosts import CIVITAI, HUGGINGFACE, DirectFile, read_folder, read_url
+from comfyfix.net.urls.hub_address import HubFile
 from comfyfix.outcomes import Outcome
 from comfyfix.records import Candidate, FileFact, Model, Reason, Record, Reference, because
 from comfyfix.settings.lockfile import Entry, Lock

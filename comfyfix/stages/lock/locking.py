@@ -8,7 +8,7 @@ from typing import Any, Literal
 import msgspec
 
 from comfyfix.errors import SetupProblem
-from comfyfix.net.hosts import endpoint_of
+from comfyfix.net.urls.hosts import endpoint_of
 from comfyfix.records import Reason, Receipt, Record, because
 from comfyfix.settings.lockfile import Entry, Lock, LockedFile
 from comfyfix.settings.overrides import Locked

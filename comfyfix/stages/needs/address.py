@@ -24,16 +24,16 @@ from comfyfix.errors import HostRefused, NameRefused, SetupProblem, SourceDown
 from comfyfix.net.addresses import is_link_local
 from comfyfix.net.answer import REDIRECTS, Answer
 from comfyfix.net.failures import REDIRECTS_MAX
-from comfyfix.net.hosts import (
+from comfyfix.net.urls.hosts import (
     CIVITAI_HOSTS,
     HUGGINGFACE_HOSTS,
     DirectFile,
     is_public_name,
     read_url,
 )
-from comfyfix.net.hub_address import HubFile
-from comfyfix.net.origin import origin_of
-from comfyfix.net.rules import broken_rule
+from comfyfix.net.urls.hub_address import HubFile
+from comfyfix.net.urls.origin import origin_of
+from comfyfix.net.urls.rules import broken_rule
 from comfyfix.records import Reason, because
 from comfyfix.settings.manifest import Manifest
 from comfyfix.state.layout import Layout

@@ -17,10 +17,10 @@ from comfyfix.comfyui.store.keys import BESIDE, core_directories, folder_key, is
 from comfyfix.disk.files import relative_name
 from comfyfix.endings import LISTED
 from comfyfix.errors import HostRefused, NameRefused
-from comfyfix.net.civitai_address import CivitaiFile
-from comfyfix.net.hosts import CIVITAI, HUGGINGFACE, read_url
-from comfyfix.net.hub_address import HubFile
-from comfyfix.net.rules import broken_rule
+from comfyfix.net.urls.civitai_address import CivitaiFile
+from comfyfix.net.urls.hosts import CIVITAI, HUGGINGFACE, read_url
+from comfyfix.net.urls.hub_address import HubFile
+from comfyfix.net.urls.rules import broken_rule
 from comfyfix.records import Model, Reason, because
 from comfyfix.settings.manifest import Manifest
 from comfyfix.settings.overrides import Override, Pin

@@ -15,9 +15,9 @@ import msgspec
 from comfyfix.errors import HostRefused
 from comfyfix.nearby.hub_cache import Cached
 from comfyfix.nearby.leads import Lead, Sought
-from comfyfix.net.civitai_address import CivitaiFile
-from comfyfix.net.hosts import CIVITAI, HUGGINGFACE, read_url
-from comfyfix.net.hub_address import HubFile, hub_path, hub_repo
+from comfyfix.net.urls.civitai_address import CivitaiFile
+from comfyfix.net.urls.hosts import CIVITAI, HUGGINGFACE, read_url
+from comfyfix.net.urls.hub_address import HubFile, hub_path, hub_repo
 from comfyfix.records import Candidate, Hint, Rejected, because
 from comfyfix.sources import workflow
 from comfyfix.sources.base import Blocked, Services, Wanted

@@ -14,8 +14,10 @@ from dataclasses import dataclass, field
 from typing import Literal
 
 from comfyfix.comfyui.store.folders import Folders
-from comfyfix.disk import blocks, held, regular, trash_note
-from comfyfix.disk.twins import Kept, Twin
+from comfyfix.disk import held, regular
+from comfyfix.disk.trash import trash_note
+from comfyfix.disk.twins import blocks
+from comfyfix.disk.twins.twins import Kept, Twin
 from comfyfix.records import Model, Reason, because
 from comfyfix.stages.store.sweep import Choice
 from comfyfix.state.hashing import Identity

@@ -15,8 +15,9 @@ from dataclasses import dataclass, field, replace
 from comfyfix.comfyui.store.folders import Folders
 from comfyfix.comfyui.store.keys import CORE, MORE_OF_CORE, folder_key
 from comfyfix.comfyui.store.together import Together, folders_above
-from comfyfix.disk import json_file, trash_item
-from comfyfix.disk.trash_note import Item
+from comfyfix.disk import json_file
+from comfyfix.disk.trash import trash_item
+from comfyfix.disk.trash.trash_note import Item
 from comfyfix.outcomes import Came, Outcome
 from comfyfix.records import Model, Reason, Receipt, Record, because
 from comfyfix.stages.store.needed import Needs

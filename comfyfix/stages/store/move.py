@@ -11,9 +11,10 @@ from dataclasses import dataclass
 
 from comfyfix.comfyui.store.folders import Folders
 from comfyfix.comfyui.store.keys import BESIDE, folder_key, is_folder_key
-from comfyfix.disk import relocating, trash_note
+from comfyfix.disk import relocating
 from comfyfix.disk.files import relative_name
 from comfyfix.disk.relocating import Step
+from comfyfix.disk.trash import trash_note
 from comfyfix.errors import NameRefused, SetupProblem
 from comfyfix.records import Model, Reason, because
 from comfyfix.stages.needs.work import Plan

@@ -11,7 +11,7 @@ from doit.cmdparse import CmdOption
 
 from comfyfix.comfyui.workflows import files as workflow_files
 from comfyfix.errors import SetupProblem
-from comfyfix.net.origin import is_address
+from comfyfix.net.urls.origin import is_address
 from comfyfix.screen import notes
 from comfyfix.screen.objects import say_json_of
 from comfyfix.screen.text import say

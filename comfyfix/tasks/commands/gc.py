@@ -8,9 +8,10 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
-from comfyfix.disk import json_file, trash
-from comfyfix.disk.trash import Trash, Wanted
-from comfyfix.disk.trash_note import Entry
+from comfyfix.disk import json_file
+from comfyfix.disk.trash import trash
+from comfyfix.disk.trash.trash import Trash, Wanted
+from comfyfix.disk.trash.trash_note import Entry
 from comfyfix.errors import SetupProblem
 from comfyfix.records import because
 from comfyfix.screen.commands import storing

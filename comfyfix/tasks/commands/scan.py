@@ -12,7 +12,7 @@ from comfyfix.comfyui.references.lookup import Lookup
 from comfyfix.comfyui.store.folders import Folders
 from comfyfix.comfyui.store.index import StoreIndex
 from comfyfix.comfyui.workflows import files as workflow_files
-from comfyfix.net.origin import is_address
+from comfyfix.net.urls.origin import is_address
 from comfyfix.project import bring
 from comfyfix.records import Model, Reference
 from comfyfix.screen import notes

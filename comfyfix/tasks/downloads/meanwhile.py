@@ -8,7 +8,7 @@ import time
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 
-from comfyfix.disk.lease import Holder
+from comfyfix.disk.lease.lease import Holder
 from comfyfix.records import Receipt
 from comfyfix.screen.words import t
 from comfyfix.stages.download import fetch as fetch_stage

@@ -8,7 +8,7 @@ from urllib.parse import urlsplit
 
 from comfyfix.errors import Unreachable
 from comfyfix.mirrors.handing import Handed
-from comfyfix.net.hosts import endpoint_of
+from comfyfix.net.urls.hosts import endpoint_of
 from comfyfix.process import require
 from comfyfix.records import Reason, Receipt, Record
 from comfyfix.screen import words

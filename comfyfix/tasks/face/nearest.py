@@ -7,7 +7,7 @@ from collections.abc import Iterable
 
 from comfyfix.endings import stem
 from comfyfix.errors import SetupProblem
-from comfyfix.net.origin import is_address
+from comfyfix.net.urls.origin import is_address
 from comfyfix.records import because
 from comfyfix.why import Why
 

@@ -8,9 +8,10 @@ import shutil
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import replace
 
-from comfyfix.disk import leftovers, temporary
+from comfyfix.disk import temporary
 from comfyfix.disk.files import led_into, regular_stat
-from comfyfix.disk.leftovers import Left
+from comfyfix.disk.lease import leftovers
+from comfyfix.disk.lease.leftovers import Left
 from comfyfix.errors import Problem
 from comfyfix.records import Model
 from comfyfix.stages.needs.work import Planned, Present

@@ -6,7 +6,7 @@ import os
 
 from comfyfix.disk import regular
 from comfyfix.errors import ModelProblem
-from comfyfix.net import notices
+from comfyfix.net.notify import notices
 from comfyfix.outcomes import NEEDS_USER
 from comfyfix.records import Reason, because
 from comfyfix.screen import notes

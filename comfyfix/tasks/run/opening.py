@@ -8,7 +8,7 @@ from pathlib import Path
 
 from comfyfix import project as projects
 from comfyfix.disk import looked
-from comfyfix.net.origin import is_address
+from comfyfix.net.urls.origin import is_address
 from comfyfix.screen import notes
 from comfyfix.settings import shard
 from comfyfix.setup import read_setup

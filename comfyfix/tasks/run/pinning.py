@@ -8,8 +8,8 @@ from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING
 
 from comfyfix.errors import ModelProblem, Problem, SetupProblem
-from comfyfix.net.hosts import DirectFile, read_folder, read_url
-from comfyfix.net.hub_address import HubFile
+from comfyfix.net.urls.hosts import DirectFile, read_folder, read_url
+from comfyfix.net.urls.hub_address import HubFile
 from comfyfix.records import Candidate, Hint, Rejected, because
 from comfyfix.screen import notes
 from comfyfix.screen.commands import pinning as answers

@@ -8,8 +8,9 @@ from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 
 from comfyfix.comfyui.store.inventory import model_files
-from comfyfix.disk import alone, twins, unfinished
-from comfyfix.disk.twins import Changed
+from comfyfix.disk import alone
+from comfyfix.disk.twins import twins, unfinished
+from comfyfix.disk.twins.twins import Changed
 from comfyfix.errors import SetupProblem, system_says
 from comfyfix.records import Model, Reason
 from comfyfix.screen.run.progress import drawn

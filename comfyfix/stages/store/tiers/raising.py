@@ -13,9 +13,9 @@ from pathlib import Path
 from msgspec.structs import replace
 
 from comfyfix.comfyui.store.together import folders_above
-from comfyfix.disk import lease
 from comfyfix.disk.files import led_into
 from comfyfix.disk.held import Refused
+from comfyfix.disk.lease import lease
 from comfyfix.records import Reason, because
 from comfyfix.stages.store.tiers.copying import Copying, Stats, stamps_of, stats_of
 from comfyfix.stages.store.tiers.needed_copies import NeededCopy

@@ -32,8 +32,8 @@ from jinja2.parser import Parser
 
 from comfyfix.formats.finding import unsafe
 from comfyfix.formats.flaws import Flaw
-from comfyfix.formats.template_reads import walk
-from comfyfix.formats.template_values import Values
+from comfyfix.formats.template.template_reads import walk
+from comfyfix.formats.template.template_values import Values
 
 # Ways into frames, code and classes that do not begin with an underscore.
 _WAYS = (

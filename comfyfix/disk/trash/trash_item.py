@@ -8,7 +8,7 @@ import stat
 from collections.abc import Callable
 
 from comfyfix.disk.folders import stat_of
-from comfyfix.disk.trash_note import Item, is_place
+from comfyfix.disk.trash.trash_note import Item, is_place
 
 
 def item_of(store: str, path: str, real: Callable[[str], str] = os.path.realpath) -> Item | None:

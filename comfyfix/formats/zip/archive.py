@@ -17,7 +17,7 @@ from typing import BinaryIO
 
 from comfyfix.formats.finding import damaged, unsafe
 from comfyfix.formats.flaws import Flaw
-from comfyfix.formats.zip_directory import (
+from comfyfix.formats.zip.zip_directory import (
     ALL32,
     DESCRIPTOR,
     STORED,

@@ -15,7 +15,7 @@ from pathlib import Path
 
 import msgspec
 
-from comfyfix.net import teller
+from comfyfix.net.notify import teller
 from comfyfix.process import Children
 from comfyfix.records import Reason, because
 from comfyfix.why import Why
@@ -24,7 +24,7 @@ SECONDS = 8.0
 """What all services together may take; they are told side by side."""
 BEGIN_SECONDS = 12.0
 """What the child may take before: apprise loads all that it knows."""
-_ROOT = str(Path(__file__).resolve().parents[2])
+_ROOT = str(Path(__file__).resolve().parents[3])
 
 
 class Notice(msgspec.Struct, frozen=True, kw_only=True):

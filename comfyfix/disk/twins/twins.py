@@ -16,9 +16,10 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from typing import NamedTuple
 
-from comfyfix.disk import blocks, held, swap
+from comfyfix.disk import held, swap
 from comfyfix.disk.folders import stat_of
 from comfyfix.disk.held import Digest, File, Refused
+from comfyfix.disk.twins import blocks
 from comfyfix.records import Reason, because
 from comfyfix.why import Why
 

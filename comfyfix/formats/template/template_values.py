@@ -26,7 +26,7 @@ from dataclasses import dataclass
 
 from jinja2 import nodes
 
-from comfyfix.formats.template_reads import children
+from comfyfix.formats.template.template_reads import children
 
 _ROUNDS_MAX = 20  # of dropping names; real templates need three
 _LOOP = {

@@ -12,13 +12,14 @@ import re
 from typing import BinaryIO, Literal
 
 from comfyfix.endings import is_pickle
-from comfyfix.formats import archive, npy
-from comfyfix.formats.archive import Member
+from comfyfix.formats import npy
 from comfyfix.formats.finding import Refused, damaged, unsafe
 from comfyfix.formats.flaws import Flaw
 from comfyfix.formats.pickle import files as pickles
 from comfyfix.formats.pickle.kinds import Storage
-from comfyfix.formats.zip_directory import STORED
+from comfyfix.formats.zip import archive
+from comfyfix.formats.zip.archive import Member
+from comfyfix.formats.zip.zip_directory import STORED
 
 MAGIC = b"PK\x03\x04"
 _HEAD = 4096  # bytes of a member in which a hidden pickle would show itself

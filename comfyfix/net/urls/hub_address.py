@@ -12,7 +12,7 @@ from urllib.parse import quote, unquote
 
 from comfyfix.disk.files import printable
 from comfyfix.errors import HostRefused
-from comfyfix.net.rules import refused
+from comfyfix.net.urls.rules import refused
 from comfyfix.why import Why
 
 _REPO_PART = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,95}")

@@ -1,8 +1,8 @@
 """The lease of a model's file: what download scripts hold while they are at work on it.
 
-It is a link `.NAME.lock` beside the file that leads to its owner (`disk/owner.py`): made in one
-step and read in one step. See `templates/script/lease.sh`; who holds it is left alone. A large
-file's owner has notes beside it, `.NAME.OWNER.work`: who it is, and its signs of life.
+It is a link `.NAME.lock` beside the file that leads to its owner (`owner.py`): made in one step and
+read in one step. See `templates/script/lease.sh`; who holds it is left alone. A large file's owner
+has notes beside it, `.NAME.OWNER.work`: who it is, and its signs of life.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 
 from comfyfix.disk import regular
-from comfyfix.disk.owner import PATTERN, is_dead, me
+from comfyfix.disk.lease.owner import PATTERN, is_dead, me
 
 _OWNER = re.compile(PATTERN)
 _WORDS = re.compile(r"[A-Za-z0-9._@ -]{1,64}")

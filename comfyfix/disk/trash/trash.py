@@ -24,9 +24,11 @@ from typing import NamedTuple
 
 import msgspec
 
-from comfyfix.disk import folders, lease, trash_item, trash_note
+from comfyfix.disk import folders
 from comfyfix.disk.folders import stat_of
-from comfyfix.disk.trash_note import FRESH, NOTE, Entry, Item, Note
+from comfyfix.disk.lease import lease
+from comfyfix.disk.trash import trash_item, trash_note
+from comfyfix.disk.trash.trash_note import FRESH, NOTE, Entry, Item, Note
 from comfyfix.records import Reason, because
 from comfyfix.why import Why
 

@@ -1,7 +1,7 @@
 """What a download script that was killed leaves beside its model, and whose it is.
 
 A script names what it makes `NAME.KIND.OWNER.part` and `.have`, `.NAME.OWNER.work` and
-`.NAME.lock` (`disk/owner.py` has the owners). A directory that is not whole yet is
+`.NAME.lock` (`disk/lease/owner.py` has the owners). A directory that is not whole yet is
 `.NAME.KIND.new`, and whoever is at work on it has notes beside it. Only such names count, to the
 letter: all else in a model folder is the user's own. What goes is for `templates/script/clear.sh`.
 """
@@ -16,8 +16,8 @@ from collections.abc import Container, Sequence
 from dataclasses import dataclass
 
 from comfyfix.disk import looked
-from comfyfix.disk.owner import PATTERN as _OWNER
-from comfyfix.disk.owner import is_dead, is_here
+from comfyfix.disk.lease.owner import PATTERN as _OWNER
+from comfyfix.disk.lease.owner import is_dead, is_here
 
 DAY = 86400.0
 _FILE = re.compile(rf"(?P<name>.+)\.(?:[0-9a-f]{{8}}|nohash)\.{_OWNER}\.(?:part|have)")

@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from urllib.parse import urlsplit
 
-from comfyfix.net.dialling import Line, Place
+from comfyfix.net.relay.dialling import Line, Place
 
 _REQUEST = re.compile(r"([A-Z]{1,16}) ([!-~]+) HTTP/1\.[01]")
 _OWN = re.compile(r"(?i)(?:proxy-|connection:|keep-alive:)")

@@ -11,7 +11,7 @@ import contextlib
 import time
 from collections.abc import Iterable, Iterator, Mapping
 
-from comfyfix.net.faucet import Faucet
+from comfyfix.net.relay.faucet import Faucet
 from comfyfix.settings.manifest import TOTAL
 
 BURST_SECONDS = 0.15

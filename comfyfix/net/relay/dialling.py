@@ -17,7 +17,7 @@ from comfyfix.errors import HostRefused
 from comfyfix.net import proxies
 from comfyfix.net.addresses import public_addresses
 from comfyfix.net.exchange import authority, goes_direct
-from comfyfix.net.faucet import Faucet
+from comfyfix.net.relay.faucet import Faucet
 from comfyfix.why import Why
 
 CONNECT_SECONDS = 15.0

@@ -17,10 +17,10 @@ import threading
 from collections.abc import Iterator, Mapping, Sequence
 from urllib.parse import urlsplit
 
-from comfyfix.net.asked import Asked, place_of
-from comfyfix.net.dialling import Allowed, Place, Unconnected, dial
-from comfyfix.net.faucet import Faucet
-from comfyfix.net.pace import Bucket, Pace, portion, sharing
+from comfyfix.net.relay.asked import Asked, place_of
+from comfyfix.net.relay.dialling import Allowed, Place, Unconnected, dial
+from comfyfix.net.relay.faucet import Faucet
+from comfyfix.net.relay.pace import Bucket, Pace, portion, sharing
 
 LOOPBACK = "127.0.0.1"
 USER = "comfyfix"

@@ -14,12 +14,12 @@ from dataclasses import dataclass, replace
 from urllib.parse import SplitResult, unquote, urlsplit
 
 from comfyfix.errors import HostRefused
-from comfyfix.net import civitai_address as civitaifile
-from comfyfix.net import hub_address, pages
-from comfyfix.net.civitai_address import CivitaiFile
-from comfyfix.net.hub_address import HubFile, HubFolder
-from comfyfix.net.origin import origin_of
-from comfyfix.net.rules import refused
+from comfyfix.net.urls import civitai_address as civitaifile
+from comfyfix.net.urls import hub_address, pages
+from comfyfix.net.urls.civitai_address import CivitaiFile
+from comfyfix.net.urls.hub_address import HubFile, HubFolder
+from comfyfix.net.urls.origin import origin_of
+from comfyfix.net.urls.rules import refused
 from comfyfix.records import Reason, because
 from comfyfix.settings.manifest import Endpoints
 from comfyfix.why import Why

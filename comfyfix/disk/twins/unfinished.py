@@ -9,10 +9,11 @@ import stat
 from collections.abc import Iterator
 from pathlib import Path
 
-from comfyfix.disk import folders, held, lease, swap
+from comfyfix.disk import folders, held, swap
 from comfyfix.disk.folders import stat_of
 from comfyfix.disk.held import Digest, File, Refused
-from comfyfix.disk.twins import Changed, Renew
+from comfyfix.disk.lease import lease
+from comfyfix.disk.twins.twins import Changed, Renew
 from comfyfix.records import Reason, because
 from comfyfix.why import Why
 

@@ -1,0 +1,1 @@
+"""Equal files made one: by further names, or by blocks that they share."""

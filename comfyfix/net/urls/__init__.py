@@ -1,0 +1,1 @@
+"""Addresses from outside: what each means, and whether it may be asked."""
