@@ -33,7 +33,7 @@ class Cluster:
     def __init__(self, *_: object) -> None:
         """Reach it."""
 
-    def every(
+    def run_locked(
         self, at: str, settings: str, lock: str, hear: Callable[[object], None]
     ) -> tuple[int, str]:
         """Say what this worker says."""

@@ -9,7 +9,6 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 import pytest
-from comfyfix.tasks.run.joined import Joined
 
 from comfyfix.cluster.away import Errand
 from comfyfix.cluster.scheduler import Lost
@@ -19,6 +18,7 @@ from comfyfix.outcomes import Outcome
 from comfyfix.screen.words import fixed, t
 from comfyfix.script.channel import Message
 from comfyfix.stages.download.talk import BEGUN, Hear
+from comfyfix.tasks.run.joining import Membership
 from comfyfix.why import Why
 from tests.inprocess import InProcess
 
@@ -80,11 +80,11 @@ class Cluster:
 def cluster(monkeypatch: pytest.MonkeyPatch) -> Cluster:
     made = Cluster()
 
-    def away(_: Joined, lost: object = None) -> Cluster:
+    def away(_: Membership, lost: object = None) -> Cluster:
         made.asked.append(lost)
         return made
 
-    monkeypatch.setattr(Joined, "away", away)
+    monkeypatch.setattr(Membership, "away", away)
     return made
 
 

@@ -47,7 +47,7 @@ class Told:
     texts: list[str] | None = None
     quickly: list[str] = field(default_factory=list)
     asked: list[str] = field(default_factory=list)
-    described: list[tuple[str, list[str]]] = field(default_factory=list)
+    described: list[tuple[str, tuple[str, ...]]] = field(default_factory=list)
 
     def search(self, words: str, limit: int = 0) -> Answered:
         return self._answer(f"{words}/most" if limit == real_hub.MOST else words)
@@ -71,7 +71,7 @@ class Told:
         self.asked.append(f"repository:{repo}")
         return listing(repo, NAME) if repo in self.holds else None
 
-    def details(self, repo: str, revision: str, paths: list[str]) -> dict[str, HubItem]:
+    def details(self, repo: str, revision: str, paths: tuple[str, ...]) -> dict[str, HubItem]:
         assert revision == "main"
         self.described.append((repo, paths))
         known = {path: self.holds.get(f"{repo}/{path}", self.holds.get(repo)) for path in paths}
@@ -201,7 +201,7 @@ def test_a_file_of_another_name_counts_by_its_hash_alone(tmp_path: Path) -> None
     (found,) = places(tmp_path, hub, listed, sha256=ONE).findings()
     assert isinstance(found, Candidate)
     assert (found.name, found.evidence[-1]) == ("y.safetensors", because(Why.HASH_WANTED))
-    assert hub.described == [("o/b", ["x.safetensors", "y.safetensors"])]
+    assert hub.described == [("o/b", ("x.safetensors", "y.safetensors"))]
     assert list(places(tmp_path, Told(), listed, sha256="c" * 64).findings()) == []
 
 

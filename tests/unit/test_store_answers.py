@@ -44,7 +44,7 @@ def rows(lines: list[str]) -> list[list[str]]:
 
 def test_a_store_is_summed_by_what_is_needed_and_each_file_counts_once() -> None:
     units = [
-        unit("a", 1_000, needed=["w.json"], fetched=True, sha256="a"),
+        unit("a", 1_000, needed=["w.json"], fetched=True),
         unit("b", 2_000, fetched=True),
         unit("c", 4_000),
         unit("again", 4_000, file=hash("c")),
