@@ -174,7 +174,7 @@ def _run_as_task(run: Callable[[_Task], int]) -> int:
     except ModelProblem as problem:
         if task.children.stopping:  # it was let go before it began
             return STOPPED
-        text = words.told(problem.reason)
+        text = words.worded(problem.reason)
         task.hear(Message("fail", ("tool", text.what, text.next_step)))
         return 1
     finally:

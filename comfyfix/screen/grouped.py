@@ -56,20 +56,20 @@ def next_step(step: str) -> Iterator[str]:
 def with_step(begin: str, reason: Reason) -> Iterator[str]:
     """Tell a reason on a line that begins so, and below it what helps, if anything does."""
     yield f"{begin}{words.sentence(reason)}"
-    yield from next_step(words.told(reason).next_step)
+    yield from next_step(words.worded(reason).next_step)
 
 
 def stays(model: str, reason: Reason) -> Iterator[str]:
     """Say of a model that it is left as it is: why, and what helps."""
     yield f"✗ {t('{model} stays: {reason}', model=model, reason=reason)}"
-    yield from next_step(words.told(reason).next_step)
+    yield from next_step(words.worded(reason).next_step)
 
 
 def _cause(model: Model, problem: Problem) -> tuple[str, str]:
     """Why, and what to do, with the model's own names taken out."""
     return (
         _without(words.sentence(problem.reason), model, t("it")),
-        _without(words.told(problem.reason).next_step, model, t("MODEL")),
+        _without(words.worded(problem.reason).next_step, model, t("MODEL")),
     )
 
 

@@ -43,6 +43,6 @@ def failed(problem: Problem) -> dict[str, Any]:
         "error": {
             "why": problem.reason.why,
             "message": words.problem(problem),
-            "next": words.told(problem.reason).next_step,
+            "next": words.worded(problem.reason).next_step,
         }
     }

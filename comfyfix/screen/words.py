@@ -106,7 +106,7 @@ def fixed(template: str, /, **fields: object) -> str:
     return _FIXED.vformat(template, (), fields)
 
 
-def told(reason: Reason | str) -> Wording:
+def worded(reason: Reason | str) -> Wording:
     """Return a reason in words."""
     if isinstance(reason, str):
         return Wording(reason)
@@ -124,7 +124,7 @@ def template(why: str) -> Wording | None:
 
 def sentence(reason: Reason | str) -> str:
     """Return a reason on one line: what, and its cause."""
-    words = told(reason)
+    words = worded(reason)
     if not words.cause:
         return words.what
     gap = "" if words.cause.startswith("\n") else " "  # a list has lines of its own
@@ -138,7 +138,7 @@ def problem(failure: Problem) -> str:
 
 def with_next_step(reason: Reason) -> str:
     """Return a reason on one line: what, its cause, and the next step."""
-    step, what = told(reason).next_step, sentence(reason)
+    step, what = worded(reason).next_step, sentence(reason)
     if not step:
         return what
     end = "\n" if "\n" in what else ". "

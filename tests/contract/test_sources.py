@@ -193,7 +193,7 @@ def test_a_provider_that_fails_is_down_and_not_ignorant(
     hub.faults += [Fault(f"{what} *", kind) for what in PARTS]
     with pytest.raises(SourceDown) as problem:
         candidates(case, services)
-    assert words.told(problem.value.reason).next_step
+    assert words.worded(problem.value.reason).next_step
     hub.faults.clear()
     assert len(candidates(case, services)) == 1, "the failure was kept"
 
@@ -249,7 +249,7 @@ def test_what_civitai_does_not_give_is_told_before_any_download(
     (found,) = [f for f in civitai.find(PLAIN, anonymous) if not isinstance(f, Rejected)]
     assert isinstance(found, Blocked)
     assert found.problem.outcome is problem
-    assert words.told(found.problem.reason).next_step
+    assert words.worded(found.problem.reason).next_step
 
 
 def test_civitai_in_a_blocked_region_is_its_own_outcome(services: Services, hub: Hub) -> None:

@@ -123,7 +123,7 @@ def test_an_unknown_folder_is_said_and_never_guessed(site: Site) -> None:
     node = {"workflow": "odd.json", "type": "NobodyKnowsThisLoader"}
     told = because(Why.FOLDER_UNTOLD, path="rife49.pth", name="rife49.pth", **node)
     assert words.sentence(told) in done.stdout
-    assert words.told(told).next_step in done.stdout
+    assert words.worded(told).next_step in done.stdout
 
 
 def test_no_curl(site: Site, hub: Hub, tmp_path: Path) -> None:
@@ -137,7 +137,7 @@ def test_no_curl(site: Site, hub: Hub, tmp_path: Path) -> None:
         (tools / name).symlink_to(found)
     done = site.doit(PATH=str(tools))
     assert done.returncode == 1
-    told = words.told(because(Why.TOOL_ABSENT, name="curl"))
+    told = words.worded(because(Why.TOOL_ABSENT, name="curl"))
     assert told.what in done.stdout
     assert told.next_step in done.stdout
 

@@ -17,7 +17,7 @@ PAGES = ["https://mega.nz/file/x#k", "https://drive.google.com/file/d/x/view?usp
 
 def told(site: Site) -> words.Wording:
     place = site.models / "upscale_models" / NAME
-    return words.told(because(Why.ONLY_BY_HAND, name=NAME, places=PAGES, path=place))
+    return words.worded(because(Why.ONLY_BY_HAND, name=NAME, places=PAGES, path=place))
 
 
 def test_a_file_behind_pages_is_told_with_its_place(site: Site, hub: Hub) -> None:
@@ -42,7 +42,7 @@ def test_so_is_the_page_in_a_workflow_or_in_the_manifest(site: Site, hub: Hub) -
     }
     path.write_text(json.dumps(value))
     told_by_hand = site.doit().stdout
-    assert words.told(because(Why.ONLY_BY_HAND, name=NAME)).what in told_by_hand
+    assert words.worded(because(Why.ONLY_BY_HAND, name=NAME)).what in told_by_hand
     site.manifest(models={NAME: {"url": PAGES[1]}})
     assert PAGES[1] in site.doit().stdout
 
@@ -51,7 +51,7 @@ def test_a_page_can_not_be_pinned(site: Site, hub: Hub) -> None:
     site.workflow("w.json", ("upscale_models", NAME))
     done = site.doit("pin", NAME, PAGES[0])
     assert done.returncode == 3
-    assert words.told(because(Why.ADDRESS_IS_PAGE, address=PAGES[0])).what in done.stderr
+    assert words.worded(because(Why.ADDRESS_IS_PAGE, address=PAGES[0])).what in done.stderr
     assert "allow_hosts" not in done.stderr
 
 

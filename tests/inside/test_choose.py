@@ -65,7 +65,7 @@ def test_what_was_found_is_listed_and_the_number_is_pinned(uncertain: InProcess,
     assert uncertain.files() == {f"loras/{NAME}": sha256(OTHER)}
     done = uncertain.doit("choose", NAME)
     assert done.returncode == 3
-    assert words.told(because(Why.CHOICE_SETTLED, model=f"loras/{NAME}")).what in done.stderr
+    assert words.worded(because(Why.CHOICE_SETTLED, model=f"loras/{NAME}")).what in done.stderr
 
 
 def test_an_address_says_which_also_one_with_a_query(site: InProcess, hub: Hub) -> None:

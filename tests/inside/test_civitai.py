@@ -162,7 +162,7 @@ def test_what_is_withheld_is_told_before_any_download(
 ) -> None:
     version.access = access
     said = run(site, 1)
-    told = words.told(
+    told = words.worded(
         because(
             why,
             where="Harbor Light XL (V9 Lightning)",
@@ -217,7 +217,7 @@ def test_a_token_that_is_not_taken_is_named(site: Site, hub: Hub, version: Civit
     # The Hub of this test has the same address, and is not asked.
     site.manifest(search={"sources": ["workflow", "civitai"]})
     said = run(site, 1, CIVITAI_TOKEN="civ_old")
-    assert words.told(because(Why.CIVITAI_TOKEN_BAD)).cause in said
+    assert words.worded(because(Why.CIVITAI_TOKEN_BAD)).cause in said
     assert "civ_old" not in said
 
 

@@ -87,7 +87,7 @@ def test_what_is_wrong_is_told_and_hides_nothing(well: InProcess, hub: Hub) -> N
 
 
 def test_a_step_that_many_share_is_told_once() -> None:
-    step = words.told(because(Why.SERVICE_UNREACHABLE, host="a", cause="")).next_step
+    step = words.worded(because(Why.SERVICE_UNREACHABLE, host="a", cause="")).next_step
     bad = [
         Line("x", good=False, said=because(Why.SERVICE_UNREACHABLE, host=host, cause=""))
         for host in ("a", "b", "c")

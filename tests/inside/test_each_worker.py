@@ -111,7 +111,7 @@ BAD = json.dumps([GOOD | {"status": "damaged", "message": "it ends early"}])
 @pytest.mark.parametrize(
     ("says", "problem", "rows"),
     [
-        (lost, words.told(LOST)[0], 0),
+        (lost, words.worded(LOST)[0], 0),
         (lambda: (0, BAD), "", 1),
         (lambda: (1, ALL_WELL[1]), "", 1),
         (lambda: (7, ""), words.sentence(UNHEARD), 0),

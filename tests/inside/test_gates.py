@@ -45,7 +45,7 @@ def test_each_gate_is_told_apart_with_both_pages_and_the_bytes(
     variables, outcome, why, _ = WHO[who]
     plan = json.loads(gated.doit("plan", "--json", **variables).stdout)
     page, tokens = f"{hub.url}/{REPO}", f"{hub.url}/settings/tokens"
-    told = words.told(because(why, repo=REPO, page=page, tokens=tokens))
+    told = words.worded(because(why, repo=REPO, page=page, tokens=tokens))
     sizes = {name: len(file_for(name)) for name in NAMES}
     assert {row["model"]: row["size"] for row in plan["models"]} == sizes
     assert (plan["gated_bytes"], plan["total_bytes"]) == (sum(sizes.values()), 0)

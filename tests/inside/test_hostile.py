@@ -167,7 +167,7 @@ def test_the_users_place_is_the_only_one_asked(site: Site, hub: Hub) -> None:
         done = site.doit()
         assert done.returncode == 1
         assert words.sentence(why) in done.stdout
-        step = words.told(because(Why.USERS_PLACE_FAILS, name="rife49.pth")).next_step
+        step = words.worded(because(Why.USERS_PLACE_FAILS, name="rife49.pth")).next_step
         assert step in done.stdout
         assert site.files() == {}
 

@@ -55,7 +55,7 @@ def read(path: Path) -> dict[str, list[Path]]:
 
 
 def refused(ran: Ran, why: Why, **fields: object) -> bool:
-    return ran.code == 3 and words.told(because(why, **fields)).what in ran.err
+    return ran.code == 3 and words.worded(because(why, **fields)).what in ran.err
 
 
 def test_comfyui_is_told_of_each_folder_of_the_store(

@@ -91,7 +91,7 @@ def test_a_store_that_is_not_there_is_not_made(
     needy.manifest(store=str(store))
     done = needy.doit(*command)
     assert done.returncode == 3
-    told = words.told(because(Why.STORE_ABSENT, path=store))
+    told = words.worded(because(Why.STORE_ABSENT, path=store))
     assert f"{told.what}: {told.cause}" in done.stderr
     assert told.next_step in done.stderr
     assert not store.parent.exists()

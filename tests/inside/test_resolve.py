@@ -46,7 +46,7 @@ def test_a_gated_model_is_known_before_any_download(site: Site, hub: Hub) -> Non
     page = f"{hub.url}/maker/harbor_light"
     tokens = f"{hub.url}/settings/tokens"
     why = because(Why.HUB_TOKEN_NEEDED, repo="maker/harbor_light", page=page, tokens=tokens)
-    told = words.told(why)
+    told = words.worded(why)
     assert told.what in said
     assert told.next_step in said
     assert not list(site.output.glob("*.sh"))
@@ -63,7 +63,7 @@ def test_a_licence_that_is_not_accepted_is_told_while_searching(site: Site, hub:
     assert done.returncode == 1
     page = f"{hub.url}/maker/harbor_light"
     why = because(Why.HUB_LICENCE_NEEDED, page=page, tokens=f"{hub.url}/settings/tokens")
-    assert words.told(why).next_step in done.stdout
+    assert words.worded(why).next_step in done.stdout
     assert words.fixed("Failed searches: 1") in done.stdout
     assert not list(site.output.glob("*.sh"))
 
@@ -132,7 +132,7 @@ def test_civitai_brings_what_the_hub_does_not_know(site: Site, hub: Hub) -> None
     version.access, version.rounded = "login", True
     site.workflow("w.json", NEED)
     said = run(site, 1)
-    told = words.told(because(Why.CIVITAI_TOKEN_NEEDED, where="Harbor Light (v1.0)"))
+    told = words.worded(because(Why.CIVITAI_TOKEN_NEEDED, where="Harbor Light (v1.0)"))
     assert told.what in said
     assert "CIVITAI_TOKEN" in said
     done = site.doit(CIVITAI_TOKEN="civ_canary")
@@ -153,7 +153,7 @@ def test_a_locked_file_is_not_replaced_by_a_namesake(site: Site, hub: Hub) -> No
     hub.add("evil/harbor_light", []).files[NAME] = file_for("a namesake.safetensors")
     url = f"{HUB}/meant/repository/resolve/main/{NAME}"
     site.workflow("w.json", NEED, urls={NAME: url})
-    needed = words.told(because(Why.HUB_TOKEN_NEEDED, repo="meant/repository")).what
+    needed = words.worded(because(Why.HUB_TOKEN_NEEDED, repo="meant/repository")).what
     assert needed in run(site, 1)
     assert site.files() == {}
     hub.add("mirror/harbor_light", [NAME])  # equal bytes, and open
@@ -168,7 +168,7 @@ def test_a_locked_file_binds_also_those_asked_after_one_that_is_down(site: Site,
     hub.faults += [Fault(f"{what} *", "500") for what in ("search", "quick-search", "full-text")]
     hub.add_civitai("Harbor Light", NAME).data = file_for("a namesake.safetensors")
     said = run(site, 1)
-    assert words.told(because(Why.HUB_TOKEN_NEEDED, repo="meant/repository")).what in said
+    assert words.worded(because(Why.HUB_TOKEN_NEEDED, repo="meant/repository")).what in said
     asked = (site.output / "log" / "search_history.log").read_text().splitlines()
     assert {"huggingface", "civitai"} <= {json.loads(line)["source"] for line in asked}
     assert site.files() == {}
@@ -192,7 +192,7 @@ def test_a_locked_file_binds_those_asked_later_where_one_was_down_before(
     )
     site.workflow("w.json", NEED)
     needed = because(Why.CIVITAI_TOKEN_NEEDED, where="Harbor Light (v1.0)")
-    assert words.told(needed).what in run(site, 1)
+    assert words.worded(needed).what in run(site, 1)
     assert site.files() == {}
     namesake.files[NAME] = file_for(NAME)
     assert "✓ Found by Qwen: night-owl/odds-and-ends" in run(site)
@@ -212,7 +212,7 @@ def test_pickle_files_can_be_refused(site: Site, hub: Hub) -> None:
     site.workflow("w.json", ("upscale_models", "rife49.pth"))
     hub.add("AlexWortega/RIFE", ["rife49.pth"])
     site.manifest(verify={"pickle": "refuse"})
-    assert words.told(because(Why.PICKLE_NAME_REFUSED, name="rife49.pth")).what in run(site, 1)
+    assert words.worded(because(Why.PICKLE_NAME_REFUSED, name="rife49.pth")).what in run(site, 1)
     assert site.files() == {}
 
 

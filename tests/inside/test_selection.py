@@ -74,7 +74,7 @@ def test_what_fits_no_task_is_refused_with_the_nearest(three: Site, asked: str, 
     done = three.doit(asked)
     assert done.returncode == 3, done.stdout
     told = because(Why.TASK_UNKNOWN, name=asked, near=near)
-    assert done.stderr.startswith(f"ERROR: {words.told(told).what.partition(')')[0]}")
+    assert done.stderr.startswith(f"ERROR: {words.worded(told).what.partition(')')[0]}")
     assert done.stdout == ""
     assert three.files() == {}
 

@@ -130,7 +130,7 @@ CASES = {
     "elm_court": Case(dead, told=rejected_gone),
     "fern_brook": Case(
         lambda w: f"https://files.example.org/{w.name}", None,
-        words.told(because(Why.ONLY_PLACE_REFUSED, host="files.example.org")).next_step),
+        words.worded(because(Why.ONLY_PLACE_REFUSED, host="files.example.org")).next_step),
     "glass_pier": Case(one_is_locked, None,
         words.t("Several different files are called {name}", name="glass_pier.safetensors")),
     "hazel_yard": Case(

@@ -124,7 +124,7 @@ def test_a_pin_to_civitai_keeps_its_query(site: Site, hub: Hub) -> None:
 
 
 def what(reason: Reason) -> str:
-    return words.told(reason).what
+    return words.worded(reason).what
 
 
 def test_what_can_not_be_pinned_is_said(site: Site, hub: Hub) -> None:

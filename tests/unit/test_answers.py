@@ -111,7 +111,7 @@ def test_neighbours_of_a_checkup_share_their_next_step() -> None:
     ]
     told = list(checkup.lines([*lines, Line("d", good=True, said=BAD)]))
     steps = [line for line in told if line.startswith("    ")]
-    assert steps == [f"    {t('Next:')} {words.told(said).next_step}" for said in (BAD, other)]
+    assert steps == [f"    {t('Next:')} {words.worded(said).next_step}" for said in (BAD, other)]
     assert told[-1] == t("To be done: {count}", count=3)
     assert list(checkup.lines([Line("d", good=True, said=BAD)]))[-1] == t("All is well.")
 

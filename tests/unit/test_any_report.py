@@ -188,7 +188,7 @@ def test_any_report_is_valid_in_every_format(report: Report) -> None:
 
 @given(REASON)
 def test_any_reason_is_told(reason: Reason) -> None:
-    assert all(isinstance(part, str) for part in words.told(reason))
+    assert all(isinstance(part, str) for part in words.worded(reason))
 
 
 @pytest.mark.soak

@@ -174,7 +174,7 @@ def test_a_host_that_is_not_listed_can_be_allowed_and_the_refusal_says_how() -> 
     with pytest.raises(HostRefused) as caught:
         read_url("https://dl.example.com/x.pth", PUBLIC, ("example.com",))
     assert caught.value.reason.why == Why.ADDRESS_NOT_LISTED
-    step = words.told(caught.value.reason).next_step
+    step = words.worded(caught.value.reason).next_step
     assert "dl.example.com" in step
     assert "download.allow_hosts" in step
     found = read_url("https://DL.example.com/x.pth", PUBLIC, ("dl.example.com",))

@@ -106,7 +106,7 @@ def test_a_refused_token_is_told_by_its_name(services: Services, hub: Hub) -> No
     old = replace(services, web=Web({hub.url: "hf_old"}, wait=lambda _: None, direct=True))
     with pytest.raises(TokenRefused) as problem:
         found(old)
-    assert "HF_TOKEN" in words.told(problem.value.reason).next_step
+    assert "HF_TOKEN" in words.worded(problem.value.reason).next_step
     assert "hf_old" not in words.problem(problem.value)
 
 

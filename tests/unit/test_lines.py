@@ -18,7 +18,7 @@ def test_each_reason_has_a_text(why: Why) -> None:
 
 
 def test_what_comes_from_outside_can_do_nothing() -> None:
-    told = words.told(because(Why.MODEL_NOT_NEEDED, name="{cause}\x1b[2J\n", cause=""))
+    told = words.worded(because(Why.MODEL_NOT_NEEDED, name="{cause}\x1b[2J\n", cause=""))
     assert told.what == t("No needed model is called {name}", name="{cause}\x1b[2J\n")
     assert told.what.isprintable()
     assert "{cause}" in told.what
@@ -26,10 +26,10 @@ def test_what_comes_from_outside_can_do_nothing() -> None:
 
 def test_a_cause_may_be_a_reason() -> None:
     near = because(Why.NEAREST_NAMES, names=("a.pth", "b.pth"))
-    told = words.told(because(Why.MODEL_NOT_NEEDED, name="c.pth", cause=near))
+    told = words.worded(because(Why.MODEL_NOT_NEEDED, name="c.pth", cause=near))
     assert told.cause == words.sentence(near) == t("the nearest names are {n}", n="a.pth, b.pth")
 
 
 def test_what_is_to_be_typed_stays_as_it_is() -> None:
-    assert "`doit list`" in words.told(because(Why.MODEL_NOT_NEEDED, name="", cause="")).next_step
+    assert "`doit list`" in words.worded(because(Why.MODEL_NOT_NEEDED, name="", cause="")).next_step
     assert fixed("Found") == "Found"  # the design fixes it

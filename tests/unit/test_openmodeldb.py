@@ -91,8 +91,8 @@ def test_what_only_a_browser_gets_is_told_with_its_place(services: Services, hub
     told = unresolved.not_found(asked, lost).reason
     assert told.why == Why.ONLY_BY_HAND
     assert told.told["places"] == (*PAGES[:2], packed)
-    assert "/models/upscale_models/x.pth" in words.told(told).next_step
-    assert "allow_hosts" not in words.told(told).next_step
+    assert "/models/upscale_models/x.pth" in words.worded(told).next_step
+    assert "allow_hosts" not in words.worded(told).next_step
 
 
 def test_users_know_older_files_by_names_that_the_list_does_not_tell(

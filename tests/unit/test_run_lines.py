@@ -115,7 +115,7 @@ def test_one_cause_is_told_whole_once(tmp_path: Path) -> None:
     problem: Problem = ModelProblem(Outcome.NETWORK, Why.NO_ROOM_KEPT)
     lines = said(tmp_path, ("failed", (model, problem)), ("failed", (other, problem)))
     assert lines[0].startswith(f"  ✗ {words.problem(problem)[:40]}")
-    what = words.told(problem.reason).what
+    what = words.worded(problem.reason).what
     assert lines[-1] == f"  {t('✗ {what}: see above', what=what)}  [b]"
 
 

@@ -76,7 +76,7 @@ def test_a_plan_adds_up_what_is_to_be_fetched(
     view = preview.preview(answers(tmp_path / "d" / "in"), tmp_path, 7, "download")
     assert (view.total_bytes, view.near_bytes, view.gated_bytes) == (1_010, 70, 500)
     assert view.fits
-    assert view.first == (words.told(LICENCE.reason).next_step,)
+    assert view.first == (words.worded(LICENCE.reason).next_step,)
     linked, gated, directory = view.models[1], view.models[3], view.models[4]
     assert [row.linked for row in view.models].count(True) == linked.linked == 1
     assert (gated.source, gated.where, gated.publisher) == ("civitai", "behind", "studio")
@@ -108,7 +108,7 @@ def test_a_plan_is_told_as_rows_and_advice(tmp_path: Path) -> None:
     )
     assert of_others in lines
     assert t("Access needed first ({size:size}):", size=500) in lines
-    assert f"  loras/d (500 B): {words.told(LICENCE.reason).what}" in lines
+    assert f"  loras/d (500 B): {words.worded(LICENCE.reason).what}" in lines
     assert lines[lines.index(t("Without a source:")) + 1].startswith("  loras/e: ")
     assert not any(line.startswith(("  loras/f", "✗")) for line in lines)
     cut_off = [("loras/e", because(Why.STOPPED))]

@@ -119,7 +119,7 @@ def test_the_trash_is_told_newest_first_and_the_rest_is_counted() -> None:
 
 
 def test_what_refuses_a_sweep_is_all_that_is_told_of_it() -> None:
-    step = words.told(BAD).next_step
+    step = words.worded(BAD).next_step
     lines = list(
         storing.collected(storing.Collected("shown", refused=[BAD], trash=[entry(1)]), None)
     )

@@ -54,7 +54,7 @@ def test_what_failed_is_told_by_name_each_with_its_next_step() -> None:
     reasons = {n: because(Why.NOT_FOUND_LISTED, name=n) for n in ("a", "m", "z", "a2", "b")}
 
     def of(name: str) -> list[str]:
-        step = words.told(reasons[name]).next_step
+        step = words.worded(reasons[name]).next_step
         assert step
         return [f"  loras/{name}: {words.sentence(reasons[name])}", f"    {t('Next:')} {step}"]
 

@@ -133,7 +133,7 @@ def test_a_reason_for_programs_has_its_name_and_its_words() -> None:
         "why": error["why"], "message": words.sentence(problem.reason),
     }  # fmt: skip
     assert error["message"] == words.problem(problem)
-    assert error["next"] == words.told(problem.reason).next_step
+    assert error["next"] == words.worded(problem.reason).next_step
 
 
 def test_remarks_stand_beside_the_answer(capsys: pytest.CaptureFixture[str]) -> None:

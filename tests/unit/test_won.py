@@ -163,6 +163,6 @@ def test_what_stops_many_models_is_said_once_while_they_run(tmp_path: Path) -> N
     events = Events(Console(tmp_path / "run.log", out), tmp_path)
     for name in ("a.pt", "b.pt", "c.pt"):
         events.failed(model(name), ModelProblem(Outcome.DISK_FULL, Why.NO_ROOM_KEPT))
-    told = words.told(because(Why.NO_ROOM_KEPT))
+    told = words.worded(because(Why.NO_ROOM_KEPT))
     assert out.getvalue().count(told.cause) == 1
     assert out.getvalue().count(t("✗ {what}: see above", what=told.what)) == 2

@@ -220,7 +220,7 @@ def test_a_script_says_what_to_run_as_it_was_typed(monkeypatch: pytest.MonkeyPat
     """It knows no more than `doit`; by hand that is right."""
     monkeypatch.setattr(words, "_typed", ["comfyfix"])
     told = because(Why.SCRIPT_TELLS, what="`doit` is gone", next="run `doit`, it searches again")
-    assert words.told(told) == ("`doit` is gone", "", "run `comfyfix`, it searches again")
+    assert words.worded(told) == ("`doit` is gone", "", "run `comfyfix`, it searches again")
 
 
 def test_scripts_have_what_is_typed_in_backticks() -> None:

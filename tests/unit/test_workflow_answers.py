@@ -50,7 +50,7 @@ def left_lines() -> list[str]:
 
 
 def broken_lines() -> list[str]:
-    step = words.told(BAD).next_step
+    step = words.worded(BAD).next_step
     return [f"  ✗ {words.sentence(BAD)}", f"    {t('Next:')} {step}"]
 
 
@@ -184,9 +184,9 @@ def test_why_says_where_nobody_was_asked() -> None:
         f"  {'catalog':12} {t('knows no address')}",
         f"  {'huggingface':12} {t('nothing of this name')}",
         f"  {t('not asked'):12} store, workflow, civitai: {t('the search ended before')}",
-        f"  not found: {words.told(BAD).what}",
+        f"  not found: {words.worded(BAD).what}",
     ]
-    assert lines[5] == f"    {t('Next:')} {words.told(BAD).next_step}"
+    assert lines[5] == f"    {t('Next:')} {words.worded(BAD).next_step}"
     assert f"  {t('A search by hand may find it:')}" in lines
     unasked = Search(model="loras/a.pt", at="now", outcome=Outcome.UNCERTAIN, reason=BAD)
     assert len(list(evidence.of_search(unasked, Model(folder=None, path="a"), SOURCES))) == 2

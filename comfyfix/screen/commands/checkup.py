@@ -13,7 +13,7 @@ from comfyfix.stages.checkup.base import Line
 
 def lines(checks: Sequence[Line]) -> Iterator[str]:
     """Tell each thing, and below what is not well its next step, once where neighbours share it."""
-    steps = ["" if check.good else words.told(check.said).next_step for check in checks]
+    steps = ["" if check.good else words.worded(check.said).next_step for check in checks]
     for check, step, following in zip(checks, steps, [*steps[1:], ""], strict=True):
         yield f"{'✓' if check.good else '✗'} {words.sentence(check.said)}"
         if step != following:
@@ -32,7 +32,7 @@ def as_data(checks: Sequence[Line]) -> dict[str, object]:
                 "name": check.name,
                 "good": check.good,
                 **reason_data(check.said),
-                "next": words.told(check.said).next_step,
+                "next": words.worded(check.said).next_step,
             }
             for check in checks
         ],

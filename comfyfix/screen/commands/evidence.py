@@ -58,7 +58,7 @@ def of_search(search: Search, model: Model, sources: Sequence[str]) -> Iterator[
         yield f"  {t('searched {at}; `--fresh` searches again', at=search.at)}"
         yield from _rungs(search.asked, search.rejected, None)
         yield from _not_asked(left, t("the search ended before"))
-    wording = words.told(search.reason)
+    wording = words.worded(search.reason)
     yield f"  {search.outcome}: {wording.what}"
     yield from next_step(wording.next_step)
     if search.outcome == Outcome.NOT_FOUND:

@@ -50,7 +50,7 @@ def lines(changes: Changes, *, dry: bool) -> Iterator[str]:
             "✗ {key}: left as it was: {reason}" if key in after else "✗ {key}: not locked: {reason}"
         )
         yield t(line, key=key, reason=reason)
-        yield from next_step(words.told(reason).next_step)
+        yield from next_step(words.worded(reason).next_step)
     end = "{path}: {count:models}"
     if not changes.differ:
         end = "{path}: {count:models}, nothing to change"

@@ -179,7 +179,7 @@ def collected(result: Collected, room: int | None) -> Iterator[str]:
     """What `gc` has found and done."""
     for reason in result.refused:
         yield f"✗ {words.sentence(reason)}"
-        yield f"  {t('Next: {step}', step=words.told(reason).next_step)}"
+        yield f"  {t('Next: {step}', step=words.worded(reason).next_step)}"
     if result.refused:
         yield t("Nothing was moved: what is needed can't be told.")
         return

@@ -54,7 +54,7 @@ def faults(report: Report, root: Path | str) -> Iterator[Fault]:
 def _text(model: ModelResult) -> str:
     if model.reason is None:
         return f"{model.model.key}: {model.outcome}"
-    step = words.told(model.reason).next_step
+    step = words.worded(model.reason).next_step
     failure = f"{model.model.key}: {words.sentence(model.reason)}"
     return f"{failure}. {t('Next:')} {step}" if step else failure
 

@@ -75,7 +75,7 @@ def _suite(report: Report, workflow: WorkflowResult) -> Element:
 def _model(workflow: WorkflowResult, model: ModelResult) -> Element:
     if model.good:
         return _case(workflow, model.model.key)
-    step = words.told(model.reason).next_step if model.reason else ""
+    step = words.worded(model.reason).next_step if model.reason else ""
     return _case(
         workflow, model.model.key, "failure", model.outcome, message(model), step, model.task
     )

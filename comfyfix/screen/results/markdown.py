@@ -65,7 +65,7 @@ def _workflows(report: Report) -> Iterator[str]:
 
 
 def _fault(model: ModelResult) -> tuple[str, ...]:
-    step = words.told(model.reason).next_step if model.reason else t("run `doit` to fetch it")
+    step = words.worded(model.reason).next_step if model.reason else t("run `doit` to fetch it")
     workflows = ", ".join(dict.fromkeys(use.workflow for use in model.uses))
     return (
         f"{_MARKS[model.status]} {_plain(model.model.key)}",

@@ -219,7 +219,7 @@ def message(model: ModelResult) -> str:
 def _maybe_told(reason: Reason | None) -> Told | None:
     if reason is None:
         return None
-    return Told(why=reason.why, message=words.sentence(reason), next=words.told(reason).next_step)
+    return Told(why=reason.why, message=words.sentence(reason), next=words.worded(reason).next_step)
 
 
 def model_row(result: ModelResult) -> ModelRow:

@@ -99,7 +99,7 @@ class Events:
 
     def searching_again(self, model: Model, problem: Problem) -> None:
         """A record has proved to be worthless."""
-        what = words.told(problem.reason).what
+        what = words.worded(problem.reason).what
         self._of(model, t("! {what}; searching again", what=what))
 
     def fetched(self, record: Record, receipt: Receipt, came: Came) -> None:
@@ -155,7 +155,7 @@ class Events:
         elif isinstance(problem, Unreachable):
             self._of(model, t("✗ Not asked: see above"))
         else:
-            self._of(model, t("✗ {what}: see above", what=words.told(problem.reason).what))
+            self._of(model, t("✗ {what}: see above", what=words.worded(problem.reason).what))
 
     def unreadable(self, problem: Problem) -> None:
         """A workflow can't be read."""

@@ -74,7 +74,7 @@ class Follower:
         """A model has failed."""
         n = self._numbers.get(key)
         if n is not None:
-            what, step = words.sentence(problem.reason), words.told(problem.reason).next_step
+            what, step = words.sentence(problem.reason), words.worded(problem.reason).next_step
             self._journal.tell(journal.Failed(n=n, what=what, next=step))
             if problem.choices:
                 choices = map(choosing.in_short, searches.each_once(problem.choices))

@@ -131,7 +131,7 @@ def preview(answers: Sequence[Answer], store: Path, reserve: int, group: str) ->
 
 def _row(answer: Answer, group: str) -> Row:
     planned, record, problem = answer.planned, answer.record, answer.problem
-    wording = words.told(problem.reason) if problem else Wording("")
+    wording = words.worded(problem.reason) if problem else Wording("")
     row = Row(
         number=planned.number,
         model=planned.model.path,

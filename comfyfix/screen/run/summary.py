@@ -131,7 +131,7 @@ def unreachable(failed: Sequence[tuple[str, Reason]]) -> Iterator[str]:
     """Tell once why nothing could be asked, and of which models that is so."""
     yield from ("", t("Without a connection:")) if failed else ()
     causes: dict[str, list[str]] = {}
-    steps = {words.sentence(reason): words.told(reason).next_step for _, reason in failed}
+    steps = {words.sentence(reason): words.worded(reason).next_step for _, reason in failed}
     for key, reason in failed:
         causes.setdefault(words.sentence(reason), []).append(key)
     for sentence, keys in causes.items():

@@ -109,7 +109,7 @@ def _asked(item: Planned, search: Search, name: str) -> Candidate | None:
 
 
 def _tell_none(item: Planned, search: Search) -> None:
-    reason = words.told(search.reason)
+    reason = words.worded(search.reason)
     say(choosing.none_to_choose(item.model, search), f"  {search.outcome}: {reason.what}")
     say(*next_step(reason.next_step))
     if search.outcome == Outcome.NOT_FOUND:
