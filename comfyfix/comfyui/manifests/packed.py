@@ -41,12 +41,12 @@ def snapshot(stream: BinaryIO) -> bytes:
 
 
 def _read(archive: zipfile.ZipFile) -> bytes:
-    found = [info for info in archive.infolist() if _is_snapshot(info.filename)]
-    if not found:
+    snapshots = [info for info in archive.infolist() if _is_snapshot(info.filename)]
+    if not snapshots:
         raise NotAList(because(Why.IMPORT_NO_SNAPSHOT, name=MEMBER))
-    if len(found) > 1:
+    if len(snapshots) > 1:
         raise NotAList(because(Why.IMPORT_TWO_SNAPSHOTS, name=MEMBER))
-    info = found[0]
+    info = snapshots[0]
     odd = stat.S_IFMT(info.external_attr >> 16) not in (0, stat.S_IFREG)
     if odd or info.compress_type not in _PLAIN:
         raise NotAList(because(Why.IMPORT_ODD_MEMBER, name=MEMBER))

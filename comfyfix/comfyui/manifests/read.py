@@ -23,12 +23,12 @@ _VALUES_MAX = 200_000  # each costs some hundred bytes; the largest snapshots ha
 
 def listing(path: Path) -> Listing:
     """What a file says of models. Raises NotAList, OSError."""
-    found = forms.listing(_value(path))
-    if found is None:
+    read = forms.listing(_value(path))
+    if read is None:
         raise NotAList(because(Why.IMPORT_UNKNOWN_FORM))
-    if len(found.models) > MODELS_MAX:
+    if len(read.models) > MODELS_MAX:
         raise NotAList(because(Why.IMPORT_MANY_MODELS, limit=MODELS_MAX))
-    return found
+    return read
 
 
 def _value(path: Path) -> Any:

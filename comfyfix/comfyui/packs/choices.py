@@ -56,10 +56,10 @@ def _all_of(left: Any, right: Any) -> Any:
     other = [item for item in flat if not isinstance(item, Listing | str | Unknown)]
     if len({_kind(item) for item in lists}) > 1 or other:
         return [*names, *other, *lists][:ITEMS_MAX]
-    found = _one_list(lists)
-    every = (*found.names, *names)
-    closed = found.closed and UNKNOWN not in flat and len(every) <= NAMES_MAX
-    return replace(found, names=every[:NAMES_MAX], closed=closed)
+    joined_list = _one_list(lists)
+    every = (*joined_list.names, *names)
+    closed = joined_list.closed and UNKNOWN not in flat and len(every) <= NAMES_MAX
+    return replace(joined_list, names=every[:NAMES_MAX], closed=closed)
 
 
 def _kind(choices: Listing) -> tuple[bool, bool, str]:
@@ -84,8 +84,8 @@ def _one_list(lists: Iterable[Listing]) -> Listing:
 def all_endings(lists: Sequence[Listing]) -> tuple[str, ...]:
     """The endings of several lists together; none where one of them takes any."""
     whole = all(one.endings for one in lists)
-    found = dict.fromkeys(ending for one in lists for ending in one.endings)
-    return tuple(found)[:NAMES_MAX] if whole else ()
+    endings = dict.fromkeys(ending for one in lists for ending in one.endings)
+    return tuple(endings)[:NAMES_MAX] if whole else ()
 
 
 def with_endings(choices: Listing, endings: Sequence[str]) -> Listing:
@@ -115,9 +115,9 @@ def below(choices: Listing, base: Any) -> Listing:
 
 def globbed(folder: str, pattern: Any) -> Listing:
     """What a pattern finds in a folder: `*.pth` says an ending."""
-    found = Listing((folder,), full=True, walked=True, closed=True)
+    files = Listing((folder,), full=True, walked=True, closed=True)
     ending = pattern.rpartition("*")[2] if isinstance(pattern, str) else ""
-    return with_endings(found, [ending]) if _ENDING.fullmatch(ending) else found
+    return with_endings(files, [ending]) if _ENDING.fullmatch(ending) else files
 
 
 def listings(value: Any, depth: int = 0) -> list[Listing]:
@@ -144,8 +144,8 @@ def items(value: Any) -> list[Any]:
 
 def altered(value: Any) -> Any:
     """The choices of a folder after their names were changed."""
-    found = [replace(one, altered=True) for one in listings(value)]
-    return found[0] if len(found) == 1 else found
+    lists = [replace(one, altered=True) for one in listings(value)]
+    return lists[0] if len(lists) == 1 else lists
 
 
 def opened(value: Any, depth: int = 0) -> Any:

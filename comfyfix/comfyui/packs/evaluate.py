@@ -60,15 +60,15 @@ class Evaluator:
         """The value of a top-level name of a module, or UNKNOWN. Raises Spent."""
         self.start(module)
         if name in module.names:
-            found = self.settled(module.names[name], module, depth)
-            module.names[name] = found
-            return found
+            value = self.settled(module.names[name], module, depth)
+            module.names[name] = value
+            return value
         for star in module.stars if depth < IMPORTS_MAX else ():
             other = (self._pack.find if star.inside else self._pack.outside)(star.module)
             if other is not None and other is not module:
-                found = self.name(other, name, depth + 1)
-                if found is not UNKNOWN:
-                    return found
+                value = self.name(other, name, depth + 1)
+                if value is not UNKNOWN:
+                    return value
         return module.path if name == "__file__" else UNKNOWN
 
     def settled(self, held: Any, module: Module, depth: int = 0) -> Any:
@@ -96,9 +96,9 @@ class Evaluator:
         if not imported.name:
             return other or Dotted(imported.module)
         if other is not None and other is not module:
-            found = self.name(other, imported.name, depth + 1)
-            if found is not UNKNOWN:
-                return found
+            value = self.name(other, imported.name, depth + 1)
+            if value is not UNKNOWN:
+                return value
         if imported.inside:
             return find(f"{imported.module}/{imported.name}") or UNKNOWN
         whole = f"{imported.module}.{imported.name}"
@@ -142,10 +142,10 @@ class Evaluator:
 
     def bases(self, owner: Class) -> list[Any]:
         """The base classes: of the pack, or of the core by their dotted names. Raises Spent."""
-        found = [self.value(base, owner.module, owner.around) for base in owner.node.bases]
+        bases = [self.value(base, owner.module, owner.around) for base in owner.node.bases]
         return [
             base
-            for base in found
+            for base in bases
             if (isinstance(base, Class) and base.node is not owner.node)
             or (isinstance(base, Dotted) and expressions.of_core(base))
         ]

@@ -50,13 +50,13 @@ def _constant(_asked: Asked, node: ast.Constant, _module: Module, _scope: Locals
 
 def _name(asked: Asked, node: ast.Name, module: Module, scope: Locals) -> Any:
     if node.id in scope:
-        found = asked.settled(scope[node.id], module)
-        if not isinstance(found, PLAIN):  # of those it still counts that there was a choice
-            scope[node.id] = found
-        return found
-    found = asked.name(module, node.id)
+        value = asked.settled(scope[node.id], module)
+        if not isinstance(value, PLAIN):  # of those it still counts that there was a choice
+            scope[node.id] = value
+        return value
+    value = asked.name(module, node.id)
     # What is neither local nor of the module is a builtin, known by its name.
-    return Dotted(node.id) if found is UNKNOWN and node.id not in module.names else found
+    return Dotted(node.id) if value is UNKNOWN and node.id not in module.names else value
 
 
 def _attribute(asked: Asked, node: ast.Attribute, module: Module, scope: Locals) -> Any:
@@ -64,12 +64,12 @@ def _attribute(asked: Asked, node: ast.Attribute, module: Module, scope: Locals)
     if isinstance(owner, Module):
         return asked.name(owner, node.attr)
     if isinstance(owner, Class):
-        found = owner.name if node.attr == "__name__" else asked.attribute(owner, node.attr)
-        if isinstance(found, Function) and calls.is_super(node.value):
-            return replace(found, bound=scope.get("__bound__") or found.bound)
-        if isinstance(found, Function) and _is_property(found):
-            return asked.call(found, [], {})
-        return found
+        value = owner.name if node.attr == "__name__" else asked.attribute(owner, node.attr)
+        if isinstance(value, Function) and calls.is_super(node.value):
+            return replace(value, bound=scope.get("__bound__") or value.bound)
+        if isinstance(value, Function) and _is_property(value):
+            return asked.call(value, [], {})
+        return value
     if isinstance(owner, Declared):
         return owner.keywords.get(node.attr, UNKNOWN)
     if isinstance(owner, Dotted):
@@ -89,16 +89,16 @@ def _is_property(function: Function) -> bool:
 def _sequence(
     asked: Asked, node: ast.List | ast.Tuple | ast.Set, module: Module, scope: Locals
 ) -> Any:
-    found: list[Any] = []
+    values: list[Any] = []
     for element in node.elts[:ITEMS_MAX]:
         if isinstance(element, ast.Starred):
             spread = asked.value(element.value, module, scope)
-            found += items(spread) if isinstance(spread, dict) else _spread(spread)
-            asked.spend(len(found))
-            del found[ITEMS_MAX:]
+            values += items(spread) if isinstance(spread, dict) else _spread(spread)
+            asked.spend(len(values))
+            del values[ITEMS_MAX:]
         else:
-            found.append(asked.value(element, module, scope))
-    return found
+            values.append(asked.value(element, module, scope))
+    return values
 
 
 def _spread(value: Any) -> list[Any]:
@@ -152,7 +152,7 @@ def _filled(text: str, parts: list[Any]) -> Any:
 
 
 def _text(asked: Asked, node: ast.JoinedStr, module: Module, scope: Locals) -> Any:
-    found: Any = ""
+    text: Any = ""
     for part in node.values:
         inner = part.value if isinstance(part, ast.FormattedValue) else part
         value = asked.value(inner, module, scope)
@@ -160,8 +160,8 @@ def _text(asked: Asked, node: ast.JoinedStr, module: Module, scope: Locals) -> A
             return UNKNOWN
         if isinstance(value, FolderPaths):
             return UNKNOWN
-        found = joined(found, str(value) if isinstance(value, int) else value)
-    return found
+        text = joined(text, str(value) if isinstance(value, int) else value)
+    return text
 
 
 def _either(asked: Asked, node: ast.IfExp, module: Module, scope: Locals) -> Any:

@@ -88,14 +88,14 @@ def _of_any(
             elt=ast.Call(func=ast.Attribute(attr="endswith", value=name), args=[ends]),
             generators=[ast.comprehension(target=ast.Name(id=each), iter=over, ifs=[])],
         ) if _is_name(name):
-            found: list[str] = []
+            endings: list[str] = []
             for item in items(asked.value(over, module, scope))[:LOOP_MAX]:
                 asked.spend(len(scope))
                 one = _texts(asked, ends, module, {**scope, each: item})
                 if not one:
                     return ()
-                found += one
-            return tuple(found)
+                endings += one
+            return tuple(endings)
         case _:
             return ()
 

@@ -173,9 +173,9 @@ def _core_files(comfyui: str) -> list[_File]:
 
 
 def _python_files(root: str, seen: set[tuple[int, int]]) -> list[_File]:
-    found: list[_File] = []
+    files: list[_File] = []
     pending = [root]
-    while pending and len(found) < FILES_MAX:
+    while pending and len(files) < FILES_MAX:
         folder = pending.pop()
         info = looked.at(folder)
         if info is None:
@@ -195,10 +195,10 @@ def _python_files(root: str, seen: set[tuple[int, int]]) -> list[_File]:
                 if entry.is_dir():
                     pending.append(entry.path)
                 elif entry.name.endswith(".py"):
-                    found += _source(entry)
+                    files += _source(entry)
             except OSError:
                 continue
-    return sorted(found, key=itemgetter(0))
+    return sorted(files, key=itemgetter(0))
 
 
 def _is_off(name: str) -> bool:

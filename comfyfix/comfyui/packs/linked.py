@@ -73,10 +73,10 @@ class _Links:
         """An input with the keys that its folders are."""
         raw = [key for key in (entry.folder, *entry.also) if key]
         prefixed = {text: key for text, name in entry.prefixed.items() if (key := self._key(name))}
-        found = [key for name in raw if (key := self._key(name))]
-        found += [key for text, name in prefixed.items() if (key := self._above(text, name))]
-        folders = list(dict.fromkeys(found))
-        whole = len(found) == len(raw) + len(prefixed)
+        keys = [key for name in raw if (key := self._key(name))]
+        keys += [key for text, name in prefixed.items() if (key := self._above(text, name))]
+        folders = list(dict.fromkeys(keys))
+        whole = len(keys) == len(raw) + len(prefixed)
         endings = self._endings([*raw, *entry.prefixed.values()]) if whole else ()
         return msgspec.structs.replace(
             entry,
@@ -138,13 +138,13 @@ class _Links:
 
     def _endings(self, keys: Iterable[str]) -> tuple[str, ...]:
         """All endings that keys take; empty where one takes any, or is not known."""
-        found: set[str] = set()
+        endings: set[str] = set()
         for key in keys:
             taken = self._of_key(key)
             if not taken:
                 return ()
-            found |= taken
-        return tuple(sorted(found))
+            endings |= taken
+        return tuple(sorted(endings))
 
     def _of_key(self, key: str) -> set[str]:
         usual = (SHARED,) if is_core(key) else ()

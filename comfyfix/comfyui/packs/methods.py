@@ -114,11 +114,11 @@ def _entry(key: str) -> list[Any]:
 
 
 def _parents(path: str) -> list[str]:
-    found: list[str] = []
-    while len(path) > 1 and len(found) < 20:  # noqa: PLR2004 - deeper than any pack lies
+    parents: list[str] = []
+    while len(path) > 1 and len(parents) < 20:  # noqa: PLR2004 - deeper than any pack lies
         path = os.path.dirname(path)
-        found.append(path)
-    return found
+        parents.append(path)
+    return parents
 
 
 def _tell(

@@ -87,19 +87,19 @@ def _called(evaluator: Evaluator, owner: Class, name: str) -> Any:
 
 
 def _loader(inputs: Iterator[_Input]) -> Loader:
-    found: dict[str, LoaderInput] = {}
+    inputs_by_name: dict[str, LoaderInput] = {}
     index: int | None = 0
     for number, declared in enumerate(inputs):
         if number >= INPUTS_MAX:
             break
         entry = _entry(declared, index)
         if entry.folder or entry.prefixed:
-            found[declared.name] = entry
+            inputs_by_name[declared.name] = entry
         if declared.widgets is None:
             index = None
         elif index is not None:
             index += declared.widgets
-    return Loader(inputs=found)
+    return Loader(inputs=inputs_by_name)
 
 
 def _kind(
@@ -156,9 +156,9 @@ def _choices(value: Any) -> tuple[Listing, ...]:
 
 def _names(value: Any) -> tuple[str, ...]:
     """What stands in a list of choices literally."""
-    found = [name for one in listings(value) for name in one.names]
-    found += [item for item in (value if isinstance(value, list) else ()) if isinstance(item, str)]
-    return tuple(dict.fromkeys(found))[:NAMES_MAX]
+    names = [name for one in listings(value) for name in one.names]
+    names += [item for item in (value if isinstance(value, list) else ()) if isinstance(item, str)]
+    return tuple(dict.fromkeys(names))[:NAMES_MAX]
 
 
 def _is_closed(value: Any) -> bool:

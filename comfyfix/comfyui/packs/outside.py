@@ -67,9 +67,9 @@ def call(
     last = called.last
     first = arguments[0] if arguments else next(iter(keywords.values()), UNKNOWN)
     for reader in (_of_folders, _of_paths, _of_builtins):
-        found = reader(asked, last, arguments, keywords)
-        if found is not None:
-            return found
+        value = reader(asked, last, arguments, keywords)
+        if value is not None:
+            return value
     if last in ("Input", "Schema"):
         return Declared(called.name, tuple(arguments), keywords)
     if last in ("INPUT_TYPES", "define_schema"):
@@ -109,11 +109,11 @@ def _of_paths(asked: Asked, last: str, arguments: list[Any], keywords: dict[str,
             return altered(first)  # of a name the folder inside
         return os.path.dirname(first) if isinstance(first, str) else _unless(first)
     if last in _LISTED:
-        found = _listed(first)
+        files = _listed(first)
         ends = asked.registered.texts(arguments[1]) if len(arguments) > 1 else None
-        if last == "filter_files_extensions" and ends and isinstance(found, Listing):
-            return with_endings(found, ends)
-        return found
+        if last == "filter_files_extensions" and ends and isinstance(files, Listing):
+            return with_endings(files, ends)
+        return files
     if last == "walk":
         return _walked(first)
     if last in _FULL:
@@ -192,18 +192,18 @@ def _listed(place: Any) -> Any:
     if isinstance(place, str):
         place = os.path.normpath(place)
         return Listing((place,), closed=True) if place.startswith("/") else UNKNOWN
-    found = [Listing((one.folder,), walked=True, closed=True) for one in _folders(place)]
-    return found[0] if len(found) == 1 else found or UNKNOWN
+    lists = [Listing((one.folder,), walked=True, closed=True) for one in _folders(place)]
+    return lists[0] if len(lists) == 1 else lists or UNKNOWN
 
 
 def _walked(place: Any) -> Any:
     """What a walk gives: a directory, the directories in it, and the files."""
-    found = _listed(place)
-    if found is UNKNOWN:
+    files = _listed(place)
+    if files is UNKNOWN:
         return UNKNOWN
-    inner = [replace(one, endings=(DIRECTORY,)) for one in listings(found)]
-    each = replace(inner[0], full=True, one=True) if isinstance(found, Listing) else UNKNOWN
-    return [[each, inner[0] if len(inner) == 1 else inner, found]]
+    inner = [replace(one, endings=(DIRECTORY,)) for one in listings(files)]
+    each = replace(inner[0], full=True, one=True) if isinstance(files, Listing) else UNKNOWN
+    return [[each, inner[0] if len(inner) == 1 else inner, files]]
 
 
 def _folders(place: Any) -> list[FolderPaths]:

@@ -87,10 +87,10 @@ class Registered:
 
     def _expanded(self, key: str, places: Iterable[str]) -> list[str]:
         """A key's own directories are those that it had."""
-        found: list[str] = []
+        expanded: list[str] = []
         for place in places:
-            found += self.folders.get(key, ()) if place == key else (place,)
-        return found
+            expanded += self.folders.get(key, ()) if place == key else (place,)
+        return expanded
 
 
 def _places(value: Any, depth: int = 0) -> list[str]:

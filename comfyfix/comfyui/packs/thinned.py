@@ -80,13 +80,13 @@ def _functions(data: bytes) -> Iterator[_Function]:
 
 def _marks(data: bytes) -> list[int]:
     """Where words of folders, files and nodes stand, in order."""
-    found: list[int] = []
+    marks: list[int] = []
     for word in _MATTER:
         place = data.find(word)
         while place >= 0:
-            found.append(place)
+            marks.append(place)
             place = data.find(word, place + len(word))
-    return sorted(found)
+    return sorted(marks)
 
 
 def _has(places: Sequence[int], begin: int, end: int) -> bool:
@@ -138,8 +138,8 @@ def _after_signature(data: bytes, at: int) -> int:
 
 def _after_body(data: bytes, start: int, indent: int) -> int:
     """Where the first line begins that is no further in; the start of what is too long."""
-    found = _outside(indent).search(data, start - 1)
-    end = found.start() + 1 if found else len(data)
+    next_line = _outside(indent).search(data, start - 1)
+    end = next_line.start() + 1 if next_line else len(data)
     return end if data.count(b"\n", start, end) < LINES_MAX else start
 
 

@@ -91,8 +91,8 @@ def of_texts(node: Node) -> Iterator[Hint]:
 
 def _of_line(line: str) -> Iterator[Hint]:
     pages = _AIR.findall(line)
-    for found in _URL.findall(line):
-        url = found.rstrip(".,;:!*_~")
+    for text in _URL.findall(line):
+        url = text.rstrip(".,;:!*_~")
         try:
             parts = urlsplit(url)
             name = unquote(parts.path.rpartition("/")[2])

@@ -30,10 +30,10 @@ _OTHER = ("config", "label", "hub_repo")
 
 def places(node: Node, values: Values, loader: Loader) -> Iterator[Place]:
     """Every model that the inputs, rows and patterned inputs of a loader name."""
-    found = list(_of_inputs(node, loader))
-    if not any(_is_plain(place) for place in found) and not (node.whole and found):
-        found = list(_of_other_version(node, values, loader)) or found
-    yield from found
+    named = list(_of_inputs(node, loader))
+    if not any(_is_plain(place) for place in named) and not (node.whole and named):
+        named = list(_of_other_version(node, values, loader)) or named
+    yield from named
     if loader.rows:
         yield from _of_rows(values, loader.rows)
     for pattern, folder in loader.pattern.items():

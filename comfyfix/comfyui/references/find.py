@@ -41,7 +41,7 @@ def read(
 ) -> tuple[list[Reference], tuple[Hint, ...]]:
     """Every reference of a workflow, and every address that it tells."""
     addresses = Addresses(workflow)
-    found = []
+    references = []
     for node in workflow.nodes:
         fetches = _DOWNLOADS.match(node.type) is not None
         for place in _places(node, loaders):
@@ -50,7 +50,7 @@ def read(
             hint = addresses.of(node, path, place.folder, place.also) or air.hint(place.value)
             hint = hint or own_address(place, path)
             folder = place.folder or _guess(node.type, place, path, hint)
-            found.append(
+            references.append(
                 Reference(
                     workflow=name,
                     node_id=node.id,
@@ -74,7 +74,7 @@ def read(
                     hint=hint,
                 )
             )
-    return found, addresses.every
+    return references, addresses.every
 
 
 def _places(node: Node, loaders: Loaders) -> Iterator[Place]:

@@ -75,5 +75,5 @@ def folder(node_type: str, input_name: str, path: str) -> str | None:
     by_type = {folder for pattern, folder in _BY_TYPE if pattern.search(node_type)}
     by_name = {folder for pattern, folder in _BY_NAME if pattern.search(path)}
     # A name of two words (a LoRA of a ControlNet) says nothing; the class then decides alone.
-    found = by_type | by_name if len(by_name) == 1 else by_type
-    return found.pop() if len(found) == 1 else None
+    folders = by_type | by_name if len(by_name) == 1 else by_type
+    return folders.pop() if len(folders) == 1 else None

@@ -13,10 +13,10 @@ Named = Mapping[str, Sequence[Hint]]
 
 def by_name(hints: Iterable[Hint]) -> Named:
     """Sort hints by the file names that they are for."""
-    found: dict[str, list[Hint]] = {}
+    by_file_name: dict[str, list[Hint]] = {}
     for hint in hints:
-        found.setdefault(file_name(hint), []).append(hint)
-    return found
+        by_file_name.setdefault(file_name(hint), []).append(hint)
+    return by_file_name
 
 
 def path_of(hint: Hint) -> str:

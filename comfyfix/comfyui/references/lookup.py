@@ -72,9 +72,9 @@ class Lookup:
         if key not in self._names:
             self._names[key] = _names(self.folders, key)
         name = path.rpartition("/")[2]
-        found = self._names[key].get(endings.stem(name), ())
-        exact = [one for one in found if one.rpartition("/")[2] == name]
-        return next(iter(exact or found), "")
+        paths = self._names[key].get(endings.stem(name), ())
+        exact = [one for one in paths if one.rpartition("/")[2] == name]
+        return next(iter(exact or paths), "")
 
 
 def keys_of(reference: Reference, path: str, folder: str) -> Iterator[tuple[str, str]]:
@@ -114,7 +114,7 @@ def anchored(path: str) -> str:
 
 def _names(folders: Folders, key: str) -> dict[str, tuple[str, ...]]:
     """The files that ComfyUI lists for a key, by their names without ending."""
-    found: set[str] = set()
+    listed: set[str] = set()
     for directory in map(str, folders.directories(key)):
         entered: set[tuple[int, int]] = set()  # links may lead in a circle
         looked.at(directory)
@@ -130,8 +130,8 @@ def _names(folders: Folders, key: str) -> dict[str, tuple[str, ...]]:
             for name in below:
                 looked.at(f"{place}/{name}")
             inside = place[len(directory) + 1 :]
-            found.update(f"{inside}/{name}" if inside else name for name in files)
+            listed.update(f"{inside}/{name}" if inside else name for name in files)
     by_stem: dict[str, list[str]] = {}
-    for path in sorted(path for path in found if folders.accepts(key, path)):
+    for path in sorted(path for path in listed if folders.accepts(key, path)):
         by_stem.setdefault(endings.stem(path.rpartition("/")[2]), []).append(path)
     return {stem: tuple(paths) for stem, paths in by_stem.items()}

@@ -61,8 +61,8 @@ def _stands(reference: Reference, folders: Folders) -> bool:
     value = reference.value
     keys = (reference.folder or "", *reference.also)
     plain = os.path.relpath(os.path.join("/", value), "/") == value
-    found = folders.is_directory if reference.kind == "directory" else folders.find
-    return plain and any(found(key, value) for key in keys)
+    find = folders.is_directory if reference.kind == "directory" else folders.find
+    return plain and any(find(key, value) for key in keys)
 
 
 def _in_parts(reference: Reference, folders: Folders, parts: dict[str, str]) -> str | None:

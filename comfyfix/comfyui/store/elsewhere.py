@@ -83,17 +83,17 @@ def told_by_programs(home: Home, environ: Mapping[str, str]) -> Iterator[Place]:
 
 def below(folder: Path) -> list[Path]:
     """The folders in a folder that are not hidden, by name; of very many, some."""
-    found: list[Path] = []
+    folders: list[Path] = []
     try:
         with os.scandir(folder) as entries:
             for number, entry in enumerate(entries):
-                if number >= _FOLDERS_MAX * 10 or len(found) >= _FOLDERS_MAX:
+                if number >= _FOLDERS_MAX * 10 or len(folders) >= _FOLDERS_MAX:
                     break
                 if not entry.name.startswith(".") and os.path.isdir(entry.path):
-                    found.append(Path(entry.path))
+                    folders.append(Path(entry.path))
     except OSError:
         pass  # what can't be read says nothing
-    return sorted(found)
+    return sorted(folders)
 
 
 def _of_comfy_cli(file: Path, environ: Mapping[str, str]) -> Iterator[Place]:

@@ -43,8 +43,8 @@ def read(path: Path, hear: Hear = bool) -> Iterator[tuple[str, Path, bool, str]]
             cause = because(Why.SECTION_NO_MAPPING)
             raise yamlfile.refused(path, yamlfile.line_of(key), cause, str(name))
         entries = {str(k.value): (k, v) for k, v in node.value}
-        for found in _Section(path, str(name), entries, hear).places(section):
-            yield *found, str(name)
+        for place in _Section(path, str(name), entries, hear).places(section):
+            yield *place, str(name)
 
 
 @dataclass(frozen=True, slots=True)

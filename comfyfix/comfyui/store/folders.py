@@ -102,10 +102,10 @@ class Folders:
         if not self.accepts(key, anchored):
             return None
         for directory in self.directories(key):
-            found = f"{directory}/{anchored}"
-            info = regular_stat(found)
+            path_there = f"{directory}/{anchored}"
+            info = regular_stat(path_there)
             if info:
-                return found, info
+                return path_there, info
         return None
 
     def opened(self, key: str, path: str, *, directory: bool = False) -> str:

@@ -62,8 +62,8 @@ class StoreIndex:
         """The paths of model files whose stem is one letter off, of the same ending."""
         slips, (stem, ending) = self._slips(), _split(plain(name))
         near = dict.fromkeys(other for key in near_slots(stem) for other in slips.get(key, ()))
-        found = (s for s in islice(near, COMPARED_MAX) if one_letter_off(stem, s))
-        return sorted(path for other in found for path in self._of_plain(other + ending))
+        stems = (s for s in islice(near, COMPARED_MAX) if one_letter_off(stem, s))
+        return sorted(path for other in stems for path in self._of_plain(other + ending))
 
     def ending_in(self, endings: tuple[str, ...]) -> list[str]:
         """The paths of files whose names end so, letter by letter."""

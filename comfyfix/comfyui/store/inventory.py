@@ -51,7 +51,7 @@ def model_files(folders: Folders) -> list[ModelFile]:
     owned = {identity: place.path for place in starts.values() if (identity := _id(place.path))}
     tier = os.path.realpath(folders.tier) if folders.tier else ""
     entered: set[Identity] = set()
-    found: list[ModelFile] = []
+    all_files: list[ModelFile] = []
     pending = sorted(starts.values(), key=lambda place: (place.key is None, place.path))[::-1]
     while pending:
         place = pending.pop()
@@ -64,9 +64,9 @@ def model_files(folders: Folders) -> list[ModelFile]:
         if tier and f"{os.path.realpath(place.path)}/".startswith(f"{tier}/"):
             continue
         files, below = _listed(place, folders)
-        found += files
+        all_files += files
         pending += [_child(place, path) for path in below if path not in starts]
-    return sorted(found, key=lambda file: file.path)
+    return sorted(all_files, key=lambda file: file.path)
 
 
 def _named(folders: Folders) -> Iterator[tuple[str | None, Path]]:

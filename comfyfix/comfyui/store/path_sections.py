@@ -90,10 +90,10 @@ def text(sections: Iterable[Section]) -> bytes:
 
 def is_ours(data: bytes) -> bool:
     """Tell whether `text` has made this, and nobody has changed it since."""
-    found = _MARK.match(data)
-    if not found:
+    mark = _MARK.match(data)
+    if not mark:
         return False
-    return hashlib.sha256(data[found.end() :]).hexdigest().encode() == found[1]
+    return hashlib.sha256(data[mark.end() :]).hexdigest().encode() == mark[1]
 
 
 def _value(place: Path) -> str:

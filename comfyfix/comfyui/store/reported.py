@@ -53,17 +53,17 @@ def with_searched(folders: Folders, by_key: Mapping[str, Iterable[Path]]) -> Fol
     searched = folders.searched
     for name, places in by_key.items():
         key, every = folder_key(name), tuple(places)
-        found = tuple(place for place in every if not folders.is_copy(str(place)))
-        if copies := [place for place in every if place not in found]:
+        inside = tuple(place for place in every if not folders.is_copy(str(place)))
+        if copies := [place for place in every if place not in inside]:
             fast[key] = tuple(dict.fromkeys((*fast.get(key, ()), *copies)))
         if key in fast:
             order[key] = tuple(dict.fromkeys((*every, *order.get(key, ()))))
-        if not found:
+        if not inside:
             continue
         own = paths.get(key, ())
-        first, then = (found, ()) if set(own) <= set(found) else (own, found)
+        first, then = (inside, ()) if set(own) <= set(inside) else (own, inside)
         paths[key] = tuple(dict.fromkeys((*first, *then)))
-        searched = _more_searched(folders, searched, key, found)
+        searched = _more_searched(folders, searched, key, inside)
     return replace(folders, paths=paths, searched=searched, fast=fast, order=order)
 
 

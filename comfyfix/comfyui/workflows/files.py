@@ -39,11 +39,11 @@ def find(places: Iterable[str]) -> list[tuple[str, str]]:
 
     Raises SetupProblem for a place that does not exist or can't be read.
     """
-    found: dict[str, str] = {}
+    workflows: dict[str, str] = {}
     names: set[str] = set()
     for place in places:
         for path, root in _expand(place):
-            if path in found:
+            if path in workflows:
                 continue
             name = clean_text(path.removeprefix(f"{root}/"))
             if name in names:  # two roots hold a file of one name
@@ -51,8 +51,8 @@ def find(places: Iterable[str]) -> list[tuple[str, str]]:
             while name in names:
                 name = f"{name}~"
             names.add(name)
-            found[path] = name
-    return sorted(found.items(), key=lambda item: item[1])
+            workflows[path] = name
+    return sorted(workflows.items(), key=lambda item: item[1])
 
 
 def _expand(place: str) -> Iterator[tuple[str, str]]:

@@ -69,7 +69,7 @@ class Node:
 
     def values(self) -> Values:
         """Every (input name, effective value); the position stands for a name not told."""
-        found = [(name, chosen(value)) for name, value in self.given.items()]
+        values = [(name, chosen(value)) for name, value in self.given.items()]
         own: Iterable[tuple[str, Any]]
         if isinstance(self.widgets, Mapping):
             own = self.widgets.items()
@@ -77,8 +77,8 @@ class Node:
             own = zip(self.names, self.widgets, strict=True)
         else:
             own = ((f"widget_{i}", value) for i, value in enumerate(self.widgets))
-        found += [(name, chosen(value)) for name, value in own if name not in self.given]
-        return found
+        values += [(name, chosen(value)) for name, value in own if name not in self.given]
+        return values
 
 
 @dataclass(frozen=True, slots=True)

@@ -18,15 +18,15 @@ _INSIDE = {_SEGMENT: 0, _TAGS: 1, _TAG: 2, _SIMPLE: 3}  # element → how deep i
 
 def texts(stream: BinaryIO, size: int) -> dict[str, str]:
     """Every text tag by its name in lower case."""
-    found: dict[str, str] = {}
+    tags: dict[str, str] = {}
     name = ""
     for element, start, end in _elements(stream, size):
         if element == _NAME:
             name = _text(stream, start, end).lower()
         elif element == _STRING and name:
-            found.setdefault(name, _text(stream, start, end))
+            tags.setdefault(name, _text(stream, start, end))
             name = ""
-    return found
+    return tags
 
 
 def _elements(stream: BinaryIO, size: int) -> Iterator[tuple[int, int, int]]:

@@ -65,10 +65,10 @@ def workflows_in(form: str, stream: BinaryIO) -> list[bytes]:
     except Exception:  # noqa: BLE001 - a broken file raises nearly anything
         raise NotAWorkflow(_UNREADABLE.get(form, Why.VIDEO_UNREADABLE)) from None
     by_key = {**_of_comment(texts.get("comment", "")), **texts}
-    found = [by_key[key].encode("utf-8", "backslashreplace") for key in KEYS if by_key.get(key)]
-    if not found:
+    workflows = [by_key[key].encode("utf-8", "backslashreplace") for key in KEYS if by_key.get(key)]
+    if not workflows:
         raise NotAWorkflow(Why.NO_WORKFLOW)
-    return found
+    return workflows
 
 
 def _of_picture(stream: BinaryIO) -> dict[str, str]:
@@ -137,13 +137,13 @@ def _of_sound(stream: BinaryIO) -> dict[str, str]:
     import mutagen  # 12 ms that only a sound costs
 
     file = mutagen.File(stream)
-    found: dict[str, str] = {}
+    tags: dict[str, str] = {}
     for key, value in (file.tags or {}).items() if file is not None else ():
         name = str(key).lower().removeprefix("txxx:").partition(":")[0]
         texts = getattr(value, "text", value)
         text = texts[0] if isinstance(texts, list) and texts else texts
-        found.setdefault("comment" if name == "comm" else name, str(text))
-    return found
+        tags.setdefault("comment" if name == "comm" else name, str(text))
+    return tags
 
 
 def _of_comment(text: str) -> dict[str, str]:

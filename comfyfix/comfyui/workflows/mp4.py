@@ -20,22 +20,22 @@ _COMMENTS = (b"\xa9cmt", b"desc", b"ldes")
 def texts(stream: BinaryIO, size: int) -> dict[str, str]:
     """Every text tag by its name in lower case; the comment is called `comment`."""
     keys: list[str] = []
-    found: dict[str, str] = {}
+    tags: dict[str, str] = {}
     for kind, start, end in _boxes(stream, 0, size, ()):
         if kind == b"keys":
             keys = _keys(_bytes(stream, start, end))
         elif kind == b"data":
             continue
         elif kind in _COMMENTS:
-            _keep(found, "comment", _data(stream, start, end))
+            _keep(tags, "comment", _data(stream, start, end))
         elif 0 < (number := int.from_bytes(kind, "big")) <= len(keys):
-            _keep(found, keys[number - 1], _data(stream, start, end))
-    return found
+            _keep(tags, keys[number - 1], _data(stream, start, end))
+    return tags
 
 
-def _keep(found: dict[str, str], name: str, text: str) -> None:
+def _keep(tags: dict[str, str], name: str, text: str) -> None:
     if text:
-        found.setdefault(name, text)
+        tags.setdefault(name, text)
 
 
 def _boxes(
@@ -73,15 +73,15 @@ def _bytes(stream: BinaryIO, start: int, end: int) -> bytes:
 
 
 def _keys(data: bytes) -> list[str]:
-    found: list[str] = []
+    keys: list[str] = []
     at = 8  # after version and count
-    while at + 8 <= len(data) and len(found) < BOXES_MAX:
+    while at + 8 <= len(data) and len(keys) < BOXES_MAX:
         (length,) = struct.unpack(">I", data[at : at + 4])
         if length < 8:  # noqa: PLR2004 - size and namespace
             break
-        found.append(data[at + 8 : at + length].decode("utf-8", "replace").lower())
+        keys.append(data[at + 8 : at + length].decode("utf-8", "replace").lower())
         at += length
-    return found
+    return keys
 
 
 def _data(stream: BinaryIO, start: int, end: int) -> str:

@@ -74,11 +74,11 @@ def _of_json(data: bytes) -> Workflow:
 
 def of_value(value: Any) -> Workflow:
     """Read a workflow from its decoded JSON. Raises NotAWorkflow."""
-    found = list(islice(wrapped.graphs(value), ENTRIES_MAX))
-    if not found:
+    graphs = list(islice(wrapped.graphs(value), ENTRIES_MAX))
+    if not graphs:
         raise NotAWorkflow(Why.NO_WORKFLOW)
     try:
-        return _of_graph(found[0][1]) if len(found) == 1 else _of_several(found)
+        return _of_graph(graphs[0][1]) if len(graphs) == 1 else _of_several(graphs)
     except RecursionError:
         raise NotAWorkflow(Why.SUBGRAPHS_DEEP) from None
 
