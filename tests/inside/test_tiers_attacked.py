@@ -11,6 +11,8 @@ import yaml
 
 from comfyfix.demo.content import file_for
 from comfyfix.disk.files import sha256_of
+from comfyfix.records import because
+from comfyfix.screen import words
 from comfyfix.stages.store.tiers import copying
 from comfyfix.state.tier import Tier
 from comfyfix.why import Why
@@ -82,6 +84,15 @@ def test_what_no_file_of_paths_can_name_is_told(needy: InProcess) -> None:
     assert not (needy.comfyui / "extra_model_paths.yaml").exists()
 
 
+def place_of(project: InProcess, key: str) -> str:
+    """Where a key of `tiers:` stands, as it is told."""
+    path = project.root / "manifest.yaml"
+    lines = path.read_text().split("\n")
+    line = next(n for n, text in enumerate(lines, 1) if f'"{key}"' in text)
+    told = because(Why.MANIFEST_KEY, path=path, line=line, key=f"tiers.{key}", cause="")
+    return words.worded(told).what
+
+
 def test_a_size_that_is_none_is_told_with_its_line(needy: InProcess) -> None:
     (needy.root / "fast").mkdir()
     for size in (
@@ -89,11 +100,9 @@ def test_a_size_that_is_none_is_told_with_its_line(needy: InProcess) -> None:
         [1], True,
     ):  # fmt: skip
         needy.manifest(tiers={"fast": "fast", "size": size})
-        lines = (needy.root / "manifest.yaml").read_text().split("\n")
-        line = next(n for n, text in enumerate(lines, 1) if '"size"' in text)
         ran = needy.run("tiers")
         assert ran.code == 3, size
-        assert f"manifest.yaml, line {line}, key tiers.size" in ran.err
+        assert place_of(needy, "size") in ran.err
 
 
 def test_a_size_in_any_unit_counts(needy: InProcess) -> None:
@@ -123,7 +132,7 @@ def test_a_place_that_is_no_folder_is_told(needy: InProcess, kind: str) -> None:
     told = {"nobody": "~nobody-at-all/fast", "nul": "fa\0st", "null": None}.get(kind, "fast")
     if kind == "nul":
         needy.manifest(tiers={"fast": told})
-        assert "key tiers.fast" in needy.run("tiers").err
+        assert place_of(needy, "fast") in needy.run("tiers").err
         return
     assert tiers(needy, fast=told) == (Why.TIER_NONE if kind == "null" else Why.TIER_UNUSABLE)
     assert kind != "absent" or not place.exists()
