@@ -775,6 +775,30 @@ def test_a_directory_that_asks_for_agreement_now_is_told_by_a_check(
     assert site.run("lock", "--check").code == 0, "it did when it was locked"
 
 
+def test_a_directory_one_of_whose_files_is_longer_is_told_by_a_check(
+    site: InProcess, hub: Hub, whole: Path
+) -> None:
+    locked(site, hub)
+    (entry,) = entries(site)
+    files = [file | {"size": file["size"] + 1} for file in entry["files"][:1]]
+    edit(site, files=[*files, *entry["files"][1:]])
+    (model,) = json.loads(site.run("lock", "--check", "--json").out)["models"]
+    assert model["drift"] == sentence(because(Why.DRIFT_FILE, name=files[0]["path"]))
+
+
+def test_a_directory_whose_file_is_locked_twice_is_refused(
+    site: InProcess, hub: Hub, whole: Path
+) -> None:
+    locked(site, hub)
+    (entry,) = entries(site)
+    edit(site, files=[*entry["files"], dict(entry["files"][0])])
+    ran = site.run("--locked")
+    assert ran.code == 1
+    twice = because(Why.KEY_TWICE, name=entry["files"][0]["path"])
+    assert sentence(twice) in ran.out
+    assert not whole.exists()
+
+
 def test_a_directory_whose_file_is_flagged_is_told_by_a_check(
     site: InProcess, hub: Hub, whole: Path
 ) -> None:

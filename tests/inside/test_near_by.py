@@ -13,6 +13,8 @@ from comfyfix.demo.hub import Hub, sha256
 from comfyfix.records import because
 from comfyfix.screen import words
 from comfyfix.screen.words import fixed, t
+from comfyfix.state.journal import Expected, journals, read_line
+from comfyfix.state.layout import Layout
 from comfyfix.why import Why
 from tests.inprocess import InProcess
 from tests.near_by import COMMIT, cache_of, put_in_cache, state_of
@@ -283,6 +285,11 @@ def test_another_programs_file_serves_without_a_network(
     )
     assert_copied(site, hub, other)
     assert asked(hub) == []
+    (events,) = journals(Layout(site.output))
+    sizes = [
+        e.size for e in map(read_line, events.read_bytes().splitlines()) if type(e) is Expected
+    ]
+    assert sizes == [len(DATA)], "it is copied: what is only linked brings no bytes"
     assert other.stat().st_nlink == 1
     assert site.doit().returncode == 0
     assert site.doit("verify").returncode == 0

@@ -220,5 +220,5 @@ def test_a_pin_that_can_not_be_written_is_none(
     done = site.doit("pin", f"loras/{NAME}", f"{HUB}/other/harbor_light/resolve/main/{NAME}")
     assert done.returncode == 3
     refused = because(Why.PINS_NOT_WRITTEN, file=pins.NAME, cause="Read-only file system")
-    assert what(refused) in done.stderr
+    assert words.sentence(refused) in done.stderr
     assert done.stdout == ""

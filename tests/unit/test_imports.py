@@ -186,3 +186,12 @@ def test_what_was_looked_for_counts_and_what_is_there_is_told(tmp_path: Path) ->
     beside = as_listed("models/loras/notes.txt")
     _, (left,) = decide(tmp_path, there, beside)
     assert (left.reason, left.failed) == (because(Why.IMPORT_NO_MODEL), False)
+
+
+def test_a_place_without_a_models_folder_is_told_by_the_folder_that_it_names(
+    tmp_path: Path,
+) -> None:
+    needed = plan("loras/deep/x.pt", "vae/x.pt")
+    assert decide(tmp_path, needed, as_listed("backup/loras/deep/x.pt"))[0] == [
+        Imported("loras/deep/x.pt", "models[0]", URL)
+    ]
