@@ -17,10 +17,10 @@ from tests.unit.test_media import picture
 PAGE = "https://huggingface.co/maker/graphs/blob/main/deep/portrait.json"
 
 
-def publish(hub: Hub, path: str, name: str, *, data: bytes = b"") -> None:
+def publish(hub: Hub, path: str, name: str, *, data: bytes | None = None) -> None:
     """Put a workflow that needs one upscaler onto the hub."""
     graph = json.dumps(ui_workflow([("upscale_models", name)])).encode()
-    hub.add("maker/graphs", []).files[path] = data or graph
+    hub.add("maker/graphs", []).files[path] = graph if data is None else data
 
 
 def asked(hub: Hub) -> int:
@@ -115,6 +115,7 @@ def test_a_picture_counts_as_what_it_holds(inprocess: InProcess, hub: Hub) -> No
         (b"PK\x03\x04rest", "a zip, not a workflow"),
         (b'{"nodes": [', "broken JSON at line 1, column 12"),
         (b'{"name": "x"}', "it holds no workflow"),
+        (b"", "it is empty"),
         (b"\xff\xfe", "broken JSON"),
     ],
 )

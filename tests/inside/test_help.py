@@ -30,6 +30,10 @@ def test_all_commands_are_told_within_the_screen(inprocess: InProcess) -> None:
     assert all(len(line) <= 80 for line in done.out.splitlines())
     told = {line.split()[0] for line in done.out.splitlines() if line.startswith("  ")}
     assert told >= set(COMMANDS)
+    ours, doits = done.out.split(words.t("doit's own commands"))
+    for name in ("choose", "run", "list"):
+        assert f"  {name} " in ours
+        assert f"  {name} " not in doits
     for asked in ("--help", "-h"):
         assert inprocess.run(asked, COLUMNS="80").out == done.out
 
