@@ -96,8 +96,8 @@ class RegionBlocked(ModelProblem):
 
 def unwritable(error: OSError, place: object) -> ModelProblem:
     """Return the problem of what can't be written; `place` where the error names no file."""
-    path = error.filename or place
-    return ModelProblem(Outcome.UNWRITABLE, Why.FILE_UNWRITABLE, path=path, cause=error.strerror)
+    path, cause = error.filename or place, error.strerror or str(error)
+    return ModelProblem(Outcome.UNWRITABLE, Why.FILE_UNWRITABLE, path=path, cause=cause)
 
 
 def system_says(error: OSError) -> Reason:

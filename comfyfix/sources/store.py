@@ -11,8 +11,9 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from comfyfix.disk.files import regular_stat
-from comfyfix.records import Candidate, because
+from comfyfix.records import Candidate, Reason, Rejected, because
 from comfyfix.sources.base import Finding, Services, Wanted, rejected
+from comfyfix.state.hashing import FileChanged
 from comfyfix.why import Why
 
 NAME = "store"
@@ -25,7 +26,9 @@ def find(wanted: Wanted, services: Services) -> Iterator[Finding]:
     for path in paths:
         if not wanted.likely:
             yield rejected(NAME, str(path), Why.HASH_UNKNOWN)
-        elif (digest := services.hash_of(path)) in wanted.likely:
+        elif isinstance(digest := _sha256_of(path, services), Reason):
+            yield Rejected(source=NAME, where=str(path), reason=digest)
+        elif digest in wanted.likely:
             yield _candidate(path, digest, Why.HASH_WANTED)
         else:
             yield rejected(NAME, str(path), Why.HASH_NOT_WANTED)
@@ -35,7 +38,7 @@ def find(wanted: Wanted, services: Services) -> Iterator[Finding]:
 def same_content(wanted: Wanted, size: int, sha256: str, services: Services) -> Candidate | None:
     """The file of the store that holds exactly these bytes, whatever its name."""
     for path in map(Path, services.index.of_size(size)):
-        if _usable(path, wanted) and services.hash_of(path) == sha256:
+        if _usable(path, wanted) and _sha256_of(path, services) == sha256:
             services.log_search(wanted, NAME, sha256, {"found": str(path)})
             return _candidate(path, sha256, Why.SAME_AS_SOURCE)
     return None
@@ -53,10 +56,24 @@ def same_name(wanted: Wanted, services: Services) -> Candidate | None:
         for path in _of_name(wanted, services)
         if any(str(path).casefold() == f"{root}/{wanted.model.path}".casefold() for root in own)
     ]
-    contents = {services.hash_of(path) for path in paths}
-    if len(contents) != 1:
-        return None
-    return _candidate(paths[0], contents.pop(), Why.ONLY_CONTENT)
+    contents = [_sha256_of(path, services) for path in paths]
+    digests = {digest for digest in contents if isinstance(digest, str)}
+    if len(digests) != 1 or any(isinstance(content, Reason) for content in contents):
+        return None  # of one that can't be read, nobody knows whether it is the same
+    return _candidate(paths[0], digests.pop(), Why.ONLY_CONTENT)
+
+
+def _sha256_of(path: Path, services: Services) -> str | Reason:
+    """The sha256 of a file; of one that is changed now, or can't be read, why there is none.
+
+    It may be linked or written by another download: the search goes on without it.
+    """
+    try:
+        return services.hash_of(path)
+    except FileChanged:
+        return because(Why.FILE_CHANGES)
+    except OSError as error:
+        return because(Why.FILE_UNREADABLE, cause=error.strerror)
 
 
 def _candidate(path: Path, sha256: str, evidence: Why) -> Candidate:

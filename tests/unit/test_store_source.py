@@ -12,10 +12,11 @@ import pytest
 from comfyfix.comfyui.store import folders
 from comfyfix.demo.hub import sha256
 from comfyfix.net.http import Web
-from comfyfix.records import Candidate, Model, Receipt, Rejected, because
+from comfyfix.records import Candidate, Model, Reason, Receipt, Rejected, because
 from comfyfix.settings.manifest import Manifest
 from comfyfix.sources import store
 from comfyfix.sources.base import Services, Wanted
+from comfyfix.state.hashing import FileChanged
 from comfyfix.state.layout import Layout
 from comfyfix.why import Why
 
@@ -131,3 +132,34 @@ def test_a_name_in_another_case_serves_in_its_own_folder_if_it_is_one_content(
     assert same.sha256 == sha256(DATA)
     shelf.put("loras/HARBOR.safetensors", OTHER)
     assert store.same_name(shelf.wanted(), shelf.services()) is None
+
+
+@pytest.mark.parametrize(
+    ("error", "reason"),
+    [
+        (FileChanged(), because(Why.FILE_CHANGES)),
+        (PermissionError(13, "no"), because(Why.FILE_UNREADABLE, cause="no")),
+    ],
+)
+def test_a_file_that_is_written_to_or_can_not_be_read_is_left_out(
+    shelf: Shelf, error: OSError, reason: Reason, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Another download may be linking it just now: that is no failure of this search."""
+    busy, good = shelf.put("vae/Harbor.safetensors"), shelf.put("vae/other.safetensors")
+    other_case = shelf.put("loras/Harbor.safetensors", OTHER)
+    services = shelf.services()
+    plain = Services.hash_of
+
+    def hash_of(self: Services, path: Path) -> str:
+        if path == good:
+            return plain(self, path)
+        raise error
+
+    monkeypatch.setattr(Services, "hash_of", hash_of)
+    wanted = shelf.wanted(sha256(DATA))
+    refused = [Rejected(source="store", where=str(p), reason=reason) for p in (other_case, busy)]
+    assert sorted(store.find(wanted, services), key=str) == sorted(refused, key=str)
+    assert store.same_content(wanted, 1, sha256(DATA), services) == candidate(
+        good, Why.SAME_AS_SOURCE
+    )
+    assert store.same_name(shelf.wanted(), services) is None
