@@ -18,10 +18,12 @@ from hypothesis import strategies as st
 
 from comfyfix.demo.content import file_for
 from comfyfix.demo.hub import Fault, Hub, sha256
-from comfyfix.records import because
+from comfyfix.records import Reason, because
 from comfyfix.screen.words import sentence, t
 from comfyfix.settings import lockfile
 from comfyfix.settings.overrides import LOCK_FILE
+from comfyfix.sources.base import Services
+from comfyfix.state.hashing import FileChanged
 from comfyfix.why import Why
 from tests.inprocess import InProcess, Ran
 
@@ -391,6 +393,29 @@ def test_a_private_model_is_locked_by_its_hash_alone(site: InProcess, hub: Hub) 
     site.put("vae", "elsewhere.safetensors", OURS)
     assert site.run("lock", "--check").code == 0
     assert site.run("--frozen").code == 0, "it is found in the store by its hash"
+
+
+@pytest.mark.parametrize(
+    ("error", "reason"),
+    [
+        (PermissionError(errno.EACCES, "no"), because(Why.SYSTEM_SAYS, error="no")),
+        (FileChanged(), because(Why.FILE_CHANGES)),
+    ],
+)
+def test_a_model_that_can_not_be_read_is_left_with_its_reason(
+    site: InProcess, hub: Hub, error: OSError, reason: Reason, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    site.workflow("w.json", ("loras", "ours_alone.safetensors"))
+    site.put("loras", "ours_alone.safetensors", OURS)
+
+    def unreadable(*_: object) -> str:
+        raise error
+
+    monkeypatch.setattr(Services, "hash_of", unreadable)
+    ran = site.run("lock")
+    assert (ran.code, ran.err.count("Traceback")) == (1, 0)
+    assert sentence(reason) in ran.out
+    assert entries(site) == []
 
 
 @pytest.mark.parametrize(

@@ -20,6 +20,7 @@ from comfyfix.stages.needs.join import Need
 from comfyfix.stages.needs.work import Planned, Present
 from comfyfix.stages.search.demand import is_strict, still_wanted
 from comfyfix.stages.search.resolve import resolve
+from comfyfix.state.hashing import FileChanged
 from comfyfix.why import Why
 
 
@@ -54,6 +55,8 @@ class Records:
             if problem.outcome == Outcome.SOURCE_DOWN:
                 self.unasked.add(item.model.key)
             return problem.reason
+        except FileChanged:
+            return because(Why.FILE_CHANGES)
         except OSError as error:
             return because(Why.SYSTEM_SAYS, error=error.strerror or error)
 

@@ -160,7 +160,10 @@ def _of_what_is_here(run: Run, item: Planned | Present) -> Entry | None:
     """The entry of a file that is here and that every source was asked for in vain."""
     if not isinstance(item, Present) or item.files is not None:
         return None
-    digest = item.receipt.sha256 if item.receipt else run.services().hash_of(item.path)
+    try:
+        digest = item.receipt.sha256 if item.receipt else run.services().hash_of(item.path)
+    except OSError:  # the search has told why
+        return None
     return locking.by_hash(item, item.size, digest)
 
 
