@@ -15,6 +15,7 @@ from comfyfix.disk import folders, writers
 from comfyfix.disk.folders import stat_of
 from comfyfix.disk.lease import lease
 from comfyfix.disk.writers import Held
+from comfyfix.errors import system_says
 from comfyfix.records import Reason, because
 from comfyfix.why import Why
 
@@ -72,7 +73,7 @@ def opened(
     try:
         handle = os.open(names[0][1], flags, dir_fd=names[0][0])
     except OSError as error:
-        raise Refused(because(Why.SYSTEM_SAYS, error=error.strerror or error)) from None
+        raise Refused(system_says(error)) from None
     stack.callback(os.close, handle)
     info = os.fstat(handle)
     there = [stat_of(folder, name) for folder, name in names]
@@ -110,4 +111,4 @@ def reason_of(error: Refused | OSError) -> Reason:
     """What is told of it."""
     if isinstance(error, Refused):
         return error.reason
-    return because(Why.SYSTEM_SAYS, error=error.strerror or error)
+    return system_says(error)

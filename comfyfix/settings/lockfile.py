@@ -18,7 +18,7 @@ import msgspec
 
 from comfyfix.disk import json_file, regular
 from comfyfix.disk.files import write_atomic
-from comfyfix.errors import SetupProblem
+from comfyfix.errors import SetupProblem, system_says
 from comfyfix.records import FileFact, because
 from comfyfix.settings.amounts import SIZE_MAX
 from comfyfix.settings.fitting import Unfit, fitted
@@ -123,7 +123,7 @@ def read(path: Path, cache: Path) -> Lock:
     except regular.NotRegular as error:
         raise SetupProblem(Why.MANIFEST_UNREADABLE, path=path, cause=error.reason) from None
     except OSError as error:
-        cause = because(Why.SYSTEM_SAYS, error=error.strerror or error)
+        cause = system_says(error)
         raise SetupProblem(Why.MANIFEST_UNREADABLE, path=path, cause=cause) from None
     digest = hashlib.sha256(data).hexdigest()
     parsed = json_file.cached(cache, _Cache)

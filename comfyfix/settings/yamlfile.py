@@ -16,7 +16,7 @@ from typing import Any
 import yaml
 
 from comfyfix.disk import looked, regular
-from comfyfix.errors import SetupProblem
+from comfyfix.errors import SetupProblem, system_says
 from comfyfix.records import Reason, because
 from comfyfix.why import Why
 
@@ -98,7 +98,7 @@ def _text(path: Path, absent: Why) -> str:
     except regular.NotRegular as error:
         cause = error.reason
     except OSError as error:
-        cause = because(Why.SYSTEM_SAYS, error=error.strerror or error)
+        cause = system_says(error)
     except UnicodeDecodeError as error:
         cause = because(Why.SYSTEM_SAYS, error=error)
     else:

@@ -29,6 +29,7 @@ from comfyfix.disk.folders import stat_of
 from comfyfix.disk.lease import lease
 from comfyfix.disk.trash import trash_item, trash_note
 from comfyfix.disk.trash.trash_note import FRESH, NOTE, Entry, Item, Note
+from comfyfix.errors import system_says
 from comfyfix.records import Reason, because
 from comfyfix.why import Why
 
@@ -111,7 +112,7 @@ class Trash:
         try:
             return self._take(inside, entry, still)
         except OSError as error:
-            return because(Why.SYSTEM_SAYS, error=error.strerror or error)
+            return system_says(error)
 
     def _take(self, inside: int, entry: Entry, still: Callable[[], Reason | None]) -> Reason | None:
         with contextlib.ExitStack() as stack:

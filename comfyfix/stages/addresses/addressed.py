@@ -9,7 +9,7 @@ from pathlib import Path
 import msgspec
 
 from comfyfix.disk.files import git_blob_of, regular_stat
-from comfyfix.errors import ModelProblem
+from comfyfix.errors import ModelProblem, system_says
 from comfyfix.outcomes import Outcome
 from comfyfix.records import Model, Reason, Receipt, Record, because
 from comfyfix.settings.manifest import Manifest
@@ -58,7 +58,7 @@ class Records:
         except FileChanged:
             return because(Why.FILE_CHANGES)
         except OSError as error:
-            return because(Why.SYSTEM_SAYS, error=error.strerror or error)
+            return system_says(error)
 
     def _of(self, item: Planned | Present) -> Record | Reason:
         if isinstance(item, Present) and item.files is not None:

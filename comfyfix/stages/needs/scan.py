@@ -15,6 +15,7 @@ from comfyfix.comfyui.workflows import files as workflow_files
 from comfyfix.disk import json_file
 from comfyfix.disk.code import stamp_of_code
 from comfyfix.disk.files import clean_text
+from comfyfix.errors import system_says
 from comfyfix.records import Hint, Reason, Reference, because
 from comfyfix.why import Why
 
@@ -99,7 +100,7 @@ def scan_file(
             graph = workflow.read(stream)
             named, hints = references.read(graph, name, loaders)
     except OSError as error:
-        cause = because(Why.SYSTEM_SAYS, error=error.strerror or error)
+        cause = system_says(error)
         return ScannedFile(path=path, workflow=name, problem=cause)
     except workflow.NotAWorkflow as error:
         broken = error.reason.why != Why.NO_WORKFLOW

@@ -18,6 +18,7 @@ from comfyfix.comfyui.store.together import Together, folders_above
 from comfyfix.disk import json_file
 from comfyfix.disk.trash import trash_item
 from comfyfix.disk.trash.trash_note import Item
+from comfyfix.errors import system_says
 from comfyfix.outcomes import Came, Outcome
 from comfyfix.records import Model, Reason, Receipt, Record, because
 from comfyfix.stages.store.needed import Needs
@@ -172,7 +173,7 @@ def _items(paths: Sequence[str], provenance: Provenance) -> tuple[tuple[Item, ..
     try:
         movable = [trash_item.item_of(store, path, provenance.real) for path in paths]
     except OSError as error:
-        return (), because(Why.SYSTEM_SAYS, error=error.strerror or error)
+        return (), system_says(error)
     items = tuple(item for item in movable if item is not None)
     if len(items) < len(paths):
         return (), because(Why.GC_OUTSIDE)
@@ -214,7 +215,7 @@ def _odd_directory(place: str, record: Record, provenance: Provenance) -> Reason
                     return because(Why.GC_OF_A_DIRECTORY)
                 seen.add(path)
     except OSError as error:
-        return because(Why.SYSTEM_SAYS, error=error.strerror or error)
+        return system_says(error)
     return None if seen else because(Why.GC_OF_A_DIRECTORY)
 
 

@@ -12,7 +12,7 @@ from comfyfix.disk import json_file
 from comfyfix.disk.trash import trash
 from comfyfix.disk.trash.trash import Trash, Wanted
 from comfyfix.disk.trash.trash_note import Entry
-from comfyfix.errors import SetupProblem
+from comfyfix.errors import SetupProblem, system_says
 from comfyfix.records import because
 from comfyfix.screen.commands import storing
 from comfyfix.screen.commands.storing import Collected
@@ -180,5 +180,5 @@ def _trash(run: Run, *, make: bool = False) -> Iterator[Trash | None]:
     except trash.Busy:
         raise SetupProblem(Why.GC_TRASH_BUSY, store=store) from None
     except OSError as error:
-        cause = because(Why.SYSTEM_SAYS, error=error.strerror or error)
+        cause = system_says(error)
         raise SetupProblem(Why.GC_TRASH_ODD, store=store, cause=cause) from None

@@ -10,7 +10,7 @@ from typing import Any
 
 from comfyfix.comfyui.manifests import read as manifests
 from comfyfix.comfyui.manifests.listing import Listing, NotAList
-from comfyfix.errors import ModelProblem, SetupProblem
+from comfyfix.errors import ModelProblem, SetupProblem, system_says
 from comfyfix.records import Reason, Rejected, because
 from comfyfix.screen.commands import importing
 from comfyfix.screen.objects import say_json_of
@@ -76,7 +76,7 @@ def _listing(name: str) -> Listing:
     except NotAList as problem:
         cause = problem.reason
     except OSError as error:
-        cause = getattr(error, "reason", because(Why.SYSTEM_SAYS, error=error.strerror or error))
+        cause = getattr(error, "reason", system_says(error))
     raise SetupProblem(Why.IMPORT_REFUSED, file=name, cause=cause)
 
 

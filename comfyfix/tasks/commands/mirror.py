@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from comfyfix.errors import SetupProblem
+from comfyfix.errors import SetupProblem, system_says
 from comfyfix.mirrors.holders import holder
 from comfyfix.net.buckets import BucketFailed
 from comfyfix.records import because
@@ -128,5 +128,5 @@ def _fill(run: Run, place: Mirror, filled: Filled, wish: _Wish) -> None:
     except BucketFailed as failed:
         filled.reason = because(Why.MIRROR_UNUSABLE, place=place.label, cause=failed.reason)
     except OSError as error:
-        cause = because(Why.SYSTEM_SAYS, error=error.strerror or error)
+        cause = system_says(error)
         filled.reason = because(Why.MIRROR_UNUSABLE, place=place.label, cause=cause)
